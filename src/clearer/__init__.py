@@ -1,0 +1,1 @@
+"""Find, train and ship small multi-scale image-restoration networks (CLEARER, NeurIPS 2020)."""

@@ -1,0 +1,34 @@
+"""What a user can cause, said in one line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A fault that a user can mend: one line that says what, where and what to do.
+
+    The command line prints it without a traceback and ends with exit status 2.
+    """
+
+
+class Interrupted(Exception):
+    """A run was asked to stop (SIGTERM, Ctrl-C) and has written its checkpoint.
+
+    ``signal`` is the number of the signal; the exit status is 128 + signal.
+    """
+
+    def __init__(self, message: str, signal: int) -> None:
+        super().__init__(message)
+        self.signal = signal
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``" (did you mean X?)"`` for the known name nearest to ``name``, or an empty string.
+
+    >>> nearest("quikstart", ["quickstart", "derain"])
+    " (did you mean 'quickstart'?)"
+    """
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""

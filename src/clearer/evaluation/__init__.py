@@ -1,0 +1,1 @@
+"""How well pictures are restored: metrics, named protocols, and the measurement itself."""

@@ -1,0 +1,116 @@
+"""PSNR, SSIM and luma of pictures in [0, 1].
+
+Both metrics take what they are given: clamp a restored picture to [0, 1] first, as the protocols do.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+PSNR_CEILING = 100.0
+"""What `psnr` says of (nearly) identical pictures, in dB: finite, so that means and JSON stay valid."""
+
+WINDOW, WINDOW_SIGMA = 11, 1.5
+_STRIP_PIXELS = 1 << 20  # SSIM of larger pictures is taken in strips of about this many pixels
+
+
+def psnr(a: Tensor, b: Tensor) -> Tensor:
+    """Return the peak signal-to-noise ratio of each picture, in dB.
+
+    ``-10 log10(mean((a - b)**2))``, the mean over channels and pixels, at most `PSNR_CEILING`.
+
+    Args:
+        a: (B, C, H, W), in [0, 1].
+        b: the same shape.
+
+    Returns:
+        (B,), float32 (float64 when given float64).
+
+    Raises:
+        ValueError: the shapes differ, are not of four axes, or hold no pixel.
+
+    >>> psnr(torch.zeros(2, 1, 8, 8), torch.tensor([0.1, 0.0])[:, None, None, None].expand(2, 1, 8, 8))
+    tensor([ 20., 100.])
+    """
+    a, b = _checked(a, b)
+    mse = (a - b).square().mean((1, 2, 3))
+    return -10 * torch.log10(mse.clamp_min(10 ** (-PSNR_CEILING / 10)))
+
+
+def ssim(a: Tensor, b: Tensor) -> Tensor:
+    """Return the structural similarity of each picture (Wang et al., TIP 2004), at most 1.
+
+    Gaussian windows of 11x11, sigma 1.5, population variances, ``data_range`` 1; the mean over
+    channels and over the windows that lie wholly inside the picture. A picture with a side under 11
+    holds no such window: its edges are first repeated to 11, so that it has a value too, which
+    depends on the padding more than larger pictures' values do.
+
+    Args:
+        a: (B, C, H, W), in [0, 1].
+        b: the same shape.
+
+    Returns:
+        (B,), float32 (float64 when given float64).
+
+    Raises:
+        ValueError: the shapes differ, are not of four axes, or hold no pixel.
+    """
+    a, b = _checked(a, b)
+    a, b = _at_least_one_window(a), _at_least_one_window(b)
+    height, width = a.shape[2:]
+    # Windows are independent, so a tall picture is the weighted mean of overlapping strips: the same
+    # value, without five full-size maps at once.
+    rows = height - WINDOW + 1
+    step = max(64, _STRIP_PIXELS // width)
+    total = a.new_zeros(a.shape[0])
+    for top in range(0, rows, step):
+        count = min(step, rows - top)
+        strips = (x[:, :, top : top + count + WINDOW - 1] for x in (a, b))
+        total += count * _ssim_of_windows(*strips)
+    return total / rows
+
+
+def luma601(rgb: Tensor) -> Tensor:
+    """Return Y of BT.601 in its 16-235 range over 255, as usual in deraining.
+
+    ``Y = (65.481 R + 128.553 G + 24.966 B + 16) / 255``, not rounded.
+
+    Args:
+        rgb: (B, 3, H, W), in [0, 1].
+
+    Returns:
+        (B, 1, H, W), in [16/255, 235/255].
+
+    Raises:
+        ValueError: not (B, 3, H, W).
+
+    >>> [round(255 * luma601(torch.full((1, 3, 1, 1), v)).item()) for v in (0.0, 1.0)]
+    [16, 235]
+    """
+    if rgb.ndim != 4 or rgb.shape[1] != 3:
+        raise ValueError(f"luma601 takes (B, 3, H, W), not {tuple(rgb.shape)}")
+    weights = rgb.new_tensor((65.481, 128.553, 24.966)).view(1, 3, 1, 1) / 255
+    return (rgb * weights).sum(1, keepdim=True) + 16 / 255  # (B, 1, H, W)
+
+
+def _checked(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    if a.shape != b.shape or a.ndim != 4 or not a.numel():
+        raise ValueError(f"two (B, C, H, W) of one shape are needed, not {tuple(a.shape)} and {tuple(b.shape)}")
+    dtype = torch.float64 if torch.float64 in (a.dtype, b.dtype) else torch.float32
+    return a.to(dtype), b.to(dtype)
+
+
+def _at_least_one_window(x: Tensor) -> Tensor:
+    missing = [max(0, WINDOW - side) for side in (x.shape[3], x.shape[2])]
+    padding = [part for m in missing for part in (m // 2, m - m // 2)]  # left, right, top, bottom
+    return F.pad(x, padding, mode="replicate") if any(padding) else x
+
+
+def _ssim_of_windows(a: Tensor, b: Tensor) -> Tensor:
+    value: Tensor = structural_similarity_index_measure(
+        a, b, gaussian_kernel=True, sigma=WINDOW_SIGMA, kernel_size=WINDOW, data_range=1.0, reduction="none"
+    )
+    return value.reshape(a.shape[0])

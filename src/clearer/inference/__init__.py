@@ -1,0 +1,1 @@
+"""Trained networks at work on pictures: numpy, PIL, torch, files and folders."""

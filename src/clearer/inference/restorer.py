@@ -1,0 +1,217 @@
+"""A trained network with its card, ready for pictures: numpy, PIL and torch in, the same kind out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from clearer.architecture import Architecture
+from clearer.errors import UserError, nearest
+from clearer.evaluation.ensemble import self_ensemble
+from clearer.network.restoration import RestorationNetwork
+from clearer.network.weights import load_weights
+
+PRECISIONS = ("auto", "fp32", "bf16")
+WEIGHTS_OF_A_RUN = "model.safetensors"
+_PIL_MODES = ("L", "RGB", "I;16")
+_INTEGER_TOPS = {"uint8": 255, "uint16": 65535}
+# Noise may leave [0, 1], but floats of this size are 8-bit levels that nobody divided.
+_LARGEST_FLOAT = 16.0
+
+AnyArray = TypeVar("AnyArray", bound=npt.NDArray[Any])
+
+
+def load(name_or_path: str | Path, device: str | torch.device = "auto", precision: str = "auto") -> Restorer:
+    """Return the restorer of a weight file, or of a run folder (its ``model.safetensors``).
+
+    Args:
+        name_or_path: the ``.safetensors`` file or the folder.
+        device: ``"auto"`` (CUDA, then MPS, then the CPU) or a name that torch knows.
+        precision: see `Restorer`.
+
+    Raises:
+        UserError: there is no such file or run, it is not a clearer model, or the device or precision
+            is not to be had.
+    """
+    path = Path(name_or_path)
+    if path.is_dir():
+        weights = path / WEIGHTS_OF_A_RUN
+        if not weights.is_file():
+            raise UserError(f"{path}: the folder holds no {WEIGHTS_OF_A_RUN}; give a finished run or a weight file")
+    elif path.is_file():
+        weights = path
+    else:
+        raise UserError(f"{path}: no such weight file (.safetensors) or run folder exists")
+    network, card = load_weights(weights)
+    return Restorer(network, card, device=device, precision=precision)
+
+
+class Restorer:
+    """A network in evaluation mode on a device, with what is known about it.
+
+    Nothing changes after construction: one restorer may serve any number of threads.
+
+    Args:
+        network: it is kept, not copied: moved to the device and set to evaluation mode.
+        card: the metadata of its weight file.
+        device: ``"auto"`` (CUDA, then MPS, then the CPU) or a name that torch knows.
+        precision: ``"fp32"``; ``"bf16"`` (bfloat16 autocast: faster where the hardware has it, results
+            differ in the third decimal); or ``"auto"``: bf16 on CUDA devices that have it, else fp32.
+
+    Raises:
+        UserError: the device or precision is not to be had.
+    """
+
+    def __init__(
+        self,
+        network: RestorationNetwork,
+        card: dict[str, Any] | None = None,
+        *,
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+    ) -> None:
+        self.device = _chosen_device(device)
+        self.precision = _chosen_precision(precision, self.device)
+        self.card: dict[str, Any] = dict(card or {})
+        network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.eval().requires_grad_(False)
+
+    @property
+    def architecture(self) -> Architecture:
+        """What the network is."""
+        return self.network.architecture
+
+    def __call__(self, x: Tensor, ensemble: bool = False) -> Tensor:
+        """Run the network as it is: (B, C, H, W) float in [0, 1] -> float32 of the same shape, not clamped.
+
+        ``x`` may be on any device; the result comes back to it. ``ensemble`` adds the x8 self-ensemble.
+        """
+        with torch.inference_mode():
+            y = x.to(device=self.device, dtype=torch.float32)
+            y = self_ensemble(self._forward, y) if ensemble else self._forward(y)
+            y = y.to(x.device)
+        return y.clone() if y.is_inference() else y  # a clone made outside may take part in autograd
+
+    def _forward(self, x: Tensor) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
+            y: Tensor = self.network(x)
+        return y.float()
+
+    @overload
+    def restore(self, picture: AnyArray, ensemble: bool = False) -> AnyArray: ...
+    @overload
+    def restore(self, picture: Tensor, ensemble: bool = False) -> Tensor: ...
+    @overload
+    def restore(self, picture: Image.Image, ensemble: bool = False) -> Image.Image: ...
+    def restore(self, picture: Any, ensemble: bool = False) -> Any:
+        """Return the restored picture: the same kind, dtype, shape and (torch) device as ``picture``.
+
+        Args:
+            picture: one of
+                numpy (H, W) or (H, W, C), uint8, uint16 or floating point in [0, 1];
+                torch (C, H, W) or (B, C, H, W), uint8 or floating point in [0, 1];
+                a PIL picture of mode L, RGB or I;16 (modes 1 and P, which lose nothing by it, are
+                turned into L and RGB and come back so).
+                Computation is in float32 (or bf16). Floats may leave [0, 1], as noise does.
+            ensemble: average over the eight flips and turns, at eight times the cost.
+
+        Returns:
+            Values clamped to their range, and rounded to the nearest for whole-number kinds.
+
+        Raises:
+            UserError: the picture is of another kind, empty, not finite, or has not the channels that
+                the network takes.
+        """
+        if isinstance(picture, Image.Image):
+            plain = _plain_mode(picture)
+            return Image.fromarray(self._restore_array(np.asarray(plain), ensemble))
+        if isinstance(picture, np.ndarray):
+            return self._restore_array(picture, ensemble)
+        if isinstance(picture, Tensor):
+            return self._restore_tensor(picture, ensemble)
+        raise UserError(f"picture: {type(picture).__name__} is not a numpy array, a PIL picture or a torch tensor")
+
+    def _restore_array(self, picture: npt.NDArray[Any], ensemble: bool) -> npt.NDArray[Any]:
+        if picture.ndim not in (2, 3):
+            raise UserError(f"picture: an array of shape {picture.shape} is not (H, W) or (H, W, C)")
+        top = _INTEGER_TOPS.get(picture.dtype.name)
+        if top is None and picture.dtype.kind != "f":
+            raise UserError(f"picture: an array of {picture.dtype} is not uint8, uint16 or floating point in [0, 1]")
+        # A copy: the caller's array may be read-only, big-endian or strided backwards.
+        x = torch.from_numpy(picture.astype(np.float32, order="C"))
+        x = (x[None] if x.ndim == 2 else x.permute(2, 0, 1))[None]  # (1, C, H, W)
+        y = self._restored_levels(x, top, ensemble).numpy()[0]
+        y = y[0] if picture.ndim == 2 else y.transpose(1, 2, 0)
+        return np.ascontiguousarray(y.astype(picture.dtype))
+
+    def _restore_tensor(self, picture: Tensor, ensemble: bool) -> Tensor:
+        if picture.ndim not in (3, 4):
+            raise UserError(f"picture: a tensor of shape {tuple(picture.shape)} is not (C, H, W) or (B, C, H, W)")
+        if picture.dtype != torch.uint8 and not picture.is_floating_point():
+            raise UserError(f"picture: a tensor of {picture.dtype} is not uint8 or floating point in [0, 1]")
+        x = picture.detach().to(torch.float32)
+        top = 255 if picture.dtype == torch.uint8 else None
+        y = self._restored_levels(x if x.ndim == 4 else x[None], top, ensemble)
+        return (y if x.ndim == 4 else y[0]).to(picture.dtype).contiguous()
+
+    def _restored_levels(self, x: Tensor, top: int | None, ensemble: bool) -> Tensor:
+        """Restore (B, C, H, W) float32: whole levels 0..top, or in [0, 1] where ``top`` is None."""
+        if not x.numel():
+            raise UserError(f"picture: it is empty (batch, channels, height, width are {tuple(x.shape)})")
+        expected = self.architecture.channels
+        if x.shape[1] != expected:
+            raise UserError(
+                f"picture: it has {x.shape[1]} channels where the model takes {expected}; convert it or choose another model"
+            )
+        if top is None:
+            largest = x.abs().amax().item()  # NaN where there is one
+            if not np.isfinite(largest):
+                raise UserError("picture: it holds values that are not finite (NaN or infinity); replace them first")
+            if largest > _LARGEST_FLOAT:
+                raise UserError(
+                    f"picture: floats are taken as [0, 1] and this one reaches {largest:g}; divide it by its largest level"
+                )
+        y = self(x if top is None else x / top, ensemble).clamp(0, 1)
+        return y if top is None else (y * top).round()
+
+
+def _plain_mode(picture: Image.Image) -> Image.Image:
+    """Return the picture in one of `_PIL_MODES`, if that loses nothing."""
+    if picture.mode in _PIL_MODES and "transparency" not in picture.info:
+        return picture
+    if picture.has_transparency_data:
+        raise UserError(f"picture: it has transparency (mode {picture.mode}); remove it first, as by convert('RGB')")
+    if picture.mode == "1":
+        return picture.convert("L")
+    if picture.mode == "P":
+        return picture.convert("RGB")
+    raise UserError(f"picture: mode {picture.mode} is not one of {', '.join(_PIL_MODES)}; convert it first")
+
+
+def _chosen_device(device: str | torch.device) -> torch.device:
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)  # is it there?
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise UserError(f"device: {str(device)!r} is not to be had on this machine; use auto or cpu") from None
+    return chosen
+
+
+def _chosen_precision(precision: str, device: torch.device) -> str:
+    if precision not in PRECISIONS:
+        near = nearest(precision, PRECISIONS)
+        raise UserError(f"precision: {precision!r} is not one of {', '.join(PRECISIONS)}{near}")
+    if precision == "auto":
+        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    return precision

@@ -1,0 +1,1 @@
+"""The fixed network, the mixed one, and what they cost."""

@@ -1,0 +1,114 @@
+"""What the fixed and the mixed network share: stem, cells, last fusion, last convolution.
+
+picture -> stem (two modules at full scale) -> (transition, searched modules) x cells -> fusion to the
+full scale -> one convolution -> picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from clearer.architecture import SearchSpace
+from clearer.network.modules import FusionModule, TransitionModule
+from clearer.network.operations import Bottleneck, Convolution, conv_norm
+
+PUBLISHED_STD = 1e-3
+"""Initial convolutions are normal with this standard deviation (released program)."""
+
+
+class Cell(nn.Module):
+    """A transition to one more scale, then the searched modules."""
+
+    def __init__(self, transition: TransitionModule, searched: list[nn.Module]) -> None:
+        super().__init__()
+        self.transition = transition
+        self.searched = nn.ModuleList(searched)
+
+
+def stem(space: SearchSpace) -> nn.Sequential:
+    """Return the part before the first transition: ``(B, channels, H, W)`` -> ``(B, width or 4 width, H, W)``.
+
+    Supplement: two parallel modules at full scale; a 3x3 convolution (with BN and ReLU) before them
+    lifts the picture to ``width`` channels, which the paper does not describe but every width needs.
+    Released: two bottlenecks.
+    """
+    if space.operations == "released":
+        return nn.Sequential(Bottleneck(space, space.channels), Bottleneck(space, 4 * space.width))
+    lift = nn.Sequential(*conv_norm(space, space.channels, space.width), nn.ReLU(inplace=True))
+    return nn.Sequential(lift, Convolution(space, 0), Convolution(space, 0))
+
+
+def last_convolution(space: SearchSpace) -> nn.Conv2d:
+    """Return the convolution that makes the picture: 3x3 with bias, or 1x1 without (released)."""
+    if space.operations == "released":
+        return nn.Conv2d(space.width, space.channels, 1, bias=space.norm == "none")
+    return nn.Conv2d(space.width, space.channels, 3, padding=1)
+
+
+class Backbone(nn.Module):
+    """The frame of both networks; ``searched(cell, scales)`` gives the searched modules of a cell."""
+
+    def __init__(self, space: SearchSpace, searched: Callable[[int, int], list[nn.Module]]) -> None:
+        super().__init__()
+        self.multiple = 2 ** (space.scales - 1)
+        self.residual = space.residual
+        self.stem = stem(space)
+        self.cells = nn.ModuleList(
+            Cell(TransitionModule(space, cell + 1), searched(cell, cell + 2)) for cell in range(space.cells)
+        )
+        self.fusion = FusionModule(space, space.scales, targets=1)
+        self.last = last_convolution(space)
+        initialise(self, space)
+
+    def run(self, x: Tensor, step: Callable[[nn.Module, list[Tensor], int], list[Tensor]]) -> Tensor:
+        """Map ``(B, C, H, W)`` to the same; ``step(module, features, index)`` applies a searched module.
+
+        Pictures of any size: the bottom and right are padded with their edge to the network's
+        multiple, and the result is cropped back.
+        """
+        height, width = x.shape[-2:]
+        pad_h, pad_w = -height % self.multiple, -width % self.multiple
+        padded = F.pad(x, (0, pad_w, 0, pad_h), mode="replicate") if pad_h or pad_w else x
+        features = [self.stem(padded)]
+        index = 0
+        for cell in self.cells:
+            assert isinstance(cell, Cell)
+            features = cell.transition(features)
+            for module in cell.searched:
+                features = step(module, features, index)
+                index += 1
+        result: Tensor = self.last(self.fusion(features)[0])
+        if self.residual:
+            result = result + padded
+        return result[..., :height, :width] if pad_h or pad_w else result
+
+
+def initialise(network: nn.Module, space: SearchSpace) -> None:
+    """Set the initial weights.
+
+    With batch norm, as the released program: every convolution normal with std 1e-3. Without, He's
+    for the convolutions, and zero for the last convolution of each residual block, so that the block
+    begins as the identity; a fusion's edges begin small, so that its sums do not grow with depth.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            if space.norm == "batch":
+                nn.init.normal_(layer.weight, std=PUBLISHED_STD)
+            else:
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    if space.norm == "batch":
+        return
+    for layer in network.modules():
+        if isinstance(layer, Convolution | Bottleneck):
+            nn.init.zeros_([m for m in layer.body if isinstance(m, nn.Conv2d)][-1].weight)
+        elif isinstance(layer, FusionModule):
+            for edges in layer.edges:
+                for edge in edges.values():  # type: ignore[operator]
+                    [m for m in edge if isinstance(m, nn.Conv2d)][-1].weight.data.mul_(0.1)
+    if space.residual:
+        nn.init.zeros_(network.get_submodule("last").weight)  # type: ignore[arg-type]

@@ -1,0 +1,90 @@
+"""The network that chooses: every searched module is both of its candidates, mixed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from clearer.architecture import Architecture, SearchSpace
+from clearer.network.backbone import Backbone
+from clearer.network.modules import Features, FusionModule, ParallelModule
+from clearer.network.restoration import RestorationNetwork
+
+LOGITS_STD = 1e-3
+"""Initial logits are 1e-3 x normal (released program)."""
+
+
+class MixedModule(nn.Module):
+    """``a^p f^p(y) + a^f f^f(y)``: both candidates see the same features ``y``."""
+
+    def __init__(self, space: SearchSpace, scales: int) -> None:
+        super().__init__()
+        self.parallel = ParallelModule(space, scales)
+        self.fusion = FusionModule(space, scales)
+
+    def forward(self, features: Features, probabilities: Tensor) -> Features:
+        parallel, fusion = self.parallel(features), self.fusion(features)
+        return [probabilities[0] * p + probabilities[1] * f for p, f in zip(parallel, fusion, strict=True)]
+
+
+class Supernet(Backbone):
+    """``(B, C, H, W)`` in [0, 1] -> the same, any ``H`` and ``W``.
+
+    ``logits`` is an ordinary parameter of shape ``(modules, 2)``, parallel first; the probabilities
+    alpha are its softmax.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        def searched(cell: int, scales: int) -> list[nn.Module]:
+            return [MixedModule(space, scales) for _ in range(space.modules_per_cell)]
+
+        super().__init__(space, searched)
+        self.space = space
+        self.logits = nn.Parameter(LOGITS_STD * torch.randn(space.modules, 2))
+
+    @property
+    def probabilities(self) -> Tensor:
+        """Alpha, ``(modules, 2)``, parallel first."""
+        return self.logits.softmax(dim=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        probabilities = self.probabilities
+        return self.run(x, lambda module, features, index: module(features, probabilities[index]))
+
+    def weights(self) -> list[nn.Parameter]:
+        """All parameters but the logits."""
+        return [parameter for name, parameter in self.named_parameters() if name != "logits"]
+
+    @contextlib.contextmanager
+    def only_logits(self) -> Iterator[None]:
+        """Within this, no gradient of a weight is computed: an architecture step needs none."""
+        weights = self.weights()
+        for parameter in weights:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in weights:
+                parameter.requires_grad_(True)
+
+    def derive(self) -> Architecture:
+        """Return the architecture of the larger probability in each module (parallel on a tie)."""
+        return self.space.architecture(["PF"[i] for i in self.logits.argmax(dim=1).tolist()])
+
+    def extract(self, architecture: Architecture | None = None) -> RestorationNetwork:
+        """Return the network of ``architecture`` (default: the derived one) with the supernet's weights, copied."""
+        network = RestorationNetwork(architecture or self.derive())
+        mine = self.state_dict()
+        branches = ["parallel" if letter == "P" else "fusion" for letter in network.architecture.letters]
+        copied = {}
+        for name in network.state_dict():
+            parts = name.split(".")
+            if parts[0] == "cells" and parts[2] == "searched":
+                index = int(parts[1]) * self.space.modules_per_cell + int(parts[3])
+                parts.insert(4, branches[index])
+            copied[name] = mine[".".join(parts)]
+        network.load_state_dict(copied)
+        return network.train(self.training)

@@ -1,0 +1,72 @@
+"""Weight files: safetensors with the architecture inside, so that a file alone rebuilds its network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from clearer.architecture import Architecture
+from clearer.errors import UserError
+from clearer.files import written_whole
+from clearer.network.restoration import RestorationNetwork
+
+FORMAT = "clearer-weights-1"
+
+
+def save_weights(path: str | Path, network: RestorationNetwork, card: dict[str, Any]) -> None:
+    """Write the network, its architecture and ``card`` (what a user should know of it; JSON values)."""
+    tensors = {name: t.detach().cpu().contiguous().clone() for name, t in network.state_dict().items()}
+    metadata = {
+        "format": FORMAT,
+        "architecture": network.architecture.to_json(),
+        "card": json.dumps(card, allow_nan=False),
+    }
+    with written_whole(path) as temporary:
+        save_file(tensors, temporary, metadata)
+
+
+def read_architecture(path: str | Path) -> tuple[Architecture, dict[str, Any]]:
+    """Return the architecture and the card of a weight file, without its weights.
+
+    Raises:
+        UserError: no such file, or not a weight file of this program.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; name a weight file (model.safetensors) or a run folder") from None
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: not a weight file of clearer, or damaged ({error}); name a model.safetensors") from error
+    if metadata.get("format") != FORMAT:
+        raise UserError(f"{path}: a safetensors file, but not written by clearer; name a run's model.safetensors")
+    try:
+        card = json.loads(metadata["card"])
+        return Architecture.from_json(metadata["architecture"]), card
+    except (KeyError, ValueError) as error:
+        raise UserError(f"{path}: its metadata is damaged ({error}); take another copy of the file") from error
+
+
+def load_weights(path: str | Path) -> tuple[RestorationNetwork, dict[str, Any]]:
+    """Return the network (in eval mode, on the CPU, float32) and the card of a weight file.
+
+    Raises:
+        UserError: no such file, not a weight file of this program, or its weights do not fit.
+    """
+    architecture, card = read_architecture(path)
+    network = RestorationNetwork(architecture)
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        network.load_state_dict({n: t.float() if t.is_floating_point() else t for n, t in tensors.items()})
+    except (SafetensorError, RuntimeError) as error:
+        what = str(error).splitlines()[0]
+        raise UserError(f"{path}: its weights do not fit {architecture} ({what}); take another copy of the file") from error
+    if not all(bool(torch.isfinite(t).all()) for t in network.state_dict().values()):
+        raise UserError(f"{path}: holds weights that are not finite; take another copy of the file")
+    return network.eval(), card

@@ -1,0 +1,335 @@
+"""Recipes: all settings of a run, as frozen values read from YAML and checked key by key."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import types
+import typing
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from clearer.architecture import Architecture, SearchSpace
+from clearer.errors import UserError, nearest
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Two folders of pairs, matched by the stem of the file name."""
+
+    clean: str
+    degraded: str
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """See `clearer.SearchSpace`."""
+
+    channels: int = 1
+    width: int = 32
+    scales: int = 4
+    modules_per_cell: int = 4
+    operations: Literal["supplement", "released"] = "supplement"
+    norm: Literal["batch", "none"] = "batch"
+    residual: bool = False
+
+
+@dataclass(frozen=True)
+class DegradationSettings:
+    """How a clean picture is spoilt; ``sigma`` in 8-bit levels, one or a range; ``none`` for pairs."""
+
+    kind: Literal["none", "gaussian"] = "none"
+    sigma: float | list[float] = 0.0
+    clip8: bool = False
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Where the pictures are: ``folder`` to be split by clean picture, or ``train``, ``validation``, ``test``.
+
+    ``leaks``: what to do with a training or validation picture that shows the same clean picture as
+    one of a later set: ``refuse`` to run, or ``drop`` it. ``limit_*`` takes the first so many.
+    """
+
+    folder: str | Pairs | None = None
+    train: str | Pairs | None = None
+    validation: str | Pairs | None = None
+    test: str | Pairs | None = None
+    layout: Literal["auto", "clean", "pairs", "side-by-side"] = "auto"
+    clean_side: Literal["left", "right"] = "left"
+    fractions: list[float] = field(default_factory=lambda: [0.8, 0.1, 0.1])
+    leaks: Literal["refuse", "drop"] = "refuse"
+    convert: bool = False
+    limit_train: int | None = None
+    limit_validation: int | None = None
+    limit_test: int | None = None
+    augment: bool = True
+    degradation: DegradationSettings = field(default_factory=DegradationSettings)
+
+
+@dataclass(frozen=True)
+class OptimiserSettings:
+    """An optimiser and its schedule: linear warm-up, then a cosine from ``lr`` to ``lr_final``, by epochs."""
+
+    kind: Literal["sgd", "adam", "adamw"] = "adam"
+    lr: float = 1e-2
+    lr_final: float = 0.0
+    warmup_epochs: int = 0
+    momentum: float = 0.9
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    weight_decay: float = 0.0
+    clip: float | None = 5.0
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """The bilevel search (method of the paper, Section 3; settings of the released program)."""
+
+    epochs: int = 200
+    steps_per_epoch: int = 50
+    warmup_epochs: int = 10
+    batch: int = 32
+    patch: int = 64
+    lambda_arch: float = 0.01
+    lambda_comp: float = 0.0
+    costs: Literal["paper", "parameters", "macs"] = "paper"
+    weights: OptimiserSettings = field(
+        default_factory=lambda: OptimiserSettings(kind="sgd", lr=0.025, lr_final=0.001, weight_decay=3e-4)
+    )
+    logits: OptimiserSettings = field(
+        default_factory=lambda: OptimiserSettings(
+            lr=3e-4, lr_final=3e-4, betas=[0.5, 0.999], weight_decay=1e-3, clip=None
+        )
+    )
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Training of the network found. ``average`` is the decay of averaged weights, 0 for none."""
+
+    epochs: int = 1000
+    steps_per_epoch: int = 100
+    batch: int = 32
+    patch: int = 64
+    loss: Literal["mse", "charbonnier"] = "mse"
+    average: float = 0.0
+    optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    validate_every: int = 10
+    validation_pictures: int | None = None
+    validation_crop: int | None = None
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """Protocols to report on the test pictures."""
+
+    protocols: list[str] = field(default_factory=list)
+    ensemble: bool = False
+    samples: int = 3
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All settings of a run. ``architecture``: a text form skips the search."""
+
+    name: str
+    task: str = ""
+    description: str = ""
+    seed: int = 0
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    checkpoint_minutes: float = 2.0
+    architecture: str | None = None
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    data: DataSettings = field(default_factory=DataSettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+    evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
+
+    @property
+    def space(self) -> SearchSpace:
+        """The search space that ``network`` describes."""
+        return SearchSpace(**dataclasses.asdict(self.network))
+
+    @property
+    def given(self) -> Architecture | None:
+        """The architecture given by hand, or None where it is searched."""
+        if self.architecture is None:
+            return None
+        fields = dataclasses.asdict(self.network)
+        del fields["scales"], fields["modules_per_cell"]
+        return Architecture.parse(self.architecture, **fields)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all settings as plain values."""
+        return dataclasses.asdict(self)
+
+    def to_yaml(self) -> str:
+        """Return the resolved recipe as YAML; reading it gives an equal recipe."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+
+
+POSITIVE = re.compile(r"(epochs|steps_per_epoch|batch|patch|limit_\w+|validate_every|validation_\w+|checkpoint_minutes)$")
+FROM_ZERO = re.compile(r"(warmup_epochs|lambda_\w+|lr|lr_final|weight_decay|clip|seed|samples)$")
+FRACTION = re.compile(r"(average|momentum)$")
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Return the recipes that come with the package, by name."""
+    folder = resources.files("clearer") / "recipes"
+    return {Path(str(f)).stem: Path(str(f)) for f in sorted(folder.iterdir(), key=lambda f: f.name) if f.name.endswith(".yaml")}
+
+
+def load_recipe(name_or_path: str | Path, overrides: dict[str, Any] | None = None) -> Recipe:
+    """Read a shipped recipe by name, or a YAML file, with single values replaced.
+
+    Args:
+        name_or_path: such as ``"quickstart"``, or a path ending in ``.yaml`` or ``.yml``.
+        overrides: dotted key to value, such as ``{"search.lambda_arch": 0.1}``; text is read as YAML.
+
+    Raises:
+        UserError: unknown recipe, unknown key (with the nearest), wrong type or range (with its key).
+    """
+    text = str(name_or_path)
+    shipped = shipped_recipes()
+    path = Path(text) if text.endswith((".yaml", ".yml")) else shipped.get(text)
+    if path is None:
+        raise UserError(f"recipe {text!r}: no such recipe{nearest(text, shipped)}; known: {', '.join(shipped)}, or a YAML file")
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such recipe file") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: a recipe is a mapping of keys to values; see a shipped one with 'clearer fit --show NAME'")
+    value.setdefault("name", path.stem)
+    for key, new in (overrides or {}).items():
+        _override(value, key, new)
+    return recipe_from_dict(value)
+
+
+def recipe_from_dict(value: dict[str, Any]) -> Recipe:
+    """Build a checked recipe from plain values.
+
+    Raises:
+        UserError: see `load_recipe`.
+    """
+    recipe: Recipe = _build(Recipe, value, "")
+    _check(recipe.to_dict(), "")
+    space = recipe.space
+    given = recipe.given
+    if given is not None and given.scales != space.scales:
+        raise UserError(f"architecture: {given} has {given.scales} scales where network.scales is {space.scales}; make them agree")
+    for part, settings in (("search", recipe.search), ("train", recipe.train)):
+        if settings.patch % 2 ** (space.scales - 1):
+            raise UserError(f"{part}.patch: {settings.patch} is not a multiple of {2 ** (space.scales - 1)}, which {space.scales} scales need")
+        if settings.batch < 2 and space.norm == "batch":
+            raise UserError(f"{part}.batch: batch norm needs at least 2 patches a batch")
+    if recipe.device not in ("auto", "cpu", "mps") and not re.fullmatch(r"cuda(:\d+)?", recipe.device):
+        raise UserError(f"device: {recipe.device!r} is not auto, cpu, cuda, cuda:N or mps")
+    fractions = recipe.data.fractions
+    if len(fractions) != 3 or min(fractions) <= 0 or not math.isclose(sum(fractions), 1, abs_tol=1e-6):
+        raise UserError(f"data.fractions: {fractions} are not three positive shares that sum to 1 (train, validation, test)")
+    sigma = recipe.data.degradation.sigma
+    if isinstance(sigma, list) and (len(sigma) != 2 or not 0 <= sigma[0] <= sigma[1]) or not isinstance(sigma, list) and sigma < 0:
+        raise UserError(f"data.degradation.sigma: {sigma} is not a level (0 or more), nor a range [low, high]")
+    return recipe
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Split ``key=value`` of the command line; the value is read as YAML.
+
+    >>> parse_override("search.lambda_arch=0.1")
+    ('search.lambda_arch', 0.1)
+    """
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--set {text}: not of the form KEY=VALUE, such as search.lambda_arch=0.1")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {text}: the value is not readable as YAML") from error
+
+
+def _override(value: dict[str, Any], key: str, new: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        inner = value.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            value[parent] = inner = {}
+        value = inner
+    value[last] = new
+
+
+def _build(kind: Any, value: Any, path: str) -> Any:
+    """Return ``value`` as ``kind``, or raise a UserError that names ``path``."""
+    origin = typing.get_origin(kind)
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise UserError(f"{path}: {value!r} is not a mapping of keys to values")
+        hints = typing.get_type_hints(kind)
+        for key in value:
+            if key not in hints:
+                where = f"{path}.{key}" if path else str(key)
+                raise UserError(f"{where}: no such setting{nearest(str(key), hints)}; known here: {', '.join(hints)}")
+        fields = {k: _build(hints[k], v, f"{path}.{k}" if path else k) for k, v in value.items()}
+        try:
+            return kind(**fields)  # type: ignore[operator]
+        except TypeError as error:
+            raise UserError(f"{path or 'recipe'}: {str(error).split(') ', 1)[-1].split('() ', 1)[-1]}") from error
+    if origin in (typing.Union, types.UnionType):
+        options = typing.get_args(kind)
+        if value is None and type(None) in options:
+            return None
+        inner = [o for o in options if o is not type(None)]
+        mapping = [o for o in inner if dataclasses.is_dataclass(o)]
+        if isinstance(value, dict) and mapping:
+            return _build(mapping[0], value, path)
+        sequence = [o for o in inner if typing.get_origin(o) is list]
+        if isinstance(value, list) and sequence:
+            return _build(sequence[0], value, path)
+        return _build(inner[0], value, path)
+    if origin is Literal:
+        known = typing.get_args(kind)
+        if value not in known:
+            raise UserError(f"{path}: {value!r} is not one of {', '.join(known)}{nearest(str(value), known)}")
+        return value
+    if origin is list:
+        if not isinstance(value, list):
+            raise UserError(f"{path}: {value!r} is not a list, such as [0, 1]")
+        return [_build(typing.get_args(kind)[0], v, f"{path}[{i}]") for i, v in enumerate(value)]
+    if kind is float and isinstance(value, str):
+        # YAML reads 1e-3, with no point, as text.
+        try:
+            value = float(value)
+        except ValueError:
+            raise UserError(f"{path}: {value!r} is not a number") from None
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise UserError(f"{path}: {value!r} is not of type {kind.__name__}")
+    if kind is float and not math.isfinite(value):
+        raise UserError(f"{path}: {value} is not finite")
+    return value
+
+
+def _check(value: dict[str, Any], path: str) -> None:
+    for key, inner in value.items():
+        where = f"{path}.{key}" if path else key
+        if isinstance(inner, dict):
+            _check(inner, where)
+        elif isinstance(inner, (int, float)) and not isinstance(inner, bool):
+            if POSITIVE.search(key) and inner <= 0:
+                raise UserError(f"{where}: {inner} is not greater than 0")
+            if FROM_ZERO.search(key) and inner < 0:
+                raise UserError(f"{where}: {inner} is less than 0")
+            if FRACTION.search(key) and not 0 <= inner < 1:
+                raise UserError(f"{where}: {inner} is not in [0, 1)")
+        elif key == "betas" and not (len(inner) == 2 and all(0 <= b < 1 for b in inner)):
+            raise UserError(f"{where}: {inner} are not two numbers in [0, 1)")

@@ -1,0 +1,1 @@
+"""Drawings, figures, and the page that tells what a run has found."""
