@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from clearer.errors import UserError
 from clearer.files import written_whole
@@ -147,7 +147,7 @@ def write_picture(path: str | Path, array: Pixels) -> None:
     known = Image.registered_extensions()
     possible = [s for s in SUFFIXES if known.get(s) in Image.SAVE]
     if path.suffix.lower() not in possible:
-        raise UserError(f"{path}: cannot write {path.suffix or 'no suffix'!r} files; end the name in {', '.join(possible)}")
+        raise UserError(f"{path}: cannot be written as {path.suffix!r}; end the name in {', '.join(possible)}")
     name = known[path.suffix.lower()]
     with written_whole(path) as temporary:
         try:
@@ -178,7 +178,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         with contextlib.suppress(OSError):
             if path.stat().st_size == 0:
                 raise UserError(f"{path}: the file is empty (0 bytes); replace or remove it") from None
-        reason = "not a known picture format" if isinstance(error, Image.UnidentifiedImageError) else _one_line(error)
+        reason = "not a known picture format" if isinstance(error, UnidentifiedImageError) else _one_line(error)
         raise UserError(f"{path}: not readable as a picture ({reason}); replace or remove it") from error
 
 

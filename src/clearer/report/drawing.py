@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.textpath import TextPath
 
 from clearer.architecture import FUSION, Architecture
 from clearer.report.figures import INK, MUTED, save_figure
@@ -18,15 +20,15 @@ from clearer.report.figures import INK, MUTED, save_figure
 # colour-blind eyes, and rows and slopes say the same once more without any colour.
 SCALE_COLOURS = ("#fde725", "#7ad151", "#22a884", "#3b6d9e", "#440154")
 # operation: (colour, line width in points, line style, name in the legend)
-OPERATIONS = {
+OPERATIONS: dict[str, tuple[str, float, Any, str]] = {
     "conv": ("#0072b2", 2.2, "-", "convolution (two, plus the input)"),
     "strided": ("#d55e00", 1.2, "-", "strided convolution"),
     "upsample": ("#cc79a7", 1.4, "-", "upsample"),
     "none": ("#7d848c", 1.2, (0, (3, 1.6)), "none (identity)"),
     "last": (INK, 1.6, "-", "last convolution"),
 }
-PITCH, ROW, SIDE = 0.8, 0.86, 0.36  # inches between columns, between rows, and of the finest square
-MARGIN, HEADER, LINE = 0.3, 1.62, 0.3  # inches around all, above the finest row, and of a legend row
+# Inches: between rows, around all, above the finest row, of a legend row.
+ROW, MARGIN, HEADER, LINE = 0.86, 0.32, 1.62, 0.3
 
 Edge = tuple[int, int, str]  # source scale, target scale, operation
 
@@ -76,6 +78,24 @@ def _fusion_edges(scales: int) -> tuple[Edge, ...]:
     )
 
 
+@dataclass(frozen=True)
+class Grid:
+    """Where columns and rows lie, in inches from the upper left corner."""
+
+    pitch: float
+    left: float
+
+    def x(self, column: int) -> float:
+        return self.left + column * self.pitch
+
+    def y(self, scale: int) -> float:
+        return HEADER + scale * ROW
+
+    def side(self, scale: int) -> float:
+        """Side of a square; it shrinks with the scale, if less than the feature map does."""
+        return 0.45 * self.pitch * 0.87**scale
+
+
 def architecture_figure(architecture: Architecture) -> Figure:
     """Draw the network: columns are its steps from left to right, rows its scales, the finest on top.
 
@@ -84,33 +104,36 @@ def architecture_figure(architecture: Architecture) -> Figure:
     counted from 0 (the input).
     """
     steps = network_steps(architecture)
-    length = len(steps) * PITCH + SIDE
-    width = max(length, 8.4) + 2 * MARGIN
+    # Long networks move closer together, so that their letters can still be read on a screen.
+    pitch = min(0.8, max(0.48, 16 / len(steps)))
+    length = (len(steps) + 0.45) * pitch
+    width = max(length, 8.8) + 2 * MARGIN
     legend = [row for items in _legend_items(architecture) for row in _wrapped(items, width - 2 * MARGIN)]
-    # The labels of input and output hang below the finest row, so that a single row needs their room.
-    height = HEADER + ROW * (architecture.scales - 1) + 0.55 + LINE * len(legend) + MARGIN
+    height = HEADER + ROW * (architecture.scales - 1) + 0.62 + LINE * (len(legend) - 1) + MARGIN
     figure = Figure(figsize=(width, height), facecolor="white")
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set(xlim=(0, width), ylim=(height, 0))  # inches, downwards
     axes.set_axis_off()
 
-    left = (width - length) / 2 + SIDE / 2
-    columns = [left + i * PITCH for i in range(len(steps) + 1)]
-    _draw_header(axes, architecture, steps, columns)
+    grid = Grid(pitch, (width - length + 0.45 * pitch) / 2)
+    _draw_title(axes, architecture, width)
+    _draw_groups(axes, steps, grid)
     for i, step in enumerate(steps):
-        # Strided and upsample edges last: they are thin and must not vanish under the straight ones.
-        for source, target, operation in sorted(step.edges, key=lambda edge: edge[0] != edge[1]):
-            _draw_edge(axes, (columns[i], source), (columns[i + 1], target), operation, f"{i}-{source}-{target}")
-    maps = [1, *(step.scales for step in steps)]
-    for i, count in enumerate(maps):
-        outside = i in (0, len(steps))
+        _draw_letter(axes, step, (grid.x(i) + grid.x(i + 1)) / 2)
+        # Sloping edges last: they are thin and must not vanish under the straight ones.
+        for edge in sorted(step.edges, key=lambda edge: edge[0] != edge[1]):
+            _draw_edge(axes, grid, i, edge)
+    for i, count in enumerate([1, *(step.scales for step in steps)]):
         for scale in range(count):
-            colour = "white" if outside else SCALE_COLOURS[scale]
-            _draw_square(axes, columns[i], _row(scale), scale, colour).set_gid(f"map-{i}-{scale}")
-    for x, name in ((columns[0], "input"), (columns[-1], "output")):
-        channels = f"{architecture.channels} channel{'s' if architecture.channels > 1 else ''}"
-        axes.text(x, HEADER + 0.27, f"{name}\n{channels}", ha="center", va="top", size=8, color=MUTED)
-    _draw_legend(axes, legend, height)
+            side = grid.side(scale)
+            colour = "white" if i in (0, len(steps)) else SCALE_COLOURS[scale]
+            _draw_square(axes, grid.x(i), grid.y(scale), side, colour).set_gid(f"map-{i}-{scale}")
+    for i, name in ((0, "input"), (len(steps), "output")):
+        channels = "1 channel" if architecture.channels == 1 else f"{architecture.channels} channels"
+        axes.text(grid.x(i), HEADER + 0.27, f"{name}\n{channels}", ha="center", va="top", size=7.5, color=MUTED)
+    if architecture.residual:
+        _draw_residual(axes, grid, len(steps))
+    _draw_legend(axes, legend, height - MARGIN - LINE * (len(legend) - 1))
     return figure
 
 
@@ -121,119 +144,137 @@ def draw_architecture(architecture: Architecture, path: str | Path) -> None:
         UserError: the suffix is neither ``.svg`` nor ``.png``, or the file cannot be written.
     """
     figure = architecture_figure(architecture)
-    save_figure(figure, path, dpi=max(100.0, 1600 / figure.get_figwidth()))
+    save_figure(figure, path, dpi=max(110.0, 1600 / figure.get_figwidth()))
 
 
-def _row(scale: int) -> float:
-    return HEADER + scale * ROW
-
-
-def _side(scale: int) -> float:
-    return SIDE * 0.87**scale
-
-
-def _draw_square(axes: Axes, x: float, y: float, scale: int, colour: str) -> Rectangle:
-    side = _side(scale)
-    square = Rectangle((x - side / 2, y - side / 2), side, side, facecolor=colour, edgecolor=INK, linewidth=0.9, zorder=3)
+def _draw_square(axes: Axes, x: float, y: float, side: float, colour: str) -> Rectangle:
+    corner = (x - side / 2, y - side / 2)
+    square = Rectangle(corner, side, side, facecolor=colour, edgecolor=INK, linewidth=0.9, zorder=3)
     axes.add_patch(square)
     return square
 
 
-def _draw_edge(axes: Axes, source: tuple[float, int], target: tuple[float, int], operation: str, name: str) -> None:
+def _draw_edge(axes: Axes, grid: Grid, column: int, edge: Edge) -> None:
+    source, target, operation = edge
     colour, width, style, _ = OPERATIONS[operation]
-    xs = (source[0] + _side(source[1]) / 2, target[0] - _side(target[1]) / 2)
-    ys = (_row(source[1]), _row(target[1]))
-    line = Line2D(xs, ys, color=colour, linewidth=width, linestyle=style, solid_capstyle="butt", zorder=2)
-    line.set_gid(f"edge-{operation}-{name}")
+    xs = (grid.x(column) + grid.side(source) / 2, grid.x(column + 1) - grid.side(target) / 2)
+    line = Line2D(xs, (grid.y(source), grid.y(target)), color=colour, linewidth=width, linestyle=style, zorder=2)
+    line.set(gid=f"edge-{operation}-{column}-{source}-{target}", solid_capstyle="butt")
     axes.add_line(line)
 
 
-def _draw_header(axes: Axes, architecture: Architecture, steps: Sequence[Step], columns: Sequence[float]) -> None:
-    """The title, the brackets of the groups, and the letter and number of each step."""
+def _draw_residual(axes: Axes, grid: Grid, last: int) -> None:
+    """The input's way around the network, above the finest row."""
+    top, over = HEADER - grid.side(0) / 2, HEADER - 0.235
+    xs = (grid.x(0), grid.x(0), grid.x(last), grid.x(last))
+    line = Line2D(xs, (top, over, over, top), color=INK, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1)
+    line.set_gid("residual")
+    axes.add_line(line)
+
+
+def _draw_title(axes: Axes, architecture: Architecture, width: float) -> None:
     a = architecture
     axes.text(MARGIN, 0.3, str(a), size=13, weight="bold", family="monospace", color=INK, va="center")
-    facts = f"{a.scales} scales, width {a.width}, {a.operations} operations, " + (
-        "batch norm" if a.norm == "batch" else "no norm"
-    )
-    axes.text(axes.get_xlim()[1] - MARGIN, 0.3, facts, size=9, color=MUTED, va="center", ha="right")
-    groups = list(dict.fromkeys(step.group for step in steps))
-    for group in groups:
+    norm = "batch norm" if a.norm == "batch" else "no norm"
+    facts = f"{a.scales} scales, width {a.width}, {a.operations} operations, {norm}"
+    # Two rows where the name is so long that it would run into the facts.
+    beside = len(str(a)) * 0.115 + len(facts) * 0.08 < width - 2 * MARGIN
+    place = (width - MARGIN, 0.3) if beside else (MARGIN, 0.53)
+    axes.text(*place, facts, size=9, color=MUTED, va="center", ha="right" if beside else "left")
+
+
+def _draw_groups(axes: Axes, steps: Sequence[Step], grid: Grid) -> None:
+    """A bracket over each group of steps, and a grey band behind each cell."""
+    for group in dict.fromkeys(step.group for step in steps):
         inside = [i for i, step in enumerate(steps) if step.group == group]
-        # A band runs from just behind the squares it starts from to just behind its last squares, so
-        # that neighbours do not touch and every edge of the group lies inside.
-        x0, x1 = columns[inside[0]] + SIDE / 2 + 0.07, columns[inside[-1] + 1] + SIDE / 2 + 0.02
-        bottom = _row(max(steps[i].scales for i in inside) - 1) + 0.32
+        # From just behind the squares the group starts from to just behind its last squares, so that
+        # neighbours do not touch and every edge of the group lies inside.
+        behind = 0.45 * grid.pitch / 2
+        x0, x1 = grid.x(inside[0]) + behind + 0.07, grid.x(inside[-1] + 1) + behind + 0.02
         if group.startswith("cell"):
+            y0, y1 = 0.96, grid.y(steps[inside[-1]].scales - 1) + 0.32
             box = "round,pad=0,rounding_size=0.08"
-            band = FancyBboxPatch((x0, 0.98), x1 - x0, bottom - 0.98, boxstyle=box, fc="#f3f5f7", ec="none", zorder=0)
-            axes.add_patch(band)
-        axes.add_line(Line2D((x0, x0, x1, x1), (0.9, 0.83, 0.83, 0.9), color=MUTED, linewidth=0.9))
-        axes.text((x0 + x1) / 2, 0.7, group, size=9, color=INK, ha="center", va="center")
-    for i, step in enumerate(steps):
-        x = (columns[i] + columns[i + 1]) / 2
-        face, ink, border = ("white", MUTED, "#c3c9cf") if not step.number else ("white", INK, INK)
-        if step.number and step.letter == FUSION:
-            face, ink = INK, "white"
-        box = {"boxstyle": "round,pad=0.28", "facecolor": face, "edgecolor": border, "linewidth": 0.9}
-        axes.text(x, 1.25, step.letter, size=8.5, weight="bold", color=ink, ha="center", va="center", bbox=box)
-        if step.number:
-            text = axes.text(x, 1.04, str(step.number), size=7.5, color=MUTED, ha="center", va="center")
-            text.set_gid(f"module-{step.number}-{step.letter}")
-    if a.residual:
-        y = HEADER - 0.235
-        xs, top = (columns[0], columns[0], columns[-1], columns[-1]), HEADER - SIDE / 2
-        line = Line2D(xs, (top, y, y, top), color=MUTED, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1)
-        line.set_gid("residual")
-        axes.add_line(line)
+            axes.add_patch(FancyBboxPatch((x0, y0), x1 - x0, y1 - y0, boxstyle=box, fc="#f1f3f6", ec="none", zorder=0))
+        axes.add_line(Line2D((x0, x0, x1, x1), (0.9, 0.84, 0.84, 0.9), color=MUTED, linewidth=0.9))
+        axes.text((x0 + x1) / 2, 0.72, group, size=9, color=INK, ha="center", va="center")
 
 
-Item = tuple[str, str | int, str]  # kind ("scale", "operation" or "letter"), which one, label
+def _draw_letter(axes: Axes, step: Step, x: float) -> None:
+    _draw_chip(axes, x, 1.25, step.letter, searched=step.number > 0)
+    if step.number:
+        text = axes.text(x, 1.05, str(step.number), size=7.5, color=MUTED, ha="center", va="center")
+        text.set_gid(f"module-{step.number}-{step.letter}")
+
+
+def _draw_chip(axes: Axes, x: float, y: float, letter: str, searched: bool) -> None:
+    face, ink, border = ("white", INK, INK) if searched else ("white", MUTED, "#c3c9cf")
+    if searched and letter == FUSION:
+        face, ink = INK, "white"
+    box = {"boxstyle": "round,pad=0.28", "facecolor": face, "edgecolor": border, "linewidth": 0.9}
+    axes.text(x, y, letter, size=8.5, weight="bold", color=ink, ha="center", va="center_baseline", bbox=box)
+
+
+@dataclass(frozen=True)
+class Item:
+    """An entry of the legend: a scale, an operation, or a letter (searched or fixed)."""
+
+    kind: str
+    key: str
+    label: str
+    searched: bool = False
+
+    @property
+    def indent(self) -> float:
+        """Inches from the entry's left to its label."""
+        return 0.5 if self.kind == "operation" else 0.27
+
+    @property
+    def width(self) -> float:
+        """Inches up to the next entry."""
+        return self.indent + float(TextPath((0, 0), self.label, size=8.5).get_extents().width) / 72 + 0.3
 
 
 def _legend_items(architecture: Architecture) -> list[list[Item]]:
-    scales: list[Item] = [
-        ("scale", s, f"{'full resolution' if s == 0 else f'1/{2**s}'}, {width} channels")
+    scales = [
+        Item("scale", str(s), f"{'full resolution' if s == 0 else f'1/{2**s}'}, {width} channels")
         for s, width in enumerate(architecture.widths)
     ]
-    operations: list[Item] = [("operation", name, entry[3]) for name, entry in OPERATIONS.items()]
-    letters: list[Item] = [
-        ("letter", "", "P parallel, F fusion (black: searched, grey: fixed)"),
-        ("letter", "", "T transition"),
-        ("letter", "", "C last convolution"),
-    ]
+    operations = [Item("operation", name, entry[3]) for name, entry in OPERATIONS.items()]
     if architecture.residual:
-        letters.append(("letter", "", "dotted: the input is added to the output"))
+        operations.append(Item("operation", "residual", "input added to the output"))
+    letters = [
+        Item("letter", "P", "parallel", searched=True),
+        Item("letter", "F", "fusion", searched=True),
+        Item("letter", "T", "transition"),
+        Item("letter", "C", "last convolution"),
+        Item("letter", "", "(grey letters are not searched)"),
+    ]
     return [scales, operations, letters]
-
-
-def _item_width(item: Item) -> float:
-    return {"scale": 0.26, "operation": 0.5, "letter": 0.0}[item[0]] + 0.073 * len(item[2]) + 0.2
 
 
 def _wrapped(items: Sequence[Item], width: float) -> list[list[Item]]:
     """Break a row of the legend into as many rows as ``width`` inches ask for."""
     rows: list[list[Item]] = [[]]
     for item in items:
-        if rows[-1] and sum(map(_item_width, rows[-1])) + _item_width(item) > width:
+        if rows[-1] and sum(other.width for other in rows[-1]) + item.width > width:
             rows.append([])
         rows[-1].append(item)
     return rows
 
 
-def _draw_legend(axes: Axes, rows: Sequence[Sequence[Item]], height: float) -> None:
+def _draw_legend(axes: Axes, rows: Sequence[Sequence[Item]], top: float) -> None:
     for index, row in enumerate(rows):
-        x, y = MARGIN, height - MARGIN - LINE * (len(rows) - 1 - index)
+        x, y = MARGIN, top + LINE * index
         for item in row:
-            kind, which, label = item
-            indent = 0.0
-            if kind == "scale":
-                scale = int(which)
-                _draw_square(axes, x + 0.09, y, scale, SCALE_COLOURS[scale]).set(width=0.18, height=0.18, y=y - 0.09)
-                axes.patches[-1].set(x=x)
-                indent = 0.26
-            elif kind == "operation":
-                colour, width, style, _ = OPERATIONS[str(which)]
-                axes.add_line(Line2D((x, x + 0.4), (y, y), color=colour, linewidth=width + 0.4, linestyle=style))
-                indent = 0.5
-            axes.text(x + indent, y, label, size=8.5, color=INK, va="center")
-            x += _item_width(item)
+            indent = item.indent
+            if item.kind == "scale":
+                _draw_square(axes, x + 0.09, y, 0.18, SCALE_COLOURS[int(item.key)])
+            elif item.kind == "operation":
+                colour, width, style, _ = OPERATIONS.get(item.key, (INK, 0.9, (0, (1, 1.5)), ""))
+                axes.add_line(Line2D((x, x + 0.4), (y, y), color=colour, linewidth=width, linestyle=style))
+            elif item.key:
+                _draw_chip(axes, x + 0.09, y, item.key, item.searched)
+            else:
+                indent = 0.0
+            axes.text(x + indent, y, item.label, size=8.5, color=INK, va="center_baseline")
+            x += item.width

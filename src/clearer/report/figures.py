@@ -20,7 +20,7 @@ INK, MUTED, GRID = "#1f2933", "#66707a", "#e4e7eb"
 # Okabe and Ito's colours, in an order that keeps neighbours apart.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 # Glyphs as paths look the same everywhere and refer to no font; the salt makes equal figures equal bytes.
-SVG_SETTINGS = {"svg.fonttype": "path", "svg.hashsalt": "clearer"}
+SVG_SETTINGS: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": "clearer"}
 
 Lines = Sequence[Mapping[str, Any]]  # lines of a metrics.jsonl
 

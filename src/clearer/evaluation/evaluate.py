@@ -1,0 +1,238 @@
+"""Measure how well a network (or any other function) restores a set of pictures under a protocol."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from clearer.data.degradations import degrade_by_protocol
+from clearer.data.pictures import native_channels
+from clearer.data.sources import Folders, Item, find_items, item_size, read_item
+from clearer.errors import UserError
+from clearer.evaluation.ensemble import self_ensemble
+from clearer.evaluation.metrics import luma601, psnr, ssim
+from clearer.evaluation.protocols import Protocol, centre_crop, parse_protocol
+from clearer.files import write_json, write_text
+
+_WARM_UP = 64  # side in pixels of the corner that is restored once before the clock runs
+
+
+class PictureScore(TypedDict):
+    """What is measured on one picture; height and width are after the protocol's crop."""
+
+    name: str
+    height: int
+    width: int
+    input_psnr: float
+    input_ssim: float
+    psnr: float
+    ssim: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `evaluate` measured.
+
+    Args:
+        protocol: its name.
+        ensemble: whether the x8 self-ensemble was used.
+        pictures: how many were measured.
+        input_psnr, input_ssim: of the degraded pictures, clamped to [0, 1]; PSNR in dB, means over pictures.
+        psnr, ssim: of the restored pictures, likewise.
+        seconds: spent in ``restore``, all pictures together, without reading, noise and metrics.
+        megapixels_per_second: pixels (not counting channels) over ``seconds``.
+        per_picture: the same picture by picture, in the order of measuring.
+    """
+
+    protocol: str
+    ensemble: bool
+    pictures: int
+    input_psnr: float
+    input_ssim: float
+    psnr: float
+    ssim: float
+    seconds: float
+    megapixels_per_second: float
+    per_picture: list[PictureScore]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return dataclasses.asdict(self)
+
+
+def evaluate(
+    restore: Callable[[Tensor], Tensor],
+    data: str | Path | Folders | Sequence[Item],
+    protocol: str | Protocol,
+    *,
+    limit: int | None = None,
+    ensemble: bool = False,
+    seed: int = 0,
+    layout: str = "auto",
+    progress: Callable[[int, int], None] | None = None,
+) -> Result:
+    """Degrade, restore and measure a set of pictures.
+
+    Pictures are taken in the order of their names; noise depends on a picture's place in that order,
+    so that ``limit`` changes which pictures are measured and not what is measured on them. PSNR and
+    SSIM are as `clearer.evaluation.metrics` has them, PSNR at most 100 dB.
+
+    Args:
+        restore: (1, C, H, W) float32 on the CPU, in [0, 1] but for noise -> the same shape, on any
+            device, before clamping. It is called once more, on a corner, before the clock runs.
+        data: a folder, two `Folders`, or items. A protocol that adds noise uses the clean pictures;
+            one without noise needs pairs.
+        protocol: one, or its name.
+        limit: measure only the first so many pictures.
+        ensemble: restore by the x8 self-ensemble.
+        seed: of the noise; numbers to be compared use 0.
+        layout: as of `clearer.data.sources.find_items`; ``"auto"`` takes a plain folder as side by
+            side (clean half left) where the protocol needs pairs. Not used for items.
+        progress: called with (pictures done, pictures in all) after each.
+
+    Raises:
+        UserError: the protocol is not known, the set is empty or does not fit the protocol (no pairs,
+            gray files where colour is needed, a picture smaller than the crop), a file cannot be
+            read, or the restored picture is not finite.
+    """
+    protocol = parse_protocol(protocol) if isinstance(protocol, str) else protocol
+    if limit is not None and limit < 1:
+        raise UserError(f"limit: {limit} is less than 1; leave it out to measure all pictures")
+    items = _items(data, protocol, layout)[:limit]
+    _check_fit(items, protocol)
+    run = (lambda x: self_ensemble(restore, x)) if ensemble else restore
+    scores: list[PictureScore] = []
+    with torch.inference_mode():
+        for k, item in enumerate(items):
+            clean, degraded = _pair(item, protocol, seed, k)
+            if k == 0:
+                restore(degraded[..., :_WARM_UP, :_WARM_UP])
+            scores.append(_score(run, item.name, clean, degraded, protocol.luma))
+            if progress is not None:
+                progress(k + 1, len(items))
+    seconds = sum(score["seconds"] for score in scores)
+    pixels = sum(score["height"] * score["width"] for score in scores)
+    return Result(
+        protocol=protocol.name,
+        ensemble=ensemble,
+        pictures=len(scores),
+        input_psnr=math.fsum(score["input_psnr"] for score in scores) / len(scores),
+        input_ssim=math.fsum(score["input_ssim"] for score in scores) / len(scores),
+        psnr=math.fsum(score["psnr"] for score in scores) / len(scores),
+        ssim=math.fsum(score["ssim"] for score in scores) / len(scores),
+        seconds=seconds,
+        megapixels_per_second=pixels / 1e6 / max(seconds, 1e-9),
+        per_picture=scores,
+    )
+
+
+def write_result(result: dict[str, Any], path: str | Path) -> None:
+    """Write a result's `Result.to_dict` as JSON, and its per-picture table as CSV beside it.
+
+    The CSV has the same name with the suffix ``.csv``. ``result`` may hold further keys.
+
+    Raises:
+        UserError: the place cannot be written, or ``path`` itself ends in .csv.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".csv":
+        raise UserError(f"{path}: name the JSON file here; the table is written beside it with the suffix .csv")
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(PictureScore.__annotations__), lineterminator="\n")
+    table.writeheader()
+    table.writerows(result["per_picture"])
+    write_json(path, result)
+    write_text(path.with_suffix(".csv"), text.getvalue())
+
+
+def _items(data: str | Path | Folders | Sequence[Item], protocol: Protocol, layout: str) -> list[Item]:
+    """Return all items, sorted by name."""
+    if isinstance(data, str | Path | Folders):
+        items = find_items(data, layout)
+        if protocol.sigma is None and layout == "auto" and not any(_is_pair(item) for item in items):
+            items = find_items(data, "side-by-side")
+    else:
+        items = list(data)
+    if not items:
+        raise UserError("evaluation: there are no pictures to measure")
+    return sorted(items, key=lambda item: item.name)
+
+
+def _is_pair(item: Item) -> bool:
+    return item.degraded is not None or item.side is not None
+
+
+def _check_fit(items: Sequence[Item], protocol: Protocol) -> None:
+    """Refuse what the protocol cannot measure, by headers only: before any work, not in its middle."""
+    for item in items:
+        if protocol.sigma is None and not _is_pair(item):
+            raise UserError(
+                f"{item.clean}: {protocol.name} needs pairs and this picture is single; "
+                "give two folders of pairs or files with both halves side by side"
+            )
+        files = [path for path in (item.clean, item.degraded if protocol.sigma is None else None) if path is not None]
+        for path in files:
+            if native_channels(path) < protocol.channels:
+                raise UserError(
+                    f"{path}: gray, where {protocol.name} needs {protocol.channels} channels; "
+                    "use colour pictures or a gray protocol"
+                )
+        height, width = item_size(item)
+        if min(height, width) < protocol.crop:
+            raise UserError(
+                f"{item.clean}: {width}x{height} pixels, and {protocol.name} crops to multiples of {protocol.crop}; "
+                "remove it or use another protocol"
+            )
+
+
+def _pair(item: Item, protocol: Protocol, seed: int, k: int) -> tuple[Tensor, Tensor]:
+    """Return the clean and the degraded picture, each (1, C, H, W) float32 in units of [0, 1]."""
+    clean, degraded = read_item(item, protocol.channels)
+    clean = centre_crop(clean, protocol.crop)
+    if protocol.sigma is not None:
+        return _tensor(clean), _tensor(degrade_by_protocol(clean, protocol.sigma, protocol.clip8, seed, k))
+    assert degraded is not None  # _check_fit
+    return _tensor(clean), _tensor(centre_crop(degraded, protocol.crop))
+
+
+def _tensor(picture: npt.NDArray[Any]) -> Tensor:
+    unit = (picture / 255).astype(np.float32) if picture.dtype == np.uint8 else picture
+    return torch.from_numpy(np.ascontiguousarray(unit.transpose(2, 0, 1)))[None]
+
+
+def _score(
+    run: Callable[[Tensor], Tensor], name: str, clean: Tensor, degraded: Tensor, luma: bool
+) -> PictureScore:
+    start = time.perf_counter()
+    restored = run(degraded).float().cpu()  # .cpu() waits for the device
+    seconds = time.perf_counter() - start
+    if restored.shape != clean.shape:
+        raise ValueError(f"restore made {tuple(restored.shape)} of {tuple(clean.shape)}")
+    if not bool(torch.isfinite(restored).all()):
+        raise UserError(f"{name}: the restored picture holds values that are not finite; the network has diverged")
+    before, after = degraded.clamp(0, 1), restored.clamp(0, 1)
+    if luma:
+        clean, before, after = luma601(clean), luma601(before), luma601(after)
+    return PictureScore(
+        name=name,
+        height=clean.shape[2],
+        width=clean.shape[3],
+        input_psnr=psnr(before, clean).item(),
+        input_ssim=ssim(before, clean).item(),
+        psnr=psnr(after, clean).item(),
+        ssim=ssim(after, clean).item(),
+        seconds=seconds,
+    )

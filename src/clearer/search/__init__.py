@@ -1,0 +1,1 @@
+"""The search: its objectives, the bilevel loop, and what to look at in it."""

@@ -1,0 +1,146 @@
+"""The search: weights on training pictures, logits on held-out pictures, in turn (first order)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+from clearer.architecture import Architecture
+from clearer.data.degradations import Degradation
+from clearer.data.patches import PatchSampler
+from clearer.files import read_json, write_json
+from clearer.network.supernet import Supernet
+from clearer.recipe import Recipe
+from clearer.search.diagnostics import describe_probabilities
+from clearer.search.objectives import architecture_loss, complexity_loss, costs_of
+from clearer.training.devices import autocast, choose_device, choose_precision, device_name, peak_memory_mb
+from clearer.training.loop import Job, run_epochs
+from clearer.training.schedules import learning_rate, make_optimiser, set_learning_rate
+from clearer.training.train import Log, Pictures
+
+
+def search(
+    recipe: Recipe,
+    training: Pictures,
+    validation: Pictures,
+    folder: Path,
+    console: Console,
+    log: Log | None = None,
+) -> Architecture:
+    """Search as the recipe says and return the architecture of the larger probabilities.
+
+    L = L_Res + lambda_1 L_Arch + lambda_2 L_Comp. Each step moves the weights by L_Res on a training
+    batch; after the warm-up it then moves the logits by L on a validation batch, with the network in
+    eval mode. Everything goes to ``folder``/search: checkpoints, metrics, result.json. Goes on where an
+    earlier call stopped; a finished search is not run again.
+    """
+    place = folder / "search"
+    if (place / "result.json").exists():
+        return recipe.space.architecture(str(read_json(place / "result.json")["architecture"]).replace("-", ""))
+    settings, space = recipe.search, recipe.space
+    device = choose_device(recipe.device)
+    precision = choose_precision(recipe.precision, device)
+    torch.manual_seed(recipe.seed)
+    supernet = Supernet(space).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    costs = costs_of(space, settings.costs).to(device)
+    weights = supernet.weights()
+    weight_optimiser = make_optimiser(settings.weights, weights)
+    logit_optimiser = make_optimiser(settings.logits, [supernet.logits])
+    degradation = Degradation(
+        kind=recipe.data.degradation.kind,
+        sigma=recipe.data.degradation.sigma,  # type: ignore[arg-type]
+        clip8=recipe.data.degradation.clip8,
+    )
+
+    def sampler(pictures: Pictures, seed: int) -> PatchSampler:
+        return PatchSampler(
+            pictures,
+            patch=settings.patch,
+            batch=settings.batch,
+            degradation=degradation,
+            augment=recipe.data.augment,
+            seed=seed,
+            device=device,
+        )
+
+    draws = {"train": sampler(training, recipe.seed + 10), "validation": sampler(validation, recipe.seed + 20)}
+
+    def restoration_loss(draw: Callable[[], tuple[Tensor, Tensor]]) -> Tensor:
+        degraded, clean = draw()
+        with autocast(precision, device):
+            output = supernet(degraded.contiguous(memory_format=torch.channels_last))
+        return nn.functional.mse_loss(output.float(), clean)
+
+    def step(index: int) -> dict[str, Tensor]:
+        epoch = index // settings.steps_per_epoch
+        set_learning_rate(weight_optimiser, learning_rate(settings.weights, epoch, settings.epochs))
+        supernet.train()
+        supernet.logits.requires_grad_(False)
+        loss = restoration_loss(draws["train"].draw)
+        weight_optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(weights, settings.weights.clip or float("inf"))
+        weight_optimiser.step()
+        supernet.logits.requires_grad_(True)
+        values = {"loss": loss, "grad_norm": norm}
+        if epoch >= settings.warmup_epochs:
+            set_learning_rate(logit_optimiser, learning_rate(settings.logits, epoch, settings.epochs))
+            values |= architecture_step()
+        return values
+
+    def architecture_step() -> dict[str, Tensor]:
+        supernet.eval()
+        with supernet.only_logits():
+            residual = restoration_loss(draws["validation"].draw)
+            alpha = supernet.probabilities
+            polar, complexity = architecture_loss(alpha), complexity_loss(alpha, costs)
+            total = residual + settings.lambda_arch * polar + settings.lambda_comp * complexity
+            logit_optimiser.zero_grad(set_to_none=True)
+            total.backward()  # type: ignore[no-untyped-call]
+        if settings.logits.clip:
+            nn.utils.clip_grad_norm_([supernet.logits], settings.logits.clip)
+        logit_optimiser.step()
+        return {"loss_validation": total, "loss_res": residual, "loss_arch": polar, "loss_comp": complexity}
+
+    def end_epoch(epoch: int, means: dict[str, float]) -> dict[str, Any]:
+        taken = max(0, epoch + 1 - settings.warmup_epochs) * settings.steps_per_epoch
+        alpha = supernet.probabilities.detach().cpu()
+        rate = weight_optimiser.param_groups[0]["lr"]
+        return {"arch_step": taken, **means, "lr": rate, **describe_probabilities(alpha)}
+
+    def state() -> dict[str, Any]:
+        return {
+            "supernet": supernet.state_dict(),
+            "weight_optimiser": weight_optimiser.state_dict(),
+            "logit_optimiser": logit_optimiser.state_dict(),
+            "draws": {name: draw.state_dict() for name, draw in draws.items()},
+        }
+
+    def load(state: dict[str, Any]) -> None:
+        supernet.load_state_dict(state["supernet"])
+        weight_optimiser.load_state_dict(state["weight_optimiser"])
+        logit_optimiser.load_state_dict(state["logit_optimiser"])
+        for name, draw in draws.items():
+            draw.load_state_dict(state["draws"][name])
+
+    job = Job("search", settings.epochs, settings.steps_per_epoch, step, end_epoch, state, load)
+    seconds = run_epochs(job, place, console, minutes=recipe.checkpoint_minutes, log=log)
+    architecture = supernet.derive()
+    steps = settings.epochs * settings.steps_per_epoch
+    result = {
+        "architecture": str(architecture),
+        **describe_probabilities(supernet.probabilities.detach().cpu()),
+        "steps": steps,
+        "arch_steps": max(0, settings.epochs - settings.warmup_epochs) * settings.steps_per_epoch,
+        "seconds": round(seconds, 1),
+        "peak_memory_mb": round(peak_memory_mb(device)),
+        "device": device_name(device),
+        "precision": precision,
+    }
+    write_json(place / "result.json", result)
+    return architecture

@@ -1,0 +1,53 @@
+"""The two terms that the paper adds to the restoration loss: L_Arch and L_Comp.
+
+Source: the paper's method section; the exact forms are the released program's.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from clearer.architecture import SearchSpace
+from clearer.network.cost import module_costs
+
+PAPER_COSTS = (0.7, 0.3)
+"""C^p : C^f, the modules' share of parameters in the released program."""
+
+
+def architecture_loss(probabilities: Tensor) -> Tensor:
+    """L_Arch: the mean over all alpha of -(a log10 a + (1 - a) log10(1 - a)), least where all are 0 or 1.
+
+    ``probabilities``: (modules, 2). Value and gradient are finite at exactly 0 and 1.
+
+    >>> architecture_loss(torch.tensor([[0.5, 0.5]])).item()  # log10(2)
+    0.3010300099849701
+    >>> architecture_loss(torch.tensor([[1.0, 0.0]])).item()
+    0.0
+    """
+    entropies = torch.zeros_like(probabilities)
+    for a in (probabilities, 1 - probabilities):
+        # The clamp keeps the logarithm and its gradient finite; a * log(tiny) is 0 at a = 0.
+        entropies = entropies - a * a.clamp_min(torch.finfo(a.dtype).tiny).log()
+    return entropies.mean() / math.log(10)
+
+
+def complexity_loss(probabilities: Tensor, costs: Tensor) -> Tensor:
+    """L_Comp: the mean over modules of a^p C^p + a^f C^f.
+
+    ``probabilities`` and ``costs``: (modules, 2), parallel first.
+    """
+    return (probabilities * costs).sum(dim=1).mean()
+
+
+def costs_of(space: SearchSpace, kind: str) -> Tensor:
+    """Return C^p and C^f of each module, (modules, 2).
+
+    ``kind``: ``paper`` (one ratio, 0.7 : 0.3), or measured on the modules themselves, each stage on
+    its own: ``parameters`` or ``macs``.
+    """
+    if kind == "paper":
+        return torch.tensor([PAPER_COSTS] * space.modules)
+    return module_costs(space, kind)

@@ -1,0 +1,1 @@
+"""The weight loop, schedules, checkpoints, the folder of a run."""

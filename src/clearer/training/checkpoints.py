@@ -1,0 +1,93 @@
+"""Checkpoints: nested state as one safetensors file with a digest; the two newest are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from clearer.errors import UserError
+from clearer.files import written_whole
+
+KEPT = 2
+
+
+def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> Path:
+    """Write ``state`` (nested dicts and lists of tensors and JSON values) as the checkpoint of ``step``.
+
+    Raises:
+        UserError: it cannot be written; earlier checkpoints are intact.
+    """
+    tensors: dict[str, Tensor] = {}
+    structure = json.dumps(_flatten(state, tensors, "state"))
+    path = folder / f"step-{step:08d}.safetensors"
+    try:
+        with written_whole(path) as temporary:
+            save_file(tensors, temporary, {"structure": structure, "digest": _digest(structure, tensors)})
+    except (UserError, SafetensorError) as error:
+        kept = _newest_first(folder)
+        intact = f"the last checkpoint, {kept[0].name}, is intact" if kept else "there is no earlier checkpoint"
+        raise UserError(f"{error}; {intact}") from error
+    for old in _newest_first(folder)[KEPT:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def load_checkpoint(folder: Path, report: Callable[[str], None]) -> dict[str, Any] | None:
+    """Return the newest whole checkpoint's state, or None where there is none.
+
+    A damaged one is said through ``report``, removed, and the one before it is taken.
+    """
+    for path in _newest_first(folder):
+        try:
+            with safe_open(path, "pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if metadata["digest"] != _digest(metadata["structure"], tensors):
+                raise ValueError("its contents do not match its digest")
+            state: dict[str, Any] = _unflatten(json.loads(metadata["structure"]), tensors)
+            return state
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            report(f"{path}: this checkpoint is damaged ({error}); it is set aside and the one before it is used")
+            path.rename(path.with_suffix(".damaged"))
+    return None
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*.safetensors"), reverse=True)
+
+
+def _flatten(value: Any, tensors: dict[str, Tensor], path: str) -> Any:
+    if isinstance(value, Tensor):
+        tensors[path] = value.detach().cpu().contiguous().clone()
+        return {"tensor": path}
+    if isinstance(value, dict):
+        # Pairs, since JSON would make text of an optimiser's whole-number keys.
+        return {"items": [[k, _flatten(v, tensors, f"{path}/{k}")] for k, v in value.items()]}
+    if isinstance(value, list | tuple):
+        return {"list": [_flatten(v, tensors, f"{path}/{i}") for i, v in enumerate(value)]}
+    return {"value": value}
+
+
+def _unflatten(node: dict[str, Any], tensors: dict[str, Tensor]) -> Any:
+    if "tensor" in node:
+        return tensors[node["tensor"]]
+    if "items" in node:
+        return {k: _unflatten(v, tensors) for k, v in node["items"]}
+    if "list" in node:
+        return [_unflatten(v, tensors) for v in node["list"]]
+    return node["value"]
+
+
+def _digest(structure: str, tensors: dict[str, Tensor]) -> str:
+    total = hashlib.sha256(structure.encode())
+    for name in sorted(tensors):
+        total.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data if tensors[name].numel() else b"")
+    return total.hexdigest()

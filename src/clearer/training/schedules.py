@@ -1,0 +1,41 @@
+"""Optimisers and learning rates, as a recipe states them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from clearer.recipe import OptimiserSettings
+
+
+def make_optimiser(settings: OptimiserSettings, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """Return the optimiser; its learning rate is set at each step by `learning_rate`."""
+    chosen = list(parameters)
+    decay = settings.weight_decay
+    if settings.kind == "sgd":
+        return torch.optim.SGD(chosen, settings.lr, momentum=settings.momentum, weight_decay=decay)
+    kind = torch.optim.Adam if settings.kind == "adam" else torch.optim.AdamW
+    betas = (settings.betas[0], settings.betas[1])
+    return kind(chosen, settings.lr, betas=betas, weight_decay=decay)
+
+
+def learning_rate(settings: OptimiserSettings, epoch: int, epochs: int) -> float:
+    """Return the rate of ``epoch`` (0-based) of ``epochs``: linear warm-up, then a cosine to ``lr_final``.
+
+    >>> s = OptimiserSettings(lr=1.0, lr_final=0.0, warmup_epochs=2)
+    >>> [round(learning_rate(s, e, 6), 3) for e in range(6)]
+    [0.333, 0.667, 1.0, 0.854, 0.5, 0.146]
+    """
+    if epoch < settings.warmup_epochs:
+        return settings.lr * (epoch + 1) / (settings.warmup_epochs + 1)
+    done = (epoch - settings.warmup_epochs) / max(1, epochs - settings.warmup_epochs)
+    return settings.lr_final + (settings.lr - settings.lr_final) * (1 + math.cos(math.pi * done)) / 2
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Set the rate of every group."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate

@@ -1,0 +1,192 @@
+"""Training of one network: the weight loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+from clearer.architecture import Architecture
+from clearer.data.degradations import Degradation
+from clearer.data.patches import PatchSampler
+from clearer.files import read_json, write_json
+from clearer.network.restoration import RestorationNetwork
+from clearer.network.weights import save_weights
+from clearer.recipe import Recipe
+from clearer.training.devices import autocast, choose_device, choose_precision, device_name, peak_memory_mb
+from clearer.training.loop import Job, run_epochs
+from clearer.training.schedules import learning_rate, make_optimiser, set_learning_rate
+from clearer.training.validation import Validation
+
+Pictures = Sequence[tuple[np.ndarray, np.ndarray | None]]
+Log = Callable[[dict[str, Any]], None]
+
+
+def charbonnier(output: Tensor, target: Tensor, epsilon: float = 1e-3) -> Tensor:
+    """Return the mean of sqrt(d^2 + epsilon^2), a smooth L1."""
+    return ((output - target).square() + epsilon**2).sqrt().mean()
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": nn.functional.mse_loss, "charbonnier": charbonnier}
+
+
+@dataclass
+class Best:
+    """The best validation so far, and the weights that gave it."""
+
+    epoch: int
+    psnr: float
+    weights: dict[str, Tensor]
+
+
+def train(
+    recipe: Recipe,
+    architecture: Architecture,
+    training: Pictures,
+    validation: Pictures,
+    folder: Path,
+    console: Console,
+    log: Log | None = None,
+) -> dict[str, Any]:
+    """Train ``architecture`` as the recipe says; write model.safetensors (best) and last.safetensors.
+
+    ``folder`` is the run's; checkpoints and metrics go to ``folder``/train. Goes on where an earlier
+    call stopped; a finished training is not run again. Returns train/result.json.
+    """
+    place = folder / "train"
+    if (place / "result.json").exists():
+        done: dict[str, Any] = read_json(place / "result.json")
+        return done
+    settings = recipe.train
+    device = choose_device(recipe.device)
+    precision = choose_precision(recipe.precision, device)
+    torch.manual_seed(recipe.seed)
+    network = RestorationNetwork(architecture).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    averaged = _averaged(network) if settings.average else None
+    optimiser = make_optimiser(settings.optimiser, network.parameters())
+    degradation = Degradation(
+        kind=recipe.data.degradation.kind,
+        sigma=recipe.data.degradation.sigma,  # type: ignore[arg-type]
+        clip8=recipe.data.degradation.clip8,
+    )
+    sampler = PatchSampler(
+        training,
+        patch=settings.patch,
+        batch=settings.batch,
+        degradation=degradation,
+        augment=recipe.data.augment,
+        seed=recipe.seed,
+        device=device,
+    )
+    held_out = Validation(
+        validation[: settings.validation_pictures], degradation, crop=settings.validation_crop, device=device
+    )
+    loss_of = LOSSES[settings.loss]
+    best = Best(0, float("-inf"), {})
+    last_psnr: list[float] = []
+
+    def step(index: int) -> dict[str, Tensor]:
+        set_learning_rate(optimiser, learning_rate(settings.optimiser, index // settings.steps_per_epoch, settings.epochs))
+        degraded, clean = sampler.draw()
+        network.train()
+        with autocast(precision, device):
+            output = network(degraded.contiguous(memory_format=torch.channels_last))
+        loss = loss_of(output.float(), clean)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        limit = settings.optimiser.clip or float("inf")
+        norm = nn.utils.clip_grad_norm_(network.parameters(), limit)
+        optimiser.step()
+        if averaged is not None:
+            _average(averaged, network, settings.average, index)
+        return {"loss": loss, "grad_norm": norm}
+
+    def end_epoch(epoch: int, means: dict[str, float]) -> dict[str, Any]:
+        line: dict[str, Any] = {**means, "lr": optimiser.param_groups[0]["lr"]}
+        if (epoch + 1) % settings.validate_every == 0 or epoch + 1 == settings.epochs:
+            judged = network if averaged is None else averaged
+            judged.eval()
+            with autocast(precision, device):
+                value = held_out.measure(judged)
+            last_psnr[:] = [value]
+            line |= {"psnr": value, "input_psnr": held_out.input_psnr, "best": value > best.psnr}
+            if value > best.psnr:
+                best.epoch, best.psnr = epoch + 1, value
+                best.weights = {name: t.detach().clone() for name, t in judged.state_dict().items()}
+        return line
+
+    def state() -> dict[str, Any]:
+        return {
+            "network": network.state_dict(),
+            "averaged": {} if averaged is None else averaged.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "sampler": sampler.state_dict(),
+            "best": {"epoch": best.epoch, "psnr": best.psnr if best.epoch else None, "weights": best.weights},
+            "last_psnr": last_psnr,
+        }
+
+    def load(state: dict[str, Any]) -> None:
+        network.load_state_dict(state["network"])
+        if averaged is not None:
+            averaged.load_state_dict(state["averaged"])
+        optimiser.load_state_dict(state["optimiser"])
+        sampler.load_state_dict(state["sampler"])
+        found = state["best"]
+        if found["epoch"]:
+            best.epoch, best.psnr, best.weights = found["epoch"], found["psnr"], found["weights"]
+        last_psnr[:] = state["last_psnr"]
+
+    job = Job("train", settings.epochs, settings.steps_per_epoch, step, end_epoch, state, load)
+    seconds = run_epochs(job, place, console, minutes=recipe.checkpoint_minutes, log=log)
+    last = network if averaged is None else averaged
+    card = {
+        "recipe": recipe.name,
+        "task": recipe.task,
+        "description": recipe.description,
+        "degradation": recipe.to_dict()["data"]["degradation"],
+        "steps": settings.epochs * settings.steps_per_epoch,
+        "seed": recipe.seed,
+        "precision": precision,
+    }
+    save_weights(folder / "last.safetensors", last, {**card, "weights": "last", "validation_psnr": last_psnr[0]})
+    last.load_state_dict(best.weights)
+    best_card = {**card, "weights": "best", "epoch": best.epoch, "validation_psnr": best.psnr}
+    save_weights(folder / "model.safetensors", last, best_card)
+    result = {
+        "architecture": str(architecture),
+        "steps": settings.epochs * settings.steps_per_epoch,
+        "seconds": round(seconds, 1),
+        "peak_memory_mb": round(peak_memory_mb(device)),
+        "device": device_name(device),
+        "precision": precision,
+        "best_epoch": best.epoch,
+        "best_psnr": best.psnr,
+        "last_psnr": last_psnr[0],
+        "input_psnr": held_out.input_psnr,
+    }
+    write_json(place / "result.json", result)
+    return result
+
+
+def _averaged(network: RestorationNetwork) -> RestorationNetwork:
+    twin = RestorationNetwork(network.architecture)
+    twin.load_state_dict(network.state_dict())
+    device = next(network.parameters()).device
+    return twin.requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
+
+
+@torch.no_grad()
+def _average(averaged: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """Move the averaged weights on; early on the decay is smaller, so that the start is soon forgotten."""
+    decay = min(decay, (1 + step) / (10 + step))
+    for mine, new in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
+        if mine.is_floating_point():
+            mine.lerp_(new, 1 - decay)
+        else:
+            mine.copy_(new)
