@@ -11,7 +11,6 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from clearer.architecture import Architecture
-from clearer.data.degradations import Degradation
 from clearer.data.patches import PatchSampler
 from clearer.files import read_json, write_json
 from clearer.network.supernet import Supernet
@@ -21,7 +20,7 @@ from clearer.search.objectives import architecture_loss, complexity_loss, costs_
 from clearer.training.devices import autocast, choose_device, choose_precision, device_name, peak_memory_mb
 from clearer.training.loop import Job, run_epochs
 from clearer.training.schedules import learning_rate, make_optimiser, set_learning_rate
-from clearer.training.train import Log, Pictures
+from clearer.training.train import Log, Pictures, degradation_of
 
 
 def search(
@@ -51,11 +50,7 @@ def search(
     weights = supernet.weights()
     weight_optimiser = make_optimiser(settings.weights, weights)
     logit_optimiser = make_optimiser(settings.logits, [supernet.logits])
-    degradation = Degradation(
-        kind=recipe.data.degradation.kind,
-        sigma=recipe.data.degradation.sigma,  # type: ignore[arg-type]
-        clip8=recipe.data.degradation.clip8,
-    )
+    degradation = degradation_of(recipe)
 
     def sampler(pictures: Pictures, seed: int) -> PatchSampler:
         return PatchSampler(

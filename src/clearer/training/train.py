@@ -36,6 +36,13 @@ def charbonnier(output: Tensor, target: Tensor, epsilon: float = 1e-3) -> Tensor
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": nn.functional.mse_loss, "charbonnier": charbonnier}
 
 
+def degradation_of(recipe: Recipe) -> Degradation:
+    """Return what the recipe does to its clean pictures."""
+    settings = recipe.data.degradation
+    sigma = settings.sigma if isinstance(settings.sigma, float) else (settings.sigma[0], settings.sigma[1])
+    return Degradation(kind=settings.kind, sigma=sigma, clip8=settings.clip8)
+
+
 @dataclass
 class Best:
     """The best validation so far, and the weights that gave it."""
@@ -70,11 +77,7 @@ def train(
     network = RestorationNetwork(architecture).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = _averaged(network) if settings.average else None
     optimiser = make_optimiser(settings.optimiser, network.parameters())
-    degradation = Degradation(
-        kind=recipe.data.degradation.kind,
-        sigma=recipe.data.degradation.sigma,  # type: ignore[arg-type]
-        clip8=recipe.data.degradation.clip8,
-    )
+    degradation = degradation_of(recipe)
     sampler = PatchSampler(
         training,
         patch=settings.patch,

@@ -1,0 +1,120 @@
+"""Which pictures train, which validate, which test; and that none of them shows up twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clearer.data.doctor import Fingerprints, fingerprints, leaks, propose_split
+from clearer.data.sources import Folders, Item, check_channels, check_sizes, find_items
+from clearer.errors import UserError
+from clearer.recipe import DataSettings, Pairs
+
+PARTS = ("train", "validation", "test")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The pictures of a run; ``test`` may be empty."""
+
+    train: list[Item]
+    validation: list[Item]
+    test: list[Item]
+
+    def names(self) -> dict[str, list[str]]:
+        """Return the file names of each part."""
+        return {part: [item.name for item in getattr(self, part)] for part in PARTS}
+
+
+def resolve_splits(settings: DataSettings, *, channels: int, patch: int, seed: int, say: Say) -> Splits:
+    """Find the pictures that a recipe names, split them where it does not, and check them.
+
+    A training picture that shows the same clean picture as a validation or test picture, or a
+    validation picture the same as a test picture, is a leak: it is refused or dropped, as
+    ``settings.leaks`` says.
+
+    Raises:
+        UserError: no pictures are named; a folder is missing, empty or holds what does not fit
+            (channels, sizes, partners); a leak.
+    """
+    if settings.train is None:
+        if settings.folder is None:
+            raise UserError("data: no pictures are named; give --data FOLDER, or --train, --validation and --test")
+        found = _find(settings.folder, settings)
+        _check(found, settings, channels, patch)
+        prints = fingerprints(found)
+        parts = propose_split(found, prints, fractions=_three(settings.fractions), seed=seed)
+        train, validation, test = parts["train"], parts["validation"], parts["test"]
+        if settings.test is not None:
+            train, test = train + test, _find(settings.test, settings)
+    else:
+        train = _find(settings.train, settings)
+        test = [] if settings.test is None else _find(settings.test, settings)
+        if settings.validation is not None:
+            validation = _find(settings.validation, settings)
+        else:
+            _check(train, settings, channels, patch)
+            a, b, c = settings.fractions
+            parts = propose_split(train, fingerprints(train), fractions=((a + c) / 2, (a + c) / 2, b), seed=seed)
+            train, validation = parts["train"] + parts["validation"], parts["test"]
+    train, validation, test = (
+        sorted(part, key=lambda item: item.name)[:limit]
+        for part, limit in (
+            (train, settings.limit_train),
+            (validation, settings.limit_validation),
+            (test, settings.limit_test),
+        )
+    )
+    for part in (train, validation, test):
+        _check(part, settings, channels, patch)
+    return _without_leaks(Splits(train, validation, test), settings.leaks, say)
+
+
+def _find(where: str | Pairs, settings: DataSettings) -> list[Item]:
+    place = where if isinstance(where, str) else Folders(clean=where.clean, degraded=where.degraded)
+    return find_items(place, settings.layout, settings.clean_side)
+
+
+def _check(items: list[Item], settings: DataSettings, channels: int, patch: int) -> None:
+    if not items:
+        return
+    check_channels(items, channels, settings.convert)
+    check_sizes(items, patch)
+    paired = [item.side is not None or item.degraded is not None for item in items]
+    if settings.degradation.kind == "none" and not all(paired):
+        place = Path(items[paired.index(False)].clean).parent
+        raise UserError(
+            f"{place}: holds clean pictures only and the recipe has no degradation; give pairs, "
+            "or set data.degradation.kind=gaussian, or data.layout=side-by-side if each file holds both halves"
+        )
+
+
+def _without_leaks(splits: Splits, policy: str, say: Say) -> Splits:
+    prints: dict[str, Fingerprints] = {
+        part: fingerprints(getattr(splits, part)) for part in PARTS if getattr(splits, part)
+    }
+    kept: dict[str, list[Item]] = {part: list(getattr(splits, part)) for part in PARTS}
+    for part, other in (("validation", "test"), ("train", "test"), ("train", "validation")):
+        if part not in prints or other not in prints:
+            continue
+        found = leaks(prints[part], prints[other])
+        if not found:
+            continue
+        first, second = found[0]
+        what = f"{len(found)} {part} picture(s) show the same clean picture as a {other} picture, such as {first} and {second}"
+        if policy == "refuse":
+            raise UserError(f"data: {what}; move them, or set data.leaks=drop to leave them out of {part}")
+        dropped = {name for name, _ in found}
+        kept[part] = [item for item in kept[part] if item.name not in dropped]
+        say(f"{what}: {len(dropped)} left out of {part}")
+    for part in ("train", "validation"):
+        if not kept[part]:
+            raise UserError(f"data.{part}: no picture is left once leaking ones are dropped; add other pictures")
+    return Splits(**kept)
+
+
+def _three(values: list[float]) -> Any:
+    return (values[0], values[1], values[2])

@@ -1,0 +1,212 @@
+"""The whole path: pictures -> search -> derive -> train -> evaluate -> report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from clearer.architecture import Architecture
+from clearer.data.sources import Item, read_item
+from clearer.data.splits import Splits, resolve_splits
+from clearer.errors import UserError
+from clearer.evaluation.evaluate import evaluate, write_result
+from clearer.evaluation.protocols import parse_protocol
+from clearer.files import read_json, write_json
+from clearer.inference.restorer import Restorer, load
+from clearer.network.cost import cost_table
+from clearer.recipe import Recipe, load_recipe, recipe_from_dict
+from clearer.report.page import print_summary, write_page
+from clearer.report.samples import write_samples
+from clearer.search.bilevel import search
+from clearer.training.runs import opened_run, record_pictures, record_run
+from clearer.training.train import train
+
+STAGES = ("search", "train", "evaluate")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder of results, and what is in it in short."""
+
+    folder: Path
+    architecture: Architecture
+    result: dict[str, Any]
+
+    def restorer(self, device: str = "auto", precision: str = "auto") -> Restorer:
+        """Return the trained network, ready for pictures.
+
+        Raises:
+            UserError: the run has not been trained.
+        """
+        return load(self.folder, device, precision)
+
+
+def fit(
+    recipe: str | Path | Recipe,
+    out: str | Path | None = None,
+    overrides: dict[str, Any] | None = None,
+    *,
+    stages: Sequence[str] = STAGES,
+    tensorboard: bool = False,
+    console: Console | None = None,
+) -> Run:
+    """Search, train and evaluate as the recipe says, into one run folder.
+
+    Calling it again with the same recipe and folder goes on where it stopped; what is finished is not
+    done again.
+
+    Args:
+        recipe: a shipped name, a YAML file, or a `Recipe`.
+        out: the run folder; by default ``runs/`` and the recipe's name.
+        overrides: dotted key to value, such as ``{"search.lambda_arch": 0.1}``.
+        stages: which of search, train, evaluate to do.
+        tensorboard: also write event files to the run folder.
+        console: where progress goes; by default standard error.
+
+    Raises:
+        UserError: anything a user can mend, in one line.
+        Interrupted: SIGTERM or Ctrl-C; a checkpoint was written.
+    """
+    console = console or Console(stderr=True)
+    if isinstance(recipe, Recipe):
+        recipe = recipe_from_dict(recipe.to_dict())
+        if overrides:
+            raise UserError("overrides: give them with a recipe's name or file; change a Recipe with dataclasses.replace")
+    else:
+        recipe = load_recipe(recipe, overrides)
+    folder = Path(out) if out is not None else Path("runs") / recipe.name
+    for name in recipe.evaluate.protocols:
+        _check_protocol(name, recipe)
+    patch = max(recipe.search.patch if recipe.given is None else 0, recipe.train.patch)
+    settings = recipe.data
+
+    def say(text: str) -> None:
+        console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+    # Before the folder is made: a run that cannot begin leaves nothing behind.
+    splits = resolve_splits(settings, channels=recipe.network.channels, patch=patch, seed=recipe.seed, say=say)
+    with opened_run(folder, recipe):
+        record_pictures(folder, splits)
+        record_run(folder, recipe, splits)
+        counts = ", ".join(f"{len(names)} {part}" for part, names in splits.names().items())
+        say(f"{recipe.name}: {counts} pictures; results go to {folder}")
+        architecture = _find_architecture(recipe, splits, folder, stages, console, tensorboard)
+        result: dict[str, Any] = {"architecture": str(architecture), **_write_cost(folder, architecture)}
+        if "train" in stages:
+            with _log(folder / "tensorboard" / "train", tensorboard) as log:
+                pictures = _read(splits.train, recipe), _read(splits.validation, recipe)
+                result["train"] = train(recipe, architecture, *pictures, folder, console, log)
+        if "evaluate" in stages and (folder / "model.safetensors").exists():
+            result["protocols"] = _evaluate(recipe, splits, folder, console, result)
+        if (folder / "search" / "result.json").exists():
+            result["search"] = read_json(folder / "search" / "result.json")
+        write_page(folder)
+        print_summary(folder, console)
+    return Run(folder, architecture, {"folder": str(folder), **result})
+
+
+def _check_protocol(name: str, recipe: Recipe) -> None:
+    channels = parse_protocol(name).channels
+    if channels != recipe.network.channels:
+        raise UserError(
+            f"evaluate.protocols: {name} is for {channels} channel(s) where network.channels is "
+            f"{recipe.network.channels}; choose a protocol that fits, or none with evaluate.protocols=[]"
+        )
+
+
+def _read(items: list[Item], recipe: Recipe) -> list[tuple[np.ndarray, np.ndarray | None]]:
+    return [read_item(item, recipe.network.channels) for item in items]
+
+
+def _find_architecture(
+    recipe: Recipe, splits: Splits, folder: Path, stages: Sequence[str], console: Console, tensorboard: bool
+) -> Architecture:
+    path = folder / "architecture.json"
+    architecture = recipe.given
+    if architecture is None and "search" in stages:
+        with _log(folder / "tensorboard" / "search", tensorboard) as log:
+            pictures = _read(splits.train, recipe), _read(splits.validation, recipe)
+            architecture = search(recipe, *pictures, folder, console, log)
+    if architecture is None:
+        if not path.exists():
+            raise UserError(f"{folder}: no architecture to train; search first, or give one with --architecture FPPF-FFFF-PFFP")
+        return Architecture.from_dict(read_json(path))
+    write_json(path, architecture.to_dict())
+    return architecture
+
+
+def _write_cost(folder: Path, architecture: Architecture) -> dict[str, Any]:
+    table = cost_table(architecture)
+    total = {
+        "parameters": sum(part.parameters for part in table),
+        "macs_per_pixel": sum(part.macs_per_pixel for part in table),
+    }
+    write_json(folder / "cost.json", {**total, "cells": [dataclasses.asdict(part) for part in table]})
+    return total
+
+
+def _evaluate(
+    recipe: Recipe, splits: Splits, folder: Path, console: Console, cost: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Evaluate on the test pictures by each protocol that has no result yet, and write samples."""
+    restorer = load(folder, recipe.device, "fp32" if recipe.precision == "fp32" else "auto")
+    summary: dict[str, dict[str, Any]] = {}
+    ensemble = recipe.evaluate.ensemble
+    for name in recipe.evaluate.protocols if splits.test else []:
+        path = folder / "evaluation" / f"{name}-test{'-ensemble' if ensemble else ''}.json"
+        if not path.exists():
+            with console.status(f"evaluate {name}: {len(splits.test)} pictures"):
+                measured = evaluate(restorer, splits.test, name, ensemble=ensemble).to_dict()
+            extra = {
+                "model": str(folder / "model.safetensors"),
+                "data": str(Path(splits.test[0].clean).parent),
+                "architecture": str(restorer.architecture),
+                "parameters": cost["parameters"],
+                "macs_per_pixel": cost["macs_per_pixel"],
+                "device": str(restorer.device),
+                "precision": restorer.precision,
+            }
+            write_result({**extra, **measured}, path)
+        whole = read_json(path)
+        summary[name] = {key: value for key, value in whole.items() if key != "per_picture"}
+    if recipe.evaluate.samples and recipe.evaluate.protocols and not (folder / "samples.json").exists():
+        shown = splits.test or splits.validation
+        write_samples(folder, restorer, shown[: recipe.evaluate.samples], recipe.evaluate.protocols[0])
+    return summary
+
+
+class _log:
+    """A context that gives a function for metric lines to TensorBoard, or None."""
+
+    def __init__(self, folder: Path, wanted: bool) -> None:
+        self.folder, self.wanted = folder, wanted
+
+    def __enter__(self) -> Callable[[dict[str, Any]], None] | None:
+        if not self.wanted:
+            return None
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise UserError("--tensorboard: tensorboard is not installed; pip install 'clearer[tensorboard]'") from None
+        self.writer = SummaryWriter(str(self.folder))  # type: ignore[no-untyped-call]
+
+        def write(line: dict[str, Any]) -> None:
+            for key, value in line.items():
+                if isinstance(value, int | float) and key not in ("step", "epoch"):
+                    self.writer.add_scalar(key, float(value), line["step"])  # type: ignore[no-untyped-call]
+            for index, (parallel, _) in enumerate(line.get("probabilities", [])):
+                self.writer.add_scalar(f"parallel/{index + 1}", parallel, line["step"])  # type: ignore[no-untyped-call]
+
+        return write
+
+    def __exit__(self, *_: object) -> None:
+        if self.wanted:
+            self.writer.close()  # type: ignore[no-untyped-call]
+
+

@@ -1,0 +1,55 @@
+"""A few pictures for the page: input, restored, truth, as PNG files beside their figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from clearer.data.degradations import degrade_by_protocol
+from clearer.data.pictures import write_picture
+from clearer.data.sources import Item, read_item
+from clearer.evaluation.metrics import psnr, ssim
+from clearer.evaluation.protocols import parse_protocol
+from clearer.files import write_json
+from clearer.inference.restorer import Restorer
+
+LARGEST = 512
+"""Larger pictures are cut to their centre: the page is to stay small."""
+
+
+def write_samples(folder: Path, restorer: Restorer, items: list[Item], protocol_name: str) -> None:
+    """Write samples/NAME-{input,restored,truth}.png and samples.json into the run folder."""
+    protocol = parse_protocol(protocol_name)
+    entries: list[dict[str, Any]] = []
+    for k, item in enumerate(items):
+        clean, degraded = read_item(item, protocol.channels)
+        truth = _centre(clean)
+        if protocol.sigma is not None:
+            spoilt = degrade_by_protocol(truth, protocol.sigma, protocol.clip8, 0, k)
+        else:
+            assert degraded is not None
+            spoilt = _centre(degraded).astype(np.float32) / 255
+        x = torch.from_numpy(np.ascontiguousarray(spoilt.transpose(2, 0, 1)))[None]
+        t = torch.from_numpy(np.ascontiguousarray(truth.transpose(2, 0, 1))).float()[None] / 255
+        y = restorer(x).clamp(0, 1)
+        x = x.clamp(0, 1)
+        entry: dict[str, Any] = {"name": item.name}
+        for kind, tensor in (("input", x), ("restored", y), ("truth", t)):
+            name = f"samples/{k}-{Path(item.name).stem}-{kind}.png"
+            picture = (tensor[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+            write_picture(folder / name, picture)
+            entry[kind] = name
+        for prefix, tensor in (("input_", x), ("", y)):
+            entry[f"{prefix}psnr"] = float(psnr(tensor, t))
+            entry[f"{prefix}ssim"] = float(ssim(tensor, t))
+        entries.append(entry)
+    write_json(folder / "samples.json", entries)
+
+
+def _centre(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    top, left = max(0, picture.shape[0] - LARGEST) // 2, max(0, picture.shape[1] - LARGEST) // 2
+    return picture[top : top + LARGEST, left : left + LARGEST]
