@@ -174,9 +174,9 @@ class Recipe:
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
 
 
-POSITIVE = re.compile(r"(epochs|steps_per_epoch|batch|patch|limit_\w+|validate_every|validation_\w+|checkpoint_minutes)$")
-FROM_ZERO = re.compile(r"(warmup_epochs|lambda_\w+|lr|lr_final|weight_decay|clip|seed|samples)$")
-FRACTION = re.compile(r"(average|momentum)$")
+POSITIVE = re.compile(r"(epochs|steps_per_epoch|batch|patch|limit_\w+|validate_every|validation_\w+|checkpoint_minutes)")
+FROM_ZERO = re.compile(r"(warmup_epochs|lambda_\w+|lr|lr_final|weight_decay|clip|seed|samples)")
+FRACTION = re.compile(r"(average|momentum)")
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -325,11 +325,11 @@ def _check(value: dict[str, Any], path: str) -> None:
         if isinstance(inner, dict):
             _check(inner, where)
         elif isinstance(inner, (int, float)) and not isinstance(inner, bool):
-            if POSITIVE.search(key) and inner <= 0:
+            if POSITIVE.fullmatch(key) and inner <= 0:
                 raise UserError(f"{where}: {inner} is not greater than 0")
-            if FROM_ZERO.search(key) and inner < 0:
+            if FROM_ZERO.fullmatch(key) and inner < 0:
                 raise UserError(f"{where}: {inner} is less than 0")
-            if FRACTION.search(key) and not 0 <= inner < 1:
+            if FRACTION.fullmatch(key) and not 0 <= inner < 1:
                 raise UserError(f"{where}: {inner} is not in [0, 1)")
         elif key == "betas" and not (len(inner) == 2 and all(0 <= b < 1 for b in inner)):
             raise UserError(f"{where}: {inner} are not two numbers in [0, 1)")

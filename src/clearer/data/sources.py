@@ -88,7 +88,7 @@ def find_items(where: str | Path | Folders, layout: str = "auto", clean_side: st
                     f"{where}: no pair of sub-folders with known names, such as clean and noisy; "
                     "rename them or name the two folders yourself"
                 )
-        elif layout == "auto" and not _has_pictures(where):
+        elif layout == "auto" and Path(where).is_dir() and not has_pictures(Path(where)):
             folders = pair_folders(where)
     if folders is not None:
         return _checked_pairs(folders)
@@ -99,6 +99,11 @@ def find_items(where: str | Path | Folders, layout: str = "auto", clean_side: st
         for item in items:
             _check_even(item.clean, read_header(item.clean).width)
     return items
+
+
+def has_pictures(folder: Path) -> bool:
+    """Tell whether there are pictures directly in ``folder``."""
+    return any(p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file() for p in folder.iterdir())
 
 
 def pair_folders(where: str | Path) -> Folders | None:
@@ -190,7 +195,7 @@ def check_sizes(items: Sequence[Item], patch: int) -> None:
             what = "a half" if item.side else "the picture"
             raise UserError(
                 f"{item.clean}: {what} has {width}x{height} pixels, less than a patch of {patch}x{patch}; "
-                "remove it or make data.patch smaller"
+                "remove it or make the patch smaller (search.patch, train.patch)"
             )
 
 
@@ -225,12 +230,6 @@ def read_item(item: Item, channels: int | None = None) -> tuple[Pixels, Pixels |
 
 def _files(items: Sequence[Item]) -> list[Path]:
     return [path for item in items for path in (item.clean, item.degraded) if path is not None]
-
-
-def _has_pictures(where: str | Path) -> bool:
-    where = Path(where)
-    # A missing folder is left to list_pictures, which says so.
-    return not where.is_dir() or has_pictures(where)
 
 
 def _checked_pairs(folders: Folders) -> list[Item]:

@@ -25,7 +25,7 @@ OPERATIONS: dict[str, tuple[str, float, Any, str]] = {
     "strided": ("#d55e00", 1.2, "-", "strided convolution"),
     "upsample": ("#cc79a7", 1.4, "-", "upsample"),
     "none": ("#7d848c", 1.2, (0, (3, 1.6)), "none (identity)"),
-    "last": (INK, 1.6, "-", "last convolution"),
+    "last": (INK, 1.6, "-", "single convolution"),
 }
 # Inches: between rows, around all, above the finest row, of a legend row.
 ROW, MARGIN, HEADER, LINE = 0.86, 0.32, 1.62, 0.3
@@ -101,11 +101,12 @@ def architecture_figure(architecture: Architecture) -> Figure:
 
     A coloured square is a feature map, a coloured edge an operation sequence. In SVG every square has
     the id ``map-COLUMN-SCALE`` and every edge ``edge-OPERATION-COLUMN-SOURCE-TARGET``, columns
-    counted from 0 (the input).
+    counted from 0 (the input). The stem is drawn as the paper names it, two parallel modules; the
+    convolution that lifts the picture to ``width`` channels is part of its first edge.
     """
     steps = network_steps(architecture)
     # Long networks move closer together, so that their letters can still be read on a screen.
-    pitch = min(0.8, max(0.48, 16 / len(steps)))
+    pitch = min(0.8, max(0.52, 16 / len(steps)))
     length = (len(steps) + 0.45) * pitch
     width = max(length, 8.8) + 2 * MARGIN
     legend = [row for items in _legend_items(architecture) for row in _wrapped(items, width - 2 * MARGIN)]
@@ -190,7 +191,7 @@ def _draw_groups(axes: Axes, steps: Sequence[Step], grid: Grid) -> None:
         # From just behind the squares the group starts from to just behind its last squares, so that
         # neighbours do not touch and every edge of the group lies inside.
         behind = 0.45 * grid.pitch / 2
-        x0, x1 = grid.x(inside[0]) + behind + 0.07, grid.x(inside[-1] + 1) + behind + 0.02
+        x0, x1 = grid.x(inside[0]) + behind + 0.04, grid.x(inside[-1] + 1) + behind + 0.01
         if group.startswith("cell"):
             y0, y1 = 0.96, grid.y(steps[inside[-1]].scales - 1) + 0.32
             box = "round,pad=0,rounding_size=0.08"

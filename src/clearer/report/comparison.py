@@ -1,0 +1,146 @@
+"""Input, restored picture and truth side by side, with the same enlarged crop beneath each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from clearer.errors import UserError
+from clearer.report.figures import COLOURS, INK, MUTED
+
+Picture = npt.NDArray[Any]
+
+CROP = 96  # pixels, the width of the crop; its height is 64 for wide pictures
+COLUMN = (300, 512)  # pixels, the least and greatest width a picture is shown with
+GAP, NAME, CAPTION = 12, 30, 26  # pixels between pictures, for the name above, for the line beneath
+DPI = 100  # one picture pixel is one pixel of the figure at this resolution
+
+
+def comparison(samples: Sequence[Mapping[str, Any]]) -> Figure:
+    """Show samples one under another; save at 100 dpi to keep the pixels of pictures up to 512 wide.
+
+    Args:
+        samples: each with ``name``, the pictures ``input``, ``restored`` and ``truth`` of one size,
+            ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)``, uint8 or floats in [0, 1], and, where known,
+            ``input_psnr``, ``psnr`` (dB), ``input_ssim`` and ``ssim``.
+
+    Raises:
+        UserError: the three pictures of a sample differ in size.
+    """
+    plans = [_plan(sample) for sample in samples]
+    width = max(3 * plan["column"] for plan in plans) + 2 * GAP
+    height = sum(plan["height"] for plan in plans)
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
+    top = 0
+    for plan in plans:
+        _draw_sample(figure, plan, top, (width, height))
+        top += plan["height"]
+    return figure
+
+
+def detail_crop(truth: Picture, height: int, width: int) -> tuple[int, int]:
+    """Return the top and left of the window of ``(height, width)`` with the most local detail.
+
+    Detail is the mean length of the gradient of ``(H, W[, C])``: unlike its square it prefers texture
+    to a single strong edge.
+    """
+    gray = np.asarray(truth, dtype=np.float64)
+    gray = gray.mean(axis=2) if gray.ndim == 3 else gray
+    dy, dx = np.diff(gray, axis=0, prepend=gray[:1]), np.diff(gray, axis=1, prepend=gray[:, :1])
+    total = np.pad(np.hypot(dx, dy), ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
+    windows = total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
+    top, left = np.unravel_index(int(windows.argmax()), windows.shape)
+    return int(top), int(left)
+
+
+def _plan(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """Where one sample's parts go, in pixels."""
+    pictures = [_as_rgb(sample[key]) for key in ("input", "restored", "truth")]
+    if len({picture.shape for picture in pictures}) > 1:
+        sizes = ", ".join(f"{picture.shape[1]}x{picture.shape[0]}" for picture in pictures)
+        raise UserError(
+            f"sample {sample.get('name')}: input, restored and truth differ in size ({sizes}); restore it again"
+        )
+    high, wide = pictures[0].shape[:2]
+    zoom = min(1.0, COLUMN[1] / wide) if wide >= COLUMN[0] else math.ceil(COLUMN[0] / wide)
+    column, shown = round(wide * zoom), max(1, round(high * zoom))
+    crop_w = min(CROP, wide)
+    crop_h = min(2 * CROP // 3 if wide > high else CROP, high)
+    zoomed = round(column * crop_h / crop_w)
+    return {
+        "sample": sample, "pictures": pictures, "column": column, "shown": shown, "zoomed": zoomed,
+        "crop": (*detail_crop(pictures[2], crop_h, crop_w), crop_h, crop_w),
+        "height": NAME + shown + GAP + zoomed + CAPTION + GAP,
+    }  # fmt: skip
+
+
+def _draw_sample(figure: Figure, plan: Mapping[str, Any], top: int, size: tuple[int, int]) -> None:
+    sample, column, shown = plan["sample"], plan["column"], plan["shown"]
+    y, x, crop_h, crop_w = plan["crop"]
+    width, height = size
+
+    def place(left: int, upper: int, w: int, h: int) -> tuple[float, float, float, float]:
+        return left / width, 1 - (upper + h) / height, w / width, h / height
+
+    # The name is a file's: parse_math off, or a dollar sign in it would be read as a formula.
+    name = figure.text(2 / width, 1 - (top + 15) / height, str(sample.get("name", "")), size=11, color=INK, va="center")
+    name.set_parse_math(False)
+    for index, (key, picture) in enumerate(zip(("input", "restored", "truth"), plan["pictures"], strict=True)):
+        left = index * (column + GAP)
+        upper = top + NAME
+        axes = figure.add_axes(place(left, upper, column, shown))
+        axes.imshow(_resized(picture, column, shown), interpolation="nearest", aspect="auto")
+        axes.set_axis_off()
+        scale = column / picture.shape[1]
+        axes.add_patch(
+            Rectangle((x * scale, y * scale), crop_w * scale, crop_h * scale, fill=False, ec=COLOURS[4], linewidth=1.5)
+        )
+        upper += shown + GAP
+        axes = figure.add_axes(place(left, upper, column, plan["zoomed"]))
+        axes.imshow(picture[y : y + crop_h, x : x + crop_w], interpolation="nearest", aspect="auto")
+        axes.set(xticks=[], yticks=[])
+        for spine in axes.spines.values():
+            spine.set(edgecolor=COLOURS[4], linewidth=1.5)
+        upper += plan["zoomed"] + CAPTION // 2 + 3
+        figure.text(
+            (left + 2) / width, 1 - upper / height, _caption(sample, key), size=10.5, va="center",
+            color=INK if key == "restored" else MUTED, weight="bold" if key == "restored" else "normal",
+        )  # fmt: skip
+
+
+def _caption(sample: Mapping[str, Any], key: str) -> str:
+    if key == "truth":
+        return "truth"
+    prefix = "input_" if key == "input" else ""
+    psnr, ssim = sample.get(f"{prefix}psnr"), sample.get(f"{prefix}ssim")
+    text = key
+    if isinstance(psnr, int | float):
+        text += f"  {psnr:.2f} dB"
+    if isinstance(ssim, int | float):
+        text += f", SSIM {ssim:.4f}"
+    return text
+
+
+def _as_rgb(picture: Picture) -> npt.NDArray[np.uint8]:
+    """``(H, W[, C])`` to ``(H, W, 3)`` uint8; of other channel counts than 3 the first is shown."""
+    picture = np.asarray(picture)
+    if picture.dtype != np.uint8:
+        picture = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    if picture.ndim == 2:
+        picture = picture[..., None]
+    if picture.shape[2] != 3:
+        picture = np.repeat(picture[..., :1], 3, axis=2)
+    return picture
+
+
+def _resized(picture: npt.NDArray[np.uint8], width: int, height: int) -> npt.NDArray[np.uint8]:
+    if picture.shape[1] <= width:
+        return picture  # shown pixel by pixel, or enlarged by a whole number
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))

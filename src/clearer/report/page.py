@@ -1,0 +1,310 @@
+"""The page of a run: one HTML file that needs nothing beside it, and its summary for the terminal."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from clearer.errors import UserError
+from clearer.files import write_text
+from clearer.report.comparison import DPI, comparison
+from clearer.report.drawing import architecture_figure
+from clearer.report.figures import (
+    curves_search,
+    curves_training,
+    mean_gap,
+    png_bytes,
+    probabilities_over_time,
+    scatter,
+    svg_text,
+)
+from clearer.report.record import Record, count, duration, number, objects, read_record
+
+# Nothing is loaded and nothing runs, whatever the run's files say.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def write_page(run: str | Path) -> Path:
+    """Write ``report.html`` into a run folder, from what the folder holds, and return its path.
+
+    Parts whose files are absent are left out. Every value from a file is escaped.
+
+    Raises:
+        UserError: recipe.yaml or architecture.json is missing, a file is damaged, or the page cannot
+            be written.
+    """
+    record = read_record(run)
+    parts = (
+        _headline(record),
+        _architecture(record),
+        _results(record),
+        _pictures(record),
+        _training(record),
+        _search(record),
+        _spent(record),
+        _use(record),
+        _section("Recipe", f"<details><summary>recipe.yaml</summary><pre>{escape(record.recipe)}</pre></details>"),
+        _footer(record),
+    )
+    style = resources.files("clearer.report").joinpath("page.css").read_text(encoding="utf-8")
+    page = (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">\n'
+        f'<meta name="description" content="{escape(result_line(record))}">\n'
+        f"<title>{escape(_task(record))}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(part for part in parts if part)
+        + "\n</main>\n</body>\n</html>\n"
+    )
+    path = record.folder / "report.html"
+    write_text(path, page)
+    return path
+
+
+def result_line(record: Record) -> str:
+    """The run in one line: task, gain over the input, parameters, kMAC per pixel, time."""
+    facts = [f"{value} {name}" for name, value, _ in _facts(record)]
+    return f"{_task(record)}: {', '.join(facts)}" if facts else _task(record)
+
+
+def print_summary(run: str | Path, console: Console) -> None:
+    """Print what a run has found as a table: network, times, PSNR by protocol, where its files lie.
+
+    Raises:
+        UserError: as of `write_page`.
+    """
+    record = read_record(run)
+    rows = [("architecture", str(record.architecture))]
+    rows += [(name, value) for name, value, _ in _facts(record)[-3:] if name in ("parameters", "kMAC/pixel")]
+    for name, values in (("search", record.search), ("training", record.train)):
+        if (seconds := number(values, "seconds")) is not None:
+            rows.append((name, " on ".join(filter(None, (duration(seconds), str(values.get("device") or ""))))))
+    for values in record.evaluations or [{**record.train, "psnr": record.train.get("best_psnr")}]:
+        before, after = number(values, "input_psnr"), number(values, "psnr")
+        if before is not None and after is not None:
+            name = _protocol(values) if record.evaluations else "validation"
+            rows.append((name, f"{before:.2f} -> {after:.2f} dB ({after - before:+.2f} dB)"))
+    for name, file in (("report", "report.html"), ("model", "model.safetensors")):
+        if (record.folder / file).exists():
+            rows.append((name, str(record.folder / file)))
+    table = Table(title=Text(_task(record)), title_justify="left", show_header=False, title_style="bold")
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(Text(name), Text(value))  # Text: square brackets in a name are no markup
+    console.print(table)
+
+
+def _task(record: Record) -> str:
+    return str(record.run.get("task") or record.run.get("recipe") or record.name)
+
+
+def _facts(record: Record) -> list[tuple[str, str, str]]:
+    """Name, value and remark of the headline's facts, those that are known."""
+    facts = []
+    if record.before_after:
+        before, after, where = record.before_after
+        facts.append(("over the input", f"{after - before:+.2f} dB", f"{before:.2f} to {after:.2f} dB, {where}"))
+    if (parameters := number(record.cost, "parameters")) is not None:
+        facts.append(("parameters", count(parameters), f"{parameters:,.0f}"))
+    if (macs := number(record.cost, "macs_per_pixel")) is not None:
+        facts.append(("kMAC/pixel", f"{macs / 1e3:.1f}", f"{macs * 1280 * 720 / 1e9:,.0f} GMAC at 1280x720"))
+    if record.seconds is not None:
+        times = (("search", number(record.search, "seconds")), ("training", number(record.train, "seconds")))
+        remark = ", ".join(f"{name} {duration(seconds)}" for name, seconds in times if seconds is not None)
+        facts.append(("in all", duration(record.seconds), remark))
+    return facts
+
+
+def _headline(record: Record) -> str:
+    above = [record.run.get("recipe"), record.run.get("created"), record.name]
+    facts = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(remark)}</small></dd></div>"
+        for name, value, remark in _facts(record)
+    )
+    return (
+        f'<header><p class="eyebrow">{escape(" · ".join(str(a) for a in above if a))}</p>'
+        f"<h1>{escape(_task(record))}</h1>" + (f'<dl class="facts">{facts}</dl>' if facts else "") + "</header>"
+    )
+
+
+def _architecture(record: Record) -> str:
+    body = _drawn(architecture_figure(record.architecture), "drawing", f"architecture {record.architecture}")
+    rows = [
+        (cell.get("module"), _format(cell, "parameters", ",.0f"), _format(cell, "macs_per_pixel", ",.1f", 1e-3))
+        for cell in objects(record.cost.get("cells"))
+    ]
+    if rows:
+        table = _table(("module", "parameters", "kMAC/pixel"), rows, left=1)
+        body += f"<details><summary>Cost of each module</summary>{table}</details>"
+    return _section("Architecture", body)
+
+
+def _results(record: Record) -> str:
+    if not record.evaluations:
+        return ""
+    rows, details = [], ""
+    for e in record.evaluations:
+        before, after = number(e, "input_psnr"), number(e, "psnr")
+        gain = "" if before is None or after is None else f"{after - before:+.2f}"
+        psnr = (_format(e, "input_psnr", ".2f"), _format(e, "psnr", ".2f"), gain)
+        rows.append(
+            (_protocol(e), e.get("data", ""), e.get("pictures", ""), *psnr, _format(e, "ssim", ".4f"), _seconds(e))
+        )
+        single = [
+            (
+                p.get("name", ""), f"{p.get('width', '')}x{p.get('height', '')}", _format(p, "input_psnr", ".2f"),
+                _format(p, "psnr", ".2f"), _format(p, "ssim", ".4f"), _seconds(p),
+            )
+            for p in objects(e.get("per_picture"))
+        ]  # fmt: skip
+        if single:
+            table = _table(("picture", "size", "input dB", "PSNR dB", "SSIM", "time"), single, left=1)
+            details += f"<details><summary>{escape(_protocol(e))}, picture by picture</summary>{table}</details>"
+    head = ("protocol", "data", "pictures", "input dB", "PSNR dB", "gain dB", "SSIM", "time")
+    return _section("Results", _table(head, rows, left=2) + details)
+
+
+def _pictures(record: Record) -> str:
+    shown = ""
+    for sample in record.samples:
+        pictures = {key: _picture(record.folder, sample.get(key)) for key in ("input", "restored", "truth")}
+        if any(picture is None for picture in pictures.values()):
+            continue
+        data = base64.b64encode(png_bytes(comparison([{**sample, **pictures}]), DPI)).decode()
+        about = escape(f"{sample.get('name', '')}: input, restored and truth, a crop enlarged beneath each")
+        shown += f'<img class="sample" alt="{about}" src="data:image/png;base64,{data}">'
+    return _section("Pictures", shown) if shown else ""
+
+
+def _picture(folder: Path, name: Any) -> np.ndarray[Any, Any] | None:
+    """A picture of the run folder, or None where it is absent."""
+    path = folder / str(name)
+    if not isinstance(name, str) or not path.is_file():
+        return None
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise UserError(f"{folder / 'samples.json'}: {name} lies outside the run folder; name pictures inside it")
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA", "I;16") else "RGB"))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path}: not readable as a picture ({error}); restore it again") from error
+
+
+def _training(record: Record) -> str:
+    if not record.train_lines:
+        return ""
+    t = record.train
+    known = [
+        (f"{key} {_format(t, f'{key}_psnr', '.2f')} dB") for key in ("best", "last") if _format(t, f"{key}_psnr", "f")
+    ]
+    epoch = _format(t, "best_epoch", ".0f")
+    note = f"Validation PSNR: {', '.join(known)}{f' (best at epoch {epoch})' if epoch else ''}." if known else ""
+    note = f'<p class="note">{escape(note)}</p>' if note else ""
+    return _section("Training", _drawn(curves_training(record.train_lines), "chart", "training curves") + note)
+
+
+def _search(record: Record) -> str:
+    lines = record.search_lines
+    with_probabilities = [line for line in lines if line.get("probabilities")]
+    final = record.search.get("probabilities") or (
+        with_probabilities[-1]["probabilities"] if with_probabilities else []
+    )
+    if not lines and not final:
+        return ""
+    body = ""
+    if with_probabilities:
+        body += _drawn(probabilities_over_time(lines), "chart", "probabilities of the modules over time")
+    if final:
+        rows = [(i + 1, "P" if p >= f else "F", f"{p:.4f}", f"{f:.4f}") for i, (p, f) in enumerate(final)]
+        body += (
+            f'<div class="pair">{_drawn(scatter(final), "square", "scatter of the probabilities")}<div class="text">'
+            f"<p>Each point is a searched module: its probability of parallel and of fusion. The mean gap "
+            f"between the two is <strong>{mean_gap(final):.4f}</strong>; 1 means that every module is decided, "
+            f"0 that none is (supplement, Fig. 2).</p><details><summary>All probabilities</summary>"
+            f"{_table(('module', 'chosen', 'parallel', 'fusion'), rows, left=2)}</details></div></div>"
+        )
+    if lines:
+        body += _drawn(curves_search(lines), "chart", "losses and learning rate of the search")
+    return _section("Search", body)
+
+
+def _spent(record: Record) -> str:
+    rows = [
+        (
+            name, duration(number(v, "seconds")), _format(v, "steps", ",.0f"), _format(v, "arch_steps", ",.0f"),
+            _format(v, "peak_memory_mb", ",.0f"), v.get("device") or "",
+        )
+        for name, v in (("search", record.search), ("training", record.train))
+        if v
+    ]  # fmt: skip
+    head = ("", "time", "steps", "architecture steps", "peak memory MB", "device")
+    return _section("What it took", _table(head, rows, left=1)) if rows else ""
+
+
+def _use(record: Record) -> str:
+    if not record.train and not (record.folder / "model.safetensors").exists():
+        return ""
+    # A name that begins with a dash would be taken for an option.
+    name = f"./{record.name}" if record.name.startswith("-") else record.name
+    shell = f"clearer restore {shlex.quote(name)} picture.png -o out.png"
+    python = (
+        f"import clearer\nrestorer = clearer.load({name!r})\nclean = restorer.restore(picture)  # NumPy, PIL or torch"
+    )
+    body = f"<p>In the folder that holds this run:</p><pre>{escape(shell)}</pre><pre>{escape(python)}</pre>"
+    return _section("Use the model", body)
+
+
+def _footer(record: Record) -> str:
+    run = record.run
+    facts = [f"{key} {run[key]}" for key in ("clearer", "torch", "device", "threads", "precision") if run.get(key)]
+    if isinstance(pictures := run.get("pictures"), dict):
+        facts.append("pictures: " + ", ".join(f"{value} {key}" for key, value in pictures.items()))
+    return f"<footer>{escape(' · '.join(facts))}</footer>" if facts else ""
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>\n{body}\n</section>"
+
+
+def _drawn(figure: Figure, kind: str, about: str) -> str:
+    """A figure as inline SVG in a box that scrolls sideways on small screens."""
+    # The ids of each drawing get its own prefix: in one page all must differ.
+    svg = svg_text(figure, prefix="".join(c if c.isalnum() else "-" for c in about) + "-")
+    return f'<div class="wide {kind}">{svg.replace("<svg", f'<svg role="img" aria-label="{escape(about)}"', 1)}</div>\n'
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]], left: int) -> str:
+    """A table whose first ``left`` columns are text and whose others are numbers; all cells are escaped."""
+
+    def row(cells: Sequence[Any], tag: str) -> str:
+        kinds = ("" if i < left else ' class="right"' for i in range(len(cells)))
+        return "".join(f"<{tag}{k}>{escape(str(c))}</{tag}>" for k, c in zip(kinds, cells, strict=True))
+
+    body = "".join(f"<tr>{row(cells, 'td')}</tr>" for cells in rows)
+    return f'<div class="wide"><table><thead><tr>{row(head, "th")}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _format(values: Mapping[str, Any], key: str, form: str, factor: float = 1) -> str:
+    value = number(values, key)
+    return "" if value is None else format(value * factor, form)
+
+
+def _seconds(values: Mapping[str, Any]) -> str:
+    return duration(number(values, "seconds"))
+
+
+def _protocol(values: Mapping[str, Any]) -> str:
+    return f"{values.get('protocol', '')}{' with x8 ensemble' if values.get('ensemble') else ''}"

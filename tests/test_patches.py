@@ -1,0 +1,73 @@
+"""Batches of patches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clearer.data.degradations import Degradation
+from clearer.data.patches import PatchSampler
+
+
+def _sampler(pictures: list, patch: int = 8, augment: bool = False, batch: int = 16, **noise: object) -> PatchSampler:
+    degradation = Degradation(**noise) if noise else Degradation()  # type: ignore[arg-type]
+    return PatchSampler(
+        pictures, patch=patch, batch=batch, degradation=degradation, augment=augment, seed=3, device=torch.device("cpu")
+    )
+
+
+def _numbered(height: int, width: int, channels: int, start: int) -> np.ndarray:
+    return ((np.arange(height * width * channels) * 7 + start) % 251).astype(np.uint8).reshape(height, width, channels)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(8, 20), st.integers(8, 20), st.sampled_from([1, 3]), st.booleans())
+def test_every_patch_is_cut_from_a_picture_up_to_a_symmetry(h: int, w: int, channels: int, augment: bool) -> None:
+    pictures = [_numbered(h, w, channels, 0), _numbered(w + 1, h, channels, 100)]
+    degraded, clean = _sampler([(p, None) for p in pictures], augment=augment).draw()
+    assert torch.equal(degraded, clean) and clean.shape == (16, channels, 8, 8)
+    windows = set()
+    for p in pictures:
+        for y in range(p.shape[0] - 7):
+            for x in range(p.shape[1] - 7):
+                windows.add(p[y : y + 8, x : x + 8].tobytes())
+    for patch in (clean * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy():
+        shapes = [patch] if not augment else [np.rot90(f, k) for f in (patch, patch[:, ::-1]) for k in range(4)]
+        assert any(np.ascontiguousarray(s).tobytes() in windows for s in shapes)
+
+
+def test_both_halves_of_a_pair_are_cut_and_turned_alike() -> None:
+    clean = _numbered(30, 40, 3, 0)
+    x, y = _sampler([(clean, 255 - clean)], augment=True).draw()
+    assert torch.allclose(x + y, torch.ones_like(x), atol=1e-6)
+
+
+def test_the_whole_picture_is_reached() -> None:
+    picture = np.zeros((10, 9, 1), np.uint8)
+    seen = torch.zeros(10, 9)
+    sampler = _sampler([(picture, None)], patch=2, batch=64)
+    sampler.clean = torch.arange(90) % 256
+    sampler.clean = sampler.clean.to(torch.uint8)
+    for _ in range(20):
+        for value in (sampler.draw()[1] * 255).round().long().flatten().tolist():
+            seen.view(-1)[value] = 1
+    assert seen.min() == 1
+
+
+def test_a_resumed_sampler_goes_on_where_the_other_was() -> None:
+    pictures = [(_numbered(20, 20, 1, 0), None)]
+    a = _sampler(pictures, kind="gaussian", sigma=25.0, augment=True)
+    a.draw()
+    b = _sampler(pictures, kind="gaussian", sigma=25.0, augment=True)
+    b.load_state_dict({k: v.clone() for k, v in a.state_dict().items()})
+    for left, right in zip(a.draw(), b.draw(), strict=True):
+        assert torch.equal(left, right)
+
+
+def test_noise_has_the_level_that_is_asked_for() -> None:
+    picture = np.full((64, 64, 1), 128, np.uint8)
+    x, y = _sampler([(picture, None)], patch=64, kind="gaussian", sigma=50.0).draw()
+    assert (x - y).std().item() * 255 == pytest.approx(50, rel=0.02)

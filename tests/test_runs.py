@@ -1,0 +1,220 @@
+"""Runs that survive: kill -9, SIGTERM, damage, a full disk, numbers that are not finite."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import TINY
+from rich.console import Console
+from safetensors.torch import load_file
+
+from clearer.errors import UserError
+from clearer.fitting import Run, fit
+from clearer.training import checkpoints, loop
+from clearer.training.checkpoints import load_checkpoint, save_checkpoint
+
+LONGER = {**TINY, "search.epochs": 6, "train.epochs": 8, "train.average": 0.9}
+
+
+def _fit(out: Path, photos: Path, overrides: dict[str, Any], **more: Any) -> Run:
+    return fit("quickstart", out, {"data.folder": str(photos), **overrides}, console=Console(quiet=True), **more)
+
+
+def _command(out: Path, photos: Path) -> list[str]:
+    sets = [part for key, value in LONGER.items() for part in ("--set", f"{key}={json.dumps(value)}")]
+    return [sys.executable, "-m", "clearer", "fit", "quickstart", "--data", str(photos), "-o", str(out), *sets]
+
+
+def _weights(out: Path) -> dict[str, torch.Tensor]:
+    whole = {}
+    for name in ("model", "last"):
+        whole |= {f"{name}.{key}": tensor for key, tensor in load_file(out / f"{name}.safetensors").items()}
+    return whole
+
+
+def _same(a: Path, b: Path) -> None:
+    left, right = _weights(a), _weights(b)
+    assert left.keys() == right.keys()
+    assert all(torch.equal(left[key], right[key]) for key in left)
+    for part in ("search", "train"):
+        lines = [
+            [{k: v for k, v in json.loads(text).items() if k != "seconds"} for text in path.read_text().splitlines()]
+            for path in (a / part / "metrics.jsonl", b / part / "metrics.jsonl")
+        ]
+        assert lines[0] == lines[1]
+    results = [json.loads((run / "search" / "result.json").read_text()) for run in (a, b)]
+    assert results[0]["probabilities"] == results[1]["probabilities"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
+    """A run that nothing interrupted."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    _fit(out, photos, LONGER)
+    return out
+
+
+def _start_and_signal(out: Path, photos: Path, part: str, lines: int, number: int) -> subprocess.CompletedProcess[str]:
+    """Start the run in a process and signal it once ``part`` has logged so many lines."""
+    with subprocess.Popen(_command(out, photos), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        until = time.monotonic() + 60
+        path = out / part / "metrics.jsonl"
+        while time.monotonic() < until and process.poll() is None:
+            if path.exists() and len(path.read_text().splitlines()) >= lines:
+                break
+            time.sleep(0.005)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(process.args, process.returncode, "", err)
+
+
+@pytest.mark.parametrize(("part", "lines"), [("search", 3), ("train", 2)])
+def test_kill_9_then_the_same_command_gives_the_same_bits(
+    tmp_path: Path, photos: Path, whole: Path, part: str, lines: int
+) -> None:
+    out = tmp_path / "run"
+    ended = _start_and_signal(out, photos, part, lines, signal.SIGKILL)
+    assert ended.returncode == -signal.SIGKILL
+    again = subprocess.run(_command(out, photos), capture_output=True, text=True, timeout=120, check=True)
+    assert f"{part}: going on from step" in again.stderr
+    _same(out, whole)
+
+
+def test_sigterm_writes_a_checkpoint_first(tmp_path: Path, photos: Path, whole: Path) -> None:
+    out = tmp_path / "run"
+    ended = _start_and_signal(out, photos, "search", 2, signal.SIGTERM)
+    assert ended.returncode == 128 + signal.SIGTERM
+    last = ended.stderr.strip().splitlines()[-1]
+    assert "the checkpoint is written" in last and "Traceback" not in ended.stderr
+    _fit(out, photos, LONGER)
+    _same(out, whole)
+
+
+def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_used(
+    tmp_path: Path, photos: Path, whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    _start_and_signal(out, photos, "train", 3, signal.SIGTERM)
+    newest = max((out / "train" / "checkpoints").glob("step-*.safetensors"))
+    data = bytearray(newest.read_bytes())
+    data[-5] ^= 0xFF
+    newest.write_bytes(bytes(data))
+    fit("quickstart", out, {"data.folder": str(photos), **LONGER}, console=Console(stderr=True))
+    said = capsys.readouterr().err
+    assert newest.name in said.replace("\n", "") and "damaged" in said
+    _same(out, whole)
+
+
+def test_a_full_disk_ends_with_one_line_and_the_last_checkpoint_intact(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    real, calls = checkpoints.save_file, []
+
+    def full(*arguments: Any) -> None:
+        calls.append(1)
+        if len(calls) > 4:
+            Path(arguments[1]).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(*arguments)
+
+    monkeypatch.setattr(checkpoints, "save_file", full)
+    with pytest.raises(UserError, match=r"the disk is full.*last checkpoint, step-00000004\.safetensors, is intact") as error:
+        _fit(out, photos, TINY)
+    assert "\n" not in str(error.value)
+    assert not list(out.rglob("*.tmp*")) and not list(out.rglob(".step-*"))
+    monkeypatch.undo()
+    assert _fit(out, photos, TINY).result["train"]["steps"] == 12
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path, photos: Path) -> None:
+    wild = {**TINY, "search.weights.lr": 1e30, "search.weights.clip": None, "network.norm": "none"}
+    with pytest.raises(UserError, match=r"search: \w+ is not finite at step \d+"):
+        _fit(tmp_path / "run", photos, wild)
+    state = load_checkpoint(tmp_path / "run" / "search" / "checkpoints", print)
+    assert state is None or all(torch.isfinite(value) for value in state["sums"].values())
+
+
+def test_a_finished_run_is_not_done_again(photos: Path, whole: Path) -> None:
+    before = (whole / "model.safetensors").stat().st_mtime_ns
+    _fit(whole, photos, LONGER)
+    assert (whole / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_another_recipe_or_other_pictures_in_the_same_folder_are_refused(
+    tmp_path: Path, photos: Path, whole: Path
+) -> None:
+    with pytest.raises(UserError, match=r"another recipe \(seed was 0, now 7\)"):
+        _fit(whole, photos, {**LONGER, "seed": 7})
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="is not a run"):
+        _fit(tmp_path, photos, TINY)
+
+
+def test_a_run_that_another_process_writes_is_refused(tmp_path: Path, photos: Path) -> None:
+    import fcntl
+
+    out = tmp_path / "run"
+    out.mkdir()
+    with (out / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="another process is writing"):
+            _fit(out, photos, TINY)
+
+
+def test_a_second_signal_ends_at_once() -> None:
+    with pytest.raises(KeyboardInterrupt), loop._caught_signals():
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_checkpoints_keep_nested_state_whole(tmp_path: Path) -> None:
+    state = {
+        "a": {0: {"step": torch.tensor(3.0), "list": [1, None, "x"]}, 1: {}},
+        "bits": torch.arange(5, dtype=torch.uint8),
+        "empty": torch.zeros(0),
+    }
+    for step in range(4):
+        save_checkpoint(tmp_path, step, state)
+    assert len(list(tmp_path.iterdir())) == checkpoints.KEPT
+    found = load_checkpoint(tmp_path, print)
+    assert found is not None and found["a"][0]["list"] == [1, None, "x"] and found["a"][1] == {}
+    assert torch.equal(found["bits"], state["bits"]) and found["a"][0]["step"] == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"train.optimiser.kind": "sgd", "train.optimiser.lr": 0.01},
+        {"train.loss": "mse", "train.average": 0.0, "train.optimiser.clip": None},
+        {"precision": "bf16"},
+        {"network.operations": "released", "network.norm": "batch", "network.residual": False},
+    ],
+)
+def test_training_by_other_settings(tmp_path: Path, photos: Path, change: dict[str, Any]) -> None:
+    run = _fit(tmp_path / "run", photos, {**TINY, **change, "architecture": "PF"})
+    assert str(run.architecture) == "PF" and not (run.folder / "search").exists()
+    assert {"model.safetensors", "last.safetensors", "report.html"} <= {path.name for path in run.folder.iterdir()}
+    assert run.restorer().restore(torch.rand(1, 9, 11)).shape == (1, 9, 11)
+
+
+def test_tensorboard_files_are_written_when_asked_for(tmp_path: Path, photos: Path) -> None:
+    run = _fit(tmp_path / "run", photos, TINY, tensorboard=True)
+    assert list((run.folder / "tensorboard").rglob("events.*"))
+
+
+def test_training_makes_a_noisy_picture_better(tmp_path: Path, photos: Path) -> None:
+    change = {"train.epochs": 4, "train.steps_per_epoch": 30, "train.batch": 4, "train.patch": 32, "architecture": "PF"}
+    run = _fit(tmp_path / "run", photos, {**TINY, **change, "checkpoint_minutes": 5.0})
+    measured = run.result["protocols"]["gray-awgn-50"]
+    assert measured["psnr"] > measured["input_psnr"] + 4
