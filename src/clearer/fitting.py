@@ -100,7 +100,7 @@ def fit(
         result: dict[str, Any] = {"architecture": str(architecture), **_write_cost(folder, architecture)}
         if "train" in stages:
             with _log(folder / "tensorboard" / "train", tensorboard) as log:
-                pictures = _read(splits.train, recipe), _read(splits.validation, recipe)
+                pictures = read_pictures(splits.train, recipe), read_pictures(splits.validation, recipe)
                 result["train"] = train(recipe, architecture, *pictures, folder, console, log)
         if "evaluate" in stages and (folder / "model.safetensors").exists():
             result["protocols"] = _evaluate(recipe, splits, folder, console, result)
@@ -120,7 +120,7 @@ def _check_protocol(name: str, recipe: Recipe) -> None:
         )
 
 
-def _read(items: list[Item], recipe: Recipe) -> list[tuple[np.ndarray, np.ndarray | None]]:
+def read_pictures(items: list[Item], recipe: Recipe) -> list[tuple[np.ndarray, np.ndarray | None]]:
     return [read_item(item, recipe.network.channels) for item in items]
 
 
@@ -131,7 +131,7 @@ def _find_architecture(
     architecture = recipe.given
     if architecture is None and "search" in stages:
         with _log(folder / "tensorboard" / "search", tensorboard) as log:
-            pictures = _read(splits.train, recipe), _read(splits.validation, recipe)
+            pictures = read_pictures(splits.train, recipe), read_pictures(splits.validation, recipe)
             architecture = search(recipe, *pictures, folder, console, log)
     if architecture is None:
         if not path.exists():

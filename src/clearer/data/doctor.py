@@ -5,14 +5,9 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from clearer.data.duplicates import (
     NEAR,
@@ -25,8 +20,9 @@ from clearer.data.duplicates import (
     propose_split,
     thumbprint,
 )
+from clearer.data.findings import Findings, Leak, Part, print_findings
 from clearer.data.pictures import Pixels, read_picture
-from clearer.data.sources import Folders, Item, find_items, has_pictures, match_pairs, pair_folders
+from clearer.data.sources import Folders, Item, find_items, has_pictures, match_pairs, pair_folders, sub_folders
 from clearer.errors import UserError
 
 __all__ = [
@@ -37,71 +33,6 @@ __all__ = [
 SAMPLE = 24  # files read to guess whether a folder is side by side
 SAME = 1.0  # a pair that differs by less than this mean absolute difference (of 255) is one picture twice
 KINDS = {"train": "train", "val": "validation", "test": "test"}  # by the beginning of a sub-folder's name
-
-
-@dataclass(frozen=True)
-class Part:
-    """One set: a folder of pictures or pairs, or a sub-folder such as ``train``.
-
-    Args:
-        name: the sub-folder's name; ``"all"`` if the folder has no parts.
-        kind: ``train``, ``validation``, ``test`` or ``all``.
-        folder: as given, for two folders that of the clean pictures.
-        layout: ``clean``, ``pairs`` or ``side-by-side``; ``none`` if there are no pictures.
-        count: pictures or pairs found, readable or not.
-        gray, colour: readable clean pictures of each kind.
-        heights, widths: smallest, median and largest of the clean pictures (halves), in pixels.
-        bytes: of all files.
-        unreadable: (file name, reason).
-        mismatched: what does not pair up, a sentence each.
-        same: pairs whose two pictures are one and the same.
-        copies: groups of names with exactly the same clean pixels.
-        near: groups of names that show the same clean picture, exact copies among them.
-    """
-
-    name: str
-    kind: str
-    folder: str
-    layout: str
-    count: int
-    gray: int = 0
-    colour: int = 0
-    heights: tuple[int, int, int] | None = None
-    widths: tuple[int, int, int] | None = None
-    bytes: int = 0
-    unreadable: tuple[tuple[str, str], ...] = ()
-    mismatched: tuple[str, ...] = ()
-    same: tuple[str, ...] = ()
-    copies: tuple[tuple[str, ...], ...] = ()
-    near: tuple[tuple[str, ...], ...] = ()
-
-
-@dataclass(frozen=True)
-class Leak:
-    """Pairs of names, one of part ``first`` and one of part ``second``, with the same clean picture."""
-
-    first: str
-    second: str
-    pairs: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What `examine` found; ``split`` maps parts to names and is None, with ``why_no_split``, if none is possible.
-
-    A folder with parts is split further only if it has one train part and no validation part.
-    """
-
-    where: str
-    guessed: bool
-    parts: tuple[Part, ...]
-    leaks: tuple[Leak, ...]
-    split: dict[str, tuple[str, ...]] | None
-    why_no_split: str | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the findings, and the advice drawn from them, in a form for JSON."""
-        return {**dataclasses.asdict(self), "advice": advice(self)}
 
 
 def examine(
@@ -126,8 +57,8 @@ def examine(
     """
     sources: list[tuple[str, str, str | Path | Folders]] = [("all", "all", where)]
     if not isinstance(where, Folders) and Path(where).is_dir() and not has_pictures(Path(where)):
-        inside = sorted(p for p in Path(where).iterdir() if p.is_dir())
-        named = [(p.name, k, p) for p in inside for prefix, k in KINDS.items() if p.name.lower().startswith(prefix)]
+        inside = sub_folders(Path(where))
+        named = [(p.name, k, p) for prefix, k in KINDS.items() for p in inside if p.name.lower().startswith(prefix)]
         if named and pair_folders(where) is None:
             sources = [*named]
     found = [_find(source, layout, clean_side, alone=len(sources) == 1) for _, _, source in sources]
@@ -280,3 +211,23 @@ def _together(names: Sequence[str], labels: Sequence[object]) -> tuple[tuple[str
     for name, label in zip(names, labels, strict=True):
         members.setdefault(label, []).append(name)
     return tuple(tuple(m) for m in members.values() if len(m) > 1)
+
+
+def _split(
+    parts: Sequence[Part], items: Sequence[Sequence[Item]], prints: Sequence[Fingerprints]
+) -> tuple[dict[str, tuple[str, ...]] | None, str | None]:
+    """Return a proposed split as names, or why there is none."""
+    kinds = [part.kind for part in parts]
+    if kinds == ["all"]:
+        chosen, fractions = 0, (0.8, 0.1, 0.1)
+    elif "validation" in kinds:
+        return None, "there is a validation part already"
+    elif kinds.count("train") != 1:
+        return None, "there is not exactly one train part"
+    else:
+        chosen, fractions = kinds.index("train"), (0.9, 0.1, 0.0)
+    try:
+        split = propose_split(items[chosen], prints[chosen], fractions)
+    except UserError as error:
+        return None, str(error)
+    return {part: tuple(item.name for item in its) for part, its in split.items() if its}, None

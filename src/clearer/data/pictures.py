@@ -59,10 +59,14 @@ def list_pictures(folder: str | Path) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"{folder}: a file, where a folder of pictures is needed; name the folder that holds it")
     try:
-        found = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
-        found = [p for p in found if not p.is_dir()]
+        inside = [p for p in folder.iterdir() if not p.name.startswith(".")]
+        found = [p for p in inside if p.suffix.lower() in SUFFIXES and not p.is_dir()]
+        others = sorted(p.name for p in inside if p.is_dir())
     except OSError as error:
         raise UserError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from error
+    if not found and others:
+        names = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
+        raise UserError(f"{folder}: no pictures directly in this folder; name one of its sub-folders ({names})")
     if not found:
         raise UserError(f"{folder}: no pictures directly in this folder; looked for {', '.join(SUFFIXES)}")
     return sorted(found, key=lambda p: p.name)

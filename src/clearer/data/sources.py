@@ -103,7 +103,14 @@ def find_items(where: str | Path | Folders, layout: str = "auto", clean_side: st
 
 def has_pictures(folder: Path) -> bool:
     """Tell whether there are pictures directly in ``folder``."""
-    return any(p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file() for p in folder.iterdir())
+    return any(
+        p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and not p.is_dir() for p in _inside(folder)
+    )
+
+
+def sub_folders(folder: Path) -> list[Path]:
+    """Return the folders directly in ``folder``, hidden ones left out, sorted by name."""
+    return sorted(p for p in _inside(folder) if p.is_dir() and not p.name.startswith("."))
 
 
 def pair_folders(where: str | Path) -> Folders | None:
@@ -115,7 +122,7 @@ def pair_folders(where: str | Path) -> Folders | None:
     where = Path(where)
     if not where.is_dir():
         return None
-    inside = sorted(p for p in where.iterdir() if p.is_dir())
+    inside = sub_folders(where)
     clean = [p for p in inside if p.name.lower() in CLEAN_NAMES]
     degraded = [p for p in inside if p.name.lower() in DEGRADED_NAMES]
     if not clean or not degraded:
@@ -230,6 +237,13 @@ def read_item(item: Item, channels: int | None = None) -> tuple[Pixels, Pixels |
 
 def _files(items: Sequence[Item]) -> list[Path]:
     return [path for item in items for path in (item.clean, item.degraded) if path is not None]
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from error
 
 
 def _checked_pairs(folders: Folders) -> list[Item]:

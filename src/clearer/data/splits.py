@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clearer.data.doctor import Fingerprints, fingerprints, leaks, propose_split
+from clearer.data.duplicates import Fingerprints, fingerprints, leaks, propose_split
 from clearer.data.sources import Folders, Item, check_channels, check_sizes, find_items
 from clearer.errors import UserError
 from clearer.recipe import DataSettings, Pairs

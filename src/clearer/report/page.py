@@ -207,9 +207,7 @@ def _training(record: Record) -> str:
     if not record.train_lines:
         return ""
     t = record.train
-    known = [
-        (f"{key} {_format(t, f'{key}_psnr', '.2f')} dB") for key in ("best", "last") if _format(t, f"{key}_psnr", "f")
-    ]
+    known = [f"{key} {value} dB" for key in ("best", "last") if (value := _format(t, f"{key}_psnr", ".2f"))]
     epoch = _format(t, "best_epoch", ".0f")
     note = f"Validation PSNR: {', '.join(known)}{f' (best at epoch {epoch})' if epoch else ''}." if known else ""
     note = f'<p class="note">{escape(note)}</p>' if note else ""
@@ -218,14 +216,12 @@ def _training(record: Record) -> str:
 
 def _search(record: Record) -> str:
     lines = record.search_lines
-    with_probabilities = [line for line in lines if line.get("probabilities")]
-    final = record.search.get("probabilities") or (
-        with_probabilities[-1]["probabilities"] if with_probabilities else []
-    )
+    dated = [line for line in lines if line.get("probabilities")]
+    final = record.search.get("probabilities") or (dated[-1]["probabilities"] if dated else [])
     if not lines and not final:
         return ""
     body = ""
-    if with_probabilities:
+    if dated:
         body += _drawn(probabilities_over_time(lines), "chart", "probabilities of the modules over time")
     if final:
         rows = [(i + 1, "P" if p >= f else "F", f"{p:.4f}", f"{f:.4f}") for i, (p, f) in enumerate(final)]
@@ -260,9 +256,7 @@ def _use(record: Record) -> str:
     # A name that begins with a dash would be taken for an option.
     name = f"./{record.name}" if record.name.startswith("-") else record.name
     shell = f"clearer restore {shlex.quote(name)} picture.png -o out.png"
-    python = (
-        f"import clearer\nrestorer = clearer.load({name!r})\nclean = restorer.restore(picture)  # NumPy, PIL or torch"
-    )
+    python = f"import clearer\nrestorer = clearer.load({name!r})\nclean = restorer.restore(picture)"
     body = f"<p>In the folder that holds this run:</p><pre>{escape(shell)}</pre><pre>{escape(python)}</pre>"
     return _section("Use the model", body)
 
@@ -282,8 +276,9 @@ def _section(title: str, body: str) -> str:
 def _drawn(figure: Figure, kind: str, about: str) -> str:
     """A figure as inline SVG in a box that scrolls sideways on small screens."""
     # The ids of each drawing get its own prefix: in one page all must differ.
-    svg = svg_text(figure, prefix="".join(c if c.isalnum() else "-" for c in about) + "-")
-    return f'<div class="wide {kind}">{svg.replace("<svg", f'<svg role="img" aria-label="{escape(about)}"', 1)}</div>\n'
+    prefix = "".join(c if c.isalnum() else "-" for c in about) + "-"
+    svg = svg_text(figure, prefix).replace("<svg", f'<svg role="img" aria-label="{escape(about)}"', 1)
+    return f'<div class="wide {kind}">{svg}</div>\n'
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]], left: int) -> str:

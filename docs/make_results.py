@@ -1,0 +1,95 @@
+"""Write the tables of docs/results.md from the JSON files in docs/results.
+
+    python docs/make_results.py            # rewrite the tables
+    python docs/make_results.py --collect RUN NAME "COMMAND"   # take a run's figures into docs/results first
+
+A table stands between ``<!-- table NAME -->`` and ``<!-- end -->``; the text around it is written by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PAGE, STORE = HERE / "results.md", HERE / "results"
+
+
+def collect(run: Path, name: str, command: str) -> None:
+    """Copy what a table needs from a run folder."""
+
+    def read(path: str) -> Any:
+        return json.loads((run / path).read_text()) if (run / path).exists() else None
+
+    evaluations = [json.loads(path.read_text()) for path in sorted((run / "evaluation").glob("*.json"))]
+    for evaluation in evaluations:
+        evaluation.pop("per_picture")
+    value = {
+        "command": command,
+        "run": read("run.json"),
+        "architecture": read("architecture.json"),
+        "search": read("search/result.json"),
+        "train": read("train/result.json"),
+        "evaluations": evaluations,
+    }
+    (STORE / f"run-{name}.json").write_text(json.dumps(value, indent=1) + "\n")
+
+
+def table(head: list[str], rows: list[list[Any]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows])
+
+
+def run_table(value: dict[str, Any]) -> str:
+    search, train, run = value["search"], value["train"], value["run"]
+    rows = [["architecture", value["architecture"]["architecture"]]]
+    if search:
+        rows += [
+            ["search", f"{search['steps']} weight steps, {search['arch_steps']} architecture steps, {search['seconds']:.0f} s"],
+            ["mean gap of the probabilities", f"{search['gap']:.4f}"],
+        ]
+    rows += [
+        ["training", f"{train['steps']} steps, {train['seconds']:.0f} s"],
+        ["validation PSNR", f"{train['best_psnr']:.2f} dB (epoch {train['best_epoch']}), input {train['input_psnr']:.2f} dB"],
+        ["peak memory", f"{train['peak_memory_mb']} MiB"],
+        ["device", f"{train['device']}, {train['precision']}, torch {run['torch']}"],
+    ]
+    for e in value["evaluations"]:
+        what = f"{e['protocol']}, {e['pictures']} test pictures"
+        rows.append([what, f"{e['psnr']:.2f} dB / {e['ssim']:.4f}, input {e['input_psnr']:.2f} / {e['input_ssim']:.4f}"])
+        rows.append(["size", f"{e['parameters']:,} parameters, {e['macs_per_pixel'] / 1e3:.1f} kMAC/pixel"])
+    return f"`{value['command']}`\n\n" + table(["", ""], rows)
+
+
+def settings_table(value: dict[str, Any]) -> str:
+    rows = [[r["setting"], f"{r['psnr']:.2f}", ", ".join(f"{v:.2f}" for v in r["per_seed"]), r["seconds"]] for r in value["rows"]]
+    head = [f"{value['steps']} steps, width {value['width']}", "validation PSNR (dB)", "each seed", "seconds"]
+    return f"`{value['command']}` (input {value['input_psnr']:.2f} dB)\n\n" + table(head, rows)
+
+
+def peers_table(value: dict[str, Any]) -> str:
+    rows = []
+    for line in value["lines"]:
+        who = line["name"]
+        rows.append([who, f"{line['psnr']:.2f} / {line['ssim']:.4f}", line["input_psnr"], line["images"], f"`{line['command']}`"])
+    return table(["", "PSNR (dB) / SSIM", "input PSNR", "pictures", "command"], rows)
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--collect"]:
+        collect(Path(sys.argv[2]), sys.argv[3], sys.argv[4])
+    kinds = {"run": run_table, "settings": settings_table, "peers": peers_table}
+
+    def fill(match: re.Match[str]) -> str:
+        name = match[1]
+        value = json.loads((STORE / f"{name}.json").read_text())
+        return f"<!-- table {name} -->\n{kinds[name.split('-')[0]](value)}\n<!-- end -->"
+
+    PAGE.write_text(re.sub(r"<!-- table ([\w-]+) -->.*?<!-- end -->", fill, PAGE.read_text(), flags=re.DOTALL))
+
+
+if __name__ == "__main__":
+    main()
