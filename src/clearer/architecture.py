@@ -124,7 +124,9 @@ class Architecture:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.cells) <= 4:
-            raise UserError(f"architecture: {str(self)!r} has {len(self.cells)} cells; 1 to 4 (2 to 5 scales) are possible")
+            raise UserError(
+                f"architecture: {str(self)!r} has {len(self.cells)} cells; 1 to 4 (2 to 5 scales) are possible"
+            )
         for cell in self.cells:
             if not cell or set(cell) - {PARALLEL, FUSION}:
                 raise UserError(

@@ -33,14 +33,14 @@ class Description:
         return sum(part.macs_per_pixel for part in self.parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form; ``parts`` is the table."""
+        """Return the JSON form; ``cells`` is the table of parts, as in a run's cost.json."""
         return {
             **self.architecture.to_dict(),
             "scales": self.architecture.scales,
             "digest": self.architecture.digest,
             "parameters": self.parameters,
             "macs_per_pixel": self.macs_per_pixel,
-            "parts": [asdict(part) for part in self.parts],
+            "cells": [asdict(part) for part in self.parts],
             "card": self.card,
         }
 
@@ -96,7 +96,7 @@ def _from_file(path: Path) -> tuple[Architecture, dict[str, Any]]:
             return read_architecture(weights)
         if searched.is_file():
             return Architecture.from_dict(read_json(searched)), {}
-        raise UserError(f"{path}: holds no model.safetensors and no architecture.json; give a run folder or a weight file")
+        raise UserError(f"{path}: holds no model.safetensors or architecture.json; give a run folder or a weight file")
     if not path.exists():
         raise UserError(f"{path}: no such weight file or run folder, and not an architecture such as FPPF-FFFF-PFFP")
     if path.suffix == ".json":

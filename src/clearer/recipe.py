@@ -5,17 +5,21 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-import types
-import typing
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 
 from clearer.architecture import Architecture, SearchSpace
 from clearer.errors import UserError, nearest
+from clearer.settings import Range, build, override
+
+Count = Annotated[int, Range(above=0)]
+FromZero = Annotated[int, Range(0)]
+Amount = Annotated[float, Range(0)]
+Share = Annotated[float, Range(0, below=1)]
 
 
 @dataclass(frozen=True)
@@ -65,9 +69,9 @@ class DataSettings:
     fractions: list[float] = field(default_factory=lambda: [0.8, 0.1, 0.1])
     leaks: Literal["refuse", "drop"] = "refuse"
     convert: bool = False
-    limit_train: int | None = None
-    limit_validation: int | None = None
-    limit_test: int | None = None
+    limit_train: Count | None = None
+    limit_validation: Count | None = None
+    limit_test: Count | None = None
     augment: bool = True
     degradation: DegradationSettings = field(default_factory=DegradationSettings)
 
@@ -77,26 +81,26 @@ class OptimiserSettings:
     """An optimiser and its schedule: linear warm-up, then a cosine from ``lr`` to ``lr_final``, by epochs."""
 
     kind: Literal["sgd", "adam", "adamw"] = "adam"
-    lr: float = 1e-2
-    lr_final: float = 0.0
-    warmup_epochs: int = 0
-    momentum: float = 0.9
-    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
-    weight_decay: float = 0.0
-    clip: float | None = 5.0
+    lr: Amount = 1e-2
+    lr_final: Amount = 0.0
+    warmup_epochs: FromZero = 0
+    momentum: Share = 0.9
+    betas: list[Share] = field(default_factory=lambda: [0.9, 0.999])
+    weight_decay: Amount = 0.0
+    clip: Amount | None = 5.0
 
 
 @dataclass(frozen=True)
 class SearchSettings:
     """The bilevel search (method of the paper, Section 3; settings of the released program)."""
 
-    epochs: int = 200
-    steps_per_epoch: int = 50
-    warmup_epochs: int = 10
-    batch: int = 32
-    patch: int = 64
-    lambda_arch: float = 0.01
-    lambda_comp: float = 0.0
+    epochs: Count = 200
+    steps_per_epoch: Count = 50
+    warmup_epochs: FromZero = 10
+    batch: Count = 32
+    patch: Count = 64
+    lambda_arch: Amount = 0.01
+    lambda_comp: Amount = 0.0
     costs: Literal["paper", "parameters", "macs"] = "paper"
     weights: OptimiserSettings = field(
         default_factory=lambda: OptimiserSettings(kind="sgd", lr=0.025, lr_final=0.001, weight_decay=3e-4)
@@ -112,16 +116,16 @@ class SearchSettings:
 class TrainSettings:
     """Training of the network found. ``average`` is the decay of averaged weights, 0 for none."""
 
-    epochs: int = 1000
-    steps_per_epoch: int = 100
-    batch: int = 32
-    patch: int = 64
+    epochs: Count = 1000
+    steps_per_epoch: Count = 100
+    batch: Count = 32
+    patch: Count = 64
     loss: Literal["mse", "charbonnier"] = "mse"
-    average: float = 0.0
+    average: Share = 0.0
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
-    validate_every: int = 10
-    validation_pictures: int | None = None
-    validation_crop: int | None = None
+    validate_every: Count = 10
+    validation_pictures: Count | None = None
+    validation_crop: Count | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ class EvaluateSettings:
 
     protocols: list[str] = field(default_factory=list)
     ensemble: bool = False
-    samples: int = 3
+    samples: FromZero = 3
 
 
 @dataclass(frozen=True)
@@ -140,10 +144,10 @@ class Recipe:
     name: str
     task: str = ""
     description: str = ""
-    seed: int = 0
+    seed: FromZero = 0
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    checkpoint_minutes: float = 2.0
+    checkpoint_minutes: Annotated[float, Range(above=0)] = 2.0
     architecture: str | None = None
     network: NetworkSettings = field(default_factory=NetworkSettings)
     data: DataSettings = field(default_factory=DataSettings)
@@ -174,15 +178,11 @@ class Recipe:
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
 
 
-POSITIVE = re.compile(r"(epochs|steps_per_epoch|batch|patch|limit_\w+|validate_every|validation_\w+|checkpoint_minutes)")
-FROM_ZERO = re.compile(r"(warmup_epochs|lambda_\w+|lr|lr_final|weight_decay|clip|seed|samples)")
-FRACTION = re.compile(r"(average|momentum)")
-
-
 def shipped_recipes() -> dict[str, Path]:
     """Return the recipes that come with the package, by name."""
     folder = resources.files("clearer") / "recipes"
-    return {Path(str(f)).stem: Path(str(f)) for f in sorted(folder.iterdir(), key=lambda f: f.name) if f.name.endswith(".yaml")}
+    paths = sorted(Path(str(file)) for file in folder.iterdir())
+    return {path.stem: path for path in paths if path.suffix == ".yaml"}
 
 
 def load_recipe(name_or_path: str | Path, overrides: dict[str, Any] | None = None) -> Recipe:
@@ -190,7 +190,7 @@ def load_recipe(name_or_path: str | Path, overrides: dict[str, Any] | None = Non
 
     Args:
         name_or_path: such as ``"quickstart"``, or a path ending in ``.yaml`` or ``.yml``.
-        overrides: dotted key to value, such as ``{"search.lambda_arch": 0.1}``; text is read as YAML.
+        overrides: dotted key to value, such as ``{"search.lambda_arch": 0.1}``.
 
     Raises:
         UserError: unknown recipe, unknown key (with the nearest), wrong type or range (with its key).
@@ -199,7 +199,8 @@ def load_recipe(name_or_path: str | Path, overrides: dict[str, Any] | None = Non
     shipped = shipped_recipes()
     path = Path(text) if text.endswith((".yaml", ".yml")) else shipped.get(text)
     if path is None:
-        raise UserError(f"recipe {text!r}: no such recipe{nearest(text, shipped)}; known: {', '.join(shipped)}, or a YAML file")
+        known = ", ".join(shipped)
+        raise UserError(f"recipe {text!r}: no such recipe{nearest(text, shipped)}; known: {known}, or a YAML file")
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -207,10 +208,12 @@ def load_recipe(name_or_path: str | Path, overrides: dict[str, Any] | None = Non
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from error
     if not isinstance(value, dict):
-        raise UserError(f"{path}: a recipe is a mapping of keys to values; see a shipped one with 'clearer fit --show NAME'")
+        raise UserError(
+            f"{path}: a recipe is a mapping of keys to values; see a shipped one with 'clearer fit --show NAME'"
+        )
     value.setdefault("name", path.stem)
     for key, new in (overrides or {}).items():
-        _override(value, key, new)
+        override(value, key, new)
     return recipe_from_dict(value)
 
 
@@ -220,25 +223,39 @@ def recipe_from_dict(value: dict[str, Any]) -> Recipe:
     Raises:
         UserError: see `load_recipe`.
     """
-    recipe: Recipe = _build(Recipe, value, "")
-    _check(recipe.to_dict(), "")
+    recipe = build(Recipe, value)
     space = recipe.space
     given = recipe.given
     if given is not None and given.scales != space.scales:
-        raise UserError(f"architecture: {given} has {given.scales} scales where network.scales is {space.scales}; make them agree")
+        raise UserError(
+            f"architecture: {given} has {given.scales} scales where network.scales is {space.scales}; make them agree"
+        )
+    multiple = 2 ** (space.scales - 1)
     for part, settings in (("search", recipe.search), ("train", recipe.train)):
-        if settings.patch % 2 ** (space.scales - 1):
-            raise UserError(f"{part}.patch: {settings.patch} is not a multiple of {2 ** (space.scales - 1)}, which {space.scales} scales need")
+        if settings.patch % multiple:
+            raise UserError(
+                f"{part}.patch: {settings.patch} is not a multiple of {multiple}, which {space.scales} scales need"
+            )
         if settings.batch < 2 and space.norm == "batch":
             raise UserError(f"{part}.batch: batch norm needs at least 2 patches a batch")
     if recipe.device not in ("auto", "cpu", "mps") and not re.fullmatch(r"cuda(:\d+)?", recipe.device):
         raise UserError(f"device: {recipe.device!r} is not auto, cpu, cuda, cuda:N or mps")
     fractions = recipe.data.fractions
     if len(fractions) != 3 or min(fractions) <= 0 or not math.isclose(sum(fractions), 1, abs_tol=1e-6):
-        raise UserError(f"data.fractions: {fractions} are not three positive shares that sum to 1 (train, validation, test)")
+        raise UserError(
+            f"data.fractions: {fractions} are not three positive shares that sum to 1 (train, validation, test)"
+        )
     sigma = recipe.data.degradation.sigma
-    if isinstance(sigma, list) and (len(sigma) != 2 or not 0 <= sigma[0] <= sigma[1]) or not isinstance(sigma, list) and sigma < 0:
+    levels = sigma if isinstance(sigma, list) else [sigma, sigma]
+    if len(levels) != 2 or not 0 <= levels[0] <= levels[1]:
         raise UserError(f"data.degradation.sigma: {sigma} is not a level (0 or more), nor a range [low, high]")
+    for part, optimiser in (
+        ("search.weights", recipe.search.weights),
+        ("search.logits", recipe.search.logits),
+        ("train.optimiser", recipe.train.optimiser),
+    ):
+        if len(optimiser.betas) != 2:
+            raise UserError(f"{part}.betas: {optimiser.betas} are not two numbers in [0, 1)")
     return recipe
 
 
@@ -255,81 +272,3 @@ def parse_override(text: str) -> tuple[str, Any]:
         return key.strip(), yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise UserError(f"--set {text}: the value is not readable as YAML") from error
-
-
-def _override(value: dict[str, Any], key: str, new: Any) -> None:
-    *parents, last = key.split(".")
-    for parent in parents:
-        inner = value.setdefault(parent, {})
-        if not isinstance(inner, dict):
-            value[parent] = inner = {}
-        value = inner
-    value[last] = new
-
-
-def _build(kind: Any, value: Any, path: str) -> Any:
-    """Return ``value`` as ``kind``, or raise a UserError that names ``path``."""
-    origin = typing.get_origin(kind)
-    if dataclasses.is_dataclass(kind):
-        if not isinstance(value, dict):
-            raise UserError(f"{path}: {value!r} is not a mapping of keys to values")
-        hints = typing.get_type_hints(kind)
-        for key in value:
-            if key not in hints:
-                where = f"{path}.{key}" if path else str(key)
-                raise UserError(f"{where}: no such setting{nearest(str(key), hints)}; known here: {', '.join(hints)}")
-        fields = {k: _build(hints[k], v, f"{path}.{k}" if path else k) for k, v in value.items()}
-        try:
-            return kind(**fields)  # type: ignore[operator]
-        except TypeError as error:
-            raise UserError(f"{path or 'recipe'}: {str(error).split(') ', 1)[-1].split('() ', 1)[-1]}") from error
-    if origin in (typing.Union, types.UnionType):
-        options = typing.get_args(kind)
-        if value is None and type(None) in options:
-            return None
-        inner = [o for o in options if o is not type(None)]
-        mapping = [o for o in inner if dataclasses.is_dataclass(o)]
-        if isinstance(value, dict) and mapping:
-            return _build(mapping[0], value, path)
-        sequence = [o for o in inner if typing.get_origin(o) is list]
-        if isinstance(value, list) and sequence:
-            return _build(sequence[0], value, path)
-        return _build(inner[0], value, path)
-    if origin is Literal:
-        known = typing.get_args(kind)
-        if value not in known:
-            raise UserError(f"{path}: {value!r} is not one of {', '.join(known)}{nearest(str(value), known)}")
-        return value
-    if origin is list:
-        if not isinstance(value, list):
-            raise UserError(f"{path}: {value!r} is not a list, such as [0, 1]")
-        return [_build(typing.get_args(kind)[0], v, f"{path}[{i}]") for i, v in enumerate(value)]
-    if kind is float and isinstance(value, str):
-        # YAML reads 1e-3, with no point, as text.
-        try:
-            value = float(value)
-        except ValueError:
-            raise UserError(f"{path}: {value!r} is not a number") from None
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is not kind:
-        raise UserError(f"{path}: {value!r} is not of type {kind.__name__}")
-    if kind is float and not math.isfinite(value):
-        raise UserError(f"{path}: {value} is not finite")
-    return value
-
-
-def _check(value: dict[str, Any], path: str) -> None:
-    for key, inner in value.items():
-        where = f"{path}.{key}" if path else key
-        if isinstance(inner, dict):
-            _check(inner, where)
-        elif isinstance(inner, (int, float)) and not isinstance(inner, bool):
-            if POSITIVE.fullmatch(key) and inner <= 0:
-                raise UserError(f"{where}: {inner} is not greater than 0")
-            if FROM_ZERO.fullmatch(key) and inner < 0:
-                raise UserError(f"{where}: {inner} is less than 0")
-            if FRACTION.fullmatch(key) and not 0 <= inner < 1:
-                raise UserError(f"{where}: {inner} is not in [0, 1)")
-        elif key == "betas" and not (len(inner) == 2 and all(0 <= b < 1 for b in inner)):
-            raise UserError(f"{where}: {inner} are not two numbers in [0, 1)")

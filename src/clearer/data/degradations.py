@@ -64,7 +64,8 @@ def degrade(clean: Tensor, degradation: Degradation, generator: torch.Generator)
     Returns:
         (B, C, H, W), the device and dtype of ``clean``; unclipped noise may leave [0, 1].
 
-    >>> noisy = degrade(torch.full((1, 1, 64, 64), 0.5), Degradation("gaussian", 25.5), torch.Generator().manual_seed(0))
+    >>> chance = torch.Generator().manual_seed(0)
+    >>> noisy = degrade(torch.full((1, 1, 64, 64), 0.5), Degradation("gaussian", 25.5), chance)
     >>> round(noisy.std().item(), 2)
     0.1
     """

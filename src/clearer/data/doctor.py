@@ -72,8 +72,7 @@ def examine(
             progress(seen, total)
 
     looked = [
-        _look(name, kind, source, *one, one_more)
-        for (name, kind, source), one in zip(sources, found, strict=True)
+        _look(name, kind, source, *one, one_more) for (name, kind, source), one in zip(sources, found, strict=True)
     ]
     parts = tuple(part for part, _ in looked)
     between = []
@@ -92,9 +91,7 @@ def examine(
     )
 
 
-def _find(
-    source: str | Path | Folders, layout: str, clean_side: str, alone: bool
-) -> tuple[list[Item], str, list[str]]:
+def _find(source: str | Path | Folders, layout: str, clean_side: str, alone: bool) -> tuple[list[Item], str, list[str]]:
     """Return the items of one part, its layout, and what does not pair up."""
     folders = source if isinstance(source, Folders) else None
     if folders is None and layout in ("auto", "pairs") and not (layout == "auto" and _holds_pictures(source)):

@@ -103,9 +103,7 @@ def find_items(where: str | Path | Folders, layout: str = "auto", clean_side: st
 
 def has_pictures(folder: Path) -> bool:
     """Tell whether there are pictures directly in ``folder``."""
-    return any(
-        p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and not p.is_dir() for p in _inside(folder)
-    )
+    return any(p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and not p.is_dir() for p in _inside(folder))
 
 
 def sub_folders(folder: Path) -> list[Path]:

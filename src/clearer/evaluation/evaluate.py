@@ -213,9 +213,7 @@ def _tensor(picture: npt.NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(unit.transpose(2, 0, 1)))[None]
 
 
-def _score(
-    run: Callable[[Tensor], Tensor], name: str, clean: Tensor, degraded: Tensor, luma: bool
-) -> PictureScore:
+def _score(run: Callable[[Tensor], Tensor], name: str, clean: Tensor, degraded: Tensor, luma: bool) -> PictureScore:
     start = time.perf_counter()
     restored = run(degraded).float().cpu()  # .cpu() waits for the device
     seconds = time.perf_counter() - start

@@ -16,7 +16,6 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from clearer.errors import UserError, nearest
@@ -78,6 +77,7 @@ def centre_crop(array: npt.NDArray[Any], multiple: int) -> npt.NDArray[Any]:
     An odd pixel to remove goes from the bottom or right. A side under ``multiple`` becomes 0: callers
     refuse such pictures. The result is a view.
 
+    >>> import numpy as np
     >>> centre_crop(np.zeros((481, 321, 1)), 64).shape
     (448, 320, 1)
     """

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from clearer.data.pictures import SUFFIXES, list_pictures, read_header, read_picture, write_picture
 from clearer.errors import UserError
@@ -21,6 +23,10 @@ class RestoredFile:
     height: int
     width: int
     seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {**dataclasses.asdict(self), "source": str(self.source), "target": str(self.target)}
 
 
 def restore_files(

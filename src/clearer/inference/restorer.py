@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -12,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from clearer.architecture import Architecture
+from clearer.data.pictures import SUFFIXES, Pixels, list_pictures, read_picture, write_picture
 from clearer.errors import UserError, nearest
 from clearer.evaluation.ensemble import self_ensemble
 from clearer.network.restoration import RestorationNetwork
@@ -91,11 +93,22 @@ class Restorer:
         """Run the network as it is: (B, C, H, W) float in [0, 1] -> float32 of the same shape, not clamped.
 
         ``x`` may be on any device; the result comes back to it. ``ensemble`` adds the x8 self-ensemble.
+
+        Raises:
+            UserError: the picture is too large for the memory.
         """
-        with torch.inference_mode():
-            y = x.to(device=self.device, dtype=torch.float32)
-            y = self_ensemble(self._forward, y) if ensemble else self._forward(y)
-            y = y.to(x.device)
+        try:
+            with torch.inference_mode():
+                y = x.to(device=self.device, dtype=torch.float32)
+                y = self_ensemble(self._forward, y) if ensemble else self._forward(y)
+                y = y.to(x.device)
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            raise UserError(
+                f"picture: {x.shape[-1]}x{x.shape[-2]} pixels need more memory than {self.device} has; "
+                "cut it into smaller ones"
+            ) from error
         return y.clone() if y.is_inference() else y  # a clone made outside may take part in autograd
 
     def _forward(self, x: Tensor) -> Tensor:
@@ -126,8 +139,15 @@ class Restorer:
             Values clamped to their range, and rounded to the nearest for whole-number kinds.
 
         Raises:
-            UserError: the picture is of another kind, empty, not finite, or has not the channels that
-                the network takes.
+            UserError: the picture is of another kind, empty, not finite, too large for the memory, or
+                has not the channels that the network takes.
+
+        >>> restorer = Restorer(RestorationNetwork(Architecture.parse("P-F", width=4)), device="cpu")
+        >>> clean = restorer.restore(np.zeros((13, 7), np.uint16))
+        >>> clean.shape, clean.dtype
+        ((13, 7), dtype('uint16'))
+        >>> restorer.restore(Image.new("L", (7, 13))).size
+        (7, 13)
         """
         if isinstance(picture, Image.Image):
             plain = _plain_mode(picture)
@@ -168,7 +188,8 @@ class Restorer:
         expected = self.architecture.channels
         if x.shape[1] != expected:
             raise UserError(
-                f"picture: it has {x.shape[1]} channels where the model takes {expected}; convert it or choose another model"
+                f"picture: it has {x.shape[1]} channels where the model takes {expected}; "
+                "convert it or choose another model"
             )
         if top is None:
             largest = x.abs().amax().item()  # NaN where there is one
@@ -176,10 +197,89 @@ class Restorer:
                 raise UserError("picture: it holds values that are not finite (NaN or infinity); replace them first")
             if largest > _LARGEST_FLOAT:
                 raise UserError(
-                    f"picture: floats are taken as [0, 1] and this one reaches {largest:g}; divide it by its largest level"
+                    f"picture: floats are taken as [0, 1] and this one reaches {largest:g}; "
+                    "divide it by its largest level"
                 )
         y = self(x if top is None else x / top, ensemble).clamp(0, 1)
         return y if top is None else (y * top).round()
+
+
+def restore_path(
+    restorer: Restorer,
+    source: str | Path,
+    target: str | Path,
+    ensemble: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Path]:
+    """Restore a file to a file, or the pictures directly in a folder to a folder; return what was written.
+
+    Pictures are written with 8 bits. Gray files suit a colour model (they are repeated), and colour
+    files without colour suit a gray one.
+
+    Args:
+        restorer: what restores.
+        source: a picture file or a folder.
+        target: for a folder, a folder; for a file, a file, or a folder (one that exists, or a name
+            without a suffix) to put it in. Folders are made if missing. In a folder each file keeps
+            its name; to one of a format that cannot be written .png is added.
+        ensemble: use the x8 self-ensemble.
+        progress: called with (files done, files in all) after each.
+
+    Raises:
+        UserError: the source cannot be read or has not the model's channels, the target cannot be
+            written, or the target is the source. What was written before stays.
+    """
+    source, target = Path(source), Path(target)
+    if source.is_dir():
+        if target.exists() and target.samefile(source):
+            raise UserError(f"{target}: is the source folder itself; choose another folder for the output")
+        if target.exists() and not target.is_dir():
+            raise UserError(f"{target}: a file, where a folder for the restored pictures is needed; choose another")
+        sources = list_pictures(source)
+        targets = [target / _writable_name(path) for path in sources]
+    elif source.exists():
+        into_folder = target.is_dir() or not target.suffix
+        sources, targets = [source], [target / _writable_name(source) if into_folder else target]
+        if targets[0].exists() and targets[0].samefile(source):
+            raise UserError(f"{targets[0]}: is the source file itself; choose another place for the output")
+        if not _can_write(targets[0]):
+            raise UserError(f"{targets[0]}: cannot be written as {targets[0].suffix!r}; end the name in .png")
+    else:
+        raise UserError(f"{source}: no such file or folder; check the path")
+    for done, (path, place) in enumerate(zip(sources, targets, strict=True), start=1):
+        picture = _with_channels(read_picture(path), restorer.architecture.channels, path)
+        try:
+            restored = restorer.restore(picture, ensemble)
+        except UserError as error:  # it cannot know the file's name
+            raise UserError(f"{path}: {str(error).removeprefix('picture: ')}") from error
+        write_picture(place, restored)
+        if progress is not None:
+            progress(done, len(sources))
+    return targets
+
+
+def _writable_name(path: Path) -> str:
+    # The old suffix stays in the name, so that no other file of the folder is met.
+    return path.name if _can_write(path) else f"{path.name}.png"
+
+
+def _can_write(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    return suffix in SUFFIXES and Image.registered_extensions().get(suffix) in Image.SAVE
+
+
+def _with_channels(picture: Pixels, channels: int, path: Path) -> Pixels:
+    """Return (H, W, channels), if that loses nothing."""
+    found = picture.shape[2]
+    if found == channels:
+        return picture
+    if found == 1:
+        return np.repeat(picture, channels, axis=2)
+    if channels == 1 and bool((picture == picture[:, :, :1]).all()):
+        return picture[:, :, :1]
+    raise UserError(
+        f"{path}: has {found} channels where the model takes {channels}; convert it or choose another model"
+    )
 
 
 def _plain_mode(picture: Image.Image) -> Image.Image:
@@ -215,3 +315,9 @@ def _chosen_precision(precision: str, device: torch.device) -> str:
     if precision == "auto":
         return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     return precision
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    # On the CPU torch has no exception of its own for it.
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in text or "not enough memory" in text

@@ -37,7 +37,8 @@ class Convolution(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return (self.body(x) + x).relu_()
+        total: Tensor = self.body(x) + x
+        return total.relu_()
 
 
 def strided_convolution(space: SearchSpace, source: int, target: int, *, relu: bool = True) -> nn.Sequential:
@@ -103,4 +104,5 @@ class Bottleneck(nn.Module):
         self.shortcut = nn.Sequential(*conv_norm(space, source, target, kernel=1)) if source != target else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return (self.body(x) + (x if self.shortcut is None else self.shortcut(x))).relu_()
+        total: Tensor = self.body(x) + (x if self.shortcut is None else self.shortcut(x))
+        return total.relu_()

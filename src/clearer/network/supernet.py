@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from clearer.architecture import Architecture, SearchSpace
+from clearer.errors import UserError
 from clearer.network.backbone import Backbone
 from clearer.network.modules import Features, FusionModule, ParallelModule
 from clearer.network.restoration import RestorationNetwork
@@ -61,7 +62,7 @@ class Supernet(Backbone):
     @contextlib.contextmanager
     def only_logits(self) -> Iterator[None]:
         """Within this, no gradient of a weight is computed: an architecture step needs none."""
-        weights = self.weights()
+        weights = [parameter for parameter in self.weights() if parameter.requires_grad]
         for parameter in weights:
             parameter.requires_grad_(False)
         try:
@@ -75,16 +76,26 @@ class Supernet(Backbone):
         return self.space.architecture(["PF"[i] for i in self.logits.argmax(dim=1).tolist()])
 
     def extract(self, architecture: Architecture | None = None) -> RestorationNetwork:
-        """Return the network of ``architecture`` (default: the derived one) with the supernet's weights, copied."""
-        network = RestorationNetwork(architecture or self.derive())
+        """Return the network of ``architecture`` (default: the derived one) with the supernet's weights, copied.
+
+        It has the supernet's device, number type and mode.
+
+        Raises:
+            UserError: the architecture is not of the supernet's space.
+        """
+        architecture = architecture or self.derive()
+        if architecture.space != self.space:
+            raise UserError(f"architecture: {architecture.to_json()} is not of the supernet's space, {self.space}")
+        # On the meta device no initial weights are drawn, so that torch's random numbers stay where they were.
+        with torch.device("meta"):
+            network = RestorationNetwork(architecture)
         mine = self.state_dict()
-        branches = ["parallel" if letter == "P" else "fusion" for letter in network.architecture.letters]
         copied = {}
         for name in network.state_dict():
             parts = name.split(".")
             if parts[0] == "cells" and parts[2] == "searched":
-                index = int(parts[1]) * self.space.modules_per_cell + int(parts[3])
-                parts.insert(4, branches[index])
-            copied[name] = mine[".".join(parts)]
-        network.load_state_dict(copied)
+                letter = architecture.cells[int(parts[1])][int(parts[3])]
+                parts.insert(4, "parallel" if letter == "P" else "fusion")
+            copied[name] = mine[".".join(parts)].clone()
+        network.load_state_dict(copied, assign=True)
         return network.train(self.training)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from clearer.architecture import Architecture
 from clearer.errors import UserError
@@ -27,7 +28,8 @@ def save_weights(path: str | Path, network: RestorationNetwork, card: dict[str, 
         "card": json.dumps(card, allow_nan=False),
     }
     with written_whole(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        # Not safetensors' own save_file, whose error for a full disk is not an OSError.
+        temporary.write_bytes(save(tensors, metadata))
 
 
 def read_architecture(path: str | Path) -> tuple[Architecture, dict[str, Any]]:
@@ -42,13 +44,15 @@ def read_architecture(path: str | Path) -> tuple[Architecture, dict[str, Any]]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; name a weight file (model.safetensors) or a run folder") from None
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: not a weight file of clearer, or damaged ({error}); name a model.safetensors") from error
+        raise UserError(
+            f"{path}: not a weight file of clearer, or damaged ({error}); name a model.safetensors"
+        ) from error
     if metadata.get("format") != FORMAT:
         raise UserError(f"{path}: a safetensors file, but not written by clearer; name a run's model.safetensors")
     try:
         card = json.loads(metadata["card"])
         return Architecture.from_json(metadata["architecture"]), card
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, UserError) as error:
         raise UserError(f"{path}: its metadata is damaged ({error}); take another copy of the file") from error
 
 
@@ -59,14 +63,19 @@ def load_weights(path: str | Path) -> tuple[RestorationNetwork, dict[str, Any]]:
         UserError: no such file, not a weight file of this program, or its weights do not fit.
     """
     architecture, card = read_architecture(path)
-    network = RestorationNetwork(architecture)
+    # On the meta device no initial weights are drawn, so that torch's random numbers stay where they were.
+    with torch.device("meta"):
+        network = RestorationNetwork(architecture)
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        network.load_state_dict({n: t.float() if t.is_floating_point() else t for n, t in tensors.items()})
+        network.to_empty(device="cpu").load_state_dict(tensors)
     except (SafetensorError, RuntimeError) as error:
-        what = str(error).splitlines()[0]
-        raise UserError(f"{path}: its weights do not fit {architecture} ({what}); take another copy of the file") from error
+        lines = [" ".join(line.split()) for line in str(error).splitlines()]
+        what = textwrap.shorten(lines[min(1, len(lines) - 1)], 150)
+        raise UserError(
+            f"{path}: its weights do not fit {architecture} ({what}); take another copy of the file"
+        ) from error
     if not all(bool(torch.isfinite(t).all()) for t in network.state_dict().values()):
         raise UserError(f"{path}: holds weights that are not finite; take another copy of the file")
     return network.eval(), card

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,13 +17,15 @@ from clearer.report.figures import COLOURS, INK, MUTED
 Picture = npt.NDArray[Any]
 
 CROP = 96  # pixels, the width of the crop; its height is 64 for wide pictures
-COLUMN = (300, 512)  # pixels, the least and greatest width a picture is shown with
+# Pixels a column is wide, for wide and for other pictures: whole multiples of the crop, so that each of
+# its pixels becomes a square of the same size. Three columns are no wider than the page.
+WIDE, NARROW, TALLEST = 4 * CROP, 3 * CROP, 560
 GAP, NAME, CAPTION = 12, 30, 26  # pixels between pictures, for the name above, for the line beneath
-DPI = 100  # one picture pixel is one pixel of the figure at this resolution
+DPI = 100  # the resolution at which the pixels above are the figure's
 
 
 def comparison(samples: Sequence[Mapping[str, Any]]) -> Figure:
-    """Show samples one under another; save at 100 dpi to keep the pixels of pictures up to 512 wide.
+    """Show samples one under another; at 100 dpi a pixel of the crop is 4x4, or 3x3, of the figure's.
 
     Args:
         samples: each with ``name``, the pictures ``input``, ``restored`` and ``truth`` of one size,
@@ -69,20 +70,20 @@ def _plan(sample: Mapping[str, Any]) -> dict[str, Any]:
             f"sample {sample.get('name')}: input, restored and truth differ in size ({sizes}); restore it again"
         )
     high, wide = pictures[0].shape[:2]
-    zoom = min(1.0, COLUMN[1] / wide) if wide >= COLUMN[0] else math.ceil(COLUMN[0] / wide)
-    column, shown = round(wide * zoom), max(1, round(high * zoom))
+    column = WIDE if wide > high else NARROW
+    zoom = min(column / wide, TALLEST / high)
     crop_w = min(CROP, wide)
     crop_h = min(2 * CROP // 3 if wide > high else CROP, high)
-    zoomed = round(column * crop_h / crop_w)
+    shown, zoomed = max(1, round(high * zoom)), round(column * crop_h / crop_w)
     return {
-        "sample": sample, "pictures": pictures, "column": column, "shown": shown, "zoomed": zoomed,
+        "sample": sample, "pictures": pictures, "column": column, "zoom": zoom, "shown": shown, "zoomed": zoomed,
         "crop": (*detail_crop(pictures[2], crop_h, crop_w), crop_h, crop_w),
         "height": NAME + shown + GAP + zoomed + CAPTION + GAP,
     }  # fmt: skip
 
 
 def _draw_sample(figure: Figure, plan: Mapping[str, Any], top: int, size: tuple[int, int]) -> None:
-    sample, column, shown = plan["sample"], plan["column"], plan["shown"]
+    sample, column, shown, zoom = plan["sample"], plan["column"], plan["shown"], plan["zoom"]
     y, x, crop_h, crop_w = plan["crop"]
     width, height = size
 
@@ -95,13 +96,15 @@ def _draw_sample(figure: Figure, plan: Mapping[str, Any], top: int, size: tuple[
     for index, (key, picture) in enumerate(zip(("input", "restored", "truth"), plan["pictures"], strict=True)):
         left = index * (column + GAP)
         upper = top + NAME
-        axes = figure.add_axes(place(left, upper, column, shown))
-        axes.imshow(_resized(picture, column, shown), interpolation="nearest", aspect="auto")
+        shown_w = max(1, round(picture.shape[1] * zoom))
+        axes = figure.add_axes(place(left, upper, shown_w, shown))
+        axes.imshow(_resized(picture, shown_w, shown), interpolation="nearest", aspect="auto")
         axes.set_axis_off()
-        scale = column / picture.shape[1]
-        axes.add_patch(
-            Rectangle((x * scale, y * scale), crop_w * scale, crop_h * scale, fill=False, ec=COLOURS[4], linewidth=1.5)
+        scale = min(1, zoom)  # enlarged pictures keep their own pixels as coordinates
+        box = Rectangle(
+            (x * scale, y * scale), crop_w * scale, crop_h * scale, fill=False, ec=COLOURS[4], linewidth=1.5
         )
+        axes.add_patch(box)
         upper += shown + GAP
         axes = figure.add_axes(place(left, upper, column, plan["zoomed"]))
         axes.imshow(picture[y : y + crop_h, x : x + crop_w], interpolation="nearest", aspect="auto")
@@ -110,7 +113,7 @@ def _draw_sample(figure: Figure, plan: Mapping[str, Any], top: int, size: tuple[
             spine.set(edgecolor=COLOURS[4], linewidth=1.5)
         upper += plan["zoomed"] + CAPTION // 2 + 3
         figure.text(
-            (left + 2) / width, 1 - upper / height, _caption(sample, key), size=10.5, va="center",
+            (left + 2) / width, 1 - upper / height, _caption(sample, key), size=9.5, va="center",
             color=INK if key == "restored" else MUTED, weight="bold" if key == "restored" else "normal",
         )  # fmt: skip
 
@@ -142,5 +145,5 @@ def _as_rgb(picture: Picture) -> npt.NDArray[np.uint8]:
 
 def _resized(picture: npt.NDArray[np.uint8], width: int, height: int) -> npt.NDArray[np.uint8]:
     if picture.shape[1] <= width:
-        return picture  # shown pixel by pixel, or enlarged by a whole number
-    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))
+        return picture  # enlarged by the figure, pixel by pixel
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))

@@ -28,7 +28,7 @@ OPERATIONS: dict[str, tuple[str, float, Any, str]] = {
     "last": (INK, 1.6, "-", "single convolution"),
 }
 # Inches: between rows, around all, above the finest row, of a legend row.
-ROW, MARGIN, HEADER, LINE = 0.86, 0.32, 1.62, 0.3
+ROW, MARGIN, HEADER, LINE = 0.78, 0.32, 1.62, 0.3
 
 Edge = tuple[int, int, str]  # source scale, target scale, operation
 
@@ -106,7 +106,7 @@ def architecture_figure(architecture: Architecture) -> Figure:
     """
     steps = network_steps(architecture)
     # Long networks move closer together, so that their letters can still be read on a screen.
-    pitch = min(0.8, max(0.52, 16 / len(steps)))
+    pitch = min(0.8, max(0.52, 12.4 / len(steps)))
     length = (len(steps) + 0.45) * pitch
     width = max(length, 8.8) + 2 * MARGIN
     legend = [row for items in _legend_items(architecture) for row in _wrapped(items, width - 2 * MARGIN)]

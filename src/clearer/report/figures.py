@@ -86,7 +86,7 @@ def probabilities_over_time(lines: Lines) -> Figure:
         return figure
     xs = [float(line.get(key) or 0) for line in lines]
     ends = [float(pair[0]) for pair in lines[-1]["probabilities"]]
-    for module, place in enumerate(_spread(ends, 0.045)):
+    for module, place in enumerate(_spread(ends, 0.045, (0, 1))):
         ys = [float(line["probabilities"][module][0]) for line in lines]
         colour = COLOURS[module % len(COLOURS)]
         style = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))[module // len(COLOURS) % 3]
@@ -121,10 +121,11 @@ def scatter(probabilities: Sequence[Sequence[float]]) -> Figure:
     figure = Figure(figsize=(4.4, 4.4), layout="constrained", facecolor="white")
     axes = figure.add_subplot()
     _dress(axes, f"mean gap {mean_gap(probabilities):.4f}", r"$\alpha^p$ (parallel)")
-    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", ylabel=r"$\alpha^f$ (fusion)")
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    axes.set_ylabel(r"$\alpha^f$ (fusion)", fontsize=9, color=MUTED)
     axes.plot((0, 1), (1, 0), color=MUTED, linewidth=0.8, zorder=1)
     axes.axvline(0.5, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
-    places = _spread([float(pair[0]) for pair in probabilities], 0.035)
+    places = _spread([float(pair[0]) for pair in probabilities], 0.035, (0.11, 0.89))
     for index, ((p, f), place) in enumerate(zip(probabilities, places, strict=True)):
         colour = COLOURS[0] if p >= f else COLOURS[1]
         # Labels stand off the line at right angles to it, where no point can be.
@@ -148,7 +149,7 @@ def curves_training(lines: Lines) -> Figure:
     panels = [("loss", ("loss",)), ("learning rate", ("lr",))]
     if any(_number(line.get("psnr")) is not None for line in lines):
         panels.insert(1, ("validation PSNR (dB)", ("psnr",)))
-    return _curves(lines, panels, {})
+    return _curves(lines, panels, {"psnr": "restored"})
 
 
 def _curves(lines: Lines, panels: Sequence[tuple[str, Sequence[str]]], names: Mapping[str, str]) -> Figure:
@@ -208,15 +209,21 @@ def _series(lines: Lines, key: str) -> tuple[list[float], list[float]]:
     return [x for x, _ in whole], [y for _, y in whole]
 
 
-def _spread(values: Sequence[float], distance: float) -> list[float]:
-    """Move values apart to at least ``distance``, keeping their order and, roughly, each group's middle."""
+def _spread(values: Sequence[float], distance: float, limits: tuple[float, float]) -> list[float]:
+    """Move values apart to at least ``distance``, in their order, around the middle of each group.
+
+    Groups stay within ``limits`` as long as they fit.
+    """
     order = sorted(range(len(values)), key=lambda i: values[i])
-    # Groups of neighbours that touch share one middle; joining two may make a third touch, so repeat.
     groups = [[i] for i in order]
 
     def middle(group: list[int]) -> float:
-        return sum(values[i] for i in group) / len(group)
+        half = distance * (len(group) - 1) / 2
+        low, high = limits[0] + half, limits[1] - half
+        wish = sum(values[i] for i in group) / len(group)
+        return min(max(wish, low), high) if low <= high else (low + high) / 2
 
+    # Groups that touch share one middle; joining two may make another touch, so look back.
     at = 0
     while at + 1 < len(groups):
         a, b = groups[at], groups[at + 1]

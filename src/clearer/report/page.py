@@ -7,17 +7,14 @@ import shlex
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from clearer.errors import UserError
 from clearer.files import write_text
 from clearer.report.comparison import DPI, comparison
 from clearer.report.drawing import architecture_figure
@@ -30,7 +27,7 @@ from clearer.report.figures import (
     scatter,
     svg_text,
 )
-from clearer.report.record import Record, count, duration, number, objects, read_record
+from clearer.report.record import Record, count, duration, number, objects, read_record, sample_pictures
 
 # Nothing is loaded and nothing runs, whatever the run's files say.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -124,12 +121,14 @@ def _facts(record: Record) -> list[tuple[str, str, str]]:
     if record.seconds is not None:
         times = (("search", number(record.search, "seconds")), ("training", number(record.train, "seconds")))
         remark = ", ".join(f"{name} {duration(seconds)}" for name, seconds in times if seconds is not None)
-        facts.append(("in all", duration(record.seconds), remark))
+        both = " and ".join(name for name, seconds in times if seconds is not None)
+        facts.append((f"of {both}", duration(record.seconds), remark if " and " in both else ""))
     return facts
 
 
 def _headline(record: Record) -> str:
-    above = [record.run.get("recipe"), record.run.get("created"), record.name]
+    created = str(record.run.get("created") or "").replace("T", " ")[:16]
+    above = [record.run.get("recipe"), created, record.name]
     facts = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(remark)}</small></dd></div>"
         for name, value, remark in _facts(record)
@@ -161,7 +160,7 @@ def _results(record: Record) -> str:
         gain = "" if before is None or after is None else f"{after - before:+.2f}"
         psnr = (_format(e, "input_psnr", ".2f"), _format(e, "psnr", ".2f"), gain)
         rows.append(
-            (_protocol(e), e.get("data", ""), e.get("pictures", ""), *psnr, _format(e, "ssim", ".4f"), _seconds(e))
+            (_protocol(e), _short(e.get("data")), e.get("pictures", ""), *psnr, _format(e, "ssim", ".4f"), _seconds(e))
         )
         single = [
             (
@@ -180,27 +179,13 @@ def _results(record: Record) -> str:
 def _pictures(record: Record) -> str:
     shown = ""
     for sample in record.samples:
-        pictures = {key: _picture(record.folder, sample.get(key)) for key in ("input", "restored", "truth")}
-        if any(picture is None for picture in pictures.values()):
+        pictures = sample_pictures(record, sample)
+        if pictures is None:
             continue
         data = base64.b64encode(png_bytes(comparison([{**sample, **pictures}]), DPI)).decode()
         about = escape(f"{sample.get('name', '')}: input, restored and truth, a crop enlarged beneath each")
-        shown += f'<img class="sample" alt="{about}" src="data:image/png;base64,{data}">'
+        shown += f'<div class="wide"><img class="sample" alt="{about}" src="data:image/png;base64,{data}"></div>'
     return _section("Pictures", shown) if shown else ""
-
-
-def _picture(folder: Path, name: Any) -> np.ndarray[Any, Any] | None:
-    """A picture of the run folder, or None where it is absent."""
-    path = folder / str(name)
-    if not isinstance(name, str) or not path.is_file():
-        return None
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise UserError(f"{folder / 'samples.json'}: {name} lies outside the run folder; name pictures inside it")
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA", "I;16") else "RGB"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: not readable as a picture ({error}); restore it again") from error
 
 
 def _training(record: Record) -> str:
@@ -299,6 +284,11 @@ def _format(values: Mapping[str, Any], key: str, form: str, factor: float = 1) -
 
 def _seconds(values: Mapping[str, Any]) -> str:
     return duration(number(values, "seconds"))
+
+
+def _short(path: Any) -> str:
+    """The last two names of a path: enough to know the data, and no word on whose machine it lay."""
+    return "/".join(PurePath(str(path or "")).parts[-2:])
 
 
 def _protocol(values: Mapping[str, Any]) -> str:

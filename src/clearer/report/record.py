@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
 from clearer.architecture import Architecture
 from clearer.errors import UserError
 from clearer.files import read_json
@@ -103,6 +107,29 @@ def number(values: Mapping[str, Any], key: str) -> float | None:
 def objects(value: Any) -> list[dict[str, Any]]:
     """The JSON objects in a JSON list; nothing of any other value."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def sample_pictures(record: Record, sample: Mapping[str, Any]) -> dict[str, npt.NDArray[np.uint8]] | None:
+    """Read a sample's ``input``, ``restored`` and ``truth``; None where one of the files is absent.
+
+    Raises:
+        UserError: a file is no picture, or lies outside the run folder.
+    """
+    pictures = {}
+    for key in ("input", "restored", "truth"):
+        name = sample.get(key)
+        if not isinstance(name, str) or not (path := record.folder / name).is_file():
+            return None
+        if not path.resolve().is_relative_to(record.folder.resolve()):
+            raise UserError(
+                f"{record.folder / 'samples.json'}: {name} is outside the run folder; name pictures inside it"
+            )
+        try:
+            with Image.open(path) as image:
+                pictures[key] = np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            raise UserError(f"{path}: not readable as a picture ({error}); restore it again") from error
+    return pictures
 
 
 def _object(path: Path) -> dict[str, Any]:

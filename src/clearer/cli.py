@@ -1,0 +1,301 @@
+"""The command line: verbs that parse, call and print. What they do is elsewhere.
+
+Nothing heavy is imported before a verb runs: ``clearer --help`` is to answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from clearer.errors import Interrupted, UserError
+from clearer.recipe import load_recipe, parse_override, shipped_recipes
+from clearer.terminal import console_for_people, print_json, print_table, progress_bar, say
+
+if TYPE_CHECKING:
+    from clearer.data.sources import Folders
+
+app = typer.Typer(
+    name="clearer",
+    help="Find, train and ship small multi-scale image-restoration networks (CLEARER, NeurIPS 2020).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object last on stdout; all else goes to stderr.")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting; repeatable.")]
+Data = Annotated[str | None, typer.Option(metavar="FOLDER", help="The pictures; 'fit' splits them into three parts.")]
+Clean = Annotated[str | None, typer.Option(metavar="FOLDER", help="The clean pictures of pairs in two folders.")]
+Degraded = Annotated[str | None, typer.Option(metavar="FOLDER", help="The degraded pictures of such pairs.")]
+Part = Annotated[str | None, typer.Option(metavar="FOLDER", help="The pictures of this part, where none is split.")]
+Model = Annotated[Path, typer.Argument(help="A weight file (.safetensors) or a run folder.")]
+Ensemble = Annotated[bool, typer.Option("--ensemble", help="Average over the eight flips and turns; takes 8x.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Precision = Annotated[str, typer.Option(help="fp32, bf16 or auto.")]
+RunFolder = Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="The run folder, or runs/NAME.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from clearer import __version__
+
+        print(f"clearer {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Options that stand before the verb."""
+
+
+def _add_fitting_verb(name: str, stages: Sequence[str], text: str) -> None:
+    """Add ``fit`` or one of its parts; all take the same options."""
+
+    @app.command(name, help=text)
+    def verb(
+        recipe: Annotated[str, typer.Argument(help="A shipped recipe (see 'clearer recipes') or a YAML file.")],
+        out: RunFolder = None,
+        settings: Set = None,
+        data: Data = None,
+        clean: Clean = None,
+        degraded: Degraded = None,
+        train: Part = None,
+        validation: Part = None,
+        test: Part = None,
+        architecture: Annotated[
+            str | None, typer.Option(metavar="TEXT", help="Such as FPPF-FFFF-PFFP: nothing is searched.")
+        ] = None,
+        tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard files too.")] = False,
+        show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe as YAML and end.")] = False,
+        as_json: Json = False,
+    ) -> None:
+        parts = {"train": train, "validation": validation, "test": test}
+        overrides = _data_settings(data, _pairs(data, clean, degraded), parts)
+        if architecture is not None:
+            overrides["architecture"] = architecture
+        overrides |= _parsed(settings)
+        if show:
+            resolved = load_recipe(recipe, overrides)
+            if as_json:
+                print_json(resolved.to_dict())
+            else:
+                print(resolved.to_yaml(), end="")
+            return
+        from clearer.fitting import fit
+
+        console = console_for_people(as_json)
+        run = fit(recipe, out, overrides, stages=stages, tensorboard=tensorboard, console=console)
+        if as_json:
+            print_json(run.result)
+
+
+_add_fitting_verb(
+    "fit", ("search", "train", "evaluate"), "Search, train, evaluate. The same command again goes on where it stopped."
+)
+_add_fitting_verb("search", ("search",), "Only the search of 'fit'.")
+_add_fitting_verb("train", ("train", "evaluate"), "Only the rest of 'fit': for the network found, or one given.")
+
+
+@app.command()
+def quickstart(out: RunFolder = None, settings: Set = None, as_json: Json = False) -> None:
+    """A first run, in minutes: a denoiser from photographs that scikit-image ships."""
+    from clearer.quickstart import quickstart
+
+    run = quickstart(out or "runs/quickstart", _parsed(settings), console=console_for_people(as_json))
+    if as_json:
+        print_json(run.result)
+
+
+@app.command()
+def evaluate(
+    model: Model,
+    protocol: Annotated[str, typer.Option(help="gray-awgn-S, color-awgn-S, clearer-gray-S, rain-rgb or rain-y.")],
+    data: Data = None,
+    clean: Clean = None,
+    degraded: Degraded = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first so many pictures.")] = None,
+    ensemble: Ensemble = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the noise; numbers to be compared use 0.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE.json", help="By default in evaluation/ of the run.")
+    ] = None,
+    precision: Precision = "fp32",
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Measure a network by a named protocol, beside its degraded input, and save the table of all pictures."""
+    from clearer import measure
+
+    where = _where(data, clean, degraded)
+    how: dict[str, Any] = {"limit": limit, "ensemble": ensemble, "seed": seed, "precision": precision}
+    place = out or measure.default_place(model, where, protocol, **how)
+    with progress_bar("evaluate") as progress:
+        result = measure.evaluate(model, where, protocol, **how, device=device, out=place, progress=progress)
+    rows = [
+        (name, f"{result[f'{prefix}psnr']:.2f}", f"{result[f'{prefix}ssim']:.4f}")
+        for name, prefix in (("input", "input_"), ("restored", ""))
+    ]
+    console = console_for_people(as_json)
+    title = f"{protocol}, {result['pictures']} picture(s){', x8 self-ensemble' if ensemble else ''}"
+    print_table(title, ("", "PSNR dB", "SSIM"), rows, console)
+    say(f"picture by picture: {place} and {place.with_suffix('.csv').name}", console)
+    if as_json:
+        print_json({**result, "saved": str(place)})
+
+
+@app.command()
+def restore(
+    model: Model,
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A picture, or a folder of pictures.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUTPUT", help="The restored picture, or a folder.")],
+    ensemble: Ensemble = False,
+    precision: Precision = "auto",
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Restore a picture or a folder of pictures."""
+    from clearer.inference.files import restore_files
+    from clearer.inference.restorer import load
+
+    restorer = load(model, device, precision)
+    with progress_bar("restore") as progress:
+        files = restore_files(restorer, source, out, ensemble=ensemble, progress=progress)
+    seconds = sum(file.seconds for file in files)
+    say(f"{len(files)} picture(s) restored in {seconds:.1f} s: {out}", console_for_people(as_json))
+    if as_json:
+        facts = {"model": str(model), "architecture": str(restorer.architecture), "ensemble": ensemble}
+        where = {"device": str(restorer.device), "precision": restorer.precision, "seconds": seconds}
+        print_json({**facts, **where, "pictures": [file.to_dict() for file in files]})
+
+
+@app.command()
+def describe(
+    target: Annotated[str, typer.Argument(metavar="ARCH", help="FPPF-FFFF-PFFP, a weight file, or a run folder.")],
+    operations: Annotated[str | None, typer.Option(help="supplement (default) or released.")] = None,
+    channels: Annotated[int | None, typer.Option(help="Of the pictures (default 1).")] = None,
+    width: Annotated[int | None, typer.Option(help="Channels at full resolution (default 32).")] = None,
+    norm: Annotated[str | None, typer.Option(help="batch (default) or none.")] = None,
+    residual: Annotated[bool, typer.Option("--residual", help="The input is added to the output.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Draw it here, as .svg or .png; else nothing is drawn."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what a network is made of and what it costs, and draw it."""
+    from clearer.description import describe
+
+    given = {"operations": operations, "channels": channels, "width": width, "norm": norm, "residual": residual or None}
+    found = describe(target, **{key: value for key, value in given.items() if value is not None})
+    if out is not None:
+        found.draw(out)
+    a = found.architecture
+    title = f"{a}: {a.operations} operations, {a.channels} channel(s), width {a.width}, norm {a.norm}"
+    rows = [(part.module, f"{part.parameters:,}", f"{part.macs_per_pixel:,.0f}") for part in found.parts]
+    total = ("whole network", f"{found.parameters:,}", f"{found.macs_per_pixel:,.0f}")
+    console = console_for_people(as_json)
+    print_table(title, ("part", "parameters", "MAC/pixel"), rows, console, total=total)
+    if out is not None:
+        say(f"drawn: {out}", console)
+    if as_json:
+        print_json({**found.to_dict(), "drawing": None if out is None else str(out)})
+
+
+@app.command()
+def doctor(
+    folder: Annotated[str | None, typer.Argument(help="Pictures, or sub-folders of pairs or of parts.")] = None,
+    clean: Clean = None,
+    degraded: Degraded = None,
+    layout: Annotated[str, typer.Option(help="auto, clean, pairs or side-by-side.")] = "auto",
+    clean_side: Annotated[str, typer.Option(help="Side by side, the half that is clean: left or right.")] = "left",
+    as_json: Json = False,
+) -> None:
+    """Tell what a folder of pictures holds, what is wrong with it, and how to split it."""
+    from clearer.data.doctor import examine, print_findings
+
+    where = _where(folder, clean, degraded)
+    with progress_bar("read") as progress:
+        findings = examine(where, layout, clean_side, progress)
+    print_findings(findings, console_for_people(as_json))
+    if as_json:
+        print_json(findings.to_dict())
+
+
+@app.command()
+def recipes(as_json: Json = False) -> None:
+    """List the recipes that come with the program."""
+    found = [load_recipe(name) for name in shipped_recipes()]
+    rows = [(recipe.name, recipe.description) for recipe in found]
+    print_table("", ("recipe", "what it makes"), rows, console_for_people(as_json), justify="left")
+    if as_json:
+        print_json({"recipes": [{"name": r.name, "task": r.task, "description": r.description} for r in found]})
+
+
+def main() -> None:
+    """Run the command line; whatever a user can mend ends in one line and exit status 2."""
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except UserError as error:
+        _end(str(error), 2)
+    except Interrupted as error:
+        _end(str(error), 128 + error.signal)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
+
+
+def _end(message: str, status: int) -> NoReturn:
+    print(f"clearer: {' '.join(message.splitlines())}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _parsed(settings: list[str] | None) -> dict[str, Any]:
+    return dict(parse_override(text) for text in settings or [])
+
+
+def _pairs(data: str | None, clean: str | None, degraded: str | None) -> dict[str, str] | None:
+    if clean is None and degraded is None:
+        return None
+    if clean is None or degraded is None:
+        raise UserError("--clean, --degraded: pairs in two folders need both of these options")
+    if data is not None:
+        raise UserError("--clean, --degraded: these name the pictures; leave out the other folder")
+    return {"clean": clean, "degraded": degraded}
+
+
+def _where(data: str | None, clean: str | None, degraded: str | None) -> str | Folders:
+    from clearer.data.sources import Folders
+
+    pairs = _pairs(data, clean, degraded)
+    if pairs is None and data is None:
+        raise UserError("pictures: none are named; give a folder, or --clean FOLDER and --degraded FOLDER")
+    return Folders(**pairs) if pairs else str(data)
+
+
+def _data_settings(data: str | None, pairs: dict[str, str] | None, parts: dict[str, str | None]) -> dict[str, Any]:
+    """Return the settings for the pictures that options name; they stand in place of all that the recipe names."""
+    whole = data if pairs is None else pairs
+    named = {f"data.{part}": folder for part, folder in parts.items() if folder is not None}
+    if whole is not None and (parts["train"] is not None or parts["validation"] is not None):
+        raise UserError("--train, --validation: the pictures that other options name will be split; give either")
+    if whole is None and parts["train"] is None:
+        return dict(named)
+    nothing = dict.fromkeys(("data.folder", "data.train", "data.validation", "data.test"))
+    return {**nothing, "data.folder": whole, **named}
