@@ -1,6 +1,6 @@
 """Why the recipes for a user's own pictures differ from the paper: one change at a time, equal steps.
 
-    python benchmarks/settings.py denoise-gray --train FOLDER --validation FOLDER -o docs/results/settings-denoise-gray.json
+    python benchmarks/settings.py denoise-gray --train FOLDER --validation FOLDER -o OUT.json
 
 Trains the published architecture by the recipe, made small, and again with one setting put back to the
 paper's. Reports PSNR on the validation pictures; no test picture is touched.

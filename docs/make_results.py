@@ -48,24 +48,35 @@ def run_table(value: dict[str, Any]) -> str:
     rows = [["architecture", value["architecture"]["architecture"]]]
     if search:
         rows += [
-            ["search", f"{search['steps']} weight steps, {search['arch_steps']} architecture steps, {search['seconds']:.0f} s"],
+            [
+                "search",
+                f"{search['steps']} weight steps, {search['arch_steps']} architecture steps, {search['seconds']:.0f} s",
+            ],
             ["mean gap of the probabilities", f"{search['gap']:.4f}"],
         ]
     rows += [
         ["training", f"{train['steps']} steps, {train['seconds']:.0f} s"],
-        ["validation PSNR", f"{train['best_psnr']:.2f} dB (epoch {train['best_epoch']}), input {train['input_psnr']:.2f} dB"],
+        [
+            "validation PSNR",
+            f"{train['best_psnr']:.2f} dB (epoch {train['best_epoch']}), input {train['input_psnr']:.2f} dB",
+        ],
         ["peak memory", f"{train['peak_memory_mb']} MiB"],
         ["device", f"{train['device']}, {train['precision']}, torch {run['torch']}"],
     ]
     for e in value["evaluations"]:
         what = f"{e['protocol']}, {e['pictures']} test pictures"
-        rows.append([what, f"{e['psnr']:.2f} dB / {e['ssim']:.4f}, input {e['input_psnr']:.2f} / {e['input_ssim']:.4f}"])
+        rows.append(
+            [what, f"{e['psnr']:.2f} dB / {e['ssim']:.4f}, input {e['input_psnr']:.2f} / {e['input_ssim']:.4f}"]
+        )
         rows.append(["size", f"{e['parameters']:,} parameters, {e['macs_per_pixel'] / 1e3:.1f} kMAC/pixel"])
     return f"`{value['command']}`\n\n" + table(["", ""], rows)
 
 
 def settings_table(value: dict[str, Any]) -> str:
-    rows = [[r["setting"], f"{r['psnr']:.2f}", ", ".join(f"{v:.2f}" for v in r["per_seed"]), r["seconds"]] for r in value["rows"]]
+    rows = [
+        [r["setting"], f"{r['psnr']:.2f}", ", ".join(f"{v:.2f}" for v in r["per_seed"]), r["seconds"]]
+        for r in value["rows"]
+    ]
     head = [f"{value['steps']} steps, width {value['width']}", "validation PSNR (dB)", "each seed", "seconds"]
     return f"`{value['command']}` (input {value['input_psnr']:.2f} dB)\n\n" + table(head, rows)
 
@@ -74,7 +85,15 @@ def peers_table(value: dict[str, Any]) -> str:
     rows = []
     for line in value["lines"]:
         who = line["name"]
-        rows.append([who, f"{line['psnr']:.2f} / {line['ssim']:.4f}", line["input_psnr"], line["images"], f"`{line['command']}`"])
+        rows.append(
+            [
+                who,
+                f"{line['psnr']:.2f} / {line['ssim']:.4f}",
+                line["input_psnr"],
+                line["images"],
+                f"`{line['command']}`",
+            ]
+        )
     return table(["", "PSNR (dB) / SSIM", "input PSNR", "pictures", "command"], rows)
 
 

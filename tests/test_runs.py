@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import TINY
 from rich.console import Console
 from safetensors.torch import load_file
 
@@ -22,6 +21,7 @@ from clearer.errors import UserError
 from clearer.fitting import Run, fit
 from clearer.training import checkpoints, loop
 from clearer.training.checkpoints import load_checkpoint, save_checkpoint
+from conftest import TINY
 
 LONGER = {**TINY, "search.epochs": 6, "train.epochs": 8, "train.average": 0.9}
 
@@ -66,7 +66,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
 
 def _start_and_signal(out: Path, photos: Path, part: str, lines: int, number: int) -> subprocess.CompletedProcess[str]:
     """Start the run in a process and signal it once ``part`` has logged so many lines."""
-    with subprocess.Popen(_command(out, photos), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        _command(out, photos), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as process:
         until = time.monotonic() + 60
         path = out / part / "metrics.jsonl"
         while time.monotonic() < until and process.poll() is None:
@@ -129,7 +131,9 @@ def test_a_full_disk_ends_with_one_line_and_the_last_checkpoint_intact(
         real(*arguments)
 
     monkeypatch.setattr(checkpoints, "save_file", full)
-    with pytest.raises(UserError, match=r"the disk is full.*last checkpoint, step-00000004\.safetensors, is intact") as error:
+    with pytest.raises(
+        UserError, match=r"the disk is full.*last checkpoint, step-00000004\.safetensors, is intact"
+    ) as error:
         _fit(out, photos, TINY)
     assert "\n" not in str(error.value)
     assert not list(out.rglob("*.tmp*")) and not list(out.rglob(".step-*"))

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import photograph
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -21,6 +20,7 @@ from clearer.search.bilevel import search
 from clearer.search.diagnostics import mean_gap
 from clearer.search.objectives import architecture_loss, complexity_loss, costs_of
 from clearer.training.schedules import make_optimiser
+from conftest import photograph
 
 
 @pytest.mark.parametrize(("strength", "gap", "tolerance"), [(0.1, 0.669, 0.005), (0.01, 0.0, 0.005)])
@@ -76,7 +76,9 @@ def _pictures(names: tuple[str, ...]) -> list[tuple[Any, None]]:
 
 def _search(tmp_path: Path, tiny: dict[str, Any], **more: Any) -> dict[str, Any]:
     recipe = load_recipe("quickstart", {**tiny, **more})
-    search(recipe, _pictures(("astronaut.png", "camera.png")), _pictures(("coffee.png",)), tmp_path, Console(quiet=True))
+    search(
+        recipe, _pictures(("astronaut.png", "camera.png")), _pictures(("coffee.png",)), tmp_path, Console(quiet=True)
+    )
     result: dict[str, Any] = json.loads((tmp_path / "search" / "result.json").read_text())
     return result
 

@@ -33,13 +33,13 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         yield temporary
-        with open(temporary, "rb+") as file:
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         # mkstemp makes private files; what a user finds should have the usual permissions.
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
         temporary = None
     except OSError as error:
         if error.filename is not None and temporary is not None and Path(str(error.filename)) not in (temporary, path):
@@ -53,11 +53,15 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 
 def _explained(error: OSError, path: Path) -> UserError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(f"{path}: the disk is full; nothing was written; free some space and run the same command again")
+        return UserError(
+            f"{path}: the disk is full; nothing was written; free some space and run the same command again"
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return UserError(f"{path}: cannot be written ({error.strerror}); choose another place for the output")
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-        return UserError(f"{path}: a file stands where a folder is needed, or the reverse; choose another place for the output")
+        return UserError(
+            f"{path}: a file stands where a folder is needed, or the reverse; choose another place for the output"
+        )
     return UserError(f"{path}: cannot be written ({error.strerror or error})")
 
 

@@ -77,7 +77,9 @@ def fit(
     if isinstance(recipe, Recipe):
         recipe = recipe_from_dict(recipe.to_dict())
         if overrides:
-            raise UserError("overrides: give them with a recipe's name or file; change a Recipe with dataclasses.replace")
+            raise UserError(
+                "overrides: give them with a recipe's name or file; change a Recipe with dataclasses.replace"
+            )
     else:
         recipe = load_recipe(recipe, overrides)
     folder = Path(out) if out is not None else Path("runs") / recipe.name
@@ -135,7 +137,9 @@ def _find_architecture(
             architecture = search(recipe, *pictures, folder, console, log)
     if architecture is None:
         if not path.exists():
-            raise UserError(f"{folder}: no architecture to train; search first, or give one with --architecture FPPF-FFFF-PFFP")
+            raise UserError(
+                f"{folder}: no architecture to train; search first, or give one with --architecture FPPF-FFFF-PFFP"
+            )
         return Architecture.from_dict(read_json(path))
     write_json(path, architecture.to_dict())
     return architecture
@@ -194,19 +198,17 @@ class _log:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise UserError("--tensorboard: tensorboard is not installed; pip install 'clearer[tensorboard]'") from None
-        self.writer = SummaryWriter(str(self.folder))  # type: ignore[no-untyped-call]
+        self.writer = SummaryWriter(str(self.folder))
 
         def write(line: dict[str, Any]) -> None:
             for key, value in line.items():
                 if isinstance(value, int | float) and key not in ("step", "epoch"):
-                    self.writer.add_scalar(key, float(value), line["step"])  # type: ignore[no-untyped-call]
+                    self.writer.add_scalar(key, float(value), line["step"])
             for index, (parallel, _) in enumerate(line.get("probabilities", [])):
-                self.writer.add_scalar(f"parallel/{index + 1}", parallel, line["step"])  # type: ignore[no-untyped-call]
+                self.writer.add_scalar(f"parallel/{index + 1}", parallel, line["step"])
 
         return write
 
     def __exit__(self, *_: object) -> None:
         if self.wanted:
-            self.writer.close()  # type: ignore[no-untyped-call]
-
-
+            self.writer.close()

@@ -104,7 +104,10 @@ def _without_leaks(splits: Splits, policy: str, say: Say) -> Splits:
         if not found:
             continue
         first, second = found[0]
-        what = f"{len(found)} {part} picture(s) show the same clean picture as a {other} picture, such as {first} and {second}"
+        what = (
+            f"{len(found)} {part} picture(s) show the same clean picture as a {other} picture, "
+            f"such as {first} and {second}"
+        )
         if policy == "refuse":
             raise UserError(f"data: {what}; move them, or set data.leaks=drop to leave them out of {part}")
         dropped = {name for name, _ in found}

@@ -29,7 +29,7 @@ def write_samples(folder: Path, restorer: Restorer, items: list[Item], protocol_
         clean, degraded = read_item(item, protocol.channels)
         truth = _centre(clean)
         if protocol.sigma is not None:
-            spoilt = degrade_by_protocol(truth, protocol.sigma, protocol.clip8, 0, k)
+            spoilt: npt.NDArray[Any] = degrade_by_protocol(truth, protocol.sigma, protocol.clip8, 0, k)
         else:
             assert degraded is not None
             spoilt = _centre(degraded).astype(np.float32) / 255

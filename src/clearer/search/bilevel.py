@@ -125,7 +125,7 @@ def search(
 
     job = Job("search", settings.epochs, settings.steps_per_epoch, step, end_epoch, state, load)
     seconds = run_epochs(job, place, console, minutes=recipe.checkpoint_minutes, log=log)
-    architecture = supernet.derive()
+    architecture: Architecture = supernet.derive()
     steps = settings.epochs * settings.steps_per_epoch
     result = {
         "architecture": str(architecture),

@@ -21,7 +21,9 @@ def choose_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"device: {name} is asked for, but this machine or this build of torch has no CUDA device; use device=auto")
+        raise UserError(
+            f"device: {name} is asked for, but this machine or this build of torch has no CUDA device; use device=auto"
+        )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UserError("device: mps is asked for, but this machine has none; use device=auto")
     return device

@@ -104,7 +104,10 @@ def run_epochs(
             progress.update(bar, completed=done)
             if caught:
                 save(done)
-                text = f"{job.name}: stopped at step {done} of {total}; the checkpoint is written: run the same command to go on"
+                text = (
+                    f"{job.name}: stopped at step {done} of {total}; the checkpoint is written: "
+                    "run the same command to go on"
+                )
                 raise Interrupted(text, caught[0])
             if time.monotonic() - saved > 60 * minutes or done == total:
                 save(done)
@@ -173,7 +176,7 @@ def _caught_signals() -> Iterator[list[int]]:
         caught.append(number)
 
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (int(signal.SIGTERM), int(signal.SIGINT)):
             before[number] = signal.signal(number, note)
     except ValueError:  # not in the main thread: signals are the caller's business
         pass

@@ -50,7 +50,9 @@ def _take(lock: int, folder: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        raise UserError(f"{folder}: another process is writing this run; wait for it, or choose another --out") from None
+        raise UserError(
+            f"{folder}: another process is writing this run; wait for it, or choose another --out"
+        ) from None
 
 
 def _check_recipe(folder: Path, recipe: Recipe) -> None:

@@ -95,7 +95,9 @@ def train(
     last_psnr: list[float] = []
 
     def step(index: int) -> dict[str, Tensor]:
-        set_learning_rate(optimiser, learning_rate(settings.optimiser, index // settings.steps_per_epoch, settings.epochs))
+        set_learning_rate(
+            optimiser, learning_rate(settings.optimiser, index // settings.steps_per_epoch, settings.epochs)
+        )
         degraded, clean = sampler.draw()
         network.train()
         with autocast(precision, device):
