@@ -46,7 +46,7 @@ def write_run(folder: Path, hostile: bool = False, pictures: int = 1) -> Path:
         loss = 0.05 * math.exp(-epoch / 8) + 0.004 + 0.0004 * chance.random()
         entropy = -sum(a * math.log10(a) + (1 - a) * math.log10(1 - a) for pair in pairs for a in pair) / 24
         lines.append({
-            "epoch": epoch, "step": 50 * epoch, "arch_step": 50 * max(0, epoch - 10), "loss": loss + 0.1 * entropy,
+            "epoch": epoch, "step": 50 * epoch, "arch_step": 50 * max(0, epoch - 10), "loss": 0.9 * loss,
             "loss_res": loss, "loss_arch": entropy, "loss_comp": 0.4, "psnr": -10 * math.log10(loss),
             "lr": 0.025 * (1 + math.cos(math.pi * epoch / 40)) / 2, "entropy": entropy, "gap": mean_gap(pairs),
             "probabilities": pairs, "seconds": 30,

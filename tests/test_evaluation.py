@@ -163,7 +163,7 @@ def test_protocols_are_as_defined() -> None:
     ],
 )
 def test_unknown_protocols_are_refused_with_the_nearest(name: str, near: str | None) -> None:
-    with pytest.raises(UserError, match="^protocol: .*known are gray-awgn-S") as caught:
+    with pytest.raises(UserError, match=r"^protocol: .*known are gray-awgn-S") as caught:
         parse_protocol(name)
     assert near is None or f"did you mean {near!r}" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -288,7 +288,7 @@ def test_what_does_not_fit_is_refused_before_any_work(tmp_path: Path) -> None:
 
 def test_a_diverged_network_is_told_and_a_wrong_shape_is_a_bug(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "clean", (20, 30, 1))
-    with pytest.raises(UserError, match="p0.png: .*not finite"):
+    with pytest.raises(UserError, match=r"p0.png: .*not finite"):
         evaluate(lambda x: x * float("nan"), folder, "gray-awgn-50")
     with pytest.raises(ValueError, match="restore made"):
         evaluate(lambda x: x[..., 1:], folder, "gray-awgn-50")

@@ -85,7 +85,7 @@ def test_both_candidates_of_every_module_add_up_to_the_published_share() -> None
     assert torch.allclose(macs[[0, 4, 8], 0] / macs[0, 0], torch.tensor([1.0, 1.5, 2.0]))
 
 
-@settings(deadline=None, max_examples=25, derandomize=True)
+@settings(deadline=None, max_examples=12, derandomize=True)
 @given(space=SPACES, seed=st.integers(0, 999))
 def test_cost_table_counts_the_network_itself(space: SearchSpace, seed: int) -> None:
     architecture = space.random_architecture(seed)
@@ -116,13 +116,13 @@ def test_cost_of_a_parallel_module_by_hand() -> None:
 
 # The supplement's sequences, Fig. 1 (b)-(d)
 
+STEPS = [(finer, steps) for finer in range(3) for steps in (1, 2, 3) if finer + steps < 5]
+"""The finer scale of an edge, and R1 or R2: how many scales it crosses."""
 
-@pytest.mark.parametrize("source", [0, 1, 2])
-@pytest.mark.parametrize("steps", [1, 2, 3])
+
+@pytest.mark.parametrize(("source", "steps"), STEPS)
 def test_strided_convolution_is_r1_pairs_then_one_relu(source: int, steps: int) -> None:
     space = SearchSpace(scales=5, width=4)
-    if source + steps >= 5:
-        pytest.skip("no such scale")
     layers = strided_convolution(space, source, source + steps)
     assert kinds(layers) == ["conv", "bn"] * steps + ["relu"]
     for step, layer in enumerate(convolutions(layers)):
@@ -134,12 +134,9 @@ def test_strided_convolution_is_r1_pairs_then_one_relu(source: int, steps: int) 
     assert layers(feature).shape == (2, 4 * 2 ** (source + steps), 32 // 2**steps, 16 // 2**steps)
 
 
-@pytest.mark.parametrize("target", [0, 1, 2])
-@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize(("target", "steps"), STEPS)
 def test_upsample_is_r2_times_conv_bn_upsample(target: int, steps: int) -> None:
     space = SearchSpace(scales=5, width=4)
-    if target + steps >= 5:
-        pytest.skip("no such scale")
     layers = upsample(space, target + steps, target)
     assert kinds(layers) == ["conv", "bn", "up"] * steps
     for step, layer in enumerate(convolutions(layers)):
@@ -223,8 +220,8 @@ def test_frame_of_the_published_network() -> None:
     assert [len(cell.searched) for cell in network.cells] == [4, 4, 4]  # type: ignore[arg-type]
     assert isinstance(network.last, nn.Conv2d) and network.last.kernel_size == (3, 3)
     released = RestorationNetwork(PUBLISHED)
-    assert kinds(released.stem[0]) == ["conv", "bn", "relu", "conv", "bn", "relu", "conv", "bn"] + ["conv", "bn"]
-    assert kinds(released.stem[1]) == ["conv", "bn", "relu", "conv", "bn", "relu", "conv", "bn"]
+    bottleneck = ["conv", "bn", "relu", "conv", "bn", "relu", "conv", "bn"]
+    assert [kinds(released.stem[i]) for i in (0, 1)] == [[*bottleneck, "conv", "bn"], bottleneck]  # type: ignore[index]
     assert isinstance(released.last, nn.Conv2d) and released.last.kernel_size == (1, 1)
     assert all(layer.bias is None for layer in convolutions(released))
 

@@ -165,18 +165,16 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Restore a picture or a folder of pictures."""
-    from clearer.inference.files import restore_files
-    from clearer.inference.restorer import load
+    from clearer.inference.restorer import load, restore_path
 
     restorer = load(model, device, precision)
     with progress_bar("restore") as progress:
-        files = restore_files(restorer, source, out, ensemble=ensemble, progress=progress)
-    seconds = sum(file.seconds for file in files)
-    say(f"{len(files)} picture(s) restored in {seconds:.1f} s: {out}", console_for_people(as_json))
+        written = restore_path(restorer, source, out, ensemble, progress)
+    say(f"{len(written)} picture(s) restored: {out}", console_for_people(as_json))
     if as_json:
         facts = {"model": str(model), "architecture": str(restorer.architecture), "ensemble": ensemble}
-        where = {"device": str(restorer.device), "precision": restorer.precision, "seconds": seconds}
-        print_json({**facts, **where, "pictures": [file.to_dict() for file in files]})
+        where = {"device": str(restorer.device), "precision": restorer.precision}
+        print_json({**facts, **where, "written": [str(path) for path in written]})
 
 
 @app.command()

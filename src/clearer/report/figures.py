@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from clearer.errors import UserError
 from clearer.files import written_whole
@@ -78,7 +79,7 @@ def probabilities_over_time(lines: Lines) -> Figure:
     name = "architecture steps" if key == "arch_step" else "epoch"
     _dress(left, "probability of parallel, one line a module", name)
     _dress(gap, "mean gap between parallel and fusion", "")
-    _dress(entropy, "mean entropy", name)
+    _dress(entropy, "mean entropy (0.301: undecided)", name)
     for axes in (left, gap):
         axes.set_ylim(-0.03, 1.03)
     left.axhline(0.5, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
@@ -120,7 +121,7 @@ def scatter(probabilities: Sequence[Sequence[float]]) -> Figure:
     """
     figure = Figure(figsize=(4.4, 4.4), layout="constrained", facecolor="white")
     axes = figure.add_subplot()
-    _dress(axes, f"mean gap {mean_gap(probabilities):.4f}", r"$\alpha^p$ (parallel)")
+    _dress(axes, f"mean gap {mean_gap(probabilities):.4f}", r"$\alpha^p$ (parallel)", whole=False)
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axes.set_ylabel(r"$\alpha^f$ (fusion)", fontsize=9, color=MUTED)
     axes.plot((0, 1), (1, 0), color=MUTED, linewidth=0.8, zorder=1)
@@ -137,11 +138,15 @@ def scatter(probabilities: Sequence[Sequence[float]]) -> Figure:
 
 
 def curves_search(lines: Lines) -> Figure:
-    """Losses, PSNR on validation patches (where lines hold it) and learning rate of a search."""
-    panels = [("loss", ("loss_res", "loss")), ("learning rate", ("lr",))]
+    """Losses, PSNR on validation patches (where lines hold it) and learning rate of a search.
+
+    Both losses are those of restoration: ``loss`` on the training pictures, which moves the weights,
+    and ``loss_res`` on the held-out ones, a part of what moves the logits.
+    """
+    panels = [("loss", ("loss", "loss_res")), ("learning rate", ("lr",))]
     if any(_number(line.get("psnr")) is not None for line in lines):
         panels.insert(1, ("validation PSNR (dB)", ("psnr",)))
-    return _curves(lines, panels, {"loss_res": "restoration", "loss": "total"})
+    return _curves(lines, panels, {"loss": "training pictures", "loss_res": "held-out pictures"})
 
 
 def curves_training(lines: Lines) -> Figure:
@@ -184,10 +189,13 @@ def _mark_psnr(axes: Axes, lines: Lines) -> None:
         axes.plot(xs[-1:], ys[-1:], "o", color=COLOURS[1], label=f"best {ys[-1]:.2f} dB", **ring)  # type: ignore[arg-type]
 
 
-def _dress(axes: Axes, title: str, name: str) -> None:
+def _dress(axes: Axes, title: str, name: str, whole: bool = True) -> None:
+    """Title, name of the x axis, grid; ``whole``: what x counts comes in whole numbers."""
     axes.set_title(title, fontsize=10, color=INK, loc="left")
     axes.set_xlabel(name, fontsize=9, color=MUTED)
     axes.tick_params(labelsize=8, colors=MUTED, which="both")
+    if whole:
+        axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
     axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     for side, spine in axes.spines.items():
