@@ -48,7 +48,12 @@ def nested(key: str, value: Any) -> dict[str, Any]:
 
 
 def test_the_least_recipe_is_all_defaults() -> None:
-    assert recipe_from_dict({"name": "x"}) == Recipe(name="x")
+    recipe = recipe_from_dict({"name": "x"})
+    assert recipe == Recipe(name="x")
+    published = load_recipe("paper-denoise-50")
+    assert recipe.network == published.network
+    assert recipe.train.optimiser == published.train.optimiser
+    assert (recipe.search.weights, recipe.search.logits) == (published.search.weights, published.search.logits)
 
 
 @pytest.mark.parametrize("name", NAMES)

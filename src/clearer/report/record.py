@@ -29,7 +29,7 @@ class Record:
         run, cost: run.json and cost.json.
         search, search_lines: search/result.json and search/metrics.jsonl.
         train, train_lines: train/result.json and train/metrics.jsonl.
-        evaluations: evaluation/*.json by name, those without the self-ensemble first.
+        evaluations: evaluation/*.json by name, the run's own test pictures and no self-ensemble first.
         samples: samples.json.
     """
 
@@ -79,7 +79,9 @@ def read_record(run: str | Path) -> Record:
         text = recipe.read_text(encoding="utf-8")
     except (OSError, UnicodeError):
         raise UserError(f"{recipe}: missing or not readable; give the folder of a run") from None
-    evaluations = [_object(path) for path in sorted((folder / "evaluation").glob("*.json"))]
+    # fit names its own results PROTOCOL-test.json; a later evaluation elsewhere is not the headline.
+    places = sorted((folder / "evaluation").glob("*.json"), key=lambda path: (not path.stem.endswith("-test"), path.name))
+    evaluations = [_object(path) for path in places]
     samples = folder / "samples.json"
     return Record(
         folder=folder,

@@ -29,6 +29,7 @@ def opened_run(folder: Path, recipe: Recipe) -> Iterator[None]:
     Raises:
         UserError: it cannot be written, holds another recipe's run, or another process is writing it.
     """
+    _refuse_foreign(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT)
@@ -40,6 +41,13 @@ def opened_run(folder: Path, recipe: Recipe) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if folder.is_dir() and not (folder / "recipe.yaml").exists():
+        foreign = sorted(entry.name for entry in folder.iterdir() if entry.name != ".lock")
+        if foreign:
+            raise UserError(f"{folder}: holds {foreign[0]} and is not a run; choose an empty or new folder with --out")
 
 
 def _take(lock: int, folder: Path) -> None:
@@ -58,9 +66,6 @@ def _take(lock: int, folder: Path) -> None:
 def _check_recipe(folder: Path, recipe: Recipe) -> None:
     path = folder / "recipe.yaml"
     if not path.exists():
-        foreign = [entry.name for entry in folder.iterdir() if entry.name != ".lock"]
-        if foreign:
-            raise UserError(f"{folder}: holds {foreign[0]} and is not a run; choose an empty or new folder with --out")
         write_text(path, recipe.to_yaml())
         return
     before = yaml.safe_load(path.read_text(encoding="utf-8"))
