@@ -24,6 +24,7 @@ from clearer.recipe import Recipe, load_recipe, recipe_from_dict
 from clearer.report.page import print_summary, write_page
 from clearer.report.samples import write_samples
 from clearer.search.bilevel import search
+from clearer.terminal import progress_bar
 from clearer.training.runs import opened_run, record_pictures, record_run
 from clearer.training.train import train
 
@@ -105,7 +106,7 @@ def fit(
                 pictures = read_pictures(splits.train, recipe), read_pictures(splits.validation, recipe)
                 result["train"] = train(recipe, architecture, *pictures, folder, console, log)
         if "evaluate" in stages and (folder / "model.safetensors").exists():
-            result["protocols"] = _evaluate(recipe, splits, folder, console, result)
+            result["protocols"] = _evaluate(recipe, splits, folder, result)
         if (folder / "search" / "result.json").exists():
             result["search"] = read_json(folder / "search" / "result.json")
         write_page(folder)
@@ -155,9 +156,7 @@ def _write_cost(folder: Path, architecture: Architecture) -> dict[str, Any]:
     return total
 
 
-def _evaluate(
-    recipe: Recipe, splits: Splits, folder: Path, console: Console, cost: dict[str, Any]
-) -> dict[str, dict[str, Any]]:
+def _evaluate(recipe: Recipe, splits: Splits, folder: Path, cost: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Evaluate on the test pictures by each protocol that has no result yet, and write samples."""
     restorer = load(folder, recipe.device, "fp32" if recipe.precision == "fp32" else "auto")
     summary: dict[str, dict[str, Any]] = {}
@@ -165,8 +164,8 @@ def _evaluate(
     for name in recipe.evaluate.protocols if splits.test else []:
         path = folder / "evaluation" / f"{name}-test{'-ensemble' if ensemble else ''}.json"
         if not path.exists():
-            with console.status(f"evaluate {name}: {len(splits.test)} pictures"):
-                measured = evaluate(restorer, splits.test, name, ensemble=ensemble).to_dict()
+            with progress_bar(f"evaluate {name}") as progress:
+                measured = evaluate(restorer, splits.test, name, ensemble=ensemble, progress=progress).to_dict()
             extra = {
                 "model": str(folder / "model.safetensors"),
                 "data": str(Path(splits.test[0].clean).parent),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,10 @@ def search(
         taken = max(0, epoch + 1 - settings.warmup_epochs) * settings.steps_per_epoch
         alpha = supernet.probabilities.detach().cpu()
         rate = weight_optimiser.param_groups[0]["lr"]
-        return {"arch_step": taken, **means, "lr": rate, **describe_probabilities(alpha)}
+        line = {"arch_step": taken, **means, "lr": rate, **describe_probabilities(alpha)}
+        if means.get("loss_res", 0) > 0:
+            line["psnr"] = -10 * math.log10(means["loss_res"])  # of the validation patches taken together
+        return line
 
     def state() -> dict[str, Any]:
         return {

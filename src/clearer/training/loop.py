@@ -83,8 +83,10 @@ def run_epochs(
 
     if found is not None or start == 0:
         write_text(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    # Not every epoch has a validation: the bar keeps the last value of each figure.
+    shown = {key: value for line in lines for key, value in line.items()}
     with _caught_signals() as caught, _bar(console) as progress:
-        bar = progress.add_task(job.name, total=total, completed=start, note=_note(lines[-1] if lines else {}))
+        bar = progress.add_task(job.name, total=total, completed=start, note=_note(shown))
         for step in range(start, total):
             for key, value in job.step(step).items():
                 sums[key] = sums[key] + value.detach() if key in sums else value.detach().clone()
@@ -100,7 +102,8 @@ def run_epochs(
                 _append(folder / "metrics.jsonl", line)
                 if log is not None:
                     log(line)
-                progress.update(bar, note=_note(line))
+                shown |= line
+                progress.update(bar, note=_note(shown))
             progress.update(bar, completed=done)
             if caught:
                 save(done)
