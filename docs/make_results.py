@@ -1,4 +1,4 @@
-"""Write the tables of docs/results.md from the JSON files in docs/results.
+"""Write the tables of docs/results.md and README.md from the JSON files in docs/results.
 
     python docs/make_results.py            # rewrite the tables
     python docs/make_results.py --collect RUN NAME "COMMAND"   # take a run's figures into docs/results first
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-PAGE, STORE = HERE / "results.md", HERE / "results"
+PAGES, STORE = (HERE / "results.md", HERE.parent / "README.md"), HERE / "results"
 
 
 def collect(run: Path, name: str, command: str) -> None:
@@ -107,7 +107,8 @@ def main() -> None:
         value = json.loads((STORE / f"{name}.json").read_text())
         return f"<!-- table {name} -->\n{kinds[name.split('-')[0]](value)}\n<!-- end -->"
 
-    PAGE.write_text(re.sub(r"<!-- table ([\w-]+) -->.*?<!-- end -->", fill, PAGE.read_text(), flags=re.DOTALL))
+    for page in PAGES:
+        page.write_text(re.sub(r"<!-- table ([\w-]+) -->.*?<!-- end -->", fill, page.read_text(), flags=re.DOTALL))
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def read_record(run: str | Path) -> Record:
     except (OSError, UnicodeError):
         raise UserError(f"{recipe}: missing or not readable; give the folder of a run") from None
     # fit names its own results PROTOCOL-test.json; a later evaluation elsewhere is not the headline.
-    places = sorted((folder / "evaluation").glob("*.json"), key=lambda path: (not path.stem.endswith("-test"), path.name))
+    places = sorted((folder / "evaluation").glob("*.json"), key=lambda p: (not p.stem.endswith("-test"), p.name))
     evaluations = [_object(path) for path in places]
     samples = folder / "samples.json"
     return Record(
