@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clearer.data.duplicates import Fingerprints, fingerprints, leaks, propose_split
-from clearer.data.sources import Folders, Item, check_channels, check_sizes, find_items
+from clearer.data.sources import Folders, Item, check_channels, check_sizes, find_items, has_pictures, sub_folders
 from clearer.errors import UserError
 from clearer.recipe import DataSettings, Pairs
 
@@ -40,6 +41,7 @@ def resolve_splits(settings: DataSettings, *, channels: int, patch: int, seed: i
         UserError: no pictures are named; a folder is missing, empty or holds what does not fit
             (channels, sizes, partners); a leak.
     """
+    settings = _with_sub_folders(settings)
     if settings.train is None:
         if settings.folder is None:
             raise UserError("data: no pictures are named; give --data FOLDER, or --train, --validation and --test")
@@ -71,6 +73,31 @@ def resolve_splits(settings: DataSettings, *, channels: int, patch: int, seed: i
     for part in (train, validation, test):
         _check(part, settings, channels, patch)
     return _without_leaks(Splits(train, validation, test), settings.leaks, say)
+
+
+def _with_sub_folders(settings: DataSettings) -> DataSettings:
+    """Take a folder of sub-folders named train, val and test, or like that, as the split that it is."""
+    folder = settings.folder
+    if (
+        settings.train is not None
+        or not isinstance(folder, str)
+        or not Path(folder).is_dir()
+        or has_pictures(Path(folder))
+    ):
+        return settings
+    found: dict[str, list[Path]] = {part: [] for part in PARTS}
+    for inside in sub_folders(Path(folder)):
+        for prefix, part in (("train", "train"), ("val", "validation"), ("test", "test")):
+            if inside.name.lower().startswith(prefix):
+                found[part].append(inside)
+    if not found["train"]:
+        return settings
+    for part, places in found.items():
+        if len(places) > 1 and getattr(settings, part) is None:
+            names = " and ".join(place.name for place in places)
+            raise UserError(f"{folder}: both {names} look like {part} pictures; say which, as by --{part} {places[0]}")
+    named = {part: str(places[0]) for part, places in found.items() if places and getattr(settings, part) is None}
+    return dataclasses.replace(settings, **named)  # type: ignore[arg-type]
 
 
 def _find(where: str | Pairs, settings: DataSettings) -> list[Item]:

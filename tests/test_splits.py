@@ -1,0 +1,102 @@
+"""Which pictures train, validate and test."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clearer.data.splits import Splits, resolve_splits
+from clearer.errors import UserError
+from clearer.recipe import DataSettings, DegradationSettings, Pairs
+from conftest import NAMES, photograph, write_photos
+
+NOISE = DegradationSettings(kind="gaussian", sigma=25.0)
+
+
+def _resolve(said: list[str] | None = None, *, channels: int = 1, **settings: Any) -> Splits:
+    data = DataSettings(**{"degradation": NOISE, **settings})
+    say = (said if said is not None else []).append
+    return resolve_splits(data, channels=channels, patch=16, seed=0, say=say)
+
+
+def test_a_folder_is_split_into_three_parts_that_share_nothing(photos: Path) -> None:
+    names = _resolve(folder=str(photos)).names()
+    assert sorted(name for part in names.values() for name in part) == sorted(path.name for path in photos.iterdir())
+    assert all(names.values()) and len(names["train"]) > len(names["test"])
+    assert _resolve(folder=str(photos)).names() == names
+
+
+def test_sub_folders_with_the_names_of_parts_are_taken_as_they_are(tmp_path: Path) -> None:
+    for part, chosen in (("train", NAMES[:3]), ("val", NAMES[3:5]), ("test", NAMES[5:])):
+        write_photos(tmp_path / part, chosen)
+    names = _resolve(folder=str(tmp_path)).names()
+    assert [len(names[part]) for part in ("train", "validation", "test")] == [3, 2, 2]
+    (tmp_path / "test").rename(tmp_path / "test_syn")
+    write_photos(tmp_path / "test_nature", NAMES[:1])
+    with pytest.raises(UserError, match="test_nature and test_syn look like test pictures"):
+        _resolve(folder=str(tmp_path))
+    assert len(_resolve(folder=str(tmp_path), test=str(tmp_path / "test_syn")).test) == 2
+
+
+def test_a_leak_into_the_test_set_is_refused_or_dropped(tmp_path: Path) -> None:
+    train, validation = write_photos(tmp_path / "a", NAMES[:4]), write_photos(tmp_path / "b", NAMES[4:6])
+    test = write_photos(tmp_path / "c", NAMES[6:])
+    again = photograph(NAMES[0])[..., 0].astype(int) + 2  # the same photograph, a little brighter
+    Image.fromarray(np.clip(again, 0, 255).astype(np.uint8)).save(test / "other_name.png")
+    places = {"train": str(train), "validation": str(validation), "test": str(test)}
+    with pytest.raises(UserError, match=r"1 train picture\(s\) show the same clean picture as a test picture") as error:
+        _resolve(**places)
+    assert "astronaut.png" in str(error.value) and "other_name.png" in str(error.value)
+    said: list[str] = []
+    names = _resolve(said, **places, leaks="drop").names()
+    assert "astronaut.png" not in names["train"] and len(names["train"]) == 3 and "1 left out of train" in said[0]
+
+
+def test_pairs_in_two_folders_and_side_by_side(tmp_path: Path) -> None:
+    clean, noisy = write_photos(tmp_path / "clean"), write_photos(tmp_path / "noisy")
+    found = _resolve(folder=Pairs(clean=str(clean), degraded=str(noisy)), degradation=DegradationSettings())
+    assert all(item.degraded is not None for item in found.train)
+    assert _resolve(folder=str(tmp_path), degradation=DegradationSettings()).names() == found.names()
+    side = tmp_path / "side"
+    side.mkdir()
+    for name in NAMES:
+        picture = photograph(name)[..., 0]
+        Image.fromarray(np.hstack([picture, 255 - picture])).save(side / f"{Path(name).stem}.png")
+    whole = _resolve(folder=str(side), layout="side-by-side", degradation=DegradationSettings())
+    assert {item.side for item in whole.train} == {"left"}
+
+
+def test_clean_pictures_without_a_degradation_are_refused(photos: Path) -> None:
+    with pytest.raises(UserError, match="the recipe has no degradation"):
+        _resolve(folder=str(photos), degradation=DegradationSettings())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, "no pictures are named"),
+        ({"folder": "nowhere"}, "nowhere"),
+        ({"train": "nowhere"}, "nowhere"),
+    ],
+)
+def test_pictures_that_are_not_there(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        _resolve(**change)
+    assert "\n" not in str(error.value)
+
+
+def test_limits_take_the_first_by_name(photos: Path) -> None:
+    whole = _resolve(folder=str(photos)).names()["train"]
+    assert _resolve(folder=str(photos), limit_train=2).names()["train"] == whole[:2]
+
+
+def test_the_settings_are_not_changed(photos: Path) -> None:
+    data = DataSettings(folder=str(photos), degradation=NOISE)
+    before = dataclasses.asdict(data)
+    resolve_splits(data, channels=1, patch=16, seed=0, say=print)
+    assert dataclasses.asdict(data) == before
