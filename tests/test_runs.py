@@ -121,16 +121,17 @@ def test_a_full_disk_ends_with_one_line_and_the_last_checkpoint_intact(
     tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "run"
-    real, calls = checkpoints.save_file, []
+    real, calls = Path.write_bytes, []
 
-    def full(*arguments: Any) -> None:
-        calls.append(1)
-        if len(calls) > 4:
-            Path(arguments[1]).write_bytes(b"half")
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(*arguments)
+    def full(path: Path, data: bytes) -> int:
+        if path.name.startswith(".step-"):
+            calls.append(path)
+            if len(calls) > 4:
+                real(path, data[: len(data) // 2])
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(path, data)
 
-    monkeypatch.setattr(checkpoints, "save_file", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(
         UserError, match=r"the disk is full.*last checkpoint, step-00000004\.safetensors, is intact"
     ) as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from clearer.errors import UserError
@@ -30,8 +30,9 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> Path:
     path = folder / f"step-{step:08d}.safetensors"
     try:
         with written_whole(path) as temporary:
-            save_file(tensors, temporary, {"structure": structure, "digest": _digest(structure, tensors)})
-    except (UserError, SafetensorError) as error:
+            # Not save_file: it hides from written_whole why a write failed.
+            temporary.write_bytes(save(tensors, {"structure": structure, "digest": _digest(structure, tensors)}))
+    except UserError as error:
         kept = _newest_first(folder)
         intact = f"the last checkpoint, {kept[0].name}, is intact" if kept else "there is no earlier checkpoint"
         raise UserError(f"{error}; {intact}") from error
