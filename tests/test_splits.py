@@ -100,3 +100,13 @@ def test_the_settings_are_not_changed(photos: Path) -> None:
     before = dataclasses.asdict(data)
     resolve_splits(data, channels=1, patch=16, seed=0, say=print)
     assert dataclasses.asdict(data) == before
+
+
+def test_what_is_not_given_is_split_off_the_training_pictures(photos: Path, tmp_path: Path) -> None:
+    other = str(write_photos(tmp_path / "other", ("page.png", "coins.png")))
+    found = _resolve(train=str(photos))
+    assert found.validation and not found.test and len(found.train) + len(found.validation) == len(NAMES)
+    for given in ("validation", "test"):
+        parts = _resolve(folder=str(photos), **{given: other}).names()
+        assert parts[given] == ["coins.png", "page.png"]
+        assert all(parts.values()) and sum(len(names) for names in parts.values()) == len(NAMES) + 2

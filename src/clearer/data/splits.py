@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from clearer.data.duplicates import Fingerprints, fingerprints, leaks, propose_split
 from clearer.data.sources import Folders, Item, check_channels, check_sizes, find_items, has_pictures, sub_folders
@@ -42,26 +41,21 @@ def resolve_splits(settings: DataSettings, *, channels: int, patch: int, seed: i
             (channels, sizes, partners); a leak.
     """
     settings = _with_sub_folders(settings)
-    if settings.train is None:
-        if settings.folder is None:
-            raise UserError("data: no pictures are named; give --data FOLDER, or --train, --validation and --test")
-        found = _find(settings.folder, settings)
-        _check(found, settings, channels, patch)
-        prints = fingerprints(found)
-        parts = propose_split(found, prints, fractions=_three(settings.fractions), seed=seed)
-        train, validation, test = parts["train"], parts["validation"], parts["test"]
-        if settings.test is not None:
-            train, test = train + test, _find(settings.test, settings)
-    else:
-        train = _find(settings.train, settings)
-        test = [] if settings.test is None else _find(settings.test, settings)
-        if settings.validation is not None:
-            validation = _find(settings.validation, settings)
-        else:
-            _check(train, settings, channels, patch)
-            a, b, c = settings.fractions
-            parts = propose_split(train, fingerprints(train), fractions=((a + c) / 2, (a + c) / 2, b), seed=seed)
-            train, validation = parts["train"] + parts["validation"], parts["test"]
+    whole = settings.folder if settings.train is None else settings.train
+    if whole is None:
+        raise UserError("data: no pictures are named; give --data FOLDER, or --train, --validation and --test")
+    train = _find(whole, settings)
+    validation = [] if settings.validation is None else _find(settings.validation, settings)
+    test = [] if settings.test is None else _find(settings.test, settings)
+    if settings.train is None or not validation:
+        _check(train, settings, channels, patch)
+        shares = list(settings.fractions)
+        if settings.train is not None or test:  # the share of what is not to be split off stays in training
+            shares = [shares[0] + shares[2], shares[1], 0.0]
+        if validation:
+            shares = [shares[0] + shares[1], 0.0, shares[2]]
+        parts = propose_split(train, fingerprints(train), fractions=(shares[0], shares[1], shares[2]), seed=seed)
+        train, validation, test = parts["train"], validation or parts["validation"], test or parts["test"]
     train, validation, test = (
         sorted(part, key=lambda item: item.name)[:limit]
         for part, limit in (
@@ -144,7 +138,3 @@ def _without_leaks(splits: Splits, policy: str, say: Say) -> Splits:
         if not kept[part]:
             raise UserError(f"data.{part}: no picture is left once leaking ones are dropped; add other pictures")
     return Splits(**kept)
-
-
-def _three(values: list[float]) -> Any:
-    return (values[0], values[1], values[2])
