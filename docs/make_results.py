@@ -104,6 +104,8 @@ def main() -> None:
 
     def fill(match: re.Match[str]) -> str:
         name = match[1]
+        if not (STORE / f"{name}.json").exists():
+            return match[0]
         value = json.loads((STORE / f"{name}.json").read_text())
         return f"<!-- table {name} -->\n{kinds[name.split('-')[0]](value)}\n<!-- end -->"
 

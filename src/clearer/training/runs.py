@@ -104,6 +104,8 @@ def record_run(folder: Path, recipe: Recipe, splits: Splits) -> None:
     import clearer
 
     path = folder / "run.json"
+    if (folder / "train" / "result.json").exists():
+        return  # what is finished was not made by this process
     device = choose_device(recipe.device)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     write_json(
