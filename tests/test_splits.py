@@ -90,9 +90,12 @@ def test_pictures_that_are_not_there(change: dict[str, Any], message: str) -> No
     assert "\n" not in str(error.value)
 
 
-def test_limits_take_the_first_by_name(photos: Path) -> None:
+def test_limits_spread_over_the_names_but_take_the_first_of_the_test(photos: Path, tmp_path: Path) -> None:
     whole = _resolve(folder=str(photos)).names()["train"]
-    assert _resolve(folder=str(photos), limit_train=2).names()["train"] == whole[:2]
+    assert len(whole) == 5
+    assert _resolve(folder=str(photos), limit_train=2).names()["train"] == [whole[0], whole[2]]
+    test = str(write_photos(tmp_path / "test", ("page.png", "coins.png")))
+    assert _resolve(folder=str(photos), test=test, limit_test=1).names()["test"] == ["coins.png"]
 
 
 def test_the_settings_are_not_changed(photos: Path) -> None:

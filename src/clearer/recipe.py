@@ -57,7 +57,8 @@ class DataSettings:
     """Where the pictures are: ``folder`` to be split by clean picture, or ``train``, ``validation``, ``test``.
 
     ``leaks``: what to do with a training or validation picture that shows the same clean picture as
-    one of a later set: ``refuse`` to run, or ``drop`` it. ``limit_*`` takes the first so many.
+    one of a later set: ``refuse`` to run, or ``drop`` it. ``limit_train`` and ``limit_validation``
+    take so many, spread over the names in order; ``limit_test`` takes the first so many, as `clearer.evaluate` does.
     """
 
     folder: str | Pairs | None = None

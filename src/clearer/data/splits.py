@@ -56,14 +56,9 @@ def resolve_splits(settings: DataSettings, *, channels: int, patch: int, seed: i
             shares = [shares[0] + shares[1], 0.0, shares[2]]
         parts = propose_split(train, fingerprints(train), fractions=(shares[0], shares[1], shares[2]), seed=seed)
         train, validation, test = parts["train"], validation or parts["validation"], test or parts["test"]
-    train, validation, test = (
-        sorted(part, key=lambda item: item.name)[:limit]
-        for part, limit in (
-            (train, settings.limit_train),
-            (validation, settings.limit_validation),
-            (test, settings.limit_test),
-        )
-    )
+    train = _spread(train, settings.limit_train)
+    validation = _spread(validation, settings.limit_validation)
+    test = sorted(test, key=_name)[: settings.limit_test]
     for part in (train, validation, test):
         _check(part, settings, channels, patch)
     return _without_leaks(Splits(train, validation, test), settings.leaks, say)
@@ -92,6 +87,18 @@ def _with_sub_folders(settings: DataSettings) -> DataSettings:
             raise UserError(f"{folder}: both {names} look like {part} pictures; say which, as by --{part} {places[0]}")
     named = {part: str(places[0]) for part, places in found.items() if places and getattr(settings, part) is None}
     return dataclasses.replace(settings, **named)  # type: ignore[arg-type]
+
+
+def _name(item: Item) -> str:
+    return item.name
+
+
+def _spread(items: list[Item], limit: int | None) -> list[Item]:
+    """Return so many pictures, spread evenly over the sorted list: neighbours by name are often alike."""
+    items = sorted(items, key=_name)
+    if limit is None or limit >= len(items):
+        return items
+    return [items[i * len(items) // limit] for i in range(limit)]
 
 
 def _find(where: str | Pairs, settings: DataSettings) -> list[Item]:
