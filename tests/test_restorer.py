@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from clearer.architecture import Architecture
 from clearer.errors import UserError
-from clearer.inference.restorer import Restorer, load, restore_path
+from clearer.inference.paths import restore_path
+from clearer.inference.restorer import Restorer, load
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.weights import save_weights
 

@@ -165,7 +165,8 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Restore a picture or a folder of pictures."""
-    from clearer.inference.restorer import load, restore_path
+    from clearer.inference.paths import restore_path
+    from clearer.inference.restorer import load
 
     restorer = load(model, device, precision)
     with progress_bar("restore") as progress:

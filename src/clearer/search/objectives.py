@@ -22,8 +22,8 @@ def architecture_loss(probabilities: Tensor) -> Tensor:
 
     ``probabilities``: (modules, 2). Value and gradient are finite at exactly 0 and 1.
 
-    >>> architecture_loss(torch.tensor([[0.5, 0.5]])).item()  # log10(2)
-    0.3010300099849701
+    >>> round(architecture_loss(torch.tensor([[0.5, 0.5]])).item(), 5)  # log10(2)
+    0.30103
     >>> architecture_loss(torch.tensor([[1.0, 0.0]])).item()
     0.0
     """
