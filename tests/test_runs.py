@@ -17,8 +17,10 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
+from clearer import measure
 from clearer.errors import UserError
 from clearer.fitting import Run, fit
+from clearer.report.record import read_record
 from clearer.training import checkpoints, loop
 from clearer.training.checkpoints import load_checkpoint, save_checkpoint
 from conftest import TINY
@@ -223,3 +225,18 @@ def test_training_makes_a_noisy_picture_better(tmp_path: Path, photos: Path) -> 
     run = _fit(tmp_path / "run", photos, {**TINY, **change, "checkpoint_minutes": 5.0})
     measured = run.result["protocols"]["gray-awgn-50"]
     assert measured["psnr"] > measured["input_psnr"] + 4
+
+
+def test_a_later_evaluation_on_a_folder_called_test_leaves_the_runs_own_alone(tmp_path: Path, photos: Path) -> None:
+    run = _fit(tmp_path / "run", photos, TINY)
+    own = (run.folder / "evaluation" / "gray-awgn-50.json").read_bytes()
+    other = photos.rename(photos.with_name("test"))
+    try:
+        place = measure.default_place(
+            run.folder, str(other), "gray-awgn-50", limit=None, ensemble=False, seed=0, precision="fp32"
+        )
+        measure.evaluate(run.folder, str(other), "gray-awgn-50", out=place)
+    finally:
+        other.rename(photos)
+    assert (run.folder / "evaluation" / "gray-awgn-50.json").read_bytes() == own
+    assert read_record(run.folder).evaluations[0]["pictures"] == 1 and place.exists()

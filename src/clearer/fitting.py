@@ -162,7 +162,7 @@ def _evaluate(recipe: Recipe, splits: Splits, folder: Path, cost: dict[str, Any]
     summary: dict[str, dict[str, Any]] = {}
     ensemble = recipe.evaluate.ensemble
     for name in recipe.evaluate.protocols if splits.test else []:
-        path = folder / "evaluation" / f"{name}-test{'-ensemble' if ensemble else ''}.json"
+        path = folder / "evaluation" / f"{name}{'-ensemble' if ensemble else ''}.json"
         if not path.exists():
             with progress_bar(f"evaluate {name}") as progress:
                 measured = evaluate(restorer, splits.test, name, ensemble=ensemble, progress=progress).to_dict()

@@ -79,9 +79,10 @@ def read_record(run: str | Path) -> Record:
         text = recipe.read_text(encoding="utf-8")
     except (OSError, UnicodeError):
         raise UserError(f"{recipe}: missing or not readable; give the folder of a run") from None
-    # fit names its own results PROTOCOL-test.json; a later evaluation elsewhere is not the headline.
-    places = sorted((folder / "evaluation").glob("*.json"), key=lambda p: (not p.stem.endswith("-test"), p.name))
-    evaluations = [_object(path) for path in places]
+    # fit names its own results by the protocol alone; a later evaluation elsewhere is not the headline.
+    found = [(path.stem.removesuffix("-ensemble"), _object(path)) for path in (folder / "evaluation").glob("*.json")]
+    found.sort(key=lambda entry: (entry[0] != entry[1].get("protocol"), entry[0]))
+    evaluations = [evaluation for _, evaluation in found]
     samples = folder / "samples.json"
     return Record(
         folder=folder,
