@@ -180,7 +180,7 @@ def test_a_run_that_another_process_writes_is_refused(tmp_path: Path, photos: Pa
 
 
 def test_a_second_signal_ends_at_once() -> None:
-    with pytest.raises(KeyboardInterrupt), loop._caught_signals():
+    with pytest.raises(KeyboardInterrupt), loop.caught_signals():
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)
 

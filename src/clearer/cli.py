@@ -9,16 +9,30 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
+from clearer import cli_paper
 from clearer.errors import Interrupted, UserError
-from clearer.recipe import load_recipe, parse_override, shipped_recipes
+from clearer.options import (
+    Clean,
+    Data,
+    Degraded,
+    Device,
+    Ensemble,
+    Json,
+    Model,
+    Part,
+    Precision,
+    RunFolder,
+    Set,
+    pairs_of,
+    parsed,
+    pictures_of,
+)
+from clearer.recipe import load_recipe, shipped_recipes
 from clearer.terminal import console_for_people, print_json, print_table, progress_bar, say
-
-if TYPE_CHECKING:
-    from clearer.data.sources import Folders
 
 app = typer.Typer(
     name="clearer",
@@ -28,19 +42,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object last on stdout; all else goes to stderr.")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting; repeatable.")]
-Data = Annotated[str | None, typer.Option(metavar="FOLDER", help="The pictures; 'fit' splits them into three parts.")]
-Clean = Annotated[str | None, typer.Option(metavar="FOLDER", help="The clean pictures of pairs in two folders.")]
-Degraded = Annotated[str | None, typer.Option(metavar="FOLDER", help="The degraded pictures of such pairs.")]
-Part = Annotated[str | None, typer.Option(metavar="FOLDER", help="The pictures of this part, where none is split.")]
-Model = Annotated[Path, typer.Argument(help="A weight file (.safetensors) or a run folder.")]
-Ensemble = Annotated[bool, typer.Option("--ensemble", help="Average over the eight flips and turns; takes 8x.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-Precision = Annotated[str, typer.Option(help="fp32, bf16 or auto.")]
-RunFolder = Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="The run folder, or runs/NAME.")]
-
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -81,10 +82,10 @@ def _add_fitting_verb(name: str, stages: Sequence[str], text: str) -> None:
         as_json: Json = False,
     ) -> None:
         parts = {"train": train, "validation": validation, "test": test}
-        overrides = _data_settings(data, _pairs(data, clean, degraded), parts)
+        overrides = _data_settings(data, pairs_of(data, clean, degraded), parts)
         if architecture is not None:
             overrides["architecture"] = architecture
-        overrides |= _parsed(settings)
+        overrides |= parsed(settings)
         if show:
             resolved = load_recipe(recipe, overrides)
             if as_json:
@@ -112,7 +113,7 @@ def quickstart(out: RunFolder = None, settings: Set = None, as_json: Json = Fals
     """A first run, in minutes: a denoiser from photographs that scikit-image ships."""
     from clearer.quickstart import quickstart
 
-    run = quickstart(out or "runs/quickstart", _parsed(settings), console=console_for_people(as_json))
+    run = quickstart(out or "runs/quickstart", parsed(settings), console=console_for_people(as_json))
     if as_json:
         print_json(run.result)
 
@@ -137,11 +138,11 @@ def evaluate(
     """Measure a network by a named protocol, beside its degraded input, and save the table of all pictures."""
     from clearer import measure
 
-    where = _where(data, clean, degraded)
+    pictures = pictures_of(data, clean, degraded)
     how: dict[str, Any] = {"limit": limit, "ensemble": ensemble, "seed": seed, "precision": precision}
-    place = out or measure.default_place(model, where, protocol, **how)
+    place = out or measure.default_place(model, pictures, protocol, **how)
     with progress_bar("evaluate") as progress:
-        result = measure.evaluate(model, where, protocol, **how, device=device, out=place, progress=progress)
+        result = measure.evaluate(model, pictures, protocol, **how, device=device, out=place, progress=progress)
     rows = [
         (name, f"{result[f'{prefix}psnr']:.2f}", f"{result[f'{prefix}ssim']:.4f}")
         for name, prefix in (("input", "input_"), ("restored", ""))
@@ -223,9 +224,9 @@ def doctor(
     """Tell what a folder of pictures holds, what is wrong with it, and how to split it."""
     from clearer.data.doctor import examine, print_findings
 
-    where = _where(folder, clean, degraded)
+    pictures = pictures_of(folder, clean, degraded)
     with progress_bar("read") as progress:
-        findings = examine(where, layout, clean_side, progress)
+        findings = examine(pictures, layout, clean_side, progress)
     print_findings(findings, console_for_people(as_json))
     if as_json:
         print_json(findings.to_dict())
@@ -239,6 +240,9 @@ def recipes(as_json: Json = False) -> None:
     print_table("", ("recipe", "what it makes"), rows, console_for_people(as_json), justify="left")
     if as_json:
         print_json({"recipes": [{"name": r.name, "task": r.task, "description": r.description} for r in found]})
+
+
+cli_paper.add_verbs(app)
 
 
 def main() -> None:
@@ -263,29 +267,6 @@ def main() -> None:
 def _end(message: str, status: int) -> NoReturn:
     print(f"clearer: {' '.join(message.splitlines())}", file=sys.stderr)
     sys.exit(status)
-
-
-def _parsed(settings: list[str] | None) -> dict[str, Any]:
-    return dict(parse_override(text) for text in settings or [])
-
-
-def _pairs(data: str | None, clean: str | None, degraded: str | None) -> dict[str, str] | None:
-    if clean is None and degraded is None:
-        return None
-    if clean is None or degraded is None:
-        raise UserError("--clean, --degraded: pairs in two folders need both of these options")
-    if data is not None:
-        raise UserError("--clean, --degraded: these name the pictures; leave out the other folder")
-    return {"clean": clean, "degraded": degraded}
-
-
-def _where(data: str | None, clean: str | None, degraded: str | None) -> str | Folders:
-    from clearer.data.sources import Folders
-
-    pairs = _pairs(data, clean, degraded)
-    if pairs is None and data is None:
-        raise UserError("pictures: none are named; give a folder, or --clean FOLDER and --degraded FOLDER")
-    return Folders(**pairs) if pairs else str(data)
 
 
 def _data_settings(data: str | None, pairs: dict[str, str] | None, parts: dict[str, str | None]) -> dict[str, Any]:

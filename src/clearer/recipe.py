@@ -93,7 +93,11 @@ class OptimiserSettings:
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """The bilevel search (method of the paper, Section 3; settings of the released program)."""
+    """The bilevel search (method of the paper, Section 3; settings of the released program).
+
+    ``fusion_input``: what a module's fusion candidate sees: ``same``, the module's input, as in the paper;
+    ``parallel``, what the parallel candidate has made of it, as the released program's search has it.
+    """
 
     epochs: Count = 200
     steps_per_epoch: Count = 50
@@ -103,6 +107,7 @@ class SearchSettings:
     lambda_arch: Amount = 0.01
     lambda_comp: Amount = 0.0
     costs: Literal["paper", "parameters", "macs"] = "paper"
+    fusion_input: Literal["same", "parallel"] = "same"
     weights: OptimiserSettings = field(
         default_factory=lambda: OptimiserSettings(kind="sgd", lr=0.025, lr_final=0.001, weight_decay=3e-4)
     )

@@ -19,15 +19,21 @@ LOGITS_STD = 1e-3
 
 
 class MixedModule(nn.Module):
-    """``a^p f^p(y) + a^f f^f(y)``: both candidates see the same features ``y``."""
+    """``a^p f^p(y) + a^f f^f(y)``: both candidates see the same features ``y``.
 
-    def __init__(self, space: SearchSpace, scales: int) -> None:
+    ``chained``: the fusion candidate sees ``f^p(y)`` instead, as in the released program, whose derived
+    networks do not (its supernet is then no mixture of them; kept to measure what that does).
+    """
+
+    def __init__(self, space: SearchSpace, scales: int, chained: bool = False) -> None:
         super().__init__()
         self.parallel = ParallelModule(space, scales)
         self.fusion = FusionModule(space, scales)
+        self.chained = chained
 
     def forward(self, features: Features, probabilities: Tensor) -> Features:
-        parallel, fusion = self.parallel(features), self.fusion(features)
+        parallel = self.parallel(features)
+        fusion = self.fusion(parallel if self.chained else features)
         return [probabilities[0] * p + probabilities[1] * f for p, f in zip(parallel, fusion, strict=True)]
 
 
@@ -35,12 +41,13 @@ class Supernet(Backbone):
     """``(B, C, H, W)`` in [0, 1] -> the same, any ``H`` and ``W``.
 
     ``logits`` is an ordinary parameter of shape ``(modules, 2)``, parallel first; the probabilities
-    alpha are its softmax.
+    alpha are its softmax. ``fusion_input``: ``"same"``, or ``"parallel"`` for the released program's
+    chaining of the two candidates (see `MixedModule`).
     """
 
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, space: SearchSpace, fusion_input: str = "same") -> None:
         def searched(cell: int, scales: int) -> list[nn.Module]:
-            return [MixedModule(space, scales) for _ in range(space.modules_per_cell)]
+            return [MixedModule(space, scales, fusion_input == "parallel") for _ in range(space.modules_per_cell)]
 
         super().__init__(space, searched)
         self.space = space

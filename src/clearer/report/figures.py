@@ -120,8 +120,24 @@ def scatter(probabilities: Sequence[Sequence[float]]) -> Figure:
         probabilities: M pairs, parallel first.
     """
     figure = Figure(figsize=(4.4, 4.4), layout="constrained", facecolor="white")
-    axes = figure.add_subplot()
-    _dress(axes, f"mean gap {mean_gap(probabilities):.4f}", r"$\alpha^p$ (parallel)", whole=False)
+    _scatter(figure.add_subplot(), f"mean gap {mean_gap(probabilities):.4f}", probabilities)
+    return figure
+
+
+def scatter_beside(rows: Sequence[Sequence[tuple[str, Sequence[Sequence[float]]]]]) -> Figure:
+    """The same for several searches: a row of panels for each row of (title, probabilities)."""
+    columns = max(len(row) for row in rows)
+    size = (4.2 * columns, 4.4 * len(rows))
+    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    for r, row in enumerate(rows):
+        for c, (title, probabilities) in enumerate(row):
+            axes = figure.add_subplot(len(rows), columns, r * columns + c + 1)
+            _scatter(axes, f"{title}: mean gap {mean_gap(probabilities):.4f}", probabilities)
+    return figure
+
+
+def _scatter(axes: Axes, title: str, probabilities: Sequence[Sequence[float]]) -> None:
+    _dress(axes, title, r"$\alpha^p$ (parallel)", whole=False)
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axes.set_ylabel(r"$\alpha^f$ (fusion)", fontsize=9, color=MUTED)
     axes.plot((0, 1), (1, 0), color=MUTED, linewidth=0.8, zorder=1)
@@ -134,7 +150,6 @@ def scatter(probabilities: Sequence[Sequence[float]]) -> Figure:
         axes.plot((p, end[0] - 0.02), (f, end[1] - 0.02), color=colour, linewidth=0.4, zorder=2)
         axes.plot(p, f, "o", color=colour, markersize=6, markeredgecolor="white", markeredgewidth=0.6, zorder=3)
         axes.text(*end, str(index + 1), size=7.5, color=colour, ha="center", va="center", clip_on=False)
-    return figure
 
 
 def curves_search(lines: Lines) -> Figure:

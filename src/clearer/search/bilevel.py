@@ -46,7 +46,7 @@ def search(
     device = choose_device(recipe.device)
     precision = choose_precision(recipe.precision, device)
     torch.manual_seed(recipe.seed)
-    supernet = Supernet(space).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    supernet = Supernet(space, settings.fusion_input).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     costs = costs_of(space, settings.costs).to(device)
     weights = supernet.weights()
     weight_optimiser = make_optimiser(settings.weights, weights)

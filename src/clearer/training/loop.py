@@ -85,7 +85,7 @@ def run_epochs(
         write_text(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
     # Not every epoch has a validation: the bar keeps the last value of each figure.
     shown = {key: value for line in lines for key, value in line.items()}
-    with _caught_signals() as caught, _bar(console) as progress:
+    with caught_signals() as caught, _bar(console) as progress:
         bar = progress.add_task(job.name, total=total, completed=start, note=_note(shown))
         for step in range(start, total):
             for key, value in job.step(step).items():
@@ -168,7 +168,7 @@ def _append(path: Path, line: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _caught_signals() -> Iterator[list[int]]:
+def caught_signals() -> Iterator[list[int]]:
     """Collect SIGTERM and SIGINT instead of dying; a second one of them ends the process at once."""
     caught: list[int] = []
     before: dict[int, Any] = {}

@@ -15,7 +15,7 @@ import yaml
 from clearer.data.splits import Splits
 from clearer.errors import UserError
 from clearer.files import read_json, write_json, write_text
-from clearer.recipe import Recipe
+from clearer.recipe import Recipe, recipe_from_dict
 from clearer.training.devices import choose_device, choose_precision, device_name
 
 # Where a run is computed, and how often it is saved, may change between resumptions.
@@ -68,7 +68,8 @@ def _check_recipe(folder: Path, recipe: Recipe) -> None:
     if not path.exists():
         write_text(path, recipe.to_yaml())
         return
-    before = yaml.safe_load(path.read_text(encoding="utf-8"))
+    # Built anew, so that a setting that came later has its default in an older run.
+    before = recipe_from_dict(yaml.safe_load(path.read_text(encoding="utf-8"))).to_dict()
     difference = _first_difference(before, recipe.to_dict(), "")
     if difference:
         raise UserError(f"{folder}: holds a run of another recipe ({difference}); choose another folder with --out")

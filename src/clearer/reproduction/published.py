@@ -1,0 +1,51 @@
+"""What the paper prints, as data: Table 1 of the supplement and the results on BSD500 and Rain800.
+
+Sources: the supplement's Table 1 and the caption of its Figure 2; the paper's Table 1 (BSD500), where
+the rows of E-CAE and HiNAS are the HiNAS paper's; Rain800 as the HiNAS paper reports it.
+"""
+
+from __future__ import annotations
+
+ARCHITECTURE = "FPPF-FFFF-PFFP"
+"""The architecture of Table 1's row for lambda_1 = 0.1."""
+
+GAPS = {0.0: 0.0278, 0.01: 0.0620, 0.1: 0.6709}
+"""Mean of |a^p - a^f| for each lambda_1 (supplement, caption of Figure 2)."""
+
+PARALLEL = {
+    0.0: (0.4603, 0.4474, 0.4958, 0.4873, 0.5079, 0.5020, 0.5084, 0.4934, 0.5086, 0.4969, 0.5098, 0.5113),
+    0.01: (0.3663, 0.5411, 0.4771, 0.5144, 0.4975, 0.5123, 0.4909, 0.4090, 0.5015, 0.4971, 0.4892, 0.5299),
+    0.1: (0.1601, 0.8286, 0.8343, 0.1650, 0.1635, 0.1638, 0.1658, 0.1658, 0.8393, 0.1665, 0.1643, 0.8378),
+}
+"""a^p of the twelve modules for each lambda_1 (supplement, Table 1); a^f is 1 - a^p."""
+
+BSD500: dict[str, dict[int, tuple[float, float | None]]] = {
+    "BM3D": {30: (27.31, 0.7755), 50: (25.06, 0.6831), 70: (23.82, 0.6240)},
+    "WNNM": {30: (27.48, 0.7807), 50: (25.26, 0.6928), 70: (23.95, None)},
+    "RED": {30: (27.95, 0.8056), 50: (25.75, 0.7167), 70: (24.37, 0.6551)},
+    "MemNet": {30: (28.04, 0.8053), 50: (25.86, 0.7202), 70: (24.53, 0.6608)},
+    "NLRN": {30: (28.15, 0.8423), 50: (25.93, 0.7214), 70: (24.58, 0.6614)},
+    "DuRN-P": {30: (28.50, 0.8156), 50: (26.36, 0.7350), 70: (25.05, 0.6755)},
+    "N3Net": {30: (28.66, 0.8220), 50: (26.50, 0.7490), 70: (25.18, 0.6960)},
+    "E-CAE": {30: (28.23, 0.8047), 50: (26.17, 0.7255), 70: (24.83, 0.6636)},
+    "HiNAS": {30: (29.14, 0.8403), 50: (26.77, 0.7635), 70: (25.48, 0.7129)},
+    "CLEARER": {30: (28.54, 0.8203), 50: (26.40, 0.7465), 70: (25.06, 0.6894)},
+    "CLEARER-P": {30: (29.68, 0.8439), 50: (27.49, 0.7768), 70: (26.09, 0.7267)},
+}
+"""PSNR in dB and SSIM on BSD500's 200 test pictures by noise level, as printed.
+
+The rows do not share one protocol (the older ones fit half-size pictures), and CLEARER-P looks like
+PSNR averaged over separate 64x64 patches: it belongs beside no whole-picture figure.
+"""
+
+RAIN800: dict[str, tuple[float, float]] = {
+    "DSC": (18.56, 0.5996),
+    "LP": (20.46, 0.7297),
+    "DetailsNet": (21.16, 0.7320),
+    "JORDER": (22.24, 0.7763),
+    "JORDER-R": (22.29, 0.7922),
+    "SCAN": (23.45, 0.8112),
+    "RESCAN": (24.09, 0.8410),
+    "HiNAS": (26.31, 0.8685),
+}
+"""PSNR in dB and SSIM on Rain800's test pictures, RGB, as the HiNAS paper prints them."""
