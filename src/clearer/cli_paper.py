@@ -23,6 +23,7 @@ Held = Annotated[str | None, typer.Option("--validation", metavar="FOLDER", help
 def add_verbs(app: typer.Typer) -> None:
     """Add them to the command line."""
     app.add_typer(paper, name="reproduce")
+    app.command()(verdict)
 
 
 @paper.command("table1")
@@ -61,3 +62,33 @@ def table_1(
 
 def _gap(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
+
+
+def verdict(
+    run: Annotated[Path, typer.Argument(help="A run folder whose search is finished.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="By default RUN/verdict.")] = None,
+    budget: Annotated[str, typer.Option(help="Of each training: full (the run's recipe) or laptop.")] = "full",
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each architecture.")] = 2,
+    random: Annotated[int, typer.Option(min=0, help="Random architectures, 8 of 12 modules fusions.")] = 4,
+    sample: Annotated[int | None, typer.Option(min=1, help="Score only so many architectures.")] = None,
+    patches: Annotated[int, typer.Option(min=1, help="Held-out patches for scoring.")] = 128,
+    statistics: Annotated[str, typer.Option(help="Of batch norms in scoring: batch or running.")] = "batch",
+    train: Annotated[bool, typer.Option("--train/--no-train", help="Without: no trainings, only scores.")] = True,
+    jobs: Jobs = None,
+    settings: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Is a search worth its cost? Rank all architectures, train the chosen one and others anew, compare."""
+    from clearer.reproduction import verdict as judging
+
+    console = console_for_people(as_json)
+    how: dict[str, Any] = {"budget": budget, "seeds": seeds, "random": random, "sample": sample, "patches": patches}
+    how |= {"statistics": statistics, "train": train, "jobs": jobs, "overrides": parsed(settings)}
+    result = judging.verdict(run, out, **how, console=console)
+    place = run / "verdict" if out is None else out
+    say((place / "verdict.md").read_text(encoding="utf-8"), console)
+    say(f"kept, with its figures: {place}/verdict.md", console)
+    if as_json:
+        large = ("psnr", "macs_per_pixel")  # every architecture's; they stand in verdict.json
+        ranking = {key: value for key, value in result["ranking"].items() if key not in large}
+        print_json({**result, "ranking": ranking, "saved": str(place)})

@@ -120,8 +120,13 @@ class SearchSettings:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Training of the network found. ``average`` is the decay of averaged weights, 0 for none."""
+    """Training of the network found.
 
+    ``average`` is the decay of averaged weights, 0 for none; ``seed`` is that of the first weights and of
+    the batches, by default the recipe's, which also splits the pictures.
+    """
+
+    seed: FromZero | None = None
     epochs: Count = 1000
     steps_per_epoch: Count = 100
     batch: Count = 32

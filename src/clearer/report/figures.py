@@ -77,9 +77,9 @@ def probabilities_over_time(lines: Lines) -> Figure:
     grid = figure.add_gridspec(2, 2, width_ratios=(1.7, 1))
     left, gap, entropy = figure.add_subplot(grid[:, 0]), figure.add_subplot(grid[0, 1]), figure.add_subplot(grid[1, 1])
     name = "architecture steps" if key == "arch_step" else "epoch"
-    _dress(left, "probability of parallel, one line a module", name)
-    _dress(gap, "mean gap between parallel and fusion", "")
-    _dress(entropy, "mean entropy (0.301: undecided)", name)
+    dress(left, "probability of parallel, one line a module", name)
+    dress(gap, "mean gap between parallel and fusion", "")
+    dress(entropy, "mean entropy (0.301: undecided)", name)
     for axes in (left, gap):
         axes.set_ylim(-0.03, 1.03)
     left.axhline(0.5, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
@@ -137,7 +137,7 @@ def scatter_beside(rows: Sequence[Sequence[tuple[str, Sequence[Sequence[float]]]
 
 
 def _scatter(axes: Axes, title: str, probabilities: Sequence[Sequence[float]]) -> None:
-    _dress(axes, title, r"$\alpha^p$ (parallel)", whole=False)
+    dress(axes, title, r"$\alpha^p$ (parallel)", whole=False)
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axes.set_ylabel(r"$\alpha^f$ (fusion)", fontsize=9, color=MUTED)
     axes.plot((0, 1), (1, 0), color=MUTED, linewidth=0.8, zorder=1)
@@ -176,7 +176,7 @@ def _curves(lines: Lines, panels: Sequence[tuple[str, Sequence[str]]], names: Ma
     figure = Figure(figsize=(11, 3.1), layout="constrained", facecolor="white")
     for place, (title, keys) in enumerate(panels):
         axes = figure.add_subplot(1, len(panels), place + 1)
-        _dress(axes, title, "epoch")
+        dress(axes, title, "epoch")
         values: list[float] = []
         for key, colour in zip(keys, COLOURS, strict=False):
             xs, ys = _series(lines, key)
@@ -204,7 +204,7 @@ def _mark_psnr(axes: Axes, lines: Lines) -> None:
         axes.plot(xs[-1:], ys[-1:], "o", color=COLOURS[1], label=f"best {ys[-1]:.2f} dB", **ring)  # type: ignore[arg-type]
 
 
-def _dress(axes: Axes, title: str, name: str, whole: bool = True) -> None:
+def dress(axes: Axes, title: str, name: str, whole: bool = True) -> None:
     """Title, name of the x axis, grid; ``whole``: what x counts comes in whole numbers."""
     axes.set_title(title, fontsize=10, color=INK, loc="left")
     axes.set_xlabel(name, fontsize=9, color=MUTED)

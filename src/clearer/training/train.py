@@ -73,7 +73,8 @@ def train(
     settings = recipe.train
     device = choose_device(recipe.device)
     precision = choose_precision(recipe.precision, device)
-    torch.manual_seed(recipe.seed)
+    seed = recipe.seed if settings.seed is None else settings.seed
+    torch.manual_seed(seed)
     network = RestorationNetwork(architecture).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = _averaged(network) if settings.average else None
     optimiser = make_optimiser(settings.optimiser, network.parameters())
@@ -84,7 +85,7 @@ def train(
         batch=settings.batch,
         degradation=degradation,
         augment=recipe.data.augment,
-        seed=recipe.seed,
+        seed=seed,
         device=device,
     )
     held_out = Validation(
@@ -156,7 +157,7 @@ def train(
         "description": recipe.description,
         "degradation": recipe.to_dict()["data"]["degradation"],
         "steps": settings.epochs * settings.steps_per_epoch,
-        "seed": recipe.seed,
+        "seed": seed,
         "precision": precision,
     }
     save_weights(folder / "last.safetensors", last, {**card, "weights": "last", "validation_psnr": last_psnr[0]})
