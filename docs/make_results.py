@@ -1,21 +1,26 @@
-"""Write the tables of docs/results.md and README.md from the JSON files in docs/results.
+"""Write the tables of the pages and README.md from the JSON files in docs/results.
 
     python docs/make_results.py            # rewrite the tables
     python docs/make_results.py --collect RUN NAME "COMMAND"   # take a run's figures into docs/results first
+    python docs/make_results.py --keep FILE.json NAME "COMMAND"   # take the JSON of `reproduce` or `verdict`
 
-A table stands between ``<!-- table NAME -->`` and ``<!-- end -->``; the text around it is written by hand.
+``--keep`` also copies the PNG figures beside FILE.json to docs/images/NAME-*.png. A table stands between
+``<!-- table NAME -->`` and ``<!-- end -->``; the text around it is written by hand.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+from clearer.reproduction import table1, verdict_page
+
 HERE = Path(__file__).parent
-PAGES, STORE = (HERE / "results.md", HERE.parent / "README.md"), HERE / "results"
+PAGES, STORE = (HERE / "results.md", HERE / "reproduction.md", HERE.parent / "README.md"), HERE / "results"
 
 
 def collect(run: Path, name: str, command: str) -> None:
@@ -36,6 +41,15 @@ def collect(run: Path, name: str, command: str) -> None:
         "evaluations": evaluations,
     }
     (STORE / f"run-{name}.json").write_text(json.dumps(value, indent=1) + "\n")
+
+
+def keep(path: Path, name: str, command: str) -> None:
+    """Copy a result and its figures. One line of JSON a key: a verdict holds thousands of scores."""
+    value = {"command": command, **json.loads(path.read_text())}
+    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(part)}" for key, part in value.items())
+    (STORE / f"{name}.json").write_text("{\n" + lines + "\n}\n")
+    for figure in path.parent.glob("*.png"):
+        shutil.copy(figure, HERE / "images" / f"{name}-{figure.name}")
 
 
 def table(head: list[str], rows: list[list[Any]]) -> str:
@@ -97,10 +111,32 @@ def peers_table(value: dict[str, Any]) -> str:
     return table(["", "PSNR (dB) / SSIM", "input PSNR", "pictures", "command"], rows)
 
 
+def table1_table(value: dict[str, Any]) -> str:
+    head = ["lambda_1", "seed", "weight steps", "architecture steps", "seconds", "device, precision"]
+    rows = []
+    for r in value["rows"]:
+        steps = [f"{r['lambda_arch']:g}", r["seed"], r["steps"], r["arch_steps"], f"{r['seconds']:.0f}"]
+        rows.append([*steps, f"{r['device']}, {r['precision']}"])
+    return f"`{value['command']}`\n\n{table1.as_markdown(value)}\n{table(head, rows)}"
+
+
+def verdict_table(value: dict[str, Any]) -> str:
+    text = verdict_page.as_markdown(value).strip()
+    return f"`{value['command']}`\n\n" + re.sub(r"^#+", lambda match: "##" + match[0], text, flags=re.MULTILINE)
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--collect"]:
         collect(Path(sys.argv[2]), sys.argv[3], sys.argv[4])
-    kinds = {"run": run_table, "settings": settings_table, "peers": peers_table}
+    if sys.argv[1:2] == ["--keep"]:
+        keep(Path(sys.argv[2]), sys.argv[3], sys.argv[4])
+    kinds = {
+        "run": run_table,
+        "settings": settings_table,
+        "peers": peers_table,
+        "table1": table1_table,
+        "verdict": verdict_table,
+    }
 
     def fill(match: re.Match[str]) -> str:
         name = match[1]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clearer.architecture import SearchSpace
-from clearer.reproduction.verdict import choose_candidates
+from clearer.reproduction.chance import choose_candidates
 from clearer.reproduction.verdict_page import judgement, redraw
 from command import clearer, settings
 from conftest import TINY, write_photos
@@ -54,7 +54,8 @@ def test_the_verb_ranks_trains_and_goes_on(run: Path) -> None:
     assert all(row["psnr"][0] != row["psnr"][1] for row in rows)  # seeds differ
     assert found["cost"]["trainings_for_one_search"] > 0
     kept = json.loads((run / "verdict" / "verdict.json").read_text())
-    assert set(kept["ranking"]["psnr"]) == {str(a) for a in SearchSpace(scales=3, modules_per_cell=2).all_architectures()}
+    space = SearchSpace(scales=3, modules_per_cell=2)
+    assert set(kept["ranking"]["psnr"]) == {str(a) for a in space.all_architectures()}
     assert all(row["score"] == kept["ranking"]["psnr"][row["architecture"]] for row in rows)
     times = {path: path.stat().st_mtime_ns for path in run.rglob("result.json")}
     assert clearer(*command).json == found
