@@ -10,11 +10,12 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 from matplotlib.textpath import TextPath
 
 from clearer.architecture import FUSION, Architecture
 from clearer.report.figures import INK, MUTED, save_figure
+from clearer.report.steps import Edge, Step, network_steps
 
 # Squares take steps of viridis and edges the Okabe-Ito colours that viridis lacks: both stay apart for
 # colour-blind eyes, and rows and slopes say the same once more without any colour.
@@ -27,55 +28,9 @@ OPERATIONS: dict[str, tuple[str, float, Any, str]] = {
     "none": ("#7d848c", 1.2, (0, (3, 1.6)), "none (identity)"),
     "last": (INK, 1.6, "-", "single convolution"),
 }
-# Inches: between rows, around all, above the finest row, of a legend row.
-ROW, MARGIN, HEADER, LINE = 0.78, 0.32, 1.62, 0.3
-
-Edge = tuple[int, int, str]  # source scale, target scale, operation
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of the network, between two columns of feature maps.
-
-    ``letter`` is P, F, T (transition) or C (last convolution); ``number`` counts searched modules
-    from 1 and is 0 for fixed steps; ``scales`` are the feature maps after the step; ``group`` names
-    the bracket the step stands under.
-    """
-
-    letter: str
-    number: int
-    scales: int
-    edges: tuple[Edge, ...]
-    group: str
-
-
-def network_steps(architecture: Architecture) -> list[Step]:
-    """Return the steps from the input to the output, in order.
-
-    A network of ``S`` scales with ``M`` modules has ``2 + (S - 1) + M + 2`` steps.
-    """
-    stem = Step("P", 0, 1, ((0, 0, "conv"),), "stem")
-    steps = [stem, stem]
-    number = 0
-    for index, letters in enumerate(architecture.cells):
-        scales, group = index + 2, f"cell {index + 1}"
-        kept = tuple((s, s, "none") for s in range(scales - 1))
-        steps.append(Step("T", 0, scales, (*kept, (scales - 2, scales - 1, "strided")), group))
-        for letter in letters:
-            number += 1
-            edges = _fusion_edges(scales) if letter == FUSION else tuple((s, s, "conv") for s in range(scales))
-            steps.append(Step(letter, number, scales, edges, group))
-    gather = tuple(edge for edge in _fusion_edges(architecture.scales) if edge[1] == 0)
-    return [*steps, Step("F", 0, 1, gather, "to full scale"), Step("C", 0, 1, ((0, 0, "last"),), "to full scale")]
-
-
-def _fusion_edges(scales: int) -> tuple[Edge, ...]:
-    """All scales to all scales, as in the supplement's Fig. 1(a)."""
-    return tuple(
-        (source, target, "none" if source == target else "strided" if source < target else "upsample")
-        for source in range(scales)
-        for target in range(scales)
-    )
+# Inches: between rows, around all, above the finest row, of a legend row, of a line above the title.
+ROW, MARGIN, HEADER, LINE, HEADING = 0.78, 0.32, 1.62, 0.3, 0.34
+MARK = "#d55e00"
 
 
 @dataclass(frozen=True)
@@ -96,6 +51,20 @@ class Grid:
         return 0.45 * self.pitch * 0.87**scale
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """One of several networks in a figure: its architecture, a line above it, modules (from 1) to ring."""
+
+    architecture: Architecture
+    heading: str = ""
+    marked: tuple[int, ...] = ()
+
+    @property
+    def top(self) -> float:
+        """Inches for the heading."""
+        return HEADING if self.heading else 0.0
+
+
 def architecture_figure(architecture: Architecture) -> Figure:
     """Draw the network: columns are its steps from left to right, rows its scales, the finest on top.
 
@@ -104,23 +73,57 @@ def architecture_figure(architecture: Architecture) -> Figure:
     counted from 0 (the input). The stem is drawn as the paper names it, two parallel modules; the
     convolution that lifts the picture to ``width`` channels is part of its first edge.
     """
-    steps = network_steps(architecture)
-    # Long networks move closer together, so that their letters can still be read on a screen.
-    pitch = min(0.8, max(0.52, 12.4 / len(steps)))
-    length = (len(steps) + 0.45) * pitch
-    width = max(length, 8.8) + 2 * MARGIN
-    legend = [row for items in _legend_items(architecture) for row in _wrapped(items, width - 2 * MARGIN)]
-    height = HEADER + ROW * (architecture.scales - 1) + 0.62 + LINE * (len(legend) - 1) + MARGIN
-    figure = Figure(figsize=(width, height), facecolor="white")
-    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-    axes.set(xlim=(0, width), ylim=(height, 0))  # inches, downwards
-    axes.set_axis_off()
+    return architectures_figure([Drawing(architecture)])
 
-    grid = Grid(pitch, (width - length + 0.45 * pitch) / 2)
+
+def architectures_figure(drawings: Sequence[Drawing], mark: str = "") -> Figure:
+    """Draw networks one under another, in one width, with one legend of operations and letters.
+
+    ``mark`` is the legend's word for ringed letters. Each id in SVG is that of `architecture_figure`,
+    after ``a-``, ``b-``, ... where there is more than one network.
+    """
+    count = max(len(network_steps(drawing.architecture)) for drawing in drawings)
+    # Long networks move closer together, so that their letters can still be read on a screen.
+    pitch = min(0.8, max(0.52, 12.4 / count))
+    width = max((count + 0.45) * pitch, 8.8) + 2 * MARGIN
+    plans: list[tuple[Drawing, list[list[Item]], float]] = []
+    for drawing in drawings:
+        residual = any(other.architecture.residual for other in drawings)
+        scales, *others = _legend_items(drawing.architecture, residual, mark)
+        items = [scales, *others] if drawing is drawings[-1] else [scales]
+        legend = [row for part in items for row in _wrapped(part, width - 2 * MARGIN)]
+        rows = ROW * (drawing.architecture.scales - 1) + LINE * (len(legend) - 1)
+        plans.append((drawing, legend, drawing.top + HEADER + rows + 0.62 + MARGIN))
+    total = sum(height for *_, height in plans)
+    figure = Figure(figsize=(width, total), facecolor="white")
+    bottom = total
+    for index, (drawing, legend, height) in enumerate(plans):
+        bottom -= height
+        axes = figure.add_axes((0.0, bottom / total, 1.0, height / total))
+        axes.set(xlim=(0, width), ylim=(height - drawing.top, -drawing.top))  # inches, downwards
+        axes.set_axis_off()
+        _draw_network(axes, drawing, Grid(pitch, _left(drawing.architecture, pitch, width)), width)
+        _draw_legend(axes, legend, height - drawing.top - MARGIN - LINE * (len(legend) - 1))
+        if len(plans) > 1:
+            for artist in axes.findobj(lambda artist: artist.get_gid() is not None):
+                artist.set_gid(f"{chr(ord('a') + index)}-{artist.get_gid()}")
+    return figure
+
+
+def _left(architecture: Architecture, pitch: float, width: float) -> float:
+    return (width - len(network_steps(architecture)) * pitch) / 2
+
+
+def _draw_network(axes: Axes, drawing: Drawing, grid: Grid, width: float) -> None:
+    architecture = drawing.architecture
+    steps = network_steps(architecture)
+    if drawing.heading:
+        heading = axes.text(MARGIN, 0.02, drawing.heading, size=11, color=INK, va="center")
+        heading.set_parse_math(False)  # names of runs may hold dollar signs
     _draw_title(axes, architecture, width)
     _draw_groups(axes, steps, grid)
     for i, step in enumerate(steps):
-        _draw_letter(axes, step, (grid.x(i) + grid.x(i + 1)) / 2)
+        _draw_letter(axes, step, (grid.x(i) + grid.x(i + 1)) / 2, step.number in drawing.marked)
         # Sloping edges last: they are thin and must not vanish under the straight ones.
         for edge in sorted(step.edges, key=lambda edge: edge[0] != edge[1]):
             _draw_edge(axes, grid, i, edge)
@@ -134,8 +137,6 @@ def architecture_figure(architecture: Architecture) -> Figure:
         axes.text(grid.x(i), HEADER + 0.27, f"{name}\n{channels}", ha="center", va="top", size=7.5, color=MUTED)
     if architecture.residual:
         _draw_residual(axes, grid, len(steps))
-    _draw_legend(axes, legend, height - MARGIN - LINE * (len(legend) - 1))
-    return figure
 
 
 def draw_architecture(architecture: Architecture, path: str | Path) -> None:
@@ -200,8 +201,12 @@ def _draw_groups(axes: Axes, steps: Sequence[Step], grid: Grid) -> None:
         axes.text((x0 + x1) / 2, 0.72, group, size=9, color=INK, ha="center", va="center")
 
 
-def _draw_letter(axes: Axes, step: Step, x: float) -> None:
+def _draw_letter(axes: Axes, step: Step, x: float, marked: bool) -> None:
     _draw_chip(axes, x, 1.25, step.letter, searched=step.number > 0)
+    if marked:
+        ring = Circle((x, 1.25), 0.145, facecolor="none", edgecolor=MARK, linewidth=1.8, zorder=4)
+        axes.add_patch(ring)
+        ring.set_gid(f"mark-{step.number}")
     if step.number:
         text = axes.text(x, 1.05, str(step.number), size=7.5, color=MUTED, ha="center", va="center")
         text.set_gid(f"module-{step.number}-{step.letter}")
@@ -235,13 +240,13 @@ class Item:
         return self.indent + float(TextPath((0, 0), self.label, size=8.5).get_extents().width) / 72 + 0.3
 
 
-def _legend_items(architecture: Architecture) -> list[list[Item]]:
+def _legend_items(architecture: Architecture, residual: bool, mark: str) -> list[list[Item]]:
     scales = [
         Item("scale", str(s), f"{'full resolution' if s == 0 else f'1/{2**s}'}, {width} channels")
         for s, width in enumerate(architecture.widths)
     ]
     operations = [Item("operation", name, entry[3]) for name, entry in OPERATIONS.items()]
-    if architecture.residual:
+    if residual:
         operations.append(Item("operation", "residual", "input added to the output"))
     letters = [
         Item("letter", "P", "parallel", searched=True),
@@ -250,6 +255,8 @@ def _legend_items(architecture: Architecture) -> list[list[Item]]:
         Item("letter", "C", "last convolution"),
         Item("letter", "", "(grey letters are not searched)"),
     ]
+    if mark:
+        letters.append(Item("mark", "", mark))
     return [scales, operations, letters]
 
 
@@ -273,6 +280,8 @@ def _draw_legend(axes: Axes, rows: Sequence[Sequence[Item]], top: float) -> None
             elif item.kind == "operation":
                 colour, width, style, _ = OPERATIONS.get(item.key, (INK, 0.9, (0, (1, 1.5)), ""))
                 axes.add_line(Line2D((x, x + 0.4), (y, y), color=colour, linewidth=width, linestyle=style))
+            elif item.kind == "mark":
+                axes.add_patch(Circle((x + 0.09, y), 0.1, facecolor="none", edgecolor=MARK, linewidth=1.8))
             elif item.key:
                 _draw_chip(axes, x + 0.09, y, item.key, item.searched)
             else:
