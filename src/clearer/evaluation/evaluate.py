@@ -83,6 +83,7 @@ def evaluate(
     seed: int = 0,
     layout: str = "auto",
     progress: Callable[[int, int], None] | None = None,
+    observe: Callable[[Tensor, Tensor, Tensor], None] | None = None,
 ) -> Result:
     """Degrade, restore and measure a set of pictures.
 
@@ -102,6 +103,8 @@ def evaluate(
         layout: as of `clearer.data.sources.find_items`; ``"auto"`` takes a plain folder as side by
             side (clean half left) where the protocol needs pairs. Not used for items.
         progress: called with (pictures done, pictures in all) after each.
+        observe: called with each picture, clean, degraded and restored, in the order of measuring: to
+            measure more on them. They are (1, C, H, W) float32 on the CPU, clamped, all channels.
 
     Raises:
         UserError: the protocol is not known, the set is empty or does not fit the protocol (no pairs,
@@ -120,7 +123,7 @@ def evaluate(
             clean, degraded = _pair(item, protocol, seed, k)
             if k == 0:
                 restore(degraded[..., :_WARM_UP, :_WARM_UP])
-            scores.append(_score(run, item.name, clean, degraded, protocol.luma))
+            scores.append(_score(run, item.name, clean, degraded, protocol.luma, observe))
             if progress is not None:
                 progress(k + 1, len(items))
     seconds = sum(score["seconds"] for score in scores)
@@ -213,7 +216,14 @@ def _tensor(picture: npt.NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(unit.transpose(2, 0, 1)))[None]
 
 
-def _score(run: Callable[[Tensor], Tensor], name: str, clean: Tensor, degraded: Tensor, luma: bool) -> PictureScore:
+def _score(
+    run: Callable[[Tensor], Tensor],
+    name: str,
+    clean: Tensor,
+    degraded: Tensor,
+    luma: bool,
+    observe: Callable[[Tensor, Tensor, Tensor], None] | None,
+) -> PictureScore:
     start = time.perf_counter()
     restored = run(degraded).float().cpu()  # .cpu() waits for the device
     seconds = time.perf_counter() - start
@@ -222,6 +232,8 @@ def _score(run: Callable[[Tensor], Tensor], name: str, clean: Tensor, degraded: 
     if not bool(torch.isfinite(restored).all()):
         raise UserError(f"{name}: the restored picture holds values that are not finite; the network has diverged")
     before, after = degraded.clamp(0, 1), restored.clamp(0, 1)
+    if observe is not None:
+        observe(clean, before, after)
     if luma:
         clean, before, after = luma601(clean), luma601(before), luma601(after)
     return PictureScore(
