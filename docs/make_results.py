@@ -14,10 +14,18 @@ import json
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from clearer.reproduction import table1, verdict_page
+from clearer.reproduction import (
+    ablations_page,
+    architectures_drawn,
+    protocol_effects,
+    table1,
+    tables_page,
+    verdict_page,
+)
 
 HERE = Path(__file__).parent
 PAGES, STORE = (HERE / "results.md", HERE / "reproduction.md", HERE.parent / "README.md"), HERE / "results"
@@ -120,9 +128,28 @@ def table1_table(value: dict[str, Any]) -> str:
     return f"`{value['command']}`\n\n{table1.as_markdown(value)}\n{table(head, rows)}"
 
 
-def verdict_table(value: dict[str, Any]) -> str:
-    text = verdict_page.as_markdown(value).strip()
-    return f"`{value['command']}`\n\n" + re.sub(r"^#+", lambda match: "##" + match[0], text, flags=re.MULTILINE)
+def as_part(as_markdown: Callable[[dict[str, Any]], str]) -> Callable[[dict[str, Any]], str]:
+    """A page of its own as a part of ours: its heads two levels deeper, links to its figures left out."""
+
+    def text(value: dict[str, Any]) -> str:
+        page = re.sub(r"^!\[.*\n", "", as_markdown(value), flags=re.MULTILINE).strip()
+        page = re.sub(r"^#+", lambda match: "##" + match[0], page, flags=re.MULTILINE)
+        return f"`{value['command']}`\n\n{page}"
+
+    return text
+
+
+def alone_table(value: dict[str, Any]) -> str:
+    rows = [[f"{row['noise']:g}", *(f"{gap:.3f}" for gap in row["gaps"])] for row in value["rows"]]
+    head = ["noise of the gradient", *(f"gap after {step:,} steps" for step in value["steps"])]
+    return f"`{value['command']}` (means over {value['seeds']} seeds)\n\n" + table(head, rows)
+
+
+def pulls_table(value: dict[str, Any]) -> str:
+    rows = [[f"{r['batch']} x {r['patch']}", f"{r['mean']:.1e}", f"{r['noise']:.1e}"] for r in value["rows"]]
+    note = f"L_Arch pulls with {value['architecture_loss_pull']:.1e}, the decay with {value['weight_decay_pull']:.1e}"
+    head = ["patches x pixels", "L_Res, mean", "L_Res, noise"]
+    return f"`{value['command']}`: {note}\n\n" + table(head, rows)
 
 
 def main() -> None:
@@ -135,7 +162,13 @@ def main() -> None:
         "settings": settings_table,
         "peers": peers_table,
         "table1": table1_table,
-        "verdict": verdict_table,
+        "verdict": as_part(verdict_page.as_markdown),
+        "tables": as_part(tables_page.as_markdown),
+        "protocols": as_part(protocol_effects.as_markdown),
+        "figures34": as_part(architectures_drawn.as_markdown),
+        "ablations": as_part(ablations_page.as_markdown),
+        "alone": alone_table,
+        "pulls": pulls_table,
     }
 
     def fill(match: re.Match[str]) -> str:

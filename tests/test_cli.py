@@ -38,7 +38,7 @@ PYTHON = {
     "Restorer": "(network, card=None, *, device='auto', precision='auto')",
     "SearchSpace": "(*, channels=1, width=32, scales=4, modules_per_cell=4, operations='supplement', norm='batch', "
     "residual=False)",
-    "Supernet": "(space)",
+    "Supernet": "(space, fusion_input='same')",
     "UserError": None,
     "__version__": None,
     "describe": "(target, **fields)",
@@ -48,6 +48,8 @@ PYTHON = {
     "console=None)",
     "load": "(name_or_path, device='auto', precision='auto')",
     "load_recipe": "(name_or_path, overrides=None)",
+    "verdict": "(run, out=None, *, budget='full', overrides=None, seeds=2, random=4, sample=None, patches=128, "
+    "statistics='batch', jobs=None, train=True, console=None)",
 }
 
 FITTING = {
@@ -67,7 +69,28 @@ VERBS = {
     "describe": {"--operations", "--channels", "--width", "--norm", "--residual", "--out", "--json"},
     "doctor": {"--clean", "--degraded", "--layout", "--clean-side", "--json"},
     "recipes": {"--json"},
+    "reproduce": set(),
+    "verdict": {
+        "--out", "--budget", "--seeds", "--random", "--sample", "--patches", "--statistics", "--train", "--jobs",
+        "--set", "--json",
+    },
+    "compare-protocols": {
+        "--data", "--sigma", "--also", "--limit", "--seed", "--device", "--precision", "--out", "--json",
+    },
 }  # fmt: skip
+EXPERIMENT = {"--out", "--data", "--train", "--validation", "--scale", "--jobs", "--set", "--json"}
+METHODS = {
+    "--out", "--models", "--also", "--classical", "--bsd500", "--rain800", "--sigma", "--ensemble", "--device",
+    "--precision", "--json",
+}  # fmt: skip
+REPRODUCE = {
+    "table1": {*EXPERIMENT, "--lambda", "--recipe"},
+    "figures34": {"--denoise", "--derain", "--out", "--json"},
+    "figures5-7": {*METHODS, "--picture", "--pictures", "--protocol", "--crop"},
+    "tables": {*METHODS, "--rain-y", "--limit", "--seed"},
+    "ablations": {*EXPERIMENT, "--seeds", "--only"},
+    "redraw": {"--json"},
+}
 
 
 def bare_signature(function: object) -> str:
@@ -86,8 +109,9 @@ def test_the_python_face_is_as_published():
 
 def test_the_verbs_and_their_options_are_as_published():
     verbs = typer.main.get_command(cli.app).commands
-    found = {name: {o for p in verb.params for o in p.opts if o.startswith("--")} for name, verb in verbs.items()}
-    assert found == VERBS
+    for commands, known in ((verbs, VERBS), (verbs["reproduce"].commands, REPRODUCE)):
+        options = {name: [o for p in verb.params for o in p.opts] for name, verb in commands.items()}
+        assert {name: {o for o in found if o.startswith("--")} for name, found in options.items()} == known
 
 
 def test_the_version_is_stated_once_more_in_pyproject():

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from clearer.network.restoration import RestorationNetwork
     from clearer.network.supernet import Supernet
     from clearer.recipe import Recipe, load_recipe
+    from clearer.reproduction.verdict import verdict
 
 __version__ = "0.1.0"
 
@@ -36,6 +37,7 @@ __all__ = [
     "fit",
     "load",
     "load_recipe",
+    "verdict",
 ]
 
 # No module may bear the name of a function here: importing it would put the module in the function's place.
@@ -52,6 +54,7 @@ _HOMES = {
     "fit": "clearer.fitting",
     "load": "clearer.inference.restorer",
     "load_recipe": "clearer.recipe",
+    "verdict": "clearer.reproduction.verdict",
 }
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from clearer import cli_paper
+from clearer import cli_paper, cli_questions
 from clearer.errors import Interrupted, UserError
 from clearer.options import (
     Clean,
@@ -243,6 +243,7 @@ def recipes(as_json: Json = False) -> None:
 
 
 cli_paper.add_verbs(app)
+cli_questions.add_verbs(app)
 
 
 def main() -> None:

@@ -1,20 +1,22 @@
-"""The verbs that reproduce the paper and question it: parse, call and print."""
+"""The verbs that reproduce the paper: parse, call and print."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from clearer.errors import UserError
-from clearer.options import Device, Ensemble, Json, Precision, Set, parsed
+from clearer.options import Device, Ensemble, Jobs, Json, Precision, Set, parsed
 from clearer.terminal import console_for_people, print_json, print_table, progress_bar, say
+
+if TYPE_CHECKING:
+    from clearer.reproduction.methods import Method
 
 paper = typer.Typer(no_args_is_help=True, help="Make the tables and figures of the paper again.")
 
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder of the experiment.")]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Runs side by side (default: one a core, or one on a GPU).")]
 Scale = Annotated[str, typer.Option(help="full (as published) or laptop (narrower, smaller patches, as many steps).")]
 Pictures = Annotated[str | None, typer.Option("--data", metavar="FOLDER", help="Pictures: FOLDER/train, FOLDER/val.")]
 Train = Annotated[str | None, typer.Option("--train", metavar="FOLDER", help="Training pictures, instead of --data.")]
@@ -31,8 +33,6 @@ Classical = Annotated[str, typer.Option(metavar="NAMES", help="Such as bm3d,nlm,
 def add_verbs(app: typer.Typer) -> None:
     """Add them to the command line."""
     app.add_typer(paper, name="reproduce")
-    app.command()(verdict)
-    app.command("compare-protocols")(compare_protocols)
 
 
 @paper.command("table1")
@@ -121,14 +121,11 @@ def figures_5_7(
     as_json: Json = False,
 ) -> None:
     """Figures 5 to 7: the same crop as each method restores it. What is restored is kept for the next call."""
-    from clearer.reproduction.methods import choose, method_of_model, methods_from_file
     from clearer.reproduction.sheets import SIGMAS, figures5_7
 
     console = console_for_people(as_json)
     place = None if crop is None else _crop(crop)
-    methods = choose(classical)
-    methods += [method for path in also or [] for method in methods_from_file(path)]
-    methods += [method_of_model(model, device, precision, ensemble) for model in models or []]
+    methods = _methods(models, also, classical, device, precision, ensemble)
     how: dict[str, Any] = {"names": picture or (), "pictures": pictures, "sigmas": sigma or SIGMAS}
     how |= {"bsd500": bsd500, "rain800": rain800, "protocol": protocol, "crop": place}
     with progress_bar("restore") as progress:
@@ -142,6 +139,17 @@ def figures_5_7(
         print_json({**result, "saved": str(out)})
 
 
+def _methods(
+    models: list[str] | None, also: list[Path] | None, classical: str, device: str, precision: str, ensemble: bool
+) -> list[Method]:
+    """Return the methods that options name: classical ones, those of Python files, trained networks."""
+    from clearer.reproduction.methods import choose, method_of_model, methods_from_file
+
+    methods = choose(classical)
+    methods += [method for path in also or [] for method in methods_from_file(path)]
+    return methods + [method_of_model(model, device, precision, ensemble) for model in models or []]
+
+
 def _crop(text: str) -> tuple[int, int, int]:
     parts = text.split(",")
     if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
@@ -152,36 +160,6 @@ def _crop(text: str) -> tuple[int, int, int]:
 
 def _gap(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
-
-
-def verdict(
-    run: Annotated[Path, typer.Argument(help="A run folder whose search is finished.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="By default RUN/verdict.")] = None,
-    budget: Annotated[str, typer.Option(help="Of each training: full (the run's recipe) or laptop.")] = "full",
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each architecture.")] = 2,
-    random: Annotated[int, typer.Option(min=0, help="Random architectures, 8 of 12 modules fusions.")] = 4,
-    sample: Annotated[int | None, typer.Option(min=1, help="Score only so many architectures.")] = None,
-    patches: Annotated[int, typer.Option(min=1, help="Held-out patches for scoring.")] = 128,
-    statistics: Annotated[str, typer.Option(help="Of batch norms in scoring: batch or running.")] = "batch",
-    train: Annotated[bool, typer.Option("--train/--no-train", help="Without: no trainings, only scores.")] = True,
-    jobs: Jobs = None,
-    settings: Set = None,
-    as_json: Json = False,
-) -> None:
-    """Is a search worth its cost? Rank all architectures, train the chosen one and others anew, compare."""
-    from clearer.reproduction import verdict as judging
-
-    console = console_for_people(as_json)
-    how: dict[str, Any] = {"budget": budget, "seeds": seeds, "random": random, "sample": sample, "patches": patches}
-    how |= {"statistics": statistics, "train": train, "jobs": jobs, "overrides": parsed(settings)}
-    result = judging.verdict(run, out, **how, console=console)
-    place = run / "verdict" if out is None else out
-    say((place / "verdict.md").read_text(encoding="utf-8"), console)
-    say(f"kept, with its figures: {place}/verdict.md", console)
-    if as_json:
-        large = ("psnr", "macs_per_pixel")  # every architecture's; they stand in verdict.json
-        ranking = {key: value for key, value in result["ranking"].items() if key not in large}
-        print_json({**result, "ranking": ranking, "saved": str(place)})
 
 
 @paper.command("tables")
@@ -202,13 +180,10 @@ def result_tables(
     as_json: Json = False,
 ) -> None:
     """PSNR, SSIM, size and speed on BSD500 and Rain800 beside the published figures. Goes on where it stopped."""
-    from clearer.reproduction.methods import choose, method_of_model, methods_from_file
     from clearer.reproduction.tables import SIGMAS, tables
 
     console = console_for_people(as_json)
-    methods = choose(classical)
-    methods += [method for path in also or [] for method in methods_from_file(path)]
-    methods += [method_of_model(model, device, precision, ensemble) for model in models or []]
+    methods = _methods(models, also, classical, device, precision, ensemble)
     how: dict[str, Any] = {"sigmas": sigma or SIGMAS, "rain_y": rain_y, "limit": limit, "seed": seed}
     result = tables(out, methods, data_noise=bsd500, data_rain=rain800, **how, console=console)
     say((out / "tables.md").read_text(encoding="utf-8"), console)
@@ -217,27 +192,44 @@ def result_tables(
         print_json({**result, "saved": str(out)})
 
 
-def compare_protocols(
-    model: Annotated[str, typer.Argument(help="A weight file or run folder; with --also, a name in that file.")],
-    data: Annotated[str, typer.Option(metavar="FOLDER", help="Clean pictures; for rain, pairs.")],
-    sigma: Annotated[float | None, typer.Option(help="Noise level (default: the model's, if it has one).")] = None,
-    also: Annotated[Path | None, typer.Option(metavar="FILE.py", help="A Python file that defines METHODS.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the noise; numbers to be compared use 0.")] = 0,
-    device: Device = "auto",
-    precision: Precision = "fp32",
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE.json", help="Keep it here; a table goes beside it.")
+@paper.command("ablations")
+def ablations(
+    out: Out = Path("reproduction/ablations"),
+    data: Pictures = None,
+    train: Train = None,
+    validation: Held = None,
+    scale: Scale = "full",
+    seeds: Annotated[int, typer.Option(min=1, help="Searches and trainings of each variant.")] = 2,
+    only: Annotated[
+        list[str] | None, typer.Option(help="operations, fusion-input or lambda-comp; repeatable (default: all).")
     ] = None,
+    jobs: Jobs = None,
+    settings: Set = None,
     as_json: Json = False,
 ) -> None:
-    """What the way of evaluating alone does to the figure of one model."""
-    from clearer.reproduction import protocol_effects
+    """Ablations at one budget: operations, what fusion sees, lambda_2. The same command again goes on."""
+    from clearer.reproduction.ablations import QUESTIONS, run_ablations
+    from clearer.reproduction.plans import data_settings
 
     console = console_for_people(as_json)
-    method = protocol_effects.choose_method(model, also, sigma, device=device, precision=precision)
-    how: dict[str, Any] = {"limit": limit, "seed": seed, "out": out}
-    result = protocol_effects.compare_protocols(method, data, sigma, **how, console=console)
-    say(protocol_effects.as_markdown(result), console)
+    pictures = data_settings(data, train, validation)
+    how: dict[str, Any] = {"scale": scale, "seeds": seeds, "only": only or QUESTIONS, "jobs": jobs}
+    result = run_ablations(out, pictures, **how, overrides=parsed(settings), console=console)
+    say((out / "ablations.md").read_text(encoding="utf-8"), console)
+    say(f"kept: {out}/ablations.md, {out}/ablations.json", console)
     if as_json:
-        print_json({**result, "saved": None if out is None else str(out)})
+        print_json({**result, "saved": str(out)})
+
+
+@paper.command("redraw")
+def redraw(
+    folder: Annotated[Path, typer.Argument(help="A folder that one of these verbs, or 'verdict', wrote.")],
+    as_json: Json = False,
+) -> None:
+    """Make the tables and figures of a folder again from its JSON; nothing is computed anew."""
+    from clearer.reproduction.redrawing import redraw_folder
+
+    written = redraw_folder(folder)
+    say(f"drawn again from {', '.join(written)}: {folder}", console_for_people(as_json))
+    if as_json:
+        print_json({"folder": str(folder), "from": written})

@@ -113,10 +113,12 @@ def carry_out(plans: Sequence[Plan], *, jobs: int, console: Console) -> None:
     threads = max(1, _cores() // jobs)
     running: list[tuple[Plan, subprocess.Popen[bytes]]] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with caught_signals() as caught, Progress(
-        *columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console, refresh_per_second=1
-    ) as progress:
-        bars = {plan.folder: progress.add_task(plan.name, total=plan.steps, completed=plan.steps_done()) for plan in waiting}
+    left = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    with caught_signals() as caught, Progress(*columns, *left, console=console, refresh_per_second=1) as progress:
+        bars = {
+            plan.folder: progress.add_task(plan.name, total=plan.steps, completed=plan.steps_done())
+            for plan in waiting
+        }
         try:
             while waiting or running:
                 while waiting and len(running) < jobs:
@@ -130,7 +132,9 @@ def carry_out(plans: Sequence[Plan], *, jobs: int, console: Console) -> None:
                         if not caught:
                             _check(plan, process)
                 if caught:
-                    raise Interrupted("stopped; every run keeps its checkpoint: run the same command to go on", caught[0])
+                    _stop([process for _, process in running])
+                    text = "stopped; every run keeps its checkpoint: run the same command to go on"
+                    raise Interrupted(text, caught[0])
         finally:
             _stop([process for _, process in running])
 

@@ -19,16 +19,14 @@ from rich.console import Console
 from torch import Tensor
 
 from clearer.architecture import Architecture, SearchSpace
-from clearer.data.patches import PatchSampler
-from clearer.data.splits import resolve_splits
 from clearer.errors import UserError
 from clearer.files import read_json, write_json
-from clearer.fitting import read_pictures
 from clearer.inference.restorer import load
 from clearer.network.supernet import Supernet
-from clearer.recipe import Recipe, load_recipe
+from clearer.recipe import load_recipe
 from clearer.reproduction.chance import BUDGETS, choose_candidates, finite, trained, training_plan
 from clearer.reproduction.plans import carry_out, default_jobs
+from clearer.reproduction.supernet_gap import held_out_patches, supernet_gap
 from clearer.reproduction.verdict_page import redraw
 from clearer.search.ranking import (
     costs_of_all,
@@ -36,15 +34,10 @@ from clearer.search.ranking import (
     load_supernet,
     pareto_front,
     rank_correlation,
-    reestimate,
     score_architectures,
 )
 from clearer.terminal import progress_bar
 from clearer.training.devices import choose_device, device_name
-from clearer.training.train import degradation_of
-
-HELD_OUT_SEED = 30  # added to the recipe's; search itself adds 10 and 20
-STATISTICS_BATCHES = 16  # training batches from which batch norms of a derived network are measured again
 
 
 def verdict(
@@ -98,7 +91,7 @@ def verdict(
         raise UserError(f"{run}: its supernet chains the two candidates, so it holds no network of its space to judge")
     candidates = choose_candidates(supernet.derive(), random)
     base = load_recipe(run / "recipe.yaml", {**BUDGETS[budget], **(overrides or {})})
-    held_out, batches = _patches(recipe, patches, next(supernet.parameters()).device, console)
+    held_out, batches = held_out_patches(recipe, patches, next(supernet.parameters()).device, console)
     out.mkdir(parents=True, exist_ok=True)
     ranking = _ranking(supernet, held_out, out, sample, statistics, [a for _, a in candidates])
     result: dict[str, Any] = {
@@ -109,7 +102,7 @@ def verdict(
         "lambda_arch": recipe.search.lambda_arch,
         "patches": patches,
         "ranking": {**_places(ranking, supernet), **ranking},
-        "gap": _gap(supernet, held_out, batches),
+        "gap": supernet_gap(supernet, held_out, batches),
     }
     if train:
         plans = [
@@ -126,34 +119,6 @@ def verdict(
     write_json(out / "verdict.json", result)
     redraw(out)
     return result
-
-
-def _patches(
-    recipe: Recipe, count: int, device: torch.device, console: Console
-) -> tuple[tuple[Tensor, Tensor], list[Tensor]]:
-    """Return held-out patches (degraded, clean) and degraded training batches, from seeds of their own."""
-    settings = recipe.search
-    splits = resolve_splits(
-        recipe.data,
-        channels=recipe.network.channels,
-        patch=settings.patch,
-        seed=recipe.seed,
-        say=lambda text: console.print(text, soft_wrap=True, markup=False, highlight=False),
-    )
-
-    def sampler(part: str, batch: int) -> PatchSampler:
-        return PatchSampler(
-            read_pictures(getattr(splits, part), recipe),
-            patch=settings.patch,
-            batch=batch,
-            degradation=degradation_of(recipe),
-            augment=False,
-            seed=recipe.seed + HELD_OUT_SEED,
-            device=device,
-        )
-
-    training = sampler("train", settings.batch)
-    return sampler("validation", count).draw(), [training.draw()[0] for _ in range(STATISTICS_BATCHES)]
 
 
 def _ranking(
@@ -214,19 +179,6 @@ def _places(ranking: dict[str, Any], supernet: Supernet) -> dict[str, Any]:
             rank_correlation(values, [costs[word][1] for word in scores])
         ),
         "macs_per_pixel": {word: costs[word][1] for word in scores},
-    }
-
-
-def _gap(supernet: Supernet, held_out: tuple[Tensor, Tensor], batches: list[Tensor]) -> dict[str, Any]:
-    """PSNR on the held-out patches of the mixture, and of the derived network with the same weights."""
-    derived = supernet.extract().eval()
-    before = held_out_psnr(derived, *held_out)
-    reestimate(derived, batches)
-    return {
-        "input": held_out_psnr(lambda x: x, *held_out),
-        "supernet": held_out_psnr(supernet.eval(), *held_out),
-        "derived": before,
-        "derived_new_statistics": held_out_psnr(derived.eval(), *held_out),
     }
 
 
