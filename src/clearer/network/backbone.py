@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from clearer.architecture import SearchSpace
 from clearer.network.modules import FusionModule, TransitionModule
-from clearer.network.operations import Bottleneck, Convolution, conv_norm
+from clearer.network.operations import Bottleneck, Convolution, Sequence, conv_norm
 
 PUBLISHED_STD = 1e-3
 """Initial convolutions are normal with this standard deviation (released program)."""
@@ -37,7 +37,7 @@ def stem(space: SearchSpace) -> nn.Sequential:
     """
     if space.operations == "released":
         return nn.Sequential(Bottleneck(space, space.channels), Bottleneck(space, 4 * space.width))
-    lift = nn.Sequential(*conv_norm(space, space.channels, space.width), nn.ReLU(inplace=True))
+    lift = Sequence(*conv_norm(space, space.channels, space.width), nn.ReLU(inplace=True))
     return nn.Sequential(lift, Convolution(space, 0), Convolution(space, 0))
 
 
