@@ -14,6 +14,7 @@ from torch import Tensor
 from clearer.architecture import Architecture
 from clearer.errors import UserError, nearest
 from clearer.evaluation.ensemble import self_ensemble
+from clearer.inference.onnx_network import OnnxNetwork
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.weights import load_weights
 
@@ -28,10 +29,11 @@ AnyArray = TypeVar("AnyArray", bound=npt.NDArray[Any])
 
 
 def load(name_or_path: str | Path, device: str | torch.device = "auto", precision: str = "auto") -> Restorer:
-    """Return the restorer of a weight file, or of a run folder (its ``model.safetensors``).
+    """Return the restorer of a weight file, of a run folder (its ``model.safetensors``), or of an exported file.
 
     Args:
-        name_or_path: the ``.safetensors`` file or the folder.
+        name_or_path: the ``.safetensors`` file, the folder, or an ``.onnx`` file of `clearer.export`,
+            which ONNX Runtime runs on the CPU.
         device: ``"auto"`` (CUDA, then MPS, then the CPU) or a name that torch knows.
         precision: see `Restorer`.
 
@@ -48,6 +50,11 @@ def load(name_or_path: str | Path, device: str | torch.device = "auto", precisio
         weights = path
     else:
         raise UserError(f"{path}: no such weight file (.safetensors) or run folder exists")
+    if weights.suffix.lower() == ".onnx":
+        if str(device) not in ("auto", "cpu"):
+            raise UserError(f"device: {str(device)!r}, where ONNX files run on the cpu; name a weight file instead")
+        exported = OnnxNetwork(weights)
+        return Restorer(exported, exported.card, device="cpu", precision=precision)
     network, card = load_weights(weights)
     return Restorer(network, card, device=device, precision=precision)
 
@@ -58,7 +65,8 @@ class Restorer:
     Nothing changes after construction: one restorer may serve any number of threads.
 
     Args:
-        network: it is kept, not copied: moved to the device and set to evaluation mode.
+        network: it is kept, not copied: moved to the device and set to evaluation mode. One that was
+            exported computes as it was exported: its precision is kept, and bf16 refused.
         card: the metadata of its weight file.
         device: ``"auto"`` (CUDA, then MPS, then the CPU) or a name that torch knows.
         precision: ``"fp32"``; ``"bf16"`` (bfloat16 autocast: faster where the hardware has it, results
@@ -70,7 +78,7 @@ class Restorer:
 
     def __init__(
         self,
-        network: RestorationNetwork,
+        network: RestorationNetwork | OnnxNetwork,
         card: dict[str, Any] | None = None,
         *,
         device: str | torch.device = "auto",
@@ -78,6 +86,10 @@ class Restorer:
     ) -> None:
         self.device = _chosen_device(device)
         self.precision = _chosen_precision(precision, self.device)
+        if isinstance(network, OnnxNetwork):
+            if precision == "bf16":
+                raise UserError(f"precision: the file computes in {network.precision}, not in bf16; leave it out")
+            self.precision = network.precision
         self.card: dict[str, Any] = dict(card or {})
         network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network.eval().requires_grad_(False)
@@ -86,6 +98,25 @@ class Restorer:
     def architecture(self) -> Architecture:
         """What the network is."""
         return self.network.architecture
+
+    def save_pretrained(self, folder: str | Path, **facts: Any) -> Path:
+        """Write the model as a folder for the Hugging Face Hub; see `clearer.inference.hub.save_pretrained`."""
+        from clearer.inference import hub
+
+        return hub.save_pretrained(self, folder, **facts)
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder: str | Path, **how: Any) -> Restorer:
+        """Return the restorer of such a folder, or of a model on the Hub; see `clearer.inference.hub.from_pretrained`."""
+        from clearer.inference import hub
+
+        return hub.from_pretrained(name_or_folder, **how)
+
+    def push_to_hub(self, repo_id: str, **facts: Any) -> str:
+        """Put the model on the Hub and return the commit's URL; see `clearer.inference.hub.push_to_hub`."""
+        from clearer.inference import hub
+
+        return hub.push_to_hub(self, repo_id, **facts)
 
     def __call__(self, x: Tensor, ensemble: bool = False) -> Tensor:
         """Run the network as it is: (B, C, H, W) float in [0, 1] -> float32 of the same shape, not clamped.
