@@ -245,7 +245,7 @@ def _no_size_is_special() -> Iterator[None]:
     if not hasattr(_config, "backed_size_oblivious"):
         yield
         return
-    with _config.patch(backed_size_oblivious=True):
+    with _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
         yield
 
 

@@ -40,7 +40,7 @@ def save_pretrained(
     Args:
         restorer: of a weight file or a run.
         folder: made if missing; its three files are replaced.
-        name: title of the model card; by default the folder's name.
+        name: by which others will load it (its last part is the card's title); by default the folder's name.
         results: what `clearer.evaluate` returns, or the JSON files in a run's ``evaluation`` say.
         data: what it was trained on, in words.
         licence: of the weights, as the Hub writes it, such as ``"apache-2.0"``. The pictures they
@@ -135,8 +135,7 @@ def push_to_hub(
     """
     hub = _hub()
     with tempfile.TemporaryDirectory() as folder:
-        name = repo_id.split("/")[-1]
-        save_pretrained(restorer, folder, name=name, results=results, data=data, licence=licence)
+        save_pretrained(restorer, folder, name=repo_id, results=results, data=data, licence=licence)
         try:
             api = api or hub.HfApi(token=token, library_name="clearer")
             repo = api.create_repo(repo_id, private=private, exist_ok=True)
@@ -156,11 +155,12 @@ def model_card(
     data: str | None = None,
     licence: str | None = None,
 ) -> str:
-    """Return the text of the model card: metadata for the Hub, then words for people. Arguments as of `save_pretrained`."""
+    """Return the text of the model card, metadata for the Hub and words for people; see `save_pretrained`."""
     hub = _hub()
     a, facts = restorer.architecture, restorer.card
     task = str(facts.get("task") or "restoration")
-    known: dict[str, Any] = {"model_name": name, "eval_results": _eval_results(hub, results)} if results else {}
+    title = name.split("/")[-1]
+    known: dict[str, Any] = {"model_name": title, "eval_results": _eval_results(hub, results)} if results else {}
     if licence is not None:
         known["license"] = licence
     metadata = hub.ModelCardData(
@@ -170,14 +170,14 @@ def model_card(
         **known,
     )
     lines = [
-        f"# {name}",
+        f"# {title}",
         "",
         f"{_sentence(facts.get('description') or task)} Found and trained with `clearer` (CLEARER, NeurIPS 2020).",
         "",
         "```python",
         "import clearer",
         "",
-        f'restorer = clearer.Restorer.from_pretrained("{name}")  # with its namespace, or a local folder',
+        f'restorer = clearer.Restorer.from_pretrained("{name}")',
         "clean = restorer.restore(picture)  # numpy, PIL or torch in, the same kind out",
         "```",
         "",
@@ -226,8 +226,8 @@ def _result_lines(results: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]
         found = facts.get("validation_psnr")
         return [f"Validation PSNR in training: {found:.2f} dB." if isinstance(found, float) else "Not measured."]
     rows = [
-        f"| {_data_name(r)} | {r['protocol']}{_ensemble(r)} | {r['pictures']} | {r['input_psnr']:.2f} | {r['psnr']:.2f} "
-        f"| {r['ssim']:.4f} |"
+        f"| {_data_name(r)} | {r['protocol']}{_ensemble(r)} | {r['pictures']} "
+        f"| {r['input_psnr']:.2f} | {r['psnr']:.2f} | {r['ssim']:.4f} |"
         for r in results
     ]
     return ["| pictures | protocol | number | input PSNR dB | PSNR dB | SSIM |", "| --- | --- |" + " ---: |" * 4, *rows]
@@ -248,7 +248,8 @@ def _degradation(stated: Any) -> str:
         return "none is added: pairs of pictures"
     sigma = stated.get("sigma")
     levels = " to ".join(f"{s:g}" for s in sigma) if isinstance(sigma, list | tuple) else f"{sigma:g}"
-    return f"{stated.get('kind')}, sigma {levels} (8-bit levels)" + (", clipped to 8 bits" if stated.get("clip8") else "")
+    clipped = ", clipped to 8 bits" if stated.get("clip8") else ""
+    return f"{stated.get('kind')}, sigma {levels} (8-bit levels){clipped}"
 
 
 def _sentence(text: Any) -> str:

@@ -48,7 +48,7 @@ class OnnxNetwork(nn.Module):
             self.session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions have no class in common
             what = " ".join(str(error).split())[:150]
-            raise UserError(f"{path}: not an ONNX file that can be run, or damaged ({what}); export it again") from error
+            raise UserError(f"{path}: no ONNX file that can be run, or damaged ({what}); export it again") from error
         self.metadata: dict[str, str] = dict(self.session.get_modelmeta().custom_metadata_map)
         self.architecture, self.card, self.precision = _checked(self.metadata, self.session, path)
 

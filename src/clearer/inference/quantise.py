@@ -78,8 +78,8 @@ def quantise(model: Any, metadata: dict[str, str], calibration: Calibration) -> 
     """Return the 8-bit form of an fp32 ``onnx.ModelProto``, and what it loses.
 
     Weights have a scale for each output channel, features one for each tensor. The first convolution,
-    the last, and what comes after it stay in fp32: their inputs and outputs are pictures. Weights use seven bits, so that
-    sums do not overflow on processors without 8-bit dot products (x86 before VNNI).
+    the last, and what comes after it stay in fp32: their inputs and outputs are pictures. Weights use
+    seven bits, so that sums do not overflow on processors without 8-bit dot products (x86 before VNNI).
 
     Returns:
         The model, and ``calibrated_with``; ``psnr``, ``psnr_fp32`` and ``input_psnr`` (dB, means over

@@ -107,7 +107,7 @@ class Restorer:
 
     @classmethod
     def from_pretrained(cls, name_or_folder: str | Path, **how: Any) -> Restorer:
-        """Return the restorer of such a folder, or of a model on the Hub; see `clearer.inference.hub.from_pretrained`."""
+        """Return the restorer of such a folder or of the Hub; see `clearer.inference.hub.from_pretrained`."""
         from clearer.inference import hub
 
         return hub.from_pretrained(name_or_folder, **how)
