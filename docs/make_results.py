@@ -28,7 +28,8 @@ from clearer.reproduction import (
 )
 
 HERE = Path(__file__).parent
-PAGES, STORE = (HERE / "results.md", HERE / "reproduction.md", HERE.parent / "README.md"), HERE / "results"
+PAGES = [HERE / f"{name}.md" for name in ("results", "reproduction", "performance")] + [HERE.parent / "README.md"]
+STORE = HERE / "results"
 
 
 def collect(run: Path, name: str, command: str) -> None:
@@ -152,6 +153,36 @@ def pulls_table(value: dict[str, Any]) -> str:
     return f"`{value['command']}`: {note}\n\n" + table(head, rows)
 
 
+def speed_table(value: dict[str, Any]) -> str:
+    def cell(found: dict[str, Any] | None) -> str:
+        if found is None:
+            return ""
+        seconds = found["seconds"]
+        took = f"{seconds:.2f} s" if seconds >= 0.1 else f"{1e3 * seconds:.1f} ms"
+        return f"{took}, {found['precision']}" + (f", {found['gflops']:,.0f} GFLOP/s" if "gflops" in found else "")
+
+    rows = []
+    for line in value["lines"]:
+        share = f"{100 * line['share_of_ceiling']:.0f} %" if "share_of_ceiling" in line else ""
+        beside = f"{line['ratio_to_dncnn']:.2f}" if "ratio_to_dncnn" in line else ""
+        memory = f"{line['ours']['peak_mib']:,} / {line['reference']['peak_mib']:,}"
+        cells = [cell(line["ours"]), cell(line["reference"]), f"**{line['ratio_to_reference']:.2f}**", beside, share]
+        rows.append([f"{line['work']}, width {line['width']}", *cells, memory])
+    head = ["work", "clearer", "reference", "times faster", "than DnCNN", "of the ceiling", "MiB, ours / reference"]
+    facts = value["lines"][0]
+    return f"`{value['command']}` ({facts['device']}, torch {facts['torch']})\n\n" + table(head, rows)
+
+
+def precision_table(value: dict[str, Any]) -> str:
+    def psnr(values: list[float]) -> str:
+        return ", ".join(f"{v:.2f}" for v in values)
+
+    rows = [[r["norm"], psnr(r["fp32"]), psnr(r["bf16"]), f"{r['difference']:+.3f}"] for r in value["rows"]]
+    what = f"norm ({value['steps']:,} steps, width {value['width']})"
+    head = [what, "fp32, dB, each seed", "bf16, each seed", "mean difference, dB"]
+    return f"`{value['command']}` (input {value['input_psnr']:.2f} dB)\n\n" + table(head, rows)
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--collect"]:
         collect(Path(sys.argv[2]), sys.argv[3], sys.argv[4])
@@ -169,6 +200,8 @@ def main() -> None:
         "ablations": as_part(ablations_page.as_markdown),
         "alone": alone_table,
         "pulls": pulls_table,
+        "speed": speed_table,
+        "precision": precision_table,
     }
 
     def fill(match: re.Match[str]) -> str:
