@@ -45,6 +45,20 @@ def convolutions(layers: nn.Module) -> list[nn.Conv2d]:
     return [layer for layer in layers.modules() if isinstance(layer, nn.Conv2d)]
 
 
+def settled(network: nn.Module) -> nn.Module:
+    """Give convolutions He's weights and norms statistics as after some training."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight)
+        elif isinstance(layer, nn.BatchNorm2d):
+            assert layer.running_mean is not None and layer.running_var is not None
+            nn.init.normal_(layer.running_mean, std=0.1)
+            nn.init.uniform_(layer.running_var, 0.5, 2)
+            nn.init.uniform_(layer.weight, 0.5, 1.5)
+            nn.init.normal_(layer.bias, std=0.1)
+    return network
+
+
 # Published sizes
 
 
@@ -147,6 +161,36 @@ def test_upsample_is_r2_times_conv_bn_upsample(target: int, steps: int) -> None:
     assert all(layer.scale_factor == 2 for layer in layers if isinstance(layer, nn.Upsample))
     feature = torch.rand(2, 4 * 2 ** (target + steps), 4, 2)
     assert layers(feature).shape == (2, 4 * 2**target, 4 * 2**steps, 2 * 2**steps)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("target", "steps"), STEPS)
+def test_upsampling_last_changes_nothing(target: int, steps: int, training: bool) -> None:
+    torch.manual_seed(steps)
+    layers = settled(upsample(SearchSpace(scales=5, width=4), target + steps, target)).train(training)
+    feature = torch.rand(2, 4 * 2 ** (target + steps), 4, 6)
+    as_worded = nn.Sequential(*layers)(feature)
+    assert torch.allclose(layers(feature), as_worded, atol=1e-5)
+
+
+@pytest.mark.parametrize("operations", OPERATIONS)
+def test_weights_that_do_not_learn_take_their_norms(operations: str) -> None:
+    torch.manual_seed(0)
+    space = SearchSpace(width=4, operations=operations)
+    network = settled(RestorationNetwork(space.random_architecture(3))).eval()
+    picture = torch.rand(2, 1, 24, 16)
+    with torch.no_grad():
+        apart = network(picture)
+        seen: list[nn.Module] = []
+        for layer in network.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.register_forward_hook(lambda layer, *_: seen.append(layer))
+        folded = network.requires_grad_(False)(picture)
+        assert not seen  # not one norm ran
+        network.train()(picture)
+    assert seen
+    assert float(apart.std()) > 1e-3  # something to compare
+    assert float((folded - apart).abs().max()) < 1e-5 * float(apart.abs().max())
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])

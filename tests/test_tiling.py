@@ -132,8 +132,7 @@ def test_with_the_full_overlap_tiled_is_whole(
 
 def test_the_full_overlap_is_no_larger_than_it_must_be() -> None:
     architecture = Architecture.parse("P-P", width=2, operations="released")
-    restorer = Restorer(plausible(architecture, positive=True).double(), device="cpu", precision="fp32")
-    restorer.network.float()
+    restorer = Restorer(plausible(architecture, positive=True), device="cpu", precision="fp32")
     full, multiple = receptive_field(architecture), architecture.multiple
     x = torch.rand(1, 1, 4 * full, 4 * full)
     whole, edge = restorer(x), 2 * full // multiple * multiple

@@ -6,10 +6,11 @@ A module maps a list of features, finest first, feature ``s`` of shape
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clearer.architecture import SearchSpace
-from clearer.network.operations import Convolution, conv_norm, strided_convolution, upsample
+from clearer.network.operations import Convolution, Sequence, conv_norm, strided_convolution, upsample
 
 Features = list[Tensor]
 
@@ -30,6 +31,9 @@ class FusionModule(nn.Module):
 
     The same scale comes in unchanged, finer ones by strided convolution, coarser ones by upsampling.
     ``targets`` limits the output to the finest ones: the network's last fusion gives scale 0 alone.
+
+    What comes from coarser scales is summed on its way up, so that only one sum is upsampled to each
+    scale in between: nearest upsampling of a sum is the sum of the upsampled.
     """
 
     def __init__(self, space: SearchSpace, scales: int, targets: int | None = None) -> None:
@@ -42,14 +46,26 @@ class FusionModule(nn.Module):
     def forward(self, features: Features) -> Features:
         outputs = []
         for target, edges in enumerate(self.edges):
+            parts = {int(source): edge for source, edge in edges.items()}  # type: ignore[operator]
             total = features[target]
-            for source, edge in edges.items():  # type: ignore[operator]
-                total = total + edge(features[int(source)])
+            for source in range(target):
+                total = _sum(total, parts[source](features[source]), features[target])
+            above: Tensor | None = None
+            for source in range(len(features) - 1, target, -1):
+                part = parts[source].coarse(features[source])
+                above = F.interpolate(part if above is None else above.add_(part), scale_factor=2, mode="nearest")
+            if above is not None:
+                total = _sum(total, above, features[target])
             outputs.append(total.relu_())
         return outputs
 
 
-def _edge(space: SearchSpace, source: int, target: int) -> nn.Sequential:
+def _sum(total: Tensor, part: Tensor, given: Tensor) -> Tensor:
+    """Add in place, but never into the feature that others read too."""
+    return total + part if total is given else total.add_(part)
+
+
+def _edge(space: SearchSpace, source: int, target: int) -> Sequence:
     if source < target:
         return strided_convolution(space, source, target, relu=False)
     return upsample(space, source, target)
@@ -65,11 +81,11 @@ class TransitionModule(nn.Module):
     def __init__(self, space: SearchSpace, scales: int) -> None:
         super().__init__()
         wide = space.operations == "released" and scales == 1
-        self.narrow: nn.Sequential | None = None
+        self.narrow: Sequence | None = None
         if wide:
-            self.narrow = nn.Sequential(*conv_norm(space, 4 * space.width, space.width), nn.ReLU(inplace=True))
+            self.narrow = Sequence(*conv_norm(space, 4 * space.width, space.width), nn.ReLU(inplace=True))
             layers = conv_norm(space, 4 * space.width, space.widths[1], stride=2)
-            self.down = nn.Sequential(*layers, nn.ReLU(inplace=True))
+            self.down = Sequence(*layers, nn.ReLU(inplace=True))
         else:
             self.down = strided_convolution(space, scales - 1, scales)
 

@@ -34,7 +34,8 @@ class MixedModule(nn.Module):
     def forward(self, features: Features, probabilities: Tensor) -> Features:
         parallel = self.parallel(features)
         fusion = self.fusion(parallel if self.chained else features)
-        return [probabilities[0] * p + probabilities[1] * f for p, f in zip(parallel, fusion, strict=True)]
+        a_parallel, a_fusion = probabilities.unbind()
+        return [(a_parallel * p).add_(a_fusion * f) for p, f in zip(parallel, fusion, strict=True)]
 
 
 class Supernet(Backbone):

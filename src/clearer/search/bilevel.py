@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from clearer.architecture import Architecture
 from clearer.data.patches import PatchSampler
 from clearer.files import read_json, write_json
+from clearer.memory import keep_freed_memory
 from clearer.network.supernet import Supernet
 from clearer.recipe import Recipe
 from clearer.search.diagnostics import describe_probabilities
@@ -42,6 +43,7 @@ def search(
     place = folder / "search"
     if (place / "result.json").exists():
         return recipe.space.architecture(str(read_json(place / "result.json")["architecture"]).replace("-", ""))
+    keep_freed_memory()
     settings, space = recipe.search, recipe.space
     device = choose_device(recipe.device)
     precision = choose_precision(recipe.precision, device)

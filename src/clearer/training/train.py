@@ -16,6 +16,7 @@ from clearer.architecture import Architecture
 from clearer.data.degradations import Degradation
 from clearer.data.patches import PatchSampler
 from clearer.files import read_json, write_json
+from clearer.memory import keep_freed_memory
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.weights import save_weights
 from clearer.recipe import Recipe
@@ -70,6 +71,7 @@ def train(
     if (place / "result.json").exists():
         done: dict[str, Any] = read_json(place / "result.json")
         return done
+    keep_freed_memory()
     settings = recipe.train
     device = choose_device(recipe.device)
     precision = choose_precision(recipe.precision, device)
