@@ -240,16 +240,23 @@ class Restorer:
                 "convert it or choose another model"
             )
         if top is None:
-            largest = x.abs().amax().item()  # NaN where there is one
-            if not np.isfinite(largest):
-                raise UserError("picture: it holds values that are not finite (NaN or infinity); replace them first")
-            if largest > _LARGEST_FLOAT:
-                raise UserError(
-                    f"picture: floats are taken as [0, 1] and this one reaches {largest:g}; "
-                    "divide it by its largest level"
-                )
+            check_floats(x.abs().amax().item())
         y = run(x if top is None else x / top).clamp(0, 1)
         return y if top is None else (y * top).round()
+
+
+def check_floats(largest: float, where: str = "picture") -> None:
+    """Refuse floating-point pixels that are not in [0, 1] and a margin for noise; ``largest``: in size, or NaN.
+
+    Raises:
+        UserError: they are not finite, or are 8-bit levels.
+    """
+    if not np.isfinite(largest):
+        raise UserError(f"{where}: it holds values that are not finite (NaN or infinity); replace them first")
+    if largest > _LARGEST_FLOAT:
+        raise UserError(
+            f"{where}: floats are taken as [0, 1] and this one reaches {largest:g}; divide it by its largest level"
+        )
 
 
 def _plain_mode(picture: Image.Image) -> Image.Image:
