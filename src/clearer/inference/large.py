@@ -30,12 +30,12 @@ SEEN_AT_ONCE = 4 * 10**6
 _BAND = 512  # rows of the result that are kept at a time, at most
 
 
-def is_large(path: str | Path, pixels: int = LARGE) -> bool:
-    """Tell whether a file is a TIFF of at least so many pixels that `restore_large` can take."""
+def is_large(path: str | Path, pixels: int | None = None) -> bool:
+    """Tell whether a file is a TIFF of at least so many pixels (`LARGE`) that `restore_large` can take."""
     try:
         with tifffile.TiffFile(path) as file:
             page: Any = file.pages[0].aspage()
-            return page.imagelength * page.imagewidth >= pixels and refusal(file) is None
+            return page.imagelength * page.imagewidth >= (LARGE if pixels is None else pixels) and refusal(file) is None
     except Exception:  # not a TIFF, or a broken one, which whoever reads it will tell of
         return False
 

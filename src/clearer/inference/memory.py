@@ -10,15 +10,21 @@ import torch
 
 from clearer.architecture import Architecture
 
-FLOATS_PER_CHANNEL = 12
+FLOATS_PER_CHANNEL = {"supplement": 6, "released": 10}
+FLOATS_PER_PIXEL = 40
+"""With these no pass of benchmarks/tile_memory.py takes more than `bytes_per_pixel` says (docs/restoring.md)."""
 SHARE = 0.5
 """Of the free memory, what one pass may take: other programs and the picture itself want some."""
 _UNKNOWN = 2 * 2**30
 
 
 def bytes_per_pixel(architecture: Architecture) -> float:
-    """Return the memory that a pass of the network takes for each pixel that it sees, in bytes."""
-    return 4.0 * FLOATS_PER_CHANNEL * architecture.width
+    """Return the memory that a pass of the network takes for each pixel that it sees, in bytes.
+
+    An upper bound for float32, measured on the CPU. What coarser scales add, of more channels and fewer pixels, is
+    in the figures.
+    """
+    return 4.0 * (FLOATS_PER_CHANNEL[architecture.operations] * architecture.width + FLOATS_PER_PIXEL)
 
 
 def free_memory(device: torch.device) -> int:
