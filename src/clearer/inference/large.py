@@ -28,6 +28,7 @@ LARGE = 32 * 10**6
 SEEN_AT_ONCE = 4 * 10**6
 """Pixels that the network sees at most of such a picture, however much memory is free."""
 _BAND = 512  # rows of the result that are kept at a time, at most
+_BAND_BYTES = 2**27  # and fewer, down to 64, where they hold more than this
 
 
 def is_large(path: str | Path, pixels: int | None = None) -> bool:
@@ -54,8 +55,8 @@ def restore_large(
     """Restore a TIFF to a TIFF by rows; return ``target``.
 
     Depth, tags, ICC profile and alpha are kept (see `write_rows`). Memory: that of one tile's pass,
-    and bands of at most 512 rows of the result with the rows around them that the network sees; nothing
-    grows with the picture's height.
+    and a band of at most 512 rows (128 MiB) of the result with the rows around it that the network sees;
+    nothing grows with the picture's height.
 
     Args:
         restorer: what restores.
@@ -116,12 +117,13 @@ def _equal_channels(restorer: Restorer) -> See:
 def _tiles(rows: TiffRows, restorer: Restorer, tile: int | str, overlap: int) -> list[list[Tile]]:
     """Return the tiles of each band, top to bottom, in each left to right."""
     multiple = restorer.architecture.multiple
+    most = min(_BAND, max(64, _BAND_BYTES // (rows.width * rows.samples * rows.dtype.itemsize)))
     if isinstance(tile, int):
         high = wide = tile
     else:
         fit = min(SEEN_AT_ONCE, pixels_that_fit(restorer.architecture, restorer.device))
-        high, wide = shape_within(min(rows.height, _BAND), rows.width, fit, overlap, multiple)
-    found = cut(rows.height, rows.width, min(high, _BAND), wide)
+        high, wide = shape_within(min(rows.height, most), rows.width, fit, overlap, multiple)
+    found = cut(rows.height, rows.width, min(high, most), wide)
     tops = sorted({tile.top for tile in found})
     bands: dict[int, list[Tile]] = {top: [] for top in tops}
     for part in found:

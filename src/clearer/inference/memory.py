@@ -73,5 +73,6 @@ def pixels_that_fit(architecture: Architecture, device: torch.device, batch: int
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Tell whether torch ran out of memory; on the CPU it has no exception of its own for it."""
-    text = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in text or "not enough memory" in text
+    said = str(error)
+    words = ("out of memory", "allocate memory", "not enough memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(word in said for word in words)

@@ -193,6 +193,8 @@ class Restorer:
         ((13, 7), dtype('uint16'))
         >>> restorer.restore(Image.new("L", (7, 13))).size
         (7, 13)
+        >>> restorer.restore(torch.zeros(1, 100, 90), ensemble=True, tile=32, overlap="full").shape
+        torch.Size([1, 100, 90])
         """
         def run(x: Tensor) -> Tensor:
             return self(x, ensemble, tile, overlap)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,12 +21,16 @@ _DEPTHS = ("uint8", "uint16", "float32")
 _COLOURS = {"MINISBLACK": 1, "MINISWHITE": 1, "RGB": 3}
 _STRIP_BYTES = 2**18
 _LARGEST_SEGMENT = 2**28
+_WIDEST = 2**20
 # What says how the pixels are stored; the writer says it anew. 34665, 34853, 40965 and 330 point into the file.
 _STRUCTURE = {
     *(254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 280, 281, 284, 292, 293, 297, 317, 320),
     *(322, 323, 324, 325, 330, 338, 339, 340, 341, 347, 512, 513, 514, 529, 530, 531, 532, 34665, 34853, 40965),
     *(270, 282, 283, 296, 305, 34675),  # given to the writer by name
 }
+
+# tifffile tells its logger of broken tags, which nobody has asked to see.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 class TiffRows:
@@ -161,6 +166,8 @@ def refusal(file: tifffile.TiffFile) -> str | None:
         return "its colours are stored apart (planar)"
     if page.is_volumetric or page.is_subsampled:
         return "it is a volume, or its colours are subsampled"
+    if page.imagewidth > _WIDEST:
+        return f"it is {page.imagewidth} pixels wide, more than {_WIDEST}"
     plain = not page.is_tiled and page.compression == 1 and page.predictor == 1
     high = page.tilelength if page.is_tiled else page.rowsperstrip
     if not plain and high * page.imagewidth * page.samplesperpixel * page.dtype.itemsize > _LARGEST_SEGMENT:
