@@ -24,6 +24,7 @@ import tifffile
 from clearer.data.pictures import Pixels, read_picture
 from clearer.files import write_json
 from clearer.inference.restorer import load
+from clearer.inference.tiling import as_overlap
 
 
 def made_up(photograph: Path, side: int) -> Pixels:
@@ -64,6 +65,7 @@ def main() -> None:
         "command": f"python benchmarks/large.py {shlex.join(sys.argv[1:])}",
         "architecture": restorer.architecture.to_dict(),
         "precision": restorer.precision,
+        "overlap": as_overlap("auto", restorer.architecture),
         "shape": list(shape),
         "seconds": round(seconds),
         "peak_mib": round(peak),

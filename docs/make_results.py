@@ -185,7 +185,8 @@ def memory_table(value: dict[str, Any]) -> str:
 
 def large_table(value: dict[str, Any]) -> str:
     a, (height, width) = value["architecture"], value["shape"][:2]
-    what = f"{width}x{height} pixels, {a['architecture']} of width {a['width']}, {value['precision']}"
+    what = f"{width}x{height} pixels, {a['architecture']} of width {a['width']}, {value['precision']}, "
+    what += f"overlap {value['overlap']}"
     return f"`{value['command']}`\n\n" + table(
         ["", "seconds", "peak memory of the process"], [[what, value["seconds"], f"{value['peak_mib']} MiB"]]
     )

@@ -25,7 +25,7 @@ from clearer.inference.receptive import receptive_field
 Tiling = int | Literal["auto", "none"]
 Overlap = int | Literal["auto", "full"]
 
-DEFAULT_OVERLAP = 48
+DEFAULT_OVERLAP = 56
 """Pixels; docs/restoring.md has the differences from whole pictures that it was chosen by. A fifth scale doubles it."""
 SMALLEST = 32
 """Tiles of this side are not made smaller when memory runs out."""
@@ -84,7 +84,7 @@ def as_overlap(value: int | str, architecture: Architecture) -> int:
     full = receptive_field(architecture)
     if found == "full":
         return full
-    return min(max(DEFAULT_OVERLAP, 6 * architecture.multiple) if found == "auto" else int(found), full)
+    return min(max(DEFAULT_OVERLAP, 7 * architecture.multiple) if found == "auto" else int(found), full)
 
 
 def _word_or_number(name: str, value: int | str, words: tuple[str, str], least: int) -> int | str:
