@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from clearer.architecture import Architecture, SearchSpace
 from clearer.data.degradations import Degradation
 from clearer.data.patches import PatchSampler
+from clearer.freed_memory import keep_freed_memory
 from clearer.inference.restorer import Restorer
-from clearer.memory import keep_freed_memory
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.supernet import Supernet
 from clearer.recipe import load_recipe

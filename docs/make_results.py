@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from clearer.architecture import Architecture
+from clearer.inference.memory import bytes_per_pixel
 from clearer.reproduction import (
     ablations_page,
     architectures_drawn,
@@ -28,7 +30,8 @@ from clearer.reproduction import (
 )
 
 HERE = Path(__file__).parent
-PAGES = [HERE / f"{name}.md" for name in ("results", "reproduction", "performance")] + [HERE.parent / "README.md"]
+PAGES = [HERE / f"{name}.md" for name in ("results", "reproduction", "performance", "restoring")]
+PAGES += [HERE.parent / "README.md"]
 STORE = HERE / "results"
 
 
@@ -183,6 +186,43 @@ def precision_table(value: dict[str, Any]) -> str:
     return f"`{value['command']}` (input {value['input_psnr']:.2f} dB)\n\n" + table(head, rows)
 
 
+def overlap_table(value: dict[str, Any]) -> str:
+    models = value["models"]
+    rows = [
+        ["network", *(f"{m['architecture']['architecture']}, width {m['architecture']['width']}" for m in models)],
+        ["pictures", *(f"{m['pictures']} by {m['protocol']}" for m in models)],
+        ["PSNR restored / input (dB)", *(f"{m['psnr']:.2f} / {m['input_psnr']:.2f}" for m in models)],
+        ["receptive field (pixels)", *(m["receptive_field"] for m in models)],
+    ]
+    by_overlap = [{row["overlap"]: row for row in m["rows"]} for m in models]
+    for overlap in sorted({overlap for found in by_overlap for overlap in found}):
+        lines = (found.get(overlap) for found in by_overlap)
+        rows.append([f"overlap {overlap}", *(f"{r['largest']:.2g} / {r['mean']:.1e}" if r else "" for r in lines)])
+    return f"`{value['command']}`\n\n" + table(["", *("largest / mean" for _ in models)], rows)
+
+
+def memory_table(value: dict[str, Any]) -> str:
+    found: dict[tuple[str, str, int], dict[str, Any]] = {}
+    for row in value["rows"]:
+        found.setdefault((row["architecture"], row["operations"], row["width"]), {})[row["precision"]] = row
+    rows = []
+    for (text, operations, width), both in found.items():
+        limit = bytes_per_pixel(Architecture.parse(text, operations=operations, width=width))
+        measured = (both[precision]["bytes_per_pixel"] for precision in ("fp32", "bf16"))
+        rows.append([text, operations, width, *measured, f"{limit:.0f}"])
+    head = ["architecture", "operations", "width", "bytes a pixel, fp32", "bf16", "what auto reckons with"]
+    return f"`{value['command']}`\n\n" + table(head, rows)
+
+
+def large_table(value: dict[str, Any]) -> str:
+    a, (height, width) = value["architecture"], value["shape"][:2]
+    what = f"{width}x{height} pixels, {a['architecture']} of width {a['width']}, {value['precision']}, "
+    what += f"overlap {value['overlap']}"
+    return f"`{value['command']}`\n\n" + table(
+        ["", "seconds", "peak memory of the process"], [[what, value["seconds"], f"{value['peak_mib']} MiB"]]
+    )
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--collect"]:
         collect(Path(sys.argv[2]), sys.argv[3], sys.argv[4])
@@ -202,6 +242,9 @@ def main() -> None:
         "pulls": pulls_table,
         "speed": speed_table,
         "precision": precision_table,
+        "overlap": overlap_table,
+        "memory": memory_table,
+        "large": large_table,
     }
 
     def fill(match: re.Match[str]) -> str:

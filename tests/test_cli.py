@@ -20,6 +20,7 @@ import clearer
 from clearer import cli, measure
 from clearer.architecture import Architecture
 from clearer.errors import Interrupted
+from clearer.inference.receptive import receptive_field
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.weights import save_weights
 from command import clearer as command
@@ -65,7 +66,7 @@ VERBS = {
         "--protocol", "--data", "--clean", "--degraded", "--limit", "--ensemble", "--seed", "--out", "--precision",
         "--device", "--json",
     },
-    "restore": {"--out", "--ensemble", "--precision", "--device", "--json"},
+    "restore": {"--out", "--ensemble", "--tile", "--overlap", "--precision", "--device", "--json"},
     "describe": {"--operations", "--channels", "--width", "--norm", "--residual", "--out", "--json"},
     "doctor": {"--clean", "--degraded", "--layout", "--clean-side", "--json"},
     "recipes": {"--json"},
@@ -226,6 +227,20 @@ def test_restore_a_picture_and_a_folder(run, photos, tmp_path):
     assert not np.array_equal(one, np.asarray(Image.open(tmp_path / "moon.png")))
 
 
+def test_restore_in_tiles_and_by_rows(run, photos, tmp_path, monkeypatch):
+    whole, tiled = tmp_path / "whole.png", tmp_path / "tiled.png"
+    assert command("restore", run, photos / "moon.png", "-o", whole, "--tile", "none").status == 0
+    ended = command("restore", run, photos / "moon.png", "-o", tiled, "--tile", "32", "--overlap", "full", "--json")
+    assert (ended.json["tile"], ended.json["overlap"]) == (32, receptive_field(clearer.load(run).architecture))
+    expected = np.asarray(Image.open(whole)).astype(int)
+    assert np.abs(np.asarray(Image.open(tiled)) - expected).max() <= 1
+    monkeypatch.setattr("clearer.inference.large.LARGE", 80 * 80)
+    monkeypatch.setattr("clearer.inference.paths.read_picture", None)  # it may not be read whole
+    Image.open(photos / "moon.png").save(tmp_path / "moon.tif")
+    assert command("restore", run, tmp_path / "moon.tif", "-o", tmp_path / "by-rows.tif").status == 0
+    assert np.abs(np.asarray(Image.open(tmp_path / "by-rows.tif")) - expected).max() <= 1
+
+
 def test_describe_doctor_and_recipes(run, photos, tmp_path):
     drawing = tmp_path / "drawn.svg"
     ended = command("describe", "FPPF-FFFF-PFFP", "--operations", "released", "-o", drawing, "--json")
@@ -343,6 +358,12 @@ FAULTS = {
     "restore by a folder of no run": (["restore", "photos", "gray.png", "-o", "a.png"], ["photos", "safetensors"]),
     "restore a missing picture": (["restore", "gray.safetensors", "no.png", "-o", "a.png"], ["no.png", "no such"]),
     "restore a torn jpeg": (["restore", "gray.safetensors", "cut.jpg", "-o", "a.png"], ["cut.jpg", "not readable"]),
+    "restore in no tiles": (
+        ["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--tile", "all"], ["tile: 'all'", "auto, none"]
+    ),
+    "restore with a wrong overlap": (
+        ["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--overlap", "-1"], ["overlap: '-1'", "auto, full"]
+    ),
     "restore no picture": (["restore", "gray.safetensors", "text.safetensors", "-o", "a.png"], ["text.safetensors"]),
     "restore an empty folder": (["restore", "gray.safetensors", "empty", "-o", "a"], ["empty", "no pictures"]),
     "colour for a gray model": (["restore", "gray.safetensors", "red.png", "-o", "a.png"], ["red.png", "takes 1"]),

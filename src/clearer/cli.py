@@ -23,10 +23,12 @@ from clearer.options import (
     Ensemble,
     Json,
     Model,
+    Overlap,
     Part,
     Precision,
     RunFolder,
     Set,
+    Tile,
     pairs_of,
     parsed,
     pictures_of,
@@ -161,6 +163,8 @@ def restore(
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="A picture, or a folder of pictures.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="OUTPUT", help="The restored picture, or a folder.")],
     ensemble: Ensemble = False,
+    tile: Tile = "auto",
+    overlap: Overlap = "auto",
     precision: Precision = "auto",
     device: Device = "auto",
     as_json: Json = False,
@@ -168,14 +172,16 @@ def restore(
     """Restore a picture or a folder of pictures."""
     from clearer.inference.paths import restore_path
     from clearer.inference.restorer import load
+    from clearer.inference.tiling import as_overlap, as_tiling
 
     restorer = load(model, device, precision)
+    tiling, border = as_tiling(tile), as_overlap(overlap, restorer.architecture)
     with progress_bar("restore") as progress:
-        written = restore_path(restorer, source, out, ensemble, progress)
+        written = restore_path(restorer, source, out, ensemble, progress, tiling, border)
     say(f"{len(written)} picture(s) restored: {out}", console_for_people(as_json))
     if as_json:
         facts = {"model": str(model), "architecture": str(restorer.architecture), "ensemble": ensemble}
-        where = {"device": str(restorer.device), "precision": restorer.precision}
+        where = {"tile": tiling, "overlap": border, "device": str(restorer.device), "precision": restorer.precision}
         print_json({**facts, **where, "written": [str(path) for path in written]})
 
 

@@ -10,7 +10,9 @@ from PIL import Image
 
 from clearer.data.pictures import SUFFIXES, Pixels, list_pictures, read_picture, write_picture
 from clearer.errors import UserError
+from clearer.inference.large import is_large, restore_large
 from clearer.inference.restorer import Restorer
+from clearer.inference.tiling import Overlap, Tiling
 
 
 def restore_path(
@@ -19,6 +21,8 @@ def restore_path(
     target: str | Path,
     ensemble: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    tile: Tiling = "auto",
+    overlap: Overlap = "auto",
 ) -> list[Path]:
     """Restore a file to a file, or the pictures directly in a folder to a folder; return what was written.
 
@@ -33,6 +37,9 @@ def restore_path(
             its name; to one of a format that cannot be written .png is added.
         ensemble: use the x8 self-ensemble.
         progress: called with (files done, files in all) after each.
+        tile: as of `Restorer.restore`. TIFF files of 32 million pixels and more that become TIFF files
+            are restored by rows (`restore_large`), unless it is "none".
+        overlap: as of `Restorer.restore`.
 
     Raises:
         UserError: the source cannot be read or has not the model's channels, the target cannot be
@@ -56,9 +63,14 @@ def restore_path(
     else:
         raise UserError(f"{source}: no such file or folder; check the path")
     for done, (path, place) in enumerate(zip(sources, targets, strict=True), start=1):
+        if tile != "none" and place.suffix.lower() in (".tif", ".tiff") and is_large(path):
+            restore_large(restorer, path, place, ensemble, tile, overlap)
+            if progress is not None:
+                progress(done, len(sources))
+            continue
         picture = _with_channels(read_picture(path), restorer.architecture.channels, path)
         try:
-            restored = restorer.restore(picture, ensemble)
+            restored = restorer.restore(picture, ensemble, tile, overlap)
         except UserError as error:  # it cannot know the file's name
             raise UserError(f"{path}: {str(error).removeprefix('picture: ')}") from error
         write_picture(place, restored)

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from clearer.architecture import Architecture
 from clearer.errors import UserError, nearest
-from clearer.evaluation.ensemble import self_ensemble
 from clearer.inference.fused import can_fuse, fuse
+from clearer.inference.memory import is_out_of_memory, pixels_that_fit
+from clearer.inference.tiling import Forward, Overlap, Tiling, as_overlap, as_tiling, cut, restore_tiles, shape_within
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.weights import load_weights
 from clearer.training.devices import choose_precision
@@ -93,27 +94,51 @@ class Restorer:
         """What the network is."""
         return self.network.architecture
 
-    def __call__(self, x: Tensor, ensemble: bool = False) -> Tensor:
+    def __call__(self, x: Tensor, ensemble: bool = False, tile: Tiling = "none", overlap: Overlap = "auto") -> Tensor:
         """Run the network as it is: (B, C, H, W) float in [0, 1] -> float32 of the same shape, not clamped.
 
         ``x`` may be on any device; the result comes back to it. ``ensemble`` adds the x8 self-ensemble.
+        ``tile`` and ``overlap`` are those of `restore`, but for the default: the picture whole.
 
         Raises:
             UserError: the picture is too large for the memory.
         """
+        size, multiple = (x.shape[-2], x.shape[-1]), self.architecture.multiple
+        chosen, border = as_tiling(tile), as_overlap(overlap, self.architecture)
+        if chosen == "none":
+            rows, columns = size
+        elif chosen == "auto":
+            fit = pixels_that_fit(self.architecture, self.device, batch=x.shape[0])
+            rows, columns = shape_within(*size, fit, border, multiple)
+        else:
+            rows = columns = chosen
+        result = torch.empty(x.shape, dtype=torch.float32, device=x.device)
         try:
-            with torch.inference_mode():
-                y = x.to(device=self.device, dtype=torch.float32)
-                y = self_ensemble(self._forward, y) if ensemble else self._forward(y)
-                y = y.to(x.device)
+            for part, y in restore_tiles(
+                self.run,
+                lambda t: x[..., t.top : t.bottom, t.left : t.right].detach(),
+                cut(*size, rows, columns),
+                size,
+                border,
+                multiple,
+                ensemble,
+                may_shrink=chosen != "none",
+            ):
+                result[..., part.top : part.bottom, part.left : part.right] = y
         except RuntimeError as error:
-            if not _out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
+            todo = "restore it in tiles (tile 'auto')" if chosen == "none" else "cut it into smaller ones"
             raise UserError(
-                f"picture: {x.shape[-1]}x{x.shape[-2]} pixels need more memory than {self.device} has; "
-                "cut it into smaller ones"
+                f"picture: {size[1]}x{size[0]} pixels need more memory than {self.device} has; {todo}"
             ) from error
-        return y.clone() if y.is_inference() else y  # a clone made outside may take part in autograd
+        return result
+
+    def run(self, x: Tensor) -> Tensor:
+        """Run the network once on what is given, without gradients; as `__call__`, but memory errors are torch's."""
+        with torch.inference_mode():
+            y = self._forward(x.to(device=self.device, dtype=torch.float32))
+            return y.to(x.device)
 
     def _forward(self, x: Tensor) -> Tensor:
         return self._run(x.contiguous(memory_format=torch.channels_last))
@@ -124,12 +149,20 @@ class Restorer:
         return y.float()
 
     @overload
-    def restore(self, picture: AnyArray, ensemble: bool = False) -> AnyArray: ...
+    def restore(
+        self, picture: AnyArray, ensemble: bool = False, tile: Tiling = "auto", overlap: Overlap = "auto"
+    ) -> AnyArray: ...
     @overload
-    def restore(self, picture: Tensor, ensemble: bool = False) -> Tensor: ...
+    def restore(
+        self, picture: Tensor, ensemble: bool = False, tile: Tiling = "auto", overlap: Overlap = "auto"
+    ) -> Tensor: ...
     @overload
-    def restore(self, picture: Image.Image, ensemble: bool = False) -> Image.Image: ...
-    def restore(self, picture: Any, ensemble: bool = False) -> Any:
+    def restore(
+        self, picture: Image.Image, ensemble: bool = False, tile: Tiling = "auto", overlap: Overlap = "auto"
+    ) -> Image.Image: ...
+    def restore(
+        self, picture: Any, ensemble: bool = False, tile: Tiling = "auto", overlap: Overlap = "auto"
+    ) -> Any:
         """Return the restored picture: the same kind, dtype, shape and (torch) device as ``picture``.
 
         Args:
@@ -140,6 +173,12 @@ class Restorer:
                 turned into L and RGB and come back so).
                 Computation is in float32 (or bf16). Floats may leave [0, 1], as noise does.
             ensemble: average over the eight flips and turns, at eight times the cost.
+            tile: ``"auto"``: whole if the free memory allows, else in tiles that it does, and in
+                smaller ones where it still runs out (a warning is logged, logger ``clearer``);
+                ``"none"``: whole; or the side of tiles in pixels, to which the overlap is added.
+            overlap: how much of its surroundings a tile sees, in pixels on each side. ``"full"`` is
+                the receptive field's radius: nothing differs from the whole picture. ``"auto"`` is
+                as much as keeps the difference under a tenth of an 8-bit level (docs/restoring.md).
 
         Returns:
             Values clamped to their range, and rounded to the nearest for whole-number kinds.
@@ -154,17 +193,22 @@ class Restorer:
         ((13, 7), dtype('uint16'))
         >>> restorer.restore(Image.new("L", (7, 13))).size
         (7, 13)
+        >>> restorer.restore(torch.zeros(1, 100, 90), ensemble=True, tile=32, overlap="full").shape
+        torch.Size([1, 100, 90])
         """
+        def run(x: Tensor) -> Tensor:
+            return self(x, ensemble, tile, overlap)
+
         if isinstance(picture, Image.Image):
             plain = _plain_mode(picture)
-            return Image.fromarray(self._restore_array(np.asarray(plain), ensemble))
+            return Image.fromarray(self._restore_array(np.asarray(plain), run))
         if isinstance(picture, np.ndarray):
-            return self._restore_array(picture, ensemble)
+            return self._restore_array(picture, run)
         if isinstance(picture, Tensor):
-            return self._restore_tensor(picture, ensemble)
+            return self._restore_tensor(picture, run)
         raise UserError(f"picture: {type(picture).__name__} is not a numpy array, a PIL picture or a torch tensor")
 
-    def _restore_array(self, picture: npt.NDArray[Any], ensemble: bool) -> npt.NDArray[Any]:
+    def _restore_array(self, picture: npt.NDArray[Any], run: Forward) -> npt.NDArray[Any]:
         if picture.ndim not in (2, 3):
             raise UserError(f"picture: an array of shape {picture.shape} is not (H, W) or (H, W, C)")
         top = _INTEGER_TOPS.get(picture.dtype.name)
@@ -173,21 +217,21 @@ class Restorer:
         # A copy: the caller's array may be read-only, big-endian or strided backwards.
         x = torch.from_numpy(picture.astype(np.float32, order="C"))
         x = (x[None] if x.ndim == 2 else x.permute(2, 0, 1))[None]  # (1, C, H, W)
-        y = self._restored_levels(x, top, ensemble).numpy()[0]
+        y = self._restored_levels(x, top, run).numpy()[0]
         y = y[0] if picture.ndim == 2 else y.transpose(1, 2, 0)
         return np.ascontiguousarray(y.astype(picture.dtype))
 
-    def _restore_tensor(self, picture: Tensor, ensemble: bool) -> Tensor:
+    def _restore_tensor(self, picture: Tensor, run: Forward) -> Tensor:
         if picture.ndim not in (3, 4):
             raise UserError(f"picture: a tensor of shape {tuple(picture.shape)} is not (C, H, W) or (B, C, H, W)")
         if picture.dtype != torch.uint8 and not picture.is_floating_point():
             raise UserError(f"picture: a tensor of {picture.dtype} is not uint8 or floating point in [0, 1]")
         x = picture.detach().to(torch.float32)
         top = 255 if picture.dtype == torch.uint8 else None
-        y = self._restored_levels(x if x.ndim == 4 else x[None], top, ensemble)
+        y = self._restored_levels(x if x.ndim == 4 else x[None], top, run)
         return (y if x.ndim == 4 else y[0]).to(picture.dtype).contiguous()
 
-    def _restored_levels(self, x: Tensor, top: int | None, ensemble: bool) -> Tensor:
+    def _restored_levels(self, x: Tensor, top: int | None, run: Forward) -> Tensor:
         """Restore (B, C, H, W) float32: whole levels 0..top, or in [0, 1] where ``top`` is None."""
         if not x.numel():
             raise UserError(f"picture: it is empty (batch, channels, height, width are {tuple(x.shape)})")
@@ -198,16 +242,23 @@ class Restorer:
                 "convert it or choose another model"
             )
         if top is None:
-            largest = x.abs().amax().item()  # NaN where there is one
-            if not np.isfinite(largest):
-                raise UserError("picture: it holds values that are not finite (NaN or infinity); replace them first")
-            if largest > _LARGEST_FLOAT:
-                raise UserError(
-                    f"picture: floats are taken as [0, 1] and this one reaches {largest:g}; "
-                    "divide it by its largest level"
-                )
-        y = self(x if top is None else x / top, ensemble).clamp(0, 1)
+            check_floats(x.abs().amax().item())
+        y = run(x if top is None else x / top).clamp(0, 1)
         return y if top is None else (y * top).round()
+
+
+def check_floats(largest: float, where: str = "picture") -> None:
+    """Refuse floating-point pixels that are not in [0, 1] and a margin for noise; ``largest``: in size, or NaN.
+
+    Raises:
+        UserError: they are not finite, or are 8-bit levels.
+    """
+    if not np.isfinite(largest):
+        raise UserError(f"{where}: it holds values that are not finite (NaN or infinity); replace them first")
+    if largest > _LARGEST_FLOAT:
+        raise UserError(
+            f"{where}: floats are taken as [0, 1] and this one reaches {largest:g}; divide it by its largest level"
+        )
 
 
 def _plain_mode(picture: Image.Image) -> Image.Image:
@@ -241,9 +292,3 @@ def _chosen_precision(precision: str, device: torch.device) -> str:
         near = nearest(precision, PRECISIONS)
         raise UserError(f"precision: {precision!r} is not one of {', '.join(PRECISIONS)}{near}")
     return choose_precision(precision, device)
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    # On the CPU torch has no exception of its own for it.
-    text = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in text or "not enough memory" in text

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from clearer.architecture import Architecture
 from clearer.data.patches import PatchSampler
 from clearer.files import read_json, write_json
-from clearer.memory import keep_freed_memory
+from clearer.freed_memory import keep_freed_memory
 from clearer.network.supernet import Supernet
 from clearer.recipe import Recipe
 from clearer.search.diagnostics import describe_probabilities

@@ -16,7 +16,7 @@ from clearer.architecture import Architecture
 from clearer.data.degradations import Degradation
 from clearer.data.patches import PatchSampler
 from clearer.files import read_json, write_json
-from clearer.memory import keep_freed_memory
+from clearer.freed_memory import keep_freed_memory
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.weights import save_weights
 from clearer.recipe import Recipe
