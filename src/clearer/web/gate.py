@@ -29,10 +29,11 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 UPLOAD_ROUTE = "/gradio_api/upload"
 PROGRESS_ROUTE = "/gradio_api/upload_progress"
-# As the page was seen to call them. No /gradio_api/file=http..., which gradio would go and fetch.
+_FILE = "/gradio_api/file="  # and a path, or an address, which gradio would go and fetch
+# As the page was seen to call them.
 _ASKED = re.compile(
     r"/(?:|config|manifest\.json|theme\.css|favicon\.ico|robots\.txt|(?:assets|static)/.+"
-    r"|gradio_api/(?:info|upload_progress|theme\.css|startup-events|app_id|heartbeat/[^/]+|queue/data|file=/.+))"
+    r"|gradio_api/(?:info|upload_progress|theme\.css|startup-events|app_id|heartbeat/[^/]+|queue/data))"
 )
 _TOLD = re.compile(r"/gradio_api/(?:queue/join|cancel|reset)/?")
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
@@ -62,6 +63,7 @@ def gated(app: App, folder: Path, limits: Limits, *, local: bool) -> App:
             page's scripts here.
     """
     uploads = [0]
+    kept = re.compile(re.escape(f"{_FILE}{folder}/") + r"[0-9a-f]{32}(?:/[\w-][\w.-]*){1,2}")
 
     async def gate(scope: Scope, receive_message: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -71,8 +73,8 @@ def gated(app: App, folder: Path, limits: Limits, *, local: bool) -> App:
             return  # websockets: gradio needs none
         send = _with_headers(send)
         request = Request(scope, receive_message, send)
-        refusal = _refusal(request, local)
-        path = request.url.path
+        refusal = _refusal(request, local, kept)
+        path = scope["path"]
         if refusal is not None:
             await refusal(scope, receive_message, send)
         elif path == PROGRESS_ROUTE:
@@ -161,12 +163,12 @@ async def _answer_upload(request: Request, folder: Path, limits: Limits) -> JSON
     return JSONResponse([str(path)])
 
 
-def _refusal(request: Request, local: bool) -> PlainTextResponse | None:
+def _refusal(request: Request, local: bool, kept: re.Pattern[str]) -> PlainTextResponse | None:
     host = request.headers.get("host", "")
     if local and re.sub(r":\d+$", "", host) not in LOCAL:
         return PlainTextResponse("This page is served to this machine alone: open it as http://127.0.0.1.", 421)
-    path = request.url.path
-    if request.method in ("GET", "HEAD") and _ASKED.fullmatch(path) and ".." not in path:
+    path = request.scope["path"]
+    if request.method in ("GET", "HEAD") and (_ASKED.fullmatch(path) or kept.fullmatch(path)) and ".." not in path:
         return None
     if request.method == "POST" and (path == UPLOAD_ROUTE or _TOLD.fullmatch(path)):
         origin = request.headers.get("origin")

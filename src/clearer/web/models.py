@@ -93,5 +93,7 @@ def _about(architecture: Architecture, card: dict[str, Any]) -> str:
         level = f"{low:g}" if low == high else f"{low:g} to {high:g}"
         return f"Trained on {pictures} with noise of level {level}."
     task = str(card.get("task") or "")
-    known = {"derain": f"Trained to take rain out of {pictures}.", "denoise": f"Trained to take noise out of {pictures}."}
-    return known.get(task, f"Trained on {pictures}{f' ({task})' if task else ''}.")
+    spoilt_by = {"derain": "rain", "denoise": "noise"}.get(task)
+    if spoilt_by:
+        return f"Trained to take {spoilt_by} out of {pictures}."
+    return f"Trained on {pictures}{f' ({task})' if task else ''}."

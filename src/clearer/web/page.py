@@ -70,7 +70,7 @@ def page(
                 )  # fmt: skip
                 sigma = gr.Slider(
                     0, 75, value=0, step=1, label="Add noise", elem_id="sigma",
-                    info="To try a model on a clean picture; 0 for one that is noisy already.",
+                    info="To try a model on a clean picture.",
                 )  # fmt: skip
                 with gr.Accordion("More", open=False, elem_id="more"):
                     seed = gr.Number(0, label="Seed of the noise", precision=0, minimum=0, maximum=2**32 - 1)
@@ -148,16 +148,17 @@ def page(
                 place = place_of(folder, visit.place.name)
                 progress(0, "Loading the model")
                 network = restorer(name)
-                how = {"sigma": noise, "seed": int(number or 0), "ensemble": average}
-                result = work.restore_upload(place, network, limits, **how, progress=progress)  # type: ignore[arg-type]
+                how: dict[str, Any] = {"sigma": noise, "seed": number or 0, "ensemble": average}
+                result = work.restore_upload(place, network, limits, **how, progress=progress)
                 visit.result = result.folder
                 near = looked(visit, enlarged)
             except UserError as error:
                 # What was shown before stays; only the text changes.
                 return [_problem(error), *(gr.skip() for _ in [*shown[1:], *closer_view])]
             pair = tuple(str(result.folder / f"{kind}-seen.png") for kind in ("before", "restored"))
+            compared = gr.update(value=pair, elem_classes=["restored"])
             offer = gr.update(value=str(result.folder / "restored.png"), visible=True)
-            return [_line(result.text), gr.update(value=pair, elem_classes=["restored"]), gr.skip(), offer, gr.update(visible=True), *near]
+            return [_line(result.text), compared, gr.skip(), offer, gr.update(visible=True), *near]
 
         def looked(visit: Visit, enlarged: str) -> list[Any]:
             if visit.result is None:

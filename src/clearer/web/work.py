@@ -65,7 +65,7 @@ def read_upload(place: Path, limits: Limits) -> Pixels:
         raise UserError(f"The picture is damaged: {what}. Take another copy.") from error
 
 
-def with_noise(clean: Pixels, sigma: float, seed: int) -> Pixels:
+def with_noise(clean: Pixels, sigma: float, seed: float) -> Pixels:
     """Return the picture with white Gaussian noise of ``sigma`` 8-bit levels, rounded and clipped to 8 bits.
 
     Raises:
@@ -84,7 +84,8 @@ def with_noise(clean: Pixels, sigma: float, seed: int) -> Pixels:
     if sigma == 0:
         return clean
     noisy = degrade_by_protocol(clean, sigma, clip8=False, seed=int(seed), k=0)
-    return np.rint(np.clip(noisy, 0, 1) * 255).astype(np.uint8)
+    levels: Pixels = np.rint(np.clip(noisy, 0, 1) * 255).astype(np.uint8)
+    return levels
 
 
 def restore_pixels(restorer: Restorer, picture: Pixels, ensemble: bool = False) -> Pixels:
@@ -95,17 +96,17 @@ def restore_pixels(restorer: Restorer, picture: Pixels, ensemble: bool = False) 
     """
     takes, has = restorer.architecture.channels, picture.shape[2]
     if takes == has:
-        return restorer.restore(picture, ensemble)
+        return _restored(restorer, picture, ensemble)
     if takes == 1:
-        planes = [restorer.restore(np.ascontiguousarray(picture[:, :, c : c + 1]), ensemble) for c in range(has)]
+        planes = [_restored(restorer, picture[:, :, c : c + 1], ensemble) for c in range(has)]
         return np.concatenate(planes, axis=2)
     if has == 1:
-        restored = restorer.restore(np.repeat(picture, takes, axis=2), ensemble)
+        restored = _restored(restorer, np.repeat(picture, takes, axis=2), ensemble)
         return np.rint(restored.mean(axis=2, keepdims=True)).astype(np.uint8)
     raise UserError(f"The model takes {takes} channels, and the picture has {has}: choose another model.")
 
 
-def show_upload(place: Path, limits: Limits, sigma: float, seed: int) -> tuple[Path, str]:
+def show_upload(place: Path, limits: Limits, sigma: float = 0.0, seed: float = 0) -> tuple[Path, str]:
     """Return a picture file for the page, with the noise to come, and a line on what the upload is.
 
     Raises:
@@ -123,7 +124,7 @@ def restore_upload(
     restorer: Restorer,
     limits: Limits,
     sigma: float = 0.0,
-    seed: int = 0,
+    seed: float = 0,
     ensemble: bool = False,
     progress: Progress = lambda share, doing: None,
 ) -> Result:
@@ -194,12 +195,12 @@ def close_up(folder: Path, centre: tuple[float, float], zoom: int) -> CloseUp:
         draw.rectangle((corners[0], corners[1], right, bottom), outline=(0, 0, 0), width=4)
         draw.rectangle((corners[0] + 1, corners[1] + 1, right - 1, bottom - 1), outline=(255, 255, 255), width=2)
     mark = secrets.token_hex(8)
-    files = [folder / f"{mark}-{name}" for name in ("before-close.png", "restored-close.png", "map-close.png")]
-    for file, picture in zip(files, (*closer, marked), strict=True):
+    files = {name: folder / f"{mark}-{name}-close.png" for name in ("before", "restored", "map")}
+    for file, picture in zip(files.values(), (*closer, marked), strict=True):
         picture.save(file, compress_level=1)
     for old in sorted(folder.glob("*-close.png"), key=lambda file: file.stat().st_mtime)[: -3 * CLOSE_UPS_KEPT]:
         remove(old)
-    return CloseUp(*files, map_size=marked.size)
+    return CloseUp(**files, map_size=marked.size)
 
 
 def region(size: tuple[int, int], centre: tuple[float, float], zoom: int) -> tuple[int, int, int, int]:
@@ -215,6 +216,11 @@ def region(size: tuple[int, int], centre: tuple[float, float], zoom: int) -> tup
         edges.append((min(max(round(at * side - length / 2), 0), side - length), length))
     (left, width), (top, height) = edges
     return left, top, left + width, top + height
+
+
+def _restored(restorer: Restorer, picture: Pixels, ensemble: bool) -> Pixels:
+    restored: Pixels = restorer.restore(picture, ensemble)
+    return restored
 
 
 def _enlarged(picture: Image.Image, zoom: int) -> Image.Image:
