@@ -60,7 +60,7 @@ def test_models_come_from_the_command_line_and_from_finished_runs(tmp_path):
         "mine": str(one),
         "done": str(tmp_path / "runs" / "done"),
     }
-    assert found["done"].about == "Trained on gray pictures with noise of level 0 to 75."
+    assert found["done"].about == "For gray pictures, noise of level 0 to 75."
     # A run that is named is not offered twice.
     named = models.offered([f"mine={tmp_path / 'runs' / 'done'}"], tmp_path / "runs")
     assert list(named) == ["mine"]
@@ -122,7 +122,10 @@ def test_what_a_killed_process_left_is_removed_and_what_another_uses_stays(tmp_p
     assert {path.name.removeprefix(uploads.PREFIX) for path in tmp_path.iterdir()} == {"used", "beginning", "other"}
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../x", "/etc", "a" * 31, "g" * 32, "A" * 32, "a" * 32 + "\n", None, 7])
+BAD_NAMES = ("", ".", "..", "../x", "/etc", "a" * 31, "g" * 32, "A" * 32, "a" * 32 + "\n", None, 7)
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
 def test_only_random_names_lead_to_a_picture(tmp_path, name):
     (tmp_path / UPLOAD).write_bytes(b"x")
     with pytest.raises(UserError, match="no longer here"):
@@ -221,6 +224,7 @@ def test_any_size_and_either_kind_is_restored_by_either_model(tmp_path, gray, co
             with Image.open(result.folder / f"{name}.png") as found:
                 assert np.array_equal(np.asarray(found), picture), name
         assert result.text.startswith(f"{shape[1]} × {shape[0]}, restored in ") and "PSNR" not in result.text
+        assert ("channel by channel" in result.text) == (restorer is gray and picture.ndim == 3)
         for zoom in (2, 8):
             assert work.close_up(result.folder, (0, 1), zoom).before.is_file()
 

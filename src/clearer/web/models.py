@@ -84,16 +84,16 @@ def _model(name: str, path: Path) -> Model:
 
 
 def _about(architecture: Architecture, card: dict[str, Any]) -> str:
-    """Return a line such as "Trained on gray pictures with noise of level 0 to 75."."""
+    """Return a line such as "For gray pictures, noise of level 0 to 75."."""
     pictures = "gray pictures" if architecture.channels == 1 else "colour pictures"
     settings = card.get("degradation") or {}
     if settings.get("kind") == "gaussian":
         sigma = settings.get("sigma")
         low, high = sigma if isinstance(sigma, list) else (sigma, sigma)
         level = f"{low:g}" if low == high else f"{low:g} to {high:g}"
-        return f"Trained on {pictures} with noise of level {level}."
+        return f"For {pictures}, noise of level {level}."
     task = str(card.get("task") or "")
     spoilt_by = {"derain": "rain", "denoise": "noise"}.get(task)
     if spoilt_by:
-        return f"Trained to take {spoilt_by} out of {pictures}."
-    return f"Trained on {pictures}{f' ({task})' if task else ''}."
+        return f"For {pictures}, {spoilt_by}."
+    return f"For {pictures}{f', {task}' if task else ''}."

@@ -102,7 +102,8 @@ def restore_pixels(restorer: Restorer, picture: Pixels, ensemble: bool = False) 
         return np.concatenate(planes, axis=2)
     if has == 1:
         restored = _restored(restorer, np.repeat(picture, takes, axis=2), ensemble)
-        return np.rint(restored.mean(axis=2, keepdims=True)).astype(np.uint8)
+        gray: Pixels = np.rint(restored.mean(axis=2, keepdims=True)).astype(np.uint8)
+        return gray
     raise UserError(f"The model takes {takes} channels, and the picture has {has}: choose another model.")
 
 
@@ -160,10 +161,11 @@ def restore_upload(
         remove(folder)
         raise
     _forget_results(place, but=folder)
-    height, width, _ = before.shape
-    text = f"{width} × {height}, restored in {seconds:.1f} s."
+    height, width, channels = before.shape
+    apart = ", channel by channel" if restorer.architecture.channels < channels else ""
+    text = f"{width} × {height}, restored in {seconds:.1f} s{apart}."
     if sigma:
-        text += f" PSNR against the picture without the noise: {_psnr(before, clean)} → {_psnr(after, clean)}."
+        text += f" PSNR {_psnr(before, clean)} → {_psnr(after, clean)}."
     return Result(folder, text)
 
 
