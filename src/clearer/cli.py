@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from clearer import cli_paper, cli_questions
+from clearer import cli_paper, cli_questions, cli_web
 from clearer.errors import Interrupted, UserError
 from clearer.options import (
     Clean,
@@ -250,6 +250,7 @@ def recipes(as_json: Json = False) -> None:
 
 cli_paper.add_verbs(app)
 cli_questions.add_verbs(app)
+cli_web.add_verbs(app)
 
 
 def main() -> None:
