@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from clearer import cli_paper, cli_questions
+from clearer import cli_paper, cli_questions, cli_restore
 from clearer.errors import Interrupted, UserError
 from clearer.options import (
     Clean,
@@ -155,28 +155,7 @@ def evaluate(
         print_json({**result, "saved": str(place)})
 
 
-@app.command()
-def restore(
-    model: Model,
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A picture, or a folder of pictures.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUTPUT", help="The restored picture, or a folder.")],
-    ensemble: Ensemble = False,
-    precision: Precision = "auto",
-    device: Device = "auto",
-    as_json: Json = False,
-) -> None:
-    """Restore a picture or a folder of pictures."""
-    from clearer.inference.paths import restore_path
-    from clearer.inference.restorer import load
-
-    restorer = load(model, device, precision)
-    with progress_bar("restore") as progress:
-        written = restore_path(restorer, source, out, ensemble, progress)
-    say(f"{len(written)} picture(s) restored: {out}", console_for_people(as_json))
-    if as_json:
-        facts = {"model": str(model), "architecture": str(restorer.architecture), "ensemble": ensemble}
-        where = {"device": str(restorer.device), "precision": restorer.precision}
-        print_json({**facts, **where, "written": [str(path) for path in written]})
+cli_restore.add_verbs(app)
 
 
 @app.command()

@@ -14,6 +14,7 @@ from torch import Tensor
 from clearer.architecture import Architecture
 from clearer.errors import UserError, nearest
 from clearer.evaluation.ensemble import self_ensemble
+from clearer.inference.soundness import sound
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.weights import load_weights
 
@@ -198,7 +199,8 @@ class Restorer:
                     f"picture: floats are taken as [0, 1] and this one reaches {largest:g}; "
                     "divide it by its largest level"
                 )
-        y = self(x if top is None else x / top, ensemble).clamp(0, 1)
+        x = x if top is None else x / top
+        y = sound(self, x, lambda restorer: restorer(x, ensemble)).clamp(0, 1)
         return y if top is None else (y * top).round()
 
 
