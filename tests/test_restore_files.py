@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
-from test_restorer import stand_in
 
 from clearer.data.exif import orientation_of, parsed
 from clearer.data.levels import turned_back, upright
@@ -21,6 +19,7 @@ from clearer.data.picture_fitting import fitted
 from clearer.errors import UserError
 from clearer.inference.pages import How
 from clearer.inference.paths import Output, restore_path
+from test_restorer import stand_in
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -53,19 +52,23 @@ def a_page(channels: int, dtype: str = "uint8", alpha: bool = False, around: boo
 
 
 # (format, channels, dtype, alpha): all that a format holds
-LOSSLESS = [
-    ("PNG", 1, "bool", False), ("PNG", 1, "uint8", False), ("PNG", 1, "uint16", False), ("PNG", 3, "uint8", False),
-    ("PNG", 3, "uint16", False), ("PNG", 1, "uint8", True), ("PNG", 1, "uint16", True), ("PNG", 3, "uint8", True),
-    ("PNG", 3, "uint16", True),
-    ("TIFF", 1, "bool", False), ("TIFF", 1, "uint8", False), ("TIFF", 1, "uint16", False), ("TIFF", 1, "float16", False),
-    ("TIFF", 1, "float32", False), ("TIFF", 1, "float64", False), ("TIFF", 3, "uint8", False),
-    ("TIFF", 3, "uint16", False), ("TIFF", 3, "float32", False), ("TIFF", 1, "uint8", True), ("TIFF", 1, "uint16", True),
-    ("TIFF", 3, "uint8", True), ("TIFF", 3, "uint16", True), ("TIFF", 3, "float32", True), ("TIFF", 4, "uint8", False),
-    ("TIFF", 4, "uint16", False), ("TIFF", 4, "uint8", True),
-    ("WEBP", 3, "uint8", False), ("WEBP", 3, "uint8", True),
-    ("BMP", 1, "bool", False), ("BMP", 1, "uint8", False), ("BMP", 3, "uint8", False), ("BMP", 3, "uint8", True),
-    ("PGM", 1, "uint8", False), ("PGM", 1, "uint16", False), ("PPM", 3, "uint8", False), ("PPM", 3, "uint16", False),
-]  # fmt: skip
+_GRAYS, _COLOURS = [(1, False), (1, True)], [(3, False), (3, True)]
+_HELD = {
+    "PNG": {"bool": _GRAYS[:1], "uint8": _GRAYS + _COLOURS, "uint16": _GRAYS + _COLOURS},
+    "TIFF": {
+        "bool": _GRAYS[:1],
+        "uint8": [*_GRAYS, *_COLOURS, (4, False), (4, True)],
+        "uint16": [*_GRAYS, *_COLOURS, (4, False)],
+        "float16": _GRAYS[:1],
+        "float32": [(1, False), *_COLOURS],
+        "float64": _GRAYS[:1],
+    },
+    "WEBP": {"uint8": _COLOURS},
+    "BMP": {"bool": _GRAYS[:1], "uint8": [(1, False), *_COLOURS]},
+    "PGM": {"uint8": _GRAYS[:1], "uint16": _GRAYS[:1]},
+    "PPM": {"uint8": _COLOURS[:1], "uint16": _COLOURS[:1]},
+}
+LOSSLESS = [(f, c, d, a) for f, depths in _HELD.items() for d, kinds in depths.items() for c, a in kinds]
 LOSSY = [("JPEG", 1), ("JPEG", 3), ("JPEG", 4), ("AVIF", 3), ("HEIF", 1), ("HEIF", 3)]
 SUFFIX = {"PNG": "png", "TIFF": "tif", "WEBP": "webp", "BMP": "bmp", "PGM": "pgm", "PPM": "ppm", "JPEG": "jpg",
           "AVIF": "avif", "HEIF": "heic"}  # fmt: skip
@@ -337,8 +340,9 @@ def test_every_kind_goes_into_every_format(tmp_path: Path, source: tuple[str, in
     outcome = restore_path(stand_in(3), tmp_path / "x", tmp_path / "out", output=Output(target))
     (written,) = outcome.written
     assert written.suffix == f".{SUFFIX[target]}"
-    with Image.open(written) if dtype[:5] != "float" or target != "TIFF" else io.BytesIO() as image:
-        assert getattr(image, "size", None) in (None, (14, 9), (9, 14))
+    if target != "TIFF":  # of which Pillow does not know all
+        with Image.open(written) as image:
+            assert image.size in ((14, 9), (9, 14))
     back = read_file(written)
     assert back.format == target
     want, found = upright(page.colour, page.orientation), upright(back.pages[0].colour, back.pages[0].orientation)

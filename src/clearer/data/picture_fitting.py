@@ -49,7 +49,8 @@ def fitted(picture: PictureFile, format: str) -> PictureFile:
         UserError: there are several pages, and the format has one.
     """
     kind = FORMATS[format]
-    if len(picture.pages) > 1 and not kind.pages:
+    # Pages are not the frames of an animation, but frames may well become pages.
+    if len(picture.pages) > 1 and (not kind.pages or (format != "TIFF" and "loop" not in picture.own)):
         raise UserError(f"has {len(picture.pages)} pages, where {format} holds one; use --format tiff")
     same = format == picture.format
     notes: list[str] = []
@@ -61,6 +62,8 @@ def fitted(picture: PictureFile, format: str) -> PictureFile:
         if page.alpha is not None and (not kind.alpha or (page.colour.shape[2] == CMYK and format != "TIFF")):
             notes.append(f"{format} holds no alpha here: it was left out")
             page = replace(page, alpha=None)
+        if page.alpha is not None and format in ("BMP", "HEIF"):
+            page = replace(page, colour=_rgb(page.colour))  # these have alpha with colour only
         if not kind.orientation and page.orientation != 1:
             turned = None if page.alpha is None else upright(page.alpha, page.orientation)
             page = replace(page, colour=upright(page.colour, page.orientation), alpha=turned, orientation=1)

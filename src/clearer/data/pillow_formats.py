@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import struct
 import warnings
 from typing import Any, BinaryIO
 
@@ -121,6 +122,9 @@ def write_with_pillow(file: BinaryIO, picture: PictureFile, quality: int | None 
     if name in ("PGM", "PPM"):
         _write_netpbm(file, page)
         return
+    if name == "BMP" and page.alpha is not None:
+        _write_bmp_with_alpha(file, page)
+        return
     keys: dict[str, Any] = {"icc_profile": page.icc, "exif": with_orientation(page.exif, page.orientation)}
     if keys["exif"] is not None:
         keys["exif"] = b"Exif\0\0" + keys["exif"]
@@ -187,6 +191,19 @@ def _deep_netpbm(data: bytes) -> PictureFile | None:
     pixels = np.frombuffer(data, ">u2", height * width * channels, found.end())
     name = "PPM" if channels == RGB else "PGM"
     return PictureFile(name, (Page(pixels.reshape(height, width, channels).astype(np.uint16)),))
+
+
+def _write_bmp_with_alpha(file: BinaryIO, page: Page) -> None:
+    """Write a BMP with a header of version 4, which says where alpha is; Pillow writes the older one only."""
+    height, width = page.colour.shape[:2]
+    pixels = np.concatenate([page.colour[:, :, ::-1], page.alpha], 2)[::-1]  # bottom row first
+    across, down = (round(d / 0.0254) for d in page.dpi or (0, 0))
+    size, start, bitfields = pixels.size, 14 + 108, 3
+    head = struct.pack("<IiiHHIIiiII", 108, width, height, 1, 32, bitfields, size, across, down, 0, 0)
+    masks = struct.pack("<IIII4s", 0xFF0000, 0xFF00, 0xFF, 0xFF000000, b"BGRs")  # sRGB
+    file.write(struct.pack("<2sIHHI", b"BM", start + size, 0, 0, start))
+    file.write((head + masks).ljust(108, b"\0"))
+    file.write(pixels.tobytes())
 
 
 def _write_netpbm(file: BinaryIO, page: Page) -> None:

@@ -70,7 +70,7 @@ def _read_page(page: Any, data: bytes, number: int) -> Page:
     if photometric == "PALETTE":
         table = np.asarray(page.colormap)  # (3, 2^bits) uint16
         pixels = np.moveaxis(table[:, pixels[:, :, 0].astype(np.intp)], 0, -1)
-        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        pixels = (pixels >> 8).astype(np.uint8)  # some programs write 257 times the 8-bit level, some 256 times
     elif photometric == "MINISWHITE":
         if pixels.dtype.kind == "f":
             raise UserError(f"{where}floating point with white as zero is not restored; convert it")
@@ -154,7 +154,8 @@ def _offset_of(data: bytes, tag: Any) -> int:
     """Return where the group of a tag begins; tifffile would give its contents instead."""
     order = tag.parent.byteorder
     size, code = (8, "Q") if int(tag.dtype) in (16, 18) else (4, "I")  # LONG8, IFD8
-    (offset,) = struct.unpack(order + code, data[tag.valueoffset : tag.valueoffset + size])
+    place = tag.offset + (12 if tag.parent.is_bigtiff else 8)
+    (offset,) = struct.unpack(order + code, data[place : place + size])
     return int(offset)
 
 
@@ -235,7 +236,7 @@ def _attach_groups(buffer: io.BytesIO, picture: PictureFile, order: str, big: bo
     with tifffile.TiffFile(buffer) as tiff:
         pages = [page.aspage() for page in tiff.pages]
         places = [{c: page.tags[c - 1].offset for c in found} for page, found in zip(pages, wanted, strict=True)]
-    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "H", 43 if big else 42) + bytes(12)
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "H", 43 if big else 42) + bytes(12 if big else 4)
     for page_places, groups in zip(places, wanted, strict=True):
         for code, place in page_places.items():
             group = ImageFileDirectory_v2(head, group=code)

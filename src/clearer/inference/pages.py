@@ -96,7 +96,7 @@ def _seen(x: Floats, run: Run, channels: int, color: str) -> Floats:
     if found == channels:
         return run(x)
     if found == 1:
-        return run(np.repeat(x, channels, axis=2)).mean(2, keepdims=True, dtype=np.float32)
+        return np.asarray(run(np.repeat(x, channels, axis=2)).mean(2, keepdims=True), np.float32)
     if channels != 1:
         raise UserError(f"has {found} channels where the model takes {channels}; choose another model")
     if bool((x == x[:, :, :1]).all()):
@@ -104,5 +104,5 @@ def _seen(x: Floats, run: Run, channels: int, color: str) -> Floats:
     if color == "channels":
         return np.concatenate([run(np.ascontiguousarray(x[:, :, k : k + 1])) for k in range(3)], 2)
     luma: Floats = (x @ _LUMA)[:, :, None]
-    changed: Floats = x + (run(luma) - luma)
-    return changed.clip(0, 1)
+    changed = x + (run(luma) - luma)
+    return np.asarray(changed.clip(0, 1), np.float32)

@@ -69,9 +69,10 @@ def _restore(
     check_size(pictures.codec_context.width, pictures.codec_context.height)
     pictures.thread_type = "AUTO"
     stream = _encoder(container, pictures, quality)
-    copied = {s.index: container.add_stream_from_template(s) for s in (*origin.streams.audio, *origin.streams.subtitles)}
+    others = (*origin.streams.audio, *origin.streams.subtitles)
+    copied = {s.index: container.add_stream_from_template(s) for s in others}
     container.metadata.update(origin.metadata)
-    turned = False
+    waiting: list[Any] = []  # sound that comes before the first frame, which says how the video is turned
     done = 0
 
     def encode(item: Any) -> None:
@@ -86,12 +87,17 @@ def _restore(
     with one_behind(encode) as put:
         for kind, value in one_ahead(_parts(origin, pictures, copied)):
             if kind == "packet":
-                put((kind, value))
+                if done:
+                    put((kind, value))
+                else:
+                    waiting.append((kind, value))
                 continue
-            if not turned and value.rotation:
+            if not done and value.rotation:
                 stream.set_display_rotation(value.rotation)
-            turned = True
             put((kind, _restored(value, stream.pix_fmt, run, channels, how)))
+            for item in waiting:
+                put(item)
+            waiting.clear()
             done += 1
             if progress is not None:
                 progress(done, max(done, pictures.frames))
@@ -127,6 +133,9 @@ def _encoder(container: Any, pictures: Any, quality: int | None) -> Any:
         stream.options = {"crf": str(round(_CRF[name] * (100 - level) / 100))}
         if name.startswith("libvpx"):
             stream.codec_context.bit_rate = 0
+    else:  # such as MPEG-4 and Motion JPEG: a fixed step from 2 to 31
+        step = 2 if quality is None else max(1, round(31 * (100 - quality) / 100))
+        stream.codec_context.qmin = stream.codec_context.qmax = step
     return stream
 
 
@@ -144,10 +153,10 @@ def _parts(origin: Any, pictures: Any, copied: dict[int, Any]) -> Iterator[tuple
 def _restored(frame: Any, pix_fmt: str, run: Run, channels: int, how: How) -> Any:
     import av
 
-    # More than 8 bits stay more than 8; gray stays gray.
+    # The network sees frames as they are stored. More than 8 bits stay more than 8; gray stays gray.
     deep = any(part.bits > 8 for part in frame.format.components)
     gray = len(frame.format.components) == 1
-    name = {(True, True): "gray16le", (True, False): "gray", (False, True): "rgb48le", (False, False): "rgb24"}[gray, deep]
+    name = (("rgb24", "rgb48le"), ("gray", "gray16le"))[gray][deep]
     pixels = frame.to_ndarray(format=name)
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     restored = restore_page(Page(pixels), run, channels, how, "16" if deep else "8").colour
