@@ -217,7 +217,7 @@ def test_decompression_bombs_are_refused_before_anything_is_decoded(tmp_path: Pa
 
     tracemalloc.start()
     try:
-        said = tried(tmp_path, f"x.{kind}", bomb(kind, 60000))
+        said = tried(tmp_path, f"x.{kind.removesuffix('16')}", bomb(kind, 60000))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -233,7 +233,7 @@ def test_many_pages_that_add_up_are_refused(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_profile_that_unpacks_to_gigabytes_is_cut(tmp_path: Path) -> None:
     packer = zlib.compressobj(9)
-    packed = b"".join([*(packer.compress(bytes(1 << 20)) for _ in range(200)), packer.flush()])
+    packed = b"".join([*(packer.compress(bytes(1 << 20)) for _ in range(80)), packer.flush()])
     png = SEEDS["palette.png"]
     (tmp_path / "x.png").write_bytes(png[:33] + chunk(b"iCCP", b"bomb\0\0" + packed) + png[33:])
     import tracemalloc
@@ -244,6 +244,6 @@ def test_a_profile_that_unpacks_to_gigabytes_is_cut(tmp_path: Path) -> None:
             restore_path(stand_in(3), tmp_path / "x.png", tmp_path / "y.png")
         except UserError as error:
             assert "x.png" in str(error)
-        assert tracemalloc.get_traced_memory()[1] < 300e6
+        assert tracemalloc.get_traced_memory()[1] < 250e6
     finally:
         tracemalloc.stop()

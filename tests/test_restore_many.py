@@ -168,7 +168,7 @@ def test_standard_input_and_output(
     monkeypatch.setattr(sys, "stdout", written)
     from clearer.cli import main
 
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         main()
     found = Image.open(io.BytesIO(written.buffer.getvalue()))  # type: ignore[attr-defined]
     assert found.format == format and found.size == (9, 8)

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from clearer.data.exif import orientation_of, plain, with_orientation
-from clearer.data.picture_file import CMYK, FORMATS, GRAY, RGB, AnyPixels, Page, PictureFile, check_size
+from clearer.data.picture_file import CMYK, FORMATS, GRAY, RGB, AnyPixels, Page, PictureFile, check_size, format_of_bytes
 from clearer.errors import UserError
 
 BEST = 95
@@ -32,7 +32,7 @@ def read_with_pillow(data: bytes) -> PictureFile:
     deep = _deep_netpbm(data)
     if deep is not None:
         return deep
-    _know_heif()
+    _know_heif(needed=format_of_bytes(data[:16]) == "HEIF")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of sizes, which are checked here, and of strange metadata
         with Image.open(io.BytesIO(data)) as image:

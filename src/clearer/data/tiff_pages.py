@@ -39,6 +39,7 @@ def read_tiff(data: bytes) -> PictureFile:
         UserError: a page is too large, cut short or of a kind that cannot be kept. tifffile and its
             codecs raise exceptions of their own too.
     """
+    _check_chain(data)
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         pages = [page.aspage() for page in tiff.pages]
         total = 0
@@ -50,6 +51,28 @@ def read_tiff(data: bytes) -> PictureFile:
             raise UserError("not readable as a picture (the TIFF has no page); replace or remove it")
         found = tuple(_read_page(page, data, number) for number, page in enumerate(pages, start=1))
         return PictureFile("TIFF", found, {"byteorder": tiff.byteorder, "bigtiff": tiff.is_bigtiff})
+
+
+def _check_chain(data: bytes) -> None:
+    """Refuse a file whose pages do not follow one another to an end: tifffile would go in circles."""
+    order = "<" if data[:2] == b"II" else ">"
+    big = data[2:4] in (b"+\0", b"\0+")
+    (count_code, count_size, entry, offset_code, size, first) = (
+        ("Q", 8, 20, "Q", 8, 8) if big else ("H", 2, 12, "I", 4, 4)
+    )
+    seen: set[int] = set()
+    place = first
+    while True:
+        (start,) = struct.unpack_from(order + offset_code, data, place)
+        if start == 0:
+            return
+        if start in seen or start + count_size > len(data):
+            raise UserError("not readable as a picture (its pages lead nowhere or in a circle); replace or remove it")
+        seen.add(start)
+        (count,) = struct.unpack_from(order + count_code, data, start)
+        place = start + count_size + count * entry
+        if place + size > len(data):
+            raise UserError("not readable as a picture (the file is cut short); replace or remove it")
 
 
 def _read_page(page: Any, data: bytes, number: int) -> Page:

@@ -154,7 +154,8 @@ def _name_of(path: Path, named: str | None) -> str:
             found = format_of_bytes(file.read(16))
     except OSError:  # reading it will say what is wrong
         found = None
-    if (found is None and own is not None) or found == own or (found in ("PGM", "PPM") and path.suffix == ".pnm"):
+    both_netpbm = found in ("PGM", "PPM") and own in ("PGM", "PPM")  # gray in .ppm is common
+    if (found is None and own is not None) or found == own or both_netpbm:
         return path.name
     # The old suffix stays in the name, so that no other file of the folder is met.
     return f"{path.name}{FORMATS[found or 'PNG'].suffixes[0]}"

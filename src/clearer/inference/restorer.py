@@ -139,7 +139,8 @@ class Restorer:
 
         Raises:
             UserError: the picture is of another kind, empty, not finite, too large for the memory, or
-                has not the channels that the network takes.
+                has not the channels that the network takes; or the network makes NaN or nothing but
+                black of it, in fp32 too (see `inference.soundness`).
 
         >>> restorer = Restorer(RestorationNetwork(Architecture.parse("P-F", width=4)), device="cpu")
         >>> clean = restorer.restore(np.zeros((13, 7), np.uint16))
