@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from clearer import cli_paper, cli_questions, cli_web
+from clearer import cli_paper, cli_questions, cli_restore, cli_web
 from clearer.errors import Interrupted, UserError
 from clearer.options import (
     Clean,
@@ -23,12 +23,10 @@ from clearer.options import (
     Ensemble,
     Json,
     Model,
-    Overlap,
     Part,
     Precision,
     RunFolder,
     Set,
-    Tile,
     pairs_of,
     parsed,
     pictures_of,
@@ -157,32 +155,7 @@ def evaluate(
         print_json({**result, "saved": str(place)})
 
 
-@app.command()
-def restore(
-    model: Model,
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A picture, or a folder of pictures.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUTPUT", help="The restored picture, or a folder.")],
-    ensemble: Ensemble = False,
-    tile: Tile = "auto",
-    overlap: Overlap = "auto",
-    precision: Precision = "auto",
-    device: Device = "auto",
-    as_json: Json = False,
-) -> None:
-    """Restore a picture or a folder of pictures."""
-    from clearer.inference.paths import restore_path
-    from clearer.inference.restorer import load
-    from clearer.inference.tiling import as_overlap, as_tiling
-
-    restorer = load(model, device, precision)
-    tiling, border = as_tiling(tile), as_overlap(overlap, restorer.architecture)
-    with progress_bar("restore") as progress:
-        written = restore_path(restorer, source, out, ensemble, progress, tiling, border)
-    say(f"{len(written)} picture(s) restored: {out}", console_for_people(as_json))
-    if as_json:
-        facts = {"model": str(model), "architecture": str(restorer.architecture), "ensemble": ensemble}
-        where = {"tile": tiling, "overlap": border, "device": str(restorer.device), "precision": restorer.precision}
-        print_json({**facts, **where, "written": [str(path) for path in written]})
+cli_restore.add_verbs(app)
 
 
 @app.command()

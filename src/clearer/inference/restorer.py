@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -16,7 +17,8 @@ from clearer.architecture import Architecture
 from clearer.errors import UserError, nearest
 from clearer.inference.fused import can_fuse, fuse
 from clearer.inference.memory import is_out_of_memory, pixels_that_fit
-from clearer.inference.tiling import Forward, Overlap, Tiling, as_overlap, as_tiling, cut, restore_tiles, shape_within
+from clearer.inference.soundness import sound
+from clearer.inference.tiling import Overlap, Tiling, as_overlap, as_tiling, cut, restore_tiles, shape_within
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.weights import load_weights
 from clearer.training.devices import choose_precision
@@ -29,6 +31,8 @@ _INTEGER_TOPS = {"uint8": 255, "uint16": 65535}
 _LARGEST_FLOAT = 16.0
 
 AnyArray = TypeVar("AnyArray", bound=npt.NDArray[Any])
+Whole = Callable[["Restorer", Tensor], Tensor]
+"""How a restorer is used for one picture: (B, C, H, W) in [0, 1] -> the same shape."""
 
 
 def load(name_or_path: str | Path, device: str | torch.device = "auto", precision: str = "auto") -> Restorer:
@@ -86,8 +90,18 @@ class Restorer:
         self.card: dict[str, Any] = dict(card or {})
         network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network.eval().requires_grad_(False)
-        fused = self.device.type == "cpu" and can_fuse() and isinstance(network, RestorationNetwork)
-        self._run: Callable[[Tensor], Tensor] = fuse(network, self.precision) if fused else self._autocast
+        self._run = self._prepared()
+
+    def _prepared(self) -> Callable[[Tensor], Tensor]:
+        fused = self.device.type == "cpu" and can_fuse() and isinstance(self.network, RestorationNetwork)
+        return fuse(self.network, self.precision) if fused else self._autocast
+
+    def in_fp32(self) -> Restorer:
+        """Return a restorer of the same network (shared) that computes in fp32."""
+        exact = copy.copy(self)
+        exact.precision = "fp32"
+        exact._run = exact._prepared()
+        return exact
 
     @property
     def architecture(self) -> Architecture:
@@ -185,7 +199,8 @@ class Restorer:
 
         Raises:
             UserError: the picture is of another kind, empty, not finite, too large for the memory, or
-                has not the channels that the network takes.
+                has not the channels that the network takes; or the network makes NaN or nothing but
+                black of it, in fp32 too (see `inference.soundness`).
 
         >>> restorer = Restorer(RestorationNetwork(Architecture.parse("P-F", width=4)), device="cpu")
         >>> clean = restorer.restore(np.zeros((13, 7), np.uint16))
@@ -196,8 +211,8 @@ class Restorer:
         >>> restorer.restore(torch.zeros(1, 100, 90), ensemble=True, tile=32, overlap="full").shape
         torch.Size([1, 100, 90])
         """
-        def run(x: Tensor) -> Tensor:
-            return self(x, ensemble, tile, overlap)
+        def run(restorer: Restorer, x: Tensor) -> Tensor:
+            return restorer(x, ensemble, tile, overlap)
 
         if isinstance(picture, Image.Image):
             plain = _plain_mode(picture)
@@ -208,7 +223,7 @@ class Restorer:
             return self._restore_tensor(picture, run)
         raise UserError(f"picture: {type(picture).__name__} is not a numpy array, a PIL picture or a torch tensor")
 
-    def _restore_array(self, picture: npt.NDArray[Any], run: Forward) -> npt.NDArray[Any]:
+    def _restore_array(self, picture: npt.NDArray[Any], run: Whole) -> npt.NDArray[Any]:
         if picture.ndim not in (2, 3):
             raise UserError(f"picture: an array of shape {picture.shape} is not (H, W) or (H, W, C)")
         top = _INTEGER_TOPS.get(picture.dtype.name)
@@ -221,7 +236,7 @@ class Restorer:
         y = y[0] if picture.ndim == 2 else y.transpose(1, 2, 0)
         return np.ascontiguousarray(y.astype(picture.dtype))
 
-    def _restore_tensor(self, picture: Tensor, run: Forward) -> Tensor:
+    def _restore_tensor(self, picture: Tensor, run: Whole) -> Tensor:
         if picture.ndim not in (3, 4):
             raise UserError(f"picture: a tensor of shape {tuple(picture.shape)} is not (C, H, W) or (B, C, H, W)")
         if picture.dtype != torch.uint8 and not picture.is_floating_point():
@@ -231,7 +246,7 @@ class Restorer:
         y = self._restored_levels(x if x.ndim == 4 else x[None], top, run)
         return (y if x.ndim == 4 else y[0]).to(picture.dtype).contiguous()
 
-    def _restored_levels(self, x: Tensor, top: int | None, run: Forward) -> Tensor:
+    def _restored_levels(self, x: Tensor, top: int | None, run: Whole) -> Tensor:
         """Restore (B, C, H, W) float32: whole levels 0..top, or in [0, 1] where ``top`` is None."""
         if not x.numel():
             raise UserError(f"picture: it is empty (batch, channels, height, width are {tuple(x.shape)})")
@@ -243,7 +258,8 @@ class Restorer:
             )
         if top is None:
             check_floats(x.abs().amax().item())
-        y = run(x if top is None else x / top).clamp(0, 1)
+        x = x if top is None else x / top
+        y = sound(self, x, lambda restorer: run(restorer, x)).clamp(0, 1)
         return y if top is None else (y * top).round()
 
 
