@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from clearer.description import describe
     from clearer.errors import UserError
     from clearer.fitting import fit
+    from clearer.inference.export import export
     from clearer.inference.restorer import Restorer, load
     from clearer.measure import evaluate
     from clearer.network.restoration import RestorationNetwork
@@ -34,6 +35,7 @@ __all__ = [
     "__version__",
     "describe",
     "evaluate",
+    "export",
     "fit",
     "load",
     "load_recipe",
@@ -51,6 +53,7 @@ _HOMES = {
     "UserError": "clearer.errors",
     "describe": "clearer.description",
     "evaluate": "clearer.measure",
+    "export": "clearer.inference.export",
     "fit": "clearer.fitting",
     "load": "clearer.inference.restorer",
     "load_recipe": "clearer.recipe",

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from clearer import cli_paper, cli_questions, cli_restore, cli_web
+from clearer import cli_deploy, cli_paper, cli_questions, cli_restore, cli_web
 from clearer.errors import Interrupted, LostProcess, UserError
 from clearer.options import (
     Clean,
@@ -232,6 +232,7 @@ def recipes(as_json: Json = False) -> None:
         print_json({"recipes": [{"name": r.name, "task": r.task, "description": r.description} for r in found]})
 
 
+cli_deploy.add_verbs(app)
 cli_paper.add_verbs(app)
 cli_questions.add_verbs(app)
 cli_web.add_verbs(app)

@@ -13,7 +13,7 @@ from clearer.evaluation.evaluate import evaluate as evaluate_pictures
 from clearer.evaluation.evaluate import write_result
 from clearer.evaluation.protocols import parse_protocol
 from clearer.inference.restorer import Restorer, load
-from clearer.network.cost import count_parameters, macs_per_pixel
+from clearer.network.cost import macs_per_pixel, parameters
 
 
 def evaluate(
@@ -69,7 +69,7 @@ def evaluate(
         "model": "" if isinstance(model, Restorer) else str(model),
         "data": f"{data.clean}, {data.degraded}" if isinstance(data, Folders) else str(data),
         "architecture": str(architecture),
-        "parameters": count_parameters(restorer.network),
+        "parameters": parameters(architecture),
         "macs_per_pixel": macs_per_pixel(architecture),
         "device": str(restorer.device),
         "precision": restorer.precision,

@@ -17,6 +17,7 @@ from clearer.architecture import Architecture
 from clearer.errors import UserError, nearest
 from clearer.inference.fused import can_fuse, fuse
 from clearer.inference.memory import is_out_of_memory, pixels_that_fit
+from clearer.inference.onnx_network import OnnxNetwork
 from clearer.inference.soundness import sound
 from clearer.inference.tiling import Overlap, Tiling, as_overlap, as_tiling, cut, restore_tiles, shape_within
 from clearer.network.restoration import RestorationNetwork
@@ -36,10 +37,11 @@ Whole = Callable[["Restorer", Tensor], Tensor]
 
 
 def load(name_or_path: str | Path, device: str | torch.device = "auto", precision: str = "auto") -> Restorer:
-    """Return the restorer of a weight file, or of a run folder (its ``model.safetensors``).
+    """Return the restorer of a weight file, of a run folder (its ``model.safetensors``), or of an exported file.
 
     Args:
-        name_or_path: the ``.safetensors`` file or the folder.
+        name_or_path: the ``.safetensors`` file, the folder, or an ``.onnx`` file of `clearer.export`,
+            which ONNX Runtime runs on the CPU.
         device: ``"auto"`` (CUDA, then MPS, then the CPU) or a name that torch knows.
         precision: see `Restorer`.
 
@@ -56,6 +58,11 @@ def load(name_or_path: str | Path, device: str | torch.device = "auto", precisio
         weights = path
     else:
         raise UserError(f"{path}: no such weight file (.safetensors) or run folder exists")
+    if weights.suffix.lower() == ".onnx":
+        if str(device) not in ("auto", "cpu"):
+            raise UserError(f"device: {str(device)!r}, where ONNX files run on the cpu; name a weight file instead")
+        exported = OnnxNetwork(weights)
+        return Restorer(exported, exported.card, device="cpu", precision=precision)
     network, card = load_weights(weights)
     return Restorer(network, card, device=device, precision=precision)
 
@@ -66,7 +73,8 @@ class Restorer:
     Nothing changes after construction: one restorer may serve any number of threads.
 
     Args:
-        network: it is kept, not copied: moved to the device and set to evaluation mode.
+        network: it is kept, not copied: moved to the device and set to evaluation mode. One that was
+            exported computes as it was exported: its precision is kept, and bf16 refused.
         card: the metadata of its weight file.
         device: ``"auto"`` (CUDA, then MPS, then the CPU) or a name that torch knows.
         precision: ``"fp32"``; ``"bf16"`` (features in bfloat16: about twice as fast where the hardware
@@ -79,7 +87,7 @@ class Restorer:
 
     def __init__(
         self,
-        network: RestorationNetwork,
+        network: RestorationNetwork | OnnxNetwork,
         card: dict[str, Any] | None = None,
         *,
         device: str | torch.device = "auto",
@@ -87,14 +95,19 @@ class Restorer:
     ) -> None:
         self.device = _chosen_device(device)
         self.precision = _chosen_precision(precision, self.device)
+        if isinstance(network, OnnxNetwork):
+            if precision == "bf16":
+                raise UserError(f"precision: the file computes in {network.precision}, not in bf16; leave it out")
+            self.precision = network.precision
         self.card: dict[str, Any] = dict(card or {})
         network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network.eval().requires_grad_(False)
         self._run = self._prepared()
 
     def _prepared(self) -> Callable[[Tensor], Tensor]:
-        fused = self.device.type == "cpu" and can_fuse() and isinstance(self.network, RestorationNetwork)
-        return fuse(self.network, self.precision) if fused else self._autocast
+        if isinstance(self.network, RestorationNetwork) and self.device.type == "cpu" and can_fuse():
+            return fuse(self.network, self.precision)
+        return self._autocast
 
     def in_fp32(self) -> Restorer:
         """Return a restorer of the same network (shared) that computes in fp32."""
@@ -107,6 +120,25 @@ class Restorer:
     def architecture(self) -> Architecture:
         """What the network is."""
         return self.network.architecture
+
+    def save_pretrained(self, folder: str | Path, **facts: Any) -> Path:
+        """Write the model as a folder for the Hugging Face Hub; see `clearer.inference.hub.save_pretrained`."""
+        from clearer.inference import hub
+
+        return hub.save_pretrained(self, folder, **facts)
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder: str | Path, **how: Any) -> Restorer:
+        """Return the restorer of such a folder or of the Hub; see `clearer.inference.hub.from_pretrained`."""
+        from clearer.inference import hub
+
+        return hub.from_pretrained(name_or_folder, **how)
+
+    def push_to_hub(self, repo_id: str, **facts: Any) -> str:
+        """Put the model on the Hub and return the commit's URL; see `clearer.inference.hub.push_to_hub`."""
+        from clearer.inference import hub
+
+        return hub.push_to_hub(self, repo_id, **facts)
 
     def __call__(self, x: Tensor, ensemble: bool = False, tile: Tiling = "none", overlap: Overlap = "auto") -> Tensor:
         """Run the network as it is: (B, C, H, W) float in [0, 1] -> float32 of the same shape, not clamped.

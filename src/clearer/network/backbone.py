@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -87,11 +88,13 @@ class Backbone(nn.Module):
         """
         height, width = x.shape[-2:]
         pad_h, pad_w = -height % self.multiple, -width % self.multiple
-        padded = F.pad(x, (0, pad_w, 0, pad_h), mode="replicate") if pad_h or pad_w else x
+        # A program that is being recorded for export has to fit all sizes: it pads, be it by nothing.
+        pads = torch.compiler.is_compiling() or pad_h or pad_w
+        padded = F.pad(x, (0, pad_w, 0, pad_h), mode="replicate") if pads else x
         result = inner(padded)
         if self.residual:
             result = result + padded
-        return result[..., :height, :width] if pad_h or pad_w else result
+        return result[..., :height, :width] if pads else result
 
 
 def initialise(network: nn.Module, space: SearchSpace) -> None:

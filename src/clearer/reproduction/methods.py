@@ -75,7 +75,7 @@ def method_of_model(
         UserError: as of `clearer.load`, or the card does not say what the network was trained for.
     """
     from clearer.inference.restorer import WEIGHTS_OF_A_RUN, load
-    from clearer.network.cost import count_parameters, macs_per_pixel
+    from clearer.network.cost import macs_per_pixel, parameters
 
     name, source = named(str(path_or_name))
     restorer = load(source, device, precision)
@@ -94,7 +94,7 @@ def method_of_model(
         restore=restore,
         channels=restorer.architecture.channels,
         sigmas=sigmas,
-        parameters=count_parameters(restorer.network),
+        parameters=parameters(restorer.architecture),
         macs_per_pixel=macs_per_pixel(restorer.architecture) * (8 if ensemble else 1),
         notes=notes,
         sha256=hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "",

@@ -1,0 +1,269 @@
+"""Models to and from the Hugging Face Hub, by its own conventions.
+
+A model there is a folder: ``model.safetensors`` (the weight file as it is), ``config.json`` (the
+architecture), and ``README.md`` (the model card: what it is for, results, data, licence, cost).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clearer.errors import UserError
+from clearer.files import write_json, write_text
+from clearer.network.cost import macs_per_pixel, parameters
+from clearer.network.restoration import RestorationNetwork
+from clearer.network.weights import save_weights
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+    from clearer.inference.restorer import Restorer
+
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+NOT_STATED = "not stated"
+
+
+def save_pretrained(
+    restorer: Restorer,
+    folder: str | Path,
+    *,
+    name: str | None = None,
+    results: Sequence[Mapping[str, Any]] = (),
+    data: str | None = None,
+    licence: str | None = None,
+) -> Path:
+    """Write a model as a folder for the Hub; return the folder.
+
+    Args:
+        restorer: of a weight file or a run.
+        folder: made if missing; its three files are replaced.
+        name: by which others will load it (its last part is the card's title); by default the folder's name.
+        results: what `clearer.evaluate` returns, or the JSON files in a run's ``evaluation`` say.
+        data: what it was trained on, in words.
+        licence: of the weights, as the Hub writes it, such as ``"apache-2.0"``. The pictures they
+            were trained on have a say in it; so nothing is assumed.
+
+    Raises:
+        UserError: huggingface-hub is not installed, the model was exported, or the folder cannot be written.
+    """
+    _hub()
+    if not isinstance(restorer.network, RestorationNetwork):
+        raise UserError(f"{folder}: an exported model cannot be saved as weights; load its weight file or run instead")
+    folder = Path(folder)
+    name = name or folder.resolve().name
+    card = model_card(restorer, name, results=results, data=data, licence=licence)
+    architecture = restorer.architecture
+    save_weights(folder / WEIGHTS, restorer.network, restorer.card)
+    config = {
+        "model_type": "clearer",
+        **architecture.to_dict(),
+        "multiple": architecture.multiple,
+        "range": [0, 1],
+        "card": restorer.card,
+    }
+    write_json(folder / CONFIG, config)
+    write_text(folder / CARD, card)
+    return folder
+
+
+def from_pretrained(
+    name_or_folder: str | Path,
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+) -> Restorer:
+    """Return the restorer of a folder that `save_pretrained` wrote, or of a model on the Hub.
+
+    Only ``model.safetensors`` is fetched and read; it says everything. No code of the model runs.
+
+    Args:
+        name_or_folder: a folder, or a name such as ``"someone/denoise-gray"``.
+        revision, token, cache_dir, local_files_only: as of ``huggingface_hub.hf_hub_download``.
+        device, precision: as of `clearer.load`.
+
+    Raises:
+        UserError: there is no such folder or model, it is not one of this program, or the Hub cannot be reached.
+    """
+    from clearer.inference.restorer import load
+
+    path = Path(name_or_folder)
+    if path.is_dir():
+        return load(path, device, precision)
+    hub = _hub()
+    where = {"revision": revision, "token": token, "cache_dir": cache_dir, "local_files_only": local_files_only}
+    try:
+        weights = hub.hf_hub_download(str(name_or_folder), WEIGHTS, library_name="clearer", **where)
+    except (OSError, ValueError) as error:  # its own exceptions, and those of the network, are these
+        raise UserError(
+            f"{name_or_folder}: no such folder, and not to be had from the Hub ({_short(error)}); "
+            "check the name, the network, and that you may read it"
+        ) from error
+    return load(weights, device, precision)
+
+
+def push_to_hub(
+    restorer: Restorer,
+    repo_id: str,
+    *,
+    results: Sequence[Mapping[str, Any]] = (),
+    data: str | None = None,
+    licence: str | None = None,
+    private: bool | None = None,
+    token: str | bool | None = None,
+    commit_message: str = "Upload a model of clearer",
+    api: HfApi | None = None,
+) -> str:
+    """Make the model's repository on the Hub if it is missing, put the model there, and return the commit's URL.
+
+    Args:
+        restorer, results, data, licence: as of `save_pretrained`.
+        repo_id: ``NAMESPACE/NAME``.
+        private: whether a new repository is.
+        token: None is what ``hf auth login`` keeps.
+        commit_message: of the upload, which is one commit.
+        api: what talks to the Hub, if not one made with ``token``.
+
+    Raises:
+        UserError: as of `save_pretrained`, or the Hub cannot be reached or refuses.
+    """
+    hub = _hub()
+    with tempfile.TemporaryDirectory() as folder:
+        save_pretrained(restorer, folder, name=repo_id, results=results, data=data, licence=licence)
+        try:
+            api = api or hub.HfApi(token=token, library_name="clearer")
+            repo = api.create_repo(repo_id, private=private, exist_ok=True)
+            commit = api.upload_folder(repo_id=repo.repo_id, folder_path=folder, commit_message=commit_message)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{repo_id}: not uploaded ({_short(error)}); check the name, the network and your token"
+            ) from error
+    return str(commit)
+
+
+def model_card(
+    restorer: Restorer,
+    name: str,
+    *,
+    results: Sequence[Mapping[str, Any]] = (),
+    data: str | None = None,
+    licence: str | None = None,
+) -> str:
+    """Return the text of the model card, metadata for the Hub and words for people; see `save_pretrained`."""
+    hub = _hub()
+    a, facts = restorer.architecture, restorer.card
+    task = str(facts.get("task") or "restoration")
+    title = name.split("/")[-1]
+    known: dict[str, Any] = {"model_name": title, "eval_results": _eval_results(hub, results)} if results else {}
+    if licence is not None:
+        known["license"] = licence
+    metadata = hub.ModelCardData(
+        library_name="clearer",
+        pipeline_tag="image-to-image",
+        tags=["image-restoration", task],
+        **known,
+    )
+    lines = [
+        f"# {title}",
+        "",
+        f"{_sentence(facts.get('description') or task)} Found and trained with `clearer` (CLEARER, NeurIPS 2020).",
+        "",
+        "```python",
+        "import clearer",
+        "",
+        f'restorer = clearer.Restorer.from_pretrained("{name}")',
+        "clean = restorer.restore(picture)  # numpy, PIL or torch in, the same kind out",
+        "```",
+        "",
+        f"Pictures have {a.channels} channel(s), values in [0, 1] or whole levels, and any size.",
+        "",
+        "## Results",
+        "",
+        *_result_lines(results, facts),
+        "",
+        "## Data",
+        "",
+        _sentence(data or f"Training pictures: {NOT_STATED}"),
+        f"Degradation in training: {_degradation(facts.get('degradation'))}.",
+        "",
+        "## Cost",
+        "",
+        f"{parameters(a):,} parameters, {macs_per_pixel(a) / 1e3:,.1f} kMAC per pixel; "
+        f"trained for {facts.get('steps', NOT_STATED)} steps in {facts.get('precision', NOT_STATED)}.",
+        f"Architecture {a}: {a.operations} operations, width {a.width}, norm {a.norm}"
+        f"{', residual' if a.residual else ''}.",
+        "",
+        "## Licence",
+        "",
+        f"Weights: {licence or NOT_STATED}.",
+    ]
+    return str(hub.ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n" + "\n".join(lines) + "\n"))
+
+
+def _eval_results(hub: Any, results: Sequence[Mapping[str, Any]]) -> list[Any]:
+    return [
+        hub.EvalResult(
+            task_type="image-to-image",
+            dataset_type=_data_name(result),
+            dataset_name=f"{_data_name(result)}, {result['protocol']}{_ensemble(result)}",
+            metric_type=metric,
+            metric_name=metric.upper(),
+            metric_value=result[metric],
+        )
+        for result in results
+        for metric in ("psnr", "ssim")
+    ]
+
+
+def _result_lines(results: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> list[str]:
+    if not results:
+        found = facts.get("validation_psnr")
+        return [f"Validation PSNR in training: {found:.2f} dB." if isinstance(found, float) else "Not measured."]
+    rows = [
+        f"| {_data_name(r)} | {r['protocol']}{_ensemble(r)} | {r['pictures']} "
+        f"| {r['input_psnr']:.2f} | {r['psnr']:.2f} | {r['ssim']:.4f} |"
+        for r in results
+    ]
+    return ["| pictures | protocol | number | input PSNR dB | PSNR dB | SSIM |", "| --- | --- |" + " ---: |" * 4, *rows]
+
+
+def _data_name(result: Mapping[str, Any]) -> str:
+    return Path(str(result.get("data") or "pictures")).name  # of the folder: the rest is nobody's business
+
+
+def _ensemble(result: Mapping[str, Any]) -> str:
+    return ", x8 self-ensemble" if result.get("ensemble") else ""
+
+
+def _degradation(stated: Any) -> str:
+    if not isinstance(stated, Mapping):
+        return NOT_STATED
+    if stated.get("kind") == "none":
+        return "none is added: pairs of pictures"
+    sigma = stated.get("sigma")
+    levels = " to ".join(f"{s:g}" for s in sigma) if isinstance(sigma, list | tuple) else f"{sigma:g}"
+    clipped = ", clipped to 8 bits" if stated.get("clip8") else ""
+    return f"{stated.get('kind')}, sigma {levels} (8-bit levels){clipped}"
+
+
+def _sentence(text: Any) -> str:
+    text = " ".join(str(text).split())
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith(".") else ".")
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]
+
+
+def _hub() -> Any:
+    try:
+        import huggingface_hub
+    except ImportError:
+        raise UserError("hub: huggingface-hub is not installed; pip install 'clearer[hub]'") from None
+    return huggingface_hub

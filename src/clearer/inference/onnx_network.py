@@ -1,0 +1,105 @@
+"""A network that was exported to ONNX, run by ONNX Runtime in place of PyTorch.
+
+The file carries what a weight file carries: architecture and card, and how it computes, in its
+``metadata_props``. Reading it needs onnxruntime alone; nothing is unpickled and no code is run but the graph's.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from clearer.architecture import Architecture
+from clearer.errors import UserError
+
+FORMAT = "clearer-onnx-1"
+INPUT, OUTPUT = "picture", "restored"
+PRECISIONS = ("fp32", "fp16", "int8")
+
+
+class OnnxNetwork(nn.Module):
+    """``(B, C, H, W)`` float32 in [0, 1] on the CPU -> the same, any ``H`` and ``W``, as `RestorationNetwork`.
+
+    It has no parameters: they are the session's. Any number of threads may call it.
+
+    Args:
+        path: a file that `clearer.inference.export.export` wrote.
+        threads: that one call may use; by default as many as torch's.
+
+    Raises:
+        UserError: onnxruntime is not installed, there is no such file, or it is not such a file.
+    """
+
+    architecture: Architecture
+
+    def __init__(self, path: str | Path, threads: int | None = None) -> None:
+        super().__init__()
+        runtime = _onnxruntime(path)
+        if not Path(path).is_file():
+            raise UserError(f"{path}: no such file; name an ONNX file that 'clearer export' wrote")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = threads or torch.get_num_threads()
+        options.log_severity_level = 3  # errors; they are raised too
+        try:
+            self.session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions have no class in common
+            what = " ".join(str(error).split())[:150]
+            raise UserError(f"{path}: no ONNX file that can be run, or damaged ({what}); export it again") from error
+        self.metadata: dict[str, str] = dict(self.session.get_modelmeta().custom_metadata_map)
+        self.architecture, self.card, self.precision = _checked(self.metadata, self.session, path)
+
+    def forward(self, x: Tensor) -> Tensor:
+        try:
+            (restored,) = self.session.run([OUTPUT], {INPUT: x.detach().contiguous().numpy()})
+        except Exception as error:
+            if "llocat" in str(error):  # "Failed to allocate memory", "bad allocation": no class of its own
+                raise RuntimeError("not enough memory") from error
+            raise
+        return torch.from_numpy(restored)
+
+
+def metadata_of(architecture: Architecture, card: dict[str, Any], precision: str, **more: Any) -> dict[str, str]:
+    """Return what is written into an ONNX file; `OnnxNetwork` reads it. ``more``: JSON values."""
+    return {
+        "format": FORMAT,
+        "architecture": architecture.to_json(),
+        "task": str(card.get("task", "")),
+        "range": "float32 (batch, channels, height, width) in 0..1, in and out; the output is not clamped",
+        "channels": str(architecture.channels),
+        "multiple": str(architecture.multiple),
+        "padding": "inside the graph: any height and width",
+        "precision": precision,
+        "card": json.dumps(card, allow_nan=False),
+        **{key: json.dumps(value, allow_nan=False) for key, value in more.items()},
+    }
+
+
+def _checked(metadata: dict[str, str], session: Any, path: str | Path) -> tuple[Architecture, dict[str, Any], str]:
+    if metadata.get("format") != FORMAT:
+        raise UserError(f"{path}: an ONNX file, but not written by 'clearer export'; name one that is")
+    try:
+        architecture = Architecture.from_json(metadata["architecture"])
+        card, precision = json.loads(metadata["card"]), metadata["precision"]
+        takes, gives = session.get_inputs(), session.get_outputs()
+        for kind, found in ((INPUT, takes), (OUTPUT, gives)):
+            if [value.name for value in found] != [kind] or found[0].type != "tensor(float)":
+                raise ValueError(f"it has not one float {kind}")
+            if len(found[0].shape) != 4 or found[0].shape[1] != architecture.channels:
+                raise ValueError(f"{kind} is not (batch, {architecture.channels}, height, width)")
+        if not isinstance(card, dict) or precision not in PRECISIONS:
+            raise ValueError("card or precision is none")
+    except (KeyError, ValueError, UserError) as error:
+        raise UserError(f"{path}: its metadata is damaged ({error}); export it again") from error
+    return architecture, card, precision
+
+
+def _onnxruntime(path: str | Path) -> Any:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise UserError(f"{path}: ONNX files need ONNX Runtime; install it with pip install 'clearer[onnx]'") from None
+    return onnxruntime
