@@ -10,7 +10,7 @@ INSTALL = if $(PY) -m pip --version >/dev/null 2>&1; then pip="$(PY) -m pip"; \
           else pip="$(PYTHON) -m pip --python $(PY)"; fi; \
           $$pip install --disable-pip-version-check -c constraints.txt -e
 
-.PHONY: help env quickstart test lint types check
+.PHONY: help env quickstart test test-web lint types check
 
 help:
 	@sed -n 1,2p Makefile
@@ -36,6 +36,11 @@ quickstart: $(VENV)/quickstart.stamp
 
 test: $(VENV)/dev.stamp
 	$(PY) -m pytest
+
+# The page in a real browser. Debian's Chromium is installed where there is none.
+test-web: $(VENV)/dev.stamp
+	@command -v chromium >/dev/null || sh tests/install_chromium.sh
+	$(PY) -m pytest -m web tests/test_web_page.py
 
 lint: $(VENV)/dev.stamp
 	$(PY) -m ruff check

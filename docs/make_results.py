@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from clearer.architecture import Architecture
+from clearer.inference.memory import bytes_per_pixel
 from clearer.reproduction import (
     ablations_page,
     architectures_drawn,
@@ -28,7 +30,9 @@ from clearer.reproduction import (
 )
 
 HERE = Path(__file__).parent
-PAGES, STORE = (HERE / "results.md", HERE / "reproduction.md", HERE.parent / "README.md"), HERE / "results"
+PAGES = [HERE / f"{name}.md" for name in ("results", "reproduction", "performance", "restoring")]
+PAGES += [HERE.parent / "README.md"]
+STORE = HERE / "results"
 
 
 def collect(run: Path, name: str, command: str) -> None:
@@ -152,6 +156,73 @@ def pulls_table(value: dict[str, Any]) -> str:
     return f"`{value['command']}`: {note}\n\n" + table(head, rows)
 
 
+def speed_table(value: dict[str, Any]) -> str:
+    def cell(found: dict[str, Any] | None) -> str:
+        if found is None:
+            return ""
+        seconds = found["seconds"]
+        took = f"{seconds:.2f} s" if seconds >= 0.1 else f"{1e3 * seconds:.1f} ms"
+        return f"{took}, {found['precision']}" + (f", {found['gflops']:,.0f} GFLOP/s" if "gflops" in found else "")
+
+    rows = []
+    for line in value["lines"]:
+        share = f"{100 * line['share_of_ceiling']:.0f} %" if "share_of_ceiling" in line else ""
+        beside = f"{line['ratio_to_dncnn']:.2f}" if "ratio_to_dncnn" in line else ""
+        memory = f"{line['ours']['peak_mib']:,} / {line['reference']['peak_mib']:,}"
+        cells = [cell(line["ours"]), cell(line["reference"]), f"**{line['ratio_to_reference']:.2f}**", beside, share]
+        rows.append([f"{line['work']}, width {line['width']}", *cells, memory])
+    head = ["work", "clearer", "reference", "times faster", "than DnCNN", "of the ceiling", "MiB, ours / reference"]
+    facts = value["lines"][0]
+    return f"`{value['command']}` ({facts['device']}, torch {facts['torch']})\n\n" + table(head, rows)
+
+
+def precision_table(value: dict[str, Any]) -> str:
+    def psnr(values: list[float]) -> str:
+        return ", ".join(f"{v:.2f}" for v in values)
+
+    rows = [[r["norm"], psnr(r["fp32"]), psnr(r["bf16"]), f"{r['difference']:+.3f}"] for r in value["rows"]]
+    what = f"norm ({value['steps']:,} steps, width {value['width']})"
+    head = [what, "fp32, dB, each seed", "bf16, each seed", "mean difference, dB"]
+    return f"`{value['command']}` (input {value['input_psnr']:.2f} dB)\n\n" + table(head, rows)
+
+
+def overlap_table(value: dict[str, Any]) -> str:
+    models = value["models"]
+    rows = [
+        ["network", *(f"{m['architecture']['architecture']}, width {m['architecture']['width']}" for m in models)],
+        ["pictures", *(f"{m['pictures']} by {m['protocol']}" for m in models)],
+        ["PSNR restored / input (dB)", *(f"{m['psnr']:.2f} / {m['input_psnr']:.2f}" for m in models)],
+        ["receptive field (pixels)", *(m["receptive_field"] for m in models)],
+    ]
+    by_overlap = [{row["overlap"]: row for row in m["rows"]} for m in models]
+    for overlap in sorted({overlap for found in by_overlap for overlap in found}):
+        lines = (found.get(overlap) for found in by_overlap)
+        rows.append([f"overlap {overlap}", *(f"{r['largest']:.2g} / {r['mean']:.1e}" if r else "" for r in lines)])
+    return f"`{value['command']}`\n\n" + table(["", *("largest / mean" for _ in models)], rows)
+
+
+def memory_table(value: dict[str, Any]) -> str:
+    found: dict[tuple[str, str, int], dict[str, Any]] = {}
+    for row in value["rows"]:
+        found.setdefault((row["architecture"], row["operations"], row["width"]), {})[row["precision"]] = row
+    rows = []
+    for (text, operations, width), both in found.items():
+        limit = bytes_per_pixel(Architecture.parse(text, operations=operations, width=width))
+        measured = (both[precision]["bytes_per_pixel"] for precision in ("fp32", "bf16"))
+        rows.append([text, operations, width, *measured, f"{limit:.0f}"])
+    head = ["architecture", "operations", "width", "bytes a pixel, fp32", "bf16", "what auto reckons with"]
+    return f"`{value['command']}`\n\n" + table(head, rows)
+
+
+def large_table(value: dict[str, Any]) -> str:
+    a, (height, width) = value["architecture"], value["shape"][:2]
+    what = f"{width}x{height} pixels, {a['architecture']} of width {a['width']}, {value['precision']}, "
+    what += f"overlap {value['overlap']}"
+    return f"`{value['command']}`\n\n" + table(
+        ["", "seconds", "peak memory of the process"], [[what, value["seconds"], f"{value['peak_mib']} MiB"]]
+    )
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--collect"]:
         collect(Path(sys.argv[2]), sys.argv[3], sys.argv[4])
@@ -169,6 +240,11 @@ def main() -> None:
         "ablations": as_part(ablations_page.as_markdown),
         "alone": alone_table,
         "pulls": pulls_table,
+        "speed": speed_table,
+        "precision": precision_table,
+        "overlap": overlap_table,
+        "memory": memory_table,
+        "large": large_table,
     }
 
     def fill(match: re.Match[str]) -> str:

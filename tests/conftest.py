@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import skimage
 import torch
+from hypothesis import settings
 from PIL import Image
 
 from clearer.data.pictures import read_picture
@@ -17,6 +18,10 @@ from clearer.data.pictures import read_picture
 # One thread: the pictures are small, and a test may not depend on how busy the other cores are.
 os.environ["OMP_NUM_THREADS"] = "1"  # for processes that tests start
 torch.set_num_threads(1)
+
+# Nothing about a deadline: a busy machine is no fault of the code.
+settings.register_profile("any-machine", deadline=None)
+settings.load_profile("any-machine")
 
 SHIPPED = Path(skimage.__file__).parent / "data"
 NAMES = ("astronaut.png", "camera.png", "coffee.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png", "moon.png")

@@ -305,7 +305,8 @@ def model_architecture(model: Any) -> dict[str, Any]:
 
 
 def test_an_exported_file_is_neither_moved_nor_exported_again(run: Path, tmp_path: Path) -> None:
-    for how, words in (({"device": "cuda"}, "run on the cpu"), ({"precision": "bf16"}, "computes in fp32, not in bf16")):
+    wrong = (({"device": "cuda"}, "run on the cpu"), ({"precision": "bf16"}, "computes in fp32, not in bf16"))
+    for how, words in wrong:
         with pytest.raises(UserError, match=words):
             clearer.load(run / "a.onnx", **how)
     with pytest.raises(UserError, match="already exported"):

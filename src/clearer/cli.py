@@ -13,8 +13,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from clearer import cli_deploy, cli_paper, cli_questions
-from clearer.errors import Interrupted, UserError
+from clearer import cli_deploy, cli_paper, cli_questions, cli_restore, cli_web
+from clearer.errors import Interrupted, LostProcess, UserError
 from clearer.options import (
     Clean,
     Data,
@@ -33,6 +33,7 @@ from clearer.options import (
 )
 from clearer.recipe import load_recipe, shipped_recipes
 from clearer.terminal import console_for_people, print_json, print_table, progress_bar, say
+from clearer.training import processes
 
 app = typer.Typer(
     name="clearer",
@@ -42,6 +43,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+SHARED_VERBS = ("fit", "search", "train")
+"""What several processes under torchrun can do together."""
+
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -53,11 +58,15 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and end.")
     ] = False,
 ) -> None:
     """Options that stand before the verb."""
+    verb = context.invoked_subcommand
+    if processes.launched()[1] > 1 and verb not in SHARED_VERBS:
+        raise UserError(f"torchrun: {verb} works in one process; several can {', '.join(SHARED_VERBS)}")
 
 
 def _add_fitting_verb(name: str, stages: Sequence[str], text: str) -> None:
@@ -86,6 +95,8 @@ def _add_fitting_verb(name: str, stages: Sequence[str], text: str) -> None:
         if architecture is not None:
             overrides["architecture"] = architecture
         overrides |= parsed(settings)
+        if show and processes.launched()[0]:
+            return
         if show:
             resolved = load_recipe(recipe, overrides)
             if as_json:
@@ -97,7 +108,7 @@ def _add_fitting_verb(name: str, stages: Sequence[str], text: str) -> None:
 
         console = console_for_people(as_json)
         run = fit(recipe, out, overrides, stages=stages, tensorboard=tensorboard, console=console)
-        if as_json:
+        if as_json and not processes.launched()[0]:
             print_json(run.result)
 
 
@@ -155,28 +166,7 @@ def evaluate(
         print_json({**result, "saved": str(place)})
 
 
-@app.command()
-def restore(
-    model: Model,
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A picture, or a folder of pictures.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUTPUT", help="The restored picture, or a folder.")],
-    ensemble: Ensemble = False,
-    precision: Precision = "auto",
-    device: Device = "auto",
-    as_json: Json = False,
-) -> None:
-    """Restore a picture or a folder of pictures."""
-    from clearer.inference.paths import restore_path
-    from clearer.inference.restorer import load
-
-    restorer = load(model, device, precision)
-    with progress_bar("restore") as progress:
-        written = restore_path(restorer, source, out, ensemble, progress)
-    say(f"{len(written)} picture(s) restored: {out}", console_for_people(as_json))
-    if as_json:
-        facts = {"model": str(model), "architecture": str(restorer.architecture), "ensemble": ensemble}
-        where = {"device": str(restorer.device), "precision": restorer.precision}
-        print_json({**facts, **where, "written": [str(path) for path in written]})
+cli_restore.add_verbs(app)
 
 
 @app.command()
@@ -245,6 +235,7 @@ def recipes(as_json: Json = False) -> None:
 cli_deploy.add_verbs(app)
 cli_paper.add_verbs(app)
 cli_questions.add_verbs(app)
+cli_web.add_verbs(app)
 
 
 def main() -> None:
@@ -254,6 +245,8 @@ def main() -> None:
             app()
         finally:
             sys.stdout.flush()
+    except LostProcess as error:
+        _end(str(error), 2, speakers=2)  # the first may be the one that is gone
     except UserError as error:
         _end(str(error), 2)
     except Interrupted as error:
@@ -266,8 +259,10 @@ def main() -> None:
         sys.exit(1)
 
 
-def _end(message: str, status: int) -> NoReturn:
-    print(f"clearer: {' '.join(message.splitlines())}", file=sys.stderr)
+def _end(message: str, status: int, speakers: int = 1) -> NoReturn:
+    """End with a line, which of several processes the first ``speakers`` print."""
+    if processes.launched()[0] < speakers:
+        print(f"clearer: {' '.join(message.splitlines())}", file=sys.stderr)
     sys.exit(status)
 
 

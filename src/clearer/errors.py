@@ -13,6 +13,10 @@ class UserError(Exception):
     """
 
 
+class LostProcess(UserError):
+    """Another process of a run that several work on has died; the checkpoints hold what was done."""
+
+
 class Interrupted(Exception):
     """A run was asked to stop (SIGTERM, Ctrl-C) and has written its checkpoint.
 

@@ -88,3 +88,8 @@ def read_json(path: str | Path) -> Any:
         raise UserError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not readable as JSON ({error})") from error
+
+
+def read_json_if_there(path: str | Path) -> Any:
+    """Read JSON; None where there is no such file."""
+    return read_json(path) if Path(path).exists() else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,8 +26,10 @@ from clearer.report.page import print_summary, write_page
 from clearer.report.samples import write_samples
 from clearer.search.bilevel import search
 from clearer.terminal import progress_bar
+from clearer.training import processes
+from clearer.training.devices import choose_device
 from clearer.training.runs import opened_run, record_pictures, record_run
-from clearer.training.train import train
+from clearer.training.train import Pictures, train
 
 STAGES = ("search", "train", "evaluate")
 
@@ -60,7 +63,8 @@ def fit(
     """Search, train and evaluate as the recipe says, into one run folder.
 
     Calling it again with the same recipe and folder goes on where it stopped; what is finished is not
-    done again.
+    done again. Under torchrun all processes search and train together, the first alone evaluates, and
+    the others' `Run` has no results.
 
     Args:
         recipe: a shipped name, a YAML file, or a `Recipe`.
@@ -75,6 +79,8 @@ def fit(
         Interrupted: SIGTERM or Ctrl-C; a checkpoint was written.
     """
     console = console or Console(stderr=True)
+    if processes.launched()[0]:
+        console = Console(quiet=True)
     if isinstance(recipe, Recipe):
         recipe = recipe_from_dict(recipe.to_dict())
         if overrides:
@@ -86,6 +92,7 @@ def fit(
     folder = Path(out) if out is not None else Path("runs") / recipe.name
     for name in recipe.evaluate.protocols:
         _check_protocol(name, recipe)
+    join_processes(recipe, stages)
     patch = max(recipe.search.patch if recipe.given is None else 0, recipe.train.patch)
     settings = recipe.data
 
@@ -93,18 +100,32 @@ def fit(
         console.print(text, soft_wrap=True, markup=False, highlight=False)
 
     # Before the folder is made: a run that cannot begin leaves nothing behind.
-    splits = resolve_splits(settings, channels=recipe.network.channels, patch=patch, seed=recipe.seed, say=say)
-    with opened_run(folder, recipe):
-        record_pictures(folder, splits)
-        record_run(folder, recipe, splits)
+    splits = processes.together(
+        lambda: resolve_splits(settings, channels=recipe.network.channels, patch=patch, seed=recipe.seed, say=say)
+    )
+    _refuse_other_pictures(splits)
+    with contextlib.ExitStack() as held:
+
+        def open_folder() -> None:
+            held.enter_context(opened_run(folder, recipe))
+            record_pictures(folder, splits)
+            record_run(folder, recipe, splits)
+
+        processes.first(open_folder)
         counts = ", ".join(f"{len(names)} {part}" for part, names in splits.names().items())
         say(f"{recipe.name}: {counts} pictures; results go to {folder}")
         architecture = _find_architecture(recipe, splits, folder, stages, console, tensorboard)
-        result: dict[str, Any] = {"architecture": str(architecture), **_write_cost(folder, architecture)}
+        result: dict[str, Any] = {
+            "architecture": str(architecture),
+            **processes.first(lambda: _write_cost(folder, architecture)),
+        }
         if "train" in stages:
             with _log(folder / "tensorboard" / "train", tensorboard) as log:
-                pictures = read_pictures(splits.train, recipe), read_pictures(splits.validation, recipe)
+                pictures = _read_both(splits, recipe)
                 result["train"] = train(recipe, architecture, *pictures, folder, console, log)
+        if processes.rank():
+            # What is left is the first one's. It may take long: nobody waits for it.
+            return Run(folder, architecture, result)
         if "evaluate" in stages and (folder / "model.safetensors").exists():
             result["protocols"] = _evaluate(recipe, splits, folder, result)
         if (folder / "search" / "result.json").exists():
@@ -123,6 +144,36 @@ def _check_protocol(name: str, recipe: Recipe) -> None:
         )
 
 
+def join_processes(recipe: Recipe, stages: Sequence[str]) -> None:
+    """Meet the other processes, if torchrun has started several.
+
+    Raises:
+        UserError: they cannot have equal shares of a batch, or one has no device.
+    """
+    processes.join()
+    processes.together(lambda: choose_device(recipe.device))
+    for part, batch in (("search", recipe.search.batch), ("train", recipe.train.batch)):
+        if part in stages and not (part == "search" and recipe.given is not None):
+            processes.check_batch(f"{part}.batch", batch)
+
+
+def _refuse_other_pictures(splits: Splits) -> None:
+    """Refuse pictures that are not the first process' own, as on another machine they may be."""
+
+    def check() -> None:
+        if names != splits.names():
+            raise UserError("data: the pictures are not those of the first process; give all machines the same ones")
+
+    names = processes.first(splits.names)
+    processes.together(check)
+
+
+def _read_both(splits: Splits, recipe: Recipe) -> tuple[Pictures, Pictures]:
+    return processes.together(
+        lambda: (read_pictures(splits.train, recipe), read_pictures(splits.validation, recipe))
+    )
+
+
 def read_pictures(items: list[Item], recipe: Recipe) -> list[tuple[np.ndarray, np.ndarray | None]]:
     return [read_item(item, recipe.network.channels) for item in items]
 
@@ -130,20 +181,24 @@ def read_pictures(items: list[Item], recipe: Recipe) -> list[tuple[np.ndarray, n
 def _find_architecture(
     recipe: Recipe, splits: Splits, folder: Path, stages: Sequence[str], console: Console, tensorboard: bool
 ) -> Architecture:
-    path = folder / "architecture.json"
     architecture = recipe.given
     if architecture is None and "search" in stages:
         with _log(folder / "tensorboard" / "search", tensorboard) as log:
-            pictures = read_pictures(splits.train, recipe), read_pictures(splits.validation, recipe)
+            pictures = _read_both(splits, recipe)
             architecture = search(recipe, *pictures, folder, console, log)
-    if architecture is None:
-        if not path.exists():
+
+    def recorded() -> dict[str, Any]:
+        path = folder / "architecture.json"
+        if architecture is not None:
+            write_json(path, architecture.to_dict())
+        elif not path.exists():
             raise UserError(
                 f"{folder}: no architecture to train; search first, or give one with --architecture FPPF-FFFF-PFFP"
             )
-        return Architecture.from_dict(read_json(path))
-    write_json(path, architecture.to_dict())
-    return architecture
+        found: dict[str, Any] = read_json(path)
+        return found
+
+    return Architecture.from_dict(processes.first(recorded))
 
 
 def _write_cost(folder: Path, architecture: Architecture) -> dict[str, Any]:

@@ -23,6 +23,10 @@ Model = Annotated[Path, typer.Argument(help="A weight file (.safetensors), a run
 Ensemble = Annotated[bool, typer.Option("--ensemble", help="Average over the eight flips and turns; takes 8x.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Precision = Annotated[str, typer.Option(help="fp32, bf16 or auto.")]
+Tile = Annotated[str, typer.Option(help="auto (by free memory), none (whole), or the side of tiles in pixels.")]
+Overlap = Annotated[
+    str, typer.Option(help="Of tiles, in pixels: auto (no visible difference), full (none at all), or a number.")
+]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Runs side by side (default: one a core, or one on a GPU).")]
 RunFolder = Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="The run folder, or runs/NAME.")]
 

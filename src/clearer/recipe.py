@@ -97,6 +97,8 @@ class SearchSettings:
 
     ``fusion_input``: what a module's fusion candidate sees: ``same``, the module's input, as in the paper;
     ``parallel``, what the parallel candidate has made of it, as the released program's search has it.
+    ``stop_gap``, if there is one: the search ends early, with an epoch, once the letters have not changed for
+    ``stop_steps`` architecture steps and the mean gap of the probabilities was at least this all the while.
     """
 
     epochs: Count = 200
@@ -108,6 +110,8 @@ class SearchSettings:
     lambda_comp: Amount = 0.0
     costs: Literal["paper", "parameters", "macs"] = "paper"
     fusion_input: Literal["same", "parallel"] = "same"
+    stop_gap: Annotated[float, Range(0, below=1)] | None = None
+    stop_steps: Count = 500
     weights: OptimiserSettings = field(
         default_factory=lambda: OptimiserSettings(kind="sgd", lr=0.025, lr_final=0.001, weight_decay=3e-4)
     )

@@ -52,7 +52,9 @@ class Degradation:
         object.__setattr__(self, "sigma", _checked_sigma(self.sigma))  # frozen: lists from YAML become tuples
 
 
-def degrade(clean: Tensor, degradation: Degradation, generator: torch.Generator) -> Tensor:
+def degrade(
+    clean: Tensor, degradation: Degradation, generator: torch.Generator, *, start: int = 0, of: int | None = None
+) -> Tensor:
     """Return the degraded form of a batch; everything random comes from ``generator``.
 
     Args:
@@ -60,6 +62,8 @@ def degrade(clean: Tensor, degradation: Degradation, generator: torch.Generator)
         degradation: what to do.
         generator: on the device of ``clean``; one on the CPU works for any device, more slowly, and
             then draws the same noise on all of them.
+        start, of: ``clean`` is the part from ``start`` of a batch of ``of``: what is drawn is drawn for
+            all of it, so that parts are degraded as the whole would be.
 
     Returns:
         (B, C, H, W), the device and dtype of ``clean``; unclipped noise may leave [0, 1].
@@ -70,22 +74,31 @@ def degrade(clean: Tensor, degradation: Degradation, generator: torch.Generator)
     0.1
     """
     if degradation.kind == "gaussian":
-        return gaussian(clean, generator, degradation.sigma, degradation.clip8)
+        return gaussian(clean, generator, degradation.sigma, degradation.clip8, start=start, of=of)
     return clean
 
 
 def gaussian(
-    clean: Tensor, generator: torch.Generator, sigma: float | tuple[float, float], clip8: bool = False
+    clean: Tensor,
+    generator: torch.Generator,
+    sigma: float | tuple[float, float],
+    clip8: bool = False,
+    *,
+    start: int = 0,
+    of: int | None = None,
 ) -> Tensor:
-    """Add white Gaussian noise of ``sigma`` 8-bit levels; see `Degradation` for the arguments."""
-    place = generator.device
+    """Add white Gaussian noise of ``sigma`` 8-bit levels; see `Degradation` and `degrade` for the arguments."""
+    place, end = generator.device, start + clean.shape[0]
+    batch = clean.shape[0] if of is None else of
+    levels: Tensor | float
     if isinstance(sigma, tuple):
         low, high = sigma
-        shape = (clean.shape[0], 1, 1, 1)
-        levels = low + (high - low) * torch.rand(shape, generator=generator, device=place, dtype=clean.dtype)
+        shares = torch.rand((batch, 1, 1, 1), generator=generator, device=place, dtype=clean.dtype)
+        levels = low + (high - low) * shares[start:end]
     else:
-        levels = torch.tensor(sigma, device=place, dtype=clean.dtype)
-    noise = torch.randn(clean.shape, generator=generator, device=place, dtype=clean.dtype) * levels
+        levels = sigma
+    shape = (batch, *clean.shape[1:])
+    noise = torch.randn(shape, generator=generator, device=place, dtype=clean.dtype)[start:end] * levels
     noise = noise.to(clean.device)  # 8-bit levels
     if clip8:
         return (clean * 255 + noise).clamp(0, 255).floor() / 255

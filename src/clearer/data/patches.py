@@ -15,6 +15,7 @@ class PatchSampler:
     """Draws batches of (degraded, clean) patches; all randomness comes from its own generators.
 
     The pictures lie end to end in one uint8 buffer on the device, so that a batch is a single gather.
+    What is drawn on the CPU goes to the device as three numbers a patch, which nothing waits for.
     ``state_dict`` holds the generators' states: a resumed run draws what the uninterrupted one would.
 
     Args:
@@ -23,6 +24,7 @@ class PatchSampler:
         batch: patches in a batch.
         degradation: applied to the clean patch (and to the pair's degraded patch where there is one).
         augment: random flips and quarter turns.
+        share, shares: draw the whole batch, but return only this one of its ``shares`` equal parts.
     """
 
     def __init__(
@@ -35,8 +37,12 @@ class PatchSampler:
         augment: bool,
         seed: int,
         device: torch.device,
+        share: int = 0,
+        shares: int = 1,
     ) -> None:
         self.patch, self.batch, self.degradation, self.augment, self.device = patch, batch, degradation, augment, device
+        part = batch // shares
+        self.mine = slice(share * part, (share + 1) * part)
         self.channels = pictures[0][0].shape[2]
         self.heights = torch.tensor([clean.shape[0] for clean, _ in pictures])
         self.widths = torch.tensor([clean.shape[1] for clean, _ in pictures])
@@ -47,32 +53,43 @@ class PatchSampler:
         if self.paired:
             flat = [d.reshape(-1) for _, d in pictures if d is not None]
             self.degraded = torch.from_numpy(np.concatenate(flat)).to(device)
+        side = torch.arange(patch, device=device)
+        self.row, self.column = side[:, None], side[None, :]
+        self.channel = torch.arange(self.channels, device=device)[:, None, None]
         # Places are drawn on the CPU, noise on the device.
         self.places = torch.Generator().manual_seed(seed)
         self.noise = torch.Generator(device=device).manual_seed(seed + 1)
 
     def draw(self) -> tuple[Tensor, Tensor]:
-        """Return (degraded, clean), each float32 (B, C, patch, patch) in [0, 1] (noise may leave it)."""
+        """Return (degraded, clean), each float32 (B / shares, C, patch, patch) in [0, 1] (noise may leave it)."""
+        numbers = self._draw_places()[:, self.mine]
+        if self.device.type == "cuda":
+            numbers = numbers.pin_memory().to(self.device, non_blocking=True)
+        first, down, along = numbers.to(self.device)[:, :, None, None, None]
+        index = first + self.row * down + self.column * along + self.channel  # (B / shares, C, patch, patch)
+        clean = _gathered(self.clean, index)
+        source = _gathered(self.degraded, index) if self.paired else clean
+        return degrade(source, self.degradation, self.noise, start=self.mine.start, of=self.batch), clean
+
+    def _draw_places(self) -> Tensor:
+        """Return, for each patch of the whole batch, where its first pixel lies in the buffer, and how far
+        it is from there to the pixel below and to the next along the row: (3, B).
+        """
         n, side, g = self.batch, self.patch, self.places
         which = torch.randint(len(self.starts), (n,), generator=g)
+        width = self.widths[which]
         top = (torch.rand(n, generator=g) * (self.heights[which] - side + 1)).long()
-        left = (torch.rand(n, generator=g) * (self.widths[which] - side + 1)).long()
-        corner = self.starts[which] + (top * self.widths[which] + left) * self.channels
-        row, column, channel = torch.arange(side), torch.arange(side), torch.arange(self.channels)
+        left = (torch.rand(n, generator=g) * (width - side + 1)).long()
+        down, along = width, torch.ones_like(width)
         if self.augment:
-            # A symmetry of the square for each patch: flips, and a transposition.
+            # A symmetry of the square for each patch: flips of the result, and a transposition before them.
             flip_y, flip_x, turn = (torch.rand(3, n, generator=g) < 0.5).unbind()
-            rows = torch.where(flip_y[:, None], side - 1 - row, row)  # (B, patch)
-            columns = torch.where(flip_x[:, None], side - 1 - column, column)
-            y = torch.where(turn[:, None, None], columns[:, None, :], rows[:, :, None])  # (B, patch, patch)
-            x = torch.where(turn[:, None, None], rows[:, :, None], columns[:, None, :])
-        else:
-            y, x = row[None, :, None].expand(n, side, side), column[None, None, :].expand(n, side, side)
-        pixel = corner[:, None, None] + (y * self.widths[which][:, None, None] + x) * self.channels
-        index = (pixel[:, None] + channel[None, :, None, None]).to(self.device)  # (B, C, patch, patch)
-        clean = self.clean[index].float() / 255
-        source = self.degraded[index].float() / 255 if self.paired else clean
-        return degrade(source, self.degradation, self.noise), clean
+            from_below, from_right = torch.where(turn, flip_x, flip_y), torch.where(turn, flip_y, flip_x)
+            top, down = torch.where(from_below, top + side - 1, top), torch.where(from_below, -down, down)
+            left, along = torch.where(from_right, left + side - 1, left), torch.where(from_right, -along, along)
+            down, along = torch.where(turn, along, down), torch.where(turn, down, along)
+        first = self.starts[which] + (top * width + left) * self.channels
+        return torch.stack([first, down * self.channels, along * self.channels])
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the generators' states."""
@@ -82,3 +99,9 @@ class PatchSampler:
         """Take up the generators' states."""
         self.places.set_state(state["places"])
         self.noise.set_state(state["noise"])
+
+
+def _gathered(levels: Tensor, index: Tensor) -> Tensor:
+    # Several times faster on the CPU than levels[index].
+    found: Tensor = levels.index_select(0, index.view(-1)).view(index.shape).float() / 255
+    return found

@@ -44,8 +44,8 @@ class Header(NamedTuple):
     channels: int
 
 
-def list_pictures(folder: str | Path) -> list[Path]:
-    """Return the pictures directly in ``folder``, sorted by file name.
+def list_pictures(folder: str | Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
+    """Return the files with such suffixes directly in ``folder``, sorted by file name.
 
     Hidden files (a name that begins with a dot) are passed over. A link that leads nowhere is
     listed, so that reading it says what is wrong.
@@ -60,7 +60,7 @@ def list_pictures(folder: str | Path) -> list[Path]:
         raise UserError(f"{folder}: a file, where a folder of pictures is needed; name the folder that holds it")
     try:
         inside = [p for p in folder.iterdir() if not p.name.startswith(".")]
-        found = [p for p in inside if p.suffix.lower() in SUFFIXES and not p.is_dir()]
+        found = [p for p in inside if p.suffix.lower() in suffixes and not p.is_dir()]
         others = sorted(p.name for p in inside if p.is_dir())
     except OSError as error:
         raise UserError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from error
@@ -68,7 +68,7 @@ def list_pictures(folder: str | Path) -> list[Path]:
         names = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
         raise UserError(f"{folder}: no pictures directly in this folder; name one of its sub-folders ({names})")
     if not found:
-        raise UserError(f"{folder}: no pictures directly in this folder; looked for {', '.join(SUFFIXES)}")
+        raise UserError(f"{folder}: no pictures directly in this folder; looked for {', '.join(suffixes)}")
     return sorted(found, key=lambda p: p.name)
 
 

@@ -3,9 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+
+class Orientation(NamedTuple):
+    """One of the eight: flipped left to right or not, then turned by quarters against the clock."""
+
+    flip: bool
+    turns: int
+
+    @property
+    def rows_backwards(self) -> bool:
+        """Whether the picture's rows run backwards in the turned picture (as its rows or its columns)."""
+        return self.turns in (2, 3)
+
+    @property
+    def columns_backwards(self) -> bool:
+        """Whether the picture's columns run backwards in the turned picture."""
+        return self.flip != (self.turns in (1, 2))
+
+
+ORIENTATIONS = tuple(Orientation(flip, turns) for flip in (False, True) for turns in range(4))
+
+
+def turned(x: Tensor, orientation: Orientation) -> Tensor:
+    """Return (..., H, W) in this orientation, (..., W, H) for an odd number of turns; the first changes nothing."""
+    flipped = x.flip(-1) if orientation.flip else x
+    return torch.rot90(flipped, orientation.turns, (-2, -1)) if orientation.turns else flipped
+
+
+def turned_back(y: Tensor, orientation: Orientation) -> Tensor:
+    """Undo `turned`."""
+    upright = torch.rot90(y, -orientation.turns, (-2, -1)) if orientation.turns else y
+    return upright.flip(-1) if orientation.flip else upright
 
 
 def self_ensemble(restore: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -26,9 +59,6 @@ def self_ensemble(restore: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     True
     """
     total = torch.zeros_like(x)
-    for flip in (False, True):
-        for turns in range(4):
-            turned = torch.rot90(x.flip(-1) if flip else x, turns, (-2, -1))
-            back = torch.rot90(restore(turned.contiguous()), -turns, (-2, -1))
-            total = total + (back.flip(-1) if flip else back)
-    return total / 8
+    for orientation in ORIENTATIONS:
+        total = total + turned_back(restore(turned(x, orientation).contiguous()), orientation)
+    return total / len(ORIENTATIONS)

@@ -245,7 +245,8 @@ def _no_size_is_special() -> Iterator[None]:
     if not hasattr(_config, "backed_size_oblivious"):
         yield
         return
-    with _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
+    patched: Any = _config
+    with patched.patch(backed_size_oblivious=True):
         yield
 
 

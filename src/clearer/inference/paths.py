@@ -1,16 +1,63 @@
-"""Restoring picture files and folders of them."""
+"""Restoring picture files, folders of them, standard input, and videos."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from clearer.data.pictures import SUFFIXES, Pixels, list_pictures, read_picture, write_picture
+from clearer.data.levels import Floats
+from clearer.data.picture_file import GRAY, PictureFile, format_of_suffix, read_file, to_bytes, write_file
+from clearer.data.picture_fitting import depth_for, fitted
 from clearer.errors import UserError
+from clearer.inference.jobs import Job, planned
+from clearer.inference.large import is_large, restore_large
+from clearer.inference.overlap import one_ahead, one_behind
+from clearer.inference.pages import How, Run, restore_file, seen_as
 from clearer.inference.restorer import Restorer
+from clearer.inference.tiling import Overlap, Tiling
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class Outcome:
+    """What became of the files of a call: paths that were written or skipped, faults and notes by line."""
+
+    written: list[Path] = field(default_factory=list)
+    skipped: list[Path] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Output:
+    """How files are written: see `data.picture_file` and `data.picture_fitting`."""
+
+    format: str | None = None
+    depth: str | None = None
+    quality: int | None = None
+    skip_existing: bool = False
+
+    @property
+    def as_it_came(self) -> bool:
+        """Whether nothing about the file is to change."""
+        return self.depth is None and self.quality is None
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Side and overlap of tiles, as of `Restorer.restore`.
+
+    TIFF files of 32 million pixels and more that become TIFF files as they came are restored by rows
+    (`large.restore_large`), unless the side is "none".
+    """
+
+    side: Tiling = "auto"
+    overlap: Overlap = "auto"
 
 
 def restore_path(
@@ -18,74 +65,140 @@ def restore_path(
     source: str | Path,
     target: str | Path,
     ensemble: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-) -> list[Path]:
-    """Restore a file to a file, or the pictures directly in a folder to a folder; return what was written.
+    progress: Progress | None = None,
+    *,
+    tiles: Tiles | None = None,
+    how: How | None = None,
+    output: Output | None = None,
+    recursive: bool = False,
+    pattern: str | None = None,
+) -> Outcome:
+    """Restore a file to a file, or the pictures of a folder to a folder.
 
-    Pictures are written with 8 bits. Gray files suit a colour model (they are repeated), and colour
-    files without colour suit a gray one.
+    Depth, alpha, profile, EXIF, resolution, pages and kind of file come back as they were, unless
+    ``output`` says otherwise; a palette becomes RGB. While the network works on one file, the next is
+    read and the last is written.
 
     Args:
         restorer: what restores.
-        source: a picture file or a folder.
-        target: for a folder, a folder; for a file, a file, or a folder (one that exists, or a name
-            without a suffix) to put it in. Folders are made if missing. In a folder each file keeps
-            its name; to one of a format that cannot be written .png is added.
+        source: a picture file, a folder, a video, or "-" for standard input.
+        target: see `planned`. Folders are made if missing. Each file of a folder keeps its name, if
+            its suffix is that of its content; else the right suffix is added.
         ensemble: use the x8 self-ensemble.
-        progress: called with (files done, files in all) after each.
+        progress: called with (files done, files in all) after each; for a video, with frames.
+        tiles: see there.
+        how: what the network works on, and how much of it is taken.
+        output: format, depth, quality, and whether files that exist are left as they are.
+        recursive: see `planned`.
+        pattern: see `planned`.
 
     Raises:
-        UserError: the source cannot be read or has not the model's channels, the target cannot be
-            written, or the target is the source. What was written before stays.
+        UserError: the source is not there, the target does not suit it, or the one file that is asked
+            for cannot be restored. In a folder, a file that cannot is told of in the outcome.
     """
-    source, target = Path(source), Path(target)
-    if source.is_dir():
-        if target.exists() and target.samefile(source):
-            raise UserError(f"{target}: is the source folder itself; choose another folder for the output")
-        if target.exists() and not target.is_dir():
-            raise UserError(f"{target}: a file, where a folder for the restored pictures is needed; choose another")
-        sources = list_pictures(source)
-        targets = [target / _writable_name(path) for path in sources]
-    elif source.exists():
-        into_folder = target.is_dir() or not target.suffix
-        sources, targets = [source], [target / _writable_name(source) if into_folder else target]
-        if targets[0].exists() and targets[0].samefile(source):
-            raise UserError(f"{targets[0]}: is the source file itself; choose another place for the output")
-        if not _can_write(targets[0]):
-            raise UserError(f"{targets[0]}: cannot be written as {targets[0].suffix!r}; end the name in .png")
-    else:
-        raise UserError(f"{source}: no such file or folder; check the path")
-    for done, (path, place) in enumerate(zip(sources, targets, strict=True), start=1):
-        picture = _with_channels(read_picture(path), restorer.architecture.channels, path)
+    how, output, tiles = how or How(), output or Output(), tiles or Tiles()
+    channels = restorer.architecture.channels
+    jobs, many = planned(source, target, output.format, recursive, pattern)
+    outcome = Outcome()
+    lock = threading.Lock()
+
+    def settled(job: Job, error: UserError | None = None) -> None:
+        with lock:
+            if error is not None:
+                if not many:
+                    raise error
+                outcome.failed.append((job.name, str(error)))
+            elif job.target is not None:
+                outcome.written.append(job.target)
+            done = len(outcome.written) + len(outcome.failed) + len(outcome.skipped)
+            if progress is not None and not job.is_video:
+                progress(done, len(jobs))
+
+    def write(item: tuple[Job, PictureFile]) -> None:
         try:
-            restored = restorer.restore(picture, ensemble)
-        except UserError as error:  # it cannot know the file's name
-            raise UserError(f"{path}: {str(error).removeprefix('picture: ')}") from error
-        write_picture(place, restored)
-        if progress is not None:
-            progress(done, len(sources))
-    return targets
+            _write(*item, output)
+        except UserError as error:
+            settled(item[0], error)
+        else:
+            settled(item[0])
+
+    def run(x: Floats) -> Floats:
+        return restorer.restore(x, ensemble, tiles.side, tiles.overlap)
+
+    def by_rows(job: Job) -> bool:
+        whole = job.source is None or job.target is None or tiles.side == "none" or not output.as_it_came
+        to_tiff = job.target is not None and format_of_suffix(job.target) == "TIFF" and job.format in (None, "TIFF")
+        return not whole and to_tiff and how.span == (0.0, 1.0) and is_large(str(job.source))
+
+    if output.skip_existing:
+        outcome.skipped = [job.target for job in jobs if job.target is not None and job.target.exists()]
+        jobs_left = [job for job in jobs if job.target is None or not job.target.exists()]
+    else:
+        jobs_left = jobs
+    with one_behind(write) as put:
+        for job, picture in one_ahead(_read_each(jobs_left, by_rows)):
+            try:
+                if job.is_video:
+                    from clearer.inference.video import restore_video
+
+                    assert job.source is not None and job.target is not None
+                    restore_video(job.source, job.target, run, channels, how, output.quality, progress)
+                    settled(job)
+                    continue
+                if isinstance(picture, UserError):
+                    raise picture
+                if picture is None:
+                    assert job.source is not None and job.target is not None
+                    see = partial(seen_as, channels=channels, how=how)
+                    restore_large(restorer, job.source, job.target, ensemble, tiles.side, tiles.overlap, see=see)
+                    settled(job)
+                    continue
+                done = _restored(job, picture, run, channels, how, output.depth)
+            except UserError as error:
+                settled(job, error)
+                continue
+            outcome.notes += [f"{job.name}: {note}" for note in done.notes]
+            put((job, done))
+    return outcome
 
 
-def _writable_name(path: Path) -> str:
-    # The old suffix stays in the name, so that no other file of the folder is met.
-    return path.name if _can_write(path) else f"{path.name}.png"
+def _read_each(
+    jobs: list[Job], by_rows: Callable[[Job], bool]
+) -> Iterator[tuple[Job, PictureFile | UserError | None]]:
+    """Read one file after the other; None stands for one that is not to be read whole."""
+    for job in jobs:
+        try:
+            if job.is_video:
+                yield job, PictureFile("", ())
+            elif by_rows(job):
+                yield job, None
+            elif job.source is None:
+                yield job, read_file(sys.stdin.buffer.read(), job.name)
+            else:
+                yield job, read_file(job.source)
+        except UserError as error:
+            yield job, error
 
 
-def _can_write(path: Path) -> bool:
-    suffix = path.suffix.lower()
-    return suffix in SUFFIXES and Image.registered_extensions().get(suffix) in Image.SAVE
+def _restored(job: Job, picture: PictureFile, run: Run, channels: int, how: How, depth: str | None) -> PictureFile:
+    """Return the file to be written, in its format."""
+    try:
+        format = job.format or picture.format
+        if format == "PNM":
+            format = "PGM" if picture.pages[0].colour.shape[2] == GRAY else "PPM"
+        for page in picture.pages:
+            depth_for(page, format, depth)  # before the work is done
+        return fitted(restore_file(picture, run, channels, how, format, depth), format)
+    except UserError as error:  # it cannot know the file's name
+        raise UserError(f"{job.name}: {str(error).removeprefix('picture: ')}") from error
+    except MemoryError:
+        raise UserError(f"{job.name}: needs more memory than there is; cut it into smaller files") from None
 
 
-def _with_channels(picture: Pixels, channels: int, path: Path) -> Pixels:
-    """Return (H, W, channels), if that loses nothing."""
-    found = picture.shape[2]
-    if found == channels:
-        return picture
-    if found == 1:
-        return np.repeat(picture, channels, axis=2)
-    if channels == 1 and bool((picture == picture[:, :, :1]).all()):
-        return picture[:, :, :1]
-    raise UserError(
-        f"{path}: has {found} channels where the model takes {channels}; convert it or choose another model"
-    )
+def _write(job: Job, picture: PictureFile, output: Output) -> None:
+    if job.target is not None:
+        write_file(job.target, picture, output.quality)
+        return
+    data = to_bytes(picture, output.quality)
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()

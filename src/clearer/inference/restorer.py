@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -13,10 +15,14 @@ from torch import Tensor
 
 from clearer.architecture import Architecture
 from clearer.errors import UserError, nearest
-from clearer.evaluation.ensemble import self_ensemble
+from clearer.inference.fused import can_fuse, fuse
+from clearer.inference.memory import is_out_of_memory, pixels_that_fit
 from clearer.inference.onnx_network import OnnxNetwork
+from clearer.inference.soundness import sound
+from clearer.inference.tiling import Overlap, Tiling, as_overlap, as_tiling, cut, restore_tiles, shape_within
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.weights import load_weights
+from clearer.training.devices import choose_precision
 
 PRECISIONS = ("auto", "fp32", "bf16")
 WEIGHTS_OF_A_RUN = "model.safetensors"
@@ -26,6 +32,8 @@ _INTEGER_TOPS = {"uint8": 255, "uint16": 65535}
 _LARGEST_FLOAT = 16.0
 
 AnyArray = TypeVar("AnyArray", bound=npt.NDArray[Any])
+Whole = Callable[["Restorer", Tensor], Tensor]
+"""How a restorer is used for one picture: (B, C, H, W) in [0, 1] -> the same shape."""
 
 
 def load(name_or_path: str | Path, device: str | torch.device = "auto", precision: str = "auto") -> Restorer:
@@ -69,8 +77,9 @@ class Restorer:
             exported computes as it was exported: its precision is kept, and bf16 refused.
         card: the metadata of its weight file.
         device: ``"auto"`` (CUDA, then MPS, then the CPU) or a name that torch knows.
-        precision: ``"fp32"``; ``"bf16"`` (bfloat16 autocast: faster where the hardware has it, results
-            differ in the third decimal); or ``"auto"``: bf16 on CUDA devices that have it, else fp32.
+        precision: ``"fp32"``; ``"bf16"`` (features in bfloat16: about twice as fast where the hardware
+            multiplies it natively, results differ by a fraction of an 8-bit level); or ``"auto"``: bf16
+            where the hardware has it, else fp32.
 
     Raises:
         UserError: the device or precision is not to be had.
@@ -93,6 +102,19 @@ class Restorer:
         self.card: dict[str, Any] = dict(card or {})
         network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network.eval().requires_grad_(False)
+        self._run = self._prepared()
+
+    def _prepared(self) -> Callable[[Tensor], Tensor]:
+        if isinstance(self.network, RestorationNetwork) and self.device.type == "cpu" and can_fuse():
+            return fuse(self.network, self.precision)
+        return self._autocast
+
+    def in_fp32(self) -> Restorer:
+        """Return a restorer of the same network (shared) that computes in fp32."""
+        exact = copy.copy(self)
+        exact.precision = "fp32"
+        exact._run = exact._prepared()
+        return exact
 
     @property
     def architecture(self) -> Architecture:
@@ -118,41 +140,75 @@ class Restorer:
 
         return hub.push_to_hub(self, repo_id, **facts)
 
-    def __call__(self, x: Tensor, ensemble: bool = False) -> Tensor:
+    def __call__(self, x: Tensor, ensemble: bool = False, tile: Tiling = "none", overlap: Overlap = "auto") -> Tensor:
         """Run the network as it is: (B, C, H, W) float in [0, 1] -> float32 of the same shape, not clamped.
 
         ``x`` may be on any device; the result comes back to it. ``ensemble`` adds the x8 self-ensemble.
+        ``tile`` and ``overlap`` are those of `restore`, but for the default: the picture whole.
 
         Raises:
             UserError: the picture is too large for the memory.
         """
+        size, multiple = (x.shape[-2], x.shape[-1]), self.architecture.multiple
+        chosen, border = as_tiling(tile), as_overlap(overlap, self.architecture)
+        if chosen == "none":
+            rows, columns = size
+        elif chosen == "auto":
+            fit = pixels_that_fit(self.architecture, self.device, batch=x.shape[0])
+            rows, columns = shape_within(*size, fit, border, multiple)
+        else:
+            rows = columns = chosen
+        result = torch.empty(x.shape, dtype=torch.float32, device=x.device)
         try:
-            with torch.inference_mode():
-                y = x.to(device=self.device, dtype=torch.float32)
-                y = self_ensemble(self._forward, y) if ensemble else self._forward(y)
-                y = y.to(x.device)
+            for part, y in restore_tiles(
+                self.run,
+                lambda t: x[..., t.top : t.bottom, t.left : t.right].detach(),
+                cut(*size, rows, columns),
+                size,
+                border,
+                multiple,
+                ensemble,
+                may_shrink=chosen != "none",
+            ):
+                result[..., part.top : part.bottom, part.left : part.right] = y
         except RuntimeError as error:
-            if not _out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
+            todo = "restore it in tiles (tile 'auto')" if chosen == "none" else "cut it into smaller ones"
             raise UserError(
-                f"picture: {x.shape[-1]}x{x.shape[-2]} pixels need more memory than {self.device} has; "
-                "cut it into smaller ones"
+                f"picture: {size[1]}x{size[0]} pixels need more memory than {self.device} has; {todo}"
             ) from error
-        return y.clone() if y.is_inference() else y  # a clone made outside may take part in autograd
+        return result
+
+    def run(self, x: Tensor) -> Tensor:
+        """Run the network once on what is given, without gradients; as `__call__`, but memory errors are torch's."""
+        with torch.inference_mode():
+            y = self._forward(x.to(device=self.device, dtype=torch.float32))
+            return y.to(x.device)
 
     def _forward(self, x: Tensor) -> Tensor:
-        x = x.contiguous(memory_format=torch.channels_last)
+        return self._run(x.contiguous(memory_format=torch.channels_last))
+
+    def _autocast(self, x: Tensor) -> Tensor:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
             y: Tensor = self.network(x)
         return y.float()
 
     @overload
-    def restore(self, picture: AnyArray, ensemble: bool = False) -> AnyArray: ...
+    def restore(
+        self, picture: AnyArray, ensemble: bool = False, tile: Tiling = "auto", overlap: Overlap = "auto"
+    ) -> AnyArray: ...
     @overload
-    def restore(self, picture: Tensor, ensemble: bool = False) -> Tensor: ...
+    def restore(
+        self, picture: Tensor, ensemble: bool = False, tile: Tiling = "auto", overlap: Overlap = "auto"
+    ) -> Tensor: ...
     @overload
-    def restore(self, picture: Image.Image, ensemble: bool = False) -> Image.Image: ...
-    def restore(self, picture: Any, ensemble: bool = False) -> Any:
+    def restore(
+        self, picture: Image.Image, ensemble: bool = False, tile: Tiling = "auto", overlap: Overlap = "auto"
+    ) -> Image.Image: ...
+    def restore(
+        self, picture: Any, ensemble: bool = False, tile: Tiling = "auto", overlap: Overlap = "auto"
+    ) -> Any:
         """Return the restored picture: the same kind, dtype, shape and (torch) device as ``picture``.
 
         Args:
@@ -163,13 +219,20 @@ class Restorer:
                 turned into L and RGB and come back so).
                 Computation is in float32 (or bf16). Floats may leave [0, 1], as noise does.
             ensemble: average over the eight flips and turns, at eight times the cost.
+            tile: ``"auto"``: whole if the free memory allows, else in tiles that it does, and in
+                smaller ones where it still runs out (a warning is logged, logger ``clearer``);
+                ``"none"``: whole; or the side of tiles in pixels, to which the overlap is added.
+            overlap: how much of its surroundings a tile sees, in pixels on each side. ``"full"`` is
+                the receptive field's radius: nothing differs from the whole picture. ``"auto"`` is
+                as much as keeps the difference under a tenth of an 8-bit level (docs/restoring.md).
 
         Returns:
             Values clamped to their range, and rounded to the nearest for whole-number kinds.
 
         Raises:
             UserError: the picture is of another kind, empty, not finite, too large for the memory, or
-                has not the channels that the network takes.
+                has not the channels that the network takes; or the network makes NaN or nothing but
+                black of it, in fp32 too (see `inference.soundness`).
 
         >>> restorer = Restorer(RestorationNetwork(Architecture.parse("P-F", width=4)), device="cpu")
         >>> clean = restorer.restore(np.zeros((13, 7), np.uint16))
@@ -177,17 +240,22 @@ class Restorer:
         ((13, 7), dtype('uint16'))
         >>> restorer.restore(Image.new("L", (7, 13))).size
         (7, 13)
+        >>> restorer.restore(torch.zeros(1, 100, 90), ensemble=True, tile=32, overlap="full").shape
+        torch.Size([1, 100, 90])
         """
+        def run(restorer: Restorer, x: Tensor) -> Tensor:
+            return restorer(x, ensemble, tile, overlap)
+
         if isinstance(picture, Image.Image):
             plain = _plain_mode(picture)
-            return Image.fromarray(self._restore_array(np.asarray(plain), ensemble))
+            return Image.fromarray(self._restore_array(np.asarray(plain), run))
         if isinstance(picture, np.ndarray):
-            return self._restore_array(picture, ensemble)
+            return self._restore_array(picture, run)
         if isinstance(picture, Tensor):
-            return self._restore_tensor(picture, ensemble)
+            return self._restore_tensor(picture, run)
         raise UserError(f"picture: {type(picture).__name__} is not a numpy array, a PIL picture or a torch tensor")
 
-    def _restore_array(self, picture: npt.NDArray[Any], ensemble: bool) -> npt.NDArray[Any]:
+    def _restore_array(self, picture: npt.NDArray[Any], run: Whole) -> npt.NDArray[Any]:
         if picture.ndim not in (2, 3):
             raise UserError(f"picture: an array of shape {picture.shape} is not (H, W) or (H, W, C)")
         top = _INTEGER_TOPS.get(picture.dtype.name)
@@ -196,21 +264,21 @@ class Restorer:
         # A copy: the caller's array may be read-only, big-endian or strided backwards.
         x = torch.from_numpy(picture.astype(np.float32, order="C"))
         x = (x[None] if x.ndim == 2 else x.permute(2, 0, 1))[None]  # (1, C, H, W)
-        y = self._restored_levels(x, top, ensemble).numpy()[0]
+        y = self._restored_levels(x, top, run).numpy()[0]
         y = y[0] if picture.ndim == 2 else y.transpose(1, 2, 0)
         return np.ascontiguousarray(y.astype(picture.dtype))
 
-    def _restore_tensor(self, picture: Tensor, ensemble: bool) -> Tensor:
+    def _restore_tensor(self, picture: Tensor, run: Whole) -> Tensor:
         if picture.ndim not in (3, 4):
             raise UserError(f"picture: a tensor of shape {tuple(picture.shape)} is not (C, H, W) or (B, C, H, W)")
         if picture.dtype != torch.uint8 and not picture.is_floating_point():
             raise UserError(f"picture: a tensor of {picture.dtype} is not uint8 or floating point in [0, 1]")
         x = picture.detach().to(torch.float32)
         top = 255 if picture.dtype == torch.uint8 else None
-        y = self._restored_levels(x if x.ndim == 4 else x[None], top, ensemble)
+        y = self._restored_levels(x if x.ndim == 4 else x[None], top, run)
         return (y if x.ndim == 4 else y[0]).to(picture.dtype).contiguous()
 
-    def _restored_levels(self, x: Tensor, top: int | None, ensemble: bool) -> Tensor:
+    def _restored_levels(self, x: Tensor, top: int | None, run: Whole) -> Tensor:
         """Restore (B, C, H, W) float32: whole levels 0..top, or in [0, 1] where ``top`` is None."""
         if not x.numel():
             raise UserError(f"picture: it is empty (batch, channels, height, width are {tuple(x.shape)})")
@@ -221,16 +289,24 @@ class Restorer:
                 "convert it or choose another model"
             )
         if top is None:
-            largest = x.abs().amax().item()  # NaN where there is one
-            if not np.isfinite(largest):
-                raise UserError("picture: it holds values that are not finite (NaN or infinity); replace them first")
-            if largest > _LARGEST_FLOAT:
-                raise UserError(
-                    f"picture: floats are taken as [0, 1] and this one reaches {largest:g}; "
-                    "divide it by its largest level"
-                )
-        y = self(x if top is None else x / top, ensemble).clamp(0, 1)
+            check_floats(x.abs().amax().item())
+        x = x if top is None else x / top
+        y = sound(self, x, lambda restorer: run(restorer, x)).clamp(0, 1)
         return y if top is None else (y * top).round()
+
+
+def check_floats(largest: float, where: str = "picture") -> None:
+    """Refuse floating-point pixels that are not in [0, 1] and a margin for noise; ``largest``: in size, or NaN.
+
+    Raises:
+        UserError: they are not finite, or are 8-bit levels.
+    """
+    if not np.isfinite(largest):
+        raise UserError(f"{where}: it holds values that are not finite (NaN or infinity); replace them first")
+    if largest > _LARGEST_FLOAT:
+        raise UserError(
+            f"{where}: floats are taken as [0, 1] and this one reaches {largest:g}; divide it by its largest level"
+        )
 
 
 def _plain_mode(picture: Image.Image) -> Image.Image:
@@ -263,12 +339,4 @@ def _chosen_precision(precision: str, device: torch.device) -> str:
     if precision not in PRECISIONS:
         near = nearest(precision, PRECISIONS)
         raise UserError(f"precision: {precision!r} is not one of {', '.join(PRECISIONS)}{near}")
-    if precision == "auto":
-        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    return precision
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    # On the CPU torch has no exception of its own for it.
-    text = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in text or "not enough memory" in text
+    return choose_precision(precision, device)

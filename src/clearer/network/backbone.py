@@ -65,25 +65,33 @@ class Backbone(nn.Module):
         initialise(self, space)
 
     def run(self, x: Tensor, step: Callable[[nn.Module, list[Tensor], int], list[Tensor]]) -> Tensor:
-        """Map ``(B, C, H, W)`` to the same; ``step(module, features, index)`` applies a searched module.
+        """Map ``(B, C, H, W)`` to the same; ``step(module, features, index)`` applies a searched module."""
 
-        Pictures of any size: the bottom and right are padded with their edge to the network's
-        multiple, and the result is cropped back.
+        def inner(padded: Tensor) -> Tensor:
+            features = [self.stem(padded)]
+            index = 0
+            for cell in self.cells:
+                assert isinstance(cell, Cell)
+                features = cell.transition(features)
+                for module in cell.searched:
+                    features = step(module, features, index)
+                    index += 1
+            return self.last(self.fusion(features)[0])  # type: ignore[no-any-return]
+
+        return self.on_multiples(x, inner)
+
+    def on_multiples(self, x: Tensor, inner: Callable[[Tensor], Tensor]) -> Tensor:
+        """Apply ``inner`` to a picture of any size, and add the picture itself in a residual network.
+
+        The bottom and right are padded with their edge to the network's multiple, and the result is
+        cropped back.
         """
         height, width = x.shape[-2:]
         pad_h, pad_w = -height % self.multiple, -width % self.multiple
         # A program that is being recorded for export has to fit all sizes: it pads, be it by nothing.
         pads = torch.compiler.is_compiling() or pad_h or pad_w
         padded = F.pad(x, (0, pad_w, 0, pad_h), mode="replicate") if pads else x
-        features = [self.stem(padded)]
-        index = 0
-        for cell in self.cells:
-            assert isinstance(cell, Cell)
-            features = cell.transition(features)
-            for module in cell.searched:
-                features = step(module, features, index)
-                index += 1
-        result: Tensor = self.last(self.fusion(features)[0])
+        result = inner(padded)
         if self.residual:
             result = result + padded
         return result[..., :height, :width] if pads else result

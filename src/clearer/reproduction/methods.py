@@ -77,7 +77,7 @@ def method_of_model(
     from clearer.inference.restorer import WEIGHTS_OF_A_RUN, load
     from clearer.network.cost import macs_per_pixel, parameters
 
-    name, source = _named(str(path_or_name))
+    name, source = named(str(path_or_name))
     restorer = load(source, device, precision)
     path = Path(source)
     weights = path / WEIGHTS_OF_A_RUN if path.is_dir() else path
@@ -170,7 +170,7 @@ def as_restore(method: Method, sigma: float | None) -> Callable[[Tensor], Tensor
     return restore
 
 
-def _named(text: str) -> tuple[str, str]:
+def named(text: str) -> tuple[str, str]:
     """Split ``NAME=PATH``; a path that exists as it stands may hold an equals sign."""
     name, equals, source = text.partition("=")
     if equals and name and source and not Path(text).exists():

@@ -44,7 +44,7 @@ class Plan:
 
     @property
     def steps(self) -> int:
-        """Weight steps in all."""
+        """Weight steps in all, or fewer where a search settles earlier."""
         settings: Any = getattr(self.recipe, self.stage)
         return int(settings.epochs * settings.steps_per_epoch)
 

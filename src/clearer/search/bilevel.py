@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -13,15 +14,18 @@ from torch import Tensor, nn
 
 from clearer.architecture import Architecture
 from clearer.data.patches import PatchSampler
-from clearer.files import read_json, write_json
+from clearer.files import read_json_if_there, write_json
+from clearer.freed_memory import keep_freed_memory
 from clearer.network.supernet import Supernet
 from clearer.recipe import Recipe
 from clearer.search.diagnostics import describe_probabilities
 from clearer.search.objectives import architecture_loss, complexity_loss, costs_of
+from clearer.search.settling import Settling
+from clearer.training import processes
 from clearer.training.devices import autocast, choose_device, choose_precision, device_name, peak_memory_mb
 from clearer.training.loop import Job, run_epochs
 from clearer.training.schedules import learning_rate, make_optimiser, set_learning_rate
-from clearer.training.train import Log, Pictures, degradation_of
+from clearer.training.train import Log, Pictures, degradation_of, ready
 
 
 def search(
@@ -37,16 +41,20 @@ def search(
     L = L_Res + lambda_1 L_Arch + lambda_2 L_Comp. Each step moves the weights by L_Res on a training
     batch; after the warm-up it then moves the logits by L on a validation batch, with the network in
     eval mode. Everything goes to ``folder``/search: checkpoints, metrics, result.json. Goes on where an
-    earlier call stopped; a finished search is not run again.
+    earlier call stopped; a finished search is not run again. Several processes search as one would;
+    ``folder`` is the first one's.
     """
     place = folder / "search"
-    if (place / "result.json").exists():
-        return recipe.space.architecture(str(read_json(place / "result.json")["architecture"]).replace("-", ""))
+    finished = processes.first(lambda: read_json_if_there(place / "result.json"))
+    if finished is not None:
+        return recipe.space.architecture(str(finished["architecture"]).replace("-", ""))
+    keep_freed_memory()
     settings, space = recipe.search, recipe.space
     device = choose_device(recipe.device)
     precision = choose_precision(recipe.precision, device)
     torch.manual_seed(recipe.seed)
-    supernet = Supernet(space, settings.fusion_input).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    supernet = ready(Supernet(space, settings.fusion_input), device)
+    settling = Settling(settings.stop_gap, settings.stop_steps)
     costs = costs_of(space, settings.costs).to(device)
     weights = supernet.weights()
     weight_optimiser = make_optimiser(settings.weights, weights)
@@ -62,6 +70,8 @@ def search(
             augment=recipe.data.augment,
             seed=seed,
             device=device,
+            share=processes.rank(),
+            shares=processes.world(),
         )
 
     draws = {"train": sampler(training, recipe.seed + 10), "validation": sampler(validation, recipe.seed + 20)}
@@ -80,6 +90,7 @@ def search(
         loss = restoration_loss(draws["train"].draw)
         weight_optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        (loss,) = processes.mean_gradients(weights, loss)
         norm = nn.utils.clip_grad_norm_(weights, settings.weights.clip or float("inf"))
         weight_optimiser.step()
         supernet.logits.requires_grad_(True)
@@ -98,9 +109,11 @@ def search(
             total = residual + settings.lambda_arch * polar + settings.lambda_comp * complexity
             logit_optimiser.zero_grad(set_to_none=True)
             total.backward()  # type: ignore[no-untyped-call]
+        total, residual = processes.mean_gradients([supernet.logits], total, residual)
         if settings.logits.clip:
             nn.utils.clip_grad_norm_([supernet.logits], settings.logits.clip)
         logit_optimiser.step()
+        settling.note(supernet.probabilities)
         return {"loss_validation": total, "loss_res": residual, "loss_arch": polar, "loss_comp": complexity}
 
     def end_epoch(epoch: int, means: dict[str, float]) -> dict[str, Any]:
@@ -118,6 +131,7 @@ def search(
             "weight_optimiser": weight_optimiser.state_dict(),
             "logit_optimiser": logit_optimiser.state_dict(),
             "draws": {name: draw.state_dict() for name, draw in draws.items()},
+            "settling": settling.state_dict(),
         }
 
     def load(state: dict[str, Any]) -> None:
@@ -126,20 +140,35 @@ def search(
         logit_optimiser.load_state_dict(state["logit_optimiser"])
         for name, draw in draws.items():
             draw.load_state_dict(state["draws"][name])
+        settling.load_state_dict(state.get("settling", {}), device)
 
-    job = Job("search", settings.epochs, settings.steps_per_epoch, step, end_epoch, state, load)
-    seconds = run_epochs(job, place, console, minutes=recipe.checkpoint_minutes, log=log)
+    job = Job("search", settings.epochs, settings.steps_per_epoch, step, end_epoch, state, load, settling.settled)
+    steps, seconds = run_epochs(job, place, console, minutes=recipe.checkpoint_minutes, log=log)
     architecture: Architecture = supernet.derive()
-    steps = settings.epochs * settings.steps_per_epoch
+    saved = settings.epochs - steps // settings.steps_per_epoch  # epochs
     result = {
         "architecture": str(architecture),
         **describe_probabilities(supernet.probabilities.detach().cpu()),
         "steps": steps,
-        "arch_steps": max(0, settings.epochs - settings.warmup_epochs) * settings.steps_per_epoch,
+        "arch_steps": max(0, steps - settings.warmup_epochs * settings.steps_per_epoch),
+        "steps_saved": saved * settings.steps_per_epoch,
         "seconds": round(seconds, 1),
         "peak_memory_mb": round(peak_memory_mb(device)),
         "device": device_name(device),
         "precision": precision,
     }
-    write_json(place / "result.json", result)
+
+    def write() -> dict[str, Any]:
+        each = _seconds_an_epoch(place / "metrics.jsonl", settings.warmup_epochs) if saved else 0.0
+        write_json(place / "result.json", {**result, "seconds_saved": round(saved * each, 1)})
+        return result
+
+    processes.first(write)
     return architecture
+
+
+def _seconds_an_epoch(metrics: Path, warmup: int) -> float:
+    """Return the mean time of the epochs after the warm-up: those that an early end saves are such."""
+    times = [json.loads(line)["seconds"] for line in metrics.read_text(encoding="utf-8").splitlines()]
+    before = times[warmup - 1] if 0 < warmup < len(times) else 0.0
+    return float(times[-1] - before) / max(1, len(times) - warmup)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from clearer.architecture import FUSION, PARALLEL, Architecture, SearchSpace
 from clearer.errors import UserError
 from clearer.evaluation.metrics import psnr
+from clearer.files import read_json
 from clearer.network.cost import cost_table
 from clearer.network.modules import Features
 from clearer.network.supernet import Supernet
@@ -39,8 +40,8 @@ def load_supernet(folder: str | Path, device: torch.device) -> tuple[Recipe, Sup
     recipe = load_recipe(folder / "recipe.yaml")
     said: list[str] = []
     state = load_checkpoint(folder / "search" / "checkpoints", said.append)
-    total = recipe.search.epochs * recipe.search.steps_per_epoch
-    if state is None or state["step"] != total:
+    # A search may have ended early.
+    if state is None or state["step"] != read_json(folder / "search" / "result.json")["steps"]:
         raise UserError(
             f"{folder}/search/checkpoints: the supernet's final weights are gone; search again in a new folder"
         )

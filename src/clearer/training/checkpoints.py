@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from clearer.errors import UserError
 from clearer.files import written_whole
+from clearer.training import processes
 
 KEPT = 2
 
@@ -59,6 +60,23 @@ def load_checkpoint(folder: Path, report: Callable[[str], None]) -> dict[str, An
             report(f"{path}: this checkpoint is damaged ({error}); it is set aside and the one before it is used")
             path.rename(path.with_suffix(".damaged"))
     return None
+
+
+def shared_checkpoint(folder: Path, report: Callable[[str], None]) -> dict[str, Any] | None:
+    """Call `load_checkpoint` in the first process, which sends the others what it found.
+
+    So a damaged file is judged once, and the others need not see the folder.
+    """
+    state = load_checkpoint(folder, report) if processes.rank() == 0 else None
+    if processes.world() == 1:
+        return state
+    tensors: dict[str, Tensor] = {}
+    structure = processes.first(lambda: None if state is None else json.dumps(_flatten(state, tensors, "state")))
+    if structure is None:
+        return None
+    received = load(processes.shared(save(tensors) if processes.rank() == 0 else b""))
+    found: dict[str, Any] = _unflatten(json.loads(structure), received)
+    return found
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -9,13 +9,14 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from clearer.errors import UserError
+from clearer.training import processes
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of this name; ``auto`` is the GPU if there is one.
+    """Return the device of this name; ``auto`` is the GPU if there is one. Under torchrun, each process has its own.
 
     Raises:
-        UserError: this machine has no such device.
+        UserError: this machine has no such device, or fewer than processes.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -26,7 +27,21 @@ def choose_device(name: str) -> torch.device:
         )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UserError("device: mps is asked for, but this machine has none; use device=auto")
-    return device
+    return _one_of_several(device, processes.local_rank()) if processes.launched()[1] > 1 else device
+
+
+def _one_of_several(device: torch.device, place: int) -> torch.device:
+    """Return the device of the process at this place on its machine."""
+    if str(device) not in ("cpu", "cuda"):
+        raise UserError(f"device: {device} is one device, where torchrun started several processes; use cuda or auto")
+    if device.type == "cpu":
+        return device
+    there = torch.cuda.device_count()
+    if place >= there:
+        raise UserError(f"device: this machine has {there} CUDA device(s); start torchrun --nproc-per-node {there}")
+    mine = torch.device("cuda", place)
+    torch.cuda.set_device(mine)  # where nccl looks
+    return mine
 
 
 def choose_precision(name: str, device: torch.device) -> str:
@@ -54,7 +69,8 @@ def peak_memory_mb(device: torch.device) -> float:
 
 
 def device_name(device: torch.device) -> str:
-    """Return words for a report, such as ``cpu, 2 threads``."""
+    """Return words for a report, such as ``cpu, 2 threads``, or ``4 x NVIDIA ...`` for as many processes."""
+    name = f"{device.type}, {torch.get_num_threads()} threads"
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type}, {torch.get_num_threads()} threads"
+        name = torch.cuda.get_device_name(device)
+    return name if processes.world() == 1 else f"{processes.world()} x {name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import signal
@@ -19,7 +20,8 @@ from torch import Tensor
 
 from clearer.errors import Interrupted, UserError
 from clearer.files import write_text
-from clearer.training.checkpoints import load_checkpoint, save_checkpoint
+from clearer.training import processes
+from clearer.training.checkpoints import save_checkpoint, shared_checkpoint
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,11 @@ class Job:
 
     Args:
         name: for the progress bar and messages.
-        step: does one step; returns scalar tensors to be averaged over the epoch.
+        step: does one step; returns scalar tensors to be averaged over the epoch, the same in all processes.
         end_epoch: takes the 0-based epoch and the averages; returns the line to be logged.
         state: everything that the future depends on, but the loop's own counters.
         load: takes up such a state.
+        settled: asked at the end of each epoch; true ends the job there.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Job:
     end_epoch: Callable[[int, dict[str, float]], dict[str, Any]]
     state: Callable[[], dict[str, Any]]
     load: Callable[[dict[str, Any]], None]
+    settled: Callable[[], bool] = lambda: False
 
 
 def run_epochs(
@@ -50,26 +54,28 @@ def run_epochs(
     *,
     minutes: float,
     log: Callable[[dict[str, Any]], None] | None = None,
-) -> float:
+) -> tuple[int, float]:
     """Run the job to its end, going on from the newest checkpoint in ``folder``/checkpoints.
 
-    Writes ``folder``/metrics.jsonl, a line an epoch. Returns the seconds that it took, over all
-    resumptions. The result does not depend on where it was interrupted.
+    Writes ``folder``/metrics.jsonl, a line an epoch. Returns the steps done and the seconds that they
+    took, over all resumptions. The result does not depend on where it was interrupted. Of several
+    processes the first writes, and all stop at the same step.
 
     Raises:
-        Interrupted: SIGTERM or Ctrl-C came; a checkpoint was written.
-        UserError: the loss is not finite, or the disk is full.
+        Interrupted: SIGTERM or Ctrl-C came, to any process; a checkpoint was written.
+        UserError: the loss is not finite, the disk is full, or another process is gone.
     """
     total = job.epochs * job.steps_per_epoch
     store = folder / "checkpoints"
     lines: list[dict[str, Any]] = []
     sums: dict[str, Tensor] = {}
     start, seconds = 0, 0.0
-    found = load_checkpoint(store, lambda text: console.print(text, soft_wrap=True, markup=False))
+    found = shared_checkpoint(store, lambda text: console.print(text, soft_wrap=True, markup=False))
     if found is not None:
         start, seconds, sums = found["step"], found["seconds"], found["sums"]
         job.load(found["job"])
-        lines = _read_lines(folder / "metrics.jsonl", until=start)
+        if processes.rank() == 0:
+            lines = _read_lines(folder / "metrics.jsonl", until=start)
         if start < total:
             console.print(f"{job.name}: going on from step {start} of {total}")
     began = saved = time.monotonic()
@@ -79,15 +85,22 @@ def run_epochs(
 
     def save(step: int) -> None:
         _refuse_unfinite(sums, job.name, step)
-        save_checkpoint(store, step, {"step": step, "seconds": elapsed(), "sums": sums, "job": job.state()})
+        state = {"step": step, "seconds": elapsed(), "sums": sums, "job": job.state()}
+        processes.first(lambda: save_checkpoint(store, step, state).name)
 
-    if found is not None or start == 0:
-        write_text(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    def ended(step: int) -> bool:
+        return step == total or (step % job.steps_per_epoch == 0 and job.settled())
+
+    processes.first(
+        lambda: write_text(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    )
     # Not every epoch has a validation: the bar keeps the last value of each figure.
     shown = {key: value for line in lines for key, value in line.items()}
     with caught_signals() as caught, _bar(console) as progress:
         bar = progress.add_task(job.name, total=total, completed=start, note=_note(shown))
-        for step in range(start, total):
+        done = start
+        while not ended(done):
+            step = done
             for key, value in job.step(step).items():
                 sums[key] = sums[key] + value.detach() if key in sums else value.detach().clone()
             done = step + 1
@@ -99,23 +112,25 @@ def run_epochs(
                 epoch = step // job.steps_per_epoch
                 line = {"epoch": epoch + 1, "step": done, **job.end_epoch(epoch, means), "seconds": round(elapsed(), 2)}
                 sums = {}
-                _append(folder / "metrics.jsonl", line)
+                processes.first(functools.partial(_append, folder / "metrics.jsonl", line))
                 if log is not None:
                     log(line)
                 shown |= line
                 progress.update(bar, note=_note(shown))
             progress.update(bar, completed=done)
-            if caught:
+            late = ended(done) or time.monotonic() - saved > 60 * minutes
+            stop, due = processes.agreed(caught[0] if caught else 0, int(late))
+            if stop:
                 save(done)
                 text = (
                     f"{job.name}: stopped at step {done} of {total}; the checkpoint is written: "
                     "run the same command to go on"
                 )
-                raise Interrupted(text, caught[0])
-            if time.monotonic() - saved > 60 * minutes or done == total:
+                raise Interrupted(text, stop)
+            if due:
                 save(done)
                 saved = time.monotonic()
-    return elapsed()
+    return done, elapsed()
 
 
 def _note(line: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from clearer.architecture import Architecture
 from clearer.data.degradations import Degradation
 from clearer.data.patches import PatchSampler
-from clearer.files import read_json, write_json
+from clearer.files import read_json_if_there, write_json
+from clearer.freed_memory import keep_freed_memory
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.weights import save_weights
 from clearer.recipe import Recipe
+from clearer.training import processes
 from clearer.training.devices import autocast, choose_device, choose_precision, device_name, peak_memory_mb
 from clearer.training.loop import Job, run_epochs
 from clearer.training.schedules import learning_rate, make_optimiser, set_learning_rate
@@ -64,18 +66,20 @@ def train(
     """Train ``architecture`` as the recipe says; write model.safetensors (best) and last.safetensors.
 
     ``folder`` is the run's; checkpoints and metrics go to ``folder``/train. Goes on where an earlier
-    call stopped; a finished training is not run again. Returns train/result.json.
+    call stopped; a finished training is not run again. Returns train/result.json. Several processes
+    train as one would; ``folder`` is the first one's.
     """
     place = folder / "train"
-    if (place / "result.json").exists():
-        done: dict[str, Any] = read_json(place / "result.json")
-        return done
+    finished: dict[str, Any] | None = processes.first(lambda: read_json_if_there(place / "result.json"))
+    if finished is not None:
+        return finished
+    keep_freed_memory()
     settings = recipe.train
     device = choose_device(recipe.device)
     precision = choose_precision(recipe.precision, device)
     seed = recipe.seed if settings.seed is None else settings.seed
     torch.manual_seed(seed)
-    network = RestorationNetwork(architecture).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = ready(RestorationNetwork(architecture), device)
     averaged = _averaged(network) if settings.average else None
     optimiser = make_optimiser(settings.optimiser, network.parameters())
     degradation = degradation_of(recipe)
@@ -87,6 +91,8 @@ def train(
         augment=recipe.data.augment,
         seed=seed,
         device=device,
+        share=processes.rank(),
+        shares=processes.world(),
     )
     held_out = Validation(
         validation[: settings.validation_pictures], degradation, crop=settings.validation_crop, device=device
@@ -106,6 +112,7 @@ def train(
         loss = loss_of(output.float(), clean)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        (loss,) = processes.mean_gradients(network.parameters(), loss)
         limit = settings.optimiser.clip or float("inf")
         norm = nn.utils.clip_grad_norm_(network.parameters(), limit)
         optimiser.step()
@@ -149,7 +156,7 @@ def train(
         last_psnr[:] = state["last_psnr"]
 
     job = Job("train", settings.epochs, settings.steps_per_epoch, step, end_epoch, state, load)
-    seconds = run_epochs(job, place, console, minutes=recipe.checkpoint_minutes, log=log)
+    _, seconds = run_epochs(job, place, console, minutes=recipe.checkpoint_minutes, log=log)
     last = network if averaged is None else averaged
     card = {
         "recipe": recipe.name,
@@ -160,10 +167,6 @@ def train(
         "seed": seed,
         "precision": precision,
     }
-    save_weights(folder / "last.safetensors", last, {**card, "weights": "last", "validation_psnr": last_psnr[0]})
-    last.load_state_dict(best.weights)
-    best_card = {**card, "weights": "best", "epoch": best.epoch, "validation_psnr": best.psnr}
-    save_weights(folder / "model.safetensors", last, best_card)
     result = {
         "architecture": str(architecture),
         "steps": settings.epochs * settings.steps_per_epoch,
@@ -176,8 +179,29 @@ def train(
         "last_psnr": last_psnr[0],
         "input_psnr": held_out.input_psnr,
     }
-    write_json(place / "result.json", result)
-    return result
+
+    def write() -> dict[str, Any]:
+        save_weights(folder / "last.safetensors", last, {**card, "weights": "last", "validation_psnr": last_psnr[0]})
+        last.load_state_dict(best.weights)
+        best_card = {**card, "weights": "best", "epoch": best.epoch, "validation_psnr": best.psnr}
+        save_weights(folder / "model.safetensors", last, best_card)
+        write_json(place / "result.json", result)
+        return result
+
+    return processes.first(write)
+
+
+N = TypeVar("N", bound=nn.Module)
+
+
+def ready(network: N, device: torch.device) -> N:
+    """Return ``network`` on its device; of several processes all have the same weights, and norms that see all."""
+    if processes.world() > 1:
+        from clearer.network.global_norm import use_global_statistics
+
+        processes.same_everywhere(network)
+        use_global_statistics(network, processes.total, processes.world())
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
 
 
 def _averaged(network: RestorationNetwork) -> RestorationNetwork:

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from clearer.data.degradations import Degradation, degrade
 from clearer.evaluation.metrics import psnr
+from clearer.training import processes
 
 
 class Validation:
-    """Degraded and clean pictures, degraded once from a fixed seed.
+    """Degraded and clean pictures, degraded once from a fixed seed; several processes share them out.
 
     Args:
         pictures: (clean, degraded or None), uint8 (H, W, C).
@@ -28,20 +29,25 @@ class Validation:
         crop: int | None,
         device: torch.device,
     ) -> None:
-        self.pairs: list[tuple[Tensor, Tensor]] = []
+        self.count = len(pictures)
+        self.pairs: dict[int, tuple[Tensor, Tensor]] = {}
         generator = torch.Generator()
-        for k, (clean, degraded) in enumerate(pictures):
+        for k in range(processes.rank(), self.count, processes.world()):
+            clean, degraded = pictures[k]
             generator.manual_seed(k)
             target = _tensor(clean, crop)
             source = target if degraded is None else _tensor(degraded, crop)
-            self.pairs.append((degrade(source, degradation, generator).to(device), target.to(device)))
+            self.pairs[k] = degrade(source, degradation, generator).to(device), target.to(device)
         self.input_psnr = self.measure(lambda x: x)
 
     @torch.inference_mode()
     def measure(self, restore: Callable[[Tensor], Tensor]) -> float:
         """Return the mean PSNR in dB of ``restore``: (1, C, H, W) -> the same."""
-        values = [psnr(restore(x).float().clamp(0, 1), clean) for x, clean in self.pairs]
-        return float(torch.as_tensor(torch.cat([torch.as_tensor(v).reshape(-1) for v in values])).mean())
+        found = {k: psnr(restore(x).float().clamp(0, 1), clean) for k, (x, clean) in self.pairs.items()}
+        values = torch.zeros(self.count)  # those of other processes' pictures stay zero
+        for k, value in found.items():
+            values[k] = value.item()
+        return float(processes.total(values).mean())
 
 
 def _tensor(picture: np.ndarray, crop: int | None) -> Tensor:

@@ -1,0 +1,84 @@
+"""Does a device give the CPU's results? The network, gradients of a search step, restoring, batches.
+
+    python benchmarks/same_results.py cuda
+
+Prints the largest difference of each, relative to the largest value; ends with status 1 where one is
+larger than it may be.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from clearer.architecture import SearchSpace
+from clearer.data.degradations import Degradation
+from clearer.data.patches import PatchSampler
+from clearer.inference.restorer import Restorer
+from clearer.network.restoration import RestorationNetwork
+from clearer.network.supernet import Supernet
+
+WIDTH = 16
+
+
+def difference(a: Tensor, b: Tensor) -> float:
+    a, b = a.detach().double().cpu(), b.detach().double().cpu()
+    return float((a - b).abs().max() / b.abs().max())
+
+
+def lively(network: nn.Module) -> nn.Module:
+    """Weights large enough for every path to matter."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight)
+    return network
+
+
+def main() -> None:
+    device = torch.device(sys.argv[1] if len(sys.argv) > 1 else "cuda")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.manual_seed(0)
+    space = SearchSpace(width=WIDTH)
+    x, y = torch.rand(4, 1, 64, 64), torch.rand(4, 1, 64, 64)
+    rows: list[tuple[str, float, float]] = []
+
+    here = lively(Supernet(space)).train()
+    there = copy.deepcopy(here).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    gradients = []
+    for network, place in ((here, torch.device("cpu")), (there, device)):
+        loss = nn.functional.mse_loss(network(x.to(place)), y.to(place))
+        loss.backward()
+        found = {name: p.grad.double().cpu() for name, p in network.named_parameters() if p.grad is not None}
+        gradients.append((found.pop("logits"), torch.cat([g.flatten() for g in found.values()])))
+    for what, a, b in zip(("logits", "weights"), *gradients, strict=True):
+        rows.append((f"gradients of the supernet's {what}, fp32", float((a - b).norm() / a.norm()), 1e-2))
+
+    network = lively(RestorationNetwork(space.random_architecture(0))).eval()
+    picture = torch.rand(1, 1, 321, 481)
+    with torch.no_grad():
+        exact = copy.deepcopy(network).double()(picture.double())
+    for precision, limit in (("fp32", 1e-4), ("bf16", 5e-2)):
+        assert isinstance(network, RestorationNetwork)
+        restorer = Restorer(copy.deepcopy(network), device=device, precision=precision)
+        rows.append((f"restoring, {precision}", difference(restorer(picture), exact), limit))
+
+    pictures = [(np.random.default_rng(k).integers(0, 256, (99, 120, 1), np.uint8), None) for k in range(5)]
+    drawn = []
+    for place in (torch.device("cpu"), device):
+        still = Degradation("none")
+        how = {"patch": 32, "batch": 16, "degradation": still, "augment": True, "seed": 3}
+        drawn.append(PatchSampler(pictures, **how, device=place).draw()[1])  # type: ignore[arg-type]
+    rows.append(("patches drawn", difference(drawn[1], drawn[0]), 0.0))
+
+    for what, found, limit in rows:
+        print(f"{'ok ' if found <= limit else 'BAD'}  {what}: {found:.1e} (may be {limit:.0e})")
+    if any(found > limit for _, found, limit in rows):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

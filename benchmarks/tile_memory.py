@@ -1,0 +1,64 @@
+"""What a pass of the network takes in memory, by pixel: the model behind --tile auto.
+
+    python benchmarks/tile_memory.py -o docs/results/memory.json
+
+Each line is a process of its own: its peak resident memory in a pass less that before it, divided by
+the pixels, and in floats (4 bytes) per channel of the full resolution.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from clearer.files import write_json
+
+CASES = [
+    ("FPPF-FFFF-PFFP", "supplement", 8),
+    ("FPPF-FFFF-PFFP", "supplement", 16),
+    ("FPPF-FFFF-PFFP", "supplement", 32),
+    ("FPPF-FFFF-PFFP", "released", 16),
+    ("PPPP-PPPP-PPPP", "supplement", 16),
+    ("FFFF-FFFF-FFFF-FFFF", "supplement", 16),
+    ("PF-PF", "supplement", 16),
+    ("F", "supplement", 16),
+]
+MEASURE = """
+import resource, sys, torch
+from clearer.architecture import Architecture
+from clearer.inference.restorer import Restorer
+from clearer.network.restoration import RestorationNetwork
+text, operations, width, precision, side = sys.argv[1:]
+architecture = Architecture.parse(text, operations=operations, width=int(width))
+restorer = Restorer(RestorationNetwork(architecture), device="cpu", precision=precision)
+restorer.run(torch.rand(1, 1, 64, 64))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+restorer.run(torch.rand(1, 1, int(side), int(side)))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / int(side) ** 2)
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--side", type=int, default=1024, help="of the picture, in pixels")
+    parser.add_argument("-o", "--out", required=True, type=Path)
+    given = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    for text, operations, width in CASES:
+        for precision in ("fp32", "bf16"):
+            call = [sys.executable, "-c", MEASURE, text, operations, str(width), precision, str(given.side)]
+            found = float(subprocess.run(call, check=True, capture_output=True, text=True).stdout)
+            case = {"architecture": text, "operations": operations, "width": width, "precision": precision}
+            rows.append({**case, "bytes_per_pixel": round(found), "floats_per_channel": round(found / 4 / width, 2)})
+            print(json.dumps(rows[-1]), file=sys.stderr)
+    command = f"python benchmarks/tile_memory.py {shlex.join(sys.argv[1:])}"
+    write_json(given.out, {"command": command, "side": given.side, "rows": rows})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,238 @@
+"""Restoring in tiles, as if the picture had been restored whole.
+
+A tile is the part of the result that one pass of the network gives. The network sees more: the tile
+and an overlap on every side, out to where its grids of halved resolutions lie as in the whole
+picture, and no farther than the picture's edge, where it pads as it pads the whole. With an overlap
+of the receptive field's radius the result is that of the whole picture, but for rounding.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from clearer.architecture import Architecture
+from clearer.errors import UserError
+from clearer.evaluation.ensemble import ORIENTATIONS, turned, turned_back
+from clearer.inference.memory import is_out_of_memory
+from clearer.inference.receptive import receptive_field
+
+Tiling = int | Literal["auto", "none"]
+Overlap = int | Literal["auto", "full"]
+
+DEFAULT_OVERLAP = 56
+"""Pixels; docs/restoring.md has the differences from whole pictures that it was chosen by. A fifth scale doubles it."""
+SMALLEST = 32
+"""Tiles of this side are not made smaller when memory runs out."""
+
+log = logging.getLogger("clearer")
+
+
+class Tile(NamedTuple):
+    """A part of a picture: rows ``top`` to ``bottom``, columns ``left`` to ``right`` (the ends not in it)."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        return self.right - self.left
+
+    @property
+    def pixels(self) -> int:
+        """Height times width."""
+        return self.height * self.width
+
+
+Read = Callable[[Tile], Tensor]
+"""Gives the pixels of a part of the picture: (B, C, tile height, tile width)."""
+Forward = Callable[[Tensor], Tensor]
+"""The network: (B, C, H, W) -> the same shape; pads bottom and right to its multiple itself."""
+
+
+def as_tiling(value: int | str) -> Tiling:
+    """Return what ``--tile`` means: ``"auto"``, ``"none"``, or the side of tiles in pixels.
+
+    Raises:
+        UserError: it is none of these.
+    """
+    return _word_or_number("tile", value, ("auto", "none"), least=1)  # type: ignore[return-value]
+
+
+def as_overlap(value: int | str, architecture: Architecture) -> int:
+    """Return the overlap in pixels that ``--overlap`` means for a network: ``"auto"``, ``"full"`` or a number.
+
+    More than the receptive field's radius would change nothing and is brought down to it.
+
+    Raises:
+        UserError: it is none of these.
+    """
+    found = _word_or_number("overlap", value, ("auto", "full"), least=0)
+    full = receptive_field(architecture)
+    if found == "full":
+        return full
+    return min(max(DEFAULT_OVERLAP, 7 * architecture.multiple) if found == "auto" else int(found), full)
+
+
+def _word_or_number(name: str, value: int | str, words: tuple[str, str], least: int) -> int | str:
+    if value in words:
+        return value
+    number = int(value) if isinstance(value, int) or str(value).isdecimal() else -1
+    if isinstance(value, bool) or number < least:
+        raise UserError(f"{name}: {value!r} is not {words[0]}, {words[1]} or a number of pixels from {least} up")
+    return number
+
+
+def window(start: int, stop: int, length: int, overlap: int, multiple: int, backwards: bool = False) -> tuple[int, int]:
+    """Return the first and the end position that the network has to see for ``start`` to ``stop``.
+
+    The window begins at a multiple, and ends at one or with the picture. ``backwards``: the axis
+    runs the other way for the network (a flip or a turn), and multiples are counted from its end.
+
+    >>> window(100, 200, 1000, 20, 8)
+    (80, 224)
+    >>> window(900, 1001, 1001, 20, 8)
+    (880, 1001)
+    >>> window(100, 200, 1001, 20, 8, backwards=True)
+    (73, 225)
+    """
+    if backwards:
+        first, end = window(length - stop, length - start, length, overlap, multiple)
+        return length - end, length - first
+    first = max(0, start - overlap) // multiple * multiple
+    end = -(-(stop + overlap) // multiple) * multiple
+    return first, min(end, length)
+
+
+def seen_by(tile: Tile, height: int, width: int, overlap: int, multiple: int) -> Tile:
+    """Return the part of the picture that the network sees for a tile."""
+    return Tile(*window(*tile[:2], height, overlap, multiple), *window(*tile[2:], width, overlap, multiple))
+
+
+def cut(height: int, width: int, rows: int, columns: int) -> list[Tile]:
+    """Return tiles of at most ``rows`` x ``columns`` pixels, row by row; the last ones may be smaller."""
+    return [
+        Tile(top, min(top + rows, height), left, min(left + columns, width))
+        for top in range(0, height, rows)
+        for left in range(0, width, columns)
+    ]
+
+
+def shape_within(height: int, width: int, pixels: int, overlap: int, multiple: int) -> tuple[int, int]:
+    """Return the height and width of tiles of which the network sees at most ``pixels`` at once.
+
+    Of all divisions into nearly equal parts it is the one in which least is seen in all, or else
+    tiles of the smallest side. Sides are multiples of ``multiple``, but where one tile is enough.
+    """
+    best: tuple[int, int, int] | None = None
+    for across in range(1, -(-width // SMALLEST) + 1):
+        columns = _part(width, across, multiple)
+        wide = min(columns + 2 * (overlap + multiple), width)
+        most = pixels // wide  # rows that may be seen
+        if most >= height:
+            rows = height
+        else:
+            rows = (most - 2 * (overlap + multiple)) // multiple * multiple
+            if rows < min(SMALLEST, height):
+                continue
+            rows = _part(height, -(-height // rows), multiple)  # the last need not be much smaller
+        down = -(-height // rows)
+        seen = (height + (down - 1) * 2 * overlap) * (width + (-(-width // columns) - 1) * 2 * overlap)
+        if best is None or seen < best[0]:
+            best = (seen, rows, columns)
+    return (min(SMALLEST, height), min(SMALLEST, width)) if best is None else best[1:]
+
+
+def _part(length: int, parts: int, multiple: int) -> int:
+    return length if parts == 1 else -(-length // (parts * multiple)) * multiple
+
+
+def restore_tile(
+    forward: Forward, read: Read, tile: Tile, size: tuple[int, int], overlap: int, multiple: int, ensemble: bool = False
+) -> Tensor:
+    """Return one tile of the restored picture, (B, C, tile height, tile width), not clamped.
+
+    Args:
+        forward: the network.
+        read: gives parts of the picture.
+        tile: which part is wanted.
+        size: height and width of the picture.
+        overlap: pixels that the network sees on each side, at least.
+        multiple: of the network's sides.
+        ensemble: the mean over the eight orientations. Each is cut as the whole picture, turned
+            that way, would be: its padding is at the turned picture's bottom and right.
+    """
+    total: Tensor | None = None
+    for orientation in ORIENTATIONS if ensemble else ORIENTATIONS[:1]:
+        top, bottom = window(tile.top, tile.bottom, size[0], overlap, multiple, orientation.rows_backwards)
+        left, right = window(tile.left, tile.right, size[1], overlap, multiple, orientation.columns_backwards)
+        y = turned_back(forward(turned(read(Tile(top, bottom, left, right)), orientation)), orientation)
+        y = y[..., tile.top - top : tile.bottom - top, tile.left - left : tile.right - left]
+        total = y if total is None else total + y
+    assert total is not None
+    return total / len(ORIENTATIONS) if ensemble else total
+
+
+def restore_tiles(
+    forward: Forward,
+    read: Read,
+    tiles: Iterable[Tile],
+    size: tuple[int, int],
+    overlap: int,
+    multiple: int,
+    ensemble: bool = False,
+    may_shrink: bool = True,
+) -> Iterator[tuple[Tile, Tensor]]:
+    """Yield the restored tiles, in order; arguments as of `restore_tile`.
+
+    Where memory runs out and ``may_shrink``, a tile is halved, and so are those to come that are as
+    large; a warning is logged (logger ``clearer``).
+
+    Raises:
+        RuntimeError: memory runs out all the same.
+    """
+    waiting = deque(tiles)
+    largest: int | None = None
+    while waiting:
+        tile = waiting.popleft()
+        y: Tensor | None = None
+        if largest is None or tile.pixels <= largest:
+            try:
+                y = restore_tile(forward, read, tile, size, overlap, multiple, ensemble)
+            except RuntimeError as error:
+                if not (may_shrink and is_out_of_memory(error) and max(tile.height, tile.width) > SMALLEST):
+                    raise
+        if y is not None:
+            yield tile, y
+            continue
+        halves = _halves(tile)
+        if largest is None or tile.pixels <= largest:  # it was tried
+            largest = halves[0].pixels
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            now = f"{halves[0].width}x{halves[0].height}"
+            log.warning("memory ran out on tiles of %dx%d pixels; going on with %s", tile.width, tile.height, now)
+        waiting.extendleft(reversed(halves))
+
+
+def _halves(tile: Tile) -> tuple[Tile, Tile]:
+    """Return the two halves of a tile, cut across its longer side; the first is not the smaller."""
+    top, bottom, left, right = tile
+    if tile.height >= tile.width:
+        middle = top + -(-tile.height // 2)
+        return Tile(top, middle, left, right), Tile(middle, bottom, left, right)
+    middle = left + -(-tile.width // 2)
+    return Tile(top, bottom, left, middle), Tile(top, bottom, middle, right)

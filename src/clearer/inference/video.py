@@ -1,0 +1,169 @@
+"""Videos through PyAV: frame by frame, with the timing of each frame kept and sound copied as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clearer.data.picture_file import Page, check_size, one_line
+from clearer.errors import UserError
+from clearer.files import written_whole
+from clearer.inference.overlap import one_ahead, one_behind
+from clearer.inference.pages import How, Run, restore_page
+
+# Codecs that are decoded by one name and encoded by another; what is not here is encoded by its own name,
+# and what cannot be encoded becomes H.264.
+_ENCODERS = {"h264": "libx264", "hevc": "libx265", "vp9": "libvpx-vp9", "vp8": "libvpx", "av1": "libsvtav1"}
+_COLOURS = ("color_range", "color_primaries", "color_trc", "colorspace")
+_CRF = {"libx264": 51, "libx265": 51, "libvpx-vp9": 63, "libvpx": 63, "libsvtav1": 63}  # the worst of each
+_BEST = 67  # gives crf 17 of 51, which is hardly told from the original
+
+
+def restore_video(
+    source: Path,
+    target: Path,
+    run: Run,
+    channels: int,
+    how: How,
+    quality: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Restore the pictures of a video; return their number. Sound and subtitles are copied, not encoded anew.
+
+    Args:
+        source: the video.
+        target: another; its suffix says the container.
+        run: as in `restore_page`.
+        channels: of the network.
+        how: as in `restore_page`.
+        quality: 1 to 100, of encoders that have a constant quality.
+        progress: called with (frames done, frames in all: an estimate).
+
+    Raises:
+        UserError: PyAV is not installed, the video is broken or has no pictures, a frame cannot be
+            restored, or the place cannot be written.
+    """
+    try:
+        import av
+    except ImportError:
+        raise UserError(f"{source}: videos need PyAV; install it by pip install 'clearer[video]'") from None
+    with written_whole(target) as temporary:
+        try:
+            with av.open(str(source)) as origin, av.open(str(temporary), "w") as container:
+                return _restore(origin, container, run, channels, how, quality, progress)
+        except UserError as error:
+            raise UserError(f"{source}: {str(error).removeprefix('picture: ')}") from error
+        except (av.FFmpegError, ValueError) as error:
+            raise UserError(f"{source}: not restored as a video to {target.suffix} ({one_line(error)})") from error
+
+
+def _restore(
+    origin: Any, container: Any, run: Run, channels: int, how: How, quality: int | None, progress: Any
+) -> int:
+    if not origin.streams.video:
+        raise UserError("holds no pictures, as a video does")
+    pictures = origin.streams.video[0]
+    check_size(pictures.codec_context.width, pictures.codec_context.height)
+    pictures.thread_type = "AUTO"
+    stream = _encoder(container, pictures, quality)
+    others = (*origin.streams.audio, *origin.streams.subtitles)
+    copied = {s.index: container.add_stream_from_template(s) for s in others}
+    container.metadata.update(origin.metadata)
+    waiting: list[Any] = []  # sound that comes before the first frame, which says how the video is turned
+    done = 0
+
+    def encode(item: Any) -> None:
+        kind, value = item
+        if kind == "packet":
+            index = value.stream.index
+            value.stream = copied[index]
+            container.mux(value)
+        else:
+            container.mux(stream.encode(value))
+
+    with one_behind(encode) as put:
+        for kind, value in one_ahead(_parts(origin, pictures, copied)):
+            if kind == "packet":
+                if done:
+                    put((kind, value))
+                else:
+                    waiting.append((kind, value))
+                continue
+            if not done and value.rotation:
+                stream.set_display_rotation(value.rotation)
+            put((kind, _restored(value, stream.pix_fmt, run, channels, how)))
+            for item in waiting:
+                put(item)
+            waiting.clear()
+            done += 1
+            if progress is not None:
+                progress(done, max(done, pictures.frames))
+    if not done:
+        raise UserError("no frame of it can be decoded; replace it")
+    container.mux(stream.encode(None))
+    return done
+
+
+def _encoder(container: Any, pictures: Any, quality: int | None) -> Any:
+    import av
+
+    context = pictures.codec_context
+    name = _ENCODERS.get(context.name.removeprefix("lib"), context.name)
+    name = {"libdav1d": "libsvtav1"}.get(context.name, name)
+    try:
+        known = av.codec.Codec(name, "w")
+    except ValueError:
+        name = "libx264"
+        known = av.codec.Codec(name, "w")
+    stream = container.add_stream(name, rate=pictures.average_rate or pictures.guessed_rate or 25)
+    stream.width, stream.height = context.width, context.height
+    formats = [f.name for f in known.video_formats or []]
+    stream.pix_fmt = context.pix_fmt if not formats or context.pix_fmt in formats else "yuv420p"
+    # Timing is that of the frames: variable rates stay as they are.
+    stream.time_base = stream.codec_context.time_base = pictures.time_base
+    if pictures.sample_aspect_ratio:
+        stream.codec_context.sample_aspect_ratio = pictures.sample_aspect_ratio
+    for key in _COLOURS:
+        setattr(stream.codec_context, key, getattr(context, key))
+    if name in _CRF:
+        level = _BEST if quality is None else quality
+        stream.options = {"crf": str(round(_CRF[name] * (100 - level) / 100))}
+        if name.startswith("libvpx"):
+            stream.codec_context.bit_rate = 0
+    else:  # such as MPEG-4 and Motion JPEG: a fixed step from 2 to 31
+        step = 2 if quality is None else max(1, round(31 * (100 - quality) / 100))
+        stream.codec_context.qmin = stream.codec_context.qmax = step
+    return stream
+
+
+def _parts(origin: Any, pictures: Any, copied: dict[int, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield ("frame", decoded frame) and ("packet", sound or subtitles), in the order of the file."""
+    wanted = [pictures, *(s for s in origin.streams if s.index in copied)]
+    for packet in origin.demux(wanted):
+        if packet.stream.index == pictures.index:
+            for frame in packet.decode():
+                yield "frame", frame
+        elif packet.dts is not None:
+            yield "packet", packet
+
+
+def _restored(frame: Any, pix_fmt: str, run: Run, channels: int, how: How) -> Any:
+    import av
+
+    # The network sees frames as they are stored. More than 8 bits stay more than 8; gray stays gray.
+    deep = any(part.bits > 8 for part in frame.format.components)
+    gray = len(frame.format.components) == 1
+    name = (("rgb24", "rgb48le"), ("gray", "gray16le"))[gray][deep]
+    pixels = frame.to_ndarray(format=name)
+    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    restored = restore_page(Page(pixels), run, channels, how, "16" if deep else "8").colour
+    array = np.ascontiguousarray(restored[:, :, 0] if gray else restored)
+    made = av.VideoFrame.from_ndarray(array, format=name)
+    back = made.reformat(format=pix_fmt, dst_colorspace=int(frame.colorspace) if frame.colorspace != 2 else None)
+    for key in _COLOURS:
+        setattr(back, key, getattr(frame, key))
+    back.pts, back.time_base = frame.pts, frame.time_base
+    return back

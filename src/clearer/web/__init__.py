@@ -1,0 +1,1 @@
+"""A page in the browser: drop a picture, restore it, compare."""

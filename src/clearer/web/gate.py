@@ -1,0 +1,192 @@
+"""What reaches gradio, and how an upload comes in: the page's own rules, in front of its server.
+
+Gradio serves far more than this page needs: it fetches addresses for its callers, takes recordings,
+and puts the client's file names into paths. Here only what the page calls passes, from this page's own
+origin alone, uploads are written by `receive`, and the browser is told to load nothing from elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from python_multipart import MultipartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse
+
+from clearer.errors import UserError
+from clearer.web.uploads import UPLOAD, Limits, new_place, remove, remove_old
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+UPLOAD_ROUTE = "/gradio_api/upload"
+PROGRESS_ROUTE = "/gradio_api/upload_progress"
+_FILE = "/gradio_api/file="  # and a path, or an address, which gradio would go and fetch
+# As the page was seen to call them.
+_ASKED = re.compile(
+    r"/(?:|config|manifest\.json|theme\.css|favicon\.ico|robots\.txt|(?:assets|static)/.+"
+    r"|gradio_api/(?:info|upload_progress|theme\.css|startup-events|app_id|heartbeat/[^/]+|queue/data))"
+)
+_TOLD = re.compile(r"/gradio_api/(?:queue/join|cancel|reset)/?")
+LOCAL = ("127.0.0.1", "localhost", "[::1]")
+MOST_UPLOADS_AT_ONCE = 4
+# Gradio's page holds scripts and styles in its text, and builds some functions from strings.
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' blob: data:; font-src 'self' data:; worker-src 'self' blob:; connect-src 'self' blob: data:; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "content-security-policy": _POLICY,
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+def gated(app: App, folder: Path, limits: Limits, *, local: bool) -> App:
+    """Return ``app``, an ASGI application made by gradio, behind the rules of this module.
+
+    Args:
+        app: what answers the requests that pass.
+        folder: where uploads go, see `clearer.web.uploads`.
+        limits: what is taken and kept.
+        local: only requests addressed to this very machine pass: no name server can lead another
+            page's scripts here.
+    """
+    uploads = [0]
+    kept = re.compile(re.escape(f"{_FILE}{folder}/") + r"[0-9a-f]{32}(?:/[\w-][\w.-]*){1,2}")
+
+    async def gate(scope: Scope, receive_message: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await app(scope, receive_message, send)
+            return
+        if scope["type"] != "http":
+            return  # websockets: gradio needs none
+        send = _with_headers(send)
+        request = Request(scope, receive_message, send)
+        refusal = _refusal(request, local, kept)
+        path = scope["path"]
+        if refusal is not None:
+            await refusal(scope, receive_message, send)
+        elif path == PROGRESS_ROUTE:
+            # Only gradio's own way of uploading counts bytes; the page waits for the end of the upload itself.
+            done = PlainTextResponse('data: {"msg": "done"}\n\n', media_type="text/event-stream")
+            await done(scope, receive_message, send)
+        elif path != UPLOAD_ROUTE:
+            await app(scope, receive_message, send)
+        elif uploads[0] >= MOST_UPLOADS_AT_ONCE:
+            busy = PlainTextResponse("Too many uploads at once: try again in a moment.", 503)
+            await busy(scope, receive_message, send)
+        else:
+            uploads[0] += 1
+            try:
+                response = await _answer_upload(request, folder, limits)
+            finally:
+                uploads[0] -= 1
+            await response(scope, receive_message, send)
+
+    return gate
+
+
+async def receive(content_type: str, body: AsyncIterator[bytes], folder: Path, limits: Limits) -> Path:
+    """Write the one file of a multipart body to ``folder/RANDOM/upload`` as it comes; return its path.
+
+    The headers of the part, and with them the client's file name, are not even read.
+
+    Raises:
+        UserError: it is larger than the limit, is not one file, or is cut short. Nothing is left then.
+    """
+    kind, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary")
+    if kind != b"multipart/form-data" or not boundary or len(boundary) > 256:
+        raise UserError("An upload is multipart/form-data with a boundary.")
+    place = new_place(folder)
+    parts, size, ended = 0, 0, False
+
+    def begin() -> None:
+        nonlocal parts
+        parts += 1
+        if parts > 1:
+            raise UserError("One picture at a time, please: drop a single file.")
+
+    def end() -> None:
+        nonlocal ended
+        ended = True
+
+    try:
+        with (place / UPLOAD).open("wb") as file:
+
+            def write(data: bytes, start: int, stop: int) -> None:
+                nonlocal size
+                size += stop - start
+                if size > limits.bytes:
+                    raise UserError(
+                        f"The file is too large: this page takes up to {limits.bytes / 2**20:.0f} MiB. Make it smaller."
+                    )
+                file.write(data[start:stop])
+
+            parser = MultipartParser(boundary, {"on_part_begin": begin, "on_part_data": write, "on_end": end})
+            async for chunk in body:
+                parser.write(chunk)
+            parser.finalize()
+        if not (parts and ended):
+            raise UserError("The upload was cut short: send it again.")
+    except FormParserError as error:
+        remove(place)
+        raise UserError("The upload could not be read: send it again.") from error
+    except BaseException:
+        remove(place)
+        raise
+    return place / UPLOAD
+
+
+async def _answer_upload(request: Request, folder: Path, limits: Limits) -> JSONResponse | PlainTextResponse:
+    announced = request.headers.get("content-length", "")
+    try:
+        if announced.isdecimal() and int(announced) > limits.bytes + 2**16:
+            raise UserError(f"The file is too large: this page takes up to {limits.bytes / 2**20:.0f} MiB.")
+        path = await receive(request.headers.get("content-type", ""), request.stream(), folder, limits)
+    except UserError as error:
+        return PlainTextResponse(str(error), 413 if "too large" in str(error) else 400)
+    except ClientDisconnect:
+        return PlainTextResponse("The upload was cut short.", 400)
+    remove_old(folder, limits)
+    return JSONResponse([str(path)])
+
+
+def _refusal(request: Request, local: bool, kept: re.Pattern[str]) -> PlainTextResponse | None:
+    host = request.headers.get("host", "")
+    if local and re.sub(r":\d+$", "", host) not in LOCAL:
+        return PlainTextResponse("This page is served to this machine alone: open it as http://127.0.0.1.", 421)
+    path = request.scope["path"]
+    if request.method in ("GET", "HEAD") and (_ASKED.fullmatch(path) or kept.fullmatch(path)) and ".." not in path:
+        return None
+    if request.method == "POST" and (path == UPLOAD_ROUTE or _TOLD.fullmatch(path)):
+        origin = request.headers.get("origin")
+        if origin is None or origin.partition("://")[2] == host:
+            return None
+        return PlainTextResponse("Only this page itself may call it.", 403)
+    return PlainTextResponse("Not here.", 404)
+
+
+def _with_headers(send: Send) -> Send:
+    """Add the page's headers to a response, in place of any of the same name."""
+
+    async def sending(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            kept = [(key, value) for key, value in message.get("headers", ()) if key.decode().lower() not in _HEADERS]
+            ours = [(key.encode(), value.encode()) for key, value in _HEADERS.items()]
+            message = {**message, "headers": [*kept, *ours]}
+        with contextlib.suppress(ConnectionError):
+            await send(message)
+
+    return sending

@@ -1,0 +1,163 @@
+"""The page served: one process, one address, nothing left behind at the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from clearer.errors import Interrupted, UserError
+from clearer.web.gate import LOCAL, App, gated
+from clearer.web.models import Model, loader
+from clearer.web.uploads import Limits, opened_folder, remove_old
+
+_SWEEP_SECONDS = 60
+_LOCAL_ADDRESSES = (*LOCAL, "::1")
+
+
+def is_local(host: str) -> bool:
+    """Return whether an address is reached from this machine alone."""
+    return host in _LOCAL_ADDRESSES or host.startswith("127.")
+
+
+def application(
+    models: dict[str, Model],
+    folder: Path,
+    limits: Limits,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    local: bool = True,
+    visits: dict[str, Any] | None = None,
+) -> App:
+    """Return the page as an ASGI application.
+
+    Args:
+        models: on offer.
+        folder: of uploads and results, see `clearer.web.uploads.opened_folder`.
+        limits: what is taken and kept.
+        device, precision: as of `clearer.load`.
+        local: only requests addressed to this machine are answered.
+        visits: filled and emptied as visitors come and go.
+
+    Raises:
+        UserError: gradio is not installed.
+    """
+    # Before gradio is imported: it asks these when it is.
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    try:
+        import gradio as gr
+        from fastapi import FastAPI
+    except ImportError as error:
+        raise UserError("the page needs gradio; install it with: pip install 'clearer[web]'") from error
+    from clearer.web.page import page, style, theme
+
+    blocks = page(models, loader(models, device, precision), folder, limits, {} if visits is None else visits)
+    app: App = gr.mount_gradio_app(
+        FastAPI(docs_url=None, redoc_url=None, openapi_url=None), blocks, path="/",
+        footer_links=[], run_history=False, show_error=False, max_file_size=limits.bytes, ssr_mode=False,
+        enable_monitoring=False, pwa=False, mcp_server=False, theme=theme(), css=style(),
+    )  # fmt: skip
+    return gated(app, folder, limits, local=local)
+
+
+def serve(
+    models: dict[str, Model],
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    limits: Limits | None = None,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    ready: Callable[[str], None] = lambda url: None,
+) -> None:
+    """Serve the page until Ctrl-C, or SIGTERM.
+
+    Args:
+        models: on offer, see `clearer.web.models.offered`.
+        host: the address to bind; any but this machine's own lets others in.
+        port: 0 takes a free one.
+        limits: what is taken and kept; by default those of `Limits`.
+        device, precision: as of `clearer.load`.
+        ready: called with the page's address once it is served.
+
+    Raises:
+        UserError: the address cannot be bound, or gradio is not installed.
+        Interrupted: SIGTERM came; everything is removed.
+    """
+    limits = limits or Limits()
+    with _bound(host, port) as listening, _terminable(), opened_folder() as folder:
+        visits: dict[str, Any] = {}
+        app = application(
+            models, folder, limits, device=device, precision=precision, local=is_local(host), visits=visits
+        )
+        import uvicorn
+
+        config = uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=2, ws="none")
+        server = uvicorn.Server(config)
+        shown = f"[{host}]" if ":" in host else host
+        ready(f"http://{shown}:{listening.getsockname()[1]}")
+        with _swept(folder, limits, visits):
+            try:
+                server.run(sockets=[listening])
+            except KeyboardInterrupt:
+                return
+
+
+@contextmanager
+def _bound(host: str, port: int) -> Iterator[socket.socket]:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        raise UserError(f"{host}:{port}: cannot be served there ({error}); choose another --port or --host") from error
+    with listening:
+        yield listening
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block by an exception, so that what it opened is closed."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Interrupted("stopped; all uploads are removed", number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [number for number in (signal.SIGTERM, getattr(signal, "SIGHUP", None)) if number is not None]
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _swept(folder: Path, limits: Limits, visits: dict[str, Any]) -> Iterator[None]:
+    """Remove what is old, once a minute, while the block runs."""
+    ended = threading.Event()
+
+    def sweep() -> None:
+        while not ended.wait(_SWEEP_SECONDS):
+            remove_old(folder, limits)
+            for who, visit in list(visits.items()):
+                if not visit.place.exists():
+                    visits.pop(who, None)
+
+    thread = threading.Thread(target=sweep, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -1,0 +1,176 @@
+"""Where uploads live: one temporary folder, a sub-folder of random name for each picture, all removed at the end.
+
+Nothing that a client says becomes part of a path: a picture is known by 32 random hexadecimal digits,
+and its file is always called ``upload``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from clearer.errors import UserError
+
+PREFIX = "clearer-web-"
+UPLOAD = "upload"
+_NAME = re.compile(r"[0-9a-f]{32}")
+GONE = "The picture is no longer here: drop it again."
+LARGEST_MEGAPIXELS = 178  # beyond it Pillow refuses a picture by itself
+# Not all that Pillow reads: some of its formats call other programs, and few were ever tried with hostile files.
+FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF", "BMP", "PPM")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the page takes and keeps.
+
+    Args:
+        megapixels: the largest picture, in millions of pixels.
+        files: how many pictures are kept at a time, of all visitors; the one longest unused goes first.
+        minutes: a picture that was not used for so long is removed.
+    """
+
+    megapixels: float = 24
+    files: int = 16
+    minutes: float = 60
+
+    @property
+    def bytes(self) -> int:
+        """The largest upload: four channels of 16 bits, uncompressed, and a mebibyte for all else."""
+        return int(8e6 * self.megapixels) + 2**20
+
+
+@contextlib.contextmanager
+def opened_folder() -> Iterator[Path]:
+    """Yield a new temporary folder that this user alone can read; remove it, with all in it, at the end.
+
+    Folders of this kind that a killed process left behind are removed first.
+    """
+    remove_abandoned(Path(tempfile.gettempdir()))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
+    lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _take(lock)
+        yield folder
+    finally:
+        os.close(lock)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_abandoned(inside: Path) -> None:
+    """Remove this user's upload folders whose process is gone."""
+    for folder in inside.glob(f"{PREFIX}*"):
+        try:
+            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+                continue
+            lock = os.open(folder / ".lock", os.O_RDWR)
+        except (OSError, AttributeError):  # no lock yet: it is being made; or not a POSIX system
+            continue
+        try:
+            if _take(lock):
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(lock)
+
+
+def new_place(folder: Path) -> Path:
+    """Return a new sub-folder for a picture, of a name that cannot be guessed."""
+    place = folder / secrets.token_hex(16)
+    place.mkdir(mode=0o700)
+    return place
+
+
+def place_of(folder: Path, name: object) -> Path:
+    """Return the sub-folder of a picture by its name: 32 hexadecimal digits; it counts as used now.
+
+    Raises:
+        UserError: the name is not one, or the picture was removed.
+    """
+    place = folder / str(name)
+    if not _NAME.fullmatch(str(name)) or not (place / UPLOAD).is_file():
+        raise UserError(GONE)
+    os.utime(place)
+    return place
+
+
+def check_picture(path: Path, limits: Limits) -> tuple[int, int]:
+    """Return width and height of an upload; refuse what is not a picture or too large, before any decoding.
+
+    Raises:
+        UserError: it is empty, not of a known format (whatever its name says), or larger than the limit.
+    """
+    if path.stat().st_size == 0:
+        raise UserError("The file is empty (0 bytes): choose another.")
+    try:
+        # Opening reads the header only.
+        with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
+            width, height = image.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise UserError(
+            f"The picture is too large: more than {LARGEST_MEGAPIXELS} megapixels, where this page takes "
+            f"{limits.megapixels:g}. Cut it, or make it smaller."
+        ) from None
+    except UnidentifiedImageError:
+        raise UserError(f"This is not a picture that can be read here ({', '.join(FORMATS)}).") from None
+    except Exception as error:  # decoders answer broken headers with many kinds of exceptions
+        raise UserError("The picture is damaged: its header cannot be read. Take another copy.") from error
+    if width < 1 or height < 1:
+        raise UserError("The picture has no pixels: choose another.")
+    if width * height > limits.megapixels * 1e6:
+        raise UserError(
+            f"The picture is too large: {width} × {height} is {width * height / 1e6:,.1f} megapixels, where this page "
+            f"takes {limits.megapixels:g}. Cut it, or make it smaller."
+        )
+    return width, height
+
+
+def remove_old(folder: Path, limits: Limits, now: float | None = None) -> None:
+    """Remove what was not used within the limit of time, then the longest unused beyond the limit of number.
+
+    Args:
+        folder: of `opened_folder`; files whose names begin with a dot stay.
+        limits: how long, and how many.
+        now: seconds since the epoch; by default the clock's.
+    """
+    entries = []
+    for entry in folder.iterdir():
+        if not entry.name.startswith("."):
+            with contextlib.suppress(FileNotFoundError):  # another thread was first
+                entries.append((entry.stat().st_mtime, entry))
+    oldest_kept = (time.time() if now is None else now) - 60 * limits.minutes
+    pictures = 0
+    for used, entry in sorted(entries, key=lambda pair: pair[0], reverse=True):
+        pictures += bool(_NAME.fullmatch(entry.name))
+        if used < oldest_kept or pictures > limits.files:
+            remove(entry)
+
+
+def remove(entry: Path) -> None:
+    """Remove a file, or a folder with all in it; it may be gone already."""
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry, ignore_errors=True)
+    else:
+        entry.unlink(missing_ok=True)
+
+
+def _take(lock: int) -> bool:
+    """Take a lock that ends with this process; return whether it was free."""
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,305 @@
+"""The page without a browser: its models, its folder, what it does with pictures, hostile ones too."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from clearer.errors import UserError
+from clearer.inference.restorer import Restorer, load
+from clearer.web import models, uploads, work
+from clearer.web.uploads import UPLOAD, Limits
+from command import clearer as command
+from conftest import SHIPPED, photograph
+from web_pictures import bomb, encoded, write_model
+
+LIMITS = Limits(megapixels=1)
+FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM")
+
+
+@pytest.fixture(scope="module")
+def gray(tmp_path_factory) -> Restorer:
+    return load(write_model(tmp_path_factory.mktemp("gray") / "gray.safetensors"), "cpu")
+
+
+@pytest.fixture(scope="module")
+def colour(tmp_path_factory) -> Restorer:
+    return load(write_model(tmp_path_factory.mktemp("colour") / "colour.safetensors", channels=3), "cpu")
+
+
+def uploaded(folder: Path, data: bytes) -> Path:
+    place = uploads.new_place(folder)
+    (place / UPLOAD).write_bytes(data)
+    return place
+
+
+# models
+
+
+def test_models_come_from_the_command_line_and_from_finished_runs(tmp_path):
+    one = write_model(tmp_path / "one.safetensors")
+    for name, finished in (("done", True), ("half", False), ("broken", True)):
+        run = tmp_path / "runs" / name
+        (run / "train").mkdir(parents=True)
+        shutil.copy(one, run / "model.safetensors")
+        if finished:
+            (run / "train" / "result.json").write_text("{}")
+    (tmp_path / "runs" / "broken" / "model.safetensors").write_bytes(b"nothing")
+    found = models.offered([str(one), f"mine={one}"], tmp_path / "runs")
+    assert {name: model.source for name, model in found.items()} == {
+        "one": str(one),
+        "mine": str(one),
+        "done": str(tmp_path / "runs" / "done"),
+    }
+    assert found["done"].about == "For gray pictures, noise of level 0 to 75."
+    # A run that is named is not offered twice.
+    named = models.offered([f"mine={tmp_path / 'runs' / 'done'}"], tmp_path / "runs")
+    assert list(named) == ["mine"]
+
+
+def test_faults_of_models_are_said_at_once(tmp_path):
+    one = write_model(tmp_path / "one.safetensors")
+    (tmp_path / "text.safetensors").write_text("text")
+    for wanted, text in (
+        ([str(one), f"one={one}"], "'one' names two models"),
+        ([str(tmp_path / "none")], "no such weight file"),
+        ([str(tmp_path / "text.safetensors")], "not a weight file"),
+        ([], "no model"),
+    ):
+        with pytest.raises(UserError, match=text):
+            models.offered(wanted, tmp_path / "runs")
+
+
+def test_a_model_is_loaded_once_and_only_if_offered(tmp_path):
+    one = write_model(tmp_path / "one.safetensors")
+    restorer = models.loader(models.offered([str(one)], tmp_path), "cpu", "fp32")
+    assert restorer("one") is restorer("one")
+    with pytest.raises(UserError, match="not on offer"):
+        restorer(str(one))
+
+
+def test_the_verb_says_what_is_wrong_before_it_serves(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ended = command("web")
+    assert (ended.status, ended.err.count("\n")) == (2, 1) and "no model" in ended.err
+
+
+# the folder
+
+
+def test_the_folder_is_private_and_gone_at_the_end(monkeypatch, tmp_path):
+    monkeypatch.setattr(uploads.tempfile, "tempdir", str(tmp_path))
+    with uploads.opened_folder() as folder:
+        assert folder.parent == tmp_path and folder.stat().st_mode & 0o077 == 0
+        uploaded(folder, b"x")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(RuntimeError), uploads.opened_folder() as folder:
+        uploaded(folder, b"x")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_uses_stays(tmp_path):
+    for name in ("abandoned", "used", "beginning"):
+        place = tmp_path / f"{uploads.PREFIX}{name}"
+        uploaded_to = place / "picture"
+        uploaded_to.mkdir(parents=True)
+        if name != "beginning":
+            (place / ".lock").touch()
+    (tmp_path / "other").mkdir()
+    with (tmp_path / f"{uploads.PREFIX}used" / ".lock").open("rb+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        uploads.remove_abandoned(tmp_path)
+    assert {path.name.removeprefix(uploads.PREFIX) for path in tmp_path.iterdir()} == {"used", "beginning", "other"}
+
+
+BAD_NAMES = ("", ".", "..", "../x", "/etc", "a" * 31, "g" * 32, "A" * 32, "a" * 32 + "\n", None, 7)
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_only_random_names_lead_to_a_picture(tmp_path, name):
+    (tmp_path / UPLOAD).write_bytes(b"x")
+    with pytest.raises(UserError, match="no longer here"):
+        uploads.place_of(tmp_path, name)
+    place = uploaded(tmp_path, b"x")
+    assert uploads.place_of(tmp_path, place.name) == place
+
+
+def test_old_pictures_go_and_the_longest_unused_beyond_the_count(tmp_path):
+    (tmp_path / ".lock").touch()
+    places = [uploaded(tmp_path, b"x") for _ in range(6)]
+    (tmp_path / "something").mkdir()
+    now = time.time()
+    for age, place in enumerate(places):
+        os.utime(place, (now - 60 * age, now - 60 * age))
+    uploads.remove_old(tmp_path, Limits(files=4), now)
+    assert [place.exists() for place in places] == [True] * 4 + [False] * 2
+    uploads.remove_old(tmp_path, Limits(files=4, minutes=1.5), now)
+    assert [place.exists() for place in places] == [True] * 2 + [False] * 4
+    uploads.remove_old(tmp_path, Limits(minutes=1), now + 3600)
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+# pictures that cannot be taken
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"", "empty"),
+        (b"hello", "not a picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),  # Pillow would call Ghostscript
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
+        (bomb(), "too large: more than 178 megapixels"),
+        (bomb(1001, 1000), "too large: 1001 × 1000 is 1.0 megapixels, where this page takes 1"),
+        (bomb(0, 9), "damaged|no pixels|not a picture"),
+        (encoded(photograph("camera.png")[..., 0])[:300], "damaged"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_in_a_sentence(tmp_path, gray, data, text):
+    place = uploaded(tmp_path, data)
+    for call in (lambda: work.show_upload(place, LIMITS), lambda: work.restore_upload(place, gray, LIMITS)):
+        with pytest.raises(UserError, match=text) as caught:
+            call()
+        assert str(tmp_path) not in str(caught.value) and "\n" not in str(caught.value)
+        assert [path.name for path in place.iterdir()] == [UPLOAD]
+
+
+def test_bombs_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
+    bombs = (bomb(), bomb(12_000, 12_000), encoded(np.zeros((2000, 2000), np.uint8), "TIFF"))
+    monkeypatch.setattr(Image.Image, "load", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda *_: pytest.fail("decoded"))
+    for data in bombs:
+        with pytest.raises(UserError, match="too large"):
+            work.read_upload(uploaded(tmp_path, data), LIMITS)
+
+
+ORIGINALS = {form: encoded(photograph("coffee.png", 24).repeat(3, axis=2), form) for form in FORMATS}
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    format=st.sampled_from(FORMATS),
+    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=4)), max_size=6),
+    kept=st.floats(0, 1),
+)
+def test_mutated_files_are_restored_or_refused_and_leave_nothing(tmp_path, gray, format, changes, kept):
+    data = bytearray(ORIGINALS[format])
+    for at, new in changes:
+        start = int(at * len(data)) if len(new) % 2 else int(at * 64)  # as often in the header as anywhere
+        data[start : start + len(new)] = new
+    place = uploaded(tmp_path, bytes(data[: int(kept * len(data))] if kept < 0.5 else data))
+    try:
+        result = work.restore_upload(place, gray, LIMITS, sigma=5)
+        assert {path.name for path in place.iterdir()} == {UPLOAD, result.folder.name}
+        work.close_up(result.folder, (0.5, 0.5), 4)
+    except UserError as error:
+        assert str(tmp_path) not in str(error) and "\n" not in str(error)
+        assert [path.name for path in place.iterdir()] == [UPLOAD]
+    finally:
+        shutil.rmtree(place)
+    assert list(tmp_path.iterdir()) == []
+
+
+# pictures that can
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (1, 97), (97, 1, 3), (30, 41), (31, 40, 3)])
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+def test_any_size_and_either_kind_is_restored_by_either_model(tmp_path, gray, colour, shape, format):
+    picture = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    place = uploaded(tmp_path, encoded(picture, format))
+    for restorer in (gray, colour):  # both are the identity
+        result = work.restore_upload(place, restorer, LIMITS, ensemble=True)
+        for name in ("before", "before-seen", "restored", "restored-seen"):
+            with Image.open(result.folder / f"{name}.png") as found:
+                assert np.array_equal(np.asarray(found), picture), name
+        assert result.text.startswith(f"{shape[1]} × {shape[0]}, restored in ") and "PSNR" not in result.text
+        assert ("channel by channel" in result.text) == (restorer is gray and picture.ndim == 3)
+        for zoom in (2, 8):
+            assert work.close_up(result.folder, (0, 1), zoom).before.is_file()
+
+
+def test_noise_is_seeded_measured_and_clipped(tmp_path, gray):
+    place = uploaded(tmp_path, (SHIPPED / "camera.png").read_bytes())
+    found = {}
+    for seed in (1, 1, 2):
+        result = work.restore_upload(place, gray, LIMITS, sigma=25, seed=seed)
+        with Image.open(result.folder / "before.png") as picture:
+            before = np.asarray(picture)
+        assert seed not in found or np.array_equal(found[seed], before)
+        found[seed] = before
+    assert not np.array_equal(found[1], found[2])
+    assert "PSNR" in result.text and " 20." in result.text  # 20 log10(255 / 25) and what clipping takes away
+    for sigma, seed in ((-1, 0), (101, 0), (float("nan"), 0), (5, -1), (5, 0.5), (5, float("inf"))):
+        with pytest.raises(UserError):
+            work.with_noise(before[:, :, None], sigma, seed)
+
+
+def test_a_result_takes_the_place_of_the_one_before(tmp_path, gray):
+    place = uploaded(tmp_path, ORIGINALS["PNG"])
+    first, second = (work.restore_upload(place, gray, LIMITS) for _ in range(2))
+    assert {path.name for path in place.iterdir()} == {UPLOAD, second.folder.name}
+    with pytest.raises(UserError, match="press Restore again"):
+        work.close_up(first.folder, (0.5, 0.5), 4)
+    work.show_upload(place, LIMITS, sigma=9)
+    assert not second.folder.exists()
+
+
+def test_a_picture_removed_meanwhile_is_said_to_be_gone(tmp_path, gray):
+    place = uploaded(tmp_path, ORIGINALS["PNG"])
+
+    def vanish(share: float, doing: str) -> None:
+        if doing == "Writing":
+            shutil.rmtree(place)
+
+    with pytest.raises(UserError, match="no longer here"):
+        work.restore_upload(place, gray, LIMITS, progress=vanish)
+    with pytest.raises(UserError, match="no longer here"):
+        work.show_upload(place, LIMITS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_large_pictures_are_shown_smaller_and_kept_whole(tmp_path, gray):
+    place = uploaded(tmp_path, encoded(np.zeros((3, work.SHOWN_SIDE + 200), np.uint8)))
+    result = work.restore_upload(place, gray, LIMITS)
+    sizes = {}
+    for name in ("restored", "restored-seen"):
+        with Image.open(result.folder / f"{name}.png") as picture:
+            sizes[name] = picture.size
+    assert sizes == {"restored": (work.SHOWN_SIDE + 200, 3), "restored-seen": (work.SHOWN_SIDE, 3)}
+
+
+def test_a_close_up_shows_the_pixels_themselves(tmp_path, gray):
+    with Image.open(SHIPPED / "camera.png") as picture:
+        camera = np.asarray(picture)
+    result = work.restore_upload(uploaded(tmp_path, encoded(camera)), gray, LIMITS)
+    for _ in range(6):
+        close = work.close_up(result.folder, (0.25, 0.75), 8)
+    left, top, right, bottom = work.region((512, 512), (0.25, 0.75), 8)
+    assert (left + right, top + bottom) == (256, 768)
+    with Image.open(close.restored) as shown, Image.open(close.map) as small:
+        assert np.array_equal(np.asarray(shown)[::8, ::8], camera[top:bottom, left:right])
+        assert shown.size == work.CLOSE_UP and small.size == close.map_size == (480, 480)
+    assert len(list(result.folder.glob("*-close.png"))) == 3 * work.CLOSE_UPS_KEPT
+
+
+@given(
+    width=st.integers(1, 5000),
+    height=st.integers(1, 5000),
+    centre=st.tuples(st.floats(), st.floats()),
+    zoom=st.sampled_from([2, 4, 8]),
+)
+def test_a_region_is_inside_its_picture(width, height, centre, zoom):
+    left, top, right, bottom = work.region((width, height), centre, zoom)
+    assert 0 <= left < right <= width and 0 <= top < bottom <= height
+    assert (right - left) * zoom <= work.CLOSE_UP[0] and (bottom - top) * zoom <= work.CLOSE_UP[1]

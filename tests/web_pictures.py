@@ -1,0 +1,48 @@
+"""Pictures and models for the tests of the page: good ones, broken ones, and bombs."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from clearer.architecture import Architecture
+from clearer.network.restoration import RestorationNetwork
+from clearer.network.weights import save_weights
+
+GAUSSIAN = {"task": "denoise", "degradation": {"kind": "gaussian", "sigma": [0.0, 75.0], "clip8": False}}
+
+
+def write_model(path: Path, channels: int = 1, std: float = 0.0) -> Path:
+    """Write a weight file of a tiny network: the identity, or with ``std`` something near it."""
+    torch.manual_seed(0)
+    architecture = Architecture.parse("P-F", channels=channels, width=4, norm="none", residual=True)
+    network = RestorationNetwork(architecture)
+    nn.init.normal_(network.get_parameter("last.weight"), std=std)
+    nn.init.zeros_(network.get_parameter("last.bias"))
+    save_weights(path, network, GAUSSIAN)
+    return path
+
+
+def encoded(picture: np.ndarray, format: str = "PNG") -> bytes:
+    """Return (H, W) or (H, W, 3) as the bytes of a file."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, format)
+    return file.getvalue()
+
+
+def bomb(width: int = 50_000, height: int = 50_000) -> bytes:
+    """Return a small PNG whose header promises so many pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(bytes(100_000), 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
