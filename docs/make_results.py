@@ -30,7 +30,7 @@ from clearer.reproduction import (
 )
 
 HERE = Path(__file__).parent
-PAGES = [HERE / f"{name}.md" for name in ("results", "reproduction", "performance", "restoring")]
+PAGES = [HERE / f"{name}.md" for name in ("results", "reproduction", "performance", "restoring", "deploying")]
 PAGES += [HERE.parent / "README.md"]
 STORE = HERE / "results"
 
@@ -223,6 +223,27 @@ def large_table(value: dict[str, Any]) -> str:
     )
 
 
+def runtimes_table(value: dict[str, Any]) -> str:
+    rows, base = [], value["rows"][0]["seconds"]
+    for row in value["rows"]:
+        file = value["exported"].get(row["precision"]) if row["runtime"] == "ONNX Runtime" else None
+        size = "" if file is None else f"{file['bytes'] / 1e6:.2f} MB"
+        cells = [f"{row['seconds'] * 1e3:.0f}", f"{base / row['seconds']:.2f}", f"{row['difference']:.1e}", size]
+        rows.append([row["runtime"], row["precision"], *cells])
+    head = ["runtime", "numbers", "ms a picture", "times as fast", "largest difference", "file"]
+    a, int8, (height, width) = value["architecture"], value["exported"]["int8"], value["size"]
+    versions = ", ".join(f"{name} {version}" for name, version in value["versions"].items())
+    said = (
+        f"{height}x{width} pixels, {a['channels']} channel(s), {a['architecture']} of width {a['width']}, "
+        f"{value['macs_per_pixel'] / 1e3:.1f} kMAC a pixel; {value['processor']}, {value['threads']} thread(s); "
+        f"{versions}; medians of {value['rounds']} rounds. "
+        f"int8 loses {int8['loss']:.2f} dB ({int8['psnr']:.2f} for {int8['psnr_fp32']:.2f}, input "
+        f"{int8['input_psnr']:.2f}), at worst {int8['worst_loss']:.2f} dB, on {int8['held_out']} held-out pictures; "
+        f"calibrated with {int8['calibrated_with']}."
+    )
+    return f"`{value['command']}`\n\n{table(head, rows)}\n\n{said}"
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--collect"]:
         collect(Path(sys.argv[2]), sys.argv[3], sys.argv[4])
@@ -245,6 +266,7 @@ def main() -> None:
         "overlap": overlap_table,
         "memory": memory_table,
         "large": large_table,
+        "runtimes": runtimes_table,
     }
 
     def fill(match: re.Match[str]) -> str:
