@@ -32,7 +32,7 @@ from conftest import photograph
 CARD = {"task": "denoise", "degradation": {"kind": "gaussian", "sigma": [10.0, 50.0], "clip8": False}}
 
 
-def sane(text: str = "PF-FP", **fields: Any) -> RestorationNetwork:
+def sane(text: str = "F-P", **fields: Any) -> RestorationNetwork:
     """Return a network with weights and norms such as training leaves, whose output is near its input."""
     torch.manual_seed(0)
     network = RestorationNetwork(Architecture.parse(text, **{"width": 4, **fields}))
@@ -69,7 +69,7 @@ def exported(run: Path) -> Restorer:
 
 @pytest.mark.parametrize("operations", ["supplement", "released"])
 def test_the_graph_has_no_norms_and_open_sizes(operations: str) -> None:
-    network = sane("F-P", channels=3, operations=operations)
+    network = sane(channels=3, operations=operations)
     assert any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
     model = onnx_model(folded_copy(network))
     onnx.checker.check_model(model)
@@ -114,9 +114,8 @@ def test_no_folder_of_this_machine_is_in_the_files(run: Path) -> None:
 @given(batch=st.integers(1, 3), height=st.integers(1, 40), width=st.integers(1, 40))
 def test_onnx_runtime_does_what_pytorch_does(run: Path, batch: int, height: int, width: int) -> None:
     network, exported = clearer.load(run, "cpu", "fp32"), clearer.load(run / "a.onnx")
-    x = torch.rand(batch, 1, height, width)
+    x = torch.rand((batch, 1, height, width), generator=torch.Generator().manual_seed(height))
     assert torch.allclose(exported(x), network(x), atol=1e-5)
-    assert not torch.allclose(exported(x), x, atol=1e-3)
 
 
 @pytest.mark.parametrize("size", [(1, 1, 1), (3, 16, 24), (1, 5, 33), (2, 40, 7)])
@@ -134,8 +133,10 @@ def test_an_exported_file_is_a_restorer_like_another(run: Path, exported: Restor
     picture = photograph("camera.png", 45)[..., 0]
     for kind in (picture, Image.fromarray(picture), torch.from_numpy(picture / 255)[None]):
         same = np.asarray(exported.restore(kind)), np.asarray(network.restore(kind))
-        assert isinstance(exported.restore(kind), type(kind)) and np.allclose(*same, atol=1 if kind is not None else 0)
+        assert isinstance(exported.restore(kind), type(kind))
+        assert np.allclose(*same, atol=1e-4 if isinstance(kind, torch.Tensor) else 1)  # 1: 8-bit levels
     x = torch.rand(1, 1, 9, 14)
+    assert not torch.allclose(exported(x), x, atol=1e-3)
     assert torch.allclose(exported(x, ensemble=True), network(x, ensemble=True), atol=1e-5)
     with ThreadPoolExecutor(4) as threads:
         assert all(torch.equal(y, exported(x)) for y in threads.map(exported, [x] * 16))
@@ -221,9 +222,9 @@ def test_pairs_calibrate_where_the_card_says_pairs(tmp_path: Path) -> None:
 # refusals
 
 
-@pytest.mark.parametrize(("half", "kind"), [(False, "onnx"), (True, "onnx"), (False, "pt2")])
+@pytest.mark.parametrize("kind", ["onnx", "pt2"])
 def test_a_file_that_differs_is_not_kept(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half: bool, kind: str
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     path = tmp_path / f"a.{kind}"
     path.write_bytes(b"what was there before")
@@ -236,7 +237,7 @@ def test_a_file_that_differs_is_not_kept(
 
     monkeypatch.setattr(exporting, "folded_copy", other)
     with pytest.raises(UserError, match=r"differs from PyTorch by .* nothing was written") as caught:
-        export(run, half=half, **{kind: path})
+        export(run, **{kind: path})
     assert "\n" not in str(caught.value) and str(path) in str(caught.value)
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
     assert path.read_bytes() == b"what was there before"
