@@ -113,7 +113,7 @@ def test_no_folder_of_this_machine_is_in_the_files(run: Path) -> None:
 @settings(deadline=None)
 @given(batch=st.integers(1, 3), height=st.integers(1, 40), width=st.integers(1, 40))
 def test_onnx_runtime_does_what_pytorch_does(run: Path, batch: int, height: int, width: int) -> None:
-    network, exported = clearer.load(run), clearer.load(run / "a.onnx")
+    network, exported = clearer.load(run, "cpu", "fp32"), clearer.load(run / "a.onnx")
     x = torch.rand(batch, 1, height, width)
     assert torch.allclose(exported(x), network(x), atol=1e-5)
     assert not torch.allclose(exported(x), x, atol=1e-3)
@@ -124,7 +124,7 @@ def test_the_torch_program_does_what_pytorch_does(run: Path, size: tuple[int, in
     program = torch.export.load(run / "a.pt2").module()
     x = torch.rand(size[0], 1, *size[1:])
     with torch.no_grad():
-        assert torch.allclose(program(x), clearer.load(run)(x), atol=1e-5)
+        assert torch.allclose(program(x), clearer.load(run, "cpu", "fp32")(x), atol=1e-5)
 
 
 def test_an_exported_file_is_a_restorer_like_another(run: Path, exported: Restorer) -> None:
@@ -179,7 +179,7 @@ def test_half_holds_half_the_bytes_and_stays_within_a_level(run: Path, tmp_path:
     assert kinds == {onnx.TensorProto.FLOAT16}
     half, x = clearer.load(tmp_path / "h.onnx"), torch.rand(2, 1, 21, 30)
     assert half.precision == "fp16" and half(x).dtype == torch.float32
-    assert torch.allclose(half(x), clearer.load(run)(x), atol=1 / 255)
+    assert torch.allclose(half(x), clearer.load(run, "cpu", "fp32")(x), atol=1 / 255)
 
 
 def test_int8_is_calibrated_and_what_it_loses_is_measured(run: Path, photos: Path, tmp_path: Path) -> None:
