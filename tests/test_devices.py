@@ -172,8 +172,8 @@ def _pair(out: Path, photos: Path) -> list[subprocess.Popen[str]]:
         subprocess.Popen(
             [sys.executable, *_command(out, photos)],
             env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
         )
         for rank in range(2)
@@ -274,7 +274,7 @@ def test_two_of_which_one_is_killed_then_two_then_one(tmp_path: Path, photos: Pa
     pair = _pair(out, photos)
     _wait_for(out / "train" / "metrics.jsonl", 2, lambda: pair[0].poll() is None)
     pair[1].send_signal(signal.SIGTERM)
-    told = [process.communicate(timeout=300)[1] for process in pair]
+    told = [process.communicate(timeout=300)[0] for process in pair]
     assert [process.returncode for process in pair] == [128 + signal.SIGTERM] * 2, told
     assert "going on from step" in told[0] and "the checkpoint is written" in told[0].splitlines()[-1]
     assert told[1] == ""
@@ -286,7 +286,7 @@ def test_one_then_two(tmp_path: Path, photos: Path, whole: Path) -> None:
     out = tmp_path / "run"
     _stopped_alone(out, photos, "search", 2)
     pair = _pair(out, photos)
-    told = [process.communicate(timeout=300)[1] for process in pair]
+    told = [process.communicate(timeout=300)[0] for process in pair]
     assert [process.returncode for process in pair] == [0, 0], told
     assert "search: going on from step" in told[0] and told[1] == ""
     _alike(out, whole)
