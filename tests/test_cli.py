@@ -45,6 +45,7 @@ PYTHON = {
     "describe": "(target, **fields)",
     "evaluate": "(model, data, protocol, *, limit=None, ensemble=False, seed=0, layout='auto', device='auto', "
     "precision='fp32', out=None, progress=None)",
+    "export": "(model, *, onnx=None, pt2=None, half=False, int8=False, calibrate=None, layout='auto')",
     "fit": "(recipe, out=None, overrides=None, *, stages=('search', 'train', 'evaluate'), tensorboard=False, "
     "console=None)",
     "load": "(name_or_path, device='auto', precision='auto')",
@@ -70,6 +71,7 @@ VERBS = {
         "--out", "--ensemble", "--tile", "--overlap", "--color", "--strength", "--range", "--format", "--depth",
         "--quality", "--recursive", "--pattern", "--skip-existing", "--precision", "--device", "--json",
     },
+    "export": {"--onnx", "--torch", "--half", "--int8", "--calibrate", "--layout", "--json"},
     "describe": {"--operations", "--channels", "--width", "--norm", "--residual", "--out", "--json"},
     "doctor": {"--clean", "--degraded", "--layout", "--clean-side", "--json"},
     "recipes": {"--json"},

@@ -203,6 +203,15 @@ def test_int8_is_calibrated_and_what_it_loses_is_measured(run: Path, photos: Pat
     assert list(tmp_path.iterdir()) == [tmp_path / "q.onnx"]
 
 
+def test_a_range_of_noise_is_gone_through_evenly(photos: Path) -> None:
+    card = {"degradation": {"kind": "gaussian", "sigma": [0.0, 60.0], "clip8": False}}
+    found = read_calibration(photos, card, 1)
+    ((spoilt, truth),) = found.held_out
+    assert 255 * (spoilt - truth).std() == pytest.approx(30, rel=0.05)
+    rough = [float(np.abs(np.diff(picture)).mean()) for picture in found.ranges]
+    assert rough == sorted(rough) and rough[-1] > 3 * rough[0]
+
+
 def test_pairs_calibrate_where_the_card_says_pairs(tmp_path: Path) -> None:
     card = {"degradation": {"kind": "none", "sigma": 0.0, "clip8": False}}
     for kind, level in (("clean", 200), ("rainy", 100)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -71,3 +73,36 @@ def test_noise_has_the_level_that_is_asked_for() -> None:
     picture = np.full((64, 64, 1), 128, np.uint8)
     x, y = _sampler([(picture, None)], patch=64, kind="gaussian", sigma=50.0).draw()
     assert (x - y).std().item() * 255 == pytest.approx(50, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("paired", "channels", "augment", "degradation", "expected"),
+    [
+        (False, 1, True, Degradation("gaussian", (5, 50), True), ("dfba76b2fc9c0707", "3bd1a6a72813bba8")),
+        (True, 3, True, Degradation(), ("d169fe33508cf632", "b12553d45440a4a6")),
+        (False, 3, False, Degradation("gaussian", 25.0), ("8fc69172af483389", "d1c158d4ad1e7535")),
+    ],
+)
+def test_a_seed_gives_the_patches_that_it_always_gave(
+    paired: bool, channels: int, augment: bool, degradation: Degradation, expected: tuple[str, str]
+) -> None:
+    pictures = [_numbered(20, 31, channels, 0), _numbered(40, 17, channels, 100)]
+    made = {"patch": 16, "batch": 4, "degradation": degradation, "augment": augment, "seed": 3}
+    pairs = [(p, 255 - p if paired else None) for p in pictures]
+
+    def sampler(**share: int) -> PatchSampler:
+        one = PatchSampler(pairs, **made, **share, device=torch.device("cpu"))  # type: ignore[arg-type]
+        one.draw()
+        return one
+
+    whole = sampler().draw()
+    digests = [
+        hashlib.sha256((part * 255).round().to(torch.int16).contiguous().numpy().tobytes()).hexdigest()[:16]
+        for part in whole
+    ]
+    assert tuple(digests) == expected
+    # Two processes draw the two halves of it, and end with the same generators.
+    halves = [sampler(share=k, shares=2) for k in range(2)]
+    for both, batch in zip(zip(*(half.draw() for half in halves), strict=True), whole, strict=True):
+        assert torch.equal(torch.cat(both), batch)
+    assert all(torch.equal(a, b) for a, b in zip(*(half.state_dict().values() for half in halves), strict=True))

@@ -334,6 +334,18 @@ def test_odd_values_do_not_stop_the_page(tmp_path: Path) -> None:
     assert "Pictures" not in parsed(write_page(folder)).headings
 
 
+def test_a_search_that_ended_early_says_so_in_one_line(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", pictures=0)
+    result = tmp_path / "run" / "search" / "result.json"
+    early = {**json.loads(result.read_text()), "steps": 4000, "steps_saved": 6000, "seconds_saved": 1800.0}
+    result.write_text(json.dumps(early))
+    console = Console(file=io.StringIO(), width=140)
+    print_summary(tmp_path / "run", console)
+    line = "settled after 4,000 of 10,000 weight steps, which saved about 30 min 0 s"
+    assert line in console.file.getvalue()  # type: ignore[attr-defined]
+    assert line in write_page(tmp_path / "run").read_text(encoding="utf-8")
+
+
 def test_the_summary_tells_figures_and_places(run: Path) -> None:
     console = Console(file=io.StringIO(), width=140)
     print_summary(run, console)

@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from clearer.architecture import SearchSpace
+from clearer.files import write_text
 from clearer.network.supernet import Supernet
 from clearer.recipe import SearchSettings, load_recipe
 from clearer.search.bilevel import search
 from clearer.search.diagnostics import mean_gap
 from clearer.search.objectives import architecture_loss, complexity_loss, costs_of
+from clearer.search.ranking import load_supernet
+from clearer.search.settling import Settling
 from clearer.training.schedules import make_optimiser
 from conftest import photograph
 
@@ -99,6 +102,47 @@ def test_a_search_logs_alpha_and_respects_the_warm_up(tmp_path: Path, tiny: dict
 def test_a_strong_complexity_term_chooses_what_is_cheap(tmp_path: Path, tiny: dict[str, Any]) -> None:
     result = _search(tmp_path, {**tiny, "search.lambda_comp": 100.0, "search.lambda_arch": 0.0})
     assert result["architecture"] == "FF"  # 0.3 against 0.7
+
+
+def test_a_search_that_has_settled_ends_early_and_says_what_it_saved(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    # By L_Comp alone all letters become F within an epoch or two, and stay so.
+    strong = {**tiny, "search.lambda_comp": 100.0, "search.lambda_arch": 0.0, "search.epochs": 12}
+    early = {**strong, "search.stop_gap": 0.0, "search.stop_steps": 7, "search.logits.lr": 0.01}
+    result = _search(tmp_path / "early", early)
+    whole = _search(tmp_path / "whole", {**strong, "search.logits.lr": 0.01})
+    assert result["architecture"] == whole["architecture"] == "FF"
+    lines = [json.loads(line) for line in (tmp_path / "early" / "search" / "metrics.jsonl").read_text().splitlines()]
+    # One warm-up epoch; seven steps without a change are over with the third epoch after it at the earliest.
+    assert 4 * 3 <= result["steps"] == lines[-1]["step"] < 36 and result["steps_saved"] == 36 - result["steps"]
+    assert result["arch_steps"] == result["steps"] - 3 and result["seconds_saved"] > 0
+    assert (whole["steps"], whole["steps_saved"], whole["seconds_saved"]) == (36, 0, 0)
+    # What reads the supernet again knows where its search ended.
+    write_text(tmp_path / "early" / "recipe.yaml", load_recipe("quickstart", early).to_yaml())
+    _, supernet = load_supernet(tmp_path / "early", torch.device("cpu"))
+    assert str(supernet.derive()) == "FF"
+    # The end is found again by a search that was killed before it had written its result.
+    (tmp_path / "early" / "search" / "result.json").unlink()
+    again = _search(tmp_path / "early", early)
+    assert again["steps"] == result["steps"] and again["probabilities"] == result["probabilities"]
+
+
+def test_what_settles_is_counted_and_goes_on_from_a_checkpoint() -> None:
+    def note(settling: Settling, *rows: list[list[float]]) -> int:
+        for row in rows:
+            settling.note(torch.tensor(row))
+        return int(settling.state_dict()["count"])
+
+    a, b, near = [[0.9, 0.1], [0.2, 0.8]], [[0.9, 0.1], [0.8, 0.2]], [[0.55, 0.45], [0.45, 0.55]]
+    settling = Settling(0.5, 3)
+    assert note(settling, a, a) == 2 and not settling.settled()
+    resumed = Settling(0.5, 3)
+    resumed.load_state_dict(settling.state_dict(), torch.device("cpu"))
+    assert note(resumed, a) == 3 and resumed.settled()
+    assert note(settling, near) == 0 and note(settling, a, a) == 2  # the gap was too small
+    assert note(settling, b) == 1  # a letter has changed
+    off = Settling(None, 1)
+    off.note(torch.tensor(a))
+    assert off.state_dict() == {} and not off.settled()
 
 
 def test_a_search_is_the_same_twice_and_another_with_another_seed(tmp_path: Path, tiny: dict[str, Any]) -> None:

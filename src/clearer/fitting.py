@@ -123,7 +123,9 @@ def fit(
             with _log(folder / "tensorboard" / "train", tensorboard) as log:
                 pictures = _read_both(splits, recipe)
                 result["train"] = train(recipe, architecture, *pictures, folder, console, log)
-        if processes.rank():
+        is_first = processes.rank() == 0
+        processes.part()
+        if not is_first:
             # What is left is the first one's. It may take long: nobody waits for it.
             return Run(folder, architecture, result)
         if "evaluate" in stages and (folder / "model.safetensors").exists():

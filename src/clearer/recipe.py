@@ -190,7 +190,12 @@ class Recipe:
 
     def to_yaml(self) -> str:
         """Return the resolved recipe as YAML; reading it gives an equal recipe."""
-        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+        value = self.to_dict()
+        text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+        if yaml.safe_load(text) == value:
+            return text
+        # Some characters (U+0085 in a folder's name) YAML reads back only where they are escaped.
+        return yaml.safe_dump(value, sort_keys=False, allow_unicode=False)
 
 
 def shipped_recipes() -> dict[str, Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,9 @@ class Calibration:
 def read_calibration(folder: str | Path, card: dict[str, Any], channels: int, layout: str = "auto") -> Calibration:
     """Read a folder of pictures and degrade them as the card of a model says, from seed 0.
 
-    Of four pictures in turn the last is held out; of two or three too.
+    Of four pictures in turn the last is held out; of two or three too. A range of noise levels is
+    gone through in even steps by those that calibrate, and again by those that measure: drawn at
+    random, a few pictures might all be nearly clean.
 
     Raises:
         UserError: there are fewer than two pictures, the card does not say how they are degraded, or
@@ -58,19 +60,22 @@ def read_calibration(folder: str | Path, card: dict[str, Any], channels: int, la
     others = [k for k in range(len(items)) if k not in held]
     chance = torch.Generator().manual_seed(0)
 
-    def read(k: int, side: int) -> tuple[Array, Array]:
+    def read(k: int, side: int, place: float) -> tuple[Array, Array]:
         clean, degraded = read_item(items[k], channels)
         truth = torch.from_numpy(np.ascontiguousarray(_centre(clean, side).transpose(2, 0, 1)))[None] / 255
         if degraded is None:
-            spoilt = degrade(truth, degradation, chance)
+            spoilt = degrade(truth, _at(degradation, place), chance)
         else:
             spoilt = torch.from_numpy(np.ascontiguousarray(_centre(degraded, side).transpose(2, 0, 1)))[None] / 255
         return spoilt.numpy(), truth.numpy()
 
+    def read_all(numbers: list[int], side: int) -> list[tuple[Array, Array]]:
+        return [read(k, side, (i + 0.5) / len(numbers)) for i, k in enumerate(numbers)]
+
     return Calibration(
         folder=Path(folder).resolve().name,
-        ranges=tuple(read(k, CROP)[0] for k in _spread(others, CALIBRATED_WITH)),
-        held_out=tuple(read(k, MEASURED_CROP) for k in _spread(held, MEASURED_WITH)),
+        ranges=tuple(spoilt for spoilt, _ in read_all(_spread(others, CALIBRATED_WITH), CROP)),
+        held_out=tuple(read_all(_spread(held, MEASURED_WITH), MEASURED_CROP)),
     )
 
 
@@ -172,6 +177,14 @@ def _degradation_of(card: dict[str, Any], folder: str | Path) -> Degradation:
         return Degradation(**stated)
     except TypeError as error:
         raise UserError(f"{folder}: the model's card has a degradation that is not known ({error})") from error
+
+
+def _at(degradation: Degradation, place: float) -> Degradation:
+    """Return it with the one level that lies at ``place``, in 0..1, of its range."""
+    if not isinstance(degradation.sigma, tuple):
+        return degradation
+    low, high = degradation.sigma
+    return replace(degradation, sigma=low + (high - low) * place)
 
 
 def _centre(picture: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:

@@ -88,6 +88,8 @@ def print_summary(run: str | Path, console: Console) -> None:
     for name, values in (("search", record.search), ("training", record.train)):
         if (seconds := number(values, "seconds")) is not None:
             rows.append((name, " on ".join(filter(None, (duration(seconds), str(values.get("device") or ""))))))
+        if name == "search" and (early := _settled(values)):
+            rows.append(("", early))
     for values in record.evaluations or [{**record.train, "psnr": record.train.get("best_psnr")}]:
         before, after = number(values, "input_psnr"), number(values, "psnr")
         if before is not None and after is not None:
@@ -217,6 +219,8 @@ def _search(record: Record) -> str:
             f"0 that none is (supplement, Fig. 2).</p><details><summary>All probabilities</summary>"
             f"{_table(('module', 'chosen', 'parallel', 'fusion'), rows, left=2)}</details></div></div>"
         )
+    if early := _settled(record.search):
+        body += f'<p class="note">The search {escape(early)}.</p>'
     if lines:
         body += _drawn(curves_search(lines), "chart", "losses and learning rate of the search")
     return _section("Search", body)
@@ -233,6 +237,17 @@ def _spent(record: Record) -> str:
     ]  # fmt: skip
     head = ("", "time", "steps", "architecture steps", "peak memory MB", "device")
     return _section("What it took", _table(head, rows, left=1)) if rows else ""
+
+
+def _settled(search: Mapping[str, Any]) -> str:
+    """Where the search ended early, and what that saved, in one line; empty where it did not."""
+    done, saved = number(search, "steps"), number(search, "steps_saved")
+    if done is None or not saved:
+        return ""
+    return (
+        f"settled after {done:,.0f} of {done + saved:,.0f} weight steps, "
+        f"which saved about {duration(number(search, 'seconds_saved'))}"
+    )
 
 
 def _use(record: Record) -> str:
