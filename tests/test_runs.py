@@ -20,9 +20,11 @@ from safetensors.torch import load_file
 from clearer import measure
 from clearer.errors import UserError
 from clearer.fitting import Run, fit
+from clearer.recipe import OptimiserSettings
 from clearer.report.record import read_record
 from clearer.training import checkpoints, loop
 from clearer.training.checkpoints import load_checkpoint, save_checkpoint
+from clearer.training.schedules import load_optimiser, make_optimiser
 from conftest import TINY
 
 LONGER = {**TINY, "search.epochs": 6, "train.epochs": 8, "train.average": 0.9}
@@ -177,6 +179,36 @@ def test_a_run_that_another_process_writes_is_refused(tmp_path: Path, photos: Pa
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(UserError, match="another process is writing"):
             _fit(out, photos, TINY)
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adam", "adamw"])
+def test_an_optimiser_goes_on_the_same_from_a_file_whatever_the_layout(tmp_path: Path, kind: Any) -> None:
+    start = torch.randn(4, 3, 3, 3, generator=torch.Generator().manual_seed(0))
+    gradients = [torch.randn(4, 3, 3, 3, generator=torch.Generator().manual_seed(k)) for k in (1, 2)]
+
+    def step(optimiser: torch.optim.Optimizer, weights: list[torch.nn.Parameter], k: int) -> None:
+        assert optimiser.defaults["fused"]
+        for each in weights:
+            each.grad = torch.empty_like(each).copy_(gradients[k])
+        optimiser.step()
+
+    ends = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        for stopped in (False, True):
+            weights = [torch.nn.Parameter(start.clone().contiguous(memory_format=layout)) for _ in range(2)]
+            optimiser = make_optimiser(OptimiserSettings(kind=kind, lr=0.1, weight_decay=0.01), weights)
+            step(optimiser, weights, 0)
+            if stopped:
+                save_checkpoint(tmp_path, 1, {"optimiser": optimiser.state_dict()})
+                found = load_checkpoint(tmp_path, print)
+                assert found is not None
+                optimiser = make_optimiser(OptimiserSettings(kind=kind, lr=0.1, weight_decay=0.01), weights)
+                load_optimiser(optimiser, found["optimiser"])
+            step(optimiser, weights, 1)
+            ends.append(weights[1].detach().contiguous())
+    # Another layout may be rounded otherwise; a moment of the wrong pixel would be far off.
+    assert torch.equal(ends[0], ends[1]) and torch.equal(ends[2], ends[3])
+    assert torch.allclose(ends[0], ends[2], atol=1e-6)
 
 
 def test_a_second_signal_ends_at_once() -> None:

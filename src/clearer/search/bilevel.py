@@ -24,7 +24,7 @@ from clearer.search.settling import Settling
 from clearer.training import processes
 from clearer.training.devices import autocast, choose_device, choose_precision, device_name, peak_memory_mb
 from clearer.training.loop import Job, run_epochs
-from clearer.training.schedules import learning_rate, make_optimiser, set_learning_rate
+from clearer.training.schedules import learning_rate, load_optimiser, make_optimiser, set_learning_rate
 from clearer.training.train import Log, Pictures, degradation_of, ready
 
 
@@ -136,8 +136,8 @@ def search(
 
     def load(state: dict[str, Any]) -> None:
         supernet.load_state_dict(state["supernet"])
-        weight_optimiser.load_state_dict(state["weight_optimiser"])
-        logit_optimiser.load_state_dict(state["logit_optimiser"])
+        load_optimiser(weight_optimiser, state["weight_optimiser"])
+        load_optimiser(logit_optimiser, state["logit_optimiser"])
         for name, draw in draws.items():
             draw.load_state_dict(state["draws"][name])
         settling.load_state_dict(state.get("settling", {}), device)

@@ -23,7 +23,7 @@ from clearer.recipe import Recipe
 from clearer.training import processes
 from clearer.training.devices import autocast, choose_device, choose_precision, device_name, peak_memory_mb
 from clearer.training.loop import Job, run_epochs
-from clearer.training.schedules import learning_rate, make_optimiser, set_learning_rate
+from clearer.training.schedules import learning_rate, load_optimiser, make_optimiser, set_learning_rate
 from clearer.training.validation import Validation
 
 Pictures = Sequence[tuple[np.ndarray, np.ndarray | None]]
@@ -148,7 +148,7 @@ def train(
         network.load_state_dict(state["network"])
         if averaged is not None:
             averaged.load_state_dict(state["averaged"])
-        optimiser.load_state_dict(state["optimiser"])
+        load_optimiser(optimiser, state["optimiser"])
         sampler.load_state_dict(state["sampler"])
         found = state["best"]
         if found["epoch"]:
