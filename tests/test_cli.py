@@ -158,6 +158,7 @@ def run(tmp_path_factory, photos) -> Path:
     assert ended.status == 0, ended.err
     assert ended.json["architecture"] == json.loads((folder / "architecture.json").read_text())["architecture"]
     assert ended.json["parameters"] > 0 and ended.json["protocols"]["gray-awgn-50"]["pictures"] >= 1
+    assert ended.json["protocols"]["gray-awgn-50"]["precision"] == "fp32"
     return folder
 
 

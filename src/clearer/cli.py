@@ -241,6 +241,18 @@ cli_web.add_verbs(app)
 def main() -> None:
     """Run the command line; whatever a user can mend ends in one line and exit status 2."""
     try:
+        _run()
+    except SystemExit as end:
+        if not processes.has_joined():
+            raise
+        # gloo's threads may be closing connections, and abort a process that takes itself down meanwhile.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
+
+
+def _run() -> None:
+    try:
         try:
             app()
         finally:

@@ -215,7 +215,7 @@ def _write_cost(folder: Path, architecture: Architecture) -> dict[str, Any]:
 
 def _evaluate(recipe: Recipe, splits: Splits, folder: Path, cost: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Evaluate on the test pictures by each protocol that has no result yet, and write samples."""
-    restorer = load(folder, recipe.device, "fp32" if recipe.precision == "fp32" else "auto")
+    restorer = load(folder, recipe.device, "fp32")  # as `evaluate` by default: figures do not hang on the machine
     summary: dict[str, dict[str, Any]] = {}
     ensemble = recipe.evaluate.ensemble
     for name in recipe.evaluate.protocols if splits.test else []:

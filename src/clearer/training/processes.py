@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _members = (0, 1)  # this process' rank and their number, once they have joined
+_joined = False  # for good: it stays so after parting
 
 
 def launched() -> tuple[int, int]:
@@ -49,9 +50,14 @@ def world() -> int:
     return _members[1]
 
 
+def has_joined() -> bool:
+    """Whether this process has met others, be they gone again."""
+    return _joined
+
+
 def join() -> None:
     """Meet the other processes that torchrun has started, if there are any."""
-    global _members
+    global _members, _joined
     if launched()[1] == 1 or world() > 1:
         return
     import torch
@@ -59,7 +65,7 @@ def join() -> None:
 
     with _told():
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-    _members = launched()
+    _members, _joined = launched(), True
     # A process that ends without it takes threads down with it, which ends in SIGABRT.
     atexit.register(leave)
 
