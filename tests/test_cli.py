@@ -33,12 +33,12 @@ ROOT = Path(__file__).parents[1]
 # The face. A change here changes what users' programs and scripts rely on.
 
 PYTHON = {
-    "Architecture": "(*, cells, channels=1, width=32, operations='supplement', norm='batch', residual=False)",
+    "Architecture": "(*, cells, channels=1, width=32, operations='supplement', norm='batch', residual=False, unshuffle=1)",
     "Recipe": None,  # settings are listed by `clearer fit --show`
     "RestorationNetwork": "(architecture)",
     "Restorer": "(network, card=None, *, device='auto', precision='auto')",
     "SearchSpace": "(*, channels=1, width=32, scales=4, modules_per_cell=4, operations='supplement', norm='batch', "
-    "residual=False)",
+    "residual=False, unshuffle=1)",
     "Supernet": "(space, fusion_input='same')",
     "UserError": None,
     "__version__": None,
@@ -72,7 +72,7 @@ VERBS = {
         "--quality", "--recursive", "--pattern", "--skip-existing", "--precision", "--device", "--json",
     },
     "export": {"--onnx", "--torch", "--half", "--int8", "--calibrate", "--layout", "--json"},
-    "describe": {"--operations", "--channels", "--width", "--norm", "--residual", "--out", "--json"},
+    "describe": {"--operations", "--channels", "--width", "--norm", "--residual", "--unshuffle", "--out", "--json"},
     "doctor": {"--clean", "--degraded", "--layout", "--clean-side", "--json"},
     "recipes": {"--json"},
     "reproduce": set(),

@@ -32,6 +32,7 @@ SPACES = st.builds(
     operations=st.sampled_from(OPERATIONS),
     norm=st.sampled_from(NORMS),
     residual=st.booleans(),
+    unshuffle=st.sampled_from([1, 2, 3]),
 )
 
 

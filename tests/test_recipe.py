@@ -191,7 +191,7 @@ def test_unknown_keys_name_the_nearest(key: str, near: str | None) -> None:
         ("data.leaks", "keep"),
         ("data.limit_train", 0),
         ("data.limit_test", 2.0),
-        ("data.degradation.kind", "rain"),
+        ("data.degradation.kind", "fog"),
         ("data.degradation.sigma", -1),
         ("data.degradation.sigma", [50]),
         ("data.degradation.sigma", [50, 10]),
@@ -392,6 +392,7 @@ def test_published_network_and_search(name: str) -> None:
         "operations": "supplement",
         "norm": "batch",
         "residual": False,
+        "unshuffle": 1,
     }
     search = recipe.search
     assert (search.epochs, search.steps_per_epoch, search.warmup_epochs) == (200, 50, 10)
@@ -420,7 +421,8 @@ def test_published_training(name: str) -> None:
 @pytest.mark.parametrize("level", [30, 50, 70])
 def test_published_noise(level: int) -> None:
     recipe = load_recipe(f"paper-denoise-{level}")
-    assert recipe.to_dict()["data"]["degradation"] == {"kind": "gaussian", "sigma": float(level), "clip8": True}
+    noise = recipe.data.degradation
+    assert (noise.kind, noise.sigma, noise.clip8) == ("gaussian", float(level), True)
     assert recipe.evaluate.protocols == [f"clearer-gray-{level}"]
 
 

@@ -24,6 +24,7 @@ SPACES = st.builds(
     operations=st.sampled_from(OPERATIONS),
     norm=st.sampled_from(NORMS),
     residual=st.booleans(),
+    unshuffle=st.sampled_from([1, 2, 3]),
 )
 SMALL = SearchSpace(width=4, scales=3, modules_per_cell=2)
 

@@ -68,6 +68,7 @@ def architectures(draw: st.DrawFn, cells: int = 3) -> Architecture:
         operations=draw(st.sampled_from(["supplement", "released"])),
         norm=draw(st.sampled_from(["batch", "none"])),
         residual=draw(st.booleans()),
+        unshuffle=draw(st.sampled_from([1, 1, 2, 3])),
     )
 
 

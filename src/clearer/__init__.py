@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clearer.architecture import Architecture, SearchSpace
+    from clearer.catalogue import models
     from clearer.description import describe
     from clearer.errors import UserError
     from clearer.fitting import fit
@@ -39,6 +40,7 @@ __all__ = [
     "fit",
     "load",
     "load_recipe",
+    "models",
     "verdict",
 ]
 
@@ -57,6 +59,7 @@ _HOMES = {
     "fit": "clearer.fitting",
     "load": "clearer.inference.restorer",
     "load_recipe": "clearer.recipe",
+    "models": "clearer.catalogue",
     "verdict": "clearer.reproduction.verdict",
 }
 

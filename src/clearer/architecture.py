@@ -32,6 +32,9 @@ class SearchSpace:
         norm: ``"batch"`` (as published), or ``"none"``: convolutions with biases, and the last
             convolution of each residual block starting at zero.
         residual: the network predicts what to add to its input instead of the picture itself.
+        unshuffle: 1, or the side of the squares of pixels that become channels before the first convolution
+            and pixels again after the last (pixel unshuffle and shuffle): scale 0 is then that much
+            coarser than the picture, and the same width costs ``unshuffle**2`` times less.
 
     Raises:
         UserError: a value is out of range.
@@ -44,9 +47,10 @@ class SearchSpace:
     operations: str = "supplement"
     norm: str = "batch"
     residual: bool = False
+    unshuffle: int = 1
 
     def __post_init__(self) -> None:
-        _check_common(self.channels, self.width, self.operations, self.norm)
+        _check_common(self.channels, self.width, self.operations, self.norm, self.unshuffle)
         if not 2 <= self.scales <= 5:
             raise UserError(f"network.scales: {self.scales} is not in 2..5")
         if self.modules_per_cell < 1:
@@ -67,6 +71,11 @@ class SearchSpace:
         """Channels of each scale, finest first."""
         return tuple(self.width * 2**s for s in range(self.scales))
 
+    @property
+    def multiple(self) -> int:
+        """Pictures are padded inside the network to a multiple of this many pixels."""
+        return int(self.unshuffle * 2 ** (self.scales - 1))
+
     def architecture(self, letters: str | Sequence[str]) -> Architecture:
         """Return the architecture of this space with these module letters, in order.
 
@@ -84,6 +93,7 @@ class SearchSpace:
             operations=self.operations,
             norm=self.norm,
             residual=self.residual,
+            unshuffle=self.unshuffle,
         )
 
     def all_architectures(self) -> Iterator[Architecture]:
@@ -121,6 +131,7 @@ class Architecture:
     operations: str = "supplement"
     norm: str = "batch"
     residual: bool = False
+    unshuffle: int = 1
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.cells) <= 4:
@@ -133,7 +144,7 @@ class Architecture:
                     f"architecture: {str(self)!r} is not of the form FPPF-FFFF-PFFP "
                     "(P parallel, F fusion, a dash between cells)"
                 )
-        _check_common(self.channels, self.width, self.operations, self.norm)
+        _check_common(self.channels, self.width, self.operations, self.norm, self.unshuffle)
 
     @classmethod
     def parse(cls, text: str, **fields: Any) -> Architecture:
@@ -165,7 +176,7 @@ class Architecture:
     @property
     def multiple(self) -> int:
         """Pictures are padded inside the network to a multiple of this many pixels."""
-        return int(2 ** (self.scales - 1))
+        return int(self.unshuffle * 2 ** (self.scales - 1))
 
     @property
     def space(self) -> SearchSpace:
@@ -184,12 +195,19 @@ class Architecture:
             operations=self.operations,
             norm=self.norm,
             residual=self.residual,
+            unshuffle=self.unshuffle,
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form as a dict, the text form under ``architecture``."""
+        """Return the JSON form as a dict, the text form under ``architecture``.
+
+        ``unshuffle`` is in it only where it is not 1, so that the forms and digests of networks that are
+        older than it stay as they were.
+        """
         fields = dataclasses.asdict(self)
         del fields["cells"]
+        if self.unshuffle == 1:
+            del fields["unshuffle"]
         return {"architecture": str(self), **fields}
 
     def to_json(self) -> str:
@@ -198,12 +216,15 @@ class Architecture:
 
     @classmethod
     def from_dict(cls, value: Any) -> Architecture:
-        """Rebuild from `to_dict`.
+        """Rebuild from `to_dict`; ``unshuffle`` is 1 where it is missing.
 
         Raises:
             UserError: keys are missing, unknown or of the wrong type.
         """
         types = {"architecture": str, "channels": int, "width": int, "operations": str, "norm": str, "residual": bool}
+        types["unshuffle"] = int
+        if isinstance(value, dict):
+            value = {"unshuffle": 1, **value}
         if not isinstance(value, dict) or set(value) != set(types):
             raise UserError(f"architecture: not an architecture's JSON form (needs {', '.join(types)})")
         for key, kind in types.items():
@@ -231,10 +252,12 @@ class Architecture:
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
 
 
-def _check_common(channels: int, width: int, operations: str, norm: str) -> None:
+def _check_common(channels: int, width: int, operations: str, norm: str, unshuffle: int) -> None:
     for key, value in (("channels", channels), ("width", width)):
         if value < 1:
             raise UserError(f"network.{key}: {value} is less than 1")
     for key, text, known in (("operations", operations, OPERATIONS), ("norm", norm, NORMS)):
         if text not in known:
             raise UserError(f"network.{key}: {text!r} is not one of {', '.join(known)}")
+    if not 1 <= unshuffle <= 4:
+        raise UserError(f"network.unshuffle: {unshuffle} is not in 1..4")

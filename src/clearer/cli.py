@@ -177,6 +177,7 @@ def describe(
     width: Annotated[int | None, typer.Option(help="Channels at full resolution (default 32).")] = None,
     norm: Annotated[str | None, typer.Option(help="batch (default) or none.")] = None,
     residual: Annotated[bool, typer.Option("--residual", help="The input is added to the output.")] = False,
+    unshuffle: Annotated[int | None, typer.Option(help="Side of the squares of pixels made channels (1).")] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="FILE", help="Draw it here, as .svg or .png; else nothing is drawn."),
@@ -186,12 +187,20 @@ def describe(
     """Tell what a network is made of and what it costs, and draw it."""
     from clearer.description import describe
 
-    given = {"operations": operations, "channels": channels, "width": width, "norm": norm, "residual": residual or None}
+    given = {
+        "operations": operations,
+        "channels": channels,
+        "width": width,
+        "norm": norm,
+        "residual": residual or None,
+        "unshuffle": unshuffle,
+    }
     found = describe(target, **{key: value for key, value in given.items() if value is not None})
     if out is not None:
         found.draw(out)
     a = found.architecture
     title = f"{a}: {a.operations} operations, {a.channels} channel(s), width {a.width}, norm {a.norm}"
+    title += f", unshuffle {a.unshuffle}" if a.unshuffle > 1 else ""
     rows = [(part.module, f"{part.parameters:,}", f"{part.macs_per_pixel:,.0f}") for part in found.parts]
     total = ("whole network", f"{found.parameters:,}", f"{found.macs_per_pixel:,.0f}")
     console = console_for_people(as_json)
@@ -230,6 +239,24 @@ def recipes(as_json: Json = False) -> None:
     print_table("", ("recipe", "what it makes"), rows, console_for_people(as_json), justify="left")
     if as_json:
         print_json({"recipes": [{"name": r.name, "task": r.task, "description": r.description} for r in found]})
+
+
+@app.command()
+def models(as_json: Json = False) -> None:
+    """List the models that come with the program; 'restore' and the other verbs take their names."""
+    from clearer.catalogue import models
+
+    found = models()
+    rows = []
+    for model in found:
+        first = next(iter(model["results"]), None)
+        measured = "" if first is None else f"{first['psnr']:.2f} dB, {Path(first['data']).name}, {first['protocol']}"
+        cost = f"{model['macs_per_pixel'] / 1e3:.0f}", f"{model['parameters']:,}", f"{model['bytes'] / 2**20:.1f}"
+        rows.append((model["name"], model["description"], *cost, measured))
+    header = ("model", "what it is for", "kMAC/pixel", "parameters", "MiB", "measured")
+    print_table("", header, rows, console_for_people(as_json), justify="left")
+    if as_json:
+        print_json({"models": found})
 
 
 cli_deploy.add_verbs(app)

@@ -12,6 +12,7 @@ from clearer.errors import UserError
 from clearer.files import read_json
 from clearer.network.cost import Part, cost_table
 from clearer.network.weights import read_architecture
+from clearer.shipped import shipped_models
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,10 @@ def describe(target: str | Path | Architecture, **fields: Any) -> Description:
     """Describe an architecture.
 
     Args:
-        target: an `Architecture`; its text form, such as ``"FPPF-FFFF-PFFP"``; a weight file; or a
-            run folder (its ``model.safetensors``, or ``architecture.json`` before training).
+        target: an `Architecture`; its text form, such as ``"FPPF-FFFF-PFFP"``; a shipped model; a weight
+            file; or a run folder (its ``model.safetensors``, or ``architecture.json`` before training).
         fields: of the text form, as of `Architecture`: ``channels``, ``width``, ``operations``,
-            ``norm``, ``residual``.
+            ``norm``, ``residual``, ``unshuffle``.
 
     Raises:
         UserError: there is no such file, it is not a weight file of this program, the text is not an
@@ -86,7 +87,7 @@ def describe(target: str | Path | Architecture, **fields: Any) -> Description:
 def _is_text_form(target: str | Path) -> bool:
     """Tell an architecture (right or mistyped) from a path; a file that is there wins."""
     text = str(target)
-    return not Path(text).exists() and re.fullmatch(r"[A-Za-z]+(-[A-Za-z]*)*", text.strip()) is not None
+    return not Path(text).exists() and text not in shipped_models() and re.fullmatch(r"[A-Za-z]+(-[A-Za-z]*)*", text.strip()) is not None
 
 
 def _from_file(path: Path) -> tuple[Architecture, dict[str, Any]]:
@@ -97,6 +98,8 @@ def _from_file(path: Path) -> tuple[Architecture, dict[str, Any]]:
         if searched.is_file():
             return Architecture.from_dict(read_json(searched)), {}
         raise UserError(f"{path}: holds no model.safetensors or architecture.json; give a run folder or a weight file")
+    if not path.exists() and str(path) in (shipped := shipped_models()):
+        return read_architecture(shipped[str(path)])
     if not path.exists():
         raise UserError(f"{path}: no such weight file or run folder, and not an architecture such as FPPF-FFFF-PFFP")
     if path.suffix == ".json":

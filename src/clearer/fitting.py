@@ -29,7 +29,7 @@ from clearer.terminal import progress_bar
 from clearer.training import processes
 from clearer.training.devices import choose_device
 from clearer.training.runs import opened_run, record_pictures, record_run
-from clearer.training.train import Pictures, train
+from clearer.training.train import Pictures, check_start, degradation_of, train
 
 STAGES = ("search", "train", "evaluate")
 
@@ -92,6 +92,9 @@ def fit(
     folder = Path(out) if out is not None else Path("runs") / recipe.name
     for name in recipe.evaluate.protocols:
         _check_protocol(name, recipe)
+    degradation_of(recipe)  # refuses what it cannot do
+    if recipe.train.start is not None and recipe.given is not None:
+        check_start(recipe.train.start, recipe.given)
     join_processes(recipe, stages)
     patch = max(recipe.search.patch if recipe.given is None else 0, recipe.train.patch)
     settings = recipe.data

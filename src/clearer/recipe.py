@@ -41,20 +41,43 @@ class NetworkSettings:
     operations: Literal["supplement", "released"] = "supplement"
     norm: Literal["batch", "none"] = "batch"
     residual: bool = False
+    unshuffle: int = 1
+
+
+@dataclass(frozen=True)
+class RainSettings:
+    """What synthetic rain may look like: see `clearer.data.rain.Rain`; each a pair [low, high]."""
+
+    angle: list[float] = field(default_factory=lambda: [-45.0, 45.0])
+    length: list[float] = field(default_factory=lambda: [8.0, 48.0])
+    width: list[float] = field(default_factory=lambda: [0.8, 2.6])
+    density: list[float] = field(default_factory=lambda: [0.0005, 0.02])
+    brightness: list[float] = field(default_factory=lambda: [0.15, 0.8])
+    layers: list[float] = field(default_factory=lambda: [1.0, 3.0])
+    haze: list[float] = field(default_factory=lambda: [0.0, 0.0])
 
 
 @dataclass(frozen=True)
 class DegradationSettings:
-    """How a clean picture is spoilt; ``sigma`` in 8-bit levels, one or a range; ``none`` for pairs."""
+    """How a clean picture is spoilt; ``sigma`` in 8-bit levels, one or a range; ``none`` for pairs.
 
-    kind: Literal["none", "gaussian"] = "none"
+    ``rain``: what rain of ``kind: rain`` may look like, and ``share``: how many pairs are rained on anew,
+    in place of their degraded picture.
+    """
+
+    kind: Literal["none", "gaussian", "rain"] = "none"
     sigma: float | list[float] = 0.0
     clip8: bool = False
+    rain: RainSettings = field(default_factory=RainSettings)
+    share: Annotated[float, Range(0)] = 0.0
 
 
 @dataclass(frozen=True)
 class DataSettings:
     """Where the pictures are: ``folder`` to be split by clean picture, or ``train``, ``validation``, ``test``.
+
+    ``train`` may be a list of several. ``only_validation`` is a text file with a file name a line: of the
+    validation pictures, these are taken.
 
     ``leaks``: what to do with a training or validation picture that shows the same clean picture as
     one of a later set: ``refuse`` to run, or ``drop`` it. ``limit_train`` and ``limit_validation``
@@ -62,7 +85,7 @@ class DataSettings:
     """
 
     folder: str | Pairs | None = None
-    train: str | Pairs | None = None
+    train: str | Pairs | list[str] | None = None
     validation: str | Pairs | None = None
     test: str | Pairs | None = None
     layout: Literal["auto", "clean", "pairs", "side-by-side"] = "auto"
@@ -70,6 +93,7 @@ class DataSettings:
     fractions: list[float] = field(default_factory=lambda: [0.8, 0.1, 0.1])
     leaks: Literal["refuse", "drop"] = "refuse"
     convert: bool = False
+    only_validation: str | None = None
     limit_train: Count | None = None
     limit_validation: Count | None = None
     limit_test: Count | None = None
@@ -79,9 +103,12 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class OptimiserSettings:
-    """An optimiser and its schedule: linear warm-up, then a cosine from ``lr`` to ``lr_final``, by epochs."""
+    """An optimiser and its schedule: linear warm-up, then a cosine from ``lr`` to ``lr_final``, by epochs.
 
-    kind: Literal["sgd", "adam", "adamw"] = "adam"
+    ``momentum`` is that of ``sgd`` and ``muon``, ``betas`` those of the others (see `clearer.training.muon`).
+    """
+
+    kind: Literal["sgd", "adam", "adamw", "muon"] = "adam"
     lr: Amount = 1e-2
     lr_final: Amount = 0.0
     warmup_epochs: FromZero = 0
@@ -127,15 +154,17 @@ class TrainSettings:
     """Training of the network found.
 
     ``average`` is the decay of averaged weights, 0 for none; ``seed`` is that of the first weights and of
-    the batches, by default the recipe's, which also splits the pictures.
+    the batches, by default the recipe's, which also splits the pictures. ``start``: a weight file, a run
+    folder or a shipped model to begin with, of the same architecture, instead of random weights.
     """
 
     seed: FromZero | None = None
+    start: str | None = None
     epochs: Count = 1000
     steps_per_epoch: Count = 100
     batch: Count = 32
     patch: Count = 64
-    loss: Literal["mse", "charbonnier"] = "mse"
+    loss: Literal["mse", "charbonnier", "log-mse", "charbonnier+ssim"] = "mse"
     average: Share = 0.0
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     validate_every: Count = 10
@@ -250,11 +279,12 @@ def recipe_from_dict(value: dict[str, Any]) -> Recipe:
         raise UserError(
             f"architecture: {given} has {given.scales} scales where network.scales is {space.scales}; make them agree"
         )
-    multiple = 2 ** (space.scales - 1)
+    multiple = space.multiple
     for part, settings in (("search", recipe.search), ("train", recipe.train)):
         if settings.patch % multiple:
             raise UserError(
-                f"{part}.patch: {settings.patch} is not a multiple of {multiple}, which {space.scales} scales need"
+                f"{part}.patch: {settings.patch} is not a multiple of {multiple}, which {space.scales} scales"
+                f"{f' and unshuffle {space.unshuffle}' if space.unshuffle > 1 else ''} need"
             )
         if settings.batch < 2 and space.norm == "batch":
             raise UserError(f"{part}.batch: batch norm needs at least 2 patches a batch")
@@ -269,6 +299,11 @@ def recipe_from_dict(value: dict[str, Any]) -> Recipe:
     levels = sigma if isinstance(sigma, list) else [sigma, sigma]
     if len(levels) != 2 or not 0 <= levels[0] <= levels[1]:
         raise UserError(f"data.degradation.sigma: {sigma} is not a level (0 or more), nor a range [low, high]")
+    for key, span in dataclasses.asdict(recipe.data.degradation.rain).items():
+        if len(span) != 2 or not span[0] <= span[1]:
+            raise UserError(f"data.degradation.rain.{key}: {span} is not a range [low, high]")
+    if recipe.data.only_validation is not None and recipe.data.validation is None:
+        raise UserError("data.only_validation: names pictures of data.validation, which is not given")
     for part, optimiser in (
         ("search.weights", recipe.search.weights),
         ("search.logits", recipe.search.logits),

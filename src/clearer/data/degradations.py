@@ -1,23 +1,24 @@
 """How a clean picture is spoilt: in training as batches on the device, in protocols exactly as published.
 
-Each kind is one plain function, (B, C, H, W) in [0, 1] and a generator to the same shape; `degrade`
-chooses among them. A further kind is a further function, its name in `KINDS`, and a line in `degrade`.
+Each kind is one plain function, (B, C, H, W) in [0, 1] and a generator to the same shape (rain has a
+file of its own, rain.py); `degrade` chooses among them. A further kind is a further function, its name in `KINDS`, and a line in `degrade`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from clearer.data.rain import Rain, rain
 from clearer.errors import UserError, nearest
 
-KINDS = ("none", "gaussian")
+KINDS = ("none", "gaussian", "rain")
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,15 @@ class Degradation:
     """A way to spoil clean pictures, as a recipe states it.
 
     Args:
-        kind: ``"none"`` (the pictures stay as they are: the pairs on disk are degraded already), or
-            ``"gaussian"``.
+        kind: ``"none"`` (the pictures stay as they are: the pairs on disk are degraded already),
+            ``"gaussian"``, or ``"rain"``.
         sigma: standard deviation of the noise in 8-bit levels; a pair ``(low, high)`` draws it
             uniformly for each picture of a batch.
         clip8: clip the noisy picture to [0, 255] and floor it to 8 bits, the noise of the authors'
             released program. Otherwise noise may leave [0, 1].
+        rain: what rain may look like.
+        share: of pairs, how many get synthetic rain on their clean picture in place of their degraded one;
+            a picture that has no degraded one always does.
 
     Raises:
         UserError: a value is of the wrong kind or out of range.
@@ -42,6 +46,8 @@ class Degradation:
     kind: str = "none"
     sigma: float | tuple[float, float] = 0.0
     clip8: bool = False
+    rain: Rain = field(default_factory=Rain)
+    share: float = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -50,6 +56,13 @@ class Degradation:
         if not isinstance(self.clip8, bool):
             raise UserError(f"degradation.clip8: {self.clip8!r} is not true or false")
         object.__setattr__(self, "sigma", _checked_sigma(self.sigma))  # frozen: lists from YAML become tuples
+
+        if isinstance(self.share, bool) or not isinstance(self.share, int | float) or not 0 <= self.share <= 1:
+            raise UserError(f"degradation.share: {self.share!r} is not a share of the pairs, from 0 to 1")
+
+    def replaces(self) -> bool:
+        """Whether it makes a degraded picture in place of a pair's; otherwise it adds to what is there."""
+        return self.kind == "rain"
 
 
 def degrade(
@@ -75,6 +88,8 @@ def degrade(
     """
     if degradation.kind == "gaussian":
         return gaussian(clean, generator, degradation.sigma, degradation.clip8, start=start, of=of)
+    if degradation.kind == "rain":
+        return rain(clean, generator, degradation.rain, start=start, of=of)
     return clean
 
 

@@ -19,10 +19,11 @@ class PatchSampler:
     ``state_dict`` holds the generators' states: a resumed run draws what the uninterrupted one would.
 
     Args:
-        pictures: (clean, degraded or None) of each picture, uint8 (H, W, C).
+        pictures: (clean, degraded or None) of each picture, uint8 (H, W, C); some may be pairs, others not.
         patch: side of the patches in pixels; no picture may be smaller.
         batch: patches in a batch.
-        degradation: applied to the clean patch (and to the pair's degraded patch where there is one).
+        degradation: applied to the clean patch, or to the pair's degraded patch where there is one; rain
+            takes the place of the degraded patch, in a share of the pairs.
         augment: random flips and quarter turns.
         share, shares: draw the whole batch, but return only this one of its ``shares`` equal parts.
     """
@@ -49,9 +50,9 @@ class PatchSampler:
         sizes = self.heights * self.widths * self.channels
         self.starts = torch.cumsum(sizes, 0) - sizes
         self.clean = torch.from_numpy(np.concatenate([c.reshape(-1) for c, _ in pictures])).to(device)
-        self.paired = pictures[0][1] is not None
-        if self.paired:
-            flat = [d.reshape(-1) for _, d in pictures if d is not None]
+        self.paired = torch.tensor([degraded is not None for _, degraded in pictures])
+        if self.paired.any():
+            flat = [(c if d is None else d).reshape(-1) for c, d in pictures]
             self.degraded = torch.from_numpy(np.concatenate(flat)).to(device)
         side = torch.arange(patch, device=device)
         self.row, self.column = side[:, None], side[None, :]
@@ -65,15 +66,19 @@ class PatchSampler:
         numbers = self._draw_places()[:, self.mine]
         if self.device.type == "cuda":
             numbers = numbers.pin_memory().to(self.device, non_blocking=True)
-        first, down, along = numbers.to(self.device)[:, :, None, None, None]
+        first, down, along, made = numbers.to(self.device)[:, :, None, None, None]
         index = first + self.row * down + self.column * along + self.channel  # (B / shares, C, patch, patch)
         clean = _gathered(self.clean, index)
-        source = _gathered(self.degraded, index) if self.paired else clean
-        return degrade(source, self.degradation, self.noise, start=self.mine.start, of=self.batch), clean
+        source = _gathered(self.degraded, index) if self.paired.any() else clean
+        replaces = self.degradation.replaces()
+        degraded = degrade(
+            clean if replaces else source, self.degradation, self.noise, start=self.mine.start, of=self.batch
+        )
+        return torch.where(made.bool(), degraded, source) if replaces else degraded, clean
 
     def _draw_places(self) -> Tensor:
-        """Return, for each patch of the whole batch, where its first pixel lies in the buffer, and how far
-        it is from there to the pixel below and to the next along the row: (3, B).
+        """Return, for each patch of the whole batch, where its first pixel lies in the buffer, how far it is
+        from there to the pixel below and to the next along the row, and whether it is degraded anew: (4, B).
         """
         n, side, g = self.batch, self.patch, self.places
         which = torch.randint(len(self.starts), (n,), generator=g)
@@ -89,7 +94,10 @@ class PatchSampler:
             left, along = torch.where(from_right, left + side - 1, left), torch.where(from_right, -along, along)
             down, along = torch.where(turn, along, down), torch.where(turn, down, along)
         first = self.starts[which] + (top * width + left) * self.channels
-        return torch.stack([first, down * self.channels, along * self.channels])
+        made = ~self.paired[which]
+        if self.degradation.share and self.degradation.replaces():
+            made |= torch.rand(n, generator=g) < self.degradation.share
+        return torch.stack([first, down * self.channels, along * self.channels, made.long()])
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the generators' states."""

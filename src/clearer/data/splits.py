@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +45,10 @@ def resolve_splits(settings: DataSettings, *, channels: int, patch: int, seed: i
     whole = settings.folder if settings.train is None else settings.train
     if whole is None:
         raise UserError("data: no pictures are named; give --data FOLDER, or --train, --validation and --test")
-    train = _find(whole, settings)
+    train = _find_all(whole, settings) if isinstance(whole, list) else _find(whole, settings)
     validation = [] if settings.validation is None else _find(settings.validation, settings)
+    if settings.only_validation is not None:
+        validation = _named(validation, settings.only_validation)
     test = [] if settings.test is None else _find(settings.test, settings)
     if settings.train is None or not validation:
         _check(train, settings, channels, patch)
@@ -104,6 +107,30 @@ def _spread(items: list[Item], limit: int | None) -> list[Item]:
 def _find(where: str | Pairs, settings: DataSettings) -> list[Item]:
     place = where if isinstance(where, str) else Folders(clean=where.clean, degraded=where.degraded)
     return find_items(place, settings.layout, settings.clean_side)
+
+
+def _find_all(places: list[str], settings: DataSettings) -> list[Item]:
+    """Return the items of several folders; names that would be there twice get their folder's before them."""
+    found = [(place, item) for place in places for item in _find(place, settings)]
+    count = Counter(item.name for _, item in found)
+    return [
+        dataclasses.replace(item, name=f"{Path(place).name}/{item.name}") if count[item.name] > 1 else item
+        for place, item in found
+    ]
+
+
+def _named(items: list[Item], path: str) -> list[Item]:
+    """Return the items that a text file names, a file name a line."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"data.only_validation: {path} cannot be read as text ({error}); name a text file") from error
+    wanted = {line.strip() for line in lines if line.strip()}
+    missing = sorted(wanted - {item.name for item in items})
+    if missing or not wanted:
+        what = f"{missing[0]}, which is not in data.validation" if missing else "nothing"
+        raise UserError(f"data.only_validation: {path} names {what}; name files of that folder, one a line")
+    return [item for item in items if item.name in wanted]
 
 
 def _check(items: list[Item], settings: DataSettings, channels: int, patch: int) -> None:

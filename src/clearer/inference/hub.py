@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from clearer.errors import UserError
 from clearer.files import write_json, write_text
-from clearer.network.cost import macs_per_pixel, parameters
+from clearer.inference.cards import card_lines, data_name, ensemble_of, sentence
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.weights import save_weights
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from clearer.inference.restorer import Restorer
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
-NOT_STATED = "not stated"
 
 
 def save_pretrained(
@@ -159,6 +158,8 @@ def model_card(
     hub = _hub()
     a, facts = restorer.architecture, restorer.card
     task = str(facts.get("task") or "restoration")
+    # A shipped model brings these along.
+    results, licence = results or facts.get("results") or (), licence or facts.get("licence")
     title = name.split("/")[-1]
     known: dict[str, Any] = {"model_name": title, "eval_results": _eval_results(hub, results)} if results else {}
     if licence is not None:
@@ -172,7 +173,7 @@ def model_card(
     lines = [
         f"# {title}",
         "",
-        f"{_sentence(facts.get('description') or task)} Found and trained with `clearer` (CLEARER, NeurIPS 2020).",
+        f"{sentence(facts.get('description') or task)} Found and trained with `clearer` (CLEARER, NeurIPS 2020).",
         "",
         "```python",
         "import clearer",
@@ -183,25 +184,7 @@ def model_card(
         "",
         f"Pictures have {a.channels} channel(s), values in [0, 1] or whole levels, and any size.",
         "",
-        "## Results",
-        "",
-        *_result_lines(results, facts),
-        "",
-        "## Data",
-        "",
-        _sentence(data or f"Training pictures: {NOT_STATED}"),
-        f"Degradation in training: {_degradation(facts.get('degradation'))}.",
-        "",
-        "## Cost",
-        "",
-        f"{parameters(a):,} parameters, {macs_per_pixel(a) / 1e3:,.1f} kMAC per pixel; "
-        f"trained for {facts.get('steps', NOT_STATED)} steps in {facts.get('precision', NOT_STATED)}.",
-        f"Architecture {a}: {a.operations} operations, width {a.width}, norm {a.norm}"
-        f"{', residual' if a.residual else ''}.",
-        "",
-        "## Licence",
-        "",
-        f"Weights: {licence or NOT_STATED}.",
+        *card_lines(restorer, results=results, data=data, licence=licence),
     ]
     return str(hub.ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n" + "\n".join(lines) + "\n"))
 
@@ -210,8 +193,8 @@ def _eval_results(hub: Any, results: Sequence[Mapping[str, Any]]) -> list[Any]:
     return [
         hub.EvalResult(
             task_type="image-to-image",
-            dataset_type=_data_name(result),
-            dataset_name=f"{_data_name(result)}, {result['protocol']}{_ensemble(result)}",
+            dataset_type=data_name(result),
+            dataset_name=f"{data_name(result)}, {result['protocol']}{ensemble_of(result)}",
             metric_type=metric,
             metric_name=metric.upper(),
             metric_value=result[metric],
@@ -219,42 +202,6 @@ def _eval_results(hub: Any, results: Sequence[Mapping[str, Any]]) -> list[Any]:
         for result in results
         for metric in ("psnr", "ssim")
     ]
-
-
-def _result_lines(results: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> list[str]:
-    if not results:
-        found = facts.get("validation_psnr")
-        return [f"Validation PSNR in training: {found:.2f} dB." if isinstance(found, float) else "Not measured."]
-    rows = [
-        f"| {_data_name(r)} | {r['protocol']}{_ensemble(r)} | {r['pictures']} "
-        f"| {r['input_psnr']:.2f} | {r['psnr']:.2f} | {r['ssim']:.4f} |"
-        for r in results
-    ]
-    return ["| pictures | protocol | number | input PSNR dB | PSNR dB | SSIM |", "| --- | --- |" + " ---: |" * 4, *rows]
-
-
-def _data_name(result: Mapping[str, Any]) -> str:
-    return Path(str(result.get("data") or "pictures")).name  # of the folder: the rest is nobody's business
-
-
-def _ensemble(result: Mapping[str, Any]) -> str:
-    return ", x8 self-ensemble" if result.get("ensemble") else ""
-
-
-def _degradation(stated: Any) -> str:
-    if not isinstance(stated, Mapping):
-        return NOT_STATED
-    if stated.get("kind") == "none":
-        return "none is added: pairs of pictures"
-    sigma = stated.get("sigma")
-    levels = " to ".join(f"{s:g}" for s in sigma) if isinstance(sigma, list | tuple) else f"{sigma:g}"
-    clipped = ", clipped to 8 bits" if stated.get("clip8") else ""
-    return f"{stated.get('kind')}, sigma {levels} (8-bit levels){clipped}"
-
-
-def _sentence(text: Any) -> str:
-    text = " ".join(str(text).split())
-    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith(".") else ".")
 
 
 def _short(error: Exception) -> str:

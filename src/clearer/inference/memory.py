@@ -24,7 +24,8 @@ def bytes_per_pixel(architecture: Architecture) -> float:
     An upper bound for float32, measured on the CPU. What coarser scales add, of more channels and fewer pixels, is
     in the figures.
     """
-    return 4.0 * (FLOATS_PER_CHANNEL[architecture.operations] * architecture.width + FLOATS_PER_PIXEL)
+    width = architecture.width / architecture.unshuffle**2
+    return 4.0 * (FLOATS_PER_CHANNEL[architecture.operations] * width + FLOATS_PER_PIXEL)
 
 
 def free_memory(device: torch.device) -> int:

@@ -4,7 +4,8 @@ Followed through the network module by module, as modules.py and operations.py h
 convolution and an upsampling treat the positions of their grid differently, so every feature is
 followed at each phase: position ``i`` of scale ``s`` begins at pixel ``i * 2**s``, its phase is
 ``i`` modulo ``2**(scales - 1 - s)``, and its reach is the first and the last pixel that it depends
-on, counted from that beginning. Height and width are alike, so one axis is enough.
+on, counted from that beginning. Height and width are alike, so one axis is enough. Where the network
+works on squares of pixels (``unshuffle``), these are the positions, and the last step counts pixels.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def receptive_field(architecture: Architecture) -> int:
     76
     """
     released = architecture.operations == "released"
-    features: list[Reach] = [[(0, 0)] * architecture.multiple]
+    features: list[Reach] = [[(0, 0)] * 2 ** (architecture.scales - 1)]
     for _ in range(2 if released else 5):  # two bottlenecks; the first convolution and two residual blocks
         features[0] = _convolved(features[0], 0)
     for cell, letters in enumerate(architecture.cells):
@@ -46,7 +47,9 @@ def receptive_field(architecture: Architecture) -> int:
     result = _fused(features, 0)
     if not released:  # its last convolution is 1x1
         result = _convolved(result, 0)
-    return max(max(-first, last) for first, last in result)
+    squares = max(max(-first, last) for first, last in result)
+    # Of a square folded into channels the nearest pixel looks as far as the farthest.
+    return squares * architecture.unshuffle + architecture.unshuffle - 1
 
 
 def _convolved(x: Reach, scale: int) -> Reach:

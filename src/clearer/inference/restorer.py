@@ -22,10 +22,10 @@ from clearer.inference.soundness import sound
 from clearer.inference.tiling import Overlap, Tiling, as_overlap, as_tiling, cut, restore_tiles, shape_within
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.weights import load_weights
+from clearer.shipped import located
 from clearer.training.devices import choose_precision
 
 PRECISIONS = ("auto", "fp32", "bf16")
-WEIGHTS_OF_A_RUN = "model.safetensors"
 _PIL_MODES = ("L", "RGB", "I;16")
 _INTEGER_TOPS = {"uint8": 255, "uint16": 65535}
 # Noise may leave [0, 1], but floats of this size are 8-bit levels that nobody divided.
@@ -37,27 +37,20 @@ Whole = Callable[["Restorer", Tensor], Tensor]
 
 
 def load(name_or_path: str | Path, device: str | torch.device = "auto", precision: str = "auto") -> Restorer:
-    """Return the restorer of a weight file, of a run folder (its ``model.safetensors``), or of an exported file.
+    """Return the restorer of a shipped model, a weight file, a run, or an exported file.
 
     Args:
-        name_or_path: the ``.safetensors`` file, the folder, or an ``.onnx`` file of `clearer.export`,
-            which ONNX Runtime runs on the CPU.
+        name_or_path: a name of ``clearer models``, such as ``"denoise-gray"``; a ``.safetensors`` file; a
+            run folder (its ``model.safetensors``); or an ``.onnx`` file of `clearer.export`, which ONNX
+            Runtime runs on the CPU.
         device: ``"auto"`` (CUDA, then MPS, then the CPU) or a name that torch knows.
         precision: see `Restorer`.
 
     Raises:
-        UserError: there is no such file or run, it is not a clearer model, or the device or precision
+        UserError: there is no such model, file or run, it is not a clearer model, or the device or precision
             is not to be had.
     """
-    path = Path(name_or_path)
-    if path.is_dir():
-        weights = path / WEIGHTS_OF_A_RUN
-        if not weights.is_file():
-            raise UserError(f"{path}: the folder holds no {WEIGHTS_OF_A_RUN}; give a finished run or a weight file")
-    elif path.is_file():
-        weights = path
-    else:
-        raise UserError(f"{path}: no such weight file (.safetensors) or run folder exists")
+    weights = located(name_or_path)
     if weights.suffix.lower() == ".onnx":
         if str(device) not in ("auto", "cpu"):
             raise UserError(f"device: {str(device)!r}, where ONNX files run on the cpu; name a weight file instead")

@@ -1,7 +1,8 @@
 """What the fixed and the mixed network share: stem, cells, last fusion, last convolution.
 
 picture -> stem (two modules at full scale) -> (transition, searched modules) x cells -> fusion to the
-full scale -> one convolution -> picture.
+full scale -> one convolution -> picture. With ``unshuffle``, all of this works on squares of pixels
+folded into channels, as FFDNet's convolutions do (beyond the paper).
 """
 
 from __future__ import annotations
@@ -30,23 +31,27 @@ class Cell(nn.Module):
 
 
 def stem(space: SearchSpace) -> nn.Sequential:
-    """Return the part before the first transition: ``(B, channels, H, W)`` -> ``(B, width or 4 width, H, W)``.
+    """Return the part before the first transition: ``(B, folded, H, W)`` -> ``(B, width or 4 width, H, W)``.
+
+    ``folded`` is ``channels * unshuffle**2``.
 
     Supplement: two parallel modules at full scale; a 3x3 convolution (with BN and ReLU) before them
     lifts the picture to ``width`` channels, which the paper does not describe but every width needs.
     Released: two bottlenecks.
     """
+    folded = space.channels * space.unshuffle**2
     if space.operations == "released":
-        return nn.Sequential(Bottleneck(space, space.channels), Bottleneck(space, 4 * space.width))
-    lift = Sequence(*conv_norm(space, space.channels, space.width), nn.ReLU(inplace=True))
+        return nn.Sequential(Bottleneck(space, folded), Bottleneck(space, 4 * space.width))
+    lift = Sequence(*conv_norm(space, folded, space.width), nn.ReLU(inplace=True))
     return nn.Sequential(lift, Convolution(space, 0), Convolution(space, 0))
 
 
 def last_convolution(space: SearchSpace) -> nn.Conv2d:
     """Return the convolution that makes the picture: 3x3 with bias, or 1x1 without (released)."""
+    folded = space.channels * space.unshuffle**2
     if space.operations == "released":
-        return nn.Conv2d(space.width, space.channels, 1, bias=space.norm == "none")
-    return nn.Conv2d(space.width, space.channels, 3, padding=1)
+        return nn.Conv2d(space.width, folded, 1, bias=space.norm == "none")
+    return nn.Conv2d(space.width, folded, 3, padding=1)
 
 
 class Backbone(nn.Module):
@@ -54,8 +59,9 @@ class Backbone(nn.Module):
 
     def __init__(self, space: SearchSpace, searched: Callable[[int, int], list[nn.Module]]) -> None:
         super().__init__()
-        self.multiple = 2 ** (space.scales - 1)
+        self.multiple = space.multiple
         self.residual = space.residual
+        self.unshuffle = space.unshuffle
         self.stem = stem(space)
         self.cells = nn.ModuleList(
             Cell(TransitionModule(space, cell + 1), searched(cell, cell + 2)) for cell in range(space.cells)
@@ -81,7 +87,7 @@ class Backbone(nn.Module):
         return self.on_multiples(x, inner)
 
     def on_multiples(self, x: Tensor, inner: Callable[[Tensor], Tensor]) -> Tensor:
-        """Apply ``inner`` to a picture of any size, and add the picture itself in a residual network.
+        """Apply ``inner`` to a picture of any size, folded, and add the picture itself in a residual network.
 
         The bottom and right are padded with their edge to the network's multiple, and the result is
         cropped back.
@@ -91,10 +97,18 @@ class Backbone(nn.Module):
         # A program that is being recorded for export has to fit all sizes: it pads, be it by nothing.
         pads = torch.compiler.is_compiling() or pad_h or pad_w
         padded = F.pad(x, (0, pad_w, 0, pad_h), mode="replicate") if pads else x
-        result = inner(padded)
+        result = self.unfolded(inner(self.folded(padded)))
         if self.residual:
             result = result + padded
         return result[..., :height, :width] if pads else result
+
+    def folded(self, x: Tensor) -> Tensor:
+        """Fold squares of pixels into channels: ``(B, C, H, W)`` -> ``(B, C u^2, H / u, W / u)``, u = unshuffle."""
+        return x if self.unshuffle == 1 else F.pixel_unshuffle(x, self.unshuffle)
+
+    def unfolded(self, x: Tensor) -> Tensor:
+        """Undo `folded`."""
+        return x if self.unshuffle == 1 else F.pixel_shuffle(x, self.unshuffle)
 
 
 def initialise(network: nn.Module, space: SearchSpace) -> None:

@@ -34,7 +34,7 @@ def count_parameters(network: nn.Module) -> int:
 
 def macs_by_layer(network: Backbone, space: SearchSpace | Architecture) -> dict[str, float]:
     """Return multiply-adds per input pixel of each convolution, by its name in the network."""
-    side = 2 ** (space.scales - 1)
+    side = space.multiple
     macs: dict[str, float] = {}
 
     def count(name: str) -> Any:

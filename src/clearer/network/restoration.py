@@ -26,6 +26,7 @@ class RestorationNetwork(Backbone):
             operations=architecture.operations,
             norm=architecture.norm,
             residual=architecture.residual,
+            unshuffle=architecture.unshuffle,
         )
 
         def searched(cell: int, scales: int) -> list[nn.Module]:

@@ -19,9 +19,14 @@ from clearer.network.restoration import RestorationNetwork
 FORMAT = "clearer-weights-1"
 
 
-def save_weights(path: str | Path, network: RestorationNetwork, card: dict[str, Any]) -> None:
-    """Write the network, its architecture and ``card`` (what a user should know of it; JSON values)."""
+def save_weights(path: str | Path, network: RestorationNetwork, card: dict[str, Any], *, half: bool = False) -> None:
+    """Write the network, its architecture and ``card`` (what a user should know of it; JSON values).
+
+    ``half``: the weights are rounded to float16, half the size; they are computed with as float32 again.
+    """
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in network.state_dict().items()}
+    if half:
+        tensors = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
     metadata = {
         "format": FORMAT,
         "architecture": network.architecture.to_json(),

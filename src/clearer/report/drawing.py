@@ -242,7 +242,7 @@ class Item:
 
 def _legend_items(architecture: Architecture, residual: bool, mark: str) -> list[list[Item]]:
     scales = [
-        Item("scale", str(s), f"{'full resolution' if s == 0 else f'1/{2**s}'}, {width} channels")
+        Item("scale", str(s), f"{_resolution(2**s * architecture.unshuffle)}, {width} channels")
         for s, width in enumerate(architecture.widths)
     ]
     operations = [Item("operation", name, entry[3]) for name, entry in OPERATIONS.items()]
@@ -258,6 +258,10 @@ def _legend_items(architecture: Architecture, residual: bool, mark: str) -> list
     if mark:
         letters.append(Item("mark", "", mark))
     return [scales, operations, letters]
+
+
+def _resolution(factor: int) -> str:
+    return "full resolution" if factor == 1 else f"1/{factor}"
 
 
 def _wrapped(items: Sequence[Item], width: float) -> list[list[Item]]:

@@ -74,13 +74,12 @@ def method_of_model(
     Raises:
         UserError: as of `clearer.load`, or the card does not say what the network was trained for.
     """
-    from clearer.inference.restorer import WEIGHTS_OF_A_RUN, load
+    from clearer.inference.restorer import load
     from clearer.network.cost import macs_per_pixel, parameters
 
     name, source = named(str(path_or_name))
     restorer = load(source, device, precision)
-    path = Path(source)
-    weights = path / WEIGHTS_OF_A_RUN if path.is_dir() else path
+    weights = located(source)
     degradation, sigmas, notes = _meant_for(restorer.card, source)
 
     def restore(picture: Picture, sigma: float | None) -> Picture:
@@ -142,6 +141,7 @@ def choose(names: str) -> list[Method]:
         UserError: a name is not known, or a library is not installed.
     """
     from clearer.reproduction.classical import CLASSICAL
+from clearer.shipped import located
 
     wanted = [name.strip().lower() for name in names.split(",") if name.strip()]
     if wanted in (["none"], ["all"]):

@@ -85,7 +85,7 @@ def score_architectures(
 
     Args:
         supernet: with both candidates fed the module's input (``fusion_input="same"``).
-        degraded, clean: (B, C, H, W) held-out patches; sides multiples of 2^(scales - 1).
+        degraded, clean: (B, C, H, W) held-out patches; sides multiples of the space's multiple.
         architectures: which; by default all of the space.
         statistics: ``"batch"``: every batch norm takes those of the patches at hand, so that each
             architecture has its own; ``"running"``: those the supernet gathered of the mixture.
@@ -121,14 +121,14 @@ def score_architectures(
 
             def leaf(word: str, features: Features, x: Tensor = x, truth: Tensor = truth) -> None:
                 nonlocal done
-                output = supernet.last(supernet.fusion(features)[0])
+                output = supernet.unfolded(supernet.last(supernet.fusion(features)[0]))
                 output = output + x if supernet.residual else output
                 sums[word] += float(psnr(output.float().clamp(0, 1), truth).sum())
                 done += 1
                 if progress is not None and (done % 32 == 0 or done == len(sums) * len(chunks)):
                     progress(done // len(chunks), len(sums))
 
-            _walk(supernet, "", [supernet.stem(x)], prefixes, leaf)
+            _walk(supernet, "", [supernet.stem(supernet.folded(x))], prefixes, leaf)
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

@@ -10,10 +10,15 @@ import torch
 from torch import nn
 
 from clearer.recipe import OptimiserSettings
+from clearer.training.muon import Muon
 
 
-def make_optimiser(settings: OptimiserSettings, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+def make_optimiser(
+    settings: OptimiserSettings, parameters: Iterable[nn.Parameter], precision: str = "fp32"
+) -> torch.optim.Optimizer:
     """Return the optimiser; its learning rate is set at each step by `learning_rate`.
+
+    ``precision``: of the run; weights and their moments are float32 in any.
 
     Fused where torch has it: a supernet has hundreds of small parameters, whose updates one by one took
     a twentieth to a tenth of a step on the CPU. (The logits are a single one, which gains nothing.) See
@@ -24,9 +29,13 @@ def make_optimiser(settings: OptimiserSettings, parameters: Iterable[nn.Paramete
     fused = (len(chosen) > 1 and chosen[0].device.type in ("cpu", "cuda")) or None
     if settings.kind == "sgd":
         return torch.optim.SGD(chosen, settings.lr, momentum=settings.momentum, weight_decay=decay, fused=fused)
-    kind = torch.optim.Adam if settings.kind == "adam" else torch.optim.AdamW
+    if settings.kind == "muon":
+        betas = (settings.betas[0], settings.betas[1])
+        kind = torch.bfloat16 if precision == "bf16" else torch.float32
+        return Muon(chosen, settings.lr, momentum=settings.momentum, betas=betas, weight_decay=decay, kind=kind)
+    adam = torch.optim.Adam if settings.kind == "adam" else torch.optim.AdamW
     betas = (settings.betas[0], settings.betas[1])
-    return kind(chosen, settings.lr, betas=betas, weight_decay=decay, fused=fused)
+    return adam(chosen, settings.lr, betas=betas, weight_decay=decay, fused=fused)
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +16,18 @@ from torch import Tensor, nn
 from clearer.architecture import Architecture
 from clearer.data.degradations import Degradation
 from clearer.data.patches import PatchSampler
+from clearer.data.rain import Rain
+from clearer.errors import UserError
 from clearer.files import read_json_if_there, write_json
 from clearer.freed_memory import keep_freed_memory
 from clearer.network.restoration import RestorationNetwork
-from clearer.network.weights import save_weights
+from clearer.network.weights import load_weights, read_architecture, save_weights
 from clearer.recipe import Recipe
+from clearer.shipped import located
 from clearer.training import processes
 from clearer.training.devices import autocast, choose_device, choose_precision, device_name, peak_memory_mb
 from clearer.training.loop import Job, run_epochs
+from clearer.training.losses import LOSSES
 from clearer.training.schedules import learning_rate, load_optimiser, make_optimiser, set_learning_rate
 from clearer.training.validation import Validation
 
@@ -30,19 +35,33 @@ Pictures = Sequence[tuple[np.ndarray, np.ndarray | None]]
 Log = Callable[[dict[str, Any]], None]
 
 
-def charbonnier(output: Tensor, target: Tensor, epsilon: float = 1e-3) -> Tensor:
-    """Return the mean of sqrt(d^2 + epsilon^2), a smooth L1."""
-    return ((output - target).square() + epsilon**2).sqrt().mean()
-
-
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": nn.functional.mse_loss, "charbonnier": charbonnier}
-
-
 def degradation_of(recipe: Recipe) -> Degradation:
     """Return what the recipe does to its clean pictures."""
     settings = recipe.data.degradation
     sigma = settings.sigma if isinstance(settings.sigma, float) else (settings.sigma[0], settings.sigma[1])
-    return Degradation(kind=settings.kind, sigma=sigma, clip8=settings.clip8)
+    ranges = {key: tuple(span) for key, span in dataclasses.asdict(settings.rain).items()}
+    return Degradation(settings.kind, sigma, settings.clip8, Rain(**ranges), settings.share)
+
+
+def check_start(source: str, architecture: Architecture) -> Path:
+    """Return the weight file that a training is to begin with, of a run folder or a shipped model, too.
+
+    Raises:
+        UserError: there is no such model, or its architecture is another one.
+    """
+    weights = located(source)
+    found, _ = read_architecture(weights)
+    if found != architecture:
+        other = {key: value for key, value in found.to_dict().items() if value != architecture.to_dict()[key]}
+        said = ", ".join(f"{key} {value}" for key, value in other.items())
+        raise UserError(f"train.start: {source} has {said}, unlike the network to be trained; make them agree")
+    return weights
+
+
+def _told(recipe: Recipe) -> dict[str, Any]:
+    """Return what a weight file's card says of the degradation."""
+    settings: dict[str, Any] = recipe.to_dict()["data"]["degradation"]
+    return settings if settings["kind"] == "rain" else {key: settings[key] for key in ("kind", "sigma", "clip8")}
 
 
 @dataclass
@@ -79,9 +98,12 @@ def train(
     precision = choose_precision(recipe.precision, device)
     seed = recipe.seed if settings.seed is None else settings.seed
     torch.manual_seed(seed)
-    network = ready(RestorationNetwork(architecture), device)
+    network = RestorationNetwork(architecture)
+    if settings.start is not None:
+        network.load_state_dict(load_weights(check_start(settings.start, architecture))[0].state_dict())
+    network = ready(network, device)
     averaged = _averaged(network) if settings.average else None
-    optimiser = make_optimiser(settings.optimiser, network.parameters())
+    optimiser = make_optimiser(settings.optimiser, network.parameters(), precision)
     degradation = degradation_of(recipe)
     sampler = PatchSampler(
         training,
@@ -162,10 +184,11 @@ def train(
         "recipe": recipe.name,
         "task": recipe.task,
         "description": recipe.description,
-        "degradation": recipe.to_dict()["data"]["degradation"],
+        "degradation": _told(recipe),
         "steps": settings.epochs * settings.steps_per_epoch,
         "seed": seed,
         "precision": precision,
+        **({"start": settings.start} if settings.start else {}),
     }
     result = {
         "architecture": str(architecture),

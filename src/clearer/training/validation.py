@@ -37,7 +37,9 @@ class Validation:
             generator.manual_seed(k)
             target = _tensor(clean, crop)
             source = target if degraded is None else _tensor(degraded, crop)
-            self.pairs[k] = degrade(source, degradation, generator).to(device), target.to(device)
+            if degraded is None or not degradation.replaces():
+                source = degrade(source, degradation, generator)
+            self.pairs[k] = source.to(device), target.to(device)
         self.input_psnr = self.measure(lambda x: x)
 
     @torch.inference_mode()

@@ -11,9 +11,10 @@ from typing import Any
 
 from clearer.architecture import Architecture
 from clearer.errors import UserError
-from clearer.inference.restorer import WEIGHTS_OF_A_RUN, Restorer, load
+from clearer.inference.restorer import Restorer, load
 from clearer.network.weights import read_architecture
 from clearer.reproduction.methods import named
+from clearer.shipped import WEIGHTS_OF_A_RUN, located, shipped_models
 
 RUNS = Path("runs")
 
@@ -28,12 +29,10 @@ class Model:
 
 
 def offered(wanted: Iterable[str] = (), runs: Path = RUNS) -> dict[str, Model]:
-    """Return the models on offer by name: those named on the command line, then every finished run.
-
-    The one place to ask; models that come with the program are to be added here.
+    """Return the models on offer by name: those named on the command line, every finished run, the shipped ones.
 
     Args:
-        wanted: each a weight file or run folder, or ``NAME=`` and that.
+        wanted: each a weight file, a run folder or a shipped model, or ``NAME=`` and that.
         runs: a folder of run folders; it may be missing. Runs that are not finished, or whose weights
             cannot be read, are passed over, and so are those that were named.
 
@@ -45,13 +44,16 @@ def offered(wanted: Iterable[str] = (), runs: Path = RUNS) -> dict[str, Model]:
         name, source = named(text)
         if name in found:
             raise UserError(f"--model: {name!r} names two models; write --model NAME={source} with another name")
-        found[name] = _model(name, Path(source))
+        found[name] = _model(name, source)
     known = {Path(model.source).resolve() for model in found.values()}
     for run in sorted(runs.iterdir()) if runs.is_dir() else []:
         finished = (run / "train" / "result.json").is_file() and (run / WEIGHTS_OF_A_RUN).is_file()
         if finished and not {run.resolve(), (run / WEIGHTS_OF_A_RUN).resolve()} & known and run.name not in found:
             with contextlib.suppress(UserError):
                 found[run.name] = _model(run.name, run)
+    for name, file in shipped_models().items():
+        if name not in found:
+            found[name] = _model(name, file)
     if not found:
         raise UserError(f"no model: none is named, and {runs} holds no finished run; give --model PATH")
     return found
@@ -76,14 +78,11 @@ def loader(models: dict[str, Model], device: str, precision: str) -> Callable[[s
     return restorer
 
 
-def _model(name: str, path: Path) -> Model:
-    if not path.exists():
-        raise UserError(f"{path}: no such weight file (.safetensors) or run folder exists")
-    architecture, card = read_architecture(path / WEIGHTS_OF_A_RUN if path.is_dir() else path)
-    return Model(name, str(path), _about(architecture, card))
+def _model(name: str, source: str | Path) -> Model:
+    return Model(name, str(source), about(*read_architecture(located(source))))
 
 
-def _about(architecture: Architecture, card: dict[str, Any]) -> str:
+def about(architecture: Architecture, card: dict[str, Any]) -> str:
     """Return a line such as "For gray pictures, noise of level 0 to 75."."""
     pictures = "gray pictures" if architecture.channels == 1 else "colour pictures"
     settings = card.get("degradation") or {}

@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from clearer.errors import UserError
+from clearer.inference.pages import COLOURS, How
 from clearer.inference.restorer import Restorer
 from clearer.web import work
 from clearer.web.models import Model
@@ -72,8 +73,13 @@ def page(
                     0, 75, value=0, step=1, label="Add noise", elem_id="sigma",
                     info="To try a model on a clean picture.",
                 )  # fmt: skip
+                rain = gr.Slider(0, 1, value=0, step=0.05, label="Add rain", elem_id="rain")
                 with gr.Accordion("More", open=False, elem_id="more"):
-                    seed = gr.Number(0, label="Seed of the noise", precision=0, minimum=0, maximum=2**32 - 1)
+                    strength = gr.Slider(0, 1, value=1, step=0.05, label="Strength", info="0 leaves the picture as it is.")
+                    color = gr.Radio(
+                        list(COLOURS), value=COLOURS[0], label="A gray model on a colour picture restores", elem_id="color"
+                    )  # fmt: skip
+                    seed = gr.Number(0, label="Seed of noise and rain", precision=0, minimum=0, maximum=2**32 - 1)
                     ensemble = gr.Checkbox(False, label="Average over eight flips and turns (8× slower)")
                 button = gr.Button("Restore", variant="primary", interactive=False, elem_id="restore")
                 download = gr.DownloadButton("Download the result", visible=False, elem_id="download")
@@ -105,38 +111,41 @@ def page(
             hidden = gr.update(value=None, visible=False)
             return [text, hidden, gr.update(interactive=False), hidden, gr.update(visible=False)]
 
-        def as_it_came(visit: Visit, noise: float, number: float) -> list[Any]:
+        def as_it_came(visit: Visit, spoiling: work.Spoiling) -> list[Any]:
             visit.result = None
-            seen, size = work.show_upload(visit.place, limits, noise, number)
-            ready = f"{size}. {'Noise added. ' if noise else ''}Press Restore."
+            seen, size = work.show_upload(visit.place, limits, spoiling)
+            ready = " ".join(filter(None, [f"{size}.", str(spoiling), "Press Restore."]))
             hidden = gr.update(value=None, visible=False)
             pair = gr.update(value=(str(seen), str(seen)), visible=True, elem_classes=[])
             return [_line(ready), pair, gr.update(interactive=True), hidden, gr.update(visible=False)]
 
-        def took(dropped: Any, noise: Any, number: Any, request: gr.Request) -> list[Any]:
+        def took(dropped: Any, noise: Any, wet: Any, number: Any, request: gr.Request) -> list[Any]:
             forget(request)
             try:
                 visit = visits[_who(request)] = Visit(_place_of_upload(folder, dropped))
-                return as_it_came(visit, float(noise), float(number or 0))
+                return as_it_came(visit, work.Spoiling(float(noise), float(wet), float(number or 0)))
             except UserError as error:
                 forget(request)
                 return nothing(_problem(error))
 
-        def spoilt(noise: float, number: float | None, request: gr.Request) -> list[Any]:
+        def spoilt(noise: float, wet: float, number: float | None, request: gr.Request) -> list[Any]:
             visit = visits.get(_who(request))
             if visit is None:
                 return [gr.skip() for _ in shown]
             try:
                 place_of(folder, visit.place.name)
-                return as_it_came(visit, noise, number or 0)
+                return as_it_came(visit, work.Spoiling(noise, wet, number or 0))
             except UserError as error:
                 return nothing(_problem(error))
 
         def restored(
             name: str,
             noise: float,
+            wet: float,
             number: float | None,
             average: bool,
+            colour: str,
+            share: float,
             enlarged: str,
             request: gr.Request,
             progress: gr.Progress = gr.Progress(),  # noqa: B008
@@ -148,16 +157,16 @@ def page(
                 place = place_of(folder, visit.place.name)
                 progress(0, "Loading the model")
                 network = restorer(name)
-                how: dict[str, Any] = {"sigma": noise, "seed": number or 0, "ensemble": average}
-                result = work.restore_upload(place, network, limits, **how, progress=progress)
+                spoiling, how = work.Spoiling(noise, wet, number or 0), How(colour, share)
+                result = work.restore_upload(place, network, limits, spoiling, how, average, progress)
                 visit.result = result.folder
                 near = looked(visit, enlarged)
             except UserError as error:
                 # What was shown before stays; only the text changes.
                 return [_problem(error), *(gr.skip() for _ in [*shown[1:], *closer_view])]
-            pair = tuple(str(result.folder / f"{kind}-seen.png") for kind in ("before", "restored"))
+            pair = tuple(str(result.folder / f"{kind}-seen.png") for kind in ("before", "after"))
             compared = gr.update(value=pair, elem_classes=["restored"])
-            offer = gr.update(value=str(result.folder / "restored.png"), visible=True)
+            offer = gr.update(value=str(result.file), visible=True)
             return [_line(result.text), compared, gr.skip(), offer, gr.update(visible=True), *near]
 
         def looked(visit: Visit, enlarged: str) -> list[Any]:
@@ -190,18 +199,18 @@ def page(
             if visit is not None:
                 remove(visit.place)
 
-        noise_of = [sigma, seed]
-        file.upload(took, [file, *noise_of], shown, preprocess=False, show_progress="hidden", **quick)
+        added = [sigma, rain, seed]
+        file.upload(took, [file, *added], shown, preprocess=False, show_progress="hidden", **quick)
         file.clear(cleared, None, shown, show_progress="hidden", **quick)
         gr.on(
-            [sigma.release, seed.change], spoilt, noise_of, shown,
+            [sigma.release, rain.release, seed.change], spoilt, added, shown,
             show_progress="hidden", trigger_mode="always_last", **quick,
         )  # fmt: skip
         model.change(
             lambda name: gr.update(info=models[name].about), model, model, show_progress="hidden", **quick
         )
         button.click(
-            restored, [model, sigma, seed, ensemble, zoom], [*shown, *closer_view], show_progress_on=both, **slow
+            restored, [model, *added, ensemble, color, strength, zoom], [*shown, *closer_view], show_progress_on=both, **slow
         )
         zoom.change(zoomed, zoom, closer_view, show_progress="hidden", trigger_mode="always_last", **quick)
         where.select(pointed, zoom, closer_view, show_progress="hidden", trigger_mode="always_last", **quick)

@@ -104,7 +104,7 @@ def place_of(folder: Path, name: object) -> Path:
 
 
 def check_picture(path: Path, limits: Limits) -> tuple[int, int]:
-    """Return width and height of an upload; refuse what is not a picture or too large, before any decoding.
+    """Return width and height of an upload (of its first page); refuse what is not a picture or too large, before any decoding.
 
     Raises:
         UserError: it is empty, not of a known format (whatever its name says), or larger than the limit.
@@ -114,7 +114,7 @@ def check_picture(path: Path, limits: Limits) -> tuple[int, int]:
     try:
         # Opening reads the header only.
         with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
-            width, height = image.size
+            (width, height), pages = image.size, getattr(image, "n_frames", 1)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UserError(
             f"The picture is too large: more than {LARGEST_MEGAPIXELS} megapixels, where this page takes "
@@ -126,9 +126,10 @@ def check_picture(path: Path, limits: Limits) -> tuple[int, int]:
         raise UserError("The picture is damaged: its header cannot be read. Take another copy.") from error
     if width < 1 or height < 1:
         raise UserError("The picture has no pixels: choose another.")
-    if width * height > limits.megapixels * 1e6:
+    if width * height * pages > limits.megapixels * 1e6:
+        size = f"{width} × {height}" if pages == 1 else f"{pages} pages of {width} × {height}"
         raise UserError(
-            f"The picture is too large: {width} × {height} is {width * height / 1e6:,.1f} megapixels, where this page "
+            f"The picture is too large: {size} is {width * height * pages / 1e6:,.1f} megapixels, where this page "
             f"takes {limits.megapixels:g}. Cut it, or make it smaller."
         )
     return width, height

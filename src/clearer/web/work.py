@@ -7,15 +7,21 @@ import math
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw
 
-from clearer.data.degradations import degrade_by_protocol
-from clearer.data.pictures import Pixels, read_picture
+from clearer.data.degradations import protocol_noise
+from clearer.data.levels import depth_of, dtype_of, from_unit, to_unit, upright
+from clearer.data.picture_file import CMYK, FORMATS, GRAY, AnyPixels, Page, PictureFile, read_file, write_file
+from clearer.data.picture_fitting import fitted
+from clearer.data.pictures import Pixels
+from clearer.data.rain import Rain, rain
 from clearer.errors import UserError
+from clearer.inference.pages import How, restore_file
 from clearer.inference.restorer import Restorer
 from clearer.web.uploads import GONE, UPLOAD, Limits, check_picture, remove
 
@@ -30,9 +36,10 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class Result:
-    """A restored picture: its folder (see `restore_upload`) and what is to be said of it."""
+    """A restored picture: its folder (see `restore_upload`), the file in it, and what is to be said of it."""
 
     folder: Path
+    file: Path
     text: str
 
 
@@ -46,8 +53,8 @@ class CloseUp:
     map_size: tuple[int, int]  # width, height
 
 
-def read_upload(place: Path, limits: Limits) -> Pixels:
-    """Return the pixels of an upload, (H, W, 1 or 3), 8 bits; its header is checked before it is decoded.
+def read_upload(place: Path, limits: Limits) -> PictureFile:
+    """Return an upload with all that is around its pixels; its header is checked before it is decoded.
 
     Raises:
         UserError: it is not a picture, damaged or too large. The text names no path of this machine.
@@ -55,7 +62,7 @@ def read_upload(place: Path, limits: Limits) -> Pixels:
     path = place / UPLOAD
     try:
         check_picture(path, limits)
-        return read_picture(path)
+        return read_file(path)
     except FileNotFoundError:
         raise UserError(GONE) from None
     except UserError as error:
@@ -65,94 +72,121 @@ def read_upload(place: Path, limits: Limits) -> Pixels:
         raise UserError(f"The picture is damaged: {what}. Take another copy.") from error
 
 
-def with_noise(clean: Pixels, sigma: float, seed: float) -> Pixels:
-    """Return the picture with white Gaussian noise of ``sigma`` 8-bit levels, rounded and clipped to 8 bits.
+@dataclass(frozen=True)
+class Spoiling:
+    """What is added to a picture to try a model on: noise of ``sigma`` 8-bit levels, ``rain`` from 0 to 1.
 
     Raises:
-        UserError: the level or the seed is out of range.
+        UserError: a value is out of range.
+    """
+
+    sigma: float = 0.0
+    rain: float = 0.0
+    seed: float = 0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.sigma) and 0 <= self.sigma <= LARGEST_NOISE):
+            raise UserError(f"The noise level {self.sigma:g} is not between 0 and {LARGEST_NOISE:g}.")
+        if not (math.isfinite(self.rain) and 0 <= self.rain <= 1):
+            raise UserError(f"The amount of rain {self.rain:g} is not between 0 and 1.")
+        if not (math.isfinite(self.seed) and self.seed == int(self.seed) and 0 <= self.seed < 2**32):
+            raise UserError(f"The seed {self.seed:g} is not a whole number of 0 or more.")
+
+    @property
+    def nothing(self) -> bool:
+        return not self.sigma and not self.rain
+
+    def __str__(self) -> str:
+        added = [word for word, amount in (("Rain", self.rain), ("Noise", self.sigma)) if amount]
+        return f"{' and '.join(added).capitalize()} added." if added else ""
+
+
+CLEAN = Spoiling()
+AS_IS = How()
+
+
+def spoilt(pixels: AnyPixels, how: Spoiling, page: int = 0) -> AnyPixels:
+    """Return (H, W, C) with rain and then white Gaussian noise, in the depth it has, clipped to what it can hold.
+
+    Of inks, the noise is on all, the rain on the colours. ``page`` makes the noise of each page its own.
 
     >>> gray = np.full((64, 64, 1), 128, np.uint8)
-    >>> bool(np.array_equal(with_noise(gray, 25, seed=1), with_noise(gray, 25, seed=1)))
+    >>> bool(np.array_equal(spoilt(gray, Spoiling(25, seed=1)), spoilt(gray, Spoiling(25, seed=1))))
     True
-    >>> round(float(with_noise(gray, 25, seed=1).std()))
+    >>> round(float(spoilt(gray, Spoiling(25, seed=1)).std()))
     25
     """
-    if not (math.isfinite(sigma) and 0 <= sigma <= LARGEST_NOISE):
-        raise UserError(f"The noise level {sigma:g} is not between 0 and {LARGEST_NOISE:g}.")
-    if not (math.isfinite(seed) and seed == int(seed) and 0 <= seed < 2**32):
-        raise UserError(f"The seed {seed:g} is not a whole number of 0 or more.")
-    if sigma == 0:
-        return clean
-    noisy = degrade_by_protocol(clean, sigma, clip8=False, seed=int(seed), k=0)
-    levels: Pixels = np.rint(np.clip(noisy, 0, 1) * 255).astype(np.uint8)
-    return levels
+    if how.nothing:
+        return pixels
+    x = to_unit(pixels)
+    light = 1 - x if x.shape[2] == CMYK else x
+    if how.rain:
+        colours = torch.from_numpy(np.ascontiguousarray(light[:, :, :3].transpose(2, 0, 1)))[None].clamp(0, 1)
+        chance = torch.Generator().manual_seed(int(how.seed) + page)
+        rainy = rain(colours, chance, Rain(brightness=(how.rain, how.rain), layers=(2, 3)))[0]
+        light = np.concatenate([rainy.permute(1, 2, 0).numpy(), light[:, :, 3:]], 2)
+    if how.sigma:
+        light = light + protocol_noise(light.shape, how.sigma, int(how.seed), page) / 255
+    light = light.clip(0, 1).astype(np.float32)
+    return from_unit(1 - light if x.shape[2] == CMYK else light, pixels.dtype)
 
 
-def restore_pixels(restorer: Restorer, picture: Pixels, ensemble: bool = False) -> Pixels:
-    """Restore (H, W, 1 or 3) by a model of any channels.
-
-    A gray model restores red, green and blue one by one; for a colour model gray is repeated, and the
-    mean of what comes back is taken.
-    """
-    takes, has = restorer.architecture.channels, picture.shape[2]
-    if takes == has:
-        return _restored(restorer, picture, ensemble)
-    if takes == 1:
-        planes = [_restored(restorer, picture[:, :, c : c + 1], ensemble) for c in range(has)]
-        return np.concatenate(planes, axis=2)
-    if has == 1:
-        restored = _restored(restorer, np.repeat(picture, takes, axis=2), ensemble)
-        gray: Pixels = np.rint(restored.mean(axis=2, keepdims=True)).astype(np.uint8)
-        return gray
-    raise UserError(f"The model takes {takes} channels, and the picture has {has}: choose another model.")
-
-
-def show_upload(place: Path, limits: Limits, sigma: float = 0.0, seed: float = 0) -> tuple[Path, str]:
-    """Return a picture file for the page, with the noise to come, and a line on what the upload is.
+def show_upload(place: Path, limits: Limits, spoiling: Spoiling = CLEAN) -> tuple[Path, str]:
+    """Return a picture file for the page, spoilt as said, and a line on what the upload is.
 
     Raises:
-        UserError: as of `read_upload` and `with_noise`.
+        UserError: as of `read_upload`.
     """
     picture = read_upload(place, limits)
     _forget_results(place)
-    shown = _write(place / f"{secrets.token_hex(8)}-seen.png", _for_show(with_noise(picture, sigma, seed)))
-    height, width, channels = picture.shape
-    return shown, f"{width} × {height}, {'gray' if channels == 1 else 'colour'}"
+    page = picture.pages[0]
+    shown = _visible(replace(page, colour=spoilt(page.colour, spoiling)))
+    file = _write(place / f"{secrets.token_hex(8)}-seen.png", _for_show(shown))
+    return file, f"{_size(shown)}, {_kind(picture)}"
 
 
 def restore_upload(
     place: Path,
     restorer: Restorer,
     limits: Limits,
-    sigma: float = 0.0,
-    seed: float = 0,
+    spoiling: Spoiling = CLEAN,
+    how: How = AS_IS,
     ensemble: bool = False,
     progress: Progress = lambda share, doing: None,
 ) -> Result:
-    """Restore an upload, with noise added if ``sigma`` says so.
+    """Restore an upload, all its pages, with noise and rain added if ``spoiling`` says so.
 
-    In the folder of the result stand ``before.png`` and ``restored.png``, whole and with 8 bits, and
-    ``before-seen.png`` and ``restored-seen.png``, which are no larger than a page can show. It takes
-    the place of an earlier result; after an error nothing new is left.
+    In the folder of the result stands the restored file, of the kind and depth of the upload with all that
+    was in it; of its first page, ``before.png`` and ``after.png``, upright and with 8 bits, for looking
+    closer, and ``before-seen.png`` and ``after-seen.png``, which are no larger than a page can show. It
+    takes the place of an earlier result; after an error nothing new is left.
 
     Raises:
-        UserError: as of `read_upload` and `with_noise`, or the model cannot restore it.
+        UserError: as of `read_upload`, or the model cannot restore it.
     """
     progress(0.0, "Reading")
     clean = read_upload(place, limits)
-    before = with_noise(clean, sigma, seed)
+    pages = tuple(replace(page, colour=spoilt(page.colour, spoiling, k)) for k, page in enumerate(clean.pages))
+    before = replace(clean, pages=pages)
     progress(0.1, "Restoring")
     began = time.perf_counter()
+    channels = restorer.architecture.channels
+    kind = clean.format if clean.format in FORMATS else "PNG"
     try:
-        after = restore_pixels(restorer, before, ensemble)
+        restored = restore_file(before, lambda x: restorer.restore(x, ensemble), channels, how, kind)
+        after = fitted(restored, kind)
     except UserError as error:
-        raise UserError(f"It could not be restored: {str(error).removeprefix('picture: ')}") from error
+        what = str(error).removeprefix("picture: ").partition(";")[0]
+        raise UserError(f"It could not be restored: {what}.") from error
     seconds = time.perf_counter() - began
     progress(0.9, "Writing")
     folder = place / f"{secrets.token_hex(8)}-result"
+    file = folder / f"restored{FORMATS[kind].suffixes[0]}"
+    seen = {"before": _visible(before.pages[0]), "after": _visible(after.pages[0])}
     try:
         folder.mkdir()
-        for name, picture in (("before", before), ("restored", after)):
+        write_file(file, after)
+        for name, picture in seen.items():
             _write(folder / f"{name}.png", picture)
             _write(folder / f"{name}-seen.png", _for_show(picture))
     except FileNotFoundError:  # meanwhile so many others came that this one had to go
@@ -161,12 +195,13 @@ def restore_upload(
         remove(folder)
         raise
     _forget_results(place, but=folder)
-    height, width, channels = before.shape
-    apart = ", channel by channel" if restorer.architecture.channels < channels else ""
-    text = f"{width} × {height}, restored in {seconds:.1f} s{apart}."
-    if sigma:
-        text += f" PSNR {_psnr(before, clean)} → {_psnr(after, clean)}."
-    return Result(folder, text)
+    gray_on_colour = channels == 1 and seen["before"].shape[2] == 3
+    apart = f", {'channel by channel' if how.color == 'channels' else 'luma alone'}" if gray_on_colour else ""
+    text = f"{_size(seen['before'])}, restored in {seconds:.1f} s{apart}."
+    if not spoiling.nothing:
+        truth = _visible(clean.pages[0])
+        text += f" PSNR {_psnr(seen['before'], truth)} → {_psnr(seen['after'], truth)}."
+    return Result(folder, file, " ".join([text, *(f"{note[:1].upper()}{note[1:]}." for note in after.notes)]))
 
 
 def close_up(folder: Path, centre: tuple[float, float], zoom: int) -> CloseUp:
@@ -181,7 +216,7 @@ def close_up(folder: Path, centre: tuple[float, float], zoom: int) -> CloseUp:
         UserError: the result was removed.
     """
     try:
-        pictures = [Image.open(folder / f"{name}.png") for name in ("before", "restored")]
+        pictures = [Image.open(folder / f"{name}.png") for name in ("before", "after")]
     except OSError:
         raise UserError("The result is no longer here: press Restore again.") from None
     with contextlib.ExitStack() as stack:
@@ -220,9 +255,23 @@ def region(size: tuple[int, int], centre: tuple[float, float], zoom: int) -> tup
     return left, top, left + width, top + height
 
 
-def _restored(restorer: Restorer, picture: Pixels, ensemble: bool) -> Pixels:
-    restored: Pixels = restorer.restore(picture, ensemble)
-    return restored
+def _visible(page: Page) -> Pixels:
+    """Return a page as a screen shows it: upright, (H, W, 1 or 3), 8 bits."""
+    page = fitted(PictureFile("", (replace(page, icc=None, alpha=None),)), "PNG").pages[0]
+    levels = from_unit(to_unit(page.colour), dtype_of("8"))
+    return np.ascontiguousarray(upright(levels, page.orientation))
+
+
+def _size(shown: Pixels) -> str:
+    return f"{shown.shape[1]} × {shown.shape[0]}"
+
+
+def _kind(picture: PictureFile) -> str:
+    page = picture.pages[0]
+    colour = {GRAY: "gray", CMYK: "CMYK"}.get(page.colour.shape[2], "colour")
+    depth = {"8": "", "1": ", black and white", "16": ", 16 bits", "float": ", floating point"}[depth_of(page.colour)]
+    count = len(picture.pages)
+    return f"{colour}{depth}{f', {count} pages' if count > 1 else ''}"
 
 
 def _enlarged(picture: Image.Image, zoom: int) -> Image.Image:

@@ -1,0 +1,157 @@
+"""Put a trained network among the models that ship: weights in half precision, card, results, record of its training.
+
+    python docs/make_models.py denoise-gray runs/denoise-gray --data "BSDS500 train and test" \
+        --evaluate gray-awgn-50=bsd68 gray-awgn-25=bsd68 --limits "..."
+
+The weight file goes into the package (src/clearer/weights), with --large into models/; models/NAME gets the
+recipe, the metrics, the run's page and the results. Each result is what `clearer evaluate` says of the very file
+that ships, and stands in its card. --only-cards writes the page models/README.md anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from clearer.files import write_json, write_text
+from clearer.inference.cards import card_lines, sentence
+from clearer.inference.restorer import Restorer, load
+from clearer.network.cost import macs_per_pixel, parameters
+from clearer.network.restoration import RestorationNetwork
+from clearer.network.weights import load_weights, save_weights
+
+ROOT = Path(__file__).parents[1]
+PACKAGE, MODELS = ROOT / "src" / "clearer" / "weights", ROOT / "models"
+LICENCE = "Apache-2.0 (the pictures they were trained on have terms of their own: see Data)"
+SUMMARY = ("data", "protocol", "pictures", "psnr", "ssim", "input_psnr", "input_ssim", "ensemble", "seed", "precision")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", nargs="?")
+    parser.add_argument("run", nargs="?", type=Path, help="the run folder")
+    parser.add_argument("--data", help="what it was trained on, in words")
+    parser.add_argument("--limits", default="", help="what it is not for, in words")
+    parser.add_argument("--evaluate", nargs="*", default=[], metavar="PROTOCOL=FOLDER[,DEGRADED]")
+    parser.add_argument("--description")
+    parser.add_argument("--training", default="", help="the command or commands that trained it, if not one `clearer train`")
+    parser.add_argument("--last", action="store_true", help="take last.safetensors instead of the best on validation")
+    parser.add_argument("--large", action="store_true", help="keep the weights in models/, outside the package")
+    parser.add_argument("--only-cards", action="store_true")
+    given = parser.parse_args()
+    if not given.only_cards:
+        if not (given.name and given.run and given.data):
+            parser.error("give a name, a run folder and --data")
+        ship(given)
+    write_page()
+
+
+def ship(given: argparse.Namespace) -> None:
+    network, card = load_weights(given.run / ("last.safetensors" if given.last else "model.safetensors"))
+    file = (MODELS if given.large else PACKAGE) / f"{given.name}.safetensors"
+    place = MODELS / given.name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    place.mkdir(parents=True, exist_ok=True)
+    card |= {"name": given.name, "data": given.data, "limits": given.limits, "licence": LICENCE}
+    if given.description:
+        card["description"] = given.description
+    if given.training:
+        card["training"] = given.training
+    save_weights(file, network, card, half=True)
+    results = []
+    for number, text in enumerate(given.evaluate):
+        protocol, _, where = text.partition("=")
+        result = measured(file, protocol, where, place / "results" / f"{number + 1}-{protocol}-{Path(where).name}.json")
+        results.append({key: result[key] for key in SUMMARY if key in result} | {"data": Path(where).name})
+    save_weights(file, network, {**card, "results": results}, half=True)
+    shutil.copy(given.run / "recipe.yaml", place / "recipe.yaml")
+    shutil.copy(given.run / "train" / "metrics.jsonl", place / "metrics.jsonl")
+    shutil.copy(given.run / "report.html", place / "report.html")
+    write_text(place / "README.md", card_of(file))
+
+
+def measured(file: Path, protocol: str, where: str, out: Path) -> dict[str, Any]:
+    """Measure the file as a user would, by the command line; keep its JSON with the command."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    pictures = ["--clean", *where.split(",")[:1], "--degraded", where.split(",")[1]] if "," in where else ["--data", where]
+    what = ["evaluate", str(file.relative_to(ROOT)), "--protocol", protocol, *pictures]
+    command = [sys.executable, "-m", "clearer", *what, "--out", str(out), "--json"]
+    subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+    result: dict[str, Any] = json.loads(out.read_text())
+    result = {"command": f"clearer {shlex.join(what)}", **result, "model": str(file.relative_to(ROOT))}
+    write_json(out, result)
+    return result
+
+
+def card_of(file: Path) -> str:
+    restorer = load(file, "cpu", "fp32")
+    facts = restorer.card
+    name = facts["name"]
+    named = name if file.parent == PACKAGE else f"models/{file.name}"
+    return "\n".join(
+        [
+            f"# {name}",
+            "",
+            sentence(facts.get("description") or facts.get("task")),
+            "",
+            "```sh",
+            f"clearer restore {named} photo.png -o restored.png",
+            "```",
+            "",
+            *card_lines(restorer),
+            "",
+            "## Training",
+            "",
+            f"`{facts['training']}`" if facts.get("training") else "`clearer train models/" f"{name}/recipe.yaml`",
+            "",
+            "[recipe.yaml](recipe.yaml) has all settings, [metrics.jsonl](metrics.jsonl) a line an epoch, "
+            "[report.html](report.html) is the run's page, and results/ holds every picture's figures, each with "
+            "the command that gives it.",
+            "",
+            f"Weight file: {file.relative_to(ROOT)}, {file.stat().st_size:,} bytes, float16, "
+            f"SHA-256 `{hashlib.sha256(file.read_bytes()).hexdigest()}`.",
+            "",
+        ]
+    )
+
+
+def write_page() -> None:
+    """Write models/README.md: all models that ship, and those that are kept beside the package."""
+    files = [*sorted(PACKAGE.glob("*.safetensors")), *sorted(MODELS.glob("*.safetensors"))]
+    rows = []
+    for file in files:
+        restorer = load(file, "cpu", "fp32")
+        assert isinstance(restorer, Restorer) and isinstance(restorer.network, RestorationNetwork)
+        a, facts = restorer.architecture, restorer.card
+        figures = "; ".join(f"{r['data']} {r['protocol']}: {r['psnr']:.2f} dB" for r in facts.get("results", []))
+        where = "in the package" if file.parent == PACKAGE else f"[file]({file.name})"
+        cost = f"{macs_per_pixel(a) / 1e3:.0f} | {parameters(a):,} | {file.stat().st_size / 2**20:.1f}"
+        rows.append(f"| [{file.stem}]({file.stem}/README.md) | {facts['description']} | {cost} | {where} | {figures} |")
+    write_text(
+        MODELS / "README.md",
+        "\n".join(
+            [
+                "# Models",
+                "",
+                "Trained networks and their cards. Those in the package are there after the install, by name: "
+                "`clearer restore denoise-gray photo.png -o restored.png`, `clearer.load(\"denoise-gray\")`; "
+                "`clearer models` lists them. This page is written by `python docs/make_models.py --only-cards`.",
+                "",
+                "| model | what it is for | kMAC/pixel | parameters | MiB | where | measured |",
+                "| --- | --- | ---: | ---: | ---: | --- | --- |",
+                *rows,
+                "",
+            ]
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()
