@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--limits", default="", help="what it is not for, in words")
     parser.add_argument("--evaluate", nargs="*", default=[], metavar="PROTOCOL=FOLDER[,DEGRADED]")
     parser.add_argument("--description")
-    parser.add_argument("--training", default="", help="the command or commands that trained it, if not one `clearer train`")
+    parser.add_argument("--training", default="", help="the commands that trained it, if not one `clearer train`")
     parser.add_argument("--last", action="store_true", help="take last.safetensors instead of the best on validation")
     parser.add_argument("--large", action="store_true", help="keep the weights in models/, outside the package")
     parser.add_argument("--only-cards", action="store_true")
@@ -80,7 +80,8 @@ def ship(given: argparse.Namespace) -> None:
 def measured(file: Path, protocol: str, where: str, out: Path) -> dict[str, Any]:
     """Measure the file as a user would, by the command line; keep its JSON with the command."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    pictures = ["--clean", *where.split(",")[:1], "--degraded", where.split(",")[1]] if "," in where else ["--data", where]
+    clean, _, degraded = where.partition(",")
+    pictures = ["--clean", clean, "--degraded", degraded] if degraded else ["--data", where]
     what = ["evaluate", str(file.relative_to(ROOT)), "--protocol", protocol, *pictures]
     command = [sys.executable, "-m", "clearer", *what, "--out", str(out), "--json"]
     subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)

@@ -33,7 +33,8 @@ ROOT = Path(__file__).parents[1]
 # The face. A change here changes what users' programs and scripts rely on.
 
 PYTHON = {
-    "Architecture": "(*, cells, channels=1, width=32, operations='supplement', norm='batch', residual=False, unshuffle=1)",
+    "Architecture": "(*, cells, channels=1, width=32, operations='supplement', norm='batch', residual=False, "
+    "unshuffle=1)",
     "Recipe": None,  # settings are listed by `clearer fit --show`
     "RestorationNetwork": "(architecture)",
     "Restorer": "(network, card=None, *, device='auto', precision='auto')",

@@ -29,7 +29,8 @@ def test_singular_values_come_near_one_and_directions_stay(rows: int, columns: i
 
 def network() -> nn.Module:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 1, 1))
+    first, second = nn.Conv2d(1, 16, 3, padding=1), nn.Conv2d(16, 16, 3, padding=1)
+    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.Conv2d(16, 1, 1))
 
 
 def steps(net: nn.Module, optimiser: torch.optim.Optimizer, count: int, seed: int = 0) -> list[float]:

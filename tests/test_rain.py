@@ -143,5 +143,5 @@ def test_validation_takes_pairs_as_they_are() -> None:
 def test_degrade_knows_rain_and_refuses_a_wrong_share() -> None:
     clean = photographs(2)
     assert torch.equal(degrade(clean, Degradation("rain"), chance(5)), rain(clean, chance(5)))
-    with pytest.raises(UserError, match="degradation.share"):
+    with pytest.raises(UserError, match=r"degradation\.share"):
         Degradation("rain", share=1.5)

@@ -87,7 +87,9 @@ def describe(target: str | Path | Architecture, **fields: Any) -> Description:
 def _is_text_form(target: str | Path) -> bool:
     """Tell an architecture (right or mistyped) from a path; a file that is there wins."""
     text = str(target)
-    return not Path(text).exists() and text not in shipped_models() and re.fullmatch(r"[A-Za-z]+(-[A-Za-z]*)*", text.strip()) is not None
+    if Path(text).exists() or text in shipped_models():
+        return False
+    return re.fullmatch(r"[A-Za-z]+(-[A-Za-z]*)*", text.strip()) is not None
 
 
 def _from_file(path: Path) -> tuple[Architecture, dict[str, Any]]:

@@ -19,7 +19,9 @@ Data = Annotated[str | None, typer.Option(metavar="FOLDER", help="The pictures; 
 Clean = Annotated[str | None, typer.Option(metavar="FOLDER", help="The clean pictures of pairs in two folders.")]
 Degraded = Annotated[str | None, typer.Option(metavar="FOLDER", help="The degraded pictures of such pairs.")]
 Part = Annotated[str | None, typer.Option(metavar="FOLDER", help="The pictures of this part, where none is split.")]
-Model = Annotated[Path, typer.Argument(help="A model of 'clearer models', a weight file (.safetensors), a run folder, or an .onnx file.")]
+Model = Annotated[
+    Path, typer.Argument(help="A model of 'clearer models', a weight file (.safetensors), a run, or an .onnx file.")
+]
 Ensemble = Annotated[bool, typer.Option("--ensemble", help="Average over the eight flips and turns; takes 8x.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Precision = Annotated[str, typer.Option(help="fp32, bf16 or auto.")]

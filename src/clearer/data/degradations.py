@@ -1,7 +1,8 @@
 """How a clean picture is spoilt: in training as batches on the device, in protocols exactly as published.
 
 Each kind is one plain function, (B, C, H, W) in [0, 1] and a generator to the same shape (rain has a
-file of its own, rain.py); `degrade` chooses among them. A further kind is a further function, its name in `KINDS`, and a line in `degrade`.
+file of its own); `degrade` chooses among them. A further kind is a further function, its name in
+`KINDS`, and a line in `degrade`.
 """
 
 from __future__ import annotations

@@ -63,9 +63,8 @@ class Rain:
                 raise UserError(f"degradation.rain.{field.name}: {value!r} is not a pair [low, high]")
             low, high = float(value[0]), float(value[1])
             if not least <= low <= high <= most:
-                raise UserError(
-                    f"degradation.rain.{field.name}: [{low:g}, {high:g}] is not within [{least:g}, {most:g}], lower first"
-                )
+                bounds = f"[{low:g}, {high:g}] is not within [{least:g}, {most:g}], lower first"
+                raise UserError(f"degradation.rain.{field.name}: {bounds}")
             object.__setattr__(self, field.name, (low, high))
 
 
@@ -137,7 +136,8 @@ def streak(angle: Tensor, length: Tensor, width: Tensor, height: int, columns: i
     across = right * turn.cos() - down * turn.sin()
     reach = length[..., None, None] / 2
     ends = torch.sigmoid((reach - along.abs()) * 2)  # half a pixel soft
-    return ends * torch.exp(-2 * (across / width[..., None, None]) ** 2)
+    profile: Tensor = torch.exp(-2 * (across / width[..., None, None]) ** 2)
+    return ends * profile
 
 
 def _around_zero(side: int, device: torch.device) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from clearer.errors import UserError, nearest
 from clearer.evaluation.protocols import Protocol
+from clearer.shipped import located
 
 Picture = npt.NDArray[np.float32]
 
@@ -141,7 +142,6 @@ def choose(names: str) -> list[Method]:
         UserError: a name is not known, or a library is not installed.
     """
     from clearer.reproduction.classical import CLASSICAL
-from clearer.shipped import located
 
     wanted = [name.strip().lower() for name in names.split(",") if name.strip()]
     if wanted in (["none"], ["all"]):

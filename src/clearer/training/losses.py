@@ -47,10 +47,11 @@ def ssim(output: Tensor, target: Tensor) -> Tensor:
         return F.conv2d(x, bell.view(1, 1, 1, -1).expand(x.shape[1], 1, 1, -1), groups=x.shape[1])
 
     moments = blurred(torch.cat([output, target, output**2, target**2, output * target], 1))
-    a, b, aa, bb, ab = moments.split(channels, 1)
+    a, b, aa, bb, ab = torch.split(moments, channels, 1)
     luminance = (2 * a * b + 1e-4) / (a**2 + b**2 + 1e-4)
     structure = (2 * (ab - a * b) + 9e-4) / (aa - a**2 + bb - b**2 + 9e-4)
-    return (luminance * structure).mean()
+    found: Tensor = (luminance * structure).mean()
+    return found
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

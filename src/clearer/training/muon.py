@@ -32,8 +32,8 @@ def orthogonalised(matrices: Tensor, kind: torch.dtype = torch.float32) -> Tenso
     for _ in range(STEPS):
         square = x @ x.mT
         x = a * x + (b * square + c * square @ square) @ x
-    x = x.to(matrices.dtype)
-    return x.mT if turned else x
+    found: Tensor = (x.mT if turned else x).to(matrices.dtype)
+    return found
 
 
 class Muon(torch.optim.Optimizer):

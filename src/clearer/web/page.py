@@ -75,10 +75,10 @@ def page(
                 )  # fmt: skip
                 rain = gr.Slider(0, 1, value=0, step=0.05, label="Add rain", elem_id="rain")
                 with gr.Accordion("More", open=False, elem_id="more"):
-                    strength = gr.Slider(0, 1, value=1, step=0.05, label="Strength", info="0 leaves the picture as it is.")
+                    strength = gr.Slider(0, 1, value=1, step=0.05, label="Strength", info="0 leaves it as it is.")
                     color = gr.Radio(
-                        list(COLOURS), value=COLOURS[0], label="A gray model on a colour picture restores", elem_id="color"
-                    )  # fmt: skip
+                        list(COLOURS), value=COLOURS[0], elem_id="color", label="Of colour, a gray model restores"
+                    )
                     seed = gr.Number(0, label="Seed of noise and rain", precision=0, minimum=0, maximum=2**32 - 1)
                     ensemble = gr.Checkbox(False, label="Average over eight flips and turns (8× slower)")
                 button = gr.Button("Restore", variant="primary", interactive=False, elem_id="restore")
@@ -209,9 +209,8 @@ def page(
         model.change(
             lambda name: gr.update(info=models[name].about), model, model, show_progress="hidden", **quick
         )
-        button.click(
-            restored, [model, *added, ensemble, color, strength, zoom], [*shown, *closer_view], show_progress_on=both, **slow
-        )
+        asked = [model, *added, ensemble, color, strength, zoom]
+        button.click(restored, asked, [*shown, *closer_view], show_progress_on=both, **slow)
         zoom.change(zoomed, zoom, closer_view, show_progress="hidden", trigger_mode="always_last", **quick)
         where.select(pointed, zoom, closer_view, show_progress="hidden", trigger_mode="always_last", **quick)
         blocks.unload(forget)

@@ -104,7 +104,7 @@ def place_of(folder: Path, name: object) -> Path:
 
 
 def check_picture(path: Path, limits: Limits) -> tuple[int, int]:
-    """Return width and height of an upload (of its first page); refuse what is not a picture or too large, before any decoding.
+    """Return width and height of an upload's first page; refuse what is no picture or too large, before decoding.
 
     Raises:
         UserError: it is empty, not of a known format (whatever its name says), or larger than the limit.

@@ -126,8 +126,10 @@ def spoilt(pixels: AnyPixels, how: Spoiling, page: int = 0) -> AnyPixels:
         rainy = rain(colours, chance, Rain(brightness=(how.rain, how.rain), layers=(2, 3)))[0]
         light = np.concatenate([rainy.permute(1, 2, 0).numpy(), light[:, :, 3:]], 2)
     if how.sigma:
-        light = light + protocol_noise(light.shape, how.sigma, int(how.seed), page) / 255
-    light = light.clip(0, 1).astype(np.float32)
+        height, width, channels = light.shape
+        noise = protocol_noise((height, width, channels), how.sigma, int(how.seed), page)
+        light = (light + noise / 255).astype(np.float32)
+    light = light.clip(0, 1)
     return from_unit(1 - light if x.shape[2] == CMYK else light, pixels.dtype)
 
 
