@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import shutil
 import time
@@ -10,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from clearer.errors import UserError
+from clearer.inference.pages import How
 from clearer.inference.restorer import Restorer, load
+from clearer.shipped import shipped_models
 from clearer.web import models, uploads, work
 from clearer.web.uploads import UPLOAD, Limits
 from command import clearer as command
@@ -55,15 +59,17 @@ def test_models_come_from_the_command_line_and_from_finished_runs(tmp_path):
             (run / "train" / "result.json").write_text("{}")
     (tmp_path / "runs" / "broken" / "model.safetensors").write_bytes(b"nothing")
     found = models.offered([str(one), f"mine={one}"], tmp_path / "runs")
-    assert {name: model.source for name, model in found.items()} == {
-        "one": str(one),
-        "mine": str(one),
-        "done": str(tmp_path / "runs" / "done"),
-    }
+    shipped = {name: str(path) for name, path in shipped_models().items()}
+    assert list({name: model.source for name, model in found.items()}.items()) == [
+        ("one", str(one)),
+        ("mine", str(one)),
+        ("done", str(tmp_path / "runs" / "done")),
+        *shipped.items(),
+    ]
     assert found["done"].about == "For gray pictures, noise of level 0 to 75."
     # A run that is named is not offered twice.
     named = models.offered([f"mine={tmp_path / 'runs' / 'done'}"], tmp_path / "runs")
-    assert list(named) == ["mine"]
+    assert list(named) == ["mine", *shipped]
 
 
 def test_faults_of_models_are_said_at_once(tmp_path):
@@ -73,7 +79,6 @@ def test_faults_of_models_are_said_at_once(tmp_path):
         ([str(one), f"one={one}"], "'one' names two models"),
         ([str(tmp_path / "none")], "no such weight file"),
         ([str(tmp_path / "text.safetensors")], "not a weight file"),
-        ([], "no model"),
     ):
         with pytest.raises(UserError, match=text):
             models.offered(wanted, tmp_path / "runs")
@@ -89,8 +94,8 @@ def test_a_model_is_loaded_once_and_only_if_offered(tmp_path):
 
 def test_the_verb_says_what_is_wrong_before_it_serves(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    ended = command("web")
-    assert (ended.status, ended.err.count("\n")) == (2, 1) and "no model" in ended.err
+    ended = command("web", "--model", "nowhere")
+    assert (ended.status, ended.err.count("\n")) == (2, 1) and "nowhere: no such weight file" in ended.err
 
 
 # the folder
@@ -199,7 +204,7 @@ def test_mutated_files_are_restored_or_refused_and_leave_nothing(tmp_path, gray,
         data[start : start + len(new)] = new
     place = uploaded(tmp_path, bytes(data[: int(kept * len(data))] if kept < 0.5 else data))
     try:
-        result = work.restore_upload(place, gray, LIMITS, sigma=5)
+        result = work.restore_upload(place, gray, LIMITS, work.Spoiling(5, 0.4))
         assert {path.name for path in place.iterdir()} == {UPLOAD, result.folder.name}
         work.close_up(result.folder, (0.5, 0.5), 4)
     except UserError as error:
@@ -220,11 +225,13 @@ def test_any_size_and_either_kind_is_restored_by_either_model(tmp_path, gray, co
     place = uploaded(tmp_path, encoded(picture, format))
     for restorer in (gray, colour):  # both are the identity
         result = work.restore_upload(place, restorer, LIMITS, ensemble=True)
-        for name in ("before", "before-seen", "restored", "restored-seen"):
+        for name in ("before", "before-seen", "after", "after-seen"):
             with Image.open(result.folder / f"{name}.png") as found:
                 assert np.array_equal(np.asarray(found), picture), name
         assert result.text.startswith(f"{shape[1]} × {shape[0]}, restored in ") and "PSNR" not in result.text
-        assert ("channel by channel" in result.text) == (restorer is gray and picture.ndim == 3)
+        assert ("luma alone" in result.text) == (restorer is gray and picture.ndim == 3)
+        with Image.open(result.file) as found:
+            assert found.format == format and np.array_equal(np.asarray(found), picture)
         for zoom in (2, 8):
             assert work.close_up(result.folder, (0, 1), zoom).before.is_file()
 
@@ -233,7 +240,7 @@ def test_noise_is_seeded_measured_and_clipped(tmp_path, gray):
     place = uploaded(tmp_path, (SHIPPED / "camera.png").read_bytes())
     found = {}
     for seed in (1, 1, 2):
-        result = work.restore_upload(place, gray, LIMITS, sigma=25, seed=seed)
+        result = work.restore_upload(place, gray, LIMITS, work.Spoiling(25, seed=seed))
         with Image.open(result.folder / "before.png") as picture:
             before = np.asarray(picture)
         assert seed not in found or np.array_equal(found[seed], before)
@@ -242,7 +249,72 @@ def test_noise_is_seeded_measured_and_clipped(tmp_path, gray):
     assert "PSNR" in result.text and " 20." in result.text  # 20 log10(255 / 25) and what clipping takes away
     for sigma, seed in ((-1, 0), (101, 0), (float("nan"), 0), (5, -1), (5, 0.5), (5, float("inf"))):
         with pytest.raises(UserError):
-            work.with_noise(before[:, :, None], sigma, seed)
+            work.Spoiling(sigma, seed=seed)
+    for wet in (-0.1, 1.1, float("nan")):
+        with pytest.raises(UserError):
+            work.Spoiling(rain=wet)
+
+
+def test_rain_is_seeded_and_whitens(tmp_path, colour):
+    place = uploaded(tmp_path, (SHIPPED / "coffee.png").read_bytes())
+    found = []
+    for how in (work.Spoiling(rain=0.5, seed=1), work.Spoiling(rain=0.5, seed=1), work.Spoiling(rain=0.5, seed=2)):
+        result = work.restore_upload(place, colour, LIMITS, how)
+        with Image.open(result.folder / "before.png") as picture:
+            found.append(np.asarray(picture).astype(int))
+    with Image.open(SHIPPED / "coffee.png") as picture:
+        clean = np.asarray(picture.convert("RGB")).astype(int)
+    assert np.array_equal(found[0], found[1]) and not np.array_equal(found[0], found[2])
+    assert (found[0] >= clean - 1).all() and (found[0] - clean).mean() > 2
+    assert "PSNR" in result.text and work.show_upload(place, LIMITS, how)[0].is_file()
+
+
+def test_the_download_is_of_the_kind_and_depth_of_the_upload(tmp_path, gray, colour):
+    deep = np.random.default_rng(0).integers(0, 65536, (20, 30), dtype=np.uint16)
+    place = uploaded(tmp_path, encoded(deep, "TIFF"))
+    shown, text = work.show_upload(place, LIMITS)
+    assert text == "30 × 20, gray, 16 bits" and shown.is_file()
+    for restorer in (gray, colour):
+        result = work.restore_upload(place, restorer, LIMITS)
+        assert result.file.name == "restored.tif" and np.array_equal(tifffile.imread(result.file), deep)
+    see_through = np.random.default_rng(0).integers(0, 256, (20, 30, 4), dtype=np.uint8)
+    turned = Image.Exif()
+    turned[274] = 6
+    with io.BytesIO() as file:
+        Image.fromarray(see_through).save(file, "PNG", exif=turned)
+        place = uploaded(tmp_path, file.getvalue())
+    result = work.restore_upload(place, colour, LIMITS)
+    assert result.text.startswith("20 × 30, restored")  # as a screen shows it
+    with Image.open(result.file) as found:
+        assert found.getexif()[274] == 6 and np.array_equal(np.asarray(found), see_through)
+
+
+def test_pages_count_and_come_back(tmp_path, gray):
+    pages = np.random.default_rng(0).integers(0, 256, (3, 20, 30), dtype=np.uint8)
+    with io.BytesIO() as file:
+        tifffile.imwrite(file, pages, photometric="minisblack")
+        place = uploaded(tmp_path, file.getvalue())
+    assert work.show_upload(place, LIMITS)[1] == "30 × 20, gray, 3 pages"
+    assert np.array_equal(tifffile.imread(work.restore_upload(place, gray, LIMITS).file), pages)
+    with pytest.raises(UserError, match="3 pages of 30 × 20"):
+        work.read_upload(place, Limits(megapixels=0.0017))
+
+
+def test_strength_and_the_colour_of_a_gray_model_are_the_visitors_choice(tmp_path):
+    changing = load(write_model(tmp_path / "changing.safetensors", std=0.05), "cpu")
+    place = uploaded(tmp_path, (SHIPPED / "coffee.png").read_bytes())
+
+    def restored(**how: object) -> np.ndarray:
+        with Image.open(work.restore_upload(place, changing, LIMITS, how=How(**how)).file) as picture:  # type: ignore[arg-type]
+            return np.asarray(picture).astype(int)
+
+    with Image.open(SHIPPED / "coffee.png") as picture:
+        clean = np.asarray(picture.convert("RGB")).astype(int)
+    assert np.array_equal(restored(strength=0.0), clean)
+    assert np.abs(restored(strength=0.5) - clean).mean() == pytest.approx(
+        np.abs(restored() - clean).mean() / 2, rel=0.2
+    )
+    assert not np.array_equal(restored(color="channels"), restored())
 
 
 def test_a_result_takes_the_place_of_the_one_before(tmp_path, gray):
@@ -251,7 +323,7 @@ def test_a_result_takes_the_place_of_the_one_before(tmp_path, gray):
     assert {path.name for path in place.iterdir()} == {UPLOAD, second.folder.name}
     with pytest.raises(UserError, match="press Restore again"):
         work.close_up(first.folder, (0.5, 0.5), 4)
-    work.show_upload(place, LIMITS, sigma=9)
+    work.show_upload(place, LIMITS, work.Spoiling(9))
     assert not second.folder.exists()
 
 
@@ -273,10 +345,10 @@ def test_large_pictures_are_shown_smaller_and_kept_whole(tmp_path, gray):
     place = uploaded(tmp_path, encoded(np.zeros((3, work.SHOWN_SIDE + 200), np.uint8)))
     result = work.restore_upload(place, gray, LIMITS)
     sizes = {}
-    for name in ("restored", "restored-seen"):
+    for name in ("after", "after-seen"):
         with Image.open(result.folder / f"{name}.png") as picture:
             sizes[name] = picture.size
-    assert sizes == {"restored": (work.SHOWN_SIDE + 200, 3), "restored-seen": (work.SHOWN_SIDE, 3)}
+    assert sizes == {"after": (work.SHOWN_SIDE + 200, 3), "after-seen": (work.SHOWN_SIDE, 3)}
 
 
 def test_a_close_up_shows_the_pixels_themselves(tmp_path, gray):

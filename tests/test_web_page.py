@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from clearer.web.uploads import PREFIX
-from clearer.web.work import with_noise
+from clearer.web.work import Spoiling, spoilt
 from conftest import SHIPPED
 from web_pictures import bomb, write_model
 
@@ -125,10 +125,10 @@ def test_a_picture_is_dropped_restored_compared_and_downloaded(visitor):
     page.locator("#sigma input[type=number]").blur()
     page.wait_for_selector("#status >> text=Noise added")
     page.click("#restore")
-    page.wait_for_selector("#status >> text=/600 × 400, restored in .* s, channel by channel. PSNR .* dB → .* dB/")
+    page.wait_for_selector("#status >> text=/600 × 400, restored in .* s, luma alone. PSNR .* dB → .* dB/")
     with Image.open(SHIPPED / "coffee.png") as picture:
         coffee = np.asarray(picture.convert("RGB"))
-    assert np.array_equal(downloaded(visitor), with_noise(coffee, 25, 0))  # the model is the identity
+    assert np.array_equal(downloaded(visitor), spoilt(coffee, Spoiling(25)))  # the model is the identity
     sizes = "pictures => pictures.map(picture => [picture.naturalWidth, picture.naturalHeight])"
     page.wait_for_function("document.querySelectorAll('#both img').length == 2")
     assert page.locator("#both img").evaluate_all(sizes) == [[600, 400]] * 2

@@ -136,8 +136,8 @@ def streak(angle: Tensor, length: Tensor, width: Tensor, height: int, columns: i
     across = right * turn.cos() - down * turn.sin()
     reach = length[..., None, None] / 2
     ends = torch.sigmoid((reach - along.abs()) * 2)  # half a pixel soft
-    profile: Tensor = torch.exp(-2 * (across / width[..., None, None]) ** 2)
-    return ends * profile
+    line: Tensor = ends * torch.exp(-2 * (across / width[..., None, None]) ** 2)
+    return line
 
 
 def _around_zero(side: int, device: torch.device) -> Tensor:

@@ -37,7 +37,7 @@ def offered(wanted: Iterable[str] = (), runs: Path = RUNS) -> dict[str, Model]:
             cannot be read, are passed over, and so are those that were named.
 
     Raises:
-        UserError: a named one is not a model, two names are the same, or there is no model at all.
+        UserError: a named one is not a model, or two names are the same.
     """
     found: dict[str, Model] = {}
     for text in wanted:
@@ -54,8 +54,6 @@ def offered(wanted: Iterable[str] = (), runs: Path = RUNS) -> dict[str, Model]:
     for name, file in shipped_models().items():
         if name not in found:
             found[name] = _model(name, file)
-    if not found:
-        raise UserError(f"no model: none is named, and {runs} holds no finished run; give --model PATH")
     return found
 
 
