@@ -129,6 +129,26 @@ def test_lossy_files_come_back_near(tmp_path: Path, format: str, channels: int, 
     assert found.icc == page.icc
 
 
+@pytest.mark.parametrize("bits", [10, 12])
+@pytest.mark.parametrize(("channels", "alpha"), [(1, False), (3, False), (3, True)])
+def test_heif_keeps_10_and_12_bits(tmp_path: Path, bits: int, channels: int, alpha: bool) -> None:
+    smooth = np.add.outer(np.linspace(5000, 30000, 48), np.linspace(0, 25000, 64))[:, :, None] + np.arange(channels) * 900
+    around = a_page(channels)
+    see_through = np.full((48, 64, 1), 40000, np.uint16) if alpha else None
+    page = Page(smooth.astype(np.uint16), see_through, 1, around.icc, around.exif, own={"bits": bits})
+    (tmp_path / "x.heic").write_bytes(to_bytes(PictureFile("HEIF", (page,))))
+    restore_path(stand_in(1), tmp_path / "x.heic", tmp_path / "out", how=How(color="channels"))
+    came, back = (read_file(tmp_path / place / "x.heic") for place in (".", "out"))
+    assert not came.notes
+    for found in (came.pages[0], back.pages[0]):
+        assert found.colour.dtype == np.uint16 and found.own["bits"] == bits and found.icc == page.icc
+        assert np.abs(found.colour.astype(int) - page.colour).mean() < 3 * 257  # 3 levels of 8 bits
+        assert len(np.unique(found.colour)) > 256
+        assert (found.alpha is None) == (see_through is None)
+    if alpha:
+        assert np.abs(back.pages[0].alpha.astype(int) - 40000).max() < 400
+
+
 @given(st.integers(1, 8), st.integers(1, 5), st.integers(1, 5))
 def test_turning_is_undone(orientation: int, height: int, width: int) -> None:
     picture = pixels((height, width, 3))

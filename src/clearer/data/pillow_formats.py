@@ -6,6 +6,7 @@ import contextlib
 import io
 import re
 import struct
+import threading
 import warnings
 from typing import Any, BinaryIO
 
@@ -29,6 +30,8 @@ from clearer.errors import UserError
 BEST = 95
 """The quality of lossy formats, unless asked otherwise: little enough loss not to spoil what was restored."""
 
+_HEIF_BITS = threading.Lock()
+"""Held while the library's one setting of how many bits are written is another than it was."""
 _NAMES = {"MPO": "JPEG"}  # a JPEG of a phone, with smaller pictures behind it
 _NETPBM = re.compile(rb"P[56](?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)\s")
 
@@ -60,10 +63,13 @@ def read_with_pillow(data: bytes) -> PictureFile:
             keys = {key: info[key] for key in ("comment", "progressive") if info.get(key)} if name == "JPEG" else {}
     if name == "PPM":
         name = "PGM" if frames[0].colour.shape[2] == GRAY else "PPM"
+    deep_file = name in ("AVIF", "HEIF") and _more_than_8_bits(data)
+    if deep_file and name == "HEIF":
+        frames = [_deep_heif(data)]
     pages = tuple(Page(f.colour, f.alpha, **around, own={**f.own, **keys}) for f in frames)
     notes: tuple[str, ...] = ()
-    if name in ("AVIF", "HEIF") and _more_than_8_bits(data):
-        notes = (f"has more than 8 bits a channel, of which a library for {name} kept 8",)
+    if deep_file and name == "AVIF":
+        notes = ("has more than 8 bits a channel, of which Pillow keeps 8",)
     if name not in FORMATS:
         notes = (*notes, f"{name} is not written; it becomes PNG")
         name = "PNG"
@@ -135,6 +141,9 @@ def write_with_pillow(file: BinaryIO, picture: PictureFile, quality: int | None 
     if name == "BMP" and page.alpha is not None:
         _write_bmp_with_alpha(file, page)
         return
+    if name == "HEIF" and page.colour.dtype == np.uint16:
+        _write_deep_heif(file, page, BEST if quality is None else quality)
+        return
     keys: dict[str, Any] = {"icc_profile": page.icc, "exif": with_orientation(page.exif, page.orientation)}
     if keys["exif"] is not None:
         keys["exif"] = b"Exif\0\0" + keys["exif"]
@@ -173,6 +182,53 @@ def _know_heif(needed: bool = False) -> None:
             raise UserError("HEIC needs pillow-heif; install it by pip install 'clearer[heif]'") from None
         return
     pillow_heif.register_heif_opener()
+
+
+def _deep_heif(data: bytes) -> Page:
+    """Return the picture of a HEIF file of 10 or 12 bits, as levels of 16."""
+    import pillow_heif
+
+    opened = pillow_heif.open_heif(data, convert_hdr_to_8bit=False)
+    image = opened[opened.primary_index]
+    check_size(*image.size)
+    pixels = np.asarray(image)
+    if pixels.dtype != np.uint16:
+        raise UserError(f"its pixels are of a kind that cannot be kept ({image.mode}); convert it first")
+    bits = int(image.info["bit_depth"])
+    levels = _spread(pixels.reshape(*pixels.shape[:2], -1), bits)
+    alpha = levels[:, :, -1:] if levels.shape[2] in (2, 4) else None
+    return Page(levels[:, :, : levels.shape[2] - (alpha is not None)], alpha, own={"bits": bits})
+
+
+def _write_deep_heif(file: BinaryIO, page: Page, quality: int) -> None:
+    """Write 16 bits as 10, where they came as such, or as 12."""
+    _know_heif(needed=True)
+    import pillow_heif
+
+    bits = int(page.own.get("bits", 12))
+    both = page.colour if page.alpha is None else np.concatenate([page.colour, page.alpha], 2)
+    # The library leaves out the lowest bits; this is the nearest level of so many bits, in the highest ones.
+    top = 2**bits - 1
+    levels = (np.rint(both * (top / 65535)).astype(np.uint16)) << (16 - bits)
+    height, width, channels = both.shape
+    mode = {1: "I;16", 3: "RGB;16", 4: "RGBA;16"}[channels]
+    with _HEIF_BITS:
+        before, pillow_heif.options.SAVE_HDR_TO_12_BIT = pillow_heif.options.SAVE_HDR_TO_12_BIT, bits == 12
+        try:
+            image = pillow_heif.from_bytes(mode=mode, size=(width, height), data=np.ascontiguousarray(levels).tobytes())
+            if page.icc is not None:
+                image.info["icc_profile"] = page.icc
+            exif = with_orientation(page.exif, page.orientation)
+            around = {"exif": None if exif is None else b"Exif\0\0" + exif, "xmp": page.xmp}
+            image.save(file, quality=quality, chroma=444 if quality >= 90 else 420, **around)
+        finally:
+            pillow_heif.options.SAVE_HDR_TO_12_BIT = before
+
+
+def _spread(pixels: AnyPixels, bits: int) -> AnyPixels:
+    """Return levels that stand in the highest ``bits`` of 16 as levels from 0 to 65535."""
+    found: AnyPixels = np.rint((pixels >> (16 - bits)) * (65535 / (2**bits - 1))).astype(np.uint16)
+    return found
 
 
 def _dpi(given: Any) -> tuple[float, float] | None:
