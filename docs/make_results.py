@@ -107,6 +107,16 @@ def settings_table(value: dict[str, Any]) -> str:
     return f"`{value['command']}` (input {value['input_psnr']:.2f} dB)\n\n" + table(head, rows)
 
 
+def forms_table(value: dict[str, Any]) -> str:
+    levels = list(value["rows"][0]["psnr"])
+    rows = []
+    for r in value["rows"]:
+        figures = [", ".join(f"{v:.2f}" for v in r["psnr"][level]) for level in levels]
+        rows.append([r["setting"], f"{r['kmac']:.0f}", f"{r['steps']:,}", *figures])
+    head = [f"{value['minutes']:g} minutes each", "kMAC/pixel", "steps", *(f"{level}, dB" for level in levels)]
+    return f"`{value['command']}`\n\n" + table(head, rows)
+
+
 def peers_table(value: dict[str, Any]) -> str:
     rows = []
     for line in value["lines"]:
@@ -174,6 +184,23 @@ def speed_table(value: dict[str, Any]) -> str:
     head = ["work", "clearer", "reference", "times faster", "than DnCNN", "of the ceiling", "MiB, ours / reference"]
     facts = value["lines"][0]
     return f"`{value['command']}` ({facts['device']}, torch {facts['torch']})\n\n" + table(head, rows)
+
+
+def profile_table(value: dict[str, Any]) -> str:
+    steps = value["steps"]
+    groups = next(iter(steps.values()))
+    shares = [[group, *(f"{100 * found[group]:.0f} %" for found in steps.values())] for group in groups]
+    rates = [[r["convolution"], r["forward"], r["feature"], r["weight"]] for r in value["convolutions"]]
+    facts = f"`{value['command']}` ({value['device']}, torch {value['torch']}, {value['precision']})"
+    head = [f"GFLOP/s, batch 32; the ceiling is {value['ceiling']}", "forward", "gradient of features", "of weights"]
+    return f"{facts}\n\n{table(['share of the time', *steps], shares)}\n\n{table(head, rates)}"
+
+
+def compiled_table(value: dict[str, Any]) -> str:
+    steps = [f"{value[key]:.2f} s" for key in ("step", "compiled_step")]
+    cells = [*steps, value["times_faster"], f"{value['compiling']:.0f} s"]
+    head = ["a training step", "compiled", "times faster", "compiling takes"]
+    return f"`{value['command']}` ({value['device']}, torch {value['torch']})\n\n" + table(head, [cells])
 
 
 def precision_table(value: dict[str, Any]) -> str:
@@ -252,6 +279,7 @@ def main() -> None:
     kinds = {
         "run": run_table,
         "settings": settings_table,
+        "forms": forms_table,
         "peers": peers_table,
         "table1": table1_table,
         "verdict": as_part(verdict_page.as_markdown),
@@ -262,6 +290,8 @@ def main() -> None:
         "alone": alone_table,
         "pulls": pulls_table,
         "speed": speed_table,
+        "profile": profile_table,
+        "compiled": compiled_table,
         "precision": precision_table,
         "overlap": overlap_table,
         "memory": memory_table,
