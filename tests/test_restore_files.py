@@ -132,7 +132,8 @@ def test_lossy_files_come_back_near(tmp_path: Path, format: str, channels: int, 
 @pytest.mark.parametrize("bits", [10, 12])
 @pytest.mark.parametrize(("channels", "alpha"), [(1, False), (3, False), (3, True)])
 def test_heif_keeps_10_and_12_bits(tmp_path: Path, bits: int, channels: int, alpha: bool) -> None:
-    smooth = np.add.outer(np.linspace(5000, 30000, 48), np.linspace(0, 25000, 64))[:, :, None] + np.arange(channels) * 900
+    smooth = np.add.outer(np.linspace(5000, 30000, 48), np.linspace(0, 25000, 64))[:, :, None]
+    smooth = smooth + np.arange(channels) * 900
     around = a_page(channels)
     see_through = np.full((48, 64, 1), 40000, np.uint16) if alpha else None
     page = Page(smooth.astype(np.uint16), see_through, 1, around.icc, around.exif, own={"bits": bits})

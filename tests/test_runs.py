@@ -181,13 +181,13 @@ def test_a_run_that_another_process_writes_is_refused(tmp_path: Path, photos: Pa
             _fit(out, photos, TINY)
 
 
-@pytest.mark.parametrize("kind", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("kind", ["sgd", "adam", "adamw", "muon"])
 def test_an_optimiser_goes_on_the_same_from_a_file_whatever_the_layout(tmp_path: Path, kind: Any) -> None:
     start = torch.randn(4, 3, 3, 3, generator=torch.Generator().manual_seed(0))
     gradients = [torch.randn(4, 3, 3, 3, generator=torch.Generator().manual_seed(k)) for k in (1, 2)]
 
     def step(optimiser: torch.optim.Optimizer, weights: list[torch.nn.Parameter], k: int) -> None:
-        assert optimiser.defaults["fused"]
+        assert kind == "muon" or optimiser.defaults["fused"]
         for each in weights:
             each.grad = torch.empty_like(each).copy_(gradients[k])
         optimiser.step()
@@ -237,6 +237,8 @@ def test_checkpoints_keep_nested_state_whole(tmp_path: Path) -> None:
         {"train.optimiser.kind": "sgd", "train.optimiser.lr": 0.01},
         {"train.loss": "mse", "train.average": 0.0, "train.optimiser.clip": None},
         {"precision": "bf16"},
+        {"train.optimiser.kind": "muon", "train.loss": "log-mse", "network.unshuffle": 2, "precision": "bf16"},
+        {"train.loss": "charbonnier+ssim", "train.patch": 32},
         {"network.operations": "released", "network.norm": "batch", "network.residual": False},
     ],
 )
@@ -245,6 +247,28 @@ def test_training_by_other_settings(tmp_path: Path, photos: Path, change: dict[s
     assert str(run.architecture) == "PF" and not (run.folder / "search").exists()
     assert {"model.safetensors", "last.safetensors", "report.html"} <= {path.name for path in run.folder.iterdir()}
     assert run.restorer().restore(torch.rand(1, 9, 11)).shape == (1, 9, 11)
+
+
+def test_a_training_begins_with_the_weights_of_another(tmp_path: Path, photos: Path) -> None:
+    first = _fit(tmp_path / "first", photos, {**TINY, "architecture": "PF"})
+    still = {**TINY, "architecture": "PF", "train.epochs": 1}
+    still |= {"train.optimiser.lr": 0.0, "train.optimiser.lr_final": 0.0}
+    for place in (first.folder, first.folder / "model.safetensors"):
+        again = _fit(tmp_path / f"from-{place.name}", photos, {**still, "train.start": str(place)})
+        assert all(
+            torch.equal(a, b)
+            for (name, a), (_, b) in zip(
+                load_file(first.folder / "model.safetensors").items(),
+                load_file(again.folder / "last.safetensors").items(),
+                strict=True,
+            )
+            if "running" not in name and "tracked" not in name  # batch norm's statistics move without a learning rate
+        )
+        assert again.restorer().card["start"] == str(place)
+    for change, said in (({"architecture": "FP"}, "architecture PF"), ({"network.width": 2}, "width 4")):
+        with pytest.raises(UserError, match=rf"train.start: .* has {said}, unlike the network"):
+            _fit(tmp_path / "other", photos, {**still, **change, "train.start": str(first.folder)})
+    assert not (tmp_path / "other").exists()
 
 
 def test_tensorboard_files_are_written_when_asked_for(tmp_path: Path, photos: Path) -> None:

@@ -113,3 +113,29 @@ def test_what_is_not_given_is_split_off_the_training_pictures(photos: Path, tmp_
         parts = _resolve(folder=str(photos), **{given: other}).names()
         assert parts[given] == ["coins.png", "page.png"]
         assert all(parts.values()) and sum(len(names) for names in parts.values()) == len(NAMES) + 2
+
+
+def test_several_folders_train_together(tmp_path: Path) -> None:
+    one, two = write_photos(tmp_path / "one", NAMES[:3]), write_photos(tmp_path / "two", NAMES[3:5])
+    held_out = write_photos(tmp_path / "held", NAMES[5:])
+    names = _resolve(train=[str(one), str(two)], validation=str(held_out)).names()
+    assert len(names["train"]) == 5 and len(names["validation"]) == len(NAMES) - 5
+    # Two files of one name are told apart by their folders.
+    (two / NAMES[3]).rename(two / NAMES[0])
+    names = _resolve(train=[str(one), str(two)], validation=str(held_out)).names()
+    stems = {Path(name).with_suffix("").as_posix() for name in names["train"]}
+    assert {f"{folder}/{Path(NAMES[0]).stem}" for folder in ("one", "two")} <= stems
+
+
+def test_a_list_says_which_pictures_validate(tmp_path: Path) -> None:
+    train, held_out = write_photos(tmp_path / "a", NAMES[:4]), write_photos(tmp_path / "b", NAMES[4:])
+    wanted = sorted(path.name for path in held_out.iterdir())[1:]
+    (tmp_path / "list.txt").write_text("\n".join(wanted) + "\n\n")
+    settings = {"train": str(train), "validation": str(held_out), "only_validation": str(tmp_path / "list.txt")}
+    assert _resolve(**settings).names()["validation"] == wanted
+    (tmp_path / "list.txt").write_text("other.png\n")
+    with pytest.raises(UserError, match=r"only_validation: .* names other.png, which is not in data.validation"):
+        _resolve(**settings)
+    (tmp_path / "list.txt").unlink()
+    with pytest.raises(UserError, match="cannot be read as text"):
+        _resolve(**settings)
