@@ -67,6 +67,23 @@ def exported(run: Path) -> Restorer:
 # what is in the file
 
 
+def test_an_exported_file_is_described(run: Path) -> None:
+    told = json.loads(command("describe", run / "a.onnx", "--json").out.splitlines()[-1])
+    assert told["architecture"] == str(sane(residual=True).architecture) and told["card"] == CARD
+
+
+def test_squares_of_pixels_are_folded_inside_the_graph(tmp_path: Path) -> None:
+    network = sane("PF-FP", channels=3, unshuffle=2, norm="none", residual=True)
+    save_weights(tmp_path / "model.safetensors", network, CARD)
+    found = clearer.export(tmp_path, onnx=tmp_path / "a.onnx", pt2=tmp_path / "a.pt2")
+    assert found["onnx"]["largest_difference"] < 1e-4 and found["pt2"]["largest_difference"] < 1e-4
+    exported = clearer.load(tmp_path / "a.onnx")
+    assert exported.architecture == network.architecture and exported.architecture.multiple == 8
+    picture = np.random.default_rng(0).integers(0, 256, (37, 51, 3), np.uint8)
+    plain = Restorer(network, device="cpu", precision="fp32").restore(picture)
+    assert np.abs(exported.restore(picture).astype(int) - plain).max() <= 1
+
+
 @pytest.mark.parametrize("operations", ["supplement", "released"])
 def test_the_graph_has_no_norms_and_open_sizes(operations: str) -> None:
     network = sane(channels=3, operations=operations)

@@ -104,6 +104,11 @@ def _from_file(path: Path) -> tuple[Architecture, dict[str, Any]]:
         return read_architecture(shipped[str(path)])
     if not path.exists():
         raise UserError(f"{path}: no such weight file or run folder, and not an architecture such as FPPF-FFFF-PFFP")
+    if path.suffix.lower() == ".onnx":
+        from clearer.inference.onnx_network import OnnxNetwork
+
+        exported = OnnxNetwork(path)
+        return exported.architecture, exported.card
     if path.suffix == ".json":
         return Architecture.from_dict(read_json(path)), {}
     return read_architecture(path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +61,17 @@ class Degradation:
 
         if isinstance(self.share, bool) or not isinstance(self.share, int | float) or not 0 <= self.share <= 1:
             raise UserError(f"degradation.share: {self.share!r} is not a share of the pairs, from 0 to 1")
+
+    @classmethod
+    def from_dict(cls, stated: dict[str, Any]) -> Degradation:
+        """Return what a weight file's card states.
+
+        Raises:
+            UserError: a value is out of range.
+            TypeError: it has keys that are not known.
+        """
+        more = {"rain": Rain(**stated["rain"])} if isinstance(stated.get("rain"), dict) else {}
+        return cls(**{**stated, **more})
 
     def replaces(self) -> bool:
         """Whether it makes a degraded picture in place of a pair's; otherwise it adds to what is there."""

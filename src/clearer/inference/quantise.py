@@ -174,7 +174,7 @@ def _degradation_of(card: dict[str, Any], folder: str | Path) -> Degradation:
             "export without --int8"
         )
     try:
-        return Degradation(**stated)
+        return Degradation.from_dict(stated)
     except TypeError as error:
         raise UserError(f"{folder}: the model's card has a degradation that is not known ({error})") from error
 

@@ -193,6 +193,8 @@ def _meant_for(card: dict[str, Any], source: str) -> tuple[str, tuple[float, flo
         noise = "clipped and floored to 8 bits" if settings.get("clip8") else "not clipped"
         span = f"sigma {low:g}" if low == high else f"sigma {low:g} to {high:g}"
         return "gaussian", (float(low), float(high)), f"trained on {span}, {noise}"
+    if kind == "rain":
+        return "rain", None, "trained on synthetic rain besides pairs"
     if kind == "none":  # pairs: only the task says what is wrong with the degraded ones
         task = str(card.get("task", ""))
         return ("rain" if "rain" in task.lower() else task), None, ""

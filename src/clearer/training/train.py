@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from clearer.architecture import Architecture
 from clearer.data.degradations import Degradation
 from clearer.data.patches import PatchSampler
-from clearer.data.rain import Rain
 from clearer.errors import UserError
 from clearer.files import read_json_if_there, write_json
 from clearer.freed_memory import keep_freed_memory
@@ -37,10 +36,7 @@ Log = Callable[[dict[str, Any]], None]
 
 def degradation_of(recipe: Recipe) -> Degradation:
     """Return what the recipe does to its clean pictures."""
-    settings = recipe.data.degradation
-    sigma = settings.sigma if isinstance(settings.sigma, float) else (settings.sigma[0], settings.sigma[1])
-    ranges = {key: tuple(span) for key, span in dataclasses.asdict(settings.rain).items()}
-    return Degradation(settings.kind, sigma, settings.clip8, Rain(**ranges), settings.share)
+    return Degradation.from_dict(dataclasses.asdict(recipe.data.degradation))
 
 
 def check_start(source: str, architecture: Architecture) -> Path:
