@@ -51,6 +51,7 @@ PYTHON = {
     "console=None)",
     "load": "(name_or_path, device='auto', precision='auto')",
     "load_recipe": "(name_or_path, overrides=None)",
+    "models": "()",
     "verdict": "(run, out=None, *, budget='full', overrides=None, seeds=2, random=4, sample=None, patches=128, "
     "statistics='batch', jobs=None, train=True, console=None)",
 }
@@ -75,6 +76,7 @@ VERBS = {
     "export": {"--onnx", "--torch", "--half", "--int8", "--calibrate", "--layout", "--json"},
     "describe": {"--operations", "--channels", "--width", "--norm", "--residual", "--unshuffle", "--out", "--json"},
     "doctor": {"--clean", "--degraded", "--layout", "--clean-side", "--json"},
+    "models": {"--json"},
     "recipes": {"--json"},
     "reproduce": set(),
     "verdict": {

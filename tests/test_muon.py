@@ -56,10 +56,11 @@ def test_the_first_step_has_the_stated_size() -> None:
     net = network()
     before = copy.deepcopy(net)
     steps(net, Muon(net.parameters(), 1e-2), 1)
-    moved = [(a - b).square().mean().sqrt() / 1e-2 for a, b in zip(net.parameters(), before.parameters(), strict=True)]
+    pairs = zip(net.parameters(), before.parameters(), strict=True)
+    moved = [((a - b).square().mean().sqrt() / 1e-2).item() for a, b in pairs]
     middle = 2  # the weight of the second convolution, (16, 16, 3, 3)
-    assert float(moved[middle]) == pytest.approx(RMS, rel=0.25)
-    assert float(moved[-1]) == pytest.approx(1, abs=0.01)  # a bias: Adam's first step is the rate itself
+    assert moved[middle] == pytest.approx(RMS, rel=0.25)
+    assert moved[-1] == pytest.approx(1, abs=0.01)  # a bias: Adam's first step is the rate itself
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
