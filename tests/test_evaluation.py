@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,14 @@ from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from clearer.data.degradations import degrade_by_protocol
-from clearer.data.sources import Folders, Item
+from clearer.data.sources import Folders, Item, find_items
 from clearer.errors import UserError
 from clearer.evaluation import metrics
 from clearer.evaluation.ensemble import self_ensemble
 from clearer.evaluation.evaluate import evaluate, write_result
 from clearer.evaluation.metrics import PSNR_CEILING, luma601, psnr, ssim
 from clearer.evaluation.protocols import centre_crop, parse_protocol
+from conftest import SHIPPED
 
 
 def identity(x: Tensor) -> Tensor:
@@ -300,3 +302,18 @@ def test_colour_files_are_measured_gray_by_gray_protocols(tmp_path: Path) -> Non
     gray.mkdir()
     Image.open(folder / "p0.png").convert("L").save(gray / "p0.png")
     assert evaluate(identity, folder, "gray-awgn-50").psnr == evaluate(identity, gray, "gray-awgn-50").psnr
+
+
+def test_synthetic_rain_is_measured_on_clean_pictures_and_repeats(tmp_path: Path) -> None:
+    for name in ("coffee.png", "astronaut.png"):
+        shutil.copy(SHIPPED / name, tmp_path / name)
+    seen: list[torch.Tensor] = []
+    how = {"observe": lambda clean, degraded, restored: seen.append(degraded - clean)}
+    first = evaluate(lambda x: x, tmp_path, "rain-synthetic", **how)
+    again = evaluate(lambda x: x, tmp_path, "rain-synthetic", limit=1)
+    assert first.pictures == 2 and first.psnr == first.input_psnr < 35
+    assert again.per_picture[0]["psnr"] == first.per_picture[0]["psnr"]
+    assert evaluate(lambda x: x, tmp_path, "rain-synthetic", seed=1).psnr != first.psnr
+    assert all((rain >= -1e-6).all() for rain in seen) and not torch.equal(seen[0][..., :9, :9], seen[1][..., :9, :9])
+    with pytest.raises(UserError, match=r"needs pairs .*rain-synthetic"):
+        evaluate(lambda x: x, find_items(tmp_path), "rain-rgb")

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
+from rich.console import Console
 
 from clearer.data.degradations import Degradation, degrade
 from clearer.data.patches import PatchSampler
+from clearer.data.pictures import read_picture
 from clearer.data.rain import Rain, rain, streak
 from clearer.errors import UserError
+from clearer.fitting import fit
 from clearer.training.validation import Validation
+from conftest import NAMES, SHIPPED, TINY
 
 
 def chance(seed: int = 0) -> torch.Generator:
@@ -145,3 +151,19 @@ def test_degrade_knows_rain_and_refuses_a_wrong_share() -> None:
     assert torch.equal(degrade(clean, Degradation("rain"), chance(5)), rain(clean, chance(5)))
     with pytest.raises(UserError, match=r"degradation\.share"):
         Degradation("rain", share=1.5)
+
+
+def test_a_derainer_is_fitted_on_clean_pictures_alone(tmp_path: Path) -> None:
+    for name in NAMES[:6]:
+        Image.fromarray(read_picture(SHIPPED / name, 3)[:64, :64]).save(tmp_path / f"{Path(name).stem}.png")
+    change = {**TINY, "data.degradation.kind": "rain", "architecture": "PF", "data.folder": str(tmp_path)}
+    change |= {"network.channels": 3, "data.layout": "auto"}
+    with pytest.raises(UserError, match=r"rain-rgb needs pairs .*rain-synthetic"):
+        fit("derain", tmp_path / "run", change, console=Console(quiet=True))
+    assert not (tmp_path / "run").exists()  # before anything was trained
+    run = fit(
+        "derain", tmp_path / "run", {**change, "evaluate.protocols": ["rain-synthetic"]}, console=Console(quiet=True)
+    )
+    assert run.result["protocols"]["rain-synthetic"]["pictures"] >= 1
+    assert run.restorer().card["degradation"]["kind"] == "rain"
+    assert Degradation.from_dict(run.restorer().card["degradation"]) == Degradation("rain")

@@ -132,7 +132,9 @@ def quickstart(out: RunFolder = None, settings: Set = None, as_json: Json = Fals
 @app.command()
 def evaluate(
     model: Model,
-    protocol: Annotated[str, typer.Option(help="gray-awgn-S, color-awgn-S, clearer-gray-S, rain-rgb or rain-y.")],
+    protocol: Annotated[
+        str, typer.Option(help="gray-awgn-S, color-awgn-S, clearer-gray-S, rain-rgb, rain-y or rain-synthetic.")
+    ],
     data: Data = None,
     clean: Clean = None,
     degraded: Degraded = None,

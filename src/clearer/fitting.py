@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from clearer.architecture import Architecture
 from clearer.data.sources import Item, read_item
 from clearer.data.splits import Splits, resolve_splits
 from clearer.errors import UserError
-from clearer.evaluation.evaluate import evaluate, write_result
+from clearer.evaluation.evaluate import check_fit, evaluate, write_result
 from clearer.evaluation.protocols import parse_protocol
 from clearer.files import read_json, write_json
 from clearer.inference.restorer import Restorer, load
@@ -106,6 +107,9 @@ def fit(
     splits = processes.together(
         lambda: resolve_splits(settings, channels=recipe.network.channels, patch=patch, seed=recipe.seed, say=say)
     )
+    if "evaluate" in stages:
+        for name in recipe.evaluate.protocols:
+            processes.together(partial(check_fit, splits.test, parse_protocol(name)))
     _refuse_other_pictures(splits)
     with contextlib.ExitStack() as held:
 

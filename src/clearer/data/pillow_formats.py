@@ -194,7 +194,7 @@ def _deep_heif(data: bytes) -> Page:
     pixels = np.asarray(image)
     if pixels.dtype != np.uint16:
         raise UserError(f"its pixels are of a kind that cannot be kept ({image.mode}); convert it first")
-    bits = int(image.info["bit_depth"])
+    bits = int(str(image.info["bit_depth"]))
     levels = _spread(pixels.reshape(*pixels.shape[:2], -1), bits)
     alpha = levels[:, :, -1:] if levels.shape[2] in (2, 4) else None
     return Page(levels[:, :, : levels.shape[2] - (alpha is not None)], alpha, own={"bits": bits})

@@ -142,7 +142,8 @@ def streak(angle: Tensor, length: Tensor, width: Tensor, height: int, columns: i
 
 def _around_zero(side: int, device: torch.device) -> Tensor:
     """Return 0, 1, ..., then negative ones: places around the first pixel of a periodic axis."""
-    return torch.fft.fftfreq(side, 1 / side, device=device)
+    places: Tensor = torch.fft.fftfreq(side, 1 / side, device=device)
+    return places
 
 
 def _log(span: Span) -> Span:

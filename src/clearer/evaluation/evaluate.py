@@ -19,6 +19,7 @@ from torch import Tensor
 
 from clearer.data.degradations import degrade_by_protocol
 from clearer.data.pictures import native_channels
+from clearer.data.rain import rain
 from clearer.data.sources import Folders, Item, find_items, item_size, read_item
 from clearer.errors import UserError
 from clearer.evaluation.ensemble import self_ensemble
@@ -94,8 +95,8 @@ def evaluate(
     Args:
         restore: (1, C, H, W) float32 on the CPU, in [0, 1] but for noise -> the same shape, on any
             device, before clamping. It is called once more, on a corner, before the clock runs.
-        data: a folder, two `Folders`, or items. A protocol that adds noise uses the clean pictures;
-            one without noise needs pairs.
+        data: a folder, two `Folders`, or items. A protocol that adds noise or rain uses the clean
+            pictures; another needs pairs.
         protocol: one, or its name.
         limit: measure only the first so many pictures.
         ensemble: restore by the x8 self-ensemble.
@@ -115,7 +116,7 @@ def evaluate(
     if limit is not None and limit < 1:
         raise UserError(f"limit: {limit} is less than 1; leave it out to measure all pictures")
     items = _items(data, protocol, layout)[:limit]
-    _check_fit(items, protocol)
+    check_fit(items, protocol)
     run = (lambda x: self_ensemble(restore, x)) if ensemble else restore
     scores: list[PictureScore] = []
     with torch.inference_mode():
@@ -165,7 +166,7 @@ def _items(data: str | Path | Folders | Sequence[Item], protocol: Protocol, layo
     """Return all items, sorted by name."""
     if isinstance(data, str | Path | Folders):
         items = find_items(data, layout)
-        if protocol.sigma is None and layout == "auto" and not any(_is_pair(item) for item in items):
+        if protocol.needs_pairs and layout == "auto" and not any(_is_pair(item) for item in items):
             items = find_items(data, "side-by-side")
     else:
         items = list(data)
@@ -178,15 +179,19 @@ def _is_pair(item: Item) -> bool:
     return item.degraded is not None or item.side is not None
 
 
-def _check_fit(items: Sequence[Item], protocol: Protocol) -> None:
-    """Refuse what the protocol cannot measure, by headers only: before any work, not in its middle."""
+def check_fit(items: Sequence[Item], protocol: Protocol) -> None:
+    """Refuse what the protocol cannot measure, by headers only: before any work, not in its middle.
+
+    Raises:
+        UserError: as of `evaluate`.
+    """
     for item in items:
-        if protocol.sigma is None and not _is_pair(item):
+        if protocol.needs_pairs and not _is_pair(item):
             raise UserError(
-                f"{item.clean}: {protocol.name} needs pairs and this picture is single; "
-                "give two folders of pairs or files with both halves side by side"
+                f"{item.clean}: {protocol.name} needs pairs and this picture is single; give two folders of pairs "
+                "or files with both halves side by side, or measure on synthetic rain (rain-synthetic)"
             )
-        files = [path for path in (item.clean, item.degraded if protocol.sigma is None else None) if path is not None]
+        files = [path for path in (item.clean, item.degraded if protocol.needs_pairs else None) if path is not None]
         for path in files:
             if native_channels(path) < protocol.channels:
                 raise UserError(
@@ -205,10 +210,25 @@ def _pair(item: Item, protocol: Protocol, seed: int, k: int) -> tuple[Tensor, Te
     """Return the clean and the degraded picture, each (1, C, H, W) float32 in units of [0, 1]."""
     clean, degraded = read_item(item, protocol.channels)
     clean = centre_crop(clean, protocol.crop)
+    degraded = None if degraded is None else centre_crop(degraded, protocol.crop)
+    return _tensor(clean), _tensor(degraded_by(protocol, clean, degraded, seed, k))
+
+
+def degraded_by(
+    protocol: Protocol,
+    clean: npt.NDArray[np.uint8],
+    degraded: npt.NDArray[np.uint8] | None,
+    seed: int,
+    k: int,
+) -> npt.NDArray[np.float32]:
+    """Return the degraded form of picture ``k``, (H, W, C) float32 in units of [0, 1]: made, or the pair's."""
     if protocol.sigma is not None:
-        return _tensor(clean), _tensor(degrade_by_protocol(clean, protocol.sigma, protocol.clip8, seed, k))
-    assert degraded is not None  # _check_fit
-    return _tensor(clean), _tensor(centre_crop(degraded, protocol.crop))
+        return degrade_by_protocol(clean, protocol.sigma, protocol.clip8, seed, k)
+    if protocol.rain:
+        rainy = rain(_tensor(clean), torch.Generator().manual_seed(1_000_003 * seed + k))
+        return rainy[0].permute(1, 2, 0).numpy()
+    assert degraded is not None  # check_fit
+    return (degraded / 255).astype(np.float32)
 
 
 def _tensor(picture: npt.NDArray[Any]) -> Tensor:

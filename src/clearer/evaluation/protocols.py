@@ -7,20 +7,22 @@ over pictures; noise as `clearer.data.degradations.protocol_noise` draws it, aft
 - ``clearer-gray-S``: the CLEARER paper's: gray, centre crop to multiples of 64, noise clipped to
   [0, 255] and floored to 8 bits.
 - ``rain-rgb``, ``rain-y``: pairs on disk, measured on RGB or on Y of BT.601 (16-235).
+- ``rain-synthetic``: clean colour pictures in the rain of `clearer.data.rain`, whole pictures, RGB: for
+  those who have no pairs. Not to be compared with the two above.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy.typing as npt
 
 from clearer.errors import UserError, nearest
 
-PROTOCOL_FORMS = ("gray-awgn-S", "color-awgn-S", "clearer-gray-S", "rain-rgb", "rain-y")
+PROTOCOL_FORMS = ("gray-awgn-S", "color-awgn-S", "clearer-gray-S", "rain-rgb", "rain-y", "rain-synthetic")
 """The known names; S stands for a noise level in 8-bit units, any positive number."""
 
 
@@ -35,6 +37,7 @@ class Protocol:
         clip8: clip the noisy picture to [0, 255] and floor it to 8 bits.
         crop: centre crop to a multiple of this many pixels; 1 keeps whole pictures.
         luma: measure on Y of BT.601 instead of on all channels.
+        rain: the degraded pictures are the clean ones in synthetic rain.
     """
 
     name: str
@@ -43,6 +46,12 @@ class Protocol:
     clip8: bool
     crop: int
     luma: bool
+    rain: bool = field(default=False, repr=False)
+
+    @property
+    def needs_pairs(self) -> bool:
+        """Whether the degraded pictures have to be there."""
+        return self.sigma is None and not self.rain
 
 
 def parse_protocol(name: str) -> Protocol:
@@ -58,6 +67,8 @@ def parse_protocol(name: str) -> Protocol:
     """
     if name in ("rain-rgb", "rain-y"):
         return Protocol(name, channels=3, sigma=None, clip8=False, crop=1, luma=name == "rain-y")
+    if name == "rain-synthetic":
+        return Protocol(name, channels=3, sigma=None, clip8=False, crop=1, luma=False, rain=True)
     match = re.fullmatch(r"(gray-awgn|color-awgn|clearer-gray)-([0-9]+(?:\.[0-9]+)?)", name)
     sigma = float(match[2]) if match else math.nan
     if match and 0 < sigma < math.inf:

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from clearer.data.degradations import degrade_by_protocol
 from clearer.data.pictures import write_picture
 from clearer.data.sources import Item, read_item
+from clearer.evaluation.evaluate import degraded_by
 from clearer.evaluation.metrics import psnr, ssim
 from clearer.evaluation.protocols import parse_protocol
 from clearer.files import write_json
@@ -28,11 +28,7 @@ def write_samples(folder: Path, restorer: Restorer, items: list[Item], protocol_
     for k, item in enumerate(items):
         clean, degraded = read_item(item, protocol.channels)
         truth = _centre(clean)
-        if protocol.sigma is not None:
-            spoilt: npt.NDArray[Any] = degrade_by_protocol(truth, protocol.sigma, protocol.clip8, 0, k)
-        else:
-            assert degraded is not None
-            spoilt = _centre(degraded).astype(np.float32) / 255
+        spoilt = degraded_by(protocol, truth, None if degraded is None else _centre(degraded), 0, k)
         x = torch.from_numpy(np.ascontiguousarray(spoilt.transpose(2, 0, 1)))[None]
         t = torch.from_numpy(np.ascontiguousarray(truth.transpose(2, 0, 1))).float()[None] / 255
         y = restorer(x).clamp(0, 1)

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from clearer.data.degradations import degrade_by_protocol
 from clearer.data.pictures import Pixels, native_channels, write_picture
 from clearer.data.sources import Item, find_items, item_size, read_item
 from clearer.errors import UserError, nearest
+from clearer.evaluation.evaluate import degraded_by
 from clearer.evaluation.protocols import Protocol, centre_crop, parse_protocol
 from clearer.files import write_json
 from clearer.report.comparison import detail_crop
@@ -243,10 +243,8 @@ def _pair(item: Item, protocol: Protocol, k: int) -> tuple[Pixels, Picture]:
     """Return picture ``k`` as `clearer.evaluate` has it: clean uint8, degraded float32, each (H, W, C)."""
     clean, degraded = read_item(item, protocol.channels)
     clean = centre_crop(clean, protocol.crop)
-    if protocol.sigma is not None:
-        return clean, degrade_by_protocol(clean, protocol.sigma, protocol.clip8, NOISE_SEED, k)
-    assert degraded is not None  # _parts finds pairs
-    return clean, (centre_crop(degraded, protocol.crop) / 255).astype(np.float32)
+    degraded = None if degraded is None else centre_crop(degraded, protocol.crop)
+    return clean, degraded_by(protocol, clean, degraded, NOISE_SEED, k)
 
 
 def _small(picture: Pixels) -> Pixels:
