@@ -99,7 +99,10 @@ def main() -> None:
     training, validation = read_pictures(splits.train, first), read_pictures(splits.validation, first)
     rows: list[dict[str, Any]] = []
     if given.out.exists():  # go on: what is there need not be done again
-        rows = json.loads(given.out.read_text())["rows"]
+        before = json.loads(given.out.read_text())
+        if before["minutes"] != given.minutes or before["recipe"] != RECIPES[given.task]:
+            sys.exit(f"{given.out}: holds trainings of another kind or length; choose another file")
+        rows = before["rows"]
     for number, (name, recipe) in enumerate(everything.items()):
         if (given.only is not None and number not in given.only) or any(row["setting"] == name for row in rows):
             continue

@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--model", default="denoise-gray")
     parser.add_argument("-o", "--out", type=Path)
     given = parser.parse_args()
-    height = round(math.sqrt(given.megapixels * 1e6 / 1.5))
+    height = int(math.sqrt(given.megapixels * 1e6 / 1.5)) // 2 * 2
     size = (height * 3 // 2, height)
     with tempfile.TemporaryDirectory() as temporary, opened_folder() as folder:
         rng = np.random.default_rng(0)

@@ -65,6 +65,7 @@ def ship(given: argparse.Namespace) -> None:
     if given.training:
         card["training"] = given.training
     save_weights(file, network, card, half=True)
+    shutil.rmtree(place / "results", ignore_errors=True)
     results = []
     for number, text in enumerate(given.evaluate):
         protocol, _, where = text.partition("=")

@@ -16,7 +16,7 @@ from rich.console import Console
 from clearer.data.degradations import Degradation, degrade
 from clearer.data.patches import PatchSampler
 from clearer.data.pictures import read_picture
-from clearer.data.rain import Rain, rain, streak
+from clearer.data.rain import LARGEST_SIDE, Rain, rain, streak
 from clearer.errors import UserError
 from clearer.fitting import fit
 from clearer.training.validation import Validation
@@ -49,6 +49,13 @@ def test_rain_keeps_shape_and_range_and_only_adds_light(
     assert torch.equal(clean, before)
     assert (rainy >= clean - 1e-6).all() and rainy.max() <= 1
     assert torch.equal(rainy, rain(clean, chance(seed)))
+
+
+def test_large_pictures_get_rain_without_a_seam() -> None:
+    rainy = rain(torch.zeros(1, 1, 40, 2 * LARGEST_SIDE + 7), chance(3))
+    assert torch.equal(rainy[..., :LARGEST_SIDE], rainy[..., LARGEST_SIDE : 2 * LARGEST_SIDE])
+    steps = rainy.diff(dim=3).abs().mean((0, 1, 2))
+    assert steps[LARGEST_SIDE - 1] < steps.max()
 
 
 def test_light_is_white_and_the_same_in_all_channels() -> None:
@@ -161,6 +168,9 @@ def test_a_derainer_is_fitted_on_clean_pictures_alone(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"rain-rgb needs pairs .*rain-synthetic"):
         fit("derain", tmp_path / "run", change, console=Console(quiet=True))
     assert not (tmp_path / "run").exists()  # before anything was trained
+    parts = {**change, "data.folder": None, "data.train": str(tmp_path)}
+    with pytest.raises(UserError, match=r"rain-rgb needs pairs"):  # no test pictures, but samples to be shown
+        fit("derain", tmp_path / "run", parts, console=Console(quiet=True))
     run = fit(
         "derain", tmp_path / "run", {**change, "evaluate.protocols": ["rain-synthetic"]}, console=Console(quiet=True)
     )

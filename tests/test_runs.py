@@ -183,8 +183,9 @@ def test_a_run_that_another_process_writes_is_refused(tmp_path: Path, photos: Pa
 
 @pytest.mark.parametrize("kind", ["sgd", "adam", "adamw", "muon"])
 def test_an_optimiser_goes_on_the_same_from_a_file_whatever_the_layout(tmp_path: Path, kind: Any) -> None:
-    start = torch.randn(4, 3, 3, 3, generator=torch.Generator().manual_seed(0))
-    gradients = [torch.randn(4, 3, 3, 3, generator=torch.Generator().manual_seed(k)) for k in (1, 2)]
+    # Large enough for Muon to take it as a matrix.
+    start = torch.randn(16, 8, 3, 3, generator=torch.Generator().manual_seed(0))
+    gradients = [torch.randn(16, 8, 3, 3, generator=torch.Generator().manual_seed(k)) for k in (1, 2)]
 
     def step(optimiser: torch.optim.Optimizer, weights: list[torch.nn.Parameter], k: int) -> None:
         assert kind == "muon" or optimiser.defaults["fused"]
@@ -265,10 +266,20 @@ def test_a_training_begins_with_the_weights_of_another(tmp_path: Path, photos: P
             if "running" not in name and "tracked" not in name  # batch norm's statistics move without a learning rate
         )
         assert again.restorer().card["start"] == str(place)
-    for change, said in (({"architecture": "FP"}, "architecture PF"), ({"network.width": 2}, "width 4")):
+    for change, said in (
+        ({"architecture": "FP"}, "architecture PF"),
+        ({"network.width": 2}, "width 4"),
+        ({"network.unshuffle": 2}, "unshuffle 1"),
+        ({"network.width": 2, "architecture": None}, "width 4"),  # before anything is searched
+    ):
         with pytest.raises(UserError, match=rf"train.start: .* has {said}, unlike the network"):
             _fit(tmp_path / "other", photos, {**still, **change, "train.start": str(first.folder)})
     assert not (tmp_path / "other").exists()
+    # Once it has begun, or is done, it needs the file no more.
+    kept = tmp_path / "from-model.safetensors"
+    (kept / "train" / "result.json").unlink()
+    (first.folder / "model.safetensors").unlink()
+    _fit(kept, photos, {**still, "train.start": str(first.folder / "model.safetensors")})
 
 
 def test_tensorboard_files_are_written_when_asked_for(tmp_path: Path, photos: Path) -> None:

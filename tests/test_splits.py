@@ -124,7 +124,7 @@ def test_several_folders_train_together(tmp_path: Path) -> None:
     (two / NAMES[3]).rename(two / NAMES[0])
     names = _resolve(train=[str(one), str(two)], validation=str(held_out)).names()
     stems = {Path(name).with_suffix("").as_posix() for name in names["train"]}
-    assert {f"{folder}/{Path(NAMES[0]).stem}" for folder in ("one", "two")} <= stems
+    assert {f"{folder.as_posix()}/{Path(NAMES[0]).stem}" for folder in (one, two)} <= stems
 
 
 def test_a_list_says_which_pictures_validate(tmp_path: Path) -> None:

@@ -296,8 +296,30 @@ def test_pages_count_and_come_back(tmp_path, gray):
         place = uploaded(tmp_path, file.getvalue())
     assert work.show_upload(place, LIMITS)[1] == "30 × 20, gray, 3 pages"
     assert np.array_equal(tifffile.imread(work.restore_upload(place, gray, LIMITS).file), pages)
-    with pytest.raises(UserError, match="3 pages of 30 × 20"):
+    with pytest.raises(UserError, match=r"3 pages are 0\.0 megapixels"):
         work.read_upload(place, Limits(megapixels=0.0017))
+
+
+def test_the_limits_count_every_page(tmp_path, monkeypatch):
+    with io.BytesIO() as file:
+        with tifffile.TiffWriter(file) as writer:
+            for side in (8, 1000):
+                writer.write(np.zeros((side, side), np.uint8), photometric="minisblack", compression="deflate")
+        uneven = file.getvalue()
+    with io.BytesIO() as file:
+        tifffile.imwrite(file, np.zeros((101, 2, 2), np.uint8), photometric="minisblack")
+        many = file.getvalue()
+    phone = encoded(photograph("coffee.png").repeat(3, axis=2), "JPEG")
+    with io.BytesIO() as file:
+        picture = Image.fromarray(np.zeros((700, 1000, 3), np.uint8))
+        picture.save(file, "MPO", save_all=True, append_images=[picture.resize((10, 10))])
+        with_preview = file.getvalue()
+    assert work.show_upload(uploaded(tmp_path, with_preview), LIMITS)[1] == "1000 × 700, colour"
+    assert work.show_upload(uploaded(tmp_path, phone), LIMITS)[1] == "80 × 80, colour"
+    monkeypatch.setattr(work, "read_file", lambda *_: pytest.fail("decoded"))
+    for data, said in ((uneven, "2 pages are 1.0 megapixels"), (many, "has 101 pages")):
+        with pytest.raises(UserError, match=said):
+            work.read_upload(uploaded(tmp_path, data), Limits(megapixels=0.2))
 
 
 def test_strength_and_the_colour_of_a_gray_model_are_the_visitors_choice(tmp_path):

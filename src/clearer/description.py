@@ -12,7 +12,7 @@ from clearer.errors import UserError
 from clearer.files import read_json
 from clearer.network.cost import Part, cost_table
 from clearer.network.weights import read_architecture
-from clearer.shipped import shipped_models
+from clearer.shipped import located, shipped_models
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,8 @@ def _is_text_form(target: str | Path) -> bool:
 
 
 def _from_file(path: Path) -> tuple[Architecture, dict[str, Any]]:
+    if str(path) in shipped_models() and not path.is_file() and not (path / "recipe.yaml").is_file():
+        return read_architecture(located(path))
     if path.is_dir():
         weights, searched = path / "model.safetensors", path / "architecture.json"
         if weights.is_file():
@@ -100,8 +102,6 @@ def _from_file(path: Path) -> tuple[Architecture, dict[str, Any]]:
         if searched.is_file():
             return Architecture.from_dict(read_json(searched)), {}
         raise UserError(f"{path}: holds no model.safetensors or architecture.json; give a run folder or a weight file")
-    if not path.exists() and str(path) in (shipped := shipped_models()):
-        return read_architecture(shipped[str(path)])
     if not path.exists():
         raise UserError(f"{path}: no such weight file or run folder, and not an architecture such as FPPF-FFFF-PFFP")
     if path.suffix.lower() == ".onnx":

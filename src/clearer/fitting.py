@@ -94,8 +94,6 @@ def fit(
     for name in recipe.evaluate.protocols:
         _check_protocol(name, recipe)
     degradation_of(recipe)  # refuses what it cannot do
-    if recipe.train.start is not None and recipe.given is not None:
-        check_start(recipe.train.start, recipe.given)
     join_processes(recipe, stages)
     patch = max(recipe.search.patch if recipe.given is None else 0, recipe.train.patch)
     settings = recipe.data
@@ -108,8 +106,11 @@ def fit(
         lambda: resolve_splits(settings, channels=recipe.network.channels, patch=patch, seed=recipe.seed, say=say)
     )
     if "evaluate" in stages:
+        measured = splits.test or (splits.validation if recipe.evaluate.samples else [])
         for name in recipe.evaluate.protocols:
-            processes.together(partial(check_fit, splits.test, parse_protocol(name)))
+            processes.together(partial(check_fit, measured, parse_protocol(name)))
+    if "train" in stages:
+        processes.first(lambda: check_start(recipe, folder) and None)
     _refuse_other_pictures(splits)
     with contextlib.ExitStack() as held:
 

@@ -16,6 +16,7 @@ from clearer.architecture import Architecture, SearchSpace
 from clearer.errors import UserError, nearest
 from clearer.settings import Range, build, override
 
+SSIM_WINDOW = 11
 Count = Annotated[int, Range(above=0)]
 FromZero = Annotated[int, Range(0)]
 Amount = Annotated[float, Range(0)]
@@ -302,8 +303,8 @@ def recipe_from_dict(value: dict[str, Any]) -> Recipe:
     for key, span in dataclasses.asdict(recipe.data.degradation.rain).items():
         if len(span) != 2 or not span[0] <= span[1]:
             raise UserError(f"data.degradation.rain.{key}: {span} is not a range [low, high]")
-    if recipe.data.only_validation is not None and recipe.data.validation is None:
-        raise UserError("data.only_validation: names pictures of data.validation, which is not given")
+    if recipe.train.loss == "charbonnier+ssim" and recipe.train.patch < SSIM_WINDOW:
+        raise UserError(f"train.patch: {recipe.train.patch} is less than the {SSIM_WINDOW} pixels of SSIM's window")
     for part, optimiser in (
         ("search.weights", recipe.search.weights),
         ("search.logits", recipe.search.logits),

@@ -35,7 +35,8 @@ def located(name_or_path: str | Path) -> Path:
     weights = path / WEIGHTS_OF_A_RUN
     if weights.is_file():
         return weights
-    if str(name_or_path) in shipped:
+    unfinished = (path / "recipe.yaml").is_file()  # a run that has no weights yet is not passed over
+    if str(name_or_path) in shipped and not unfinished:
         return shipped[str(name_or_path)]
     if path.is_dir():
         raise UserError(f"{path}: the folder holds no {WEIGHTS_OF_A_RUN}; give a finished run or a weight file")

@@ -59,6 +59,8 @@ class Degradation:
             raise UserError(f"degradation.clip8: {self.clip8!r} is not true or false")
         object.__setattr__(self, "sigma", _checked_sigma(self.sigma))  # frozen: lists from YAML become tuples
 
+        if not isinstance(self.rain, Rain):
+            raise UserError(f"degradation.rain: {self.rain!r} is not a mapping of its settings")
         if isinstance(self.share, bool) or not isinstance(self.share, int | float) or not 0 <= self.share <= 1:
             raise UserError(f"degradation.share: {self.share!r} is not a share of the pairs, from 0 to 1")
 

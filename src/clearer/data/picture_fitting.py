@@ -64,6 +64,8 @@ def fitted(picture: PictureFile, format: str) -> PictureFile:
             page = replace(page, alpha=None)
         if page.alpha is not None and format in ("BMP", "HEIF"):
             page = replace(page, colour=_rgb(page.colour))  # these have alpha with colour only
+        if format == "HEIF" and not same and depth_of(page.colour) == "16":
+            notes.append("HEIF holds 12 of its 16 bits")
         if not kind.orientation and page.orientation != 1:
             turned = None if page.alpha is None else upright(page.alpha, page.orientation)
             page = replace(page, colour=upright(page.colour, page.orientation), alpha=turned, orientation=1)

@@ -65,7 +65,7 @@ def read_with_pillow(data: bytes) -> PictureFile:
         name = "PGM" if frames[0].colour.shape[2] == GRAY else "PPM"
     deep_file = name in ("AVIF", "HEIF") and _more_than_8_bits(data)
     if deep_file and name == "HEIF":
-        frames = [_deep_heif(data)]
+        frames = [_deep_heif(data) or frames[0]]
     pages = tuple(Page(f.colour, f.alpha, **around, own={**f.own, **keys}) for f in frames)
     notes: tuple[str, ...] = ()
     if deep_file and name == "AVIF":
@@ -184,8 +184,11 @@ def _know_heif(needed: bool = False) -> None:
     pillow_heif.register_heif_opener()
 
 
-def _deep_heif(data: bytes) -> Page:
-    """Return the picture of a HEIF file of 10 or 12 bits, as levels of 16."""
+def _deep_heif(data: bytes) -> Page | None:
+    """Return the picture of a HEIF file of 10 or 12 bits, as levels of 16; None where it has 8 after all.
+
+    (The bits that were found may be those of a second picture, such as a map of depth.)
+    """
     import pillow_heif
 
     opened = pillow_heif.open_heif(data, convert_hdr_to_8bit=False)
@@ -193,7 +196,7 @@ def _deep_heif(data: bytes) -> Page:
     check_size(*image.size)
     pixels = np.asarray(image)
     if pixels.dtype != np.uint16:
-        raise UserError(f"its pixels are of a kind that cannot be kept ({image.mode}); convert it first")
+        return None
     bits = int(str(image.info["bit_depth"]))
     levels = _spread(pixels.reshape(*pixels.shape[:2], -1), bits)
     alpha = levels[:, :, -1:] if levels.shape[2] in (2, 4) else None

@@ -17,6 +17,8 @@ from torch import Tensor
 from clearer.errors import UserError
 
 Span = tuple[float, float]
+LARGEST_SIDE = 1024
+"""Rain repeats after so many pixels: streaks go around its edges, so that no seam shows."""
 LAYER_TURN = 8.0
 """Degrees by which the layers of one picture may differ in angle."""
 
@@ -83,7 +85,7 @@ def rain(
         (B, C, H, W), in [0, 1], the device and dtype of ``clean``.
     """
     how = Rain() if how is None else how
-    height, width = clean.shape[-2:]
+    height, width = (min(side, LARGEST_SIDE) for side in clean.shape[-2:])
     batch = clean.shape[0] if of is None else of
     mine = slice(start, start + clean.shape[0])
     most = int(how.layers[1])
@@ -115,6 +117,8 @@ def rain(
     there = torch.arange(most, device=clean.device) < count
     light = (light.clamp(min=0) * (brightness * there)[..., None, None]).sum(1, keepdim=True)
     light = 1 - torch.exp(-light)  # many faint streaks do not sum up beyond white
+    times = [-(-whole // side) for whole, side in zip(clean.shape[-2:], (height, width), strict=True)]
+    light = light.repeat(1, 1, *times)[..., : clean.shape[-2], : clean.shape[-1]]
     veil = haze[:, None, None, None]
     behind = clean.float() * (1 - veil) + veil * grey[:, None, None, None]
     return (behind + light * (1 - behind)).clamp(0, 1).to(clean.dtype)

@@ -48,6 +48,8 @@ def resolve_splits(settings: DataSettings, *, channels: int, patch: int, seed: i
     train = _find_all(whole, settings) if isinstance(whole, list) else _find(whole, settings)
     validation = [] if settings.validation is None else _find(settings.validation, settings)
     if settings.only_validation is not None:
+        if settings.validation is None:
+            raise UserError("data.only_validation: names pictures of data.validation, which is not given")
         validation = _named(validation, settings.only_validation)
     test = [] if settings.test is None else _find(settings.test, settings)
     if settings.train is None or not validation:
@@ -110,11 +112,11 @@ def _find(where: str | Pairs, settings: DataSettings) -> list[Item]:
 
 
 def _find_all(places: list[str], settings: DataSettings) -> list[Item]:
-    """Return the items of several folders; names that would be there twice get their folder's before them."""
+    """Return the items of several folders; names that would be there twice get their folder before them."""
     found = [(place, item) for place in places for item in _find(place, settings)]
     count = Counter(item.name for _, item in found)
     return [
-        dataclasses.replace(item, name=f"{Path(place).name}/{item.name}") if count[item.name] > 1 else item
+        dataclasses.replace(item, name=f"{Path(place).as_posix()}/{item.name}") if count[item.name] > 1 else item
         for place, item in found
     ]
 

@@ -53,6 +53,18 @@ def read_tiff(data: bytes) -> PictureFile:
         return PictureFile("TIFF", found, {"byteorder": tiff.byteorder, "bigtiff": tiff.is_bigtiff})
 
 
+def extent_of_tiff(data: bytes) -> tuple[int, int]:
+    """Return the number of pages and of pixels of all of them, from the headers: nothing is decoded.
+
+    Raises:
+        UserError: its pages do not follow one another to an end. tifffile raises exceptions of its own too.
+    """
+    _check_chain(data)
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        pages = [page.aspage() for page in tiff.pages]
+        return len(pages), sum(p.imagewidth * p.imagelength * max(1, p.imagedepth) for p in pages)
+
+
 def _check_chain(data: bytes) -> None:
     """Refuse a file whose pages do not follow one another to an end: tifffile would go in circles."""
     order = "<" if data[:2] == b"II" else ">"
@@ -84,6 +96,10 @@ def _read_page(page: Any, data: bytes, number: int) -> Page:
     if page.dtype is None or page.dtype.name not in ("bool", "uint8", "uint16", "float16", "float32", "float64"):
         kind = f"{page.bitspersample}-bit {page.dtype or 'pixels'}"
         raise UserError(f"{where}{kind} are not restored; convert it to 8 or 16 bits or floating point")
+    if page.imagedepth != 1:
+        raise UserError(f"{where}is a volume of {page.imagedepth} layers; cut it into pages")
+    if photometric != "PALETTE" and page.samplesperpixel - colours not in (0, 1):
+        raise UserError(f"{where}has {page.samplesperpixel} channels, where {colours} and one of alpha are possible")
     bits = page.bitspersample
     if bits != page.dtype.itemsize * 8 and bits != 1 and photometric != "PALETTE":
         raise UserError(f"{where}{bits} bits a sample are not restored; convert it to 8 or 16 bits")

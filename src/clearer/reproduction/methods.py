@@ -194,7 +194,7 @@ def _meant_for(card: dict[str, Any], source: str) -> tuple[str, tuple[float, flo
         span = f"sigma {low:g}" if low == high else f"sigma {low:g} to {high:g}"
         return "gaussian", (float(low), float(high)), f"trained on {span}, {noise}"
     if kind == "rain":
-        return "rain", None, "trained on synthetic rain besides pairs"
+        return "rain", None, "trained on synthetic rain"
     if kind == "none":  # pairs: only the task says what is wrong with the degraded ones
         task = str(card.get("task", ""))
         return ("rain" if "rain" in task.lower() else task), None, ""

@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SSIM_SIDE, SSIM_SIGMA = 11, 1.5
+from clearer.recipe import SSIM_WINDOW
+
+SSIM_SIGMA = 1.5
 SSIM_SHARE = 0.15
 """Of 1 - SSIM beside the Charbonnier loss: at this share both have gradients of a size on Rain800's patches."""
 
@@ -38,7 +40,7 @@ def ssim(output: Tensor, target: Tensor) -> Tensor:
     `clearer.evaluation.metrics` has the one that figures are reported with.
     """
     channels = output.shape[1]
-    place = torch.arange(SSIM_SIDE, device=output.device, dtype=output.dtype) - SSIM_SIDE // 2
+    place = torch.arange(SSIM_WINDOW, device=output.device, dtype=output.dtype) - SSIM_WINDOW // 2
     bell = torch.exp(-(place**2) / (2 * SSIM_SIGMA**2))
     bell = bell / bell.sum()
 

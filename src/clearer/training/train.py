@@ -17,7 +17,7 @@ from clearer.architecture import Architecture
 from clearer.data.degradations import Degradation
 from clearer.data.patches import PatchSampler
 from clearer.errors import UserError
-from clearer.files import read_json_if_there, write_json
+from clearer.files import read_json, read_json_if_there, write_json
 from clearer.freed_memory import keep_freed_memory
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.weights import load_weights, read_architecture, save_weights
@@ -39,18 +39,27 @@ def degradation_of(recipe: Recipe) -> Degradation:
     return Degradation.from_dict(dataclasses.asdict(recipe.data.degradation))
 
 
-def check_start(source: str, architecture: Architecture) -> Path:
-    """Return the weight file that a training is to begin with, of a run folder or a shipped model, too.
+def check_start(recipe: Recipe, folder: Path) -> Path | None:
+    """Return the weight file that a training begins with, or None: random weights, or those of a checkpoint.
+
+    Before a search, whose letters are not known yet, all else is compared.
 
     Raises:
-        UserError: there is no such model, or its architecture is another one.
+        UserError: ``train.start`` is no model, or its network is another one.
     """
+    source = recipe.train.start
+    if source is None or any((folder / "train" / "checkpoints").glob("*")) or (folder / "train/result.json").exists():
+        return None
     weights = located(source)
-    found, _ = read_architecture(weights)
-    if found != architecture:
-        other = {key: value for key, value in found.to_dict().items() if value != architecture.to_dict()[key]}
-        said = ", ".join(f"{key} {value}" for key, value in other.items())
-        raise UserError(f"train.start: {source} has {said}, unlike the network to be trained; make them agree")
+    found, wanted = read_architecture(weights)[0], recipe.given
+    searched = folder / "architecture.json"
+    if wanted is None and searched.exists():
+        wanted = Architecture.from_dict(read_json(searched))
+    facts = {"architecture": str(found), **dataclasses.asdict(found), "scales": found.scales}
+    known = {**dataclasses.asdict(recipe.network), **({} if wanted is None else {"architecture": str(wanted)})}
+    other = ", ".join(f"{key} {facts[key]}" for key, value in known.items() if key in facts and facts[key] != value)
+    if other:
+        raise UserError(f"train.start: {source} has {other}, unlike the network to be trained; make them agree")
     return weights
 
 
@@ -95,8 +104,13 @@ def train(
     seed = recipe.seed if settings.seed is None else settings.seed
     torch.manual_seed(seed)
     network = RestorationNetwork(architecture)
-    if settings.start is not None:
-        network.load_state_dict(load_weights(check_start(settings.start, architecture))[0].state_dict())
+
+    def begin() -> None:  # the first one's weights go to all others
+        start = check_start(recipe, folder)
+        if start is not None:
+            network.load_state_dict(load_weights(start)[0].state_dict())
+
+    processes.first(begin)
     network = ready(network, device)
     averaged = _averaged(network) if settings.average else None
     optimiser = make_optimiser(settings.optimiser, network.parameters(), precision)

@@ -104,6 +104,8 @@ def page(
 
         closer_view = [where, close]
         shown = [status, both, button, download, closer]
+        # A large picture with rain and noise takes a gigabyte or two: one at a time.
+        look: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "looks", "api_visibility": "private"}
         quick: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "pictures", "api_visibility": "private"}
         slow: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "network", "api_visibility": "private"}
 
@@ -200,11 +202,11 @@ def page(
                 remove(visit.place)
 
         added = [sigma, rain, seed]
-        file.upload(took, [file, *added], shown, preprocess=False, show_progress="hidden", **quick)
+        file.upload(took, [file, *added], shown, preprocess=False, show_progress="hidden", **look)
         file.clear(cleared, None, shown, show_progress="hidden", **quick)
         gr.on(
             [sigma.release, rain.release, seed.change], spoilt, added, shown,
-            show_progress="hidden", trigger_mode="always_last", **quick,
+            show_progress="hidden", trigger_mode="always_last", **look,
         )  # fmt: skip
         model.change(
             lambda name: gr.update(info=models[name].about), model, model, show_progress="hidden", **quick

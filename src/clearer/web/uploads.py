@@ -19,12 +19,14 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from clearer.data.tiff_pages import extent_of_tiff
 from clearer.errors import UserError
 
 PREFIX = "clearer-web-"
 UPLOAD = "upload"
 _NAME = re.compile(r"[0-9a-f]{32}")
 GONE = "The picture is no longer here: drop it again."
+MOST_PAGES = 100
 LARGEST_MEGAPIXELS = 178  # beyond it Pillow refuses a picture by itself
 # Not all that Pillow reads: some of its formats call other programs, and few were ever tried with hostile files.
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF", "BMP", "PPM")
@@ -114,7 +116,10 @@ def check_picture(path: Path, limits: Limits) -> tuple[int, int]:
     try:
         # Opening reads the header only.
         with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
-            (width, height), pages = image.size, getattr(image, "n_frames", 1)
+            (width, height), pages = image.size, 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+            pixels = width * height * pages
+            if image.format == "TIFF":  # whose pages may differ in size
+                pages, pixels = extent_of_tiff(path.read_bytes())
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UserError(
             f"The picture is too large: more than {LARGEST_MEGAPIXELS} megapixels, where this page takes "
@@ -126,10 +131,12 @@ def check_picture(path: Path, limits: Limits) -> tuple[int, int]:
         raise UserError("The picture is damaged: its header cannot be read. Take another copy.") from error
     if width < 1 or height < 1:
         raise UserError("The picture has no pixels: choose another.")
-    if width * height * pages > limits.megapixels * 1e6:
-        size = f"{width} × {height}" if pages == 1 else f"{pages} pages of {width} × {height}"
+    if pages > MOST_PAGES:
+        raise UserError(f"The file has {pages} pages, where this page takes {MOST_PAGES}. Cut it into smaller files.")
+    if pixels > limits.megapixels * 1e6:
+        size = f"{width} × {height} is" if pages == 1 else f"{pages} pages are"
         raise UserError(
-            f"The picture is too large: {size} is {width * height * pages / 1e6:,.1f} megapixels, where this page "
+            f"The picture is too large: {size} {pixels / 1e6:,.1f} megapixels, where this page "
             f"takes {limits.megapixels:g}. Cut it, or make it smaller."
         )
     return width, height

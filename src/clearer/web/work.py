@@ -191,6 +191,10 @@ def restore_upload(
         for name, picture in seen.items():
             _write(folder / f"{name}.png", picture)
             _write(folder / f"{name}-seen.png", _for_show(picture))
+    except UserError as error:
+        remove(folder)
+        what = str(error).removeprefix(f"{file}: ").replace(str(folder), "the result").partition(";")[0]
+        raise UserError(f"The result could not be written: {what}.") from error
     except FileNotFoundError:  # meanwhile so many others came that this one had to go
         raise UserError(GONE) from None
     except BaseException:
