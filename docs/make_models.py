@@ -87,6 +87,7 @@ def measured(file: Path, protocol: str, where: str, out: Path) -> dict[str, Any]
     command = [sys.executable, "-m", "clearer", *what, "--out", str(out), "--json"]
     subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
     result: dict[str, Any] = json.loads(out.read_text())
+    out.with_suffix(".csv").unlink()  # the same figures
     result = {"command": f"clearer {shlex.join(what)}", **result, "model": str(file.relative_to(ROOT))}
     write_json(out, result)
     return result
