@@ -112,13 +112,13 @@ def test_a_file_or_run_of_that_name_comes_first(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_name_that_is_none_is_answered_with_the_nearest() -> None:
-    with pytest.raises(UserError, match=r"denoise-grey: no such .* \(did you mean denoise-gray"):
+    with pytest.raises(UserError, match=r"denoise-grey: no such .* \(did you mean 'denoise-gray'"):
         located("denoise-grey")
 
 
 def test_saving_half_keeps_the_architecture_and_rounds_once(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network = clearer.RestorationNetwork(clearer.Architecture.parse("PF-FP", width=4)).eval()
+    network = clearer.RestorationNetwork(clearer.Architecture.parse("PF-FP", width=12)).eval()
     save_weights(tmp_path / "half.safetensors", network, {}, half=True)
     save_weights(tmp_path / "full.safetensors", network, {})
     assert (tmp_path / "half.safetensors").stat().st_size < 0.6 * (tmp_path / "full.safetensors").stat().st_size
