@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file
 
 from clearer import measure
+from clearer.data.pictures import read_picture
 from clearer.errors import UserError
 from clearer.fitting import Run, fit
 from clearer.recipe import OptimiserSettings
@@ -25,7 +27,7 @@ from clearer.report.record import read_record
 from clearer.training import checkpoints, loop
 from clearer.training.checkpoints import load_checkpoint, save_checkpoint
 from clearer.training.schedules import load_optimiser, make_optimiser
-from conftest import TINY
+from conftest import NAMES, SHIPPED, TINY
 
 LONGER = {**TINY, "search.epochs": 6, "train.epochs": 8, "train.average": 0.9}
 
@@ -307,3 +309,20 @@ def test_a_later_evaluation_on_a_folder_called_test_leaves_the_runs_own_alone(tm
         other.rename(photos)
     assert (run.folder / "evaluation" / "gray-awgn-50.json").read_bytes() == own
     assert read_record(run.folder).evaluations[0]["pictures"] == 1 and place.exists()
+
+
+@pytest.mark.parametrize("name", ["denoise-gray-large", "denoise-color-large", "derain-large"])
+def test_the_recipes_of_the_large_tier_train_made_small(tmp_path: Path, name: str) -> None:
+    photographs = tmp_path / "photographs"
+    photographs.mkdir()
+    colour = not name.startswith("denoise-gray")
+    for file in NAMES[:6]:
+        picture = read_picture(SHIPPED / file, 3 if colour else 1)[:64, :64]
+        Image.fromarray(picture if colour else picture[..., 0]).save(photographs / f"{Path(file).stem}.png")
+    change = {key: value for key, value in TINY.items() if key.startswith("train.") or key == "precision"}
+    change |= {"network.width": 4, "data.folder": str(photographs), "evaluate.samples": 0, "evaluate.protocols": []}
+    if name == "derain-large":
+        change["data.degradation.kind"] = "rain"
+    run = fit(name, tmp_path / "run", change, console=Console(quiet=True))
+    assert str(run.architecture) == "FPPF-FFFF-PFFP" and run.architecture.operations == "released"
+    assert run.result["train"]["steps"] == 12
