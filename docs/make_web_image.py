@@ -1,6 +1,6 @@
 """Take docs/images/web.png: the page in Chromium, with a photograph that scikit-image ships made noisy.
 
-    python docs/make_web_image.py runs/denoise-gray
+    python docs/make_web_image.py
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--dis
 
 
 def main() -> None:
-    verb = [sys.executable, "-m", "clearer", "web", "--port", "0", "--model", f"denoise-gray={sys.argv[1]}"]
+    verb = [sys.executable, "-m", "clearer", "web", "--port", "0", "--model", "denoise-gray"]
     served = subprocess.Popen(verb, stdout=subprocess.PIPE, text=True)
     try:
         assert served.stdout is not None

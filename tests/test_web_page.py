@@ -125,7 +125,7 @@ def test_a_picture_is_dropped_restored_compared_and_downloaded(visitor):
     page.locator("#sigma input[type=number]").blur()
     page.wait_for_selector("#status >> text=Noise added")
     page.click("#restore")
-    page.wait_for_selector("#status >> text=/600 × 400, restored in .* s, luma alone. PSNR .* dB → .* dB/")
+    page.wait_for_selector("#status >> text=/600 × 400, restored in .* s, channel by channel. PSNR .* dB → .* dB/")
     with Image.open(SHIPPED / "coffee.png") as picture:
         coffee = np.asarray(picture.convert("RGB"))
     assert np.array_equal(downloaded(visitor), spoilt(coffee, Spoiling(25)))  # the model is the identity

@@ -77,7 +77,7 @@ def page(
                 with gr.Accordion("More", open=False, elem_id="more"):
                     strength = gr.Slider(0, 1, value=1, step=0.05, label="Strength", info="0 leaves it as it is.")
                     color = gr.Radio(
-                        list(COLOURS), value=COLOURS[0], elem_id="color", label="Of colour, a gray model restores"
+                        list(COLOURS), value="channels", elem_id="color", label="Of colour, a gray model restores"
                     )
                     seed = gr.Number(0, label="Seed of noise and rain", precision=0, minimum=0, maximum=2**32 - 1)
                     ensemble = gr.Checkbox(False, label="Average over eight flips and turns (8× slower)")
