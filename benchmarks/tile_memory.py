@@ -18,7 +18,7 @@ from typing import Any
 
 from clearer.files import write_json
 
-CASES = [
+CASES: list[tuple[Any, ...]] = [  # the last number: squares of so many pixels a side are folded into channels
     ("FPPF-FFFF-PFFP", "supplement", 8),
     ("FPPF-FFFF-PFFP", "supplement", 16),
     ("FPPF-FFFF-PFFP", "supplement", 32),
@@ -27,14 +27,16 @@ CASES = [
     ("FFFF-FFFF-FFFF-FFFF", "supplement", 16),
     ("PF-PF", "supplement", 16),
     ("F", "supplement", 16),
+    ("FPFF-FFFF", "supplement", 32, 2),
+    ("FPPF-FFFF-PFFP", "supplement", 32, 2),
 ]
 MEASURE = """
 import resource, sys, torch
 from clearer.architecture import Architecture
 from clearer.inference.restorer import Restorer
 from clearer.network.restoration import RestorationNetwork
-text, operations, width, precision, side = sys.argv[1:]
-architecture = Architecture.parse(text, operations=operations, width=int(width))
+text, operations, width, unshuffle, precision, side = sys.argv[1:]
+architecture = Architecture.parse(text, operations=operations, width=int(width), unshuffle=int(unshuffle))
 restorer = Restorer(RestorationNetwork(architecture), device="cpu", precision=precision)
 restorer.run(torch.rand(1, 1, 64, 64))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -49,11 +51,14 @@ def main() -> None:
     parser.add_argument("-o", "--out", required=True, type=Path)
     given = parser.parse_args()
     rows: list[dict[str, Any]] = []
-    for text, operations, width in CASES:
+    for text, operations, width, *folded in CASES:
+        unshuffle = folded[0] if folded else 1
         for precision in ("fp32", "bf16"):
-            call = [sys.executable, "-c", MEASURE, text, operations, str(width), precision, str(given.side)]
+            call = [sys.executable, "-c", MEASURE, text, operations, str(width), str(unshuffle), precision]
+            call.append(str(given.side))
             found = float(subprocess.run(call, check=True, capture_output=True, text=True).stdout)
             case = {"architecture": text, "operations": operations, "width": width, "precision": precision}
+            case |= {"unshuffle": unshuffle} if folded else {}
             rows.append({**case, "bytes_per_pixel": round(found), "floats_per_channel": round(found / 4 / width, 2)})
             print(json.dumps(rows[-1]), file=sys.stderr)
     command = f"python benchmarks/tile_memory.py {shlex.join(sys.argv[1:])}"

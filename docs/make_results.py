@@ -229,16 +229,26 @@ def overlap_table(value: dict[str, Any]) -> str:
 
 
 def memory_table(value: dict[str, Any]) -> str:
-    found: dict[tuple[str, str, int], dict[str, Any]] = {}
+    found: dict[tuple[str, str, int, int], dict[str, Any]] = {}
     for row in value["rows"]:
-        found.setdefault((row["architecture"], row["operations"], row["width"]), {})[row["precision"]] = row
+        key = (row["architecture"], row["operations"], row["width"], row.get("unshuffle", 1))
+        found.setdefault(key, {})[row["precision"]] = row
     rows = []
-    for (text, operations, width), both in found.items():
-        limit = bytes_per_pixel(Architecture.parse(text, operations=operations, width=width))
+    for (text, operations, width, side), both in found.items():
+        limit = bytes_per_pixel(Architecture.parse(text, operations=operations, width=width, unshuffle=side))
         measured = (both[precision]["bytes_per_pixel"] for precision in ("fp32", "bf16"))
-        rows.append([text, operations, width, *measured, f"{limit:.0f}"])
+        folded = f"{width}, squares of {side}x{side}" if side > 1 else width
+        rows.append([text, operations, folded, *measured, f"{limit:.0f}"])
     head = ["architecture", "operations", "width", "bytes a pixel, fp32", "bf16", "what auto reckons with"]
     return f"`{value['command']}`\n\n" + table(head, rows)
+
+
+def web_table(value: dict[str, Any]) -> str:
+    width, height = value["size"]
+    head = ["", "shown", "shown and restored", "peak memory of the process, MiB", "before"]
+    took = [f"{value['seconds_shown']:.0f} s", f"{value['seconds']:.0f} s"]
+    row = [f"{width}x{height}, {value['model']}", *took, f"{value['peak_mib']:,}", value["peak_mib_before"]]
+    return f"`{value['command']}`\n\n" + table(head, [row])
 
 
 def large_table(value: dict[str, Any]) -> str:
@@ -296,6 +306,7 @@ def main() -> None:
         "overlap": overlap_table,
         "memory": memory_table,
         "large": large_table,
+        "web": web_table,
         "runtimes": runtimes_table,
     }
 

@@ -17,7 +17,8 @@ def test_the_model_covers_all_that_was_measured() -> None:
     rows = json.loads(path.read_text())["rows"]
     assert len(rows) >= 16
     for row in rows:
-        architecture = Architecture.parse(row["architecture"], operations=row["operations"], width=row["width"])
+        fields = {key: row[key] for key in ("operations", "width", "unshuffle") if key in row}
+        architecture = Architecture.parse(row["architecture"], **fields)
         limit = memory.bytes_per_pixel(architecture)
         assert row["bytes_per_pixel"] <= limit, row
         if row["precision"] == "fp32":

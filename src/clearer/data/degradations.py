@@ -58,7 +58,6 @@ class Degradation:
         if not isinstance(self.clip8, bool):
             raise UserError(f"degradation.clip8: {self.clip8!r} is not true or false")
         object.__setattr__(self, "sigma", _checked_sigma(self.sigma))  # frozen: lists from YAML become tuples
-
         if not isinstance(self.rain, Rain):
             raise UserError(f"degradation.rain: {self.rain!r} is not a mapping of its settings")
         if isinstance(self.share, bool) or not isinstance(self.share, int | float) or not 0 <= self.share <= 1:

@@ -51,7 +51,10 @@ class PatchSampler:
         self.starts = torch.cumsum(sizes, 0) - sizes
         self.clean = torch.from_numpy(np.concatenate([c.reshape(-1) for c, _ in pictures])).to(device)
         self.paired = torch.tensor([degraded is not None for _, degraded in pictures])
-        if self.paired.any():
+        self.has_pairs = bool(self.paired.any())
+        # Rain on patches that are all taken from disk would be drawn for nothing.
+        self.replaces = degradation.replaces() and (degradation.share > 0 or not bool(self.paired.all()))
+        if self.has_pairs:
             flat = [(c if d is None else d).reshape(-1) for c, d in pictures]
             self.degraded = torch.from_numpy(np.concatenate(flat)).to(device)
         side = torch.arange(patch, device=device)
@@ -69,12 +72,12 @@ class PatchSampler:
         first, down, along, made = numbers.to(self.device)[:, :, None, None, None]
         index = first + self.row * down + self.column * along + self.channel  # (B / shares, C, patch, patch)
         clean = _gathered(self.clean, index)
-        source = _gathered(self.degraded, index) if self.paired.any() else clean
-        replaces = self.degradation.replaces()
-        degraded = degrade(
-            clean if replaces else source, self.degradation, self.noise, start=self.mine.start, of=self.batch
-        )
-        return torch.where(made.bool(), degraded, source) if replaces else degraded, clean
+        source = _gathered(self.degraded, index) if self.has_pairs else clean
+        if self.degradation.replaces() and not self.replaces:
+            return source, clean
+        before = clean if self.replaces else source
+        degraded = degrade(before, self.degradation, self.noise, start=self.mine.start, of=self.batch)
+        return torch.where(made.bool(), degraded, source) if self.replaces else degraded, clean
 
     def _draw_places(self) -> Tensor:
         """Return, for each patch of the whole batch, where its first pixel lies in the buffer, how far it is
@@ -95,7 +98,7 @@ class PatchSampler:
             down, along = torch.where(turn, along, down), torch.where(turn, down, along)
         first = self.starts[which] + (top * width + left) * self.channels
         made = ~self.paired[which]
-        if self.degradation.share and self.degradation.replaces():
+        if self.replaces and self.degradation.share:
             made |= torch.rand(n, generator=g) < self.degradation.share
         return torch.stack([first, down * self.channels, along * self.channels, made.long()])
 
