@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -308,25 +307,40 @@ def test_any_size(space: SearchSpace, seed: int, height: int, width: int) -> Non
     assert bool(output.isfinite().all())
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (8, 8), (9, 23)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (3, 2), (7, 1), (8, 8), (9, 23)])
 @pytest.mark.parametrize("operations", OPERATIONS)
-def test_the_edge_is_repeated_below_and_to_the_right(size: tuple[int, int], operations: str) -> None:
+def test_it_is_mirrored_below_and_to_the_right(size: tuple[int, int], operations: str) -> None:
     torch.manual_seed(3)
     architecture = SearchSpace(channels=3, width=4, operations=operations, norm="none").random_architecture(0)
     network = RestorationNetwork(architecture).eval()
     picture = torch.rand(2, 3, *size)
     below, right = (-size[0]) % 8, (-size[1]) % 8
-    padded = torch.from_numpy(np.pad(picture.numpy(), ((0, 0), (0, 0), (0, below), (0, right)), mode="edge"))
+    # Mirrored at the last pixel; where nothing is left to mirror, the first one goes on.
+    rows, columns = (
+        [*range(side), *(max(0, side - 2 - k) for k in range(more))]
+        for side, more in zip(size, (below, right), strict=True)
+    )
+    padded = picture[:, :, rows][:, :, :, columns]
     assert padded.shape[-2] % architecture.multiple == padded.shape[-1] % architecture.multiple == 0
     with torch.no_grad():
         assert torch.allclose(network(picture), network(padded)[..., : size[0], : size[1]], atol=1e-6)
+
+
+def test_padding_makes_no_streaks_of_noise() -> None:
+    """Beyond the edge noise is as rough as before it; an edge repeated would be smooth along the padding."""
+    noise = torch.randn(1, 1, 33, 33, generator=torch.Generator().manual_seed(0))
+    seen: list[torch.Tensor] = []
+    RestorationNetwork(Architecture.parse("PF-FF-PF", width=2)).on_multiples(noise, lambda x: seen.append(x) or x)
+    (padded,) = seen
+    assert padded.shape[-2:] == (40, 40)
+    assert padded[..., 33:, :].diff(dim=2).abs().mean() > 0.8 * noise.diff(dim=2).abs().mean()
 
 
 def test_a_size_that_needs_no_padding_is_not_padded(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> Tensor:
         raise AssertionError("padded")
 
-    monkeypatch.setattr(backbone.F, "pad", refuse)
+    monkeypatch.setattr(backbone, "_mirrored", refuse)
     network = RestorationNetwork(Architecture.parse("PF-FP", width=2)).eval()
     network(torch.rand(1, 1, 8, 12))
     with pytest.raises(AssertionError, match="padded"):

@@ -89,14 +89,14 @@ class Backbone(nn.Module):
     def on_multiples(self, x: Tensor, inner: Callable[[Tensor], Tensor]) -> Tensor:
         """Apply ``inner`` to a picture of any size, folded, and add the picture itself in a residual network.
 
-        The bottom and right are padded with their edge to the network's multiple, and the result is
-        cropped back.
+        The bottom and right are padded to the network's multiple by mirroring, and the result is cropped
+        back. (Repeating the edge instead would draw its noise out to streaks, which look like structure.)
         """
         height, width = x.shape[-2:]
         pad_h, pad_w = -height % self.multiple, -width % self.multiple
         # A program that is being recorded for export has to fit all sizes: it pads, be it by nothing.
         pads = torch.compiler.is_compiling() or pad_h or pad_w
-        padded = F.pad(x, (0, pad_w, 0, pad_h), mode="replicate") if pads else x
+        padded = _mirrored(_mirrored(x, 2, pad_h), 3, pad_w) if pads else x
         result = self.unfolded(inner(self.folded(padded)))
         if self.residual:
             result = result + padded
@@ -109,6 +109,16 @@ class Backbone(nn.Module):
     def unfolded(self, x: Tensor) -> Tensor:
         """Undo `folded`."""
         return x if self.unshuffle == 1 else F.pixel_shuffle(x, self.unshuffle)
+
+
+def _mirrored(x: Tensor, axis: int, pad: int) -> Tensor:
+    """Return ``x`` with ``pad`` more pixels at the end of an axis, mirrored at the last one.
+
+    Where there are fewer to mirror, the first one is repeated: any size can be padded, that of 1 too.
+    """
+    last = x.shape[axis] - 1
+    places = torch.arange(x.shape[axis] + pad, device=x.device)
+    return x.index_select(axis, (last - (places - last).abs()).clamp(min=0))
 
 
 def initialise(network: nn.Module, space: SearchSpace) -> None:
