@@ -269,7 +269,7 @@ def test_a_training_begins_with_the_weights_of_another(tmp_path: Path, photos: P
         )
         assert again.restorer().card["start"] == str(place)
     for change, said in (
-        ({"architecture": "FP"}, "architecture PF"),
+        ({"architecture": "PF-FP", "network.scales": 3}, "scales 2"),
         ({"network.width": 2}, "width 4"),
         ({"network.unshuffle": 2}, "unshuffle 1"),
         ({"network.width": 2, "architecture": None}, "width 4"),  # before anything is searched

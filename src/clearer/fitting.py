@@ -30,7 +30,8 @@ from clearer.terminal import progress_bar
 from clearer.training import processes
 from clearer.training.devices import choose_device
 from clearer.training.runs import opened_run, record_pictures, record_run
-from clearer.training.train import Pictures, check_start, degradation_of, train
+from clearer.training.start import check_start
+from clearer.training.train import Pictures, degradation_of, train
 
 STAGES = ("search", "train", "evaluate")
 

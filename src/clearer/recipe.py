@@ -156,7 +156,8 @@ class TrainSettings:
 
     ``average`` is the decay of averaged weights, 0 for none; ``seed`` is that of the first weights and of
     the batches, by default the recipe's, which also splits the pictures. ``start``: a weight file, a run
-    folder or a shipped model to begin with, of the same architecture, instead of random weights.
+    folder or a shipped model to begin with instead of random weights; its letters may be others (modules that
+    differ are begun anew), a colour network may begin with a gray one, and all else has to be the same.
     """
 
     seed: FromZero | None = None

@@ -16,18 +16,17 @@ from torch import Tensor, nn
 from clearer.architecture import Architecture
 from clearer.data.degradations import Degradation
 from clearer.data.patches import PatchSampler
-from clearer.errors import UserError
-from clearer.files import read_json, read_json_if_there, write_json
+from clearer.files import read_json_if_there, write_json
 from clearer.freed_memory import keep_freed_memory
 from clearer.network.restoration import RestorationNetwork
-from clearer.network.weights import load_weights, read_architecture, save_weights
+from clearer.network.weights import save_weights
 from clearer.recipe import Recipe
-from clearer.shipped import located
 from clearer.training import processes
 from clearer.training.devices import autocast, choose_device, choose_precision, device_name, peak_memory_mb
 from clearer.training.loop import Job, run_epochs
 from clearer.training.losses import LOSSES
 from clearer.training.schedules import learning_rate, load_optimiser, make_optimiser, set_learning_rate
+from clearer.training.start import begin_with, check_start
 from clearer.training.validation import Validation
 
 Pictures = Sequence[tuple[np.ndarray, np.ndarray | None]]
@@ -37,30 +36,6 @@ Log = Callable[[dict[str, Any]], None]
 def degradation_of(recipe: Recipe) -> Degradation:
     """Return what the recipe does to its clean pictures."""
     return Degradation.from_dict(dataclasses.asdict(recipe.data.degradation))
-
-
-def check_start(recipe: Recipe, folder: Path) -> Path | None:
-    """Return the weight file that a training begins with, or None: random weights, or those of a checkpoint.
-
-    Before a search, whose letters are not known yet, all else is compared.
-
-    Raises:
-        UserError: ``train.start`` is no model, or its network is another one.
-    """
-    source = recipe.train.start
-    if source is None or any((folder / "train" / "checkpoints").glob("*")) or (folder / "train/result.json").exists():
-        return None
-    weights = located(source)
-    found, wanted = read_architecture(weights)[0], recipe.given
-    searched = folder / "architecture.json"
-    if wanted is None and searched.exists():
-        wanted = Architecture.from_dict(read_json(searched))
-    facts = {"architecture": str(found), **dataclasses.asdict(found), "scales": found.scales}
-    known = {**dataclasses.asdict(recipe.network), **({} if wanted is None else {"architecture": str(wanted)})}
-    other = ", ".join(f"{key} {facts[key]}" for key, value in known.items() if key in facts and facts[key] != value)
-    if other:
-        raise UserError(f"train.start: {source} has {other}, unlike the network to be trained; make them agree")
-    return weights
 
 
 def _told(recipe: Recipe) -> dict[str, Any]:
@@ -108,7 +83,7 @@ def train(
     def begin() -> None:  # the first one's weights go to all others
         start = check_start(recipe, folder)
         if start is not None:
-            network.load_state_dict(load_weights(start)[0].state_dict())
+            console.print(begin_with(network, start))
 
     processes.first(begin)
     network = ready(network, device)
