@@ -13,10 +13,15 @@ import json
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from clearer.architecture import Architecture
 from clearer.files import write_json
+from clearer.inference.export import export
+from clearer.network.restoration import RestorationNetwork
+from clearer.network.weights import save_weights
 
 CASES: list[tuple[Any, ...]] = [  # the last number: squares of so many pixels a side are folded into channels
     ("FPPF-FFFF-PFFP", "supplement", 8),
@@ -32,12 +37,9 @@ CASES: list[tuple[Any, ...]] = [  # the last number: squares of so many pixels a
 ]
 MEASURE = """
 import resource, sys, torch
-from clearer.architecture import Architecture
-from clearer.inference.restorer import Restorer
-from clearer.network.restoration import RestorationNetwork
-text, operations, width, unshuffle, precision, side = sys.argv[1:]
-architecture = Architecture.parse(text, operations=operations, width=int(width), unshuffle=int(unshuffle))
-restorer = Restorer(RestorationNetwork(architecture), device="cpu", precision=precision)
+from clearer.inference.restorer import load
+model, precision, side = sys.argv[1:]
+restorer = load(model, "cpu", precision)
 restorer.run(torch.rand(1, 1, 64, 64))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 restorer.run(torch.rand(1, 1, int(side), int(side)))
@@ -53,14 +55,23 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for text, operations, width, *folded in CASES:
         unshuffle = folded[0] if folded else 1
-        for precision in ("fp32", "bf16"):
-            call = [sys.executable, "-c", MEASURE, text, operations, str(width), str(unshuffle), precision]
-            call.append(str(given.side))
-            found = float(subprocess.run(call, check=True, capture_output=True, text=True).stdout)
-            case = {"architecture": text, "operations": operations, "width": width, "precision": precision}
-            case |= {"unshuffle": unshuffle} if folded else {}
-            rows.append({**case, "bytes_per_pixel": round(found), "floats_per_channel": round(found / 4 / width, 2)})
-            print(json.dumps(rows[-1]), file=sys.stderr)
+        architecture = Architecture.parse(text, operations=operations, width=width, unshuffle=unshuffle)
+        with tempfile.TemporaryDirectory() as folder:
+            weights, exported = Path(folder) / "model.safetensors", Path(folder) / "model.onnx"
+            save_weights(weights, RestorationNetwork(architecture), {})
+            export(weights, onnx=exported)
+            for way, model, precision in (
+                ("fp32", weights, "fp32"),
+                ("bf16", weights, "bf16"),
+                ("ONNX Runtime", exported, "auto"),
+            ):
+                call = [sys.executable, "-c", MEASURE, str(model), precision, str(given.side)]
+                found = float(subprocess.run(call, check=True, capture_output=True, text=True).stdout)
+                case = {"architecture": text, "operations": operations, "width": width, "precision": way}
+                case |= {"unshuffle": unshuffle} if folded else {}
+                channels = round(found / 4 / width, 2)
+                rows.append({**case, "bytes_per_pixel": round(found), "floats_per_channel": channels})
+                print(json.dumps(rows[-1]), file=sys.stderr)
     command = f"python benchmarks/tile_memory.py {shlex.join(sys.argv[1:])}"
     write_json(given.out, {"command": command, "side": given.side, "rows": rows})
 

@@ -236,10 +236,11 @@ def memory_table(value: dict[str, Any]) -> str:
     rows = []
     for (text, operations, width, side), both in found.items():
         limit = bytes_per_pixel(Architecture.parse(text, operations=operations, width=width, unshuffle=side))
-        measured = (both[precision]["bytes_per_pixel"] for precision in ("fp32", "bf16"))
+        measured = (both[precision]["bytes_per_pixel"] for precision in ("fp32", "bf16", "ONNX Runtime"))
         folded = f"{width}, squares of {side}x{side}" if side > 1 else width
         rows.append([text, operations, folded, *measured, f"{limit:.0f}"])
-    head = ["architecture", "operations", "width", "bytes a pixel, fp32", "bf16", "what auto reckons with"]
+    measured_by = ["bytes a pixel, fp32", "bf16", "ONNX Runtime"]
+    head = ["architecture", "operations", "width", *measured_by, "what auto reckons with"]
     return f"`{value['command']}`\n\n" + table(head, rows)
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -157,6 +158,13 @@ def test_old_pictures_go_and_the_longest_unused_beyond_the_count(tmp_path):
 # pictures that cannot be taken
 
 
+def floats(values: Any) -> bytes:
+    """A TIFF of one row of floats."""
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.asarray(values, np.float32)[None])
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("data", "text"),
     [
@@ -168,6 +176,8 @@ def test_old_pictures_go_and_the_longest_unused_beyond_the_count(tmp_path):
         (bomb(1001, 1000), "too large: 1001 × 1000 is 1.0 megapixels, where this page takes 1"),
         (bomb(0, 9), "damaged|no pixels|not a picture"),
         (encoded(photograph("camera.png")[..., 0])[:300], "damaged"),
+        (floats(np.linspace(0, 4000, 400)), r"reach from 0 to 4000, .*white\. Bring them there, or use .* --range"),
+        (floats([0.5, float("nan")]), r"values that are not finite \(NaN or infinity\)\. Replace them\.$"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_in_a_sentence(tmp_path, gray, data, text):

@@ -10,8 +10,8 @@ import torch
 
 from clearer.architecture import Architecture
 
-FLOATS_PER_CHANNEL = {"supplement": 6, "released": 10}
-FLOATS_PER_PIXEL = 40
+FLOATS_PER_CHANNEL = {"supplement": 6, "released": 14}
+FLOATS_PER_PIXEL = 48
 """With these no pass of benchmarks/tile_memory.py takes more than `bytes_per_pixel` says (docs/restoring.md)."""
 SHARE = 0.5
 """Of the free memory, what one pass may take: other programs and the picture itself want some."""
@@ -21,8 +21,8 @@ _UNKNOWN = 2 * 2**30
 def bytes_per_pixel(architecture: Architecture) -> float:
     """Return the memory that a pass of the network takes for each pixel that it sees, in bytes.
 
-    An upper bound for float32, measured on the CPU. What coarser scales add, of more channels and fewer pixels, is
-    in the figures.
+    An upper bound for float32, measured on the CPU, of PyTorch and ONNX Runtime. What coarser scales
+    add, of more channels and fewer pixels, is in the figures.
     """
     width = architecture.width / architecture.unshuffle**2
     return 4.0 * (FLOATS_PER_CHANNEL[architecture.operations] * width + FLOATS_PER_PIXEL)

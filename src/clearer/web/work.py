@@ -62,7 +62,7 @@ def read_upload(place: Path, limits: Limits) -> PictureFile:
     path = place / UPLOAD
     try:
         check_picture(path, limits)
-        return read_file(path)
+        picture = read_file(path)
     except FileNotFoundError:
         raise UserError(GONE) from None
     except UserError as error:
@@ -70,6 +70,19 @@ def read_upload(place: Path, limits: Limits) -> PictureFile:
             raise
         what = str(error).removeprefix(f"{path}: ").replace(str(path), "the file").partition(";")[0]
         raise UserError(f"The picture is damaged: {what}. Take another copy.") from error
+    for page in picture.pages:
+        if page.colour.dtype.kind == "f":
+            _check_span(page.colour)
+    return picture
+
+
+def _check_span(pixels: AnyPixels) -> None:
+    try:
+        to_unit(pixels)
+    except UserError as error:
+        what, _, todo = str(error).partition(";")
+        other = "Bring them there, or use clearer restore --range LOW,HIGH." if "--range" in todo else "Replace them."
+        raise UserError(f"The picture cannot be taken: {what}. {other}") from error
 
 
 @dataclass(frozen=True)
