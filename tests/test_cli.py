@@ -57,7 +57,7 @@ PYTHON = {
 }
 
 FITTING = {
-    "--out", "--set", "--data", "--clean", "--degraded", "--train", "--validation", "--test", "--architecture",
+    "--out", "--set", "--data", "--clean", "--degraded", "--train", "--validation", "--test", "--architecture", "--start",
     "--tensorboard", "--show", "--json",
 }  # fmt: skip
 VERBS = {

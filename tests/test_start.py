@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from clearer.architecture import Architecture
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.weights import save_weights
 from clearer.training.start import begin_with
+from command import clearer as command
 
 
 def shaken(architecture: Architecture) -> RestorationNetwork:
@@ -70,6 +72,20 @@ def test_a_colour_network_begins_by_adding_what_the_gray_one_adds_to_the_mean(
     with torch.no_grad():
         added = gray(x.mean(1, keepdim=True)) - x.mean(1, keepdim=True)
         torch.testing.assert_close(colour(x), x + added, atol=2e-5, rtol=1e-4)
+
+
+def test_the_start_option_takes_the_form_of_the_model(tmp_path: Path) -> None:
+    form = {"width": 4, "norm": "batch", "operations": "released", "unshuffle": 2, "residual": True}
+    save_weights(tmp_path / "a.safetensors", RestorationNetwork(clearer.Architecture.parse("PFF-FFP", **form)), {})
+    ended = command("train", "denoise-color", "--start", tmp_path / "a.safetensors", "--show", "--json")
+    shown = json.loads(ended.out.splitlines()[-1])
+    assert shown["architecture"] == "PFF-FFP" and shown["train"]["start"] == str(tmp_path / "a.safetensors")
+    assert shown["network"] == {"channels": 3, "scales": 3, "modules_per_cell": 3, **form}
+    other = command("train", "denoise-color", *"--start denoise-gray --architecture FFFF-FFFF --show --json".split())
+    shown = json.loads(other.out.splitlines()[-1])
+    assert shown["architecture"] == "FFFF-FFFF" and shown["network"]["unshuffle"] == 2
+    ended = command("train", "denoise-color", "--start", tmp_path / "none", "--show")
+    assert ended.status == 2 and "no such weight file" in ended.err
 
 
 def test_nothing_else_may_differ(tmp_path: Path) -> None:

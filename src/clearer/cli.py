@@ -86,12 +86,19 @@ def _add_fitting_verb(name: str, stages: Sequence[str], text: str) -> None:
         architecture: Annotated[
             str | None, typer.Option(metavar="TEXT", help="Such as FPPF-FFFF-PFFP: nothing is searched.")
         ] = None,
+        start: Annotated[
+            str | None, typer.Option(metavar="MODEL", help="Go on from this network: a shipped model, file or run.")
+        ] = None,
         tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard files too.")] = False,
         show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe as YAML and end.")] = False,
         as_json: Json = False,
     ) -> None:
         parts = {"train": train, "validation": validation, "test": test}
         overrides = _data_settings(data, pairs_of(data, clean, degraded), parts)
+        if start is not None:
+            from clearer.training.start import settings_of
+
+            overrides |= settings_of(start)
         if architecture is not None:
             overrides["architecture"] = architecture
         overrides |= parsed(settings)

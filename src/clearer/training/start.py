@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,8 +14,26 @@ from clearer.errors import UserError
 from clearer.files import read_json
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.weights import load_weights, read_architecture
-from clearer.recipe import Recipe
+from clearer.recipe import NetworkSettings, Recipe
 from clearer.shipped import located
+
+
+def settings_of(model: str) -> dict[str, Any]:
+    """Return the settings by which a recipe trains a network of the form of ``model``, beginning with its weights.
+
+    The channels stay the recipe's.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    found = read_architecture(located(model))[0]
+    form = {field.name for field in dataclasses.fields(NetworkSettings)} - {"channels"}
+    facts = {**dataclasses.asdict(found), "scales": found.scales, "modules_per_cell": len(found.cells[0])}
+    return {
+        "train.start": model,
+        "architecture": str(found),
+        **{f"network.{key}": facts[key] for key in sorted(form)},
+    }
 
 
 def check_start(recipe: Recipe, folder: Path) -> Path | None:
