@@ -57,8 +57,8 @@ PYTHON = {
 }
 
 FITTING = {
-    "--out", "--set", "--data", "--clean", "--degraded", "--train", "--validation", "--test", "--architecture", "--start",
-    "--tensorboard", "--show", "--json",
+    "--out", "--set", "--data", "--clean", "--degraded", "--train", "--validation", "--test", "--architecture",
+    "--start", "--tensorboard", "--show", "--json",
 }  # fmt: skip
 VERBS = {
     "fit": FITTING,
