@@ -17,11 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from clearer.architecture import Architecture
 from clearer.files import write_json
-from clearer.inference.export import export
-from clearer.network.restoration import RestorationNetwork
-from clearer.network.weights import save_weights
 
 CASES: list[tuple[Any, ...]] = [  # the last number: squares of so many pixels a side are folded into channels
     ("FPPF-FFFF-PFFP", "supplement", 8),
@@ -35,6 +31,17 @@ CASES: list[tuple[Any, ...]] = [  # the last number: squares of so many pixels a
     ("FPFF-FFFF", "supplement", 32, 2),
     ("FPPF-FFFF-PFFP", "supplement", 32, 2),
 ]
+MAKE = """
+import sys
+from clearer.architecture import Architecture
+from clearer.inference.export import export
+from clearer.network.restoration import RestorationNetwork
+from clearer.network.weights import save_weights
+text, operations, width, unshuffle, weights, exported = sys.argv[1:]
+architecture = Architecture.parse(text, operations=operations, width=int(width), unshuffle=int(unshuffle))
+save_weights(weights, RestorationNetwork(architecture), {})
+export(weights, onnx=exported)
+"""
 MEASURE = """
 import resource, sys, torch
 from clearer.inference.restorer import load
@@ -47,6 +54,11 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / int
 """
 
 
+def run(program: str, *arguments: Any) -> str:
+    call = [sys.executable, "-c", program, *map(str, arguments)]
+    return subprocess.run(call, check=True, capture_output=True, text=True).stdout
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", type=int, default=1024, help="of the picture, in pixels")
@@ -55,18 +67,16 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for text, operations, width, *folded in CASES:
         unshuffle = folded[0] if folded else 1
-        architecture = Architecture.parse(text, operations=operations, width=width, unshuffle=unshuffle)
         with tempfile.TemporaryDirectory() as folder:
             weights, exported = Path(folder) / "model.safetensors", Path(folder) / "model.onnx"
-            save_weights(weights, RestorationNetwork(architecture), {})
-            export(weights, onnx=exported)
+            # Not in this process: the peak of a process begins, on Linux, with that of its parent.
+            run(MAKE, text, operations, width, unshuffle, weights, exported)
             for way, model, precision in (
                 ("fp32", weights, "fp32"),
                 ("bf16", weights, "bf16"),
                 ("ONNX Runtime", exported, "auto"),
             ):
-                call = [sys.executable, "-c", MEASURE, str(model), precision, str(given.side)]
-                found = float(subprocess.run(call, check=True, capture_output=True, text=True).stdout)
+                found = float(run(MEASURE, model, precision, given.side))
                 case = {"architecture": text, "operations": operations, "width": width, "precision": way}
                 case |= {"unshuffle": unshuffle} if folded else {}
                 channels = round(found / 4 / width, 2)

@@ -11,6 +11,7 @@ that ships, and stands in its card. --only-cards writes the page models/README.m
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import shlex
@@ -26,6 +27,7 @@ from clearer.inference.restorer import Restorer, load
 from clearer.network.cost import macs_per_pixel, parameters
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.weights import load_weights, save_weights
+from clearer.recipe import load_recipe
 
 ROOT = Path(__file__).parents[1]
 PACKAGE, MODELS = ROOT / "src" / "clearer" / "weights", ROOT / "models"
@@ -42,6 +44,7 @@ def main() -> None:
     parser.add_argument("--evaluate", nargs="*", default=[], metavar="PROTOCOL=FOLDER[,DEGRADED]")
     parser.add_argument("--description")
     parser.add_argument("--training", default="", help="the commands that trained it, if not one `clearer train`")
+    parser.add_argument("--stages", nargs="*", default=[], type=Path, help="the runs it went on from, first to last")
     parser.add_argument("--last", action="store_true", help="take last.safetensors instead of the best on validation")
     parser.add_argument("--large", action="store_true", help="keep the weights in models/, outside the package")
     parser.add_argument("--only-cards", action="store_true")
@@ -64,6 +67,8 @@ def ship(given: argparse.Namespace) -> None:
         card["description"] = given.description
     if given.training:
         card["training"] = given.training
+    if card.get("start"):
+        card["start"] = in_runs(card["start"])
     save_weights(file, network, card, half=True)
     shutil.rmtree(place / "results", ignore_errors=True)
     results = []
@@ -72,10 +77,28 @@ def ship(given: argparse.Namespace) -> None:
         result = measured(file, protocol, where, place / "results" / f"{number + 1}-{protocol}-{Path(where).name}.json")
         results.append({key: result[key] for key in SUMMARY if key in result} | {"data": Path(where).name})
     save_weights(file, network, {**card, "results": results}, half=True)
-    shutil.copy(given.run / "recipe.yaml", place / "recipe.yaml")
-    shutil.copy(given.run / "train" / "metrics.jsonl", place / "metrics.jsonl")
     shutil.copy(given.run / "report.html", place / "report.html")
+    keep_record(given.run, place)
+    shutil.rmtree(place / "stages", ignore_errors=True)
+    for number, run in enumerate(given.stages, 1):
+        keep_record(run, place / "stages" / f"{number}-{run.name}")
     write_text(place / "README.md", card_of(file))
+
+
+def keep_record(run: Path, place: Path) -> None:
+    """Keep what a run was told to do, and what it did."""
+    place.mkdir(parents=True, exist_ok=True)
+    shutil.copy(run / "train" / "metrics.jsonl", place / "metrics.jsonl")
+    recipe = load_recipe(str(run / "recipe.yaml"))
+    if recipe.train.start:
+        recipe = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, start=in_runs(recipe.train.start)))
+    write_text(place / "recipe.yaml", recipe.to_yaml())
+
+
+def in_runs(start: str) -> str:
+    """Return where the run that a training went on from lies by default, wherever it was."""
+    path = Path(start)
+    return str(Path("runs") / path.parent.name / path.name) if path.suffix else start
 
 
 def measured(file: Path, protocol: str, where: str, out: Path) -> dict[str, Any]:
@@ -98,6 +121,7 @@ def card_of(file: Path) -> str:
     facts = restorer.card
     name = facts["name"]
     named = name if file.parent == PACKAGE else f"models/{file.name}"
+    staged = (MODELS / name / "stages").is_dir()
     return "\n".join(
         [
             f"# {name}",
@@ -116,7 +140,7 @@ def card_of(file: Path) -> str:
             "",
             "[recipe.yaml](recipe.yaml) has all settings, [metrics.jsonl](metrics.jsonl) a line an epoch, "
             "[report.html](report.html) is the run's page, and results/ holds every picture's figures, each with "
-            "the command that gives it.",
+            "the command that gives it." + (" stages/ has recipe and metrics of the runs before." if staged else ""),
             "",
             f"Weight file: {file.relative_to(ROOT)}, {file.stat().st_size:,} bytes, float16, "
             f"SHA-256 `{hashlib.sha256(file.read_bytes()).hexdigest()}`.",

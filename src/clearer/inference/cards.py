@@ -28,6 +28,7 @@ def card_lines(
     """
     a, facts = restorer.architecture, restorer.card
     data, licence = data or facts.get("data"), licence or facts.get("licence")
+    start = facts.get("start")
     limits = [] if not facts.get("limits") else ["## Limits", "", sentence(facts["limits"]), ""]
     return [
         "## Results",
@@ -42,7 +43,8 @@ def card_lines(
         "## Cost",
         "",
         f"{parameters(a):,} parameters, {macs_per_pixel(a) / 1e3:,.1f} kMAC per pixel; "
-        f"trained for {facts.get('steps', NOT_STATED)} steps in {facts.get('precision', NOT_STATED)}.",
+        f"trained for {facts.get('steps', NOT_STATED)} steps in {facts.get('precision', NOT_STATED)}"
+        f"{f', from the weights of {start}' if start else ''}.",
         f"Architecture {a}: {a.operations} operations, width {a.width}, norm {a.norm}"
         f"{', residual' if a.residual else ''}{f', unshuffle {a.unshuffle}' if a.unshuffle > 1 else ''}.",
         "",

@@ -10,7 +10,7 @@ import torch
 
 from clearer.architecture import Architecture
 
-FLOATS_PER_CHANNEL = {"supplement": 6, "released": 14}
+FLOATS_PER_CHANNEL = {"supplement": 6, "released": 16}
 FLOATS_PER_PIXEL = 48
 """With these no pass of benchmarks/tile_memory.py takes more than `bytes_per_pixel` says (docs/restoring.md)."""
 SHARE = 0.5
