@@ -59,6 +59,13 @@ FORMS: dict[str, dict[str, dict[str, Any]]] = {
         "Muon, patches of 128 pixels, batch 4": {**MUON, "train.patch": 128, "train.batch": 4},
         "Muon, batch 8": {**MUON, "train.batch": 8},
         "Muon, the letters that our search found": {**MUON, "architecture": "FFFF-FFFF-PPPF"},
+        "Muon, no biases": {**MUON, "network.norm": "bias-free"},
+        "Muon, trained on sigma 0 to 50": {**MUON, "data.degradation.sigma": [0.0, 50.0]},
+        "Muon, no biases, trained on sigma 0 to 50": {
+            **MUON,
+            "network.norm": "bias-free",
+            "data.degradation.sigma": [0.0, 50.0],
+        },
     },
     "derain": {
         "AdamW, no norm, residual, width 16": ADAMW,
@@ -75,7 +82,6 @@ FORMS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 RECIPES = {"denoise": "denoise-gray", "derain": "derain"}
-LEVELS = (15.0, 25.0, 50.0)
 
 
 def main() -> None:
@@ -89,6 +95,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=3.0, help="of each training")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="of all forms")
+    parser.add_argument("--levels", nargs="*", type=float, default=[15.0, 25.0, 50.0], help="sigmas to measure at")
     parser.add_argument("--only", type=int, nargs="*", help="forms, from 0, instead of all")
     parser.add_argument("-o", "--out", required=True, type=Path)
     given = parser.parse_args()
@@ -165,7 +172,8 @@ def measured(
         with tempfile.TemporaryDirectory() as folder:
             seconds.append(run(epochs, 100, seed, folder))
             restorer = load(Path(folder) / "last.safetensors", "cpu", "fp32")
-        found.append({key: held.measure(restorer) for key, held in held_out(recipe, validation).items()})
+        by_name = held_out(recipe, validation, given.levels)
+        found.append({key: held.measure(restorer) for key, held in by_name.items()})
     values = {key: [round(one[key], 3) for one in found] for key in found[0]}
     return {
         "setting": name,
@@ -178,12 +186,12 @@ def measured(
     }
 
 
-def held_out(recipe: Recipe, validation: Any) -> dict[str, Validation]:
+def held_out(recipe: Recipe, validation: Any, levels: list[float]) -> dict[str, Validation]:
     device = choose_device("cpu")
     if recipe.data.degradation.kind == "gaussian":
         return {
             f"sigma {level:g}": Validation(validation, Degradation("gaussian", level), crop=256, device=device)
-            for level in LEVELS
+            for level in levels
         }
     return {"pairs": Validation(validation, degradation_of(recipe), crop=320, device=device)}
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from clearer.architecture import NORMS, OPERATIONS, Architecture, SearchSpace
+from clearer.inference.restorer import Restorer
 from clearer.network import backbone
 from clearer.network.cost import cost_table, count_parameters, macs_per_pixel, module_costs, parameters
 from clearer.network.modules import FusionModule, ParallelModule, TransitionModule, searched_module
@@ -376,3 +377,30 @@ def test_training_reaches_every_weight() -> None:
         network(torch.rand(2, 1, 16, 16)).square().mean().backward()
         # The last fusion gives scale 0 alone, and every other weight lies on a way to it.
         assert all(weights.grad is not None for weights in network.parameters())
+
+
+@settings(deadline=None, max_examples=15, derandomize=True)
+@given(
+    seed=st.integers(0, 999),
+    operations=st.sampled_from(OPERATIONS),
+    residual=st.booleans(),
+    unshuffle=st.sampled_from([1, 2]),
+    factor=st.floats(0.01, 100),
+)
+def test_without_biases_brightness_scales_through(
+    seed: int, operations: str, residual: bool, unshuffle: int, factor: float
+) -> None:
+    torch.manual_seed(seed)
+    space = SearchSpace(
+        width=4, scales=3, operations=operations, norm="bias-free", residual=residual, unshuffle=unshuffle
+    )
+    network = RestorationNetwork(space.random_architecture(seed)).eval()
+    assert not [name for name, _ in network.named_parameters() if name.endswith("bias")]
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(torch.randn_like(weight) * 0.1)
+        picture = torch.rand(1, 1, 21, 13)
+        whole = network(picture)
+        torch.testing.assert_close(network(factor * picture), factor * whole, rtol=1e-3, atol=1e-4 * factor)
+        fused = Restorer(network, device="cpu", precision="fp32").run(picture)
+    torch.testing.assert_close(fused, whole, rtol=1e-3, atol=1e-4)

@@ -15,7 +15,7 @@ from clearer.errors import UserError
 
 PARALLEL, FUSION = "P", "F"
 OPERATIONS = ("supplement", "released")
-NORMS = ("batch", "none")
+NORMS = ("batch", "none", "bias-free")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,9 @@ class SearchSpace:
         operations: ``"supplement"`` (the paper's supplement, Fig. 1) or ``"released"`` (the form of
             the authors' program).
         norm: ``"batch"`` (as published), or ``"none"``: convolutions with biases, and the last
-            convolution of each residual block starting at zero.
+            convolution of each residual block starting at zero; or ``"bias-free"``: as ``"none"`` but
+            without a single bias, so that the network maps ``a x`` to ``a`` times what it makes of
+            ``x`` for every ``a >= 0`` (Mohan et al., ICLR 2020).
         residual: the network predicts what to add to its input instead of the picture itself.
         unshuffle: 1, or the side of the squares of pixels that become channels before the first convolution
             and pixels again after the last (pixel unshuffle and shuffle): scale 0 is then that much

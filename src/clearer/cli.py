@@ -184,7 +184,7 @@ def describe(
     operations: Annotated[str | None, typer.Option(help="supplement (default) or released.")] = None,
     channels: Annotated[int | None, typer.Option(help="Of the pictures (default 1).")] = None,
     width: Annotated[int | None, typer.Option(help="Channels at full resolution (default 32).")] = None,
-    norm: Annotated[str | None, typer.Option(help="batch (default) or none.")] = None,
+    norm: Annotated[str | None, typer.Option(help="batch (default), none or bias-free.")] = None,
     residual: Annotated[bool, typer.Option("--residual", help="The input is added to the output.")] = False,
     unshuffle: Annotated[int | None, typer.Option(help="Side of the squares of pixels made channels (1).")] = None,
     out: Annotated[

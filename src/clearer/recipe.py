@@ -40,7 +40,7 @@ class NetworkSettings:
     scales: int = 4
     modules_per_cell: int = 4
     operations: Literal["supplement", "released"] = "supplement"
-    norm: Literal["batch", "none"] = "batch"
+    norm: Literal["batch", "none", "bias-free"] = "batch"
     residual: bool = False
     unshuffle: int = 1
 

@@ -47,11 +47,14 @@ def stem(space: SearchSpace) -> nn.Sequential:
 
 
 def last_convolution(space: SearchSpace) -> nn.Conv2d:
-    """Return the convolution that makes the picture: 3x3 with bias, or 1x1 without (released)."""
+    """Return the convolution that makes the picture: 3x3 with bias, or 1x1 without (released).
+
+    A network without biases has none here either; a released one without norm has it.
+    """
     folded = space.channels * space.unshuffle**2
     if space.operations == "released":
         return nn.Conv2d(space.width, folded, 1, bias=space.norm == "none")
-    return nn.Conv2d(space.width, folded, 3, padding=1)
+    return nn.Conv2d(space.width, folded, 3, padding=1, bias=space.norm != "bias-free")
 
 
 class Backbone(nn.Module):

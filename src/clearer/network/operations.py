@@ -54,9 +54,8 @@ def folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor
 
 def conv_norm(space: SearchSpace, source: int, target: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
     """Return a convolution that keeps (or divides by ``stride``) the size, and its batch norm if there is one."""
-    bare = space.norm == "none"
-    convolution = nn.Conv2d(source, target, kernel, stride, kernel // 2, bias=bare)
-    return [convolution] if bare else [convolution, nn.BatchNorm2d(target)]
+    convolution = nn.Conv2d(source, target, kernel, stride, kernel // 2, bias=space.norm == "none")
+    return [convolution, nn.BatchNorm2d(target)] if space.norm == "batch" else [convolution]
 
 
 class Convolution(nn.Module):

@@ -177,7 +177,7 @@ def _draw_residual(axes: Axes, grid: Grid, last: int) -> None:
 def _draw_title(axes: Axes, architecture: Architecture, width: float) -> None:
     a = architecture
     axes.text(MARGIN, 0.3, str(a), size=13, weight="bold", family="monospace", color=INK, va="center")
-    norm = "batch norm" if a.norm == "batch" else "no norm"
+    norm = {"batch": "batch norm", "none": "no norm", "bias-free": "no norm, no biases"}[a.norm]
     facts = f"{a.scales} scales, width {a.width}, {a.operations} operations, {norm}"
     # Two rows where the name is so long that it would run into the facts.
     beside = len(str(a)) * 0.115 + len(facts) * 0.08 < width - 2 * MARGIN
