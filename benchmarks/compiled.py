@@ -66,8 +66,8 @@ def main() -> None:
         "width": given.width,
         "precision": precision,
         "mode": given.mode,
-        "step": round(plain, 3),
-        "compiled_step": round(fast, 3),
+        "step": round(plain, 5),
+        "compiled_step": round(fast, 5),
         "times_faster": round(plain / fast, 2),
         "compiling": round(first - fast, 1),
     }

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("weight-step", "architecture-step", "training-step", "search", "data", "startup", "restore", "restore-large")
-SLOW = {"restore-large": 2, "search": 3}  # rounds at most
+SLOW = {"restore-large": 2, "search": 3}  # rounds at most on a CPU
 
 
 def work(arguments: list[str]) -> None:
@@ -34,7 +34,7 @@ def work(arguments: list[str]) -> None:
     from clearer.training.devices import choose_device, device_name, peak_memory_mb
 
     (step, gflop), used = workloads.prepare(name, kind, device, int(width), precision)
-    if name != "restore-large" or kind == "ceiling":
+    if name != "restore-large" or kind == "ceiling" or device != "cpu":
         step()  # first of all, memory and oneDNN's kernels
     told = device_name(choose_device(device))
     print(json.dumps({"gflop": gflop, "precision": used, "device": told, "torch": torch.__version__}), flush=True)
@@ -83,7 +83,8 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     kinds = ["ours", "reference"] + (["dncnn"] if name.startswith("restore") else [])
     kinds += [] if name in ("data", "startup") else ["ceiling"]
     workers = {kind: Worker(name, kind, options) for kind in kinds}
-    for _ in range(min(options.rounds, SLOW.get(name, options.rounds))):
+    most = SLOW.get(name, options.rounds) if options.device == "cpu" else options.rounds
+    for _ in range(min(options.rounds, most)):
         for worker in workers.values():
             worker.go()
     facts = workers["ours"].facts

@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--description")
     parser.add_argument("--training", default="", help="the commands that trained it, if not one `clearer train`")
     parser.add_argument("--stages", nargs="*", default=[], type=Path, help="the runs it went on from, first to last")
+    parser.add_argument("--mean-with", type=Path, help="take the mean of this run's weights and RUN's (both the best)")
     parser.add_argument("--last", action="store_true", help="take last.safetensors instead of the best on validation")
     parser.add_argument("--large", action="store_true", help="keep the weights in models/, outside the package")
     parser.add_argument("--only-cards", action="store_true")
@@ -58,6 +59,11 @@ def main() -> None:
 
 def ship(given: argparse.Namespace) -> None:
     network, card = load_weights(given.run / ("last.safetensors" if given.last else "model.safetensors"))
+    if given.mean_with:
+        other = load_weights(given.mean_with / "model.safetensors")[0].state_dict()
+        network.load_state_dict({key: (value + other[key]) / 2 for key, value in network.state_dict().items()})
+        card["weights"] = f"the mean of the best ones of runs/{given.mean_with.name} and runs/{given.run.name}"
+        card.pop("epoch", None), card.pop("validation_psnr", None)
     file = (MODELS if given.large else PACKAGE) / f"{given.name}.safetensors"
     place = MODELS / given.name
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -142,6 +148,7 @@ def card_of(file: Path) -> str:
             "[report.html](report.html) is the run's page, and results/ holds every picture's figures, each with "
             "the command that gives it." + (" stages/ has recipe and metrics of the runs before." if staged else ""),
             "",
+            *([f"The weights are {facts['weights']}.", ""] if facts["weights"].startswith("the mean") else []),
             f"Weight file: {file.relative_to(ROOT)}, {file.stat().st_size:,} bytes, float16, "
             f"SHA-256 `{hashlib.sha256(file.read_bytes()).hexdigest()}`.",
             "",

@@ -73,9 +73,10 @@ class _Normalise(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
         x, weight, mean, variance = ctx.saved_tensors
+        none = mean.new_empty(0)  # what was not saved: CUDA wants a tensor, and takes the running statistics then
         # First as if the statistics were constants; the sums for weight and bias are those needed next.
         of_x, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
-            gradient, x, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
+            gradient, x, weight, mean, variance, none, none, False, ctx.eps, [True, True, True]
         )
         n = ctx.parts * x.numel() // x.shape[1]
         sum_weight, sum_bias = ctx.total(torch.stack([of_weight, of_bias])).unbind()

@@ -15,6 +15,8 @@ from clearer.training import processes
 def choose_device(name: str) -> torch.device:
     """Return the device of this name; ``auto`` is the GPU if there is one. Under torchrun, each process has its own.
 
+    On a GPU, float32 means float32 from then on: cuDNN's convolutions would round their inputs to TF32 otherwise.
+
     Raises:
         UserError: this machine has no such device, or fewer than processes.
     """
@@ -25,6 +27,8 @@ def choose_device(name: str) -> torch.device:
         raise UserError(
             f"device: {name} is asked for, but this machine or this build of torch has no CUDA device; use device=auto"
         )
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UserError("device: mps is asked for, but this machine has none; use device=auto")
     return _one_of_several(device, processes.local_rank()) if processes.launched()[1] > 1 else device
@@ -49,7 +53,7 @@ def choose_precision(name: str, device: torch.device) -> str:
     if name != "auto":
         return name
     if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     if device.type == "cpu" and getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)():
         return "bf16"
     return "fp32"
