@@ -13,6 +13,7 @@ import tifffile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torch import Tensor
 
 from clearer.architecture import Architecture
@@ -21,6 +22,7 @@ from clearer.inference.large import is_large, restore_large
 from clearer.inference.restorer import Restorer
 from clearer.inference.tiff_rows import TiffRows
 from clearer.network.weights import save_weights
+from test_restorer import StandIn
 from test_tiling import plausible
 
 
@@ -180,7 +182,7 @@ def test_what_cannot_be_read_by_rows_is_said_and_nothing_is_left(tmp_path: Path)
         (cut, "cut short"),
         (broken, "not readable"),
         (endless, "not finite"),
-        (levels, "reaches 255"),
+        (levels, "reach from 255 to 255, .* --range"),
         (empty, "not readable"),
         (other, "not readable"),
         (tmp_path / "none.tif", "no such file"),
@@ -189,6 +191,53 @@ def test_what_cannot_be_read_by_rows_is_said_and_nothing_is_left(tmp_path: Path)
             restore_large(restorer_of(), source, tmp_path / "out" / "b.tif", tile=16)
         assert "\n" not in str(caught.value) and str(source) in str(caught.value)
         assert not (tmp_path / "out").exists() or not any((tmp_path / "out").iterdir())
+
+
+class Spoilt(StandIn):
+    """Makes what is no picture: always, or in bf16 only."""
+
+    def __init__(self, factor: float, always: bool) -> None:
+        super().__init__()
+        self.factor, self.always = factor, always
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor if self.always or torch.is_autocast_enabled("cpu") else x
+
+
+@pytest.mark.parametrize(("factor", "words"), [(float("nan"), "not finite"), (0.0, "nothing but black")])
+def test_what_is_no_picture_is_made_again_in_fp32_else_refused(tmp_path: Path, factor: float, words: str) -> None:
+    pixels = pixels_of((60, 40), "uint8")
+    source, target = written(tmp_path / "a.tif", pixels), tmp_path / "b.tif"
+    restorer = Restorer(Spoilt(factor, False), device="cpu", precision="bf16")  # type: ignore[arg-type]
+    restore_large(restorer, source, target, tile=32)
+    assert np.array_equal(tifffile.imread(target), pixels)
+    target.unlink()
+    hopeless = Restorer(Spoilt(factor, True), device="cpu", precision="bf16")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=rf"a\.tif: the network made .*{words}.* in fp32 too"):
+        restore_large(hopeless, source, target, tile=32)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif"]
+    dark = written(tmp_path / "dark.tif", np.full((60, 40), 3, np.uint8))
+    black = Restorer(Spoilt(0.0, True), device="cpu", precision="fp32")  # type: ignore[arg-type]
+    assert not tifffile.imread(restore_large(black, dark, target, tile=32)).any()
+
+
+def test_texts_stay_as_they_stand(tmp_path: Path) -> None:
+    pixels = pixels_of((20, 30), "uint8")
+    texts = {270: "Grüße".encode(), 305: "Mächtig".encode("latin-1"), 306: b"yesterday", 33432: "© Jörg".encode()}
+    extra = [(code, "s", 0, text, True) for code, text in texts.items() if code not in (270, 305)]
+    source = written(tmp_path / "a.tif", pixels, description=texts[270], software=texts[305], extratags=extra)
+    target = restore_large(restorer_of(), source, tmp_path / "b.tif")
+    rows = TiffRows(target)
+    assert {code: rows.text(code) for code in texts} == texts and not rows.groups
+    rows.close()
+
+
+def test_groups_that_are_left_out_are_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(34665)[36867] = "2001:02:03 04:05:06"
+    Image.fromarray(pixels_of((20, 30), "uint8")).save(tmp_path / "a.tif", exif=exif)
+    restore_large(restorer_of(), tmp_path / "a.tif", tmp_path / "b.tif")
+    assert "too large to keep its EXIF tags" in caplog.text
 
 
 def test_which_files_are_large(tmp_path: Path) -> None:

@@ -384,3 +384,16 @@ def test_quality_changes_the_size(tmp_path: Path) -> None:
             restore_path(stand_in(3), tmp_path / "x.png", place, output=Output(quality=quality))
             sizes.append(place.stat().st_size)
         assert sizes == sorted(set(sizes))
+
+
+def test_texts_of_a_tiff_stay_as_they_stand(tmp_path: Path) -> None:
+    """In whatever alphabet, and whether or not a date is one."""
+    texts = {270: "Grüße".encode(), 305: "Mächtig".encode("latin-1"), 306: b"yesterday", 33432: "© Jörg".encode()}
+    extra = [(code, "s", 0, text, True) for code, text in texts.items() if code not in (270, 305)]
+    how = {"description": texts[270], "software": texts[305], "extratags": extra, "metadata": None}
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((5, 6), np.uint8), **how)
+    restore_path(stand_in(), tmp_path / "a.tif", tmp_path / "b.tif")
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        data = (tmp_path / "b.tif").read_bytes()
+        tags = {code: file.pages[0].tags[code] for code in texts}  # type: ignore[union-attr]
+        assert {code: data[t.valueoffset : t.valueoffset + t.count].rstrip(b"\0") for code, t in tags.items()} == texts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import subprocess
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 from torch import Tensor
@@ -300,3 +302,78 @@ def test_a_dark_picture_may_become_black() -> None:
     restorer = Restorer(Unsound(0, True), device="cpu", precision="fp32")  # type: ignore[arg-type]
     assert not restorer.restore(np.full((5, 6), 3, np.uint8)).any()
     assert not restorer.restore(np.zeros((5, 6), np.uint8)).any()
+
+
+# What is said, and what is left behind
+
+
+def test_what_is_in_a_file_decides_its_suffix_where_its_own_cannot_be_written(tmp_path: Path) -> None:
+    put(tmp_path / "in" / "x.gif")
+    put(tmp_path / "in" / "y.tga")
+    outcome = restore_path(stand_in(3), tmp_path / "in", tmp_path / "out", pattern="*")
+    assert below(tmp_path / "out") == ["x.gif.png", "y.tga.png"]
+    assert all(Image.open(path).format == "PNG" for path in outcome.written)
+    restore_path(stand_in(3), tmp_path / "in" / "x.gif", tmp_path / "out")  # into a folder
+
+
+def test_videos_that_are_left_out_are_told_of(tmp_path: Path) -> None:
+    put(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "b.mp4").write_bytes(b"")
+    (tmp_path / "in" / "deep").mkdir()
+    (tmp_path / "in" / "deep" / "c.mkv").write_bytes(b"")
+    for recursive, count in ((False, 1), (True, 2)):
+        outcome = restore_path(stand_in(3), tmp_path / "in", tmp_path / "out", recursive=recursive)
+        assert [note for note in outcome.notes if f"{count} video(s) left out" in note] and len(outcome.written) == 1
+    with pytest.raises(UserError, match="--format is for pictures"):
+        restore_path(
+            stand_in(3), tmp_path / "in" / "b.mp4", tmp_path / "c.mp4", output=Output(format="png")
+        )
+    with pytest.raises(UserError, match="--depth is for pictures"):
+        restore_path(stand_in(3), tmp_path / "in" / "b.mp4", tmp_path / "c.mp4", output=Output(depth="16"))
+
+
+def test_floats_beyond_white_are_told_of(tmp_path: Path) -> None:
+    for name, most in (("hdr.tif", 1.67), ("plain.tif", 1.01)):
+        tifffile.imwrite(tmp_path / name, np.linspace(0, most, 42, dtype=np.float32).reshape(6, 7))
+        outcome = restore_path(stand_in(), tmp_path / name, tmp_path / "out.tif")
+        assert ("reach from 0 to 1.67" in " ".join(outcome.notes)) is (name == "hdr.tif")
+
+
+def test_pages_that_cannot_be_kept_are_refused_before_the_work(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 8, 8), np.uint8), photometric="minisblack")
+    network = Unsound(1, True)
+    with pytest.raises(UserError, match="has 3 pages"):
+        restore_path(Restorer(network, device="cpu"), tmp_path / "a.tif", tmp_path / "b.png")  # type: ignore[arg-type]
+    assert network.calls == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a device that is always full")
+def test_a_full_standard_output_is_said_in_one_line(tmp_path: Path) -> None:
+    put(tmp_path / "a.png")
+    call = [sys.executable, "-m", "clearer", "restore", "denoise-gray", str(tmp_path / "a.png"), "-o", "-"]
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(call, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert ended.returncode == 2 and "No space left" in ended.stderr and "Traceback" not in ended.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_restore_that_is_told_to_end_leaves_nothing_half_written(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((900, 1200), np.uint8))
+    program = f"""
+import clearer.inference.large as large, clearer.inference.tiff_rows as rows, os, signal, sys
+large.LARGE = 10
+write = rows.write_rows
+def told(target, like, bands):
+    def then():
+        for band in bands:
+            os.kill(os.getpid(), signal.SIGTERM)
+            yield band
+    write(target, like, then())
+large.write_rows = told
+from clearer.cli import main
+sys.argv = ["clearer", "restore", "denoise-gray", {str(tmp_path / "a.tif")!r}, "-o", {str(tmp_path / "b.tif")!r}]
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 128 + 15 and "stopped" in ended.stderr, ended.stderr
+    assert below(tmp_path) == ["a.tif"]

@@ -189,7 +189,7 @@ def test_eight_threads_get_the_same_result() -> None:
 @pytest.mark.parametrize(
     ("picture", "words"),
     [
-        (np.zeros((4, 4, 3), np.uint8), "3 channels where the model takes 1"),
+        (np.zeros((4, 4, 2), np.uint8), "2 channels where the model takes 1"),
         (np.zeros((0, 4), np.uint8), "empty"),
         (np.zeros((4, 0, 1)), "empty"),
         (np.zeros(4), "shape"),
@@ -199,12 +199,12 @@ def test_eight_threads_get_the_same_result() -> None:
         (np.array([[np.nan]]), "not finite"),
         (np.array([[0.5, -np.inf]]), "not finite"),
         (np.array([[255.0]]), "reaches 255"),
-        (torch.zeros(3, 4, 4), "3 channels where the model takes 1"),
+        (torch.zeros(4, 4, 4), "4 channels where the model takes 1"),
         (torch.zeros(0, 1, 4, 4), "empty"),
         (torch.zeros(4, 4), "shape"),
         (torch.zeros(1, 4, 4, dtype=torch.int32), "tensor of torch.int32"),
         (torch.full((1, 2, 2), float("nan")), "not finite"),
-        (Image.new("RGB", (4, 4)), "3 channels where the model takes 1"),
+        (Image.new("CMYK", (4, 4)), "mode CMYK"),
         ("picture.png", "str is not a numpy array"),
         (None, "NoneType is not"),
     ],
@@ -215,9 +215,25 @@ def test_unfit_pictures_are_refused_in_one_line(picture: Any, words: str) -> Non
     assert "\n" not in str(caught.value)
 
 
-def test_gray_for_a_colour_model_is_refused_too() -> None:
-    with pytest.raises(UserError, match="1 channels where the model takes 3"):
-        stand_in(3).restore(np.zeros((4, 4), np.uint8))
+def test_a_gray_model_works_on_colour_and_a_colour_model_on_gray() -> None:
+    pixels = array((5, 6, 3), "uint8")
+    darker = stand_in(gain=0.5)
+    each = darker.restore(pixels, color="channels")
+    assert np.array_equal(each, np.rint(pixels * 0.5).astype(np.uint8))
+    luma = darker.restore(Image.fromarray(pixels))
+    change = np.asarray(luma).astype(float) - pixels
+    open_ends = (np.asarray(luma) > 0).all(2)  # where nothing is cut at black, R, G and B change alike
+    assert open_ends.any() and np.ptp(change[open_ends], axis=1).max() <= 1
+    batch = torch.from_numpy(array((2, 3, 5, 6), "float32"))
+    assert torch.allclose(darker.restore(batch, color="channels"), batch / 2, atol=1e-6)
+    gray = stand_in(3, gain=0.5).restore(pixels[:, :, 0])
+    assert gray.shape == (5, 6) and np.abs(gray - pixels[:, :, 0] / 2).max() <= 0.51
+    half = darker.restore(pixels[:, :, 0], strength=0.5)
+    assert np.abs(half - pixels[:, :, 0] * 0.75).max() <= 0.51
+    with pytest.raises(UserError, match="color: 'lumen'"):
+        darker.restore(pixels, color="lumen")
+    with pytest.raises(UserError, match="strength: 2"):
+        darker.restore(pixels, strength=2)
 
 
 def test_devices_and_precisions_that_are_not_there_are_refused() -> None:

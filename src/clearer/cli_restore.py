@@ -9,6 +9,7 @@ import typer
 
 from clearer.errors import UserError
 from clearer.options import Device, Ensemble, Json, Model, Overlap, Precision, Tile
+from clearer.signals import terminable
 from clearer.terminal import console_for_people, print_json, progress_bar, say
 
 
@@ -75,7 +76,8 @@ def restore(
     restorer = load(model, device, precision)
     tiles = Tiles(as_tiling(tile), as_overlap(overlap, restorer.architecture))
     which: dict[str, Any] = {"recursive": recursive, "pattern": pattern}
-    with progress_bar("restore") as progress:
+    stopped = terminable("stopped; what was restored before is whole, and nothing is half-written")
+    with stopped, progress_bar("restore") as progress:
         outcome = restore_path(restorer, source, out, ensemble, progress, tiles=tiles, how=how, output=output, **which)
     console = console_for_people(as_json or to_stdout)
     for note in outcome.notes:

@@ -39,6 +39,17 @@ def depth_for(page: Page, format: str, depth: str | None = None) -> str:
     return next(d for d in deeper if d in possible)
 
 
+def check_pages(picture: PictureFile, format: str) -> None:
+    """Refuse several pages where the format has one. Frames of an animation may become pages, but not the reverse.
+
+    Raises:
+        UserError: that is so.
+    """
+    several = len(picture.pages) > 1
+    if several and (not FORMATS[format].pages or (format != "TIFF" and "loop" not in picture.own)):
+        raise UserError(f"has {len(picture.pages)} pages, where {format} holds one; use --format tiff")
+
+
 def fitted(picture: PictureFile, format: str) -> PictureFile:
     """Return the picture as ``format`` can hold it; the pages have a depth of it already (`depth_for`).
 
@@ -48,10 +59,8 @@ def fitted(picture: PictureFile, format: str) -> PictureFile:
     Raises:
         UserError: there are several pages, and the format has one.
     """
+    check_pages(picture, format)
     kind = FORMATS[format]
-    # Pages are not the frames of an animation, but frames may well become pages.
-    if len(picture.pages) > 1 and (not kind.pages or (format != "TIFF" and "loop" not in picture.own)):
-        raise UserError(f"has {len(picture.pages)} pages, where {format} holds one; use --format tiff")
     same = format == picture.format
     notes: list[str] = []
     pages = []

@@ -171,7 +171,8 @@ def _exif(data: bytes, page: Any) -> bytes | None:
     for code in _WORDS:
         tag = page.tags.get(code)
         if tag is not None and isinstance(tag.value, str) and tag.value:
-            found[code] = tag.value
+            # As they stand in the file: of text that is not ASCII, nobody says in which alphabet it is.
+            found[code] = data[tag.valueoffset : tag.valueoffset + tag.count].rstrip(b"\0")
     for code in (_EXIF, _GPS):
         tag = page.tags.get(code)
         if tag is None:
@@ -236,7 +237,8 @@ def _write_page(writer: Any, page: Page) -> None:
         keys["resolution"], keys["resolutionunit"] = page.dpi, 2
     words = parsed(page.exif)
     extra: list[tuple[Any, ...]] = [(274, "H", 1, page.orientation, True)]
-    extra += [(c, "s", 0, str(words[c]), True) for c in _WORDS if c in words and c not in (270, 305, 306)]
+    # The date too: as the writer's own argument it would have to be a date.
+    extra += [(c, "s", 0, _raw(words[c]), True) for c in _WORDS if c in words and c not in (270, 305)]
     if page.xmp is not None:
         extra.append((_XMP, "B", len(page.xmp), page.xmp, True))
     extra += [tag for tag in own.get("tags", []) if tag[0] not in (_XMP, _ICC)]
@@ -247,9 +249,8 @@ def _write_page(writer: Any, page: Page) -> None:
     writer.write(
         pixels,
         iccprofile=page.icc,
-        description=_latin(words.get(270)),
-        software=_latin(words.get(305)) or False,
-        datetime=words.get(306),
+        description=_raw(words.get(270)),
+        software=_raw(words.get(305)) or False,
         extratags=extra,
         contiguous=False,
         maxworkers=1,
@@ -257,8 +258,14 @@ def _write_page(writer: Any, page: Page) -> None:
     )
 
 
-def _latin(text: Any) -> bytes | None:
-    return str(text).encode("utf-8") if text else None
+def _raw(text: Any) -> bytes | None:
+    """Return the bytes of a text that Pillow has read, which takes each for a letter of Latin-1."""
+    if not text:
+        return None
+    try:
+        return str(text).encode("latin-1")
+    except UnicodeEncodeError:  # it was not read but made
+        return str(text).encode("utf-8")
 
 
 def _groups(page: Page) -> dict[int, dict[int, Any]]:

@@ -54,7 +54,7 @@ def planned(
         format: of all outputs.
         recursive: go into sub-folders, which are made again below the target.
         pattern: take the files of a folder that match, whatever their suffix: ``*.png``, or with a
-            slash ``day?/*.png``, matched against the path below the folder.
+            slash ``day?/*.png``, matched against the path below the folder. Without it, videos are left out.
 
     Raises:
         UserError: the source is not there or holds no picture, or the target does not suit it.
@@ -85,6 +85,8 @@ def _single(source: str | Path, target: str | Path, named: str | None) -> Job:
     if path is not None and place.exists() and place.samefile(path):
         raise UserError(f"{place}: is the source file itself; choose another place for the output")
     if path is not None and path.suffix.lower() in VIDEO_SUFFIXES:
+        if named is not None:
+            raise UserError(f"{path}: --format is for pictures; leave it out and name the output by its suffix")
         if place.suffix.lower() not in VIDEO_SUFFIXES:
             raise UserError(f"{place}: cannot hold a video; end the name in {', '.join(VIDEO_SUFFIXES)}")
         return Job(path, place, None)
@@ -123,6 +125,12 @@ def _folder_jobs(
     return jobs
 
 
+def videos_passed_over(source: str | Path, recursive: bool) -> int:
+    """Return how many videos a folder holds, which are restored only if a pattern or their name asks for them."""
+    found = Path(source).rglob("*") if recursive else Path(source).iterdir()
+    return sum(path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".") for path in found)
+
+
 def _inside(source: Path, target: Path, recursive: bool, pattern: str | None) -> Iterator[Path]:
     output = target.resolve()  # it may lie inside the source, and is not to be restored again
     for folder, below, names in os.walk(source):
@@ -155,7 +163,7 @@ def _name_of(path: Path, named: str | None) -> str:
     except OSError:  # reading it will say what is wrong
         found = None
     both_netpbm = found in ("PGM", "PPM") and own in ("PGM", "PPM")  # gray in .ppm is common
-    if (found is None and own is not None) or found == own or both_netpbm:
+    if own is not None and (found in (None, own) or both_netpbm):
         return path.name
     # The old suffix stays in the name, so that no other file of the folder is met.
     return f"{path.name}{FORMATS[found or 'PNG'].suffixes[0]}"

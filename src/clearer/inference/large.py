@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,12 @@ import tifffile
 import torch
 from torch import Tensor
 
+from clearer.data.levels import to_unit
 from clearer.errors import UserError
 from clearer.files import written_whole
 from clearer.inference.memory import is_out_of_memory, pixels_that_fit
-from clearer.inference.restorer import Restorer, check_floats
+from clearer.inference.restorer import Restorer
+from clearer.inference.soundness import Watch, in_sound_precision
 from clearer.inference.tiff_rows import Pixels, TiffRows, refusal, write_rows
 from clearer.inference.tiling import Overlap, Tile, Tiling, as_overlap, as_tiling, cut, restore_tiles, shape_within
 
@@ -27,6 +31,8 @@ LARGE = 32 * 10**6
 """Pixels from which a picture is better restored by rows than in memory."""
 SEEN_AT_ONCE = 4 * 10**6
 """Pixels that the network sees at most of such a picture, however much memory is free."""
+log = logging.getLogger("clearer")
+
 _BAND = 512  # rows of the result that are kept at a time, at most
 _BAND_BYTES = 2**27  # and fewer, down to 64, where they hold more than this
 
@@ -78,10 +84,19 @@ def restore_large(
     try:
         border, chosen = as_overlap(overlap, restorer.architecture), as_tiling(tile)
         _check(rows, restorer, see)
-        with written_whole(target) as temporary:
-            tiles = _tiles(rows, restorer, chosen, border)
-            restored = _bands(rows, restorer, tiles, border, ensemble, see or _equal_channels(restorer))
-            write_rows(temporary, rows, _counted(restored, rows.height, progress))
+
+        def write(restorer: Restorer) -> None:
+            with written_whole(target) as temporary:
+                tiles = _tiles(rows, restorer, chosen, border)
+                restored = _bands(rows, restorer, tiles, border, ensemble, see or _equal_channels(restorer))
+                try:
+                    write_rows(temporary, rows, _counted(restored, rows.height, progress))
+                except (ValueError, TypeError, struct.error) as error:  # of tags that the writer does not take
+                    raise UserError(f"{target}: cannot be written as TIFF ({error}); convert {source} first") from error
+
+        in_sound_precision(restorer, write, str(source))
+        if rows.groups:
+            log.warning("%s: too large to keep its %s tags; other tags stay", source, " and ".join(rows.groups))
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
@@ -134,14 +149,22 @@ def _tiles(rows: TiffRows, restorer: Restorer, tile: int | str, overlap: int) ->
 def _bands(
     rows: TiffRows, restorer: Restorer, tiles: list[list[Tile]], overlap: int, ensemble: bool, see: See
 ) -> Iterator[Pixels]:
-    """Yield the restored rows band by band, (n, W, samples), of the file's depth."""
+    """Yield the restored rows band by band, (n, W, samples), of the file's depth.
+
+    Raises:
+        Unsound: the network makes values that are not finite, or, at the end, nothing but black.
+    """
     top_level = np.iinfo(rows.dtype).max if rows.dtype.kind == "u" else 1
+    looked_at = Watch()
     reach = overlap + restorer.architecture.multiple
 
     def unit(pixels: Pixels) -> Floats:
         x = pixels[:, :, : rows.channels].astype(np.float32) / np.float32(top_level)
         if rows.dtype.kind == "f":
-            check_floats(float(np.abs(x).max()), str(rows.path))
+            try:
+                x = to_unit(x)
+            except UserError as error:
+                raise UserError(f"{rows.path}: {error}") from error
         return 1 - x if rows.inverted else x
 
     def read(part: Tile) -> Tensor:
@@ -150,6 +173,7 @@ def _bands(
 
     def run(x: Floats) -> Floats:
         y = restorer.run(torch.from_numpy(np.ascontiguousarray(x.transpose(2, 0, 1)))[None])
+        looked_at.see(y)
         restored: Floats = y[0].numpy().transpose(1, 2, 0)
         return restored
 
@@ -171,6 +195,7 @@ def _bands(
         top, bottom = band[0].top, band[0].bottom
         first = max(0, top - reach)
         held = rows.read(first, min(rows.height, bottom + reach))
+        looked_at.give(unit(held[top - first : bottom - first]))
         result = held[top - first : bottom - first].copy()  # alpha stays
         left = result.shape[0] * result.shape[1]
         while left:
@@ -180,6 +205,8 @@ def _bands(
             part = result[tile.top - top : tile.bottom - top, tile.left : tile.right, : rows.channels]
             part[...] = x.round() if rows.dtype.kind == "u" else x
             left -= tile.pixels
+        if bottom == rows.height:
+            looked_at.end()
         yield result
 
 

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from clearer.data.levels import Floats, Span, depth_of, dtype_of, from_unit, to_unit, turned_back, upright
-from clearer.data.picture_file import CMYK, AnyPixels, Page, PictureFile
+from clearer.data.picture_file import CMYK, AnyPixels, Page, PictureFile, with_notes
 from clearer.data.picture_fitting import depth_for
 from clearer.errors import UserError, nearest
 
@@ -58,10 +58,27 @@ def restore_file(
     Raises:
         UserError: as `depth_for`, `to_unit` and the network do.
     """
-    pages = []
-    for page in picture.pages:
+    pages, notes = [], []
+    for number, page in enumerate(picture.pages, 1):
+        beyond = _beyond(page, how.span)
+        if beyond:
+            notes.append(f"page {number}: {beyond}" if len(picture.pages) > 1 else beyond)
         pages.append(restore_page(page, run, channels, how, depth_for(page, format, depth)))
-    return replace(picture, pages=tuple(pages))
+    return with_notes(replace(picture, pages=tuple(pages)), *notes)
+
+
+def _beyond(page: Page, span: Span) -> str | None:
+    """Return what to say of floats that reach beyond black and white by more than a twentieth, if they do."""
+    if depth_of(page.colour) != "float":
+        return None
+    (low, high), least, most = span, float(page.colour.min()), float(page.colour.max())
+    margin = (high - low) / 20
+    if not (least < low - margin or most > high + margin):
+        return None
+    return (
+        f"its floats reach from {least:g} to {most:g}; what is beyond {low:g} and {high:g} comes back as these: "
+        "--range LOW,HIGH says what is black and white"
+    )
 
 
 def restore_page(page: Page, run: Run, channels: int, how: How, depth: str) -> Page:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -11,9 +12,9 @@ from pathlib import Path
 
 from clearer.data.levels import Floats
 from clearer.data.picture_file import GRAY, PictureFile, format_of_suffix, read_file, to_bytes, write_file
-from clearer.data.picture_fitting import depth_for, fitted
+from clearer.data.picture_fitting import check_pages, depth_for, fitted
 from clearer.errors import UserError
-from clearer.inference.jobs import Job, planned
+from clearer.inference.jobs import Job, planned, videos_passed_over
 from clearer.inference.large import is_large, restore_large
 from clearer.inference.overlap import one_ahead, one_behind
 from clearer.inference.pages import How, Run, restore_file, seen_as
@@ -85,7 +86,8 @@ def restore_path(
         target: see `planned`. Folders are made if missing. Each file of a folder keeps its name, if
             its suffix is that of its content; else the right suffix is added.
         ensemble: use the x8 self-ensemble.
-        progress: called with (files done, files in all) after each; for a video, with frames.
+        progress: called with (files done, files in all) after each; for a video, with frames, and for one
+            file that is restored by rows, with rows.
         tiles: see there.
         how: what the network works on, and how much of it is taken.
         output: format, depth, quality, and whether files that exist are left as they are.
@@ -100,6 +102,9 @@ def restore_path(
     channels = restorer.architecture.channels
     jobs, many = planned(source, target, output.format, recursive, pattern)
     outcome = Outcome()
+    passed = videos_passed_over(source, recursive) if many and pattern is None else 0
+    if passed:
+        outcome.notes.append(f"{source}: {passed} video(s) left out; name each, or take them with --pattern '*.mp4'")
     lock = threading.Lock()
 
     def settled(job: Job, error: UserError | None = None) -> None:
@@ -111,7 +116,7 @@ def restore_path(
             elif job.target is not None:
                 outcome.written.append(job.target)
             done = len(outcome.written) + len(outcome.failed) + len(outcome.skipped)
-            if progress is not None and not job.is_video:
+            if progress is not None and not job.is_video and not (len(jobs) == 1 and by_rows(job)):
                 progress(done, len(jobs))
 
     def write(item: tuple[Job, PictureFile]) -> None:
@@ -142,6 +147,8 @@ def restore_path(
                     from clearer.inference.video import restore_video
 
                     assert job.source is not None and job.target is not None
+                    if output.depth is not None:
+                        raise UserError(f"{job.name}: --depth is for pictures; leave it out for a video")
                     restore_video(job.source, job.target, run, channels, how, output.quality, progress)
                     settled(job)
                     continue
@@ -150,7 +157,9 @@ def restore_path(
                 if picture is None:
                     assert job.source is not None and job.target is not None
                     see = partial(seen_as, channels=channels, how=how)
-                    restore_large(restorer, job.source, job.target, ensemble, tiles.side, tiles.overlap, see=see)
+                    rows = progress if len(jobs) == 1 else None
+                    how_seen = (ensemble, tiles.side, tiles.overlap)
+                    restore_large(restorer, job.source, job.target, *how_seen, see=see, progress=rows)
                     settled(job)
                     continue
                 done = _restored(job, picture, run, channels, how, output.depth)
@@ -186,8 +195,9 @@ def _restored(job: Job, picture: PictureFile, run: Run, channels: int, how: How,
         format = job.format or picture.format
         if format == "PNM":
             format = "PGM" if picture.pages[0].colour.shape[2] == GRAY else "PPM"
+        check_pages(picture, format)  # before the work is done
         for page in picture.pages:
-            depth_for(page, format, depth)  # before the work is done
+            depth_for(page, format, depth)
         return fitted(restore_file(picture, run, channels, how, format, depth), format)
     except UserError as error:  # it cannot know the file's name
         raise UserError(f"{job.name}: {str(error).removeprefix('picture: ')}") from error
@@ -200,5 +210,12 @@ def _write(job: Job, picture: PictureFile, output: Output) -> None:
         write_file(job.target, picture, output.quality)
         return
     data = to_bytes(picture, output.quality)
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # Python would try to write the rest once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise UserError(f"standard output: cannot be written ({error.strerror or error}); free some space") from error

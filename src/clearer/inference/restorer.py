@@ -18,6 +18,7 @@ from clearer.errors import UserError, nearest
 from clearer.inference.fused import can_fuse, fuse
 from clearer.inference.memory import is_out_of_memory, pixels_that_fit
 from clearer.inference.onnx_network import OnnxNetwork
+from clearer.inference.pages import How, seen_as
 from clearer.inference.soundness import sound
 from clearer.inference.tiling import Overlap, Tiling, as_overlap, as_tiling, cut, restore_tiles, shape_within
 from clearer.network.restoration import RestorationNetwork
@@ -101,6 +102,11 @@ class Restorer:
         if isinstance(self.network, RestorationNetwork) and self.device.type == "cpu" and can_fuse():
             return fuse(self.network, self.precision)
         return self._autocast
+
+    @property
+    def can_be_exact(self) -> bool:
+        """Whether the network can compute in fp32: one that was exported computes as it was exported."""
+        return not isinstance(self.network, OnnxNetwork)
 
     def in_fp32(self) -> Restorer:
         """Return a restorer of the same network (shared) that computes in fp32."""
@@ -189,18 +195,46 @@ class Restorer:
 
     @overload
     def restore(
-        self, picture: AnyArray, ensemble: bool = False, tile: Tiling = "auto", overlap: Overlap = "auto"
+        self,
+        picture: AnyArray,
+        ensemble: bool = False,
+        tile: Tiling = "auto",
+        overlap: Overlap = "auto",
+        *,
+        color: str = "luma",
+        strength: float = 1.0,
     ) -> AnyArray: ...
     @overload
     def restore(
-        self, picture: Tensor, ensemble: bool = False, tile: Tiling = "auto", overlap: Overlap = "auto"
+        self,
+        picture: Tensor,
+        ensemble: bool = False,
+        tile: Tiling = "auto",
+        overlap: Overlap = "auto",
+        *,
+        color: str = "luma",
+        strength: float = 1.0,
     ) -> Tensor: ...
     @overload
     def restore(
-        self, picture: Image.Image, ensemble: bool = False, tile: Tiling = "auto", overlap: Overlap = "auto"
+        self,
+        picture: Image.Image,
+        ensemble: bool = False,
+        tile: Tiling = "auto",
+        overlap: Overlap = "auto",
+        *,
+        color: str = "luma",
+        strength: float = 1.0,
     ) -> Image.Image: ...
     def restore(
-        self, picture: Any, ensemble: bool = False, tile: Tiling = "auto", overlap: Overlap = "auto"
+        self,
+        picture: Any,
+        ensemble: bool = False,
+        tile: Tiling = "auto",
+        overlap: Overlap = "auto",
+        *,
+        color: str = "luma",
+        strength: float = 1.0,
     ) -> Any:
         """Return the restored picture: the same kind, dtype, shape and (torch) device as ``picture``.
 
@@ -218,6 +252,9 @@ class Restorer:
             overlap: how much of its surroundings a tile sees, in pixels on each side. ``"full"`` is
                 the receptive field's radius: nothing differs from the whole picture. ``"auto"`` is
                 as much as keeps the difference under a tenth of an 8-bit level (docs/restoring.md).
+            color: what a gray network works on in RGB pictures: ``"luma"`` or ``"channels"``; strength: 0
+                gives the picture as it is, 1 what the network makes of it (`inference.pages.How`).
+                A colour network sees a gray picture as three equal channels; it comes back gray.
 
         Returns:
             Values clamped to their range, and rounded to the nearest for whole-number kinds.
@@ -233,11 +270,15 @@ class Restorer:
         ((13, 7), dtype('uint16'))
         >>> restorer.restore(Image.new("L", (7, 13))).size
         (7, 13)
+        >>> restorer.restore(Image.new("RGB", (7, 13)), color="channels").mode
+        'RGB'
         >>> restorer.restore(torch.zeros(1, 100, 90), ensemble=True, tile=32, overlap="full").shape
         torch.Size([1, 100, 90])
         """
+        how = How(color, strength)
+
         def run(restorer: Restorer, x: Tensor) -> Tensor:
-            return restorer(x, ensemble, tile, overlap)
+            return restorer._seen(x, how, lambda part: restorer(part, ensemble, tile, overlap))
 
         if isinstance(picture, Image.Image):
             plain = _plain_mode(picture)
@@ -271,12 +312,27 @@ class Restorer:
         y = self._restored_levels(x if x.ndim == 4 else x[None], top, run)
         return (y if x.ndim == 4 else y[0]).to(picture.dtype).contiguous()
 
+    def _seen(self, x: Tensor, how: How, run: Callable[[Tensor], Tensor]) -> Tensor:
+        """Run the network on (B, C, H, W) in [0, 1], where C need not be the network's."""
+        expected = self.architecture.channels
+        if x.shape[1] == expected and how.strength == 1:
+            return run(x)
+
+        def on_array(part: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+            y = run(torch.from_numpy(np.ascontiguousarray(part.transpose(2, 0, 1)))[None])
+            restored: npt.NDArray[np.float32] = y[0].numpy().transpose(1, 2, 0)
+            return restored
+
+        arrays = (one.permute(1, 2, 0).cpu().numpy() for one in x)
+        done = [torch.from_numpy(seen_as(one, on_array, expected, how)).permute(2, 0, 1) for one in arrays]
+        return torch.stack(done).to(x.device)
+
     def _restored_levels(self, x: Tensor, top: int | None, run: Whole) -> Tensor:
         """Restore (B, C, H, W) float32: whole levels 0..top, or in [0, 1] where ``top`` is None."""
         if not x.numel():
             raise UserError(f"picture: it is empty (batch, channels, height, width are {tuple(x.shape)})")
         expected = self.architecture.channels
-        if x.shape[1] != expected:
+        if x.shape[1] != expected and {x.shape[1], expected} != {1, 3}:
             raise UserError(
                 f"picture: it has {x.shape[1]} channels where the model takes {expected}; "
                 "convert it or choose another model"

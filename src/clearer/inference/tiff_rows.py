@@ -90,6 +90,21 @@ class TiffRows:
         self._first = top
         return self._rows[: bottom - top]
 
+    def text(self, code: int) -> bytes:
+        """Return the text of a tag as it stands in the file, in whatever alphabet; empty if there is none."""
+        tag = self.page.tags.get(code)
+        if tag is None or int(tag.dtype) != 2:
+            return b""
+        handle = self.file.filehandle
+        handle.seek(tag.valueoffset)
+        data: bytes = handle.read(tag.count)
+        return data.rstrip(b"\0")
+
+    @property
+    def groups(self) -> list[str]:
+        """Of the groups of tags that `write_rows` leaves out, those that the file has: "EXIF", "GPS"."""
+        return [name for code, name in ((34665, "EXIF"), (34853, "GPS")) if code in self.page.tags]
+
     def _decoded(self, top: int, bottom: int) -> Iterator[Pixels]:
         """Yield bands of rows that follow one another, from ``top`` to at least ``bottom``."""
         page = self.page
@@ -207,10 +222,10 @@ def write_rows(target: Path, like: TiffRows, bands: Iterator[Pixels]) -> None:
             photometric=page.photometric.name,
             rowsperstrip=rows,
             iccprofile=page.iccprofile,
-            description=page.description.encode() or None,
-            software=page.software.encode() or False,
+            description=like.text(270) or None,
+            software=like.text(305) or False,
             extratags=[
-                (tag.code, int(tag.dtype), tag.count, tag.value, True)
+                (tag.code, int(tag.dtype), tag.count, like.text(tag.code) if int(tag.dtype) == 2 else tag.value, True)
                 for tag in page.tags
                 if tag.code not in _STRUCTURE
             ],

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from clearer.errors import Interrupted, UserError
+from clearer.errors import UserError
+from clearer.signals import terminable
 from clearer.web.gate import LOCAL, App, gated
 from clearer.web.models import Model, loader
 from clearer.web.uploads import Limits, opened_folder, remove_old
@@ -94,7 +93,7 @@ def serve(
         Interrupted: SIGTERM came; everything is removed.
     """
     limits = limits or Limits()
-    with _bound(host, port) as listening, _terminable(), opened_folder() as folder:
+    with _bound(host, port) as listening, terminable("stopped; all uploads are removed"), opened_folder() as folder:
         visits: dict[str, Any] = {}
         app = application(
             models, folder, limits, device=device, precision=precision, local=is_local(host), visits=visits
@@ -121,25 +120,6 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
         raise UserError(f"{host}:{port}: cannot be served there ({error}); choose another --port or --host") from error
     with listening:
         yield listening
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the block by an exception, so that what it opened is closed."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise Interrupted("stopped; all uploads are removed", number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = [number for number in (signal.SIGTERM, getattr(signal, "SIGHUP", None)) if number is not None]
-    before = {number: signal.signal(number, end) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
