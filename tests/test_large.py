@@ -17,6 +17,8 @@ from PIL import Image
 from torch import Tensor
 
 from clearer.architecture import Architecture
+from clearer.data.exif import plain
+from clearer.data.picture_file import Page, PictureFile, to_bytes
 from clearer.errors import UserError
 from clearer.inference.large import is_large, restore_large
 from clearer.inference.restorer import Restorer
@@ -235,7 +237,8 @@ def test_texts_stay_as_they_stand(tmp_path: Path) -> None:
 def test_groups_that_are_left_out_are_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     exif = Image.Exif()
     exif.get_ifd(34665)[36867] = "2001:02:03 04:05:06"
-    Image.fromarray(pixels_of((20, 30), "uint8")).save(tmp_path / "a.tif", exif=exif)
+    page = Page(pixels_of((20, 30, 1), "uint8"), exif=plain(exif.tobytes()))
+    (tmp_path / "a.tif").write_bytes(to_bytes(PictureFile("TIFF", (page,))))
     restore_large(restorer_of(), tmp_path / "a.tif", tmp_path / "b.tif")
     assert "too large to keep its EXIF tags" in caplog.text
 
