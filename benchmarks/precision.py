@@ -4,7 +4,7 @@
 
 Trains the published architecture by the recipe denoise-gray, made small, in both precisions from the
 same weights, patches and noise, with batch norm and without; the last weights are then measured in
-fp32 on the validation pictures. The folder OUT without its suffix keeps the runs: the same command goes on.
+fp32 on the validation pictures. --folder keeps the runs: the same command goes on.
 """
 
 from __future__ import annotations

@@ -244,6 +244,21 @@ def memory_table(value: dict[str, Any]) -> str:
     return f"`{value['command']}`\n\n" + table(head, rows)
 
 
+def stopping_table(value: dict[str, Any]) -> str:
+    searches = value["searches"]
+    rows = []
+    for k, row in enumerate(searches[0]["rows"]):
+        cells = []
+        for search in searches:
+            found = search["rows"][k]
+            told = [f"{found['saved']:.0%}", "yes" if found["same_letters"] else "no"]
+            cells += ["never settles", ""] if found["arch_step"] is None else told
+        rows.append([f"{row['gap']}, {value['steps']}", *cells])
+    names = [f"{search['run']}, {search['minutes']} min: saves" for search in searches]
+    heads = [head for name in names for head in (name, "the same letters as at the end?")]
+    return f"`{value['command']}`\n\n" + table(["stop_gap, stop_steps", *heads], rows)
+
+
 def web_table(value: dict[str, Any]) -> str:
     width, height = value["size"]
     head = ["", "shown", "shown and restored", "peak memory of the process, MiB", "before"]
@@ -306,6 +321,7 @@ def main() -> None:
         "precision": precision_table,
         "overlap": overlap_table,
         "memory": memory_table,
+        "stopping": stopping_table,
         "large": large_table,
         "web": web_table,
         "runtimes": runtimes_table,

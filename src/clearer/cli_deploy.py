@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from clearer.options import Json, Model
+from clearer.options import Json
 from clearer.terminal import console_for_people, print_json, say
 
 
@@ -17,7 +17,9 @@ def add_verbs(app: typer.Typer) -> None:
 
 
 def export_model(
-    model: Model,
+    model: Annotated[
+        Path, typer.Argument(help="A model of 'clearer models', a weight file (.safetensors), or a run.")
+    ],
     onnx: Annotated[Path | None, typer.Option(metavar="FILE.onnx", help="ONNX; 'clearer restore' runs it.")] = None,
     pt2: Annotated[
         Path | None,
