@@ -183,6 +183,28 @@ def test_eight_threads_get_the_same_result() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True))
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "I;16", "I;16B"])
+def test_pictures_of_pil_keep_mode_and_info(mode: str) -> None:
+    channels = 3 if mode == "RGB" else 1
+    dtype = {"I;16": "<u2", "I;16B": ">u2"}.get(mode, "uint8")
+    picture = Image.fromarray(array((5, 6, 3) if channels == 3 else (5, 6), dtype))
+    picture.info["icc_profile"] = b"profile"
+    restored = stand_in(channels).restore(picture)
+    assert restored.mode == picture.mode == mode and restored.info["icc_profile"] == b"profile"
+    assert np.allclose(np.asarray(restored, float), np.asarray(picture, float), atol=1e-6)
+
+
+def test_tensors_of_16_bits() -> None:
+    picture = torch.from_numpy(array((1, 5, 6), "uint16"))
+    restored = stand_in(gain=0.5).restore(picture)
+    assert restored.dtype == torch.uint16
+    assert np.array_equal(restored.numpy(), np.rint(picture.numpy() * 0.5).astype(np.uint16))
+
+
+def test_it_says_what_it_is() -> None:
+    assert repr(load("denoise-gray", "cpu", "fp32")) == "<Restorer denoise-gray: FPFF-FFFF, cpu, fp32>"
+
+
 # refusals
 
 

@@ -27,7 +27,7 @@ from clearer.shipped import located
 from clearer.training.devices import choose_precision
 
 PRECISIONS = ("auto", "fp32", "bf16")
-_PIL_MODES = ("L", "RGB", "I;16")
+_PIL_MODES = ("L", "RGB", "I;16", "I;16B")
 _INTEGER_TOPS = {"uint8": 255, "uint16": 65535}
 # Noise may leave [0, 1], but floats of this size are 8-bit levels that nobody divided.
 _LARGEST_FLOAT = 16.0
@@ -114,6 +114,10 @@ class Restorer:
         exact.precision = "fp32"
         exact._run = exact._prepared()
         return exact
+
+    def __repr__(self) -> str:
+        name = self.card.get("name") or self.card.get("recipe") or "network"
+        return f"<Restorer {name}: {self.architecture}, {self.device}, {self.precision}>"
 
     @property
     def architecture(self) -> Architecture:
@@ -241,9 +245,9 @@ class Restorer:
         Args:
             picture: one of
                 numpy (H, W) or (H, W, C), uint8, uint16 or floating point in [0, 1];
-                torch (C, H, W) or (B, C, H, W), uint8 or floating point in [0, 1];
-                a PIL picture of mode L, RGB or I;16 (modes 1 and P, which lose nothing by it, are
-                turned into L and RGB and come back so).
+                torch (C, H, W) or (B, C, H, W), uint8, uint16 or floating point in [0, 1];
+                a PIL picture of mode L, RGB, I;16 or I;16B (modes 1 and P, which lose nothing by it,
+                are turned into L and RGB and come back so). Its ``info`` (profile, resolution) is kept.
                 Computation is in float32 (or bf16). Floats may leave [0, 1], as noise does.
             ensemble: average over the eight flips and turns, at eight times the cost.
             tile: ``"auto"``: whole if the free memory allows, else in tiles that it does, and in
@@ -282,7 +286,9 @@ class Restorer:
 
         if isinstance(picture, Image.Image):
             plain = _plain_mode(picture)
-            return Image.fromarray(self._restore_array(np.asarray(plain), run))
+            restored = Image.fromarray(self._restore_array(np.asarray(plain), run))
+            restored.info = dict(picture.info)
+            return restored
         if isinstance(picture, np.ndarray):
             return self._restore_array(picture, run)
         if isinstance(picture, Tensor):
@@ -305,10 +311,10 @@ class Restorer:
     def _restore_tensor(self, picture: Tensor, run: Whole) -> Tensor:
         if picture.ndim not in (3, 4):
             raise UserError(f"picture: a tensor of shape {tuple(picture.shape)} is not (C, H, W) or (B, C, H, W)")
-        if picture.dtype != torch.uint8 and not picture.is_floating_point():
-            raise UserError(f"picture: a tensor of {picture.dtype} is not uint8 or floating point in [0, 1]")
+        top = _INTEGER_TOPS.get(str(picture.dtype).removeprefix("torch."))
+        if top is None and not picture.is_floating_point():
+            raise UserError(f"picture: a tensor of {picture.dtype} is not uint8, uint16 or floating point in [0, 1]")
         x = picture.detach().to(torch.float32)
-        top = 255 if picture.dtype == torch.uint8 else None
         y = self._restored_levels(x if x.ndim == 4 else x[None], top, run)
         return (y if x.ndim == 4 else y[0]).to(picture.dtype).contiguous()
 
