@@ -9,6 +9,7 @@ import warnings
 import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -18,6 +19,7 @@ from clearer.data.picture_file import LARGEST_PAGE, read_file
 from clearer.errors import UserError
 from clearer.inference.paths import restore_path
 from test_restorer import stand_in
+from web_pictures import packed_tiff
 
 MUTANTS = 60  # of each seed, some thousand in all
 
@@ -35,8 +37,6 @@ def seeds() -> dict[str, bytes]:
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "Maker"
     exif.get_ifd(0x8769)[0x829A] = 0.5
-    import imagecodecs
-
     found = {
         "rgb.png": saved(colour, "PNG", exif=exif, dpi=(72, 72)),
         "palette.png": saved(colour[..., 0], "PNG"),
@@ -199,6 +199,12 @@ def bomb(kind: str, side: int) -> bytes:
         for place in places:
             data[place : place + 4] = struct.pack("<I", side)
         return bytes(data)
+    if kind == "part.tif":  # a page of 320 pixels, whose only part says more of itself
+        part = bytearray(imagecodecs.jpeg2k_encode(np.zeros((16, 20, 3), np.uint8), codecformat="J2K"))
+        part[8:16] = struct.pack(">II", side, side)
+        return packed_tiff(bytes(part), 34712)
+    if kind == "tile.tif":
+        return packed_tiff(zlib.compress(bytes(100)), 8, tile=(side // 32 * 16, side // 32 * 16))
     if kind == "ppm":
         return b"P6 %d %d 65535\n" % (side, side) + bytes(100)
     if kind == "bmp":
@@ -211,7 +217,7 @@ def bomb(kind: str, side: int) -> bytes:
     return bytes(data)
 
 
-@pytest.mark.parametrize("kind", ["png", "png16", "tif", "ppm", "bmp", "jpg"])
+@pytest.mark.parametrize("kind", ["png", "png16", "tif", "part.tif", "tile.tif", "ppm", "bmp", "jpg"])
 def test_decompression_bombs_are_refused_before_anything_is_decoded(tmp_path: Path, kind: str) -> None:
     import tracemalloc
 
@@ -223,6 +229,18 @@ def test_decompression_bombs_are_refused_before_anything_is_decoded(tmp_path: Pa
         tracemalloc.stop()
     assert said is not None and "decompression bomb" in said
     assert peak < 50e6 < LARGEST_PAGE
+
+
+def test_a_palette_has_one_channel_and_perhaps_alpha(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    table = np.zeros((3, 256), np.uint16)
+    tifffile.imwrite(file, np.zeros((16, 20), np.uint8), photometric="palette", colormap=table)
+    assert tried(tmp_path, "x.tif", file.getvalue()) is None
+    data = bytearray(file.getvalue())
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        place = tiff.pages[0].tags["SamplesPerPixel"].valueoffset
+    data[place : place + 2] = struct.pack("<H", 60000)  # a thousand gigabytes of 20 megapixels, when unpacked
+    assert "page 1: has 60000 channels" in str(tried(tmp_path, "x.tif", bytes(data)))
 
 
 def test_many_pages_that_add_up_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
+from huggingface_hub.repocard_data import model_index_to_eval_results
 
 import clearer
 from clearer.architecture import Architecture
@@ -101,6 +102,30 @@ def test_the_card_is_what_the_hub_reads(restorer: Restorer, tmp_path: Path) -> N
     assert "/home/someone" not in str(card)
 
 
+def test_each_protocol_keeps_its_own_figures(restorer: Restorer, tmp_path: Path) -> None:
+    given = {
+        (50, False): (25.95, 0.7053),
+        (25, False): (28.8, 0.8152),
+        (25, True): (28.9, 0.8171),
+        (15, False): (31.18, 0.8793),
+    }
+    results = [
+        RESULT | {"protocol": f"gray-awgn-{sigma}", "ensemble": ensemble, "psnr": psnr, "ssim": ssim}
+        for (sigma, ensemble), (psnr, ssim) in given.items()
+    ]
+    card = huggingface_hub.ModelCard.load(restorer.save_pretrained(tmp_path / "m", results=results) / "README.md")
+    _, found = model_index_to_eval_results(card.data.to_dict()["model-index"])
+    assert {(r.dataset_config, r.dataset_name, r.metric_type): r.metric_value for r in found} == {
+        (
+            f"gray-awgn-{sigma}{'-x8' if ensemble else ''}",
+            f"bsd68, gray-awgn-{sigma}{', x8 self-ensemble' if ensemble else ''}",
+            metric,
+        ): value
+        for (sigma, ensemble), values in given.items()
+        for metric, value in zip(("psnr", "ssim"), values, strict=True)
+    }
+
+
 def test_what_is_not_known_is_said_not_made_up(restorer: Restorer, tmp_path: Path) -> None:
     card = huggingface_hub.ModelCard.load(restorer.save_pretrained(tmp_path / "m") / "README.md")
     assert card.data.license is None and card.data.eval_results is None
@@ -158,9 +183,29 @@ def test_what_goes_wrong_is_one_line(restorer: Restorer, tmp_path: Path, monkeyp
         restorer.push_to_hub("someone/denoise", api=FakeApi(OSError("403\nforbidden")))
 
 
+def test_a_hub_that_cannot_be_reached_is_said(restorer: Restorer) -> None:
+    # The real client, at an address of this machine where nobody listens: what is raised is its HTTP library's.
+    api = huggingface_hub.HfApi(endpoint="http://127.0.0.1:9", token=False)
+    # On the way to the file store these are wrapped.
+    faults = (
+        huggingface_hub.errors.HfHubHTTPError.__bases__[0]("no\nroute"),
+        RuntimeError("Error while uploading 'model.safetensors' to the Hub."),
+        huggingface_hub.errors.CacheNotFound("no cache", "/"),
+    )
+    for talks in (api, *map(FakeApi, faults)):
+        with pytest.raises(UserError, match=r"^me/x: not uploaded \(.+\); check the name, the network") as caught:
+            restorer.push_to_hub("me/x", api=talks)
+        assert "\n" not in str(caught.value)
+
+
 def test_without_the_package_it_is_said_what_to_install(restorer: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(UserError, match=r"pip install 'clearer\[hub\]'"):
         restorer.save_pretrained("anywhere")
+
+
+def test_the_licence_of_a_shipped_model_is_a_word_that_the_hub_knows(tmp_path: Path) -> None:
+    card = ModelCard.load(load("denoise-gray", "cpu", "fp32").save_pretrained(tmp_path / "m") / "README.md")
+    assert card.data.license == "apache-2.0" and "have terms of their own" in card.text

@@ -139,3 +139,18 @@ def test_a_list_says_which_pictures_validate(tmp_path: Path) -> None:
     (tmp_path / "list.txt").unlink()
     with pytest.raises(UserError, match="cannot be read as text"):
         _resolve(**settings)
+
+
+def test_clean_pictures_may_train_beside_pairs_of_any_layout(tmp_path: Path) -> None:
+    pairs, photos = tmp_path / "pairs", write_photos(tmp_path / "photos", NAMES[4:])
+    pairs.mkdir()
+    for name in NAMES[:4]:
+        half = photograph(name)[..., 0]
+        Image.fromarray(np.concatenate([half, half], 1)).save(pairs / name)
+    settings: dict[str, Any] = {"folder": str(pairs), "layout": "side-by-side", "train_clean": [str(photos)]}
+    with pytest.raises(UserError, match="train_clean: nothing spoils them"):
+        _resolve(**settings, degradation=DegradationSettings(kind="none"))
+    found = _resolve(**settings, degradation=DegradationSettings(kind="rain"))
+    clean = [item for item in found.train if item.side is None]
+    assert len(clean) == len(NAMES) - 4 and all("photos/" in item.name for item in clean)
+    assert all(item.side for item in (*found.validation, *found.test)) and len(found.train) > len(clean)

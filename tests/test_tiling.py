@@ -235,6 +235,16 @@ def test_out_of_memory_falls_back_to_smaller_tiles_and_says_so(tile: Any, caplog
     assert all("memory ran out on tiles of" in text for text in caplog.messages)
 
 
+def test_progress_is_told_after_each_pass() -> None:
+    restorer, network = narrow(10**9)
+    told: list[float] = []
+    restorer.restore(torch.rand(1, 300, 200), True, tile=150, overlap=8, progress=told.append)
+    assert len(network.passes) == 4 * 8 and np.allclose(told, np.arange(1, 33) / 32)
+    told.clear()
+    narrow(100 * 100)[0](torch.rand(1, 1, 300, 200), tile=150, overlap=8, progress=told.append)  # tiles are halved
+    assert told == sorted(told) and told[-1] == 1
+
+
 def test_without_tiles_or_where_nothing_helps_it_is_an_error() -> None:
     x = torch.rand(1, 1, 300, 200)
     with pytest.raises(UserError, match="200x300 pixels need more memory than cpu has; restore it in tiles"):

@@ -7,9 +7,10 @@ import io
 import os
 import shutil
 import time
+import zlib
 from pathlib import Path
-from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -17,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from clearer.data.picture_file import read_file
 from clearer.errors import UserError
 from clearer.inference.pages import How
 from clearer.inference.restorer import Restorer, load
@@ -25,7 +27,7 @@ from clearer.web import models, uploads, work
 from clearer.web.uploads import UPLOAD, Limits
 from command import clearer as command
 from conftest import SHIPPED, photograph
-from web_pictures import bomb, encoded, write_model
+from web_pictures import bomb, encoded, packed_tiff, tiff, write_model
 
 LIMITS = Limits(megapixels=1)
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM")
@@ -158,11 +160,13 @@ def test_old_pictures_go_and_the_longest_unused_beyond_the_count(tmp_path):
 # pictures that cannot be taken
 
 
-def floats(values: Any) -> bytes:
-    """A TIFF of one row of floats."""
-    file = io.BytesIO()
-    tifffile.imwrite(file, np.asarray(values, np.float32)[None])
-    return file.getvalue()
+COLOUR = np.random.default_rng(0).integers(0, 256, (16, 20, 3), dtype=np.uint8)
+
+
+def lab() -> bytes:
+    with io.BytesIO() as file:
+        Image.fromarray(COLOUR).convert("LAB").save(file, "TIFF")
+        return file.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -176,8 +180,18 @@ def floats(values: Any) -> bytes:
         (bomb(1001, 1000), "too large: 1001 × 1000 is 1.0 megapixels, where this page takes 1"),
         (bomb(0, 9), "damaged|no pixels|not a picture"),
         (encoded(photograph("camera.png")[..., 0])[:300], "damaged"),
-        (floats(np.linspace(0, 4000, 400)), r"reach from 0 to 4000, .*white\. Bring them there, or use .* --range"),
-        (floats([0.5, float("nan")]), r"values that are not finite \(NaN or infinity\)\. Replace them\.$"),
+        (tiff(np.float32([[0, 4000]])), r"reach from 0 to 4000, .*white\. Bring them there, or use .* --range"),
+        (tiff(np.float32([[0.5, np.nan]])), r"values that are not finite \(NaN or infinity\)\. Replace them\.$"),
+        # Sound files of kinds that are not restored: what is the matter, and what to do.
+        (tiff(COLOUR[..., 0].astype(np.int16)), "^The picture cannot be taken: page 1: 16-bit int16 are .* Convert"),
+        (tiff(COLOUR[..., 0].astype(np.int32)), "^The picture cannot be taken: page 1: 32-bit int32 are .* Convert"),
+        (lab(), r"^The picture cannot be taken: page 1: its colours .* \(CIELAB\)\. Convert it to RGB\.$"),
+        (tiff(COLOUR[..., [0, 1, 2, 0, 1]], planarconfig="contig"), "^The picture cannot be taken: .*has 5 channels"),
+        (b"P5\n2 1\n1023\n" + bytes(4), r"^The picture cannot be taken: its levels end at 1023, .* Convert it first"),
+        (b"P5\n2 1\n65535\n" + bytes(3), r"^The picture is damaged: .*\. Take another copy\.$"),
+        (encoded(COLOUR)[:-20], r"^The picture is damaged: .*the PNG is cut short\)\. Take another copy\.$"),
+        (tiff(COLOUR, compression="lzw")[:-900], r"^The picture is damaged: .*cut short\)\. Take"),
+        (tiff(COLOUR, compression="jpegxl"), "^The picture cannot be taken: it is compressed as JPEGXL, .* Save it"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_in_a_sentence(tmp_path, gray, data, text):
@@ -190,20 +204,39 @@ def test_what_cannot_be_taken_is_refused_in_a_sentence(tmp_path, gray, data, tex
 
 
 def test_bombs_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
-    bombs = (bomb(), bomb(12_000, 12_000), encoded(np.zeros((2000, 2000), np.uint8), "TIFF"))
+    large = np.zeros((2000, 2000, 3), np.uint8)
+    bombs = (
+        bomb(),
+        bomb(12_000, 12_000),
+        encoded(large, "TIFF"),
+        tiff(large.astype(np.float16), photometric="rgb", compression="zlib"),  # which Pillow does not open
+        # 320 pixels by the page's own header, and four million by that of its only part.
+        packed_tiff(imagecodecs.jpeg_encode(large), 7),
+        packed_tiff(imagecodecs.jpeg2k_encode(large, codecformat="J2K"), 34712),
+        packed_tiff(imagecodecs.png_encode(large), 34933),
+        packed_tiff(imagecodecs.webp_encode(large), 50001),
+        packed_tiff(imagecodecs.webp_encode(large, lossless=True), 50001),
+        packed_tiff(zlib.compress(large.tobytes()), 8, tile=(2000, 2000)),
+    )
     monkeypatch.setattr(Image.Image, "load", lambda *_: pytest.fail("decoded"))
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", lambda *_, **__: pytest.fail("decoded"))
     for data in bombs:
         with pytest.raises(UserError, match="too large"):
             work.read_upload(uploaded(tmp_path, data), LIMITS)
 
 
-ORIGINALS = {form: encoded(photograph("coffee.png", 24).repeat(3, axis=2), form) for form in FORMATS}
+COFFEE = photograph("coffee.png", 24).repeat(3, axis=2)
+ORIGINALS = {form: encoded(COFFEE, form) for form in FORMATS} | {
+    "floats": tiff((COFFEE / 255).astype(np.float32), photometric="rgb", compression="zlib", predictor=True),
+    "jpeg in tiff": tiff(COFFEE, photometric="rgb", compression="jpeg", tile=(16, 16)),
+    "jpeg 2000 in tiff": tiff(COFFEE, photometric="rgb", compression="jpeg2000"),
+}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    format=st.sampled_from(FORMATS),
+    format=st.sampled_from(list(ORIGINALS)),
     changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=4)), max_size=6),
     kept=st.floats(0, 1),
 )
@@ -297,6 +330,45 @@ def test_the_download_is_of_the_kind_and_depth_of_the_upload(tmp_path, gray, col
     assert result.text.startswith("20 × 30, restored")  # as a screen shows it
     with Image.open(result.file) as found:
         assert found.getexif()[274] == 6 and np.array_equal(np.asarray(found), see_through)
+
+
+PLANES = COLOUR.transpose(2, 0, 1).astype(np.uint16)
+TIFFS = {
+    "float32 RGB": ((COLOUR / 255).astype(np.float32), {"photometric": "rgb"}),
+    "float16": ((COLOUR[..., 0] / 255).astype(np.float16), {}),
+    "float64": (COLOUR[..., 0] / 255, {}),
+    "JPEG 2000": (COLOUR, {"photometric": "rgb", "compression": "jpeg2000"}),
+    "PNG": (COLOUR, {"photometric": "rgb", "compression": "png"}),
+    "WebP": (COLOUR, {"photometric": "rgb", "compression": "webp", "compressionargs": {"lossless": True}}),
+    "tiles, larger than the picture": (COLOUR, {"photometric": "rgb", "compression": "zlib", "tile": (256, 256)}),
+    "JPEG 2000 in such tiles": (COLOUR, {"photometric": "rgb", "compression": "jpeg2000", "tile": (64, 64)}),
+    "16 bits in planes": (PLANES, {"photometric": "rgb", "planarconfig": "separate"}),
+}
+
+
+@pytest.mark.parametrize("kind", TIFFS)
+def test_a_tiff_is_taken_if_the_command_line_takes_it(tmp_path, gray, colour, kind):
+    picture, how = TIFFS[kind]
+    data = tiff(picture, **how)
+    clean = read_file(data).pages[0].colour
+    for restorer in (gray, colour):  # both are the identity
+        result = work.restore_upload(uploaded(tmp_path, data), restorer, Limits(megapixels=0.07), work.Spoiling(0))
+        found = read_file(result.file).pages[0].colour
+        assert found.dtype == clean.dtype and np.allclose(found, clean, atol=2e-3)
+    shown, text = work.show_upload(uploaded(tmp_path, data), LIMITS, work.Spoiling(9, 0.3))
+    assert text.startswith("20 × 16, ") and shown.is_file()
+
+
+def test_progress_goes_on_while_the_network_works(tmp_path, gray):
+    pages = np.random.default_rng(0).integers(0, 256, (2, 9, 8, 3), dtype=np.uint8)
+    told: list[tuple[float, str]] = []
+    work.restore_upload(
+        uploaded(tmp_path, tiff(pages, photometric="rgb")), gray, LIMITS, how=How("channels"), ensemble=True,
+        progress=lambda share, doing: told.append((share, doing)),
+    )  # fmt: skip
+    restoring = [share for share, doing in told if doing == "Restoring"]
+    assert len(restoring) == 1 + 2 * 3 * 8  # pages, channels, orientations
+    assert np.allclose(restoring, np.linspace(0.1, 0.9, 49)) and told[-1] == (0.9, "Writing")
 
 
 def test_pages_count_and_come_back(tmp_path, gray):

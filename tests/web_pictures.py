@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import tifffile
 import torch
 from PIL import Image
 from torch import nn
@@ -34,6 +35,21 @@ def encoded(picture: np.ndarray, format: str = "PNG") -> bytes:
     """Return (H, W) or (H, W, 3) as the bytes of a file."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, format)
+    return file.getvalue()
+
+
+def tiff(picture: np.ndarray, **how: object) -> bytes:
+    """Return an array as the bytes of a TIFF; ``how`` as of tifffile."""
+    file = io.BytesIO()
+    tifffile.imwrite(file, picture, **how)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def packed_tiff(part: bytes, compression: int, shape: tuple[int, ...] = (16, 20, 3), **how: object) -> bytes:
+    """Return an RGB TIFF that says it is of ``shape`` and whose one part is ``part``, whatever that holds."""
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(iter([part]), shape=shape, dtype="uint8", photometric="rgb", compression=compression, **how)  # type: ignore[arg-type]
     return file.getvalue()
 
 

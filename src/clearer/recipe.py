@@ -77,8 +77,9 @@ class DegradationSettings:
 class DataSettings:
     """Where the pictures are: ``folder`` to be split by clean picture, or ``train``, ``validation``, ``test``.
 
-    ``train`` may be a list of several. ``only_validation`` is a text file with a file name a line: of the
-    validation pictures, these are taken.
+    ``train`` may be a list of several. ``train_clean`` names folders of clean pictures that train besides,
+    whatever the layout of the others, spoilt as ``degradation`` says. ``only_validation`` is a text file with a
+    file name a line: of the validation pictures, these are taken.
 
     ``leaks``: what to do with a training or validation picture that shows the same clean picture as
     one of a later set: ``refuse`` to run, or ``drop`` it. ``limit_train`` and ``limit_validation``
@@ -89,6 +90,7 @@ class DataSettings:
     train: str | Pairs | list[str] | None = None
     validation: str | Pairs | None = None
     test: str | Pairs | None = None
+    train_clean: str | list[str] | None = None
     layout: Literal["auto", "clean", "pairs", "side-by-side"] = "auto"
     clean_side: Literal["left", "right"] = "left"
     fractions: list[float] = field(default_factory=lambda: [0.8, 0.1, 0.1])

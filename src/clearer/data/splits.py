@@ -61,7 +61,7 @@ def resolve_splits(settings: DataSettings, *, channels: int, patch: int, seed: i
             shares = [shares[0] + shares[1], 0.0, shares[2]]
         parts = propose_split(train, fingerprints(train), fractions=(shares[0], shares[1], shares[2]), seed=seed)
         train, validation, test = parts["train"], validation or parts["validation"], test or parts["test"]
-    train = _spread(train, settings.limit_train)
+    train = _spread(train, settings.limit_train) + _clean_besides(settings)
     validation = _spread(validation, settings.limit_validation)
     test = sorted(test, key=_name)[: settings.limit_test]
     for part in (train, validation, test):
@@ -118,6 +118,20 @@ def _find_all(places: list[str], settings: DataSettings) -> list[Item]:
     return [
         dataclasses.replace(item, name=f"{Path(place).as_posix()}/{item.name}") if count[item.name] > 1 else item
         for place, item in found
+    ]
+
+
+def _clean_besides(settings: DataSettings) -> list[Item]:
+    """Return the clean pictures that train beside the others, each with its folder before its name."""
+    if settings.train_clean is None:
+        return []
+    if settings.degradation.kind == "none":
+        raise UserError("data.train_clean: nothing spoils them; set data.degradation.kind to gaussian or rain")
+    places = [settings.train_clean] if isinstance(settings.train_clean, str) else settings.train_clean
+    return [
+        dataclasses.replace(item, name=f"{Path(place).as_posix()}/{item.name}")
+        for place in places
+        for item in find_items(place, "clean")
     ]
 
 

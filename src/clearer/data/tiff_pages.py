@@ -18,6 +18,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from clearer.data.exif import parsed, plain
 from clearer.data.picture_file import CMYK, GRAY, RGB, AnyPixels, Page, PictureFile, check_size
+from clearer.data.tiff_streams import Extent, extent_of
 from clearer.errors import UserError
 
 _COLOURS = {"MINISWHITE": GRAY, "MINISBLACK": GRAY, "RGB": RGB, "YCBCR": RGB, "SEPARATED": CMYK, "PALETTE": RGB}
@@ -39,13 +40,15 @@ def read_tiff(data: bytes) -> PictureFile:
         UserError: a page is too large, cut short or of a kind that cannot be kept. tifffile and its
             codecs raise exceptions of their own too.
     """
-    _check_chain(data)
+    count_pages(data)
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         pages = [page.aspage() for page in tiff.pages]
         total = 0
         for page in pages:
             check_size(page.imagewidth, page.imagelength)
-            total += page.imagewidth * page.imagelength
+            pixels = extent_of(page, data).pixels
+            check_size(1, pixels)
+            total += pixels
         check_size(1, 1, total)
         if not pages:
             raise UserError("not readable as a picture (the TIFF has no page); replace or remove it")
@@ -53,20 +56,23 @@ def read_tiff(data: bytes) -> PictureFile:
         return PictureFile("TIFF", found, {"byteorder": tiff.byteorder, "bigtiff": tiff.is_bigtiff})
 
 
-def extent_of_tiff(data: bytes) -> tuple[int, int]:
-    """Return the number of pages and of pixels of all of them, from the headers: nothing is decoded.
+def extents_of(data: bytes) -> list[Extent]:
+    """Return what each page says of its size: nothing is decoded.
 
     Raises:
         UserError: its pages do not follow one another to an end. tifffile raises exceptions of its own too.
     """
-    _check_chain(data)
+    count_pages(data)
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        pages = [page.aspage() for page in tiff.pages]
-        return len(pages), sum(p.imagewidth * p.imagelength * max(1, p.imagedepth) for p in pages)
+        return [extent_of(page.aspage(), data) for page in tiff.pages]
 
 
-def _check_chain(data: bytes) -> None:
-    """Refuse a file whose pages do not follow one another to an end: tifffile would go in circles."""
+def count_pages(data: bytes) -> int:
+    """Return how many pages a file has, without looking into any.
+
+    Raises:
+        UserError: they do not follow one another to an end; tifffile would go in circles.
+    """
     order = "<" if data[:2] == b"II" else ">"
     big = data[2:4] in (b"+\0", b"\0+")
     (count_code, count_size, entry, offset_code, size, first) = (
@@ -77,7 +83,7 @@ def _check_chain(data: bytes) -> None:
     while True:
         (start,) = struct.unpack_from(order + offset_code, data, place)
         if start == 0:
-            return
+            return len(seen)
         if start in seen or start + count_size > len(data):
             raise UserError("not readable as a picture (its pages lead nowhere or in a circle); replace or remove it")
         seen.add(start)
@@ -98,8 +104,9 @@ def _read_page(page: Any, data: bytes, number: int) -> Page:
         raise UserError(f"{where}{kind} are not restored; convert it to 8 or 16 bits or floating point")
     if page.imagedepth != 1:
         raise UserError(f"{where}is a volume of {page.imagedepth} layers; cut it into pages")
-    if photometric != "PALETTE" and page.samplesperpixel - colours not in (0, 1):
-        raise UserError(f"{where}has {page.samplesperpixel} channels, where {colours} and one of alpha are possible")
+    stored = GRAY if photometric == "PALETTE" else colours
+    if page.samplesperpixel - stored not in (0, 1):
+        raise UserError(f"{where}has {page.samplesperpixel} channels, where {stored} and one of alpha are possible")
     bits = page.bitspersample
     if bits != page.dtype.itemsize * 8 and bits != 1 and photometric != "PALETTE":
         raise UserError(f"{where}{bits} bits a sample are not restored; convert it to 8 or 16 bits")

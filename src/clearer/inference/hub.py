@@ -99,7 +99,7 @@ def from_pretrained(
     where = {"revision": revision, "token": token, "cache_dir": cache_dir, "local_files_only": local_files_only}
     try:
         weights = hub.hf_hub_download(str(name_or_folder), WEIGHTS, library_name="clearer", **where)
-    except (OSError, ValueError) as error:  # its own exceptions, and those of the network, are these
+    except _faults() as error:
         raise UserError(
             f"{name_or_folder}: no such folder, and not to be had from the Hub ({_short(error)}); "
             "check the name, the network, and that you may read it"
@@ -139,7 +139,7 @@ def push_to_hub(
             api = api or hub.HfApi(token=token, library_name="clearer")
             repo = api.create_repo(repo_id, private=private, exist_ok=True)
             commit = api.upload_folder(repo_id=repo.repo_id, folder_path=folder, commit_message=commit_message)
-        except (OSError, ValueError) as error:
+        except _faults() as error:
             raise UserError(
                 f"{repo_id}: not uploaded ({_short(error)}); check the name, the network and your token"
             ) from error
@@ -163,7 +163,8 @@ def model_card(
     title = name.split("/")[-1]
     known: dict[str, Any] = {"model_name": title, "eval_results": _eval_results(hub, results)} if results else {}
     if licence is not None:
-        known["license"] = licence
+        # The Hub knows licences by a word; what is said of them besides stands in the text.
+        known["license"] = licence.split(maxsplit=1)[0].lower()
     metadata = hub.ModelCardData(
         library_name="clearer",
         pipeline_tag="image-to-image",
@@ -190,11 +191,14 @@ def model_card(
 
 
 def _eval_results(hub: Any, results: Sequence[Mapping[str, Any]]) -> list[Any]:
+    # The Hub keeps figures apart by type and configuration, and not by name: without one, results of several
+    # protocols on the same pictures would all stand under the first.
     return [
         hub.EvalResult(
             task_type="image-to-image",
             dataset_type=data_name(result),
             dataset_name=f"{data_name(result)}, {result['protocol']}{ensemble_of(result)}",
+            dataset_config=f"{result['protocol']}{'-x8' if result.get('ensemble') else ''}",
             metric_type=metric,
             metric_name=metric.upper(),
             metric_value=result[metric],
@@ -202,6 +206,18 @@ def _eval_results(hub: Any, results: Sequence[Mapping[str, Any]]) -> list[Any]:
         for result in results
         for metric in ("psnr", "ssim")
     ]
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    """Return what huggingface_hub raises where the Hub cannot be reached or refuses.
+
+    Its own errors, what it makes of a failed upload (RuntimeError), and the errors of its HTTP library. Which one
+    that is depends on its version, and not all errors of each are an OSError; but the first of its own is one of them.
+    """
+    from huggingface_hub import errors
+
+    own = (found for found in vars(errors).values() if isinstance(found, type) and issubclass(found, Exception))
+    return (OSError, ValueError, RuntimeError, *own, *errors.HfHubHTTPError.__bases__)
 
 
 def _short(error: Exception) -> str:

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from clearer.data.levels import Floats, Span, depth_of, dtype_of, from_unit, to_unit, turned_back, upright
-from clearer.data.picture_file import CMYK, AnyPixels, Page, PictureFile, with_notes
+from clearer.data.picture_file import CMYK, GRAY, AnyPixels, Page, PictureFile, with_notes
 from clearer.data.picture_fitting import depth_for
 from clearer.errors import UserError, nearest
 
@@ -79,6 +79,15 @@ def _beyond(page: Page, span: Span) -> str | None:
         f"its floats reach from {least:g} to {most:g}; what is beyond {low:g} and {high:g} comes back as these: "
         "--range LOW,HIGH says what is black and white"
     )
+
+
+def most_runs(page: Page, channels: int, how: How) -> int:
+    """Return how often a network of so many channels runs on a page, at most: where R, G and B are equal, once."""
+    found = int(page.colour.shape[2])
+    if not how.strength:
+        return 0
+    of_colours = 3 if found != GRAY and channels == GRAY and how.color == "channels" else 1
+    return of_colours + int(found == CMYK)  # black for itself
 
 
 def restore_page(page: Page, run: Run, channels: int, how: How, depth: str) -> Page:

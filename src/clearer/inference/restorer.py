@@ -15,6 +15,7 @@ from torch import Tensor
 
 from clearer.architecture import Architecture
 from clearer.errors import UserError, nearest
+from clearer.evaluation.ensemble import ORIENTATIONS
 from clearer.inference.fused import can_fuse, fuse
 from clearer.inference.memory import is_out_of_memory, pixels_that_fit
 from clearer.inference.onnx_network import OnnxNetwork
@@ -33,6 +34,8 @@ _INTEGER_TOPS = {"uint8": 255, "uint16": 65535}
 _LARGEST_FLOAT = 16.0
 
 AnyArray = TypeVar("AnyArray", bound=npt.NDArray[Any])
+Progress = Callable[[float], None]
+"""Called with the share of a picture that is done, up to 1."""
 Whole = Callable[["Restorer", Tensor], Tensor]
 """How a restorer is used for one picture: (B, C, H, W) in [0, 1] -> the same shape."""
 
@@ -143,11 +146,18 @@ class Restorer:
 
         return hub.push_to_hub(self, repo_id, **facts)
 
-    def __call__(self, x: Tensor, ensemble: bool = False, tile: Tiling = "none", overlap: Overlap = "auto") -> Tensor:
+    def __call__(
+        self,
+        x: Tensor,
+        ensemble: bool = False,
+        tile: Tiling = "none",
+        overlap: Overlap = "auto",
+        progress: Progress | None = None,
+    ) -> Tensor:
         """Run the network as it is: (B, C, H, W) float in [0, 1] -> float32 of the same shape, not clamped.
 
         ``x`` may be on any device; the result comes back to it. ``ensemble`` adds the x8 self-ensemble.
-        ``tile`` and ``overlap`` are those of `restore`, but for the default: the picture whole.
+        ``tile``, ``overlap`` and ``progress`` are those of `restore`, but for the default: the picture whole.
 
         Raises:
             UserError: the picture is too large for the memory.
@@ -162,11 +172,22 @@ class Restorer:
         else:
             rows = columns = chosen
         result = torch.empty(x.shape, dtype=torch.float32, device=x.device)
+        tiles = cut(*size, rows, columns)
+        passes, most = 0, len(tiles) * (len(ORIENTATIONS) if ensemble else 1)
+
+        def forward(x: Tensor) -> Tensor:
+            nonlocal passes
+            y = self.run(x)
+            passes += 1
+            if progress is not None:
+                progress(min(passes / most, 1.0))  # there are more where memory ran out and tiles were halved
+            return y
+
         try:
             for part, y in restore_tiles(
-                self.run,
+                forward,
                 lambda t: x[..., t.top : t.bottom, t.left : t.right].detach(),
-                cut(*size, rows, columns),
+                tiles,
                 size,
                 border,
                 multiple,
@@ -207,6 +228,7 @@ class Restorer:
         *,
         color: str = "luma",
         strength: float = 1.0,
+        progress: Progress | None = None,
     ) -> AnyArray: ...
     @overload
     def restore(
@@ -218,6 +240,7 @@ class Restorer:
         *,
         color: str = "luma",
         strength: float = 1.0,
+        progress: Progress | None = None,
     ) -> Tensor: ...
     @overload
     def restore(
@@ -229,6 +252,7 @@ class Restorer:
         *,
         color: str = "luma",
         strength: float = 1.0,
+        progress: Progress | None = None,
     ) -> Image.Image: ...
     def restore(
         self,
@@ -239,6 +263,7 @@ class Restorer:
         *,
         color: str = "luma",
         strength: float = 1.0,
+        progress: Progress | None = None,
     ) -> Any:
         """Return the restored picture: the same kind, dtype, shape and (torch) device as ``picture``.
 
@@ -259,6 +284,8 @@ class Restorer:
             color: what a gray network works on in RGB pictures: ``"luma"`` or ``"channels"``; strength: 0
                 gives the picture as it is, 1 what the network makes of it (`inference.pages.How`).
                 A colour network sees a gray picture as three equal channels; it comes back gray.
+            progress: called with the share done after each pass of the network: each tile, and with the
+                ensemble each of its orientations. It begins again where bf16 fails and fp32 is tried.
 
         Returns:
             Values clamped to their range, and rounded to the nearest for whole-number kinds.
@@ -282,7 +309,7 @@ class Restorer:
         how = How(color, strength)
 
         def run(restorer: Restorer, x: Tensor) -> Tensor:
-            return restorer._seen(x, how, lambda part: restorer(part, ensemble, tile, overlap))
+            return restorer._seen(x, how, lambda part: restorer(part, ensemble, tile, overlap, progress))
 
         if isinstance(picture, Image.Image):
             plain = _plain_mode(picture)

@@ -16,10 +16,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from clearer.data.tiff_pages import extent_of_tiff
+from clearer.data.picture_file import format_of_bytes
+from clearer.data.tiff_pages import count_pages, extents_of
 from clearer.errors import UserError
 
 PREFIX = "clearer-web-"
@@ -30,6 +32,7 @@ MOST_PAGES = 100
 LARGEST_MEGAPIXELS = 178  # beyond it Pillow refuses a picture by itself
 # Not all that Pillow reads: some of its formats call other programs, and few were ever tried with hostile files.
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF", "BMP", "PPM")
+_OF_PILLOW = tuple(name for name in FORMATS if name != "TIFF")  # TIFF is read without it, and of more kinds
 
 
 @dataclass(frozen=True)
@@ -114,12 +117,8 @@ def check_picture(path: Path, limits: Limits) -> tuple[int, int]:
     if path.stat().st_size == 0:
         raise UserError("The file is empty (0 bytes): choose another.")
     try:
-        # Opening reads the header only.
-        with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
-            (width, height), pages = image.size, 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-            pixels = width * height * pages
-            if image.format == "TIFF":  # whose pages may differ in size
-                pages, pixels = extent_of_tiff(path.read_bytes())
+        with path.open("rb") as file:
+            claims = _claims_of_tiff(path.read_bytes()) if _is_tiff(file) else _claims(file)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UserError(
             f"The picture is too large: more than {LARGEST_MEGAPIXELS} megapixels, where this page takes "
@@ -129,17 +128,57 @@ def check_picture(path: Path, limits: Limits) -> tuple[int, int]:
         raise UserError(f"This is not a picture that can be read here ({', '.join(FORMATS)}).") from None
     except Exception as error:  # decoders answer broken headers with many kinds of exceptions
         raise UserError("The picture is damaged: its header cannot be read. Take another copy.") from error
-    if width < 1 or height < 1:
-        raise UserError("The picture has no pixels: choose another.")
+    width, height, pages, pixels, opaque = claims
     if pages > MOST_PAGES:
         raise UserError(f"The file has {pages} pages, where this page takes {MOST_PAGES}. Cut it into smaller files.")
+    if width < 1 or height < 1:
+        raise UserError("The picture has no pixels: choose another.")
+    if opaque:
+        raise UserError(
+            f"The picture cannot be taken: it is compressed as {opaque}, and how large it is cannot be told before it "
+            "is unpacked. Save it with another compression, or use clearer restore."
+        )
     if pixels > limits.megapixels * 1e6:
         size = f"{width} × {height} is" if pages == 1 else f"{pages} pages are"
+        if pages == 1 and pixels > width * height:
+            size = f"the parts of {width} × {height} are"
         raise UserError(
             f"The picture is too large: {size} {pixels / 1e6:,.1f} megapixels, where this page "
             f"takes {limits.megapixels:g}. Cut it, or make it smaller."
         )
     return width, height
+
+
+class _Claims(NamedTuple):
+    """What the headers of a file say: its first page's size, its pages, the pixels of all; see `Extent` of TIFF."""
+
+    width: int
+    height: int
+    pages: int
+    pixels: int
+    opaque: str = ""
+
+
+def _is_tiff(file: BinaryIO) -> bool:
+    head = file.read(16)
+    file.seek(0)
+    return format_of_bytes(head) == "TIFF"
+
+
+def _claims(file: BinaryIO) -> _Claims:
+    # Opening reads the header only.
+    with Image.open(file, formats=_OF_PILLOW) as image:
+        pages = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+        return _Claims(*image.size, pages, image.width * image.height * pages)
+
+
+def _claims_of_tiff(data: bytes) -> _Claims:
+    pages = count_pages(data)
+    if pages > MOST_PAGES:  # refused, whatever they are: looking into each would take memory
+        return _Claims(0, 0, pages, 0)
+    extents = extents_of(data)
+    opaque = next((extent.opaque for extent in extents if extent.opaque), "")
+    return _Claims(*extents[0][:2], len(extents), sum(extent.pixels for extent in extents), opaque)
 
 
 def remove_old(folder: Path, limits: Limits, now: float | None = None) -> None:

@@ -15,13 +15,13 @@ import torch
 from PIL import Image, ImageDraw
 
 from clearer.data.degradations import protocol_noise
-from clearer.data.levels import depth_of, dtype_of, from_unit, to_unit, upright
+from clearer.data.levels import Floats, depth_of, dtype_of, from_unit, to_unit, upright
 from clearer.data.picture_file import CMYK, FORMATS, GRAY, AnyPixels, Page, PictureFile, read_file, write_file
 from clearer.data.picture_fitting import fitted
 from clearer.data.pictures import Pixels
 from clearer.data.rain import Rain, rain
 from clearer.errors import UserError
-from clearer.inference.pages import How, restore_file
+from clearer.inference.pages import How, most_runs, restore_file
 from clearer.inference.restorer import Restorer
 from clearer.web.uploads import GONE, UPLOAD, Limits, check_picture, remove
 
@@ -30,6 +30,8 @@ SHOWN_SIDE = 2000  # longer pictures are shown smaller: a page that takes long t
 MAP_SIDE = 480
 CLOSE_UP = (768, 512)  # width and height of the close-up on the page
 CLOSE_UPS_KEPT = 4
+_READ, _RESTORED = 0.1, 0.9  # how far the work is when the picture is read, and when it is restored
+_DAMAGED = "not readable as a picture"  # as `read_file` says of broken files, and of no others
 
 Progress = Callable[[float, str], None]
 
@@ -57,7 +59,8 @@ def read_upload(place: Path, limits: Limits) -> PictureFile:
     """Return an upload with all that is around its pixels; its header is checked before it is decoded.
 
     Raises:
-        UserError: it is not a picture, damaged or too large. The text names no path of this machine.
+        UserError: it is not a picture, damaged, too large, or of a kind that is not restored. The text names
+            no path of this machine.
     """
     path = place / UPLOAD
     try:
@@ -68,8 +71,11 @@ def read_upload(place: Path, limits: Limits) -> PictureFile:
     except UserError as error:
         if str(path) not in str(error):
             raise
-        what = str(error).removeprefix(f"{path}: ").replace(str(path), "the file").partition(";")[0]
-        raise UserError(f"The picture is damaged: {what}. Take another copy.") from error
+        what, _, todo = str(error).removeprefix(f"{path}: ").replace(str(path), "the file").partition("; ")
+        if _DAMAGED in what:
+            raise UserError(f"The picture is damaged: {what}. Take another copy.") from error
+        todo = todo or "choose another"
+        raise UserError(f"The picture cannot be taken: {what}. {todo[:1].upper()}{todo[1:]}.") from error
     for page in picture.pages:
         if page.colour.dtype.kind == "f":
             _check_span(page.colour)
@@ -176,6 +182,10 @@ def restore_upload(
     closer, and ``before-seen.png`` and ``after-seen.png``, which are no larger than a page can show. It
     takes the place of an earlier result; after an error nothing new is left.
 
+    Args:
+        progress: called with the share done, 0 to 0.9, and what is being done: after each pass of the network
+            at the least.
+
     Raises:
         UserError: as of `read_upload`, or the model cannot restore it.
     """
@@ -183,18 +193,30 @@ def restore_upload(
     clean = read_upload(place, limits)
     pages = tuple(replace(page, colour=spoilt(page.colour, spoiling, k)) for k, page in enumerate(clean.pages))
     before = replace(clean, pages=pages)
-    progress(0.1, "Restoring")
+    progress(_READ, "Restoring")
     began = time.perf_counter()
     channels = restorer.architecture.channels
     kind = clean.format if clean.format in FORMATS else "PNG"
+    runs, most = 0, max(1, sum(most_runs(page, channels, how) for page in pages))
+
+    def run(x: Floats) -> Floats:
+        nonlocal runs
+
+        def tell(share: float) -> None:
+            progress(_READ + (_RESTORED - _READ) * (runs + share) / most, "Restoring")
+
+        y = restorer.restore(x, ensemble, progress=tell)
+        runs += 1
+        return y
+
     try:
-        restored = restore_file(before, lambda x: restorer.restore(x, ensemble), channels, how, kind)
+        restored = restore_file(before, run, channels, how, kind)
         after = fitted(restored, kind)
     except UserError as error:
         what = str(error).removeprefix("picture: ").partition(";")[0]
         raise UserError(f"It could not be restored: {what}.") from error
     seconds = time.perf_counter() - began
-    progress(0.9, "Writing")
+    progress(_RESTORED, "Writing")
     folder = place / f"{secrets.token_hex(8)}-result"
     file = folder / f"restored{FORMATS[kind].suffixes[0]}"
     seen = {"before": _visible(before.pages[0]), "after": _visible(after.pages[0])}
