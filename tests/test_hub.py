@@ -207,5 +207,6 @@ def test_without_the_package_it_is_said_what_to_install(restorer: Restorer, monk
 
 
 def test_the_licence_of_a_shipped_model_is_a_word_that_the_hub_knows(tmp_path: Path) -> None:
-    card = ModelCard.load(load("denoise-gray", "cpu", "fp32").save_pretrained(tmp_path / "m") / "README.md")
+    folder = clearer.load("denoise-gray", "cpu", "fp32").save_pretrained(tmp_path / "m")
+    card = huggingface_hub.ModelCard.load(folder / "README.md")
     assert card.data.license == "apache-2.0" and "have terms of their own" in card.text
