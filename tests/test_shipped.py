@@ -36,7 +36,7 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_the_promised_ones_are_there() -> None:
-    assert {"denoise-gray"} <= set(NAMES)
+    assert {"denoise-gray", "denoise-color"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
