@@ -377,3 +377,10 @@ main()
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert ended.returncode == 128 + 15 and "stopped" in ended.stderr, ended.stderr
     assert below(tmp_path) == ["a.tif"]
+
+
+def test_folders_with_a_dot_and_long_names(tmp_path: Path) -> None:
+    name = "n" * 240 + ".png"
+    put(tmp_path / name)
+    outcome = restore_path(stand_in(3), tmp_path / name, f"{tmp_path / 'out.v2'}/")
+    assert outcome.written == [tmp_path / "out.v2" / name] and below(tmp_path / "out.v2") == [name]

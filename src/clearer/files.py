@@ -29,7 +29,8 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=f".tmp{path.suffix}", dir=path.parent)
+        # Part of the name is enough: with what is added, a long one would be longer than names may be.
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}-", suffix=f".tmp{path.suffix}", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary

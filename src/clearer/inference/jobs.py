@@ -50,7 +50,7 @@ def planned(
     Args:
         source: a picture, a video, a folder, or "-" for standard input.
         target: for a folder, a folder; for a file, a file, or a folder (one that exists, or a name
-            without a suffix) to put it in; or "-" for standard output.
+            without a suffix or with a slash at its end) to put it in; or "-" for standard output.
         format: of all outputs.
         recursive: go into sub-folders, which are made again below the target.
         pattern: take the files of a folder that match, whatever their suffix: ``*.png``, or with a
@@ -78,7 +78,7 @@ def _single(source: str | Path, target: str | Path, named: str | None) -> Job:
             raise UserError(f"{path}: a video cannot go to standard output; name a file for it")
         return Job(path, None, named)
     place = Path(target)
-    if place.is_dir() or not place.suffix:
+    if place.is_dir() or not place.suffix or str(target).endswith(("/", os.sep)):
         if path is None:
             raise UserError(f"{place}: name a file for what comes from standard input, such as {place / 'out.png'}")
         place = place / _name_of(path, named)
