@@ -158,7 +158,7 @@ def card_of(file: Path) -> str:
 
 def write_page() -> None:
     """Write models/README.md: all models that ship, and those that are kept beside the package."""
-    files = [*sorted(PACKAGE.glob("*.safetensors")), *sorted(MODELS.glob("*.safetensors"))]
+    files = [path for place in (PACKAGE, MODELS) for path in sorted(place.glob("*.safetensors"), key=lambda p: p.stem)]
     rows = []
     for file in files:
         restorer = load(file, "cpu", "fp32")

@@ -260,9 +260,9 @@ def models(as_json: Json = False) -> None:
     for model in found:
         first = next(iter(model["results"]), None)
         measured = "" if first is None else f"{first['psnr']:.2f} dB, {Path(first['data']).name}, {first['protocol']}"
-        cost = f"{model['macs_per_pixel'] / 1e3:.0f}", f"{model['parameters']:,}", f"{model['bytes'] / 2**20:.1f}"
+        cost = f"{model['macs_per_pixel'] / 1e3:.0f}", f"{model['bytes'] / 2**20:.1f}"
         rows.append((model["name"], model["description"], *cost, measured))
-    header = ("model", "what it is for", "kMAC/pixel", "parameters", "MiB", "measured")
+    header = ("model", "what it is for", "kMAC a pixel", "MiB", "measured")
     print_table("", header, rows, console_for_people(as_json), justify="left")
     if as_json:
         print_json({"models": found})

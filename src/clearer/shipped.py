@@ -13,7 +13,7 @@ WEIGHTS_OF_A_RUN = "model.safetensors"
 def shipped_models() -> dict[str, Path]:
     """Return the weight files inside the package, by name."""
     folder = Path(str(resources.files("clearer") / "weights"))
-    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+    return {path.stem: path for path in sorted(folder.glob("*.safetensors"), key=lambda path: path.stem)}
 
 
 def located(name_or_path: str | Path) -> Path:

@@ -41,7 +41,8 @@ def print_table(
     table = Table(title=Text(title) if title else None, title_justify="left", show_footer=bool(total))
     for i, head in enumerate(heads):
         side: Any = justify if i else "left"
-        table.add_column(Text(head), footer=Text(total[i]) if total else "", justify=side)
+        # A name that is cut short is no name: narrow terminals fold the other columns.
+        table.add_column(Text(head), footer=Text(total[i]) if total else "", justify=side, no_wrap=not i)
     for row in rows:
         table.add_row(*map(Text, row))  # Text: square brackets in a name are no markup
     console.print(table)
