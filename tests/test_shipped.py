@@ -36,7 +36,7 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_the_promised_ones_are_there() -> None:
-    assert {"denoise-gray", "denoise-color"} <= set(NAMES)
+    assert {"denoise-gray", "denoise-color", "denoise-gray-30", "denoise-gray-50", "denoise-gray-70"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
