@@ -21,7 +21,7 @@ from clearer.data.patches import PatchSampler
 from clearer.inference.restorer import Restorer
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.supernet import Supernet
-from clearer.training.devices import choose_device
+from clearer.training.devices import choose_precision
 
 WIDTH = 16
 
@@ -41,7 +41,7 @@ def lively(network: nn.Module) -> nn.Module:
 
 def main() -> None:
     device = torch.device(sys.argv[1] if len(sys.argv) > 1 else "cuda")
-    choose_device(str(device))  # as the program does: fp32 is then no TF32
+    choose_precision("fp32", device)  # as the program does: fp32 is then no TF32
     torch.manual_seed(0)
     space = SearchSpace(width=WIDTH)
     x, y = torch.rand(4, 1, 64, 64), torch.rand(4, 1, 64, 64)

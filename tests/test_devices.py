@@ -24,7 +24,7 @@ from clearer.errors import Interrupted, UserError
 from clearer.fitting import fit
 from clearer.network.global_norm import use_global_statistics
 from clearer.training import processes
-from clearer.training.devices import choose_device
+from clearer.training.devices import choose_device, choose_precision
 from command import clearer, settings
 from conftest import TINY
 
@@ -293,3 +293,18 @@ def test_one_then_two(tmp_path: Path, photos: Path, whole: Path) -> None:
     _alike(out, whole)
     assert json.loads((out / "train" / "result.json").read_text())["device"].startswith("2 x cpu")
     assert (out / "report.html").exists() and (out / "evaluation" / "gray-awgn-50.json").exists()
+
+
+def test_fp32_on_a_gpu_is_no_tf32() -> None:
+    """For training and restoring alike: both choose their precision here. The flags are there without a GPU too."""
+    places = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [place.allow_tf32 for place in places]
+    try:
+        for place in places:
+            place.allow_tf32 = True
+        assert choose_precision("fp32", torch.device("cpu")) == "fp32" and all(place.allow_tf32 for place in places)
+        assert choose_precision("fp32", torch.device("cuda")) == "fp32"
+        assert not any(place.allow_tf32 for place in places)
+    finally:
+        for place, value in zip(places, before, strict=True):
+            place.allow_tf32 = value

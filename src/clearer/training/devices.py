@@ -15,8 +15,6 @@ from clearer.training import processes
 def choose_device(name: str) -> torch.device:
     """Return the device of this name; ``auto`` is the GPU if there is one. Under torchrun, each process has its own.
 
-    On a GPU, float32 means float32 from then on: cuDNN's convolutions would round their inputs to TF32 otherwise.
-
     Raises:
         UserError: this machine has no such device, or fewer than processes.
     """
@@ -27,8 +25,6 @@ def choose_device(name: str) -> torch.device:
         raise UserError(
             f"device: {name} is asked for, but this machine or this build of torch has no CUDA device; use device=auto"
         )
-    if device.type == "cuda":
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UserError("device: mps is asked for, but this machine has none; use device=auto")
     return _one_of_several(device, processes.local_rank()) if processes.launched()[1] > 1 else device
@@ -49,7 +45,12 @@ def _one_of_several(device: torch.device, place: int) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """Return ``fp32`` or ``bf16``; ``auto`` is bf16 where the hardware multiplies it natively."""
+    """Return ``fp32`` or ``bf16``; ``auto`` is bf16 where the hardware multiplies it natively.
+
+    On a GPU, fp32 means float32 from then on: cuDNN's convolutions would round their inputs to TF32 otherwise.
+    """
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     if name != "auto":
         return name
     if device.type == "cuda":
