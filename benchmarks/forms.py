@@ -5,7 +5,8 @@
 
 How many steps fit into the time is reckoned first, from the processor time of a few, and the learning
 rate's schedule is laid over them: a form that is twice as fast gets twice the steps. PSNR is that of the last
-weights on the validation pictures, in fp32. No test picture is touched.
+weights on the validation pictures, in fp32; for pairs SSIM, too. A test set is named only to leave out the training
+pairs that show a picture of it.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ import shlex
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
+from torch import Tensor
 
 from clearer.data.degradations import Degradation
 from clearer.data.splits import resolve_splits
+from clearer.evaluation.metrics import ssim
 from clearer.files import write_json
 from clearer.fitting import read_pictures
 from clearer.inference.restorer import load
@@ -72,7 +76,7 @@ FORMS: dict[str, dict[str, dict[str, Any]]] = {
         "batch norm": {**ADAMW, "network.norm": "batch"},
         "Muon": MUON,
         "Muon, no global residual": {**MUON, "network.residual": False},
-        "Muon, squares of 2x2 pixels, width 32": {**MUON, **SQUARES},
+        "Muon, squares of 2x2 pixels, width 32, 3 scales": {**MUON, **THREE},
         "Muon, Charbonnier": {**MUON, "train.loss": "charbonnier"},
         "Muon, Charbonnier and SSIM": {**MUON, "train.loss": "charbonnier+ssim"},
         "Muon, patches of 128 pixels, batch 4": {**MUON, "train.patch": 128, "train.batch": 4},
@@ -90,6 +94,7 @@ def main() -> None:
     parser.add_argument("--train", nargs="+", required=True)
     parser.add_argument("--validation")
     parser.add_argument("--only-validation")
+    parser.add_argument("--test", help="its pictures are left out of the training")
     parser.add_argument("--layout", default="auto")
     parser.add_argument("--limit", type=int, default=32, help="validation pictures")
     parser.add_argument("--minutes", type=float, default=3.0, help="of each training")
@@ -123,6 +128,7 @@ def main() -> None:
                 "recipe": RECIPES[given.task],
                 "minutes": given.minutes,
                 "pictures": {part: len(names) for part, names in splits.names().items()},
+                "input": measures(held_out(first, validation, given.levels), lambda x: x),
                 "rows": rows,
             },
         )
@@ -134,6 +140,7 @@ def recipe_of(given: argparse.Namespace, change: dict[str, Any]) -> Recipe:
         "architecture": PUBLISHED,
         "data.train": given.train if len(given.train) > 1 else given.train[0],
         "data.validation": given.validation,
+        "data.test": given.test,
         "data.only_validation": given.only_validation,
         "data.layout": given.layout,
         "data.leaks": "drop",
@@ -166,15 +173,17 @@ def measured(
     a_step = (long - short) / 30
     steps = int(given.minutes * 60 / a_step)
     epochs = max(2, steps // 100)
-    found: list[dict[str, float]] = []
+    found: list[dict[str, dict[str, float]]] = []
     seconds = []
     for seed in range(given.seeds):
         with tempfile.TemporaryDirectory() as folder:
             seconds.append(run(epochs, 100, seed, folder))
             restorer = load(Path(folder) / "last.safetensors", "cpu", "fp32")
-        by_name = held_out(recipe, validation, given.levels)
-        found.append({key: held.measure(restorer) for key, held in by_name.items()})
-    values = {key: [round(one[key], 3) for one in found] for key in found[0]}
+        found.append(measures(held_out(recipe, validation, given.levels), restorer))
+    values = {
+        measure: {key: [round(one[measure][key], digits) for one in found] for key in found[0][measure]}
+        for measure, digits in (("psnr", 3), ("ssim", 4))
+    }
     return {
         "setting": name,
         "architecture": str(architecture),
@@ -182,7 +191,20 @@ def measured(
         "parameters": parameters(architecture),
         "steps": epochs * 100,
         "seconds": [round(s) for s in seconds],
-        "psnr": values,
+        **values,
+    }
+
+
+def measures(by_name: dict[str, Validation], restore: Callable[[Tensor], Tensor]) -> dict[str, dict[str, float]]:
+    """Return PSNR and SSIM of ``restore``: (1, C, H, W) -> the same, for each kind of held-out pictures."""
+
+    def similarity(held: Validation) -> float:
+        found = [ssim(restore(x).float().clamp(0, 1), clean).item() for x, clean in held.pairs.values()]
+        return sum(found) / len(found)
+
+    return {
+        "psnr": {key: held.measure(restore) for key, held in by_name.items()},
+        "ssim": {key: similarity(held) for key, held in by_name.items()},
     }
 
 

@@ -109,12 +109,16 @@ def settings_table(value: dict[str, Any]) -> str:
 
 def forms_table(value: dict[str, Any]) -> str:
     levels = list(value["rows"][0]["psnr"])
+    pairs = levels == ["pairs"]  # for them SSIM, too
     rows = []
     for r in value["rows"]:
         figures = [", ".join(f"{v:.2f}" for v in r["psnr"][level]) for level in levels]
+        figures += [", ".join(f"{v:.3f}" for v in r["ssim"]["pairs"])] if pairs else []
         rows.append([r["setting"], f"{r['kmac']:.0f}", f"{r['steps']:,}", *figures])
-    head = [f"{value['minutes']:g} minutes each", "kMAC/pixel", "steps", *(f"{level}, dB" for level in levels)]
-    return f"`{value['command']}`\n\n" + table(head, rows)
+    what = ["PSNR, dB", "SSIM"] if pairs else [f"{level}, dB" for level in levels]
+    head = [f"{value['minutes']:g} minutes each", "kMAC/pixel", "steps", *what]
+    said = f" (input {value['input']['psnr']['pairs']:.2f} dB / {value['input']['ssim']['pairs']:.3f})" if pairs else ""
+    return f"`{value['command']}`{said}\n\n" + table(head, rows)
 
 
 def peers_table(value: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from clearer.architecture import Architecture
 from clearer.errors import UserError, nearest
 from clearer.evaluation.ensemble import ORIENTATIONS
 from clearer.inference.fused import can_fuse, fuse
+from clearer.inference.kinds import in_kind
 from clearer.inference.memory import is_out_of_memory, pixels_that_fit
 from clearer.inference.onnx_network import OnnxNetwork
 from clearer.inference.pages import How, seen_as
@@ -28,16 +29,10 @@ from clearer.shipped import located
 from clearer.training.devices import choose_precision
 
 PRECISIONS = ("auto", "fp32", "bf16")
-_PIL_MODES = ("L", "RGB", "I;16", "I;16B")
-_INTEGER_TOPS = {"uint8": 255, "uint16": 65535}
-# Noise may leave [0, 1], but floats of this size are 8-bit levels that nobody divided.
-_LARGEST_FLOAT = 16.0
 
 AnyArray = TypeVar("AnyArray", bound=npt.NDArray[Any])
 Progress = Callable[[float], None]
 """Called with the share of a picture that is done, up to 1."""
-Whole = Callable[["Restorer", Tensor], Tensor]
-"""How a restorer is used for one picture: (B, C, H, W) in [0, 1] -> the same shape."""
 
 
 def load(name_or_path: str | Path, device: str | torch.device = "auto", precision: str = "auto") -> Restorer:
@@ -311,39 +306,11 @@ class Restorer:
         def run(restorer: Restorer, x: Tensor) -> Tensor:
             return restorer._seen(x, how, lambda part: restorer(part, ensemble, tile, overlap, progress))
 
-        if isinstance(picture, Image.Image):
-            plain = _plain_mode(picture)
-            restored = Image.fromarray(self._restore_array(np.asarray(plain), run))
-            restored.info = dict(picture.info)
-            return restored
-        if isinstance(picture, np.ndarray):
-            return self._restore_array(picture, run)
-        if isinstance(picture, Tensor):
-            return self._restore_tensor(picture, run)
-        raise UserError(f"picture: {type(picture).__name__} is not a numpy array, a PIL picture or a torch tensor")
+        def work(x: Tensor) -> Tensor:
+            self._check_channels(x)
+            return sound(self, x, lambda restorer: run(restorer, x)).clamp(0, 1)
 
-    def _restore_array(self, picture: npt.NDArray[Any], run: Whole) -> npt.NDArray[Any]:
-        if picture.ndim not in (2, 3):
-            raise UserError(f"picture: an array of shape {picture.shape} is not (H, W) or (H, W, C)")
-        top = _INTEGER_TOPS.get(picture.dtype.name)
-        if top is None and picture.dtype.kind != "f":
-            raise UserError(f"picture: an array of {picture.dtype} is not uint8, uint16 or floating point in [0, 1]")
-        # A copy: the caller's array may be read-only, big-endian or strided backwards.
-        x = torch.from_numpy(picture.astype(np.float32, order="C"))
-        x = (x[None] if x.ndim == 2 else x.permute(2, 0, 1))[None]  # (1, C, H, W)
-        y = self._restored_levels(x, top, run).numpy()[0]
-        y = y[0] if picture.ndim == 2 else y.transpose(1, 2, 0)
-        return np.ascontiguousarray(y.astype(picture.dtype))
-
-    def _restore_tensor(self, picture: Tensor, run: Whole) -> Tensor:
-        if picture.ndim not in (3, 4):
-            raise UserError(f"picture: a tensor of shape {tuple(picture.shape)} is not (C, H, W) or (B, C, H, W)")
-        top = _INTEGER_TOPS.get(str(picture.dtype).removeprefix("torch."))
-        if top is None and not picture.is_floating_point():
-            raise UserError(f"picture: a tensor of {picture.dtype} is not uint8, uint16 or floating point in [0, 1]")
-        x = picture.detach().to(torch.float32)
-        y = self._restored_levels(x if x.ndim == 4 else x[None], top, run)
-        return (y if x.ndim == 4 else y[0]).to(picture.dtype).contiguous()
+        return in_kind(picture, work)
 
     def _seen(self, x: Tensor, how: How, run: Callable[[Tensor], Tensor]) -> Tensor:
         """Run the network on (B, C, H, W) in [0, 1], where C need not be the network's."""
@@ -360,48 +327,14 @@ class Restorer:
         done = [torch.from_numpy(seen_as(one, on_array, expected, how)).permute(2, 0, 1) for one in arrays]
         return torch.stack(done).to(x.device)
 
-    def _restored_levels(self, x: Tensor, top: int | None, run: Whole) -> Tensor:
-        """Restore (B, C, H, W) float32: whole levels 0..top, or in [0, 1] where ``top`` is None."""
-        if not x.numel():
-            raise UserError(f"picture: it is empty (batch, channels, height, width are {tuple(x.shape)})")
+    def _check_channels(self, x: Tensor) -> None:
+        """Refuse (B, C, H, W) that is neither of the network's channels nor gray for colour or the reverse."""
         expected = self.architecture.channels
         if x.shape[1] != expected and {x.shape[1], expected} != {1, 3}:
             raise UserError(
                 f"picture: it has {x.shape[1]} channels where the model takes {expected}; "
                 "convert it or choose another model"
             )
-        if top is None:
-            check_floats(x.abs().amax().item())
-        x = x if top is None else x / top
-        y = sound(self, x, lambda restorer: run(restorer, x)).clamp(0, 1)
-        return y if top is None else (y * top).round()
-
-
-def check_floats(largest: float, where: str = "picture") -> None:
-    """Refuse floating-point pixels that are not in [0, 1] and a margin for noise; ``largest``: in size, or NaN.
-
-    Raises:
-        UserError: they are not finite, or are 8-bit levels.
-    """
-    if not np.isfinite(largest):
-        raise UserError(f"{where}: it holds values that are not finite (NaN or infinity); replace them first")
-    if largest > _LARGEST_FLOAT:
-        raise UserError(
-            f"{where}: floats are taken as [0, 1] and this one reaches {largest:g}; divide it by its largest level"
-        )
-
-
-def _plain_mode(picture: Image.Image) -> Image.Image:
-    """Return the picture in one of `_PIL_MODES`, if that loses nothing."""
-    if picture.mode in _PIL_MODES and "transparency" not in picture.info:
-        return picture
-    if picture.has_transparency_data:
-        raise UserError(f"picture: it has transparency (mode {picture.mode}); remove it first, as by convert('RGB')")
-    if picture.mode == "1":
-        return picture.convert("L")
-    if picture.mode == "P":
-        return picture.convert("RGB")
-    raise UserError(f"picture: mode {picture.mode} is not one of {', '.join(_PIL_MODES)}; convert it first")
 
 
 def _chosen_device(device: str | torch.device) -> torch.device:
