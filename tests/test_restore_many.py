@@ -21,8 +21,8 @@ from torch import Tensor
 
 from clearer.architecture import Architecture
 from clearer.errors import UserError
-from clearer.inference.overlap import one_ahead, one_behind
 from clearer.inference.paths import Output, restore_path
+from clearer.inference.read_ahead import one_ahead, one_behind
 from clearer.inference.restorer import Restorer
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.weights import save_weights

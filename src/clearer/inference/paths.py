@@ -16,8 +16,8 @@ from clearer.data.picture_fitting import check_pages, depth_for, fitted
 from clearer.errors import UserError
 from clearer.inference.jobs import Job, planned, videos_passed_over
 from clearer.inference.large import is_large, restore_large
-from clearer.inference.overlap import one_ahead, one_behind
 from clearer.inference.pages import How, Run, restore_file, seen_as
+from clearer.inference.read_ahead import one_ahead, one_behind
 from clearer.inference.restorer import Restorer
 from clearer.inference.tiling import Overlap, Tiling
 
