@@ -83,6 +83,7 @@ FORMS: dict[str, dict[str, dict[str, Any]]] = {
         "Muon, a fifth of the rain synthetic": {**RAIN, "data.degradation.share": 0.2},
         "Muon, half of the rain synthetic": {**RAIN, "data.degradation.share": 0.5},
         "Muon, the letters that our search found": {**MUON, "architecture": "PPPF-FPPF-FPFP"},
+        "Muon, from the weights of denoise-gray-50": {**MUON, "train.start": "denoise-gray-50"},
     },
 }
 RECIPES = {"denoise": "denoise-gray", "derain": "derain"}
