@@ -36,7 +36,10 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_the_promised_ones_are_there() -> None:
-    blind, paper = {"denoise-gray", "denoise-gray-medium", "denoise-color"}, {f"denoise-gray-{s}{found}" for s in (30, 50, 70) for found in ("", "-searched")}
+    blind, paper = (
+        {"denoise-gray", "denoise-gray-medium", "denoise-color"},
+        {f"denoise-gray-{s}{found}" for s in (30, 50, 70) for found in ("", "-searched")},
+    )
     assert blind | paper <= set(NAMES)
 
 
