@@ -116,7 +116,8 @@ def forms_table(value: dict[str, Any]) -> str:
         figures += [", ".join(f"{v:.3f}" for v in r["ssim"]["pairs"])] if pairs else []
         rows.append([r["setting"], f"{r['kmac']:.0f}", f"{r['steps']:,}", *figures])
     what = ["PSNR, dB", "SSIM"] if pairs else [f"{level}, dB" for level in levels]
-    head = [f"{value['minutes']:g} minutes each", "kMAC/pixel", "steps", *what]
+    each = "a minute" if value["minutes"] == 1 else f"{value['minutes']:g} minutes"
+    head = [f"{each} each", "kMAC/pixel", "steps", *what]
     said = f" (input {value['input']['psnr']['pairs']:.2f} dB / {value['input']['ssim']['pairs']:.3f})" if pairs else ""
     return f"`{value['command']}`{said}\n\n" + table(head, rows)
 
