@@ -28,7 +28,7 @@ from torch import Tensor
 
 from clearer.data.degradations import Degradation
 from clearer.data.splits import resolve_splits
-from clearer.evaluation.metrics import ssim
+from clearer.evaluation.metrics import psnr, ssim
 from clearer.files import write_json
 from clearer.fitting import read_pictures
 from clearer.inference.restorer import load
@@ -198,15 +198,12 @@ def measured(
 
 def measures(by_name: dict[str, Validation], restore: Callable[[Tensor], Tensor]) -> dict[str, dict[str, float]]:
     """Return PSNR and SSIM of ``restore``: (1, C, H, W) -> the same, for each kind of held-out pictures."""
-
-    def similarity(held: Validation) -> float:
-        found = [ssim(restore(x).float().clamp(0, 1), clean).item() for x, clean in held.pairs.values()]
-        return sum(found) / len(found)
-
-    return {
-        "psnr": {key: held.measure(restore) for key, held in by_name.items()},
-        "ssim": {key: similarity(held) for key, held in by_name.items()},
-    }
+    values: dict[str, dict[str, float]] = {"psnr": {}, "ssim": {}}
+    for key, held in by_name.items():
+        made = [(restore(x).float().clamp(0, 1), clean) for x, clean in held.pairs.values()]
+        for name, measure in (("psnr", psnr), ("ssim", ssim)):
+            values[name][key] = sum(measure(y, clean).item() for y, clean in made) / len(made)
+    return values
 
 
 def held_out(recipe: Recipe, validation: Any, levels: list[float]) -> dict[str, Validation]:

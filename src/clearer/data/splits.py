@@ -175,13 +175,13 @@ def _without_leaks(splits: Splits, policy: str, say: Say) -> Splits:
         if not found:
             continue
         first, second = found[0]
+        dropped = {name for name, _ in found}  # one may be there several times on the other side
         what = (
-            f"{len(found)} {part} picture(s) show the same clean picture as a {other} picture, "
+            f"{len(dropped)} {part} picture(s) show the same clean picture as a {other} picture, "
             f"such as {first} and {second}"
         )
         if policy == "refuse":
             raise UserError(f"data: {what}; move them, or set data.leaks=drop to leave them out of {part}")
-        dropped = {name for name, _ in found}
         kept[part] = [item for item in kept[part] if item.name not in dropped]
         say(f"{what}: {len(dropped)} left out of {part}")
     for part in ("train", "validation"):

@@ -30,7 +30,7 @@ def in_kind(picture: Any, work: Work) -> Any:
         work: its result is rounded to the nearest for whole-number kinds.
 
     Raises:
-        UserError: the picture is of another kind, empty, or not finite.
+        UserError: the picture is of another kind, empty, or floats that are not finite or far outside [0, 1].
 
     >>> in_kind(np.array([[0, 100, 255]], np.uint8), lambda x: 1 - x)
     array([[255, 155,   0]], dtype=uint8)

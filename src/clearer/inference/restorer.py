@@ -303,12 +303,13 @@ class Restorer:
         """
         how = How(color, strength)
 
-        def run(restorer: Restorer, x: Tensor) -> Tensor:
-            return restorer._seen(x, how, lambda part: restorer(part, ensemble, tile, overlap, progress))
-
         def work(x: Tensor) -> Tensor:
             self._check_channels(x)
-            return sound(self, x, lambda restorer: run(restorer, x)).clamp(0, 1)
+
+            def run(restorer: Restorer) -> Tensor:
+                return restorer._seen(x, how, lambda part: restorer(part, ensemble, tile, overlap, progress))
+
+            return sound(self, x, run).clamp(0, 1)
 
         return in_kind(picture, work)
 
