@@ -9,6 +9,7 @@ import pytest
 from clearer.architecture import SearchSpace
 from clearer.recipe import SearchSettings, load_recipe
 from clearer.reproduction.ablations import SCALES, terms_alone
+from clearer.reproduction.ablations_page import _shared_letters
 from command import clearer, settings
 from conftest import NAMES, TINY, write_photos
 
@@ -45,15 +46,20 @@ def test_variants_share_searches_and_trainings(pictures: Path, tmp_path: Path) -
     outcome = clearer(*command)
     assert outcome.status == 0, outcome.err
     result = outcome.json
-    # supplement, released, fed by parallel, and three more lambda_2: the first of each question is the same search.
-    assert len([p for p in (out / "searches").iterdir() if p.is_dir()]) == 6
-    same = [row for row in result["rows"] if row["variant"] in ("supplement", "same", "0")]
-    assert len(same) == 3 and len({(row["architecture"], row["gap"]) for row in same}) == 1
+    # supplement, released, fed by parallel, three more lambda_2, and residual with norm and without: the first
+    # of each question is the same search.
+    assert len([p for p in (out / "searches").iterdir() if p.is_dir()]) == 8
+    same = [row for row in result["rows"] if row["variant"] in ("supplement", "same", "0", "as in the recipe")]
+    assert len(same) == 4 and len({(row["architecture"], row["gap"]) for row in same}) == 1
     assert same[0]["psnr"] == same[1]["psnr"] and "psnr" not in same[2]
     gap = next(row for row in result["rows"] if row["variant"] == "parallel")["supernet_gap"]
     assert set(gap) == {"input", "supernet", "derived", "derived_new_statistics"}
+    without = next(row for row in result["rows"] if row["variant"] == "residual, no norm")
+    assert without["scores"]["scored"] == 4 and without["scores"]["median"] <= without["scores"]["best"]
+    # Nothing to measure again where there are no norms.
+    assert without["supernet_gap"]["derived"] == without["supernet_gap"]["derived_new_statistics"]
     text = (out / "ablations.md").read_text()
-    assert text.count("\n## ") == 3 and "released program" in text
+    assert text.count("\n## ") == 4 and "released program" in text
     times = {path: path.stat().st_mtime_ns for path in out.rglob("result.json")}
     assert clearer(*command).json == result
     assert times == {path: path.stat().st_mtime_ns for path in out.rglob("result.json")}
@@ -62,6 +68,12 @@ def test_variants_share_searches_and_trainings(pictures: Path, tmp_path: Path) -
         (out / name).unlink()
     assert clearer("reproduce", "redraw", out).status == 0
     assert {name: (out / name).read_bytes() for name in drawn} == drawn
+
+
+def test_letters_that_seeds_share_stand_beside_what_chance_gives() -> None:
+    words = [{"architecture": word, "modules": 6} for word in ("PPF-FFF", "PFF-FFF")]
+    assert _shared_letters(words) == "5.0 of 6 (chance 3.7)"  # (4/6 x 5/6 + 2/6 x 1/6) x 6
+    assert _shared_letters(words[:1]) == ""
 
 
 def test_faults_are_said_in_one_line(pictures: Path, tmp_path: Path) -> None:

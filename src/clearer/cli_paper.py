@@ -201,7 +201,7 @@ def ablations(
     scale: Scale = "full",
     seeds: Annotated[int, typer.Option(min=1, help="Searches and trainings of each variant.")] = 2,
     only: Annotated[
-        list[str] | None, typer.Option(help="operations, fusion-input or lambda-comp; repeatable (default: all).")
+        list[str] | None, typer.Option(help="operations, fusion-input, lambda-comp or norm; repeatable (default: all).")
     ] = None,
     jobs: Jobs = None,
     settings: Set = None,

@@ -1,33 +1,38 @@
-"""Ablations, all at one small budget: the form of the operations, what fusion sees, and lambda_2."""
+"""Ablations, all at one small budget: the form of the operations, what fusion sees, lambda_2, and the norm."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import statistics as stats
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
+from torch import Tensor
 
 from clearer.architecture import FUSION, Architecture, SearchSpace
 from clearer.errors import UserError, nearest
 from clearer.files import read_json, write_json
 from clearer.network.cost import macs_per_pixel, parameters
+from clearer.network.supernet import Supernet
 from clearer.recipe import Recipe, SearchSettings
 from clearer.reproduction import published
 from clearer.reproduction.ablations_page import redraw
+from clearer.reproduction.chance import finite
 from clearer.reproduction.plans import Plan, carry_out, default_jobs, scaled
 from clearer.reproduction.supernet_gap import held_out_patches, supernet_gap
 from clearer.search.diagnostics import mean_gap
 from clearer.search.objectives import architecture_loss, complexity_loss, costs_of
-from clearer.search.ranking import load_supernet
+from clearer.search.ranking import costs_of_all, load_supernet, rank_correlation, score_architectures
 from clearer.training.schedules import make_optimiser
 
-QUESTIONS = ("operations", "fusion-input", "lambda-comp")
+QUESTIONS = ("operations", "fusion-input", "lambda-comp", "norm")
 LAMBDAS = (0.0, 0.001, 0.01, 0.1)
 PATCHES = 128  # held-out patches on which a supernet is set against its derived network
+SCORED = 128  # random architectures that a supernet's shared weights are asked about
 
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "operations": {
@@ -39,6 +44,12 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
         "parallel": {"search.fusion_input": "parallel"},
     },
     "lambda-comp": {f"{value:g}": {"search.lambda_comp": value} for value in LAMBDAS},
+    # A network without norm needs the global residual: nothing else brings its output to a picture's range.
+    "norm": {
+        "as in the recipe": {},
+        "residual": {"network.residual": True},
+        "residual, no norm": {"network.residual": True, "network.norm": "none"},
+    },
 }
 """What is varied for each question, one setting at a time; each question's first is the recipe as it is."""
 
@@ -114,7 +125,7 @@ def run_ablations(
     rows = [_row(*key, plan, console) for key, plan in searches.items()]
     trainings: list[tuple[dict[str, Any], Plan]] = []
     for row in rows:
-        if row["question"] != "lambda-comp":
+        if row["question"] in ("operations", "fusion-input"):
             key = (row["question"], row["variant"], row["seed"])
             trainings.append((row, _training_plan(searches[key].recipe, row["architecture"], row["seed"], out)))
     given = [row for question in asked if question == "operations" for row in _published_rows(base, seeds)]
@@ -179,7 +190,8 @@ def _make(plans: Sequence[Plan], base: Recipe, jobs: int | None, console: Consol
 def _search_plan(recipe: str, scale: str, overrides: dict[str, Any], seed: int, out: Path) -> Plan:
     found = scaled(recipe, scale, SCALES, {**overrides, "seed": seed})
     network, settings = found.network, found.search
-    name = f"{network.operations}-{settings.fusion_input}-{settings.lambda_comp:g}-seed{seed}"
+    form = network.operations + f"-{network.norm}" * (network.norm != "batch") + "-residual" * network.residual
+    name = f"{form}-{settings.fusion_input}-{settings.lambda_comp:g}-seed{seed}"
     return Plan(name, dataclasses.replace(found, name=name), out / "searches" / name, "search")
 
 
@@ -197,7 +209,7 @@ def _training_plan(search: Recipe, architecture: str, seed: int, out: Path) -> P
 
 
 def _row(question: str, variant: str, seed: int, plan: Plan, console: Console) -> dict[str, Any]:
-    """What a search came to; for the question of the fusion's input also the supernet against its derived network."""
+    """What a search came to; where the shared weights are in question also what they are worth."""
     found = read_json(plan.folder / "search" / "result.json")
     last = json.loads((plan.folder / "search" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
     architecture = Architecture.from_dict(read_json(plan.folder / "architecture.json"))
@@ -214,11 +226,27 @@ def _row(question: str, variant: str, seed: int, plan: Plan, console: Console) -
         "device": found["device"],
         "precision": found["precision"],
     }
-    if question == "fusion-input":
+    if question in ("fusion-input", "norm"):
         recipe, supernet = load_supernet(plan.folder, torch.device("cpu"))
         held_out, batches = held_out_patches(recipe, PATCHES, torch.device("cpu"), console)
         row["supernet_gap"] = supernet_gap(supernet, held_out, batches)
+        if question == "norm":
+            row["scores"] = _scores(supernet, held_out)
     return row
+
+
+def _scores(supernet: Supernet, held_out: tuple[Tensor, Tensor]) -> dict[str, float | None]:
+    """What the shared weights say of random architectures: who is at an advantage, before any logit speaks."""
+    space = supernet.space
+    drawn = {space.random_architecture(seed) for seed in range(SCORED)}
+    psnr = score_architectures(supernet, *held_out, sorted(drawn, key=str))
+    costs = costs_of_all(space)
+    return {
+        "scored": len(psnr),
+        "median": stats.median(psnr.values()),
+        "best": max(psnr.values()),
+        "correlation_with_macs": finite(rank_correlation(list(psnr.values()), [costs[word][1] for word in psnr])),
+    }
 
 
 def _published_rows(base: Recipe, seeds: int) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics as stats
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,20 +32,23 @@ def as_markdown(result: dict[str, Any]) -> str:
     """Return a table for each question, a row a variant: the mean and, where it may differ, each seed."""
     search, train = result["recipe"]["search"], result["recipe"]["train"]
     steps = (search["epochs"] - search["warmup_epochs"]) * search["steps_per_epoch"]
+    trained = (
+        f"; each training {train['epochs'] * train['steps_per_epoch']:,} steps of {train['batch']} patches of "
+        f"{train['patch']} pixels, its PSNR that of the last weights on the held-out pictures"
+    ) * any("psnr" in row for row in result["rows"])
     lines = [
         "# Ablations",
         "",
         f"Width {result['recipe']['network']['width']}; each search {steps:,} architecture steps of {search['batch']} "
         f"patches of {search['patch']} pixels, logits' rate {search['logits']['lr']:g}, lambda_1 "
-        f"{search['lambda_arch']:g}; each training {train['epochs'] * train['steps_per_epoch']:,} steps of "
-        f"{train['batch']} patches of {train['patch']} pixels; {result['seeds']} seed(s). PSNR is of the last weights "
-        "on the held-out pictures.",
+        f"{search['lambda_arch']:g}{trained}; {result['seeds']} seed(s).",
         "",
     ]
     for question, part in (
         ("operations", _operations_lines),
         ("fusion-input", _fusion_lines),
         ("lambda-comp", _lambda_lines),
+        ("norm", _norm_lines),
     ):
         if _of(result, question):
             lines += part(result)
@@ -92,6 +96,41 @@ def _lambda_lines(result: dict[str, Any]) -> list[str]:
         cells = [variant, _words(group), fusions, *_cost_cells(group), _gap(group)]
         rows.append([*cells, f"{terms['fusions']} of {group[0]['modules']}, {terms['gap']:.3f}", f"{ratio:.0f}"])
     return ["## lambda_2", "", *_table(head, rows), ""]
+
+
+def _norm_lines(result: dict[str, Any]) -> list[str]:
+    head = [
+        "network", "found", "fusion modules", "letters that two seeds share", "gap", "supernet (dB)",
+        "derived, its weights (dB)", "random ones, median (dB)", "rank correlation with multiply-adds",
+    ]  # fmt: skip
+    rows = []
+    for variant, group in _variants(_of(result, "norm")):
+        fusions = ", ".join(str(row["fusions"]) for row in group)
+        gaps = [_each([row["supernet_gap"][key] for row in group]) for key in ("supernet", "derived")]
+        median = _each([row["scores"]["median"] for row in group])
+        correlations = [row["scores"]["correlation_with_macs"] for row in group]
+        known = ", ".join("none" if value is None else f"{value:+.2f}" for value in correlations)
+        rows.append([variant, _words(group), fusions, _shared_letters(group), _gap(group), *gaps, median, known])
+    scored = max(row["scores"]["scored"] for row in _of(result, "norm"))
+    said = (
+        f"PSNR on held-out patches, by the supernet's weights; input {result['rows'][-1]['supernet_gap']['input']:.2f} "
+        f"dB. The last two columns are of {scored} random architectures by the shared weights. Two words of so many "
+        "letters, of which each letter is drawn at the share that both have, share as many as stands after 'chance'."
+    )
+    return ["## Batch norm, or none", "", *_table(head, rows), "", said, ""]
+
+
+def _shared_letters(group: Rows) -> str:
+    """Letters in which two seeds' words agree, a mean over pairs, beside what chance gives with such shares of F."""
+    if len(group) < 2:
+        return ""
+    agreed, chance = [], []
+    for one, other in itertools.combinations(group, 2):
+        a, b = (row["architecture"].replace("-", "") for row in (one, other))
+        agreed.append(sum(x == y for x, y in zip(a, b, strict=True)))
+        p, q = a.count("F") / len(a), b.count("F") / len(b)
+        chance.append((p * q + (1 - p) * (1 - q)) * len(a))
+    return f"{stats.mean(agreed):.1f} of {group[0]['modules']} (chance {stats.mean(chance):.1f})"
 
 
 def lambda2_figure(result: dict[str, Any]) -> Figure:
