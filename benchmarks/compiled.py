@@ -19,9 +19,10 @@ import workloads
 from torch import nn
 
 from clearer.architecture import SearchSpace
+from clearer.devices import autocast, choose_precision
 from clearer.freed_memory import keep_freed_memory
 from clearer.network.restoration import RestorationNetwork
-from clearer.training.devices import autocast, choose_device, choose_precision, device_name
+from clearer.training.devices import choose_device, device_name
 
 
 def main() -> None:

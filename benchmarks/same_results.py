@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from clearer.architecture import SearchSpace
 from clearer.data.degradations import Degradation
 from clearer.data.patches import PatchSampler
+from clearer.devices import choose_precision
 from clearer.inference.restorer import Restorer
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.supernet import Supernet
-from clearer.training.devices import choose_precision
 
 WIDTH = 16
 

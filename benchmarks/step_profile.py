@@ -23,7 +23,8 @@ import torch
 import workloads
 from torch.profiler import ProfilerActivity, profile
 
-from clearer.training.devices import choose_device, choose_precision, device_name
+from clearer.devices import choose_precision
+from clearer.training.devices import choose_device, device_name
 
 STEPS = ("weight-step", "architecture-step", "training-step")
 GROUPS = {

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from clearer.architecture import Architecture, SearchSpace
 from clearer.data.degradations import Degradation
 from clearer.data.patches import PatchSampler
+from clearer.devices import autocast, choose_precision
 from clearer.freed_memory import keep_freed_memory
 from clearer.inference.restorer import Restorer
 from clearer.network.restoration import RestorationNetwork
@@ -30,7 +31,7 @@ from clearer.network.supernet import Supernet
 from clearer.recipe import load_recipe
 from clearer.search.bilevel import search
 from clearer.search.objectives import architecture_loss
-from clearer.training.devices import autocast, choose_device, choose_precision
+from clearer.training.devices import choose_device
 from clearer.training.schedules import make_optimiser
 
 PUBLISHED = "FPPF-FFFF-PFFP"

@@ -20,11 +20,12 @@ from rich.console import Console
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from clearer.devices import choose_precision
 from clearer.errors import Interrupted, UserError
 from clearer.fitting import fit
 from clearer.network.global_norm import use_global_statistics
 from clearer.training import processes
-from clearer.training.devices import choose_device, choose_precision
+from clearer.training.devices import choose_device
 from command import clearer, settings
 from conftest import TINY
 

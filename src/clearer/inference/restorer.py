@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from clearer.architecture import Architecture
+from clearer.devices import choose_precision, find_device
 from clearer.errors import UserError, nearest
 from clearer.evaluation.ensemble import ORIENTATIONS
 from clearer.inference.fused import can_fuse, fuse
@@ -26,7 +27,6 @@ from clearer.inference.tiling import Overlap, Tiling, as_overlap, as_tiling, cut
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.weights import load_weights
 from clearer.shipped import located
-from clearer.training.devices import choose_precision
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -85,7 +85,7 @@ class Restorer:
         device: str | torch.device = "auto",
         precision: str = "auto",
     ) -> None:
-        self.device = _chosen_device(device)
+        self.device = find_device(device, mps=True)
         self.precision = _chosen_precision(precision, self.device)
         if isinstance(network, OnnxNetwork):
             if precision == "bf16":
@@ -336,19 +336,6 @@ class Restorer:
                 f"picture: it has {x.shape[1]} channels where the model takes {expected}; "
                 "convert it or choose another model"
             )
-
-
-def _chosen_device(device: str | torch.device) -> torch.device:
-    if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-        torch.empty(1, device=chosen)  # is it there?
-    except (RuntimeError, AssertionError, NotImplementedError):
-        raise UserError(f"device: {str(device)!r} is not to be had on this machine; use auto or cpu") from None
-    return chosen
 
 
 def _chosen_precision(precision: str, device: torch.device) -> str:

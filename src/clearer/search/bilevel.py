@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from clearer.architecture import Architecture
 from clearer.data.patches import PatchSampler
+from clearer.devices import autocast, choose_precision
 from clearer.files import read_json_if_there, write_json
 from clearer.freed_memory import keep_freed_memory
 from clearer.network.supernet import Supernet
@@ -22,7 +23,7 @@ from clearer.search.diagnostics import describe_probabilities
 from clearer.search.objectives import architecture_loss, complexity_loss, costs_of
 from clearer.search.settling import Settling
 from clearer.training import processes
-from clearer.training.devices import autocast, choose_device, choose_precision, device_name, peak_memory_mb
+from clearer.training.devices import choose_device, device_name, peak_memory_mb
 from clearer.training.loop import Job, run_epochs
 from clearer.training.schedules import learning_rate, load_optimiser, make_optimiser, set_learning_rate
 from clearer.training.train import Log, Pictures, degradation_of, ready

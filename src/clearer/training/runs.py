@@ -13,10 +13,11 @@ import torch
 import yaml
 
 from clearer.data.splits import Splits
+from clearer.devices import choose_precision
 from clearer.errors import UserError
 from clearer.files import read_json, write_json, write_text
 from clearer.recipe import Recipe, recipe_from_dict
-from clearer.training.devices import choose_device, choose_precision, device_name
+from clearer.training.devices import choose_device, device_name
 
 # Where a run is computed, and how often it is saved, may change between resumptions.
 FREE = ("device", "checkpoint_minutes", "description")

@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from clearer.architecture import Architecture
 from clearer.data.degradations import Degradation
 from clearer.data.patches import PatchSampler
+from clearer.devices import autocast, choose_precision
 from clearer.files import read_json_if_there, write_json
 from clearer.freed_memory import keep_freed_memory
 from clearer.network.restoration import RestorationNetwork
 from clearer.network.weights import save_weights
 from clearer.recipe import Recipe
 from clearer.training import processes
-from clearer.training.devices import autocast, choose_device, choose_precision, device_name, peak_memory_mb
+from clearer.training.devices import choose_device, device_name, peak_memory_mb
 from clearer.training.loop import Job, run_epochs
 from clearer.training.losses import LOSSES
 from clearer.training.schedules import learning_rate, load_optimiser, make_optimiser, set_learning_rate
