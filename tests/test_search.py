@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from clearer.architecture import SearchSpace
+from clearer.errors import UserError
 from clearer.files import write_text
 from clearer.network.supernet import Supernet
 from clearer.recipe import SearchSettings, load_recipe
@@ -124,6 +125,22 @@ def test_a_search_that_has_settled_ends_early_and_says_what_it_saved(tmp_path: P
     (tmp_path / "early" / "search" / "result.json").unlink()
     again = _search(tmp_path / "early", early)
     assert again["steps"] == result["steps"] and again["probabilities"] == result["probabilities"]
+
+
+def test_a_supernet_may_have_a_norm_of_its_own(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    recipe = load_recipe("quickstart", {**tiny, "search.norm": "batch"})
+    assert (recipe.space.norm, recipe.search_space.norm) == ("none", "batch")
+    photos = _pictures(("camera.png",))
+    found = search(recipe, photos, photos, tmp_path, Console(quiet=True))
+    assert found.norm == "none"
+    # A finished search says the same again, and its supernet is read with the norm it has.
+    assert search(recipe, [], [], tmp_path, Console(quiet=True)) == found
+    write_text(tmp_path / "recipe.yaml", recipe.to_yaml())
+    _, supernet = load_supernet(tmp_path, torch.device("cpu"))
+    assert any(isinstance(layer, torch.nn.BatchNorm2d) for layer in supernet.modules())
+    assert supernet.derive().letters == found.letters
+    with pytest.raises(UserError, match=r"^search\.batch: batch norm needs"):
+        load_recipe("quickstart", {**tiny, "search.norm": "batch", "search.batch": 1})
 
 
 def test_what_settles_is_counted_and_goes_on_from_a_checkpoint() -> None:

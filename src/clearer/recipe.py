@@ -127,6 +127,8 @@ class SearchSettings:
 
     ``fusion_input``: what a module's fusion candidate sees: ``same``, the module's input, as in the paper;
     ``parallel``, what the parallel candidate has made of it, as the released program's search has it.
+    ``norm``: the supernet's, where it is not to be that of the network trained afterwards: shared weights without
+    batch norm prefer fusion modules for no merit of theirs (docs/reproduction.md).
     ``stop_gap``, if there is one: the search ends early, with an epoch, once the letters have not changed for
     ``stop_steps`` architecture steps and the mean gap of the probabilities was at least this all the while.
     """
@@ -140,6 +142,7 @@ class SearchSettings:
     lambda_comp: Amount = 0.0
     costs: Literal["paper", "parameters", "macs"] = "paper"
     fusion_input: Literal["same", "parallel"] = "same"
+    norm: Literal["batch", "none", "bias-free"] | None = None
     stop_gap: Annotated[float, Range(0, below=1)] | None = None
     stop_steps: Count = 500
     weights: OptimiserSettings = field(
@@ -207,6 +210,11 @@ class Recipe:
     def space(self) -> SearchSpace:
         """The search space that ``network`` describes."""
         return SearchSpace(**dataclasses.asdict(self.network))
+
+    @property
+    def search_space(self) -> SearchSpace:
+        """The space of the supernet, whose norm may be its own."""
+        return dataclasses.replace(self.space, norm=self.search.norm or self.network.norm)
 
     @property
     def given(self) -> Architecture | None:
@@ -284,13 +292,16 @@ def recipe_from_dict(value: dict[str, Any]) -> Recipe:
             f"architecture: {given} has {given.scales} scales where network.scales is {space.scales}; make them agree"
         )
     multiple = space.multiple
-    for part, settings in (("search", recipe.search), ("train", recipe.train)):
+    for part, settings, norm in (
+        ("search", recipe.search, recipe.search_space.norm),
+        ("train", recipe.train, space.norm),
+    ):
         if settings.patch % multiple:
             raise UserError(
                 f"{part}.patch: {settings.patch} is not a multiple of {multiple}, which {space.scales} scales"
                 f"{f' and unshuffle {space.unshuffle}' if space.unshuffle > 1 else ''} need"
             )
-        if settings.batch < 2 and space.norm == "batch":
+        if settings.batch < 2 and norm == "batch":
             raise UserError(f"{part}.batch: batch norm needs at least 2 patches a batch")
     if recipe.device not in ("auto", "cpu", "mps") and not re.fullmatch(r"cuda(:\d+)?", recipe.device):
         raise UserError(f"device: {recipe.device!r} is not auto, cpu, cuda, cuda:N or mps")

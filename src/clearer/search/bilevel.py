@@ -50,7 +50,7 @@ def search(
     if finished is not None:
         return recipe.space.architecture(str(finished["architecture"]).replace("-", ""))
     keep_freed_memory()
-    settings, space = recipe.search, recipe.space
+    settings, space = recipe.search, recipe.search_space
     device = choose_device(recipe.device)
     precision = choose_precision(recipe.precision, device)
     torch.manual_seed(recipe.seed)
@@ -145,7 +145,7 @@ def search(
 
     job = Job("search", settings.epochs, settings.steps_per_epoch, step, end_epoch, state, load, settling.settled)
     steps, seconds = run_epochs(job, place, console, minutes=recipe.checkpoint_minutes, log=log)
-    architecture: Architecture = supernet.derive()
+    architecture = recipe.space.architecture(supernet.derive().letters)
     saved = settings.epochs - steps // settings.steps_per_epoch  # epochs
     result = {
         "architecture": str(architecture),

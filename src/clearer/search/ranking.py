@@ -45,7 +45,7 @@ def load_supernet(folder: str | Path, device: torch.device) -> tuple[Recipe, Sup
         raise UserError(
             f"{folder}/search/checkpoints: the supernet's final weights are gone; search again in a new folder"
         )
-    supernet = Supernet(recipe.space, recipe.search.fusion_input)
+    supernet = Supernet(recipe.search_space, recipe.search.fusion_input)
     supernet.load_state_dict(state["job"]["supernet"])
     return recipe, supernet.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
