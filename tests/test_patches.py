@@ -14,7 +14,9 @@ from clearer.data.degradations import Degradation
 from clearer.data.patches import PatchSampler
 
 
-def _sampler(pictures: list, patch: int = 8, augment: bool = False, batch: int = 16, **noise: object) -> PatchSampler:
+def _sampler(
+    pictures: list, patch: int = 8, augment: bool | str = False, batch: int = 16, **noise: object
+) -> PatchSampler:
     degradation = Degradation(**noise) if noise else Degradation()  # type: ignore[arg-type]
     return PatchSampler(
         pictures, patch=patch, batch=batch, degradation=degradation, augment=augment, seed=3, device=torch.device("cpu")
@@ -106,3 +108,11 @@ def test_a_seed_gives_the_patches_that_it_always_gave(
     for both, batch in zip(zip(*(half.draw() for half in halves), strict=True), whole, strict=True):
         assert torch.equal(torch.cat(both), batch)
     assert all(torch.equal(a, b) for a, b in zip(*(half.state_dict().values() for half in halves), strict=True))
+
+
+def test_mirrored_patches_stay_upright() -> None:
+    """Every patch is its picture or that picture's mirror image, and both come."""
+    picture = np.arange(8 * 8, dtype=np.uint8).reshape(8, 8, 1)
+    _, clean = _sampler([(picture, None)], augment="mirror", batch=32).draw()
+    seen = {tuple(patch.flatten().tolist()) for patch in (clean * 255).round().byte()}
+    assert seen == {tuple(form.flatten().tolist()) for form in (picture, picture[:, ::-1])}

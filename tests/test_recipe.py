@@ -293,6 +293,15 @@ def test_batch_of_one_without_batch_norm() -> None:
     assert refused(nested("train.batch", 1)).startswith("train.batch: ")
 
 
+def test_augmentation_is_all_nothing_or_mirroring() -> None:
+    for value in (True, False, "mirror"):
+        assert recipe_from_dict(nested("data.augment", value)).data.augment is value
+    assert refused(nested("data.augment", "mirrors")) == (
+        "data.augment: 'mirrors' is not one of true, false, mirror (did you mean 'mirror'?)"
+    )
+    assert refused(nested("data.augment", 1)).startswith("data.augment: 1 is not one of true")
+
+
 def test_devices() -> None:
     for device in ("auto", "cpu", "mps", "cuda", "cuda:3"):
         assert recipe_from_dict({"name": "x", "device": device}).device == device

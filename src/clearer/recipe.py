@@ -84,6 +84,9 @@ class DataSettings:
     ``leaks``: what to do with a training or validation picture that shows the same clean picture as
     one of a later set: ``refuse`` to run, or ``drop`` it. ``limit_train`` and ``limit_validation``
     take so many, spread over the names in order; ``limit_test`` takes the first so many, as `clearer.evaluate` does.
+
+    ``augment``: true for patches turned and mirrored in all eight ways; ``mirror`` for left and right alone, where
+    up and down or upright and level differ, as with rain; false for patches as they are.
     """
 
     folder: str | Pairs | None = None
@@ -100,7 +103,7 @@ class DataSettings:
     limit_train: Count | None = None
     limit_validation: Count | None = None
     limit_test: Count | None = None
-    augment: bool = True
+    augment: Literal[True, False, "mirror"] = True
     degradation: DegradationSettings = field(default_factory=DegradationSettings)
 
 

@@ -99,10 +99,11 @@ def _checked(kind: Any, value: Any, path: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         return _one_of(typing.get_args(kind), value, path)
     if origin is Literal:
-        known = typing.get_args(kind)
-        if value not in known:
-            raise UserError(f"{path}: {value!r} is not one of {', '.join(known)}{nearest(str(value), known)}")
-        return value
+        known = {str(k).lower() if isinstance(k, bool) else k: k for k in typing.get_args(kind)}  # as YAML has them
+        for one in known.values():
+            if value == one and type(value) is type(one):
+                return one
+        raise UserError(f"{path}: {value!r} is not one of {', '.join(known)}{nearest(str(value), known)}")
     if origin is list:
         if not isinstance(value, list):
             raise UserError(f"{path}: {value!r} is not a list, such as [0, 1]")

@@ -24,7 +24,7 @@ class PatchSampler:
         batch: patches in a batch.
         degradation: applied to the clean patch, or to the pair's degraded patch where there is one; rain
             takes the place of the degraded patch, in a share of the pairs.
-        augment: random flips and quarter turns.
+        augment: random flips and quarter turns; ``"mirror"``: flips of left and right alone.
         share, shares: draw the whole batch, but return only this one of its ``shares`` equal parts.
     """
 
@@ -35,7 +35,7 @@ class PatchSampler:
         patch: int,
         batch: int,
         degradation: Degradation,
-        augment: bool,
+        augment: bool | str,
         seed: int,
         device: torch.device,
         share: int = 0,
@@ -92,6 +92,8 @@ class PatchSampler:
         if self.augment:
             # A symmetry of the square for each patch: flips of the result, and a transposition before them.
             flip_y, flip_x, turn = (torch.rand(3, n, generator=g) < 0.5).unbind()
+            if self.augment == "mirror":
+                flip_y, turn = torch.zeros_like(flip_y), torch.zeros_like(turn)
             from_below, from_right = torch.where(turn, flip_x, flip_y), torch.where(turn, flip_y, flip_x)
             top, down = torch.where(from_below, top + side - 1, top), torch.where(from_below, -down, down)
             left, along = torch.where(from_right, left + side - 1, left), torch.where(from_right, -along, along)
