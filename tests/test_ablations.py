@@ -9,7 +9,7 @@ import pytest
 from clearer.architecture import SearchSpace
 from clearer.recipe import SearchSettings, load_recipe
 from clearer.reproduction.ablations import SCALES, terms_alone
-from clearer.reproduction.ablations_page import _shared_letters
+from clearer.reproduction.ablations_page import _shared_letters, as_markdown
 from command import clearer, settings
 from conftest import NAMES, TINY, write_photos
 
@@ -60,6 +60,11 @@ def test_variants_share_searches_and_trainings(pictures: Path, tmp_path: Path) -
     assert without["supernet_gap"]["derived"] == without["supernet_gap"]["derived_new_statistics"]
     text = (out / "ablations.md").read_text()
     assert text.count("\n## ") == 4 and "released program" in text
+    # The paper's space has rows of the published architecture besides, and L_Arch may be off.
+    published = {**next(row for row in result["rows"] if row["question"] == "operations"), "question": "published"}
+    alone = [{**terms, "pull_arch": 0.0} for terms in result["terms_alone"]]
+    more = as_markdown({**result, "rows": [*result["rows"], published], "terms_alone": alone})
+    assert "supplement, published architecture" in more and "no L_Arch" in more
     times = {path: path.stat().st_mtime_ns for path in out.rglob("result.json")}
     assert clearer(*command).json == result
     assert times == {path: path.stat().st_mtime_ns for path in out.rglob("result.json")}

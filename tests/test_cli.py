@@ -216,10 +216,11 @@ def test_where_results_go_by_default(run, monkeypatch, tmp_path):
     def place(model, **how):
         return measure.default_place(model, "sets/photos", "rain-y", **how)
 
-    assert place(run, ensemble=True) == run / "evaluation" / "rain-y-photos-ensemble.json"
-    assert place(run / "model.safetensors") == run / "evaluation" / "rain-y-photos.json"
-    assert place(run / "last.safetensors", seed=3) == run / "evaluation" / "last-rain-y-photos-seed3.json"
-    assert place("shared/net.safetensors", precision="bf16") == Path("evaluation/net-rain-y-photos-bf16.json")
+    assert place(run, ensemble=True) == run / "evaluation" / "rain-y-sets-photos-ensemble.json"
+    assert place(run / "model.safetensors") == run / "evaluation" / "rain-y-sets-photos.json"
+    assert place(run / "last.safetensors", seed=3) == run / "evaluation" / "last-rain-y-sets-photos-seed3.json"
+    outside = Path("evaluation/shared-net-rain-y-sets-photos-bf16.json")
+    assert place("shared/net.safetensors", precision="bf16") == outside
     here = measure.default_place("net.safetensors", ".", "rain-y")
     assert here == Path(f"evaluation/net-rain-y-{tmp_path.name}.json")
 

@@ -116,3 +116,14 @@ def test_mirrored_patches_stay_upright() -> None:
     _, clean = _sampler([(picture, None)], augment="mirror", batch=32).draw()
     seen = {tuple(patch.flatten().tolist()) for patch in (clean * 255).round().byte()}
     assert seen == {tuple(form.flatten().tolist()) for form in (picture, picture[:, ::-1])}
+
+
+def test_a_sampler_goes_on_from_another_kind_of_devices_state_the_same_each_time() -> None:
+    """A CUDA generator's state is 16 bytes, which no CPU generator takes."""
+    pictures = [(_numbered(20, 20, 1, 0), None)]
+    a, b, c = (_sampler(pictures, kind="gaussian", sigma=25.0) for _ in range(3))
+    a.draw()
+    state = {**a.state_dict(), "noise": torch.zeros(16, dtype=torch.uint8)}
+    b.load_state_dict(state), c.load_state_dict(state)
+    (_, clean), (noisy, same), (again, _) = a.draw(), b.draw(), c.draw()
+    assert torch.equal(clean, same) and torch.equal(noisy, again) and not torch.equal(noisy, clean)

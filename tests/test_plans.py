@@ -107,3 +107,9 @@ def test_a_torn_line_of_metrics_counts_as_nothing_done(pictures: Path, tmp_path:
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"step": 3}) + "\n" + '{"step": 6, "lo')
     assert plan.steps_done() == 0
+
+
+def test_a_finished_run_of_another_recipe_is_refused_and_not_taken(pictures: Path, tmp_path: Path) -> None:
+    carry_out(_plans(pictures, tmp_path), jobs=1, console=QUIET)
+    with pytest.raises(UserError, match=r"lambda-0: holds a run of another recipe \(search\.epochs was 3, now 4\)"):
+        carry_out(_plans(pictures, tmp_path, **{"search.epochs": 4}), jobs=1, console=QUIET)

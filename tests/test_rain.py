@@ -137,7 +137,7 @@ def test_a_share_of_the_pairs_is_rained_on_anew() -> None:
         return (degraded == 200 / 255).flatten(1).all(1).float().mean()
 
     assert drawn([(clean, other)], how) == pytest.approx(0.75, abs=0.07)
-    assert drawn([(clean, other)], dataclasses.replace(how, share=0.0)) == 1
+    assert drawn([(clean, other)], how.held_out()) == 1
     assert drawn([(clean, other)], dataclasses.replace(how, share=1.0)) == 0
     # Pictures without a partner are always rained on; here they are half of the set.
     mixed = drawn([(clean, other), (clean, None)], dataclasses.replace(how, share=0.0))

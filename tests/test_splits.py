@@ -154,3 +154,14 @@ def test_clean_pictures_may_train_beside_pairs_of_any_layout(tmp_path: Path) -> 
     clean = [item for item in found.train if item.side is None]
     assert len(clean) == len(NAMES) - 4 and all("photos/" in item.name for item in clean)
     assert all(item.side for item in (*found.validation, *found.test)) and len(found.train) > len(clean)
+
+
+def test_a_limit_does_not_hide_leaks_into_the_rest_of_the_test_set(tmp_path: Path) -> None:
+    train, validation = write_photos(tmp_path / "a", NAMES[:4]), write_photos(tmp_path / "b", NAMES[4:6])
+    test = write_photos(tmp_path / "c", NAMES[6:])
+    Image.fromarray(photograph(NAMES[0])[..., 0]).save(test / "zebra.png")
+    places = {"train": str(train), "validation": str(validation), "test": str(test), "limit_test": 1}
+    with pytest.raises(UserError, match=r"1 train picture\(s\) show the same clean picture as a test picture"):
+        _resolve(**places)
+    found = _resolve([], **places, leaks="drop").names()
+    assert "astronaut.png" not in found["train"] and len(found["test"]) == 1

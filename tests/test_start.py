@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 import clearer
 from clearer.architecture import Architecture
+from clearer.errors import UserError
 from clearer.network.restoration import RestorationNetwork
-from clearer.network.weights import save_weights
-from clearer.training.start import begin_with
+from clearer.network.weights import load_weights, save_weights
+from clearer.recipe import Recipe, load_recipe
+from clearer.training.checkpoints import save_checkpoint
+from clearer.training.start import begin_with, check_start
+from clearer.training.train import train
 from command import clearer as command
 
 
@@ -95,3 +102,46 @@ def test_nothing_else_may_differ(tmp_path: Path) -> None:
     other = RestorationNetwork(clearer.Architecture.parse("PF", width=8))
     with pytest.raises(RuntimeError):
         begin_with(other, tmp_path / "a.safetensors")
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> tuple[Recipe, Path, Path]:
+    """A recipe that begins with a weight file, its run's folder, and the place of its checkpoints."""
+    form = {"width": 4, "norm": "none", "residual": True}
+    save_weights(tmp_path / "a.safetensors", shaken(clearer.Architecture.parse("PFF-FFP", **form)), {})
+    letters = {"architecture": "PFF-FFP", "train.start": str(tmp_path / "a.safetensors"), "network.width": 4}
+    return load_recipe("quickstart", letters), tmp_path / "run", tmp_path / "run" / "train" / "checkpoints"
+
+
+def test_only_a_whole_checkpoint_takes_the_place_of_the_start(small: tuple[Recipe, Path, Path]) -> None:
+    recipe, folder, checkpoints = small
+    checkpoints.mkdir(parents=True)
+    (checkpoints / ".step-00000005.safetensors.1.tmp").touch()  # a kill in the middle of the first one
+    (checkpoints / "step-00000004.damaged").touch()
+    assert check_start(recipe, folder) is not None
+    save_checkpoint(checkpoints, 5, {"step": 5})
+    assert check_start(recipe, folder) is None
+
+
+def test_a_training_whose_checkpoint_is_damaged_begins_with_the_start_again(small: tuple[Recipe, Path, Path]) -> None:
+    recipe, folder, checkpoints = small
+    short = dataclasses.replace(recipe.train, epochs=1, steps_per_epoch=1, patch=16, batch=2, validation_crop=16)
+    no_step = dataclasses.replace(short.optimiser, lr=0.0, lr_final=0.0)
+    still = dataclasses.replace(short, optimiser=no_step, average=0.0)
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "step-00000001.safetensors").write_bytes(b"torn")
+    picture = [(np.full((32, 32, 1), 99, np.uint8), None)]
+    recipe = dataclasses.replace(recipe, train=still, precision="fp32")
+    assert recipe.given is not None
+    train(recipe, recipe.given, picture, picture, folder, Console(quiet=True))
+    ended, begun = load_weights(folder / "last.safetensors")[0], load_weights(Path(str(recipe.train.start)))[0]
+    for key, value in begun.state_dict().items():
+        assert torch.equal(ended.state_dict()[key], value), key
+
+
+def test_cells_of_other_lengths_are_refused_before_anything_is_done(small: tuple[Recipe, Path, Path]) -> None:
+    recipe, folder, _ = small
+    for other in ({"architecture": "PF-FF"}, {"architecture": None, "network": {"modules_per_cell": 2}}):
+        network = dataclasses.replace(recipe.network, **other.get("network", {}))  # type: ignore[arg-type]
+        with pytest.raises(UserError, match=r"^train\.start: .* has modules_per_cell 3-3, unlike"):
+            check_start(dataclasses.replace(recipe, architecture=other["architecture"], network=network), folder)

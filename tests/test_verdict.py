@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from clearer.architecture import SearchSpace
 from clearer.reproduction.chance import choose_candidates
 from clearer.reproduction.verdict_page import judgement, redraw
+from clearer.training.checkpoints import load_checkpoint, save_checkpoint
 from command import clearer, settings
 from conftest import TINY, write_photos
 
@@ -94,3 +96,19 @@ def test_faults_are_said_in_one_line(run: Path, tmp_path: Path) -> None:
     ):
         outcome = clearer("verdict", *arguments, "-o", tmp_path / "v")
         assert outcome.status == 2 and words in outcome.err and outcome.err.count("\n") == 1
+
+
+def test_scores_are_kept_for_these_architectures_and_this_supernet_alone(run: Path, tmp_path: Path) -> None:
+    common = ("-o", tmp_path / "v", "--patches", 4, "--sample", 1, "--no-train", "--json")
+    few = clearer("verdict", run, *common, "--random", 0).json["ranking"]
+    more = clearer("verdict", run, *common, "--random", 4).json["ranking"]
+    assert more["scored"] > few["scored"]
+    other = shutil.copytree(run, tmp_path / "other")
+    newest = max((other / "search" / "checkpoints").glob("step-*.safetensors"))
+    state = load_checkpoint(newest.parent, print)
+    assert state is not None
+    for value in state["job"]["supernet"].values():
+        value.mul_(1.5) if value.is_floating_point() else None
+    save_checkpoint(newest.parent, state["step"], state)
+    shaken = clearer("verdict", other, *common, "--random", 4).json["ranking"]
+    assert shaken["chosen_psnr"] != more["chosen_psnr"]

@@ -95,12 +95,11 @@ def default_place(
 
     Whatever changes the figures is part of the name, so that a quick look never replaces a full result.
 
-    >>> str(default_place("peers/ffdnet.safetensors", "photos", "gray-awgn-50", limit=10))
-    'evaluation/ffdnet-gray-awgn-50-photos-first10.json'
+    >>> str(default_place("peers/ffdnet.safetensors", "sets/photos", "gray-awgn-50", limit=10))
+    'evaluation/peers-ffdnet-gray-awgn-50-sets-photos-first10.json'
     """
     model = Path(model)
-    folder = Path(data.clean if isinstance(data, Folders) else data)
-    name = f"{protocol}-{folder.resolve().name or 'pictures'}"
+    name = f"{protocol}-{_named(Path(data.clean if isinstance(data, Folders) else data))}"
     name += f"-first{limit}" if limit is not None else ""
     name += "-ensemble" if ensemble else ""
     name += f"-seed{seed}" if seed else ""
@@ -111,7 +110,13 @@ def default_place(
         # A run holds more than one weight file; the chosen one needs no mention.
         stem = "" if model.name == "model.safetensors" else f"{model.stem}-"
         return model.parent / "evaluation" / f"{stem}{name}.json"
-    return Path("evaluation") / f"{model.stem}-{name}.json"
+    return Path("evaluation") / f"{_named(model.with_suffix(''))}-{name}.json"
+
+
+def _named(path: Path) -> str:
+    """Return the last two parts of a path: of folders named test, or of weight files named model, there are many."""
+    parts = [part for part in path.parts if part not in (path.anchor, "..")]
+    return "-".join(parts[-2:]) or path.resolve().name or "pictures"
 
 
 def _check_place(path: Path) -> None:

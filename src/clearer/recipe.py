@@ -19,6 +19,7 @@ from clearer.settings import Range, build, override
 SSIM_WINDOW = 11
 Count = Annotated[int, Range(above=0)]
 FromZero = Annotated[int, Range(0)]
+Seed = Annotated[int, Range(0, below=2**63 - 2**16)]  # what torch takes; a little is added for each use
 Amount = Annotated[float, Range(0)]
 Share = Annotated[float, Range(0, below=1)]
 
@@ -168,7 +169,7 @@ class TrainSettings:
     differ are begun anew), a colour network may begin with a gray one, and all else has to be the same.
     """
 
-    seed: FromZero | None = None
+    seed: Seed | None = None
     start: str | None = None
     epochs: Count = 1000
     steps_per_epoch: Count = 100
@@ -198,7 +199,7 @@ class Recipe:
     name: str
     task: str = ""
     description: str = ""
-    seed: FromZero = 0
+    seed: Seed = 0
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     checkpoint_minutes: Annotated[float, Range(above=0)] = 2.0

@@ -7,6 +7,7 @@ file of its own); `degrade` chooses among them. A further kind is a further func
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -73,6 +74,10 @@ class Degradation:
         """
         more = {"rain": Rain(**stated["rain"])} if isinstance(stated.get("rain"), dict) else {}
         return cls(**{**stated, **more})
+
+    def held_out(self) -> Degradation:
+        """Return the same for pictures that validate: of these, pairs stay as they are."""
+        return dataclasses.replace(self, share=0.0)
 
     def replaces(self) -> bool:
         """Whether it makes a degraded picture in place of a pair's; otherwise it adds to what is there."""

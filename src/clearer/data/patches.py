@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -109,9 +110,12 @@ class PatchSampler:
         return {"places": self.places.get_state(), "noise": self.noise.get_state()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take up the generators' states."""
+        """Take up the generators' states; on another kind of device, the noise is another from here on."""
         self.places.set_state(state["places"])
-        self.noise.set_state(state["noise"])
+        if len(state["noise"]) == len(self.noise.get_state()):
+            self.noise.set_state(state["noise"])
+        else:  # of another kind of device, whose numbers this one cannot go on with: others, but the same each time
+            self.noise.manual_seed(zlib.crc32(state["places"].numpy().tobytes()))
 
 
 def _gathered(levels: Tensor, index: Tensor) -> Tensor:

@@ -63,10 +63,12 @@ def resolve_splits(settings: DataSettings, *, channels: int, patch: int, seed: i
         train, validation, test = parts["train"], validation or parts["validation"], test or parts["test"]
     train = _spread(train, settings.limit_train) + _clean_besides(settings)
     validation = _spread(validation, settings.limit_validation)
-    test = sorted(test, key=_name)[: settings.limit_test]
-    for part in (train, validation, test):
+    test = sorted(test, key=_name)
+    measured = test[: settings.limit_test]
+    for part in (train, validation, measured):
         _check(part, settings, channels, patch)
-    return _without_leaks(Splits(train, validation, test), settings.leaks, say)
+    # The whole test set may be measured later: nothing of it may be learned from.
+    return dataclasses.replace(_without_leaks(Splits(train, validation, test), settings.leaks, say), test=measured)
 
 
 def _with_sub_folders(settings: DataSettings) -> DataSettings:

@@ -47,8 +47,8 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     # A network without norm needs the global residual: nothing else brings its output to a picture's range.
     "norm": {
         "as in the recipe": {},
-        "residual": {"network.residual": True},
-        "residual, no norm": {"network.residual": True, "network.norm": "none"},
+        "residual": {"network.residual": True, "network.norm": "batch", "search.norm": None},
+        "residual, no norm": {"network.residual": True, "network.norm": "none", "search.norm": None},
     },
 }
 """What is varied for each question, one setting at a time; each question's first is the recipe as it is."""
@@ -190,7 +190,8 @@ def _make(plans: Sequence[Plan], base: Recipe, jobs: int | None, console: Consol
 def _search_plan(recipe: str, scale: str, overrides: dict[str, Any], seed: int, out: Path) -> Plan:
     found = scaled(recipe, scale, SCALES, {**overrides, "seed": seed})
     network, settings = found.network, found.search
-    form = network.operations + f"-{network.norm}" * (network.norm != "batch") + "-residual" * network.residual
+    norm = found.search_space.norm
+    form = network.operations + f"-{norm}" * (norm != "batch") + "-residual" * network.residual
     name = f"{form}-{settings.fusion_input}-{settings.lambda_comp:g}-seed{seed}"
     return Plan(name, dataclasses.replace(found, name=name), out / "searches" / name, "search")
 

@@ -91,10 +91,10 @@ def _lambda_lines(result: dict[str, Any]) -> list[str]:
     rows = []
     for variant, group in _variants(_of(result, "lambda-comp")):
         terms = alone[float(variant)]
-        ratio = terms["pull_comp"] / terms["pull_arch"]
+        ratio = f"{terms['pull_comp'] / terms['pull_arch']:.0f}" if terms["pull_arch"] else "no L_Arch"
         fusions = ", ".join(str(row["fusions"]) for row in group)
         cells = [variant, _words(group), fusions, *_cost_cells(group), _gap(group)]
-        rows.append([*cells, f"{terms['fusions']} of {group[0]['modules']}, {terms['gap']:.3f}", f"{ratio:.0f}"])
+        rows.append([*cells, f"{terms['fusions']} of {group[0]['modules']}, {terms['gap']:.3f}", ratio])
     return ["## lambda_2", "", *_table(head, rows), ""]
 
 
@@ -103,17 +103,17 @@ def _norm_lines(result: dict[str, Any]) -> list[str]:
         "network", "found", "fusion modules", "letters that two seeds share", "gap", "supernet (dB)",
         "derived, its weights (dB)", "random ones, median (dB)", "rank correlation with multiply-adds",
     ]  # fmt: skip
-    rows = []
-    for variant, group in _variants(_of(result, "norm")):
+    norms, rows = _of(result, "norm"), []
+    for variant, group in _variants(norms):
         fusions = ", ".join(str(row["fusions"]) for row in group)
         gaps = [_each([row["supernet_gap"][key] for row in group]) for key in ("supernet", "derived")]
         median = _each([row["scores"]["median"] for row in group])
         correlations = [row["scores"]["correlation_with_macs"] for row in group]
         known = ", ".join("none" if value is None else f"{value:+.2f}" for value in correlations)
         rows.append([variant, _words(group), fusions, _shared_letters(group), _gap(group), *gaps, median, known])
-    scored = max(row["scores"]["scored"] for row in _of(result, "norm"))
+    scored = max(row["scores"]["scored"] for row in norms)
     said = (
-        f"PSNR on held-out patches, by the supernet's weights; input {result['rows'][-1]['supernet_gap']['input']:.2f} "
+        f"PSNR on held-out patches, by the supernet's weights; input {norms[-1]['supernet_gap']['input']:.2f} "
         f"dB. The last two columns are of {scored} random architectures by the shared weights. Two words of so many "
         "letters, of which each letter is drawn at the share that both have, share as many as stands after 'chance'."
     )

@@ -23,6 +23,7 @@ from clearer.fitting import fit
 from clearer.recipe import Recipe, load_recipe
 from clearer.training.devices import choose_device
 from clearer.training.loop import caught_signals
+from clearer.training.runs import refuse_other_recipe
 
 STAGE_OF = {"search": ("search",), "train": ("train", "evaluate")}
 POLL = 0.5  # seconds
@@ -102,9 +103,13 @@ def carry_out(plans: Sequence[Plan], *, jobs: int, console: Console) -> None:
     ``FOLDER.log``, with its share of the cores as threads. What is finished is not made again.
 
     Raises:
-        UserError: a run failed; the others were stopped, resumably.
+        UserError: a folder holds a finished run of another recipe; or a run failed and the others were stopped,
+            resumably.
         Interrupted: SIGTERM or Ctrl-C; every run has written its checkpoint.
     """
+    for plan in plans:
+        if plan.finished:
+            refuse_other_recipe(plan.folder, plan.recipe)
     waiting = [plan for plan in plans if not plan.finished]
     if jobs <= 1 or len(waiting) <= 1:
         for plan in waiting:

@@ -8,6 +8,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from clearer.data.degradations import Degradation
 from clearer.data.patches import PatchSampler
 from clearer.data.splits import resolve_splits
 from clearer.fitting import read_pictures
@@ -33,19 +34,21 @@ def held_out_patches(
         say=lambda text: console.print(text, soft_wrap=True, markup=False, highlight=False),
     )
 
-    def sampler(part: str, batch: int) -> PatchSampler:
+    def sampler(part: str, degradation: Degradation, batch: int) -> PatchSampler:
         return PatchSampler(
             read_pictures(getattr(splits, part), recipe),
             patch=settings.patch,
             batch=batch,
-            degradation=degradation_of(recipe),
+            degradation=degradation,
             augment=False,
             seed=recipe.seed + HELD_OUT_SEED,
             device=device,
         )
 
-    training = sampler("train", settings.batch)
-    return sampler("validation", count).draw(), [training.draw()[0] for _ in range(STATISTICS_BATCHES)]
+    degradation = degradation_of(recipe)
+    training = sampler("train", degradation, settings.batch)
+    held_out = sampler("validation", degradation.held_out(), count).draw()
+    return held_out, [training.draw()[0] for _ in range(STATISTICS_BATCHES)]
 
 
 def supernet_gap(supernet: Supernet, held_out: tuple[Tensor, Tensor], batches: list[Tensor]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from clearer.recipe import Recipe
 from clearer.report.figures import save_figure, scatter_beside
 from clearer.reproduction import published
 from clearer.reproduction.plans import Plan, carry_out, default_jobs, scaled
+from clearer.training.runs import refuse_other_recipe
 
 LAMBDAS = (0.0, 0.01, 0.1)
 
@@ -63,6 +64,8 @@ def table1(
     carry_out(plans, jobs=jobs or default_jobs(base.device, len(plans)), console=console)
     known = sorted({*LAMBDAS, *lambdas})
     found = [plan for plan in (_plan(base, value, out) for value in known) if plan.finished]
+    for plan in found:
+        refuse_other_recipe(plan.folder, plan.recipe)
     result = {
         "scale": scale,
         "recipe": base.to_dict(),

@@ -7,6 +7,7 @@ the network derived from it. (d) What all of it cost.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import statistics as stats
 import time
@@ -131,7 +132,13 @@ def _ranking(
 ) -> dict[str, Any]:
     """Return the scores of all or of a sample; kept in ranking.json, and measured again if asked otherwise."""
     space, path = supernet.space, out / "ranking.json"
-    asked = {"sample": sample, "statistics": statistics, "patches": len(held_out[0])}
+    asked = {
+        "sample": sample,
+        "statistics": statistics,
+        "patches": len(held_out[0]),
+        "architectures": sorted(map(str, named)),
+        "supernet": _digest(supernet),
+    }
     if path.exists() and (kept := read_json(path))["asked"] == asked:
         return dict(kept)
     wanted = list(space.all_architectures()) if sample is None else _sampled(space, sample, named)
@@ -143,6 +150,14 @@ def _ranking(
     value = {"asked": asked, "psnr": scores, "seconds": round(seconds, 1), "device": device}
     write_json(path, value)
     return value
+
+
+def _digest(supernet: Supernet) -> str:
+    """Return what tells one supernet's weights from another's."""
+    total = hashlib.sha256()
+    for name, value in supernet.state_dict().items():
+        total.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()
 
 
 def _sampled(space: SearchSpace, count: int, named: Sequence[Architecture]) -> list[Architecture]:

@@ -13,6 +13,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from clearer.architecture import Architecture
+from clearer.data.degradations import Degradation
 from clearer.data.patches import PatchSampler
 from clearer.devices import autocast, choose_precision
 from clearer.files import read_json_if_there, write_json
@@ -62,7 +63,7 @@ def search(
     logit_optimiser = make_optimiser(settings.logits, [supernet.logits])
     degradation = degradation_of(recipe)
 
-    def sampler(pictures: Pictures, seed: int) -> PatchSampler:
+    def sampler(pictures: Pictures, degradation: Degradation, seed: int) -> PatchSampler:
         return PatchSampler(
             pictures,
             patch=settings.patch,
@@ -75,7 +76,10 @@ def search(
             shares=processes.world(),
         )
 
-    draws = {"train": sampler(training, recipe.seed + 10), "validation": sampler(validation, recipe.seed + 20)}
+    draws = {
+        "train": sampler(training, degradation, recipe.seed + 10),
+        "validation": sampler(validation, degradation.held_out(), recipe.seed + 20),
+    }
 
     def restoration_loss(draw: Callable[[], tuple[Tensor, Tensor]]) -> Tensor:
         degraded, clean = draw()

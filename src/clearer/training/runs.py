@@ -68,6 +68,18 @@ def _check_recipe(folder: Path, recipe: Recipe) -> None:
     path = folder / "recipe.yaml"
     if not path.exists():
         write_text(path, recipe.to_yaml())
+    else:
+        refuse_other_recipe(folder, recipe)
+
+
+def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
+    """Refuse a run folder that was made by another recipe; a folder without one is let pass.
+
+    Raises:
+        UserError: the recipes differ, in more than where and how the run is computed.
+    """
+    path = folder / "recipe.yaml"
+    if not path.exists():
         return
     # Built anew, so that a setting that came later has its default in an older run.
     before = recipe_from_dict(yaml.safe_load(path.read_text(encoding="utf-8"))).to_dict()

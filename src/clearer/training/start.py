@@ -46,21 +46,30 @@ def check_start(recipe: Recipe, folder: Path) -> Path | None:
         UserError: ``train.start`` is no model, or its network is of another form.
     """
     source = recipe.train.start
-    if source is None or any((folder / "train" / "checkpoints").glob("*")) or (folder / "train/result.json").exists():
+    begun = any((folder / "train" / "checkpoints").glob("step-*.safetensors"))
+    if source is None or begun or (folder / "train/result.json").exists():
         return None
     weights = located(source)
     found, wanted = read_architecture(weights)[0], recipe.given
     searched = folder / "architecture.json"
     if wanted is None and searched.exists():
         wanted = Architecture.from_dict(read_json(searched))
-    facts = {**dataclasses.asdict(found), "scales": found.scales}
-    known = {**dataclasses.asdict(recipe.network), **({} if wanted is None else {"scales": wanted.scales})}
+    facts = {**dataclasses.asdict(found), "scales": found.scales, "modules_per_cell": _modules(found)}
+    known = dataclasses.asdict(recipe.network)
+    if wanted is None:
+        known["modules_per_cell"] = "-".join([str(recipe.network.modules_per_cell)] * (recipe.network.scales - 1))
+    else:
+        known |= {"scales": wanted.scales, "modules_per_cell": _modules(wanted)}
     if (facts["channels"], known["channels"]) == (1, 3):
         del facts["channels"]
     other = ", ".join(f"{key} {facts[key]}" for key, value in known.items() if key in facts and facts[key] != value)
     if other:
         raise UserError(f"train.start: {source} has {other}, unlike the network to be trained; make them agree")
     return weights
+
+
+def _modules(architecture: Architecture) -> str:
+    return "-".join(str(len(cell)) for cell in architecture.cells)
 
 
 def begin_with(network: RestorationNetwork, weights: Path) -> str:

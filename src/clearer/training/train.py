@@ -23,6 +23,7 @@ from clearer.network.restoration import RestorationNetwork
 from clearer.network.weights import save_weights
 from clearer.recipe import Recipe
 from clearer.training import processes
+from clearer.training.checkpoints import load_checkpoint
 from clearer.training.devices import choose_device, device_name, peak_memory_mb
 from clearer.training.loop import Job, run_epochs
 from clearer.training.losses import LOSSES
@@ -82,6 +83,9 @@ def train(
     network = RestorationNetwork(architecture)
 
     def begin() -> None:  # the first one's weights go to all others
+        # A checkpoint that turns out to be damaged is no beginning: it is set aside before the question is asked.
+        if settings.start is not None:
+            load_checkpoint(place / "checkpoints", lambda text: console.print(text, soft_wrap=True, markup=False))
         start = check_start(recipe, folder)
         if start is not None:
             console.print(begin_with(network, start))
