@@ -30,8 +30,8 @@ from clearer.reproduction import (
 )
 
 HERE = Path(__file__).parent
-PAGES = [HERE / f"{name}.md" for name in ("results", "reproduction", "performance", "restoring", "deploying")]
-PAGES += [HERE.parent / "README.md"]
+NAMES = ("results", "reproduction", "performance", "restoring", "deploying", "devices")
+PAGES = [HERE / f"{name}.md" for name in NAMES] + [HERE.parent / "README.md"]
 STORE = HERE / "results"
 
 

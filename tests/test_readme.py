@@ -87,6 +87,13 @@ def test_links_lead_somewhere():
     assert [link for link in local if not (ROOT / link).exists()] == []
 
 
+def test_every_measured_table_is_filled_in():
+    for page in [README, *sorted((ROOT / "docs").glob("*.md"))]:
+        for name, inside in re.findall(r"<!-- table ([\w-]+) -->(.*?)<!-- end -->", page.read_text(encoding="utf-8"), re.S):
+            assert "|" in inside or "**" in inside, f"{page.name}: {name}"
+            assert (ROOT / "docs" / "results" / f"{name}.json").is_file(), name
+
+
 def test_the_tree_on_the_architecture_page_is_the_tree():
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     tree = page.split("```\nsrc/clearer/\n")[1].split("```")[0]

@@ -22,7 +22,8 @@ Pictures = Annotated[str | None, typer.Option("--data", metavar="FOLDER", help="
 Train = Annotated[str | None, typer.Option("--train", metavar="FOLDER", help="Training pictures, instead of --data.")]
 Held = Annotated[str | None, typer.Option("--validation", metavar="FOLDER", help="Held-out pictures.")]
 Models = Annotated[
-    list[str] | None, typer.Option("--models", metavar="[NAME=]PATH", help="A weight file or run folder; repeatable.")
+    list[str] | None,
+    typer.Option("--models", metavar="[NAME=]PATH", help="A shipped model, weight file or run; repeatable."),
 ]
 Also = Annotated[
     list[Path] | None, typer.Option(metavar="FILE.py", help="Methods of a Python file (its METHODS); repeatable.")

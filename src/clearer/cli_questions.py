@@ -48,7 +48,7 @@ def verdict(
 
 
 def compare_protocols(
-    model: Annotated[str, typer.Argument(help="A weight file or run folder; with --also, a name in that file.")],
+    model: Annotated[str, typer.Argument(help="A shipped model, a file or a run; with --also, a name in that file.")],
     data: Annotated[str, typer.Option(metavar="FOLDER", help="Clean pictures; for rain, pairs.")],
     sigma: Annotated[float | None, typer.Option(help="Noise level (default: the model's, if it has one).")] = None,
     also: Annotated[Path | None, typer.Option(metavar="FILE.py", help="A Python file that defines METHODS.")] = None,
