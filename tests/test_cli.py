@@ -197,7 +197,7 @@ def test_train_takes_an_architecture_by_hand_and_an_explicit_split(tmp_path):
 def test_evaluate_saves_its_table_in_the_run(run, photos):
     ended = command("evaluate", run, "--protocol", "gray-awgn-50", "--data", photos, "--limit", 2, "--json")
     result = ended.json
-    place = run / "evaluation" / "gray-awgn-50-photos-first2.json"
+    place = run / "evaluation" / f"gray-awgn-50-{photos.parent.name}-photos-first2.json"
     assert result["saved"] == str(place)
     assert json.loads(place.read_text()) == {key: value for key, value in result.items() if key != "saved"}
     assert len(place.with_suffix(".csv").read_text().splitlines()) == 3
