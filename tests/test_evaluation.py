@@ -147,6 +147,10 @@ def test_protocols_are_as_defined() -> None:
     rgb, y = parse_protocol("rain-rgb"), parse_protocol("rain-y")
     assert (rgb.channels, rgb.sigma, rgb.luma) == (3, None, False)
     assert (y.channels, y.sigma, y.luma) == (3, None, True)
+    pairs = [parse_protocol(name) for name in ("pairs-gray", "pairs-color")]
+    assert [(p.channels, p.sigma, p.luma, p.crop, p.needs_pairs) for p in pairs] == [
+        (1, None, False, 1, True), (3, None, False, 1, True)
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

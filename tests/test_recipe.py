@@ -69,7 +69,7 @@ def test_shipped_recipes_load_and_come_back_from_yaml(name: str) -> None:
 
 def test_the_recipes_that_the_documentation_names_are_shipped() -> None:
     wanted = {"quickstart", "paper-denoise-30", "paper-denoise-50", "paper-denoise-70", "paper-derain"}
-    assert wanted | {"denoise-gray", "derain"} <= set(NAMES)
+    assert wanted | {"denoise-gray", "derain", "pairs-gray", "pairs-color"} <= set(NAMES)
 
 
 POSITIVE_FLOATS = st.floats(1e-300, 1e300)

@@ -339,6 +339,23 @@ def test_the_range_of_floats_can_be_said(tmp_path: Path) -> None:
     assert not (tmp_path / "z.tif").exists()
 
 
+def test_the_range_of_levels_can_be_said(tmp_path: Path) -> None:
+    """A camera's 12 bits in a file of 16."""
+    picture = (pixels((6, 5), "float32") * 3000 + 100).round().astype("uint16")
+    tifffile.imwrite(tmp_path / "x.tif", picture)
+    twelve = How(span=(0, 4095))
+    restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif", how=twelve)
+    assert np.array_equal(tifffile.imread(tmp_path / "y.tif"), picture)
+    restore_path(stand_in(shift=0.1), tmp_path / "x.tif", tmp_path / "y.tif", how=twelve)
+    wanted = np.minimum(picture + 409.5, 4095)
+    assert np.abs(tifffile.imread(tmp_path / "y.tif") - wanted).max() <= 0.51
+    # In another depth, black and white are that depth's.
+    restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif", how=twelve, output=Output(depth="8"))
+    assert np.abs(tifffile.imread(tmp_path / "y.tif") - picture / 4095 * 255).max() <= 0.51
+    with pytest.raises(UserError, match=r"x\.tif: its levels reach from .*--range"):
+        restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "z.tif", how=How(span=(0, 255)))
+
+
 # Other formats and depths
 
 

@@ -22,6 +22,7 @@ from clearer import measure
 from clearer.data.pictures import read_picture
 from clearer.errors import UserError
 from clearer.fitting import Run, fit
+from clearer.inference.restorer import load
 from clearer.recipe import OptimiserSettings
 from clearer.report.record import read_record
 from clearer.training import checkpoints, loop
@@ -326,3 +327,20 @@ def test_the_recipes_of_the_large_tier_train_made_small(tmp_path: Path, name: st
     run = fit(name, tmp_path / "run", change, console=Console(quiet=True))
     assert str(run.architecture) == "FPPF-FFFF-PFFP" and run.architecture.operations == "released"
     assert run.result["train"]["steps"] == 12
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_a_users_own_pairs_of_whatever_kind(tmp_path: Path, colour: bool) -> None:
+    """Two folders, matched by name; what makes the degraded ones is for the network to find out."""
+    for file in NAMES:
+        picture = read_picture(SHIPPED / file, 3 if colour else 1)[:80, :80]
+        for folder, levels in (("clean", picture), ("dim", picture // 2)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(levels if colour else levels[..., 0]).save(tmp_path / folder / f"{Path(file).stem}.png")
+    pairs = {"data.folder": {"clean": str(tmp_path / "clean"), "degraded": str(tmp_path / "dim")}}
+    more = {"train.epochs": 30, "train.validate_every": 30, "network.norm": "none", "network.residual": True}
+    name = "pairs-color" if colour else "pairs-gray"
+    run = fit(name, tmp_path / "run", {**TINY, **pairs, **more}, console=Console(quiet=True))
+    measured = run.result["protocols"][name]
+    assert measured["psnr"] > measured["input_psnr"] + 1
+    assert load(run.folder).card["task"] == "restore"

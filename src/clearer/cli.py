@@ -140,7 +140,7 @@ def quickstart(out: RunFolder = None, settings: Set = None, as_json: Json = Fals
 def evaluate(
     model: Model,
     protocol: Annotated[
-        str, typer.Option(help="gray-awgn-S, color-awgn-S, clearer-gray-S, rain-rgb, rain-y or rain-synthetic.")
+        str, typer.Option(help="gray-awgn-S, color-awgn-S, clearer-gray-S, pairs-gray, pairs-color, rain-rgb, ...")
     ],
     data: Data = None,
     clean: Clean = None,

@@ -34,7 +34,7 @@ def restore(
     ] = "luma",
     strength: Annotated[float, typer.Option(help="0 gives the input, 1 what the network made; between: a blend.")] = 1,
     span: Annotated[
-        str, typer.Option("--range", metavar="LOW,HIGH", help="Black and white of floating-point pictures.")
+        str, typer.Option("--range", metavar="LOW,HIGH", help="Black and white: floats, or levels of 8 or 16 bits.")
     ] = "0,1",
     format: Annotated[
         str | None, typer.Option(help="png, jpeg, tiff, webp, bmp, avif, heif, pgm or ppm; else as it came.")

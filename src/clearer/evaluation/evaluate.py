@@ -187,9 +187,10 @@ def check_fit(items: Sequence[Item], protocol: Protocol) -> None:
     """
     for item in items:
         if protocol.needs_pairs and not _is_pair(item):
+            or_rain = ", or measure on synthetic rain (rain-synthetic)" if protocol.name.startswith("rain") else ""
             raise UserError(
                 f"{item.clean}: {protocol.name} needs pairs and this picture is single; give two folders of pairs "
-                "or files with both halves side by side, or measure on synthetic rain (rain-synthetic)"
+                f"or files with both halves side by side{or_rain}"
             )
         files = [path for path in (item.clean, item.degraded if protocol.needs_pairs else None) if path is not None]
         for path in files:

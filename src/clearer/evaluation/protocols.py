@@ -7,6 +7,8 @@ over pictures; noise as `clearer.data.degradations.protocol_noise` draws it, aft
 - ``clearer-gray-S``: the CLEARER paper's: gray, centre crop to multiples of 64, noise clipped to
   [0, 255] and floored to 8 bits.
 - ``rain-rgb``, ``rain-y``: pairs on disk, measured on RGB or on Y of BT.601 (16-235).
+- ``pairs-gray``, ``pairs-color``: pairs on disk, whatever has degraded them, whole pictures, measured on all
+  channels.
 - ``rain-synthetic``: clean colour pictures in the rain of `clearer.data.rain`, whole pictures, RGB: for
   those who have no pairs. Not to be compared with the two above.
 """
@@ -22,7 +24,8 @@ import numpy.typing as npt
 
 from clearer.errors import UserError, nearest
 
-PROTOCOL_FORMS = ("gray-awgn-S", "color-awgn-S", "clearer-gray-S", "rain-rgb", "rain-y", "rain-synthetic")
+PROTOCOL_FORMS = ("gray-awgn-S", "color-awgn-S", "clearer-gray-S", "rain-rgb", "rain-y", "rain-synthetic",
+                  "pairs-gray", "pairs-color")  # fmt: skip
 """The known names; S stands for a noise level in 8-bit units, any positive number."""
 
 
@@ -67,6 +70,8 @@ def parse_protocol(name: str) -> Protocol:
     """
     if name in ("rain-rgb", "rain-y"):
         return Protocol(name, channels=3, sigma=None, clip8=False, crop=1, luma=name == "rain-y")
+    if name in ("pairs-gray", "pairs-color"):
+        return Protocol(name, channels=1 if name == "pairs-gray" else 3, sigma=None, clip8=False, crop=1, luma=False)
     if name == "rain-synthetic":
         return Protocol(name, channels=3, sigma=None, clip8=False, crop=1, luma=False, rain=True)
     match = re.fullmatch(r"(gray-awgn|color-awgn|clearer-gray)-([0-9]+(?:\.[0-9]+)?)", name)

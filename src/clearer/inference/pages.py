@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from clearer.data.levels import Floats, Span, depth_of, dtype_of, from_unit, to_unit, turned_back, upright
+from clearer.data.levels import WHOLE, Floats, Span, depth_of, dtype_of, from_unit, to_unit, turned_back, upright
 from clearer.data.picture_file import CMYK, GRAY, AnyPixels, Page, PictureFile, with_notes
 from clearer.data.picture_fitting import depth_for
 from clearer.errors import UserError, nearest
@@ -33,12 +33,13 @@ class How:
         color: what a network of one channel works on in colour pages. "luma": the colour is kept, luma
             (BT.601) changes, by the same amount in R, G and B; "channels": each of R, G, B for itself.
         strength: 0 gives the input, 1 what the network made, between them a blend.
-        span: which floats are black and white in floating-point pictures.
+        span: which floats are black and white in floating-point pictures; if not 0 and 1, also which levels of
+            8 and 16 bits (a camera's 12 bits in a file of 16 are 0 and 4095).
     """
 
     color: str = "luma"
     strength: float = 1.0
-    span: Span = (0.0, 1.0)
+    span: Span = WHOLE
 
     def __post_init__(self) -> None:
         if self.color not in COLOURS:
@@ -68,15 +69,17 @@ def restore_file(
 
 
 def _beyond(page: Page, span: Span) -> str | None:
-    """Return what to say of floats that reach beyond black and white by more than a twentieth, if they do."""
-    if depth_of(page.colour) != "float":
+    """Return what to say of pixels that reach beyond black and white by more than a twentieth, if they do."""
+    depth = depth_of(page.colour)
+    if depth == "1" or (depth != "float" and span == WHOLE):
         return None
     (low, high), least, most = span, float(page.colour.min()), float(page.colour.max())
     margin = (high - low) / 20
     if not (least < low - margin or most > high + margin):
         return None
+    what = "floats" if depth == "float" else "levels"
     return (
-        f"its floats reach from {least:g} to {most:g}; what is beyond {low:g} and {high:g} comes back as these: "
+        f"its {what} reach from {least:g} to {most:g}; what is beyond {low:g} and {high:g} comes back as these: "
         "--range LOW,HIGH says what is black and white"
     )
 
@@ -92,14 +95,13 @@ def most_runs(page: Page, channels: int, how: How) -> int:
 
 def restore_page(page: Page, run: Run, channels: int, how: How, depth: str) -> Page:
     """Return the page restored, its colour and alpha of the depth asked for. ``channels``: of the network."""
-    was_float = depth_of(page.colour) == "float"
-    stays_float = was_float and depth == "float"
-    dtype = page.colour.dtype if stays_float else dtype_of(depth)
-    x = to_unit(page.colour, how.span if was_float else (0.0, 1.0))
+    stays = depth == depth_of(page.colour)
+    dtype = page.colour.dtype if stays and depth == "float" else dtype_of(depth)
+    x = to_unit(page.colour, how.span)
     x = np.ascontiguousarray(upright(x, page.orientation))
     y = seen_as(x, run, channels, how)
     y = np.ascontiguousarray(turned_back(y, page.orientation))
-    colour = from_unit(y, dtype, how.span if stays_float else (0.0, 1.0))
+    colour = from_unit(y, dtype, how.span if stays else WHOLE)
     alpha: AnyPixels | None = page.alpha
     if alpha is not None and alpha.dtype != dtype:
         alpha = from_unit(to_unit(alpha), dtype)

@@ -90,7 +90,7 @@ def about(architecture: Architecture, card: dict[str, Any]) -> str:
         level = f"{low:g}" if low == high else f"{low:g} to {high:g}"
         return f"For {pictures}, noise of level {level}."
     task = str(card.get("task") or "")
-    spoilt_by = {"derain": "rain", "denoise": "noise"}.get(task)
+    spoilt_by = {"derain": "rain", "denoise": "noise", "restore": "degraded as its training pairs"}.get(task)
     if spoilt_by:
         return f"For {pictures}, {spoilt_by}."
     return f"For {pictures}{f', {task}' if task else ''}."
