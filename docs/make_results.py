@@ -122,6 +122,19 @@ def forms_table(value: dict[str, Any]) -> str:
     return f"`{value['command']}`{said}\n\n" + table(head, rows)
 
 
+def arms_table(value: dict[str, Any]) -> str:
+    """Trainings of equal length that differ in one setting each."""
+    first = value["rows"][0]
+    rows = [
+        [r["label"], f"`{r['change']}`", f"{r['validation_psnr']:.2f}", f"{r['psnr']:.2f} / {r['ssim']:.4f}"]
+        for r in value["rows"]
+    ]
+    test = f"{first['pictures']} test pictures, dB / SSIM"
+    head = [f"{first['steps']:,} steps each", "options", "validation, dB", test]
+    said = f"`{value['command']} OPTIONS`, then `{value['evaluate']}` (input {first['input_psnr']:.2f} dB)"
+    return f"{said}\n\n" + table(head, rows)
+
+
 def peers_table(value: dict[str, Any]) -> str:
     rows = []
     for line in value["lines"]:
@@ -311,6 +324,7 @@ def main() -> None:
         "run": run_table,
         "settings": settings_table,
         "forms": forms_table,
+        "arms": arms_table,
         "peers": peers_table,
         "table1": table1_table,
         "verdict": as_part(verdict_page.as_markdown),
