@@ -44,7 +44,7 @@ MUON: dict[str, Any] = {"train.optimiser.kind": "muon", "train.optimiser.lr": 0.
 SQUARES: dict[str, Any] = {"network.unshuffle": 2, "network.width": 32}
 THREE: dict[str, Any] = {**SQUARES, "network.scales": 3, "architecture": "FPPF-FFFF"}
 BASE: dict[str, Any] = {"network.norm": "none", "network.residual": True, "network.width": 16, "network.unshuffle": 1}
-BASE |= {"train.loss": "mse", "train.average": 0.0, "train.batch": 16, "train.patch": 64}
+BASE |= {"data.augment": True, "train.loss": "mse", "train.average": 0.0, "train.batch": 16, "train.patch": 64}
 RAIN: dict[str, Any] = {**MUON, "data.degradation.kind": "rain"}
 FORMS: dict[str, dict[str, dict[str, Any]]] = {
     "denoise": {
