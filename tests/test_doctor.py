@@ -25,6 +25,7 @@ from clearer.data.doctor import (
     propose_split,
     thumbprint,
 )
+from clearer.data.findings import advice
 from clearer.data.pictures import write_picture
 from clearer.data.sources import Folders, Item, find_items
 from clearer.errors import UserError
@@ -299,3 +300,12 @@ def test_nothing_to_examine_is_a_user_error(tmp_path: Path) -> None:
             examine(where)
     with pytest.raises(UserError, match="no pair of sub-folders"):
         examine(tmp_path, "pairs")
+
+
+def test_twelve_bits_in_a_file_of_sixteen_are_told_of(tmp_path: Path) -> None:
+    levels = np.random.default_rng(0).integers(0, 4096, (40, 40)).astype(np.uint16)
+    Image.fromarray(levels).save(tmp_path / "camera.png")
+    Image.fromarray(levels * 16).save(tmp_path / "whole.png")
+    found = examine(tmp_path)
+    assert found.parts[0].dark == ("camera.png",)
+    assert any("such as camera.png" in sentence and "12 bits" in sentence for sentence in advice(found))

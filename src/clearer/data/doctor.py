@@ -31,6 +31,7 @@ __all__ = [
 ]  # fmt: skip
 
 SAMPLE = 24  # files read to guess whether a folder is side by side
+DARK = 16  # of 255: 12 bits in a file of 16 reach no further
 SAME = 1.0  # a pair that differs by less than this mean absolute difference (of 255) is one picture twice
 KINDS = {"train": "train", "val": "validation", "test": "test"}  # by the beginning of a sub-folder's name
 
@@ -143,7 +144,7 @@ def _look(
     """Read the pictures of one part."""
     prints, sizes, channels = [], [], []
     unreadable: list[tuple[str, str]] = []
-    mismatched, same, size = list(wrong), [], 0
+    mismatched, same, dark, size = list(wrong), [], [], 0
     for item in items:
         pictures: list[Pixels] = []
         for path in (p for p in (item.clean, item.degraded) if p is not None):
@@ -170,6 +171,8 @@ def _look(
             if np.abs(clean.astype(np.int16) - degraded).mean() < SAME:
                 same.append(item.name)
         clean = pictures[0]
+        if clean.max() <= DARK:
+            dark.append(item.name)
         prints.append((item.name, digest(clean), thumbprint(clean)))
         sizes.append(clean.shape[:2])
         channels.append(clean.shape[2])
@@ -188,6 +191,7 @@ def _look(
         unreadable=tuple(unreadable),
         mismatched=tuple(mismatched),
         same=tuple(same),
+        dark=tuple(dark),
         copies=_together(gathered_prints.names, gathered_prints.digests),
         near=_together(gathered_prints.names, groups(gathered_prints)),
     )

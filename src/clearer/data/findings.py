@@ -28,6 +28,7 @@ class Part:
         unreadable: (file name, reason).
         mismatched: what does not pair up, a sentence each.
         same: pairs whose two pictures are one and the same.
+        dark: clean pictures that use no more than the lowest sixteenth of their levels.
         copies: groups of names with exactly the same clean pixels.
         near: groups of names that show the same clean picture, exact copies among them.
     """
@@ -45,6 +46,7 @@ class Part:
     unreadable: tuple[tuple[str, str], ...] = ()
     mismatched: tuple[str, ...] = ()
     same: tuple[str, ...] = ()
+    dark: tuple[str, ...] = ()
     copies: tuple[tuple[str, ...], ...] = ()
     near: tuple[tuple[str, ...], ...] = ()
 
@@ -100,6 +102,12 @@ def advice(findings: Findings) -> list[str]:
                 f"{at}{_many(part.same, 'pair')} of {part.count} show the same picture twice, such as {part.same[0]}. "
                 "Nothing can be learnt or measured from them; leave them out."
             )
+        if part.dark:
+            said.append(
+                f"{at}{_many(part.dark, 'picture')} of {part.count} use no more than a sixteenth of their levels, such "
+                f"as {part.dark[0]}. If a camera's 12 bits lie in files of 16, multiply them by 16 first: pictures are "
+                "learned from as 8 bits."
+            )
         if part.gray and part.colour:
             said.append(
                 f"{at}{part.gray} gray and {part.colour} colour files are mixed. Convert or move the "
@@ -152,6 +160,7 @@ def print_findings(findings: Findings, console: Console) -> None:
         ("unreadable files", (str(len(part.unreadable)) for part in findings.parts)),
         ("cannot be paired", (str(len(part.mismatched)) for part in findings.parts)),
         ("same picture twice in a pair", (str(len(part.same)) for part in findings.parts)),
+        ("nearly black", (str(len(part.dark)) for part in findings.parts)),
         ("exact copies", (_grouped(part.copies) for part in findings.parts)),
         ("near-duplicates", (_grouped(part.near) for part in findings.parts)),
     ]
