@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -14,9 +15,11 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from clearer.errors import Interrupted, UserError
+from clearer.files import write_text
 from clearer.recipe import load_recipe
 from clearer.reproduction import plans
 from clearer.reproduction.plans import Plan, carry_out, data_settings
+from clearer.training.runs import refuse_other_recipe
 from conftest import NAMES, TINY, write_photos
 
 QUIET = Console(quiet=True)
@@ -113,3 +116,15 @@ def test_a_finished_run_of_another_recipe_is_refused_and_not_taken(pictures: Pat
     carry_out(_plans(pictures, tmp_path), jobs=1, console=QUIET)
     with pytest.raises(UserError, match=r"lambda-0: holds a run of another recipe \(search\.epochs was 3, now 4\)"):
         carry_out(_plans(pictures, tmp_path, **{"search.epochs": 4}), jobs=1, console=QUIET)
+
+
+def test_of_an_architecture_given_by_hand_the_search_does_not_matter(pictures: Path, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(_plans(pictures, tmp_path)[0].recipe, architecture="PF")
+    write_text(tmp_path / "recipe.yaml", recipe.to_yaml())
+    other = dataclasses.replace(recipe, search=dataclasses.replace(recipe.search, epochs=99))
+    refuse_other_recipe(tmp_path, other)
+    with pytest.raises(UserError, match=r"search\.epochs was 3, now 99"):
+        write_text(tmp_path / "recipe.yaml", dataclasses.replace(recipe, architecture=None).to_yaml())
+        refuse_other_recipe(tmp_path, dataclasses.replace(other, architecture=None))
+    with pytest.raises(UserError, match=r"architecture was None, now 'PF'"):
+        refuse_other_recipe(tmp_path, other)

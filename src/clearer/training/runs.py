@@ -83,15 +83,16 @@ def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
         return
     # Built anew, so that a setting that came later has its default in an older run.
     before = recipe_from_dict(yaml.safe_load(path.read_text(encoding="utf-8"))).to_dict()
-    difference = _first_difference(before, recipe.to_dict(), "")
+    free = FREE if recipe.given is None else (*FREE, "search")  # of an architecture given by hand, nothing is searched
+    difference = _first_difference(before, recipe.to_dict(), "", free)
     if difference:
         raise UserError(f"{folder}: holds a run of another recipe ({difference}); choose another folder with --out")
 
 
-def _first_difference(a: Any, b: Any, path: str) -> str | None:
+def _first_difference(a: Any, b: Any, path: str, free: tuple[str, ...] = ()) -> str | None:
     if isinstance(a, dict) and isinstance(b, dict):
         for key in [*b, *(k for k in a if k not in b)]:
-            if not path and key in FREE:
+            if key in free:
                 continue
             found = _first_difference(a.get(key), b.get(key), f"{path}.{key}" if path else key)
             if found:
