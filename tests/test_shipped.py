@@ -40,7 +40,7 @@ def test_the_promised_ones_are_there() -> None:
         {"denoise-gray", "denoise-gray-medium", "denoise-color"},
         {f"denoise-gray-{s}{found}" for s in (30, 50, 70) for found in ("", "-searched")},
     )
-    assert blind | paper | {"derain"} <= set(NAMES)
+    assert blind | paper | {"derain", "derain-searched"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
