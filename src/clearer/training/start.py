@@ -60,6 +60,8 @@ def check_start(recipe: Recipe, folder: Path) -> Path | None:
         known["modules_per_cell"] = "-".join([str(recipe.network.modules_per_cell)] * (recipe.network.scales - 1))
     else:
         known |= {"scales": wanted.scales, "modules_per_cell": _modules(wanted)}
+    if facts["scales"] != known["scales"]:  # which says it all
+        del facts["modules_per_cell"]
     if (facts["channels"], known["channels"]) == (1, 3):
         del facts["channels"]
     other = ", ".join(f"{key} {facts[key]}" for key, value in known.items() if key in facts and facts[key] != value)
