@@ -6,10 +6,10 @@ cd "$(dirname "$0")/.."
 device=${1:-cuda} out=${2:-gpu-speed.json} python=${PYTHON:-python3}
 export PYTHONPATH="src${PYTHONPATH:+:$PYTHONPATH}"
 "$python" benchmarks/same_results.py "$device"
-"$python" benchmarks/speed.py weight-step architecture-step training-step search data restore restore-large \
+"$python" benchmarks/speed/speed.py weight-step architecture-step training-step search data restore restore-large \
     --device "$device" --rounds "${ROUNDS:-5}" --width "${WIDTH:-32}" -o "$out"
 for mode in default reduce-overhead; do  # does torch.compile pay, or do CUDA graphs?
-    "$python" benchmarks/compiled.py --device "$device" --mode "$mode" --width "${WIDTH:-32}" ||
+    "$python" benchmarks/studies/compiled.py --device "$device" --mode "$mode" --width "${WIDTH:-32}" ||
         echo "torch.compile, mode $mode: does not run here" >&2
 done
-"$python" benchmarks/speed_table.py "$out"
+"$python" benchmarks/speed/speed_table.py "$out"

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 import clearer
-from clearer.files import read_json, write_json
+from clearer.core.files import read_json, write_json
 from clearer.inference.onnx_network import INPUT, OnnxNetwork
 from clearer.network.cost import macs_per_pixel, parameters
 

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from clearer.architecture import SearchSpace
-from clearer.data.degradations import Degradation
+from clearer.core.device import choose_precision
 from clearer.data.patches import PatchSampler
-from clearer.devices import choose_precision
+from clearer.degradations.gaussian import Degradation
 from clearer.inference.restorer import Restorer
-from clearer.network.restoration import RestorationNetwork
+from clearer.network.architecture import SearchSpace
+from clearer.network.network import RestorationNetwork
 from clearer.network.supernet import Supernet
 
 WIDTH = 16

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
-from clearer.cli import main
+from clearer.cli.main import main
 
 
 @dataclass(frozen=True)

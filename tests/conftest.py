@@ -13,7 +13,7 @@ import torch
 from hypothesis import settings
 from PIL import Image
 
-from clearer.data.pictures import read_picture
+from clearer.images.uint8 import read_picture
 
 # One thread: the pictures are small, and a test may not depend on how busy the other cores are.
 os.environ["OMP_NUM_THREADS"] = "1"  # for processes that tests start

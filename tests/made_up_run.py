@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
-from clearer.architecture import Architecture
+from clearer.network.architecture import Architecture
 from clearer.report.figures import mean_gap
 
 TABLE_1 = (0.1601, 0.8286, 0.8343, 0.1650, 0.1635, 0.1638, 0.1658, 0.1658, 0.8393, 0.1665, 0.1643, 0.8378)

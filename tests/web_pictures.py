@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from clearer.architecture import Architecture
-from clearer.network.restoration import RestorationNetwork
-from clearer.network.weights import save_weights
+from clearer.network.architecture import Architecture
+from clearer.network.network import RestorationNetwork
+from clearer.zoo.weights import save_weights
 
 GAUSSIAN = {"task": "denoise", "degradation": {"kind": "gaussian", "sigma": [0.0, 75.0], "clip8": False}}
 

@@ -10,18 +10,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clearer.architecture import Architecture, SearchSpace
-    from clearer.catalogue import models
-    from clearer.description import describe
-    from clearer.errors import UserError
-    from clearer.fitting import fit
-    from clearer.inference.export import export
+    from clearer.core.errors import UserError
+    from clearer.deploy.onnx import export
+    from clearer.experiments.verdict import verdict
     from clearer.inference.restorer import Restorer, load
-    from clearer.measure import evaluate
-    from clearer.network.restoration import RestorationNetwork
+    from clearer.network.architecture import Architecture, SearchSpace
+    from clearer.network.network import RestorationNetwork
     from clearer.network.supernet import Supernet
-    from clearer.recipe import Recipe, load_recipe
-    from clearer.reproduction.verdict import verdict
+    from clearer.pipeline.describe import describe
+    from clearer.pipeline.evaluate import evaluate
+    from clearer.pipeline.fit import fit
+    from clearer.recipe.schema import Recipe, load_recipe
+    from clearer.zoo.catalog import models
 
 __version__ = "0.1.0"
 
@@ -46,21 +46,21 @@ __all__ = [
 
 # No module may bear the name of a function here: importing it would put the module in the function's place.
 _HOMES = {
-    "Architecture": "clearer.architecture",
-    "Recipe": "clearer.recipe",
-    "RestorationNetwork": "clearer.network.restoration",
+    "Architecture": "clearer.network.architecture",
+    "Recipe": "clearer.recipe.schema",
+    "RestorationNetwork": "clearer.network.network",
     "Restorer": "clearer.inference.restorer",
-    "SearchSpace": "clearer.architecture",
+    "SearchSpace": "clearer.network.architecture",
     "Supernet": "clearer.network.supernet",
-    "UserError": "clearer.errors",
-    "describe": "clearer.description",
-    "evaluate": "clearer.measure",
-    "export": "clearer.inference.export",
-    "fit": "clearer.fitting",
+    "UserError": "clearer.core.errors",
+    "describe": "clearer.pipeline.describe",
+    "evaluate": "clearer.pipeline.evaluate",
+    "export": "clearer.deploy.onnx",
+    "fit": "clearer.pipeline.fit",
     "load": "clearer.inference.restorer",
-    "load_recipe": "clearer.recipe",
-    "models": "clearer.catalogue",
-    "verdict": "clearer.reproduction.verdict",
+    "load_recipe": "clearer.recipe.schema",
+    "models": "clearer.zoo.catalog",
+    "verdict": "clearer.experiments.verdict",
 }
 
 

@@ -1,6 +1,6 @@
 """``python -m clearer`` is the command ``clearer``."""
 
-from clearer.cli import main
+from clearer.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from clearer.core.errors import UserError
+from clearer.data.doctor_report import Findings, Leak, Part, print_findings
 from clearer.data.duplicates import (
     NEAR,
     Fingerprints,
@@ -20,10 +22,8 @@ from clearer.data.duplicates import (
     propose_split,
     thumbprint,
 )
-from clearer.data.findings import Findings, Leak, Part, print_findings
-from clearer.data.pictures import Pixels, read_picture
-from clearer.data.sources import Folders, Item, find_items, has_pictures, match_pairs, pair_folders, sub_folders
-from clearer.errors import UserError
+from clearer.data.folders import Folders, Item, find_items, has_pictures, match_pairs, pair_folders, sub_folders
+from clearer.images.uint8 import Pixels, read_picture
 
 __all__ = [
     "NEAR", "Findings", "Fingerprints", "Leak", "Part", "examine", "fingerprints", "groups", "leaks",
@@ -50,7 +50,7 @@ def examine(
     or have names that begin with train, val or test.
 
     Args:
-        where, layout, clean_side: as of `clearer.data.sources.find_items`.
+        where, layout, clean_side: as of `clearer.data.folders.find_items`.
         progress: called with the number of pictures read and of all.
 
     Raises:

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from clearer.data.pictures import Pixels
-from clearer.data.sources import Item, read_item
-from clearer.errors import UserError
+from clearer.core.errors import UserError
+from clearer.data.folders import Item, read_item
+from clearer.images.uint8 import Pixels
 
 Floats = npt.NDArray[np.float32]
 
@@ -93,7 +93,7 @@ def fingerprints(
 
     Args:
         items: of one set.
-        channels: as of `clearer.data.pictures.read_picture`; to compare two sets, give both the same.
+        channels: as of `clearer.images.uint8.read_picture`; to compare two sets, give both the same.
         progress: called with the number of pictures done and of all.
 
     Raises:

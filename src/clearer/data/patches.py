@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clearer.data.degradations import Degradation, degrade
+from clearer.degradations.gaussian import Degradation, degrade
 
 
 class PatchSampler:

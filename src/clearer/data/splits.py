@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from clearer.core.errors import UserError
 from clearer.data.duplicates import Fingerprints, fingerprints, leaks, propose_split
-from clearer.data.sources import Folders, Item, check_channels, check_sizes, find_items, has_pictures, sub_folders
-from clearer.errors import UserError
-from clearer.recipe import DataSettings, Pairs
+from clearer.data.folders import Folders, Item, check_channels, check_sizes, find_items, has_pictures, sub_folders
+from clearer.recipe.schema import DataSettings, Pairs
 
 PARTS = ("train", "validation", "test")
 Say = Callable[[str], None]

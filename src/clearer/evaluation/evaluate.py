@@ -17,15 +17,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from clearer.data.degradations import degrade_by_protocol
-from clearer.data.pictures import native_channels
-from clearer.data.rain import rain
-from clearer.data.sources import Folders, Item, find_items, item_size, read_item
-from clearer.errors import UserError
-from clearer.evaluation.ensemble import self_ensemble
+from clearer.core.errors import UserError
+from clearer.core.files import write_json, write_text
+from clearer.data.folders import Folders, Item, find_items, item_size, read_item
+from clearer.degradations.gaussian import degrade_by_protocol
+from clearer.degradations.rain import rain
 from clearer.evaluation.metrics import luma601, psnr, ssim
 from clearer.evaluation.protocols import Protocol, centre_crop, parse_protocol
-from clearer.files import write_json, write_text
+from clearer.evaluation.self_ensemble import self_ensemble
+from clearer.images.uint8 import native_channels
 
 _WARM_UP = 64  # side in pixels of the corner that is restored once before the clock runs
 
@@ -101,7 +101,7 @@ def evaluate(
         limit: measure only the first so many pictures.
         ensemble: restore by the x8 self-ensemble.
         seed: of the noise; numbers to be compared use 0.
-        layout: as of `clearer.data.sources.find_items`; ``"auto"`` takes a plain folder as side by
+        layout: as of `clearer.data.folders.find_items`; ``"auto"`` takes a plain folder as side by
             side (clean half left) where the protocol needs pairs. Not used for items.
         progress: called with (pictures done, pictures in all) after each.
         observe: called with each picture, clean, degraded and restored, in the order of measuring: to

@@ -1,7 +1,7 @@
 """Named ways to evaluate, exact enough that two people's numbers can be compared.
 
 In all of them: PSNR and SSIM in [0, 1] after clamping (the input is clamped too for its own), a mean
-over pictures; noise as `clearer.data.degradations.protocol_noise` draws it, after any crop.
+over pictures; noise as `clearer.degradations.gaussian.protocol_noise` draws it, after any crop.
 
 - ``gray-awgn-S``, ``color-awgn-S``: white Gaussian noise of S levels, not clipped, whole pictures.
 - ``clearer-gray-S``: the CLEARER paper's: gray, centre crop to multiples of 64, noise clipped to
@@ -9,7 +9,7 @@ over pictures; noise as `clearer.data.degradations.protocol_noise` draws it, aft
 - ``rain-rgb``, ``rain-y``: pairs on disk, measured on RGB or on Y of BT.601 (16-235).
 - ``pairs-gray``, ``pairs-color``: pairs on disk, whatever has degraded them, whole pictures, measured on all
   channels.
-- ``rain-synthetic``: clean colour pictures in the rain of `clearer.data.rain`, whole pictures, RGB: for
+- ``rain-synthetic``: clean colour pictures in the rain of `clearer.degradations.rain`, whole pictures, RGB: for
   those who have no pairs. Not to be compared with the two above.
 """
 
@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from clearer.errors import UserError, nearest
+from clearer.core.errors import UserError, nearest
 
 PROTOCOL_FORMS = ("gray-awgn-S", "color-awgn-S", "clearer-gray-S", "rain-rgb", "rain-y", "rain-synthetic",
                   "pairs-gray", "pairs-color")  # fmt: skip

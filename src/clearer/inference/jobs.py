@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from clearer.data.picture_file import FORMATS, format_named, format_of_bytes, format_of_suffix
-from clearer.data.pictures import SUFFIXES, list_pictures
-from clearer.errors import UserError
+from clearer.core.errors import UserError
+from clearer.images.io import FORMATS, format_named, format_of_bytes, format_of_suffix
+from clearer.images.uint8 import SUFFIXES, list_pictures
 
 STREAM = "-"
 """Standard input or output, where a path is named."""

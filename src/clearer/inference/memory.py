@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
-from clearer.architecture import Architecture
+from clearer.network.architecture import Architecture
 
 FLOATS_PER_CHANNEL = {"supplement": 6, "released": 16}
 FLOATS_PER_PIXEL = 48
-"""With these no pass of benchmarks/tile_memory.py takes more than `bytes_per_pixel` says (docs/restoring.md)."""
+"""With these no pass of benchmarks/memory/tile_memory.py takes more than `bytes_per_pixel` says (docs/restoring.md)."""
 SHARE = 0.5
 """Of the free memory, what one pass may take: other programs and the picture itself want some."""
 _UNKNOWN = 2 * 2**30

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from clearer.architecture import Architecture
-from clearer.errors import UserError
+from clearer.core.errors import UserError
+from clearer.network.architecture import Architecture
 
 FORMAT = "clearer-onnx-1"
 INPUT, OUTPUT = "picture", "restored"
@@ -27,7 +27,7 @@ class OnnxNetwork(nn.Module):
     It has no parameters: they are the session's. Any number of threads may call it.
 
     Args:
-        path: a file that `clearer.inference.export.export` wrote.
+        path: a file that `clearer.deploy.onnx.export` wrote.
         threads: that one call may use; by default as many as torch's.
 
     Raises:

@@ -13,20 +13,20 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from clearer.architecture import Architecture
-from clearer.devices import choose_precision, find_device
-from clearer.errors import UserError, nearest
-from clearer.evaluation.ensemble import ORIENTATIONS
-from clearer.inference.fused import can_fuse, fuse
-from clearer.inference.kinds import in_kind
+from clearer.core.device import choose_precision, find_device
+from clearer.core.errors import UserError, nearest
+from clearer.evaluation.self_ensemble import ORIENTATIONS
+from clearer.inference.arrays import in_kind
+from clearer.inference.checks import sound
+from clearer.inference.color import How, seen_as
+from clearer.inference.fused_cpu import can_fuse, fuse
 from clearer.inference.memory import is_out_of_memory, pixels_that_fit
 from clearer.inference.onnx_network import OnnxNetwork
-from clearer.inference.pages import How, seen_as
-from clearer.inference.soundness import sound
 from clearer.inference.tiling import Overlap, Tiling, as_overlap, as_tiling, cut, restore_tiles, shape_within
-from clearer.network.restoration import RestorationNetwork
-from clearer.network.weights import load_weights
-from clearer.shipped import located
+from clearer.network.architecture import Architecture
+from clearer.network.network import RestorationNetwork
+from clearer.zoo.locate import located
+from clearer.zoo.weights import load_weights
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -123,21 +123,21 @@ class Restorer:
         return self.network.architecture
 
     def save_pretrained(self, folder: str | Path, **facts: Any) -> Path:
-        """Write the model as a folder for the Hugging Face Hub; see `clearer.inference.hub.save_pretrained`."""
-        from clearer.inference import hub
+        """Write the model as a folder for the Hugging Face Hub; see `clearer.zoo.hub.save_pretrained`."""
+        from clearer.zoo import hub
 
         return hub.save_pretrained(self, folder, **facts)
 
     @classmethod
     def from_pretrained(cls, name_or_folder: str | Path, **how: Any) -> Restorer:
-        """Return the restorer of such a folder or of the Hub; see `clearer.inference.hub.from_pretrained`."""
-        from clearer.inference import hub
+        """Return the restorer of such a folder or of the Hub; see `clearer.zoo.hub.from_pretrained`."""
+        from clearer.zoo import hub
 
         return hub.from_pretrained(name_or_folder, **how)
 
     def push_to_hub(self, repo_id: str, **facts: Any) -> str:
-        """Put the model on the Hub and return the commit's URL; see `clearer.inference.hub.push_to_hub`."""
-        from clearer.inference import hub
+        """Put the model on the Hub and return the commit's URL; see `clearer.zoo.hub.push_to_hub`."""
+        from clearer.zoo import hub
 
         return hub.push_to_hub(self, repo_id, **facts)
 

@@ -16,11 +16,11 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from clearer.architecture import Architecture
-from clearer.errors import UserError
-from clearer.evaluation.ensemble import ORIENTATIONS, turned, turned_back
+from clearer.core.errors import UserError
+from clearer.evaluation.self_ensemble import ORIENTATIONS, turned, turned_back
 from clearer.inference.memory import is_out_of_memory
-from clearer.inference.receptive import receptive_field
+from clearer.network.architecture import Architecture
+from clearer.network.receptive_field import receptive_field
 
 Tiling = int | Literal["auto", "none"]
 Overlap = int | Literal["auto", "full"]

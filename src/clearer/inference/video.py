@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from clearer.data.picture_file import Page, check_size, one_line
-from clearer.errors import UserError
-from clearer.files import written_whole
-from clearer.inference.pages import How, Run, restore_page
-from clearer.inference.read_ahead import one_ahead, one_behind
+from clearer.core.errors import UserError
+from clearer.core.files import written_whole
+from clearer.core.prefetch import one_ahead, one_behind
+from clearer.images.io import Page, check_size, one_line
+from clearer.inference.color import How, Run, restore_page
 
 # Codecs that are decoded by one name and encoded by another; what is not here is encoded by its own name,
 # and what cannot be encoded becomes H.264.

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clearer.architecture import SearchSpace
-from clearer.network.modules import FusionModule, TransitionModule
+from clearer.network.architecture import SearchSpace
+from clearer.network.candidates.base import FusionModule, TransitionModule
 from clearer.network.operations import Bottleneck, Convolution, Sequence, conv_norm
 
 PUBLISHED_STD = 1e-3

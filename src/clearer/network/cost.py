@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from clearer.architecture import Architecture, SearchSpace
+from clearer.network.architecture import Architecture, SearchSpace
 from clearer.network.backbone import Backbone
-from clearer.network.restoration import RestorationNetwork
+from clearer.network.network import RestorationNetwork
 from clearer.network.supernet import Supernet
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clearer.architecture import SearchSpace
+from clearer.network.architecture import SearchSpace
 
 
 class Sequence(nn.Sequential):

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from clearer.architecture import Architecture, SearchSpace
-from clearer.errors import UserError
+from clearer.core.errors import UserError
+from clearer.network.architecture import Architecture, SearchSpace
 from clearer.network.backbone import Backbone
-from clearer.network.modules import Features, FusionModule, ParallelModule
-from clearer.network.restoration import RestorationNetwork
+from clearer.network.candidates.base import Features, FusionModule, ParallelModule
+from clearer.network.network import RestorationNetwork
 
 LOGITS_STD = 1e-3
 """Initial logits are 1e-3 x normal (released program)."""

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from clearer.errors import UserError
+from clearer.core.errors import UserError
 from clearer.report.figures import COLOURS, INK, MUTED
 
 Picture = npt.NDArray[Any]

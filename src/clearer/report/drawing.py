@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 from matplotlib.textpath import TextPath
 
-from clearer.architecture import FUSION, Architecture
+from clearer.network.architecture import FUSION, Architecture
+from clearer.network.plan import Edge, Step, network_steps
 from clearer.report.figures import INK, MUTED, save_figure
-from clearer.report.steps import Edge, Step, network_steps
 
 # Squares take steps of viridis and edges the Okabe-Ito colours that viridis lacks: both stay apart for
 # colour-blind eyes, and rows and slopes say the same once more without any colour.

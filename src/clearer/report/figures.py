@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from clearer.errors import UserError
-from clearer.files import written_whole
+from clearer.core.errors import UserError
+from clearer.core.files import written_whole
 
 INK, MUTED, GRID = "#1f2933", "#66707a", "#e4e7eb"
 # Okabe and Ito's colours, in an order that keeps neighbours apart.

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from clearer.files import write_text
+from clearer.core.files import write_text
 from clearer.report.comparison import DPI, comparison
 from clearer.report.drawing import architecture_figure
 from clearer.report.figures import (
@@ -27,7 +27,7 @@ from clearer.report.figures import (
     scatter,
     svg_text,
 )
-from clearer.report.record import Record, count, duration, number, objects, read_record, sample_pictures
+from clearer.runs.record import Record, count, duration, number, objects, read_record, sample_pictures
 
 # Nothing is loaded and nothing runs, whatever the run's files say.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from clearer.data.pictures import write_picture
-from clearer.data.sources import Item, read_item
+from clearer.core.files import write_json
+from clearer.data.folders import Item, read_item
 from clearer.evaluation.evaluate import degraded_by
 from clearer.evaluation.metrics import psnr, ssim
 from clearer.evaluation.protocols import parse_protocol
-from clearer.files import write_json
+from clearer.images.uint8 import write_picture
 from clearer.inference.restorer import Restorer
 
 LARGEST = 512

@@ -12,22 +12,22 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from clearer.architecture import Architecture
-from clearer.data.degradations import Degradation
+from clearer.core.allocator import keep_freed_memory
+from clearer.core.device import autocast, choose_precision
+from clearer.core.files import read_json_if_there, write_json
 from clearer.data.patches import PatchSampler
-from clearer.devices import autocast, choose_precision
-from clearer.files import read_json_if_there, write_json
-from clearer.freed_memory import keep_freed_memory
+from clearer.degradations.gaussian import Degradation
+from clearer.network.architecture import Architecture
 from clearer.network.supernet import Supernet
-from clearer.recipe import Recipe
+from clearer.recipe.schema import Recipe
+from clearer.search.alphas import Settling
 from clearer.search.diagnostics import describe_probabilities
 from clearer.search.objectives import architecture_loss, complexity_loss, costs_of
-from clearer.search.settling import Settling
-from clearer.training import processes
-from clearer.training.devices import choose_device, device_name, peak_memory_mb
+from clearer.training import distributed as processes
 from clearer.training.loop import Job, run_epochs
-from clearer.training.schedules import learning_rate, load_optimiser, make_optimiser, set_learning_rate
-from clearer.training.train import Log, Pictures, degradation_of, ready
+from clearer.training.optimizers import learning_rate, load_optimiser, make_optimiser, set_learning_rate
+from clearer.training.run_device import choose_device, device_name, peak_memory_mb
+from clearer.training.trainer import Log, Pictures, degradation_of, ready
 
 
 def search(

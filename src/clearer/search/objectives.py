@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from clearer.architecture import SearchSpace
+from clearer.network.architecture import SearchSpace
 from clearer.network.cost import module_costs
 
 PAPER_COSTS = (0.7, 0.3)

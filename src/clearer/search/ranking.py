@@ -14,14 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from clearer.architecture import FUSION, PARALLEL, Architecture, SearchSpace
-from clearer.errors import UserError
+from clearer.core.errors import UserError
+from clearer.core.files import read_json
 from clearer.evaluation.metrics import psnr
-from clearer.files import read_json
+from clearer.network.architecture import FUSION, PARALLEL, Architecture, SearchSpace
+from clearer.network.candidates.base import Features
 from clearer.network.cost import cost_table
-from clearer.network.modules import Features
 from clearer.network.supernet import Supernet
-from clearer.recipe import Recipe, load_recipe
+from clearer.recipe.schema import Recipe, load_recipe
 from clearer.training.checkpoints import load_checkpoint
 
 STATISTICS = ("batch", "running")

@@ -13,9 +13,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
-from clearer.errors import UserError
-from clearer.files import written_whole
-from clearer.training import processes
+from clearer.core.errors import UserError
+from clearer.core.files import written_whole
+from clearer.training import distributed as processes
 
 KEPT = 2
 

@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
-from clearer.errors import Interrupted, UserError
-from clearer.files import write_text
-from clearer.training import processes
+from clearer.core.errors import Interrupted, UserError
+from clearer.core.files import write_text
+from clearer.training import distributed as processes
 from clearer.training.checkpoints import save_checkpoint, shared_checkpoint
 
 

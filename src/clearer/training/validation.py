@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clearer.data.degradations import Degradation, degrade
+from clearer.degradations.gaussian import Degradation, degrade
 from clearer.evaluation.metrics import psnr
-from clearer.training import processes
+from clearer.training import distributed as processes
 
 
 class Validation:

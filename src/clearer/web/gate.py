@@ -19,7 +19,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse
 
-from clearer.errors import UserError
+from clearer.core.errors import UserError
 from clearer.web.uploads import UPLOAD, Limits, new_place, remove, remove_old
 
 Scope = MutableMapping[str, Any]

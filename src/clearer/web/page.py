@@ -11,11 +11,11 @@ from typing import Any
 
 import gradio as gr
 
-from clearer.errors import UserError
-from clearer.inference.pages import COLOURS, How
+from clearer.core.errors import UserError
+from clearer.inference.color import COLOURS, How
 from clearer.inference.restorer import Restorer
-from clearer.web import work
-from clearer.web.models import Model
+from clearer.web import actions as work
+from clearer.web.offered import Model
 from clearer.web.uploads import FORMATS, UPLOAD, Limits, place_of, remove
 
 ZOOMS = {"2×": 2, "4×": 4, "8×": 8}
@@ -52,7 +52,7 @@ def page(
     """Return the page.
 
     Args:
-        models: on offer, see `clearer.web.models.offered`.
+        models: on offer, see `clearer.web.offered.offered`.
         restorer: the restorer of a name.
         folder: of uploads and results, see `clearer.web.uploads`.
         limits: what is taken.

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from clearer.errors import UserError
-from clearer.signals import terminable
+from clearer.core.errors import UserError
+from clearer.core.signals import terminable
 from clearer.web.gate import LOCAL, App, gated
-from clearer.web.models import Model, loader
+from clearer.web.offered import Model, loader
 from clearer.web.uploads import Limits, opened_folder, remove_old
 
 _SWEEP_SECONDS = 60
@@ -81,7 +81,7 @@ def serve(
     """Serve the page until Ctrl-C, or SIGTERM.
 
     Args:
-        models: on offer, see `clearer.web.models.offered`.
+        models: on offer, see `clearer.web.offered.offered`.
         host: the address to bind; any but this machine's own lets others in.
         port: 0 takes a free one.
         limits: what is taken and kept; by default those of `Limits`.

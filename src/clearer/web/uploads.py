@@ -20,9 +20,9 @@ from typing import BinaryIO, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from clearer.data.picture_file import format_of_bytes
-from clearer.data.tiff_pages import count_pages, extents_of
-from clearer.errors import UserError
+from clearer.core.errors import UserError
+from clearer.images.io import format_of_bytes
+from clearer.images.tiff import count_pages, extents_of
 
 PREFIX = "clearer-web-"
 UPLOAD = "upload"

@@ -1,0 +1,71 @@
+"""What an upload of the largest size costs the page in memory and time.
+
+    python benchmarks/memory/web_memory.py --megapixels 24 -o docs/results/web-memory.json
+
+A colour JPEG with so many pixels is shown, made noisy and rainy, and restored by a shipped model, as the page
+does it, in this process; the line of JSON tells its largest resident memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from clearer.inference.restorer import load
+from clearer.web.actions import Spoiling, restore_upload, show_upload
+from clearer.web.uploads import UPLOAD, Limits, new_place, opened_folder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--megapixels", type=float, default=24)
+    parser.add_argument("--model", default="denoise-gray")
+    parser.add_argument("-o", "--out", type=Path)
+    given = parser.parse_args()
+    height = int(math.sqrt(given.megapixels * 1e6 / 1.5)) // 2 * 2
+    size = (height * 3 // 2, height)
+    with tempfile.TemporaryDirectory() as temporary, opened_folder() as folder:
+        rng = np.random.default_rng(0)
+        smooth = Image.fromarray(rng.integers(0, 256, (24, 36, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
+        smooth.save(Path(temporary) / "picture.jpg", quality=92)
+        place = new_place(folder)
+        (place / UPLOAD).write_bytes((Path(temporary) / "picture.jpg").read_bytes())
+        del smooth
+        restorer = load(given.model, "cpu")
+        before = _peak()
+        limits, spoiling = Limits(megapixels=given.megapixels), Spoiling(25, 0.5)
+        began = time.perf_counter()
+        show_upload(place, limits, spoiling)
+        shown, peak_shown = time.perf_counter() - began, _peak()
+        restored = restore_upload(place, restorer, limits, spoiling)
+        result = {
+            "command": f"python benchmarks/memory/web_memory.py {' '.join(sys.argv[1:])}",
+            "size": list(size),
+            "model": given.model,
+            "peak_mib_before": before,
+            "peak_mib_shown": peak_shown,
+            "peak_mib": _peak(),
+            "seconds_shown": round(shown, 1),
+            "seconds": round(time.perf_counter() - began, 1),
+            "said": restored.text,
+        }
+    print(json.dumps(result))
+    if given.out is not None:
+        given.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+if __name__ == "__main__":
+    main()

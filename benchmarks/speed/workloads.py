@@ -1,0 +1,277 @@
+"""What speed.py measures: each function prepares one piece of work and returns it with its operations.
+
+``kind`` is ``ours`` or ``reference`` (benchmarks/speed/reference.py), in places ``dncnn``. A piece of work is a
+function without arguments that ends when its result is there, and the GFLOP that it takes by the paper's
+wording: 2 a multiply-add, backward passes for features and for weights counted like the forward pass.
+"""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import reference
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+from clearer.core.allocator import keep_freed_memory
+from clearer.core.device import autocast, choose_precision
+from clearer.data.patches import PatchSampler
+from clearer.degradations.gaussian import Degradation
+from clearer.inference.restorer import Restorer
+from clearer.network.architecture import Architecture, SearchSpace
+from clearer.network.network import RestorationNetwork
+from clearer.network.supernet import Supernet
+from clearer.recipe.schema import load_recipe
+from clearer.search.bilevel import search
+from clearer.search.objectives import architecture_loss
+from clearer.training.optimizers import make_optimiser
+from clearer.training.run_device import choose_device
+
+PUBLISHED = "FPPF-FFFF-PFFP"
+BATCH, PATCH, SIGMA = 32, 64, 50.0
+Work = tuple[Callable[[], object], float]
+
+
+def photographs(count: int = 40) -> list[np.ndarray]:
+    """Return gray pictures of BSD500's size; what they show does not matter to speed."""
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (321, 481), np.uint8) for _ in range(count)]
+
+
+def sampler(device: torch.device, batch: int = BATCH) -> PatchSampler:
+    pairs = [(picture[..., None], None) for picture in photographs()]
+    noise = Degradation("gaussian", SIGMA, clip8=True)
+    return PatchSampler(pairs, patch=PATCH, batch=batch, degradation=noise, augment=True, seed=0, device=device)
+
+
+def settled(device: torch.device, result: Callable[[], object]) -> Callable[[], object]:
+    """Return the work with a wait for the device at its end."""
+    if device.type != "cuda":
+        return result
+
+    def waiting() -> object:
+        value = result()
+        torch.cuda.synchronize(device)
+        return value
+
+    return waiting
+
+
+def gmacs(letters: str, width: int, pixels: int) -> float:
+    """Return 1e9 multiply-adds of one forward pass, counted on the reference itself."""
+    total = 0.0
+
+    def count(layer: nn.Module, _: object, output: Tensor) -> None:
+        nonlocal total
+        total += layer.weight.numel() * output.shape[-1] * output.shape[-2]  # type: ignore[union-attr, operator]
+
+    with torch.device("meta"):
+        network = reference.Reference(letters, width)
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_hook(count)
+    network.eval()(torch.empty(1, 1, 64, 64, device="meta"))
+    return total / 64**2 * pixels / 1e9
+
+
+def weight_step(kind: str, device: torch.device, width: int, precision: str) -> Work:
+    gflop = 3 * 2 * gmacs("****-****-****", width, BATCH * PATCH**2)
+    return _step(kind, device, width, precision, "****-****-****", "paper-denoise-50"), gflop
+
+
+def training_step(kind: str, device: torch.device, width: int, precision: str) -> Work:
+    gflop = 3 * 2 * gmacs(PUBLISHED, width, BATCH * PATCH**2)
+    return _step(kind, device, width, precision, PUBLISHED, "paper-denoise-50"), gflop
+
+
+def _step(kind: str, device: torch.device, width: int, precision: str, letters: str, name: str) -> Callable[[], object]:
+    recipe = load_recipe(name)
+    if kind == "reference":
+        network: nn.Module = reference.Reference(letters, width).to(device)
+        optimiser = (
+            torch.optim.SGD(network.parameters(), 0.025, momentum=0.9, weight_decay=3e-4)
+            if "*" in letters
+            else torch.optim.Adam(network.parameters(), 1e-4)
+        )
+        x, y = (t.to(device) for t in reference.Patches(photographs(), PATCH, BATCH, SIGMA).draw())
+        return settled(device, lambda: reference.weight_step(network, optimiser, x, y))
+    keep_freed_memory()
+    space = SearchSpace(width=width)
+    network = Supernet(space) if "*" in letters else RestorationNetwork(space.architecture(letters.replace("-", "")))
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    weights = [p for n, p in network.named_parameters() if n != "logits"]
+    optimiser = make_optimiser(recipe.search.weights if "*" in letters else recipe.train.optimiser, weights)
+    batches = sampler(device)
+
+    def step() -> Tensor:
+        degraded, clean = batches.draw()
+        network.train()
+        if isinstance(network, Supernet):
+            network.logits.requires_grad_(False)
+        with autocast(precision, device):
+            output = network(degraded.contiguous(memory_format=torch.channels_last))
+        loss = nn.functional.mse_loss(output.float(), clean)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(weights, 5.0)
+        optimiser.step()
+        return loss.detach()
+
+    return settled(device, step)
+
+
+def architecture_step(kind: str, device: torch.device, width: int, precision: str) -> Work:
+    gflop = (3 if kind == "reference" else 2) * 2 * gmacs("****-****-****", width, BATCH * PATCH**2)
+    if kind == "reference":
+        plain = reference.Reference(width=width).to(device)
+        adam = torch.optim.Adam([plain.logits], 3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
+        x, y = (t.to(device) for t in reference.Patches(photographs(), PATCH, BATCH, SIGMA).draw())
+        return settled(device, lambda: reference.architecture_step(plain, adam, x, y)), gflop
+    keep_freed_memory()
+    supernet = Supernet(SearchSpace(width=width)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = make_optimiser(load_recipe("paper-denoise-50").search.logits, [supernet.logits])
+    batches = sampler(device)
+
+    def step() -> Tensor:
+        supernet.eval()
+        with supernet.only_logits():
+            degraded, clean = batches.draw()
+            with autocast(precision, device):
+                output = supernet(degraded.contiguous(memory_format=torch.channels_last))
+            loss = nn.functional.mse_loss(output.float(), clean) + 0.1 * architecture_loss(supernet.probabilities)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        return loss.detach()
+
+    return settled(device, step), gflop
+
+
+def whole_search(kind: str, device: torch.device, width: int, precision: str) -> Work:
+    """Two weight and two architecture steps, with their data and, for ours, all that a run does around them.
+
+    On a GPU it is fifty of each, so that what a run does once does not outweigh them.
+    """
+    pixels = BATCH * PATCH**2
+    count = 50 if device.type == "cuda" else 2
+    gflop = count * (3 + (3 if kind == "reference" else 2)) * 2 * gmacs("****-****-****", width, pixels)
+    if kind == "reference":
+        network = reference.Reference(width=width).to(device)
+        weights = [p for n, p in network.named_parameters() if n != "logits"]
+        sgd = torch.optim.SGD(weights, 0.025, momentum=0.9, weight_decay=3e-4)
+        adam = torch.optim.Adam([network.logits], 3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
+        batches = reference.Patches(photographs(), PATCH, BATCH, SIGMA)
+
+        def steps() -> None:
+            for _ in range(count):
+                reference.weight_step(network, sgd, *(t.to(device) for t in batches.draw()))
+                reference.architecture_step(network, adam, *(t.to(device) for t in batches.draw()))
+
+        return settled(device, steps), gflop
+    changes = {"search.epochs": 1, "search.steps_per_epoch": count, "search.warmup_epochs": 0, "network.width": width}
+    place = {"device": str(device), "precision": precision}
+    recipe = load_recipe("paper-denoise-50", {**changes, **place, "data.train": "none", "data.validation": "none"})
+    pictures = [(picture[..., None], None) for picture in photographs()]
+
+    def run() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            search(recipe, pictures, pictures, Path(folder), Console(quiet=True))
+
+    return settled(device, run), gflop
+
+
+def data(kind: str, device: torch.device, width: int, precision: str) -> Work:
+    """One batch: cut, flipped, degraded."""
+    batches = sampler(device) if kind == "ours" else reference.Patches(photographs(), PATCH, BATCH, SIGMA)
+    return settled(device, batches.draw), 0.0
+
+
+def startup(kind: str, device: torch.device, width: int, precision: str) -> Work:
+    """``clearer --help``; beside it, Python importing torch."""
+    command = [sys.executable, "-m", "clearer", "--help"] if kind == "ours" else [sys.executable, "-c", "import torch"]
+    return lambda: subprocess.run(command, check=True, capture_output=True), 0.0
+
+
+def restore(kind: str, device: torch.device, width: int, precision: str) -> Work:
+    return _restore(kind, device, width, precision, (321, 481))
+
+
+def restore_large(kind: str, device: torch.device, width: int, precision: str) -> Work:
+    return _restore(kind, device, width, precision, (3000, 4000))
+
+
+def _restore(kind: str, device: torch.device, width: int, precision: str, size: tuple[int, int]) -> Work:
+    x = torch.rand(1, 1, *size, device=device)
+    pixels = size[0] * size[1]
+    if kind == "dncnn":
+        return settled(device, dncnn(x)), 2 * (9 * 64 + 15 * 9 * 64 * 64 + 9 * 64) * pixels / 1e9
+    gflop = 2 * gmacs(PUBLISHED, width, pixels)
+    if kind == "reference":
+        network = reference.Reference(PUBLISHED, width).to(device).eval()
+        pad = nn.ReplicationPad2d((0, -size[1] % 8, 0, -size[0] % 8))
+
+        def plain() -> Tensor:
+            with torch.no_grad():
+                return network(pad(x))
+
+        return settled(device, plain), gflop
+    keep_freed_memory()
+    architecture = Architecture.parse(PUBLISHED, channels=1, width=width)
+    restorer = Restorer(RestorationNetwork(architecture), device=device, precision=precision)
+    return settled(device, lambda: restorer(x)), gflop
+
+
+def dncnn(x: Tensor) -> Callable[[], Tensor]:
+    """Return a forward pass of DnCNN's 17 convolutions with ReLUs (norms folded), channels_last, float32."""
+    widths = [1, *[64] * 16, 1]
+    layers = [
+        (torch.randn(b, a, 3, 3, device=x.device) * 0.05).contiguous(memory_format=torch.channels_last)
+        for a, b in itertools.pairwise(widths)
+    ]
+    biases = [torch.zeros(b, device=x.device) for b in widths[1:]]
+
+    def forward() -> Tensor:
+        y = x.contiguous(memory_format=torch.channels_last)
+        with torch.no_grad():
+            for i, (weight, bias) in enumerate(zip(layers, biases, strict=True)):
+                y = nn.functional.conv2d(y, weight, bias, padding=1)
+                y = y.relu_() if i < len(layers) - 1 else y
+            return x - y
+
+    return forward
+
+
+def ceiling(device: torch.device, precision: str) -> Work:
+    """A large matrix product in this precision: what the machine can do."""
+    side = 8192 if device.type == "cuda" else 2048
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    a, b = (torch.randn(side, side, device=device).to(kind) for _ in range(2))
+    return settled(device, lambda: a @ b), 2 * side**3 / 1e9
+
+
+WORK: dict[str, tuple[Callable[[str, torch.device, int, str], Work], list[str]]] = {
+    "weight-step": (weight_step, ["ours", "reference"]),
+    "architecture-step": (architecture_step, ["ours", "reference"]),
+    "training-step": (training_step, ["ours", "reference"]),
+    "search": (whole_search, ["ours", "reference"]),
+    "data": (data, ["ours", "reference"]),
+    "startup": (startup, ["ours", "reference"]),
+    "restore": (restore, ["ours", "reference", "dncnn"]),
+    "restore-large": (restore_large, ["ours", "reference", "dncnn"]),
+}
+
+
+def prepare(name: str, kind: str, device_name: str, width: int, precision: str) -> tuple[Work, str]:
+    """Return the work and the precision that it runs in."""
+    device = choose_device(device_name)
+    chosen = choose_precision(precision, device)
+    if kind == "ceiling":
+        return ceiling(device, chosen), chosen
+    return WORK[name][0](kind, device, width, chosen), chosen if kind == "ours" else "fp32"

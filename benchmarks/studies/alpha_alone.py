@@ -1,0 +1,66 @@
+"""L_Arch alone, under the published Adam and weight decay, with noise in the gradient: where the gap goes.
+
+    python benchmarks/studies/alpha_alone.py [-o OUT.json]
+
+No network and no picture: twelve pairs of logits, lambda_1 = 0.1. The noise is normal, of the given
+standard deviation in the gradient with respect to the difference of a pair, as
+benchmarks/studies/alpha_pulls.py measures it for L_Res.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import statistics
+import sys
+from pathlib import Path
+
+import torch
+
+from clearer.core.files import write_json
+from clearer.recipe.schema import SearchSettings
+from clearer.search.diagnostics import mean_gap
+from clearer.search.objectives import architecture_loss
+from clearer.training.optimizers import make_optimiser
+
+STEPS = (2000, 5000, 9500)
+
+
+def gaps(noise: float, seed: int) -> list[float]:
+    """Return the mean gap after each of `STEPS`."""
+    torch.manual_seed(seed)
+    logits = torch.nn.Parameter(1e-3 * torch.randn(12, 2))
+    optimiser = make_optimiser(SearchSettings().logits, [logits])
+    found = []
+    for step in range(1, STEPS[-1] + 1):
+        optimiser.zero_grad()
+        (0.1 * architecture_loss(logits.softmax(1))).backward()
+        drawn = noise * torch.randn(12) / 2
+        assert logits.grad is not None
+        logits.grad += torch.stack([drawn, -drawn], 1)
+        optimiser.step()
+        if step in STEPS:
+            found.append(mean_gap(logits.detach().softmax(1)))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--noise", type=float, nargs="+", default=[0, 1.3e-4, 2.4e-4, 1e-3, 2.7e-3, 5.4e-3])
+    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("-o", "--out", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    for noise in arguments.noise:
+        each = [gaps(noise, seed) for seed in range(arguments.seeds)]
+        rows.append({"noise": noise, "gaps": [statistics.mean(g) for g in zip(*each, strict=True)]})
+        print(rows[-1], file=sys.stderr)
+    command = shlex.join(["python", "benchmarks/studies/alpha_alone.py", *sys.argv[1:]])
+    result = {"command": command, "steps": list(STEPS), "seeds": arguments.seeds, "rows": rows}
+    if arguments.out:
+        write_json(arguments.out, result)
+
+
+if __name__ == "__main__":
+    main()

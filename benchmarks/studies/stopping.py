@@ -1,0 +1,67 @@
+"""What ending a search early would have saved, and whether it would have found the same letters.
+
+    python benchmarks/studies/stopping.py RUN [RUN ...] -o docs/results/stopping.json
+
+Read off the probabilities that finished searches logged at the end of each epoch, which is where
+`search.stop_gap` and `search.stop_steps` look too. Nothing is searched anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from clearer.core.files import write_json
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders with a finished search")
+    parser.add_argument("--gaps", nargs="+", type=float, default=[0.1, 0.2, 0.3, 0.4, 0.5])
+    parser.add_argument("--steps", type=int, default=500, help="architecture steps without a change of letters")
+    parser.add_argument("-o", "--out", required=True, type=Path)
+    given = parser.parse_args()
+    searches = []
+    for run in given.runs:
+        lines = [json.loads(line) for line in (run / "search" / "metrics.jsonl").read_text().splitlines()]
+        changes = [b["arch_step"] for a, b in itertools.pairwise(lines) if letters_of(a) != letters_of(b)]
+        searches.append(
+            {
+                "run": run.name,
+                "minutes": round(lines[-1]["seconds"] / 60),
+                "architecture_steps": lines[-1]["arch_step"],
+                "last_change": changes[-1] if changes else 0,
+                "rows": [{"gap": gap, **stopped(lines, gap, given.steps)} for gap in given.gaps],
+            }
+        )
+    command = f"python benchmarks/studies/stopping.py {shlex.join(sys.argv[1:])}"
+    write_json(given.out, {"command": command, "steps": given.steps, "searches": searches})
+
+
+def letters_of(line: dict[str, Any]) -> str:
+    return "".join("PF"[b > a] for a, b in line["probabilities"])
+
+
+def stopped(lines: list[dict[str, Any]], gap: float, steps: int) -> dict[str, Any]:
+    """Return the share of the seconds that would be saved, and whether the letters are those of the end."""
+    since: int | None = None
+    for before, line in itertools.pairwise(lines):
+        if line["gap"] < gap:
+            since = None
+            continue
+        if since is None or letters_of(before) != letters_of(line):
+            since = line["arch_step"]
+        if line["arch_step"] - since >= steps:
+            saved = 1 - line["seconds"] / lines[-1]["seconds"]
+            same = letters_of(line) == letters_of(lines[-1])
+            return {"arch_step": line["arch_step"], "saved": round(saved, 3), "same_letters": same}
+    return {"arch_step": None, "saved": 0.0, "same_letters": None}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Files that are either written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from clearer.core.errors import UserError
+
+
+@contextlib.contextmanager
+def written_whole(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; flush it and rename it to ``path`` on a clean exit.
+
+    On any error the temporary file is removed and ``path`` is left as it was. The parent folder is
+    made if it is missing. The temporary name keeps the suffix, so that encoders that choose by
+    suffix work.
+
+    Raises:
+        UserError: the disk is full, or the place cannot be written.
+    """
+    path = Path(path)
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Part of the name is enough: with what is added, a long one would be longer than names may be.
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}-", suffix=f".tmp{path.suffix}", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        # mkstemp makes private files; what a user finds should have the usual permissions.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+        temporary = None
+    except OSError as error:
+        if error.filename is not None and temporary is not None and Path(str(error.filename)) not in (temporary, path):
+            raise
+        raise _explained(error, path) from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+def _explained(error: OSError, path: Path) -> UserError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UserError(
+            f"{path}: the disk is full; nothing was written; free some space and run the same command again"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return UserError(f"{path}: cannot be written ({error.strerror}); choose another place for the output")
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        return UserError(
+            f"{path}: a file stands where a folder is needed, or the reverse; choose another place for the output"
+        )
+    return UserError(f"{path}: cannot be written ({error.strerror or error})")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text`` as UTF-8, whole or not at all."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        UserError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not readable as JSON ({error})") from error
+
+
+def read_json_if_there(path: str | Path) -> Any:
+    """Read JSON; None where there is no such file."""
+    return read_json(path) if Path(path).exists() else None

@@ -1,0 +1,1 @@
+"""How a clean image is degraded, one file a kind."""

@@ -1,0 +1,1 @@
+"""Networks exported and quantized for other runtimes."""

@@ -1,0 +1,289 @@
+"""A trained network as a file for other runtimes: ONNX, and torch.export's .pt2.
+
+Every file takes pictures of any size: height, width and batch stay open, and the padding to the
+network's multiple is part of the graph. Nothing is kept that was not compared with PyTorch first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from clearer.core.errors import UserError
+from clearer.core.files import written_whole
+from clearer.deploy.quantize import Calibration, quantise, read_calibration
+from clearer.inference.onnx_network import INPUT, OUTPUT, OnnxNetwork, metadata_of
+from clearer.inference.restorer import Restorer, load
+from clearer.network.network import RestorationNetwork
+from clearer.network.operations import Sequence
+
+TOLERANCE = 1e-4
+"""Largest difference from PyTorch of a file that computes in fp32, pictures being in [0, 1]."""
+HALF_TOLERANCE = 1 / 255
+"""The same for fp16: one 8-bit level; fp16 holds three decimals."""
+SIZES = ((2, 45, 61), (1, 64, 96), (1, 7, 129))
+"""Batch, height, width at which a file is compared: odd, a multiple of every network's, smaller than it."""
+OPSET = 18
+
+Run = Callable[[Tensor], Tensor]
+
+
+def export(
+    model: str | Path | Restorer,
+    *,
+    onnx: str | Path | None = None,
+    pt2: str | Path | None = None,
+    half: bool = False,
+    int8: bool = False,
+    calibrate: str | Path | None = None,
+    layout: str = "auto",
+) -> dict[str, Any]:
+    """Write a trained network as ONNX, as a torch.export program, or both.
+
+    Args:
+        model: a weight file, a run folder, or a restorer of one; it is not changed.
+        onnx: the ``.onnx`` file to write. ``clearer.load`` and ``clearer restore`` run it.
+        pt2: the ``.pt2`` file to write, fp32, for ``torch.export.load``. That function unpickles
+            what it does not know and evaluates text of the file: load only files whose origin you trust.
+        half: the ONNX file's weights and features are fp16, input and output float32.
+        int8: the ONNX file's convolutions between the first and the last, and what stands between
+            them, work on 8-bit numbers, by static quantisation.
+        calibrate: for ``int8``: a folder of clean pictures, degraded as the model's card says, or of
+            pairs where the card says so. A quarter of them is held out, to measure what is lost.
+        layout: of that folder, as of `clearer.data.folders.find_items`.
+
+    Returns:
+        ``model``, ``architecture`` and for each file written (``onnx``, ``pt2``) its path, precision,
+        size in bytes, the comparison (``sizes``, ``largest_difference``, ``tolerance``), and for int8
+        ``psnr``, ``psnr_fp32``, ``input_psnr``, ``loss`` and ``worst_loss`` in dB, of held-out pictures.
+
+    Raises:
+        UserError: the model or the pictures cannot be read, the options contradict each other, a
+            package is missing, or a file differs from PyTorch too much; then it is not written.
+    """
+    _check_options(onnx, pt2, half, int8, calibrate)
+    restorer = model if isinstance(model, Restorer) else load(model, "cpu", "fp32")
+    if not isinstance(restorer.network, RestorationNetwork):
+        raise UserError(f"{model}: already exported; name the weight file or the run that it was made of")
+    network = folded_copy(restorer.network)
+    result: dict[str, Any] = {
+        "model": "" if isinstance(model, Restorer) else str(model),
+        "architecture": str(restorer.architecture),
+    }
+    if onnx is not None:
+        _require("onnx", "onnxscript", "onnxruntime")
+        calibration = None
+        if int8:
+            assert calibrate is not None
+            calibration = read_calibration(calibrate, restorer.card, restorer.architecture.channels, layout)
+        result["onnx"] = _write_onnx(network, restorer.card, Path(onnx), half, calibration)
+    if pt2 is not None:
+        result["pt2"] = _write_pt2(network, restorer.card, Path(pt2))
+    return result
+
+
+def folded_copy(network: RestorationNetwork) -> RestorationNetwork:
+    """Return the network on the CPU in float32, each batch norm in eval mode taken into the convolution before it."""
+    network = copy.deepcopy(network).to(device="cpu", dtype=torch.float32).eval()
+    # With weights in channels_last, a recorded program would be bound to a batch of more than one.
+    network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    for sequence in [m for m in network.modules() if isinstance(m, Sequence)]:
+        for k, layer in enumerate(sequence):
+            before = sequence[k - 1]
+            if k and isinstance(layer, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
+                sequence[k - 1] = fuse_conv_bn_eval(before, layer)
+                sequence[k] = nn.Identity()
+    return network.requires_grad_(False)
+
+
+def largest_difference(run: Run, network: RestorationNetwork) -> float:
+    """Return by how much ``run`` differs from the network at most, at `SIZES`; NaN counts as infinity.
+
+    The pictures are smooth with noise, which leaves [0, 1] as noise does.
+    """
+    chance = torch.Generator().manual_seed(0)
+    largest = 0.0
+    for batch, height, width in SIZES:
+        shape = (batch, network.architecture.channels, height, width)
+        coarse = torch.rand((*shape[:2], 4, 4), generator=chance)
+        smooth = nn.functional.interpolate(coarse, (height, width), mode="bilinear")
+        x = smooth + 0.1 * torch.randn(shape, generator=chance)
+        with torch.no_grad():
+            expected = network(x)
+        found = run(x)
+        if found.shape != expected.shape or not bool(torch.isfinite(found).all()):
+            return float("inf")
+        largest = max(largest, (found - expected).abs().max().item())
+    return largest
+
+
+def onnx_model(network: RestorationNetwork) -> Any:
+    """Return the ``onnx.ModelProto`` of a network without batch norms, fp32, all sizes open."""
+    with _quiet():
+        program = torch.onnx.export(
+            network,
+            (_example(network),),
+            dynamo=True,
+            dynamic_shapes=(_open_sizes(),),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            opset_version=OPSET,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    # What the exporter notes of the source is of no use elsewhere, and names this machine's folders.
+    graph = model.graph
+    for noted in (*graph.node, *graph.input, *graph.output, *graph.initializer, graph):
+        del noted.metadata_props[:]
+        noted.doc_string = ""
+    del graph.value_info[:]
+    for value in (*graph.input, *graph.output):
+        for axis, name in ((0, "batch"), (2, "height"), (3, "width")):
+            value.type.tensor_type.shape.dim[axis].dim_param = name
+    return model
+
+
+def _write_onnx(
+    network: RestorationNetwork, card: dict[str, Any], path: Path, half: bool, calibration: Calibration | None
+) -> dict[str, Any]:
+    import onnx
+
+    architecture = network.architecture
+    precision = "int8" if calibration else "fp16" if half else "fp32"
+    model = onnx_model(network)
+    found: dict[str, Any] = {"path": str(path), "precision": precision}
+    if half:
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        with _quiet():
+            model = convert_float_to_float16(model, keep_io_types=True)
+    if calibration is not None:
+        with _quiet():
+            model, losses = quantise(model, metadata_of(architecture, card, "fp32"), calibration)
+        found |= losses
+    with written_whole(path) as temporary:
+        _set_metadata(model, metadata_of(architecture, card, precision))
+        onnx.save(model, str(temporary))
+        found |= _compared(OnnxNetwork(temporary), network, path, precision)
+        noted = {key: value for key, value in found.items() if key not in ("path", "precision")}
+        _set_metadata(model, metadata_of(architecture, card, precision, check=noted))
+        onnx.save(model, str(temporary))
+    return {**found, "bytes": path.stat().st_size}
+
+
+def _write_pt2(network: RestorationNetwork, card: dict[str, Any], path: Path) -> dict[str, Any]:
+    with _quiet(), _no_size_is_special():
+        program = torch.export.export(network, (_example(network),), dynamic_shapes=(_open_sizes(),))
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # names this machine's folders
+    facts = json.dumps(metadata_of(network.architecture, card, "fp32"))
+    with written_whole(path) as temporary:
+        with _quiet():
+            torch.export.save(program, temporary, extra_files={"clearer.json": facts})
+            module = torch.export.load(temporary).module()  # our own file
+
+        def run(x: Tensor) -> Tensor:
+            try:
+                with torch.no_grad():
+                    restored: Tensor = module(x)
+                return restored
+            except (AssertionError, RuntimeError) as error:  # a size that it is not open to
+                raise UserError(
+                    f"{path}: torch {torch.__version__} does not export this network for sizes such as "
+                    f"{tuple(x.shape)}; nothing was written; use a newer torch"
+                ) from error
+
+        found = {"path": str(path), "precision": "fp32", **_compared(run, network, path, "fp32")}
+    return {**found, "bytes": path.stat().st_size}
+
+
+def _compared(run: Run, network: RestorationNetwork, path: Path, precision: str) -> dict[str, Any]:
+    """Return the comparison with PyTorch, or refuse; int8 is judged by its PSNR, and only has to be finite."""
+    difference = largest_difference(run, network)
+    tolerance = {"fp32": TOLERANCE, "fp16": HALF_TOLERANCE}.get(precision)
+    if not difference <= (3.0e38 if tolerance is None else tolerance):
+        raise UserError(
+            f"{path}: the {precision} file differs from PyTorch by {difference:.2g}, where "
+            f"{'infinity is not' if tolerance is None else f'{tolerance:.2g} is'} allowed; nothing was written; "
+            f"{'report this' if precision == 'fp32' else 'export it in fp32'}"
+        )
+    sizes = [list(size) for size in SIZES]
+    return {"sizes": sizes, "largest_difference": difference, "tolerance": tolerance}
+
+
+def _example(network: RestorationNetwork) -> Tensor:
+    # No side divides another or the multiple: what is alike by chance would be taken as alike always.
+    return torch.rand(2, network.architecture.channels, 53, 45, generator=torch.Generator().manual_seed(0))
+
+
+def _open_sizes() -> dict[int, Any]:
+    return dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+
+
+def _set_metadata(model: Any, metadata: dict[str, str]) -> None:
+    del model.metadata_props[:]
+    for key, value in metadata.items():
+        model.metadata_props.add(key=key, value=value)
+
+
+@contextlib.contextmanager
+def _no_size_is_special() -> Iterator[None]:
+    """Within this, torch.export makes no exceptions of sizes 0 and 1, which would then be refused."""
+    from torch.fx.experimental import _config
+
+    if not hasattr(_config, "backed_size_oblivious"):
+        yield
+        return
+    patched: Any = _config
+    with patched.patch(backed_size_oblivious=True):
+        yield
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporters tell of their own affairs, such as that torchvision is not there."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)
+
+
+def _require(*packages: str) -> None:
+    import importlib.util
+
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(f"--onnx: {', '.join(missing)} is not installed; pip install 'clearer[onnx]'")
+
+
+def _check_options(
+    onnx: str | Path | None, pt2: str | Path | None, half: bool, int8: bool, calibrate: str | Path | None
+) -> None:
+    if onnx is None and pt2 is None:
+        raise UserError("export: no file is named; give --onnx FILE.onnx, --torch FILE.pt2, or both")
+    for option, path, suffix in (("--onnx", onnx, ".onnx"), ("--torch", pt2, ".pt2")):
+        if path is not None and Path(path).suffix.lower() != suffix:
+            raise UserError(f"{option} {path}: the name has to end in {suffix}")
+        if path is not None and Path(path).is_dir():
+            raise UserError(f"{option} {path}: is a folder; name a file")
+    if half and int8:
+        raise UserError("--half, --int8: a file computes in one of them; write two files")
+    if (half or int8) and onnx is None:
+        raise UserError(f"--{'half' if half else 'int8'}: is for ONNX files; name one with --onnx FILE.onnx")
+    if int8 != (calibrate is not None):
+        raise UserError("--int8, --calibrate: int8 needs a folder of pictures to calibrate with, and nothing else does")

@@ -1,0 +1,199 @@
+"""Static quantisation to 8 bits: what range each feature needs is seen on calibration pictures."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from clearer.core.errors import UserError
+from clearer.data.folders import find_items, read_item
+from clearer.degradations.gaussian import Degradation, degrade
+from clearer.evaluation.metrics import psnr
+from clearer.inference.onnx_network import INPUT, OnnxNetwork
+
+CALIBRATED_WITH, CROP = 16, 192
+"""Pictures that set the ranges, and the side of the centre that is taken of each."""
+MEASURED_WITH, MEASURED_CROP = 16, 512
+"""The same for the loss."""
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Degraded pictures that set the ranges, and others, with the truth, that tell the loss; (1, C, H, W)."""
+
+    folder: str
+    ranges: tuple[Array, ...]
+    held_out: tuple[tuple[Array, Array], ...]
+
+
+def read_calibration(folder: str | Path, card: dict[str, Any], channels: int, layout: str = "auto") -> Calibration:
+    """Read a folder of pictures and degrade them as the card of a model says, from seed 0.
+
+    Of four pictures in turn the last is held out; of two or three too. A range of noise levels is
+    gone through in even steps by those that calibrate, and again by those that measure: drawn at
+    random, a few pictures might all be nearly clean.
+
+    Raises:
+        UserError: there are fewer than two pictures, the card does not say how they are degraded, or
+            it says that they come in pairs and these do not.
+    """
+    degradation = _degradation_of(card, folder)
+    items = find_items(folder, layout)
+    if len(items) < 2:
+        raise UserError(f"{folder}: one picture; two are needed, to calibrate with one and measure with the other")
+    if degradation.kind == "none" and any(item.degraded is None and item.side is None for item in items):
+        raise UserError(
+            f"{folder}: the model learnt from pairs, and these are single pictures; name a folder with "
+            "sub-folders such as clean and rainy, or add --layout side-by-side"
+        )
+    held = [k for k in range(len(items)) if k % 4 == 3] or [len(items) - 1]
+    others = [k for k in range(len(items)) if k not in held]
+    chance = torch.Generator().manual_seed(0)
+
+    def read(k: int, side: int, place: float) -> tuple[Array, Array]:
+        clean, degraded = read_item(items[k], channels)
+        truth = torch.from_numpy(np.ascontiguousarray(_centre(clean, side).transpose(2, 0, 1)))[None] / 255
+        if degraded is None:
+            spoilt = degrade(truth, _at(degradation, place), chance)
+        else:
+            spoilt = torch.from_numpy(np.ascontiguousarray(_centre(degraded, side).transpose(2, 0, 1)))[None] / 255
+        return spoilt.numpy(), truth.numpy()
+
+    def read_all(numbers: list[int], side: int) -> list[tuple[Array, Array]]:
+        return [read(k, side, (i + 0.5) / len(numbers)) for i, k in enumerate(numbers)]
+
+    return Calibration(
+        folder=Path(folder).resolve().name,
+        ranges=tuple(spoilt for spoilt, _ in read_all(_spread(others, CALIBRATED_WITH), CROP)),
+        held_out=tuple(read_all(_spread(held, MEASURED_WITH), MEASURED_CROP)),
+    )
+
+
+def quantise(model: Any, metadata: dict[str, str], calibration: Calibration) -> tuple[Any, dict[str, Any]]:
+    """Return the 8-bit form of an fp32 ``onnx.ModelProto``, and what it loses.
+
+    Weights have a scale for each output channel, features one for each tensor. The first convolution,
+    the last, and what comes after it stay in fp32: their inputs and outputs are pictures. Weights use
+    seven bits, so that sums do not overflow on processors without 8-bit dot products (x86 before VNNI).
+
+    Returns:
+        The model, and ``calibrated_with``; ``psnr``, ``psnr_fp32`` and ``input_psnr`` (dB, means over
+        ``held_out`` pictures, clamped), ``loss`` and ``worst_loss``, that of the picture that loses most.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    for key, value in metadata.items():
+        model.metadata_props.add(key=key, value=value)
+    with tempfile.TemporaryDirectory() as folder:
+        whole, ready, small = (Path(folder) / f"{name}.onnx" for name in ("whole", "ready", "small"))
+        onnx.save(model, str(whole))
+        # Its symbolic shapes are of no use here: all sizes are open.
+        quant_pre_process(str(whole), str(ready), skip_symbolic_shape=True)
+        nodes = onnx.load(str(ready)).graph.node  # in the order of computing
+        convolutions = [k for k, node in enumerate(nodes) if node.op_type == "Conv"]
+        pictures = [nodes[convolutions[0]], *nodes[convolutions[-1] :]]
+        quantize_static(
+            str(ready),
+            str(small),
+            _reader(calibration.ranges),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv", "Relu", "Add", "Resize"],
+            nodes_to_exclude=[node.name for node in pictures],
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            # One picture's features in memory at a time.
+            extra_options={"CalibStridedMinMax": 1},
+        )
+        quantised = onnx.load(str(small))
+        del quantised.metadata_props[:]
+        for key, value in metadata.items():
+            quantised.metadata_props.add(key=key, value=value)
+        onnx.save(quantised, str(small))
+        before, after = (_psnrs(OnnxNetwork(path), calibration) for path in (whole, small))
+    return quantised, {
+        "calibrated_with": f"{len(calibration.ranges)} pictures of {calibration.folder}",
+        "held_out": len(calibration.held_out),
+        "input_psnr": _mean(_psnrs(lambda x: x, calibration)),
+        "psnr_fp32": _mean(before),
+        "psnr": _mean(after),
+        "loss": _mean(before) - _mean(after),
+        "worst_loss": max(b - a for b, a in zip(before, after, strict=True)),
+    }
+
+
+def _reader(pictures: tuple[Array, ...]) -> Any:
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.left: Iterator[Array] = iter(pictures)
+
+        def __len__(self) -> int:
+            return len(pictures)
+
+        def set_range(self, start_index: int, end_index: int) -> None:
+            self.left = iter(pictures[start_index:end_index])
+
+        def get_next(self) -> dict[str, Array] | None:
+            picture = next(self.left, None)
+            return None if picture is None else {INPUT: picture}
+
+    return Reader()
+
+
+def _psnrs(restore: Callable[[Tensor], Tensor], calibration: Calibration) -> list[float]:
+    return [
+        psnr(restore(torch.from_numpy(spoilt)).clamp(0, 1), torch.from_numpy(truth)).item()
+        for spoilt, truth in calibration.held_out
+    ]
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _degradation_of(card: dict[str, Any], folder: str | Path) -> Degradation:
+    stated = card.get("degradation")
+    if not isinstance(stated, dict):
+        raise UserError(
+            f"{folder}: the model's card does not say how its pictures were degraded, so these cannot be; "
+            "export without --int8"
+        )
+    try:
+        return Degradation.from_dict(stated)
+    except TypeError as error:
+        raise UserError(f"{folder}: the model's card has a degradation that is not known ({error})") from error
+
+
+def _at(degradation: Degradation, place: float) -> Degradation:
+    """Return it with the one level that lies at ``place``, in 0..1, of its range."""
+    if not isinstance(degradation.sigma, tuple):
+        return degradation
+    low, high = degradation.sigma
+    return replace(degradation, sigma=low + (high - low) * place)
+
+
+def _centre(picture: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
+    """Return the centre of (H, W, C), at most ``side`` high and wide."""
+    top, left = max(0, picture.shape[0] - side) // 2, max(0, picture.shape[1] - side) // 2
+    return picture[top : top + side, left : left + side]
+
+
+def _spread(numbers: list[int], at_most: int) -> list[int]:
+    """Return at most so many, from all over."""
+    step = max(1, -(-len(numbers) // at_most))
+    return numbers[::step]

@@ -1,0 +1,267 @@
+"""Figures 5 to 7 of the supplement: the same crop of one picture, as each method restores it.
+
+What is restored is kept, so that the same call again only restores what is new; the sheets themselves
+are drawn from sheets.json and the crops alone (`clearer.experiments.figures5_7_page`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from clearer.core.errors import UserError, nearest
+from clearer.core.files import write_json
+from clearer.data.folders import Item, find_items, item_size, read_item
+from clearer.evaluation.evaluate import degraded_by
+from clearer.evaluation.protocols import Protocol, centre_crop, parse_protocol
+from clearer.experiments.figures5_7_page import redraw
+from clearer.experiments.restored_cache import as_bytes, measured, restored_once
+from clearer.images.uint8 import Pixels, native_channels, write_picture
+from clearer.methods.base import Method, Picture
+from clearer.report.comparison import detail_crop
+
+SIGMAS = (30.0, 50.0, 70.0)
+NOISE_SEED = 0
+CROP = 96  # pixels, the side of what is enlarged
+WHOLE = 640  # pixels, the longest side of the small whole picture
+
+Crop = tuple[int, int, int]  # top, left, side
+
+
+@dataclass(frozen=True)
+class Part:
+    """The sheets of one task: its pictures, in the order that numbers them for their noise, and its rows."""
+
+    task: str
+    data: str
+    items: tuple[Item, ...]
+    protocols: tuple[Protocol, ...]
+
+
+def figures5_7(
+    out: str | Path,
+    methods: Sequence[Method],
+    *,
+    bsd500: str | Path | None = None,
+    rain800: str | Path | None = None,
+    pictures: int = 2,
+    names: Sequence[str] = (),
+    sigmas: Sequence[float] = SIGMAS,
+    protocol: str = "clearer-gray",
+    crop: Crop | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Restore pictures by each method and draw a sheet for each picture.
+
+    Pictures are degraded exactly as `clearer.evaluate` does it. Methods of one name share a column,
+    such as networks that were trained for one noise level each.
+
+    Args:
+        out: the folder for sheets.json, crops/, restored/ and the sheets.
+        methods: what restores.
+        bsd500: a folder of clean pictures to be denoised.
+        rain800: a folder of pairs, in two sub-folders or side by side (clean half left), to be derained.
+        pictures: how many of each folder are shown, the first by name, where ``names`` are not given.
+        names: files to show, with or without their suffix, of either folder.
+        sigmas: noise levels in 8-bit units, a row each.
+        protocol: of the noise, without its level: ``clearer-gray``, ``gray-awgn`` or ``color-awgn``.
+        crop: top, left and side in pixels of the part to be enlarged, after the protocol's own crop; by
+            default 96 pixels a side where the clean picture has most detail.
+        progress: called with (cells done, cells in all).
+
+    Returns:
+        What sheets.json holds.
+
+    Raises:
+        UserError: no pictures or methods are given, a name is not known, a picture does not fit its
+            protocol or the crop, two methods of one name suit the same row, a method fails to return
+            a finite picture of its input's shape, or a file cannot be read or written.
+    """
+    out = Path(out)
+    parts = _parts(bsd500, rain800, sigmas, protocol)
+    shown = _shown(parts, pictures, names)
+    for part, k in shown:
+        _check_fit(part.items[k], part.protocols, crop)
+    columns = {part.task: _columns(methods, part.protocols) for part in parts}
+    for part in parts:
+        if not columns[part.task]:
+            asked = ", ".join(protocol.name for protocol in part.protocols)
+            raise UserError(f"methods: none is for {asked}; give one that is, or leave {part.data} out")
+    total = sum(m is not None for part, _ in shown for row in columns[part.task].values() for m in row)
+    done = 0
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, total)
+
+    sheets = [_sheet(out, part, k, columns[part.task], crop, tick) for part, k in shown]
+    used = {name for row in columns.values() for name in row}
+    left_out = list(dict.fromkeys(method.name for method in methods if method.name not in used))
+    result = {"noise_seed": NOISE_SEED, "left_out": left_out, "sheets": sheets}
+    write_json(out / "sheets.json", result)
+    redraw(out)
+    return result
+
+
+def _parts(
+    bsd500: str | Path | None, rain800: str | Path | None, sigmas: Sequence[float], protocol: str
+) -> list[Part]:
+    if bsd500 is None and rain800 is None:
+        raise UserError("pictures: none are named; give --bsd500 FOLDER, --rain800 FOLDER or both")
+    if not sigmas:
+        raise UserError("sigma: no noise level is given; give at least one, such as 50")
+    parts = []
+    if bsd500 is not None:
+        noises = tuple(parse_protocol(f"{protocol.removesuffix('-S')}-{sigma:g}") for sigma in dict.fromkeys(sigmas))
+        parts.append(Part("denoise", _said(bsd500), _by_name(find_items(bsd500, "clean")), noises))
+    if rain800 is not None:
+        items = find_items(rain800)
+        if not any(item.degraded for item in items):
+            items = find_items(rain800, "side-by-side")
+        parts.append(Part("derain", _said(rain800), _by_name(items), (parse_protocol("rain-rgb"),)))
+    return parts
+
+
+def _said(folder: str | Path) -> str:
+    """The last two parts of a path: ``test`` alone names no set."""
+    return "/".join(Path(folder).resolve().parts[-2:])
+
+
+def _by_name(items: Sequence[Item]) -> tuple[Item, ...]:
+    return tuple(sorted(items, key=lambda item: item.name))
+
+
+def _shown(parts: Sequence[Part], pictures: int, names: Sequence[str]) -> list[tuple[Part, int]]:
+    """Return which pictures are shown, by their places among all of their folder."""
+    if pictures < 1:
+        raise UserError(f"pictures: {pictures} is less than 1; show at least one of each folder")
+    everything = [(part, k) for part in parts for k in range(len(part.items))]
+    if not names:
+        return [(part, k) for part, k in everything if k < pictures]
+    found = []
+    for name in dict.fromkeys(names):
+        alike = [(p, k) for p, k in everything if name in (p.items[k].name, Path(p.items[k].name).stem)]
+        if not alike:
+            known = [p.items[k].name for p, k in everything]
+            raise UserError(f"picture {name!r}: not in {', '.join(p.data for p in parts)}{nearest(name, known)}")
+        found += [entry for entry in alike if entry not in found]
+    return found
+
+
+def _check_fit(item: Item, protocols: Sequence[Protocol], crop: Crop | None) -> None:
+    """Refuse by headers what cannot be shown, before any work."""
+    for protocol in protocols:
+        files = [item.clean] if protocol.sigma is not None or item.degraded is None else [item.clean, item.degraded]
+        if any(native_channels(path) < protocol.channels for path in files):
+            raise UserError(f"{item.clean}: gray, where {protocol.name} needs colour; give colour pictures")
+        height, width = (side - side % protocol.crop for side in item_size(item))
+        if min(height, width) < 1:
+            raise UserError(f"{item.clean}: smaller than the {protocol.crop} pixels that {protocol.name} crops to")
+        if crop is None:
+            continue
+        top, left, side = crop
+        if top < 0 or left < 0 or side < 1 or top + side > height or left + side > width:
+            raise UserError(
+                f"--crop {top},{left},{side}: not within {item.name}, {width}x{height} pixels in {protocol.name}; "
+                "give TOP,LEFT,SIDE in pixels"
+            )
+
+
+def _columns(methods: Sequence[Method], protocols: Sequence[Protocol]) -> dict[str, list[Method | None]]:
+    """Return the method of each row (None where there is none) by name; names that suit no row are left out."""
+    columns: dict[str, list[Method | None]] = {}
+    for name in dict.fromkeys(method.name for method in methods):
+        column: list[Method | None] = []
+        for protocol in protocols:
+            fitting = [method for method in methods if method.name == name and method.suits(protocol)]
+            if len(fitting) > 1:
+                raise UserError(f"method {name!r}: two of this name are for {protocol.name}; give them other names")
+            column.append(fitting[0] if fitting else None)
+        if any(column):
+            columns[name] = column
+    return columns
+
+
+def _sheet(
+    out: Path, part: Part, k: int, columns: dict[str, list[Method | None]], crop: Crop | None, tick: Callable[[], None]
+) -> dict[str, Any]:
+    item = part.items[k]
+    stems = Counter(Path(other.name).stem for other in part.items)
+    stem = Path(item.name).stem
+    name = _file_name(f"{part.task}-{stem if stems[stem] == 1 else item.name}")
+    clean, _ = _pair(item, part.protocols[0], k)
+    side = min(CROP, *clean.shape[:2])
+    top, left, side = crop or (*detail_crop(clean, side, side), side)
+
+    def cut(picture: Pixels, file: str) -> str:
+        write_picture(out / "crops" / f"{file}.png", picture[top : top + side, left : left + side])
+        return f"crops/{file}.png"
+
+    rows: list[dict[str, Any]] = []
+    for index, protocol in enumerate(part.protocols):
+        clean, degraded = _pair(item, protocol, k)
+        clamped = degraded.clip(0, 1)
+        first = {"crop": cut(as_bytes(clamped), f"{name}-{protocol.name}"), **measured(clamped, clean, protocol)}
+        cells: dict[str, Any] = {}
+        for column, choices in columns.items():
+            method = choices[index]
+            if method is None:
+                cells[column] = None
+                continue
+            file = _file_name(f"{name}-{protocol.name}-{column}")
+            restored, facts = restored_once(method, clean, degraded, protocol, out / "restored", file)
+            cells[column] = {"crop": cut(restored, file), "restored": f"restored/{file}.png", **facts}
+            tick()
+        rows.append({"protocol": protocol.name, "sigma": protocol.sigma, "input": first, "cells": cells})
+    whole = f"crops/{name}-whole.png"
+    write_picture(out / whole, _small(clean))
+    return {
+        "name": name, "task": part.task, "data": part.data, "picture": item.name, "place": k,
+        "height": clean.shape[0], "width": clean.shape[1], "whole": whole, "truth": cut(clean, f"{name}-truth"),
+        "crop": {"top": top, "left": left, "side": side}, "columns": list(columns), "notes": _notes(columns),
+        "rows": rows,
+    }  # fmt: skip
+
+
+def _notes(columns: dict[str, list[Method | None]]) -> dict[str, str]:
+    """What a reader has to know of each column."""
+    found = {name: dict.fromkeys(m.notes for m in column if m and m.notes) for name, column in columns.items()}
+    return {name: "; ".join(notes) for name, notes in found.items() if notes}
+
+
+def _pair(item: Item, protocol: Protocol, k: int) -> tuple[Pixels, Picture]:
+    """Return picture ``k`` as `clearer.evaluate` has it: clean uint8, degraded float32, each (H, W, C)."""
+    clean, degraded = read_item(item, protocol.channels)
+    clean = centre_crop(clean, protocol.crop)
+    degraded = None if degraded is None else centre_crop(degraded, protocol.crop)
+    return clean, degraded_by(protocol, clean, degraded, NOISE_SEED, k)
+
+
+def _small(picture: Pixels) -> Pixels:
+    height, width = picture.shape[:2]
+    zoom = min(1.0, WHOLE / max(height, width))
+    size = (max(1, round(width * zoom)), max(1, round(height * zoom)))
+    image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
+    return np.asarray(image.resize(size, Image.Resampling.LANCZOS)).reshape(size[1], size[0], -1)
+
+
+def _file_name(text: str) -> str:
+    """Return ``text`` with what file systems dislike replaced; two texts never give the same name.
+
+    >>> _file_name("denoise-3096-clearer-gray-50-BM3D")
+    'denoise-3096-clearer-gray-50-BM3D'
+    >>> _file_name("a/b") == _file_name("a b")
+    False
+    """
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:120]
+    return safe if safe == text else f"{safe}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"

@@ -1,0 +1,218 @@
+"""What the way of evaluating alone does to the figure of one and the same method."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from torch import Tensor
+
+from clearer.core.console import progress_bar, say
+from clearer.core.errors import UserError, nearest
+from clearer.core.files import read_json, write_json, write_text
+from clearer.evaluation.evaluate import Result, evaluate
+from clearer.evaluation.metrics import luma601, patch_psnr, psnr, ssim
+from clearer.evaluation.protocols import Protocol, parse_protocol
+from clearer.methods.base import Method, as_restore, method_of_model, methods_from_file
+
+PATCH = 64  # pixels, the side of the separate patches
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to restore the set: the protocol, what differs from the first way, and the x8 self-ensemble."""
+
+    text: str
+    protocol: Protocol
+    ensemble: bool = False
+
+
+@dataclass
+class Further:
+    """What is measured beside the protocol's own figures, on pictures that are restored only once."""
+
+    luma_psnr: list[float] = field(default_factory=list)
+    luma_ssim: list[float] = field(default_factory=list)
+    patch_psnr: list[float] = field(default_factory=list)
+
+    def observe(self, clean: Tensor, degraded: Tensor, restored: Tensor) -> None:
+        """Measure one picture, each (1, C, H, W) in [0, 1]."""
+        if clean.shape[1] == 3:
+            a, b = luma601(restored), luma601(clean)
+            self.luma_psnr.append(psnr(a, b).item())
+            self.luma_ssim.append(ssim(a, b).item())
+        if min(clean.shape[2:]) >= PATCH:
+            self.patch_psnr.append(patch_psnr(restored, clean, PATCH).item())
+
+
+def compare_protocols(
+    method: Method,
+    data: str | Path,
+    sigma: float | None = None,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Measure one method in several ways that differ in one thing each from the first, the base.
+
+    The base is ``clearer-gray-S`` for gray noise, ``color-awgn-S`` for colour noise and ``rain-rgb`` for
+    rain. Against it stand, where they apply: whole pictures or their centre crop, noise that is clipped
+    or not, Y instead of RGB, the mean PSNR of separate 64x64 patches instead of whole pictures, and the
+    x8 self-ensemble. Noise is drawn after the crop, so that with another crop it is another sample. Where a
+    method was trained on noise of the other kind, clipped or not, that row shows how far it is out of its
+    element and not what the protocol adds.
+
+    Args:
+        method: what restores; `choose_method` finds one by its name or file.
+        data: a folder of clean pictures, or of pairs for rain.
+        sigma: noise level in 8-bit units; by default the method's own, where it has one. None for rain.
+        limit: measure only the first so many pictures.
+        seed: of the noise; numbers to be compared use 0.
+        out: a JSON file to write; the table goes beside it as Markdown.
+        console: where each figure is said as soon as it is known.
+
+    Returns:
+        ``rows`` (the base first) with PSNR in dB, SSIM (None where it is not defined) and ``difference``
+        from the base in dB, and what was measured: ``method``, ``data``, ``pictures``, ``sigma``, ``seed``.
+
+    Raises:
+        UserError: the level is not one that the method is for, or as of
+            `clearer.evaluation.evaluate.evaluate`.
+    """
+    ways = _ways(method, _level(method, sigma))
+    console = console or Console(stderr=True)
+    rows: list[dict[str, Any]] = []
+    for way in ways:
+        further, place = Further(), len(rows)
+        with progress_bar(way.text) as progress:
+            result = evaluate(
+                as_restore(method, way.protocol.sigma), data, way.protocol, limit=limit, seed=seed,
+                ensemble=way.ensemble, progress=progress, observe=further.observe,
+            )  # fmt: skip
+        rows += _rows(way, result, further, first=not rows)
+        for row in rows[place:]:
+            row["difference"] = row["psnr"] - rows[0]["psnr"]
+            say(f"{row['name']}: {row['psnr']:.2f} dB ({row['difference']:+.2f})", console)
+    found = {
+        "method": method.name, "notes": method.notes, "setup": method.setup, "sha256": method.sha256,
+        "data": Path(data).name, "pictures": result.pictures, "limit": limit, "sigma": ways[0].protocol.sigma,
+        "seed": seed, "base": ways[0].protocol.name, "rows": rows,
+    }  # fmt: skip
+    if out is not None:
+        write_json(out, found)
+        redraw(out)
+    return found
+
+
+def redraw(path: str | Path) -> None:
+    """Write the table as Markdown beside the JSON file, from it alone."""
+    write_text(Path(path).with_suffix(".md"), as_markdown(read_json(path)))
+
+
+def as_markdown(result: dict[str, Any]) -> str:
+    """Return the rows as a Markdown table."""
+    number = result["pictures"]
+    count = f"{'all' if result['limit'] is None else 'the first'} {number} picture{'' if number == 1 else 's'}"
+    notes = f" ({result['notes']})" if result["notes"] else ""
+    lines = [
+        f"**{result['method']}**{notes}, {count} of {result['data']}; the base is {result['base']}",
+        "",
+        "| | PSNR (dB) | SSIM | from the base (dB) |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for row in result["rows"]:
+        structure = "" if row["ssim"] is None else f"{row['ssim']:.4f}"
+        lines.append(f"| {row['name']} | {row['psnr']:.2f} | {structure} | {row['difference']:+.2f} |")
+    if result["sigma"] is not None:
+        lines += ["", "A row with noise of another kind than the method was trained on shows what that mismatch costs."]
+    return "\n".join(lines) + "\n"
+
+
+def choose_method(
+    model: str, also: str | Path | None, sigma: float | None, *, device: str = "auto", precision: str = "fp32"
+) -> Method:
+    """Return a trained network by its file or run folder or, with ``also``, a method of that file by its name.
+
+    Raises:
+        UserError: as of `method_of_model` and `methods_from_file`; or the file has no such method for
+            this level, or more than one.
+    """
+    if also is None:
+        return method_of_model(model, device, precision)
+    methods = methods_from_file(also)
+    named = [method for method in methods if method.name == model]
+    if not named:
+        known = dict.fromkeys(method.name for method in methods)
+        raise UserError(f"{also}: has no method {model!r}{nearest(model, known)}; it has {', '.join(known)}")
+    fitting = [m for m in named if sigma is None or m.sigmas is None or m.sigmas[0] <= sigma <= m.sigmas[1]]
+    if len(fitting) != 1:
+        raise UserError(f"{also}: {len(fitting)} methods {model!r} are for this noise level; say it with --sigma")
+    return fitting[0]
+
+
+def _level(method: Method, sigma: float | None) -> float | None:
+    """Return the noise level, checked against the method."""
+    if method.degradation == "rain":
+        if sigma is not None:
+            raise UserError(f"sigma: {method.name} takes away rain, which has no noise level; leave it out")
+        return None
+    if method.degradation != "gaussian":
+        raise UserError(f"{method.name}: is for {method.degradation!r}; protocols are compared for noise and rain")
+    if method.sigmas is not None and method.sigmas[0] == method.sigmas[1]:
+        sigma = method.sigmas[0] if sigma is None else sigma
+    if sigma is None:
+        raise UserError(f"sigma: {method.name} is for more than one noise level; say which, such as --sigma 50")
+    if method.sigmas is not None and not method.sigmas[0] <= sigma <= method.sigmas[1]:
+        low, high = method.sigmas
+        span = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+        raise UserError(f"sigma: {method.name} is for sigma {span}, not {sigma:g}; give a level that it is for")
+    return sigma
+
+
+def _ways(method: Method, sigma: float | None) -> list[Way]:
+    """Return the ways to restore the set, the base first."""
+    if sigma is None:
+        base = parse_protocol("rain-rgb")
+        return [Way("rain-rgb", base), Way("x8 self-ensemble", base, True)]
+
+    def but(text: str, **changes: Any) -> Way:
+        return Way(text, dataclasses.replace(base, name=f"{base.name}, {text}", **changes))
+
+    if method.channels == 3:
+        base = parse_protocol(f"color-awgn-{sigma:g}")
+        crop = but(f"centre crop to multiples of {PATCH}", crop=PATCH)
+        ways = [but("noise clipped, floored to 8 bits", clip8=True), crop]
+    else:
+        base = parse_protocol(f"clearer-gray-{sigma:g}")
+        usual = parse_protocol(f"gray-awgn-{sigma:g}")
+        ways = [but("noise not clipped", clip8=False), but("whole pictures", crop=1)]
+        ways.append(Way(f"both: {usual.name}", usual))
+    return [Way(base.name, base), *ways, Way("x8 self-ensemble", base, True)]
+
+
+def _rows(way: Way, result: Result, further: Further, first: bool) -> list[dict[str, Any]]:
+    """Return the rows of one way; the further figures only of the base and of its self-ensemble."""
+
+    def row(name: str, value: float, structure: float | None) -> dict[str, Any]:
+        facts = {"protocol": way.protocol.name, "ensemble": way.ensemble, "pictures": result.pictures}
+        return {"name": name, **facts, "psnr": value, "ssim": structure}
+
+    rows = [row(way.text, result.psnr, result.ssim)]
+    if first or way.ensemble:
+        before = f"{way.text}, " if way.ensemble else ""
+        if further.luma_psnr:
+            rows.append(row(f"{before}on Y instead of RGB", _mean(further.luma_psnr), _mean(further.luma_ssim)))
+        if len(further.patch_psnr) == result.pictures:  # else a picture is smaller than a patch
+            name = f"{before}mean over separate {PATCH}x{PATCH} patches"
+            rows.append(row(name, _mean(further.patch_psnr), None))
+    return rows
+
+
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)

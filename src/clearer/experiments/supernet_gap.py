@@ -1,0 +1,64 @@
+"""What is lost between a supernet and the network derived from it, on held-out patches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from clearer.data.patches import PatchSampler
+from clearer.data.splits import resolve_splits
+from clearer.degradations.gaussian import Degradation
+from clearer.network.supernet import Supernet
+from clearer.pipeline.fit import read_pictures
+from clearer.recipe.schema import Recipe
+from clearer.search.ranking import held_out_psnr, reestimate
+from clearer.training.trainer import degradation_of
+
+HELD_OUT_SEED = 30  # added to the recipe's; search itself adds 10 and 20
+STATISTICS_BATCHES = 16  # training batches from which batch norms of a derived network are measured again
+
+
+def held_out_patches(
+    recipe: Recipe, count: int, device: torch.device, console: Console
+) -> tuple[tuple[Tensor, Tensor], list[Tensor]]:
+    """Return held-out patches (degraded, clean) and degraded training batches, from seeds of their own."""
+    settings = recipe.search
+    splits = resolve_splits(
+        recipe.data,
+        channels=recipe.network.channels,
+        patch=settings.patch,
+        seed=recipe.seed,
+        say=lambda text: console.print(text, soft_wrap=True, markup=False, highlight=False),
+    )
+
+    def sampler(part: str, degradation: Degradation, batch: int) -> PatchSampler:
+        return PatchSampler(
+            read_pictures(getattr(splits, part), recipe),
+            patch=settings.patch,
+            batch=batch,
+            degradation=degradation,
+            augment=False,
+            seed=recipe.seed + HELD_OUT_SEED,
+            device=device,
+        )
+
+    degradation = degradation_of(recipe)
+    training = sampler("train", degradation, settings.batch)
+    held_out = sampler("validation", degradation.held_out(), count).draw()
+    return held_out, [training.draw()[0] for _ in range(STATISTICS_BATCHES)]
+
+
+def supernet_gap(supernet: Supernet, held_out: tuple[Tensor, Tensor], batches: list[Tensor]) -> dict[str, Any]:
+    """PSNR on the held-out patches of the mixture, and of the derived network with the same weights."""
+    derived = supernet.extract().eval()
+    before = held_out_psnr(derived, *held_out)
+    reestimate(derived, batches)
+    return {
+        "input": held_out_psnr(lambda x: x, *held_out),
+        "supernet": held_out_psnr(supernet.eval(), *held_out),
+        "derived": before,
+        "derived_new_statistics": held_out_psnr(derived.eval(), *held_out),
+    }

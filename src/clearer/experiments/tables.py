@@ -1,0 +1,204 @@
+"""The paper's results on BSD500 and Rain800: what methods reach here beside what is printed.
+
+Every (method, protocol) is measured into a file of its own, so that the same call again only measures
+what is new; the tables are drawn from tables.json alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from clearer.core.console import progress_bar, say
+from clearer.core.errors import UserError
+from clearer.core.files import read_json, write_json
+from clearer.data.folders import find_items
+from clearer.evaluation.evaluate import evaluate
+from clearer.evaluation.protocols import Protocol, parse_protocol
+from clearer.experiments import published
+from clearer.experiments.tables_page import redraw
+from clearer.methods.base import Method, as_restore
+
+SIGMAS = (30.0, 50.0, 70.0)
+NOTHING_DONE = [Method("degraded input", kind, lambda picture, _: picture) for kind in ("gaussian", "rain")]
+
+Assigned = dict[str, dict[str, Method]]  # name of the row -> name of the protocol -> method
+
+
+def tables(
+    out: str | Path,
+    methods: Sequence[Method],
+    *,
+    data_noise: str | Path | None = None,
+    data_rain: str | Path | None = None,
+    sigmas: Sequence[float] = SIGMAS,
+    rain_y: bool = False,
+    limit: int | None = None,
+    seed: int = 0,
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Measure methods on BSD500 under ``clearer-gray-S`` and on Rain800 under ``rain-rgb``.
+
+    Writes measured/*.json (one each method and protocol, kept for the next call), tables.json and
+    tables.md into ``out``. A method is left out where it is not meant for the protocol: another noise
+    level than its own, or gray for colour. Methods of one name share a row.
+
+    Args:
+        out: the folder of the experiment.
+        methods: what restores.
+        data_noise: BSD500's test pictures, clean.
+        data_rain: Rain800's test pairs, side by side (clean half left) or in two folders.
+        sigmas: noise levels in 8-bit units, a column each.
+        rain_y: also measure on Y of BT.601, in a table of its own.
+        limit: measure only the first so many pictures of each set; the tables say so.
+        seed: of the noise; numbers to be compared use 0.
+        console: where each figure is said as soon as it is known.
+
+    Returns:
+        What tables.json holds.
+
+    Raises:
+        UserError: no set is given, two methods of one name suit the same protocol, or as of
+            `clearer.evaluation.evaluate.evaluate`.
+    """
+    out, console = Path(out), console or Console(stderr=True)
+    parts = _parts(data_noise, data_rain, sigmas, rain_y)
+    plan = [(*part, find_items(part[1]), _assigned(methods, part[2])) for part in parts]
+    used = [method for *_, rows in plan for row in rows.values() for method in row.values()]
+    left_out = [_meant_for(method) for method in methods if not any(method is other for other in used)]
+    if left_out:
+        say(f"left out, meant for nothing that is measured here: {', '.join(left_out)}", console)
+    found = []
+    for name, data, protocols, items, assigned in plan:
+        digest = _digest_of_set([path for item in items for path in (item.clean, item.degraded) if path is not None])
+        rows: list[dict[str, Any]] = []
+        for row, by_protocol in assigned.items():
+            cells = {
+                protocol: _measured(out / "measured", method, protocol, data, digest, limit, seed, console)
+                for protocol, method in by_protocol.items()
+            }
+            rows.append({"name": row, "source": "input" if row == NOTHING_DONE[0].name else "here", "cells": cells})
+        found.append({
+            "name": name, "data": Path(data).name, "pictures": rows[0]["cells"][protocols[0].name]["pictures"],
+            "pictures_in_set": len(items), "protocols": [protocol.name for protocol in protocols],
+            "rows": [rows[0], *_published(name, protocols), *rows[1:]],
+        })  # fmt: skip
+    result = {"seed": seed, "limit": limit, "left_out": left_out, "tables": found}
+    write_json(out / "tables.json", result)
+    redraw(out)
+    return result
+
+
+def _parts(
+    data_noise: str | Path | None, data_rain: str | Path | None, sigmas: Sequence[float], rain_y: bool
+) -> list[tuple[str, str | Path, list[Protocol]]]:
+    parts: list[tuple[str, str | Path, list[Protocol]]] = []
+    if data_noise is not None:
+        protocols = [parse_protocol(f"clearer-gray-{sigma:g}") for sigma in dict.fromkeys(sigmas)]
+        if not protocols:
+            raise UserError("sigma: no noise level is given; give at least one, such as 50")
+        parts.append(("bsd500", data_noise, protocols))
+    if data_rain is not None:
+        names = ("rain-rgb", "rain-y") if rain_y else ("rain-rgb",)
+        parts += [("rain800" + name.removeprefix("rain"), data_rain, [parse_protocol(name)]) for name in names]
+    if not parts:
+        raise UserError("pictures: none are named; give --bsd500 FOLDER, --rain800 FOLDER or both")
+    return parts
+
+
+def _assigned(methods: Sequence[Method], protocols: Sequence[Protocol]) -> Assigned:
+    """Return the method of each cell, the degraded input first."""
+    rows: Assigned = {}
+    for method in [*NOTHING_DONE, *methods]:
+        for protocol in protocols:
+            if not method.suits(protocol):
+                continue
+            row = rows.setdefault(method.name, {})
+            if protocol.name in row:
+                raise UserError(
+                    f"method {method.name!r}: two of this name are for {protocol.name}; name one of them NAME=PATH"
+                )
+            row[protocol.name] = method
+    return rows
+
+
+def _meant_for(method: Method) -> str:
+    """Return its name and what it is for, such as ``DnCNN (sigma 30)``.
+
+    >>> _meant_for(Method("x", "gaussian", lambda picture, sigma: picture, channels=3, sigmas=(5, 50)))
+    'x (sigma 5 to 50, colour)'
+    """
+    levels = "any sigma" if method.degradation == "gaussian" else method.degradation
+    if method.sigmas is not None:
+        levels = "sigma " + " to ".join(f"{sigma:g}" for sigma in dict.fromkeys(method.sigmas))
+    kind = {1: ", gray", 3: ", colour"}.get(method.channels or 0, "")
+    return f"{method.name} ({levels}{kind})"
+
+
+def _digest_of_set(files: Sequence[Path]) -> str:
+    """Return what changes when a picture is added, removed, renamed or replaced by one of another size."""
+    text = "\n".join(f"{path.parent.name}/{path.name} {path.stat().st_size if path.exists() else 0}" for path in files)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _measured(
+    folder: Path,
+    method: Method,
+    protocol: str,
+    data: str | Path,
+    digest: str,
+    limit: int | None,
+    seed: int,
+    console: Console,
+) -> dict[str, Any]:
+    """Return one cell: from its file, where nothing has changed since, or else measured."""
+    key = {
+        "method": method.name, "sha256": method.sha256, "setup": method.setup,
+        "protocol": protocol, "set": digest, "limit": limit, "seed": seed,
+    }  # fmt: skip
+    path = folder / f"{_file_name(key)}.json"
+    kept = read_json(path) if path.is_file() else {}
+    if kept.get("key") != key:
+        sigma = parse_protocol(protocol).sigma
+        with progress_bar(f"{method.name}, {protocol}") as progress:
+            result = evaluate(as_restore(method, sigma), data, protocol, limit=limit, seed=seed, progress=progress)
+        kept = {"key": key, "data": str(data), "threads": torch.get_num_threads(), **result.to_dict()}
+        write_json(path, kept)
+        say(f"{method.name}, {protocol}: {result.psnr:.2f} dB / {result.ssim:.4f} ({result.seconds:.1f} s)", console)
+    return {
+        "psnr": kept["psnr"], "ssim": kept["ssim"], "pictures": kept["pictures"],
+        "seconds_per_picture": kept["seconds"] / kept["pictures"],
+        "megapixels_per_second": kept["megapixels_per_second"], "threads": kept["threads"],
+        "parameters": method.parameters, "macs_per_pixel": method.macs_per_pixel,
+        "notes": method.notes, "setup": method.setup, "sha256": method.sha256,
+    }  # fmt: skip
+
+
+def _file_name(key: dict[str, Any]) -> str:
+    """Return a name for people, and a digest of what may not be told apart in it."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", key["method"])[:60]
+    part = f"-first{key['limit']}" if key["limit"] is not None else ""
+    part += f"-seed{key['seed']}" if key["seed"] else ""
+    unique = hashlib.sha256(f"{key['method']}\n{key['set']}".encode()).hexdigest()[:8]
+    return f"{name}-{key['protocol']}{part}-{unique}"
+
+
+def _published(name: str, protocols: Sequence[Protocol]) -> list[dict[str, Any]]:
+    """Return the rows that are printed for these protocols; on Y of Rain800 nothing is."""
+    cells: dict[str, dict[str, tuple[float, float | None]]] = {}
+    if name == "bsd500":
+        for row, values in published.BSD500.items():
+            known = {p.name: values[int(p.sigma)] for p in protocols if p.sigma and p.sigma in values}
+            cells |= {row: known} if known else {}
+    elif name == "rain800-rgb":
+        cells = {row: {"rain-rgb": values} for row, values in published.RAIN800.items()}
+    return [
+        {"name": row, "source": "published", "cells": {p: {"psnr": v[0], "ssim": v[1]} for p, v in values.items()}}
+        for row, values in cells.items()
+    ]

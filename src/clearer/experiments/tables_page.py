@@ -1,0 +1,107 @@
+"""tables.json in words: tables.md, for each set a table with published rows, costs and footnotes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from clearer.core.files import read_json, write_text
+
+PATCH_AVERAGED = "CLEARER-P"
+"""The published row that looks like PSNR averaged over separate patches: it stands apart."""
+
+TITLES = {
+    "bsd500": "BSD500, gray, centre crop to multiples of 64, noise clipped to [0, 255] and floored to 8 bits",
+    "rain800-rgb": "Rain800, RGB",
+    "rain800-y": "Rain800, Y of BT.601 (not to be set beside RGB figures)",
+}
+CAUTIONS = {
+    "bsd500": "Published figures are as printed, of all 200 test pictures, and do not share one protocol (the older "
+    "ones fit half-size pictures): a difference from them may be the protocol's.",
+    "rain800-rgb": "Published figures are those that the HiNAS paper prints, of all test pictures.",
+    "rain800-y": "Nothing is published to be set beside these figures.",
+}
+COSTS = ("parameters", "kMAC/pixel", "s/picture", "Mpixel/s")
+
+
+def redraw(out: str | Path) -> None:
+    """Write tables.md from tables.json alone."""
+    write_text(Path(out) / "tables.md", as_markdown(read_json(Path(out) / "tables.json")))
+
+
+def as_markdown(result: dict[str, Any]) -> str:
+    """Return the tables as Markdown, each with its footnotes."""
+    parts = [part for table in result["tables"] for part in _parts(table, result["seed"])]
+    if result["left_out"]:
+        parts.append(f"Left out, meant for nothing that was measured: {', '.join(result['left_out'])}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _parts(table: dict[str, Any], seed: int) -> list[str]:
+    """Return title, table, footnotes and cautions of one set."""
+    count, total = table["pictures"], table["pictures_in_set"]
+    what = f"all {count} pictures" if count == total else f"**only the first {count}** of {total} pictures"
+    noise = f", noise of seed {seed}" if seed else ""
+    columns = ["", "source", *(f"{_head(name)}: PSNR (dB) / SSIM" for name in table["protocols"]), *COSTS]
+    lines = ["| " + " | ".join(columns) + " |", "| --- | --- |" + " ---: |" * (len(columns) - 2)]
+    notes: list[str] = []
+    apart: list[str] = []
+    for row in table["rows"]:
+        figures = [_figures(row["cells"].get(name)) for name in table["protocols"]]
+        if row["source"] == "published" and row["name"] == PATCH_AVERAGED:
+            pairs = zip(table["protocols"], figures, strict=True)
+            values = ", ".join(f"{_head(name)}: {text}" for name, text in pairs if text)
+            apart.append(
+                f"{row['name']}, published, stands apart: {values}. Not comparable with the table: it looks like PSNR "
+                "averaged over separate 64x64 patches. `clearer compare-protocols` measures what that alone adds."
+            )
+            continue
+        name = row["name"].replace("|", "\\|") + _mark(row, notes)
+        lines.append("| " + " | ".join([name, row["source"], *figures, *_costs(row)]) + " |")
+    parts = [f"**{TITLES[table['name']]}** ({what} of {table['data']}{noise})", "\n".join(lines)]
+    if notes:
+        parts.append("\n".join(f"- ({number}) {text}" for number, text in enumerate(notes, 1)))
+    return [*parts, CAUTIONS[table["name"]] + _speed(table), *apart]
+
+
+def _head(protocol: str) -> str:
+    return protocol.replace("clearer-gray-", "sigma ")
+
+
+def _figures(cell: dict[str, Any] | None) -> str:
+    if cell is None:
+        return ""
+    return f"{cell['psnr']:.2f} / " + ("-" if cell["ssim"] is None else f"{cell['ssim']:.4f}")
+
+
+def _costs(row: dict[str, Any]) -> list[str]:
+    """Return size and speed: one value, or one each where a row's networks differ; speed is of all levels."""
+    cells = list(row["cells"].values())
+    if row["source"] != "here":
+        return [""] * len(COSTS)
+    sizes = dict.fromkeys(f"{cell['parameters']:,}" for cell in cells if cell["parameters"] is not None)
+    macs = dict.fromkeys(f"{cell['macs_per_pixel'] / 1e3:.1f}" for cell in cells if cell["macs_per_pixel"] is not None)
+    seconds = sum(cell["seconds_per_picture"] for cell in cells) / len(cells)
+    speed = len(cells) / sum(1 / cell["megapixels_per_second"] for cell in cells)  # each level has the same pixels
+    return [" / ".join(sizes), " / ".join(macs), f"{seconds:.3g}", f"{speed:.3g}"]
+
+
+def _mark(row: dict[str, Any], notes: list[str]) -> str:
+    """Return the mark of the row's footnote, which is added to ``notes`` where it is not there yet."""
+    if row["source"] != "here":
+        return ""
+    cells = row["cells"].values()
+    said = [*dict.fromkeys(cell["notes"] for cell in cells if cell["notes"])]
+    said += [f"run: {setup}" for setup in dict.fromkeys(cell["setup"] for cell in cells if cell["setup"])]
+    text = "; ".join(said)
+    if not text:
+        return ""
+    if text not in notes:
+        notes.append(text)
+    return f" ({notes.index(text) + 1})"
+
+
+def _speed(table: dict[str, Any]) -> str:
+    cells = [cell for row in table["rows"] if row["source"] == "here" for cell in row["cells"].values()]
+    threads = " or ".join(str(count) for count in sorted({cell["threads"] for cell in cells}))
+    return f" Speed is that of one machine; torch had {threads} thread(s) on the CPU." if cells else ""

@@ -1,0 +1,283 @@
+"""JPEG, WebP, BMP, AVIF, HEIF, PGM, PPM and whatever else Pillow reads, with what is around the pixels."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import struct
+import threading
+import warnings
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from clearer.core.errors import UserError
+from clearer.images.exif import orientation_of, plain, with_orientation
+from clearer.images.io import (
+    CMYK,
+    FORMATS,
+    GRAY,
+    RGB,
+    AnyPixels,
+    Page,
+    PictureFile,
+    check_size,
+    format_of_bytes,
+)
+
+BEST = 95
+"""The quality of lossy formats, unless asked otherwise: little enough loss not to spoil what was restored."""
+
+_HEIF_BITS = threading.Lock()
+"""Held while the library's one setting of how many bits are written is another than it was."""
+_NAMES = {"MPO": "JPEG"}  # a JPEG of a phone, with smaller pictures behind it
+_NETPBM = re.compile(rb"P[56](?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)\s")
+
+
+def read_with_pillow(data: bytes) -> PictureFile:
+    """Read a file of any format that Pillow knows.
+
+    Raises:
+        UserError: it is too large or of a kind that cannot be kept. Pillow raises exceptions of its own too.
+    """
+    deep = _deep_netpbm(data)
+    if deep is not None:
+        return deep
+    _know_heif(needed=format_of_bytes(data[:16]) == "HEIF")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of sizes, which are checked here, and of strange metadata
+        with Image.open(io.BytesIO(data)) as image:
+            check_size(*image.size)
+            name = _NAMES.get(image.format or "", image.format or "")
+            frames, own = frames_of(image)
+            info = dict(image.info)
+            exif = plain(info.get("exif"))
+            if exif is None and name == "AVIF":
+                exif = plain(image.getexif().tobytes()) if len(image.getexif()) else None
+            around: dict[str, Any] = {"icc": info.get("icc_profile") or None, "exif": exif}
+            around["orientation"] = orientation_of(exif)
+            around["xmp"] = info.get("xmp") if isinstance(info.get("xmp"), bytes) else None
+            around["dpi"] = _dpi(info.get("dpi"))
+            keys = {key: info[key] for key in ("comment", "progressive") if info.get(key)} if name == "JPEG" else {}
+    if name == "PPM":
+        name = "PGM" if frames[0].colour.shape[2] == GRAY else "PPM"
+    deep_file = name in ("AVIF", "HEIF") and _more_than_8_bits(data)
+    if deep_file and name == "HEIF":
+        frames = [_deep_heif(data) or frames[0]]
+    pages = tuple(Page(f.colour, f.alpha, **around, own={**f.own, **keys}) for f in frames)
+    notes: tuple[str, ...] = ()
+    if deep_file and name == "AVIF":
+        notes = ("has more than 8 bits a channel, of which Pillow keeps 8",)
+    if name not in FORMATS:
+        notes = (*notes, f"{name} is not written; it becomes PNG")
+        name = "PNG"
+    return PictureFile(name, pages, own, notes)
+
+
+def frames_of(image: Image.Image) -> tuple[list[Page], dict[str, Any]]:
+    """Decode an open picture: its pixels, or all frames of an animation with what plays it."""
+    count = getattr(image, "n_frames", 1) if image.format not in ("MPO", "HEIF") else 1
+    if count == 1:
+        image.load()
+        return [_page(image)], {}
+    check_size(*image.size, pages=count)
+    frames, own = [], {"loop": image.info.get("loop", 0)}
+    for k in range(count):
+        image.seek(k)
+        frame = image.convert("RGBA")  # a frame may hold what differs only; Pillow has put it together
+        page = _page(frame)
+        own_of_frame = {"duration": image.info.get("duration", 0)}
+        frames.append(Page(page.colour, page.alpha, own=own_of_frame))
+    if all(frame.alpha is not None and bool((frame.alpha == 255).all()) for frame in frames):
+        frames = [Page(frame.colour, None, own=frame.own) for frame in frames]
+    return frames, own
+
+
+def _page(image: Image.Image) -> Page:
+    mode = image.mode
+    if mode == "1":
+        return Page(np.array(image, dtype=bool)[:, :, None])
+    if mode.startswith("I;16") or (mode == "I" and image.format in ("PNG", "PPM")):
+        deep = np.asarray(image).astype(np.uint16)[:, :, None]
+        key = image.info.get("transparency")
+        return Page(deep, None if key is None else np.where(deep == int(key), 0, 65535).astype(np.uint16))
+    if mode == "F":
+        return Page(np.array(image, dtype=np.float32)[:, :, None])
+    if mode == "CMYK":
+        return Page(np.array(image))
+    if mode in ("L", "RGB") and "transparency" not in image.info:
+        pixels = np.array(image)
+        return Page(pixels if pixels.ndim == 3 else pixels[:, :, None])
+    if mode in ("LA", "La", "L"):
+        both = np.array(image.convert("LA"))
+        return Page(both[:, :, :1], both[:, :, 1:])
+    if mode in ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"):
+        if image.has_transparency_data:
+            both = np.array(image.convert("RGBA"))
+            return Page(both[:, :, :3], both[:, :, 3:])
+        return Page(np.array(image.convert("RGB")))
+    raise UserError(f"its pixels are of a kind that cannot be kept ({mode}); convert it to RGB first")
+
+
+def image_of(page: Page) -> Image.Image:
+    """Return a page of a kind that Pillow has as its picture."""
+    if page.alpha is not None:
+        return Image.fromarray(np.ascontiguousarray(np.concatenate([page.colour, page.alpha], 2)))
+    pixels = np.ascontiguousarray(page.colour[:, :, 0] if page.colour.shape[2] == GRAY else page.colour)
+    if page.colour.shape[2] != CMYK:
+        return Image.fromarray(pixels)
+    height, width = pixels.shape[:2]
+    return Image.frombytes("CMYK", (width, height), pixels.tobytes())
+
+
+def write_with_pillow(file: BinaryIO, picture: PictureFile, quality: int | None = None) -> None:
+    """Write all formats but TIFF and PNG."""
+    page, name = picture.pages[0], picture.format
+    if name in ("PGM", "PPM"):
+        _write_netpbm(file, page)
+        return
+    if name == "BMP" and page.alpha is not None:
+        _write_bmp_with_alpha(file, page)
+        return
+    if name == "HEIF" and page.colour.dtype == np.uint16:
+        _write_deep_heif(file, page, BEST if quality is None else quality)
+        return
+    keys: dict[str, Any] = {"icc_profile": page.icc, "exif": with_orientation(page.exif, page.orientation)}
+    if keys["exif"] is not None:
+        keys["exif"] = b"Exif\0\0" + keys["exif"]
+    keys["xmp"] = page.xmp
+    if name in ("JPEG", "BMP") and page.dpi is not None:
+        keys["dpi"] = page.dpi
+    level = BEST if quality is None else quality
+    if name == "JPEG":
+        keys |= {"quality": level, "subsampling": 0 if level >= 90 else 2}
+        keys |= {key: page.own[key] for key in ("comment", "progressive") if key in page.own}
+    elif name == "WEBP":
+        keys |= {"lossless": True, "exact": True} if quality is None else {"quality": level}
+    elif name == "AVIF":
+        keys |= {"quality": level, "subsampling": "4:4:4" if level >= 90 else "4:2:0"}
+    elif name == "HEIF":
+        _know_heif(needed=True)
+        keys |= {"quality": level, "chroma": 444 if level >= 90 else 420}
+    save_frames(file, picture, {key: value for key, value in keys.items() if value is not None})
+
+
+def save_frames(file: BinaryIO, picture: PictureFile, keys: dict[str, Any]) -> None:
+    """Save one page, or an animation of all."""
+    first, *others = (image_of(page) for page in picture.pages)
+    if others:
+        durations = [page.own.get("duration", 100) for page in picture.pages]
+        keys = {**keys, "save_all": True, "append_images": others, "duration": durations}
+        keys["loop"] = picture.own.get("loop", 0)
+    first.save(file, format=picture.format, **keys)
+
+
+def _know_heif(needed: bool = False) -> None:
+    try:
+        import pillow_heif
+    except ImportError:
+        if needed:
+            raise UserError("HEIC needs pillow-heif; install it by pip install 'clearer[heif]'") from None
+        return
+    pillow_heif.register_heif_opener()
+
+
+def _deep_heif(data: bytes) -> Page | None:
+    """Return the picture of a HEIF file of 10 or 12 bits, as levels of 16; None where it has 8 after all.
+
+    (The bits that were found may be those of a second picture, such as a map of depth.)
+    """
+    import pillow_heif
+
+    opened = pillow_heif.open_heif(data, convert_hdr_to_8bit=False)
+    image = opened[opened.primary_index]
+    check_size(*image.size)
+    pixels = np.asarray(image)
+    if pixels.dtype != np.uint16:
+        return None
+    bits = int(str(image.info["bit_depth"]))
+    levels = _spread(pixels.reshape(*pixels.shape[:2], -1), bits)
+    alpha = levels[:, :, -1:] if levels.shape[2] in (2, 4) else None
+    return Page(levels[:, :, : levels.shape[2] - (alpha is not None)], alpha, own={"bits": bits})
+
+
+def _write_deep_heif(file: BinaryIO, page: Page, quality: int) -> None:
+    """Write 16 bits as 10, where they came as such, or as 12."""
+    _know_heif(needed=True)
+    import pillow_heif
+
+    bits = int(page.own.get("bits", 12))
+    both = page.colour if page.alpha is None else np.concatenate([page.colour, page.alpha], 2)
+    # The library leaves out the lowest bits; this is the nearest level of so many bits, in the highest ones.
+    top = 2**bits - 1
+    levels = (np.rint(both * (top / 65535)).astype(np.uint16)) << (16 - bits)
+    height, width, channels = both.shape
+    mode = {1: "I;16", 3: "RGB;16", 4: "RGBA;16"}[channels]
+    with _HEIF_BITS:
+        before, pillow_heif.options.SAVE_HDR_TO_12_BIT = pillow_heif.options.SAVE_HDR_TO_12_BIT, bits == 12
+        try:
+            image = pillow_heif.from_bytes(mode=mode, size=(width, height), data=np.ascontiguousarray(levels).tobytes())
+            if page.icc is not None:
+                image.info["icc_profile"] = page.icc
+            exif = with_orientation(page.exif, page.orientation)
+            around = {"exif": None if exif is None else b"Exif\0\0" + exif, "xmp": page.xmp}
+            image.save(file, quality=quality, chroma=444 if quality >= 90 else 420, **around)
+        finally:
+            pillow_heif.options.SAVE_HDR_TO_12_BIT = before
+
+
+def _spread(pixels: AnyPixels, bits: int) -> AnyPixels:
+    """Return levels that stand in the highest ``bits`` of 16 as levels from 0 to 65535."""
+    found: AnyPixels = np.rint((pixels >> (16 - bits)) * (65535 / (2**bits - 1))).astype(np.uint16)
+    return found
+
+
+def _dpi(given: Any) -> tuple[float, float] | None:
+    with contextlib.suppress(Exception):
+        across, down = (float(value) for value in given)
+        return (across, down) if across > 0 and down > 0 else None
+    return None
+
+
+def _more_than_8_bits(data: bytes) -> bool:
+    """Whether a box of AVIF or HEIF (``pixi``: bits of each channel) says so."""
+    place = data.find(b"pixi", 0, 1 << 16)
+    return place >= 0 and len(data) > place + 9 and data[place + 9] > 8
+
+
+def _deep_netpbm(data: bytes) -> PictureFile | None:
+    """Read binary PGM and PPM of 16 bits, of whose colour Pillow would keep 8; None for all else."""
+    found = _NETPBM.match(data[:4096])
+    if found is None or int(found[3]) < 256:
+        return None
+    width, height, top = (int(found[k]) for k in (1, 2, 3))
+    if top != 65535:
+        raise UserError(f"its levels end at {top}, where 255 or 65535 are usual; convert it first")
+    check_size(width, height)
+    channels = RGB if data[:2] == b"P6" else GRAY
+    pixels = np.frombuffer(data, ">u2", height * width * channels, found.end())
+    name = "PPM" if channels == RGB else "PGM"
+    return PictureFile(name, (Page(pixels.reshape(height, width, channels).astype(np.uint16)),))
+
+
+def _write_bmp_with_alpha(file: BinaryIO, page: Page) -> None:
+    """Write a BMP with a header of version 4, which says where alpha is; Pillow writes the older one only."""
+    height, width = page.colour.shape[:2]
+    pixels = np.concatenate([page.colour[:, :, ::-1], page.alpha], 2)[::-1]  # bottom row first
+    across, down = (round(d / 0.0254) for d in page.dpi or (0, 0))
+    size, start, bitfields = pixels.size, 14 + 108, 3
+    head = struct.pack("<IiiHHIIiiII", 108, width, height, 1, 32, bitfields, size, across, down, 0, 0)
+    masks = struct.pack("<IIII4s", 0xFF0000, 0xFF00, 0xFF, 0xFF000000, b"BGRs")  # sRGB
+    file.write(struct.pack("<2sIHHI", b"BM", start + size, 0, 0, start))
+    file.write((head + masks).ljust(108, b"\0"))
+    file.write(pixels.tobytes())
+
+
+def _write_netpbm(file: BinaryIO, page: Page) -> None:
+    pixels: AnyPixels = page.colour
+    height, width, channels = pixels.shape
+    top = 65535 if pixels.dtype == np.uint16 else 255
+    file.write(b"P%d\n%d %d\n%d\n" % (6 if channels == RGB else 5, width, height, top))
+    file.write(pixels.astype(">u2" if top == 65535 else np.uint8).tobytes())

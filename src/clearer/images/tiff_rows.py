@@ -1,0 +1,253 @@
+"""TIFF pictures by rows: read a band at a time, written a strip at a time, never whole in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+
+from clearer.core.errors import UserError
+
+Pixels = npt.NDArray[Any]
+
+_DEPTHS = ("uint8", "uint16", "float32")
+_COLOURS = {"MINISBLACK": 1, "MINISWHITE": 1, "RGB": 3}
+_STRIP_BYTES = 2**18
+_LARGEST_SEGMENT = 2**28
+_WIDEST = 2**20
+# What says how the pixels are stored; the writer says it anew. 34665, 34853, 40965 and 330 point into the file.
+_STRUCTURE = {
+    *(254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 280, 281, 284, 292, 293, 297, 317, 320),
+    *(322, 323, 324, 325, 330, 338, 339, 340, 341, 347, 512, 513, 514, 529, 530, 531, 532, 34665, 34853, 40965),
+    *(270, 282, 283, 296, 305, 34675),  # given to the writer by name
+}
+
+# tifffile tells its logger of broken tags, which nobody has asked to see.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+
+class TiffRows:
+    """The rows of a TIFF of one page.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UserError: it is not a TIFF, damaged, or of a kind that is not read by rows (`refusal`).
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        with self._told():
+            self.file = tifffile.TiffFile(self.path)
+        try:
+            with self._told():
+                why = refusal(self.file)
+                if why is not None:
+                    raise UserError(f"{self.path}: {why}; convert it, or cut it into smaller files")
+                self.page: Any = self.file.pages[0].aspage()
+        except BaseException:
+            self.close()
+            raise
+        self.height, self.width = int(self.page.imagelength), int(self.page.imagewidth)
+        self.samples = int(self.page.samplesperpixel)
+        photometric = str(getattr(self.page.photometric, "name", ""))
+        self.channels = _COLOURS[photometric]
+        self.dtype = np.dtype(self.page.dtype).newbyteorder("=")
+        self.inverted = photometric == "MINISWHITE"
+        self._first = 0
+        self._rows: Pixels = np.empty((0, self.width, self.samples), self.dtype)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+    def read(self, top: int, bottom: int) -> Pixels:
+        """Return rows ``top`` to ``bottom``, (rows, W, samples), native byte order.
+
+        Rows before ``top`` are forgotten: a later call may not ask for them again, but at the cost of
+        reading them again.
+
+        Raises:
+            UserError: the file is damaged or cut short.
+        """
+        have = self._first + len(self._rows)
+        if top < self._first or top > have:
+            self._first, self._rows = top, self._rows[:0]
+            have = top
+        parts = [self._rows[top - self._first :]]
+        if bottom > have:
+            with self._told():
+                parts += self._decoded(have, bottom)
+        self._rows = np.concatenate(parts)
+        self._first = top
+        return self._rows[: bottom - top]
+
+    def text(self, code: int) -> bytes:
+        """Return the text of a tag as it stands in the file, in whatever alphabet; empty if there is none."""
+        tag = self.page.tags.get(code)
+        if tag is None or int(tag.dtype) != 2:
+            return b""
+        handle = self.file.filehandle
+        handle.seek(tag.valueoffset)
+        data: bytes = handle.read(tag.count)
+        return data.rstrip(b"\0")
+
+    @property
+    def groups(self) -> list[str]:
+        """Of the groups of tags that `write_rows` leaves out, those that the file has: "EXIF", "GPS"."""
+        return [name for code, name in ((34665, "EXIF"), (34853, "GPS")) if code in self.page.tags]
+
+    def _decoded(self, top: int, bottom: int) -> Iterator[Pixels]:
+        """Yield bands of rows that follow one another, from ``top`` to at least ``bottom``."""
+        page = self.page
+        if not page.is_tiled and page.compression == 1 and page.predictor == 1:
+            yield self._plain_rows(top, bottom)  # a strip may be the whole picture
+            return
+        high = int(page.tilelength if page.is_tiled else page.rowsperstrip)
+        across = -(-self.width // int(page.tilewidth)) if page.is_tiled else 1
+        for row in range(top // high, -(-bottom // high)):
+            start = row * high
+            band: Pixels = np.zeros((min(high, self.height - start), self.width, self.samples), self.dtype)
+            for column in range(across):
+                self._place(band, row * across + column)
+            yield band[max(0, top - start) :]
+
+    def _place(self, band: Pixels, number: int) -> None:
+        """Decode a strip or tile into its place."""
+        data = self._bytes_of(number, int(self.page.databytecounts[number]))
+        segment, index, _ = self.page.decode(data, number)
+        left = int(index[-2])
+        # Tiles may stand out beyond the picture.
+        part = segment.reshape(segment.shape[-3:])[: band.shape[0], : self.width - left]
+        band[: part.shape[0], left : left + part.shape[1]] = part
+
+    def _plain_rows(self, top: int, bottom: int) -> Pixels:
+        stride = self.width * self.samples * self.dtype.itemsize
+        high = int(self.page.rowsperstrip)
+        chunks = []
+        row = top
+        while row < bottom:
+            strip, inside = divmod(row, high)
+            rows = min(high - inside, bottom - row)
+            chunks.append(self._bytes_of(strip, rows * stride, inside * stride))
+            row += rows
+        stored = np.dtype(self.page.dtype).newbyteorder(self.file.byteorder)
+        flat = np.frombuffer(b"".join(chunks), stored).astype(self.dtype, copy=False)
+        return flat.reshape(bottom - top, self.width, self.samples)
+
+    def _bytes_of(self, number: int, count: int, skip: int = 0) -> bytes:
+        handle = self.file.filehandle
+        handle.seek(int(self.page.dataoffsets[number]) + skip)
+        data: bytes = handle.read(count)
+        if len(data) != count:
+            raise UserError(f"{self.path}: not readable as a picture (the file is cut short); replace or remove it")
+        return data
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what goes wrong in a broken file into a UserError: its decoders raise many kinds."""
+        try:
+            yield
+        except (UserError, MemoryError):
+            raise
+        except FileNotFoundError:
+            raise UserError(f"{self.path}: no such file; check the path") from None
+        except Exception as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise UserError(f"{self.path}: not readable as a picture ({reason}); replace or remove it") from error
+
+
+def refusal(file: tifffile.TiffFile) -> str | None:
+    """Return why a TIFF cannot be read by rows, or None if it can."""
+    if len(file.pages) != 1:
+        return f"it has {len(file.pages)} pages, and only a single one is restored by rows"
+    page: Any = file.pages[0].aspage()
+    colours = _COLOURS.get(getattr(page.photometric, "name", ""))
+    if colours is None or page.samplesperpixel not in (colours, colours + 1):
+        return f"its colours ({getattr(page.photometric, 'name', page.photometric)}) are not gray or RGB"
+    if page.dtype is None or page.dtype.name not in _DEPTHS or page.bitspersample != page.dtype.itemsize * 8:
+        return f"its pixels ({page.bitspersample}-bit {page.dtype}) are not one of {', '.join(_DEPTHS)}"
+    if page.dtype.kind == "f" and page.photometric.name == "MINISWHITE":
+        return "it is floating point with white as zero"
+    if page.samplesperpixel > 1 and page.planarconfig != 1:
+        return "its colours are stored apart (planar)"
+    if page.is_volumetric or page.is_subsampled:
+        return "it is a volume, or its colours are subsampled"
+    if page.imagewidth > _WIDEST:
+        return f"it is {page.imagewidth} pixels wide, more than {_WIDEST}"
+    plain = not page.is_tiled and page.compression == 1 and page.predictor == 1
+    high = page.tilelength if page.is_tiled else page.rowsperstrip
+    if not plain and high * page.imagewidth * page.samplesperpixel * page.dtype.itemsize > _LARGEST_SEGMENT:
+        return "it is compressed in too few pieces to be read by rows"
+    return None
+
+
+def write_rows(target: Path, like: TiffRows, bands: Iterator[Pixels]) -> None:
+    """Write a TIFF of the shape, depth, tags and compression of ``like``; the bands are rows (n, W, samples) in order.
+
+    Deflate stays, and whatever else is compressed becomes deflate; tiles become strips. Where cameras
+    and places are told in groups of their own (EXIF, GPS) they are left out, other tags stay.
+    """
+    page = like.page
+    compressed = page.compression != 1
+    row_bytes = like.width * like.samples * like.dtype.itemsize
+    rows = max(1, min(like.height, _STRIP_BYTES // row_bytes))
+    keys: dict[str, Any] = {}
+    if page.resolutionunit is not None and 282 in page.tags and 283 in page.tags:
+        keys["resolution"] = (page.tags[282].value, page.tags[283].value)
+        keys["resolutionunit"] = int(page.resolutionunit)
+    if like.samples > like.channels:
+        keys["extrasamples"] = [int(value) for value in page.extrasamples] or [0]
+    if like.samples > 1:
+        keys["planarconfig"] = "CONTIG"
+    if compressed:
+        keys["compression"] = "ADOBE_DEFLATE"
+        if like.dtype.kind == "u":
+            keys["predictor"] = 2
+    # Whole rows in classic TIFF reach 4 GiB; compressed they could grow a little.
+    big = like.file.is_bigtiff or like.height * row_bytes > 4 * 10**9
+    with tifffile.TiffWriter(target, bigtiff=big, byteorder=like.file.byteorder) as writer:
+        writer.write(
+            _strips(bands, rows, like, compressed),
+            shape=(like.height, like.width) + ((like.samples,) if like.samples > 1 else ()),
+            dtype=like.dtype,
+            photometric=page.photometric.name,
+            rowsperstrip=rows,
+            iccprofile=page.iccprofile,
+            description=like.text(270) or None,
+            software=like.text(305) or False,
+            extratags=[
+                (tag.code, int(tag.dtype), tag.count, like.text(tag.code) if int(tag.dtype) == 2 else tag.value, True)
+                for tag in page.tags
+                if tag.code not in _STRUCTURE
+            ],
+            metadata=None,
+            **keys,
+        )
+
+
+def _strips(bands: Iterator[Pixels], rows: int, like: TiffRows, compressed: bool) -> Iterator[bytes]:
+    """Yield the bytes of strips of ``rows`` rows, in the file's byte order."""
+    stored = like.dtype.newbyteorder(like.file.byteorder)
+    waiting: Pixels = np.empty((0, like.width, like.samples), like.dtype)
+    done = 0
+    for band in bands:
+        waiting = np.concatenate([waiting, band])
+        done += len(band)
+        start = 0
+        while len(waiting) - start >= rows or (done == like.height and start < len(waiting)):
+            strip = waiting[start : start + rows]
+            start += rows
+            if compressed and like.dtype.kind == "u":  # the predictor: differences along a row
+                strip = np.diff(strip, axis=1, prepend=np.zeros_like(strip[:, :1]))
+            data = strip.astype(stored, copy=False).tobytes()
+            yield zlib.compress(data, 6) if compressed else data
+        waiting = waiting[start:]

@@ -1,0 +1,1 @@
+"""What a training minimizes, one file a kind."""

@@ -1,0 +1,1 @@
+"""Restoration methods of every kind, as tables and figures see them."""

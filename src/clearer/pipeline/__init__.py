@@ -1,0 +1,1 @@
+"""Whole verbs: fit, evaluate, describe, quickstart."""

@@ -1,0 +1,114 @@
+"""What a network is and what it costs, from its text form, its weight file or its run folder."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clearer.core.errors import UserError
+from clearer.core.files import read_json
+from clearer.network.architecture import Architecture
+from clearer.network.cost import Part, cost_table
+from clearer.zoo.locate import located, shipped_models
+from clearer.zoo.weights import read_architecture
+
+
+@dataclass(frozen=True)
+class Description:
+    """An architecture, the cost of each of its parts in the order of computing, and its weight file's card."""
+
+    architecture: Architecture
+    parts: tuple[Part, ...]
+    card: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters."""
+        return sum(part.parameters for part in self.parts)
+
+    @property
+    def macs_per_pixel(self) -> float:
+        """Multiply-adds per pixel of a picture whose sides the network's multiple divides."""
+        return sum(part.macs_per_pixel for part in self.parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form; ``cells`` is the table of parts, as in a run's cost.json."""
+        return {
+            **self.architecture.to_dict(),
+            "scales": self.architecture.scales,
+            "digest": self.architecture.digest,
+            "parameters": self.parameters,
+            "macs_per_pixel": self.macs_per_pixel,
+            "cells": [asdict(part) for part in self.parts],
+            "card": self.card,
+        }
+
+    def draw(self, path: str | Path) -> None:
+        """Draw the architecture into an SVG or PNG file.
+
+        Raises:
+            UserError: the suffix is neither ``.svg`` nor ``.png``, or the file cannot be written.
+        """
+        from clearer.report.drawing import draw_architecture  # matplotlib takes a second to import
+
+        draw_architecture(self.architecture, path)
+
+
+def describe(target: str | Path | Architecture, **fields: Any) -> Description:
+    """Describe an architecture.
+
+    Args:
+        target: an `Architecture`; its text form, such as ``"FPPF-FFFF-PFFP"``; a shipped model; a weight
+            file; or a run folder (its ``model.safetensors``, or ``architecture.json`` before training).
+        fields: of the text form, as of `Architecture`: ``channels``, ``width``, ``operations``,
+            ``norm``, ``residual``, ``unshuffle``.
+
+    Raises:
+        UserError: there is no such file, it is not a weight file of this program, the text is not an
+            architecture, or ``fields`` are given where the target says them itself.
+
+    >>> describe("FPPF-FFFF-PFFP", operations="released").parameters
+    6073536
+    """
+    card: dict[str, Any] = {}
+    if not isinstance(target, Architecture) and _is_text_form(target):
+        architecture = Architecture.parse(str(target), **fields)
+    elif fields:
+        raise UserError(f"{target}: says its {', '.join(fields)} itself; leave these options out")
+    elif isinstance(target, Architecture):
+        architecture = target
+    else:
+        architecture, card = _from_file(Path(target))
+    return Description(architecture, tuple(cost_table(architecture)), card)
+
+
+def _is_text_form(target: str | Path) -> bool:
+    """Tell an architecture (right or mistyped) from a path; a file that is there wins."""
+    text = str(target)
+    if Path(text).exists() or text in shipped_models():
+        return False
+    return re.fullmatch(r"[A-Za-z]+(-[A-Za-z]*)*", text.strip()) is not None
+
+
+def _from_file(path: Path) -> tuple[Architecture, dict[str, Any]]:
+    if str(path) in shipped_models() and not path.is_file() and not (path / "recipe.yaml").is_file():
+        return read_architecture(located(path))
+    if path.is_dir():
+        weights, searched = path / "model.safetensors", path / "architecture.json"
+        if weights.is_file():
+            return read_architecture(weights)
+        if searched.is_file():
+            return Architecture.from_dict(read_json(searched)), {}
+        raise UserError(f"{path}: holds no model.safetensors or architecture.json; give a run folder or a weight file")
+    if not path.exists():
+        raise UserError(f"{path}: no such weight file or run folder, and not an architecture such as FPPF-FFFF-PFFP")
+    if path.suffix.lower() == ".onnx":
+        from clearer.inference.onnx_network import OnnxNetwork
+
+        exported = OnnxNetwork(path)
+        return exported.architecture, exported.card
+    if path.suffix == ".json":
+        return Architecture.from_dict(read_json(path)), {}
+    return read_architecture(path)

@@ -1,0 +1,132 @@
+"""Evaluate a trained network, from its file to a saved table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from clearer.core.errors import UserError
+from clearer.data.folders import Folders
+from clearer.evaluation.evaluate import evaluate as evaluate_pictures
+from clearer.evaluation.evaluate import write_result
+from clearer.evaluation.protocols import parse_protocol
+from clearer.inference.restorer import Restorer, load
+from clearer.network.cost import macs_per_pixel, parameters
+
+
+def evaluate(
+    model: str | Path | Restorer,
+    data: str | Path | Folders,
+    protocol: str,
+    *,
+    limit: int | None = None,
+    ensemble: bool = False,
+    seed: int = 0,
+    layout: str = "auto",
+    device: str = "auto",
+    precision: str = "fp32",
+    out: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Measure a trained network on a folder of pictures by a protocol.
+
+    Args:
+        model: a weight file, a run folder, or a restorer (then ``device`` and ``precision`` are its own).
+        data: a folder, or two `Folders` of pairs.
+        protocol: such as ``"gray-awgn-50"``; see `clearer.evaluation.protocols`.
+        limit: measure only the first so many pictures.
+        ensemble: restore by the x8 self-ensemble.
+        seed: of the noise; numbers to be compared use 0.
+        layout: as of `clearer.data.folders.find_items`.
+        device, precision: as of `clearer.load`.
+        out: a JSON file to write; the per-picture table goes beside it as CSV.
+        progress: called with (pictures done, pictures in all) after each.
+
+    Returns:
+        `clearer.evaluation.evaluate.Result.to_dict`, and ``model``, ``data``, ``architecture``,
+        ``parameters``, ``macs_per_pixel``, ``device``, ``precision`` and ``seed``.
+
+    Raises:
+        UserError: the model, the protocol and the pictures do not fit together, or a file cannot be
+            read or written.
+    """
+    if out is not None:
+        _check_place(Path(out))
+    measured_by = parse_protocol(protocol)
+    restorer = model if isinstance(model, Restorer) else load(model, device, precision)
+    architecture = restorer.architecture
+    if architecture.channels != measured_by.channels:
+        raise UserError(
+            f"{'model' if isinstance(model, Restorer) else model}: takes {architecture.channels} channel(s) where "
+            f"{protocol} has {measured_by.channels}; choose a protocol or a model that fits"
+        )
+    measured = evaluate_pictures(
+        restorer, data, measured_by, limit=limit, ensemble=ensemble, seed=seed, layout=layout, progress=progress
+    )
+    result = {
+        "model": "" if isinstance(model, Restorer) else str(model),
+        "data": f"{data.clean}, {data.degraded}" if isinstance(data, Folders) else str(data),
+        "architecture": str(architecture),
+        "parameters": parameters(architecture),
+        "macs_per_pixel": macs_per_pixel(architecture),
+        "device": str(restorer.device),
+        "precision": restorer.precision,
+        "seed": seed,
+        **measured.to_dict(),
+    }
+    if out is not None:
+        write_result(result, out)
+    return result
+
+
+def default_place(
+    model: str | Path,
+    data: str | Path | Folders,
+    protocol: str,
+    *,
+    limit: int | None = None,
+    ensemble: bool = False,
+    seed: int = 0,
+    precision: str = "fp32",
+) -> Path:
+    """Return where a result belongs: in the run it is of, or else in ``evaluation/`` of the current folder.
+
+    Whatever changes the figures is part of the name, so that a quick look never replaces a full result.
+
+    >>> str(default_place("peers/ffdnet.safetensors", "sets/photos", "gray-awgn-50", limit=10))
+    'evaluation/peers-ffdnet-gray-awgn-50-sets-photos-first10.json'
+    """
+    model = Path(model)
+    name = f"{protocol}-{_named(Path(data.clean if isinstance(data, Folders) else data))}"
+    name += f"-first{limit}" if limit is not None else ""
+    name += "-ensemble" if ensemble else ""
+    name += f"-seed{seed}" if seed else ""
+    name += f"-{precision}" if precision != "fp32" else ""
+    if model.is_dir():
+        return model / "evaluation" / f"{name}.json"
+    if (model.parent / "recipe.yaml").is_file():
+        # A run holds more than one weight file; the chosen one needs no mention.
+        stem = "" if model.name == "model.safetensors" else f"{model.stem}-"
+        return model.parent / "evaluation" / f"{stem}{name}.json"
+    return Path("evaluation") / f"{_named(model.with_suffix(''))}-{name}.json"
+
+
+def _named(path: Path) -> str:
+    """Return the last two parts of a path: of folders named test, or of weight files named model, there are many."""
+    parts = [part for part in path.parts if part not in (path.anchor, "..")]
+    return "-".join(parts[-2:]) or path.resolve().name or "pictures"
+
+
+def _check_place(path: Path) -> None:
+    """Refuse a place that cannot be written before hours are spent on measuring."""
+    if path.suffix.lower() == ".csv":
+        raise UserError(f"{path}: name the JSON file here; the table is written beside it with the suffix .csv")
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name a JSON file for the result")
+    above = next(parent for parent in path.absolute().parents if parent.exists())
+    if not above.is_dir():
+        raise UserError(f"{path}: a file stands where a folder is needed ({above.name}); choose another place")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise UserError(f"{path}: cannot be written (no permission); choose another place for the output")

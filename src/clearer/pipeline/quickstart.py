@@ -1,0 +1,61 @@
+"""The first run of a new user: photographs that scikit-image ships, and the recipe ``quickstart``."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from clearer.core.errors import UserError
+from clearer.images.uint8 import read_picture, write_picture
+from clearer.pipeline.fit import Run, fit
+
+# Photographs in scikit-image's own wheel. Which is which is fixed, so that the figure is repeatable.
+PHOTOGRAPHS = {
+    "train": (
+        "astronaut.png",
+        "brick.png",
+        "camera.png",
+        "grass.png",
+        "gravel.png",
+        "hubble_deep_field.jpg",
+        "moon.png",
+        "motorcycle_left.png",
+    ),
+    "validation": ("coins.png", "rocket.jpg"),
+    "test": ("chelsea.png", "coffee.png"),
+}
+
+
+def quickstart(
+    out: str | Path = "runs/quickstart", overrides: dict[str, Any] | None = None, *, console: Console | None = None
+) -> Run:
+    """Make a folder of photographs beside ``out`` and fit the shipped recipe ``quickstart`` on it.
+
+    Raises:
+        UserError: scikit-image is not installed; see also `clearer.fit`.
+    """
+    out = Path(out)
+    photographs = out.with_name(out.name + "-photographs")
+    write_photographs(photographs)
+    folders = {f"data.{part}": str(photographs / part) for part in PHOTOGRAPHS}
+    return fit("quickstart", out, {**folders, **(overrides or {})}, console=console)
+
+
+def write_photographs(folder: Path) -> None:
+    """Write the photographs, in gray, into ``folder``/train, validation and test, unless they are there.
+
+    Raises:
+        UserError: scikit-image is not installed, or ships them no longer.
+    """
+    found = importlib.util.find_spec("skimage")
+    if found is None or found.origin is None:
+        raise UserError("quickstart: its photographs come with scikit-image; pip install 'clearer[quickstart]'")
+    source = Path(found.origin).parent / "data"
+    for part, names in PHOTOGRAPHS.items():
+        for name in names:
+            target = folder / part / f"{Path(name).stem}.png"
+            if not target.exists():
+                write_picture(target, read_picture(source / name, 1))

@@ -1,0 +1,114 @@
+"""Where a training begins: random weights, or those of a network that is there (``train.start``)."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from clearer.core.errors import UserError
+from clearer.core.files import read_json
+from clearer.network.architecture import Architecture
+from clearer.network.network import RestorationNetwork
+from clearer.recipe.schema import NetworkSettings, Recipe
+from clearer.zoo.locate import located
+from clearer.zoo.weights import load_weights, read_architecture
+
+
+def settings_of(model: str) -> dict[str, Any]:
+    """Return the settings by which a recipe trains a network of the form of ``model``, beginning with its weights.
+
+    The channels stay the recipe's.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    found = read_architecture(located(model))[0]
+    form = {field.name for field in dataclasses.fields(NetworkSettings)} - {"channels"}
+    facts = {**dataclasses.asdict(found), "scales": found.scales, "modules_per_cell": len(found.cells[0])}
+    return {
+        "train.start": model,
+        "architecture": str(found),
+        **{f"network.{key}": facts[key] for key in sorted(form)},
+    }
+
+
+def check_start(recipe: Recipe, folder: Path) -> Path | None:
+    """Return the weight file that a training begins with, or None: random weights, or those of a checkpoint.
+
+    The letters may differ, and a colour network may begin with a gray one; all else has to agree. Before
+    a search, whose letters are not known yet, only what is known of them is compared.
+
+    Raises:
+        UserError: ``train.start`` is no model, or its network is of another form.
+    """
+    source = recipe.train.start
+    begun = any((folder / "train" / "checkpoints").glob("step-*.safetensors"))
+    if source is None or begun or (folder / "train/result.json").exists():
+        return None
+    weights = located(source)
+    found, wanted = read_architecture(weights)[0], recipe.given
+    searched = folder / "architecture.json"
+    if wanted is None and searched.exists():
+        wanted = Architecture.from_dict(read_json(searched))
+    facts = {**dataclasses.asdict(found), "scales": found.scales, "modules_per_cell": _modules(found)}
+    known = dataclasses.asdict(recipe.network)
+    if wanted is None:
+        known["modules_per_cell"] = "-".join([str(recipe.network.modules_per_cell)] * (recipe.network.scales - 1))
+    else:
+        known |= {"scales": wanted.scales, "modules_per_cell": _modules(wanted)}
+    if facts["scales"] != known["scales"]:  # which says it all
+        del facts["modules_per_cell"]
+    if (facts["channels"], known["channels"]) == (1, 3):
+        del facts["channels"]
+    other = ", ".join(f"{key} {facts[key]}" for key, value in known.items() if key in facts and facts[key] != value)
+    if other:
+        raise UserError(f"train.start: {source} has {other}, unlike the network to be trained; make them agree")
+    return weights
+
+
+def _modules(architecture: Architecture) -> str:
+    return "-".join(str(len(cell)) for cell in architecture.cells)
+
+
+def begin_with(network: RestorationNetwork, weights: Path) -> str:
+    """Give a network the weights of a file, where its modules are of the same kind; return what was taken, in words.
+
+    A searched module of another letter keeps its random weights. A colour network takes a gray one's stem and
+    last convolution so that it begins by adding to each colour what the gray one would add to their mean.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    other = load_weights(weights)[0]
+    source, mine = other.state_dict(), network.state_dict()
+    fresh = {
+        f"cells.{cell}.searched.{place}."
+        for cell, (ours, theirs) in enumerate(zip(network.architecture.cells, other.architecture.cells, strict=True))
+        for place, letters in enumerate(zip(ours, theirs, strict=True))
+        if letters[0] != letters[1]
+    }
+    network.load_state_dict(
+        {
+            key: value if key.startswith(tuple(fresh)) else _over_colours(source[key], value.shape)
+            for key, value in mine.items()
+        }
+    )
+    modules = sum(map(len, network.architecture.cells))
+    return f"begins with {weights}" + (f", but for {len(fresh)} of {modules} modules, which are new" if fresh else "")
+
+
+def _over_colours(gray: Tensor, shape: torch.Size) -> Tensor:
+    """Return weights of a gray network for the same place in a colour one, where ``shape`` is that of its weights.
+
+    Folded channels are ordered by colour first, as torch's pixel_unshuffle gives them.
+    """
+    if gray.shape == shape:
+        return gray
+    if gray.shape[0] == shape[0]:  # it reads the picture: the mean of the colours
+        colours = shape[1] // gray.shape[1]
+        return torch.cat([gray / colours] * colours, 1)
+    return torch.cat([gray] * (shape[0] // gray.shape[0]))  # it makes the picture

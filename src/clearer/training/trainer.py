@@ -1,0 +1,235 @@
+"""Training of one network: the weight loop."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+from clearer.core.allocator import keep_freed_memory
+from clearer.core.device import autocast, choose_precision
+from clearer.core.files import read_json_if_there, write_json
+from clearer.data.patches import PatchSampler
+from clearer.degradations.gaussian import Degradation
+from clearer.losses.supervised import LOSSES
+from clearer.network.architecture import Architecture
+from clearer.network.network import RestorationNetwork
+from clearer.recipe.schema import Recipe
+from clearer.training import distributed as processes
+from clearer.training.checkpoints import load_checkpoint
+from clearer.training.initial_weights import begin_with, check_start
+from clearer.training.loop import Job, run_epochs
+from clearer.training.optimizers import learning_rate, load_optimiser, make_optimiser, set_learning_rate
+from clearer.training.run_device import choose_device, device_name, peak_memory_mb
+from clearer.training.validation import Validation
+from clearer.zoo.weights import save_weights
+
+Pictures = Sequence[tuple[np.ndarray, np.ndarray | None]]
+Log = Callable[[dict[str, Any]], None]
+
+
+def degradation_of(recipe: Recipe) -> Degradation:
+    """Return what the recipe does to its clean pictures."""
+    return Degradation.from_dict(dataclasses.asdict(recipe.data.degradation))
+
+
+def _told(recipe: Recipe) -> dict[str, Any]:
+    """Return what a weight file's card says of the degradation."""
+    settings: dict[str, Any] = recipe.to_dict()["data"]["degradation"]
+    return settings if settings["kind"] == "rain" else {key: settings[key] for key in ("kind", "sigma", "clip8")}
+
+
+@dataclass
+class Best:
+    """The best validation so far, and the weights that gave it."""
+
+    epoch: int
+    psnr: float
+    weights: dict[str, Tensor]
+
+
+def train(
+    recipe: Recipe,
+    architecture: Architecture,
+    training: Pictures,
+    validation: Pictures,
+    folder: Path,
+    console: Console,
+    log: Log | None = None,
+) -> dict[str, Any]:
+    """Train ``architecture`` as the recipe says; write model.safetensors (best) and last.safetensors.
+
+    ``folder`` is the run's; checkpoints and metrics go to ``folder``/train. Goes on where an earlier
+    call stopped; a finished training is not run again. Returns train/result.json. Several processes
+    train as one would; ``folder`` is the first one's.
+    """
+    place = folder / "train"
+    finished: dict[str, Any] | None = processes.first(lambda: read_json_if_there(place / "result.json"))
+    if finished is not None:
+        return finished
+    keep_freed_memory()
+    settings = recipe.train
+    device = choose_device(recipe.device)
+    precision = choose_precision(recipe.precision, device)
+    seed = recipe.seed if settings.seed is None else settings.seed
+    torch.manual_seed(seed)
+    network = RestorationNetwork(architecture)
+
+    def begin() -> None:  # the first one's weights go to all others
+        # A checkpoint that turns out to be damaged is no beginning: it is set aside before the question is asked.
+        if settings.start is not None:
+            load_checkpoint(place / "checkpoints", lambda text: console.print(text, soft_wrap=True, markup=False))
+        start = check_start(recipe, folder)
+        if start is not None:
+            console.print(begin_with(network, start))
+
+    processes.first(begin)
+    network = ready(network, device)
+    averaged = _averaged(network) if settings.average else None
+    optimiser = make_optimiser(settings.optimiser, network.parameters(), precision)
+    degradation = degradation_of(recipe)
+    sampler = PatchSampler(
+        training,
+        patch=settings.patch,
+        batch=settings.batch,
+        degradation=degradation,
+        augment=recipe.data.augment,
+        seed=seed,
+        device=device,
+        share=processes.rank(),
+        shares=processes.world(),
+    )
+    held_out = Validation(
+        validation[: settings.validation_pictures], degradation, crop=settings.validation_crop, device=device
+    )
+    loss_of = LOSSES[settings.loss]
+    best = Best(0, float("-inf"), {})
+    last_psnr: list[float] = []
+
+    def step(index: int) -> dict[str, Tensor]:
+        set_learning_rate(
+            optimiser, learning_rate(settings.optimiser, index // settings.steps_per_epoch, settings.epochs)
+        )
+        degraded, clean = sampler.draw()
+        network.train()
+        with autocast(precision, device):
+            output = network(degraded.contiguous(memory_format=torch.channels_last))
+        loss = loss_of(output.float(), clean)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        (loss,) = processes.mean_gradients(network.parameters(), loss)
+        limit = settings.optimiser.clip or float("inf")
+        norm = nn.utils.clip_grad_norm_(network.parameters(), limit)
+        optimiser.step()
+        if averaged is not None:
+            _average(averaged, network, settings.average, index)
+        return {"loss": loss, "grad_norm": norm}
+
+    def end_epoch(epoch: int, means: dict[str, float]) -> dict[str, Any]:
+        line: dict[str, Any] = {**means, "lr": optimiser.param_groups[0]["lr"]}
+        if (epoch + 1) % settings.validate_every == 0 or epoch + 1 == settings.epochs:
+            judged = network if averaged is None else averaged
+            judged.eval()
+            with autocast(precision, device):
+                value = held_out.measure(judged)
+            last_psnr[:] = [value]
+            line |= {"psnr": value, "input_psnr": held_out.input_psnr, "best": value > best.psnr}
+            if value > best.psnr:
+                best.epoch, best.psnr = epoch + 1, value
+                best.weights = {name: t.detach().clone() for name, t in judged.state_dict().items()}
+        return line
+
+    def state() -> dict[str, Any]:
+        return {
+            "network": network.state_dict(),
+            "averaged": {} if averaged is None else averaged.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "sampler": sampler.state_dict(),
+            "best": {"epoch": best.epoch, "psnr": best.psnr if best.epoch else None, "weights": best.weights},
+            "last_psnr": last_psnr,
+        }
+
+    def load(state: dict[str, Any]) -> None:
+        network.load_state_dict(state["network"])
+        if averaged is not None:
+            averaged.load_state_dict(state["averaged"])
+        load_optimiser(optimiser, state["optimiser"])
+        sampler.load_state_dict(state["sampler"])
+        found = state["best"]
+        if found["epoch"]:
+            best.epoch, best.psnr, best.weights = found["epoch"], found["psnr"], found["weights"]
+        last_psnr[:] = state["last_psnr"]
+
+    job = Job("train", settings.epochs, settings.steps_per_epoch, step, end_epoch, state, load)
+    _, seconds = run_epochs(job, place, console, minutes=recipe.checkpoint_minutes, log=log)
+    last = network if averaged is None else averaged
+    card = {
+        "recipe": recipe.name,
+        "task": recipe.task,
+        "description": recipe.description,
+        "degradation": _told(recipe),
+        "steps": settings.epochs * settings.steps_per_epoch,
+        "seed": seed,
+        "precision": precision,
+        **({"start": settings.start} if settings.start else {}),
+    }
+    result = {
+        "architecture": str(architecture),
+        "steps": settings.epochs * settings.steps_per_epoch,
+        "seconds": round(seconds, 1),
+        "peak_memory_mb": round(peak_memory_mb(device)),
+        "device": device_name(device),
+        "precision": precision,
+        "best_epoch": best.epoch,
+        "best_psnr": best.psnr,
+        "last_psnr": last_psnr[0],
+        "input_psnr": held_out.input_psnr,
+    }
+
+    def write() -> dict[str, Any]:
+        save_weights(folder / "last.safetensors", last, {**card, "weights": "last", "validation_psnr": last_psnr[0]})
+        last.load_state_dict(best.weights)
+        best_card = {**card, "weights": "best", "epoch": best.epoch, "validation_psnr": best.psnr}
+        save_weights(folder / "model.safetensors", last, best_card)
+        write_json(place / "result.json", result)
+        return result
+
+    return processes.first(write)
+
+
+N = TypeVar("N", bound=nn.Module)
+
+
+def ready(network: N, device: torch.device) -> N:
+    """Return ``network`` on its device; of several processes all have the same weights, and norms that see all."""
+    if processes.world() > 1:
+        from clearer.training.sync_batchnorm import use_global_statistics
+
+        processes.same_everywhere(network)
+        use_global_statistics(network, processes.total, processes.world())
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
+
+
+def _averaged(network: RestorationNetwork) -> RestorationNetwork:
+    twin = RestorationNetwork(network.architecture)
+    twin.load_state_dict(network.state_dict())
+    device = next(network.parameters()).device
+    return twin.requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
+
+
+@torch.no_grad()
+def _average(averaged: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """Move the averaged weights on; early on the decay is smaller, so that the start is soon forgotten."""
+    decay = min(decay, (1 + step) / (10 + step))
+    for mine, new in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
+        if mine.is_floating_point():
+            mine.lerp_(new, 1 - decay)
+        else:
+            mine.copy_(new)

@@ -1,0 +1,96 @@
+"""Which models the page offers, what is said of each, and loading each once."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clearer.core.errors import UserError
+from clearer.inference.restorer import Restorer, load
+from clearer.methods.base import named
+from clearer.network.architecture import Architecture
+from clearer.zoo.locate import WEIGHTS_OF_A_RUN, located, shipped_models
+from clearer.zoo.weights import read_architecture
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model on offer: its name on the page, what `clearer.load` takes, and a line on what it is for."""
+
+    name: str
+    source: str
+    about: str
+
+
+def offered(wanted: Iterable[str] = (), runs: Path = RUNS) -> dict[str, Model]:
+    """Return the models on offer by name: those named on the command line, every finished run, the shipped ones.
+
+    Args:
+        wanted: each a weight file, a run folder or a shipped model, or ``NAME=`` and that.
+        runs: a folder of run folders; it may be missing. Runs that are not finished, or whose weights
+            cannot be read, are passed over, and so are those that were named.
+
+    Raises:
+        UserError: a named one is not a model, or two names are the same.
+    """
+    found: dict[str, Model] = {}
+    for text in wanted:
+        name, source = named(text)
+        if name in found:
+            raise UserError(f"--model: {name!r} names two models; write --model NAME={source} with another name")
+        found[name] = _model(name, source)
+    known = {Path(model.source).resolve() for model in found.values()}
+    for run in sorted(runs.iterdir()) if runs.is_dir() else []:
+        finished = (run / "train" / "result.json").is_file() and (run / WEIGHTS_OF_A_RUN).is_file()
+        if finished and not {run.resolve(), (run / WEIGHTS_OF_A_RUN).resolve()} & known and run.name not in found:
+            with contextlib.suppress(UserError):
+                found[run.name] = _model(run.name, run)
+    for name, file in shipped_models().items():
+        if name not in found:
+            found[name] = _model(name, file)
+    return found
+
+
+def loader(models: dict[str, Model], device: str, precision: str) -> Callable[[str], Restorer]:
+    """Return a function from a model's name to its restorer; each is loaded when first asked for, and kept.
+
+    It raises UserError for a name that is not on offer, and whatever `clearer.load` raises.
+    """
+    loaded: dict[str, Restorer] = {}
+    one_at_a_time = threading.Lock()
+
+    def restorer(name: str) -> Restorer:
+        if name not in models:
+            raise UserError(f"model: {name!r} is not on offer; choose one of {', '.join(models)}")
+        with one_at_a_time:
+            if name not in loaded:
+                loaded[name] = load(models[name].source, device, precision)
+            return loaded[name]
+
+    return restorer
+
+
+def _model(name: str, source: str | Path) -> Model:
+    return Model(name, str(source), about(*read_architecture(located(source))))
+
+
+def about(architecture: Architecture, card: dict[str, Any]) -> str:
+    """Return a line such as "For gray pictures, noise of level 0 to 75."."""
+    pictures = "gray pictures" if architecture.channels == 1 else "colour pictures"
+    settings = card.get("degradation") or {}
+    if settings.get("kind") == "gaussian":
+        sigma = settings.get("sigma")
+        low, high = sigma if isinstance(sigma, list) else (sigma, sigma)
+        level = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+        return f"For {pictures}, noise of level {level}."
+    task = str(card.get("task") or "")
+    spoilt_by = {"derain": "rain", "denoise": "noise", "restore": "degraded as its training pairs"}.get(task)
+    if spoilt_by:
+        return f"For {pictures}, {spoilt_by}."
+    return f"For {pictures}{f', {task}' if task else ''}."

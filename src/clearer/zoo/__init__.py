@@ -1,0 +1,1 @@
+"""Pretrained models: names, weight files, cards, the Hub."""

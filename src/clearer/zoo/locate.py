@@ -1,0 +1,46 @@
+"""Models that come with the program, by name, and what a model's name or path stands for."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from clearer.core.errors import UserError, nearest
+
+WEIGHTS_OF_A_RUN = "model.safetensors"
+
+
+def shipped_models() -> dict[str, Path]:
+    """Return the weight files inside the package, by name."""
+    folder = Path(str(resources.files("clearer") / "weights"))
+    return {path.stem: path for path in sorted(folder.glob("*.safetensors"), key=lambda path: path.stem)}
+
+
+def located(name_or_path: str | Path) -> Path:
+    """Return the weight file (or exported file) that a user means.
+
+    Args:
+        name_or_path: a weight file, an exported file, a run folder (its ``model.safetensors``), or the
+            name of a shipped model. A file or a run that is there under a shipped name is taken.
+
+    Raises:
+        UserError: there is no such file, run or model.
+
+    >>> located("denoise-gray").name
+    'denoise-gray.safetensors'
+    """
+    path, shipped = Path(name_or_path), shipped_models()
+    if path.is_file():
+        return path
+    weights = path / WEIGHTS_OF_A_RUN
+    if weights.is_file():
+        return weights
+    unfinished = (path / "recipe.yaml").is_file()  # a run that has no weights yet is not passed over
+    if str(name_or_path) in shipped and not unfinished:
+        return shipped[str(name_or_path)]
+    if path.is_dir():
+        raise UserError(f"{path}: the folder holds no {WEIGHTS_OF_A_RUN}; give a finished run or a weight file")
+    near = nearest(str(name_or_path), shipped)
+    raise UserError(
+        f"{path}: no such weight file (.safetensors), run folder, or model of 'clearer models' exists{near}"
+    )

@@ -1,0 +1,75 @@
+"""What speed is measured against computes the same as what is measured."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from test_network import settled
+from torch import nn
+
+from clearer.network.architecture import SearchSpace
+from clearer.network.network import RestorationNetwork
+from clearer.network.supernet import Supernet
+from clearer.search.objectives import architecture_loss
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def reference() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("reference", BENCHMARKS / "speed" / "reference.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("letters", ["****-****-****", "FPPF-FFFF-PFFP"])
+@pytest.mark.parametrize("training", [True, False])
+def test_the_reference_is_the_same_network(letters: str, training: bool) -> None:
+    torch.manual_seed(0)
+    space = SearchSpace(width=4)
+    ours = settled(
+        Supernet(space) if "*" in letters else RestorationNetwork(space.architecture(letters.replace("-", "")))
+    ).train(training)
+    theirs = reference().Reference(letters, 4).train(training)
+    theirs.load_state_dict(ours.state_dict())
+    x, y = torch.rand(4, 1, 32, 32), torch.rand(4, 1, 32, 32)
+    results = []
+    for network in (ours, theirs):
+        output = network(x)
+        nn.functional.mse_loss(output, y).backward()
+        results.append((output, torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])))
+    for a, b in ((a.detach(), b.detach()) for a, b in zip(*results, strict=True)):
+        assert float((a - b).abs().max()) < 1e-4 * float(b.abs().max())
+
+
+def test_the_reference_has_the_same_architecture_step() -> None:
+    torch.manual_seed(0)
+    ours = settled(Supernet(SearchSpace(width=4))).eval()
+    assert isinstance(ours, Supernet)
+    module = reference()
+    theirs = module.Reference(width=4)
+    theirs.load_state_dict(ours.state_dict())
+    x, y = torch.rand(4, 1, 32, 32), torch.rand(4, 1, 32, 32)
+    module.architecture_step(theirs, torch.optim.SGD([theirs.logits], 1.0), x, y, lambda_arch=0.1)
+    with ours.only_logits():
+        loss = nn.functional.mse_loss(ours(x), y) + 0.1 * architecture_loss(ours.probabilities)
+        (gradient,) = torch.autograd.grad(loss, ours.logits)
+    moved = theirs.logits.detach() - ours.logits.detach()
+    assert torch.allclose(moved, -gradient, atol=1e-4 * float(gradient.abs().max()))
+
+
+def test_a_line_of_speed() -> None:
+    command = [sys.executable, str(BENCHMARKS / "speed.py"), "data", "--rounds", "2", "--threads", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    line = json.loads(done.stdout)
+    assert line["work"] == "data" and line["patches_per_second"] > 0
+    assert line["ours"]["seconds"] > 0 and line["reference"]["seconds"] > 0
+    assert line["ratio_to_reference"] == pytest.approx(line["reference"]["seconds"] / line["ours"]["seconds"], rel=0.1)

@@ -1,0 +1,311 @@
+"""Near-duplicates, leaks, splits and the doctor's report."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFilter
+from rich.console import Console
+
+from clearer.core.errors import UserError
+from clearer.data.doctor import (
+    NEAR,
+    Fingerprints,
+    examine,
+    fingerprints,
+    groups,
+    leaks,
+    print_findings,
+    propose_split,
+    thumbprint,
+)
+from clearer.data.doctor_report import advice
+from clearer.data.folders import Folders, Item, find_items
+from clearer.images.uint8 import write_picture
+
+
+def scene(seed: int, height: int = 48, width: int = 64) -> np.ndarray:
+    """A smooth random colour picture; two seeds give unlike ones."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def spoilt(picture: np.ndarray, sigma: float = 8, seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(0, sigma, picture.shape)
+    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+
+
+def photographs() -> list[np.ndarray]:
+    names = ("astronaut", "chelsea", "coffee", "rocket", "camera", "coins", "moon", "page")
+    pictures = [getattr(skimage.data, name)() for name in names]
+    return [p[:, :, None] if p.ndim == 2 else p for p in pictures]
+
+
+def made_up(labels: list[int]) -> tuple[list[Item], Fingerprints]:
+    """Items of which those with one label are exact copies."""
+    items = [Item(f"{k:03}.png", Path(f"{k:03}.png")) for k in range(len(labels))]
+    thumbs = np.zeros((len(labels), 256), dtype=np.float32)
+    return items, Fingerprints(tuple(i.name for i in items), tuple(str(label) for label in labels), thumbs)
+
+
+# Thumbprints
+
+
+def test_photographs_are_near_to_their_variants_and_to_nothing_else() -> None:
+    pictures = photographs()
+    prints = np.stack([thumbprint(p) for p in pictures])
+    between = prints @ prints.T - 2 * np.eye(len(prints))
+    assert between.max() < 0.9
+    for picture, own in zip(pictures, prints, strict=True):
+        image = Image.fromarray(picture if picture.shape[2] == 3 else picture[:, :, 0])
+        width, height = image.size
+        packed = io.BytesIO()
+        image.save(packed, "JPEG", quality=20)
+        for other in (
+            image.resize((width // 2, height // 2)),
+            image.filter(ImageFilter.GaussianBlur(2)),
+            image.crop((2, 2, width - 2, height - 2)),
+            image.convert("L"),
+            Image.open(packed),
+        ):
+            array = np.asarray(other)
+            assert thumbprint(array[:, :, None] if array.ndim == 2 else array) @ own >= NEAR
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_flat_pictures_are_near_to_nothing(value: int) -> None:
+    flat = np.full((40, 30, 3), value, dtype=np.uint8)
+    assert not thumbprint(flat).any()
+    assert not thumbprint(spoilt(flat, 3)).any()
+    assert np.isfinite(thumbprint(flat[:1, :1])).all()
+
+
+def test_thumbprints_have_unit_norm_and_dim_pictures_keep_theirs() -> None:
+    bright = scene(1)
+    assert np.linalg.norm(thumbprint(bright)) == pytest.approx(1, abs=1e-5)
+    assert thumbprint(bright // 8) @ thumbprint(bright) >= NEAR
+    assert thumbprint(scene(1, 5, 7)).shape == (256,)
+
+
+# Groups and leaks
+
+
+def test_groups_join_by_chains_and_by_exact_copies(tmp_path: Path) -> None:
+    flat = np.full((48, 64, 3), 9, dtype=np.uint8)
+    one, two, three = scene(1), scene(2), scene(3)
+    for k, picture in enumerate([one, two, spoilt(one), flat, three, spoilt(two), flat, flat + 1]):
+        write_picture(tmp_path / f"{k}.png", picture)
+    calls: list[tuple[int, int]] = []
+    prints = fingerprints(find_items(tmp_path), progress=lambda done, total: calls.append((done, total)))
+    assert groups(prints) == [0, 1, 0, 2, 3, 1, 2, 4]
+    assert calls == [(k, 8) for k in range(1, 9)]
+
+
+def on_a_circle(angles: np.ndarray) -> Fingerprints:
+    """Pictures all different whose thumbprints correlate by the cosine of the angle between them."""
+    thumbs = np.zeros((len(angles), 256), dtype=np.float32)
+    thumbs[:, 0], thumbs[:, 1] = np.cos(angles), np.sin(angles)
+    names = tuple(str(k) for k in range(len(angles)))
+    return Fingerprints(names, names, thumbs)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 62), min_size=1, max_size=40))
+def test_groups_are_the_connected_components(places: list[int]) -> None:
+    prints = on_a_circle(np.array(places) * 0.1)  # near are places at most 2 apart: cos(0.2) = 0.9801
+    near = prints.thumbs @ prints.thumbs.T >= NEAR
+    reach = np.linalg.matrix_power(near.astype(np.float64), len(places)) > 0
+    found = np.array(groups(prints))
+    assert (reach == (found[:, None] == found[None, :])).all()
+    assert list(dict.fromkeys(found.tolist())) == list(range(found.max() + 1))
+
+
+def test_a_chain_of_near_pictures_is_one_group_in_a_large_set() -> None:
+    # The second half is opposite to the first, and both are longer than a block of rows.
+    angles = np.concatenate([np.linspace(0, 1, 1200), np.linspace(0, 1, 1200) + np.pi])
+    order = np.random.default_rng(0).permutation(2400)
+    found = np.array(groups(on_a_circle(angles[order])))
+    assert len(set(found[order < 1200])) == len(set(found[order >= 1200])) == 1
+    assert found.max() == 1
+
+
+def test_side_by_side_prints_are_of_the_clean_half(tmp_path: Path) -> None:
+    write_picture(tmp_path / "s" / "a.png", np.hstack([spoilt(scene(1), 30), scene(1)]))
+    write_picture(tmp_path / "s" / "b.png", np.hstack([scene(3), scene(2)]))
+    write_picture(tmp_path / "c" / "x.png", scene(1))
+    write_picture(tmp_path / "c" / "y.png", scene(2, 96, 128))
+    write_picture(tmp_path / "c" / "z.png", scene(3))
+    halves = fingerprints(find_items(tmp_path / "s", "side-by-side", "right"))
+    singles = fingerprints(find_items(tmp_path / "c"))
+    assert halves.digests[0] == singles.digests[0]
+    assert leaks(halves, singles) == [("a.png", "x.png"), ("b.png", "y.png")]
+    assert leaks(singles, halves) == [("x.png", "a.png"), ("y.png", "b.png")]
+    assert leaks(singles, fingerprints([])) == []
+
+
+def test_exact_copies_of_flat_pictures_leak() -> None:
+    _, a = made_up([1, 2])
+    _, b = made_up([3, 2, 2])
+    assert leaks(a, b) == [("001.png", "001.png"), ("001.png", "002.png")]
+
+
+# Splits
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=80), st.integers(0, 5))
+def test_splits_keep_groups_whole_and_fill_every_part(labels: list[int], seed: int) -> None:
+    items, prints = made_up(labels)
+    if len(set(labels)) < 3:
+        with pytest.raises(UserError, match=f"at least {3 - len(set(labels))} more"):
+            propose_split(items, prints, seed=seed)
+        return
+    split = propose_split(items, prints, seed=seed)
+    assert list(split) == ["train", "validation", "test"]
+    assert sorted(i.name for part in split.values() for i in part) == [i.name for i in items]
+    shown = [{labels[int(i.name[:3])] for i in part} for part in split.values()]
+    assert all(shown) and not (shown[0] & shown[1] or shown[0] & shown[2] or shown[1] & shown[2])
+    assert all(part == sorted(part, key=lambda i: i.name) for part in split.values())
+    assert split == propose_split(items, prints, seed=seed)
+
+
+def test_splits_keep_to_the_fractions() -> None:
+    items, prints = made_up(list(range(200)))
+    split = propose_split(items, prints, (0.7, 0.2, 0.1))
+    assert [len(part) for part in split.values()] == [140, 40, 20]
+    assert split != propose_split(items, prints, (0.7, 0.2, 0.1), seed=1)
+    halves = propose_split(items, prints, (0.5, 0.5, 0.0))
+    assert [len(part) for part in halves.values()] == [100, 100, 0]
+    two, two_prints = made_up([0, 0, 1])
+    assert [len(part) for part in propose_split(two, two_prints, (0.9, 0.1, 0)).values()] in ([2, 1, 0], [1, 2, 0])
+
+
+@pytest.mark.parametrize("fractions", [(0.5, 0.5), (0.8, 0.1, 0.2), (1.2, -0.1, -0.1), (0.0, 0.5, 0.5)])
+def test_wrong_fractions_are_refused(fractions: tuple[float, ...]) -> None:
+    with pytest.raises(UserError, match=r"data\.fractions"):
+        propose_split(*made_up([0, 1, 2, 3]), fractions)
+
+
+# The report
+
+
+def printed(findings) -> str:
+    console = Console(file=io.StringIO(), width=160)
+    print_findings(findings, console)
+    return console.file.getvalue()
+
+
+def test_a_healthy_folder_has_little_to_say(tmp_path: Path) -> None:
+    for k in range(10):
+        write_picture(tmp_path / f"{k}.png", scene(k))
+    findings = examine(tmp_path)
+    (part,) = findings.parts
+    assert (part.layout, part.count, part.gray, part.colour) == ("clean", 10, 0, 10)
+    assert (part.heights, part.widths) == ((48, 48, 48), (64, 64, 64))
+    assert part.bytes == sum(p.stat().st_size for p in tmp_path.iterdir())
+    assert {name: len(names) for name, names in findings.split.items()} == {"train": 8, "validation": 1, "test": 1}
+    assert findings.to_dict()["advice"] == ["A split by clean picture is proposed: 8 train, 1 validation, 1 test."]
+
+
+def test_broken_and_odd_files_are_reported_not_raised(tmp_path: Path) -> None:
+    for k in range(4):
+        write_picture(tmp_path / f"{k}.png", scene(k))
+    (tmp_path / "[red]4.png").write_bytes((tmp_path / "3.png").read_bytes()[:300])
+    (tmp_path / "5.png").write_bytes(b"")
+    (tmp_path / "6.png").symlink_to(tmp_path / "nowhere.png")
+    write_picture(tmp_path / "7.png", scene(9)[:, :, :1])
+    write_picture(tmp_path / "8.png", scene(0))
+    findings = examine(tmp_path)
+    (part,) = findings.parts
+    assert [name.split("/")[1] for name, _ in part.unreadable] == ["5.png", "6.png", "[red]4.png"]
+    assert part.unreadable[0][1].startswith("the file is empty")
+    assert (part.count, part.gray, part.colour) == (9, 1, 5)
+    assert part.copies == part.near == (("0.png", "8.png"),)
+    assert "5.png" not in [name for names in findings.split.values() for name in names]
+    text = printed(findings)
+    assert "3 files cannot be read" in text and "1 gray and 5 colour files are mixed" in text
+    json.dumps(findings.to_dict(), allow_nan=False)
+
+
+def test_side_by_side_is_guessed_and_same_halves_are_found(tmp_path: Path) -> None:
+    for k in range(9):
+        write_picture(tmp_path / f"{k}.png", np.hstack([scene(k), spoilt(scene(k), 25)]))
+    write_picture(tmp_path / "same.png", np.hstack([scene(20), scene(20)]))
+    findings = examine(tmp_path)
+    (part,) = findings.parts
+    assert (part.layout, part.same, part.widths) == ("side-by-side", ("same.png",), (64, 64, 64))
+    assert "data.layout=side-by-side" in printed(findings)
+    assert examine(tmp_path, "clean").parts[0].layout == "clean"
+    write_picture(tmp_path / "odd.png", scene(5, 48, 65))
+    (part,) = examine(tmp_path, "side-by-side").parts
+    assert part.mismatched == ("odd.png has odd width 65, so it is not two halves",)
+
+
+def test_pairs_report_what_does_not_match(tmp_path: Path) -> None:
+    for k in range(4):
+        write_picture(tmp_path / "clean" / f"{k}.png", scene(k))
+        write_picture(tmp_path / "noisy" / f"{k}.png", spoilt(scene(k)))
+    write_picture(tmp_path / "noisy" / "1.png", scene(1, 40, 64))
+    write_picture(tmp_path / "noisy" / "lone.png", scene(1))
+    (tmp_path / "noisy" / "2.png").write_bytes(b"junk")
+    findings = examine(tmp_path)
+    (part,) = findings.parts
+    assert (part.layout, part.count, part.colour) == ("pairs", 4, 2)
+    assert part.mismatched == (
+        "lone.png has no clean partner",
+        "1.png is 64x48 colour but its degraded partner is 64x40 colour",
+    )
+    assert part.unreadable[0][0] == "noisy/2.png"
+    assert findings.split is None and "at least 1 more" in findings.why_no_split
+    both = examine(Folders(str(tmp_path / "clean"), str(tmp_path / "noisy")))
+    assert both.parts[0].mismatched == part.mismatched
+
+
+def test_parts_are_examined_apart_and_leaks_between_them_found(tmp_path: Path) -> None:
+    for k in range(12):
+        write_picture(tmp_path / "training" / f"{k}.png", scene(k))
+    for k in range(3):
+        write_picture(tmp_path / "test_real" / f"{k}.png", scene(50 + k))
+    write_picture(tmp_path / "test_real" / "leak.png", spoilt(scene(7)))
+    (tmp_path / "Val").mkdir()
+    (tmp_path / "other").mkdir()
+    calls: list[tuple[int, int]] = []
+    findings = examine(tmp_path, progress=lambda done, total: calls.append((done, total)))
+    assert [(p.name, p.kind, p.count) for p in findings.parts] == [
+        ("training", "train", 12),
+        ("Val", "validation", 0),
+        ("test_real", "test", 4),
+    ]
+    assert [(leak.first, leak.second, leak.pairs) for leak in findings.leaks] == [
+        ("training", "test_real", (("7.png", "leak.png"),))
+    ]
+    assert findings.split is None
+    assert calls[-1] == (16, 16)
+    assert "training/7.png and test_real/leak.png" in printed(findings)
+    (tmp_path / "Val").rmdir()
+    split = examine(tmp_path).split
+    assert {part: len(names) for part, names in split.items()} == {"train": 11, "validation": 1}
+
+
+def test_nothing_to_examine_is_a_user_error(tmp_path: Path) -> None:
+    for where in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(UserError, match=r"no pictures|no such folder"):
+            examine(where)
+    with pytest.raises(UserError, match="no pair of sub-folders"):
+        examine(tmp_path, "pairs")
+
+
+def test_twelve_bits_in_a_file_of_sixteen_are_told_of(tmp_path: Path) -> None:
+    levels = np.random.default_rng(0).integers(0, 4096, (40, 40)).astype(np.uint16)
+    Image.fromarray(levels).save(tmp_path / "camera.png")
+    Image.fromarray(levels * 16).save(tmp_path / "whole.png")
+    found = examine(tmp_path)
+    assert found.parts[0].dark == ("camera.png",)
+    assert any("such as camera.png" in sentence and "12 bits" in sentence for sentence in advice(found))

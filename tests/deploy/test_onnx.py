@@ -1,0 +1,358 @@
+"""Files for other runtimes: they do what PyTorch does, at any size, or they are not written."""
+
+from __future__ import annotations
+
+import collections
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torch import nn
+
+import clearer
+from clearer.core.errors import UserError
+from clearer.deploy import onnx as exporting
+from clearer.deploy.onnx import export, folded_copy, onnx_model
+from clearer.deploy.quantize import read_calibration
+from clearer.inference.restorer import Restorer
+from clearer.network.architecture import Architecture
+from clearer.network.network import RestorationNetwork
+from clearer.zoo.weights import save_weights
+from command import clearer as command
+from conftest import photograph
+
+CARD = {"task": "denoise", "degradation": {"kind": "gaussian", "sigma": [10.0, 50.0], "clip8": False}}
+
+
+def sane(text: str = "F-P", **fields: Any) -> RestorationNetwork:
+    """Return a network with weights and norms such as training leaves, whose output is near its input."""
+    torch.manual_seed(0)
+    network = RestorationNetwork(Architecture.parse(text, **{"width": 4, **fields}))
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.normal_(layer.running_mean, std=0.1)
+            nn.init.uniform_(layer.running_var, 0.5, 2)
+            nn.init.uniform_(layer.weight, 0.5, 1.5)
+            nn.init.normal_(layer.bias, std=0.1)
+        elif isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    nn.init.normal_(network.get_parameter("last.weight"), std=0.01)
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder with a residual gray network, and its exports, as the command line writes them."""
+    folder = tmp_path_factory.mktemp("exported")
+    save_weights(folder / "model.safetensors", sane(residual=True), CARD)
+    ended = command("export", folder, "--onnx", folder / "a.onnx", "--torch", folder / "a.pt2", "--json")
+    assert ended.status == 0, ended.err
+    (folder / "told.json").write_text(ended.out)
+    return folder
+
+
+@pytest.fixture
+def exported(run: Path) -> Restorer:
+    return clearer.load(run / "a.onnx")
+
+
+# what is in the file
+
+
+def test_an_exported_file_is_described(run: Path) -> None:
+    told = json.loads(command("describe", run / "a.onnx", "--json").out.splitlines()[-1])
+    assert told["architecture"] == str(sane(residual=True).architecture) and told["card"] == CARD
+
+
+def test_squares_of_pixels_are_folded_inside_the_graph(tmp_path: Path) -> None:
+    network = sane("PF-FP", channels=3, unshuffle=2, norm="none", residual=True)
+    save_weights(tmp_path / "model.safetensors", network, CARD)
+    found = clearer.export(tmp_path, onnx=tmp_path / "a.onnx", pt2=tmp_path / "a.pt2")
+    assert found["onnx"]["largest_difference"] < 1e-4 and found["pt2"]["largest_difference"] < 1e-4
+    exported = clearer.load(tmp_path / "a.onnx")
+    assert exported.architecture == network.architecture and exported.architecture.multiple == 8
+    picture = np.random.default_rng(0).integers(0, 256, (37, 51, 3), np.uint8)
+    plain = Restorer(network, device="cpu", precision="fp32").restore(picture)
+    assert np.abs(exported.restore(picture).astype(int) - plain).max() <= 1
+
+
+@pytest.mark.parametrize("operations", ["supplement", "released"])
+def test_the_graph_has_no_norms_and_open_sizes(operations: str) -> None:
+    network = sane(channels=3, operations=operations)
+    assert any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
+    model = onnx_model(folded_copy(network))
+    onnx.checker.check_model(model)
+    kinds = collections.Counter(node.op_type for node in model.graph.node)
+    assert "BatchNormalization" not in kinds and kinds["Pad"] == 0 and kinds["Gather"] == 2  # mirrored down and right
+    assert kinds["Conv"] == sum(isinstance(layer, nn.Conv2d) for layer in network.modules())
+    for value in (*model.graph.input, *model.graph.output):
+        shape = [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]
+        assert shape == ["batch", 3, "height", "width"]
+    # The network itself is as it was.
+    assert any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
+
+
+def test_folding_norms_changes_nothing() -> None:
+    for operations in ("supplement", "released"):
+        network, x = sane(operations=operations), torch.rand(2, 1, 13, 18)
+        folded = folded_copy(network)
+        assert not any(isinstance(layer, nn.BatchNorm2d) for layer in folded.modules())
+        with torch.no_grad():
+            assert torch.allclose(folded(x), network(x), atol=1e-5)
+
+
+def test_the_metadata_says_what_it_is(run: Path) -> None:
+    found = {entry.key: entry.value for entry in onnx.load(run / "a.onnx").metadata_props}
+    assert Architecture.from_json(found["architecture"]) == sane(residual=True).architecture
+    assert (found["task"], found["channels"], found["multiple"], found["precision"]) == ("denoise", "1", "4", "fp32")
+    assert "0..1" in found["range"] and json.loads(found["card"]) == CARD
+    assert 0 < json.loads(found["check"])["largest_difference"] < 1e-4
+
+
+def test_no_folder_of_this_machine_is_in_the_files(run: Path) -> None:
+    source = str(Path(clearer.__file__).parent).encode()
+    for name in ("a.onnx", "a.pt2"):
+        content = (run / name).read_bytes()
+        assert source not in content and str(run).encode() not in content
+
+
+# what the file does
+
+
+@settings(deadline=None)
+@given(batch=st.integers(1, 3), height=st.integers(1, 40), width=st.integers(1, 40))
+def test_onnx_runtime_does_what_pytorch_does(run: Path, batch: int, height: int, width: int) -> None:
+    network, exported = clearer.load(run, "cpu", "fp32"), clearer.load(run / "a.onnx")
+    x = torch.rand((batch, 1, height, width), generator=torch.Generator().manual_seed(height))
+    assert torch.allclose(exported(x), network(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(1, 1, 1), (3, 16, 24), (1, 5, 33), (2, 40, 7)])
+def test_the_torch_program_does_what_pytorch_does(run: Path, size: tuple[int, int, int]) -> None:
+    program = torch.export.load(run / "a.pt2").module()
+    x = torch.rand(size[0], 1, *size[1:])
+    with torch.no_grad():
+        assert torch.allclose(program(x), clearer.load(run, "cpu", "fp32")(x), atol=1e-5)
+
+
+def test_an_exported_file_is_a_restorer_like_another(run: Path, exported: Restorer) -> None:
+    network = clearer.load(run, "cpu", "fp32")
+    assert (exported.architecture, exported.card) == (network.architecture, network.card)
+    assert (str(exported.device), exported.precision) == ("cpu", "fp32")
+    picture = photograph("camera.png", 45)[..., 0]
+    for kind in (picture, Image.fromarray(picture), torch.from_numpy(picture / 255)[None]):
+        same = np.asarray(exported.restore(kind)), np.asarray(network.restore(kind))
+        assert isinstance(exported.restore(kind), type(kind))
+        assert np.allclose(*same, atol=1e-4 if isinstance(kind, torch.Tensor) else 1)  # 1: 8-bit levels
+    x = torch.rand(1, 1, 9, 14)
+    assert not torch.allclose(exported(x), x, atol=1e-3)
+    assert torch.allclose(exported(x, ensemble=True), network(x, ensemble=True), atol=1e-5)
+    with ThreadPoolExecutor(4) as threads:
+        assert all(torch.equal(y, exported(x)) for y in threads.map(exported, [x] * 16))
+
+
+def test_the_command_line_restores_and_evaluates_with_it(run: Path, photos: Path, tmp_path: Path) -> None:
+    for name, model in (("torch", run), ("onnx", run / "a.onnx")):
+        ended = command("restore", model, photos, "-o", tmp_path / name, "--precision", "fp32", "--json")
+        assert ended.status == 0, ended.err
+    for path in photos.iterdir():
+        both = [np.asarray(Image.open(tmp_path / name / path.name)).astype(int) for name in ("torch", "onnx")]
+        assert np.abs(both[0] - both[1]).max() <= 1
+    told = [
+        command(
+            "evaluate", model, "--protocol", "gray-awgn-50", "--data", photos, "--limit", 2,
+            "-o", tmp_path / "e.json", "--json",
+        ).json
+        for model in (run, run / "a.onnx")
+    ]  # fmt: skip
+    assert told[0]["psnr"] == pytest.approx(told[1]["psnr"], abs=1e-3)
+    assert told[0]["parameters"] == told[1]["parameters"] > 0
+
+
+def test_the_command_line_tells_what_was_written(run: Path) -> None:
+    told = json.loads((run / "told.json").read_text())
+    for kind, name in (("onnx", "a.onnx"), ("pt2", "a.pt2")):
+        assert told[kind]["path"] == str(run / name) and told[kind]["bytes"] == (run / name).stat().st_size
+        assert told[kind]["largest_difference"] <= told[kind]["tolerance"] == 1e-4
+        assert [2, 45, 61] in told[kind]["sizes"]
+
+
+# fewer bits
+
+
+def test_half_holds_half_the_bytes_and_stays_within_a_level(run: Path, tmp_path: Path) -> None:
+    told = export(run, onnx=tmp_path / "h.onnx", half=True)["onnx"]
+    assert 0 < told["largest_difference"] <= told["tolerance"] == 1 / 255
+    kinds = {
+        tensor.data_type for tensor in onnx.load(tmp_path / "h.onnx").graph.initializer if np.prod(tensor.dims) > 8
+    }
+    assert kinds == {onnx.TensorProto.FLOAT16}
+    half, x = clearer.load(tmp_path / "h.onnx"), torch.rand(2, 1, 21, 30)
+    assert half.precision == "fp16" and half(x).dtype == torch.float32
+    assert torch.allclose(half(x), clearer.load(run, "cpu", "fp32")(x), atol=1 / 255)
+
+
+def test_int8_is_calibrated_and_what_it_loses_is_measured(run: Path, photos: Path, tmp_path: Path) -> None:
+    ended = command("export", run, "--onnx", tmp_path / "q.onnx", "--int8", "--calibrate", photos, "--json")
+    assert ended.status == 0, ended.err
+    told = ended.json["onnx"]
+    assert told["loss"] == pytest.approx(told["psnr_fp32"] - told["psnr"]) and told["held_out"] == 1
+    # What it says is what another measures.
+    calibration = read_calibration(photos, CARD, 1)
+    assert len(calibration.ranges) == 6 and len(calibration.held_out) == 1
+    (spoilt, truth), int8 = calibration.held_out[0], clearer.load(tmp_path / "q.onnx")
+    restored = int8(torch.from_numpy(spoilt)).clamp(0, 1).numpy()
+    assert -10 * np.log10(np.mean((restored - truth) ** 2)) == pytest.approx(told["psnr"], abs=1e-3)
+    assert int8.precision == "int8" and abs(told["loss"]) < 1
+    model = onnx.load(tmp_path / "q.onnx")
+    noted = {entry.key: entry.value for entry in model.metadata_props}
+    assert json.loads(noted["check"])["loss"] == told["loss"]
+    integers = [tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.INT8]
+    assert len([tensor for tensor in integers if len(tensor.dims) == 4]) >= 10
+    assert list(tmp_path.iterdir()) == [tmp_path / "q.onnx"]
+
+
+def test_a_range_of_noise_is_gone_through_evenly(photos: Path) -> None:
+    card = {"degradation": {"kind": "gaussian", "sigma": [0.0, 60.0], "clip8": False}}
+    found = read_calibration(photos, card, 1)
+    ((spoilt, truth),) = found.held_out
+    assert 255 * (spoilt - truth).std() == pytest.approx(30, rel=0.05)
+    rough = [float(np.abs(np.diff(picture)).mean()) for picture in found.ranges]
+    assert rough == sorted(rough) and rough[-1] > 3 * rough[0]
+
+
+def test_pairs_calibrate_where_the_card_says_pairs(tmp_path: Path) -> None:
+    card = {"degradation": {"kind": "none", "sigma": 0.0, "clip8": False}}
+    for kind, level in (("clean", 200), ("rainy", 100)):
+        (tmp_path / "pairs" / kind).mkdir(parents=True)
+        for k in range(4):
+            Image.fromarray(np.full((9, 11), level + k, np.uint8)).save(tmp_path / "pairs" / kind / f"{k}.png")
+    found = read_calibration(tmp_path / "pairs", card, 1)
+    assert [round(float(p.mean()) * 255) for p in found.ranges] == [100, 101, 102]
+    ((spoilt, truth),) = found.held_out
+    assert (round(float(spoilt.mean()) * 255), round(float(truth.mean()) * 255)) == (103, 203)
+    with pytest.raises(UserError, match="learnt from pairs"):
+        read_calibration(tmp_path / "pairs" / "clean", card, 1)
+    with pytest.raises(UserError, match="does not say how its pictures were degraded"):
+        read_calibration(tmp_path / "pairs", {}, 1)
+
+
+# refusals
+
+
+@pytest.mark.parametrize("kind", ["onnx", "pt2"])
+def test_a_file_that_differs_is_not_kept(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    path = tmp_path / f"a.{kind}"
+    path.write_bytes(b"what was there before")
+    real = exporting.folded_copy
+
+    def other(network: RestorationNetwork) -> RestorationNetwork:
+        copied = real(network)
+        _break_after(copied)
+        return copied
+
+    monkeypatch.setattr(exporting, "folded_copy", other)
+    with pytest.raises(UserError, match=r"differs from PyTorch by .* nothing was written") as caught:
+        export(run, **{kind: path})
+    assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    assert path.read_bytes() == b"what was there before"
+
+
+def _break_after(network: RestorationNetwork) -> None:
+    """Let the network compute something else when it is not being recorded."""
+    forward = network.forward
+
+    def wrong(x: torch.Tensor) -> torch.Tensor:
+        return forward(x) + (0 if torch.compiler.is_compiling() else 0.01)
+
+    network.forward = wrong  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "no file is named"),
+        (["--onnx", "a.xyz"], "has to end in .onnx"),
+        (["--torch", "a.onnx"], "has to end in .pt2"),
+        (["--onnx", "a.onnx", "--half", "--int8", "--calibrate", "."], "write two files"),
+        (["--torch", "a.pt2", "--half"], "is for ONNX files"),
+        (["--onnx", "a.onnx", "--int8"], "needs a folder"),
+        (["--onnx", "a.onnx", "--calibrate", "."], "needs a folder"),
+    ],
+)
+def test_contradictions_are_refused(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = command("export", run, *options)
+    assert ended.status == 2 and words in ended.err and ended.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_export_of_ours_is_refused(run: Path, tmp_path: Path) -> None:
+    model = onnx.load(run / "a.onnx")
+    changes: dict[str, tuple[str, str]] = {
+        "format": ("another", "not written by 'clearer export'"),
+        "architecture": ("{}", "metadata is damaged"),
+        "card": ("[]", "metadata is damaged"),
+        "precision": ("fp7", "metadata is damaged"),
+    }
+    for key, (value, words) in changes.items():
+        changed = onnx.ModelProto()
+        changed.CopyFrom(model)
+        next(entry for entry in changed.metadata_props if entry.key == key).value = value
+        onnx.save(changed, tmp_path / "a.onnx")
+        with pytest.raises(UserError, match=words):
+            clearer.load(tmp_path / "a.onnx")
+    colour = json.dumps({**model_architecture(model), "channels": 3})
+    next(entry for entry in model.metadata_props if entry.key == "architecture").value = colour
+    onnx.save(model, tmp_path / "a.onnx")
+    with pytest.raises(UserError, match=r"not \(batch, 3, height, width\)"):
+        clearer.load(tmp_path / "a.onnx")
+    (tmp_path / "a.onnx").write_bytes((run / "a.onnx").read_bytes()[:5000])
+    with pytest.raises(UserError, match="damaged"):
+        clearer.load(tmp_path / "a.onnx")
+
+
+def model_architecture(model: Any) -> dict[str, Any]:
+    value = json.loads(next(entry for entry in model.metadata_props if entry.key == "architecture").value)
+    assert isinstance(value, dict)
+    return value
+
+
+def test_an_exported_file_is_neither_moved_nor_exported_again(run: Path, tmp_path: Path) -> None:
+    wrong = (({"device": "cuda"}, "run on the cpu"), ({"precision": "bf16"}, "computes in fp32, not in bf16"))
+    for how, words in wrong:
+        with pytest.raises(UserError, match=words):
+            clearer.load(run / "a.onnx", **how)
+    with pytest.raises(UserError, match="already exported"):
+        export(run / "a.onnx", onnx=tmp_path / "b.onnx")
+
+
+def test_without_onnx_runtime_it_is_said_what_to_install(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(UserError, match=r"pip install 'clearer\[onnx\]'"):
+        clearer.load(run / "a.onnx")
+
+
+def test_too_little_memory_is_said(exported: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        def run(self, *_: Any) -> None:
+            raise RuntimeError("Failed to allocate memory for requested buffer of size 9")
+
+    monkeypatch.setattr(exported.network, "session", Full())
+    with pytest.raises(UserError, match="5x4 pixels need more memory"):
+        exported.restore(np.zeros((4, 5)))

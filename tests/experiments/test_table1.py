@@ -1,0 +1,91 @@
+"""Table 1 and Figure 2: from searches to a table, and again from its JSON alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from clearer.experiments import published
+from clearer.experiments.table1 import SCALES, as_markdown, redraw
+from clearer.recipe.schema import load_recipe
+from command import clearer, settings
+from conftest import NAMES, TINY, write_photos
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("set")
+    write_photos(folder / "train", NAMES[:4])
+    write_photos(folder / "val", NAMES[4:])
+    return folder
+
+
+def test_published_values_agree_with_each_other() -> None:
+    """The caption's gaps are those of the table's digits, and the row of 0.1 spells the architecture."""
+    for value, alphas in published.PARALLEL.items():
+        gap = sum(abs(2 * a - 1) for a in alphas) / len(alphas)
+        assert gap == pytest.approx(published.GAPS[value], abs=5e-5)
+    letters = "".join("P" if a > 0.5 else "F" for a in published.PARALLEL[0.1])
+    assert letters == published.ARCHITECTURE.replace("-", "")
+
+
+def test_the_laptop_scale_keeps_what_the_balance_of_the_logits_hangs_on() -> None:
+    full, laptop = (load_recipe("paper-denoise-50", SCALES[scale]).search for scale in ("full", "laptop"))
+    assert full.logits == laptop.logits
+    steps = [(s.epochs - s.warmup_epochs) * s.steps_per_epoch for s in (full, laptop)]
+    assert steps == [9500, 9500]
+
+
+def test_searches_go_on_one_by_one_into_one_table(pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "t"
+    command = ("reproduce", "table1", "--data", pictures, "-o", out, "--jobs", 1, "--json", *settings(TINY))
+    first = clearer(*command, "--lambda", 0.1)
+    assert first.status == 0, first.err
+    assert [row["lambda_arch"] for row in first.json["rows"]] == [0.1]
+    before = (out / "lambda-0.1" / "search" / "metrics.jsonl").read_bytes()
+    whole = clearer(*command).json
+    assert [row["lambda_arch"] for row in whole["rows"]] == [0.0, 0.01, 0.1]
+    assert (out / "lambda-0.1" / "search" / "metrics.jsonl").read_bytes() == before
+    assert whole["rows"][2] == first.json["rows"][0]
+    for row in whole["rows"]:
+        assert row["gap"] == pytest.approx(sum(abs(2 * a - 1) for a in row["parallel"]) / 2, abs=1e-5)
+        assert row["gap_over_steps"][-1][0] == row["arch_steps"] == 6
+    text = (out / "table1.md").read_text()
+    assert "0.6709" in text and f"{whole['rows'][2]['gap']:.4f}" in text
+    files = ["table1.md", "figure2.svg"]
+    drawn = {name: (out / name).read_bytes() for name in files}
+    for name in files:
+        (out / name).unlink()
+    redraw(out)
+    assert {name: (out / name).read_bytes() for name in files} == drawn
+
+
+def test_a_table_without_any_search_still_holds_the_published_rows() -> None:
+    rows = [{"lambda_arch": 0.1, "parallel": list(published.PARALLEL[0.1]), "gap": 0.6709}]
+    text = as_markdown({"rows": [], "published": rows})
+    assert text.count("\n") == 3 and "FPPF-FFFF-PFFP" in text
+
+
+def test_faults_are_said_in_one_line(pictures: Path, tmp_path: Path) -> None:
+    for arguments, words in (
+        (("--data", pictures, "--scale", "huge"), "scale: 'huge' is not one of full, laptop"),
+        ((), "give --data FOLDER with its sub-folders train and val"),
+        (("--data", tmp_path / "none"), "cannot be read"),
+        (("--data", pictures / "train"), "one sub-folder train"),
+    ):
+        outcome = clearer("reproduce", "table1", "-o", tmp_path / "out", *arguments)
+        assert outcome.status == 2 and words in outcome.err and outcome.err.count("\n") == 1
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_run_of_an_older_program_goes_on_when_settings_are_new_with_defaults(pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "t"
+    command = ("reproduce", "table1", "--data", pictures, "-o", out, "--jobs", 1, "--lambda", 0.1, *settings(TINY))
+    assert clearer(*command).status == 0
+    path = out / "lambda-0.1" / "recipe.yaml"
+    path.write_text(path.read_text().replace("  fusion_input: same\n", ""))
+    (out / "lambda-0.1" / "search" / "result.json").unlink()  # as if it had been stopped before its end
+    assert clearer(*command, "--json").json["rows"][0]["arch_steps"] == 6
+    json.loads((out / "table1.json").read_text())

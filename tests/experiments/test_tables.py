@@ -1,0 +1,205 @@
+"""The tables of results: measured once, kept, set beside the published figures, drawn again from JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_methods import write_model
+
+from clearer.core.errors import UserError
+from clearer.evaluation.evaluate import evaluate
+from clearer.experiments import published
+from clearer.experiments.tables import tables
+from clearer.experiments.tables_page import as_markdown, redraw
+from clearer.images.uint8 import read_picture
+from clearer.methods.base import Method, Picture
+from command import clearer
+from conftest import NAMES, SHIPPED, write_photos
+
+
+class Counting:
+    """Blends with the mean, and remembers how often it was asked and at which levels."""
+
+    def __init__(self) -> None:
+        self.sigmas: list[float | None] = []
+
+    def __call__(self, picture: Picture, sigma: float | None) -> Picture:
+        self.sigmas.append(sigma)
+        return (picture + picture.mean()) / np.float32(2)
+
+
+@pytest.fixture(scope="module")
+def gray(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_photos(tmp_path_factory.mktemp("set") / "test", NAMES[:3])
+
+
+@pytest.fixture(scope="module")
+def rainy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Colour pairs side by side, the clean half left."""
+    folder = tmp_path_factory.mktemp("rain") / "test_syn"
+    folder.mkdir()
+    chance = np.random.default_rng(0)
+    for name in ("astronaut.png", "coffee.png"):
+        clean = read_picture(SHIPPED / name, 3)[:70, :66]
+        rain = np.clip(clean + 90 * (chance.random((70, 66, 1)) < 0.06), 0, 255).astype(np.uint8)
+        Image.fromarray(np.concatenate([clean, rain], 1)).save(folder / name)
+    return folder
+
+
+def row_of(result: dict[str, Any], name: str, source: str = "here", table: int = 0) -> dict[str, Any]:
+    (row,) = (r for r in result["tables"][table]["rows"] if (r["name"], r["source"]) == (name, source))
+    return row
+
+
+def lines_of(text: str) -> list[list[str]]:
+    """Return the cells of the lines of a Markdown table."""
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+
+
+def test_from_the_command_line_to_a_table(gray: Path, rainy: Path, tmp_path: Path) -> None:
+    one = write_model(tmp_path / "one" / "model.safetensors")
+    rain = {"degradation": {"kind": "none", "sigma": 0.0, "clip8": False}, "task": "derain"}
+    two = write_model(tmp_path / "two.safetensors", rain, channels=3)
+    also = tmp_path / "mine.py"
+    also.write_text(
+        "from clearer.methods.base import Method\n"
+        "METHODS = [Method('half|way', 'gaussian', lambda p, s: p / 2, notes='a joke')]"
+    )
+    out = tmp_path / "t"
+    command = (
+        "reproduce", "tables", "--models", f"ours={one.parent}", "--models", two, "--also", also, "--classical", "tv",
+        "--bsd500", gray, "--rain800", rainy, "--sigma", 50, "--sigma", 70, "--limit", 2, "--device", "cpu",
+        "-o", out, "--json",
+    )  # fmt: skip
+    done = clearer(*command)
+    assert done.status == 0, done.err
+    result = done.json
+    assert result == {**json.loads((out / "tables.json").read_text()), "saved": str(out)}
+    # The figures are those of `clearer evaluate`.
+    measured = clearer("evaluate", one, "--protocol", "clearer-gray-50", "--data", gray, "--limit", 2, "--json",
+                       "-o", tmp_path / "e.json", "--device", "cpu").json  # fmt: skip
+    cell = row_of(result, "ours")["cells"]["clearer-gray-50"]
+    assert {key: cell[key] for key in ("psnr", "ssim")} == {key: measured[key] for key in ("psnr", "ssim")}
+    assert (cell["parameters"], cell["macs_per_pixel"]) == (measured["parameters"], measured["macs_per_pixel"])
+    start = row_of(result, "degraded input", "input")["cells"]["clearer-gray-50"]
+    assert start["psnr"] == measured["input_psnr"] and start["ssim"] == measured["input_ssim"]
+    # A network of one level is not put to another; what takes any level is.
+    assert list(row_of(result, "ours")["cells"]) == ["clearer-gray-50"]
+    assert list(row_of(result, "TV")["cells"]) == ["clearer-gray-50", "clearer-gray-70"]
+    assert list(row_of(result, "two", table=1)["cells"]) == ["rain-rgb"] and result["left_out"] == []
+    text = (out / "tables.md").read_text()
+    assert text in done.err and text.count("only the first 2** of 3 pictures") == 1 and "a joke" in text
+    rows = {(line[0].split(" (")[0], line[1]): line for line in lines_of(text.replace("\\|", "/"))}
+    assert rows["ours", "here"][3] == "" and rows["BM3D", "published"][2:4] == ["25.06 / 0.6831", "23.82 / 0.6240"]
+    assert rows["ours", "here"][2] == f"{cell['psnr']:.2f} / {cell['ssim']:.4f}" and ("half/way", "here") in rows
+    assert rows["WNNM", "published"][3] == "23.95 / -" and rows["DSC", "published"][2] == "18.56 / 0.5996"
+
+
+def test_published_rows_are_all_there_and_clearer_p_stands_apart(gray: Path, tmp_path: Path) -> None:
+    result = tables(tmp_path, [], data_noise=gray, sigmas=(30, 70, 25))
+    for name, values in published.BSD500.items():
+        cells = row_of(result, name, "published")["cells"]
+        assert {p: (c["psnr"], c["ssim"]) for p, c in cells.items()} == {
+            f"clearer-gray-{sigma}": values[sigma] for sigma in (30, 70)
+        }
+    text = (tmp_path / "tables.md").read_text()
+    assert not any("CLEARER-P" in line[0] for line in lines_of(text))
+    assert "CLEARER-P, published, stands apart: sigma 30: 29.68 / 0.8439, sigma 70: 26.09 / 0.7267. Not comp" in text
+    assert "all 3 pictures" in text and "only" not in text
+
+
+def test_what_was_measured_is_measured_again_only_when_something_changed(gray: Path, tmp_path: Path) -> None:
+    blend = Counting()
+    method = Method("m", "gaussian", blend, sha256="a")
+
+    def measured(method: Method = method, data: Path = gray, **how: Any) -> int:
+        before = len(blend.sigmas)
+        tables(tmp_path / "t", [method], data_noise=data, **{"sigmas": [50], **how})
+        return len(blend.sigmas) - before
+
+    assert measured() == 4 and set(blend.sigmas) == {50}  # three pictures, and the corner before the clock runs
+    assert measured() == 0
+    assert measured(sigmas=[50, 30]) == 4
+    assert measured(limit=2) == 3 and measured(limit=2) == 0 and measured() == 0
+    assert measured(seed=1) == 4 and measured() == 0
+    assert measured(dataclasses.replace(method, setup="cuda")) == 4
+    assert measured(dataclasses.replace(method, sha256="b")) == 4
+    assert measured() == 4  # the file of this name now holds the other's
+    other = write_photos(tmp_path / "test", NAMES[3:5])
+    assert measured(data=other) == 3 and measured() == 0
+    write_photos(other, NAMES[5:6])
+    assert measured(data=other) == 4
+    kept = json.loads(next((tmp_path / "t" / "measured").glob("m-clearer-gray-30*.json")).read_text())
+    assert kept["key"]["sha256"] == "a" and len(kept["per_picture"]) == 3
+
+
+def test_networks_of_one_name_share_a_row(gray: Path, tmp_path: Path) -> None:
+    makers = [
+        Method("net", "gaussian", Counting(), sigmas=(s, s), parameters=1000 + (s == 70), notes=f"of {s}")
+        for s in (30, 50, 70)
+    ]
+    result = tables(tmp_path, makers, data_noise=gray, limit=1)
+    assert list(row_of(result, "net")["cells"]) == [f"clearer-gray-{s}" for s in (30, 50, 70)]
+    (line,) = (line for line in lines_of((tmp_path / "tables.md").read_text()) if line[0] == "net (1)")
+    assert all(line[2:5]) and line[5] == "1,000 / 1,001"
+    with pytest.raises(UserError, match="'net': two of this name are for clearer-gray-50"):
+        tables(tmp_path, [*makers, makers[1]], data_noise=gray)
+
+
+def test_speed_is_that_of_all_levels_together(tmp_path: Path) -> None:
+    def cell(seconds: float, pixels: float) -> dict[str, Any]:
+        facts = {"psnr": 25.0, "ssim": 0.7, "parameters": None, "macs_per_pixel": None, "notes": "", "setup": ""}
+        return {**facts, "threads": 1, "seconds_per_picture": seconds, "megapixels_per_second": pixels / seconds}
+
+    cells = {"clearer-gray-30": cell(1, 0.1), "clearer-gray-50": cell(3, 0.1)}
+    row = {"name": "m", "source": "here", "cells": cells}
+    counts = {"pictures": 1, "pictures_in_set": 1}
+    table = {"name": "bsd500", "data": "x", **counts, "protocols": list(cells), "rows": [row]}
+    (line,) = (x for x in lines_of(as_markdown({"seed": 0, "left_out": [], "tables": [table]})) if x[0] == "m")
+    assert line[-2:] == ["2", "0.05"]
+
+
+def test_rain_on_y_has_a_table_of_its_own(rainy: Path, tmp_path: Path) -> None:
+    blend = Counting()
+    methods = [Method("m", "rain", blend), Method("gray only", "rain", blend, channels=1)]
+    result = tables(tmp_path, methods, data_rain=rainy, rain_y=True)
+    assert [t["name"] for t in result["tables"]] == ["rain800-rgb", "rain800-y"] and set(blend.sigmas) == {None}
+    for table, protocol in zip(result["tables"], ("rain-rgb", "rain-y"), strict=True):
+        start = row_of({"tables": [table]}, "degraded input", "input")["cells"][protocol]
+        assert start["psnr"] == pytest.approx(evaluate(lambda x: x, rainy, protocol).psnr)
+    assert {row["source"] for row in result["tables"][0]["rows"]} == {"input", "published", "here"}
+    assert {row["source"] for row in result["tables"][1]["rows"]} == {"input", "here"}
+    assert result["left_out"] == ["gray only (rain, gray)"]
+    assert "gray only (rain, gray)" in (tmp_path / "tables.md").read_text()
+
+
+def test_the_page_comes_from_the_json_alone(gray: Path, tmp_path: Path) -> None:
+    tables(tmp_path, [Method("m", "gaussian", Counting())], data_noise=gray, limit=1)
+    text = (tmp_path / "tables.md").read_text()
+    for path in tmp_path.glob("measured/*"):
+        path.unlink()
+    (tmp_path / "tables.md").unlink()
+    redraw(tmp_path)
+    assert (tmp_path / "tables.md").read_text() == text
+
+
+def test_faults_are_said_in_one_line_before_anything_is_measured(gray: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text("METHODS = 3")
+    for arguments, words in (
+        ((), "pictures: none are named; give --bsd500"),
+        (("--bsd500", tmp_path / "none"), "no such folder"),
+        (("--bsd500", gray, "--rain800", tmp_path / "none"), "no such folder"),
+        (("--bsd500", gray, "--models", "a=none"), "none: no such weight file"),
+        (("--bsd500", gray, "--classical", "bm4d"), "--classical: 'bm4d' is not known"),
+        (("--bsd500", gray, "--also", tmp_path / "bad.py"), "METHODS is not a list"),
+        (("--bsd500", gray, "--sigma", -5), "protocol: 'clearer-gray--5' is not known"),
+    ):
+        outcome = clearer("reproduce", "tables", "-o", tmp_path / "out", *arguments)
+        assert outcome.status == 2 and words in outcome.err and outcome.err.count("\n") == 1
+        assert not (tmp_path / "out").exists()

@@ -1,0 +1,114 @@
+"""The verdict on a search: candidates, ranks, what is said of chance, and the verb."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from clearer.experiments.verdict_candidates import choose_candidates
+from clearer.experiments.verdict_page import judgement, redraw
+from clearer.network.architecture import SearchSpace
+from clearer.training.checkpoints import load_checkpoint, save_checkpoint
+from command import clearer, settings
+from conftest import TINY, write_photos
+
+SMALL = {**TINY, "network.scales": 3, "train.epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("verdict")
+    write_photos(folder / "photos")
+    where = ("--data", folder / "photos", "-o", folder / "run")
+    outcome = clearer("search", "quickstart", *where, *settings(SMALL))
+    assert outcome.status == 0, outcome.err
+    return folder / "run"
+
+
+def test_candidates_of_the_papers_space() -> None:
+    space = SearchSpace()
+    names = dict(choose_candidates(space.architecture("FPPF" * 3), 4))
+    assert list(names) == ["chosen", "all parallel", "all fusion", "published", *(f"random {i}" for i in range(1, 5))]
+    assert len(set(names.values())) == 8
+    assert all(a.letters.count("F") == 8 for name, a in names.items() if name.startswith(("random", "published")))
+    assert names == dict(choose_candidates(space.architecture("FPPF" * 3), 4))  # seeded
+
+
+def test_nothing_is_trained_twice_where_names_coincide() -> None:
+    space = SearchSpace(scales=2, modules_per_cell=2)
+    found = choose_candidates(space.architecture("PP"), 4)
+    assert [name for name, _ in found] == ["chosen", "all fusion", "random 1", "random 2"]
+    assert len({a for _, a in found}) == len(found)
+
+
+def test_the_verb_ranks_trains_and_goes_on(run: Path) -> None:
+    command = ("verdict", run, "--patches", 8, "--random", 1, "--jobs", 1, "--set", "train.steps_per_epoch=2", "--json")
+    outcome = clearer(*command)
+    assert outcome.status == 0, outcome.err
+    found = outcome.json
+    ranking, rows = found["ranking"], found["training"]["rows"]
+    assert ranking["scored"] == 16 and 1 <= ranking["rank"] <= 16 and ranking["rank_alike"] <= ranking["alike"]
+    assert (ranking["rank"] == 1) == (ranking["best"] == found["chosen"])
+    assert [row["name"] for row in rows[:1]] == ["chosen"] and all(len(row["psnr"]) == 2 for row in rows)
+    assert all(row["psnr"][0] != row["psnr"][1] for row in rows)  # seeds differ
+    assert found["cost"]["trainings_for_one_search"] > 0
+    kept = json.loads((run / "verdict" / "verdict.json").read_text())
+    space = SearchSpace(scales=3, modules_per_cell=2)
+    assert set(kept["ranking"]["psnr"]) == {str(a) for a in space.all_architectures()}
+    assert all(row["score"] == kept["ranking"]["psnr"][row["architecture"]] for row in rows)
+    times = {path: path.stat().st_mtime_ns for path in run.rglob("result.json")}
+    assert clearer(*command).json == found
+    assert times == {path: path.stat().st_mtime_ns for path in run.rglob("result.json")}
+    drawn = (run / "verdict" / "verdict.md").read_bytes()
+    (run / "verdict" / "verdict.md").unlink()
+    redraw(run / "verdict")
+    assert (run / "verdict" / "verdict.md").read_bytes() == drawn
+
+
+def test_a_sample_without_trainings(run: Path, tmp_path: Path) -> None:
+    command = ("verdict", run, "-o", tmp_path / "v", "--patches", 4, "--sample", 2, "--no-train", "--json")
+    found = clearer(*command).json
+    assert 2 <= found["ranking"]["scored"] < 16 and "training" not in found
+    assert "seeded sample" in (tmp_path / "v" / "verdict.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("difference", "error", "words"),
+    [(0.5, 0.1, "better than chance"), (-0.5, 0.1, "worse than chance"), (0.15, 0.1, "cannot be told from chance")],
+)
+def test_what_is_said_follows_the_figures(difference: float, error: float, words: str) -> None:
+    chance = {"random": 4, "random_better": 1, "difference": difference, "seed_spread": 0.1, "standard_error": error}
+    assert words in judgement(chance)
+
+
+def test_one_seed_says_nothing_of_noise() -> None:
+    assert "nothing can be said" in judgement({"random": 4, "random_better": 1, "difference": 1.0, "seed_spread": None})
+
+
+def test_faults_are_said_in_one_line(run: Path, tmp_path: Path) -> None:
+    for arguments, words in (
+        ((tmp_path,), "holds no finished search"),
+        ((run, "--budget", "huge"), "budget: 'huge' is not one of full, laptop"),
+        ((run, "--statistics", "moving"), "statistics: 'moving' is not one of"),
+    ):
+        outcome = clearer("verdict", *arguments, "-o", tmp_path / "v")
+        assert outcome.status == 2 and words in outcome.err and outcome.err.count("\n") == 1
+
+
+def test_scores_are_kept_for_these_architectures_and_this_supernet_alone(run: Path, tmp_path: Path) -> None:
+    common = ("-o", tmp_path / "v", "--patches", 4, "--sample", 1, "--no-train", "--json")
+    few = clearer("verdict", run, *common, "--random", 0).json["ranking"]
+    more = clearer("verdict", run, *common, "--random", 4).json["ranking"]
+    assert more["scored"] > few["scored"]
+    other = shutil.copytree(run, tmp_path / "other")
+    newest = max((other / "search" / "checkpoints").glob("step-*.safetensors"))
+    state = load_checkpoint(newest.parent, print)
+    assert state is not None
+    for value in state["job"]["supernet"].values():
+        value.mul_(1.5) if value.is_floating_point() else None
+    save_checkpoint(newest.parent, state["step"], state)
+    shaken = clearer("verdict", other, *common, "--random", 4).json["ranking"]
+    assert shaken["chosen_psnr"] != more["chosen_psnr"]

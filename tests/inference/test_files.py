@@ -1,0 +1,416 @@
+"""Picture files through the restorer: they come back as they went in, but for their pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+from test_restorer import stand_in
+
+from clearer.core.errors import UserError
+from clearer.images.convert import fitted
+from clearer.images.exif import orientation_of, parsed
+from clearer.images.io import Page, PictureFile, read_file, to_bytes
+from clearer.images.pixels import turned_back, upright
+from clearer.inference.color import How
+from clearer.inference.files import Output, restore_path
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def pixels(shape: tuple[int, ...], dtype: Any = "uint8", seed: int = 0) -> np.ndarray:
+    chance = np.random.default_rng([seed, *shape])
+    if np.dtype(dtype).kind == "f":
+        return chance.random(shape).astype(dtype)
+    if np.dtype(dtype).kind == "b":
+        return chance.random(shape) > 0.5
+    return chance.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+
+
+def exif_with(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F], exif[0x8298] = orientation, "Maker", "Owner"
+    exif.get_ifd(0x8769)[0x829A] = 0.004  # exposure time
+    exif.get_ifd(0x8769)[0xA434] = "Lens"
+    exif.get_ifd(0x8825)[1] = "N"
+    return exif.tobytes().removeprefix(b"Exif\0\0")
+
+
+def a_page(channels: int, dtype: str = "uint8", alpha: bool = False, around: bool = True, orientation: int = 6) -> Page:
+    shape = (9, 14)
+    icc = SRGB if channels == 3 else None
+    keys: dict[str, Any] = {}
+    if around:
+        keys = {"icc": icc, "exif": exif_with(orientation), "orientation": orientation, "dpi": (300.0, 150.0)}
+    return Page(pixels((*shape, channels), dtype), pixels((*shape, 1), dtype, 1) if alpha else None, **keys)
+
+
+# (format, channels, dtype, alpha): all that a format holds
+_GRAYS, _COLOURS = [(1, False), (1, True)], [(3, False), (3, True)]
+_HELD = {
+    "PNG": {"bool": _GRAYS[:1], "uint8": _GRAYS + _COLOURS, "uint16": _GRAYS + _COLOURS},
+    "TIFF": {
+        "bool": _GRAYS[:1],
+        "uint8": [*_GRAYS, *_COLOURS, (4, False), (4, True)],
+        "uint16": [*_GRAYS, *_COLOURS, (4, False)],
+        "float16": _GRAYS[:1],
+        "float32": [(1, False), *_COLOURS],
+        "float64": _GRAYS[:1],
+    },
+    "WEBP": {"uint8": _COLOURS},
+    "BMP": {"bool": _GRAYS[:1], "uint8": [(1, False), *_COLOURS]},
+    "PGM": {"uint8": _GRAYS[:1], "uint16": _GRAYS[:1]},
+    "PPM": {"uint8": _COLOURS[:1], "uint16": _COLOURS[:1]},
+}
+LOSSLESS = [(f, c, d, a) for f, depths in _HELD.items() for d, kinds in depths.items() for c, a in kinds]
+LOSSY = [("JPEG", 1), ("JPEG", 3), ("JPEG", 4), ("AVIF", 3), ("HEIF", 1), ("HEIF", 3)]
+SUFFIX = {"PNG": "png", "TIFF": "tif", "WEBP": "webp", "BMP": "bmp", "PGM": "pgm", "PPM": "ppm", "JPEG": "jpg",
+          "AVIF": "avif", "HEIF": "heic"}  # fmt: skip
+
+
+def same_around(one: Page, other: Page, format: str) -> None:
+    assert one.orientation == other.orientation
+    if format in ("BMP", "PGM", "PPM"):
+        return
+    assert one.icc == other.icc
+    first, second = parsed(one.exif), parsed(other.exif)
+    assert first[0x010F] == second[0x010F] == "Maker"
+    assert float(second.get_ifd(0x8769)[0x829A]) == pytest.approx(0.004)
+    assert second.get_ifd(0x8769)[0xA434] == "Lens" and second.get_ifd(0x8825)[1] == "N"
+    if format in ("PNG", "TIFF", "JPEG"):
+        assert one.dpi is not None and other.dpi == pytest.approx(one.dpi, rel=2e-3)
+
+
+@pytest.mark.parametrize(("format", "channels", "dtype", "alpha"), LOSSLESS)
+@pytest.mark.parametrize("model", [1, 3])
+def test_lossless_files_come_back_as_they_went_in(
+    tmp_path: Path, format: str, channels: int, dtype: str, alpha: bool, model: int
+) -> None:
+    plain = format in ("BMP", "PGM", "PPM")
+    page = a_page(channels, dtype, alpha, around=not plain)
+    name = f"x.{SUFFIX[format]}"
+    (tmp_path / name).write_bytes(to_bytes(fitted(PictureFile(format, (page,)), format)))
+    came = read_file(tmp_path / name)
+    assert came.format == format and len(came.pages) == 1
+    assert came.pages[0].colour.dtype == page.colour.dtype and np.array_equal(came.pages[0].colour, page.colour)
+    restore_path(stand_in(model), tmp_path / name, tmp_path / "out", how=How(color="channels"))
+    back = read_file(tmp_path / "out" / name)
+    (found,) = back.pages
+    assert back.format == format and found.colour.dtype == page.colour.dtype
+    assert np.allclose(found.colour.astype(float), page.colour.astype(float), atol=1e-6)
+    assert (found.alpha is None) == (not alpha)
+    if page.alpha is not None and found.alpha is not None:
+        assert found.alpha.dtype == page.alpha.dtype and np.array_equal(found.alpha, page.alpha)
+    same_around(page if not plain else Page(page.colour), found, format)
+
+
+@pytest.mark.parametrize(("format", "channels"), LOSSY)
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_lossy_files_come_back_near(tmp_path: Path, format: str, channels: int, orientation: int) -> None:
+    smooth = np.add.outer(np.linspace(20, 120, 48), np.linspace(0, 100, 64))[:, :, None] + np.arange(channels) * 9
+    page = a_page(channels, orientation=orientation)
+    page = Page(smooth.astype(np.uint8), None, orientation, page.icc, page.exif, None, page.dpi)
+    name = f"x.{SUFFIX[format]}"
+    (tmp_path / name).write_bytes(to_bytes(fitted(PictureFile(format, (page,)), format)))
+    restore_path(stand_in(1), tmp_path / name, tmp_path / "out", how=How(color="channels"))
+    (found,) = read_file(tmp_path / "out" / name).pages
+    seen = upright(found.colour, found.orientation).astype(int)
+    assert found.colour.dtype == np.uint8
+    assert np.abs(seen - upright(page.colour, orientation)).mean() < 3
+    assert orientation_of(found.exif) == found.orientation or format == "HEIF"
+    if format == "JPEG":
+        same_around(page, found, format)
+    assert found.icc == page.icc
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+@pytest.mark.parametrize(("channels", "alpha"), [(1, False), (3, False), (3, True)])
+def test_heif_keeps_10_and_12_bits(tmp_path: Path, bits: int, channels: int, alpha: bool) -> None:
+    smooth = np.add.outer(np.linspace(5000, 30000, 48), np.linspace(0, 25000, 64))[:, :, None]
+    smooth = smooth + np.arange(channels) * 900
+    around = a_page(channels)
+    see_through = np.full((48, 64, 1), 40000, np.uint16) if alpha else None
+    page = Page(smooth.astype(np.uint16), see_through, 1, around.icc, around.exif, own={"bits": bits})
+    (tmp_path / "x.heic").write_bytes(to_bytes(PictureFile("HEIF", (page,))))
+    restore_path(stand_in(1), tmp_path / "x.heic", tmp_path / "out", how=How(color="channels"))
+    came, back = (read_file(tmp_path / place / "x.heic") for place in (".", "out"))
+    assert not came.notes
+    for found in (came.pages[0], back.pages[0]):
+        assert found.colour.dtype == np.uint16 and found.own["bits"] == bits and found.icc == page.icc
+        assert np.abs(found.colour.astype(int) - page.colour).mean() < 3 * 257  # 3 levels of 8 bits
+        assert len(np.unique(found.colour)) > 256
+        assert (found.alpha is None) == (see_through is None)
+    if alpha:
+        assert np.abs(back.pages[0].alpha.astype(int) - 40000).max() < 400
+
+
+@given(st.integers(1, 8), st.integers(1, 5), st.integers(1, 5))
+def test_turning_is_undone(orientation: int, height: int, width: int) -> None:
+    picture = pixels((height, width, 3))
+    assert np.array_equal(turned_back(upright(picture, orientation), orientation), picture)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "jpg", "webp", "avif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_network_sees_pictures_upright_and_they_are_stored_as_before(
+    tmp_path: Path, suffix: str, orientation: int
+) -> None:
+    stored = np.zeros((32, 48, 3), np.uint8)
+    stored[:16, :24, 0], stored[:16, 24:, 1], stored[16:, :24, 2] = 255, 255, 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(stored).save(tmp_path / f"x.{suffix}", exif=exif)
+    restorer, seen = stand_in(3), []
+    forward = restorer.network.forward
+    restorer.network.forward = lambda x: seen.append(x[0].permute(1, 2, 0).numpy()) or forward(x)  # type: ignore[method-assign]
+    restore_path(restorer, tmp_path / f"x.{suffix}", tmp_path / "out")
+    want = upright(stored, orientation)
+    assert seen[0].shape == want.shape and np.abs(seen[0] * 255 - want).mean() < 8
+    with Image.open(tmp_path / "out" / f"x.{suffix}") as back:
+        assert back.getexif().get(0x0112, 1) == orientation
+        if suffix != "tif":  # Pillow turns it when it opens it
+            assert np.abs(np.asarray(back).astype(int) - stored).mean() < 8
+
+
+def test_every_page_of_a_tiff_comes_back_with_its_own_depth(tmp_path: Path) -> None:
+    pages = (a_page(3, "uint16", True), a_page(1, "bool", orientation=1), a_page(4, "uint8", around=False))
+    (tmp_path / "x.tif").write_bytes(to_bytes(PictureFile("TIFF", pages)))
+    restore_path(stand_in(3), tmp_path / "x.tif", tmp_path / "y.tif")
+    found = read_file(tmp_path / "y.tif").pages
+    assert len(found) == 3
+    for one, other in zip(pages, found, strict=True):
+        assert other.colour.dtype == one.colour.dtype and np.array_equal(other.colour, one.colour)
+        assert one.orientation == other.orientation and (one.dpi is None) == (other.dpi is None)
+    with pytest.raises(UserError, match=r"x\.tif: has 3 pages"):
+        restore_path(stand_in(3), tmp_path / "x.tif", tmp_path / "y.png", output=Output(depth="8"))
+
+
+@pytest.mark.parametrize("compression", [None, "lzw", "zlib", "zstd", "packbits", "jpeg"])
+@pytest.mark.parametrize("layout", [{}, {"tile": (16, 16)}, {"planarconfig": "separate"}, {"rowsperstrip": 5}])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_tiff_layouts_are_read_and_their_compression_kept(tmp_path: Path, compression, layout, order) -> None:
+    if compression == "jpeg" and (layout.get("planarconfig") or "rowsperstrip" in layout):
+        pytest.skip("not a layout of it")
+    picture = pixels((40, 24, 3)) // 16 + 100
+    separate = layout.get("planarconfig") == "separate"
+    tifffile.imwrite(
+        tmp_path / "x.tif", np.moveaxis(picture, -1, 0) if separate else picture, photometric="rgb",
+        compression=compression, byteorder=order, metadata=None, description="words", **layout,
+    )  # fmt: skip
+    restore_path(stand_in(3), tmp_path / "x.tif", tmp_path / "y.tif")
+    with tifffile.TiffFile(tmp_path / "x.tif") as before, tifffile.TiffFile(tmp_path / "y.tif") as after:
+        assert after.byteorder == order and after.pages[0].description == "words"
+        was, now = before.pages[0].compression.name, after.pages[0].compression.name
+        assert now == ("ADOBE_DEFLATE" if was == "JPEG" else was)
+        found = after.pages[0].asarray()
+        assert np.array_equal(found, read_file(tmp_path / "x.tif").pages[0].colour)
+        if compression != "jpeg":
+            assert np.array_equal(found, picture)
+
+
+def test_white_as_zero_comes_back_so_and_is_seen_the_right_way_round(tmp_path: Path) -> None:
+    picture = pixels((5, 7))
+    tifffile.imwrite(tmp_path / "x.tif", picture, photometric="miniswhite", metadata=None)
+    assert np.array_equal(read_file(tmp_path / "x.tif").pages[0].colour[:, :, 0], 255 - picture)
+    restore_path(stand_in(shift=10 / 255), tmp_path / "x.tif", tmp_path / "y.tif")
+    with tifffile.TiffFile(tmp_path / "y.tif") as found:
+        assert found.pages[0].photometric.name == "MINISWHITE"
+        assert np.array_equal(found.pages[0].asarray(), np.maximum(picture.astype(int) - 10, 0))
+
+
+def test_palettes_become_rgb_with_their_transparency(tmp_path: Path) -> None:
+    palette = Image.fromarray(pixels((9, 8, 3))).quantize(16)
+    palette.save(tmp_path / "x.png")
+    palette.save(tmp_path / "clear.png", transparency=3)
+    palette.save(tmp_path / "x.tif")
+    for name, mode in (("x.png", "RGB"), ("clear.png", "RGBA"), ("x.tif", "RGB")):
+        restore_path(stand_in(3), tmp_path / name, tmp_path / "out")
+        found = Image.open(tmp_path / "out" / name)
+        expected = Image.open(tmp_path / name).convert(mode)
+        assert found.mode == mode and np.array_equal(np.asarray(found), np.asarray(expected))
+
+
+def test_png_keeps_all_its_chunks(tmp_path: Path) -> None:
+    from PIL.PngImagePlugin import PngInfo
+
+    around = PngInfo()
+    around.add(b"gAMA", (45455).to_bytes(4, "big"))
+    around.add_itxt("Title", "a title", "en", "Titel")
+    Image.fromarray(pixels((5, 7, 3))).save(tmp_path / "x.png", pnginfo=around, dpi=(72, 72))
+    restore_path(stand_in(3), tmp_path / "x.png", tmp_path / "y.png")
+    before, after = Image.open(tmp_path / "x.png"), Image.open(tmp_path / "y.png")
+    assert after.info == before.info and after.info["gamma"] == pytest.approx(0.45455)
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "avif"])
+def test_animations_keep_their_frames_and_times(tmp_path: Path, suffix: str) -> None:
+    frames = [Image.fromarray(np.full((16, 16, 3), 40 * k + 30, np.uint8)) for k in range(4)]
+    times = [40, 80, 120, 200]
+    frames[0].save(tmp_path / f"x.{suffix}", save_all=True, append_images=frames[1:], duration=times, loop=0)
+    restore_path(stand_in(3), tmp_path / f"x.{suffix}", tmp_path / "out")
+    found = read_file(tmp_path / "out" / f"x.{suffix}")
+    assert [round(page.own["duration"]) for page in found.pages] == times
+    assert all(abs(int(p.colour.mean()) - 40 * k - 30) <= 2 for k, p in enumerate(found.pages))
+
+
+# Colour
+
+
+def test_luma_changes_and_colour_stays(tmp_path: Path) -> None:
+    picture = pixels((9, 8, 3)) // 2 + 40
+    Image.fromarray(picture).save(tmp_path / "x.png")
+    restorer = stand_in(1, shift=20 / 255)
+    for color in ("luma", "channels"):
+        restore_path(restorer, tmp_path / "x.png", tmp_path / f"{color}.png", how=How(color=color))
+        assert np.array_equal(np.asarray(Image.open(tmp_path / f"{color}.png")), picture + 20)
+    restorer = stand_in(1, gain=0)  # what was different in R, G and B still is
+    restorer.network.forward = lambda x: x * 0 + 0.5  # type: ignore[method-assign]
+    restore_path(restorer, tmp_path / "x.png", tmp_path / "l.png")
+    restore_path(restorer, tmp_path / "x.png", tmp_path / "c.png", how=How(color="channels"))
+    luma, channels = (np.asarray(Image.open(tmp_path / f"{n}.png")).astype(int) for n in "lc")
+    inside = ((luma > 0) & (luma < 255)).all(2)
+    assert inside.mean() > 0.5
+    kept = (luma[..., 0] - luma[..., 2]) - (picture[..., 0].astype(int) - picture[..., 2])
+    assert np.abs(kept[inside]).max() <= 1 and (channels == 128).all()
+
+
+def test_a_colour_model_leaves_gray_gray(tmp_path: Path) -> None:
+    gray = pixels((6, 5))
+    Image.fromarray(gray).save(tmp_path / "x.png")
+    restore_path(stand_in(3, shift=7 / 255), tmp_path / "x.png", tmp_path / "y.png")
+    found = Image.open(tmp_path / "y.png")
+    assert found.mode == "L" and np.array_equal(np.asarray(found), np.minimum(gray.astype(int) + 7, 255))
+
+
+def test_alpha_is_not_restored(tmp_path: Path) -> None:
+    picture = pixels((6, 5, 4)) // 2
+    Image.fromarray(picture).save(tmp_path / "x.png")
+    restore_path(stand_in(3, shift=9 / 255), tmp_path / "x.png", tmp_path / "y.png")
+    found = np.asarray(Image.open(tmp_path / "y.png"))
+    assert np.array_equal(found[..., :3], picture[..., :3] + 9) and np.array_equal(found[..., 3], picture[..., 3])
+
+
+def test_inks_are_restored_as_light(tmp_path: Path) -> None:
+    inks = pixels((6, 5, 4)) // 2 + 60
+    Image.frombytes("CMYK", (5, 6), inks.tobytes()).save(tmp_path / "x.tif")
+    for model in (1, 3):
+        restore_path(stand_in(model, shift=9 / 255), tmp_path / "x.tif", tmp_path / "y.tif")
+        found = Image.open(tmp_path / "y.tif")
+        assert found.mode == "CMYK" and np.array_equal(np.asarray(found), inks - 9)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.floats(0, 1), st.sampled_from(["uint8", "uint16"]))
+def test_strength_blends(tmp_path_factory, strength: float, dtype: str) -> None:
+    folder = tmp_path_factory.mktemp("s")
+    picture, top = pixels((6, 5), dtype), np.iinfo(dtype).max
+    Image.fromarray(picture).save(folder / "x.png")
+    restore_path(stand_in(gain=0.5), folder / "x.png", folder / "y.png", how=How(strength=strength))
+    want = picture * (1 - strength * 0.5)
+    assert np.abs(np.asarray(Image.open(folder / "y.png")) - want).max() <= 0.5 + 1e-6 * top
+
+
+@pytest.mark.parametrize(("strength", "words"), [(-0.1, "strength"), (float("nan"), "strength")])
+def test_other_strengths_are_refused(strength: float, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        How(strength=strength)
+
+
+# Floats
+
+
+def test_the_range_of_floats_can_be_said(tmp_path: Path) -> None:
+    picture = pixels((6, 5), "float32") * 200 + 50
+    tifffile.imwrite(tmp_path / "x.tif", picture)
+    with pytest.raises(UserError, match=r"x\.tif: its floats reach from .*--range"):
+        restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif")
+    restore_path(stand_in(shift=0.1), tmp_path / "x.tif", tmp_path / "y.tif", how=How(span=(0, 300)))
+    assert np.allclose(tifffile.imread(tmp_path / "y.tif"), np.minimum(picture + 30, 300), atol=1e-3)
+    picture[2, 2] = np.nan
+    tifffile.imwrite(tmp_path / "x.tif", picture)
+    with pytest.raises(UserError, match=r"x\.tif: .*not finite"):
+        restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "z.tif", how=How(span=(0, 300)))
+    assert not (tmp_path / "z.tif").exists()
+
+
+def test_the_range_of_levels_can_be_said(tmp_path: Path) -> None:
+    """A camera's 12 bits in a file of 16."""
+    picture = (pixels((6, 5), "float32") * 3000 + 100).round().astype("uint16")
+    tifffile.imwrite(tmp_path / "x.tif", picture)
+    twelve = How(span=(0, 4095))
+    restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif", how=twelve)
+    assert np.array_equal(tifffile.imread(tmp_path / "y.tif"), picture)
+    restore_path(stand_in(shift=0.1), tmp_path / "x.tif", tmp_path / "y.tif", how=twelve)
+    wanted = np.minimum(picture + 409.5, 4095)
+    assert np.abs(tifffile.imread(tmp_path / "y.tif") - wanted).max() <= 0.51
+    # In another depth, black and white are that depth's.
+    restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif", how=twelve, output=Output(depth="8"))
+    assert np.abs(tifffile.imread(tmp_path / "y.tif") - picture / 4095 * 255).max() <= 0.51
+    with pytest.raises(UserError, match=r"x\.tif: its levels reach from .*--range"):
+        restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "z.tif", how=How(span=(0, 255)))
+
+
+# Other formats and depths
+
+
+def test_depth_is_made_of_what_the_network_said_not_of_rounded_levels(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 4), 100, np.uint8)).save(tmp_path / "x.png")
+    restorer = stand_in(shift=0.25 / 255)
+    for depth, format, want in (("16", "PNG", round(100.25 * 257)), ("8", "PNG", 100), ("1", "PNG", False)):
+        restore_path(restorer, tmp_path / "x.png", tmp_path / "y.png", output=Output(format, depth))
+        found = read_file(tmp_path / "y.png").pages[0].colour
+        assert (found == want).all()
+    restore_path(restorer, tmp_path / "x.png", tmp_path / "y.tif", output=Output(None, "float"))
+    assert tifffile.imread(tmp_path / "y.tif") == pytest.approx(100.25 / 255)
+
+
+@pytest.mark.parametrize(("source", "target"), [(s, t) for s in LOSSLESS for t in SUFFIX if t not in ("AVIF", "HEIF")])
+def test_every_kind_goes_into_every_format(tmp_path: Path, source: tuple[str, int, str, bool], target: str) -> None:
+    format, channels, dtype, alpha = source
+    page = a_page(channels, dtype, alpha, around=format not in ("BMP", "PGM", "PPM"))
+    (tmp_path / "x").write_bytes(to_bytes(PictureFile(format, (page,))))
+    outcome = restore_path(stand_in(3), tmp_path / "x", tmp_path / "out", output=Output(target))
+    (written,) = outcome.written
+    assert written.suffix == f".{SUFFIX[target]}"
+    if target != "TIFF":  # of which Pillow does not know all
+        with Image.open(written) as image:
+            assert image.size in ((14, 9), (9, 14))
+    back = read_file(written)
+    assert back.format == target
+    want, found = upright(page.colour, page.orientation), upright(back.pages[0].colour, back.pages[0].orientation)
+    assert found.shape[:2] == want.shape[:2]
+    lost = alpha and back.pages[0].alpha is None
+    assert any("alpha" in note for note in outcome.notes) == lost
+    if target not in ("JPEG", "PGM") and channels != 4:
+        unit = [p.astype(float) / (1 if p.dtype.kind in "bf" else np.iinfo(p.dtype).max) for p in (want, found)]
+        assert np.abs(unit[0] - unit[1]).max() <= 0.51 / 255
+
+
+def test_quality_changes_the_size(tmp_path: Path) -> None:
+    Image.fromarray(pixels((64, 64, 3))).save(tmp_path / "x.png")
+    for format in ("jpeg", "webp", "avif"):
+        sizes = []
+        for quality in (20, 80, None):
+            place = tmp_path / f"{quality}.{format}"
+            restore_path(stand_in(3), tmp_path / "x.png", place, output=Output(quality=quality))
+            sizes.append(place.stat().st_size)
+        assert sizes == sorted(set(sizes))
+
+
+def test_texts_of_a_tiff_stay_as_they_stand(tmp_path: Path) -> None:
+    """In whatever alphabet, and whether or not a date is one."""
+    texts = {270: "Grüße".encode(), 305: "Mächtig".encode("latin-1"), 306: b"yesterday", 33432: "© Jörg".encode()}
+    extra = [(code, "s", 0, text, True) for code, text in texts.items() if code not in (270, 305)]
+    how = {"description": texts[270], "software": texts[305], "extratags": extra, "metadata": None}
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((5, 6), np.uint8), **how)
+    restore_path(stand_in(), tmp_path / "a.tif", tmp_path / "b.tif")
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        data = (tmp_path / "b.tif").read_bytes()
+        tags = {code: file.pages[0].tags[code] for code in texts}  # type: ignore[union-attr]
+        assert {code: data[t.valueoffset : t.valueoffset + t.count].rstrip(b"\0") for code, t in tags.items()} == texts

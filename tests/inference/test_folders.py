@@ -1,0 +1,386 @@
+"""Many pictures: folders, trees, standard input and output, what exists, what is broken, what overlaps."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image
+from test_restorer import StandIn, stand_in
+from torch import Tensor
+
+from clearer.core.errors import UserError
+from clearer.core.prefetch import one_ahead, one_behind
+from clearer.inference.files import Output, restore_path
+from clearer.inference.restorer import Restorer
+from clearer.network.architecture import Architecture
+from clearer.network.network import RestorationNetwork
+from clearer.zoo.weights import save_weights
+from command import clearer as command
+
+
+def put(path: Path, seed: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (8, 9, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def below(folder: Path) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for k, name in enumerate(("a.png", "b.jpg", "day1/c.png", "day1/.hidden.png", "day2/deep/d.tif")):
+        put(tmp_path / "in" / name, k)
+    (tmp_path / "in" / "notes.txt").write_text("no picture")
+    return tmp_path / "in"
+
+
+def test_a_tree_goes_to_a_tree(tree: Path, tmp_path: Path) -> None:
+    outcome = restore_path(stand_in(3), tree, tmp_path / "out", recursive=True)
+    assert below(tmp_path / "out") == ["a.png", "b.jpg", "day1/c.png", "day2/deep/d.tif"]
+    assert sorted(outcome.written) == sorted(tmp_path / "out" / name for name in below(tmp_path / "out"))
+    assert below(tree)[-1] == "notes.txt"
+
+
+def test_the_output_may_lie_inside_the_input(tree: Path) -> None:
+    for _ in range(2):  # what the first call wrote is not restored by the second
+        outcome = restore_path(stand_in(3), tree, tree / "restored", recursive=True)
+        assert len(outcome.written) == 4
+
+
+@pytest.mark.parametrize(
+    ("pattern", "recursive", "names"),
+    [
+        ("*.png", False, ["a.png"]),
+        ("*.png", True, ["a.png", "day1/c.png"]),
+        ("day?/*.png", True, ["day1/c.png"]),
+        ("[ab].*", True, ["a.png", "b.jpg"]),
+    ],
+)
+def test_patterns_choose(tree: Path, tmp_path: Path, pattern: str, recursive: bool, names: list[str]) -> None:
+    restore_path(stand_in(3), tree, tmp_path / "out", recursive=recursive, pattern=pattern)
+    assert below(tmp_path / "out") == names
+    with pytest.raises(UserError, match="no pictures that match"):
+        restore_path(stand_in(3), tree, tmp_path / "out", pattern="*.gif")
+
+
+def test_one_format_for_all_and_names_that_meet(tmp_path: Path) -> None:
+    for k, name in enumerate(("a.bmp", "a.png", "a.tif")):
+        put(tmp_path / "in" / name, k)
+    restore_path(stand_in(3), tmp_path / "in", tmp_path / "out", output=Output("png"))
+    assert below(tmp_path / "out") == ["a.png", "a.png.png", "a.tif.png"]
+    for name, source in (("a.png", "a.bmp"), ("a.png.png", "a.png"), ("a.tif.png", "a.tif")):
+        pair = (Image.open(tmp_path / "out" / name), Image.open(tmp_path / "in" / source))
+        assert np.array_equal(*map(np.asarray, pair))
+
+
+def test_content_and_not_the_name_tells_the_format(tmp_path: Path) -> None:
+    put(tmp_path / "in" / "x.png").rename(tmp_path / "in" / "wrong.jpg")
+    put(tmp_path / "in" / "y.gif").rename(tmp_path / "in" / "gif.png")
+    outcome = restore_path(stand_in(3), tmp_path / "in", tmp_path / "out")
+    assert below(tmp_path / "out") == ["gif.png", "wrong.jpg.png"]
+    assert Image.open(tmp_path / "out" / "wrong.jpg.png").format == "PNG"
+    assert any("GIF" in note for note in outcome.notes)
+
+
+def test_what_exists_is_skipped_when_asked(tree: Path, tmp_path: Path) -> None:
+    kept = put(tmp_path / "out" / "a.png", 99).read_bytes()
+    steps: list[tuple[int, int]] = []
+    outcome = restore_path(
+        stand_in(3), tree, tmp_path / "out", output=Output(skip_existing=True), progress=lambda *s: steps.append(s)
+    )
+    assert (tmp_path / "out" / "a.png").read_bytes() == kept
+    assert outcome.skipped == [tmp_path / "out" / "a.png"] and outcome.written == [tmp_path / "out" / "b.jpg"]
+    assert steps == [(2, 2)]
+    restore_path(stand_in(3), tree, tmp_path / "out")
+    assert (tmp_path / "out" / "a.png").read_bytes() != kept
+
+
+def test_a_broken_file_is_told_and_the_rest_goes_on(tree: Path, tmp_path: Path) -> None:
+    (tree / "aa.png").write_bytes((tree / "a.png").read_bytes()[:40])
+    (tree / "empty.jpg").write_bytes(b"")
+    (tree / "lost.png").symlink_to(tree / "nowhere")
+    steps: list[tuple[int, int]] = []
+    outcome = restore_path(stand_in(3), tree, tmp_path / "out", progress=lambda *s: steps.append(s))
+    assert below(tmp_path / "out") == ["a.png", "b.jpg"]
+    assert sorted(Path(name).name for name, _ in outcome.failed) == ["aa.png", "empty.jpg", "lost.png"]
+    assert all(fault.startswith(name) and "\n" not in fault for name, fault in outcome.failed)
+    assert sorted(steps) == [(k, 5) for k in range(1, 6)]
+
+
+def test_a_failed_write_is_told_of_and_leaves_nothing(tree: Path, tmp_path: Path, monkeypatch) -> None:
+    def full(file: Any, picture: Any, quality: Any) -> None:
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("clearer.images.pillow.write_with_pillow", full)
+    outcome = restore_path(stand_in(3), tree, tmp_path / "out")
+    assert [Path(name).name for name, _ in outcome.failed] == ["b.jpg"] and "disk is full" in outcome.failed[0][1]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png"]
+    with pytest.raises(UserError, match="disk is full"):
+        restore_path(stand_in(3), tree / "b.jpg", tmp_path / "one")
+    assert not below(tmp_path / "one")
+
+
+# The command line
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    network = RestorationNetwork(Architecture.parse("P", channels=3, width=4, norm="none", residual=True))
+    save_weights(tmp_path / "model.safetensors", network, {})
+    return tmp_path / "model.safetensors"
+
+
+def test_the_exit_status_says_that_some_failed(model: Path, tree: Path, tmp_path: Path) -> None:
+    assert command("restore", model, tree, "-o", tmp_path / "good").status == 0
+    (tree / "aa.png").write_bytes(b"\x89PNG")
+    ended = command("restore", model, tree, "-o", tmp_path / "out", "-r", "--json")
+    assert ended.status == 1 and "aa.png" in ended.err and ended.err.startswith("clearer: ")
+    found = ended.json
+    assert len(found["written"]) == 4 and [Path(f["file"]).name for f in found["failed"]] == ["aa.png"]
+    assert command("restore", model, tree / "aa.png", "-o", tmp_path / "one").status == 2
+    again = command("restore", model, tree, "-o", tmp_path / "out", "-r", "--skip-existing", "--json")
+    assert again.status == 1 and len(again.json["skipped"]) == 4 and not again.json["written"]
+
+
+@pytest.mark.parametrize(("suffix", "options", "format"), [("png", [], "PNG"), ("tif", ["--format", "webp"], "WEBP")])
+def test_standard_input_and_output(
+    model: Path, tmp_path: Path, monkeypatch, suffix: str, options: list[str], format: str
+) -> None:
+    data = put(tmp_path / f"x.{suffix}").read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    written = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr(sys, "argv", ["clearer", "restore", str(model), "-", "-o", "-", *options])
+    monkeypatch.setattr(sys, "stdout", written)
+    from clearer.cli.main import main
+
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main()
+    found = Image.open(io.BytesIO(written.buffer.getvalue()))  # type: ignore[attr-defined]
+    assert found.format == format and found.size == (9, 8)
+    command("restore", model, tmp_path / f"x.{suffix}", "-o", tmp_path / f"y.{format.lower()}")
+    assert np.array_equal(np.asarray(found), np.asarray(Image.open(tmp_path / f"y.{format.lower()}")))
+
+
+def test_faults_of_standard_input_are_said(model: Path, tmp_path: Path, monkeypatch) -> None:
+    for data in (b"", b"text", b"\x89PNG\r\n\x1a\n"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        ended = command("restore", model, "-", "-o", tmp_path / "out.png")
+        assert ended.status == 2 and ended.err.startswith("clearer: standard input: ") and ended.err.count("\n") == 1
+    assert not (tmp_path / "out.png").exists()
+    assert command("restore", model, "-", "-o", tmp_path).status == 2
+
+
+def test_options_reach_the_pictures(model: Path, tmp_path: Path) -> None:
+    source = put(tmp_path / "x.png")
+    strong = ["--strength", "0", "--depth", "16", "--format", "tiff"]
+    ended = command("restore", model, source, "-o", tmp_path / "out", *strong, "--json")
+    assert json.loads(json.dumps(ended.json))["strength"] == 0
+    import tifffile
+
+    assert np.array_equal(tifffile.imread(tmp_path / "out" / "x.tif"), np.asarray(Image.open(source)).astype(int) * 257)
+
+
+# Overlap
+
+
+def test_the_next_is_made_and_the_last_written_meanwhile() -> None:
+    made, written = [], []
+    both = threading.Barrier(2, timeout=5)  # passed only if two of the three work at a time
+
+    def items() -> Any:
+        for k in range(4):
+            made.append((k, threading.current_thread().name))
+            if k == 1:
+                both.wait()
+            yield k
+
+    def write(k: int) -> None:
+        if k == 1:
+            both.wait()
+        written.append((k, threading.current_thread().name))
+
+    with one_behind(write) as behind:
+        for k in one_ahead(items()):
+            if k == 0:
+                both.wait()  # with the thread that makes 1
+            behind(k)
+            if k == 1:
+                both.wait()  # with the thread that writes 1
+    assert [k for k, _ in written] == [0, 1, 2, 3]
+    assert {name.split("_")[0] for _, name in made} == {"clearer-read"}
+    assert {name.split("_")[0] for _, name in written} == {"clearer-write"}
+
+
+def test_reading_and_writing_are_bounded() -> None:
+    made, written, most = itertools.count(), itertools.count(), 0
+
+    def write(_: int) -> None:
+        time.sleep(0.002)
+        next(written)
+
+    def items() -> Any:
+        nonlocal most
+        for k in range(20):
+            most = max(most, k - int(repr(written)[6:-1]))
+            next(made)
+            yield k
+
+    with one_behind(write) as behind:
+        for k in one_ahead(items()):
+            behind(k)
+    assert next(made) == next(written) == 20
+    assert most <= 4  # one ahead, one at work, two to be written
+
+
+def test_faults_of_threads_are_raised() -> None:
+    def items() -> Any:
+        yield 1
+        raise KeyError("made")
+
+    with pytest.raises(KeyError, match="made"):
+        list(one_ahead(items()))
+
+    def write(k: int) -> None:
+        raise KeyError("written")
+
+    with pytest.raises(KeyError, match="written"), one_behind(write) as behind:
+        behind(1)
+
+
+# Soundness
+
+
+class Unsound(StandIn):
+    """Spoilt while autocast is on; sound in fp32, or never."""
+
+    def __init__(self, spoilt: float, always: bool) -> None:
+        super().__init__()
+        self.spoilt, self.always, self.calls = spoilt, always, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return x * self.spoilt if self.always or torch.is_autocast_enabled("cpu") else x
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "words"), [(float("nan"), "not finite"), (float("inf"), "not finite"), (0, "black")]
+)
+def test_unsound_output_is_made_again_in_fp32_else_refused(tmp_path: Path, spoilt: float, words: str) -> None:
+    picture = np.full((5, 6), 90, np.uint8)
+    network = Unsound(spoilt, False)
+    restorer = Restorer(network, device="cpu", precision="bf16")  # type: ignore[arg-type]
+    assert np.array_equal(restorer.restore(picture), picture) and network.calls == 2
+    assert restorer.precision == "bf16"
+    for precision in ("bf16", "fp32"):
+        hopeless = Restorer(Unsound(spoilt, True), device="cpu", precision=precision)  # type: ignore[arg-type]
+        with pytest.raises(UserError, match=f"^picture: .*{words}"):
+            hopeless.restore(picture)
+    put(tmp_path / "x.png")
+    with pytest.raises(UserError, match=rf"x\.png: .*{words}"):
+        restore_path(hopeless, tmp_path / "x.png", tmp_path / "y.png")
+    assert not (tmp_path / "y.png").exists()
+
+
+def test_a_dark_picture_may_become_black() -> None:
+    restorer = Restorer(Unsound(0, True), device="cpu", precision="fp32")  # type: ignore[arg-type]
+    assert not restorer.restore(np.full((5, 6), 3, np.uint8)).any()
+    assert not restorer.restore(np.zeros((5, 6), np.uint8)).any()
+
+
+# What is said, and what is left behind
+
+
+def test_what_is_in_a_file_decides_its_suffix_where_its_own_cannot_be_written(tmp_path: Path) -> None:
+    put(tmp_path / "in" / "x.gif")
+    put(tmp_path / "in" / "y.tga")
+    outcome = restore_path(stand_in(3), tmp_path / "in", tmp_path / "out", pattern="*")
+    assert below(tmp_path / "out") == ["x.gif.png", "y.tga.png"]
+    assert all(Image.open(path).format == "PNG" for path in outcome.written)
+    restore_path(stand_in(3), tmp_path / "in" / "x.gif", tmp_path / "out")  # into a folder
+
+
+def test_videos_that_are_left_out_are_told_of(tmp_path: Path) -> None:
+    put(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "b.mp4").write_bytes(b"")
+    (tmp_path / "in" / "deep").mkdir()
+    (tmp_path / "in" / "deep" / "c.mkv").write_bytes(b"")
+    for recursive, count in ((False, 1), (True, 2)):
+        outcome = restore_path(stand_in(3), tmp_path / "in", tmp_path / "out", recursive=recursive)
+        assert [note for note in outcome.notes if f"{count} video(s) left out" in note] and len(outcome.written) == 1
+    with pytest.raises(UserError, match="--format is for pictures"):
+        restore_path(
+            stand_in(3), tmp_path / "in" / "b.mp4", tmp_path / "c.mp4", output=Output(format="png")
+        )
+    with pytest.raises(UserError, match="--depth is for pictures"):
+        restore_path(stand_in(3), tmp_path / "in" / "b.mp4", tmp_path / "c.mp4", output=Output(depth="16"))
+
+
+def test_floats_beyond_white_are_told_of(tmp_path: Path) -> None:
+    for name, most in (("hdr.tif", 1.67), ("plain.tif", 1.01)):
+        tifffile.imwrite(tmp_path / name, np.linspace(0, most, 42, dtype=np.float32).reshape(6, 7))
+        outcome = restore_path(stand_in(), tmp_path / name, tmp_path / "out.tif")
+        assert ("reach from 0 to 1.67" in " ".join(outcome.notes)) is (name == "hdr.tif")
+
+
+def test_pages_that_cannot_be_kept_are_refused_before_the_work(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 8, 8), np.uint8), photometric="minisblack")
+    network = Unsound(1, True)
+    with pytest.raises(UserError, match="has 3 pages"):
+        restore_path(Restorer(network, device="cpu"), tmp_path / "a.tif", tmp_path / "b.png")  # type: ignore[arg-type]
+    assert network.calls == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a device that is always full")
+def test_a_full_standard_output_is_said_in_one_line(tmp_path: Path) -> None:
+    put(tmp_path / "a.png")
+    call = [sys.executable, "-m", "clearer", "restore", "denoise-gray", str(tmp_path / "a.png"), "-o", "-"]
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(call, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert ended.returncode == 2 and "No space left" in ended.stderr and "Traceback" not in ended.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_restore_that_is_told_to_end_leaves_nothing_half_written(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((900, 1200), np.uint8))
+    program = f"""
+import clearer.inference.large_tiff as large, clearer.images.tiff_rows as rows, os, signal, sys
+large.LARGE = 10
+write = rows.write_rows
+def told(target, like, bands):
+    def then():
+        for band in bands:
+            os.kill(os.getpid(), signal.SIGTERM)
+            yield band
+    write(target, like, then())
+large.write_rows = told
+from clearer.cli.main import main
+sys.argv = ["clearer", "restore", "denoise-gray", {str(tmp_path / "a.tif")!r}, "-o", {str(tmp_path / "b.tif")!r}]
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 128 + 15 and "stopped" in ended.stderr, ended.stderr
+    assert below(tmp_path) == ["a.tif"]
+
+
+def test_folders_with_a_dot_and_long_names(tmp_path: Path) -> None:
+    name = "n" * 240 + ".png"
+    put(tmp_path / name)
+    outcome = restore_path(stand_in(3), tmp_path / name, f"{tmp_path / 'out.v2'}/")
+    assert outcome.written == [tmp_path / "out.v2" / name] and below(tmp_path / "out.v2") == [name]

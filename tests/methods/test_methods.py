@@ -1,0 +1,225 @@
+"""Methods of every kind: trained networks, classical ones, and those of a user's own file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from clearer.core.errors import UserError
+from clearer.evaluation.protocols import parse_protocol
+from clearer.inference.restorer import load
+from clearer.methods.base import Method, as_restore, choose, method_of_model, methods_from_file
+from clearer.methods.classical import CLASSICAL
+from clearer.network.architecture import Architecture
+from clearer.network.network import RestorationNetwork
+from clearer.zoo.weights import save_weights
+from conftest import photograph
+
+GAUSSIAN = {"degradation": {"kind": "gaussian", "sigma": 50.0, "clip8": True}, "task": "denoise"}
+PEERS = Path(__file__).parents[2] / "benchmarks" / "studies" / "baselines.py"
+
+
+def write_model(path: Path, card: dict[str, Any] = GAUSSIAN, channels: int = 1) -> Path:
+    torch.manual_seed(0)
+    network = RestorationNetwork(Architecture.parse("PF-FP", channels=channels, width=4, norm="none", residual=True))
+    nn.init.normal_(network.get_parameter("last.weight"), std=0.05)  # it begins as the identity
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_weights(path, network, card)
+    return path
+
+
+def noisy(sigma: float = 30, channels: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    clean = np.repeat(photograph("camera.png", 64) / np.float32(255), channels, 2).astype(np.float32)
+    return clean, clean + np.random.default_rng(0).standard_normal(clean.shape, np.float32) * np.float32(sigma / 255)
+
+
+# trained networks
+
+
+def test_a_model_is_what_its_card_says(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "small.safetensors")
+    method = method_of_model(path, "cpu")
+    assert (method.name, method.degradation, method.channels, method.sigmas) == ("small", "gaussian", 1, (50, 50))
+    assert "sigma 50" in method.notes and "clipped and floored" in method.notes and method.setup == "cpu, fp32"
+    assert method.parameters == sum(p.numel() for p in load(path).network.parameters())
+    suited = [p for p in ("gray-awgn-50", "clearer-gray-50", "clearer-gray-30", "color-awgn-50", "rain-rgb")
+              if method.suits(parse_protocol(p))]  # fmt: skip
+    assert suited == ["gray-awgn-50", "clearer-gray-50"]
+
+
+def test_a_blind_model_is_for_its_range_and_its_noise_is_told(tmp_path: Path) -> None:
+    card = {"degradation": {"kind": "gaussian", "sigma": [5, 55], "clip8": False}}
+    method = method_of_model(write_model(tmp_path / "m.safetensors", card), "cpu")
+    assert [method.suits(parse_protocol(f"clearer-gray-{s}")) for s in (5, 30, 55, 70)] == [True, True, True, False]
+    assert "sigma 5 to 55, not clipped" in method.notes
+
+
+def test_a_network_trained_on_pairs_is_for_rain_if_its_task_is(tmp_path: Path) -> None:
+    for task, suits in (("derain", True), ("deblur", False)):
+        card = {"degradation": {"kind": "none", "sigma": 0.0, "clip8": False}, "task": task}
+        method = method_of_model(write_model(tmp_path / f"{task}.safetensors", card, 3), "cpu")
+        assert method.suits(parse_protocol("rain-rgb")) is suits and method.sigmas is None
+        assert not method.suits(parse_protocol("color-awgn-50"))
+
+
+def test_a_model_restores_as_its_restorer_does(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "m.safetensors", channels=3)
+    x = noisy(channels=3)[1][:33, :50]
+    tensor = torch.from_numpy(x.transpose(2, 0, 1))[None]
+    plain, averaged = method_of_model(path, "cpu"), method_of_model(path, "cpu", ensemble=True)
+    for method, ensemble in ((plain, False), (averaged, True)):
+        expected = load(path, "cpu", "fp32")(tensor, ensemble)
+        assert np.allclose(method.restore(x, 50), expected[0].permute(1, 2, 0).numpy(), atol=1e-6)
+        assert torch.allclose(as_restore(method, 50)(tensor), expected, atol=1e-6)
+    assert not np.allclose(plain.restore(x, 50), averaged.restore(x, 50), atol=1e-4)
+    assert plain.macs_per_pixel and averaged.macs_per_pixel == 8 * plain.macs_per_pixel
+    assert plain.sha256 == averaged.sha256 and plain.setup != averaged.setup == "cpu, fp32, x8 self-ensemble"
+
+
+def test_names_are_those_of_the_run_the_file_or_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = write_model(tmp_path / "runs" / "blind" / "model.safetensors")
+    monkeypatch.chdir(tmp_path)
+    assert method_of_model("runs/blind").name == "blind"
+    assert method_of_model(weights).name == "model"  # not a run: it has no recipe
+    (weights.parent / "recipe.yaml").write_text("name: x\n")
+    assert method_of_model(weights).name == "blind"
+    assert method_of_model("CLEARER (ours)=runs/blind").name == "CLEARER (ours)"
+    write_model(tmp_path / "width=4.safetensors")
+    assert method_of_model("width=4.safetensors").name == "width=4"
+    assert method_of_model("a=width=4.safetensors").name == "a"
+    monkeypatch.chdir(weights.parent)
+    assert method_of_model(".").name == "blind"
+
+
+def test_models_that_cannot_be_used_are_refused_in_one_line(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "m.safetensors", {})
+    for text, words in ((str(path), "card does not say"), ("a=none", "^none: no such"), ("none", "no such")):
+        with pytest.raises(UserError, match=words) as caught:
+            method_of_model(text)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_method_must_keep_the_shape() -> None:
+    method = Method("cropper", "gaussian", lambda picture, _: picture[1:])
+    with pytest.raises(UserError, match=r"cropper: .*keep the shape"):
+        as_restore(method, 50)(torch.zeros(1, 1, 8, 8))
+
+
+# classical methods
+
+
+@pytest.mark.parametrize("name", list(CLASSICAL))
+@pytest.mark.parametrize("channels", [1, 3])
+def test_classical_methods_take_noise_away(name: str, channels: int) -> None:
+    (method,) = choose(name)
+    clean, degraded = noisy(30, channels)
+    before = degraded.copy()
+    found = method.restore(degraded, 30)
+    assert found.shape == clean.shape and found.dtype == np.float32 and np.array_equal(degraded, before)
+    errors = [np.mean((np.clip(x, 0, 1) - clean) ** 2) for x in (degraded, found)]
+    assert errors[1] < errors[0] / 2
+    # It believes the level that it is told.
+    assert np.std(method.restore(degraded, 60) - clean) != pytest.approx(np.std(found - clean), rel=1e-3)
+    assert all(method.suits(parse_protocol(f"clearer-gray-{s}")) for s in (5, 70)) and method.setup
+
+
+def test_classical_methods_are_chosen_by_name() -> None:
+    assert [m.name for m in choose("tv, NLM,tv")] == ["TV", "NLM"]
+    assert [m.name for m in choose("all")] == ["BM3D", "NLM", "TV", "wavelet"] and choose("none") == []
+    with pytest.raises(UserError, match=r"'bm3' is not known \(did you mean 'bm3d'\?\); known: .*all, none"):
+        choose("nlm,bm3")
+    with pytest.raises(UserError, match="has to be told its level"):
+        choose("tv")[0].restore(np.zeros((8, 8, 1), np.float32), None)
+
+
+def test_a_library_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bm3d", None)
+    with pytest.raises(UserError, match=r"^bm3d: not installed .*pip install 'clearer\[classical\]'$"):
+        choose("bm3d")
+
+
+# methods of a file
+
+HEAD = "from clearer.methods.base import Method\n"
+
+
+def test_methods_of_a_file_are_known_again_by_its_digest(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    both = "Method('mine', 'gaussian', lambda p, s: p * s), Method('b', 'rain', len, sha256='1')"
+    path.write_text(f"{HEAD}METHODS = [{both}]")
+    first = methods_from_file(path)
+    assert [m.name for m in first] == ["mine", "b"] and first[0].restore(np.float32(2), 3) == 6
+    assert len(first[0].sha256) == 64 and first[1].sha256 == "1"
+    path.write_text(path.read_text().replace("p * s", "p"))
+    assert methods_from_file(path)[0].sha256 != first[0].sha256
+
+
+def test_a_file_may_hold_dataclasses(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    head = "from __future__ import annotations\nfrom dataclasses import dataclass\n" + HEAD
+    body = "@dataclass\nclass Mine:\n    gain: float\n    def __call__(self, p, s): return p\n"
+    path.write_text(head + body + "METHODS = [Method('m', 'rain', Mine(2))]")
+    assert methods_from_file(path)[0].name == "m"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = (", "fails with SyntaxError"),
+        ("import nothing_of_this_name", "fails with ModuleNotFoundError: No module named"),
+        ("raise SystemExit('a\\nb')", "fails with SystemExit: a b"),
+        ("", "METHODS is not a list of Method"),
+        ("METHODS = []", "METHODS is not a list of Method"),
+        ("METHODS = [print]", "METHODS is not a list of Method"),
+    ],
+)
+def test_files_that_hold_no_methods_are_refused_in_one_line(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    with pytest.raises(UserError, match=f"mine.py: {words}") as caught:
+        methods_from_file(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_file_and_no_python_file_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("METHODS = []")
+    for name, words in (("none.py", "no such file"), ("notes.txt", "must end in .py")):
+        with pytest.raises(UserError, match=words):
+            methods_from_file(tmp_path / name)
+
+
+# published denoisers, of another program in a folder
+
+PROGRAM = """
+import numpy as np, torch
+from pathlib import Path
+def load(name):
+    with np.load(Path(__file__).parent / f"{name}.npz") as f:
+        return [(torch.from_numpy(f["w00"]), torch.from_numpy(f["b00"]))]
+def dncnn(layers, x, sigma): return x - 1
+def ffdnet(layers, x, sigma): return x + sigma
+"""
+
+
+def test_peers_come_from_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEARER_PEERS", str(tmp_path))
+    with pytest.raises(UserError, match=r"peer.py: no such file; set CLEARER_PEERS"):
+        methods_from_file(PEERS)
+    (tmp_path / "peer.py").write_text(PROGRAM)
+    with pytest.raises(UserError, match=r"npz: no such file; set CLEARER_PEERS"):
+        methods_from_file(PEERS)
+    for name in (*(f"dncnn_gray_sigma{s}" for s in (30, 50, 70)), "ffdnet_gray", "ffdnet_gray_clip"):
+        np.savez(tmp_path / f"{name}.npz", w00=np.ones((2, 1, 3, 3), np.float32), b00=np.ones(2, np.float32))
+    found = methods_from_file(PEERS)
+    assert [(m.name, m.sigmas) for m in found[:3]] == [("DnCNN", (s, s)) for s in (30, 50, 70)]
+    assert [m.macs_per_pixel for m in found] == [18, 18, 18, 4.5, 4.5] and found[0].parameters == 20
+    picture = np.full((4, 6, 1), 2, np.float32)
+    assert np.array_equal(found[0].restore(picture, 30), picture - 1)
+    assert np.array_equal(found[3].restore(picture, 30), picture + 30)
+    assert all("test pictures" in m.notes for m in found) and len({m.name for m in found}) == 3

@@ -1,0 +1,447 @@
+"""Recipes: read, checked key by key, overridden, written and read again; and the settings as published."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clearer.core.config import build
+from clearer.core.errors import UserError
+from clearer.recipe.schema import (
+    OptimiserSettings,
+    Pairs,
+    Recipe,
+    load_recipe,
+    parse_override,
+    recipe_from_dict,
+    shipped_recipes,
+)
+
+NAMES = sorted(shipped_recipes())
+
+
+def refused(value: Any, overrides: dict[str, Any] | None = None) -> str:
+    with pytest.raises(UserError) as caught:
+        if overrides is None:
+            recipe_from_dict(value)
+        else:
+            load_recipe(value, overrides)
+    message = str(caught.value)
+    assert message and "\n" not in message
+    return message
+
+
+def nested(key: str, value: Any) -> dict[str, Any]:
+    """The least recipe with one dotted key set."""
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return {"name": "x"} | value
+
+
+# Reading and writing
+
+
+def test_the_least_recipe_is_all_defaults() -> None:
+    recipe = recipe_from_dict({"name": "x"})
+    assert recipe == Recipe(name="x")
+    published = load_recipe("paper-denoise-50")
+    assert recipe.network == published.network
+    assert recipe.train.optimiser == published.train.optimiser
+    assert (recipe.search.weights, recipe.search.logits) == (published.search.weights, published.search.logits)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_recipes_load_and_come_back_from_yaml(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.task and recipe.description
+    assert recipe_from_dict(yaml.safe_load(recipe.to_yaml())) == recipe
+    assert recipe_from_dict(recipe.to_dict()) == recipe
+    assert (recipe.given is None) == (not name.endswith("-large"))
+    assert recipe.space.scales == recipe.network.scales
+
+
+def test_the_recipes_that_the_documentation_names_are_shipped() -> None:
+    wanted = {"quickstart", "paper-denoise-30", "paper-denoise-50", "paper-denoise-70", "paper-derain"}
+    assert wanted | {"denoise-gray", "derain", "pairs-gray", "pairs-color"} <= set(NAMES)
+
+
+POSITIVE_FLOATS = st.floats(1e-300, 1e300)
+
+
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(
+    name=st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20),
+    seed=st.integers(0, 2**62),
+    lr=POSITIVE_FLOATS,
+    clip=st.none() | POSITIVE_FLOATS,
+    betas=st.tuples(st.floats(0, 0.999999), st.floats(0, 0.999999)),
+    sigma=st.floats(0, 255) | st.tuples(st.floats(0, 50), st.floats(50, 255)).map(list),
+    folders=st.builds(Pairs, st.text(max_size=9), st.text(max_size=9)) | st.none() | st.text(max_size=9),
+    limit=st.none() | st.integers(1, 10**6),
+    protocols=st.lists(st.sampled_from(["gray-awgn-50", "no", "1e3", "null"]), max_size=3),
+)
+def test_yaml_round_trip(
+    name: str, seed: int, lr: float, clip: Any, betas: Any, sigma: Any, folders: Any, limit: Any, protocols: Any
+) -> None:
+    base = Recipe(name=name, seed=seed)
+    optimiser = OptimiserSettings(lr=lr, clip=clip, betas=list(betas))
+    recipe = dataclasses.replace(
+        base,
+        data=dataclasses.replace(
+            base.data,
+            folder=folders,
+            limit_test=limit,
+            degradation=dataclasses.replace(base.data.degradation, sigma=sigma),
+        ),
+        train=dataclasses.replace(base.train, optimiser=optimiser),
+        evaluate=dataclasses.replace(base.evaluate, protocols=protocols),
+    )
+    assert recipe_from_dict(yaml.safe_load(recipe.to_yaml())) == recipe
+
+
+def test_a_file_is_named_by_its_stem(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("seed: 3\n", encoding="utf-8")
+    assert load_recipe(path) == load_recipe(str(path)) == Recipe(name="mine", seed=3)
+    path.write_text("name: other\nseed: 3\n", encoding="utf-8")
+    assert load_recipe(path).name == "other"
+
+
+def test_files_that_are_no_recipes(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    assert "no such recipe file" in refused(path, {})
+    broken = (b"{a: 1", b"a: b: c", b"\xff\xfe\x00", b"? [1]\n: 2\n", b"a: !!python/name:os.system 1")
+    for content in (b"", b"- 1\n- 2\n", b"words", *broken):
+        path.write_bytes(content)
+        assert str(path) in refused(path, {})
+    path.unlink()
+    path.mkdir()
+    assert str(path) in refused(path, {})
+
+
+def test_unknown_recipe_names_the_nearest() -> None:
+    message = refused("quikstart", {})
+    assert "'quikstart'" in message and "did you mean 'quickstart'?" in message
+    assert "paper-derain" in refused("zzz", {})
+
+
+# Errors name the key's path
+
+
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [
+        ("sede", "seed"),
+        ("netwrok.width", "network"),
+        ("network.widht", "width"),
+        ("data.degradation.sigam", "sigma"),
+        ("search.lamda_arch", "lambda_arch"),
+        ("search.weights.learning_rate", None),
+        ("train.optimiser.momentun", "momentum"),
+    ],
+)
+def test_unknown_keys_name_the_nearest(key: str, near: str | None) -> None:
+    message = refused(nested(key, 1))
+    first_unknown = key if key != "netwrok.width" else "netwrok"
+    assert message.startswith(f"{first_unknown}: no such setting")
+    if near:
+        assert f"did you mean '{near}'?" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("name", 5),
+        ("seed", 1.5),
+        ("seed", "1"),
+        ("seed", True),
+        ("seed", None),
+        ("seed", -1),
+        ("device", "gpu"),
+        ("device", "cuda:x"),
+        ("precision", "fp16"),
+        ("precision", True),
+        ("checkpoint_minutes", 0),
+        ("checkpoint_minutes", float("nan")),
+        ("network", None),
+        ("network", [1]),
+        ("network.channels", 0),
+        ("network.width", 0),
+        ("network.width", "wide"),
+        ("network.scales", 1),
+        ("network.scales", 6),
+        ("network.modules_per_cell", 0),
+        ("network.operations", "paper"),
+        ("network.norm", None),
+        ("network.residual", "yes"),
+        ("network.residual", 1),
+        ("data.folder", 5),
+        ("data.layout", "pair"),
+        ("data.fractions", [0.5, 0.5]),
+        ("data.fractions", [0.5, 0.5, 0.5]),
+        ("data.fractions", [1.0, 0.0, 0.0]),
+        ("data.fractions", 0.8),
+        ("data.leaks", "keep"),
+        ("data.limit_train", 0),
+        ("data.limit_test", 2.0),
+        ("data.degradation.kind", "fog"),
+        ("data.degradation.sigma", -1),
+        ("data.degradation.sigma", [50]),
+        ("data.degradation.sigma", [50, 10]),
+        ("data.degradation.sigma", [-1, 10]),
+        ("data.degradation.sigma", "loud"),
+        ("data.degradation.sigma", float("inf")),
+        ("data.degradation.clip8", "true"),
+        ("search.epochs", 0),
+        ("search.epochs", 1e3),
+        ("search.steps_per_epoch", -1),
+        ("search.warmup_epochs", -1),
+        ("search.batch", 1),
+        ("search.patch", 60),
+        ("search.lambda_arch", -0.1),
+        ("search.lambda_comp", "x"),
+        ("search.costs", "time"),
+        ("search.weights.lr", -1),
+        ("search.weights.momentum", 1),
+        ("search.logits.betas", [0.5]),
+        ("search.logits.clip", -1),
+        ("train.patch", 4),
+        ("train.batch", 0),
+        ("train.loss", "mae"),
+        ("train.average", 1.0),
+        ("train.optimiser.kind", "lion"),
+        ("train.optimiser.lr", 10**400),
+        ("train.optimiser.betas", [0.9, 0.99, 0.999]),
+        ("train.optimiser.weight_decay", -1e-9),
+        ("train.validate_every", 0),
+        ("train.validation_pictures", 0),
+        ("train.validation_crop", -4),
+        ("evaluate.protocols", "gray-awgn-50"),
+        ("evaluate.samples", -1),
+    ],
+)
+def test_wrong_types_and_ranges_name_the_key(key: str, value: Any) -> None:
+    assert refused(nested(key, value)).startswith(f"{key}: ")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("train.optimiser.betas[1]", [0.9, 1.0]),
+        ("search.logits.betas[0]", ["a", 0.9]),
+        ("evaluate.protocols[1]", ["gray-awgn-50", 50]),
+        ("data.fractions[2]", [0.8, 0.1, None]),
+    ],
+)
+def test_wrong_entries_of_lists_name_their_place(key: str, value: Any) -> None:
+    assert refused(nested(key.split("[")[0], value)).startswith(f"{key}: ")
+
+
+def test_missing_keys_are_named_by_their_path() -> None:
+    assert refused(nested("data.train", {"degraded": "rain"})) == "data.train.clean: missing"
+    assert refused(nested("data.folder", {"clean": "good"})) == "data.folder.degraded: missing"
+    assert refused({}) == "name: missing"
+
+
+def test_a_whole_that_is_no_mapping() -> None:
+    for value in ([], None, "x", 5):
+        with pytest.raises(UserError, match="not a mapping"):
+            build(Recipe, value)
+
+
+def test_keys_that_are_not_text() -> None:
+    for key in (5, None, True, (1, 2), "a\nb"):
+        assert "no such setting" in refused({"name": "x", key: 1})
+
+
+def test_values_from_zero_and_absent_values_are_taken() -> None:
+    recipe = load_recipe(
+        "quickstart",
+        {
+            "train.optimiser.warmup_epochs": 0,
+            "search.warmup_epochs": 0,
+            "search.lambda_arch": 0,
+            "evaluate.samples": 0,
+            "train.optimiser.clip": None,
+            "train.validation_pictures": None,
+        },
+    )
+    assert (recipe.train.optimiser.warmup_epochs, recipe.search.lambda_arch, recipe.evaluate.samples) == (0, 0.0, 0)
+    assert recipe.train.optimiser.clip is None
+
+
+def test_numbers_as_yaml_writes_them() -> None:
+    """YAML reads 1e-3, with no point, as text; a whole number stands for a float; nothing stands for an int."""
+    assert yaml.safe_load("1e-3") == "1e-3"
+    recipe = recipe_from_dict(nested("train.optimiser.lr", "1e-3"))
+    assert recipe.train.optimiser.lr == 1e-3
+    sigma = recipe_from_dict(nested("data.degradation.sigma", 50)).data.degradation.sigma
+    assert sigma == 50.0 and isinstance(sigma, float)
+    assert recipe_from_dict(nested("data.degradation.sigma", [0, "75"])).data.degradation.sigma == [0.0, 75.0]
+
+
+def test_batch_of_one_without_batch_norm() -> None:
+    value = nested("train.batch", 1) | {"network": {"norm": "none"}}
+    assert recipe_from_dict(value).train.batch == 1
+    assert refused(nested("train.batch", 1)).startswith("train.batch: ")
+
+
+def test_augmentation_is_all_nothing_or_mirroring() -> None:
+    for value in (True, False, "mirror"):
+        assert recipe_from_dict(nested("data.augment", value)).data.augment is value
+    assert refused(nested("data.augment", "mirrors")) == (
+        "data.augment: 'mirrors' is not one of true, false, mirror (did you mean 'mirror'?)"
+    )
+    assert refused(nested("data.augment", 1)).startswith("data.augment: 1 is not one of true")
+
+
+def test_seeds_are_what_torch_takes() -> None:
+    assert refused(nested("seed", 2**64)).startswith("seed: ")
+    assert refused(nested("train.seed", 2**63 - 1)).startswith("train.seed: ")
+
+
+def test_devices() -> None:
+    for device in ("auto", "cpu", "mps", "cuda", "cuda:3"):
+        assert recipe_from_dict({"name": "x", "device": device}).device == device
+
+
+# An architecture given by hand
+
+
+def test_given_architecture() -> None:
+    value = {"name": "x", "architecture": "PF-FF-P", "network": {"width": 8, "channels": 3, "norm": "none"}}
+    given = recipe_from_dict(value).given
+    assert given is not None
+    assert (str(given), given.width, given.channels, given.norm) == ("PF-FF-P", 8, 3, "none")
+    assert "make them agree" in refused(value | {"architecture": "PF-FF"})
+    assert "PX" in refused(value | {"architecture": "PX-FF-P"})
+
+
+# Overrides
+
+
+def test_overrides_replace_single_values() -> None:
+    changed = load_recipe("paper-denoise-50", {"search.lambda_arch": 0.02, "network.width": 8, "seed": 7})
+    before = load_recipe("paper-denoise-50")
+    assert changed.search == dataclasses.replace(before.search, lambda_arch=0.02)
+    assert changed.network == dataclasses.replace(before.network, width=8)
+    assert changed.seed == 7
+    assert changed.train == before.train
+    assert load_recipe("paper-denoise-50") == before
+
+
+def test_overrides_make_mappings_where_there_are_none() -> None:
+    recipe = load_recipe("quickstart", {"data.train.clean": "a", "data.train.degraded": "b", "data.test": "c"})
+    assert recipe.data.train == Pairs(clean="a", degraded="b")
+    assert recipe.data.test == "c"
+    over_text = load_recipe("quickstart", {"data.train": "t", "data.train.clean": "a", "data.train.degraded": "b"})
+    assert over_text.data.train == Pairs(clean="a", degraded="b")
+
+
+def test_wrong_overrides_name_the_key() -> None:
+    message = refused("quickstart", {"search.lambda_arc": 1})
+    assert message.startswith("search.lambda_arc: no such setting (did you mean 'lambda_arch'?)")
+    message = refused("quickstart", {"serach.lambda_arch": 1})
+    assert message.startswith("serach: no such setting (did you mean 'search'?)")
+    assert refused("quickstart", {"seed.x": 1}).startswith("seed: ")
+    assert refused("quickstart", {"search.batch": 0}).startswith("search.batch: ")
+    assert refused("quickstart", {"data.train.clean": "a"}) == "data.train.degraded: missing"
+    for key in ("", ".", "search.", ".seed"):
+        assert "no such setting" in refused("quickstart", {key: 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a=1", 1),
+        ("a=1.5", 1.5),
+        ("a=1e-3", "1e-3"),
+        ("a=true", True),
+        ("a=null", None),
+        ("a=", None),
+        ("a=text", "text"),
+        ("a=x=y", "x=y"),
+        ("a=[0, 75]", [0, 75]),
+        ("a={clean: c, degraded: d}", {"clean": "c", "degraded": "d"}),
+        (" a = 5 ", 5),
+        ("a=./some/folder", "./some/folder"),
+    ],
+)
+def test_parse_override(text: str, value: Any) -> None:
+    assert parse_override(text) == ("a", value)
+
+
+@pytest.mark.parametrize("text", ["", "a", "a:1", "a=[1", "a={", "a=b: c: d"])
+def test_overrides_that_are_not_key_and_value(text: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_override(text)
+    assert str(caught.value).startswith(f"--set {text}: ") and "\n" not in str(caught.value)
+
+
+def test_an_override_in_text_reaches_the_recipe() -> None:
+    key, value = parse_override("train.optimiser.lr=1e-3")
+    assert load_recipe("quickstart", {key: value}).train.optimiser.lr == 1e-3
+
+
+# The published settings: method.md's facts, by hand
+
+PAPER = ("paper-denoise-30", "paper-denoise-50", "paper-denoise-70", "paper-derain")
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_published_network_and_search(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.to_dict()["network"] == {
+        "channels": 3 if name == "paper-derain" else 1,
+        "width": 32,
+        "scales": 4,
+        "modules_per_cell": 4,
+        "operations": "supplement",
+        "norm": "batch",
+        "residual": False,
+        "unshuffle": 1,
+    }
+    search = recipe.search
+    assert (search.epochs, search.steps_per_epoch, search.warmup_epochs) == (200, 50, 10)
+    assert (search.batch, search.patch) == (32, 64)
+    assert (search.lambda_arch, search.lambda_comp, search.costs) == (0.1, 0.0, "paper")
+    assert (search.weights.kind, search.weights.lr, search.weights.lr_final) == ("sgd", 0.025, 0.001)
+    assert (search.weights.momentum, search.weights.weight_decay, search.weights.clip) == (0.9, 3e-4, 5.0)
+    assert (search.logits.kind, search.logits.lr, search.logits.lr_final) == ("adam", 3e-4, 3e-4)
+    assert (search.logits.betas, search.logits.weight_decay, search.logits.clip) == ([0.5, 0.999], 1e-3, None)
+    assert search.weights.warmup_epochs == search.logits.warmup_epochs == 0
+    assert recipe.architecture is None
+    assert recipe.precision == "auto"
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_published_training(name: str) -> None:
+    train = load_recipe(name).train
+    derain = name == "paper-derain"
+    assert (train.epochs, train.steps_per_epoch) == (2000 if derain else 1000, 100)
+    assert (train.batch, train.patch, train.loss, train.average) == (32, 64, "mse", 0.0)
+    assert train.optimiser == OptimiserSettings(
+        kind="adam", lr=2e-3 if derain else 1e-2, lr_final=0.0, betas=[0.9, 0.999], weight_decay=0.0, clip=5.0
+    )
+
+
+@pytest.mark.parametrize("level", [30, 50, 70])
+def test_published_noise(level: int) -> None:
+    recipe = load_recipe(f"paper-denoise-{level}")
+    noise = recipe.data.degradation
+    assert (noise.kind, noise.sigma, noise.clip8) == ("gaussian", float(level), True)
+    assert recipe.evaluate.protocols == [f"clearer-gray-{level}"]
+
+
+def test_published_rain() -> None:
+    recipe = load_recipe("paper-derain")
+    assert recipe.data.degradation.kind == "none"
+    assert (recipe.data.layout, recipe.data.clean_side) == ("side-by-side", "left")
+    assert recipe.evaluate.protocols == ["rain-rgb"]

@@ -1,0 +1,192 @@
+"""The page as a visitor has it: `clearer web` as its own process, driven in headless Chromium. `make test-web`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clearer.web.actions import Spoiling, spoilt
+from clearer.web.uploads import PREFIX
+from conftest import SHIPPED
+from web_pictures import bomb, write_model
+
+pytestmark = pytest.mark.web
+
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@dataclass
+class Visitor:
+    """A page in a browser, what it asked for and complained of, and where the server keeps its files."""
+
+    page: object
+    files: Path
+    hosts: set[str] = field(default_factory=set)
+    complaints: list[str] = field(default_factory=list)
+
+    def upload(self, file: object) -> None:
+        self.page.set_input_files("#drop input[type=file]", file)
+
+    def kept(self) -> list[str]:
+        """Return the names of all files that the server keeps, but for its lock."""
+        return sorted(path.name for path in self.files.rglob("*") if path.is_file() and path.name != ".lock")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory) -> Iterator[tuple[str, Path]]:
+    """The address of the page and the folder where it keeps its files; at the end nothing may be left."""
+    desk = tmp_path_factory.mktemp("served")
+    write_model(desk / "identity.safetensors")
+    write_model(desk / "colour.safetensors", channels=3)
+    temporary = desk / "temporary"
+    temporary.mkdir()
+    verb = [sys.executable, "-m", "clearer", "web", "--port", "0", "--max-megapixels", "0.5", "--device", "cpu"]
+    verb += ["--model", "identity.safetensors", "--model", "in colour=colour.safetensors"]
+    places = {**os.environ, "TMPDIR": str(temporary)}
+    started = subprocess.Popen(verb, cwd=desk, env=places, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert started.stdout is not None
+        said = [started.stdout.readline(), started.stdout.readline()]
+        url = re.search(r"http://127\.0\.0\.1:\d+", said[1])
+        assert url, said
+        yield url.group(), temporary
+        started.send_signal(signal.SIGINT)
+        _, err = started.communicate(timeout=30)
+    finally:
+        started.kill()
+    assert (started.returncode, err) == (0, "")
+    assert list(temporary.glob(f"{PREFIX}*")) == []  # torch leaves an empty folder of its own
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory) -> Iterator[object]:
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or pytest.fail("no chromium on the path; `make test-web` installs it")
+    profile = tmp_path_factory.mktemp("profile")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch_persistent_context(
+            profile, executable_path=chromium, args=FLAGS, viewport={"width": 1280, "height": 1000}
+        )
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visitor(served, browser) -> Iterator[Visitor]:
+    url, files = served
+    visit = Visitor(browser.new_page(), files)
+    visit.page.set_default_timeout(60_000)
+    visit.page.on("request", lambda request: visit.hosts.add(re.sub(r"^(\w+:/*[^/]*).*", r"\1", request.url)))
+    visit.page.on("console", lambda said: said.type == "error" and visit.complaints.append(said.text))
+    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    visit.page.goto(url)
+    visit.page.wait_for_selector("#drop input[type=file]", state="attached")
+    yield visit
+    assert {host for host in visit.hosts if host.startswith(("http", "ws"))} == {url}
+    # The picture is deleted when the page is left.
+    visit.page.close()
+    ends = time.monotonic() + 20
+    while visit.kept() and time.monotonic() < ends:
+        time.sleep(0.1)
+    assert visit.kept() == []
+
+
+def downloaded(visitor: Visitor) -> np.ndarray:
+    with visitor.page.expect_download() as download:
+        visitor.page.click("#download")
+    assert download.value.suggested_filename == "restored.png"
+    with Image.open(download.value.path()) as picture:
+        assert picture.format == "PNG"
+        return np.asarray(picture)
+
+
+def test_a_picture_is_dropped_restored_compared_and_downloaded(visitor):
+    page = visitor.page
+    assert not page.is_enabled("#restore") and not page.is_visible("#download")
+    visitor.upload(SHIPPED / "coffee.png")
+    page.wait_for_selector("#status >> text=600 × 400, colour")
+    page.locator("#sigma input[type=number]").fill("25")
+    page.locator("#sigma input[type=number]").blur()
+    page.wait_for_selector("#status >> text=Noise added")
+    page.click("#restore")
+    page.wait_for_selector("#status >> text=/600 × 400, restored in .* s, channel by channel. PSNR .* dB → .* dB/")
+    with Image.open(SHIPPED / "coffee.png") as picture:
+        coffee = np.asarray(picture.convert("RGB"))
+    assert np.array_equal(downloaded(visitor), spoilt(coffee, Spoiling(25)))  # the model is the identity
+    sizes = "pictures => pictures.map(picture => [picture.naturalWidth, picture.naturalHeight])"
+    page.wait_for_function("document.querySelectorAll('#both img').length == 2")
+    assert page.locator("#both img").evaluate_all(sizes) == [[600, 400]] * 2
+
+    def close() -> list[str]:
+        return page.locator("#close img").evaluate_all("pictures => pictures.map(picture => picture.src)")
+
+    def changed(before: list[str]) -> list[str]:
+        page.wait_for_function("old => document.querySelector('#close img').src != old", arg=before[0])
+        page.wait_for_function("[...document.querySelectorAll('#close img')].every(p => p.complete && p.naturalWidth)")
+        return close()
+
+    page.wait_for_selector("#close img")
+    first = close()
+    page.locator("#map img").click(position={"x": 20, "y": 20})
+    second = changed(first)
+    page.click("#zoom >> text=8×")
+    changed(second)
+    assert page.locator("#close img").first.evaluate("picture => picture.naturalWidth") == 768
+    assert visitor.complaints == []
+
+
+def test_another_model_and_a_new_picture_take_the_place_of_the_old(visitor):
+    page = visitor.page
+    visitor.upload(SHIPPED / "camera.png")
+    page.wait_for_selector("#status >> text=512 × 512, gray")
+    page.click("#model input")
+    page.click("text=in colour")
+    page.wait_for_selector("#model >> text=For colour pictures")
+    page.click("#restore")
+    page.wait_for_selector("#status >> text=restored in")
+    with Image.open(SHIPPED / "camera.png") as picture:
+        assert np.array_equal(downloaded(visitor), np.asarray(picture))
+    page.click("#drop button[aria-label=Clear]")
+    page.wait_for_selector("#status >> text=Your picture will appear here")
+    page.wait_for_selector("#download", state="hidden")
+    assert visitor.kept() == [] and not page.is_enabled("#restore")
+    assert visitor.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "text"),
+    [
+        ("empty.png", b"", "The file is empty"),
+        ("text.jpg", b"not a picture at all", "This is not a picture"),
+        ("bomb.png", bomb(), "The picture is too large"),
+        ("../../broken.png", (SHIPPED / "coffee.png").read_bytes()[:90_000], "The picture is damaged"),
+        ("<img src=x onerror=alert(1)>.png", b"x", "This is not a picture"),
+    ],
+)
+def test_files_that_cannot_be_taken_are_refused_clearly(visitor, name, data, text):
+    visitor.upload({"name": name, "mimeType": "image/png", "buffer": data})
+    visitor.page.wait_for_selector(f"#status .problem >> text={text}")
+    assert not visitor.page.is_enabled("#restore") and visitor.kept() == []
+    assert visitor.complaints == []
+
+
+def test_a_file_of_too_many_bytes_is_not_sent(visitor):
+    visitor.upload({"name": "large.png", "mimeType": "image/png", "buffer": bytes(6 * 2**20)})
+    visitor.page.wait_for_selector("text=/exceeds|too large|maximum/i")
+    assert visitor.kept() == []

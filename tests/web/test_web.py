@@ -1,0 +1,483 @@
+"""The page without a browser: its models, its folder, what it does with pictures, hostile ones too."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import shutil
+import time
+import zlib
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from clearer.core.errors import UserError
+from clearer.images.io import read_file
+from clearer.inference.color import How
+from clearer.inference.restorer import Restorer, load
+from clearer.web import actions as work
+from clearer.web import offered as models
+from clearer.web import uploads
+from clearer.web.uploads import UPLOAD, Limits
+from clearer.zoo.locate import shipped_models
+from command import clearer as command
+from conftest import SHIPPED, photograph
+from web_pictures import bomb, encoded, packed_tiff, tiff, write_model
+
+LIMITS = Limits(megapixels=1)
+FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM")
+
+
+@pytest.fixture(scope="module")
+def gray(tmp_path_factory) -> Restorer:
+    return load(write_model(tmp_path_factory.mktemp("gray") / "gray.safetensors"), "cpu")
+
+
+@pytest.fixture(scope="module")
+def colour(tmp_path_factory) -> Restorer:
+    return load(write_model(tmp_path_factory.mktemp("colour") / "colour.safetensors", channels=3), "cpu")
+
+
+def uploaded(folder: Path, data: bytes) -> Path:
+    place = uploads.new_place(folder)
+    (place / UPLOAD).write_bytes(data)
+    return place
+
+
+# models
+
+
+def test_models_come_from_the_command_line_and_from_finished_runs(tmp_path):
+    one = write_model(tmp_path / "one.safetensors")
+    for name, finished in (("done", True), ("half", False), ("broken", True)):
+        run = tmp_path / "runs" / name
+        (run / "train").mkdir(parents=True)
+        shutil.copy(one, run / "model.safetensors")
+        if finished:
+            (run / "train" / "result.json").write_text("{}")
+    (tmp_path / "runs" / "broken" / "model.safetensors").write_bytes(b"nothing")
+    found = models.offered([str(one), f"mine={one}"], tmp_path / "runs")
+    shipped = {name: str(path) for name, path in shipped_models().items()}
+    assert list({name: model.source for name, model in found.items()}.items()) == [
+        ("one", str(one)),
+        ("mine", str(one)),
+        ("done", str(tmp_path / "runs" / "done")),
+        *shipped.items(),
+    ]
+    assert found["done"].about == "For gray pictures, noise of level 0 to 75."
+    # A run that is named is not offered twice.
+    named = models.offered([f"mine={tmp_path / 'runs' / 'done'}"], tmp_path / "runs")
+    assert list(named) == ["mine", *shipped]
+
+
+def test_faults_of_models_are_said_at_once(tmp_path):
+    one = write_model(tmp_path / "one.safetensors")
+    (tmp_path / "text.safetensors").write_text("text")
+    for wanted, text in (
+        ([str(one), f"one={one}"], "'one' names two models"),
+        ([str(tmp_path / "none")], "no such weight file"),
+        ([str(tmp_path / "text.safetensors")], "not a weight file"),
+    ):
+        with pytest.raises(UserError, match=text):
+            models.offered(wanted, tmp_path / "runs")
+
+
+def test_a_model_is_loaded_once_and_only_if_offered(tmp_path):
+    one = write_model(tmp_path / "one.safetensors")
+    restorer = models.loader(models.offered([str(one)], tmp_path), "cpu", "fp32")
+    assert restorer("one") is restorer("one")
+    with pytest.raises(UserError, match="not on offer"):
+        restorer(str(one))
+
+
+def test_the_verb_says_what_is_wrong_before_it_serves(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ended = command("web", "--model", "nowhere")
+    assert (ended.status, ended.err.count("\n")) == (2, 1) and "nowhere: no such weight file" in ended.err
+
+
+# the folder
+
+
+def test_the_folder_is_private_and_gone_at_the_end(monkeypatch, tmp_path):
+    monkeypatch.setattr(uploads.tempfile, "tempdir", str(tmp_path))
+    with uploads.opened_folder() as folder:
+        assert folder.parent == tmp_path and folder.stat().st_mode & 0o077 == 0
+        uploaded(folder, b"x")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(RuntimeError), uploads.opened_folder() as folder:
+        uploaded(folder, b"x")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_uses_stays(tmp_path):
+    for name in ("abandoned", "used", "beginning"):
+        place = tmp_path / f"{uploads.PREFIX}{name}"
+        uploaded_to = place / "picture"
+        uploaded_to.mkdir(parents=True)
+        if name != "beginning":
+            (place / ".lock").touch()
+    (tmp_path / "other").mkdir()
+    with (tmp_path / f"{uploads.PREFIX}used" / ".lock").open("rb+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        uploads.remove_abandoned(tmp_path)
+    assert {path.name.removeprefix(uploads.PREFIX) for path in tmp_path.iterdir()} == {"used", "beginning", "other"}
+
+
+BAD_NAMES = ("", ".", "..", "../x", "/etc", "a" * 31, "g" * 32, "A" * 32, "a" * 32 + "\n", None, 7)
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_only_random_names_lead_to_a_picture(tmp_path, name):
+    (tmp_path / UPLOAD).write_bytes(b"x")
+    with pytest.raises(UserError, match="no longer here"):
+        uploads.place_of(tmp_path, name)
+    place = uploaded(tmp_path, b"x")
+    assert uploads.place_of(tmp_path, place.name) == place
+
+
+def test_old_pictures_go_and_the_longest_unused_beyond_the_count(tmp_path):
+    (tmp_path / ".lock").touch()
+    places = [uploaded(tmp_path, b"x") for _ in range(6)]
+    (tmp_path / "something").mkdir()
+    now = time.time()
+    for age, place in enumerate(places):
+        os.utime(place, (now - 60 * age, now - 60 * age))
+    uploads.remove_old(tmp_path, Limits(files=4), now)
+    assert [place.exists() for place in places] == [True] * 4 + [False] * 2
+    uploads.remove_old(tmp_path, Limits(files=4, minutes=1.5), now)
+    assert [place.exists() for place in places] == [True] * 2 + [False] * 4
+    uploads.remove_old(tmp_path, Limits(minutes=1), now + 3600)
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+# pictures that cannot be taken
+
+
+COLOUR = np.random.default_rng(0).integers(0, 256, (16, 20, 3), dtype=np.uint8)
+
+
+def lab() -> bytes:
+    with io.BytesIO() as file:
+        Image.fromarray(COLOUR).convert("LAB").save(file, "TIFF")
+        return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"", "empty"),
+        (b"hello", "not a picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),  # Pillow would call Ghostscript
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
+        (bomb(), "too large: more than 178 megapixels"),
+        (bomb(1001, 1000), "too large: 1001 × 1000 is 1.0 megapixels, where this page takes 1"),
+        (bomb(0, 9), "damaged|no pixels|not a picture"),
+        (encoded(photograph("camera.png")[..., 0])[:300], "damaged"),
+        (tiff(np.float32([[0, 4000]])), r"reach from 0 to 4000, .*white\. Bring them there, or use .* --range"),
+        (tiff(np.float32([[0.5, np.nan]])), r"values that are not finite \(NaN or infinity\)\. Replace them\.$"),
+        # Sound files of kinds that are not restored: what is the matter, and what to do.
+        (tiff(COLOUR[..., 0].astype(np.int16)), "^The picture cannot be taken: page 1: 16-bit int16 are .* Convert"),
+        (tiff(COLOUR[..., 0].astype(np.int32)), "^The picture cannot be taken: page 1: 32-bit int32 are .* Convert"),
+        (lab(), r"^The picture cannot be taken: page 1: its colours .* \(CIELAB\)\. Convert it to RGB\.$"),
+        (tiff(COLOUR[..., [0, 1, 2, 0, 1]], planarconfig="contig"), "^The picture cannot be taken: .*has 5 channels"),
+        (b"P5\n2 1\n1023\n" + bytes(4), r"^The picture cannot be taken: its levels end at 1023, .* Convert it first"),
+        (b"P5\n2 1\n65535\n" + bytes(3), r"^The picture is damaged: .*\. Take another copy\.$"),
+        (encoded(COLOUR)[:-20], r"^The picture is damaged: .*the PNG is cut short\)\. Take another copy\.$"),
+        (tiff(COLOUR, compression="lzw")[:-900], r"^The picture is damaged: .*cut short\)\. Take"),
+        (tiff(COLOUR, compression="jpegxl"), "^The picture cannot be taken: it is compressed as JPEGXL, .* Save it"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_in_a_sentence(tmp_path, gray, data, text):
+    place = uploaded(tmp_path, data)
+    for call in (lambda: work.show_upload(place, LIMITS), lambda: work.restore_upload(place, gray, LIMITS)):
+        with pytest.raises(UserError, match=text) as caught:
+            call()
+        assert str(tmp_path) not in str(caught.value) and "\n" not in str(caught.value)
+        assert [path.name for path in place.iterdir()] == [UPLOAD]
+
+
+def test_bombs_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
+    large = np.zeros((2000, 2000, 3), np.uint8)
+    bombs = (
+        bomb(),
+        bomb(12_000, 12_000),
+        encoded(large, "TIFF"),
+        tiff(large.astype(np.float16), photometric="rgb", compression="zlib"),  # which Pillow does not open
+        # 320 pixels by the page's own header, and four million by that of its only part.
+        packed_tiff(imagecodecs.jpeg_encode(large), 7),
+        packed_tiff(imagecodecs.jpeg2k_encode(large, codecformat="J2K"), 34712),
+        packed_tiff(imagecodecs.png_encode(large), 34933),
+        packed_tiff(imagecodecs.webp_encode(large), 50001),
+        packed_tiff(imagecodecs.webp_encode(large, lossless=True), 50001),
+        packed_tiff(zlib.compress(large.tobytes()), 8, tile=(2000, 2000)),
+    )
+    monkeypatch.setattr(Image.Image, "load", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", lambda *_, **__: pytest.fail("decoded"))
+    for data in bombs:
+        with pytest.raises(UserError, match="too large"):
+            work.read_upload(uploaded(tmp_path, data), LIMITS)
+
+
+COFFEE = photograph("coffee.png", 24).repeat(3, axis=2)
+ORIGINALS = {form: encoded(COFFEE, form) for form in FORMATS} | {
+    "floats": tiff((COFFEE / 255).astype(np.float32), photometric="rgb", compression="zlib", predictor=True),
+    "jpeg in tiff": tiff(COFFEE, photometric="rgb", compression="jpeg", tile=(16, 16)),
+    "jpeg 2000 in tiff": tiff(COFFEE, photometric="rgb", compression="jpeg2000"),
+}
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    format=st.sampled_from(list(ORIGINALS)),
+    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=4)), max_size=6),
+    kept=st.floats(0, 1),
+)
+def test_mutated_files_are_restored_or_refused_and_leave_nothing(tmp_path, gray, format, changes, kept):
+    data = bytearray(ORIGINALS[format])
+    for at, new in changes:
+        start = int(at * len(data)) if len(new) % 2 else int(at * 64)  # as often in the header as anywhere
+        data[start : start + len(new)] = new
+    place = uploaded(tmp_path, bytes(data[: int(kept * len(data))] if kept < 0.5 else data))
+    try:
+        result = work.restore_upload(place, gray, LIMITS, work.Spoiling(5, 0.4))
+        assert {path.name for path in place.iterdir()} == {UPLOAD, result.folder.name}
+        work.close_up(result.folder, (0.5, 0.5), 4)
+    except UserError as error:
+        assert str(tmp_path) not in str(error) and "\n" not in str(error)
+        assert [path.name for path in place.iterdir()] == [UPLOAD]
+    finally:
+        shutil.rmtree(place)
+    assert list(tmp_path.iterdir()) == []
+
+
+# pictures that can
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (1, 97), (97, 1, 3), (30, 41), (31, 40, 3)])
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+def test_any_size_and_either_kind_is_restored_by_either_model(tmp_path, gray, colour, shape, format):
+    picture = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    place = uploaded(tmp_path, encoded(picture, format))
+    for restorer in (gray, colour):  # both are the identity
+        result = work.restore_upload(place, restorer, LIMITS, ensemble=True)
+        for name in ("before", "before-seen", "after", "after-seen"):
+            with Image.open(result.folder / f"{name}.png") as found:
+                assert np.array_equal(np.asarray(found), picture), name
+        assert result.text.startswith(f"{shape[1]} × {shape[0]}, restored in ") and "PSNR" not in result.text
+        assert ("luma alone" in result.text) == (restorer is gray and picture.ndim == 3)
+        with Image.open(result.file) as found:
+            assert found.format == format and np.array_equal(np.asarray(found), picture)
+        for zoom in (2, 8):
+            assert work.close_up(result.folder, (0, 1), zoom).before.is_file()
+
+
+def test_noise_is_seeded_measured_and_clipped(tmp_path, gray):
+    place = uploaded(tmp_path, (SHIPPED / "camera.png").read_bytes())
+    found = {}
+    for seed in (1, 1, 2):
+        result = work.restore_upload(place, gray, LIMITS, work.Spoiling(25, seed=seed))
+        with Image.open(result.folder / "before.png") as picture:
+            before = np.asarray(picture)
+        assert seed not in found or np.array_equal(found[seed], before)
+        found[seed] = before
+    assert not np.array_equal(found[1], found[2])
+    assert "PSNR" in result.text and " 20." in result.text  # 20 log10(255 / 25) and what clipping takes away
+    for sigma, seed in ((-1, 0), (101, 0), (float("nan"), 0), (5, -1), (5, 0.5), (5, float("inf"))):
+        with pytest.raises(UserError):
+            work.Spoiling(sigma, seed=seed)
+    for wet in (-0.1, 1.1, float("nan")):
+        with pytest.raises(UserError):
+            work.Spoiling(rain=wet)
+
+
+def test_rain_is_seeded_and_whitens(tmp_path, colour):
+    place = uploaded(tmp_path, (SHIPPED / "coffee.png").read_bytes())
+    found = []
+    for how in (work.Spoiling(rain=0.5, seed=1), work.Spoiling(rain=0.5, seed=1), work.Spoiling(rain=0.5, seed=2)):
+        result = work.restore_upload(place, colour, LIMITS, how)
+        with Image.open(result.folder / "before.png") as picture:
+            found.append(np.asarray(picture).astype(int))
+    with Image.open(SHIPPED / "coffee.png") as picture:
+        clean = np.asarray(picture.convert("RGB")).astype(int)
+    assert np.array_equal(found[0], found[1]) and not np.array_equal(found[0], found[2])
+    assert (found[0] >= clean - 1).all() and (found[0] - clean).mean() > 2
+    assert "PSNR" in result.text and work.show_upload(place, LIMITS, how)[0].is_file()
+
+
+def test_the_download_is_of_the_kind_and_depth_of_the_upload(tmp_path, gray, colour):
+    deep = np.random.default_rng(0).integers(0, 65536, (20, 30), dtype=np.uint16)
+    place = uploaded(tmp_path, encoded(deep, "TIFF"))
+    shown, text = work.show_upload(place, LIMITS)
+    assert text == "30 × 20, gray, 16 bits" and shown.is_file()
+    for restorer in (gray, colour):
+        result = work.restore_upload(place, restorer, LIMITS)
+        assert result.file.name == "restored.tif" and np.array_equal(tifffile.imread(result.file), deep)
+    see_through = np.random.default_rng(0).integers(0, 256, (20, 30, 4), dtype=np.uint8)
+    turned = Image.Exif()
+    turned[274] = 6
+    with io.BytesIO() as file:
+        Image.fromarray(see_through).save(file, "PNG", exif=turned)
+        place = uploaded(tmp_path, file.getvalue())
+    result = work.restore_upload(place, colour, LIMITS)
+    assert result.text.startswith("20 × 30, restored")  # as a screen shows it
+    with Image.open(result.file) as found:
+        assert found.getexif()[274] == 6 and np.array_equal(np.asarray(found), see_through)
+
+
+PLANES = COLOUR.transpose(2, 0, 1).astype(np.uint16)
+TIFFS = {
+    "float32 RGB": ((COLOUR / 255).astype(np.float32), {"photometric": "rgb"}),
+    "float16": ((COLOUR[..., 0] / 255).astype(np.float16), {}),
+    "float64": (COLOUR[..., 0] / 255, {}),
+    "JPEG 2000": (COLOUR, {"photometric": "rgb", "compression": "jpeg2000"}),
+    "PNG": (COLOUR, {"photometric": "rgb", "compression": "png"}),
+    "WebP": (COLOUR, {"photometric": "rgb", "compression": "webp", "compressionargs": {"lossless": True}}),
+    "tiles, larger than the picture": (COLOUR, {"photometric": "rgb", "compression": "zlib", "tile": (256, 256)}),
+    "JPEG 2000 in such tiles": (COLOUR, {"photometric": "rgb", "compression": "jpeg2000", "tile": (64, 64)}),
+    "16 bits in planes": (PLANES, {"photometric": "rgb", "planarconfig": "separate"}),
+}
+
+
+@pytest.mark.parametrize("kind", TIFFS)
+def test_a_tiff_is_taken_if_the_command_line_takes_it(tmp_path, gray, colour, kind):
+    picture, how = TIFFS[kind]
+    data = tiff(picture, **how)
+    clean = read_file(data).pages[0].colour
+    for restorer in (gray, colour):  # both are the identity
+        result = work.restore_upload(uploaded(tmp_path, data), restorer, Limits(megapixels=0.07), work.Spoiling(0))
+        found = read_file(result.file).pages[0].colour
+        assert found.dtype == clean.dtype and np.allclose(found, clean, atol=2e-3)
+    shown, text = work.show_upload(uploaded(tmp_path, data), LIMITS, work.Spoiling(9, 0.3))
+    assert text.startswith("20 × 16, ") and shown.is_file()
+
+
+def test_progress_goes_on_while_the_network_works(tmp_path, gray):
+    pages = np.random.default_rng(0).integers(0, 256, (2, 9, 8, 3), dtype=np.uint8)
+    told: list[tuple[float, str]] = []
+    work.restore_upload(
+        uploaded(tmp_path, tiff(pages, photometric="rgb")), gray, LIMITS, how=How("channels"), ensemble=True,
+        progress=lambda share, doing: told.append((share, doing)),
+    )  # fmt: skip
+    restoring = [share for share, doing in told if doing == "Restoring"]
+    assert len(restoring) == 1 + 2 * 3 * 8  # pages, channels, orientations
+    assert np.allclose(restoring, np.linspace(0.1, 0.9, 49)) and told[-1] == (0.9, "Writing")
+
+
+def test_pages_count_and_come_back(tmp_path, gray):
+    pages = np.random.default_rng(0).integers(0, 256, (3, 20, 30), dtype=np.uint8)
+    with io.BytesIO() as file:
+        tifffile.imwrite(file, pages, photometric="minisblack")
+        place = uploaded(tmp_path, file.getvalue())
+    assert work.show_upload(place, LIMITS)[1] == "30 × 20, gray, 3 pages"
+    assert np.array_equal(tifffile.imread(work.restore_upload(place, gray, LIMITS).file), pages)
+    with pytest.raises(UserError, match=r"3 pages are 0\.0 megapixels"):
+        work.read_upload(place, Limits(megapixels=0.0017))
+
+
+def test_the_limits_count_every_page(tmp_path, monkeypatch):
+    with io.BytesIO() as file:
+        with tifffile.TiffWriter(file) as writer:
+            for side in (8, 1000):
+                writer.write(np.zeros((side, side), np.uint8), photometric="minisblack", compression="deflate")
+        uneven = file.getvalue()
+    with io.BytesIO() as file:
+        tifffile.imwrite(file, np.zeros((101, 2, 2), np.uint8), photometric="minisblack")
+        many = file.getvalue()
+    phone = encoded(photograph("coffee.png").repeat(3, axis=2), "JPEG")
+    with io.BytesIO() as file:
+        picture = Image.fromarray(np.zeros((700, 1000, 3), np.uint8))
+        picture.save(file, "MPO", save_all=True, append_images=[picture.resize((10, 10))])
+        with_preview = file.getvalue()
+    assert work.show_upload(uploaded(tmp_path, with_preview), LIMITS)[1] == "1000 × 700, colour"
+    assert work.show_upload(uploaded(tmp_path, phone), LIMITS)[1] == "80 × 80, colour"
+    monkeypatch.setattr(work, "read_file", lambda *_: pytest.fail("decoded"))
+    for data, said in ((uneven, "2 pages are 1.0 megapixels"), (many, "has 101 pages")):
+        with pytest.raises(UserError, match=said):
+            work.read_upload(uploaded(tmp_path, data), Limits(megapixels=0.2))
+
+
+def test_strength_and_the_colour_of_a_gray_model_are_the_visitors_choice(tmp_path):
+    changing = load(write_model(tmp_path / "changing.safetensors", std=0.05), "cpu")
+    place = uploaded(tmp_path, (SHIPPED / "coffee.png").read_bytes())
+
+    def restored(**how: object) -> np.ndarray:
+        with Image.open(work.restore_upload(place, changing, LIMITS, how=How(**how)).file) as picture:  # type: ignore[arg-type]
+            return np.asarray(picture).astype(int)
+
+    with Image.open(SHIPPED / "coffee.png") as picture:
+        clean = np.asarray(picture.convert("RGB")).astype(int)
+    assert np.array_equal(restored(strength=0.0), clean)
+    assert np.abs(restored(strength=0.5) - clean).mean() == pytest.approx(
+        np.abs(restored() - clean).mean() / 2, rel=0.2
+    )
+    assert not np.array_equal(restored(color="channels"), restored())
+
+
+def test_a_result_takes_the_place_of_the_one_before(tmp_path, gray):
+    place = uploaded(tmp_path, ORIGINALS["PNG"])
+    first, second = (work.restore_upload(place, gray, LIMITS) for _ in range(2))
+    assert {path.name for path in place.iterdir()} == {UPLOAD, second.folder.name}
+    with pytest.raises(UserError, match="press Restore again"):
+        work.close_up(first.folder, (0.5, 0.5), 4)
+    work.show_upload(place, LIMITS, work.Spoiling(9))
+    assert not second.folder.exists()
+
+
+def test_a_picture_removed_meanwhile_is_said_to_be_gone(tmp_path, gray):
+    place = uploaded(tmp_path, ORIGINALS["PNG"])
+
+    def vanish(share: float, doing: str) -> None:
+        if doing == "Writing":
+            shutil.rmtree(place)
+
+    with pytest.raises(UserError, match="no longer here"):
+        work.restore_upload(place, gray, LIMITS, progress=vanish)
+    with pytest.raises(UserError, match="no longer here"):
+        work.show_upload(place, LIMITS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_large_pictures_are_shown_smaller_and_kept_whole(tmp_path, gray):
+    place = uploaded(tmp_path, encoded(np.zeros((3, work.SHOWN_SIDE + 200), np.uint8)))
+    result = work.restore_upload(place, gray, LIMITS)
+    sizes = {}
+    for name in ("after", "after-seen"):
+        with Image.open(result.folder / f"{name}.png") as picture:
+            sizes[name] = picture.size
+    assert sizes == {"after": (work.SHOWN_SIDE + 200, 3), "after-seen": (work.SHOWN_SIDE, 3)}
+
+
+def test_a_close_up_shows_the_pixels_themselves(tmp_path, gray):
+    with Image.open(SHIPPED / "camera.png") as picture:
+        camera = np.asarray(picture)
+    result = work.restore_upload(uploaded(tmp_path, encoded(camera)), gray, LIMITS)
+    for _ in range(6):
+        close = work.close_up(result.folder, (0.25, 0.75), 8)
+    left, top, right, bottom = work.region((512, 512), (0.25, 0.75), 8)
+    assert (left + right, top + bottom) == (256, 768)
+    with Image.open(close.restored) as shown, Image.open(close.map) as small:
+        assert np.array_equal(np.asarray(shown)[::8, ::8], camera[top:bottom, left:right])
+        assert shown.size == work.CLOSE_UP and small.size == close.map_size == (480, 480)
+    assert len(list(result.folder.glob("*-close.png"))) == 3 * work.CLOSE_UPS_KEPT
+
+
+@given(
+    width=st.integers(1, 5000),
+    height=st.integers(1, 5000),
+    centre=st.tuples(st.floats(), st.floats()),
+    zoom=st.sampled_from([2, 4, 8]),
+)
+def test_a_region_is_inside_its_picture(width, height, centre, zoom):
+    left, top, right, bottom = work.region((width, height), centre, zoom)
+    assert 0 <= left < right <= width and 0 <= top < bottom <= height
+    assert (right - left) * zoom <= work.CLOSE_UP[0] and (bottom - top) * zoom <= work.CLOSE_UP[1]

@@ -1,0 +1,49 @@
+"""Draw docs/images/rain.png: what synthetic rain looks like, on a photograph that scikit-image ships.
+
+    python tools/make_rain_image.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import skimage
+import torch
+from PIL import Image, ImageDraw
+
+from clearer.degradations.rain import Rain, rain
+from clearer.images.uint8 import read_picture
+
+PLACE = Path(__file__).parents[1] / "docs" / "images" / "rain.png"
+SIDE, GAP, LINE = 256, 6, 18
+SHOWN: list[tuple[str, Rain | None, int]] = [
+    ("clean", None, 0),
+    ("as a recipe draws it", Rain(), 1),
+    ("as a recipe draws it", Rain(), 2),
+    ("as a recipe draws it", Rain(), 7),
+    ("density 0.0005", Rain(density=(0.0005, 0.0005), layers=(2, 2)), 3),
+    ("density 0.02", Rain(density=(0.02, 0.02), layers=(2, 2)), 3),
+    ("length 100, angle 30", Rain(length=(100, 100), angle=(30, 30), layers=(2, 2)), 3),
+    ("haze 0.5", Rain(haze=(0.5, 0.5), layers=(2, 2)), 3),
+]
+
+
+def main() -> None:
+    photograph = read_picture(Path(skimage.__file__).parent / "data" / "coffee.png", 3)[72:328, 172:428]
+    clean = torch.from_numpy(np.ascontiguousarray(photograph.transpose(2, 0, 1))).float()[None] / 255
+    columns = 4
+    rows = -(-len(SHOWN) // columns)
+    sheet = Image.new("RGB", (columns * (SIDE + GAP) - GAP, rows * (SIDE + LINE + GAP) - GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    for k, (text, how, seed) in enumerate(SHOWN):
+        picture = clean if how is None else rain(clean, torch.Generator().manual_seed(seed), how)
+        levels = (picture[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+        x, y = k % columns * (SIDE + GAP), k // columns * (SIDE + LINE + GAP)
+        sheet.paste(Image.fromarray(levels), (x, y))
+        draw.text((x + 2, y + SIDE + 3), text, fill="black")
+    sheet.quantize(256, dither=Image.Dither.NONE).save(PLACE, optimize=True)
+
+
+if __name__ == "__main__":
+    main()

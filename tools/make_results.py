@@ -1,0 +1,361 @@
+"""Write the tables of the pages and README.md from the JSON files in docs/results.
+
+    python tools/make_results.py            # rewrite the tables
+    python tools/make_results.py --collect RUN NAME "COMMAND"   # take a run's figures into docs/results first
+    python tools/make_results.py --keep FILE.json NAME "COMMAND"   # take the JSON of `reproduce` or `verdict`
+
+``--keep`` also copies the PNG figures beside FILE.json to docs/images/NAME-*.png. A table stands between
+``<!-- table NAME -->`` and ``<!-- end -->``; the text around it is written by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from clearer.experiments import (
+    ablations_page,
+    architectures_drawn,
+    protocol_effects,
+    table1,
+    tables_page,
+    verdict_page,
+)
+from clearer.inference.memory import bytes_per_pixel
+from clearer.network.architecture import Architecture
+
+HERE = Path(__file__).parents[1] / "docs"
+NAMES = ("results", "reproduction", "performance", "restoring", "deploying", "devices")
+PAGES = [HERE / f"{name}.md" for name in NAMES] + [HERE.parent / "README.md"]
+STORE = HERE / "results"
+
+
+def collect(run: Path, name: str, command: str) -> None:
+    """Copy what a table needs from a run folder."""
+
+    def read(path: str) -> Any:
+        return json.loads((run / path).read_text()) if (run / path).exists() else None
+
+    evaluations = [json.loads(path.read_text()) for path in sorted((run / "evaluation").glob("*.json"))]
+    for evaluation in evaluations:
+        evaluation.pop("per_picture")
+    value = {
+        "command": command,
+        "run": read("run.json"),
+        "architecture": read("architecture.json"),
+        "search": read("search/result.json"),
+        "train": read("train/result.json"),
+        "evaluations": evaluations,
+    }
+    (STORE / f"run-{name}.json").write_text(json.dumps(value, indent=1) + "\n")
+
+
+def keep(path: Path, name: str, command: str) -> None:
+    """Copy a result and its figures. One line of JSON a key: a verdict holds thousands of scores."""
+    value = {"command": command, **json.loads(path.read_text())}
+    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(part)}" for key, part in value.items())
+    (STORE / f"{name}.json").write_text("{\n" + lines + "\n}\n")
+    for figure in path.parent.glob("*.png"):
+        shutil.copy(figure, HERE / "images" / f"{name}-{figure.name}")
+
+
+def table(head: list[str], rows: list[list[Any]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows])
+
+
+def run_table(value: dict[str, Any]) -> str:
+    search, train, run = value["search"], value["train"], value["run"]
+    rows = [["architecture", value["architecture"]["architecture"]]]
+    if search:
+        rows += [
+            [
+                "search",
+                f"{search['steps']} weight steps, {search['arch_steps']} architecture steps, {search['seconds']:.0f} s",
+            ],
+            ["mean gap of the probabilities", f"{search['gap']:.4f}"],
+        ]
+    rows += [
+        ["training", f"{train['steps']} steps, {train['seconds']:.0f} s"],
+        [
+            "validation PSNR",
+            f"{train['best_psnr']:.2f} dB (epoch {train['best_epoch']}), input {train['input_psnr']:.2f} dB",
+        ],
+        ["peak memory", f"{train['peak_memory_mb']} MiB"],
+        ["device", f"{train['device']}, {train['precision']}, torch {run['torch']}"],
+    ]
+    for e in value["evaluations"]:
+        what = f"{e['protocol']}, {e['pictures']} test pictures"
+        rows.append(
+            [what, f"{e['psnr']:.2f} dB / {e['ssim']:.4f}, input {e['input_psnr']:.2f} / {e['input_ssim']:.4f}"]
+        )
+        rows.append(["size", f"{e['parameters']:,} parameters, {e['macs_per_pixel'] / 1e3:.1f} kMAC/pixel"])
+    return f"`{value['command']}`\n\n" + table(["", ""], rows)
+
+
+def settings_table(value: dict[str, Any]) -> str:
+    rows = [
+        [r["setting"], f"{r['psnr']:.2f}", ", ".join(f"{v:.2f}" for v in r["per_seed"]), r["seconds"]]
+        for r in value["rows"]
+    ]
+    head = [f"{value['steps']} steps, width {value['width']}", "validation PSNR (dB)", "each seed", "seconds"]
+    return f"`{value['command']}` (input {value['input_psnr']:.2f} dB)\n\n" + table(head, rows)
+
+
+def forms_table(value: dict[str, Any]) -> str:
+    levels = list(value["rows"][0]["psnr"])
+    pairs = levels == ["pairs"]  # for them SSIM, too
+    rows = []
+    for r in value["rows"]:
+        figures = [", ".join(f"{v:.2f}" for v in r["psnr"][level]) for level in levels]
+        figures += [", ".join(f"{v:.3f}" for v in r["ssim"]["pairs"])] if pairs else []
+        rows.append([r["setting"], f"{r['kmac']:.0f}", f"{r['steps']:,}", *figures])
+    what = ["PSNR, dB", "SSIM"] if pairs else [f"{level}, dB" for level in levels]
+    each = "a minute" if value["minutes"] == 1 else f"{value['minutes']:g} minutes"
+    head = [f"{each} each", "kMAC/pixel", "steps", *what]
+    said = f" (input {value['input']['psnr']['pairs']:.2f} dB / {value['input']['ssim']['pairs']:.3f})" if pairs else ""
+    return f"`{value['command']}`{said}\n\n" + table(head, rows)
+
+
+def arms_table(value: dict[str, Any]) -> str:
+    """Trainings of equal length that differ in one setting each."""
+    first = value["rows"][0]
+    rows = [
+        [r["label"], f"`{r['change']}`", f"{r['validation_psnr']:.2f}", f"{r['psnr']:.2f} / {r['ssim']:.4f}"]
+        for r in value["rows"]
+    ]
+    test = f"{first['pictures']} test pictures, dB / SSIM"
+    head = [f"{first['steps']:,} steps each", "options", "validation, dB", test]
+    said = f"`{value['command']} OPTIONS`, then `{value['evaluate']}` (input {first['input_psnr']:.2f} dB)"
+    return f"{said}\n\n" + table(head, rows)
+
+
+def peers_table(value: dict[str, Any]) -> str:
+    rows = []
+    for line in value["lines"]:
+        who = line["name"]
+        rows.append(
+            [
+                who,
+                f"{line['psnr']:.2f} / {line['ssim']:.4f}",
+                line["input_psnr"],
+                line["images"],
+                f"`{line['command']}`",
+            ]
+        )
+    return table(["", "PSNR (dB) / SSIM", "input PSNR", "pictures", "command"], rows)
+
+
+def table1_table(value: dict[str, Any]) -> str:
+    head = ["lambda_1", "seed", "weight steps", "architecture steps", "seconds", "device, precision"]
+    rows = []
+    for r in value["rows"]:
+        steps = [f"{r['lambda_arch']:g}", r["seed"], r["steps"], r["arch_steps"], f"{r['seconds']:.0f}"]
+        rows.append([*steps, f"{r['device']}, {r['precision']}"])
+    return f"`{value['command']}`\n\n{table1.as_markdown(value)}\n{table(head, rows)}"
+
+
+def as_part(as_markdown: Callable[[dict[str, Any]], str]) -> Callable[[dict[str, Any]], str]:
+    """A page of its own as a part of ours: its heads two levels deeper, links to its figures left out."""
+
+    def text(value: dict[str, Any]) -> str:
+        page = re.sub(r"^!\[.*\n", "", as_markdown(value), flags=re.MULTILINE).strip()
+        page = re.sub(r"^#+", lambda match: "##" + match[0], page, flags=re.MULTILINE)
+        return f"`{value['command']}`\n\n{page}"
+
+    return text
+
+
+def alone_table(value: dict[str, Any]) -> str:
+    rows = [[f"{row['noise']:g}", *(f"{gap:.3f}" for gap in row["gaps"])] for row in value["rows"]]
+    head = ["noise of the gradient", *(f"gap after {step:,} steps" for step in value["steps"])]
+    return f"`{value['command']}` (means over {value['seeds']} seeds)\n\n" + table(head, rows)
+
+
+def pulls_table(value: dict[str, Any]) -> str:
+    rows = [[f"{r['batch']} x {r['patch']}", f"{r['mean']:.1e}", f"{r['noise']:.1e}"] for r in value["rows"]]
+    note = f"L_Arch pulls with {value['architecture_loss_pull']:.1e}, the decay with {value['weight_decay_pull']:.1e}"
+    head = ["patches x pixels", "L_Res, mean", "L_Res, noise"]
+    return f"`{value['command']}`: {note}\n\n" + table(head, rows)
+
+
+def speed_table(value: dict[str, Any]) -> str:
+    def cell(found: dict[str, Any] | None) -> str:
+        if found is None:
+            return ""
+        seconds = found["seconds"]
+        took = f"{seconds:.2f} s" if seconds >= 0.1 else f"{1e3 * seconds:.1f} ms"
+        return f"{took}, {found['precision']}" + (f", {found['gflops']:,.0f} GFLOP/s" if "gflops" in found else "")
+
+    rows = []
+    for line in value["lines"]:
+        share = f"{100 * line['share_of_ceiling']:.0f} %" if "share_of_ceiling" in line else ""
+        beside = f"{line['ratio_to_dncnn']:.2f}" if "ratio_to_dncnn" in line else ""
+        memory = f"{line['ours']['peak_mib']:,} / {line['reference']['peak_mib']:,}"
+        cells = [cell(line["ours"]), cell(line["reference"]), f"**{line['ratio_to_reference']:.2f}**", beside, share]
+        rows.append([f"{line['work']}, width {line['width']}", *cells, memory])
+    head = ["work", "clearer", "reference", "times faster", "than DnCNN", "of the ceiling", "MiB, ours / reference"]
+    facts = value["lines"][0]
+    return f"`{value['command']}` ({facts['device']}, torch {facts['torch']})\n\n" + table(head, rows)
+
+
+def profile_table(value: dict[str, Any]) -> str:
+    steps = value["steps"]
+    groups = next(iter(steps.values()))
+    shares = [[group, *(f"{100 * found[group]:.0f} %" for found in steps.values())] for group in groups]
+    rates = [[r["convolution"], r["forward"], r["feature"], r["weight"]] for r in value["convolutions"]]
+    facts = f"`{value['command']}` ({value['device']}, torch {value['torch']}, {value['precision']})"
+    head = [f"GFLOP/s, batch 32; the ceiling is {value['ceiling']}", "forward", "gradient of features", "of weights"]
+    return f"{facts}\n\n{table(['share of the time', *steps], shares)}\n\n{table(head, rates)}"
+
+
+def compiled_table(value: dict[str, Any]) -> str:
+    steps = [f"{value[key]:.2f} s" for key in ("step", "compiled_step")]
+    cells = [*steps, value["times_faster"], f"{value['compiling']:.0f} s"]
+    head = ["a training step", "compiled", "times faster", "compiling takes"]
+    return f"`{value['command']}` ({value['device']}, torch {value['torch']})\n\n" + table(head, [cells])
+
+
+def precision_table(value: dict[str, Any]) -> str:
+    def psnr(values: list[float]) -> str:
+        return ", ".join(f"{v:.2f}" for v in values)
+
+    rows = [[r["norm"], psnr(r["fp32"]), psnr(r["bf16"]), f"{r['difference']:+.3f}"] for r in value["rows"]]
+    what = f"norm ({value['steps']:,} steps, width {value['width']})"
+    head = [what, "fp32, dB, each seed", "bf16, each seed", "mean difference, dB"]
+    return f"`{value['command']}` (input {value['input_psnr']:.2f} dB)\n\n" + table(head, rows)
+
+
+def overlap_table(value: dict[str, Any]) -> str:
+    models = value["models"]
+    rows = [
+        ["network", *(f"{m['architecture']['architecture']}, width {m['architecture']['width']}" for m in models)],
+        ["pictures", *(f"{m['pictures']} by {m['protocol']}" for m in models)],
+        ["PSNR restored / input (dB)", *(f"{m['psnr']:.2f} / {m['input_psnr']:.2f}" for m in models)],
+        ["receptive field (pixels)", *(m["receptive_field"] for m in models)],
+    ]
+    by_overlap = [{row["overlap"]: row for row in m["rows"]} for m in models]
+    for overlap in sorted({overlap for found in by_overlap for overlap in found}):
+        lines = (found.get(overlap) for found in by_overlap)
+        rows.append([f"overlap {overlap}", *(f"{r['largest']:.2g} / {r['mean']:.1e}" if r else "" for r in lines)])
+    return f"`{value['command']}`\n\n" + table(["", *("largest / mean" for _ in models)], rows)
+
+
+def memory_table(value: dict[str, Any]) -> str:
+    found: dict[tuple[str, str, int, int], dict[str, Any]] = {}
+    for row in value["rows"]:
+        key = (row["architecture"], row["operations"], row["width"], row.get("unshuffle", 1))
+        found.setdefault(key, {})[row["precision"]] = row
+    rows = []
+    for (text, operations, width, side), both in found.items():
+        limit = bytes_per_pixel(Architecture.parse(text, operations=operations, width=width, unshuffle=side))
+        measured = (both[precision]["bytes_per_pixel"] for precision in ("fp32", "bf16", "ONNX Runtime"))
+        folded = f"{width}, squares of {side}x{side}" if side > 1 else width
+        rows.append([text, operations, folded, *measured, f"{limit:.0f}"])
+    measured_by = ["bytes a pixel, fp32", "bf16", "ONNX Runtime"]
+    head = ["architecture", "operations", "width", *measured_by, "what auto reckons with"]
+    return f"`{value['command']}`\n\n" + table(head, rows)
+
+
+def stopping_table(value: dict[str, Any]) -> str:
+    searches = value["searches"]
+    rows = []
+    for k, row in enumerate(searches[0]["rows"]):
+        cells = []
+        for search in searches:
+            found = search["rows"][k]
+            told = [f"{found['saved']:.0%}", "yes" if found["same_letters"] else "no"]
+            cells += ["never settles", ""] if found["arch_step"] is None else told
+        rows.append([f"{row['gap']}, {value['steps']}", *cells])
+    names = [f"{search['run']}, {search['minutes']} min: saves" for search in searches]
+    heads = [head for name in names for head in (name, "the same letters as at the end?")]
+    return f"`{value['command']}`\n\n" + table(["stop_gap, stop_steps", *heads], rows)
+
+
+def web_table(value: dict[str, Any]) -> str:
+    width, height = value["size"]
+    head = ["", "shown", "shown and restored", "peak memory of the process, MiB", "before"]
+    took = [f"{value['seconds_shown']:.0f} s", f"{value['seconds']:.0f} s"]
+    row = [f"{width}x{height}, {value['model']}", *took, f"{value['peak_mib']:,}", value["peak_mib_before"]]
+    return f"`{value['command']}`\n\n" + table(head, [row])
+
+
+def large_table(value: dict[str, Any]) -> str:
+    a, (height, width) = value["architecture"], value["shape"][:2]
+    what = f"{width}x{height} pixels, {a['architecture']} of width {a['width']}, {value['precision']}, "
+    what += f"overlap {value['overlap']}"
+    return f"`{value['command']}`\n\n" + table(
+        ["", "seconds", "peak memory of the process"], [[what, value["seconds"], f"{value['peak_mib']} MiB"]]
+    )
+
+
+def runtimes_table(value: dict[str, Any]) -> str:
+    rows, base = [], value["rows"][0]["seconds"]
+    for row in value["rows"]:
+        file = value["exported"].get(row["precision"]) if row["runtime"] == "ONNX Runtime" else None
+        size = "" if file is None else f"{file['bytes'] / 1e6:.2f} MB"
+        cells = [f"{row['seconds'] * 1e3:.0f}", f"{base / row['seconds']:.2f}", f"{row['difference']:.1e}", size]
+        rows.append([row["runtime"], row["precision"], *cells])
+    head = ["runtime", "numbers", "ms a picture", "times as fast", "largest difference", "file"]
+    a, int8, (height, width) = value["architecture"], value["exported"]["int8"], value["size"]
+    versions = ", ".join(f"{name} {version}" for name, version in value["versions"].items())
+    said = (
+        f"{height}x{width} pixels, {a['channels']} channel(s), {a['architecture']} of width {a['width']}, "
+        f"{value['macs_per_pixel'] / 1e3:.1f} kMAC a pixel; {value['processor']}, {value['threads']} thread(s); "
+        f"{versions}; medians of {value['rounds']} rounds. "
+        f"int8 loses {int8['loss']:.2f} dB ({int8['psnr']:.2f} for {int8['psnr_fp32']:.2f}, input "
+        f"{int8['input_psnr']:.2f}), at worst {int8['worst_loss']:.2f} dB, on {int8['held_out']} held-out pictures; "
+        f"calibrated with {int8['calibrated_with']}."
+    )
+    return f"`{value['command']}`\n\n{table(head, rows)}\n\n{said}"
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--collect"]:
+        collect(Path(sys.argv[2]), sys.argv[3], sys.argv[4])
+    if sys.argv[1:2] == ["--keep"]:
+        keep(Path(sys.argv[2]), sys.argv[3], sys.argv[4])
+    kinds = {
+        "run": run_table,
+        "settings": settings_table,
+        "forms": forms_table,
+        "arms": arms_table,
+        "peers": peers_table,
+        "table1": table1_table,
+        "verdict": as_part(verdict_page.as_markdown),
+        "tables": as_part(tables_page.as_markdown),
+        "protocols": as_part(protocol_effects.as_markdown),
+        "figures34": as_part(architectures_drawn.as_markdown),
+        "ablations": as_part(ablations_page.as_markdown),
+        "alone": alone_table,
+        "pulls": pulls_table,
+        "speed": speed_table,
+        "profile": profile_table,
+        "compiled": compiled_table,
+        "precision": precision_table,
+        "overlap": overlap_table,
+        "memory": memory_table,
+        "stopping": stopping_table,
+        "large": large_table,
+        "web": web_table,
+        "runtimes": runtimes_table,
+    }
+
+    def fill(match: re.Match[str]) -> str:
+        name = match[1]
+        if not (STORE / f"{name}.json").exists():
+            return match[0]
+        value = json.loads((STORE / f"{name}.json").read_text())
+        return f"<!-- table {name} -->\n{kinds[name.split('-')[0]](value)}\n<!-- end -->"
+
+    for page in PAGES:
+        page.write_text(re.sub(r"<!-- table ([\w-]+) -->.*?<!-- end -->", fill, page.read_text(), flags=re.DOTALL))
+
+
+if __name__ == "__main__":
+    main()
