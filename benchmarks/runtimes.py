@@ -1,10 +1,10 @@
-"""How fast one network restores a picture on the CPU, by runtime and number type.
+"""How fast one network restores an image on the CPU, by runtime and number type.
 
     python benchmarks/runtimes.py MODEL --calibrate FOLDER --work DIR -o docs/results/runtimes.json
 
 The files are exported into DIR first, and taken from there the next time: on a machine that also does
 other things, call it twice, and the second time while nothing else runs. Every runtime gets the same
-noisy picture and as many threads. They take turns, and the median of each is told. OpenVINO, if
+noisy image and as many threads. They take turns, and the median of each is told. OpenVINO, if
 it is installed, reads the same ONNX files.
 """
 
@@ -37,7 +37,7 @@ Run = Callable[[Tensor], Tensor]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
-    parser.add_argument("--calibrate", required=True, help="pictures for int8")
+    parser.add_argument("--calibrate", required=True, help="images for int8")
     parser.add_argument("--layout", default="auto", help="of these")
     parser.add_argument("--size", type=int, nargs=2, default=(321, 481), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--rounds", type=int, default=7)
@@ -75,8 +75,8 @@ def prepare(model: str, calibrate: str, layout: str, work: Path) -> dict[str, An
     work.mkdir(parents=True, exist_ok=True)
     for kind, options in KINDS.items():
         if not (work / f"{kind}.json").exists():
-            pictures = {"calibrate": calibrate, "layout": layout} if kind == "int8" else {}
-            told = clearer.export(model, onnx=work / f"{kind}.onnx", **options, **pictures)["onnx"]
+            images = {"calibrate": calibrate, "layout": layout} if kind == "int8" else {}
+            told = clearer.export(model, onnx=work / f"{kind}.onnx", **options, **images)["onnx"]
             write_json(work / f"{kind}.json", {key: value for key, value in told.items() if key != "path"})
     return {kind: read_json(work / f"{kind}.json") for kind in KINDS}
 

@@ -54,25 +54,25 @@ def main() -> None:
         loss = nn.functional.mse_loss(network(x.to(place)), y.to(place))
         loss.backward()
         found = {name: p.grad.double().cpu() for name, p in network.named_parameters() if p.grad is not None}
-        gradients.append((found.pop("logits"), torch.cat([g.flatten() for g in found.values()])))
-    for what, a, b in zip(("logits", "weights"), *gradients, strict=True):
+        gradients.append((found.pop("alpha"), torch.cat([g.flatten() for g in found.values()])))
+    for what, a, b in zip(("alpha", "weights"), *gradients, strict=True):
         rows.append((f"gradients of the supernet's {what}, fp32", float((a - b).norm() / a.norm()), 1e-2))
 
     network = lively(RestorationNetwork(space.random_architecture(0))).eval()
-    picture = torch.rand(1, 1, 321, 481)
+    image = torch.rand(1, 1, 321, 481)
     with torch.no_grad():
-        exact = copy.deepcopy(network).double()(picture.double())
+        exact = copy.deepcopy(network).double()(image.double())
     for precision, limit in (("fp32", 1e-4), ("bf16", 5e-2)):
         assert isinstance(network, RestorationNetwork)
         restorer = Restorer(copy.deepcopy(network), device=device, precision=precision)
-        rows.append((f"restoring, {precision}", difference(restorer(picture), exact), limit))
+        rows.append((f"restoring, {precision}", difference(restorer(image), exact), limit))
 
-    pictures = [(np.random.default_rng(k).integers(0, 256, (99, 120, 1), np.uint8), None) for k in range(5)]
+    images = [(np.random.default_rng(k).integers(0, 256, (99, 120, 1), np.uint8), None) for k in range(5)]
     drawn = []
     for place in (torch.device("cpu"), device):
         still = Degradation("none")
         how = {"patch": 32, "batch": 16, "degradation": still, "augment": True, "seed": 3}
-        drawn.append(PatchSampler(pictures, **how, device=place).draw()[1])  # type: ignore[arg-type]
+        drawn.append(PatchSampler(images, **how, device=place).draw()[1])  # type: ignore[arg-type]
     # A GPU divides by 255 as a product with its reciprocal: the last bit may be another one.
     rows.append(("patches drawn", difference(drawn[1], drawn[0]), 1e-6))
 

@@ -13,9 +13,9 @@ import torch
 from hypothesis import settings
 from PIL import Image
 
-from clearer.images.uint8 import read_picture
+from clearer.images.uint8 import read_image
 
-# One thread: the pictures are small, and a test may not depend on how busy the other cores are.
+# One thread: the images are small, and a test may not depend on how busy the other cores are.
 os.environ["OMP_NUM_THREADS"] = "1"  # for processes that tests start
 torch.set_num_threads(1)
 
@@ -49,9 +49,9 @@ TINY: dict[str, Any] = {
 
 def photograph(name: str, side: int = 80) -> np.ndarray:
     """Return a gray cut (side, side, 1) of a photograph that scikit-image ships."""
-    picture = read_picture(SHIPPED / name, 1)
-    top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
-    return picture[top : top + side, left : left + side]
+    image = read_image(SHIPPED / name, 1)
+    top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
+    return image[top : top + side, left : left + side]
 
 
 def write_photos(folder: Path, names: tuple[str, ...] = NAMES, side: int = 80) -> Path:
@@ -65,7 +65,7 @@ def write_photos(folder: Path, names: tuple[str, ...] = NAMES, side: int = 80) -
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of seven different gray photographs, 80x80."""
-    return write_photos(tmp_path_factory.mktemp("pictures") / "photos")
+    return write_photos(tmp_path_factory.mktemp("images") / "photos")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ TABLE_1 = (0.1601, 0.8286, 0.8343, 0.1650, 0.1635, 0.1638, 0.1658, 0.1658, 0.839
 HOSTILE = "<script>alert('x')</script> & \"$\\frac{1}{2}$\""
 
 
-def write_run(folder: Path, hostile: bool = False, pictures: int = 1) -> Path:
+def write_run(folder: Path, hostile: bool = False, images: int = 1) -> Path:
     """Write a plausible run folder: search of 40 epochs, training of 30, two protocols, samples."""
     chance = np.random.default_rng(0)
     name = HOSTILE if hostile else "gaussian noise, sigma 50"
@@ -34,7 +34,7 @@ def write_run(folder: Path, hostile: bool = False, pictures: int = 1) -> Path:
     counts = {"train": 400, "validation": 32, "test": 68}
     put("run.json", {
         "recipe": "denoise-gray", "task": name, "created": "2026-01-02T03:04:05", "clearer": "0.1.0", "torch": "2.6.0",
-        "device": "cpu", "threads": 2, "precision": "fp32", "pictures": counts,
+        "device": "cpu", "threads": 2, "precision": "fp32", "images": counts,
     })  # fmt: skip
     cells = [{"module": f"module {i + 1}", "parameters": 92544, "macs_per_pixel": 38000.5} for i in range(12)]
     put("cost.json", {"parameters": 6073536, "macs_per_pixel": 446656.0, "cells": cells})
@@ -49,12 +49,12 @@ def write_run(folder: Path, hostile: bool = False, pictures: int = 1) -> Path:
             "epoch": epoch, "step": 50 * epoch, "arch_step": 50 * max(0, epoch - 10), "loss": 0.9 * loss,
             "loss_res": loss, "loss_arch": entropy, "loss_comp": 0.4, "psnr": -10 * math.log10(loss),
             "lr": 0.025 * (1 + math.cos(math.pi * epoch / 40)) / 2, "entropy": entropy, "gap": mean_gap(pairs),
-            "probabilities": pairs, "seconds": 30,
+            "mixing_weights": pairs, "seconds": 30,
         })  # fmt: skip
     (folder / "search/metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     final = [(p, 1 - p) for p in TABLE_1]
     put("search/result.json", {
-        "architecture": str(architecture), "probabilities": final, "gap": mean_gap(final), "steps": 2000,
+        "architecture": str(architecture), "mixing_weights": final, "gap": mean_gap(final), "steps": 2000,
         "arch_steps": 1500, "seconds": 1200.5, "peak_memory_mb": 1834.2, "device": "cpu",
     })  # fmt: skip
 
@@ -80,11 +80,11 @@ def write_run(folder: Path, hostile: bool = False, pictures: int = 1) -> Path:
         ]  # fmt: skip
         put(f"evaluation/{protocol}-{'e' if ensemble else 'a'}.json", {
             "protocol": protocol, "ensemble": ensemble, "model": "model.safetensors",
-            "data": "/home/someone/sets/bsd68", "pictures": 8, "input_psnr": 14.74, "psnr": 26.35 + 0.1 * ensemble,
-            "ssim": 0.7123, "parameters": 6073536, "macs_per_pixel": 446656.0, "seconds": 6.7, "per_picture": single,
+            "data": "/home/someone/sets/bsd68", "images": 8, "input_psnr": 14.74, "psnr": 26.35 + 0.1 * ensemble,
+            "ssim": 0.7123, "parameters": 6073536, "macs_per_pixel": 446656.0, "seconds": 6.7, "per_image": single,
         })  # fmt: skip
     samples = []
-    for k, source in enumerate((data.chelsea(), data.astronaut(), data.coffee())[:pictures]):
+    for k, source in enumerate((data.chelsea(), data.astronaut(), data.coffee())[:images]):
         truth = np.ascontiguousarray(source[:321, :481] if k != 1 else source[:481, :321])
         noise = chance.standard_normal(truth.shape) * 50
         entry = {

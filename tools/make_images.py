@@ -10,12 +10,12 @@ from pathlib import Path
 
 from clearer.report.comparison import comparison
 from clearer.report.figures import save_figure
-from clearer.runs.record import read_record, sample_pictures
+from clearer.runs.record import read_record, sample_images
 
 
 def main() -> None:
     record = read_record(Path(sys.argv[1]))
-    samples = [{**sample, **(sample_pictures(record, sample) or {})} for sample in record.samples]
+    samples = [{**sample, **(sample_images(record, sample) or {})} for sample in record.samples]
     save_figure(comparison(samples), Path(__file__).parents[1] / "docs" / "images" / "quickstart.png", dpi=100)
 
 

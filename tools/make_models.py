@@ -25,14 +25,14 @@ from clearer.core.files import write_json, write_text
 from clearer.inference.restorer import Restorer, load
 from clearer.network.cost import macs_per_pixel, parameters
 from clearer.network.network import RestorationNetwork
-from clearer.recipe.schema import load_recipe
+from clearer.recipe.load import load_recipe
 from clearer.zoo.card import card_lines, sentence
 from clearer.zoo.weights import load_weights, save_weights
 
 ROOT = Path(__file__).parents[1]
 PACKAGE, MODELS = ROOT / "src" / "clearer" / "weights", ROOT / "models"
-LICENCE = "Apache-2.0 (the pictures they were trained on have terms of their own: see Data)"
-SUMMARY = ("data", "protocol", "pictures", "psnr", "ssim", "input_psnr", "input_ssim", "ensemble", "seed", "precision")
+LICENCE = "Apache-2.0 (the images they were trained on have terms of their own: see Data)"
+SUMMARY = ("data", "protocol", "images", "psnr", "ssim", "input_psnr", "input_ssim", "ensemble", "seed", "precision")
 
 
 def main() -> None:
@@ -68,7 +68,7 @@ def ship(given: argparse.Namespace) -> None:
     place = MODELS / given.name
     file.parent.mkdir(parents=True, exist_ok=True)
     place.mkdir(parents=True, exist_ok=True)
-    card |= {"name": given.name, "data": given.data, "limits": given.limits, "licence": LICENCE}
+    card |= {"name": given.name, "data": given.data, "limits": given.limits, "license": LICENCE}
     if given.description:
         card["description"] = given.description
     if given.training:
@@ -111,8 +111,8 @@ def measured(file: Path, protocol: str, where: str, out: Path) -> dict[str, Any]
     """Measure the file as a user would, by the command line; keep its JSON with the command."""
     out.parent.mkdir(parents=True, exist_ok=True)
     clean, _, degraded = where.partition(",")
-    pictures = ["--clean", clean, "--degraded", degraded] if degraded else ["--data", where]
-    what = ["evaluate", str(file.relative_to(ROOT)), "--protocol", protocol, *pictures]
+    images = ["--clean", clean, "--degraded", degraded] if degraded else ["--data", where]
+    what = ["evaluate", str(file.relative_to(ROOT)), "--protocol", protocol, *images]
     command = [sys.executable, "-m", "clearer", *what, "--out", str(out), "--json"]
     subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
     result: dict[str, Any] = json.loads(out.read_text())
@@ -145,7 +145,7 @@ def card_of(file: Path) -> str:
             f"`{facts['training']}`" if facts.get("training") else "`clearer train models/" f"{name}/recipe.yaml`",
             "",
             "[recipe.yaml](recipe.yaml) has all settings, [metrics.jsonl](metrics.jsonl) a line an epoch, "
-            "[report.html](report.html) is the run's page, and results/ holds every picture's figures, each with "
+            "[report.html](report.html) is the run's page, and results/ holds every image's figures, each with "
             "the command that gives it." + (" stages/ has recipe and metrics of the runs before." if staged else ""),
             "",
             *([f"The weights are {facts['weights']}.", ""] if facts["weights"].startswith("the mean") else []),

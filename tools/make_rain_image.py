@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from clearer.degradations.rain import Rain, rain
-from clearer.images.uint8 import read_picture
+from clearer.images.uint8 import read_image
 
 PLACE = Path(__file__).parents[1] / "docs" / "images" / "rain.png"
 SIDE, GAP, LINE = 256, 6, 18
@@ -30,15 +30,15 @@ SHOWN: list[tuple[str, Rain | None, int]] = [
 
 
 def main() -> None:
-    photograph = read_picture(Path(skimage.__file__).parent / "data" / "coffee.png", 3)[72:328, 172:428]
+    photograph = read_image(Path(skimage.__file__).parent / "data" / "coffee.png", 3)[72:328, 172:428]
     clean = torch.from_numpy(np.ascontiguousarray(photograph.transpose(2, 0, 1))).float()[None] / 255
     columns = 4
     rows = -(-len(SHOWN) // columns)
     sheet = Image.new("RGB", (columns * (SIDE + GAP) - GAP, rows * (SIDE + LINE + GAP) - GAP), "white")
     draw = ImageDraw.Draw(sheet)
     for k, (text, how, seed) in enumerate(SHOWN):
-        picture = clean if how is None else rain(clean, torch.Generator().manual_seed(seed), how)
-        levels = (picture[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+        image = clean if how is None else rain(clean, torch.Generator().manual_seed(seed), how)
+        levels = (image[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
         x, y = k % columns * (SIDE + GAP), k // columns * (SIDE + LINE + GAP)
         sheet.paste(Image.fromarray(levels), (x, y))
         draw.text((x + 2, y + SIDE + 3), text, fill="black")

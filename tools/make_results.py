@@ -43,7 +43,7 @@ def collect(run: Path, name: str, command: str) -> None:
 
     evaluations = [json.loads(path.read_text()) for path in sorted((run / "evaluation").glob("*.json"))]
     for evaluation in evaluations:
-        evaluation.pop("per_picture")
+        evaluation.pop("per_image")
     value = {
         "command": command,
         "run": read("run.json"),
@@ -78,7 +78,7 @@ def run_table(value: dict[str, Any]) -> str:
                 "search",
                 f"{search['steps']} weight steps, {search['arch_steps']} architecture steps, {search['seconds']:.0f} s",
             ],
-            ["mean gap of the probabilities", f"{search['gap']:.4f}"],
+            ["mean gap of the mixing_weights", f"{search['gap']:.4f}"],
         ]
     rows += [
         ["training", f"{train['steps']} steps, {train['seconds']:.0f} s"],
@@ -90,7 +90,7 @@ def run_table(value: dict[str, Any]) -> str:
         ["device", f"{train['device']}, {train['precision']}, torch {run['torch']}"],
     ]
     for e in value["evaluations"]:
-        what = f"{e['protocol']}, {e['pictures']} test pictures"
+        what = f"{e['protocol']}, {e['images']} test images"
         rows.append(
             [what, f"{e['psnr']:.2f} dB / {e['ssim']:.4f}, input {e['input_psnr']:.2f} / {e['input_ssim']:.4f}"]
         )
@@ -129,7 +129,7 @@ def arms_table(value: dict[str, Any]) -> str:
         [r["label"], f"`{r['change']}`", f"{r['validation_psnr']:.2f}", f"{r['psnr']:.2f} / {r['ssim']:.4f}"]
         for r in value["rows"]
     ]
-    test = f"{first['pictures']} test pictures, dB / SSIM"
+    test = f"{first['images']} test images, dB / SSIM"
     head = [f"{first['steps']:,} steps each", "options", "validation, dB", test]
     said = f"`{value['command']} OPTIONS`, then `{value['evaluate']}` (input {first['input_psnr']:.2f} dB)"
     return f"{said}\n\n" + table(head, rows)
@@ -148,7 +148,7 @@ def peers_table(value: dict[str, Any]) -> str:
                 f"`{line['command']}`",
             ]
         )
-    return table(["", "PSNR (dB) / SSIM", "input PSNR", "pictures", "command"], rows)
+    return table(["", "PSNR (dB) / SSIM", "input PSNR", "images", "command"], rows)
 
 
 def table1_table(value: dict[str, Any]) -> str:
@@ -235,7 +235,7 @@ def overlap_table(value: dict[str, Any]) -> str:
     models = value["models"]
     rows = [
         ["network", *(f"{m['architecture']['architecture']}, width {m['architecture']['width']}" for m in models)],
-        ["pictures", *(f"{m['pictures']} by {m['protocol']}" for m in models)],
+        ["images", *(f"{m['images']} by {m['protocol']}" for m in models)],
         ["PSNR restored / input (dB)", *(f"{m['psnr']:.2f} / {m['input_psnr']:.2f}" for m in models)],
         ["receptive field (pixels)", *(m["receptive_field"] for m in models)],
     ]
@@ -301,7 +301,7 @@ def runtimes_table(value: dict[str, Any]) -> str:
         size = "" if file is None else f"{file['bytes'] / 1e6:.2f} MB"
         cells = [f"{row['seconds'] * 1e3:.0f}", f"{base / row['seconds']:.2f}", f"{row['difference']:.1e}", size]
         rows.append([row["runtime"], row["precision"], *cells])
-    head = ["runtime", "numbers", "ms a picture", "times as fast", "largest difference", "file"]
+    head = ["runtime", "numbers", "ms an image", "times as fast", "largest difference", "file"]
     a, int8, (height, width) = value["architecture"], value["exported"]["int8"], value["size"]
     versions = ", ".join(f"{name} {version}" for name, version in value["versions"].items())
     said = (
@@ -309,7 +309,7 @@ def runtimes_table(value: dict[str, Any]) -> str:
         f"{value['macs_per_pixel'] / 1e3:.1f} kMAC a pixel; {value['processor']}, {value['threads']} thread(s); "
         f"{versions}; medians of {value['rounds']} rounds. "
         f"int8 loses {int8['loss']:.2f} dB ({int8['psnr']:.2f} for {int8['psnr_fp32']:.2f}, input "
-        f"{int8['input_psnr']:.2f}), at worst {int8['worst_loss']:.2f} dB, on {int8['held_out']} held-out pictures; "
+        f"{int8['input_psnr']:.2f}), at worst {int8['worst_loss']:.2f} dB, on {int8['held_out']} held-out images; "
         f"calibrated with {int8['calibrated_with']}."
     )
     return f"`{value['command']}`\n\n{table(head, rows)}\n\n{said}"

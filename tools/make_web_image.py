@@ -51,8 +51,8 @@ def main() -> None:
     finally:
         served.send_signal(signal.SIGINT)
         served.wait()
-    with Image.open(PLACE) as picture:
-        small = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    with Image.open(PLACE) as image:
+        small = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
     small.save(PLACE, optimize=True)
 
 

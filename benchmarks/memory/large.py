@@ -1,6 +1,6 @@
 """A TIFF too large for memory, restored by rows: its time and the most memory that the process held.
 
-    python benchmarks/memory/large.py MODEL --photograph PICTURE --side 10000 -o docs/results/large.json
+    python benchmarks/memory/large.py MODEL --photograph IMAGE --side 10000 -o docs/results/large.json
 
 The TIFF is the photograph, repeated in a mirror until it fills the side, with noise of sigma 25;
 gray, 8 bits, uncompressed. It is made and restored in a temporary folder, the latter by the command
@@ -22,22 +22,22 @@ import numpy as np
 import tifffile
 
 from clearer.core.files import write_json
-from clearer.images.uint8 import Pixels, read_picture
+from clearer.images.uint8 import Pixels, read_image
 from clearer.inference.restorer import load
 from clearer.inference.tiling import as_overlap
 
 
 def made_up(photograph: Path, side: int) -> Pixels:
-    """Return the noisy picture, uint8 (side, side)."""
-    one = read_picture(photograph, 1)[..., 0]
+    """Return the noisy image, uint8 (side, side)."""
+    one = read_image(photograph, 1)[..., 0]
     rows, columns = (np.pad(np.arange(n), (0, side), mode="symmetric")[:side] for n in one.shape)
-    picture = one[np.ix_(rows, columns)]
+    image = one[np.ix_(rows, columns)]
     chance = np.random.default_rng(0)
     for top in range(0, side, 500):  # in parts: all the noise at once would want gigabytes
-        part = picture[top : top + 500]
+        part = image[top : top + 500]
         noisy = part + 25 * chance.standard_normal(part.shape, np.float32)
-        picture[top : top + 500] = noisy.round().clip(0, 255).astype(np.uint8)
-    return picture
+        image[top : top + 500] = noisy.round().clip(0, 255).astype(np.uint8)
+    return image
 
 
 def main() -> None:

@@ -61,7 +61,7 @@ def run(program: str, *arguments: Any) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--side", type=int, default=1024, help="of the picture, in pixels")
+    parser.add_argument("--side", type=int, default=1024, help="of the image, in pixels")
     parser.add_argument("-o", "--out", required=True, type=Path)
     given = parser.parse_args()
     rows: list[dict[str, Any]] = []

@@ -2,7 +2,7 @@
 
     python benchmarks/memory/web_memory.py --megapixels 24 -o docs/results/web-memory.json
 
-A colour JPEG with so many pixels is shown, made noisy and rainy, and restored by a shipped model, as the page
+A color JPEG with so many pixels is shown, made noisy and rainy, and restored by a shipped model, as the page
 does it, in this process; the line of JSON tells its largest resident memory.
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from clearer.inference.restorer import load
-from clearer.web.actions import Spoiling, restore_upload, show_upload
+from clearer.web.actions import Added, restore_upload, show_upload
 from clearer.web.uploads import UPLOAD, Limits, new_place, opened_folder
 
 
@@ -36,17 +36,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary, opened_folder() as folder:
         rng = np.random.default_rng(0)
         smooth = Image.fromarray(rng.integers(0, 256, (24, 36, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
-        smooth.save(Path(temporary) / "picture.jpg", quality=92)
+        smooth.save(Path(temporary) / "image.jpg", quality=92)
         place = new_place(folder)
-        (place / UPLOAD).write_bytes((Path(temporary) / "picture.jpg").read_bytes())
+        (place / UPLOAD).write_bytes((Path(temporary) / "image.jpg").read_bytes())
         del smooth
         restorer = load(given.model, "cpu")
         before = _peak()
-        limits, spoiling = Limits(megapixels=given.megapixels), Spoiling(25, 0.5)
+        limits, added = Limits(megapixels=given.megapixels), Added(25, 0.5)
         began = time.perf_counter()
-        show_upload(place, limits, spoiling)
+        show_upload(place, limits, added)
         shown, peak_shown = time.perf_counter() - began, _peak()
-        restored = restore_upload(place, restorer, limits, spoiling)
+        restored = restore_upload(place, restorer, limits, added)
         result = {
             "command": f"python benchmarks/memory/web_memory.py {' '.join(sys.argv[1:])}",
             "size": list(size),

@@ -112,7 +112,7 @@ class Reference(nn.Module):
         self.fusion = Fusion(widths, 4, 1)
         self.last = nn.Conv2d(width, channels, 3, padding=1)
         if "*" in letters:
-            self.logits = nn.Parameter(1e-3 * torch.randn(12, 2))
+            self.alpha = nn.Parameter(1e-3 * torch.randn(12, 2))
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.normal_(layer.weight, std=1e-3)
@@ -124,7 +124,7 @@ class Reference(nn.Module):
             features = cell.transition(features)  # type: ignore[operator]
             for module in cell.searched:  # type: ignore[union-attr]
                 if isinstance(module, Mixed):
-                    features = module(features, self.logits.softmax(1)[number])
+                    features = module(features, self.alpha.softmax(1)[number])
                 else:
                     features = module(features)
                 number += 1
@@ -135,17 +135,17 @@ class Reference(nn.Module):
 class Patches:
     """Gray patches cut, flipped and degraded one by one, as a loader with one process does it."""
 
-    def __init__(self, pictures: list[np.ndarray], patch: int, batch: int, sigma: float, seed: int = 0) -> None:
-        self.pictures, self.patch, self.batch, self.sigma = pictures, patch, batch, sigma
+    def __init__(self, images: list[np.ndarray], patch: int, batch: int, sigma: float, seed: int = 0) -> None:
+        self.images, self.patch, self.batch, self.sigma = images, patch, batch, sigma
         self.rng = np.random.default_rng(seed)
 
     def draw(self) -> tuple[Tensor, Tensor]:
         degraded, clean = [], []
         for _ in range(self.batch):
-            picture = self.pictures[self.rng.integers(len(self.pictures))]
-            top = self.rng.integers(picture.shape[0] - self.patch + 1)
-            left = self.rng.integers(picture.shape[1] - self.patch + 1)
-            part = picture[top : top + self.patch, left : left + self.patch].astype(np.float64)
+            image = self.images[self.rng.integers(len(self.images))]
+            top = self.rng.integers(image.shape[0] - self.patch + 1)
+            left = self.rng.integers(image.shape[1] - self.patch + 1)
+            part = image[top : top + self.patch, left : left + self.patch].astype(np.float64)
             part = np.rot90(part, self.rng.integers(4))
             if self.rng.integers(2):
                 part = part[:, ::-1]
@@ -155,26 +155,26 @@ class Patches:
         return torch.stack(degraded), torch.stack(clean)
 
 
-def weight_step(network: nn.Module, optimiser: torch.optim.Optimizer, degraded: Tensor, clean: Tensor) -> Tensor:
+def weight_step(network: nn.Module, optimizer: torch.optim.Optimizer, degraded: Tensor, clean: Tensor) -> Tensor:
     """One step of the weights; also what one step of plain training is."""
     network.train()
     loss = nn.functional.mse_loss(network(degraded), clean)
-    optimiser.zero_grad()
+    optimizer.zero_grad()
     loss.backward()
     nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-    optimiser.step()
+    optimizer.step()
     return loss.detach()
 
 
 def architecture_step(
-    network: Reference, optimiser: torch.optim.Optimizer, degraded: Tensor, clean: Tensor, lambda_arch: float = 0.1
+    network: Reference, optimizer: torch.optim.Optimizer, degraded: Tensor, clean: Tensor, lambda_arch: float = 0.1
 ) -> Tensor:
-    """One step of the logits, gradients of everything computed on the way."""
+    """One step of the alpha, gradients of everything computed on the way."""
     network.eval()
-    alpha = network.logits.softmax(1)
+    alpha = network.alpha.softmax(1)
     entropy = -(alpha * alpha.log10() + (1 - alpha) * (1 - alpha).log10()).mean()
     loss = nn.functional.mse_loss(network(degraded), clean) + lambda_arch * entropy
     network.zero_grad()
     loss.backward()
-    optimiser.step()
+    optimizer.step()
     return loss.detach()

@@ -28,10 +28,10 @@ from clearer.inference.restorer import Restorer
 from clearer.network.architecture import Architecture, SearchSpace
 from clearer.network.network import RestorationNetwork
 from clearer.network.supernet import Supernet
-from clearer.recipe.schema import load_recipe
+from clearer.recipe.load import load_recipe
 from clearer.search.bilevel import search
 from clearer.search.objectives import architecture_loss
-from clearer.training.optimizers import make_optimiser
+from clearer.training.optimizers import make_optimizer
 from clearer.training.run_device import choose_device
 
 PUBLISHED = "FPPF-FFFF-PFFP"
@@ -40,18 +40,18 @@ Work = tuple[Callable[[], object], float]
 
 
 def photographs(count: int = 40) -> list[np.ndarray]:
-    """Return gray pictures of BSD500's size; what they show does not matter to speed."""
+    """Return gray images of BSD500's size; what they show does not matter to speed."""
     rng = np.random.default_rng(0)
     return [rng.integers(0, 256, (321, 481), np.uint8) for _ in range(count)]
 
 
 def sampler(device: torch.device, batch: int = BATCH) -> PatchSampler:
-    pairs = [(picture[..., None], None) for picture in photographs()]
+    pairs = [(image[..., None], None) for image in photographs()]
     noise = Degradation("gaussian", SIGMA, clip8=True)
     return PatchSampler(pairs, patch=PATCH, batch=batch, degradation=noise, augment=True, seed=0, device=device)
 
 
-def settled(device: torch.device, result: Callable[[], object]) -> Callable[[], object]:
+def converged(device: torch.device, result: Callable[[], object]) -> Callable[[], object]:
     """Return the work with a wait for the device at its end."""
     if device.type != "cuda":
         return result
@@ -95,63 +95,63 @@ def _step(kind: str, device: torch.device, width: int, precision: str, letters: 
     recipe = load_recipe(name)
     if kind == "reference":
         network: nn.Module = reference.Reference(letters, width).to(device)
-        optimiser = (
+        optimizer = (
             torch.optim.SGD(network.parameters(), 0.025, momentum=0.9, weight_decay=3e-4)
             if "*" in letters
             else torch.optim.Adam(network.parameters(), 1e-4)
         )
         x, y = (t.to(device) for t in reference.Patches(photographs(), PATCH, BATCH, SIGMA).draw())
-        return settled(device, lambda: reference.weight_step(network, optimiser, x, y))
+        return converged(device, lambda: reference.weight_step(network, optimizer, x, y))
     keep_freed_memory()
     space = SearchSpace(width=width)
     network = Supernet(space) if "*" in letters else RestorationNetwork(space.architecture(letters.replace("-", "")))
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    weights = [p for n, p in network.named_parameters() if n != "logits"]
-    optimiser = make_optimiser(recipe.search.weights if "*" in letters else recipe.train.optimiser, weights)
+    weights = [p for n, p in network.named_parameters() if n != "alpha"]
+    optimizer = make_optimizer(recipe.search.weights if "*" in letters else recipe.train.optimizer, weights)
     batches = sampler(device)
 
     def step() -> Tensor:
         degraded, clean = batches.draw()
         network.train()
         if isinstance(network, Supernet):
-            network.logits.requires_grad_(False)
+            network.alpha.requires_grad_(False)
         with autocast(precision, device):
             output = network(degraded.contiguous(memory_format=torch.channels_last))
         loss = nn.functional.mse_loss(output.float(), clean)
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(weights, 5.0)
-        optimiser.step()
+        optimizer.step()
         return loss.detach()
 
-    return settled(device, step)
+    return converged(device, step)
 
 
 def architecture_step(kind: str, device: torch.device, width: int, precision: str) -> Work:
     gflop = (3 if kind == "reference" else 2) * 2 * gmacs("****-****-****", width, BATCH * PATCH**2)
     if kind == "reference":
         plain = reference.Reference(width=width).to(device)
-        adam = torch.optim.Adam([plain.logits], 3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
+        adam = torch.optim.Adam([plain.alpha], 3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
         x, y = (t.to(device) for t in reference.Patches(photographs(), PATCH, BATCH, SIGMA).draw())
-        return settled(device, lambda: reference.architecture_step(plain, adam, x, y)), gflop
+        return converged(device, lambda: reference.architecture_step(plain, adam, x, y)), gflop
     keep_freed_memory()
     supernet = Supernet(SearchSpace(width=width)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = make_optimiser(load_recipe("paper-denoise-50").search.logits, [supernet.logits])
+    optimizer = make_optimizer(load_recipe("paper-denoise-50").search.alpha, [supernet.alpha])
     batches = sampler(device)
 
     def step() -> Tensor:
         supernet.eval()
-        with supernet.only_logits():
+        with supernet.only_alpha():
             degraded, clean = batches.draw()
             with autocast(precision, device):
                 output = supernet(degraded.contiguous(memory_format=torch.channels_last))
-            loss = nn.functional.mse_loss(output.float(), clean) + 0.1 * architecture_loss(supernet.probabilities)
-            optimiser.zero_grad(set_to_none=True)
+            loss = nn.functional.mse_loss(output.float(), clean) + 0.1 * architecture_loss(supernet.mixing_weights)
+            optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        optimizer.step()
         return loss.detach()
 
-    return settled(device, step), gflop
+    return converged(device, step), gflop
 
 
 def whole_search(kind: str, device: torch.device, width: int, precision: str) -> Work:
@@ -164,9 +164,9 @@ def whole_search(kind: str, device: torch.device, width: int, precision: str) ->
     gflop = count * (3 + (3 if kind == "reference" else 2)) * 2 * gmacs("****-****-****", width, pixels)
     if kind == "reference":
         network = reference.Reference(width=width).to(device)
-        weights = [p for n, p in network.named_parameters() if n != "logits"]
+        weights = [p for n, p in network.named_parameters() if n != "alpha"]
         sgd = torch.optim.SGD(weights, 0.025, momentum=0.9, weight_decay=3e-4)
-        adam = torch.optim.Adam([network.logits], 3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
+        adam = torch.optim.Adam([network.alpha], 3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
         batches = reference.Patches(photographs(), PATCH, BATCH, SIGMA)
 
         def steps() -> None:
@@ -174,23 +174,23 @@ def whole_search(kind: str, device: torch.device, width: int, precision: str) ->
                 reference.weight_step(network, sgd, *(t.to(device) for t in batches.draw()))
                 reference.architecture_step(network, adam, *(t.to(device) for t in batches.draw()))
 
-        return settled(device, steps), gflop
+        return converged(device, steps), gflop
     changes = {"search.epochs": 1, "search.steps_per_epoch": count, "search.warmup_epochs": 0, "network.width": width}
     place = {"device": str(device), "precision": precision}
     recipe = load_recipe("paper-denoise-50", {**changes, **place, "data.train": "none", "data.validation": "none"})
-    pictures = [(picture[..., None], None) for picture in photographs()]
+    images = [(image[..., None], None) for image in photographs()]
 
     def run() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            search(recipe, pictures, pictures, Path(folder), Console(quiet=True))
+            search(recipe, images, images, Path(folder), Console(quiet=True))
 
-    return settled(device, run), gflop
+    return converged(device, run), gflop
 
 
 def data(kind: str, device: torch.device, width: int, precision: str) -> Work:
     """One batch: cut, flipped, degraded."""
     batches = sampler(device) if kind == "ours" else reference.Patches(photographs(), PATCH, BATCH, SIGMA)
-    return settled(device, batches.draw), 0.0
+    return converged(device, batches.draw), 0.0
 
 
 def startup(kind: str, device: torch.device, width: int, precision: str) -> Work:
@@ -211,7 +211,7 @@ def _restore(kind: str, device: torch.device, width: int, precision: str, size: 
     x = torch.rand(1, 1, *size, device=device)
     pixels = size[0] * size[1]
     if kind == "dncnn":
-        return settled(device, dncnn(x)), 2 * (9 * 64 + 15 * 9 * 64 * 64 + 9 * 64) * pixels / 1e9
+        return converged(device, dncnn(x)), 2 * (9 * 64 + 15 * 9 * 64 * 64 + 9 * 64) * pixels / 1e9
     gflop = 2 * gmacs(PUBLISHED, width, pixels)
     if kind == "reference":
         network = reference.Reference(PUBLISHED, width).to(device).eval()
@@ -221,11 +221,11 @@ def _restore(kind: str, device: torch.device, width: int, precision: str, size: 
             with torch.no_grad():
                 return network(pad(x))
 
-        return settled(device, plain), gflop
+        return converged(device, plain), gflop
     keep_freed_memory()
     architecture = Architecture.parse(PUBLISHED, channels=1, width=width)
     restorer = Restorer(RestorationNetwork(architecture), device=device, precision=precision)
-    return settled(device, lambda: restorer(x)), gflop
+    return converged(device, lambda: restorer(x)), gflop
 
 
 def dncnn(x: Tensor) -> Callable[[], Tensor]:
@@ -253,7 +253,7 @@ def ceiling(device: torch.device, precision: str) -> Work:
     side = 8192 if device.type == "cuda" else 2048
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     a, b = (torch.randn(side, side, device=device).to(kind) for _ in range(2))
-    return settled(device, lambda: a @ b), 2 * side**3 / 1e9
+    return converged(device, lambda: a @ b), 2 * side**3 / 1e9
 
 
 WORK: dict[str, tuple[Callable[[str, torch.device, int, str], Work], list[str]]] = {

@@ -2,7 +2,7 @@
 
     python benchmarks/studies/alpha_alone.py [-o OUT.json]
 
-No network and no picture: twelve pairs of logits, lambda_1 = 0.1. The noise is normal, of the given
+No network and no image: twelve pairs of alpha, lambda_1 = 0.1. The noise is normal, of the given
 standard deviation in the gradient with respect to the difference of a pair, as
 benchmarks/studies/alpha_pulls.py measures it for L_Res.
 """
@@ -21,7 +21,7 @@ from clearer.core.files import write_json
 from clearer.recipe.schema import SearchSettings
 from clearer.search.diagnostics import mean_gap
 from clearer.search.objectives import architecture_loss
-from clearer.training.optimizers import make_optimiser
+from clearer.training.optimizers import make_optimizer
 
 STEPS = (2000, 5000, 9500)
 
@@ -29,18 +29,18 @@ STEPS = (2000, 5000, 9500)
 def gaps(noise: float, seed: int) -> list[float]:
     """Return the mean gap after each of `STEPS`."""
     torch.manual_seed(seed)
-    logits = torch.nn.Parameter(1e-3 * torch.randn(12, 2))
-    optimiser = make_optimiser(SearchSettings().logits, [logits])
+    alpha = torch.nn.Parameter(1e-3 * torch.randn(12, 2))
+    optimizer = make_optimizer(SearchSettings().alpha, [alpha])
     found = []
     for step in range(1, STEPS[-1] + 1):
-        optimiser.zero_grad()
-        (0.1 * architecture_loss(logits.softmax(1))).backward()
+        optimizer.zero_grad()
+        (0.1 * architecture_loss(alpha.softmax(1))).backward()
         drawn = noise * torch.randn(12) / 2
-        assert logits.grad is not None
-        logits.grad += torch.stack([drawn, -drawn], 1)
-        optimiser.step()
+        assert alpha.grad is not None
+        alpha.grad += torch.stack([drawn, -drawn], 1)
+        optimizer.step()
         if step in STEPS:
-            found.append(mean_gap(logits.detach().softmax(1)))
+            found.append(mean_gap(alpha.detach().softmax(1)))
     return found
 
 

@@ -1,11 +1,11 @@
-"""What moves the logits of a search: the restoration loss's gradient and its noise, L_Arch's pull, the decay.
+"""What moves the alpha of a search: the restoration loss's gradient and its noise, L_Arch's pull, the decay.
 
     python benchmarks/studies/alpha_pulls.py RUN [--batch 8 32] [--patch 32 64] [-o OUT.json]
 
 On the final supernet of a finished search, for each size of the held-out batches: the gradient of L_Res
-with respect to the difference of a module's two logits, its mean and its standard deviation over
+with respect to the difference of a module's two alpha, its mean and its standard deviation over
 batches, beside lambda_1 times that of L_Arch and the weight decay's. Adam divides by the root mean
-square of the whole gradient: where the noise is larger than L_Arch's pull, the logits move that much slower.
+square of the whole gradient: where the noise is larger than L_Arch's pull, the alpha move that much slower.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import nn
 from clearer.core.files import write_json
 from clearer.data.patches import PatchSampler
 from clearer.data.splits import resolve_splits
-from clearer.pipeline.fit import read_pictures
+from clearer.pipeline.fit import read_images
 from clearer.search.objectives import architecture_loss
 from clearer.search.ranking import load_supernet
 from clearer.training.trainer import degradation_of
@@ -33,28 +33,28 @@ def main() -> None:
     parser.add_argument("--batch", type=int, nargs="+", default=[8, 32])
     parser.add_argument("--patch", type=int, nargs="+", default=[32, 64])
     parser.add_argument("--batches", type=int, default=40)
-    parser.add_argument("--undecided", action="store_true", help="with all logits put to 0, where a search begins")
+    parser.add_argument("--undecided", action="store_true", help="with all alpha put to 0, where a search begins")
     parser.add_argument("-o", "--out", type=Path)
     arguments = parser.parse_args()
     recipe, supernet = load_supernet(arguments.run, torch.device("cpu"))
     if arguments.undecided:
-        nn.init.zeros_(supernet.logits)
+        nn.init.zeros_(supernet.alpha)
     splits = resolve_splits(
         recipe.data, channels=recipe.network.channels, patch=max(arguments.patch), seed=recipe.seed, say=lambda _: None
     )
-    pictures = read_pictures(splits.validation, recipe)
+    images = read_images(splits.validation, recipe)
     rows = []
     for batch, patch in zip(arguments.batch, arguments.patch, strict=True):
         sampler = PatchSampler(
-            pictures, patch=patch, batch=batch, degradation=degradation_of(recipe),
+            images, patch=patch, batch=batch, degradation=degradation_of(recipe),
             augment=True, seed=recipe.seed + 40, device=torch.device("cpu"),
         )  # fmt: skip
         gradients = []
         for _ in range(arguments.batches):
             degraded, clean = sampler.draw()
-            with supernet.only_logits():
+            with supernet.only_alpha():
                 loss = nn.functional.mse_loss(supernet(degraded), clean)
-                (gradient,) = torch.autograd.grad(loss, supernet.logits)
+                (gradient,) = torch.autograd.grad(loss, supernet.alpha)
             gradients.append(gradient[:, 0] - gradient[:, 1])
         spread, mean = torch.std_mean(torch.stack(gradients), dim=0)  # (modules,)
         rows.append(
@@ -66,12 +66,12 @@ def main() -> None:
                 "noise_of_the_mean": float(spread.mean()) / arguments.batches**0.5,
             }
         )
-    logits = supernet.logits.detach().clone().requires_grad_(True)
+    alpha = supernet.alpha.detach().clone().requires_grad_(True)
     # At probability 0.6: at one half L_Arch's gradient is zero, whatever lambda_1.
     if arguments.undecided:
-        logits = torch.tensor([[0.405, 0.0]]).repeat(len(logits), 1).requires_grad_(True)
-    (pull,) = torch.autograd.grad(recipe.search.lambda_arch * architecture_loss(logits.softmax(1)), logits)
-    decay = recipe.search.logits.weight_decay * logits.detach()
+        alpha = torch.tensor([[0.405, 0.0]]).repeat(len(alpha), 1).requires_grad_(True)
+    (pull,) = torch.autograd.grad(recipe.search.lambda_arch * architecture_loss(alpha.softmax(1)), alpha)
+    decay = recipe.search.alpha.weight_decay * alpha.detach()
     result = {
         "command": shlex.join(["python", "benchmarks/studies/alpha_pulls.py", *sys.argv[1:]]),
         "lambda_arch": recipe.search.lambda_arch,

@@ -19,10 +19,10 @@ from typing import Any
 import torch
 
 from clearer.core.errors import UserError
-from clearer.methods.base import Method, Picture
+from clearer.methods.base import ImageArray, Method
 
 FOLDER = Path(os.environ.get("CLEARER_PEERS") or Path(__file__).parents[3] / "shared" / "peers").absolute()
-SEEN = "its published training set contains BSD500's test pictures: flattered on them"
+SEEN = "its published training set contains BSD500's test images: flattered on them"
 
 
 def program() -> Any:
@@ -42,11 +42,11 @@ def method(name: str, weights: str, sigmas: tuple[float, float], noise: str) -> 
     if not path.is_file():
         raise UserError(f"{path}: no such file; set CLEARER_PEERS to the folder with peer.py and the peers' weights")
     layers = PEER.load(weights)
-    half_size = weights.startswith("ffdnet")  # its convolutions see the four phases of the picture
+    half_size = weights.startswith("ffdnet")  # its convolutions see the four phases of the image
     network = PEER.ffdnet if half_size else PEER.dncnn
 
-    def restore(picture: Picture, sigma: float | None) -> Picture:
-        x = torch.from_numpy(picture.transpose(2, 0, 1).copy())[None].contiguous(memory_format=torch.channels_last)
+    def restore(image: ImageArray, sigma: float | None) -> ImageArray:
+        x = torch.from_numpy(image.transpose(2, 0, 1).copy())[None].contiguous(memory_format=torch.channels_last)
         with torch.inference_mode():
             return network(layers, x, sigma)[0].permute(1, 2, 0).numpy()
 

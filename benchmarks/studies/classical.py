@@ -1,8 +1,8 @@
-"""Choose the constants of the classical denoisers on validation pictures: each constant and its neighbours.
+"""Choose the constants of the classical denoisers on validation images: each constant and its neighbors.
 
     python benchmarks/studies/classical.py bsds500/val -o OUT.json
 
-Mean PSNR over pictures and over sigma 30, 50 and 70 of the protocol ``clearer-gray``. No test picture
+Mean PSNR over images and over sigma 30, 50 and 70 of the protocol ``clearer-gray``. No test image
 is touched.
 """
 
@@ -30,8 +30,8 @@ CHOICES: list[Callable[[], Method]] = [
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", help="of validation pictures")
-    parser.add_argument("--limit", type=int, default=6, help="pictures")
+    parser.add_argument("folder", help="of validation images")
+    parser.add_argument("--limit", type=int, default=6, help="images")
     parser.add_argument("-o", "--out", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -42,12 +42,12 @@ def main() -> None:
             evaluate(as_restore(method, s), given.folder, f"clearer-gray-{s}", limit=given.limit) for s in SIGMAS
         ]
         values = [round(result.psnr, 3) for result in results]
-        seconds = sum(result.seconds for result in results) / (len(SIGMAS) * results[0].pictures)
+        seconds = sum(result.seconds for result in results) / (len(SIGMAS) * results[0].images)
         mean = round(sum(values) / len(values), 3)
         rows.append({"method": method.name, "setup": method.setup, "mean": mean, "psnr": values, "seconds": seconds})
         print(f"{mean:6.3f}  {values}  {seconds:6.3f} s  {method.name}: {method.setup}", flush=True)
     if given.out is not None:
-        write_json(given.out, {"sigmas": list(SIGMAS), "pictures": given.limit, "rows": rows})
+        write_json(given.out, {"sigmas": list(SIGMAS), "images": given.limit, "rows": rows})
 
 
 if __name__ == "__main__":

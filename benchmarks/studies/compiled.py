@@ -40,7 +40,7 @@ def main() -> None:
     keep_freed_memory()
     architecture = SearchSpace(width=given.width).architecture(workloads.PUBLISHED.replace("-", ""))
     network = RestorationNetwork(architecture).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.Adam(network.parameters(), 1e-4, fused=True)
+    optimizer = torch.optim.Adam(network.parameters(), 1e-4, fused=True)
     degraded, clean = workloads.sampler(device).draw()
     degraded = degraded.contiguous(memory_format=torch.channels_last)
 
@@ -49,9 +49,9 @@ def main() -> None:
         with autocast(precision, device):
             output = forward(degraded)
         loss = nn.functional.mse_loss(output.float(), clean)
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        optimizer.step()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         return time.perf_counter() - began

@@ -1,9 +1,9 @@
-"""What the overlap of tiles changes in real pictures: the largest and the mean difference from the whole.
+"""What the overlap of tiles changes in real images: the largest and the mean difference from the whole.
 
     python benchmarks/studies/overlap.py -o docs/results/overlap.json \\
         --of runs/denoise gray-awgn-50 bsds500/test --of runs/derain rain-rgb rain800/test_syn
 
-Each model restores the pictures of its protocol whole and in tiles, with every overlap. Differences
+Each model restores the images of its protocol whole and in tiles, with every overlap. Differences
 are in 8-bit levels, of results clamped to [0, 1] and not rounded. Small tiles, to have many seams.
 """
 
@@ -53,7 +53,7 @@ def measured(model: str, protocol: str, data: str, limit: int, tile: int) -> dic
     return {
         "architecture": a.to_dict(),
         "protocol": protocol,
-        "pictures": result.pictures,
+        "images": result.images,
         "psnr": round(result.psnr, 2),
         "input_psnr": round(result.input_psnr, 2),
         "receptive_field": full,
@@ -67,7 +67,7 @@ def measured(model: str, protocol: str, data: str, limit: int, tile: int) -> dic
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--of", nargs=3, action="append", required=True, metavar=("MODEL", "PROTOCOL", "FOLDER"))
-    parser.add_argument("--limit", type=int, default=6, help="pictures of each")
+    parser.add_argument("--limit", type=int, default=6, help="images of each")
     parser.add_argument("--tile", type=int, default=128)
     parser.add_argument("-o", "--out", required=True, type=Path)
     given = parser.parse_args()

@@ -4,7 +4,7 @@
 
 Trains the published architecture by the recipe denoise-gray, made small, in both precisions from the
 same weights, patches and noise, with batch norm and without; the last weights are then measured in
-fp32 on the validation pictures. --folder keeps the runs: the same command goes on.
+fp32 on the validation images. --folder keeps the runs: the same command goes on.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from clearer.core.files import read_json, write_json
 from clearer.data.splits import resolve_splits
 from clearer.experiments.runner import Plan, carry_out, default_jobs
 from clearer.inference.restorer import load
-from clearer.pipeline.fit import read_pictures
-from clearer.recipe.schema import Recipe, load_recipe
+from clearer.pipeline.fit import read_images
+from clearer.recipe.load import load_recipe
+from clearer.recipe.schema import Recipe
 from clearer.training.run_device import choose_device
 from clearer.training.trainer import degradation_of
 from clearer.training.validation import Validation
@@ -36,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", required=True)
     parser.add_argument("--validation", required=True)
-    parser.add_argument("--limit", type=int, default=32, help="validation pictures")
+    parser.add_argument("--limit", type=int, default=32, help="validation images")
     parser.add_argument("--width", type=int, default=8)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--epochs", type=int, default=20, help="of 100 steps")
@@ -55,7 +56,7 @@ def main() -> None:
     recipe = next(iter(plans.values())).recipe
     splits = resolve_splits(recipe.data, channels=1, patch=64, seed=0, say=console.print)
     held_out = Validation(
-        read_pictures(splits.validation, recipe), degradation_of(recipe), crop=256, device=choose_device("cpu")
+        read_images(splits.validation, recipe), degradation_of(recipe), crop=256, device=choose_device("cpu")
     )
     values = {
         key: held_out.measure(load(plan.folder / "last.safetensors", "cpu", "fp32")) for key, plan in plans.items()
@@ -95,9 +96,9 @@ def plan_of(given: argparse.Namespace, norm: str, seed: int, precision: str) -> 
         "network.norm": norm,
         "train.batch": given.batch,
         "train.epochs": given.epochs,
-        "train.optimiser.warmup_epochs": 1,
+        "train.optimizer.warmup_epochs": 1,
         "train.validate_every": given.epochs,
-        "train.validation_pictures": 1,
+        "train.validation_images": 1,
         "data.train": given.train,
         "data.validation": given.validation,
         "data.limit_validation": given.limit,

@@ -1,10 +1,10 @@
-"""Why the recipes for a user's own pictures differ from the paper: one change at a time, equal steps.
+"""Why the recipes for a user's own images differ from the paper: one change at a time, equal steps.
 
     python benchmarks/studies/settings.py denoise-gray --train FOLDER --validation FOLDER -o OUT.json
 
 Trains the published architecture by the recipe, made small, with a Charbonnier loss and averaged
 weights (the candidate), and again with one setting put back to the paper's. Reports PSNR on the
-validation pictures; no test picture is touched.
+validation images; no test image is touched.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from rich.console import Console
 
 from clearer.core.files import write_json
 from clearer.data.splits import resolve_splits
-from clearer.pipeline.fit import read_pictures
-from clearer.recipe.schema import load_recipe
+from clearer.pipeline.fit import read_images
+from clearer.recipe.load import load_recipe
 from clearer.training.trainer import train
 
 PAPER: dict[str, dict[str, Any]] = {
@@ -33,12 +33,12 @@ PAPER: dict[str, dict[str, Any]] = {
     "batch norm and no global residual": {"network.norm": "batch", "network.residual": False},
     "mean squared error, as published": {"train.loss": "mse"},
     "no averaged weights, as published": {"train.average": 0.0},
-    "the paper's optimiser (Adam, no warm-up)": {
-        "train.optimiser.kind": "adam",
-        "train.optimiser.weight_decay": 0.0,
-        "train.optimiser.warmup_epochs": 0,
-        "train.optimiser.lr_final": 0.0,
-        "train.optimiser.clip": 5.0,
+    "the paper's optimizer (Adam, no warm-up)": {
+        "train.optimizer.kind": "adam",
+        "train.optimizer.weight_decay": 0.0,
+        "train.optimizer.warmup_epochs": 0,
+        "train.optimizer.lr_final": 0.0,
+        "train.optimizer.clip": 5.0,
     },
 }
 PAPER_RATE = {"denoise-gray": 0.01, "derain": 0.002}
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("recipe", choices=sorted(PAPER_RATE))
     parser.add_argument("--train", required=True)
     parser.add_argument("--validation")
-    parser.add_argument("--limit", type=int, default=32, help="validation pictures")
+    parser.add_argument("--limit", type=int, default=32, help="validation images")
     parser.add_argument("--limit-train", type=int, default=200)
     parser.add_argument("--layout", default="auto")
     parser.add_argument("--width", type=int, default=8)
@@ -63,8 +63,8 @@ def main() -> None:
         "network.width": given.width,
         "train.epochs": given.epochs,
         # As the recipes were when docs/results.md had its tables from this.
-        "train.optimiser.kind": "adamw",
-        "train.optimiser.warmup_epochs": 1,
+        "train.optimizer.kind": "adamw",
+        "train.optimizer.warmup_epochs": 1,
         "train.loss": "charbonnier",
         "train.average": 0.99,
         "train.validate_every": given.epochs,
@@ -80,13 +80,13 @@ def main() -> None:
     console = Console(stderr=True)
     recipe = load_recipe(given.recipe, base)
     splits = resolve_splits(recipe.data, channels=recipe.network.channels, patch=64, seed=0, say=console.print)
-    training, validation = read_pictures(splits.train, recipe), read_pictures(splits.validation, recipe)
+    training, validation = read_images(splits.train, recipe), read_images(splits.validation, recipe)
     rows = []
     for number, (name, change) in enumerate(PAPER.items()):
         if given.only and number not in given.only:
             continue
-        if "optimiser" in name:
-            change = {**change, "train.optimiser.lr": PAPER_RATE[given.recipe]}
+        if "optimizer" in name:
+            change = {**change, "train.optimizer.lr": PAPER_RATE[given.recipe]}
         changed = load_recipe(given.recipe, {**base, **change})
         values, seconds, source = [], [], 0.0
         for seed in range(given.seeds):
@@ -108,7 +108,7 @@ def main() -> None:
             "recipe": given.recipe,
             "steps": given.epochs * 100,
             "width": given.width,
-            "pictures": {part: len(names) for part, names in splits.names().items()},
+            "images": {part: len(names) for part, names in splits.names().items()},
             "input_psnr": round(source, 2),
             "rows": rows,
         },

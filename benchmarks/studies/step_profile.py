@@ -36,7 +36,7 @@ GROUPS = {
     "ReLUs": ("aten::clamp_min_", "aten::threshold_backward", "aten::relu_"),
     "sums, mixtures": ("aten::add", "aten::add_", "aten::mul", "aten::mul_", "aten::sum"),
     "upsampling": ("aten::upsample_nearest2d", "aten::upsample_nearest2d_backward"),
-    "the optimiser": ("aten::_fused_adam_", "aten::_fused_sgd_"),
+    "the optimizer": ("aten::_fused_adam_", "aten::_fused_sgd_"),
 }
 
 

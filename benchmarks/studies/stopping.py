@@ -2,7 +2,7 @@
 
     python benchmarks/studies/stopping.py RUN [RUN ...] -o docs/results/stopping.json
 
-Read off the probabilities that finished searches logged at the end of each epoch, which is where
+Read off the mixing_weights that finished searches logged at the end of each epoch, which is where
 `search.stop_gap` and `search.stop_steps` look too. Nothing is searched anew.
 """
 
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def letters_of(line: dict[str, Any]) -> str:
-    return "".join("PF"[b > a] for a, b in line["probabilities"])
+    return "".join("PF"[b > a] for a, b in line["mixing_weights"])
 
 
 def stopped(lines: list[dict[str, Any]], gap: float, steps: int) -> dict[str, Any]:

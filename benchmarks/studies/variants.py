@@ -5,8 +5,8 @@
 
 How many steps fit into the time is reckoned first, from the processor time of a few, and the learning
 rate's schedule is laid over them: a form that is twice as fast gets twice the steps. PSNR is that of the last
-weights on the validation pictures, in fp32; for pairs SSIM, too. A test set is named only to leave out the training
-pairs that show a picture of it.
+weights on the validation images, in fp32; for pairs SSIM, too. A test set is named only to leave out the training
+pairs that show an image of it.
 """
 
 from __future__ import annotations
@@ -32,15 +32,16 @@ from clearer.degradations.gaussian import Degradation
 from clearer.evaluation.metrics import psnr, ssim
 from clearer.inference.restorer import load
 from clearer.network.cost import macs_per_pixel, parameters
-from clearer.pipeline.fit import read_pictures
-from clearer.recipe.schema import Recipe, load_recipe, parse_override
+from clearer.pipeline.fit import read_images
+from clearer.recipe.load import load_recipe, parse_override
+from clearer.recipe.schema import Recipe
 from clearer.training.run_device import choose_device
 from clearer.training.trainer import degradation_of, train
 from clearer.training.validation import Validation
 
 PUBLISHED = "FPPF-FFFF-PFFP"
-ADAMW: dict[str, Any] = {"train.optimiser.kind": "adamw", "train.optimiser.lr": 0.002}
-MUON: dict[str, Any] = {"train.optimiser.kind": "muon", "train.optimiser.lr": 0.002, "train.optimiser.momentum": 0.95}
+ADAMW: dict[str, Any] = {"train.optimizer.kind": "adamw", "train.optimizer.lr": 0.002}
+MUON: dict[str, Any] = {"train.optimizer.kind": "muon", "train.optimizer.lr": 0.002, "train.optimizer.momentum": 0.95}
 SQUARES: dict[str, Any] = {"network.unshuffle": 2, "network.width": 32}
 THREE: dict[str, Any] = {**SQUARES, "network.scales": 3, "architecture": "FPPF-FFFF"}
 BASE: dict[str, Any] = {"network.norm": "none", "network.residual": True, "network.width": 16, "network.unshuffle": 1}
@@ -53,8 +54,8 @@ FORMS: dict[str, dict[str, dict[str, Any]]] = {
         "no global residual": {**ADAMW, "network.residual": False},
         "squares of 2x2 pixels, width 32": {**ADAMW, **SQUARES},
         "Muon": MUON,
-        "Muon at half the rate": {**MUON, "train.optimiser.lr": 0.001},
-        "Muon at twice the rate": {**MUON, "train.optimiser.lr": 0.004},
+        "Muon at half the rate": {**MUON, "train.optimizer.lr": 0.001},
+        "Muon at twice the rate": {**MUON, "train.optimizer.lr": 0.004},
         "Muon, squares of 2x2 pixels, width 32": {**MUON, **SQUARES},
         "Muon, squares, width 32, 3 scales": {**MUON, **THREE},
         "Muon, ln(MSE) of each patch": {**MUON, "train.loss": "log-mse"},
@@ -95,9 +96,9 @@ def main() -> None:
     parser.add_argument("--train", nargs="+", required=True)
     parser.add_argument("--validation")
     parser.add_argument("--only-validation")
-    parser.add_argument("--test", help="its pictures are left out of the training")
+    parser.add_argument("--test", help="its images are left out of the training")
     parser.add_argument("--layout", default="auto")
-    parser.add_argument("--limit", type=int, default=32, help="validation pictures")
+    parser.add_argument("--limit", type=int, default=32, help="validation images")
     parser.add_argument("--minutes", type=float, default=3.0, help="of each training")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="of all forms")
@@ -109,7 +110,7 @@ def main() -> None:
     everything = {name: recipe_of(given, change) for name, change in FORMS[given.task].items()}
     first = next(iter(everything.values()))
     splits = resolve_splits(first.data, channels=first.network.channels, patch=64, seed=0, say=console.print)
-    training, validation = read_pictures(splits.train, first), read_pictures(splits.validation, first)
+    training, validation = read_images(splits.train, first), read_images(splits.validation, first)
     rows: list[dict[str, Any]] = []
     if given.out.exists():  # go on: what is there need not be done again
         before = json.loads(given.out.read_text())
@@ -128,7 +129,7 @@ def main() -> None:
                 "command": f"python benchmarks/studies/variants.py {shlex.join(sys.argv[1:])}",
                 "recipe": RECIPES[given.task],
                 "minutes": given.minutes,
-                "pictures": {part: len(names) for part, names in splits.names().items()},
+                "images": {part: len(names) for part, names in splits.names().items()},
                 "input": measures(held_out(first, validation, given.levels), lambda x: x),
                 "rows": rows,
             },
@@ -147,8 +148,8 @@ def recipe_of(given: argparse.Namespace, change: dict[str, Any]) -> Recipe:
         "data.leaks": "drop",
         "data.limit_validation": given.limit,
         "data.fractions": [0.8, 0.1, 0.1],
-        "train.optimiser.warmup_epochs": 1,
-        "train.validation_pictures": 1,
+        "train.optimizer.warmup_epochs": 1,
+        "train.validation_images": 1,
     }
     return load_recipe(RECIPES[given.task], {**base, **dict(map(parse_override, given.set)), **change})
 
@@ -197,7 +198,7 @@ def measured(
 
 
 def measures(by_name: dict[str, Validation], restore: Callable[[Tensor], Tensor]) -> dict[str, dict[str, float]]:
-    """Return PSNR and SSIM of ``restore``: (1, C, H, W) -> the same, for each kind of held-out pictures."""
+    """Return PSNR and SSIM of ``restore``: (1, C, H, W) -> the same, for each kind of held-out images."""
     values: dict[str, dict[str, float]] = {"psnr": {}, "ssim": {}}
     for key, held in by_name.items():
         made = [(restore(x).float().clamp(0, 1), clean) for x, clean in held.pairs.values()]

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from clearer.pipeline.describe import describe
     from clearer.pipeline.evaluate import evaluate
     from clearer.pipeline.fit import fit
-    from clearer.recipe.schema import Recipe, load_recipe
+    from clearer.recipe.load import load_recipe
+    from clearer.recipe.schema import Recipe
     from clearer.zoo.catalog import models
 
 __version__ = "0.1.0"
@@ -58,7 +59,7 @@ _HOMES = {
     "export": "clearer.deploy.onnx",
     "fit": "clearer.pipeline.fit",
     "load": "clearer.inference.restorer",
-    "load_recipe": "clearer.recipe.schema",
+    "load_recipe": "clearer.recipe.load",
     "models": "clearer.zoo.catalog",
     "verdict": "clearer.experiments.verdict",
 }

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 import torch
-from test_network import settled
+from test_network import converged
 from torch import nn
 
 from clearer.network.architecture import SearchSpace
@@ -35,7 +35,7 @@ def reference() -> ModuleType:
 def test_the_reference_is_the_same_network(letters: str, training: bool) -> None:
     torch.manual_seed(0)
     space = SearchSpace(width=4)
-    ours = settled(
+    ours = converged(
         Supernet(space) if "*" in letters else RestorationNetwork(space.architecture(letters.replace("-", "")))
     ).train(training)
     theirs = reference().Reference(letters, 4).train(training)
@@ -52,22 +52,22 @@ def test_the_reference_is_the_same_network(letters: str, training: bool) -> None
 
 def test_the_reference_has_the_same_architecture_step() -> None:
     torch.manual_seed(0)
-    ours = settled(Supernet(SearchSpace(width=4))).eval()
+    ours = converged(Supernet(SearchSpace(width=4))).eval()
     assert isinstance(ours, Supernet)
     module = reference()
     theirs = module.Reference(width=4)
     theirs.load_state_dict(ours.state_dict())
     x, y = torch.rand(4, 1, 32, 32), torch.rand(4, 1, 32, 32)
-    module.architecture_step(theirs, torch.optim.SGD([theirs.logits], 1.0), x, y, lambda_arch=0.1)
-    with ours.only_logits():
-        loss = nn.functional.mse_loss(ours(x), y) + 0.1 * architecture_loss(ours.probabilities)
-        (gradient,) = torch.autograd.grad(loss, ours.logits)
-    moved = theirs.logits.detach() - ours.logits.detach()
+    module.architecture_step(theirs, torch.optim.SGD([theirs.alpha], 1.0), x, y, lambda_arch=0.1)
+    with ours.only_alpha():
+        loss = nn.functional.mse_loss(ours(x), y) + 0.1 * architecture_loss(ours.mixing_weights)
+        (gradient,) = torch.autograd.grad(loss, ours.alpha)
+    moved = theirs.alpha.detach() - ours.alpha.detach()
     assert torch.allclose(moved, -gradient, atol=1e-4 * float(gradient.abs().max()))
 
 
 def test_a_line_of_speed() -> None:
-    command = [sys.executable, str(BENCHMARKS / "speed.py"), "data", "--rounds", "2", "--threads", "1"]
+    command = [sys.executable, str(BENCHMARKS / "speed" / "speed.py"), "data", "--rounds", "2", "--threads", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     line = json.loads(done.stdout)
     assert line["work"] == "data" and line["patches_per_second"] > 0

@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 import clearer
-from clearer.cli.main import main as cli
+from clearer.cli import main as cli
 from clearer.core.errors import Interrupted
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
@@ -97,7 +97,7 @@ METHODS = {
 REPRODUCE = {
     "table1": {*EXPERIMENT, "--lambda", "--recipe"},
     "figures34": {"--denoise", "--derain", "--out", "--json"},
-    "figures5-7": {*METHODS, "--picture", "--pictures", "--protocol", "--crop"},
+    "figures5-7": {*METHODS, "--image", "--images", "--protocol", "--crop"},
     "tables": {*METHODS, "--rain-y", "--limit", "--seed"},
     "ablations": {*EXPERIMENT, "--seeds", "--only"},
     "redraw": {"--json"},
@@ -162,7 +162,7 @@ def run(tmp_path_factory, photos) -> Path:
     ended = command("fit", "quickstart", "--data", photos, "-o", folder, "--json", *settings(TINY))
     assert ended.status == 0, ended.err
     assert ended.json["architecture"] == json.loads((folder / "architecture.json").read_text())["architecture"]
-    assert ended.json["parameters"] > 0 and ended.json["protocols"]["gray-awgn-50"]["pictures"] >= 1
+    assert ended.json["parameters"] > 0 and ended.json["protocols"]["gray-awgn-50"]["images"] >= 1
     assert ended.json["protocols"]["gray-awgn-50"]["precision"] == "fp32"
     return folder
 
@@ -172,7 +172,7 @@ def test_a_finished_fit_is_not_done_again(run, photos):
     ended = command("fit", "quickstart", "--data", photos, "-o", run, *settings(TINY))
     assert ended.status == 0, ended.err
     assert (run / "model.safetensors").stat().st_mtime_ns == before
-    assert "gray-awgn-50" in ended.out and "report.html" in ended.out
+    assert "gray-awgn-50" in ended.out
 
 
 def test_search_and_train_are_the_parts_of_fit(run, photos, tmp_path):
@@ -192,7 +192,7 @@ def test_train_takes_an_architecture_by_hand_and_an_explicit_split(tmp_path):
     parts = [x for part in ("train", "validation", "test") for x in (f"--{part}", tmp_path / part)]
     out = tmp_path / "run"
     ended = command("train", "quickstart", *parts, "-o", out, "--architecture", "FP", "--json", *settings(TINY))
-    assert (ended.json["architecture"], ended.json["protocols"]["gray-awgn-50"]["pictures"]) == ("FP", 1)
+    assert (ended.json["architecture"], ended.json["protocols"]["gray-awgn-50"]["images"]) == ("FP", 1)
     assert not (out / "search").exists()
 
 
@@ -204,7 +204,7 @@ def test_evaluate_saves_its_table_in_the_run(run, photos):
     assert json.loads(place.read_text()) == {key: value for key, value in result.items() if key != "saved"}
     assert len(place.with_suffix(".csv").read_text().splitlines()) == 3
     assert {"model", "data", "architecture", "parameters", "macs_per_pixel", "device", "precision"} <= set(result)
-    assert result["pictures"] == len(result["per_picture"]) == 2
+    assert result["images"] == len(result["per_image"]) == 2
     assert 14 < result["input_psnr"] < 17  # sigma 50: 14.15 dB and what clamping takes away
     table = command("evaluate", run, "--protocol", "gray-awgn-50", "--data", photos, "--limit", 2)
     assert f"{result['input_psnr']:.2f}" in table.out and f"{result['psnr']:.2f}" in table.out
@@ -227,7 +227,7 @@ def test_where_results_go_by_default(run, monkeypatch, tmp_path):
     assert here == Path(f"evaluation/net-rain-y-{tmp_path.name}.json")
 
 
-def test_restore_a_picture_and_a_folder(run, photos, tmp_path):
+def test_restore_a_image_and_a_folder(run, photos, tmp_path):
     assert command("restore", run, photos / "moon.png", "-o", tmp_path / "one.png").status == 0
     ended = command("restore", run / "model.safetensors", photos, "-o", tmp_path / "all", "--json")
     names = sorted(path.name for path in photos.iterdir())
@@ -275,7 +275,7 @@ def test_show_prints_a_recipe_that_reads_back(tmp_path):
     recipe = clearer.load_recipe(path)
     assert recipe.train.epochs == 7
     assert recipe.to_dict()["data"]["folder"] == {"clean": "a", "degraded": "b"}
-    # Options stand in place of all pictures that a recipe names.
+    # Options stand in place of all images that a recipe names.
     shown = command("search", path, "--show", "--json", "--train", "x", "--test", "y").json["data"]
     assert [shown[key] for key in ("folder", "train", "validation", "test")] == [None, "x", None, "y"]
     assert command("fit", path, "--show", "--json", "--test", "y").json["data"]["folder"]["clean"] == "a"
@@ -299,7 +299,7 @@ def bad_input(tmp_path_factory) -> Path:
     Image.fromarray(red).save(here / "mixed" / "red.png")
     Image.fromarray(gray[:12, :12]).save(here / "small" / "tiny.png")
     Image.fromarray(gray[:70]).save(here / "degraded" / "moon.png")
-    for name, channels in (("gray", 1), ("cut", 1), ("colour", 3)):
+    for name, channels in (("gray", 1), ("cut", 1), ("color", 3)):
         network = RestorationNetwork(Architecture.parse("FP", width=2, channels=channels))
         save_weights(here / f"{name}.safetensors", network, {})
     save_file({"weight": np.zeros(3, np.float32)}, here / "foreign.safetensors")
@@ -332,14 +332,14 @@ FAULTS = {
     "value of a wrong type": (["fit", *QUICK, "--set", "train.epochs=many"], ["train.epochs", "'many'"]),
     "value out of range": (["fit", *QUICK, "--set", "train.epochs=0"], ["train.epochs", "0"]),
     "setting without a value": (["fit", *QUICK, "--set", "train.epochs"], ["--set train.epochs", "KEY=VALUE"]),
-    "no pictures named": (["fit", *QUICK], ["no pictures are named", "--data FOLDER"]),
+    "no images named": (["fit", *QUICK], ["no images are named", "--data FOLDER"]),
     "missing folder": (["fit", *QUICK, "--data", "nowhere"], ["nowhere", "no such folder"]),
-    "empty folder": (["fit", *QUICK, "--data", "empty"], ["empty", "no pictures"]),
+    "empty folder": (["fit", *QUICK, "--data", "empty"], ["empty", "no images"]),
     "file for a folder": (["fit", *QUICK, "--data", "gray.png"], ["gray.png", "folder"]),
     "truncated jpeg": (["fit", *QUICK, "--data", "torn"], ["torn/zebra.jpg"]),
-    "picture smaller than a patch": (["fit", *QUICK, "--data", "small"], ["small/tiny.png", "12x12", "16x16"]),
-    "colour in a gray set": (["fit", *QUICK, "--data", "mixed"], ["mixed/red.png", "colour"]),
-    "gray in a colour set": (
+    "image smaller than a patch": (["fit", *QUICK, "--data", "small"], ["small/tiny.png", "12x12", "16x16"]),
+    "color in a gray set": (["fit", *QUICK, "--data", "mixed"], ["mixed/red.png", "color"]),
+    "gray in a color set": (
         ["fit", *QUICK, "--data", "photos", "--set", "network.channels=3", "--set", "evaluate.protocols=[]"],
         ["photos/", "gray"],
     ),
@@ -355,7 +355,7 @@ FAULTS = {
     "folders named twice": (["fit", *QUICK, "--data", "photos", "--train", "photos"], ["--train", "split"]),
     "leak": (
         ["fit", *QUICK, "--train", "photos", "--validation", "clean", "--test", "few"],
-        ["same clean picture", "moon.png", "data.leaks=drop"],
+        ["same clean image", "moon.png", "data.leaks=drop"],
     ),
     "protocol of other channels": (
         ["fit", *QUICK, "--data", "photos", "--set", "evaluate.protocols=[color-awgn-50]"],
@@ -370,7 +370,7 @@ FAULTS = {
     "restore by a foreign model": (["restore", "foreign.safetensors", "gray.png", "-o", "a.png"], ["not written by"]),
     "restore by a torn model": (["restore", "cut.safetensors", "gray.png", "-o", "a.png"], ["cut.safetensors"]),
     "restore by a folder of no run": (["restore", "photos", "gray.png", "-o", "a.png"], ["photos", "safetensors"]),
-    "restore a missing picture": (["restore", "gray.safetensors", "no.png", "-o", "a.png"], ["no.png", "no such"]),
+    "restore a missing image": (["restore", "gray.safetensors", "no.png", "-o", "a.png"], ["no.png", "no such"]),
     "restore a torn jpeg": (["restore", "gray.safetensors", "cut.jpg", "-o", "a.png"], ["cut.jpg", "not readable"]),
     "restore in no tiles": (
         ["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--tile", "all"], ["tile: 'all'", "auto, none"]
@@ -378,8 +378,8 @@ FAULTS = {
     "restore with a wrong overlap": (
         ["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--overlap", "-1"], ["overlap: '-1'", "auto, full"]
     ),
-    "restore no picture": (["restore", "gray.safetensors", "text.safetensors", "-o", "a.png"], ["text.safetensors"]),
-    "restore an empty folder": (["restore", "gray.safetensors", "empty", "-o", "a"], ["empty", "no pictures"]),
+    "restore no image": (["restore", "gray.safetensors", "text.safetensors", "-o", "a.png"], ["text.safetensors"]),
+    "restore an empty folder": (["restore", "gray.safetensors", "empty", "-o", "a"], ["empty", "no images"]),
     "restore to two formats": (
         ["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--format", "jpg"], ["a.png", "--format", "agree"],
     ),
@@ -389,7 +389,7 @@ FAULTS = {
     "restore to a depth that is not there": (
         ["restore", "gray.safetensors", "gray.png", "-o", "a.jpg", "--depth", "16"], ["gray.png", "JPEG", "16"],
     ),
-    "restore what of the colour": (
+    "restore what of the color": (
         ["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--color", "chanels"], ["did you mean 'channels'?"],
     ),
     "restore too strongly": (["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--strength", "2"], ["2"]),
@@ -409,22 +409,22 @@ FAULTS = {
         ["evaluate", "gray.safetensors", "--protocol", "grey-awgn-50", "--data", "photos"],
         ["grey-awgn-50", "did you mean 'gray-awgn-50'?"],
     ),
-    "colour protocol for a gray model": (
+    "color protocol for a gray model": (
         ["evaluate", "gray.safetensors", "--protocol", "color-awgn-50", "--data", "photos"],
         ["gray.safetensors", "channel", "color-awgn-50"],
     ),
-    "gray pictures for a colour protocol": (
-        ["evaluate", "colour.safetensors", "--protocol", "color-awgn-50", "--data", "photos"],
+    "gray images for a color protocol": (
+        ["evaluate", "color.safetensors", "--protocol", "color-awgn-50", "--data", "photos"],
         ["photos/astronaut.png", "gray"],
     ),
     "no pairs for a rain protocol": (
-        ["evaluate", "colour.safetensors", "--protocol", "rain-rgb", "--clean", "few"],
+        ["evaluate", "color.safetensors", "--protocol", "rain-rgb", "--clean", "few"],
         ["--clean, --degraded"],
     ),
     "evaluate nothing": (["evaluate", "gray.safetensors", *AWGN], ["none are named"]),
     "evaluate a missing folder": (["evaluate", "gray.safetensors", *AWGN, "--data", "nowhere"], ["nowhere"]),
     "evaluate a torn jpeg": (["evaluate", "gray.safetensors", *AWGN, "--data", "torn"], ["torn/zebra.jpg"]),
-    "evaluate no picture": (["evaluate", "gray.safetensors", *AWGN, "--data", "few", "--limit", "0"], ["limit: 0"]),
+    "evaluate no image": (["evaluate", "gray.safetensors", *AWGN, "--data", "few", "--limit", "0"], ["limit: 0"]),
     "evaluate into a table": (
         ["evaluate", "gray.safetensors", *AWGN, "--data", "few", "-o", "a.csv"],
         ["a.csv", "JSON"],
@@ -442,10 +442,10 @@ FAULTS = {
     "describe a missing file": (["describe", "no/such.safetensors"], ["no/such.safetensors"]),
     "describe against the file": (["describe", "gray.safetensors", "--width", "8"], ["width", "leave"]),
     "describe unknown operations": (["describe", "FP", "--operations", "relased"], ["relased", "released"]),
-    "draw as no picture": (["describe", "FP", "-o", "a.gif"], ["a.gif", ".svg"]),
+    "draw as no image": (["describe", "FP", "-o", "a.gif"], ["a.gif", ".svg"]),
     "draw under a file": (["describe", "FP", "-o", "gray.png/a.svg"], ["gray.png/a.svg"]),
     "examine a missing folder": (["doctor", "nowhere"], ["nowhere", "no such folder"]),
-    "examine an empty folder": (["doctor", "empty"], ["empty", "no pictures"]),
+    "examine an empty folder": (["doctor", "empty"], ["empty", "no images"]),
     "examine nothing": (["doctor"], ["none are named"]),
     "examine in no layout": (["doctor", "photos", "--layout", "cleen"], ["cleen", "did you mean 'clean'?"]),
 }
@@ -463,7 +463,7 @@ def test_a_fault_is_said_in_one_line_and_leaves_nothing_behind(place, name):
     assert {path: path.read_bytes() if path.is_file() else None for path in place.rglob("*")} == before
 
 
-def test_a_torn_picture_in_a_folder_is_reported_and_the_rest_goes_on(place):
+def test_a_torn_image_in_a_folder_is_reported_and_the_rest_goes_on(place):
     ended = command("restore", "gray.safetensors", "torn", "-o", "restored")
     assert ended.status == 1 and "torn/zebra.jpg" in ended.err and ended.err.count("\n") == 1
     for path in (place / "restored").iterdir():

@@ -28,24 +28,24 @@ from clearer.data.doctor import (
 )
 from clearer.data.doctor_report import advice
 from clearer.data.folders import Folders, Item, find_items
-from clearer.images.uint8 import write_picture
+from clearer.images.uint8 import write_image
 
 
 def scene(seed: int, height: int = 48, width: int = 64) -> np.ndarray:
-    """A smooth random colour picture; two seeds give unlike ones."""
+    """A smooth random color image; two seeds give unlike ones."""
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def spoilt(picture: np.ndarray, sigma: float = 8, seed: int = 0) -> np.ndarray:
-    noise = np.random.default_rng(seed).normal(0, sigma, picture.shape)
-    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+def degraded(image: np.ndarray, sigma: float = 8, seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(0, sigma, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
 def photographs() -> list[np.ndarray]:
     names = ("astronaut", "chelsea", "coffee", "rocket", "camera", "coins", "moon", "page")
-    pictures = [getattr(skimage.data, name)() for name in names]
-    return [p[:, :, None] if p.ndim == 2 else p for p in pictures]
+    images = [getattr(skimage.data, name)() for name in names]
+    return [p[:, :, None] if p.ndim == 2 else p for p in images]
 
 
 def made_up(labels: list[int]) -> tuple[list[Item], Fingerprints]:
@@ -59,20 +59,20 @@ def made_up(labels: list[int]) -> tuple[list[Item], Fingerprints]:
 
 
 def test_photographs_are_near_to_their_variants_and_to_nothing_else() -> None:
-    pictures = photographs()
-    prints = np.stack([thumbprint(p) for p in pictures])
+    images = photographs()
+    prints = np.stack([thumbprint(p) for p in images])
     between = prints @ prints.T - 2 * np.eye(len(prints))
     assert between.max() < 0.9
-    for picture, own in zip(pictures, prints, strict=True):
-        image = Image.fromarray(picture if picture.shape[2] == 3 else picture[:, :, 0])
-        width, height = image.size
+    for image, own in zip(images, prints, strict=True):
+        whole = Image.fromarray(image if image.shape[2] == 3 else image[:, :, 0])
+        width, height = whole.size
         packed = io.BytesIO()
-        image.save(packed, "JPEG", quality=20)
+        whole.save(packed, "JPEG", quality=20)
         for other in (
-            image.resize((width // 2, height // 2)),
-            image.filter(ImageFilter.GaussianBlur(2)),
-            image.crop((2, 2, width - 2, height - 2)),
-            image.convert("L"),
+            whole.resize((width // 2, height // 2)),
+            whole.filter(ImageFilter.GaussianBlur(2)),
+            whole.crop((2, 2, width - 2, height - 2)),
+            whole.convert("L"),
             Image.open(packed),
         ):
             array = np.asarray(other)
@@ -80,14 +80,14 @@ def test_photographs_are_near_to_their_variants_and_to_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
-def test_flat_pictures_are_near_to_nothing(value: int) -> None:
+def test_flat_images_are_near_to_nothing(value: int) -> None:
     flat = np.full((40, 30, 3), value, dtype=np.uint8)
     assert not thumbprint(flat).any()
-    assert not thumbprint(spoilt(flat, 3)).any()
+    assert not thumbprint(degraded(flat, 3)).any()
     assert np.isfinite(thumbprint(flat[:1, :1])).all()
 
 
-def test_thumbprints_have_unit_norm_and_dim_pictures_keep_theirs() -> None:
+def test_thumbprints_have_unit_norm_and_dim_images_keep_theirs() -> None:
     bright = scene(1)
     assert np.linalg.norm(thumbprint(bright)) == pytest.approx(1, abs=1e-5)
     assert thumbprint(bright // 8) @ thumbprint(bright) >= NEAR
@@ -100,8 +100,8 @@ def test_thumbprints_have_unit_norm_and_dim_pictures_keep_theirs() -> None:
 def test_groups_join_by_chains_and_by_exact_copies(tmp_path: Path) -> None:
     flat = np.full((48, 64, 3), 9, dtype=np.uint8)
     one, two, three = scene(1), scene(2), scene(3)
-    for k, picture in enumerate([one, two, spoilt(one), flat, three, spoilt(two), flat, flat + 1]):
-        write_picture(tmp_path / f"{k}.png", picture)
+    for k, image in enumerate([one, two, degraded(one), flat, three, degraded(two), flat, flat + 1]):
+        write_image(tmp_path / f"{k}.png", image)
     calls: list[tuple[int, int]] = []
     prints = fingerprints(find_items(tmp_path), progress=lambda done, total: calls.append((done, total)))
     assert groups(prints) == [0, 1, 0, 2, 3, 1, 2, 4]
@@ -109,7 +109,7 @@ def test_groups_join_by_chains_and_by_exact_copies(tmp_path: Path) -> None:
 
 
 def on_a_circle(angles: np.ndarray) -> Fingerprints:
-    """Pictures all different whose thumbprints correlate by the cosine of the angle between them."""
+    """Images all different whose thumbprints correlate by the cosine of the angle between them."""
     thumbs = np.zeros((len(angles), 256), dtype=np.float32)
     thumbs[:, 0], thumbs[:, 1] = np.cos(angles), np.sin(angles)
     names = tuple(str(k) for k in range(len(angles)))
@@ -127,7 +127,7 @@ def test_groups_are_the_connected_components(places: list[int]) -> None:
     assert list(dict.fromkeys(found.tolist())) == list(range(found.max() + 1))
 
 
-def test_a_chain_of_near_pictures_is_one_group_in_a_large_set() -> None:
+def test_a_chain_of_near_images_is_one_group_in_a_large_set() -> None:
     # The second half is opposite to the first, and both are longer than a block of rows.
     angles = np.concatenate([np.linspace(0, 1, 1200), np.linspace(0, 1, 1200) + np.pi])
     order = np.random.default_rng(0).permutation(2400)
@@ -137,11 +137,11 @@ def test_a_chain_of_near_pictures_is_one_group_in_a_large_set() -> None:
 
 
 def test_side_by_side_prints_are_of_the_clean_half(tmp_path: Path) -> None:
-    write_picture(tmp_path / "s" / "a.png", np.hstack([spoilt(scene(1), 30), scene(1)]))
-    write_picture(tmp_path / "s" / "b.png", np.hstack([scene(3), scene(2)]))
-    write_picture(tmp_path / "c" / "x.png", scene(1))
-    write_picture(tmp_path / "c" / "y.png", scene(2, 96, 128))
-    write_picture(tmp_path / "c" / "z.png", scene(3))
+    write_image(tmp_path / "s" / "a.png", np.hstack([degraded(scene(1), 30), scene(1)]))
+    write_image(tmp_path / "s" / "b.png", np.hstack([scene(3), scene(2)]))
+    write_image(tmp_path / "c" / "x.png", scene(1))
+    write_image(tmp_path / "c" / "y.png", scene(2, 96, 128))
+    write_image(tmp_path / "c" / "z.png", scene(3))
     halves = fingerprints(find_items(tmp_path / "s", "side-by-side", "right"))
     singles = fingerprints(find_items(tmp_path / "c"))
     assert halves.digests[0] == singles.digests[0]
@@ -150,7 +150,7 @@ def test_side_by_side_prints_are_of_the_clean_half(tmp_path: Path) -> None:
     assert leaks(singles, fingerprints([])) == []
 
 
-def test_exact_copies_of_flat_pictures_leak() -> None:
+def test_exact_copies_of_flat_images_leak() -> None:
     _, a = made_up([1, 2])
     _, b = made_up([3, 2, 2])
     assert leaks(a, b) == [("001.png", "001.png"), ("001.png", "002.png")]
@@ -204,63 +204,63 @@ def printed(findings) -> str:
 
 def test_a_healthy_folder_has_little_to_say(tmp_path: Path) -> None:
     for k in range(10):
-        write_picture(tmp_path / f"{k}.png", scene(k))
+        write_image(tmp_path / f"{k}.png", scene(k))
     findings = examine(tmp_path)
     (part,) = findings.parts
-    assert (part.layout, part.count, part.gray, part.colour) == ("clean", 10, 0, 10)
+    assert (part.layout, part.count, part.gray, part.color) == ("clean", 10, 0, 10)
     assert (part.heights, part.widths) == ((48, 48, 48), (64, 64, 64))
     assert part.bytes == sum(p.stat().st_size for p in tmp_path.iterdir())
     assert {name: len(names) for name, names in findings.split.items()} == {"train": 8, "validation": 1, "test": 1}
-    assert findings.to_dict()["advice"] == ["A split by clean picture is proposed: 8 train, 1 validation, 1 test."]
+    assert findings.to_dict()["advice"] == ["A split by clean image is proposed: 8 train, 1 validation, 1 test."]
 
 
 def test_broken_and_odd_files_are_reported_not_raised(tmp_path: Path) -> None:
     for k in range(4):
-        write_picture(tmp_path / f"{k}.png", scene(k))
+        write_image(tmp_path / f"{k}.png", scene(k))
     (tmp_path / "[red]4.png").write_bytes((tmp_path / "3.png").read_bytes()[:300])
     (tmp_path / "5.png").write_bytes(b"")
     (tmp_path / "6.png").symlink_to(tmp_path / "nowhere.png")
-    write_picture(tmp_path / "7.png", scene(9)[:, :, :1])
-    write_picture(tmp_path / "8.png", scene(0))
+    write_image(tmp_path / "7.png", scene(9)[:, :, :1])
+    write_image(tmp_path / "8.png", scene(0))
     findings = examine(tmp_path)
     (part,) = findings.parts
     assert [name.split("/")[1] for name, _ in part.unreadable] == ["5.png", "6.png", "[red]4.png"]
     assert part.unreadable[0][1].startswith("the file is empty")
-    assert (part.count, part.gray, part.colour) == (9, 1, 5)
+    assert (part.count, part.gray, part.color) == (9, 1, 5)
     assert part.copies == part.near == (("0.png", "8.png"),)
     assert "5.png" not in [name for names in findings.split.values() for name in names]
     text = printed(findings)
-    assert "3 files cannot be read" in text and "1 gray and 5 colour files are mixed" in text
+    assert "3 files cannot be read" in text and "1 gray and 5 color files are mixed" in text
     json.dumps(findings.to_dict(), allow_nan=False)
 
 
 def test_side_by_side_is_guessed_and_same_halves_are_found(tmp_path: Path) -> None:
     for k in range(9):
-        write_picture(tmp_path / f"{k}.png", np.hstack([scene(k), spoilt(scene(k), 25)]))
-    write_picture(tmp_path / "same.png", np.hstack([scene(20), scene(20)]))
+        write_image(tmp_path / f"{k}.png", np.hstack([scene(k), degraded(scene(k), 25)]))
+    write_image(tmp_path / "same.png", np.hstack([scene(20), scene(20)]))
     findings = examine(tmp_path)
     (part,) = findings.parts
     assert (part.layout, part.same, part.widths) == ("side-by-side", ("same.png",), (64, 64, 64))
     assert "data.layout=side-by-side" in printed(findings)
     assert examine(tmp_path, "clean").parts[0].layout == "clean"
-    write_picture(tmp_path / "odd.png", scene(5, 48, 65))
+    write_image(tmp_path / "odd.png", scene(5, 48, 65))
     (part,) = examine(tmp_path, "side-by-side").parts
     assert part.mismatched == ("odd.png has odd width 65, so it is not two halves",)
 
 
 def test_pairs_report_what_does_not_match(tmp_path: Path) -> None:
     for k in range(4):
-        write_picture(tmp_path / "clean" / f"{k}.png", scene(k))
-        write_picture(tmp_path / "noisy" / f"{k}.png", spoilt(scene(k)))
-    write_picture(tmp_path / "noisy" / "1.png", scene(1, 40, 64))
-    write_picture(tmp_path / "noisy" / "lone.png", scene(1))
+        write_image(tmp_path / "clean" / f"{k}.png", scene(k))
+        write_image(tmp_path / "noisy" / f"{k}.png", degraded(scene(k)))
+    write_image(tmp_path / "noisy" / "1.png", scene(1, 40, 64))
+    write_image(tmp_path / "noisy" / "lone.png", scene(1))
     (tmp_path / "noisy" / "2.png").write_bytes(b"junk")
     findings = examine(tmp_path)
     (part,) = findings.parts
-    assert (part.layout, part.count, part.colour) == ("pairs", 4, 2)
+    assert (part.layout, part.count, part.color) == ("pairs", 4, 2)
     assert part.mismatched == (
         "lone.png has no clean partner",
-        "1.png is 64x48 colour but its degraded partner is 64x40 colour",
+        "1.png is 64x48 color but its degraded partner is 64x40 color",
     )
     assert part.unreadable[0][0] == "noisy/2.png"
     assert findings.split is None and "at least 1 more" in findings.why_no_split
@@ -270,10 +270,10 @@ def test_pairs_report_what_does_not_match(tmp_path: Path) -> None:
 
 def test_parts_are_examined_apart_and_leaks_between_them_found(tmp_path: Path) -> None:
     for k in range(12):
-        write_picture(tmp_path / "training" / f"{k}.png", scene(k))
+        write_image(tmp_path / "training" / f"{k}.png", scene(k))
     for k in range(3):
-        write_picture(tmp_path / "test_real" / f"{k}.png", scene(50 + k))
-    write_picture(tmp_path / "test_real" / "leak.png", spoilt(scene(7)))
+        write_image(tmp_path / "test_real" / f"{k}.png", scene(50 + k))
+    write_image(tmp_path / "test_real" / "leak.png", degraded(scene(7)))
     (tmp_path / "Val").mkdir()
     (tmp_path / "other").mkdir()
     calls: list[tuple[int, int]] = []
@@ -296,7 +296,7 @@ def test_parts_are_examined_apart_and_leaks_between_them_found(tmp_path: Path) -
 
 def test_nothing_to_examine_is_a_user_error(tmp_path: Path) -> None:
     for where in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(UserError, match=r"no pictures|no such folder"):
+        with pytest.raises(UserError, match=r"no images|no such folder"):
             examine(where)
     with pytest.raises(UserError, match="no pair of sub-folders"):
         examine(tmp_path, "pairs")

@@ -15,11 +15,11 @@ from clearer.degradations.gaussian import Degradation
 
 
 def _sampler(
-    pictures: list, patch: int = 8, augment: bool | str = False, batch: int = 16, **noise: object
+    images: list, patch: int = 8, augment: bool | str = False, batch: int = 16, **noise: object
 ) -> PatchSampler:
     degradation = Degradation(**noise) if noise else Degradation()  # type: ignore[arg-type]
     return PatchSampler(
-        pictures, patch=patch, batch=batch, degradation=degradation, augment=augment, seed=3, device=torch.device("cpu")
+        images, patch=patch, batch=batch, degradation=degradation, augment=augment, seed=3, device=torch.device("cpu")
     )
 
 
@@ -29,12 +29,12 @@ def _numbered(height: int, width: int, channels: int, start: int) -> np.ndarray:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(8, 20), st.integers(8, 20), st.sampled_from([1, 3]), st.booleans())
-def test_every_patch_is_cut_from_a_picture_up_to_a_symmetry(h: int, w: int, channels: int, augment: bool) -> None:
-    pictures = [_numbered(h, w, channels, 0), _numbered(w + 1, h, channels, 100)]
-    degraded, clean = _sampler([(p, None) for p in pictures], augment=augment).draw()
+def test_every_patch_is_cut_from_a_image_up_to_a_symmetry(h: int, w: int, channels: int, augment: bool) -> None:
+    images = [_numbered(h, w, channels, 0), _numbered(w + 1, h, channels, 100)]
+    degraded, clean = _sampler([(p, None) for p in images], augment=augment).draw()
     assert torch.equal(degraded, clean) and clean.shape == (16, channels, 8, 8)
     windows = set()
-    for p in pictures:
+    for p in images:
         for y in range(p.shape[0] - 7):
             for x in range(p.shape[1] - 7):
                 windows.add(p[y : y + 8, x : x + 8].tobytes())
@@ -49,10 +49,10 @@ def test_both_halves_of_a_pair_are_cut_and_turned_alike() -> None:
     assert torch.allclose(x + y, torch.ones_like(x), atol=1e-6)
 
 
-def test_the_whole_picture_is_reached() -> None:
-    picture = np.zeros((10, 9, 1), np.uint8)
+def test_the_whole_image_is_reached() -> None:
+    image = np.zeros((10, 9, 1), np.uint8)
     seen = torch.zeros(10, 9)
-    sampler = _sampler([(picture, None)], patch=2, batch=64)
+    sampler = _sampler([(image, None)], patch=2, batch=64)
     sampler.clean = torch.arange(90) % 256
     sampler.clean = sampler.clean.to(torch.uint8)
     for _ in range(20):
@@ -62,18 +62,18 @@ def test_the_whole_picture_is_reached() -> None:
 
 
 def test_a_resumed_sampler_goes_on_where_the_other_was() -> None:
-    pictures = [(_numbered(20, 20, 1, 0), None)]
-    a = _sampler(pictures, kind="gaussian", sigma=25.0, augment=True)
+    images = [(_numbered(20, 20, 1, 0), None)]
+    a = _sampler(images, kind="gaussian", sigma=25.0, augment=True)
     a.draw()
-    b = _sampler(pictures, kind="gaussian", sigma=25.0, augment=True)
+    b = _sampler(images, kind="gaussian", sigma=25.0, augment=True)
     b.load_state_dict({k: v.clone() for k, v in a.state_dict().items()})
     for left, right in zip(a.draw(), b.draw(), strict=True):
         assert torch.equal(left, right)
 
 
 def test_noise_has_the_level_that_is_asked_for() -> None:
-    picture = np.full((64, 64, 1), 128, np.uint8)
-    x, y = _sampler([(picture, None)], patch=64, kind="gaussian", sigma=50.0).draw()
+    image = np.full((64, 64, 1), 128, np.uint8)
+    x, y = _sampler([(image, None)], patch=64, kind="gaussian", sigma=50.0).draw()
     assert (x - y).std().item() * 255 == pytest.approx(50, rel=0.02)
 
 
@@ -88,9 +88,9 @@ def test_noise_has_the_level_that_is_asked_for() -> None:
 def test_a_seed_gives_the_patches_that_it_always_gave(
     paired: bool, channels: int, augment: bool, degradation: Degradation, expected: tuple[str, str]
 ) -> None:
-    pictures = [_numbered(20, 31, channels, 0), _numbered(40, 17, channels, 100)]
+    images = [_numbered(20, 31, channels, 0), _numbered(40, 17, channels, 100)]
     made = {"patch": 16, "batch": 4, "degradation": degradation, "augment": augment, "seed": 3}
-    pairs = [(p, 255 - p if paired else None) for p in pictures]
+    pairs = [(p, 255 - p if paired else None) for p in images]
 
     def sampler(**share: int) -> PatchSampler:
         one = PatchSampler(pairs, **made, **share, device=torch.device("cpu"))  # type: ignore[arg-type]
@@ -111,17 +111,17 @@ def test_a_seed_gives_the_patches_that_it_always_gave(
 
 
 def test_mirrored_patches_stay_upright() -> None:
-    """Every patch is its picture or that picture's mirror image, and both come."""
-    picture = np.arange(8 * 8, dtype=np.uint8).reshape(8, 8, 1)
-    _, clean = _sampler([(picture, None)], augment="mirror", batch=32).draw()
+    """Every patch is its image or that image's mirror image, and both come."""
+    image = np.arange(8 * 8, dtype=np.uint8).reshape(8, 8, 1)
+    _, clean = _sampler([(image, None)], augment="mirror", batch=32).draw()
     seen = {tuple(patch.flatten().tolist()) for patch in (clean * 255).round().byte()}
-    assert seen == {tuple(form.flatten().tolist()) for form in (picture, picture[:, ::-1])}
+    assert seen == {tuple(form.flatten().tolist()) for form in (image, image[:, ::-1])}
 
 
 def test_a_sampler_goes_on_from_another_kind_of_devices_state_the_same_each_time() -> None:
     """A CUDA generator's state is 16 bytes, which no CPU generator takes."""
-    pictures = [(_numbered(20, 20, 1, 0), None)]
-    a, b, c = (_sampler(pictures, kind="gaussian", sigma=25.0) for _ in range(3))
+    images = [(_numbered(20, 20, 1, 0), None)]
+    a, b, c = (_sampler(images, kind="gaussian", sigma=25.0) for _ in range(3))
     a.draw()
     state = {**a.state_dict(), "noise": torch.zeros(16, dtype=torch.uint8)}
     b.load_state_dict(state), c.load_state_dict(state)

@@ -1,4 +1,4 @@
-"""Which pictures train, validate and test."""
+"""Which images train, validate and test."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_sub_folders_with_the_names_of_parts_are_taken_as_they_are(tmp_path: Pat
     assert [len(names[part]) for part in ("train", "validation", "test")] == [3, 2, 2]
     (tmp_path / "test").rename(tmp_path / "test_syn")
     write_photos(tmp_path / "test_nature", NAMES[:1])
-    with pytest.raises(UserError, match="test_nature and test_syn look like test pictures"):
+    with pytest.raises(UserError, match="test_nature and test_syn look like test images"):
         _resolve(folder=str(tmp_path))
     assert len(_resolve(folder=str(tmp_path), test=str(tmp_path / "test_syn")).test) == 2
 
@@ -49,7 +49,7 @@ def test_a_leak_into_the_test_set_is_refused_or_dropped(tmp_path: Path) -> None:
     again = photograph(NAMES[0])[..., 0].astype(int) + 2  # the same photograph, a little brighter
     Image.fromarray(np.clip(again, 0, 255).astype(np.uint8)).save(test / "other_name.png")
     places = {"train": str(train), "validation": str(validation), "test": str(test)}
-    with pytest.raises(UserError, match=r"1 train picture\(s\) show the same clean picture as a test picture") as error:
+    with pytest.raises(UserError, match=r"1 train image\(s\) show the same clean image as a test image") as error:
         _resolve(**places)
     assert "astronaut.png" in str(error.value) and "other_name.png" in str(error.value)
     said: list[str] = []
@@ -65,13 +65,13 @@ def test_pairs_in_two_folders_and_side_by_side(tmp_path: Path) -> None:
     side = tmp_path / "side"
     side.mkdir()
     for name in NAMES:
-        picture = photograph(name)[..., 0]
-        Image.fromarray(np.hstack([picture, 255 - picture])).save(side / f"{Path(name).stem}.png")
+        image = photograph(name)[..., 0]
+        Image.fromarray(np.hstack([image, 255 - image])).save(side / f"{Path(name).stem}.png")
     whole = _resolve(folder=str(side), layout="side-by-side", degradation=DegradationSettings())
     assert {item.side for item in whole.train} == {"left"}
 
 
-def test_clean_pictures_without_a_degradation_are_refused(photos: Path) -> None:
+def test_clean_images_without_a_degradation_are_refused(photos: Path) -> None:
     with pytest.raises(UserError, match="the recipe has no degradation"):
         _resolve(folder=str(photos), degradation=DegradationSettings())
 
@@ -79,12 +79,12 @@ def test_clean_pictures_without_a_degradation_are_refused(photos: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({}, "no pictures are named"),
+        ({}, "no images are named"),
         ({"folder": "nowhere"}, "nowhere"),
         ({"train": "nowhere"}, "nowhere"),
     ],
 )
-def test_pictures_that_are_not_there(change: dict[str, Any], message: str) -> None:
+def test_images_that_are_not_there(change: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message) as error:
         _resolve(**change)
     assert "\n" not in str(error.value)
@@ -105,7 +105,7 @@ def test_the_settings_are_not_changed(photos: Path) -> None:
     assert dataclasses.asdict(data) == before
 
 
-def test_what_is_not_given_is_split_off_the_training_pictures(photos: Path, tmp_path: Path) -> None:
+def test_what_is_not_given_is_split_off_the_training_images(photos: Path, tmp_path: Path) -> None:
     other = str(write_photos(tmp_path / "other", ("page.png", "coins.png")))
     found = _resolve(train=str(photos))
     assert found.validation and not found.test and len(found.train) + len(found.validation) == len(NAMES)
@@ -127,7 +127,7 @@ def test_several_folders_train_together(tmp_path: Path) -> None:
     assert {f"{folder.as_posix()}/{Path(NAMES[0]).stem}" for folder in (one, two)} <= stems
 
 
-def test_a_list_says_which_pictures_validate(tmp_path: Path) -> None:
+def test_a_list_says_which_images_validate(tmp_path: Path) -> None:
     train, held_out = write_photos(tmp_path / "a", NAMES[:4]), write_photos(tmp_path / "b", NAMES[4:])
     wanted = sorted(path.name for path in held_out.iterdir())[1:]
     (tmp_path / "list.txt").write_text("\n".join(wanted) + "\n\n")
@@ -141,7 +141,7 @@ def test_a_list_says_which_pictures_validate(tmp_path: Path) -> None:
         _resolve(**settings)
 
 
-def test_clean_pictures_may_train_beside_pairs_of_any_layout(tmp_path: Path) -> None:
+def test_clean_images_may_train_beside_pairs_of_any_layout(tmp_path: Path) -> None:
     pairs, photos = tmp_path / "pairs", write_photos(tmp_path / "photos", NAMES[4:])
     pairs.mkdir()
     for name in NAMES[:4]:
@@ -161,7 +161,7 @@ def test_a_limit_does_not_hide_leaks_into_the_rest_of_the_test_set(tmp_path: Pat
     test = write_photos(tmp_path / "c", NAMES[6:])
     Image.fromarray(photograph(NAMES[0])[..., 0]).save(test / "zebra.png")
     places = {"train": str(train), "validation": str(validation), "test": str(test), "limit_test": 1}
-    with pytest.raises(UserError, match=r"1 train picture\(s\) show the same clean picture as a test picture"):
+    with pytest.raises(UserError, match=r"1 train image\(s\) show the same clean image as a test image"):
         _resolve(**places)
     found = _resolve([], **places, leaks="drop").names()
     assert "astronaut.png" not in found["train"] and len(found["test"]) == 1

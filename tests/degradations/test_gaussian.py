@@ -20,7 +20,7 @@ def levels(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randint(0, 256, shape, generator=chance(seed)).float() / 255
 
 
-def test_none_leaves_pictures_as_they_are() -> None:
+def test_none_leaves_images_as_they_are() -> None:
     clean = levels(2, 3, 5, 7)
     assert torch.equal(degrade(clean, Degradation(), chance()), clean)
 
@@ -40,7 +40,7 @@ def test_noise_repeats_with_the_seed_and_goes_on_with_the_generator() -> None:
     assert not torch.equal(first, second)
 
 
-def test_a_pair_of_levels_is_drawn_for_each_picture() -> None:
+def test_a_pair_of_levels_is_drawn_for_each_image() -> None:
     clean = torch.full((64, 1, 64, 64), 0.5)
     found = (degrade(clean, Degradation("gaussian", (10, 60)), chance()) - clean).std((1, 2, 3)) * 255
     assert found.min() > 9 and found.max() < 62

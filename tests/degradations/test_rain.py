@@ -17,7 +17,7 @@ from clearer.core.errors import UserError
 from clearer.data.patches import PatchSampler
 from clearer.degradations.gaussian import Degradation, degrade
 from clearer.degradations.rain import LARGEST_SIDE, Rain, rain, streak
-from clearer.images.uint8 import read_picture
+from clearer.images.uint8 import read_image
 from clearer.pipeline.fit import fit
 from clearer.training.validation import Validation
 from conftest import NAMES, SHIPPED, TINY
@@ -51,7 +51,7 @@ def test_rain_keeps_shape_and_range_and_only_adds_light(
     assert torch.equal(rainy, rain(clean, chance(seed)))
 
 
-def test_large_pictures_get_rain_without_a_seam() -> None:
+def test_large_images_get_rain_without_a_seam() -> None:
     rainy = rain(torch.zeros(1, 1, 40, 2 * LARGEST_SIDE + 7), chance(3))
     assert torch.equal(rainy[..., :LARGEST_SIDE], rainy[..., LARGEST_SIDE : 2 * LARGEST_SIDE])
     steps = rainy.diff(dim=3).abs().mean((0, 1, 2))
@@ -63,7 +63,7 @@ def test_light_is_white_and_the_same_in_all_channels() -> None:
     rainy = rain(clean, chance())
     assert torch.equal(rainy[:, 0], rainy[:, 1]) and torch.equal(rainy[:, 0], rainy[:, 2])
     assert (rainy.mean((1, 2, 3)) > 0.001).all()
-    assert len({round(float(m), 4) for m in rainy.mean((1, 2, 3))}) == 8  # each picture has its own
+    assert len({round(float(m), 4) for m in rainy.mean((1, 2, 3))}) == 8  # each image has its own
 
 
 def test_parts_of_a_batch_get_the_rain_of_the_whole() -> None:
@@ -128,9 +128,9 @@ def test_a_share_of_the_pairs_is_rained_on_anew() -> None:
     other = np.full((32, 32, 3), 200, np.uint8)
     how = Degradation("rain", rain=Rain(density=(0.02, 0.02)), share=0.25)
 
-    def drawn(pictures: list, degradation: Degradation) -> torch.Tensor:
+    def drawn(images: list, degradation: Degradation) -> torch.Tensor:
         sampler = PatchSampler(
-            pictures, patch=16, batch=400, degradation=degradation, augment=True, seed=0, device=torch.device("cpu")
+            images, patch=16, batch=400, degradation=degradation, augment=True, seed=0, device=torch.device("cpu")
         )
         degraded, truth = sampler.draw()
         assert torch.equal(truth, torch.full_like(truth, 64 / 255))
@@ -139,7 +139,7 @@ def test_a_share_of_the_pairs_is_rained_on_anew() -> None:
     assert drawn([(clean, other)], how) == pytest.approx(0.75, abs=0.07)
     assert drawn([(clean, other)], how.held_out()) == 1
     assert drawn([(clean, other)], dataclasses.replace(how, share=1.0)) == 0
-    # Pictures without a partner are always rained on; here they are half of the set.
+    # Images without a partner are always rained on; here they are half of the set.
     mixed = drawn([(clean, other), (clean, None)], dataclasses.replace(how, share=0.0))
     assert mixed == pytest.approx(0.5, abs=0.08)
 
@@ -160,20 +160,20 @@ def test_degrade_knows_rain_and_refuses_a_wrong_share() -> None:
         Degradation("rain", share=1.5)
 
 
-def test_a_derainer_is_fitted_on_clean_pictures_alone(tmp_path: Path) -> None:
+def test_a_derainer_is_fitted_on_clean_images_alone(tmp_path: Path) -> None:
     for name in NAMES[:6]:
-        Image.fromarray(read_picture(SHIPPED / name, 3)[:64, :64]).save(tmp_path / f"{Path(name).stem}.png")
+        Image.fromarray(read_image(SHIPPED / name, 3)[:64, :64]).save(tmp_path / f"{Path(name).stem}.png")
     change = {**TINY, "data.degradation.kind": "rain", "architecture": "PF", "data.folder": str(tmp_path)}
     change |= {"network.channels": 3, "data.layout": "auto"}
     with pytest.raises(UserError, match=r"rain-rgb needs pairs .*rain-synthetic"):
         fit("derain", tmp_path / "run", change, console=Console(quiet=True))
     assert not (tmp_path / "run").exists()  # before anything was trained
     parts = {**change, "data.folder": None, "data.train": str(tmp_path)}
-    with pytest.raises(UserError, match=r"rain-rgb needs pairs"):  # no test pictures, but samples to be shown
+    with pytest.raises(UserError, match=r"rain-rgb needs pairs"):  # no test images, but samples to be shown
         fit("derain", tmp_path / "run", parts, console=Console(quiet=True))
     run = fit(
         "derain", tmp_path / "run", {**change, "evaluate.protocols": ["rain-synthetic"]}, console=Console(quiet=True)
     )
-    assert run.result["protocols"]["rain-synthetic"]["pictures"] >= 1
+    assert run.result["protocols"]["rain-synthetic"]["images"] >= 1
     assert run.restorer().card["degradation"]["kind"] == "rain"
     assert Degradation.from_dict(run.restorer().card["degradation"]) == Degradation("rain")

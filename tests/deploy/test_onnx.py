@@ -79,9 +79,9 @@ def test_squares_of_pixels_are_folded_inside_the_graph(tmp_path: Path) -> None:
     assert found["onnx"]["largest_difference"] < 1e-4 and found["pt2"]["largest_difference"] < 1e-4
     exported = clearer.load(tmp_path / "a.onnx")
     assert exported.architecture == network.architecture and exported.architecture.multiple == 8
-    picture = np.random.default_rng(0).integers(0, 256, (37, 51, 3), np.uint8)
-    plain = Restorer(network, device="cpu", precision="fp32").restore(picture)
-    assert np.abs(exported.restore(picture).astype(int) - plain).max() <= 1
+    image = np.random.default_rng(0).integers(0, 256, (37, 51, 3), np.uint8)
+    plain = Restorer(network, device="cpu", precision="fp32").restore(image)
+    assert np.abs(exported.restore(image).astype(int) - plain).max() <= 1
 
 
 @pytest.mark.parametrize("operations", ["supplement", "released"])
@@ -147,8 +147,8 @@ def test_an_exported_file_is_a_restorer_like_another(run: Path, exported: Restor
     network = clearer.load(run, "cpu", "fp32")
     assert (exported.architecture, exported.card) == (network.architecture, network.card)
     assert (str(exported.device), exported.precision) == ("cpu", "fp32")
-    picture = photograph("camera.png", 45)[..., 0]
-    for kind in (picture, Image.fromarray(picture), torch.from_numpy(picture / 255)[None]):
+    image = photograph("camera.png", 45)[..., 0]
+    for kind in (image, Image.fromarray(image), torch.from_numpy(image / 255)[None]):
         same = np.asarray(exported.restore(kind)), np.asarray(network.restore(kind))
         assert isinstance(exported.restore(kind), type(kind))
         assert np.allclose(*same, atol=1e-4 if isinstance(kind, torch.Tensor) else 1)  # 1: 8-bit levels
@@ -208,8 +208,8 @@ def test_int8_is_calibrated_and_what_it_loses_is_measured(run: Path, photos: Pat
     # What it says is what another measures.
     calibration = read_calibration(photos, CARD, 1)
     assert len(calibration.ranges) == 6 and len(calibration.held_out) == 1
-    (spoilt, truth), int8 = calibration.held_out[0], clearer.load(tmp_path / "q.onnx")
-    restored = int8(torch.from_numpy(spoilt)).clamp(0, 1).numpy()
+    (degraded, truth), int8 = calibration.held_out[0], clearer.load(tmp_path / "q.onnx")
+    restored = int8(torch.from_numpy(degraded)).clamp(0, 1).numpy()
     assert -10 * np.log10(np.mean((restored - truth) ** 2)) == pytest.approx(told["psnr"], abs=1e-3)
     assert int8.precision == "int8" and abs(told["loss"]) < 1
     model = onnx.load(tmp_path / "q.onnx")
@@ -223,9 +223,9 @@ def test_int8_is_calibrated_and_what_it_loses_is_measured(run: Path, photos: Pat
 def test_a_range_of_noise_is_gone_through_evenly(photos: Path) -> None:
     card = {"degradation": {"kind": "gaussian", "sigma": [0.0, 60.0], "clip8": False}}
     found = read_calibration(photos, card, 1)
-    ((spoilt, truth),) = found.held_out
-    assert 255 * (spoilt - truth).std() == pytest.approx(30, rel=0.05)
-    rough = [float(np.abs(np.diff(picture)).mean()) for picture in found.ranges]
+    ((degraded, truth),) = found.held_out
+    assert 255 * (degraded - truth).std() == pytest.approx(30, rel=0.05)
+    rough = [float(np.abs(np.diff(image)).mean()) for image in found.ranges]
     assert rough == sorted(rough) and rough[-1] > 3 * rough[0]
 
 
@@ -237,11 +237,11 @@ def test_pairs_calibrate_where_the_card_says_pairs(tmp_path: Path) -> None:
             Image.fromarray(np.full((9, 11), level + k, np.uint8)).save(tmp_path / "pairs" / kind / f"{k}.png")
     found = read_calibration(tmp_path / "pairs", card, 1)
     assert [round(float(p.mean()) * 255) for p in found.ranges] == [100, 101, 102]
-    ((spoilt, truth),) = found.held_out
-    assert (round(float(spoilt.mean()) * 255), round(float(truth.mean()) * 255)) == (103, 203)
+    ((degraded, truth),) = found.held_out
+    assert (round(float(degraded.mean()) * 255), round(float(truth.mean()) * 255)) == (103, 203)
     with pytest.raises(UserError, match="learnt from pairs"):
         read_calibration(tmp_path / "pairs" / "clean", card, 1)
-    with pytest.raises(UserError, match="does not say how its pictures were degraded"):
+    with pytest.raises(UserError, match="does not say how its images were degraded"):
         read_calibration(tmp_path / "pairs", {}, 1)
 
 
@@ -315,8 +315,8 @@ def test_what_is_no_export_of_ours_is_refused(run: Path, tmp_path: Path) -> None
         onnx.save(changed, tmp_path / "a.onnx")
         with pytest.raises(UserError, match=words):
             clearer.load(tmp_path / "a.onnx")
-    colour = json.dumps({**model_architecture(model), "channels": 3})
-    next(entry for entry in model.metadata_props if entry.key == "architecture").value = colour
+    color = json.dumps({**model_architecture(model), "channels": 3})
+    next(entry for entry in model.metadata_props if entry.key == "architecture").value = color
     onnx.save(model, tmp_path / "a.onnx")
     with pytest.raises(UserError, match=r"not \(batch, 3, height, width\)"):
         clearer.load(tmp_path / "a.onnx")

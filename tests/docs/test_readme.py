@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clearer.images.uint8 import read_picture
+from clearer.images.uint8 import read_image
 from command import clearer as command
 from command import settings
 from conftest import NAMES, SHIPPED, TINY, photograph, write_photos
@@ -38,19 +38,19 @@ def lines() -> list[str]:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory) -> Path:
-    """What a reader has: photographs in ``photos``, one as ``photo.png``, colour pairs in ``pairs``."""
+    """What a reader has: photographs in ``photos``, one as ``photo.png``, color pairs in ``pairs``."""
     folder = tmp_path_factory.mktemp("reader")
     write_photos(folder / "photos")
     Image.fromarray(photograph("camera.png")[..., 0]).save(folder / "photo.png")
     noise = np.random.default_rng(0)
     for name in NAMES:
-        clean = read_picture(SHIPPED / name, 3)[:80, :80]
+        clean = read_image(SHIPPED / name, 3)[:80, :80]
         streaks = np.where(noise.random((80, 80, 1)) < 0.05, 70, 0)
         rainy = np.clip(clean + streaks, 0, 255).astype(np.uint8)
-        for kind, picture in (("clean", clean), ("degraded", rainy)):
+        for kind, image in (("clean", clean), ("degraded", rainy)):
             path = folder / "pairs" / kind / f"{Path(name).stem}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture).save(path)
+            Image.fromarray(image).save(path)
     return folder
 
 

@@ -24,7 +24,7 @@ from clearer.degradations.gaussian import degrade_by_protocol
 from clearer.evaluation import metrics
 from clearer.evaluation.evaluate import evaluate, write_result
 from clearer.evaluation.metrics import PSNR_CEILING, luma601, psnr, ssim
-from clearer.evaluation.protocols import centre_crop, parse_protocol
+from clearer.evaluation.protocols import center_crop, parse_protocol
 from clearer.evaluation.self_ensemble import self_ensemble
 from conftest import SHIPPED
 
@@ -37,8 +37,8 @@ def some(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).random(shape, np.float32)
 
 
-def picture_of(height: int, width: int, channels: int, seed: int) -> np.ndarray:
-    """Return a smooth picture with some noise, uint8 (H, W) or (H, W, 3)."""
+def image_of(height: int, width: int, channels: int, seed: int) -> np.ndarray:
+    """Return a smooth image with some noise, uint8 (H, W) or (H, W, 3)."""
     y, x = np.mgrid[:height, :width]
     waves = [127 + 80 * np.sin(x / (5 + c + seed) + y / 9) for c in range(channels)]
     noisy = np.stack(waves, -1) + np.random.default_rng(seed).normal(0, 5, (height, width, channels))
@@ -48,7 +48,7 @@ def picture_of(height: int, width: int, channels: int, seed: int) -> np.ndarray:
 def folder_of(place: Path, *shapes: tuple[int, int, int], suffix: str = ".png", seed: int = 0) -> Path:
     place.mkdir(parents=True)
     for k, shape in enumerate(shapes):
-        Image.fromarray(picture_of(*shape, seed=seed + k)).save(place / f"p{k}{suffix}")
+        Image.fromarray(image_of(*shape, seed=seed + k)).save(place / f"p{k}{suffix}")
     return place
 
 
@@ -88,7 +88,7 @@ def test_ssim_in_strips_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(height=st.integers(1, 13), width=st.integers(1, 13))
-def test_metrics_of_small_and_identical_pictures_are_numbers(height: int, width: int) -> None:
+def test_metrics_of_small_and_identical_images_are_numbers(height: int, width: int) -> None:
     a, b = torch.from_numpy(some(1, 1, height, width)), torch.from_numpy(some(1, 1, height, width, seed=1))
     assert torch.isfinite(ssim(a, b)).all() and torch.isfinite(psnr(a, b)).all()
     assert ssim(a, a).item() == pytest.approx(1, abs=1e-5)
@@ -176,9 +176,9 @@ def test_unknown_protocols_are_refused_with_the_nearest(name: str, near: str | N
 
 
 @given(height=st.integers(1, 200), width=st.integers(1, 200), multiple=st.sampled_from([1, 8, 64]))
-def test_centre_crop_is_central_and_maximal(height: int, width: int, multiple: int) -> None:
+def test_center_crop_is_central_and_maximal(height: int, width: int, multiple: int) -> None:
     rows, columns = np.mgrid[:height, :width]
-    found = centre_crop(np.stack([rows, columns], -1), multiple)
+    found = center_crop(np.stack([rows, columns], -1), multiple)
     assert found.shape[:2] == (height // multiple * multiple, width // multiple * multiple)
     if found.size:
         for axis, side in ((0, height), (1, width)):
@@ -192,15 +192,15 @@ def test_centre_crop_is_central_and_maximal(height: int, width: int, multiple: i
 def test_noise_protocols_measure_what_they_say(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "clean", (70, 131, 1), (90, 64, 1), (65, 65, 1))
     result = evaluate(identity, folder, "clearer-gray-30")
-    for k, score in enumerate(result.per_picture):
-        clean = centre_crop(np.asarray(Image.open(folder / f"p{k}.png"))[..., None], 64)
+    for k, score in enumerate(result.per_image):
+        clean = center_crop(np.asarray(Image.open(folder / f"p{k}.png"))[..., None], 64)
         noisy = degrade_by_protocol(clean, 30, True, 0, k)
         assert (score["name"], score["height"], score["width"]) == (f"p{k}.png", *clean.shape[:2])
         expected = peak_signal_noise_ratio(clean / 255, noisy, data_range=1)
         assert score["psnr"] == score["input_psnr"] == pytest.approx(expected, abs=1e-4)
         assert score["ssim"] == score["input_ssim"]
-    assert result.pictures == 3 and not result.ensemble and result.protocol == "clearer-gray-30"
-    assert result.psnr == pytest.approx(np.mean([s["psnr"] for s in result.per_picture]))
+    assert result.images == 3 and not result.ensemble and result.protocol == "clearer-gray-30"
+    assert result.psnr == pytest.approx(np.mean([s["psnr"] for s in result.per_image]))
     assert result.megapixels_per_second > 0
 
 
@@ -214,13 +214,13 @@ def test_input_and_result_are_clamped(tmp_path: Path) -> None:
     assert result.input_psnr == pytest.approx(-10 * math.log10(mse), abs=1e-4)
 
 
-def test_limit_keeps_the_noise_of_each_picture(tmp_path: Path) -> None:
+def test_limit_keeps_the_noise_of_each_image(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "clean", *[(24, 20, 3)] * 4)
-    whole, part = (evaluate(identity, folder, "color-awgn-15", limit=n).per_picture for n in (None, 2))
+    whole, part = (evaluate(identity, folder, "color-awgn-15", limit=n).per_image for n in (None, 2))
     assert [s["psnr"] for s in whole][:2] == [s["psnr"] for s in part] and len(part) == 2
     backwards = [Item(name=f"p{k}.png", clean=folder / f"p{k}.png") for k in (3, 2, 1, 0)]
-    assert [s["psnr"] for s in evaluate(identity, backwards, "color-awgn-15").per_picture] == [s["psnr"] for s in whole]
-    assert evaluate(identity, folder, "color-awgn-15", limit=2, seed=1).per_picture[0]["psnr"] != part[0]["psnr"]
+    assert [s["psnr"] for s in evaluate(identity, backwards, "color-awgn-15").per_image] == [s["psnr"] for s in whole]
+    assert evaluate(identity, folder, "color-awgn-15", limit=2, seed=1).per_image[0]["psnr"] != part[0]["psnr"]
 
 
 @pytest.mark.parametrize("protocol", ["rain-rgb", "rain-y"])
@@ -233,7 +233,7 @@ def test_pairs_side_by_side_and_in_two_folders_measure_the_same(tmp_path: Path, 
         halves = [np.asarray(Image.open(p)) for p in (path, rainy / path.name)]
         Image.fromarray(np.concatenate(halves, 1)).save(beside / path.name)
     places = (beside, tmp_path / "set", Folders(str(clean), str(rainy)))
-    results = [evaluate(identity, place, protocol).per_picture for place in places]
+    results = [evaluate(identity, place, protocol).per_image for place in places]
     values = [[(s["psnr"], s["ssim"], s["height"], s["width"]) for s in scores] for scores in results]
     assert values[0] == values[1] == values[2]
     a, b = (np.asarray(Image.open(f / "p0.png"))[None].transpose(0, 3, 1, 2) / 255 for f in (clean, rainy))
@@ -263,7 +263,7 @@ def test_results_are_written_as_json_and_csv(tmp_path: Path) -> None:
     assert read == {**result.to_dict(), "model": "none"}
     rows = list(csv.DictReader((tmp_path / "out" / "result.csv").open()))
     assert [row["name"] for row in rows] == ["p0.png", "p1.png"]
-    assert [float(row["psnr"]) for row in rows] == [s["psnr"] for s in result.per_picture]
+    assert [float(row["psnr"]) for row in rows] == [s["psnr"] for s in result.per_image]
     assert done == [(1, 2), (2, 2)]
     with pytest.raises(UserError, match="beside it"):
         write_result(result.to_dict(), tmp_path / "result.csv")
@@ -271,7 +271,7 @@ def test_results_are_written_as_json_and_csv(tmp_path: Path) -> None:
 
 def test_what_does_not_fit_is_refused_before_any_work(tmp_path: Path) -> None:
     gray = folder_of(tmp_path / "gray", (70, 70, 1), (70, 63, 1))
-    colour = folder_of(tmp_path / "colour", (20, 20, 3))
+    color = folder_of(tmp_path / "color", (20, 20, 3))
 
     def never(x: Tensor) -> Tensor:
         raise AssertionError("nothing should be restored")
@@ -282,8 +282,8 @@ def test_what_does_not_fit_is_refused_before_any_work(tmp_path: Path) -> None:
         (gray, "rain-rgb", "odd"),
         (gray, "rain", "protocol: 'rain'"),
         (tmp_path / "nowhere", "gray-awgn-50", "nowhere"),
-        ([], "gray-awgn-50", "no pictures"),
-        ([Item(name="p0.png", clean=colour / "p0.png")], "rain-y", "p0.png: rain-y needs pairs"),
+        ([], "gray-awgn-50", "no images"),
+        ([Item(name="p0.png", clean=color / "p0.png")], "rain-y", "p0.png: rain-y needs pairs"),
     ):
         with pytest.raises(UserError, match=words) as caught:
             evaluate(never, data, protocol)
@@ -300,23 +300,23 @@ def test_a_diverged_network_is_told_and_a_wrong_shape_is_a_bug(tmp_path: Path) -
         evaluate(lambda x: x[..., 1:], folder, "gray-awgn-50")
 
 
-def test_colour_files_are_measured_gray_by_gray_protocols(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path / "colour", (24, 20, 3))
+def test_color_files_are_measured_gray_by_gray_protocols(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "color", (24, 20, 3))
     gray = tmp_path / "gray"
     gray.mkdir()
     Image.open(folder / "p0.png").convert("L").save(gray / "p0.png")
     assert evaluate(identity, folder, "gray-awgn-50").psnr == evaluate(identity, gray, "gray-awgn-50").psnr
 
 
-def test_synthetic_rain_is_measured_on_clean_pictures_and_repeats(tmp_path: Path) -> None:
+def test_synthetic_rain_is_measured_on_clean_images_and_repeats(tmp_path: Path) -> None:
     for name in ("coffee.png", "astronaut.png"):
         shutil.copy(SHIPPED / name, tmp_path / name)
     seen: list[torch.Tensor] = []
     how = {"observe": lambda clean, degraded, restored: seen.append(degraded - clean)}
     first = evaluate(lambda x: x, tmp_path, "rain-synthetic", **how)
     again = evaluate(lambda x: x, tmp_path, "rain-synthetic", limit=1)
-    assert first.pictures == 2 and first.psnr == first.input_psnr < 35
-    assert again.per_picture[0]["psnr"] == first.per_picture[0]["psnr"]
+    assert first.images == 2 and first.psnr == first.input_psnr < 35
+    assert again.per_image[0]["psnr"] == first.per_image[0]["psnr"]
     assert evaluate(lambda x: x, tmp_path, "rain-synthetic", seed=1).psnr != first.psnr
     assert all((rain >= -1e-6).all() for rain in seen) and not torch.equal(seen[0][..., :9, :9], seen[1][..., :9, :9])
     with pytest.raises(UserError, match=r"needs pairs .*rain-synthetic"):

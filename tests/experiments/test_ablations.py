@@ -1,4 +1,4 @@
-"""Ablations: one search for what variants share, tables from JSON alone, and what two terms do without pictures."""
+"""Ablations: one search for what variants share, tables from JSON alone, and what two terms do without images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from clearer.experiments.ablations import SCALES, terms_alone
 from clearer.experiments.ablations_page import _shared_letters, as_markdown
 from clearer.network.architecture import SearchSpace
-from clearer.recipe.schema import SearchSettings, load_recipe
+from clearer.recipe.load import load_recipe
+from clearer.recipe.schema import SearchSettings
 from command import clearer, settings
 from conftest import NAMES, TINY, write_photos
 
@@ -17,7 +18,7 @@ SMALL = {**TINY, "train.epochs": 1, "network.width": 2}
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("set")
     write_photos(folder / "train", NAMES[:4])
     write_photos(folder / "val", NAMES[4:])
@@ -33,15 +34,15 @@ def test_l_comp_at_a_tenth_sends_every_module_to_fusion_and_at_nothing_none() ->
     assert nothing["pull_comp"] == 0 and 0 < nothing["fusions"] < 12 and nothing["gap"] < 0.1
 
 
-def test_the_short_search_moves_logits_as_far_as_the_long_one_could() -> None:
+def test_the_short_search_moves_alpha_as_far_as_the_long_one_could() -> None:
     full, short = load_recipe("paper-denoise-50").search, load_recipe("paper-denoise-50", SCALES["laptop"]).search
-    reach = [s.logits.lr * (s.epochs - s.warmup_epochs) * s.steps_per_epoch for s in (full, short)]
+    reach = [s.alpha.lr * (s.epochs - s.warmup_epochs) * s.steps_per_epoch for s in (full, short)]
     assert reach[1] == pytest.approx(reach[0], rel=0.01)
 
 
-def test_variants_share_searches_and_trainings(pictures: Path, tmp_path: Path) -> None:
+def test_variants_share_searches_and_trainings(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "a"
-    command = ("reproduce", "ablations", "--data", pictures, "-o", out, "--seeds", 1, "--jobs", 1, "--json")
+    command = ("reproduce", "ablations", "--data", images, "-o", out, "--seeds", 1, "--jobs", 1, "--json")
     command = (*command, *settings(SMALL))
     outcome = clearer(*command)
     assert outcome.status == 0, outcome.err
@@ -81,10 +82,10 @@ def test_letters_that_seeds_share_stand_beside_what_chance_gives() -> None:
     assert _shared_letters(words[:1]) == ""
 
 
-def test_faults_are_said_in_one_line(pictures: Path, tmp_path: Path) -> None:
+def test_faults_are_said_in_one_line(images: Path, tmp_path: Path) -> None:
     for arguments, words in (
-        (("reproduce", "ablations", "--data", pictures, "--only", "lambda"), "did you mean 'lambda-comp'?"),
-        (("reproduce", "redraw", pictures), "holds none of table1.json"),
+        (("reproduce", "ablations", "--data", images, "--only", "lambda"), "did you mean 'lambda-comp'?"),
+        (("reproduce", "redraw", images), "holds none of table1.json"),
     ):
         outcome = clearer(*arguments)
         assert outcome.status == 2 and words in outcome.err and outcome.err.count("\n") == 1

@@ -17,8 +17,8 @@ from clearer.evaluation.evaluate import evaluate
 from clearer.experiments import figures5_7 as sheets
 from clearer.experiments.figures5_7 import figures5_7
 from clearer.experiments.figures5_7_page import best_of, redraw, sheet_figure
-from clearer.images.uint8 import read_picture
-from clearer.methods.base import Method, Picture, as_restore
+from clearer.images.uint8 import read_image
+from clearer.methods.base import ImageArray, Method, as_restore
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
 from clearer.report.comparison import detail_crop
@@ -29,15 +29,15 @@ from conftest import SHIPPED, write_photos
 NAMES = ("astronaut.png", "camera.png", "coffee.png")
 
 
-def box(picture: Picture, sigma: float | None) -> Picture:
+def box(image: ImageArray, sigma: float | None) -> ImageArray:
     """Mean of 3x3, edges repeated."""
-    wide = np.pad(picture, ((1, 1), (1, 1), (0, 0)), mode="edge")
-    h, w = picture.shape[:2]
+    wide = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    h, w = image.shape[:2]
     return np.mean([wide[y : y + h, x : x + w] for y in range(3) for x in range(3)], axis=0, dtype=np.float32)
 
 
 BOX = Method("box", "gaussian", box)
-KEEP = Method("keep", "gaussian", lambda picture, sigma: picture)
+KEEP = Method("keep", "gaussian", lambda image, sigma: image)
 DRY = Method("dry", "rain", box, channels=3)
 
 
@@ -48,14 +48,14 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two colour pictures, each beside itself with slanted streaks."""
+    """Two color images, each beside itself with slanted streaks."""
     folder = tmp_path_factory.mktemp("set") / "rain"
     folder.mkdir()
     for name in ("coffee.png", "rocket.jpg"):
-        picture = read_picture(SHIPPED / name, 3)[100:170, 100:200]
+        image = read_image(SHIPPED / name, 3)[100:170, 100:200]
         y, x = np.mgrid[:70, :100]
-        wet = np.where(((y + 3 * x) % 17 == 0)[..., None], 230, picture).astype(np.uint8)
-        Image.fromarray(np.concatenate([picture, wet], axis=1)).save(folder / f"{Path(name).stem}.png")
+        wet = np.where(((y + 3 * x) % 17 == 0)[..., None], 230, image).astype(np.uint8)
+        Image.fromarray(np.concatenate([image, wet], axis=1)).save(folder / f"{Path(name).stem}.png")
     return folder
 
 
@@ -73,7 +73,7 @@ def test_figures_are_those_of_an_evaluation_of_the_whole_folder(
     (sheet,) = result["sheets"]
     assert sheet["place"] == 2
     for row in sheet["rows"]:
-        single = evaluate(as_restore(BOX, row["sigma"]), clean, row["protocol"]).per_picture[2]
+        single = evaluate(as_restore(BOX, row["sigma"]), clean, row["protocol"]).per_image[2]
         assert (single["height"], single["width"]) == (sheet["height"], sheet["width"])
         for prefix, cell in (("input_", row["input"]), ("", row["cells"]["box"])):
             assert cell["psnr"] == pytest.approx(single[f"{prefix}psnr"], abs=1e-4)  # type: ignore[literal-required]
@@ -81,29 +81,29 @@ def test_figures_are_those_of_an_evaluation_of_the_whole_folder(
 
 
 def test_rain_is_measured_as_an_evaluation_does(rain: Path, tmp_path: Path, undrawn: None) -> None:
-    result = figures5_7(tmp_path, [DRY, BOX], rain800=rain, pictures=1)
+    result = figures5_7(tmp_path, [DRY, BOX], rain800=rain, images=1)
     (sheet,) = result["sheets"]
     assert sheet["name"] == "derain-coffee" and sheet["columns"] == ["dry"] and result["left_out"] == ["box"]
-    single = evaluate(as_restore(DRY, None), rain, "rain-rgb", limit=1).per_picture[0]
+    single = evaluate(as_restore(DRY, None), rain, "rain-rgb", limit=1).per_image[0]
     (row,) = sheet["rows"]
     assert row["sigma"] is None
     assert row["cells"]["dry"]["psnr"] == pytest.approx(single["psnr"], abs=1e-4)
     assert row["input"]["psnr"] == pytest.approx(single["input_psnr"], abs=1e-4)
 
 
-def test_every_crop_is_the_same_place_of_its_picture(clean: Path, tmp_path: Path, undrawn: None) -> None:
+def test_every_crop_is_the_same_place_of_its_image(clean: Path, tmp_path: Path, undrawn: None) -> None:
     own, chosen = (
-        figures5_7(tmp_path, [BOX], bsd500=clean, pictures=1, sigmas=[50], protocol="gray-awgn", crop=crop)["sheets"][0]
+        figures5_7(tmp_path, [BOX], bsd500=clean, images=1, sigmas=[50], protocol="gray-awgn", crop=crop)["sheets"][0]
         for crop in (None, (5, 7, 40))
     )
-    truth = read_picture(clean / "astronaut.png", 1)
+    truth = read_image(clean / "astronaut.png", 1)
     assert own["crop"] == dict(zip(("top", "left", "side"), (*detail_crop(truth, 96, 96), 96), strict=True))
     assert chosen["crop"] == {"top": 5, "left": 7, "side": 40}
     cell = chosen["rows"][0]["cells"]["box"]
-    restored = read_picture(tmp_path / cell["restored"])
+    restored = read_image(tmp_path / cell["restored"])
     assert restored.shape == truth.shape
     for whole, file in ((restored, cell["crop"]), (truth, chosen["truth"])):
-        assert np.array_equal(read_picture(tmp_path / file), whole[5:45, 7:47])
+        assert np.array_equal(read_image(tmp_path / file), whole[5:45, 7:47])
     error = (restored / 255.0 - truth / 255.0) ** 2
     assert cell["psnr"] == pytest.approx(-10 * np.log10(error.mean()), abs=0.05)  # but for the rounding to 8 bits
 
@@ -112,22 +112,22 @@ def test_only_what_has_changed_is_restored_again(clean: Path, tmp_path: Path, un
     calls: list[tuple[str, float | None]] = []
 
     def counted(method: Method) -> Method:
-        def restore(picture: Picture, sigma: float | None) -> Picture:
-            if picture.shape == (96, 96, 1):  # not the corner
+        def restore(image: ImageArray, sigma: float | None) -> ImageArray:
+            if image.shape == (96, 96, 1):  # not the corner
                 calls.append((method.name, sigma))
-            return method.restore(picture, sigma)
+            return method.restore(image, sigma)
 
         return dataclasses.replace(method, restore=restore)
 
     def make(*methods: Method, **how: Any) -> dict[str, Any]:
         calls.clear()
-        how = {"pictures": 1, "sigmas": [30, 50], "protocol": "gray-awgn"} | how
+        how = {"images": 1, "sigmas": [30, 50], "protocol": "gray-awgn"} | how
         return figures5_7(tmp_path, [counted(m) for m in methods], bsd500=clean, **how)
 
     first = make(BOX, KEEP)
     assert len(calls) == 4
     assert make(BOX, KEEP) == first and calls == []
-    stronger = dataclasses.replace(BOX, restore=lambda picture, sigma: box(box(picture, sigma), sigma))
+    stronger = dataclasses.replace(BOX, restore=lambda image, sigma: box(box(image, sigma), sigma))
     second = make(stronger, KEEP)
     assert calls == [("box", 30), ("box", 50)]
     cells = [result["sheets"][0]["rows"][0]["cells"] for result in (first, second)]
@@ -144,7 +144,7 @@ def test_only_what_has_changed_is_restored_again(clean: Path, tmp_path: Path, un
 def test_networks_for_one_level_each_share_a_column(clean: Path, tmp_path: Path, undrawn: None) -> None:
     for_30 = dataclasses.replace(KEEP, name="net", sigmas=(30, 30))
     for_50 = dataclasses.replace(BOX, name="net", sigmas=(50, 50))
-    result = figures5_7(tmp_path, [for_30, for_50, KEEP], bsd500=clean, pictures=1)
+    result = figures5_7(tmp_path, [for_30, for_50, KEEP], bsd500=clean, images=1)
     (sheet,) = result["sheets"]
     assert sheet["columns"] == ["net", "keep"]
     low, middle, high = sheet["rows"]
@@ -152,7 +152,7 @@ def test_networks_for_one_level_each_share_a_column(clean: Path, tmp_path: Path,
     assert middle["cells"]["net"]["psnr"] > middle["cells"]["keep"]["psnr"] + 1
     assert high["cells"]["net"] is None and high["cells"]["keep"] is not None
     with pytest.raises(UserError, match="method 'net': two of this name are for clearer-gray-50"):
-        figures5_7(tmp_path, [for_50, dataclasses.replace(for_50)], bsd500=clean, pictures=1)
+        figures5_7(tmp_path, [for_50, dataclasses.replace(for_50)], bsd500=clean, images=1)
 
 
 def test_the_best_of_a_row_is_judged_as_it_is_written() -> None:
@@ -170,7 +170,7 @@ def made_up(tmp_path: Path, columns: list[str], rows: int) -> dict[str, Any]:
     cell = {"crop": "cell.png", "psnr": 28.125, "ssim": 0.8125}
     levels = [30.0, 50.0, 70.0][:rows] if rows > 1 else [None]
     return {
-        "name": "sheet", "task": "denoise" if rows > 1 else "derain", "data": "a/set", "picture": "a picture.png",
+        "name": "sheet", "task": "denoise" if rows > 1 else "derain", "data": "a/set", "image": "an image.png",
         "place": 11, "height": 481, "width": 321, "whole": "whole.png", "truth": "cell.png", "columns": columns,
         "crop": {"top": 10, "left": 20, "side": 96}, "notes": {},
         "rows": [
@@ -194,9 +194,9 @@ def test_texts_of_a_sheet_lie_apart_and_inside(tmp_path: Path, columns: list[str
         assert not a.overlaps(b), (one.get_text(), other.get_text())
     width, height = figure.canvas.get_width_height()
     assert all(b.x0 >= 0 and b.x1 <= width and b.y0 >= 0 and b.y1 <= height for b in boxes)
-    pictures = [axes.get_window_extent(renderer) for axes in figure.axes[1:]]
-    assert not [text.get_text() for text, b in zip(texts, boxes, strict=True) for p in pictures if b.overlaps(p)]
-    for a, b in itertools.combinations(pictures, 2):
+    images = [axes.get_window_extent(renderer) for axes in figure.axes[1:]]
+    assert not [text.get_text() for text, b in zip(texts, boxes, strict=True) for p in images if b.overlaps(p)]
+    for a, b in itertools.combinations(images, 2):
         assert not a.overlaps(b)
     bold = [text for text in texts if text.get_weight() == "bold"]
     shown = [[cell for cell in row["cells"].values() if cell] for row in made_up(tmp_path, columns, rows)["rows"]]
@@ -206,7 +206,7 @@ def test_texts_of_a_sheet_lie_apart_and_inside(tmp_path: Path, columns: list[str
 
 
 def test_sheets_are_drawn_again_from_json_and_crops(clean: Path, rain: Path, tmp_path: Path) -> None:
-    figures5_7(tmp_path, [BOX, DRY], bsd500=clean, rain800=rain, pictures=1, sigmas=[50])
+    figures5_7(tmp_path, [BOX, DRY], bsd500=clean, rain800=rain, images=1, sigmas=[50])
     names = ("denoise-astronaut.png", "derain-coffee.png", "sheets.md")
     drawn = {name: (tmp_path / name).read_bytes() for name in names}
     assert b"not of the crop" in drawn["sheets.md"] and b"](derain-coffee.png)" in drawn["sheets.md"]
@@ -216,30 +216,30 @@ def test_sheets_are_drawn_again_from_json_and_crops(clean: Path, rain: Path, tmp
     assert {name: (tmp_path / name).read_bytes() for name in drawn} == drawn
 
 
-def test_pictures_that_differ_in_suffix_only_get_sheets_of_their_own(tmp_path: Path, undrawn: None) -> None:
+def test_images_that_differ_in_suffix_only_get_sheets_of_their_own(tmp_path: Path, undrawn: None) -> None:
     folder = write_photos(tmp_path / "set", NAMES[:1], side=64)
     Image.open(folder / "astronaut.png").save(folder / "astronaut.bmp")
     result = figures5_7(tmp_path / "out", [KEEP], bsd500=folder, names=["astronaut"], sigmas=[50])
-    assert [sheet["picture"] for sheet in result["sheets"]] == ["astronaut.bmp", "astronaut.png"]
+    assert [sheet["image"] for sheet in result["sheets"]] == ["astronaut.bmp", "astronaut.png"]
     assert len({sheet["name"] for sheet in result["sheets"]}) == 2
 
 
 def test_faults_are_said_before_any_work(clean: Path, rain: Path, tmp_path: Path) -> None:
-    def unused(picture: Picture, sigma: float | None) -> Picture:
+    def unused(image: ImageArray, sigma: float | None) -> ImageArray:
         raise AssertionError("restored all the same")
 
     method = dataclasses.replace(BOX, restore=unused)
     out = tmp_path / "out"
     for how, words in (
-        ({}, "pictures: none are named; give --bsd500"),
-        ({"bsd500": clean, "names": ["cofee.png"]}, r"picture 'cofee.png': not in .*did you mean 'coffee.png'"),
-        ({"bsd500": clean, "pictures": 0}, "pictures: 0 is less than 1"),
+        ({}, "images: none are named; give --bsd500"),
+        ({"bsd500": clean, "names": ["cofee.png"]}, r"image 'cofee.png': not in .*did you mean 'coffee.png'"),
+        ({"bsd500": clean, "images": 0}, "images: 0 is less than 1"),
         ({"bsd500": clean, "sigmas": []}, "no noise level is given"),
         ({"bsd500": clean, "protocol": "clearer-grey"}, "protocol: 'clearer-grey-30' is not known"),
-        ({"bsd500": clean, "protocol": "color-awgn"}, "gray, where color-awgn-30 needs colour"),
+        ({"bsd500": clean, "protocol": "color-awgn"}, "gray, where color-awgn-30 needs color"),
         ({"bsd500": clean, "crop": (0, 60, 10)}, "--crop 0,60,10: not within astronaut.png, 64x64 pixels"),
         ({"rain800": rain}, "methods: none is for rain-rgb"),
-        ({"rain800": clean}, "astronaut.png: gray, where rain-rgb needs colour"),
+        ({"rain800": clean}, "astronaut.png: gray, where rain-rgb needs color"),
     ):
         with pytest.raises(UserError, match=words) as fault:
             figures5_7(out, [method], **how)  # type: ignore[arg-type]
@@ -255,7 +255,7 @@ def test_the_verb_takes_models_and_functions_of_a_file(clean: Path, tmp_path: Pa
         "METHODS = [Method('mine', 'gaussian', lambda p, s: p), Method('dry', 'rain', lambda p, s: p)]\n"
     )
     command = ("reproduce", "figures5-7", "--models", f"CLEARER={weights}", "--also", file, "--bsd500", clean)
-    wanted = ("--picture", "camera", "--sigma", 30, "--sigma", 50, "--crop", "1,2,30", "-o", out, "--device", "cpu")
+    wanted = ("--image", "camera", "--sigma", 30, "--sigma", 50, "--crop", "1,2,30", "-o", out, "--device", "cpu")
     outcome = clearer(*command, *wanted, "--json")
     assert outcome.status == 0, outcome.err
     (sheet,) = outcome.json["sheets"]
@@ -271,8 +271,8 @@ def test_the_verb_takes_models_and_functions_of_a_file(clean: Path, tmp_path: Pa
 
 def test_a_method_that_fails_is_named(clean: Path, tmp_path: Path) -> None:
     for restore, words in (
-        (lambda picture, sigma: picture[1:], r"box: its restore made \(63, 64, 1\) of \(64, 64, 1\)"),
-        (lambda picture, sigma: picture * np.nan, "box: its picture holds values that are not finite"),
+        (lambda image, sigma: image[1:], r"box: its restore made \(63, 64, 1\) of \(64, 64, 1\)"),
+        (lambda image, sigma: image * np.nan, "box: its image holds values that are not finite"),
     ):
         with pytest.raises(UserError, match=words):
-            figures5_7(tmp_path, [dataclasses.replace(BOX, restore=restore)], bsd500=clean, pictures=1)
+            figures5_7(tmp_path, [dataclasses.replace(BOX, restore=restore)], bsd500=clean, images=1)

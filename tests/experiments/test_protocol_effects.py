@@ -20,15 +20,15 @@ from clearer.core.errors import UserError
 from clearer.evaluation.evaluate import evaluate
 from clearer.evaluation.metrics import luma601, patch_psnr, psnr
 from clearer.experiments.protocols import as_markdown, choose_method, compare_protocols, redraw
-from clearer.images.uint8 import read_picture
-from clearer.methods.base import Method, Picture, as_restore
+from clearer.images.uint8 import read_image
+from clearer.methods.base import ImageArray, Method, as_restore
 from command import clearer
 from conftest import NAMES, SHIPPED, write_photos
 
 
-def blend(picture: Picture, sigma: float | None) -> Picture:
-    """A weak denoiser whose result hangs on how the picture is turned, so that an ensemble helps."""
-    return (picture + np.roll(picture, 1, 0)) / np.float32(2)
+def blend(image: ImageArray, sigma: float | None) -> ImageArray:
+    """A weak denoiser whose result hangs on how the image is turned, so that an ensemble helps."""
+    return (image + np.roll(image, 1, 0)) / np.float32(2)
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +37,10 @@ def gray(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def colour(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("colour")
+def color(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("color")
     for name in ("astronaut.png", "coffee.png"):
-        Image.fromarray(read_picture(SHIPPED / name, 3)[100:170, 100:240]).save(folder / name)
+        Image.fromarray(read_image(SHIPPED / name, 3)[100:170, 100:240]).save(folder / name)
     return folder
 
 
@@ -55,7 +55,7 @@ def rows_of(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
 @given(
     height=st.integers(8, 30), width=st.integers(8, 30), channels=st.sampled_from([1, 3]), seed=st.integers(0, 99)
 )
-def test_patch_psnr_is_the_mean_over_the_patches_of_the_centre(
+def test_patch_psnr_is_the_mean_over_the_patches_of_the_center(
     height: int, width: int, channels: int, seed: int
 ) -> None:
     chance = torch.Generator().manual_seed(seed)
@@ -75,16 +75,16 @@ def test_patch_psnr_is_the_mean_over_the_patches_of_the_centre(
     assert (found >= psnr(a[whole], b[whole]) - 1e-4).all()  # Jensen
 
 
-def test_a_picture_smaller_than_a_patch_has_none() -> None:
+def test_a_image_smaller_than_a_patch_has_none() -> None:
     with pytest.raises(ValueError, match="no patch of 64x64 pixels fits into 90x63"):
         patch_psnr(torch.zeros(1, 1, 63, 90), torch.zeros(1, 1, 63, 90))
 
 
 def test_an_observer_sees_what_is_measured(gray: Path) -> None:
     seen: list[tuple[Tensor, Tensor, Tensor]] = []
-    result = evaluate(lambda x: 3 * x - 1, gray, "gray-awgn-50", observe=lambda *pictures: seen.append(pictures))
-    assert len(seen) == 3 and all(x.min() >= 0 and x.max() <= 1 for pictures in seen for x in pictures)
-    for score, (clean, degraded, restored) in zip(result.per_picture, seen, strict=True):
+    result = evaluate(lambda x: 3 * x - 1, gray, "gray-awgn-50", observe=lambda *images: seen.append(images))
+    assert len(seen) == 3 and all(x.min() >= 0 and x.max() <= 1 for images in seen for x in images)
+    for score, (clean, degraded, restored) in zip(result.per_image, seen, strict=True):
         assert score["psnr"] == psnr(restored, clean).item() and score["input_psnr"] == psnr(degraded, clean).item()
 
 
@@ -94,10 +94,10 @@ def test_an_observer_sees_what_is_measured(gray: Path) -> None:
 def test_gray_noise(gray: Path) -> None:
     calls = 0
 
-    def counted(picture: Picture, sigma: float | None) -> Picture:
+    def counted(image: ImageArray, sigma: float | None) -> ImageArray:
         nonlocal calls
         calls += sigma == 50
-        return blend(picture, sigma)
+        return blend(image, sigma)
 
     method = Method("m", "gaussian", counted, sigmas=(50, 50))
     result = compare_protocols(method, gray)
@@ -117,25 +117,25 @@ def test_gray_noise(gray: Path) -> None:
     assert patches["difference"] > 0 and patches["ssim"] is None
     assert rows["x8 self-ensemble"]["difference"] > 0
     # Two things differ between the base and gray-awgn; each alone is something else again.
-    alone = [rows[name]["psnr"] for name in ("noise not clipped", "whole pictures")]
+    alone = [rows[name]["psnr"] for name in ("noise not clipped", "whole images")]
     assert len({*alone, rows["clearer-gray-50"]["psnr"], rows["both: gray-awgn-50"]["psnr"]}) == 4
 
 
-def test_colour_noise(colour: Path) -> None:
-    result = compare_protocols(Method("m", "gaussian", blend, channels=3), colour, 25)
+def test_color_noise(color: Path) -> None:
+    result = compare_protocols(Method("m", "gaussian", blend, channels=3), color, 25)
     rows = rows_of(result)
-    assert result["base"] == "color-awgn-25" and result["pictures"] == 2
-    assert {"noise clipped, floored to 8 bits", "centre crop to multiples of 64", "x8 self-ensemble"} <= set(rows)
+    assert result["base"] == "color-awgn-25" and result["images"] == 2
+    assert {"noise clipped, floored to 8 bits", "center crop to multiples of 64", "x8 self-ensemble"} <= set(rows)
     found: list[float] = []
 
     def measure(clean: Tensor, degraded: Tensor, restored: Tensor) -> None:
         found.append(psnr(luma601(restored), luma601(clean)).item())
 
-    evaluate(as_restore(Method("m", "gaussian", blend), 25), colour, "color-awgn-25", observe=measure)
+    evaluate(as_restore(Method("m", "gaussian", blend), 25), color, "color-awgn-25", observe=measure)
     assert rows["on Y instead of RGB"]["psnr"] == math.fsum(found) / 2 > rows["color-awgn-25"]["psnr"]
 
 
-def test_rain_and_pictures_smaller_than_a_patch(tmp_path: Path) -> None:
+def test_rain_and_images_smaller_than_a_patch(tmp_path: Path) -> None:
     for name in ("clean", "rainy"):
         for k in range(2):
             (tmp_path / name).mkdir(exist_ok=True)
@@ -155,9 +155,9 @@ def test_from_the_command_line_to_a_table(gray: Path, tmp_path: Path) -> None:
     done = clearer("compare-protocols", model, "--data", gray, "--limit", 1, "-o", out, "--device", "cpu", "--json")
     assert done.status == 0, done.err
     kept = json.loads(out.read_text())
-    assert done.json == {**kept, "saved": str(out)} and kept["sigma"] == 50 and kept["pictures"] == kept["limit"] == 1
+    assert done.json == {**kept, "saved": str(out)} and kept["sigma"] == 50 and kept["images"] == kept["limit"] == 1
     text = out.with_suffix(".md").read_text()
-    assert text == as_markdown(kept) and text in done.err and "the first 1 picture of test" in text
+    assert text == as_markdown(kept) and text in done.err and "the first 1 image of test" in text
     out.with_suffix(".md").unlink()
     redraw(out)
     assert out.with_suffix(".md").read_text() == text

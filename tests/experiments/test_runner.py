@@ -19,24 +19,24 @@ from clearer.core.files import write_text
 from clearer.experiments import runner as plans
 from clearer.experiments.runner import Plan, carry_out, data_settings
 from clearer.pipeline.run_folder import refuse_other_recipe
-from clearer.recipe.schema import load_recipe
+from clearer.recipe.load import load_recipe
 from conftest import NAMES, TINY, write_photos
 
 QUIET = Console(quiet=True)
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("set")
     write_photos(folder / "train", NAMES[:4])
     write_photos(folder / "val", NAMES[4:])
     return folder
 
 
-def _plans(pictures: Path, out: Path, **more: object) -> list[Plan]:
+def _plans(images: Path, out: Path, **more: object) -> list[Plan]:
     found = []
     for value in (0.0, 0.1):
-        data = data_settings(str(pictures), None, None)
+        data = data_settings(str(images), None, None)
         recipe = load_recipe("paper-denoise-50", {**TINY, **data, "search.lambda_arch": value, **more})
         found.append(Plan(f"lambda {value:g}", recipe, out / f"lambda-{value:g}", "search"))
     return found
@@ -47,8 +47,8 @@ def _supernet(plan: Plan) -> dict[str, object]:
     return {name: tensor for name, tensor in load_file(newest).items() if "supernet" in name}
 
 
-def test_side_by_side_is_as_one_by_one_and_nothing_is_made_twice(pictures: Path, tmp_path: Path) -> None:
-    alone, together = _plans(pictures, tmp_path / "alone"), _plans(pictures, tmp_path / "together")
+def test_side_by_side_is_as_one_by_one_and_nothing_is_made_twice(images: Path, tmp_path: Path) -> None:
+    alone, together = _plans(images, tmp_path / "alone"), _plans(images, tmp_path / "together")
     assert [plan.steps_done() for plan in alone] == [0, 0] and not alone[0].finished
     carry_out(alone, jobs=1, console=QUIET)
     carry_out(together, jobs=2, console=QUIET)
@@ -63,11 +63,11 @@ def test_side_by_side_is_as_one_by_one_and_nothing_is_made_twice(pictures: Path,
 
 
 def test_a_signal_stops_all_and_the_next_call_goes_on(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plans, "POLL", 0.05)
     # Long enough that neither can end before it is stopped.
-    both = _plans(pictures, tmp_path, **{"search.epochs": 4000, "checkpoint_minutes": 10.0})
+    both = _plans(images, tmp_path, **{"search.epochs": 4000, "checkpoint_minutes": 10.0})
 
     def stop_once_both_have_begun() -> None:
         deadline = time.monotonic() + 60
@@ -86,8 +86,8 @@ def test_a_signal_stops_all_and_the_next_call_goes_on(
         assert "the checkpoint is written" in log
 
 
-def test_what_a_failing_run_says_is_passed_on(pictures: Path, tmp_path: Path) -> None:
-    sound, faulty = _plans(pictures, tmp_path)
+def test_what_a_failing_run_says_is_passed_on(images: Path, tmp_path: Path) -> None:
+    sound, faulty = _plans(images, tmp_path)
     recipe = load_recipe("paper-denoise-50", {**TINY, "data.train": str(tmp_path / "nowhere")})
     faulty = Plan("faulty", recipe, faulty.folder, "search")
     with pytest.raises(UserError, match=r"faulty: failed with status 2: .*nowhere.* \(all of it: .*\.log\)") as caught:
@@ -95,31 +95,31 @@ def test_what_a_failing_run_says_is_passed_on(pictures: Path, tmp_path: Path) ->
     assert "\n" not in str(caught.value)
 
 
-def test_pictures_are_named_one_way(pictures: Path) -> None:
-    found = data_settings(str(pictures), None, None)
-    assert found == {"data.train": str(pictures / "train"), "data.validation": str(pictures / "val")}
+def test_images_are_named_one_way(images: Path) -> None:
+    found = data_settings(str(images), None, None)
+    assert found == {"data.train": str(images / "train"), "data.validation": str(images / "val")}
     assert data_settings(None, "a", None) == {"data.train": "a", "data.validation": None}
-    for arguments in ((None, None, None), (str(pictures), "a", None)):
+    for arguments in ((None, None, None), (str(images), "a", None)):
         with pytest.raises(UserError, match="give --data FOLDER"):
             data_settings(*arguments)
 
 
-def test_a_torn_line_of_metrics_counts_as_nothing_done(pictures: Path, tmp_path: Path) -> None:
-    plan = _plans(pictures, tmp_path)[0]
+def test_a_torn_line_of_metrics_counts_as_nothing_done(images: Path, tmp_path: Path) -> None:
+    plan = _plans(images, tmp_path)[0]
     path = plan.folder / "search" / "metrics.jsonl"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"step": 3}) + "\n" + '{"step": 6, "lo')
     assert plan.steps_done() == 0
 
 
-def test_a_finished_run_of_another_recipe_is_refused_and_not_taken(pictures: Path, tmp_path: Path) -> None:
-    carry_out(_plans(pictures, tmp_path), jobs=1, console=QUIET)
+def test_a_finished_run_of_another_recipe_is_refused_and_not_taken(images: Path, tmp_path: Path) -> None:
+    carry_out(_plans(images, tmp_path), jobs=1, console=QUIET)
     with pytest.raises(UserError, match=r"lambda-0: holds a run of another recipe \(search\.epochs was 3, now 4\)"):
-        carry_out(_plans(pictures, tmp_path, **{"search.epochs": 4}), jobs=1, console=QUIET)
+        carry_out(_plans(images, tmp_path, **{"search.epochs": 4}), jobs=1, console=QUIET)
 
 
-def test_of_an_architecture_given_by_hand_the_search_does_not_matter(pictures: Path, tmp_path: Path) -> None:
-    recipe = dataclasses.replace(_plans(pictures, tmp_path)[0].recipe, architecture="PF")
+def test_of_an_architecture_given_by_hand_the_search_does_not_matter(images: Path, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(_plans(images, tmp_path)[0].recipe, architecture="PF")
     write_text(tmp_path / "recipe.yaml", recipe.to_yaml())
     other = dataclasses.replace(recipe, search=dataclasses.replace(recipe.search, epochs=99))
     refuse_other_recipe(tmp_path, other)

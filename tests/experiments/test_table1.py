@@ -9,13 +9,13 @@ import pytest
 
 from clearer.experiments import published
 from clearer.experiments.table1 import SCALES, as_markdown, redraw
-from clearer.recipe.schema import load_recipe
+from clearer.recipe.load import load_recipe
 from command import clearer, settings
 from conftest import NAMES, TINY, write_photos
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("set")
     write_photos(folder / "train", NAMES[:4])
     write_photos(folder / "val", NAMES[4:])
@@ -31,16 +31,16 @@ def test_published_values_agree_with_each_other() -> None:
     assert letters == published.ARCHITECTURE.replace("-", "")
 
 
-def test_the_laptop_scale_keeps_what_the_balance_of_the_logits_hangs_on() -> None:
+def test_the_laptop_scale_keeps_what_the_balance_of_the_alpha_hangs_on() -> None:
     full, laptop = (load_recipe("paper-denoise-50", SCALES[scale]).search for scale in ("full", "laptop"))
-    assert full.logits == laptop.logits
+    assert full.alpha == laptop.alpha
     steps = [(s.epochs - s.warmup_epochs) * s.steps_per_epoch for s in (full, laptop)]
     assert steps == [9500, 9500]
 
 
-def test_searches_go_on_one_by_one_into_one_table(pictures: Path, tmp_path: Path) -> None:
+def test_searches_go_on_one_by_one_into_one_table(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "t"
-    command = ("reproduce", "table1", "--data", pictures, "-o", out, "--jobs", 1, "--json", *settings(TINY))
+    command = ("reproduce", "table1", "--data", images, "-o", out, "--jobs", 1, "--json", *settings(TINY))
     first = clearer(*command, "--lambda", 0.1)
     assert first.status == 0, first.err
     assert [row["lambda_arch"] for row in first.json["rows"]] == [0.1]
@@ -68,21 +68,21 @@ def test_a_table_without_any_search_still_holds_the_published_rows() -> None:
     assert text.count("\n") == 3 and "FPPF-FFFF-PFFP" in text
 
 
-def test_faults_are_said_in_one_line(pictures: Path, tmp_path: Path) -> None:
+def test_faults_are_said_in_one_line(images: Path, tmp_path: Path) -> None:
     for arguments, words in (
-        (("--data", pictures, "--scale", "huge"), "scale: 'huge' is not one of full, laptop"),
+        (("--data", images, "--scale", "huge"), "scale: 'huge' is not one of full, laptop"),
         ((), "give --data FOLDER with its sub-folders train and val"),
         (("--data", tmp_path / "none"), "cannot be read"),
-        (("--data", pictures / "train"), "one sub-folder train"),
+        (("--data", images / "train"), "one sub-folder train"),
     ):
         outcome = clearer("reproduce", "table1", "-o", tmp_path / "out", *arguments)
         assert outcome.status == 2 and words in outcome.err and outcome.err.count("\n") == 1
         assert not (tmp_path / "out").exists()
 
 
-def test_a_run_of_an_older_program_goes_on_when_settings_are_new_with_defaults(pictures: Path, tmp_path: Path) -> None:
+def test_a_run_of_an_older_program_goes_on_when_settings_are_new_with_defaults(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "t"
-    command = ("reproduce", "table1", "--data", pictures, "-o", out, "--jobs", 1, "--lambda", 0.1, *settings(TINY))
+    command = ("reproduce", "table1", "--data", images, "-o", out, "--jobs", 1, "--lambda", 0.1, *settings(TINY))
     assert clearer(*command).status == 0
     path = out / "lambda-0.1" / "recipe.yaml"
     path.write_text(path.read_text().replace("  fusion_input: same\n", ""))

@@ -17,8 +17,8 @@ from clearer.evaluation.evaluate import evaluate
 from clearer.experiments import published
 from clearer.experiments.tables import tables
 from clearer.experiments.tables_page import as_markdown, redraw
-from clearer.images.uint8 import read_picture
-from clearer.methods.base import Method, Picture
+from clearer.images.uint8 import read_image
+from clearer.methods.base import ImageArray, Method
 from command import clearer
 from conftest import NAMES, SHIPPED, write_photos
 
@@ -29,9 +29,9 @@ class Counting:
     def __init__(self) -> None:
         self.sigmas: list[float | None] = []
 
-    def __call__(self, picture: Picture, sigma: float | None) -> Picture:
+    def __call__(self, image: ImageArray, sigma: float | None) -> ImageArray:
         self.sigmas.append(sigma)
-        return (picture + picture.mean()) / np.float32(2)
+        return (image + image.mean()) / np.float32(2)
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +41,12 @@ def gray(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rainy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Colour pairs side by side, the clean half left."""
+    """Color pairs side by side, the clean half left."""
     folder = tmp_path_factory.mktemp("rain") / "test_syn"
     folder.mkdir()
     chance = np.random.default_rng(0)
     for name in ("astronaut.png", "coffee.png"):
-        clean = read_picture(SHIPPED / name, 3)[:70, :66]
+        clean = read_image(SHIPPED / name, 3)[:70, :66]
         rain = np.clip(clean + 90 * (chance.random((70, 66, 1)) < 0.06), 0, 255).astype(np.uint8)
         Image.fromarray(np.concatenate([clean, rain], 1)).save(folder / name)
     return folder
@@ -94,7 +94,7 @@ def test_from_the_command_line_to_a_table(gray: Path, rainy: Path, tmp_path: Pat
     assert list(row_of(result, "TV")["cells"]) == ["clearer-gray-50", "clearer-gray-70"]
     assert list(row_of(result, "two", table=1)["cells"]) == ["rain-rgb"] and result["left_out"] == []
     text = (out / "tables.md").read_text()
-    assert text in done.err and text.count("only the first 2** of 3 pictures") == 1 and "a joke" in text
+    assert text in done.err and text.count("only the first 2** of 3 images") == 1 and "a joke" in text
     rows = {(line[0].split(" (")[0], line[1]): line for line in lines_of(text.replace("\\|", "/"))}
     assert rows["ours", "here"][3] == "" and rows["BM3D", "published"][2:4] == ["25.06 / 0.6831", "23.82 / 0.6240"]
     assert rows["ours", "here"][2] == f"{cell['psnr']:.2f} / {cell['ssim']:.4f}" and ("half/way", "here") in rows
@@ -111,7 +111,7 @@ def test_published_rows_are_all_there_and_clearer_p_stands_apart(gray: Path, tmp
     text = (tmp_path / "tables.md").read_text()
     assert not any("CLEARER-P" in line[0] for line in lines_of(text))
     assert "CLEARER-P, published, stands apart: sigma 30: 29.68 / 0.8439, sigma 70: 26.09 / 0.7267. Not comp" in text
-    assert "all 3 pictures" in text and "only" not in text
+    assert "all 3 images" in text and "only" not in text
 
 
 def test_what_was_measured_is_measured_again_only_when_something_changed(gray: Path, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_what_was_measured_is_measured_again_only_when_something_changed(gray: P
         tables(tmp_path / "t", [method], data_noise=data, **{"sigmas": [50], **how})
         return len(blend.sigmas) - before
 
-    assert measured() == 4 and set(blend.sigmas) == {50}  # three pictures, and the corner before the clock runs
+    assert measured() == 4 and set(blend.sigmas) == {50}  # three images, and the corner before the clock runs
     assert measured() == 0
     assert measured(sigmas=[50, 30]) == 4
     assert measured(limit=2) == 3 and measured(limit=2) == 0 and measured() == 0
@@ -136,7 +136,7 @@ def test_what_was_measured_is_measured_again_only_when_something_changed(gray: P
     write_photos(other, NAMES[5:6])
     assert measured(data=other) == 4
     kept = json.loads(next((tmp_path / "t" / "measured").glob("m-clearer-gray-30*.json")).read_text())
-    assert kept["key"]["sha256"] == "a" and len(kept["per_picture"]) == 3
+    assert kept["key"]["sha256"] == "a" and len(kept["per_image"]) == 3
 
 
 def test_networks_of_one_name_share_a_row(gray: Path, tmp_path: Path) -> None:
@@ -155,11 +155,11 @@ def test_networks_of_one_name_share_a_row(gray: Path, tmp_path: Path) -> None:
 def test_speed_is_that_of_all_levels_together(tmp_path: Path) -> None:
     def cell(seconds: float, pixels: float) -> dict[str, Any]:
         facts = {"psnr": 25.0, "ssim": 0.7, "parameters": None, "macs_per_pixel": None, "notes": "", "setup": ""}
-        return {**facts, "threads": 1, "seconds_per_picture": seconds, "megapixels_per_second": pixels / seconds}
+        return {**facts, "threads": 1, "seconds_per_image": seconds, "megapixels_per_second": pixels / seconds}
 
     cells = {"clearer-gray-30": cell(1, 0.1), "clearer-gray-50": cell(3, 0.1)}
     row = {"name": "m", "source": "here", "cells": cells}
-    counts = {"pictures": 1, "pictures_in_set": 1}
+    counts = {"images": 1, "images_in_set": 1}
     table = {"name": "bsd500", "data": "x", **counts, "protocols": list(cells), "rows": [row]}
     (line,) = (x for x in lines_of(as_markdown({"seed": 0, "left_out": [], "tables": [table]})) if x[0] == "m")
     assert line[-2:] == ["2", "0.05"]
@@ -192,7 +192,7 @@ def test_the_page_comes_from_the_json_alone(gray: Path, tmp_path: Path) -> None:
 def test_faults_are_said_in_one_line_before_anything_is_measured(gray: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text("METHODS = 3")
     for arguments, words in (
-        ((), "pictures: none are named; give --bsd500"),
+        ((), "images: none are named; give --bsd500"),
         (("--bsd500", tmp_path / "none"), "no such folder"),
         (("--bsd500", gray, "--rain800", tmp_path / "none"), "no such folder"),
         (("--bsd500", gray, "--models", "a=none"), "none: no such weight file"),

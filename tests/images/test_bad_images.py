@@ -19,7 +19,7 @@ from test_restorer import stand_in
 from clearer.core.errors import UserError
 from clearer.images.io import LARGEST_PAGE, read_file
 from clearer.inference.files import restore_path
-from web_pictures import packed_tiff
+from web_images import packed_tiff
 
 MUTANTS = 60  # of each seed, some thousand in all
 
@@ -32,21 +32,21 @@ def saved(array: np.ndarray, format: str, **keys: object) -> bytes:
 
 def seeds() -> dict[str, bytes]:
     chance = np.random.default_rng(0)
-    colour = chance.integers(0, 256, (16, 20, 3), dtype=np.uint8)
+    color = chance.integers(0, 256, (16, 20, 3), dtype=np.uint8)
     deep = chance.integers(0, 65536, (16, 20, 3), dtype=np.uint16)
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "Maker"
     exif.get_ifd(0x8769)[0x829A] = 0.5
     found = {
-        "rgb.png": saved(colour, "PNG", exif=exif, dpi=(72, 72)),
-        "palette.png": saved(colour[..., 0], "PNG"),
+        "rgb.png": saved(color, "PNG", exif=exif, dpi=(72, 72)),
+        "palette.png": saved(color[..., 0], "PNG"),
         "deep.png": imagecodecs.png_encode(deep),
-        "rgb.jpg": saved(colour, "JPEG", exif=exif),
-        "progressive.jpg": saved(colour, "JPEG", progressive=True),
-        "x.webp": saved(colour, "WEBP"),
-        "x.bmp": saved(colour, "BMP"),
-        "x.ppm": saved(colour, "PPM"),
-        "old.tif": saved(colour, "TIFF", exif=exif),
+        "rgb.jpg": saved(color, "JPEG", exif=exif),
+        "progressive.jpg": saved(color, "JPEG", progressive=True),
+        "x.webp": saved(color, "WEBP"),
+        "x.bmp": saved(color, "BMP"),
+        "x.ppm": saved(color, "PPM"),
+        "old.tif": saved(color, "TIFF", exif=exif),
     }
     for name, keys in {
         "plain.tif": {},
@@ -56,11 +56,11 @@ def seeds() -> dict[str, bytes]:
         "big.tif": {"bigtiff": True},
     }.items():
         file = io.BytesIO()
-        tifffile.imwrite(file, colour, photometric="rgb", metadata=None, **keys)
+        tifffile.imwrite(file, color, photometric="rgb", metadata=None, **keys)
         found[name] = file.getvalue()
     file = io.BytesIO()
     with tifffile.TiffWriter(file) as writer:
-        writer.write(colour, photometric="rgb", metadata=None)
+        writer.write(color, photometric="rgb", metadata=None)
         writer.write(deep[..., 0], photometric="minisblack", metadata=None, compression="zlib")
     found["pages.tif"] = file.getvalue()
     return found
@@ -164,13 +164,13 @@ def test_wrong_extensions_do_not_matter(tmp_path: Path, name: str, suffix: str) 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM", "AVIF"])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 37), (37, 1), (2, 1)])
-def test_thin_pictures_come_back(tmp_path: Path, format: str, shape: tuple[int, int]) -> None:
+def test_thin_images_come_back(tmp_path: Path, format: str, shape: tuple[int, int]) -> None:
     name = f"x.{format.lower()}"
     for channels in (1, 3):
         array = np.full((*shape, channels), 77, np.uint8)
         (tmp_path / name).write_bytes(saved(array[..., 0] if channels == 1 else array, format))
         restore_path(stand_in(channels), tmp_path / name, tmp_path / "out")
-        found = read_file(tmp_path / "out" / name).pages[0].colour
+        found = read_file(tmp_path / "out" / name).pages[0].color
         assert found.shape[:2] == shape and np.abs(found.astype(int) - 77).max() <= 2
     for dtype in ("uint16", "float32", "bool"):
         array = np.ones(shape, dtype)
@@ -186,8 +186,8 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 def bomb(kind: str, side: int) -> bytes:
     """Return a small file whose header claims side x side pixels."""
     if kind.startswith("png"):
-        bits, colours = (16, 2) if kind == "png16" else (8, 0)
-        head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, bits, colours, 0, 0, 0))
+        bits, colors = (16, 2) if kind == "png16" else (8, 0)
+        head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, bits, colors, 0, 0, 0))
         return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
     if kind == "tif":
         file = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Picture files through the restorer: they come back as they went in, but for their pixels."""
+"""Image files through the restorer: they come back as they went in, but for their pixels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from test_restorer import stand_in
 from clearer.core.errors import UserError
 from clearer.images.convert import fitted
 from clearer.images.exif import orientation_of, parsed
-from clearer.images.io import Page, PictureFile, read_file, to_bytes
+from clearer.images.io import ImageFile, Page, read_file, to_bytes
 from clearer.images.pixels import turned_back, upright
 from clearer.inference.color import How
 from clearer.inference.files import Output, restore_path
@@ -52,21 +52,21 @@ def a_page(channels: int, dtype: str = "uint8", alpha: bool = False, around: boo
 
 
 # (format, channels, dtype, alpha): all that a format holds
-_GRAYS, _COLOURS = [(1, False), (1, True)], [(3, False), (3, True)]
+_GRAYS, _COLORS = [(1, False), (1, True)], [(3, False), (3, True)]
 _HELD = {
-    "PNG": {"bool": _GRAYS[:1], "uint8": _GRAYS + _COLOURS, "uint16": _GRAYS + _COLOURS},
+    "PNG": {"bool": _GRAYS[:1], "uint8": _GRAYS + _COLORS, "uint16": _GRAYS + _COLORS},
     "TIFF": {
         "bool": _GRAYS[:1],
-        "uint8": [*_GRAYS, *_COLOURS, (4, False), (4, True)],
-        "uint16": [*_GRAYS, *_COLOURS, (4, False)],
+        "uint8": [*_GRAYS, *_COLORS, (4, False), (4, True)],
+        "uint16": [*_GRAYS, *_COLORS, (4, False)],
         "float16": _GRAYS[:1],
-        "float32": [(1, False), *_COLOURS],
+        "float32": [(1, False), *_COLORS],
         "float64": _GRAYS[:1],
     },
-    "WEBP": {"uint8": _COLOURS},
-    "BMP": {"bool": _GRAYS[:1], "uint8": [(1, False), *_COLOURS]},
+    "WEBP": {"uint8": _COLORS},
+    "BMP": {"bool": _GRAYS[:1], "uint8": [(1, False), *_COLORS]},
     "PGM": {"uint8": _GRAYS[:1], "uint16": _GRAYS[:1]},
-    "PPM": {"uint8": _COLOURS[:1], "uint16": _COLOURS[:1]},
+    "PPM": {"uint8": _COLORS[:1], "uint16": _COLORS[:1]},
 }
 LOSSLESS = [(f, c, d, a) for f, depths in _HELD.items() for d, kinds in depths.items() for c, a in kinds]
 LOSSY = [("JPEG", 1), ("JPEG", 3), ("JPEG", 4), ("AVIF", 3), ("HEIF", 1), ("HEIF", 3)]
@@ -95,19 +95,19 @@ def test_lossless_files_come_back_as_they_went_in(
     plain = format in ("BMP", "PGM", "PPM")
     page = a_page(channels, dtype, alpha, around=not plain)
     name = f"x.{SUFFIX[format]}"
-    (tmp_path / name).write_bytes(to_bytes(fitted(PictureFile(format, (page,)), format)))
+    (tmp_path / name).write_bytes(to_bytes(fitted(ImageFile(format, (page,)), format)))
     came = read_file(tmp_path / name)
     assert came.format == format and len(came.pages) == 1
-    assert came.pages[0].colour.dtype == page.colour.dtype and np.array_equal(came.pages[0].colour, page.colour)
+    assert came.pages[0].color.dtype == page.color.dtype and np.array_equal(came.pages[0].color, page.color)
     restore_path(stand_in(model), tmp_path / name, tmp_path / "out", how=How(color="channels"))
     back = read_file(tmp_path / "out" / name)
     (found,) = back.pages
-    assert back.format == format and found.colour.dtype == page.colour.dtype
-    assert np.allclose(found.colour.astype(float), page.colour.astype(float), atol=1e-6)
+    assert back.format == format and found.color.dtype == page.color.dtype
+    assert np.allclose(found.color.astype(float), page.color.astype(float), atol=1e-6)
     assert (found.alpha is None) == (not alpha)
     if page.alpha is not None and found.alpha is not None:
         assert found.alpha.dtype == page.alpha.dtype and np.array_equal(found.alpha, page.alpha)
-    same_around(page if not plain else Page(page.colour), found, format)
+    same_around(page if not plain else Page(page.color), found, format)
 
 
 @pytest.mark.parametrize(("format", "channels"), LOSSY)
@@ -117,12 +117,12 @@ def test_lossy_files_come_back_near(tmp_path: Path, format: str, channels: int, 
     page = a_page(channels, orientation=orientation)
     page = Page(smooth.astype(np.uint8), None, orientation, page.icc, page.exif, None, page.dpi)
     name = f"x.{SUFFIX[format]}"
-    (tmp_path / name).write_bytes(to_bytes(fitted(PictureFile(format, (page,)), format)))
+    (tmp_path / name).write_bytes(to_bytes(fitted(ImageFile(format, (page,)), format)))
     restore_path(stand_in(1), tmp_path / name, tmp_path / "out", how=How(color="channels"))
     (found,) = read_file(tmp_path / "out" / name).pages
-    seen = upright(found.colour, found.orientation).astype(int)
-    assert found.colour.dtype == np.uint8
-    assert np.abs(seen - upright(page.colour, orientation)).mean() < 3
+    seen = upright(found.color, found.orientation).astype(int)
+    assert found.color.dtype == np.uint8
+    assert np.abs(seen - upright(page.color, orientation)).mean() < 3
     assert orientation_of(found.exif) == found.orientation or format == "HEIF"
     if format == "JPEG":
         same_around(page, found, format)
@@ -137,14 +137,14 @@ def test_heif_keeps_10_and_12_bits(tmp_path: Path, bits: int, channels: int, alp
     around = a_page(channels)
     see_through = np.full((48, 64, 1), 40000, np.uint16) if alpha else None
     page = Page(smooth.astype(np.uint16), see_through, 1, around.icc, around.exif, own={"bits": bits})
-    (tmp_path / "x.heic").write_bytes(to_bytes(PictureFile("HEIF", (page,))))
+    (tmp_path / "x.heic").write_bytes(to_bytes(ImageFile("HEIF", (page,))))
     restore_path(stand_in(1), tmp_path / "x.heic", tmp_path / "out", how=How(color="channels"))
     came, back = (read_file(tmp_path / place / "x.heic") for place in (".", "out"))
     assert not came.notes
     for found in (came.pages[0], back.pages[0]):
-        assert found.colour.dtype == np.uint16 and found.own["bits"] == bits and found.icc == page.icc
-        assert np.abs(found.colour.astype(int) - page.colour).mean() < 3 * 257  # 3 levels of 8 bits
-        assert len(np.unique(found.colour)) > 256
+        assert found.color.dtype == np.uint16 and found.own["bits"] == bits and found.icc == page.icc
+        assert np.abs(found.color.astype(int) - page.color).mean() < 3 * 257  # 3 levels of 8 bits
+        assert len(np.unique(found.color)) > 256
         assert (found.alpha is None) == (see_through is None)
     if alpha:
         assert np.abs(back.pages[0].alpha.astype(int) - 40000).max() < 400
@@ -152,13 +152,13 @@ def test_heif_keeps_10_and_12_bits(tmp_path: Path, bits: int, channels: int, alp
 
 @given(st.integers(1, 8), st.integers(1, 5), st.integers(1, 5))
 def test_turning_is_undone(orientation: int, height: int, width: int) -> None:
-    picture = pixels((height, width, 3))
-    assert np.array_equal(turned_back(upright(picture, orientation), orientation), picture)
+    image = pixels((height, width, 3))
+    assert np.array_equal(turned_back(upright(image, orientation), orientation), image)
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "jpg", "webp", "avif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_network_sees_pictures_upright_and_they_are_stored_as_before(
+def test_the_network_sees_images_upright_and_they_are_stored_as_before(
     tmp_path: Path, suffix: str, orientation: int
 ) -> None:
     stored = np.zeros((32, 48, 3), np.uint8)
@@ -180,12 +180,12 @@ def test_the_network_sees_pictures_upright_and_they_are_stored_as_before(
 
 def test_every_page_of_a_tiff_comes_back_with_its_own_depth(tmp_path: Path) -> None:
     pages = (a_page(3, "uint16", True), a_page(1, "bool", orientation=1), a_page(4, "uint8", around=False))
-    (tmp_path / "x.tif").write_bytes(to_bytes(PictureFile("TIFF", pages)))
+    (tmp_path / "x.tif").write_bytes(to_bytes(ImageFile("TIFF", pages)))
     restore_path(stand_in(3), tmp_path / "x.tif", tmp_path / "y.tif")
     found = read_file(tmp_path / "y.tif").pages
     assert len(found) == 3
     for one, other in zip(pages, found, strict=True):
-        assert other.colour.dtype == one.colour.dtype and np.array_equal(other.colour, one.colour)
+        assert other.color.dtype == one.color.dtype and np.array_equal(other.color, one.color)
         assert one.orientation == other.orientation and (one.dpi is None) == (other.dpi is None)
     with pytest.raises(UserError, match=r"x\.tif: has 3 pages"):
         restore_path(stand_in(3), tmp_path / "x.tif", tmp_path / "y.png", output=Output(depth="8"))
@@ -197,10 +197,10 @@ def test_every_page_of_a_tiff_comes_back_with_its_own_depth(tmp_path: Path) -> N
 def test_tiff_layouts_are_read_and_their_compression_kept(tmp_path: Path, compression, layout, order) -> None:
     if compression == "jpeg" and (layout.get("planarconfig") or "rowsperstrip" in layout):
         pytest.skip("not a layout of it")
-    picture = pixels((40, 24, 3)) // 16 + 100
+    image = pixels((40, 24, 3)) // 16 + 100
     separate = layout.get("planarconfig") == "separate"
     tifffile.imwrite(
-        tmp_path / "x.tif", np.moveaxis(picture, -1, 0) if separate else picture, photometric="rgb",
+        tmp_path / "x.tif", np.moveaxis(image, -1, 0) if separate else image, photometric="rgb",
         compression=compression, byteorder=order, metadata=None, description="words", **layout,
     )  # fmt: skip
     restore_path(stand_in(3), tmp_path / "x.tif", tmp_path / "y.tif")
@@ -209,19 +209,19 @@ def test_tiff_layouts_are_read_and_their_compression_kept(tmp_path: Path, compre
         was, now = before.pages[0].compression.name, after.pages[0].compression.name
         assert now == ("ADOBE_DEFLATE" if was == "JPEG" else was)
         found = after.pages[0].asarray()
-        assert np.array_equal(found, read_file(tmp_path / "x.tif").pages[0].colour)
+        assert np.array_equal(found, read_file(tmp_path / "x.tif").pages[0].color)
         if compression != "jpeg":
-            assert np.array_equal(found, picture)
+            assert np.array_equal(found, image)
 
 
 def test_white_as_zero_comes_back_so_and_is_seen_the_right_way_round(tmp_path: Path) -> None:
-    picture = pixels((5, 7))
-    tifffile.imwrite(tmp_path / "x.tif", picture, photometric="miniswhite", metadata=None)
-    assert np.array_equal(read_file(tmp_path / "x.tif").pages[0].colour[:, :, 0], 255 - picture)
+    image = pixels((5, 7))
+    tifffile.imwrite(tmp_path / "x.tif", image, photometric="miniswhite", metadata=None)
+    assert np.array_equal(read_file(tmp_path / "x.tif").pages[0].color[:, :, 0], 255 - image)
     restore_path(stand_in(shift=10 / 255), tmp_path / "x.tif", tmp_path / "y.tif")
     with tifffile.TiffFile(tmp_path / "y.tif") as found:
         assert found.pages[0].photometric.name == "MINISWHITE"
-        assert np.array_equal(found.pages[0].asarray(), np.maximum(picture.astype(int) - 10, 0))
+        assert np.array_equal(found.pages[0].asarray(), np.maximum(image.astype(int) - 10, 0))
 
 
 def test_palettes_become_rgb_with_their_transparency(tmp_path: Path) -> None:
@@ -256,19 +256,19 @@ def test_animations_keep_their_frames_and_times(tmp_path: Path, suffix: str) -> 
     restore_path(stand_in(3), tmp_path / f"x.{suffix}", tmp_path / "out")
     found = read_file(tmp_path / "out" / f"x.{suffix}")
     assert [round(page.own["duration"]) for page in found.pages] == times
-    assert all(abs(int(p.colour.mean()) - 40 * k - 30) <= 2 for k, p in enumerate(found.pages))
+    assert all(abs(int(p.color.mean()) - 40 * k - 30) <= 2 for k, p in enumerate(found.pages))
 
 
-# Colour
+# Color
 
 
-def test_luma_changes_and_colour_stays(tmp_path: Path) -> None:
-    picture = pixels((9, 8, 3)) // 2 + 40
-    Image.fromarray(picture).save(tmp_path / "x.png")
+def test_luma_changes_and_color_stays(tmp_path: Path) -> None:
+    image = pixels((9, 8, 3)) // 2 + 40
+    Image.fromarray(image).save(tmp_path / "x.png")
     restorer = stand_in(1, shift=20 / 255)
     for color in ("luma", "channels"):
         restore_path(restorer, tmp_path / "x.png", tmp_path / f"{color}.png", how=How(color=color))
-        assert np.array_equal(np.asarray(Image.open(tmp_path / f"{color}.png")), picture + 20)
+        assert np.array_equal(np.asarray(Image.open(tmp_path / f"{color}.png")), image + 20)
     restorer = stand_in(1, gain=0)  # what was different in R, G and B still is
     restorer.network.forward = lambda x: x * 0 + 0.5  # type: ignore[method-assign]
     restore_path(restorer, tmp_path / "x.png", tmp_path / "l.png")
@@ -276,11 +276,11 @@ def test_luma_changes_and_colour_stays(tmp_path: Path) -> None:
     luma, channels = (np.asarray(Image.open(tmp_path / f"{n}.png")).astype(int) for n in "lc")
     inside = ((luma > 0) & (luma < 255)).all(2)
     assert inside.mean() > 0.5
-    kept = (luma[..., 0] - luma[..., 2]) - (picture[..., 0].astype(int) - picture[..., 2])
+    kept = (luma[..., 0] - luma[..., 2]) - (image[..., 0].astype(int) - image[..., 2])
     assert np.abs(kept[inside]).max() <= 1 and (channels == 128).all()
 
 
-def test_a_colour_model_leaves_gray_gray(tmp_path: Path) -> None:
+def test_a_color_model_leaves_gray_gray(tmp_path: Path) -> None:
     gray = pixels((6, 5))
     Image.fromarray(gray).save(tmp_path / "x.png")
     restore_path(stand_in(3, shift=7 / 255), tmp_path / "x.png", tmp_path / "y.png")
@@ -289,11 +289,11 @@ def test_a_colour_model_leaves_gray_gray(tmp_path: Path) -> None:
 
 
 def test_alpha_is_not_restored(tmp_path: Path) -> None:
-    picture = pixels((6, 5, 4)) // 2
-    Image.fromarray(picture).save(tmp_path / "x.png")
+    image = pixels((6, 5, 4)) // 2
+    Image.fromarray(image).save(tmp_path / "x.png")
     restore_path(stand_in(3, shift=9 / 255), tmp_path / "x.png", tmp_path / "y.png")
     found = np.asarray(Image.open(tmp_path / "y.png"))
-    assert np.array_equal(found[..., :3], picture[..., :3] + 9) and np.array_equal(found[..., 3], picture[..., 3])
+    assert np.array_equal(found[..., :3], image[..., :3] + 9) and np.array_equal(found[..., 3], image[..., 3])
 
 
 def test_inks_are_restored_as_light(tmp_path: Path) -> None:
@@ -309,10 +309,10 @@ def test_inks_are_restored_as_light(tmp_path: Path) -> None:
 @given(st.floats(0, 1), st.sampled_from(["uint8", "uint16"]))
 def test_strength_blends(tmp_path_factory, strength: float, dtype: str) -> None:
     folder = tmp_path_factory.mktemp("s")
-    picture, top = pixels((6, 5), dtype), np.iinfo(dtype).max
-    Image.fromarray(picture).save(folder / "x.png")
+    image, top = pixels((6, 5), dtype), np.iinfo(dtype).max
+    Image.fromarray(image).save(folder / "x.png")
     restore_path(stand_in(gain=0.5), folder / "x.png", folder / "y.png", how=How(strength=strength))
-    want = picture * (1 - strength * 0.5)
+    want = image * (1 - strength * 0.5)
     assert np.abs(np.asarray(Image.open(folder / "y.png")) - want).max() <= 0.5 + 1e-6 * top
 
 
@@ -326,14 +326,14 @@ def test_other_strengths_are_refused(strength: float, words: str) -> None:
 
 
 def test_the_range_of_floats_can_be_said(tmp_path: Path) -> None:
-    picture = pixels((6, 5), "float32") * 200 + 50
-    tifffile.imwrite(tmp_path / "x.tif", picture)
+    image = pixels((6, 5), "float32") * 200 + 50
+    tifffile.imwrite(tmp_path / "x.tif", image)
     with pytest.raises(UserError, match=r"x\.tif: its floats reach from .*--range"):
         restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif")
     restore_path(stand_in(shift=0.1), tmp_path / "x.tif", tmp_path / "y.tif", how=How(span=(0, 300)))
-    assert np.allclose(tifffile.imread(tmp_path / "y.tif"), np.minimum(picture + 30, 300), atol=1e-3)
-    picture[2, 2] = np.nan
-    tifffile.imwrite(tmp_path / "x.tif", picture)
+    assert np.allclose(tifffile.imread(tmp_path / "y.tif"), np.minimum(image + 30, 300), atol=1e-3)
+    image[2, 2] = np.nan
+    tifffile.imwrite(tmp_path / "x.tif", image)
     with pytest.raises(UserError, match=r"x\.tif: .*not finite"):
         restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "z.tif", how=How(span=(0, 300)))
     assert not (tmp_path / "z.tif").exists()
@@ -341,17 +341,17 @@ def test_the_range_of_floats_can_be_said(tmp_path: Path) -> None:
 
 def test_the_range_of_levels_can_be_said(tmp_path: Path) -> None:
     """A camera's 12 bits in a file of 16."""
-    picture = (pixels((6, 5), "float32") * 3000 + 100).round().astype("uint16")
-    tifffile.imwrite(tmp_path / "x.tif", picture)
+    image = (pixels((6, 5), "float32") * 3000 + 100).round().astype("uint16")
+    tifffile.imwrite(tmp_path / "x.tif", image)
     twelve = How(span=(0, 4095))
     restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif", how=twelve)
-    assert np.array_equal(tifffile.imread(tmp_path / "y.tif"), picture)
+    assert np.array_equal(tifffile.imread(tmp_path / "y.tif"), image)
     restore_path(stand_in(shift=0.1), tmp_path / "x.tif", tmp_path / "y.tif", how=twelve)
-    wanted = np.minimum(picture + 409.5, 4095)
+    wanted = np.minimum(image + 409.5, 4095)
     assert np.abs(tifffile.imread(tmp_path / "y.tif") - wanted).max() <= 0.51
     # In another depth, black and white are that depth's.
     restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif", how=twelve, output=Output(depth="8"))
-    assert np.abs(tifffile.imread(tmp_path / "y.tif") - picture / 4095 * 255).max() <= 0.51
+    assert np.abs(tifffile.imread(tmp_path / "y.tif") - image / 4095 * 255).max() <= 0.51
     with pytest.raises(UserError, match=r"x\.tif: its levels reach from .*--range"):
         restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "z.tif", how=How(span=(0, 255)))
 
@@ -364,7 +364,7 @@ def test_depth_is_made_of_what_the_network_said_not_of_rounded_levels(tmp_path: 
     restorer = stand_in(shift=0.25 / 255)
     for depth, format, want in (("16", "PNG", round(100.25 * 257)), ("8", "PNG", 100), ("1", "PNG", False)):
         restore_path(restorer, tmp_path / "x.png", tmp_path / "y.png", output=Output(format, depth))
-        found = read_file(tmp_path / "y.png").pages[0].colour
+        found = read_file(tmp_path / "y.png").pages[0].color
         assert (found == want).all()
     restore_path(restorer, tmp_path / "x.png", tmp_path / "y.tif", output=Output(None, "float"))
     assert tifffile.imread(tmp_path / "y.tif") == pytest.approx(100.25 / 255)
@@ -374,7 +374,7 @@ def test_depth_is_made_of_what_the_network_said_not_of_rounded_levels(tmp_path: 
 def test_every_kind_goes_into_every_format(tmp_path: Path, source: tuple[str, int, str, bool], target: str) -> None:
     format, channels, dtype, alpha = source
     page = a_page(channels, dtype, alpha, around=format not in ("BMP", "PGM", "PPM"))
-    (tmp_path / "x").write_bytes(to_bytes(PictureFile(format, (page,))))
+    (tmp_path / "x").write_bytes(to_bytes(ImageFile(format, (page,))))
     outcome = restore_path(stand_in(3), tmp_path / "x", tmp_path / "out", output=Output(target))
     (written,) = outcome.written
     assert written.suffix == f".{SUFFIX[target]}"
@@ -383,7 +383,7 @@ def test_every_kind_goes_into_every_format(tmp_path: Path, source: tuple[str, in
             assert image.size in ((14, 9), (9, 14))
     back = read_file(written)
     assert back.format == target
-    want, found = upright(page.colour, page.orientation), upright(back.pages[0].colour, back.pages[0].orientation)
+    want, found = upright(page.color, page.orientation), upright(back.pages[0].color, back.pages[0].orientation)
     assert found.shape[:2] == want.shape[:2]
     lost = alpha and back.pages[0].alpha is None
     assert any("alpha" in note for note in outcome.notes) == lost

@@ -1,4 +1,4 @@
-"""Many pictures: folders, trees, standard input and output, what exists, what is broken, what overlaps."""
+"""Many images: folders, trees, standard input and output, what exists, what is broken, what overlaps."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def below(folder: Path) -> list[str]:
 def tree(tmp_path: Path) -> Path:
     for k, name in enumerate(("a.png", "b.jpg", "day1/c.png", "day1/.hidden.png", "day2/deep/d.tif")):
         put(tmp_path / "in" / name, k)
-    (tmp_path / "in" / "notes.txt").write_text("no picture")
+    (tmp_path / "in" / "notes.txt").write_text("no image")
     return tmp_path / "in"
 
 
@@ -74,7 +74,7 @@ def test_the_output_may_lie_inside_the_input(tree: Path) -> None:
 def test_patterns_choose(tree: Path, tmp_path: Path, pattern: str, recursive: bool, names: list[str]) -> None:
     restore_path(stand_in(3), tree, tmp_path / "out", recursive=recursive, pattern=pattern)
     assert below(tmp_path / "out") == names
-    with pytest.raises(UserError, match="no pictures that match"):
+    with pytest.raises(UserError, match="no images that match"):
         restore_path(stand_in(3), tree, tmp_path / "out", pattern="*.gif")
 
 
@@ -123,7 +123,7 @@ def test_a_broken_file_is_told_and_the_rest_goes_on(tree: Path, tmp_path: Path) 
 
 
 def test_a_failed_write_is_told_of_and_leaves_nothing(tree: Path, tmp_path: Path, monkeypatch) -> None:
-    def full(file: Any, picture: Any, quality: Any) -> None:
+    def full(file: Any, image: Any, quality: Any) -> None:
         file.write(b"half")
         raise OSError(28, "No space left on device")
 
@@ -187,7 +187,7 @@ def test_faults_of_standard_input_are_said(model: Path, tmp_path: Path, monkeypa
     assert command("restore", model, "-", "-o", tmp_path).status == 2
 
 
-def test_options_reach_the_pictures(model: Path, tmp_path: Path) -> None:
+def test_options_reach_the_images(model: Path, tmp_path: Path) -> None:
     source = put(tmp_path / "x.png")
     strong = ["--strength", "0", "--depth", "16", "--format", "tiff"]
     ended = command("restore", model, source, "-o", tmp_path / "out", *strong, "--json")
@@ -268,37 +268,37 @@ def test_faults_of_threads_are_raised() -> None:
 
 
 class Unsound(StandIn):
-    """Spoilt while autocast is on; sound in fp32, or never."""
+    """Degraded while autocast is on; sound in fp32, or never."""
 
-    def __init__(self, spoilt: float, always: bool) -> None:
+    def __init__(self, degraded: float, always: bool) -> None:
         super().__init__()
-        self.spoilt, self.always, self.calls = spoilt, always, 0
+        self.degraded, self.always, self.calls = degraded, always, 0
 
     def forward(self, x: Tensor) -> Tensor:
         self.calls += 1
-        return x * self.spoilt if self.always or torch.is_autocast_enabled("cpu") else x
+        return x * self.degraded if self.always or torch.is_autocast_enabled("cpu") else x
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "words"), [(float("nan"), "not finite"), (float("inf"), "not finite"), (0, "black")]
+    ("degraded", "words"), [(float("nan"), "not finite"), (float("inf"), "not finite"), (0, "black")]
 )
-def test_unsound_output_is_made_again_in_fp32_else_refused(tmp_path: Path, spoilt: float, words: str) -> None:
-    picture = np.full((5, 6), 90, np.uint8)
-    network = Unsound(spoilt, False)
+def test_unsound_output_is_made_again_in_fp32_else_refused(tmp_path: Path, degraded: float, words: str) -> None:
+    image = np.full((5, 6), 90, np.uint8)
+    network = Unsound(degraded, False)
     restorer = Restorer(network, device="cpu", precision="bf16")  # type: ignore[arg-type]
-    assert np.array_equal(restorer.restore(picture), picture) and network.calls == 2
+    assert np.array_equal(restorer.restore(image), image) and network.calls == 2
     assert restorer.precision == "bf16"
     for precision in ("bf16", "fp32"):
-        hopeless = Restorer(Unsound(spoilt, True), device="cpu", precision=precision)  # type: ignore[arg-type]
-        with pytest.raises(UserError, match=f"^picture: .*{words}"):
-            hopeless.restore(picture)
+        hopeless = Restorer(Unsound(degraded, True), device="cpu", precision=precision)  # type: ignore[arg-type]
+        with pytest.raises(UserError, match=f"^image: .*{words}"):
+            hopeless.restore(image)
     put(tmp_path / "x.png")
     with pytest.raises(UserError, match=rf"x\.png: .*{words}"):
         restore_path(hopeless, tmp_path / "x.png", tmp_path / "y.png")
     assert not (tmp_path / "y.png").exists()
 
 
-def test_a_dark_picture_may_become_black() -> None:
+def test_a_dark_image_may_become_black() -> None:
     restorer = Restorer(Unsound(0, True), device="cpu", precision="fp32")  # type: ignore[arg-type]
     assert not restorer.restore(np.full((5, 6), 3, np.uint8)).any()
     assert not restorer.restore(np.zeros((5, 6), np.uint8)).any()
@@ -324,11 +324,11 @@ def test_videos_that_are_left_out_are_told_of(tmp_path: Path) -> None:
     for recursive, count in ((False, 1), (True, 2)):
         outcome = restore_path(stand_in(3), tmp_path / "in", tmp_path / "out", recursive=recursive)
         assert [note for note in outcome.notes if f"{count} video(s) left out" in note] and len(outcome.written) == 1
-    with pytest.raises(UserError, match="--format is for pictures"):
+    with pytest.raises(UserError, match="--format is for images"):
         restore_path(
             stand_in(3), tmp_path / "in" / "b.mp4", tmp_path / "c.mp4", output=Output(format="png")
         )
-    with pytest.raises(UserError, match="--depth is for pictures"):
+    with pytest.raises(UserError, match="--depth is for images"):
         restore_path(stand_in(3), tmp_path / "in" / "b.mp4", tmp_path / "c.mp4", output=Output(depth="16"))
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_network import SPACES, settled
+from test_network import SPACES, converged
 
 from clearer.inference.fused_cpu import can_fuse, fuse
 from clearer.network.architecture import SearchSpace
@@ -16,7 +16,7 @@ from clearer.network.network import RestorationNetwork
 def made(space: SearchSpace, seed: int) -> RestorationNetwork:
     torch.manual_seed(seed)
     network = RestorationNetwork(space.random_architecture(seed))
-    settled(network)
+    converged(network)
     return network.eval().requires_grad_(False)
 
 
@@ -28,12 +28,12 @@ def test_this_build_of_torch_can() -> None:
 @given(space=SPACES, seed=st.integers(0, 999), height=st.integers(1, 40), width=st.integers(1, 40))
 def test_fused_equals_plain(space: SearchSpace, seed: int, height: int, width: int) -> None:
     network = made(space, seed)
-    picture = torch.rand(2, space.channels, height, width)
+    image = torch.rand(2, space.channels, height, width)
     with torch.no_grad():
-        plain = network(picture)
-    before = picture.clone()
-    fused = fuse(network)(picture)
-    assert torch.equal(picture, before)
+        plain = network(image)
+    before = image.clone()
+    fused = fuse(network)(image)
+    assert torch.equal(image, before)
     assert fused.shape == plain.shape and fused.dtype == torch.float32
     assert float((fused - plain).abs().max()) <= 2e-5 * float(plain.abs().max())
 
@@ -41,12 +41,12 @@ def test_fused_equals_plain(space: SearchSpace, seed: int, height: int, width: i
 @pytest.mark.parametrize("operations", ["supplement", "released"])
 def test_bf16_rounds_features_only(operations: str) -> None:
     network = made(SearchSpace(width=8, operations=operations, residual=True), 1)
-    picture = torch.rand(1, 1, 48, 40)
-    plain, rounded = fuse(network)(picture), fuse(network, "bf16")(picture)
-    scale = float((plain - picture).abs().max())
+    image = torch.rand(1, 1, 48, 40)
+    plain, rounded = fuse(network)(image), fuse(network, "bf16")(image)
+    scale = float((plain - image).abs().max())
     assert 0 < float((rounded - plain).abs().max()) < 0.05 * scale
-    # What the features do not reach keeps all its bits: with a zero last layer the picture comes back whole.
+    # What the features do not reach keeps all its bits: with a zero last layer the image comes back whole.
     torch.nn.init.zeros_(network.last.weight)
     if network.last.bias is not None:
         torch.nn.init.zeros_(network.last.bias)
-    assert torch.equal(fuse(network, "bf16")(picture), picture)
+    assert torch.equal(fuse(network, "bf16")(image), image)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from clearer.core.errors import UserError
 from clearer.images.exif import plain
-from clearer.images.io import Page, PictureFile, to_bytes
+from clearer.images.io import ImageFile, Page, to_bytes
 from clearer.images.tiff_rows import TiffRows
 from clearer.inference.large_tiff import is_large, restore_large
 from clearer.inference.restorer import Restorer
@@ -108,7 +108,7 @@ def test_the_ensemble_by_rows_is_that_of_the_whole(tmp_path: Path) -> None:
     assert np.allclose(tifffile.imread(target), restorer.restore(pixels, True, "none"), atol=1e-5)
 
 
-def test_alpha_and_colour(tmp_path: Path) -> None:
+def test_alpha_and_color(tmp_path: Path) -> None:
     pixels = pixels_of((50, 40, 4), "uint8")
     source = written(tmp_path / "a.tif", pixels, extrasamples=["UNASSALPHA"], compression="zlib")
     restorer = restorer_of(channels=3)
@@ -195,8 +195,8 @@ def test_what_cannot_be_read_by_rows_is_said_and_nothing_is_left(tmp_path: Path)
         assert not (tmp_path / "out").exists() or not any((tmp_path / "out").iterdir())
 
 
-class Spoilt(StandIn):
-    """Makes what is no picture: always, or in bf16 only."""
+class Degraded(StandIn):
+    """Makes what is no image: always, or in bf16 only."""
 
     def __init__(self, factor: float, always: bool) -> None:
         super().__init__()
@@ -207,19 +207,19 @@ class Spoilt(StandIn):
 
 
 @pytest.mark.parametrize(("factor", "words"), [(float("nan"), "not finite"), (0.0, "nothing but black")])
-def test_what_is_no_picture_is_made_again_in_fp32_else_refused(tmp_path: Path, factor: float, words: str) -> None:
+def test_what_is_no_image_is_made_again_in_fp32_else_refused(tmp_path: Path, factor: float, words: str) -> None:
     pixels = pixels_of((60, 40), "uint8")
     source, target = written(tmp_path / "a.tif", pixels), tmp_path / "b.tif"
-    restorer = Restorer(Spoilt(factor, False), device="cpu", precision="bf16")  # type: ignore[arg-type]
+    restorer = Restorer(Degraded(factor, False), device="cpu", precision="bf16")  # type: ignore[arg-type]
     restore_large(restorer, source, target, tile=32)
     assert np.array_equal(tifffile.imread(target), pixels)
     target.unlink()
-    hopeless = Restorer(Spoilt(factor, True), device="cpu", precision="bf16")  # type: ignore[arg-type]
+    hopeless = Restorer(Degraded(factor, True), device="cpu", precision="bf16")  # type: ignore[arg-type]
     with pytest.raises(UserError, match=rf"a\.tif: the network made .*{words}.* in fp32 too"):
         restore_large(hopeless, source, target, tile=32)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif"]
     dark = written(tmp_path / "dark.tif", np.full((60, 40), 3, np.uint8))
-    black = Restorer(Spoilt(0.0, True), device="cpu", precision="fp32")  # type: ignore[arg-type]
+    black = Restorer(Degraded(0.0, True), device="cpu", precision="fp32")  # type: ignore[arg-type]
     assert not tifffile.imread(restore_large(black, dark, target, tile=32)).any()
 
 
@@ -238,7 +238,7 @@ def test_groups_that_are_left_out_are_told_of(tmp_path: Path, caplog: pytest.Log
     exif = Image.Exif()
     exif.get_ifd(34665)[36867] = "2001:02:03 04:05:06"
     page = Page(pixels_of((20, 30, 1), "uint8"), exif=plain(exif.tobytes()))
-    (tmp_path / "a.tif").write_bytes(to_bytes(PictureFile("TIFF", (page,))))
+    (tmp_path / "a.tif").write_bytes(to_bytes(ImageFile("TIFF", (page,))))
     restore_large(restorer_of(), tmp_path / "a.tif", tmp_path / "b.tif")
     assert "too large to keep its EXIF tags" in caplog.text
 

@@ -1,4 +1,4 @@
-"""The restorer: every kind of picture goes in and comes back the same kind."""
+"""The restorer: every kind of image goes in and comes back the same kind."""
 
 from __future__ import annotations
 
@@ -66,15 +66,15 @@ dtypes = st.sampled_from(["uint8", "uint16", ">u2", "float16", "float32", "float
 
 @given(height=sides, width=sides, dtype=dtypes, channels=st.sampled_from([None, 1, 3]), ensemble=st.booleans())
 def test_arrays_come_back_the_same(height: int, width: int, dtype: str, channels: int | None, ensemble: bool) -> None:
-    picture = array((height, width) if channels is None else (height, width, channels), dtype)
-    before = picture.copy()
-    found = stand_in(channels or 1).restore(picture, ensemble)
-    assert (found.shape, found.dtype) == (picture.shape, picture.dtype)
-    assert np.array_equal(picture, before)
+    image = array((height, width) if channels is None else (height, width, channels), dtype)
+    before = image.copy()
+    found = stand_in(channels or 1).restore(image, ensemble)
+    assert (found.shape, found.dtype) == (image.shape, image.dtype)
+    assert np.array_equal(image, before)
     if np.dtype(dtype).kind == "f":
-        assert np.allclose(found, picture, atol=1e-6)
+        assert np.allclose(found, image, atol=1e-6)
     else:
-        assert np.array_equal(found, picture)
+        assert np.array_equal(found, image)
 
 
 @given(
@@ -88,16 +88,16 @@ def test_tensors_come_back_the_same(
     height: int, width: int, batch: int | None, channels: int, dtype: torch.dtype
 ) -> None:
     shape = (channels, height, width) if batch is None else (batch, channels, height, width)
-    picture = torch.from_numpy(array(shape, "uint8"))
-    picture = picture if dtype == torch.uint8 else (picture / 255).to(dtype)
-    found = stand_in(channels).restore(picture)
-    assert (found.shape, found.dtype, found.device) == (picture.shape, picture.dtype, picture.device)
-    assert torch.allclose(found.double(), picture.double(), atol=1e-6)
+    image = torch.from_numpy(array(shape, "uint8"))
+    image = image if dtype == torch.uint8 else (image / 255).to(dtype)
+    found = stand_in(channels).restore(image)
+    assert (found.shape, found.dtype, found.device) == (image.shape, image.dtype, image.device)
+    assert torch.allclose(found.double(), image.double(), atol=1e-6)
     assert not found.is_inference()
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "I;16"])
-def test_pil_pictures_come_back_the_same(mode: str) -> None:
+def test_pil_images_come_back_the_same(mode: str) -> None:
     pixels = array((5, 7, 3) if mode == "RGB" else (5, 7), "uint16" if mode == "I;16" else "uint8")
     found = stand_in(3 if mode == "RGB" else 1).restore(Image.fromarray(pixels))
     assert isinstance(found, Image.Image) and found.mode == mode
@@ -112,7 +112,7 @@ def test_pil_modes_are_converted_only_without_loss() -> None:
     assert two.mode == "1"
     assert np.array_equal(np.asarray(stand_in().restore(two)), np.asarray(two.convert("L")))
     for mode, words in (("RGBA", "transparency"), ("LA", "transparency"), ("CMYK", "mode CMYK"), ("F", "mode F")):
-        with pytest.raises(UserError, match=f"^picture: .*{words}"):
+        with pytest.raises(UserError, match=f"^image: .*{words}"):
             stand_in(3).restore(Image.new(mode, (4, 4)))
     palette.info["transparency"] = 0
     with pytest.raises(UserError, match="transparency"):
@@ -120,18 +120,18 @@ def test_pil_modes_are_converted_only_without_loss() -> None:
 
 
 def test_strange_strides_are_fine() -> None:
-    picture = array((6, 8, 3), "uint8")
-    picture.flags.writeable = False
-    assert np.array_equal(stand_in(3).restore(picture[::-1, ::-2]), picture[::-1, ::-2])
+    image = array((6, 8, 3), "uint8")
+    image.flags.writeable = False
+    assert np.array_equal(stand_in(3).restore(image[::-1, ::-2]), image[::-1, ::-2])
     tensor = torch.from_numpy(array((3, 6, 8), "uint8")).transpose(1, 2)
     assert torch.equal(stand_in(3).restore(tensor), tensor)
 
 
 def test_results_are_clamped_and_rounded() -> None:
-    picture = np.array([[0, 100, 255]], np.uint8)
-    assert stand_in(shift=0.3 / 255).restore(picture).tolist() == [[0, 100, 255]]
-    assert stand_in(shift=0.7 / 255).restore(picture).tolist() == [[1, 101, 255]]
-    assert stand_in(shift=-0.7 / 255).restore(picture).tolist() == [[0, 99, 254]]
+    image = np.array([[0, 100, 255]], np.uint8)
+    assert stand_in(shift=0.3 / 255).restore(image).tolist() == [[0, 100, 255]]
+    assert stand_in(shift=0.7 / 255).restore(image).tolist() == [[1, 101, 255]]
+    assert stand_in(shift=-0.7 / 255).restore(image).tolist() == [[0, 99, 254]]
     assert stand_in(gain=3).restore(np.array([[-0.5, 0.25, 0.5]])).tolist() == [[0, 0.75, 1]]
 
 
@@ -153,7 +153,7 @@ def test_it_is_the_network_itself_that_runs() -> None:
     assert not restorer.network.training and restorer.architecture is restorer.network.architecture
 
 
-def test_the_ensemble_does_not_care_how_the_picture_is_turned() -> None:
+def test_the_ensemble_does_not_care_how_the_image_is_turned() -> None:
     restorer, x = real(), torch.rand(1, 1, 16, 24)
     expected = restorer(x, ensemble=True)
     for turned, back in ((x.flip(-1), lambda y: y.flip(-1)), (x.rot90(1, (2, 3)), lambda y: y.rot90(-1, (2, 3)))):
@@ -162,8 +162,8 @@ def test_the_ensemble_does_not_care_how_the_picture_is_turned() -> None:
 
 
 def test_bf16_is_near_fp32_and_keeps_the_kind() -> None:
-    picture = array((20, 30), "float32")
-    exact, fast = real().restore(picture), real(precision="bf16").restore(picture)
+    image = array((20, 30), "float32")
+    exact, fast = real().restore(image), real(precision="bf16").restore(image)
     assert fast.dtype == np.float32 and not np.array_equal(exact, fast)
     assert np.abs(exact - fast).max() < 0.02
 
@@ -176,29 +176,29 @@ def test_results_may_take_part_in_autograd() -> None:
 
 def test_eight_threads_get_the_same_result() -> None:
     restorer = real(precision="bf16")
-    pictures = [array((24, 17 + k % 3), "uint8", seed=k) for k in range(24)]
-    expected = [restorer.restore(p) for p in pictures]
+    images = [array((24, 17 + k % 3), "uint8", seed=k) for k in range(24)]
+    expected = [restorer.restore(p) for p in images]
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(restorer.restore, pictures))
+        found = list(threads.map(restorer.restore, images))
     assert all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True))
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "I;16", "I;16B"])
-def test_pictures_of_pil_keep_mode_and_info(mode: str) -> None:
+def test_images_of_pil_keep_mode_and_info(mode: str) -> None:
     channels = 3 if mode == "RGB" else 1
     dtype = {"I;16": "<u2", "I;16B": ">u2"}.get(mode, "uint8")
-    picture = Image.fromarray(array((5, 6, 3) if channels == 3 else (5, 6), dtype))
-    picture.info["icc_profile"] = b"profile"
-    restored = stand_in(channels).restore(picture)
-    assert restored.mode == picture.mode == mode and restored.info["icc_profile"] == b"profile"
-    assert np.allclose(np.asarray(restored, float), np.asarray(picture, float), atol=1e-6)
+    image = Image.fromarray(array((5, 6, 3) if channels == 3 else (5, 6), dtype))
+    image.info["icc_profile"] = b"profile"
+    restored = stand_in(channels).restore(image)
+    assert restored.mode == image.mode == mode and restored.info["icc_profile"] == b"profile"
+    assert np.allclose(np.asarray(restored, float), np.asarray(image, float), atol=1e-6)
 
 
 def test_tensors_of_16_bits() -> None:
-    picture = torch.from_numpy(array((1, 5, 6), "uint16"))
-    restored = stand_in(gain=0.5).restore(picture)
+    image = torch.from_numpy(array((1, 5, 6), "uint16"))
+    restored = stand_in(gain=0.5).restore(image)
     assert restored.dtype == torch.uint16
-    assert np.array_equal(restored.numpy(), np.rint(picture.numpy() * 0.5).astype(np.uint16))
+    assert np.array_equal(restored.numpy(), np.rint(image.numpy() * 0.5).astype(np.uint16))
 
 
 def test_it_says_what_it_is() -> None:
@@ -209,7 +209,7 @@ def test_it_says_what_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("picture", "words"),
+    ("image", "words"),
     [
         (np.zeros((4, 4, 2), np.uint8), "2 channels where the model takes 1"),
         (np.zeros((0, 4), np.uint8), "empty"),
@@ -227,17 +227,17 @@ def test_it_says_what_it_is() -> None:
         (torch.zeros(1, 4, 4, dtype=torch.int32), "tensor of torch.int32"),
         (torch.full((1, 2, 2), float("nan")), "not finite"),
         (Image.new("CMYK", (4, 4)), "mode CMYK"),
-        ("picture.png", "str is not a numpy array"),
+        ("image.png", "str is not a numpy array"),
         (None, "NoneType is not"),
     ],
 )
-def test_unfit_pictures_are_refused_in_one_line(picture: Any, words: str) -> None:
-    with pytest.raises(UserError, match=f"^picture: .*{words}") as caught:
-        stand_in().restore(picture)
+def test_unfit_images_are_refused_in_one_line(image: Any, words: str) -> None:
+    with pytest.raises(UserError, match=f"^image: .*{words}") as caught:
+        stand_in().restore(image)
     assert "\n" not in str(caught.value)
 
 
-def test_a_gray_model_works_on_colour_and_a_colour_model_on_gray() -> None:
+def test_a_gray_model_works_on_color_and_a_color_model_on_gray() -> None:
     pixels = array((5, 6, 3), "uint8")
     darker = stand_in(gain=0.5)
     each = darker.restore(pixels, color="channels")
@@ -272,7 +272,7 @@ def test_too_little_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
     monkeypatch.setattr(restorer.network, "forward", full)
-    with pytest.raises(UserError, match=r"^picture: 5x4 pixels need more memory than cpu has"):
+    with pytest.raises(UserError, match=r"^image: 5x4 pixels need more memory than cpu has"):
         restorer.restore(np.zeros((4, 5)))
 
 
@@ -282,12 +282,12 @@ def test_too_little_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_weight_file_and_a_run_folder_are_loaded(tmp_path: Path) -> None:
     restorer = real()
     save_weights(tmp_path / "run" / "model.safetensors", restorer.network, {"task": "denoise", "sigma": 30})
-    picture = array((11, 14), "uint8")
+    image = array((11, 14), "uint8")
     for place in (tmp_path / "run", tmp_path / "run" / "model.safetensors", str(tmp_path / "run")):
         found = load(place, device="cpu", precision="fp32")
         assert found.card == {"task": "denoise", "sigma": 30}
         assert found.architecture == restorer.architecture
-        assert np.array_equal(found.restore(picture), restorer.restore(picture))
+        assert np.array_equal(found.restore(image), restorer.restore(image))
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
@@ -317,7 +317,7 @@ def test_a_folder_goes_to_a_folder(tmp_path: Path) -> None:
     pixels = {name: array((6 + k, 5, 3), "uint8", k) for k, name in enumerate(("b.png", "a.tif", "c.BMP"))}
     for name, value in pixels.items():
         written(tmp_path / "in" / name, value)
-    (tmp_path / "in" / "notes.txt").write_text("not a picture")
+    (tmp_path / "in" / "notes.txt").write_text("not an image")
     done: list[tuple[int, int]] = []
     found = restore_path(
         stand_in(3), tmp_path / "in", tmp_path / "new" / "out", progress=lambda k, n: done.append((k, n))
@@ -361,7 +361,7 @@ def test_unfit_places_are_refused(tmp_path: Path) -> None:
         (source, tmp_path / "a.xyz", "cannot be written as '.xyz'"),
         (source, source / "deeper.png", "a file stands where a folder is needed"),
         (broken / "b.png", tmp_path / "out", "b.png: not readable"),
-        (tmp_path, tmp_path / "out", "no pictures"),
+        (tmp_path, tmp_path / "out", "no images"),
     ):
         with pytest.raises(UserError, match=words) as caught:
             restore_path(stand_in(), origin, target)
@@ -369,7 +369,7 @@ def test_unfit_places_are_refused(tmp_path: Path) -> None:
     assert source.read_bytes() == before and not (tmp_path / "out").exists()
 
 
-def test_a_fault_in_a_picture_names_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_in_a_image_names_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, restorer = written(tmp_path / "a.png", array((6, 5), "uint8")), stand_in()
 
     def full(x: Tensor) -> Tensor:

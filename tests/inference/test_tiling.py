@@ -1,4 +1,4 @@
-"""Tiles: what the network sees of a picture, and that nobody can tell that it was cut."""
+"""Tiles: what the network sees of an image, and that nobody can tell that it was cut."""
 
 from __future__ import annotations
 
@@ -144,13 +144,13 @@ def test_the_full_overlap_is_no_larger_than_it_must_be() -> None:
     assert differs == [False, True]
 
 
-def test_batches_and_colour_are_tiled_too() -> None:
+def test_batches_and_color_are_tiled_too() -> None:
     restorer = Restorer(plausible(Architecture.parse("PF", width=2, channels=3)), device="cpu", precision="fp32")
     x = torch.rand(2, 3, 40, 51)
     assert torch.allclose(restorer(x), restorer(x, tile=16, overlap="full"), atol=1e-5)
-    picture = (x[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
-    found = restorer.restore(picture, tile=16, overlap="full")
-    assert found.dtype == np.uint8 and np.abs(found.astype(int) - restorer.restore(picture)).max() <= 1
+    image = (x[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    found = restorer.restore(image, tile=16, overlap="full")
+    assert found.dtype == np.uint8 and np.abs(found.astype(int) - restorer.restore(image)).max() <= 1
 
 
 def test_orientations_say_which_way_the_axes_run() -> None:
@@ -172,7 +172,7 @@ def test_orientations_say_which_way_the_axes_run() -> None:
     pixels=st.integers(1, 10**7),
 )
 @settings(deadline=None)
-def test_tiles_cover_the_picture_once_and_fit(
+def test_tiles_cover_the_image_once_and_fit(
     height: int, width: int, overlap: int, multiple: int, pixels: int
 ) -> None:
     rows, columns = shape_within(height, width, pixels, overlap, multiple)
@@ -273,10 +273,10 @@ def test_auto_goes_by_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_threads_share_a_restorer_in_tiles() -> None:
     restorer = Restorer(plausible(Architecture.parse("PF-F", width=2)), device="cpu", precision="fp32")
-    pictures = [np.random.default_rng(k).random((60 + k, 70), np.float32) for k in range(12)]
-    expected = [restorer.restore(p, tile=32, overlap=8) for p in pictures]
+    images = [np.random.default_rng(k).random((60 + k, 70), np.float32) for k in range(12)]
+    expected = [restorer.restore(p, tile=32, overlap=8) for p in images]
     with ThreadPoolExecutor(6) as threads:
-        found = list(threads.map(lambda p: restorer.restore(p, tile=32, overlap=8), pictures))
+        found = list(threads.map(lambda p: restorer.restore(p, tile=32, overlap=8), images))
     assert all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True))
 
 

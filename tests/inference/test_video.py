@@ -31,9 +31,9 @@ def write_video(
             voice = container.add_stream(sound, rate=48000)
             voice.layout = "mono"
         for k, time in enumerate(TIMES):
-            picture = np.full((48, 64, 3), 40 + 20 * k, np.uint8)
-            picture[:, 32:] //= 2
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            image = np.full((48, 64, 3), 40 + 20 * k, np.uint8)
+            image[:, 32:] //= 2
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = time, Fraction(1, 1000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

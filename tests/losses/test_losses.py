@@ -1,4 +1,4 @@
-"""What a training minimises."""
+"""What a training minimizes."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_models_that_cannot_be_used_are_refused_in_one_line(tmp_path: Path) -> N
 
 
 def test_a_method_must_keep_the_shape() -> None:
-    method = Method("cropper", "gaussian", lambda picture, _: picture[1:])
+    method = Method("cropper", "gaussian", lambda image, _: image[1:])
     with pytest.raises(UserError, match=r"cropper: .*keep the shape"):
         as_restore(method, 50)(torch.zeros(1, 1, 8, 8))
 
@@ -219,7 +219,7 @@ def test_peers_come_from_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     found = methods_from_file(PEERS)
     assert [(m.name, m.sigmas) for m in found[:3]] == [("DnCNN", (s, s)) for s in (30, 50, 70)]
     assert [m.macs_per_pixel for m in found] == [18, 18, 18, 4.5, 4.5] and found[0].parameters == 20
-    picture = np.full((4, 6, 1), 2, np.float32)
-    assert np.array_equal(found[0].restore(picture, 30), picture - 1)
-    assert np.array_equal(found[3].restore(picture, 30), picture + 30)
-    assert all("test pictures" in m.notes for m in found) and len({m.name for m in found}) == 3
+    image = np.full((4, 6, 1), 2, np.float32)
+    assert np.array_equal(found[0].restore(image, 30), image - 1)
+    assert np.array_equal(found[3].restore(image, 30), image + 30)
+    assert all("test images" in m.notes for m in found) and len({m.name for m in found}) == 3

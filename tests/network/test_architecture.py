@@ -120,7 +120,7 @@ GOOD = Architecture.parse("PF-FP").to_dict()
         "[]",
         "null",
         "{}",
-        json.dumps(GOOD | {"colour": 1}),
+        json.dumps(GOOD | {"color": 1}),
         json.dumps({k: v for k, v in GOOD.items() if k != "norm"}),
         json.dumps(GOOD | {"width": "32"}),
         json.dumps(GOOD | {"width": True}),

@@ -1,4 +1,4 @@
-"""The network: published sizes, the supplement's sequences as worded, and pictures of any size."""
+"""The network: published sizes, the supplement's sequences as worded, and images of any size."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def convolutions(layers: nn.Module) -> list[nn.Conv2d]:
     return [layer for layer in layers.modules() if isinstance(layer, nn.Conv2d)]
 
 
-def settled(network: nn.Module) -> nn.Module:
+def converged(network: nn.Module) -> nn.Module:
     """Give convolutions He's weights and norms statistics as after some training."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
@@ -168,7 +168,7 @@ def test_upsample_is_r2_times_conv_bn_upsample(target: int, steps: int) -> None:
 @pytest.mark.parametrize(("target", "steps"), STEPS)
 def test_upsampling_last_changes_nothing(target: int, steps: int, training: bool) -> None:
     torch.manual_seed(steps)
-    layers = settled(upsample(SearchSpace(scales=5, width=4), target + steps, target)).train(training)
+    layers = converged(upsample(SearchSpace(scales=5, width=4), target + steps, target)).train(training)
     feature = torch.rand(2, 4 * 2 ** (target + steps), 4, 6)
     as_worded = nn.Sequential(*layers)(feature)
     assert torch.allclose(layers(feature), as_worded, atol=1e-5)
@@ -178,17 +178,17 @@ def test_upsampling_last_changes_nothing(target: int, steps: int, training: bool
 def test_weights_that_do_not_learn_take_their_norms(operations: str) -> None:
     torch.manual_seed(0)
     space = SearchSpace(width=4, operations=operations)
-    network = settled(RestorationNetwork(space.random_architecture(3))).eval()
-    picture = torch.rand(2, 1, 24, 16)
+    network = converged(RestorationNetwork(space.random_architecture(3))).eval()
+    image = torch.rand(2, 1, 24, 16)
     with torch.no_grad():
-        apart = network(picture)
+        apart = network(image)
         seen: list[nn.Module] = []
         for layer in network.modules():
             if isinstance(layer, nn.BatchNorm2d):
                 layer.register_forward_hook(lambda layer, *_: seen.append(layer))
-        folded = network.requires_grad_(False)(picture)
+        folded = network.requires_grad_(False)(image)
         assert not seen  # not one norm ran
-        network.train()(picture)
+        network.train()(image)
     assert seen
     assert float(apart.std()) > 1e-3  # something to compare
     assert float((folded - apart).abs().max()) < 1e-5 * float(apart.abs().max())
@@ -287,24 +287,24 @@ def test_without_norm_a_residual_network_begins_as_the_identity(operations: str)
     architecture = SearchSpace(width=4, operations=operations, norm="none", residual=True).random_architecture(1)
     network = RestorationNetwork(architecture)
     assert not [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
-    picture = torch.rand(1, 1, 21, 13)
-    assert torch.equal(network(picture), picture)
+    image = torch.rand(1, 1, 21, 13)
+    assert torch.equal(network(image), image)
     with torch.no_grad():
         features = network.stem(torch.rand(1, 1, 64, 64))
     assert 0.05 < float(features.std()) < 20  # neither dead nor blown up
 
 
-# Pictures of any size
+# Images of any size
 
 
 @settings(deadline=None, max_examples=40, derandomize=True)
 @given(space=SPACES, seed=st.integers(0, 999), height=st.integers(1, 40), width=st.integers(1, 40))
 def test_any_size(space: SearchSpace, seed: int, height: int, width: int) -> None:
     network = RestorationNetwork(space.random_architecture(seed)).eval()
-    picture = torch.rand(1, space.channels, height, width, generator=torch.Generator().manual_seed(seed))
+    image = torch.rand(1, space.channels, height, width, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
-        output = network(picture)
-    assert output.shape == picture.shape
+        output = network(image)
+    assert output.shape == image.shape
     assert bool(output.isfinite().all())
 
 
@@ -314,17 +314,17 @@ def test_it_is_mirrored_below_and_to_the_right(size: tuple[int, int], operations
     torch.manual_seed(3)
     architecture = SearchSpace(channels=3, width=4, operations=operations, norm="none").random_architecture(0)
     network = RestorationNetwork(architecture).eval()
-    picture = torch.rand(2, 3, *size)
+    image = torch.rand(2, 3, *size)
     below, right = (-size[0]) % 8, (-size[1]) % 8
     # Mirrored at the last pixel; where nothing is left to mirror, the first one goes on.
     rows, columns = (
         [*range(side), *(max(0, side - 2 - k) for k in range(more))]
         for side, more in zip(size, (below, right), strict=True)
     )
-    padded = picture[:, :, rows][:, :, :, columns]
+    padded = image[:, :, rows][:, :, :, columns]
     assert padded.shape[-2] % architecture.multiple == padded.shape[-1] % architecture.multiple == 0
     with torch.no_grad():
-        assert torch.allclose(network(picture), network(padded)[..., : size[0], : size[1]], atol=1e-6)
+        assert torch.allclose(network(image), network(padded)[..., : size[0], : size[1]], atol=1e-6)
 
 
 def test_padding_makes_no_streaks_of_noise() -> None:
@@ -349,7 +349,7 @@ def test_a_size_that_needs_no_padding_is_not_padded(monkeypatch: pytest.MonkeyPa
 
 
 def test_what_is_far_from_the_padding_does_not_see_it() -> None:
-    """The padding adds nothing but its edge: far from it, a cut picture is restored as the whole one."""
+    """The padding adds nothing but its edge: far from it, a cut image is restored as the whole one."""
     torch.manual_seed(0)
     network = RestorationNetwork(Architecture.parse("P", width=2, norm="none")).eval()
     whole = torch.rand(1, 1, 96, 96)
@@ -364,10 +364,10 @@ def test_residual_adds_the_input() -> None:
     plain = RestorationNetwork(Architecture.parse("PF-FP", width=4)).eval()
     added = RestorationNetwork(Architecture.parse("PF-FP", width=4, residual=True)).eval()
     added.load_state_dict(plain.state_dict())
-    picture = torch.rand(1, 1, 11, 14)
+    image = torch.rand(1, 1, 11, 14)
     with torch.no_grad():
-        assert torch.allclose(added(picture), plain(picture) + picture, atol=1e-6)
-    assert picture.min() >= 0  # the input is not written to
+        assert torch.allclose(added(image), plain(image) + image, atol=1e-6)
+    assert image.min() >= 0  # the input is not written to
 
 
 def test_training_reaches_every_weight() -> None:
@@ -399,8 +399,8 @@ def test_without_biases_brightness_scales_through(
     with torch.no_grad():
         for weight in network.parameters():
             weight.add_(torch.randn_like(weight) * 0.1)
-        picture = torch.rand(1, 1, 21, 13)
-        whole = network(picture)
-        torch.testing.assert_close(network(factor * picture), factor * whole, rtol=1e-3, atol=1e-4 * factor)
-        fused = Restorer(network, device="cpu", precision="fp32").run(picture)
+        image = torch.rand(1, 1, 21, 13)
+        whole = network(image)
+        torch.testing.assert_close(network(factor * image), factor * whole, rtol=1e-3, atol=1e-4 * factor)
+        fused = Restorer(network, device="cpu", precision="fp32").run(image)
     torch.testing.assert_close(fused, whole, rtol=1e-3, atol=1e-4)

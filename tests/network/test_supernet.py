@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from clearer.core.errors import UserError
 from clearer.network.architecture import NORMS, OPERATIONS, Architecture, SearchSpace
 from clearer.network.network import RestorationNetwork
-from clearer.network.supernet import LOGITS_STD, MixedModule, Supernet
+from clearer.network.supernet import ALPHA_STD, MixedModule, Supernet
 
 SPACES = st.builds(
     SearchSpace,
@@ -43,21 +43,21 @@ def scrambled(supernet: Supernet, seed: int = 0) -> Supernet:
             layer.running_var.uniform_(0.5, 2.0, generator=chance)
         if isinstance(layer, nn.Conv2d | nn.BatchNorm2d) and layer.bias is not None:
             layer.bias.data.normal_(std=0.1, generator=chance)
-    supernet.logits.data.normal_(generator=chance)
+    supernet.alpha.data.normal_(generator=chance)
     return supernet
 
 
 def decided(supernet: Supernet, architecture: Architecture) -> None:
-    """Set the logits so that the probabilities are exactly 0 and 1."""
-    for row, letter in zip(supernet.logits.data, architecture.letters, strict=True):
+    """Set the alpha so that the mixing_weights are exactly 0 and 1."""
+    for row, letter in zip(supernet.alpha.data, architecture.letters, strict=True):
         row.copy_(torch.tensor([1e4, 0.0] if letter == "P" else [0.0, 1e4]))
-    assert set(supernet.probabilities.flatten().tolist()) == {0.0, 1.0}
+    assert set(supernet.mixing_weights.flatten().tolist()) == {0.0, 1.0}
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
 @settings(deadline=None, max_examples=15, derandomize=True)
 @given(space=SPACES, seed=st.integers(0, 2**31), height=st.integers(17, 33), width=st.integers(17, 33))
-def test_with_probabilities_of_zero_and_one_it_is_the_extracted_network(
+def test_with_mixing_weights_of_zero_and_one_it_is_the_extracted_network(
     training: bool, space: SearchSpace, seed: int, height: int, width: int
 ) -> None:
     supernet = scrambled(Supernet(space), seed).train(training)
@@ -67,8 +67,8 @@ def test_with_probabilities_of_zero_and_one_it_is_the_extracted_network(
     network = supernet.extract(architecture if seed % 2 else None)
     assert network.architecture == architecture
     assert network.training == training
-    pictures = torch.rand(2, space.channels, height, width, dtype=torch.float64)
-    mixed, fixed = supernet(pictures), network(pictures)
+    images = torch.rand(2, space.channels, height, width, dtype=torch.float64)
+    mixed, fixed = supernet(images), network(images)
     torch.testing.assert_close(mixed, fixed, rtol=1e-8, atol=1e-8 * float(fixed.detach().abs().max()))
     # The statistics that batch norms gathered on the way are the same too.
     again = supernet.extract(architecture)
@@ -79,8 +79,8 @@ def test_with_probabilities_of_zero_and_one_it_is_the_extracted_network(
 def test_in_float32_too() -> None:
     supernet = scrambled(Supernet(SMALL)).float().eval()
     decided(supernet, SMALL.architecture("PFFP"))
-    pictures = torch.rand(2, 1, 20, 25)
-    torch.testing.assert_close(supernet(pictures), supernet.extract()(pictures))
+    images = torch.rand(2, 1, 20, 25)
+    torch.testing.assert_close(supernet(images), supernet.extract()(images))
 
 
 def test_mixture_is_the_sum_of_both_branches() -> None:
@@ -123,87 +123,87 @@ def test_both_branches_see_the_same_input(operations: str, norm: str, training: 
 
 def test_derive_takes_the_larger_and_parallel_on_a_tie() -> None:
     supernet = Supernet(SMALL)
-    supernet.logits.data = torch.tensor([[0.1, 0.2], [0.2, 0.1], [-3.0, -4.0], [0.5, 0.5]])
+    supernet.alpha.data = torch.tensor([[0.1, 0.2], [0.2, 0.1], [-3.0, -4.0], [0.5, 0.5]])
     assert str(supernet.derive()) == "FP-PP"
     assert supernet.derive().space == SMALL
 
 
-def test_derive_follows_the_probabilities() -> None:
+def test_derive_follows_the_mixing_weights() -> None:
     supernet = Supernet(SearchSpace(width=1, modules_per_cell=20))
-    supernet.logits.data.normal_(generator=torch.Generator().manual_seed(0))
-    letters = "".join("P" if p >= f else "F" for p, f in supernet.probabilities.tolist())
+    supernet.alpha.data.normal_(generator=torch.Generator().manual_seed(0))
+    letters = "".join("P" if p >= f else "F" for p, f in supernet.mixing_weights.tolist())
     assert supernet.derive().letters == letters
 
 
-def test_logits_are_an_ordinary_parameter() -> None:
+def test_alpha_are_an_ordinary_parameter() -> None:
     supernet = Supernet(SearchSpace(width=1))
-    assert supernet.state_dict()["logits"].shape == (12, 2)
-    assert isinstance(supernet.logits, nn.Parameter)
-    assert supernet.logits.requires_grad
-    assert all(weights is not supernet.logits for weights in supernet.weights())
+    assert supernet.state_dict()["alpha"].shape == (12, 2)
+    assert isinstance(supernet.alpha, nn.Parameter)
+    assert supernet.alpha.requires_grad
+    assert all(weights is not supernet.alpha for weights in supernet.weights())
     assert len(supernet.weights()) == len(list(supernet.parameters())) - 1
     other = Supernet(SearchSpace(width=1))
     other.load_state_dict(supernet.state_dict())
-    assert torch.equal(other.logits, supernet.logits)
-    assert torch.allclose(supernet.probabilities.sum(dim=1), torch.ones(12))
+    assert torch.equal(other.alpha, supernet.alpha)
+    assert torch.allclose(supernet.mixing_weights.sum(dim=1), torch.ones(12))
 
 
-def test_initial_logits_are_small_and_random() -> None:
+def test_initial_alpha_are_small_and_random() -> None:
     torch.manual_seed(0)
-    logits = Supernet(SearchSpace(width=1, scales=2, modules_per_cell=100)).logits.detach()
-    assert logits.shape == (100, 2)
-    assert float(logits.std()) == pytest.approx(LOGITS_STD, rel=0.2)
-    assert abs(float(logits.mean())) < 3e-4
+    alpha = Supernet(SearchSpace(width=1, scales=2, modules_per_cell=100)).alpha.detach()
+    assert alpha.shape == (100, 2)
+    assert float(alpha.std()) == pytest.approx(ALPHA_STD, rel=0.2)
+    assert abs(float(alpha.mean())) < 3e-4
 
 
 def loss(supernet: Supernet) -> Tensor:
-    picture = torch.linspace(0, 1, 2 * 16 * 16, dtype=torch.float64).reshape(2, 1, 16, 16)
-    result: Tensor = (supernet(picture) - picture).square().mean()
+    image = torch.linspace(0, 1, 2 * 16 * 16, dtype=torch.float64).reshape(2, 1, 16, 16)
+    result: Tensor = (supernet(image) - image).square().mean()
     return result
 
 
 @pytest.mark.parametrize("operations", OPERATIONS)
-def test_only_logits_computes_no_weight_gradients(operations: str) -> None:
+def test_only_alpha_computes_no_weight_gradients(operations: str) -> None:
     space = SearchSpace(width=4, scales=3, modules_per_cell=2, operations=operations)
     supernet = scrambled(Supernet(space)).eval()
-    with supernet.only_logits():
+    with supernet.only_alpha():
         value = loss(supernet)
         value.backward()
     assert all(weights.grad is None for weights in supernet.weights())
     assert all(weights.requires_grad for weights in supernet.parameters())
-    alone = supernet.logits.grad
+    alone = supernet.alpha.grad
     assert alone is not None and alone.shape == (4, 2)
-    supernet.logits.grad = None
+    supernet.alpha.grad = None
     everything = loss(supernet)
     everything.backward()
     assert all(weights.grad is not None for weights in supernet.weights())
-    assert supernet.logits.grad is not None
+    assert supernet.alpha.grad is not None
     torch.testing.assert_close(value, everything)
-    torch.testing.assert_close(alone, supernet.logits.grad)
+    torch.testing.assert_close(alone, supernet.alpha.grad)
     assert float(alone.abs().min()) > 0
 
 
-def test_only_logits_leaves_frozen_weights_frozen_and_ends_on_an_error() -> None:
+def test_only_alpha_leaves_frozen_weights_frozen_and_ends_on_an_error() -> None:
     supernet = Supernet(SMALL)
     frozen = supernet.weights()[0].requires_grad_(False)
-    with pytest.raises(ZeroDivisionError), supernet.only_logits():
+    with pytest.raises(ZeroDivisionError), supernet.only_alpha():
         assert not any(weights.requires_grad for weights in supernet.weights())
         raise ZeroDivisionError
     assert [weights for weights in supernet.weights() if not weights.requires_grad] == [frozen]
 
 
-def test_logit_gradients_are_those_of_finite_differences() -> None:
+def test_alpha_gradients_are_those_of_finite_differences() -> None:
     supernet = scrambled(Supernet(SMALL)).eval()
     loss(supernet).backward()
-    assert supernet.logits.grad is not None
+    assert supernet.alpha.grad is not None
     step = 1e-5
     for index in ((0, 0), (1, 1), (3, 0)):
         values = []
         for sign in (1, -1):
-            supernet.logits.data[index] += sign * step
+            supernet.alpha.data[index] += sign * step
             values.append(loss(supernet).item())
-            supernet.logits.data[index] -= sign * step
-        assert (values[0] - values[1]) / (2 * step) == pytest.approx(float(supernet.logits.grad[index]), rel=1e-4)
+            supernet.alpha.data[index] -= sign * step
+        assert (values[0] - values[1]) / (2 * step) == pytest.approx(float(supernet.alpha.grad[index]), rel=1e-4)
 
 
 def test_extract_copies_and_draws_no_random_numbers() -> None:

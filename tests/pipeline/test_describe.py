@@ -72,14 +72,14 @@ def test_text_is_read_in_either_case_but_a_folder_of_that_name_wins(tmp_path, mo
 
 
 @pytest.mark.parametrize("suffix", [".svg", ".png"])
-def test_the_drawing_is_a_picture(tmp_path, suffix):
+def test_the_drawing_is_a_image(tmp_path, suffix):
     path = tmp_path / f"drawn{suffix}"
     clearer.describe(PUBLISHED).draw(path)
     if suffix == ".svg":
         assert "<svg" in path.read_text(encoding="utf-8")
     else:
-        with Image.open(path) as picture:
-            assert picture.width >= 1600
+        with Image.open(path) as image:
+            assert image.width >= 1600
 
 
 @pytest.mark.parametrize(

@@ -19,15 +19,15 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from clearer.core.errors import UserError
-from clearer.images.uint8 import read_picture
+from clearer.images.uint8 import read_image
 from clearer.inference.restorer import load
 from clearer.pipeline import evaluate as measure
 from clearer.pipeline.fit import Run, fit
-from clearer.recipe.schema import OptimiserSettings
+from clearer.recipe.schema import OptimizerSettings
 from clearer.runs.record import read_record
 from clearer.training import checkpoints, loop
 from clearer.training.checkpoints import load_checkpoint, save_checkpoint
-from clearer.training.optimizers import load_optimiser, make_optimiser
+from clearer.training.optimizers import load_optimizer, make_optimizer
 from conftest import NAMES, SHIPPED, TINY
 
 LONGER = {**TINY, "search.epochs": 6, "train.epochs": 8, "train.average": 0.9}
@@ -60,7 +60,7 @@ def _same(a: Path, b: Path) -> None:
         ]
         assert lines[0] == lines[1]
     results = [json.loads((run / "search" / "result.json").read_text()) for run in (a, b)]
-    assert results[0]["probabilities"] == results[1]["probabilities"]
+    assert results[0]["mixing_weights"] == results[1]["mixing_weights"]
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def test_a_finished_run_is_not_done_again(photos: Path, whole: Path) -> None:
     assert (whole / "model.safetensors").stat().st_mtime_ns == before
 
 
-def test_another_recipe_or_other_pictures_in_the_same_folder_are_refused(
+def test_another_recipe_or_other_images_in_the_same_folder_are_refused(
     tmp_path: Path, photos: Path, whole: Path
 ) -> None:
     with pytest.raises(UserError, match=r"another recipe \(seed was 0, now 7\)"):
@@ -185,30 +185,30 @@ def test_a_run_that_another_process_writes_is_refused(tmp_path: Path, photos: Pa
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adam", "adamw", "muon"])
-def test_an_optimiser_goes_on_the_same_from_a_file_whatever_the_layout(tmp_path: Path, kind: Any) -> None:
+def test_an_optimizer_goes_on_the_same_from_a_file_whatever_the_layout(tmp_path: Path, kind: Any) -> None:
     # Large enough for Muon to take it as a matrix.
     start = torch.randn(16, 8, 3, 3, generator=torch.Generator().manual_seed(0))
     gradients = [torch.randn(16, 8, 3, 3, generator=torch.Generator().manual_seed(k)) for k in (1, 2)]
 
-    def step(optimiser: torch.optim.Optimizer, weights: list[torch.nn.Parameter], k: int) -> None:
-        assert kind == "muon" or optimiser.defaults["fused"]
+    def step(optimizer: torch.optim.Optimizer, weights: list[torch.nn.Parameter], k: int) -> None:
+        assert kind == "muon" or optimizer.defaults["fused"]
         for each in weights:
             each.grad = torch.empty_like(each).copy_(gradients[k])
-        optimiser.step()
+        optimizer.step()
 
     ends = []
     for layout in (torch.contiguous_format, torch.channels_last):
         for stopped in (False, True):
             weights = [torch.nn.Parameter(start.clone().contiguous(memory_format=layout)) for _ in range(2)]
-            optimiser = make_optimiser(OptimiserSettings(kind=kind, lr=0.1, weight_decay=0.01), weights)
-            step(optimiser, weights, 0)
+            optimizer = make_optimizer(OptimizerSettings(kind=kind, lr=0.1, weight_decay=0.01), weights)
+            step(optimizer, weights, 0)
             if stopped:
-                save_checkpoint(tmp_path, 1, {"optimiser": optimiser.state_dict()})
+                save_checkpoint(tmp_path, 1, {"optimizer": optimizer.state_dict()})
                 found = load_checkpoint(tmp_path, print)
                 assert found is not None
-                optimiser = make_optimiser(OptimiserSettings(kind=kind, lr=0.1, weight_decay=0.01), weights)
-                load_optimiser(optimiser, found["optimiser"])
-            step(optimiser, weights, 1)
+                optimizer = make_optimizer(OptimizerSettings(kind=kind, lr=0.1, weight_decay=0.01), weights)
+                load_optimizer(optimizer, found["optimizer"])
+            step(optimizer, weights, 1)
             ends.append(weights[1].detach().contiguous())
     # Another layout may be rounded otherwise; a moment of the wrong pixel would be far off.
     assert torch.equal(ends[0], ends[1]) and torch.equal(ends[2], ends[3])
@@ -238,10 +238,10 @@ def test_checkpoints_keep_nested_state_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"train.optimiser.kind": "sgd", "train.optimiser.lr": 0.01},
-        {"train.loss": "mse", "train.average": 0.0, "train.optimiser.clip": None},
+        {"train.optimizer.kind": "sgd", "train.optimizer.lr": 0.01},
+        {"train.loss": "mse", "train.average": 0.0, "train.optimizer.clip": None},
         {"precision": "bf16"},
-        {"train.optimiser.kind": "muon", "train.loss": "log-mse", "network.unshuffle": 2, "precision": "bf16"},
+        {"train.optimizer.kind": "muon", "train.loss": "log-mse", "network.unshuffle": 2, "precision": "bf16"},
         {"train.loss": "charbonnier+ssim", "train.patch": 32},
         {"network.operations": "released", "network.norm": "batch", "network.residual": False},
     ],
@@ -256,7 +256,7 @@ def test_training_by_other_settings(tmp_path: Path, photos: Path, change: dict[s
 def test_a_training_begins_with_the_weights_of_another(tmp_path: Path, photos: Path) -> None:
     first = _fit(tmp_path / "first", photos, {**TINY, "architecture": "PF"})
     still = {**TINY, "architecture": "PF", "train.epochs": 1}
-    still |= {"train.optimiser.lr": 0.0, "train.optimiser.lr_final": 0.0}
+    still |= {"train.optimizer.lr": 0.0, "train.optimizer.lr_final": 0.0}
     for place in (first.folder, first.folder / "model.safetensors"):
         again = _fit(tmp_path / f"from-{place.name}", photos, {**still, "train.start": str(place)})
         assert all(
@@ -290,7 +290,7 @@ def test_tensorboard_files_are_written_when_asked_for(tmp_path: Path, photos: Pa
     assert list((run.folder / "tensorboard").rglob("events.*"))
 
 
-def test_training_makes_a_noisy_picture_better(tmp_path: Path, photos: Path) -> None:
+def test_training_makes_a_noisy_image_better(tmp_path: Path, photos: Path) -> None:
     change = {"train.epochs": 4, "train.steps_per_epoch": 30, "train.batch": 4, "train.patch": 32, "architecture": "PF"}
     run = _fit(tmp_path / "run", photos, {**TINY, **change, "checkpoint_minutes": 5.0})
     measured = run.result["protocols"]["gray-awgn-50"]
@@ -309,17 +309,17 @@ def test_a_later_evaluation_on_a_folder_called_test_leaves_the_runs_own_alone(tm
     finally:
         other.rename(photos)
     assert (run.folder / "evaluation" / "gray-awgn-50.json").read_bytes() == own
-    assert read_record(run.folder).evaluations[0]["pictures"] == 1 and place.exists()
+    assert read_record(run.folder).evaluations[0]["images"] == 1 and place.exists()
 
 
 @pytest.mark.parametrize("name", ["denoise-gray-large", "denoise-color-large", "derain-large"])
 def test_the_recipes_of_the_large_tier_train_made_small(tmp_path: Path, name: str) -> None:
     photographs = tmp_path / "photographs"
     photographs.mkdir()
-    colour = not name.startswith("denoise-gray")
+    color = not name.startswith("denoise-gray")
     for file in NAMES[:6]:
-        picture = read_picture(SHIPPED / file, 3 if colour else 1)[:64, :64]
-        Image.fromarray(picture if colour else picture[..., 0]).save(photographs / f"{Path(file).stem}.png")
+        image = read_image(SHIPPED / file, 3 if color else 1)[:64, :64]
+        Image.fromarray(image if color else image[..., 0]).save(photographs / f"{Path(file).stem}.png")
     change = {key: value for key, value in TINY.items() if key.startswith("train.") or key == "precision"}
     change |= {"network.width": 4, "data.folder": str(photographs), "evaluate.samples": 0, "evaluate.protocols": []}
     if name == "derain-large":
@@ -329,17 +329,17 @@ def test_the_recipes_of_the_large_tier_train_made_small(tmp_path: Path, name: st
     assert run.result["train"]["steps"] == 12
 
 
-@pytest.mark.parametrize("colour", [False, True])
-def test_a_users_own_pairs_of_whatever_kind(tmp_path: Path, colour: bool) -> None:
+@pytest.mark.parametrize("color", [False, True])
+def test_a_users_own_pairs_of_whatever_kind(tmp_path: Path, color: bool) -> None:
     """Two folders, matched by name; what makes the degraded ones is for the network to find out."""
     for file in NAMES:
-        picture = read_picture(SHIPPED / file, 3 if colour else 1)[:80, :80]
-        for folder, levels in (("clean", picture), ("dim", picture // 2)):
+        image = read_image(SHIPPED / file, 3 if color else 1)[:80, :80]
+        for folder, levels in (("clean", image), ("dim", image // 2)):
             (tmp_path / folder).mkdir(exist_ok=True)
-            Image.fromarray(levels if colour else levels[..., 0]).save(tmp_path / folder / f"{Path(file).stem}.png")
+            Image.fromarray(levels if color else levels[..., 0]).save(tmp_path / folder / f"{Path(file).stem}.png")
     pairs = {"data.folder": {"clean": str(tmp_path / "clean"), "degraded": str(tmp_path / "dim")}}
     more = {"train.epochs": 30, "train.validate_every": 30, "network.norm": "none", "network.residual": True}
-    name = "pairs-color" if colour else "pairs-gray"
+    name = "pairs-color" if color else "pairs-gray"
     run = fit(name, tmp_path / "run", {**TINY, **pairs, **more}, console=Console(quiet=True))
     measured = run.result["protocols"][name]
     assert measured["psnr"] > measured["input_psnr"] + 1

@@ -13,15 +13,8 @@ from hypothesis import strategies as st
 
 from clearer.core.config import build
 from clearer.core.errors import UserError
-from clearer.recipe.schema import (
-    OptimiserSettings,
-    Pairs,
-    Recipe,
-    load_recipe,
-    parse_override,
-    recipe_from_dict,
-    shipped_recipes,
-)
+from clearer.recipe.load import load_recipe, parse_override, recipe_from_dict, shipped_recipes
+from clearer.recipe.schema import OptimizerSettings, Pairs, Recipe
 
 NAMES = sorted(shipped_recipes())
 
@@ -52,8 +45,8 @@ def test_the_least_recipe_is_all_defaults() -> None:
     assert recipe == Recipe(name="x")
     published = load_recipe("paper-denoise-50")
     assert recipe.network == published.network
-    assert recipe.train.optimiser == published.train.optimiser
-    assert (recipe.search.weights, recipe.search.logits) == (published.search.weights, published.search.logits)
+    assert recipe.train.optimizer == published.train.optimizer
+    assert (recipe.search.weights, recipe.search.alpha) == (published.search.weights, published.search.alpha)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -91,7 +84,7 @@ def test_yaml_round_trip(
     name: str, seed: int, lr: float, clip: Any, betas: Any, sigma: Any, folders: Any, limit: Any, protocols: Any
 ) -> None:
     base = Recipe(name=name, seed=seed)
-    optimiser = OptimiserSettings(lr=lr, clip=clip, betas=list(betas))
+    optimizer = OptimizerSettings(lr=lr, clip=clip, betas=list(betas))
     recipe = dataclasses.replace(
         base,
         data=dataclasses.replace(
@@ -100,7 +93,7 @@ def test_yaml_round_trip(
             limit_test=limit,
             degradation=dataclasses.replace(base.data.degradation, sigma=sigma),
         ),
-        train=dataclasses.replace(base.train, optimiser=optimiser),
+        train=dataclasses.replace(base.train, optimizer=optimizer),
         evaluate=dataclasses.replace(base.evaluate, protocols=protocols),
     )
     assert recipe_from_dict(yaml.safe_load(recipe.to_yaml())) == recipe
@@ -144,7 +137,7 @@ def test_unknown_recipe_names_the_nearest() -> None:
         ("data.degradation.sigam", "sigma"),
         ("search.lamda_arch", "lambda_arch"),
         ("search.weights.learning_rate", None),
-        ("train.optimiser.momentun", "momentum"),
+        ("train.optimizer.momentun", "momentum"),
     ],
 )
 def test_unknown_keys_name_the_nearest(key: str, near: str | None) -> None:
@@ -210,18 +203,18 @@ def test_unknown_keys_name_the_nearest(key: str, near: str | None) -> None:
         ("search.costs", "time"),
         ("search.weights.lr", -1),
         ("search.weights.momentum", 1),
-        ("search.logits.betas", [0.5]),
-        ("search.logits.clip", -1),
+        ("search.alpha.betas", [0.5]),
+        ("search.alpha.clip", -1),
         ("train.patch", 4),
         ("train.batch", 0),
         ("train.loss", "mae"),
         ("train.average", 1.0),
-        ("train.optimiser.kind", "lion"),
-        ("train.optimiser.lr", 10**400),
-        ("train.optimiser.betas", [0.9, 0.99, 0.999]),
-        ("train.optimiser.weight_decay", -1e-9),
+        ("train.optimizer.kind", "lion"),
+        ("train.optimizer.lr", 10**400),
+        ("train.optimizer.betas", [0.9, 0.99, 0.999]),
+        ("train.optimizer.weight_decay", -1e-9),
         ("train.validate_every", 0),
-        ("train.validation_pictures", 0),
+        ("train.validation_images", 0),
         ("train.validation_crop", -4),
         ("evaluate.protocols", "gray-awgn-50"),
         ("evaluate.samples", -1),
@@ -234,8 +227,8 @@ def test_wrong_types_and_ranges_name_the_key(key: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("train.optimiser.betas[1]", [0.9, 1.0]),
-        ("search.logits.betas[0]", ["a", 0.9]),
+        ("train.optimizer.betas[1]", [0.9, 1.0]),
+        ("search.alpha.betas[0]", ["a", 0.9]),
         ("evaluate.protocols[1]", ["gray-awgn-50", 50]),
         ("data.fractions[2]", [0.8, 0.1, None]),
     ],
@@ -265,23 +258,23 @@ def test_values_from_zero_and_absent_values_are_taken() -> None:
     recipe = load_recipe(
         "quickstart",
         {
-            "train.optimiser.warmup_epochs": 0,
+            "train.optimizer.warmup_epochs": 0,
             "search.warmup_epochs": 0,
             "search.lambda_arch": 0,
             "evaluate.samples": 0,
-            "train.optimiser.clip": None,
-            "train.validation_pictures": None,
+            "train.optimizer.clip": None,
+            "train.validation_images": None,
         },
     )
-    assert (recipe.train.optimiser.warmup_epochs, recipe.search.lambda_arch, recipe.evaluate.samples) == (0, 0.0, 0)
-    assert recipe.train.optimiser.clip is None
+    assert (recipe.train.optimizer.warmup_epochs, recipe.search.lambda_arch, recipe.evaluate.samples) == (0, 0.0, 0)
+    assert recipe.train.optimizer.clip is None
 
 
 def test_numbers_as_yaml_writes_them() -> None:
     """YAML reads 1e-3, with no point, as text; a whole number stands for a float; nothing stands for an int."""
     assert yaml.safe_load("1e-3") == "1e-3"
-    recipe = recipe_from_dict(nested("train.optimiser.lr", "1e-3"))
-    assert recipe.train.optimiser.lr == 1e-3
+    recipe = recipe_from_dict(nested("train.optimizer.lr", "1e-3"))
+    assert recipe.train.optimizer.lr == 1e-3
     sigma = recipe_from_dict(nested("data.degradation.sigma", 50)).data.degradation.sigma
     assert sigma == 50.0 and isinstance(sigma, float)
     assert recipe_from_dict(nested("data.degradation.sigma", [0, "75"])).data.degradation.sigma == [0.0, 75.0]
@@ -386,8 +379,8 @@ def test_overrides_that_are_not_key_and_value(text: str) -> None:
 
 
 def test_an_override_in_text_reaches_the_recipe() -> None:
-    key, value = parse_override("train.optimiser.lr=1e-3")
-    assert load_recipe("quickstart", {key: value}).train.optimiser.lr == 1e-3
+    key, value = parse_override("train.optimizer.lr=1e-3")
+    assert load_recipe("quickstart", {key: value}).train.optimizer.lr == 1e-3
 
 
 # The published settings: method.md's facts, by hand
@@ -414,9 +407,9 @@ def test_published_network_and_search(name: str) -> None:
     assert (search.lambda_arch, search.lambda_comp, search.costs) == (0.1, 0.0, "paper")
     assert (search.weights.kind, search.weights.lr, search.weights.lr_final) == ("sgd", 0.025, 0.001)
     assert (search.weights.momentum, search.weights.weight_decay, search.weights.clip) == (0.9, 3e-4, 5.0)
-    assert (search.logits.kind, search.logits.lr, search.logits.lr_final) == ("adam", 3e-4, 3e-4)
-    assert (search.logits.betas, search.logits.weight_decay, search.logits.clip) == ([0.5, 0.999], 1e-3, None)
-    assert search.weights.warmup_epochs == search.logits.warmup_epochs == 0
+    assert (search.alpha.kind, search.alpha.lr, search.alpha.lr_final) == ("adam", 3e-4, 3e-4)
+    assert (search.alpha.betas, search.alpha.weight_decay, search.alpha.clip) == ([0.5, 0.999], 1e-3, None)
+    assert search.weights.warmup_epochs == search.alpha.warmup_epochs == 0
     assert recipe.architecture is None
     assert recipe.precision == "auto"
 
@@ -427,7 +420,7 @@ def test_published_training(name: str) -> None:
     derain = name == "paper-derain"
     assert (train.epochs, train.steps_per_epoch) == (2000 if derain else 1000, 100)
     assert (train.batch, train.patch, train.loss, train.average) == (32, 64, "mse", 0.0)
-    assert train.optimiser == OptimiserSettings(
+    assert train.optimizer == OptimizerSettings(
         kind="adam", lr=2e-3 if derain else 1e-2, lr_final=0.0, betas=[0.9, 0.999], weight_decay=0.0, clip=5.0
     )
 

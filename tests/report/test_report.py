@@ -27,8 +27,8 @@ from clearer.report.figures import (
     curves_search,
     curves_training,
     mean_gap,
+    mixing_weights_over_time,
     png_bytes,
-    probabilities_over_time,
     scatter,
     svg_text,
 )
@@ -82,7 +82,7 @@ def parsed(page: Path) -> Balanced:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = write_run(tmp_path_factory.mktemp("runs") / "a run", pictures=3)
+    folder = write_run(tmp_path_factory.mktemp("runs") / "a run", images=3)
     write_page(folder)
     return folder
 
@@ -172,17 +172,17 @@ def test_curves_mark_the_input_and_the_best_epoch(run: Path) -> None:
     assert len(curves_search(record.search_lines).axes) == 3
 
 
-def test_probabilities_have_a_line_a_module(run: Path) -> None:
+def test_mixing_weights_have_a_line_a_module(run: Path) -> None:
     lines = read_record(run).search_lines
-    panels = probabilities_over_time(lines).axes
+    panels = mixing_weights_over_time(lines).axes
     assert len([line for line in panels[0].get_lines() if len(line.get_xdata()) == len(lines)]) == 12  # type: ignore[arg-type]
     assert max(panels[1].get_lines()[0].get_ydata()) == pytest.approx(0.6709, abs=5e-4)  # type: ignore[arg-type]
     assert panels[0].get_xlabel() == "architecture steps"
 
 
-@pytest.mark.parametrize("lines", [[], [{"epoch": 1, "loss": 0.1, "lr": 0.1, "probabilities": [[0.5, 0.5]]}]])
+@pytest.mark.parametrize("lines", [[], [{"epoch": 1, "loss": 0.1, "lr": 0.1, "mixing_weights": [[0.5, 0.5]]}]])
 def test_figures_of_little_or_nothing_can_be_drawn(lines: list[dict[str, Any]]) -> None:
-    for draw in (curves_search, curves_training, probabilities_over_time):
+    for draw in (curves_search, curves_training, mixing_weights_over_time):
         assert svg_text(draw(lines)).startswith("<svg")
 
 
@@ -218,7 +218,7 @@ def test_pixels_of_the_crop_are_enlarged_evenly() -> None:
         shown = np.asarray(image.convert("RGB"))
     assert shown.shape[1] == 3 * 384 + 2 * 12
     top, left = detail_crop(truth, 64, 96)
-    below = 30 + 256 + 12  # the name, the whole picture, a gap
+    below = 30 + 256 + 12  # the name, the whole image, a gap
     crop = shown[below : below + 256, 396 : 396 + 384].reshape(64, 4, 96, 4, 3)
     inside = crop[2:-2, :, 2:-2]  # the frame covers the rim
     assert (inside == truth[top + 2 : top + 62, left + 2 : left + 94][:, None, :, None]).all()
@@ -250,7 +250,7 @@ def test_the_page_stands_alone(run: Path) -> None:
 
 def test_the_page_tells_the_whole_run(run: Path) -> None:
     parser, text = parsed(run / "report.html"), (run / "report.html").read_text(encoding="utf-8")
-    expected = ["Architecture", "Results", "Pictures", "Training", "Search", "What it took", "Use the model", "Recipe"]
+    expected = ["Architecture", "Results", "Images", "Training", "Search", "What it took", "Use the model", "Recipe"]
     assert parser.headings == expected
     for part in (
         "+11.61 dB",
@@ -263,7 +263,7 @@ def test_the_page_tells_the_whole_run(run: Path) -> None:
         "sets/bsd68",
     ):
         assert part in text
-    assert "clearer restore &#x27;a run&#x27; picture.png -o out.png" in text
+    assert "clearer restore &#x27;a run&#x27; image.png -o out.png" in text
     assert "clearer.load(&#x27;a run&#x27;)" in text
     assert "/home/" not in text and str(run.parent) not in text
     assert parser.tags.count("img") == 3 and parser.tags.count("svg") == 5
@@ -282,7 +282,7 @@ def test_hostile_values_stay_text(tmp_path: Path) -> None:
 
 GONE = {
     "Results": ["evaluation/gray-awgn-50-a.json", "evaluation/gray-awgn-50-e.json"],
-    "Pictures": ["samples.json"],
+    "Images": ["samples.json"],
     "Training": ["train/metrics.jsonl"],
     "Search": ["search/metrics.jsonl", "search/result.json"],
     "What it took": ["search/result.json", "train/result.json"],
@@ -292,8 +292,8 @@ GONE = {
 
 def test_parts_without_files_are_left_out(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run")
-    kept = ["Architecture", "Results", "Pictures", "Training", "Search", "What it took", "Use the model", "Recipe"]
-    for part in ("Search", "Training", "Pictures", "Results", "What it took", "Use the model"):
+    kept = ["Architecture", "Results", "Images", "Training", "Search", "What it took", "Use the model", "Recipe"]
+    for part in ("Search", "Training", "Images", "Results", "What it took", "Use the model"):
         for file in GONE[part]:
             (folder / file).unlink(missing_ok=True)
         kept.remove(part)
@@ -331,17 +331,17 @@ def test_odd_values_do_not_stop_the_page(tmp_path: Path) -> None:
     (folder / "cost.json").write_text('{"parameters": null, "macs_per_pixel": "many", "cells": [1, {"module": null}]}')
     (folder / "train/result.json").write_text('{"seconds": null, "best_epoch": null, "peak_memory_mb": null}')
     (folder / "samples/0-truth.png").unlink()
-    assert "Pictures" not in parsed(write_page(folder)).headings
+    assert "Images" not in parsed(write_page(folder)).headings
 
 
 def test_a_search_that_ended_early_says_so_in_one_line(tmp_path: Path) -> None:
-    write_run(tmp_path / "run", pictures=0)
+    write_run(tmp_path / "run", images=0)
     result = tmp_path / "run" / "search" / "result.json"
     early = {**json.loads(result.read_text()), "steps": 4000, "steps_saved": 6000, "seconds_saved": 1800.0}
     result.write_text(json.dumps(early))
     console = Console(file=io.StringIO(), width=140)
     print_summary(tmp_path / "run", console)
-    line = "settled after 4,000 of 10,000 weight steps, which saved about 30 min 0 s"
+    line = "converged after 4,000 of 10,000 weight steps, which saved about 30 min 0 s"
     assert line in console.file.getvalue()  # type: ignore[attr-defined]
     assert line in write_page(tmp_path / "run").read_text(encoding="utf-8")
 

@@ -17,13 +17,14 @@ from clearer.core.errors import UserError
 from clearer.core.files import write_text
 from clearer.network.architecture import SearchSpace
 from clearer.network.supernet import Supernet
-from clearer.recipe.schema import SearchSettings, load_recipe
-from clearer.search.alphas import Settling
+from clearer.recipe.load import load_recipe
+from clearer.recipe.schema import SearchSettings
+from clearer.search.alphas import Convergence
 from clearer.search.bilevel import search
 from clearer.search.diagnostics import mean_gap
 from clearer.search.objectives import architecture_loss, complexity_loss, costs_of
 from clearer.search.ranking import load_supernet
-from clearer.training.optimizers import make_optimiser
+from clearer.training.optimizers import make_optimizer
 from conftest import photograph
 
 
@@ -33,13 +34,13 @@ def test_the_architecture_loss_alone_settles_where_weight_decay_balances_it(
 ) -> None:
     """Under the published Adam; 0.6709 is the caption of the supplement's Figure 2 for lambda 0.1."""
     torch.manual_seed(0)
-    logits = torch.nn.Parameter(1e-3 * torch.randn(12, 2))
-    optimiser = make_optimiser(SearchSettings().logits, [logits])
+    alpha = torch.nn.Parameter(1e-3 * torch.randn(12, 2))
+    optimizer = make_optimizer(SearchSettings().alpha, [alpha])
     for _ in range(5000):
-        optimiser.zero_grad()
-        (strength * architecture_loss(logits.softmax(1))).backward()
-        optimiser.step()
-    assert mean_gap(logits.detach().softmax(1)) == pytest.approx(gap, abs=tolerance)
+        optimizer.zero_grad()
+        (strength * architecture_loss(alpha.softmax(1))).backward()
+        optimizer.step()
+    assert mean_gap(alpha.detach().softmax(1)) == pytest.approx(gap, abs=tolerance)
 
 
 @given(st.floats(0, 1))
@@ -52,10 +53,10 @@ def test_entropy_is_finite_with_a_finite_gradient_everywhere(a: float) -> None:
     assert loss.item() == pytest.approx(expected, abs=1e-9)
 
 
-def test_entropy_at_logits_that_saturate_has_no_nan_gradient() -> None:
-    logits = torch.tensor([[200.0, -200.0], [0.0, 0.0]], requires_grad=True)
-    architecture_loss(logits.softmax(1)).backward()
-    assert logits.grad is not None and torch.isfinite(logits.grad).all()
+def test_entropy_at_alpha_that_saturate_has_no_nan_gradient() -> None:
+    alpha = torch.tensor([[200.0, -200.0], [0.0, 0.0]], requires_grad=True)
+    architecture_loss(alpha.softmax(1)).backward()
+    assert alpha.grad is not None and torch.isfinite(alpha.grad).all()
 
 
 def test_complexity_is_the_mean_over_modules() -> None:
@@ -74,14 +75,14 @@ def test_costs_are_the_papers_ratio_or_measured() -> None:
     assert costs_of(SearchSpace(), "macs").shape == (12, 2)
 
 
-def _pictures(names: tuple[str, ...]) -> list[tuple[Any, None]]:
+def _images(names: tuple[str, ...]) -> list[tuple[Any, None]]:
     return [(photograph(name), None) for name in names]
 
 
 def _search(tmp_path: Path, tiny: dict[str, Any], **more: Any) -> dict[str, Any]:
     recipe = load_recipe("quickstart", {**tiny, **more})
     search(
-        recipe, _pictures(("astronaut.png", "camera.png")), _pictures(("coffee.png",)), tmp_path, Console(quiet=True)
+        recipe, _images(("astronaut.png", "camera.png")), _images(("coffee.png",)), tmp_path, Console(quiet=True)
     )
     result: dict[str, Any] = json.loads((tmp_path / "search" / "result.json").read_text())
     return result
@@ -93,11 +94,11 @@ def test_a_search_logs_alpha_and_respects_the_warm_up(tmp_path: Path, tiny: dict
     assert [line["step"] for line in lines] == [3, 6, 9]
     assert [line["arch_step"] for line in lines] == [0, 3, 6] and result["arch_steps"] == 6
     torch.manual_seed(load_recipe("quickstart").seed)
-    start = Supernet(load_recipe("quickstart", tiny).space).probabilities.tolist()
-    assert lines[0]["probabilities"] == [[pytest.approx(a, abs=1e-6) for a in row] for row in start]
-    assert lines[1]["probabilities"] != lines[0]["probabilities"]
+    start = Supernet(load_recipe("quickstart", tiny).space).mixing_weights.tolist()
+    assert lines[0]["mixing_weights"] == [[pytest.approx(a, abs=1e-6) for a in row] for row in start]
+    assert lines[1]["mixing_weights"] != lines[0]["mixing_weights"]
     for line in lines:
-        assert all(sum(row) == pytest.approx(1, abs=1e-5) for row in line["probabilities"])
+        assert all(sum(row) == pytest.approx(1, abs=1e-5) for row in line["mixing_weights"])
 
 
 def test_a_strong_complexity_term_chooses_what_is_cheap(tmp_path: Path, tiny: dict[str, Any]) -> None:
@@ -105,12 +106,12 @@ def test_a_strong_complexity_term_chooses_what_is_cheap(tmp_path: Path, tiny: di
     assert result["architecture"] == "FF"  # 0.3 against 0.7
 
 
-def test_a_search_that_has_settled_ends_early_and_says_what_it_saved(tmp_path: Path, tiny: dict[str, Any]) -> None:
+def test_a_search_that_has_converged_ends_early_and_says_what_it_saved(tmp_path: Path, tiny: dict[str, Any]) -> None:
     # By L_Comp alone all letters become F within an epoch or two, and stay so.
     strong = {**tiny, "search.lambda_comp": 100.0, "search.lambda_arch": 0.0, "search.epochs": 12}
-    early = {**strong, "search.stop_gap": 0.0, "search.stop_steps": 7, "search.logits.lr": 0.01}
+    early = {**strong, "search.stop_gap": 0.0, "search.stop_steps": 7, "search.alpha.lr": 0.01}
     result = _search(tmp_path / "early", early)
-    whole = _search(tmp_path / "whole", {**strong, "search.logits.lr": 0.01})
+    whole = _search(tmp_path / "whole", {**strong, "search.alpha.lr": 0.01})
     assert result["architecture"] == whole["architecture"] == "FF"
     lines = [json.loads(line) for line in (tmp_path / "early" / "search" / "metrics.jsonl").read_text().splitlines()]
     # One warm-up epoch; seven steps without a change are over with the third epoch after it at the earliest.
@@ -124,13 +125,13 @@ def test_a_search_that_has_settled_ends_early_and_says_what_it_saved(tmp_path: P
     # The end is found again by a search that was killed before it had written its result.
     (tmp_path / "early" / "search" / "result.json").unlink()
     again = _search(tmp_path / "early", early)
-    assert again["steps"] == result["steps"] and again["probabilities"] == result["probabilities"]
+    assert again["steps"] == result["steps"] and again["mixing_weights"] == result["mixing_weights"]
 
 
 def test_a_supernet_may_have_a_norm_of_its_own(tmp_path: Path, tiny: dict[str, Any]) -> None:
     recipe = load_recipe("quickstart", {**tiny, "search.norm": "batch"})
     assert (recipe.space.norm, recipe.search_space.norm) == ("none", "batch")
-    photos = _pictures(("camera.png",))
+    photos = _images(("camera.png",))
     found = search(recipe, photos, photos, tmp_path, Console(quiet=True))
     assert found.norm == "none"
     # A finished search says the same again, and its supernet is read with the norm it has.
@@ -144,25 +145,25 @@ def test_a_supernet_may_have_a_norm_of_its_own(tmp_path: Path, tiny: dict[str, A
 
 
 def test_what_settles_is_counted_and_goes_on_from_a_checkpoint() -> None:
-    def note(settling: Settling, *rows: list[list[float]]) -> int:
+    def note(convergence: Convergence, *rows: list[list[float]]) -> int:
         for row in rows:
-            settling.note(torch.tensor(row))
-        return int(settling.state_dict()["count"])
+            convergence.note(torch.tensor(row))
+        return int(convergence.state_dict()["count"])
 
     a, b, near = [[0.9, 0.1], [0.2, 0.8]], [[0.9, 0.1], [0.8, 0.2]], [[0.55, 0.45], [0.45, 0.55]]
-    settling = Settling(0.5, 3)
-    assert note(settling, a, a) == 2 and not settling.settled()
-    resumed = Settling(0.5, 3)
-    resumed.load_state_dict(settling.state_dict(), torch.device("cpu"))
-    assert note(resumed, a) == 3 and resumed.settled()
-    assert note(settling, near) == 0 and note(settling, a, a) == 2  # the gap was too small
-    assert note(settling, b) == 1  # a letter has changed
-    off = Settling(None, 1)
+    convergence = Convergence(0.5, 3)
+    assert note(convergence, a, a) == 2 and not convergence.converged()
+    resumed = Convergence(0.5, 3)
+    resumed.load_state_dict(convergence.state_dict(), torch.device("cpu"))
+    assert note(resumed, a) == 3 and resumed.converged()
+    assert note(convergence, near) == 0 and note(convergence, a, a) == 2  # the gap was too small
+    assert note(convergence, b) == 1  # a letter has changed
+    off = Convergence(None, 1)
     off.note(torch.tensor(a))
-    assert off.state_dict() == {} and not off.settled()
+    assert off.state_dict() == {} and not off.converged()
 
 
 def test_a_search_is_the_same_twice_and_another_with_another_seed(tmp_path: Path, tiny: dict[str, Any]) -> None:
-    first, second = (_search(tmp_path / name, tiny)["probabilities"] for name in "ab")
+    first, second = (_search(tmp_path / name, tiny)["mixing_weights"] for name in "ab")
     assert first == second
-    assert _search(tmp_path / "c", {**tiny, "seed": 1})["probabilities"] != first
+    assert _search(tmp_path / "c", {**tiny, "seed": 1})["mixing_weights"] != first

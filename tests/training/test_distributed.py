@@ -38,8 +38,8 @@ SETTINGS: dict[str, Any] = {
     "search.weights.kind": "sgd",
     "search.weights.lr": 0.02,
     "train.epochs": 5,
-    "train.optimiser.kind": "sgd",
-    "train.optimiser.lr": 0.02,
+    "train.optimizer.kind": "sgd",
+    "train.optimizer.lr": 0.02,
     "train.average": 0.5,
     "data.degradation.sigma": [10, 50],
 }
@@ -230,7 +230,7 @@ def _alike(out: Path, whole: Path) -> None:
             torch.testing.assert_close(found_state[key], value, rtol=1e-4, atol=1e-4)
         elif "/draws/" in key:
             assert torch.equal(found_state[key], value)
-    assert (found_state["state/job/supernet/logits"] - wanted_state["state/job/supernet/logits"]).abs().max() < 1e-6
+    assert (found_state["state/job/supernet/alpha"] - wanted_state["state/job/supernet/alpha"]).abs().max() < 1e-6
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,8 @@ import clearer
 from clearer.core.errors import UserError
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
-from clearer.recipe.schema import Recipe, load_recipe
+from clearer.recipe.load import load_recipe
+from clearer.recipe.schema import Recipe
 from clearer.training.checkpoints import save_checkpoint
 from clearer.training.initial_weights import begin_with, check_start
 from clearer.training.trainer import train
@@ -65,7 +66,7 @@ def test_modules_of_the_same_letter_are_taken_and_others_are_new(
 @pytest.mark.parametrize("unshuffle", [1, 2])
 @pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("operations", ["supplement", "released"])
-def test_a_colour_network_begins_by_adding_what_the_gray_one_adds_to_the_mean(
+def test_a_color_network_begins_by_adding_what_the_gray_one_adds_to_the_mean(
     tmp_path: Path, unshuffle: int, norm: str, operations: str
 ) -> None:
     torch.manual_seed(0)
@@ -73,12 +74,12 @@ def test_a_colour_network_begins_by_adding_what_the_gray_one_adds_to_the_mean(
     form = {"width": 4, "norm": norm, "operations": operations, "unshuffle": unshuffle, "residual": True}
     gray = shaken(clearer.Architecture.parse("PF-FP", **form))
     save_weights(tmp_path / "gray.safetensors", gray, {})
-    colour = RestorationNetwork(clearer.Architecture.parse("PF-FP", channels=3, **form)).eval()
-    begin_with(colour, tmp_path / "gray.safetensors")
+    color = RestorationNetwork(clearer.Architecture.parse("PF-FP", channels=3, **form)).eval()
+    begin_with(color, tmp_path / "gray.safetensors")
     x = torch.rand(2, 3, 24, 32)
     with torch.no_grad():
         added = gray(x.mean(1, keepdim=True)) - x.mean(1, keepdim=True)
-        torch.testing.assert_close(colour(x), x + added, atol=2e-5, rtol=1e-4)
+        torch.testing.assert_close(color(x), x + added, atol=2e-5, rtol=1e-4)
 
 
 def test_the_start_option_takes_the_form_of_the_model(tmp_path: Path) -> None:
@@ -126,14 +127,14 @@ def test_only_a_whole_checkpoint_takes_the_place_of_the_start(small: tuple[Recip
 def test_a_training_whose_checkpoint_is_damaged_begins_with_the_start_again(small: tuple[Recipe, Path, Path]) -> None:
     recipe, folder, checkpoints = small
     short = dataclasses.replace(recipe.train, epochs=1, steps_per_epoch=1, patch=16, batch=2, validation_crop=16)
-    no_step = dataclasses.replace(short.optimiser, lr=0.0, lr_final=0.0)
-    still = dataclasses.replace(short, optimiser=no_step, average=0.0)
+    no_step = dataclasses.replace(short.optimizer, lr=0.0, lr_final=0.0)
+    still = dataclasses.replace(short, optimizer=no_step, average=0.0)
     checkpoints.mkdir(parents=True)
     (checkpoints / "step-00000001.safetensors").write_bytes(b"torn")
-    picture = [(np.full((32, 32, 1), 99, np.uint8), None)]
+    image = [(np.full((32, 32, 1), 99, np.uint8), None)]
     recipe = dataclasses.replace(recipe, train=still, precision="fp32")
     assert recipe.given is not None
-    train(recipe, recipe.given, picture, picture, folder, Console(quiet=True))
+    train(recipe, recipe.given, image, image, folder, Console(quiet=True))
     ended, begun = load_weights(folder / "last.safetensors")[0], load_weights(Path(str(recipe.train.start)))[0]
     for key, value in begun.state_dict().items():
         assert torch.equal(ended.state_dict()[key], value), key

@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from clearer.recipe.schema import OptimiserSettings
-from clearer.training.muon import RMS, Muon, orthogonalised
-from clearer.training.optimizers import load_optimiser, make_optimiser
+from clearer.recipe.schema import OptimizerSettings
+from clearer.training.muon import RMS, Muon, orthogonalized
+from clearer.training.optimizers import load_optimizer, make_optimizer
 
 
 @settings(max_examples=20, deadline=None)
 @given(rows=st.integers(8, 40), columns=st.integers(8, 80), scale=st.floats(1e-6, 1e6), seed=st.integers(0, 9))
 def test_singular_values_come_near_one_and_directions_stay(rows: int, columns: int, scale: float, seed: int) -> None:
     x = torch.randn(3, rows, columns, generator=torch.Generator().manual_seed(seed)) * scale
-    y = orthogonalised(x)
+    y = orthogonalized(x)
     values = torch.linalg.svdvals(y)
     large = torch.linalg.svdvals(x) > 0.05 * torch.linalg.matrix_norm(x, 2)[:, None]  # tiny ones take more steps
     assert values.max() < 1.3 and values[large].min() > 0.5
@@ -33,15 +33,15 @@ def network() -> nn.Module:
     return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.Conv2d(16, 1, 1))
 
 
-def steps(net: nn.Module, optimiser: torch.optim.Optimizer, count: int, seed: int = 0) -> list[float]:
+def steps(net: nn.Module, optimizer: torch.optim.Optimizer, count: int, seed: int = 0) -> list[float]:
     chance = torch.Generator().manual_seed(seed)
     losses = []
     for _ in range(count):
         x = torch.rand(4, 1, 8, 8, generator=chance)
         loss = nn.functional.mse_loss(net(x), 1 - x)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(float(loss.detach()))
     return losses
 
@@ -65,14 +65,14 @@ def test_the_first_step_has_the_stated_size() -> None:
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_taken_up_again_it_goes_on_the_same(layout: torch.memory_format) -> None:
-    made = OptimiserSettings(kind="muon", lr=1e-2, momentum=0.9, weight_decay=1e-2)
+    made = OptimizerSettings(kind="muon", lr=1e-2, momentum=0.9, weight_decay=1e-2)
     whole = network().to(memory_format=layout)  # type: ignore[call-overload]
-    optimiser = make_optimiser(made, whole.parameters())
-    steps(whole, optimiser, 3)
+    optimizer = make_optimizer(made, whole.parameters())
+    steps(whole, optimizer, 3)
     again = copy.deepcopy(whole)
-    other = make_optimiser(made, again.parameters())
-    load_optimiser(other, copy.deepcopy(optimiser.state_dict()))
-    steps(whole, optimiser, 3, seed=1)
+    other = make_optimizer(made, again.parameters())
+    load_optimizer(other, copy.deepcopy(optimizer.state_dict()))
+    steps(whole, optimizer, 3, seed=1)
     steps(again, other, 3, seed=1)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
 

@@ -25,7 +25,7 @@ from clearer.web.offered import offered
 from clearer.web.server import application, is_local, serve
 from clearer.web.uploads import UPLOAD, Limits
 from conftest import photograph
-from web_pictures import encoded, write_model
+from web_images import encoded, write_model
 
 LIMITS = Limits(megapixels=0.01, files=3)
 TYPE = "multipart/form-data; boundary=edge"
@@ -64,7 +64,7 @@ def test_an_upload_is_kept_under_a_name_of_ours(tmp_path, name, step):
     ("data", "content_type", "text"),
     [
         (body(b"x" * (LIMITS.bytes + 1)), TYPE, "too large"),
-        (body(b"x", b"y"), TYPE, "One picture at a time"),
+        (body(b"x", b"y"), TYPE, "One image at a time"),
         (body(), TYPE, "cut short|could not be read"),
         (b"", TYPE, "cut short"),
         (body(b"x" * 100)[:-20], TYPE, "cut short"),
@@ -86,7 +86,7 @@ def test_bad_uploads_are_refused_and_leave_nothing(tmp_path, data, content_type,
     options=st.one_of(st.just("boundary=edge"), st.text(st.characters(codec="latin-1"), max_size=40)),
 )
 def test_mutated_uploads_are_kept_or_refused(tmp_path, changes, options):
-    data = bytearray(body(b"picture" * 9))
+    data = bytearray(body(b"image" * 9))
     for at, new in changes:
         data[at : at + len(new)] = new
     with contextlib.suppress(UserError):
@@ -156,8 +156,8 @@ def test_other_pages_and_other_names_are_refused(tmp_path):
 def test_uploads_are_answered_with_their_path_and_counted(tmp_path):
     page = client(tmp_path)
     for _ in range(5):
-        answer = page.post(gate.UPLOAD_ROUTE, files={"files": ("../../x.png", b"picture")})
-        assert answer.status_code == 200 and Path(answer.json()[0]).read_bytes() == b"picture"
+        answer = page.post(gate.UPLOAD_ROUTE, files={"files": ("../../x.png", b"image")})
+        assert answer.status_code == 200 and Path(answer.json()[0]).read_bytes() == b"image"
     assert len(list(tmp_path.iterdir())) == LIMITS.files
     for data, status, text in ((b"x" * (LIMITS.bytes + 1), 413, "1 MiB"), (b"x" * 2**22, 413, "1 MiB")):
         answer = page.post(gate.UPLOAD_ROUTE, files={"files": ("x.png", data)})
@@ -220,7 +220,7 @@ def test_the_verb_serves_and_leaves_nothing_when_it_is_ended(tmp_path):
     assert list(temporary.iterdir()) == [] and not (tmp_path / "not-here").exists()
 
 
-def test_an_uploaded_picture_is_a_picture(tmp_path):
+def test_an_uploaded_image_is_a_image(tmp_path):
     data = encoded(photograph("camera.png")[..., 0])
     answer = client(tmp_path).post(gate.UPLOAD_ROUTE, files={"files": ("camera.png", data)})
     assert Path(answer.json()[0]).read_bytes() == data

@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clearer.web.actions import Spoiling, spoilt
+from clearer.web.actions import Added, degraded
 from clearer.web.uploads import PREFIX
 from conftest import SHIPPED
-from web_pictures import bomb, write_model
+from web_images import bomb, write_model
 
 pytestmark = pytest.mark.web
 
@@ -52,11 +52,11 @@ def served(tmp_path_factory) -> Iterator[tuple[str, Path]]:
     """The address of the page and the folder where it keeps its files; at the end nothing may be left."""
     desk = tmp_path_factory.mktemp("served")
     write_model(desk / "identity.safetensors")
-    write_model(desk / "colour.safetensors", channels=3)
+    write_model(desk / "color.safetensors", channels=3)
     temporary = desk / "temporary"
     temporary.mkdir()
     verb = [sys.executable, "-m", "clearer", "web", "--port", "0", "--max-megapixels", "0.5", "--device", "cpu"]
-    verb += ["--model", "identity.safetensors", "--model", "in colour=colour.safetensors"]
+    verb += ["--model", "identity.safetensors", "--model", "in color=color.safetensors"]
     places = {**os.environ, "TMPDIR": str(temporary)}
     started = subprocess.Popen(verb, cwd=desk, env=places, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -99,7 +99,7 @@ def visitor(served, browser) -> Iterator[Visitor]:
     visit.page.wait_for_selector("#drop input[type=file]", state="attached")
     yield visit
     assert {host for host in visit.hosts if host.startswith(("http", "ws"))} == {url}
-    # The picture is deleted when the page is left.
+    # The image is deleted when the page is left.
     visit.page.close()
     ends = time.monotonic() + 20
     while visit.kept() and time.monotonic() < ends:
@@ -111,30 +111,30 @@ def downloaded(visitor: Visitor) -> np.ndarray:
     with visitor.page.expect_download() as download:
         visitor.page.click("#download")
     assert download.value.suggested_filename == "restored.png"
-    with Image.open(download.value.path()) as picture:
-        assert picture.format == "PNG"
-        return np.asarray(picture)
+    with Image.open(download.value.path()) as image:
+        assert image.format == "PNG"
+        return np.asarray(image)
 
 
-def test_a_picture_is_dropped_restored_compared_and_downloaded(visitor):
+def test_a_image_is_dropped_restored_compared_and_downloaded(visitor):
     page = visitor.page
     assert not page.is_enabled("#restore") and not page.is_visible("#download")
     visitor.upload(SHIPPED / "coffee.png")
-    page.wait_for_selector("#status >> text=600 × 400, colour")
+    page.wait_for_selector("#status >> text=600 × 400, color")
     page.locator("#sigma input[type=number]").fill("25")
     page.locator("#sigma input[type=number]").blur()
     page.wait_for_selector("#status >> text=Noise added")
     page.click("#restore")
     page.wait_for_selector("#status >> text=/600 × 400, restored in .* s, channel by channel. PSNR .* dB → .* dB/")
-    with Image.open(SHIPPED / "coffee.png") as picture:
-        coffee = np.asarray(picture.convert("RGB"))
-    assert np.array_equal(downloaded(visitor), spoilt(coffee, Spoiling(25)))  # the model is the identity
-    sizes = "pictures => pictures.map(picture => [picture.naturalWidth, picture.naturalHeight])"
+    with Image.open(SHIPPED / "coffee.png") as image:
+        coffee = np.asarray(image.convert("RGB"))
+    assert np.array_equal(downloaded(visitor), degraded(coffee, Added(25)))  # the model is the identity
+    sizes = "images => images.map(image => [image.naturalWidth, image.naturalHeight])"
     page.wait_for_function("document.querySelectorAll('#both img').length == 2")
     assert page.locator("#both img").evaluate_all(sizes) == [[600, 400]] * 2
 
     def close() -> list[str]:
-        return page.locator("#close img").evaluate_all("pictures => pictures.map(picture => picture.src)")
+        return page.locator("#close img").evaluate_all("images => images.map(image => image.src)")
 
     def changed(before: list[str]) -> list[str]:
         page.wait_for_function("old => document.querySelector('#close img').src != old", arg=before[0])
@@ -147,23 +147,23 @@ def test_a_picture_is_dropped_restored_compared_and_downloaded(visitor):
     second = changed(first)
     page.click("#zoom >> text=8×")
     changed(second)
-    assert page.locator("#close img").first.evaluate("picture => picture.naturalWidth") == 768
+    assert page.locator("#close img").first.evaluate("image => image.naturalWidth") == 768
     assert visitor.complaints == []
 
 
-def test_another_model_and_a_new_picture_take_the_place_of_the_old(visitor):
+def test_another_model_and_a_new_image_take_the_place_of_the_old(visitor):
     page = visitor.page
     visitor.upload(SHIPPED / "camera.png")
     page.wait_for_selector("#status >> text=512 × 512, gray")
     page.click("#model input")
-    page.click("text=in colour")
-    page.wait_for_selector("#model >> text=For colour pictures")
+    page.click("text=in color")
+    page.wait_for_selector("#model >> text=For color images")
     page.click("#restore")
     page.wait_for_selector("#status >> text=restored in")
-    with Image.open(SHIPPED / "camera.png") as picture:
-        assert np.array_equal(downloaded(visitor), np.asarray(picture))
+    with Image.open(SHIPPED / "camera.png") as image:
+        assert np.array_equal(downloaded(visitor), np.asarray(image))
     page.click("#drop button[aria-label=Clear]")
-    page.wait_for_selector("#status >> text=Your picture will appear here")
+    page.wait_for_selector("#status >> text=Your image will appear here")
     page.wait_for_selector("#download", state="hidden")
     assert visitor.kept() == [] and not page.is_enabled("#restore")
     assert visitor.complaints == []
@@ -173,10 +173,10 @@ def test_another_model_and_a_new_picture_take_the_place_of_the_old(visitor):
     ("name", "data", "text"),
     [
         ("empty.png", b"", "The file is empty"),
-        ("text.jpg", b"not a picture at all", "This is not a picture"),
-        ("bomb.png", bomb(), "The picture is too large"),
-        ("../../broken.png", (SHIPPED / "coffee.png").read_bytes()[:90_000], "The picture is damaged"),
-        ("<img src=x onerror=alert(1)>.png", b"x", "This is not a picture"),
+        ("text.jpg", b"not an image at all", "This is not an image"),
+        ("bomb.png", bomb(), "The image is too large"),
+        ("../../broken.png", (SHIPPED / "coffee.png").read_bytes()[:90_000], "The image is damaged"),
+        ("<img src=x onerror=alert(1)>.png", b"x", "This is not an image"),
     ],
 )
 def test_files_that_cannot_be_taken_are_refused_clearly(visitor, name, data, text):

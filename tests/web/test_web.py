@@ -1,4 +1,4 @@
-"""The page without a browser: its models, its folder, what it does with pictures, hostile ones too."""
+"""The page without a browser: its models, its folder, what it does with images, hostile ones too."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from clearer.web.uploads import UPLOAD, Limits
 from clearer.zoo.locate import shipped_models
 from command import clearer as command
 from conftest import SHIPPED, photograph
-from web_pictures import bomb, encoded, packed_tiff, tiff, write_model
+from web_images import bomb, encoded, packed_tiff, tiff, write_model
 
 LIMITS = Limits(megapixels=1)
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM")
@@ -41,8 +41,8 @@ def gray(tmp_path_factory) -> Restorer:
 
 
 @pytest.fixture(scope="module")
-def colour(tmp_path_factory) -> Restorer:
-    return load(write_model(tmp_path_factory.mktemp("colour") / "colour.safetensors", channels=3), "cpu")
+def color(tmp_path_factory) -> Restorer:
+    return load(write_model(tmp_path_factory.mktemp("color") / "color.safetensors", channels=3), "cpu")
 
 
 def uploaded(folder: Path, data: bytes) -> Path:
@@ -71,7 +71,7 @@ def test_models_come_from_the_command_line_and_from_finished_runs(tmp_path):
         ("done", str(tmp_path / "runs" / "done")),
         *shipped.items(),
     ]
-    assert found["done"].about == "For gray pictures, noise of level 0 to 75."
+    assert found["done"].about == "For gray images, noise of level 0 to 75."
     # A run that is named is not offered twice.
     named = models.offered([f"mine={tmp_path / 'runs' / 'done'}"], tmp_path / "runs")
     assert list(named) == ["mine", *shipped]
@@ -121,7 +121,7 @@ def test_the_folder_is_private_and_gone_at_the_end(monkeypatch, tmp_path):
 def test_what_a_killed_process_left_is_removed_and_what_another_uses_stays(tmp_path):
     for name in ("abandoned", "used", "beginning"):
         place = tmp_path / f"{uploads.PREFIX}{name}"
-        uploaded_to = place / "picture"
+        uploaded_to = place / "image"
         uploaded_to.mkdir(parents=True)
         if name != "beginning":
             (place / ".lock").touch()
@@ -136,7 +136,7 @@ BAD_NAMES = ("", ".", "..", "../x", "/etc", "a" * 31, "g" * 32, "A" * 32, "a" * 
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
-def test_only_random_names_lead_to_a_picture(tmp_path, name):
+def test_only_random_names_lead_to_a_image(tmp_path, name):
     (tmp_path / UPLOAD).write_bytes(b"x")
     with pytest.raises(UserError, match="no longer here"):
         uploads.place_of(tmp_path, name)
@@ -144,7 +144,7 @@ def test_only_random_names_lead_to_a_picture(tmp_path, name):
     assert uploads.place_of(tmp_path, place.name) == place
 
 
-def test_old_pictures_go_and_the_longest_unused_beyond_the_count(tmp_path):
+def test_old_images_go_and_the_longest_unused_beyond_the_count(tmp_path):
     (tmp_path / ".lock").touch()
     places = [uploaded(tmp_path, b"x") for _ in range(6)]
     (tmp_path / "something").mkdir()
@@ -159,15 +159,15 @@ def test_old_pictures_go_and_the_longest_unused_beyond_the_count(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
-# pictures that cannot be taken
+# images that cannot be taken
 
 
-COLOUR = np.random.default_rng(0).integers(0, 256, (16, 20, 3), dtype=np.uint8)
+COLOR = np.random.default_rng(0).integers(0, 256, (16, 20, 3), dtype=np.uint8)
 
 
 def lab() -> bytes:
     with io.BytesIO() as file:
-        Image.fromarray(COLOUR).convert("LAB").save(file, "TIFF")
+        Image.fromarray(COLOR).convert("LAB").save(file, "TIFF")
         return file.getvalue()
 
 
@@ -175,25 +175,25 @@ def lab() -> bytes:
     ("data", "text"),
     [
         (b"", "empty"),
-        (b"hello", "not a picture"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),  # Pillow would call Ghostscript
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
+        (b"hello", "not an image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),  # Pillow would call Ghostscript
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image"),
         (bomb(), "too large: more than 178 megapixels"),
         (bomb(1001, 1000), "too large: 1001 × 1000 is 1.0 megapixels, where this page takes 1"),
-        (bomb(0, 9), "damaged|no pixels|not a picture"),
+        (bomb(0, 9), "damaged|no pixels|not an image"),
         (encoded(photograph("camera.png")[..., 0])[:300], "damaged"),
         (tiff(np.float32([[0, 4000]])), r"reach from 0 to 4000, .*white\. Bring them there, or use .* --range"),
         (tiff(np.float32([[0.5, np.nan]])), r"values that are not finite \(NaN or infinity\)\. Replace them\.$"),
         # Sound files of kinds that are not restored: what is the matter, and what to do.
-        (tiff(COLOUR[..., 0].astype(np.int16)), "^The picture cannot be taken: page 1: 16-bit int16 are .* Convert"),
-        (tiff(COLOUR[..., 0].astype(np.int32)), "^The picture cannot be taken: page 1: 32-bit int32 are .* Convert"),
-        (lab(), r"^The picture cannot be taken: page 1: its colours .* \(CIELAB\)\. Convert it to RGB\.$"),
-        (tiff(COLOUR[..., [0, 1, 2, 0, 1]], planarconfig="contig"), "^The picture cannot be taken: .*has 5 channels"),
-        (b"P5\n2 1\n1023\n" + bytes(4), r"^The picture cannot be taken: its levels end at 1023, .* Convert it first"),
-        (b"P5\n2 1\n65535\n" + bytes(3), r"^The picture is damaged: .*\. Take another copy\.$"),
-        (encoded(COLOUR)[:-20], r"^The picture is damaged: .*the PNG is cut short\)\. Take another copy\.$"),
-        (tiff(COLOUR, compression="lzw")[:-900], r"^The picture is damaged: .*cut short\)\. Take"),
-        (tiff(COLOUR, compression="jpegxl"), "^The picture cannot be taken: it is compressed as JPEGXL, .* Save it"),
+        (tiff(COLOR[..., 0].astype(np.int16)), "^The image cannot be taken: page 1: 16-bit int16 are .* Convert"),
+        (tiff(COLOR[..., 0].astype(np.int32)), "^The image cannot be taken: page 1: 32-bit int32 are .* Convert"),
+        (lab(), r"^The image cannot be taken: page 1: its colors .* \(CIELAB\)\. Convert it to RGB\.$"),
+        (tiff(COLOR[..., [0, 1, 2, 0, 1]], planarconfig="contig"), "^The image cannot be taken: .*has 5 channels"),
+        (b"P5\n2 1\n1023\n" + bytes(4), r"^The image cannot be taken: its levels end at 1023, .* Convert it first"),
+        (b"P5\n2 1\n65535\n" + bytes(3), r"^The image is damaged: .*\. Take another copy\.$"),
+        (encoded(COLOR)[:-20], r"^The image is damaged: .*the PNG is cut short\)\. Take another copy\.$"),
+        (tiff(COLOR, compression="lzw")[:-900], r"^The image is damaged: .*cut short\)\. Take"),
+        (tiff(COLOR, compression="jpegxl"), "^The image cannot be taken: it is compressed as JPEGXL, .* Save it"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_in_a_sentence(tmp_path, gray, data, text):
@@ -249,7 +249,7 @@ def test_mutated_files_are_restored_or_refused_and_leave_nothing(tmp_path, gray,
         data[start : start + len(new)] = new
     place = uploaded(tmp_path, bytes(data[: int(kept * len(data))] if kept < 0.5 else data))
     try:
-        result = work.restore_upload(place, gray, LIMITS, work.Spoiling(5, 0.4))
+        result = work.restore_upload(place, gray, LIMITS, work.Added(5, 0.4))
         assert {path.name for path in place.iterdir()} == {UPLOAD, result.folder.name}
         work.close_up(result.folder, (0.5, 0.5), 4)
     except UserError as error:
@@ -260,23 +260,23 @@ def test_mutated_files_are_restored_or_refused_and_leave_nothing(tmp_path, gray,
     assert list(tmp_path.iterdir()) == []
 
 
-# pictures that can
+# images that can
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (1, 97), (97, 1, 3), (30, 41), (31, 40, 3)])
 @pytest.mark.parametrize("format", ["PNG", "TIFF"])
-def test_any_size_and_either_kind_is_restored_by_either_model(tmp_path, gray, colour, shape, format):
-    picture = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    place = uploaded(tmp_path, encoded(picture, format))
-    for restorer in (gray, colour):  # both are the identity
+def test_any_size_and_either_kind_is_restored_by_either_model(tmp_path, gray, color, shape, format):
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    place = uploaded(tmp_path, encoded(image, format))
+    for restorer in (gray, color):  # both are the identity
         result = work.restore_upload(place, restorer, LIMITS, ensemble=True)
         for name in ("before", "before-seen", "after", "after-seen"):
             with Image.open(result.folder / f"{name}.png") as found:
-                assert np.array_equal(np.asarray(found), picture), name
+                assert np.array_equal(np.asarray(found), image), name
         assert result.text.startswith(f"{shape[1]} × {shape[0]}, restored in ") and "PSNR" not in result.text
-        assert ("luma alone" in result.text) == (restorer is gray and picture.ndim == 3)
+        assert ("luma alone" in result.text) == (restorer is gray and image.ndim == 3)
         with Image.open(result.file) as found:
-            assert found.format == format and np.array_equal(np.asarray(found), picture)
+            assert found.format == format and np.array_equal(np.asarray(found), image)
         for zoom in (2, 8):
             assert work.close_up(result.folder, (0, 1), zoom).before.is_file()
 
@@ -285,41 +285,41 @@ def test_noise_is_seeded_measured_and_clipped(tmp_path, gray):
     place = uploaded(tmp_path, (SHIPPED / "camera.png").read_bytes())
     found = {}
     for seed in (1, 1, 2):
-        result = work.restore_upload(place, gray, LIMITS, work.Spoiling(25, seed=seed))
-        with Image.open(result.folder / "before.png") as picture:
-            before = np.asarray(picture)
+        result = work.restore_upload(place, gray, LIMITS, work.Added(25, seed=seed))
+        with Image.open(result.folder / "before.png") as image:
+            before = np.asarray(image)
         assert seed not in found or np.array_equal(found[seed], before)
         found[seed] = before
     assert not np.array_equal(found[1], found[2])
     assert "PSNR" in result.text and " 20." in result.text  # 20 log10(255 / 25) and what clipping takes away
     for sigma, seed in ((-1, 0), (101, 0), (float("nan"), 0), (5, -1), (5, 0.5), (5, float("inf"))):
         with pytest.raises(UserError):
-            work.Spoiling(sigma, seed=seed)
+            work.Added(sigma, seed=seed)
     for wet in (-0.1, 1.1, float("nan")):
         with pytest.raises(UserError):
-            work.Spoiling(rain=wet)
+            work.Added(rain=wet)
 
 
-def test_rain_is_seeded_and_whitens(tmp_path, colour):
+def test_rain_is_seeded_and_whitens(tmp_path, color):
     place = uploaded(tmp_path, (SHIPPED / "coffee.png").read_bytes())
     found = []
-    for how in (work.Spoiling(rain=0.5, seed=1), work.Spoiling(rain=0.5, seed=1), work.Spoiling(rain=0.5, seed=2)):
-        result = work.restore_upload(place, colour, LIMITS, how)
-        with Image.open(result.folder / "before.png") as picture:
-            found.append(np.asarray(picture).astype(int))
-    with Image.open(SHIPPED / "coffee.png") as picture:
-        clean = np.asarray(picture.convert("RGB")).astype(int)
+    for how in (work.Added(rain=0.5, seed=1), work.Added(rain=0.5, seed=1), work.Added(rain=0.5, seed=2)):
+        result = work.restore_upload(place, color, LIMITS, how)
+        with Image.open(result.folder / "before.png") as image:
+            found.append(np.asarray(image).astype(int))
+    with Image.open(SHIPPED / "coffee.png") as image:
+        clean = np.asarray(image.convert("RGB")).astype(int)
     assert np.array_equal(found[0], found[1]) and not np.array_equal(found[0], found[2])
     assert (found[0] >= clean - 1).all() and (found[0] - clean).mean() > 2
     assert "PSNR" in result.text and work.show_upload(place, LIMITS, how)[0].is_file()
 
 
-def test_the_download_is_of_the_kind_and_depth_of_the_upload(tmp_path, gray, colour):
+def test_the_download_is_of_the_kind_and_depth_of_the_upload(tmp_path, gray, color):
     deep = np.random.default_rng(0).integers(0, 65536, (20, 30), dtype=np.uint16)
     place = uploaded(tmp_path, encoded(deep, "TIFF"))
     shown, text = work.show_upload(place, LIMITS)
     assert text == "30 × 20, gray, 16 bits" and shown.is_file()
-    for restorer in (gray, colour):
+    for restorer in (gray, color):
         result = work.restore_upload(place, restorer, LIMITS)
         assert result.file.name == "restored.tif" and np.array_equal(tifffile.imread(result.file), deep)
     see_through = np.random.default_rng(0).integers(0, 256, (20, 30, 4), dtype=np.uint8)
@@ -328,36 +328,36 @@ def test_the_download_is_of_the_kind_and_depth_of_the_upload(tmp_path, gray, col
     with io.BytesIO() as file:
         Image.fromarray(see_through).save(file, "PNG", exif=turned)
         place = uploaded(tmp_path, file.getvalue())
-    result = work.restore_upload(place, colour, LIMITS)
+    result = work.restore_upload(place, color, LIMITS)
     assert result.text.startswith("20 × 30, restored")  # as a screen shows it
     with Image.open(result.file) as found:
         assert found.getexif()[274] == 6 and np.array_equal(np.asarray(found), see_through)
 
 
-PLANES = COLOUR.transpose(2, 0, 1).astype(np.uint16)
+PLANES = COLOR.transpose(2, 0, 1).astype(np.uint16)
 TIFFS = {
-    "float32 RGB": ((COLOUR / 255).astype(np.float32), {"photometric": "rgb"}),
-    "float16": ((COLOUR[..., 0] / 255).astype(np.float16), {}),
-    "float64": (COLOUR[..., 0] / 255, {}),
-    "JPEG 2000": (COLOUR, {"photometric": "rgb", "compression": "jpeg2000"}),
-    "PNG": (COLOUR, {"photometric": "rgb", "compression": "png"}),
-    "WebP": (COLOUR, {"photometric": "rgb", "compression": "webp", "compressionargs": {"lossless": True}}),
-    "tiles, larger than the picture": (COLOUR, {"photometric": "rgb", "compression": "zlib", "tile": (256, 256)}),
-    "JPEG 2000 in such tiles": (COLOUR, {"photometric": "rgb", "compression": "jpeg2000", "tile": (64, 64)}),
+    "float32 RGB": ((COLOR / 255).astype(np.float32), {"photometric": "rgb"}),
+    "float16": ((COLOR[..., 0] / 255).astype(np.float16), {}),
+    "float64": (COLOR[..., 0] / 255, {}),
+    "JPEG 2000": (COLOR, {"photometric": "rgb", "compression": "jpeg2000"}),
+    "PNG": (COLOR, {"photometric": "rgb", "compression": "png"}),
+    "WebP": (COLOR, {"photometric": "rgb", "compression": "webp", "compressionargs": {"lossless": True}}),
+    "tiles, larger than the image": (COLOR, {"photometric": "rgb", "compression": "zlib", "tile": (256, 256)}),
+    "JPEG 2000 in such tiles": (COLOR, {"photometric": "rgb", "compression": "jpeg2000", "tile": (64, 64)}),
     "16 bits in planes": (PLANES, {"photometric": "rgb", "planarconfig": "separate"}),
 }
 
 
 @pytest.mark.parametrize("kind", TIFFS)
-def test_a_tiff_is_taken_if_the_command_line_takes_it(tmp_path, gray, colour, kind):
-    picture, how = TIFFS[kind]
-    data = tiff(picture, **how)
-    clean = read_file(data).pages[0].colour
-    for restorer in (gray, colour):  # both are the identity
-        result = work.restore_upload(uploaded(tmp_path, data), restorer, Limits(megapixels=0.07), work.Spoiling(0))
-        found = read_file(result.file).pages[0].colour
+def test_a_tiff_is_taken_if_the_command_line_takes_it(tmp_path, gray, color, kind):
+    image, how = TIFFS[kind]
+    data = tiff(image, **how)
+    clean = read_file(data).pages[0].color
+    for restorer in (gray, color):  # both are the identity
+        result = work.restore_upload(uploaded(tmp_path, data), restorer, Limits(megapixels=0.07), work.Added(0))
+        found = read_file(result.file).pages[0].color
         assert found.dtype == clean.dtype and np.allclose(found, clean, atol=2e-3)
-    shown, text = work.show_upload(uploaded(tmp_path, data), LIMITS, work.Spoiling(9, 0.3))
+    shown, text = work.show_upload(uploaded(tmp_path, data), LIMITS, work.Added(9, 0.3))
     assert text.startswith("20 × 16, ") and shown.is_file()
 
 
@@ -395,27 +395,27 @@ def test_the_limits_count_every_page(tmp_path, monkeypatch):
         many = file.getvalue()
     phone = encoded(photograph("coffee.png").repeat(3, axis=2), "JPEG")
     with io.BytesIO() as file:
-        picture = Image.fromarray(np.zeros((700, 1000, 3), np.uint8))
-        picture.save(file, "MPO", save_all=True, append_images=[picture.resize((10, 10))])
+        image = Image.fromarray(np.zeros((700, 1000, 3), np.uint8))
+        image.save(file, "MPO", save_all=True, append_images=[image.resize((10, 10))])
         with_preview = file.getvalue()
-    assert work.show_upload(uploaded(tmp_path, with_preview), LIMITS)[1] == "1000 × 700, colour"
-    assert work.show_upload(uploaded(tmp_path, phone), LIMITS)[1] == "80 × 80, colour"
+    assert work.show_upload(uploaded(tmp_path, with_preview), LIMITS)[1] == "1000 × 700, color"
+    assert work.show_upload(uploaded(tmp_path, phone), LIMITS)[1] == "80 × 80, color"
     monkeypatch.setattr(work, "read_file", lambda *_: pytest.fail("decoded"))
     for data, said in ((uneven, "2 pages are 1.0 megapixels"), (many, "has 101 pages")):
         with pytest.raises(UserError, match=said):
             work.read_upload(uploaded(tmp_path, data), Limits(megapixels=0.2))
 
 
-def test_strength_and_the_colour_of_a_gray_model_are_the_visitors_choice(tmp_path):
+def test_strength_and_the_color_of_a_gray_model_are_the_visitors_choice(tmp_path):
     changing = load(write_model(tmp_path / "changing.safetensors", std=0.05), "cpu")
     place = uploaded(tmp_path, (SHIPPED / "coffee.png").read_bytes())
 
     def restored(**how: object) -> np.ndarray:
-        with Image.open(work.restore_upload(place, changing, LIMITS, how=How(**how)).file) as picture:  # type: ignore[arg-type]
-            return np.asarray(picture).astype(int)
+        with Image.open(work.restore_upload(place, changing, LIMITS, how=How(**how)).file) as image:  # type: ignore[arg-type]
+            return np.asarray(image).astype(int)
 
-    with Image.open(SHIPPED / "coffee.png") as picture:
-        clean = np.asarray(picture.convert("RGB")).astype(int)
+    with Image.open(SHIPPED / "coffee.png") as image:
+        clean = np.asarray(image.convert("RGB")).astype(int)
     assert np.array_equal(restored(strength=0.0), clean)
     assert np.abs(restored(strength=0.5) - clean).mean() == pytest.approx(
         np.abs(restored() - clean).mean() / 2, rel=0.2
@@ -429,11 +429,11 @@ def test_a_result_takes_the_place_of_the_one_before(tmp_path, gray):
     assert {path.name for path in place.iterdir()} == {UPLOAD, second.folder.name}
     with pytest.raises(UserError, match="press Restore again"):
         work.close_up(first.folder, (0.5, 0.5), 4)
-    work.show_upload(place, LIMITS, work.Spoiling(9))
+    work.show_upload(place, LIMITS, work.Added(9))
     assert not second.folder.exists()
 
 
-def test_a_picture_removed_meanwhile_is_said_to_be_gone(tmp_path, gray):
+def test_a_image_removed_meanwhile_is_said_to_be_gone(tmp_path, gray):
     place = uploaded(tmp_path, ORIGINALS["PNG"])
 
     def vanish(share: float, doing: str) -> None:
@@ -447,19 +447,19 @@ def test_a_picture_removed_meanwhile_is_said_to_be_gone(tmp_path, gray):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_large_pictures_are_shown_smaller_and_kept_whole(tmp_path, gray):
+def test_large_images_are_shown_smaller_and_kept_whole(tmp_path, gray):
     place = uploaded(tmp_path, encoded(np.zeros((3, work.SHOWN_SIDE + 200), np.uint8)))
     result = work.restore_upload(place, gray, LIMITS)
     sizes = {}
     for name in ("after", "after-seen"):
-        with Image.open(result.folder / f"{name}.png") as picture:
-            sizes[name] = picture.size
+        with Image.open(result.folder / f"{name}.png") as image:
+            sizes[name] = image.size
     assert sizes == {"after": (work.SHOWN_SIDE + 200, 3), "after-seen": (work.SHOWN_SIDE, 3)}
 
 
 def test_a_close_up_shows_the_pixels_themselves(tmp_path, gray):
-    with Image.open(SHIPPED / "camera.png") as picture:
-        camera = np.asarray(picture)
+    with Image.open(SHIPPED / "camera.png") as image:
+        camera = np.asarray(image)
     result = work.restore_upload(uploaded(tmp_path, encoded(camera)), gray, LIMITS)
     for _ in range(6):
         close = work.close_up(result.folder, (0.25, 0.75), 8)
@@ -474,10 +474,10 @@ def test_a_close_up_shows_the_pixels_themselves(tmp_path, gray):
 @given(
     width=st.integers(1, 5000),
     height=st.integers(1, 5000),
-    centre=st.tuples(st.floats(), st.floats()),
+    center=st.tuples(st.floats(), st.floats()),
     zoom=st.sampled_from([2, 4, 8]),
 )
-def test_a_region_is_inside_its_picture(width, height, centre, zoom):
-    left, top, right, bottom = work.region((width, height), centre, zoom)
+def test_a_region_is_inside_its_image(width, height, center, zoom):
+    left, top, right, bottom = work.region((width, height), center, zoom)
     assert 0 <= left < right <= width and 0 <= top < bottom <= height
     assert (right - left) * zoom <= work.CLOSE_UP[0] and (bottom - top) * zoom <= work.CLOSE_UP[1]

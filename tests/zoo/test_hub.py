@@ -32,7 +32,7 @@ CARD = {
 RESULT = {
     "protocol": "gray-awgn-50",
     "data": "/home/someone/sets/bsd68",
-    "pictures": 68,
+    "images": 68,
     "input_psnr": 14.78,
     "psnr": 26.31,
     "ssim": 0.7212,
@@ -69,10 +69,10 @@ class FakeApi:
 def test_a_folder_brings_back_the_same_restorer(restorer: Restorer, tmp_path: Path) -> None:
     folder = restorer.save_pretrained(tmp_path / "deep" / "denoise")
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "config.json", "model.safetensors"]
-    picture = np.random.default_rng(0).integers(0, 255, (13, 18), np.uint8)
+    image = np.random.default_rng(0).integers(0, 255, (13, 18), np.uint8)
     for found in (Restorer.from_pretrained(folder, device="cpu"), clearer.load(folder, "cpu")):
         assert found.card == CARD and found.architecture == restorer.architecture
-        assert np.array_equal(found.restore(picture), restorer.restore(picture))
+        assert np.array_equal(found.restore(image), restorer.restore(image))
     config = json.loads((folder / "config.json").read_text())
     assert config["model_type"] == "clearer" and config["multiple"] == 4 and config["card"] == CARD
     fields = {key: config[key] for key in restorer.architecture.to_dict()}
@@ -80,7 +80,7 @@ def test_a_folder_brings_back_the_same_restorer(restorer: Restorer, tmp_path: Pa
 
 
 def test_the_card_is_what_the_hub_reads(restorer: Restorer, tmp_path: Path) -> None:
-    folder = restorer.save_pretrained(tmp_path / "m", results=[RESULT], data="BSDS500, train", licence="apache-2.0")
+    folder = restorer.save_pretrained(tmp_path / "m", results=[RESULT], data="BSDS500, train", license="apache-2.0")
     card = huggingface_hub.ModelCard.load(folder / "README.md")
     assert (card.data.license, card.data.library_name, card.data.pipeline_tag) == (
         "apache-2.0",
@@ -130,7 +130,7 @@ def test_what_is_not_known_is_said_not_made_up(restorer: Restorer, tmp_path: Pat
     card = huggingface_hub.ModelCard.load(restorer.save_pretrained(tmp_path / "m") / "README.md")
     assert card.data.license is None and card.data.eval_results is None
     assert "Validation PSNR in training: 25.50 dB." in card.text
-    assert card.text.count("not stated") == 2  # data, licence
+    assert card.text.count("not stated") == 2  # data, license
     bare = Restorer(restorer.network, {}, device="cpu")
     text = hub.model_card(bare, "bare")
     assert "Not measured." in text and text.count("not stated") == 5
@@ -206,7 +206,7 @@ def test_without_the_package_it_is_said_what_to_install(restorer: Restorer, monk
         restorer.save_pretrained("anywhere")
 
 
-def test_the_licence_of_a_shipped_model_is_a_word_that_the_hub_knows(tmp_path: Path) -> None:
+def test_the_license_of_a_shipped_model_is_a_word_that_the_hub_knows(tmp_path: Path) -> None:
     folder = clearer.load("denoise-gray", "cpu", "fp32").save_pretrained(tmp_path / "m")
     card = huggingface_hub.ModelCard.load(folder / "README.md")
     assert card.data.license == "apache-2.0" and "have terms of their own" in card.text

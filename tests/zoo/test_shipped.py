@@ -17,7 +17,7 @@ import clearer
 from clearer.core.errors import UserError
 from clearer.degradations.gaussian import degrade_by_protocol
 from clearer.degradations.rain import Rain, rain
-from clearer.images.uint8 import read_picture
+from clearer.images.uint8 import read_image
 from clearer.inference.restorer import Restorer
 from clearer.web.offered import about
 from clearer.zoo.locate import located, shipped_models
@@ -28,7 +28,7 @@ from conftest import SHIPPED, photograph
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(shipped_models())
 LARGEST = 4_000_000
-COFFEE = np.ascontiguousarray(read_picture(SHIPPED / "coffee.png", 3)[72:328, 172:428])
+COFFEE = np.ascontiguousarray(read_image(SHIPPED / "coffee.png", 3)[72:328, 172:428])
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
@@ -52,7 +52,7 @@ def test_a_model_is_small_half_precision_and_says_what_it_is(name: str) -> None:
     restorer = clearer.load(name, "cpu", "fp32")
     assert {p.dtype for p in restorer.network.parameters()} == {torch.float32}
     card = restorer.card
-    assert card["name"] == name and card["data"] and card["limits"] and card["licence"] and card["description"]
+    assert card["name"] == name and card["data"] and card["limits"] and card["license"] and card["description"]
     assert card["results"] and all(r["psnr"] > r["input_psnr"] for r in card["results"])
     assert about(restorer.architecture, card).startswith("For ")
 
@@ -74,8 +74,8 @@ def test_its_card_is_that_of_the_file(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("denoise")])
 def test_a_denoiser_denoises_a_photograph(name: str) -> None:
     restorer = clearer.load(name, "cpu")
-    colour = restorer.architecture.channels == 3
-    clean = COFFEE if colour else photograph("camera.png", 256)
+    color = restorer.architecture.channels == 3
+    clean = COFFEE if color else photograph("camera.png", 256)
     noise = restorer.card["degradation"]
     sigma = noise["sigma"] if isinstance(noise["sigma"], float) else 50.0
     noisy = degrade_by_protocol(clean, sigma, noise["clip8"], 0, 0)
@@ -130,6 +130,6 @@ def test_saving_half_keeps_the_architecture_and_rounds_once(tmp_path: Path) -> N
     for key, value in network.state_dict().items():
         wanted = value.half().float() if value.is_floating_point() else value
         assert torch.equal(found.state_dict()[key], wanted)
-    picture = np.random.default_rng(0).integers(0, 256, (20, 30), np.uint8)
-    pair = [Restorer(n, device="cpu", precision="fp32").restore(picture).astype(int) for n in (network, found)]
+    image = np.random.default_rng(0).integers(0, 256, (20, 30), np.uint8)
+    pair = [Restorer(n, device="cpu", precision="fp32").restore(image).astype(int) for n in (network, found)]
     assert np.abs(pair[0] - pair[1]).max() <= 1

@@ -71,9 +71,9 @@ def test_round_trip(tmp_path: Path, operations: str, norm: str) -> None:
     before, after = network.state_dict(), again.state_dict()
     assert before.keys() == after.keys()
     assert all(before[name].dtype == after[name].dtype and torch.equal(before[name], after[name]) for name in before)
-    picture = torch.rand(1, 3, 9, 14)
+    image = torch.rand(1, 3, 9, 14)
     with torch.no_grad():
-        assert torch.equal(network.eval()(picture), again(picture))
+        assert torch.equal(network.eval()(image), again(image))
 
 
 def test_any_memory_format(tmp_path: Path) -> None:

@@ -34,12 +34,12 @@ def export_model(
     int8: Annotated[bool, typer.Option("--int8", help="ONNX in 8 bits; what it loses is measured.")] = False,
     calibrate: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="For --int8: clean pictures, degraded as in training, or pairs."),
+        typer.Option(metavar="FOLDER", help="For --int8: clean images, degraded as in training, or pairs."),
     ] = None,
     layout: Annotated[str, typer.Option(help="Of that folder: auto, clean, pairs or side-by-side.")] = "auto",
     as_json: Json = False,
 ) -> None:
-    """Write a network for other runtimes, for pictures of any size. Each file is compared with PyTorch first."""
+    """Write a network for other runtimes, for images of any size. Each file is compared with PyTorch first."""
     from clearer.deploy.onnx import export
 
     result = export(model, onnx=onnx, pt2=pt2, half=half, int8=int8, calibrate=calibrate, layout=layout)
@@ -54,7 +54,7 @@ def export_model(
         if "loss" in file:
             say(
                 f"int8 loses {file['loss']:.2f} dB, at worst {file['worst_loss']:.2f}: {file['psnr']:.2f} for "
-                f"{file['psnr_fp32']:.2f} dB on {file['held_out']} held-out picture(s), input "
+                f"{file['psnr_fp32']:.2f} dB on {file['held_out']} held-out image(s), input "
                 f"{file['input_psnr']:.2f} dB; calibrated with {file['calibrated_with']}",
                 console,
             )

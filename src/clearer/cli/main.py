@@ -30,13 +30,13 @@ from clearer.cli.options import (
     Precision,
     RunFolder,
     Set,
+    images_of,
     pairs_of,
     parsed,
-    pictures_of,
 )
 from clearer.core.console import console_for_people, print_json, print_table, progress_bar, say
 from clearer.core.errors import Interrupted, LostProcess, UserError
-from clearer.recipe.schema import load_recipe, shipped_recipes
+from clearer.recipe.load import load_recipe, shipped_recipes
 from clearer.training import distributed as processes
 
 app = typer.Typer(
@@ -149,7 +149,7 @@ def evaluate(
     data: Data = None,
     clean: Clean = None,
     degraded: Degraded = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first so many pictures.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first so many images.")] = None,
     ensemble: Ensemble = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the noise; numbers to be compared use 0.")] = 0,
     out: Annotated[
@@ -159,22 +159,22 @@ def evaluate(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Measure a network by a named protocol, beside its degraded input, and save the table of all pictures."""
+    """Measure a network by a named protocol, beside its degraded input, and save the table of all images."""
     from clearer.pipeline import evaluate as measure
 
-    pictures = pictures_of(data, clean, degraded)
+    images = images_of(data, clean, degraded)
     how: dict[str, Any] = {"limit": limit, "ensemble": ensemble, "seed": seed, "precision": precision}
-    place = out or measure.default_place(model, pictures, protocol, **how)
+    place = out or measure.default_place(model, images, protocol, **how)
     with progress_bar("evaluate") as progress:
-        result = measure.evaluate(model, pictures, protocol, **how, device=device, out=place, progress=progress)
+        result = measure.evaluate(model, images, protocol, **how, device=device, out=place, progress=progress)
     rows = [
         (name, f"{result[f'{prefix}psnr']:.2f}", f"{result[f'{prefix}ssim']:.4f}")
         for name, prefix in (("input", "input_"), ("restored", ""))
     ]
     console = console_for_people(as_json)
-    title = f"{protocol}, {result['pictures']} picture(s){', x8 self-ensemble' if ensemble else ''}"
+    title = f"{protocol}, {result['images']} image(s){', x8 self-ensemble' if ensemble else ''}"
     print_table(title, ("", "PSNR dB", "SSIM"), rows, console)
-    say(f"picture by picture: {place} and {place.with_suffix('.csv').name}", console)
+    say(f"image by image: {place} and {place.with_suffix('.csv').name}", console)
     if as_json:
         print_json({**result, "saved": str(place)})
 
@@ -186,7 +186,7 @@ cli_restore.add_verbs(app)
 def describe(
     target: Annotated[str, typer.Argument(metavar="ARCH", help="FPPF-FFFF-PFFP, a weight file, or a run folder.")],
     operations: Annotated[str | None, typer.Option(help="supplement (default) or released.")] = None,
-    channels: Annotated[int | None, typer.Option(help="Of the pictures (default 1).")] = None,
+    channels: Annotated[int | None, typer.Option(help="Of the images (default 1).")] = None,
     width: Annotated[int | None, typer.Option(help="Channels at full resolution (default 32).")] = None,
     norm: Annotated[str | None, typer.Option(help="batch (default), none or bias-free.")] = None,
     residual: Annotated[bool, typer.Option("--residual", help="The input is added to the output.")] = False,
@@ -226,19 +226,19 @@ def describe(
 
 @app.command()
 def doctor(
-    folder: Annotated[str | None, typer.Argument(help="Pictures, or sub-folders of pairs or of parts.")] = None,
+    folder: Annotated[str | None, typer.Argument(help="Images, or sub-folders of pairs or of parts.")] = None,
     clean: Clean = None,
     degraded: Degraded = None,
     layout: Annotated[str, typer.Option(help="auto, clean, pairs or side-by-side.")] = "auto",
     clean_side: Annotated[str, typer.Option(help="Side by side, the half that is clean: left or right.")] = "left",
     as_json: Json = False,
 ) -> None:
-    """Tell what a folder of pictures holds, what is wrong with it, and how to split it."""
+    """Tell what a folder of images holds, what is wrong with it, and how to split it."""
     from clearer.data.doctor import examine, print_findings
 
-    pictures = pictures_of(folder, clean, degraded)
+    images = images_of(folder, clean, degraded)
     with progress_bar("read") as progress:
-        findings = examine(pictures, layout, clean_side, progress)
+        findings = examine(images, layout, clean_side, progress)
     print_findings(findings, console_for_people(as_json))
     if as_json:
         print_json(findings.to_dict())
@@ -319,11 +319,11 @@ def _end(message: str, status: int, speakers: int = 1) -> NoReturn:
 
 
 def _data_settings(data: str | None, pairs: dict[str, str] | None, parts: dict[str, str | None]) -> dict[str, Any]:
-    """Return the settings for the pictures that options name; they stand in place of all that the recipe names."""
+    """Return the settings for the images that options name; they stand in place of all that the recipe names."""
     whole = data if pairs is None else pairs
     named = {f"data.{part}": folder for part, folder in parts.items() if folder is not None}
     if whole is not None and (parts["train"] is not None or parts["validation"] is not None):
-        raise UserError("--train, --validation: the pictures that other options name will be split; give either")
+        raise UserError("--train, --validation: the images that other options name will be split; give either")
     if whole is None and parts["train"] is None:
         return dict(named)
     nothing = dict.fromkeys(("data.folder", "data.train", "data.validation", "data.test"))

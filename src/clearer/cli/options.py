@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clearer.core.errors import UserError
-from clearer.recipe.schema import parse_override
+from clearer.recipe.load import parse_override
 
 if TYPE_CHECKING:
     from clearer.data.folders import Folders
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object last on stdout; all else goes to stderr.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting; repeatable.")]
-Data = Annotated[str | None, typer.Option(metavar="FOLDER", help="The pictures; 'fit' splits them into three parts.")]
-Clean = Annotated[str | None, typer.Option(metavar="FOLDER", help="The clean pictures of pairs in two folders.")]
-Degraded = Annotated[str | None, typer.Option(metavar="FOLDER", help="The degraded pictures of such pairs.")]
-Part = Annotated[str | None, typer.Option(metavar="FOLDER", help="The pictures of this part, where none is split.")]
+Data = Annotated[str | None, typer.Option(metavar="FOLDER", help="The images; 'fit' splits them into three parts.")]
+Clean = Annotated[str | None, typer.Option(metavar="FOLDER", help="The clean images of pairs in two folders.")]
+Degraded = Annotated[str | None, typer.Option(metavar="FOLDER", help="The degraded images of such pairs.")]
+Part = Annotated[str | None, typer.Option(metavar="FOLDER", help="The images of this part, where none is split.")]
 Model = Annotated[
     Path, typer.Argument(help="A model of 'clearer models', a weight file (.safetensors), a run, or an .onnx file.")
 ]
@@ -43,14 +43,14 @@ def pairs_of(data: str | None, clean: str | None, degraded: str | None) -> dict[
     if clean is None or degraded is None:
         raise UserError("--clean, --degraded: pairs in two folders need both of these options")
     if data is not None:
-        raise UserError("--clean, --degraded: these name the pictures; leave out the other folder")
+        raise UserError("--clean, --degraded: these name the images; leave out the other folder")
     return {"clean": clean, "degraded": degraded}
 
 
-def pictures_of(data: str | None, clean: str | None, degraded: str | None) -> str | Folders:
+def images_of(data: str | None, clean: str | None, degraded: str | None) -> str | Folders:
     from clearer.data.folders import Folders
 
     pairs = pairs_of(data, clean, degraded)
     if pairs is None and data is None:
-        raise UserError("pictures: none are named; give a folder, or --clean FOLDER and --degraded FOLDER")
+        raise UserError("images: none are named; give a folder, or --clean FOLDER and --degraded FOLDER")
     return Folders(**pairs) if pairs else str(data)

@@ -18,9 +18,9 @@ paper = typer.Typer(no_args_is_help=True, help="Make the tables and figures of t
 
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder of the experiment.")]
 Scale = Annotated[str, typer.Option(help="full (as published) or laptop (narrower, smaller patches, as many steps).")]
-Pictures = Annotated[str | None, typer.Option("--data", metavar="FOLDER", help="Pictures: FOLDER/train, FOLDER/val.")]
-Train = Annotated[str | None, typer.Option("--train", metavar="FOLDER", help="Training pictures, instead of --data.")]
-Held = Annotated[str | None, typer.Option("--validation", metavar="FOLDER", help="Held-out pictures.")]
+Images = Annotated[str | None, typer.Option("--data", metavar="FOLDER", help="Images: FOLDER/train, FOLDER/val.")]
+Train = Annotated[str | None, typer.Option("--train", metavar="FOLDER", help="Training images, instead of --data.")]
+Held = Annotated[str | None, typer.Option("--validation", metavar="FOLDER", help="Held-out images.")]
 Models = Annotated[
     list[str] | None,
     typer.Option("--models", metavar="[NAME=]PATH", help="A shipped model, weight file or run; repeatable."),
@@ -39,7 +39,7 @@ def add_verbs(app: typer.Typer) -> None:
 @paper.command("table1")
 def table_1(
     out: Out = Path("reproduction/table1"),
-    data: Pictures = None,
+    data: Images = None,
     train: Train = None,
     validation: Held = None,
     scale: Scale = "full",
@@ -56,9 +56,9 @@ def table_1(
     from clearer.experiments.table1 import LAMBDAS, table1
 
     console = console_for_people(as_json)
-    pictures = data_settings(data, train, validation)
+    images = data_settings(data, train, validation)
     chosen = {"scale": scale, "lambdas": lambdas or LAMBDAS, "recipe": recipe, "jobs": jobs, "console": console}
-    result: dict[str, Any] = table1(out, pictures, overrides=parsed(settings), **chosen)  # type: ignore[arg-type]
+    result: dict[str, Any] = table1(out, images, overrides=parsed(settings), **chosen)  # type: ignore[arg-type]
     printed = {row["lambda_arch"]: row["gap"] for row in result["published"]}
     rows = [
         (f"{row['lambda_arch']:g}", row["architecture"], f"{row['gap']:.4f}", _gap(printed.get(row["lambda_arch"])))
@@ -105,10 +105,10 @@ def figures_5_7(
     models: Models = None,
     also: Also = None,
     classical: Classical = "none",
-    bsd500: Annotated[str | None, typer.Option(metavar="FOLDER", help="BSD500's test pictures.")] = None,
+    bsd500: Annotated[str | None, typer.Option(metavar="FOLDER", help="BSD500's test images.")] = None,
     rain800: Annotated[str | None, typer.Option(metavar="FOLDER", help="Rain800's test pairs.")] = None,
-    picture: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Show this one; repeatable.")] = None,
-    pictures: Annotated[int, typer.Option(min=1, help="Show the first so many of each folder.")] = 2,
+    image: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Show this one; repeatable.")] = None,
+    images: Annotated[int, typer.Option(min=1, help="Show the first so many of each folder.")] = 2,
     sigma: Annotated[
         list[float] | None, typer.Option(help="A row for this noise level; repeatable (default: 30, 50, 70).")
     ] = None,
@@ -127,14 +127,14 @@ def figures_5_7(
     console = console_for_people(as_json)
     place = None if crop is None else _crop(crop)
     methods = _methods(models, also, classical, device, precision, ensemble)
-    how: dict[str, Any] = {"names": picture or (), "pictures": pictures, "sigmas": sigma or SIGMAS}
+    how: dict[str, Any] = {"names": image or (), "images": images, "sigmas": sigma or SIGMAS}
     how |= {"bsd500": bsd500, "rain800": rain800, "protocol": protocol, "crop": place}
     with progress_bar("restore") as progress:
         result = figures5_7(out, methods, **how, progress=progress)
     for name in result["left_out"]:
         say(f"{name}: is for nothing that is shown; left out", console)
     for sheet in result["sheets"]:
-        say(f"{sheet['picture']}: {out}/{sheet['name']}.png", console)
+        say(f"{sheet['image']}: {out}/{sheet['name']}.png", console)
     say(f"all with their captions: {out}/sheets.md", console)
     if as_json:
         print_json({**result, "saved": str(out)})
@@ -169,11 +169,11 @@ def result_tables(
     models: Models = None,
     also: Also = None,
     classical: Classical = "none",
-    bsd500: Annotated[str | None, typer.Option(metavar="FOLDER", help="BSD500's test pictures.")] = None,
+    bsd500: Annotated[str | None, typer.Option(metavar="FOLDER", help="BSD500's test images.")] = None,
     rain800: Annotated[str | None, typer.Option(metavar="FOLDER", help="Rain800's test pairs.")] = None,
     sigma: Annotated[list[float] | None, typer.Option(help="Only this noise level; repeatable.")] = None,
     rain_y: Annotated[bool, typer.Option("--rain-y", help="Also on Y, in a table of its own.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many images.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the noise; numbers to be compared use 0.")] = 0,
     ensemble: Ensemble = False,
     device: Device = "auto",
@@ -196,7 +196,7 @@ def result_tables(
 @paper.command("ablations")
 def ablations(
     out: Out = Path("reproduction/ablations"),
-    data: Pictures = None,
+    data: Images = None,
     train: Train = None,
     validation: Held = None,
     scale: Scale = "full",
@@ -213,9 +213,9 @@ def ablations(
     from clearer.experiments.runner import data_settings
 
     console = console_for_people(as_json)
-    pictures = data_settings(data, train, validation)
+    images = data_settings(data, train, validation)
     how: dict[str, Any] = {"scale": scale, "seeds": seeds, "only": only or QUESTIONS, "jobs": jobs}
-    result = run_ablations(out, pictures, **how, overrides=parsed(settings), console=console)
+    result = run_ablations(out, images, **how, overrides=parsed(settings), console=console)
     say((out / "ablations.md").read_text(encoding="utf-8"), console)
     say(f"kept: {out}/ablations.md, {out}/ablations.json", console)
     if as_json:

@@ -1,4 +1,4 @@
-"""The verb that restores pictures: parse, call and print."""
+"""The verb that restores images: parse, call and print."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def add_verbs(app: typer.Typer) -> None:
 
 def restore(
     model: Model,
-    source: Annotated[str, typer.Argument(metavar="INPUT", help="A picture, a folder, a video, or - (stdin).")],
+    source: Annotated[str, typer.Argument(metavar="INPUT", help="An image, a folder, a video, or - (stdin).")],
     out: Annotated[
-        str, typer.Option("--out", "-o", metavar="OUTPUT", help="The restored picture, a folder, or - (stdout).")
+        str, typer.Option("--out", "-o", metavar="OUTPUT", help="The restored image, a folder, or - (stdout).")
     ],
     ensemble: Ensemble = False,
     color: Annotated[
         str,
         typer.Option(
-            help="What a gray model works on in colour pictures: luma (the colour is kept), or channels (R, G, B "
-            "one by one). A colour model sees gray pictures as colour; they come back gray."
+            help="What a gray model works on in color images: luma (the color is kept), or channels (R, G, B "
+            "one by one). A color model sees gray images as color; they come back gray."
         ),
     ] = "luma",
     strength: Annotated[float, typer.Option(help="0 gives the input, 1 what the network made; between: a blend.")] = 1,
@@ -57,7 +57,7 @@ def restore(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Restore a picture, a folder or a video. Depth, alpha, profile, EXIF and kind of file are kept.
+    """Restore an image, a folder or a video. Depth, alpha, profile, EXIF and kind of file are kept.
 
     A file of a folder that cannot be restored is reported, the others are restored, and the exit status is 1.
     """
@@ -84,7 +84,7 @@ def restore(
         print(f"clearer: note: {note}", file=sys.stderr)
     for _, fault in outcome.failed:
         print(f"clearer: {fault}", file=sys.stderr)
-    count = "1 picture" if to_stdout else f"{len(outcome.written)} picture(s)"
+    count = "1 image" if to_stdout else f"{len(outcome.written)} image(s)"
     skipped = f", {len(outcome.skipped)} skipped" if outcome.skipped else ""
     failed = f", {len(outcome.failed)} failed" if outcome.failed else ""
     say(f"{count} restored{skipped}{failed}: {out}", console)

@@ -49,10 +49,10 @@ def verdict(
 
 def compare_protocols(
     model: Annotated[str, typer.Argument(help="A shipped model, a file or a run; with --also, a name in that file.")],
-    data: Annotated[str, typer.Option(metavar="FOLDER", help="Clean pictures; for rain, pairs.")],
+    data: Annotated[str, typer.Option(metavar="FOLDER", help="Clean images; for rain, pairs.")],
     sigma: Annotated[float | None, typer.Option(help="Noise level (default: the model's, if it has one).")] = None,
     also: Annotated[Path | None, typer.Option(metavar="FILE.py", help="A Python file that defines METHODS.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many images.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the noise; numbers to be compared use 0.")] = 0,
     device: Device = "auto",
     precision: Precision = "fp32",

@@ -22,12 +22,12 @@ def web(
     ] = None,
     host: Annotated[str, typer.Option(help="The address to serve; any but 127.0.0.1 lets others in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 7860,
-    max_megapixels: Annotated[float, typer.Option(min=0.01, max=178, help="The largest picture that is taken.")] = 24,
-    max_files: Annotated[int, typer.Option(min=1, help="Pictures kept at a time; the longest unused goes.")] = 16,
+    max_megapixels: Annotated[float, typer.Option(min=0.01, max=178, help="The largest image that is taken.")] = 24,
+    max_files: Annotated[int, typer.Option(min=1, help="Images kept at a time; the longest unused goes.")] = 16,
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Serve a page to restore pictures in the browser, on this machine alone unless told otherwise."""
+    """Serve a page to restore images in the browser, on this machine alone unless told otherwise."""
     from clearer.web.offered import offered
     from clearer.web.server import is_local, serve
     from clearer.web.uploads import Limits

@@ -77,14 +77,39 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+FORMER_KEYS = {
+    "pictures": "images",
+    "per_picture": "per_image",
+    "picture": "image",
+    "pictures_in_set": "images_in_set",
+    "seconds_per_picture": "seconds_per_image",
+    "probabilities": "mixing_weights",
+    "licence": "license",
+}
+"""Keys in files that version 0.1 wrote, and what they are called now."""
+
+
+def with_present_keys(value: Any) -> Any:
+    """Return a JSON value with every key of `FORMER_KEYS`, at any depth, under its present name.
+
+    >>> with_present_keys({"pictures": 3, "rows": [{"picture": "a.png"}]})
+    {'images': 3, 'rows': [{'image': 'a.png'}]}
+    """
+    if isinstance(value, dict):
+        return {FORMER_KEYS.get(key, key): with_present_keys(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [with_present_keys(inner) for inner in value]
+    return value
+
+
 def read_json(path: str | Path) -> Any:
-    """Read JSON.
+    """Read JSON that this program wrote; keys of older versions get their present names.
 
     Raises:
         UserError: the file is missing or is not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return with_present_keys(json.loads(Path(path).read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:

@@ -1,1 +1,1 @@
-"""Pictures in and out, where pairs come from, degradations, samplers, and the data-set doctor."""
+"""Images in and out, where pairs come from, degradations, samplers, and the data-set doctor."""

@@ -1,4 +1,4 @@
-"""The data-set doctor: what is in a folder of pictures, what is wrong with it, and how to split it."""
+"""The data-set doctor: what is in a folder of images, what is wrong with it, and how to split it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from clearer.data.duplicates import (
     propose_split,
     thumbprint,
 )
-from clearer.data.folders import Folders, Item, find_items, has_pictures, match_pairs, pair_folders, sub_folders
-from clearer.images.uint8 import Pixels, read_picture
+from clearer.data.folders import Folders, Item, find_items, has_images, match_pairs, pair_folders, sub_folders
+from clearer.images.uint8 import Pixels, read_image
 
 __all__ = [
     "NEAR", "Findings", "Fingerprints", "Leak", "Part", "examine", "fingerprints", "groups", "leaks",
@@ -32,7 +32,7 @@ __all__ = [
 
 SAMPLE = 24  # files read to guess whether a folder is side by side
 DARK = 16  # of 255: 12 bits in a file of 16 reach no further
-SAME = 1.0  # a pair that differs by less than this mean absolute difference (of 255) is one picture twice
+SAME = 1.0  # a pair that differs by less than this mean absolute difference (of 255) is one image twice
 KINDS = {"train": "train", "val": "validation", "test": "test"}  # by the beginning of a sub-folder's name
 
 
@@ -42,22 +42,22 @@ def examine(
     clean_side: str = "left",
     progress: Callable[[int, int], None] | None = None,
 ) -> Findings:
-    """Read every picture of a set and report on it; broken files are findings, not errors.
+    """Read every image of a set and report on it; broken files are findings, not errors.
 
     With ``layout="auto"`` a folder is taken as side by side if both halves of its files agree:
     thumbprints of the halves correlate at 0.996 (median) in Rain800, at 0.2 in BSDS500. Sub-folders
-    are looked into only if the folder itself has no pictures and they hold the two sides of pairs,
+    are looked into only if the folder itself has no images and they hold the two sides of pairs,
     or have names that begin with train, val or test.
 
     Args:
         where, layout, clean_side: as of `clearer.data.folders.find_items`.
-        progress: called with the number of pictures read and of all.
+        progress: called with the number of images read and of all.
 
     Raises:
         UserError: there is nothing to examine.
     """
     sources: list[tuple[str, str, str | Path | Folders]] = [("all", "all", where)]
-    if not isinstance(where, Folders) and Path(where).is_dir() and not has_pictures(Path(where)):
+    if not isinstance(where, Folders) and Path(where).is_dir() and not has_images(Path(where)):
         inside = sub_folders(Path(where))
         named = [(p.name, k, p) for prefix, k in KINDS.items() for p in inside if p.name.lower().startswith(prefix)]
         if named and pair_folders(where) is None:
@@ -95,7 +95,7 @@ def examine(
 def _find(source: str | Path | Folders, layout: str, clean_side: str, alone: bool) -> tuple[list[Item], str, list[str]]:
     """Return the items of one part, its layout, and what does not pair up."""
     folders = source if isinstance(source, Folders) else None
-    if folders is None and layout in ("auto", "pairs") and not (layout == "auto" and _holds_pictures(source)):
+    if folders is None and layout in ("auto", "pairs") and not (layout == "auto" and _holds_images(source)):
         folders = pair_folders(str(source))
     if folders is not None and layout in ("auto", "pairs"):
         matching = match_pairs(folders)
@@ -103,7 +103,7 @@ def _find(source: str | Path | Folders, layout: str, clean_side: str, alone: boo
         wrong += [f"{name} has no clean partner" for name in matching.only_degraded]
         wrong += [f"{name} stands for two files that differ in suffix only" for name in matching.twice]
         return list(matching.items), "pairs", wrong
-    if not alone and not _holds_pictures(source):
+    if not alone and not _holds_images(source):
         return [], "none", []
     # The checks of find_items for halves would stop at the first odd width: they are made below.
     items = find_items(source, "clean" if layout in ("auto", "side-by-side") else layout, clean_side)
@@ -112,8 +112,8 @@ def _find(source: str | Path | Folders, layout: str, clean_side: str, alone: boo
     return items, "clean", []
 
 
-def _holds_pictures(source: str | Path | Folders) -> bool:
-    return not isinstance(source, Folders) and Path(source).is_dir() and has_pictures(Path(source))
+def _holds_images(source: str | Path | Folders) -> bool:
+    return not isinstance(source, Folders) and Path(source).is_dir() and has_images(Path(source))
 
 
 def _looks_side_by_side(items: Sequence[Item]) -> bool:
@@ -121,12 +121,12 @@ def _looks_side_by_side(items: Sequence[Item]) -> bool:
     agreement = []
     for item in sample:
         try:
-            picture = read_picture(item.clean)
+            image = read_image(item.clean)
         except UserError:
             continue
-        half = picture.shape[1] // 2
-        odd = picture.shape[1] % 2 or not half
-        agreement.append(0.0 if odd else float(thumbprint(picture[:, :half]) @ thumbprint(picture[:, half:])))
+        half = image.shape[1] // 2
+        odd = image.shape[1] % 2 or not half
+        agreement.append(0.0 if odd else float(thumbprint(image[:, :half]) @ thumbprint(image[:, half:])))
     # A flat or broken file or two must not hide the layout of all others. The lowest agreement
     # measured in Rain800 is 0.91.
     return bool(agreement) and statistics.median(agreement) >= 0.95 and float(np.quantile(agreement, 0.1)) >= 0.85
@@ -141,36 +141,36 @@ def _look(
     wrong: Sequence[str],
     one_more: Callable[[], None],
 ) -> tuple[Part, Fingerprints]:
-    """Read the pictures of one part."""
+    """Read the images of one part."""
     prints, sizes, channels = [], [], []
     unreadable: list[tuple[str, str]] = []
     mismatched, same, dark, size = list(wrong), [], [], 0
     for item in items:
-        pictures: list[Pixels] = []
+        images: list[Pixels] = []
         for path in (p for p in (item.clean, item.degraded) if p is not None):
             try:
                 size += path.stat().st_size if path.exists() else 0
-                pictures.append(read_picture(path))
+                images.append(read_image(path))
             except UserError as error:
                 unreadable.append((f"{path.parent.name}/{path.name}", str(error).removeprefix(f"{path}: ")))
         one_more()
-        if len(pictures) != (1 if item.degraded is None else 2):
+        if len(images) != (1 if item.degraded is None else 2):
             continue
         if item.side is not None:
-            width = pictures[0].shape[1]
+            width = images[0].shape[1]
             if width % 2:
                 mismatched.append(f"{item.name} has odd width {width}, so it is not two halves")
                 continue
-            halves = [pictures[0][:, : width // 2], pictures[0][:, width // 2 :]]
-            pictures = halves if item.side == "left" else halves[::-1]
-        if len(pictures) == 2:
-            clean, degraded = pictures
+            halves = [images[0][:, : width // 2], images[0][:, width // 2 :]]
+            images = halves if item.side == "left" else halves[::-1]
+        if len(images) == 2:
+            clean, degraded = images
             if clean.shape != degraded.shape:
                 mismatched.append(f"{item.name} is {_shape(clean)} but its degraded partner is {_shape(degraded)}")
                 continue
             if np.abs(clean.astype(np.int16) - degraded).mean() < SAME:
                 same.append(item.name)
-        clean = pictures[0]
+        clean = images[0]
         if clean.max() <= DARK:
             dark.append(item.name)
         prints.append((item.name, digest(clean), thumbprint(clean)))
@@ -184,7 +184,7 @@ def _look(
         layout=layout,
         count=len(items),
         gray=channels.count(1),
-        colour=channels.count(3),
+        color=channels.count(3),
         heights=_spread([h for h, _ in sizes]),
         widths=_spread([w for _, w in sizes]),
         bytes=size,
@@ -198,8 +198,8 @@ def _look(
     return part, gathered_prints
 
 
-def _shape(picture: Pixels) -> str:
-    return f"{picture.shape[1]}x{picture.shape[0]} {'gray' if picture.shape[2] == 1 else 'colour'}"
+def _shape(image: Pixels) -> str:
+    return f"{image.shape[1]}x{image.shape[0]} {'gray' if image.shape[2] == 1 else 'color'}"
 
 
 def _spread(values: Sequence[int]) -> tuple[int, int, int] | None:

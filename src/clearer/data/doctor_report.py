@@ -14,23 +14,23 @@ from rich.text import Text
 
 @dataclass(frozen=True)
 class Part:
-    """One set: a folder of pictures or pairs, or a sub-folder such as ``train``.
+    """One set: a folder of images or pairs, or a sub-folder such as ``train``.
 
     Args:
         name: the sub-folder's name; ``"all"`` if the folder has no parts.
         kind: ``train``, ``validation``, ``test`` or ``all``.
-        folder: as given, for two folders that of the clean pictures.
-        layout: ``clean``, ``pairs`` or ``side-by-side``; ``none`` if there are no pictures.
-        count: pictures or pairs found, readable or not.
-        gray, colour: readable clean pictures of each kind.
-        heights, widths: smallest, median and largest of the clean pictures (halves), in pixels.
+        folder: as given, for two folders that of the clean images.
+        layout: ``clean``, ``pairs`` or ``side-by-side``; ``none`` if there are no images.
+        count: images or pairs found, readable or not.
+        gray, color: readable clean images of each kind.
+        heights, widths: smallest, median and largest of the clean images (halves), in pixels.
         bytes: of all files.
         unreadable: (file name, reason).
         mismatched: what does not pair up, a sentence each.
-        same: pairs whose two pictures are one and the same.
-        dark: clean pictures that use no more than the lowest sixteenth of their levels.
+        same: pairs whose two images are one and the same.
+        dark: clean images that use no more than the lowest sixteenth of their levels.
         copies: groups of names with exactly the same clean pixels.
-        near: groups of names that show the same clean picture, exact copies among them.
+        near: groups of names that show the same clean image, exact copies among them.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Part:
     layout: str
     count: int
     gray: int = 0
-    colour: int = 0
+    color: int = 0
     heights: tuple[int, int, int] | None = None
     widths: tuple[int, int, int] | None = None
     bytes: int = 0
@@ -53,7 +53,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Leak:
-    """Pairs of names, one of part ``first`` and one of part ``second``, with the same clean picture."""
+    """Pairs of names, one of part ``first`` and one of part ``second``, with the same clean image."""
 
     first: str
     second: str
@@ -88,7 +88,7 @@ def advice(findings: Findings) -> list[str]:
     for part in findings.parts:
         at = f"{part.name}: " if several else ""
         if not part.count:
-            said.append(f"{at}No usable pictures in {part.folder}.")
+            said.append(f"{at}No usable images in {part.folder}.")
         if part.unreadable:
             first = ": ".join(part.unreadable[0])
             said.append(f"{at}{_many(part.unreadable, 'file')} cannot be read ({first}). Replace or remove them.")
@@ -99,19 +99,19 @@ def advice(findings: Findings) -> list[str]:
             )
         if part.same:
             said.append(
-                f"{at}{_many(part.same, 'pair')} of {part.count} show the same picture twice, such as {part.same[0]}. "
+                f"{at}{_many(part.same, 'pair')} of {part.count} show the same image twice, such as {part.same[0]}. "
                 "Nothing can be learnt or measured from them; leave them out."
             )
         if part.dark:
             said.append(
-                f"{at}{_many(part.dark, 'picture')} of {part.count} use no more than a sixteenth of their levels, such "
-                f"as {part.dark[0]}. If a camera's 12 bits lie in files of 16, multiply them by 16 first: pictures are "
+                f"{at}{_many(part.dark, 'image')} of {part.count} use no more than a sixteenth of their levels, such "
+                f"as {part.dark[0]}. If a camera's 12 bits lie in files of 16, multiply them by 16 first: images are "
                 "learned from as 8 bits."
             )
-        if part.gray and part.colour:
+        if part.gray and part.color:
             said.append(
-                f"{at}{part.gray} gray and {part.colour} colour files are mixed. Convert or move the "
-                f"{'gray' if part.gray <= part.colour else 'colour'} ones, or set data.convert=true."
+                f"{at}{part.gray} gray and {part.color} color files are mixed. Convert or move the "
+                f"{'gray' if part.gray <= part.color else 'color'} ones, or set data.convert=true."
             )
         if part.layout == "side-by-side" and findings.guessed:
             said.append(
@@ -121,10 +121,10 @@ def advice(findings: Findings) -> list[str]:
         if part.near:
             inside = sum(len(group) for group in part.near)
             said.append(
-                f"{at}{inside} pictures are near-duplicates of others, in {_many(part.near, 'group')}, such as "
+                f"{at}{inside} images are near-duplicates of others, in {_many(part.near, 'group')}, such as "
                 f"{_few(part.near[0])}. "
                 + (
-                    "Split by clean picture, not by file."
+                    "Split by clean image, not by file."
                     if part.kind in ("train", "all")
                     else "A mean over this part counts their scenes several times."
                 )
@@ -132,12 +132,12 @@ def advice(findings: Findings) -> list[str]:
     for leak in findings.leaks:
         a, b = leak.pairs[0]
         said.append(
-            f"{leak.first} and {leak.second} share clean pictures in {_many(leak.pairs, 'pair')} of files, such as "
+            f"{leak.first} and {leak.second} share clean images in {_many(leak.pairs, 'pair')} of files, such as "
             f"{leak.first}/{a} and {leak.second}/{b}. Remove one side, or set data.leaks=drop."
         )
     if findings.split is not None:
         counts = ", ".join(f"{len(names)} {part}" for part, names in findings.split.items())
-        said.append(f"A split by clean picture is proposed: {counts}.")
+        said.append(f"A split by clean image is proposed: {counts}.")
     elif findings.why_no_split and not several:
         said.append(f"No split is proposed: {findings.why_no_split}.")
     return said
@@ -152,14 +152,14 @@ def print_findings(findings: Findings, console: Console) -> None:
     guess = " (guessed)" if findings.guessed else ""
     rows: list[tuple[str, Iterable[str]]] = [
         ("layout", (part.layout + guess for part in findings.parts)),
-        ("pictures or pairs", (str(part.count) for part in findings.parts)),
-        ("gray / colour", (f"{part.gray} / {part.colour}" for part in findings.parts)),
+        ("images or pairs", (str(part.count) for part in findings.parts)),
+        ("gray / color", (f"{part.gray} / {part.color}" for part in findings.parts)),
         ("height: least, median, most", (_numbers(part.heights) for part in findings.parts)),
         ("width: least, median, most", (_numbers(part.widths) for part in findings.parts)),
         ("megabytes", (f"{part.bytes / 1e6:.1f}" for part in findings.parts)),
         ("unreadable files", (str(len(part.unreadable)) for part in findings.parts)),
         ("cannot be paired", (str(len(part.mismatched)) for part in findings.parts)),
-        ("same picture twice in a pair", (str(len(part.same)) for part in findings.parts)),
+        ("same image twice in a pair", (str(len(part.same)) for part in findings.parts)),
         ("nearly black", (str(len(part.dark)) for part in findings.parts)),
         ("exact copies", (_grouped(part.copies) for part in findings.parts)),
         ("near-duplicates", (_grouped(part.near) for part in findings.parts)),

@@ -1,8 +1,8 @@
-"""Pictures that show the same scene: thumbprints, groups, leaks between sets, splits by clean picture.
+"""Images that show the same scene: thumbprints, groups, leaks between sets, splits by clean image.
 
-A set for restoration often holds one clean picture with several degradations. If such a picture
+A set for restoration often holds one clean image with several degradations. If such an image
 falls on both sides of a split, the validation measures memory. So sets are compared and split by
-clean picture, not by file.
+clean image, not by file.
 """
 
 from __future__ import annotations
@@ -23,44 +23,44 @@ from clearer.images.uint8 import Pixels
 Floats = npt.NDArray[np.float32]
 
 SIDE = 16
-"""A thumbprint is the picture reduced to SIDE x SIDE mean lumas."""
+"""A thumbprint is the image reduced to SIDE x SIDE mean lumas."""
 NEAR = 0.98
-"""Two pictures with thumbprints of at least this correlation show the same scene; see `thumbprint`."""
+"""Two images with thumbprints of at least this correlation show the same scene; see `thumbprint`."""
 FLAT = 1.0
-"""A reduced picture whose lumas (0 to 255) deviate by less than this is flat: it is near to nothing."""
+"""A reduced image whose lumas (0 to 255) deviate by less than this is flat: it is near to nothing."""
 PARTS = ("train", "validation", "test")
 
 
 def thumbprint(clean: Pixels) -> Floats:
-    """Return a descriptor of a picture, float32 (256,); the dot product of two is their correlation.
+    """Return a descriptor of an image, float32 (256,); the dot product of two is their correlation.
 
-    The luma is reduced by area to 16x16, brought to zero mean and to norm 1. Flat pictures give
+    The luma is reduced by area to 16x16, brought to zero mean and to norm 1. Flat images give
     zeros, which are near to nothing, not even to themselves. Flips are not seen through.
 
     The threshold `NEAR` = 0.98 was measured. Among the 700 clean halves of the training part of
     Rain800, 528 have a near-duplicate at any threshold from 0.97 to 0.999, and 42 of the 100 of its
-    test part, with one picture in both; 232 and 48 are found in BSDS500, at any threshold from 0.96
+    test part, with one image in both; 232 and 48 are found in BSDS500, at any threshold from 0.96
     to 0.999. The lowest correlation of two of one scene was 0.9935 (an evening view, slightly
     shifted), the highest of two photographs of one place, panned, 0.9700, of unrelated ones 0.9502
-    (a town and giraffes below bright skies). No two of the 500 pictures of BSDS500 pass 0.9499. Of
+    (a town and giraffes below bright skies). No two of the 500 images of BSDS500 pass 0.9499. Of
     100 of these, halving or doubling the size, JPEG at quality 10, a Gaussian blur of sigma 3,
     noise of sigma 50 and a gamma of 0.7 all stayed above 0.99; a crop by 2 % of each side length
     stayed above 0.98 for 99 of 100, a crop by 5 % for 17, by 10 % for none, and a brightening by
-    1.3 that clips for 90. So pictures cropped by more than about 3 % are missed.
+    1.3 that clips for 90. So images cropped by more than about 3 % are missed.
     """
     luma = Image.fromarray(clean if clean.shape[2] == 3 else clean[:, :, 0]).convert("L")
-    # Mode F: reduced to 8 bits, a dim picture would be mostly rounding.
+    # Mode F: reduced to 8 bits, a dim image would be mostly rounding.
     small = np.asarray(luma.convert("F").resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float64)
     if small.std() < FLAT:
         return np.zeros(SIDE * SIDE, dtype=np.float32)
-    centred = (small - small.mean()).ravel()
-    unit: Floats = (centred / np.linalg.norm(centred)).astype(np.float32)
+    centered = (small - small.mean()).ravel()
+    unit: Floats = (centered / np.linalg.norm(centered)).astype(np.float32)
     return unit
 
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """What is known of the clean pictures of a set, in the order of its items.
+    """What is known of the clean images of a set, in the order of its items.
 
     Args:
         names: names of the items.
@@ -86,22 +86,22 @@ def digest(clean: Pixels) -> str:
 def fingerprints(
     items: Sequence[Item], channels: int | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Fingerprints:
-    """Read each clean picture once and return their fingerprints.
+    """Read each clean image once and return their fingerprints.
 
-    Pictures are decoded in full, since a JPEG decoded at reduced size has no exact digest; this
-    takes about 3 ms for a picture of 481x321.
+    Images are decoded in full, since a JPEG decoded at reduced size has no exact digest; this
+    takes about 3 ms for an image of 481x321.
 
     Args:
         items: of one set.
-        channels: as of `clearer.images.uint8.read_picture`; to compare two sets, give both the same.
-        progress: called with the number of pictures done and of all.
+        channels: as of `clearer.images.uint8.read_image`; to compare two sets, give both the same.
+        progress: called with the number of images done and of all.
 
     Raises:
-        UserError: a picture cannot be read.
+        UserError: an image cannot be read.
     """
     prints = []
     for done, item in enumerate(items, 1):
-        # The clean picture alone: a degraded partner in a file of its own need not be decoded.
+        # The clean image alone: a degraded partner in a file of its own need not be decoded.
         clean, _ = read_item(item if item.side else Item(item.name, item.clean), channels)
         prints.append((item.name, digest(clean), thumbprint(clean)))
         if progress is not None:
@@ -118,10 +118,10 @@ def gathered(prints: Sequence[tuple[str, str, Floats]]) -> Fingerprints:
 
 
 def groups(prints: Fingerprints, near: float = NEAR) -> list[int]:
-    """Return a group number for each picture, numbered from 0 in order of first appearance.
+    """Return a group number for each image, numbered from 0 in order of first appearance.
 
-    Two pictures are in one group if they are exact copies, or near-duplicates, or if a chain of
-    such pictures joins them.
+    Two images are in one group if they are exact copies, or near-duplicates, or if a chain of
+    such images joins them.
     """
     first = {d: i for i, d in reversed(list(enumerate(prints.digests)))}
     labels = np.array([first[d] for d in prints.digests], dtype=np.int64)
@@ -135,7 +135,7 @@ def groups(prints: Fingerprints, near: float = NEAR) -> list[int]:
 
 
 def leaks(a: Fingerprints, b: Fingerprints, near: float = NEAR) -> list[tuple[str, str]]:
-    """Return the pairs of names, of ``a`` and of ``b``, that show the same clean picture.
+    """Return the pairs of names, of ``a`` and of ``b``, that show the same clean image.
 
     Sorted by position in ``a``, then in ``b``.
     """
@@ -154,10 +154,10 @@ def propose_split(
     fractions: Sequence[float] = (0.8, 0.1, 0.1),
     seed: int = 0,
 ) -> dict[str, list[Item]]:
-    """Split a set into train, validation and test such that no clean picture is in two of them.
+    """Split a set into train, validation and test such that no clean image is in two of them.
 
     Groups of near-duplicates, in an order drawn from ``seed``, each go to the part that lacks the
-    most pictures. A part with a fraction above zero gets at least one group. Within a part, items
+    most images. A part with a fraction above zero gets at least one group. Within a part, items
     keep their order. Items without a fingerprint are left out.
 
     Args:
@@ -183,7 +183,7 @@ def propose_split(
     wanted = [k for k in range(3) if fractions[k] > 0]
     if len(members) < len(wanted):
         raise UserError(
-            f"a set of {len(items)} files shows {len(members)} different clean pictures, too few to fill "
+            f"a set of {len(items)} files shows {len(members)} different clean images, too few to fill "
             f"{len(wanted)} parts; add at least {len(wanted) - len(members)} more"
         )
     part_of = _dealt(members, fractions, wanted, seed)
@@ -195,7 +195,7 @@ def propose_split(
 
 
 def _dealt(members: dict[int, int], fractions: Sequence[float], wanted: list[int], seed: int) -> dict[int, int]:
-    """Deal groups (number -> count of pictures) to the wanted parts; group number -> part number."""
+    """Deal groups (number -> count of images) to the wanted parts; group number -> part number."""
     order = sorted(members)
     random.Random(seed).shuffle(order)
     total = sum(members.values())

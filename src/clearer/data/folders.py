@@ -1,4 +1,4 @@
-"""Where pictures and pairs come from: one folder, two folders of pairs, or pairs side by side."""
+"""Where images and pairs come from: one folder, two folders of pairs, or pairs side by side."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from clearer.core.errors import UserError, nearest
-from clearer.images.uint8 import SUFFIXES, Pixels, list_pictures, native_channels, read_header, read_picture
+from clearer.images.uint8 import SUFFIXES, Pixels, list_images, native_channels, read_header, read_image
 
 LAYOUTS = ("auto", "clean", "pairs", "side-by-side")
 SIDES = ("left", "right")
@@ -32,12 +32,12 @@ class Folders:
 
 @dataclass(frozen=True)
 class Item:
-    """One picture or pair, not yet read.
+    """One image or pair, not yet read.
 
     Args:
-        name: file name of the clean picture, unique in its set.
-        clean: file of the clean picture, or of both halves.
-        degraded: file of the degraded picture of a pair, None if there is none or it is a half.
+        name: file name of the clean image, unique in its set.
+        clean: file of the clean image, or of both halves.
+        degraded: file of the degraded image of a pair, None if there is none or it is a half.
         side: which half of the one file is clean (``"left"`` or ``"right"``), None if not side by side.
     """
 
@@ -62,15 +62,15 @@ def find_items(where: str | Path | Folders, layout: str = "auto", clean_side: st
 
     Args:
         where: a folder, or two `Folders` of pairs.
-        layout: ``"clean"`` is a folder of single pictures; ``"pairs"`` two `Folders`, or a folder
+        layout: ``"clean"`` is a folder of single images; ``"pairs"`` two `Folders`, or a folder
             that holds two with known names (such as ``clean`` and ``noisy``); ``"side-by-side"``
             a folder of files that hold both halves. ``"auto"`` is ``"pairs"`` for `Folders` and
-            for a folder without pictures of its own but with two such sub-folders, and
+            for a folder without images of its own but with two such sub-folders, and
             ``"clean"`` otherwise: side by side is never guessed.
         clean_side: which half is clean; only for ``"side-by-side"``.
 
     Raises:
-        UserError: nothing is found, a partner is missing, the pictures of a pair differ in size, a
+        UserError: nothing is found, a partner is missing, the images of a pair differ in size, a
             width is odd where two halves are needed, or a file cannot be read.
     """
     if layout not in LAYOUTS:
@@ -88,21 +88,21 @@ def find_items(where: str | Path | Folders, layout: str = "auto", clean_side: st
                     f"{where}: no pair of sub-folders with known names, such as clean and noisy; "
                     "rename them or name the two folders yourself"
                 )
-        elif layout == "auto" and Path(where).is_dir() and not has_pictures(Path(where)):
+        elif layout == "auto" and Path(where).is_dir() and not has_images(Path(where)):
             folders = pair_folders(where)
     if folders is not None:
         return _checked_pairs(folders)
     assert not isinstance(where, Folders)
     side = clean_side if layout == "side-by-side" else None
-    items = [Item(name=p.name, clean=p, side=side) for p in list_pictures(where)]
+    items = [Item(name=p.name, clean=p, side=side) for p in list_images(where)]
     if side is not None:
         for item in items:
             _check_even(item.clean, read_header(item.clean).width)
     return items
 
 
-def has_pictures(folder: Path) -> bool:
-    """Tell whether there are pictures directly in ``folder``."""
+def has_images(folder: Path) -> bool:
+    """Tell whether there are images directly in ``folder``."""
     return any(p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and not p.is_dir() for p in _inside(folder))
 
 
@@ -129,7 +129,7 @@ def pair_folders(where: str | Path) -> Folders | None:
         if len(found) > 1:
             names = ", ".join(p.name for p in found)
             raise UserError(
-                f"{where}: more than one sub-folder may hold the {kind} pictures ({names}); "
+                f"{where}: more than one sub-folder may hold the {kind} images ({names}); "
                 "name the two folders yourself"
             )
     return Folders(clean=str(clean[0]), degraded=str(degraded[0]))
@@ -139,9 +139,9 @@ def match_pairs(folders: Folders) -> Matching:
     """Put two folders together by stem, without looking into the files.
 
     Raises:
-        UserError: a folder is missing or has no pictures.
+        UserError: a folder is missing or has no images.
     """
-    clean, degraded = list_pictures(folders.clean), list_pictures(folders.degraded)
+    clean, degraded = list_images(folders.clean), list_images(folders.degraded)
     twice = [
         f"{Path(folder).name}/{stem}"
         for folder, files in ((folders.clean, clean), (folders.degraded, degraded))
@@ -159,45 +159,45 @@ def match_pairs(folders: Folders) -> Matching:
 
 
 def check_channels(items: Sequence[Item], channels: int, convert: bool = False) -> None:
-    """Refuse files whose kind, gray or colour, does not fit; reads headers only.
+    """Refuse files whose kind, gray or color, does not fit; reads headers only.
 
-    Colour files are fine for ``channels=1`` (luma is taken) as long as all files are colour. With
+    Color files are fine for ``channels=1`` (luma is taken) as long as all files are color. With
     ``convert`` every mixture is accepted.
 
     Raises:
-        UserError: gray and colour files are mixed, or files are gray where 3 channels are wanted.
+        UserError: gray and color files are mixed, or files are gray where 3 channels are wanted.
     """
     if channels not in (1, 3):
-        raise UserError(f"network.channels: {channels}; pictures have 1 (gray) or 3 (colour)")
+        raise UserError(f"network.channels: {channels}; images have 1 (gray) or 3 (color)")
     if convert:
         return
     kinds: dict[int, list[Path]] = {1: [], 3: []}
     for path in _files(items):
         kinds[native_channels(path)].append(path)
-    gray, colour = kinds[1], kinds[3]
-    if gray and colour:
-        odd, kind = (gray, "gray") if len(gray) <= len(colour) else (colour, "colour")
+    gray, color = kinds[1], kinds[3]
+    if gray and color:
+        odd, kind = (gray, "gray") if len(gray) <= len(color) else (color, "color")
         raise UserError(
-            f"{odd[0]}: {kind}, in a set of {len(gray)} gray and {len(colour)} colour files; "
+            f"{odd[0]}: {kind}, in a set of {len(gray)} gray and {len(color)} color files; "
             f"convert or move the {kind} ones, or set data.convert=true"
         )
     if gray and channels == 3:
         raise UserError(
             f"{gray[0]}: gray, where 3 channels are wanted, as are all {len(gray)} files of the set; "
-            "set network.channels=1, or data.convert=true to repeat gray as colour"
+            "set network.channels=1, or data.convert=true to repeat gray as color"
         )
 
 
 def check_sizes(items: Sequence[Item], patch: int) -> None:
-    """Refuse pictures (for side by side: halves) smaller than ``patch`` pixels; reads headers only.
+    """Refuse images (for side by side: halves) smaller than ``patch`` pixels; reads headers only.
 
     Raises:
-        UserError: names the first such picture.
+        UserError: names the first such image.
     """
     for item in items:
         height, width = item_size(item)
         if min(height, width) < patch:
-            what = "a half" if item.side else "the picture"
+            what = "a half" if item.side else "the image"
             raise UserError(
                 f"{item.clean}: {what} has {width}x{height} pixels, less than a patch of {patch}x{patch}; "
                 "remove it or make the patch smaller (search.patch, train.patch)"
@@ -205,32 +205,32 @@ def check_sizes(items: Sequence[Item], patch: int) -> None:
 
 
 def item_size(item: Item) -> tuple[int, int]:
-    """Return height and width of the clean picture or half, from the header."""
+    """Return height and width of the clean image or half, from the header."""
     header = read_header(item.clean)
     return header.height, header.width // 2 if item.side else header.width
 
 
 def read_item(item: Item, channels: int | None = None) -> tuple[Pixels, Pixels | None]:
-    """Return the clean and the degraded picture (None if there is none), each uint8 (H, W, C).
+    """Return the clean and the degraded image (None if there is none), each uint8 (H, W, C).
 
-    ``channels`` as of `clearer.images.uint8.read_picture`.
+    ``channels`` as of `clearer.images.uint8.read_image`.
 
     Raises:
-        UserError: a file cannot be read, or the two pictures differ in size or channels.
+        UserError: a file cannot be read, or the two images differ in size or channels.
     """
-    picture = read_picture(item.clean, channels)
+    image = read_image(item.clean, channels)
     if item.side is not None:
-        _check_even(item.clean, picture.shape[1])
-        half = picture.shape[1] // 2
-        left, right = np.ascontiguousarray(picture[:, :half]), np.ascontiguousarray(picture[:, half:])
+        _check_even(item.clean, image.shape[1])
+        half = image.shape[1] // 2
+        left, right = np.ascontiguousarray(image[:, :half]), np.ascontiguousarray(image[:, half:])
         return (left, right) if item.side == "left" else (right, left)
     if item.degraded is None:
-        return picture, None
-    degraded = read_picture(item.degraded, channels)
-    _check_same_size(item, picture.shape[:2], degraded.shape[:2])
-    if degraded.shape != picture.shape:
+        return image, None
+    degraded = read_image(item.degraded, channels)
+    _check_same_size(item, image.shape[:2], degraded.shape[:2])
+    if degraded.shape != image.shape:
         raise UserError(f"{item.degraded}: not of the same channels as its clean {item.clean}; set data.convert=true")
-    return picture, degraded
+    return image, degraded
 
 
 def _files(items: Sequence[Item]) -> list[Path]:
@@ -257,7 +257,7 @@ def _checked_pairs(folders: Folders) -> list[Item]:
     ):
         if names:
             raise UserError(
-                f"{folder}: {len(names)} of its pictures have no partner of the same name in {other} "
+                f"{folder}: {len(names)} of its images have no partner of the same name in {other} "
                 f"({_few(names)}); add the partners or remove them"
             )
     for item in found.items:

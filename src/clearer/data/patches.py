@@ -1,4 +1,4 @@
-"""Training batches: patches cut from uint8 pictures in memory, flipped and degraded as one batch."""
+"""Training batches: patches cut from uint8 images in memory, flipped and degraded as one batch."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from clearer.degradations.gaussian import Degradation, degrade
 class PatchSampler:
     """Draws batches of (degraded, clean) patches; all randomness comes from its own generators.
 
-    The pictures lie end to end in one uint8 buffer on the device, so that a batch is a single gather.
+    The images lie end to end in one uint8 buffer on the device, so that a batch is a single gather.
     What is drawn on the CPU goes to the device as three numbers a patch, which nothing waits for.
     ``state_dict`` holds the generators' states: a resumed run draws what the uninterrupted one would.
 
     Args:
-        pictures: (clean, degraded or None) of each picture, uint8 (H, W, C); some may be pairs, others not.
-        patch: side of the patches in pixels; no picture may be smaller.
+        images: (clean, degraded or None) of each image, uint8 (H, W, C); some may be pairs, others not.
+        patch: side of the patches in pixels; no image may be smaller.
         batch: patches in a batch.
         degradation: applied to the clean patch, or to the pair's degraded patch where there is one; rain
             takes the place of the degraded patch, in a share of the pairs.
@@ -31,7 +31,7 @@ class PatchSampler:
 
     def __init__(
         self,
-        pictures: Sequence[tuple[np.ndarray, np.ndarray | None]],
+        images: Sequence[tuple[np.ndarray, np.ndarray | None]],
         *,
         patch: int,
         batch: int,
@@ -45,18 +45,18 @@ class PatchSampler:
         self.patch, self.batch, self.degradation, self.augment, self.device = patch, batch, degradation, augment, device
         part = batch // shares
         self.mine = slice(share * part, (share + 1) * part)
-        self.channels = pictures[0][0].shape[2]
-        self.heights = torch.tensor([clean.shape[0] for clean, _ in pictures])
-        self.widths = torch.tensor([clean.shape[1] for clean, _ in pictures])
+        self.channels = images[0][0].shape[2]
+        self.heights = torch.tensor([clean.shape[0] for clean, _ in images])
+        self.widths = torch.tensor([clean.shape[1] for clean, _ in images])
         sizes = self.heights * self.widths * self.channels
         self.starts = torch.cumsum(sizes, 0) - sizes
-        self.clean = torch.from_numpy(np.concatenate([c.reshape(-1) for c, _ in pictures])).to(device)
-        self.paired = torch.tensor([degraded is not None for _, degraded in pictures])
+        self.clean = torch.from_numpy(np.concatenate([c.reshape(-1) for c, _ in images])).to(device)
+        self.paired = torch.tensor([degraded is not None for _, degraded in images])
         self.has_pairs = bool(self.paired.any())
         # Rain on patches that are all taken from disk would be drawn for nothing.
         self.replaces = degradation.replaces() and (degradation.share > 0 or not bool(self.paired.all()))
         if self.has_pairs:
-            flat = [(c if d is None else d).reshape(-1) for c, d in pictures]
+            flat = [(c if d is None else d).reshape(-1) for c, d in images]
             self.degraded = torch.from_numpy(np.concatenate(flat)).to(device)
         side = torch.arange(patch, device=device)
         self.row, self.column = side[:, None], side[None, :]

@@ -1,4 +1,4 @@
-"""Which pictures train, which validate, which test; and that none of them shows up twice."""
+"""Which images train, which validate, which test; and that none of them shows up twice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from clearer.core.errors import UserError
 from clearer.data.duplicates import Fingerprints, fingerprints, leaks, propose_split
-from clearer.data.folders import Folders, Item, check_channels, check_sizes, find_items, has_pictures, sub_folders
+from clearer.data.folders import Folders, Item, check_channels, check_sizes, find_items, has_images, sub_folders
 from clearer.recipe.schema import DataSettings, Pairs
 
 PARTS = ("train", "validation", "test")
@@ -19,7 +19,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Splits:
-    """The pictures of a run; ``test`` may be empty."""
+    """The images of a run; ``test`` may be empty."""
 
     train: list[Item]
     validation: list[Item]
@@ -31,25 +31,25 @@ class Splits:
 
 
 def resolve_splits(settings: DataSettings, *, channels: int, patch: int, seed: int, say: Say) -> Splits:
-    """Find the pictures that a recipe names, split them where it does not, and check them.
+    """Find the images that a recipe names, split them where it does not, and check them.
 
-    A training picture that shows the same clean picture as a validation or test picture, or a
-    validation picture the same as a test picture, is a leak: it is refused or dropped, as
+    A training image that shows the same clean image as a validation or test image, or a
+    validation image the same as a test image, is a leak: it is refused or dropped, as
     ``settings.leaks`` says.
 
     Raises:
-        UserError: no pictures are named; a folder is missing, empty or holds what does not fit
+        UserError: no images are named; a folder is missing, empty or holds what does not fit
             (channels, sizes, partners); a leak.
     """
     settings = _with_sub_folders(settings)
     whole = settings.folder if settings.train is None else settings.train
     if whole is None:
-        raise UserError("data: no pictures are named; give --data FOLDER, or --train, --validation and --test")
+        raise UserError("data: no images are named; give --data FOLDER, or --train, --validation and --test")
     train = _find_all(whole, settings) if isinstance(whole, list) else _find(whole, settings)
     validation = [] if settings.validation is None else _find(settings.validation, settings)
     if settings.only_validation is not None:
         if settings.validation is None:
-            raise UserError("data.only_validation: names pictures of data.validation, which is not given")
+            raise UserError("data.only_validation: names images of data.validation, which is not given")
         validation = _named(validation, settings.only_validation)
     test = [] if settings.test is None else _find(settings.test, settings)
     if settings.train is None or not validation:
@@ -78,7 +78,7 @@ def _with_sub_folders(settings: DataSettings) -> DataSettings:
         settings.train is not None
         or not isinstance(folder, str)
         or not Path(folder).is_dir()
-        or has_pictures(Path(folder))
+        or has_images(Path(folder))
     ):
         return settings
     found: dict[str, list[Path]] = {part: [] for part in PARTS}
@@ -91,7 +91,7 @@ def _with_sub_folders(settings: DataSettings) -> DataSettings:
     for part, places in found.items():
         if len(places) > 1 and getattr(settings, part) is None:
             names = " and ".join(place.name for place in places)
-            raise UserError(f"{folder}: both {names} look like {part} pictures; say which, as by --{part} {places[0]}")
+            raise UserError(f"{folder}: both {names} look like {part} images; say which, as by --{part} {places[0]}")
     named = {part: str(places[0]) for part, places in found.items() if places and getattr(settings, part) is None}
     return dataclasses.replace(settings, **named)  # type: ignore[arg-type]
 
@@ -101,7 +101,7 @@ def _name(item: Item) -> str:
 
 
 def _spread(items: list[Item], limit: int | None) -> list[Item]:
-    """Return so many pictures, spread evenly over the sorted list: neighbours by name are often alike."""
+    """Return so many images, spread evenly over the sorted list: neighbors by name are often alike."""
     items = sorted(items, key=_name)
     if limit is None or limit >= len(items):
         return items
@@ -124,7 +124,7 @@ def _find_all(places: list[str], settings: DataSettings) -> list[Item]:
 
 
 def _clean_besides(settings: DataSettings) -> list[Item]:
-    """Return the clean pictures that train beside the others, each with its folder before its name."""
+    """Return the clean images that train beside the others, each with its folder before its name."""
     if settings.train_clean is None:
         return []
     if settings.degradation.kind == "none":
@@ -160,7 +160,7 @@ def _check(items: list[Item], settings: DataSettings, channels: int, patch: int)
     if settings.degradation.kind == "none" and not all(paired):
         place = Path(items[paired.index(False)].clean).parent
         raise UserError(
-            f"{place}: holds clean pictures only and the recipe has no degradation; give pairs, "
+            f"{place}: holds clean images only and the recipe has no degradation; give pairs, "
             "or set data.degradation.kind=gaussian, or data.layout=side-by-side if each file holds both halves"
         )
 
@@ -179,7 +179,7 @@ def _without_leaks(splits: Splits, policy: str, say: Say) -> Splits:
         first, second = found[0]
         dropped = {name for name, _ in found}  # one may be there several times on the other side
         what = (
-            f"{len(dropped)} {part} picture(s) show the same clean picture as a {other} picture, "
+            f"{len(dropped)} {part} image(s) show the same clean image as a {other} image, "
             f"such as {first} and {second}"
         )
         if policy == "refuse":
@@ -188,5 +188,5 @@ def _without_leaks(splits: Splits, policy: str, say: Say) -> Splits:
         say(f"{what}: {len(dropped)} left out of {part}")
     for part in ("train", "validation"):
         if not kept[part]:
-            raise UserError(f"data.{part}: no picture is left once leaking ones are dropped; add other pictures")
+            raise UserError(f"data.{part}: no image is left once leaking ones are dropped; add other images")
     return Splits(**kept)

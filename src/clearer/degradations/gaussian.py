@@ -1,4 +1,4 @@
-"""How a clean picture is spoilt: in training as batches on the device, in protocols exactly as published.
+"""How a clean image is degraded: in training as batches on the device, in protocols exactly as published.
 
 Each kind is one plain function, (B, C, H, W) in [0, 1] and a generator to the same shape (rain has a
 file of its own); `degrade` chooses among them. A further kind is a further function, its name in
@@ -26,18 +26,18 @@ KINDS = ("none", "gaussian", "rain")
 
 @dataclass(frozen=True)
 class Degradation:
-    """A way to spoil clean pictures, as a recipe states it.
+    """A way to spoil clean images, as a recipe states it.
 
     Args:
-        kind: ``"none"`` (the pictures stay as they are: the pairs on disk are degraded already),
+        kind: ``"none"`` (the images stay as they are: the pairs on disk are degraded already),
             ``"gaussian"``, or ``"rain"``.
         sigma: standard deviation of the noise in 8-bit levels; a pair ``(low, high)`` draws it
-            uniformly for each picture of a batch.
-        clip8: clip the noisy picture to [0, 255] and floor it to 8 bits, the noise of the authors'
+            uniformly for each image of a batch.
+        clip8: clip the noisy image to [0, 255] and floor it to 8 bits, the noise of the authors'
             released program. Otherwise noise may leave [0, 1].
         rain: what rain may look like.
-        share: of pairs, how many get synthetic rain on their clean picture in place of their degraded one;
-            a picture that has no degraded one always does.
+        share: of pairs, how many get synthetic rain on their clean image in place of their degraded one;
+            an image that has no degraded one always does.
 
     Raises:
         UserError: a value is of the wrong kind or out of range.
@@ -76,11 +76,11 @@ class Degradation:
         return cls(**{**stated, **more})
 
     def held_out(self) -> Degradation:
-        """Return the same for pictures that validate: of these, pairs stay as they are."""
+        """Return the same for images that validate: of these, pairs stay as they are."""
         return dataclasses.replace(self, share=0.0)
 
     def replaces(self) -> bool:
-        """Whether it makes a degraded picture in place of a pair's; otherwise it adds to what is there."""
+        """Whether it makes a degraded image in place of a pair's; otherwise it adds to what is there."""
         return self.kind == "rain"
 
 
@@ -140,13 +140,13 @@ def gaussian(
 
 
 def protocol_noise(shape_hwc: tuple[int, int, int], sigma: float, seed: int, k: int) -> npt.NDArray[np.float64]:
-    """Return the noise that every protocol adds to picture ``k``, (H, W, C) in 8-bit levels.
+    """Return the noise that every protocol adds to image ``k``, (H, W, C) in 8-bit levels.
 
     Args:
         shape_hwc: height, width, channels after any crop.
         sigma: standard deviation in 8-bit levels.
         seed: of the protocol, 0 unless said otherwise.
-        k: place of the picture among all of its folder, sorted by file name, from 0.
+        k: place of the image among all of its folder, sorted by file name, from 0.
     """
     return np.random.default_rng([seed, k]).standard_normal(shape_hwc) * sigma
 
@@ -154,7 +154,7 @@ def protocol_noise(shape_hwc: tuple[int, int, int], sigma: float, seed: int, k: 
 def degrade_by_protocol(
     clean: npt.NDArray[np.uint8], sigma: float, clip8: bool, seed: int, k: int
 ) -> npt.NDArray[np.float32]:
-    """Return picture ``k`` with its protocol noise.
+    """Return image ``k`` with its protocol noise.
 
     Args:
         clean: (H, W, C), after any crop.

@@ -1,7 +1,7 @@
-"""Synthetic rain: layers of streaks over clean pictures, each picture with rain of its own.
+"""Synthetic rain: layers of streaks over clean images, each image with rain of its own.
 
 A layer is white noise, thinned to few bright points, each drawn out to a streak: a convolution with one
-soft line, done in the frequency domain, for all pictures and layers at once. Layers are denser and finer
+soft line, done in the frequency domain, for all images and layers at once. Layers are denser and finer
 the farther away they are thought to be. Light adds up as in a double exposure, so that bright places
 stay below white; haze, where it is asked for, pales all that is behind.
 """
@@ -20,12 +20,12 @@ Span = tuple[float, float]
 LARGEST_SIDE = 1024
 """Rain repeats after so many pixels: streaks go around its edges, so that no seam shows."""
 LAYER_TURN = 8.0
-"""Degrees by which the layers of one picture may differ in angle."""
+"""Degrees by which the layers of one image may differ in angle."""
 
 
 @dataclass(frozen=True)
 class Rain:
-    """What rain may look like; each value is drawn for each picture, between two bounds.
+    """What rain may look like; each value is drawn for each image, between two bounds.
 
     Args:
         angle: of the streaks, in degrees from upright, to either side.
@@ -34,7 +34,7 @@ class Rain:
         density: points a pixel at which streaks lie, of one layer; small values are as likely as large ones.
         brightness: of a streak's middle, 1 is white.
         layers: how many, whole numbers.
-        haze: share of an even grey veil over everything, 0 for none.
+        haze: share of an even gray veil over everything, 0 for none.
 
     Raises:
         UserError: a bound is not a number, is out of range, or the larger one stands first.
@@ -73,7 +73,7 @@ class Rain:
 def rain(
     clean: Tensor, generator: torch.Generator, how: Rain | None = None, *, start: int = 0, of: int | None = None
 ) -> Tensor:
-    """Return clean pictures in the rain.
+    """Return clean images in the rain.
 
     Args:
         clean: (B, C, H, W), floating point, in [0, 1].
@@ -102,11 +102,11 @@ def rain(
     density = drawn(_log(how.density), batch, most).exp()
     thickness = drawn(how.width, batch, most)
     brightness = drawn(how.brightness, batch, most)
-    haze, grey = drawn(how.haze, batch), drawn((0.6, 0.9), batch)
+    haze, gray = drawn(how.haze, batch), drawn((0.6, 0.9), batch)
     noise = torch.rand((batch, most, height, width), generator=generator, device=place)[mine]
-    count, angle, length, density, thickness, brightness, haze, grey = (
+    count, angle, length, density, thickness, brightness, haze, gray = (
         t[mine].to(clean.device)
-        for t in (count, angle, length, density, thickness, brightness, haze, grey)
+        for t in (count, angle, length, density, thickness, brightness, haze, gray)
     )
     noise = noise.to(clean.device)
     # A point where the noise is below the density; how far below is how bright it is.
@@ -120,7 +120,7 @@ def rain(
     times = [-(-whole // side) for whole, side in zip(clean.shape[-2:], (height, width), strict=True)]
     light = light.repeat(1, 1, *times)[..., : clean.shape[-2], : clean.shape[-1]]
     veil = haze[:, None, None, None]
-    behind = clean.float() * (1 - veil) + veil * grey[:, None, None, None]
+    behind = clean.float() * (1 - veil) + veil * gray[:, None, None, None]
     return (behind + light * (1 - behind)).clamp(0, 1).to(clean.dtype)
 
 

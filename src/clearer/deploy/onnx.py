@@ -1,6 +1,6 @@
 """A trained network as a file for other runtimes: ONNX, and torch.export's .pt2.
 
-Every file takes pictures of any size: height, width and batch stay open, and the padding to the
+Every file takes images of any size: height, width and batch stay open, and the padding to the
 network's multiple is part of the graph. Nothing is kept that was not compared with PyTorch first.
 """
 
@@ -21,14 +21,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from clearer.core.errors import UserError
 from clearer.core.files import written_whole
-from clearer.deploy.quantize import Calibration, quantise, read_calibration
+from clearer.deploy.quantize import Calibration, quantize, read_calibration
 from clearer.inference.onnx_network import INPUT, OUTPUT, OnnxNetwork, metadata_of
 from clearer.inference.restorer import Restorer, load
 from clearer.network.network import RestorationNetwork
 from clearer.network.operations import Sequence
 
 TOLERANCE = 1e-4
-"""Largest difference from PyTorch of a file that computes in fp32, pictures being in [0, 1]."""
+"""Largest difference from PyTorch of a file that computes in fp32, images being in [0, 1]."""
 HALF_TOLERANCE = 1 / 255
 """The same for fp16: one 8-bit level; fp16 holds three decimals."""
 SIZES = ((2, 45, 61), (1, 64, 96), (1, 7, 129))
@@ -57,18 +57,18 @@ def export(
             what it does not know and evaluates text of the file: load only files whose origin you trust.
         half: the ONNX file's weights and features are fp16, input and output float32.
         int8: the ONNX file's convolutions between the first and the last, and what stands between
-            them, work on 8-bit numbers, by static quantisation.
-        calibrate: for ``int8``: a folder of clean pictures, degraded as the model's card says, or of
+            them, work on 8-bit numbers, by static quantization.
+        calibrate: for ``int8``: a folder of clean images, degraded as the model's card says, or of
             pairs where the card says so. A quarter of them is held out, to measure what is lost.
         layout: of that folder, as of `clearer.data.folders.find_items`.
 
     Returns:
         ``model``, ``architecture`` and for each file written (``onnx``, ``pt2``) its path, precision,
         size in bytes, the comparison (``sizes``, ``largest_difference``, ``tolerance``), and for int8
-        ``psnr``, ``psnr_fp32``, ``input_psnr``, ``loss`` and ``worst_loss`` in dB, of held-out pictures.
+        ``psnr``, ``psnr_fp32``, ``input_psnr``, ``loss`` and ``worst_loss`` in dB, of held-out images.
 
     Raises:
-        UserError: the model or the pictures cannot be read, the options contradict each other, a
+        UserError: the model or the images cannot be read, the options contradict each other, a
             package is missing, or a file differs from PyTorch too much; then it is not written.
     """
     _check_options(onnx, pt2, half, int8, calibrate)
@@ -109,7 +109,7 @@ def folded_copy(network: RestorationNetwork) -> RestorationNetwork:
 def largest_difference(run: Run, network: RestorationNetwork) -> float:
     """Return by how much ``run`` differs from the network at most, at `SIZES`; NaN counts as infinity.
 
-    The pictures are smooth with noise, which leaves [0, 1] as noise does.
+    The images are smooth with noise, which leaves [0, 1] as noise does.
     """
     chance = torch.Generator().manual_seed(0)
     largest = 0.0
@@ -170,7 +170,7 @@ def _write_onnx(
             model = convert_float_to_float16(model, keep_io_types=True)
     if calibration is not None:
         with _quiet():
-            model, losses = quantise(model, metadata_of(architecture, card, "fp32"), calibration)
+            model, losses = quantize(model, metadata_of(architecture, card, "fp32"), calibration)
         found |= losses
     with written_whole(path) as temporary:
         _set_metadata(model, metadata_of(architecture, card, precision))
@@ -286,4 +286,4 @@ def _check_options(
     if (half or int8) and onnx is None:
         raise UserError(f"--{'half' if half else 'int8'}: is for ONNX files; name one with --onnx FILE.onnx")
     if int8 != (calibrate is not None):
-        raise UserError("--int8, --calibrate: int8 needs a folder of pictures to calibrate with, and nothing else does")
+        raise UserError("--int8, --calibrate: int8 needs a folder of images to calibrate with, and nothing else does")

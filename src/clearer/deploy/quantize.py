@@ -1,4 +1,4 @@
-"""Static quantisation to 8 bits: what range each feature needs is seen on calibration pictures."""
+"""Static quantization to 8 bits: what range each feature needs is seen on calibration images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from clearer.evaluation.metrics import psnr
 from clearer.inference.onnx_network import INPUT, OnnxNetwork
 
 CALIBRATED_WITH, CROP = 16, 192
-"""Pictures that set the ranges, and the side of the centre that is taken of each."""
+"""Images that set the ranges, and the side of the center that is taken of each."""
 MEASURED_WITH, MEASURED_CROP = 16, 512
 """The same for the loss."""
 
@@ -29,7 +29,7 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Calibration:
-    """Degraded pictures that set the ranges, and others, with the truth, that tell the loss; (1, C, H, W)."""
+    """Degraded images that set the ranges, and others, with the truth, that tell the loss; (1, C, H, W)."""
 
     folder: str
     ranges: tuple[Array, ...]
@@ -37,23 +37,23 @@ class Calibration:
 
 
 def read_calibration(folder: str | Path, card: dict[str, Any], channels: int, layout: str = "auto") -> Calibration:
-    """Read a folder of pictures and degrade them as the card of a model says, from seed 0.
+    """Read a folder of images and degrade them as the card of a model says, from seed 0.
 
-    Of four pictures in turn the last is held out; of two or three too. A range of noise levels is
+    Of four images in turn the last is held out; of two or three too. A range of noise levels is
     gone through in even steps by those that calibrate, and again by those that measure: drawn at
-    random, a few pictures might all be nearly clean.
+    random, a few images might all be nearly clean.
 
     Raises:
-        UserError: there are fewer than two pictures, the card does not say how they are degraded, or
+        UserError: there are fewer than two images, the card does not say how they are degraded, or
             it says that they come in pairs and these do not.
     """
     degradation = _degradation_of(card, folder)
     items = find_items(folder, layout)
     if len(items) < 2:
-        raise UserError(f"{folder}: one picture; two are needed, to calibrate with one and measure with the other")
+        raise UserError(f"{folder}: one image; two are needed, to calibrate with one and measure with the other")
     if degradation.kind == "none" and any(item.degraded is None and item.side is None for item in items):
         raise UserError(
-            f"{folder}: the model learnt from pairs, and these are single pictures; name a folder with "
+            f"{folder}: the model learnt from pairs, and these are single images; name a folder with "
             "sub-folders such as clean and rainy, or add --layout side-by-side"
         )
     held = [k for k in range(len(items)) if k % 4 == 3] or [len(items) - 1]
@@ -62,33 +62,33 @@ def read_calibration(folder: str | Path, card: dict[str, Any], channels: int, la
 
     def read(k: int, side: int, place: float) -> tuple[Array, Array]:
         clean, degraded = read_item(items[k], channels)
-        truth = torch.from_numpy(np.ascontiguousarray(_centre(clean, side).transpose(2, 0, 1)))[None] / 255
+        truth = torch.from_numpy(np.ascontiguousarray(_center(clean, side).transpose(2, 0, 1)))[None] / 255
         if degraded is None:
-            spoilt = degrade(truth, _at(degradation, place), chance)
+            noisy = degrade(truth, _at(degradation, place), chance)
         else:
-            spoilt = torch.from_numpy(np.ascontiguousarray(_centre(degraded, side).transpose(2, 0, 1)))[None] / 255
-        return spoilt.numpy(), truth.numpy()
+            noisy = torch.from_numpy(np.ascontiguousarray(_center(degraded, side).transpose(2, 0, 1)))[None] / 255
+        return noisy.numpy(), truth.numpy()
 
     def read_all(numbers: list[int], side: int) -> list[tuple[Array, Array]]:
         return [read(k, side, (i + 0.5) / len(numbers)) for i, k in enumerate(numbers)]
 
     return Calibration(
         folder=Path(folder).resolve().name,
-        ranges=tuple(spoilt for spoilt, _ in read_all(_spread(others, CALIBRATED_WITH), CROP)),
+        ranges=tuple(noisy for noisy, _ in read_all(_spread(others, CALIBRATED_WITH), CROP)),
         held_out=tuple(read_all(_spread(held, MEASURED_WITH), MEASURED_CROP)),
     )
 
 
-def quantise(model: Any, metadata: dict[str, str], calibration: Calibration) -> tuple[Any, dict[str, Any]]:
+def quantize(model: Any, metadata: dict[str, str], calibration: Calibration) -> tuple[Any, dict[str, Any]]:
     """Return the 8-bit form of an fp32 ``onnx.ModelProto``, and what it loses.
 
     Weights have a scale for each output channel, features one for each tensor. The first convolution,
-    the last, and what comes after it stay in fp32: their inputs and outputs are pictures. Weights use
+    the last, and what comes after it stay in fp32: their inputs and outputs are images. Weights use
     seven bits, so that sums do not overflow on processors without 8-bit dot products (x86 before VNNI).
 
     Returns:
         The model, and ``calibrated_with``; ``psnr``, ``psnr_fp32`` and ``input_psnr`` (dB, means over
-        ``held_out`` pictures, clamped), ``loss`` and ``worst_loss``, that of the picture that loses most.
+        ``held_out`` images, clamped), ``loss`` and ``worst_loss``, that of the image that loses most.
     """
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -103,29 +103,29 @@ def quantise(model: Any, metadata: dict[str, str], calibration: Calibration) -> 
         quant_pre_process(str(whole), str(ready), skip_symbolic_shape=True)
         nodes = onnx.load(str(ready)).graph.node  # in the order of computing
         convolutions = [k for k, node in enumerate(nodes) if node.op_type == "Conv"]
-        pictures = [nodes[convolutions[0]], *nodes[convolutions[-1] :]]
+        images = [nodes[convolutions[0]], *nodes[convolutions[-1] :]]
         quantize_static(
             str(ready),
             str(small),
             _reader(calibration.ranges),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv", "Relu", "Add", "Resize"],
-            nodes_to_exclude=[node.name for node in pictures],
+            nodes_to_exclude=[node.name for node in images],
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            # One picture's features in memory at a time.
+            # One image's features in memory at a time.
             extra_options={"CalibStridedMinMax": 1},
         )
-        quantised = onnx.load(str(small))
-        del quantised.metadata_props[:]
+        quantized = onnx.load(str(small))
+        del quantized.metadata_props[:]
         for key, value in metadata.items():
-            quantised.metadata_props.add(key=key, value=value)
-        onnx.save(quantised, str(small))
+            quantized.metadata_props.add(key=key, value=value)
+        onnx.save(quantized, str(small))
         before, after = (_psnrs(OnnxNetwork(path), calibration) for path in (whole, small))
-    return quantised, {
-        "calibrated_with": f"{len(calibration.ranges)} pictures of {calibration.folder}",
+    return quantized, {
+        "calibrated_with": f"{len(calibration.ranges)} images of {calibration.folder}",
         "held_out": len(calibration.held_out),
         "input_psnr": _mean(_psnrs(lambda x: x, calibration)),
         "psnr_fp32": _mean(before),
@@ -135,30 +135,30 @@ def quantise(model: Any, metadata: dict[str, str], calibration: Calibration) -> 
     }
 
 
-def _reader(pictures: tuple[Array, ...]) -> Any:
+def _reader(images: tuple[Array, ...]) -> Any:
     from onnxruntime.quantization import CalibrationDataReader
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
-            self.left: Iterator[Array] = iter(pictures)
+            self.left: Iterator[Array] = iter(images)
 
         def __len__(self) -> int:
-            return len(pictures)
+            return len(images)
 
         def set_range(self, start_index: int, end_index: int) -> None:
-            self.left = iter(pictures[start_index:end_index])
+            self.left = iter(images[start_index:end_index])
 
         def get_next(self) -> dict[str, Array] | None:
-            picture = next(self.left, None)
-            return None if picture is None else {INPUT: picture}
+            image = next(self.left, None)
+            return None if image is None else {INPUT: image}
 
     return Reader()
 
 
 def _psnrs(restore: Callable[[Tensor], Tensor], calibration: Calibration) -> list[float]:
     return [
-        psnr(restore(torch.from_numpy(spoilt)).clamp(0, 1), torch.from_numpy(truth)).item()
-        for spoilt, truth in calibration.held_out
+        psnr(restore(torch.from_numpy(noisy)).clamp(0, 1), torch.from_numpy(truth)).item()
+        for noisy, truth in calibration.held_out
     ]
 
 
@@ -170,7 +170,7 @@ def _degradation_of(card: dict[str, Any], folder: str | Path) -> Degradation:
     stated = card.get("degradation")
     if not isinstance(stated, dict):
         raise UserError(
-            f"{folder}: the model's card does not say how its pictures were degraded, so these cannot be; "
+            f"{folder}: the model's card does not say how its images were degraded, so these cannot be; "
             "export without --int8"
         )
     try:
@@ -187,10 +187,10 @@ def _at(degradation: Degradation, place: float) -> Degradation:
     return replace(degradation, sigma=low + (high - low) * place)
 
 
-def _centre(picture: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
-    """Return the centre of (H, W, C), at most ``side`` high and wide."""
-    top, left = max(0, picture.shape[0] - side) // 2, max(0, picture.shape[1] - side) // 2
-    return picture[top : top + side, left : left + side]
+def _center(image: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
+    """Return the center of (H, W, C), at most ``side`` high and wide."""
+    top, left = max(0, image.shape[0] - side) // 2, max(0, image.shape[1] - side) // 2
+    return image[top : top + side, left : left + side]
 
 
 def _spread(numbers: list[int], at_most: int) -> list[int]:

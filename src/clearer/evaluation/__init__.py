@@ -1,1 +1,1 @@
-"""How well pictures are restored: metrics, named protocols, and the measurement itself."""
+"""How well images are restored: metrics, named protocols, and the measurement itself."""

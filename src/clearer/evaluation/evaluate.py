@@ -1,4 +1,4 @@
-"""Measure how well a network (or any other function) restores a set of pictures under a protocol."""
+"""Measure how well a network (or any other function) restores a set of images under a protocol."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from clearer.data.folders import Folders, Item, find_items, item_size, read_item
 from clearer.degradations.gaussian import degrade_by_protocol
 from clearer.degradations.rain import rain
 from clearer.evaluation.metrics import luma601, psnr, ssim
-from clearer.evaluation.protocols import Protocol, centre_crop, parse_protocol
+from clearer.evaluation.protocols import Protocol, center_crop, parse_protocol
 from clearer.evaluation.self_ensemble import self_ensemble
 from clearer.images.uint8 import native_channels
 
 _WARM_UP = 64  # side in pixels of the corner that is restored once before the clock runs
 
 
-class PictureScore(TypedDict):
-    """What is measured on one picture; height and width are after the protocol's crop."""
+class ImageScore(TypedDict):
+    """What is measured on one image; height and width are after the protocol's crop."""
 
     name: str
     height: int
@@ -50,24 +50,24 @@ class Result:
     Args:
         protocol: its name.
         ensemble: whether the x8 self-ensemble was used.
-        pictures: how many were measured.
-        input_psnr, input_ssim: of the degraded pictures, clamped to [0, 1]; PSNR in dB, means over pictures.
-        psnr, ssim: of the restored pictures, likewise.
-        seconds: spent in ``restore``, all pictures together, without reading, noise and metrics.
+        images: how many were measured.
+        input_psnr, input_ssim: of the degraded images, clamped to [0, 1]; PSNR in dB, means over images.
+        psnr, ssim: of the restored images, likewise.
+        seconds: spent in ``restore``, all images together, without reading, noise and metrics.
         megapixels_per_second: pixels (not counting channels) over ``seconds``.
-        per_picture: the same picture by picture, in the order of measuring.
+        per_image: the same image by image, in the order of measuring.
     """
 
     protocol: str
     ensemble: bool
-    pictures: int
+    images: int
     input_psnr: float
     input_ssim: float
     psnr: float
     ssim: float
     seconds: float
     megapixels_per_second: float
-    per_picture: list[PictureScore]
+    per_image: list[ImageScore]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -86,39 +86,39 @@ def evaluate(
     progress: Callable[[int, int], None] | None = None,
     observe: Callable[[Tensor, Tensor, Tensor], None] | None = None,
 ) -> Result:
-    """Degrade, restore and measure a set of pictures.
+    """Degrade, restore and measure a set of images.
 
-    Pictures are taken in the order of their names; noise depends on a picture's place in that order,
-    so that ``limit`` changes which pictures are measured and not what is measured on them. PSNR and
+    Images are taken in the order of their names; noise depends on an image's place in that order,
+    so that ``limit`` changes which images are measured and not what is measured on them. PSNR and
     SSIM are as `clearer.evaluation.metrics` has them, PSNR at most 100 dB.
 
     Args:
         restore: (1, C, H, W) float32 on the CPU, in [0, 1] but for noise -> the same shape, on any
             device, before clamping. It is called once more, on a corner, before the clock runs.
         data: a folder, two `Folders`, or items. A protocol that adds noise or rain uses the clean
-            pictures; another needs pairs.
+            images; another needs pairs.
         protocol: one, or its name.
-        limit: measure only the first so many pictures.
+        limit: measure only the first so many images.
         ensemble: restore by the x8 self-ensemble.
         seed: of the noise; numbers to be compared use 0.
         layout: as of `clearer.data.folders.find_items`; ``"auto"`` takes a plain folder as side by
             side (clean half left) where the protocol needs pairs. Not used for items.
-        progress: called with (pictures done, pictures in all) after each.
-        observe: called with each picture, clean, degraded and restored, in the order of measuring: to
+        progress: called with (images done, images in all) after each.
+        observe: called with each image, clean, degraded and restored, in the order of measuring: to
             measure more on them. They are (1, C, H, W) float32 on the CPU, clamped, all channels.
 
     Raises:
         UserError: the protocol is not known, the set is empty or does not fit the protocol (no pairs,
-            gray files where colour is needed, a picture smaller than the crop), a file cannot be
-            read, or the restored picture is not finite.
+            gray files where color is needed, an image smaller than the crop), a file cannot be
+            read, or the restored image is not finite.
     """
     protocol = parse_protocol(protocol) if isinstance(protocol, str) else protocol
     if limit is not None and limit < 1:
-        raise UserError(f"limit: {limit} is less than 1; leave it out to measure all pictures")
+        raise UserError(f"limit: {limit} is less than 1; leave it out to measure all images")
     items = _items(data, protocol, layout)[:limit]
     check_fit(items, protocol)
     run = (lambda x: self_ensemble(restore, x)) if ensemble else restore
-    scores: list[PictureScore] = []
+    scores: list[ImageScore] = []
     with torch.inference_mode():
         for k, item in enumerate(items):
             clean, degraded = _pair(item, protocol, seed, k)
@@ -132,19 +132,19 @@ def evaluate(
     return Result(
         protocol=protocol.name,
         ensemble=ensemble,
-        pictures=len(scores),
+        images=len(scores),
         input_psnr=math.fsum(score["input_psnr"] for score in scores) / len(scores),
         input_ssim=math.fsum(score["input_ssim"] for score in scores) / len(scores),
         psnr=math.fsum(score["psnr"] for score in scores) / len(scores),
         ssim=math.fsum(score["ssim"] for score in scores) / len(scores),
         seconds=seconds,
         megapixels_per_second=pixels / 1e6 / max(seconds, 1e-9),
-        per_picture=scores,
+        per_image=scores,
     )
 
 
 def write_result(result: dict[str, Any], path: str | Path) -> None:
-    """Write a result's `Result.to_dict` as JSON, and its per-picture table as CSV beside it.
+    """Write a result's `Result.to_dict` as JSON, and its per-image table as CSV beside it.
 
     The CSV has the same name with the suffix ``.csv``. ``result`` may hold further keys.
 
@@ -155,9 +155,9 @@ def write_result(result: dict[str, Any], path: str | Path) -> None:
     if path.suffix.lower() == ".csv":
         raise UserError(f"{path}: name the JSON file here; the table is written beside it with the suffix .csv")
     text = io.StringIO()
-    table = csv.DictWriter(text, list(PictureScore.__annotations__), lineterminator="\n")
+    table = csv.DictWriter(text, list(ImageScore.__annotations__), lineterminator="\n")
     table.writeheader()
-    table.writerows(result["per_picture"])
+    table.writerows(result["per_image"])
     write_json(path, result)
     write_text(path.with_suffix(".csv"), text.getvalue())
 
@@ -171,7 +171,7 @@ def _items(data: str | Path | Folders | Sequence[Item], protocol: Protocol, layo
     else:
         items = list(data)
     if not items:
-        raise UserError("evaluation: there are no pictures to measure")
+        raise UserError("evaluation: there are no images to measure")
     return sorted(items, key=lambda item: item.name)
 
 
@@ -189,7 +189,7 @@ def check_fit(items: Sequence[Item], protocol: Protocol) -> None:
         if protocol.needs_pairs and not _is_pair(item):
             or_rain = ", or measure on synthetic rain (rain-synthetic)" if protocol.name.startswith("rain") else ""
             raise UserError(
-                f"{item.clean}: {protocol.name} needs pairs and this picture is single; give two folders of pairs "
+                f"{item.clean}: {protocol.name} needs pairs and this image is single; give two folders of pairs "
                 f"or files with both halves side by side{or_rain}"
             )
         files = [path for path in (item.clean, item.degraded if protocol.needs_pairs else None) if path is not None]
@@ -197,7 +197,7 @@ def check_fit(items: Sequence[Item], protocol: Protocol) -> None:
             if native_channels(path) < protocol.channels:
                 raise UserError(
                     f"{path}: gray, where {protocol.name} needs {protocol.channels} channels; "
-                    "use colour pictures or a gray protocol"
+                    "use color images or a gray protocol"
                 )
         height, width = item_size(item)
         if min(height, width) < protocol.crop:
@@ -208,10 +208,10 @@ def check_fit(items: Sequence[Item], protocol: Protocol) -> None:
 
 
 def _pair(item: Item, protocol: Protocol, seed: int, k: int) -> tuple[Tensor, Tensor]:
-    """Return the clean and the degraded picture, each (1, C, H, W) float32 in units of [0, 1]."""
+    """Return the clean and the degraded image, each (1, C, H, W) float32 in units of [0, 1]."""
     clean, degraded = read_item(item, protocol.channels)
-    clean = centre_crop(clean, protocol.crop)
-    degraded = None if degraded is None else centre_crop(degraded, protocol.crop)
+    clean = center_crop(clean, protocol.crop)
+    degraded = None if degraded is None else center_crop(degraded, protocol.crop)
     return _tensor(clean), _tensor(degraded_by(protocol, clean, degraded, seed, k))
 
 
@@ -222,7 +222,7 @@ def degraded_by(
     seed: int,
     k: int,
 ) -> npt.NDArray[np.float32]:
-    """Return the degraded form of picture ``k``, (H, W, C) float32 in units of [0, 1]: made, or the pair's."""
+    """Return the degraded form of image ``k``, (H, W, C) float32 in units of [0, 1]: made, or the pair's."""
     if protocol.sigma is not None:
         return degrade_by_protocol(clean, protocol.sigma, protocol.clip8, seed, k)
     if protocol.rain:
@@ -232,8 +232,8 @@ def degraded_by(
     return (degraded / 255).astype(np.float32)
 
 
-def _tensor(picture: npt.NDArray[Any]) -> Tensor:
-    unit = (picture / 255).astype(np.float32) if picture.dtype == np.uint8 else picture
+def _tensor(image: npt.NDArray[Any]) -> Tensor:
+    unit = (image / 255).astype(np.float32) if image.dtype == np.uint8 else image
     return torch.from_numpy(np.ascontiguousarray(unit.transpose(2, 0, 1)))[None]
 
 
@@ -244,20 +244,20 @@ def _score(
     degraded: Tensor,
     luma: bool,
     observe: Callable[[Tensor, Tensor, Tensor], None] | None,
-) -> PictureScore:
+) -> ImageScore:
     start = time.perf_counter()
     restored = run(degraded).float().cpu()  # .cpu() waits for the device
     seconds = time.perf_counter() - start
     if restored.shape != clean.shape:
         raise ValueError(f"restore made {tuple(restored.shape)} of {tuple(clean.shape)}")
     if not bool(torch.isfinite(restored).all()):
-        raise UserError(f"{name}: the restored picture holds values that are not finite; the network has diverged")
+        raise UserError(f"{name}: the restored image holds values that are not finite; the network has diverged")
     before, after = degraded.clamp(0, 1), restored.clamp(0, 1)
     if observe is not None:
         observe(clean, before, after)
     if luma:
         clean, before, after = luma601(clean), luma601(before), luma601(after)
-    return PictureScore(
+    return ImageScore(
         name=name,
         height=clean.shape[2],
         width=clean.shape[3],

@@ -1,6 +1,6 @@
-"""PSNR, SSIM and luma of pictures in [0, 1].
+"""PSNR, SSIM and luma of images in [0, 1].
 
-Both metrics take what they are given: clamp a restored picture to [0, 1] first, as the protocols do.
+Both metrics take what they are given: clamp a restored image to [0, 1] first, as the protocols do.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 PSNR_CEILING = 100.0
-"""What `psnr` says of (nearly) identical pictures, in dB: finite, so that means and JSON stay valid."""
+"""What `psnr` says of (nearly) identical images, in dB: finite, so that means and JSON stay valid."""
 
 WINDOW, WINDOW_SIGMA = 11, 1.5
 _REACH = WINDOW // 2
-_STRIP_PIXELS = 1 << 20  # SSIM of larger pictures is taken in strips of about this many pixels
+_STRIP_PIXELS = 1 << 20  # SSIM of larger images is taken in strips of about this many pixels
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
-    """Return the peak signal-to-noise ratio of each picture, in dB.
+    """Return the peak signal-to-noise ratio of each image, in dB.
 
     ``-10 log10(mean((a - b)**2))``, the mean over channels and pixels, at most `PSNR_CEILING`.
 
@@ -42,10 +42,10 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
 
 
 def patch_psnr(a: Tensor, b: Tensor, side: int = 64) -> Tensor:
-    """Return the mean PSNR of a picture's separate patches, in dB: what no whole-picture figure compares with.
+    """Return the mean PSNR of an image's separate patches, in dB: what no whole-image figure compares with.
 
-    The picture's centre crop to multiples of ``side`` is cut into patches that touch and do not
-    overlap; each patch's PSNR, at most `PSNR_CEILING`, counts alike. The mean of logarithms favours
+    The image's center crop to multiples of ``side`` is cut into patches that touch and do not
+    overlap; each patch's PSNR, at most `PSNR_CEILING`, counts alike. The mean of logarithms favors
     the patches with little error, so that this is never under `psnr` of the same crop.
 
     Args:
@@ -71,10 +71,10 @@ def patch_psnr(a: Tensor, b: Tensor, side: int = 64) -> Tensor:
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:
-    """Return the structural similarity of each picture (Wang et al., TIP 2004), at most 1.
+    """Return the structural similarity of each image (Wang et al., TIP 2004), at most 1.
 
     Gaussian windows of 11x11, sigma 1.5, population variances, ``data_range`` 1; the mean over
-    channels and over the windows around every pixel, the picture being mirrored at its edges, as
+    channels and over the windows around every pixel, the image being mirrored at its edges, as
     torchmetrics has it. scikit-image and the original program leave out the windows that reach over
     the edge: their values differ by some thousandths on 481x321 photographs. A side under 6 pixels
     cannot be mirrored and is first extended to 6 by repeating its edges.
@@ -92,7 +92,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     a, b = _checked(a, b)
     a, b = _mirrorable(a), _mirrorable(b)
     height, width = a.shape[2:]
-    # Windows are independent, so a large picture is measured in strips with enough rows around them:
+    # Windows are independent, so a large image is measured in strips with enough rows around them:
     # the same value, without ten full-size maps at once.
     step = max(64, _STRIP_PIXELS // width)
     total = a.new_zeros(a.shape[0])

@@ -1,15 +1,15 @@
 """Named ways to evaluate, exact enough that two people's numbers can be compared.
 
 In all of them: PSNR and SSIM in [0, 1] after clamping (the input is clamped too for its own), a mean
-over pictures; noise as `clearer.degradations.gaussian.protocol_noise` draws it, after any crop.
+over images; noise as `clearer.degradations.gaussian.protocol_noise` draws it, after any crop.
 
-- ``gray-awgn-S``, ``color-awgn-S``: white Gaussian noise of S levels, not clipped, whole pictures.
-- ``clearer-gray-S``: the CLEARER paper's: gray, centre crop to multiples of 64, noise clipped to
+- ``gray-awgn-S``, ``color-awgn-S``: white Gaussian noise of S levels, not clipped, whole images.
+- ``clearer-gray-S``: the CLEARER paper's: gray, center crop to multiples of 64, noise clipped to
   [0, 255] and floored to 8 bits.
 - ``rain-rgb``, ``rain-y``: pairs on disk, measured on RGB or on Y of BT.601 (16-235).
-- ``pairs-gray``, ``pairs-color``: pairs on disk, whatever has degraded them, whole pictures, measured on all
+- ``pairs-gray``, ``pairs-color``: pairs on disk, whatever has degraded them, whole images, measured on all
   channels.
-- ``rain-synthetic``: clean colour pictures in the rain of `clearer.degradations.rain`, whole pictures, RGB: for
+- ``rain-synthetic``: clean color images in the rain of `clearer.degradations.rain`, whole images, RGB: for
   those who have no pairs. Not to be compared with the two above.
 """
 
@@ -35,12 +35,12 @@ class Protocol:
 
     Args:
         name: as given to `parse_protocol`.
-        channels: of the pictures that the network sees, 1 or 3.
-        sigma: level of the noise in 8-bit units, or None where the degraded pictures are on disk.
-        clip8: clip the noisy picture to [0, 255] and floor it to 8 bits.
-        crop: centre crop to a multiple of this many pixels; 1 keeps whole pictures.
+        channels: of the images that the network sees, 1 or 3.
+        sigma: level of the noise in 8-bit units, or None where the degraded images are on disk.
+        clip8: clip the noisy image to [0, 255] and floor it to 8 bits.
+        crop: center crop to a multiple of this many pixels; 1 keeps whole images.
         luma: measure on Y of BT.601 instead of on all channels.
-        rain: the degraded pictures are the clean ones in synthetic rain.
+        rain: the degraded images are the clean ones in synthetic rain.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Protocol:
 
     @property
     def needs_pairs(self) -> bool:
-        """Whether the degraded pictures have to be there."""
+        """Whether the degraded images have to be there."""
         return self.sigma is None and not self.rain
 
 
@@ -87,14 +87,14 @@ def parse_protocol(name: str) -> Protocol:
     raise UserError(f"protocol: {name!r} is not known{near}; known are {', '.join(PROTOCOL_FORMS)} (S a level above 0)")
 
 
-def centre_crop(array: npt.NDArray[Any], multiple: int) -> npt.NDArray[Any]:
-    """Return the centre of (H, W, ...) whose sides are the largest multiples of ``multiple``.
+def center_crop(array: npt.NDArray[Any], multiple: int) -> npt.NDArray[Any]:
+    """Return the center of (H, W, ...) whose sides are the largest multiples of ``multiple``.
 
     An odd pixel to remove goes from the bottom or right. A side under ``multiple`` becomes 0: callers
-    refuse such pictures. The result is a view.
+    refuse such images. The result is a view.
 
     >>> import numpy as np
-    >>> centre_crop(np.zeros((481, 321, 1)), 64).shape
+    >>> center_crop(np.zeros((481, 321, 1)), 64).shape
     (448, 320, 1)
     """
     height, width = array.shape[0] % multiple, array.shape[1] % multiple  # to be removed

@@ -1,4 +1,4 @@
-"""The x8 self-ensemble: the mean over the eight flips and quarter turns of a picture."""
+"""The x8 self-ensemble: the mean over the eight flips and quarter turns of an image."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Orientation(NamedTuple):
 
     @property
     def rows_backwards(self) -> bool:
-        """Whether the picture's rows run backwards in the turned picture (as its rows or its columns)."""
+        """Whether the image's rows run backwards in the turned image (as its rows or its columns)."""
         return self.turns in (2, 3)
 
     @property
     def columns_backwards(self) -> bool:
-        """Whether the picture's columns run backwards in the turned picture."""
+        """Whether the image's columns run backwards in the turned image."""
         return self.flip != (self.turns in (1, 2))
 
 

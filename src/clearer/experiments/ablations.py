@@ -27,7 +27,7 @@ from clearer.recipe.schema import Recipe, SearchSettings
 from clearer.search.diagnostics import mean_gap
 from clearer.search.objectives import architecture_loss, complexity_loss, costs_of
 from clearer.search.ranking import costs_of_all, load_supernet, rank_correlation, score_architectures
-from clearer.training.optimizers import make_optimiser
+from clearer.training.optimizers import make_optimizer
 
 QUESTIONS = ("operations", "fusion-input", "lambda-comp", "norm")
 LAMBDAS = (0.0, 0.001, 0.01, 0.1)
@@ -44,7 +44,7 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
         "parallel": {"search.fusion_input": "parallel"},
     },
     "lambda-comp": {f"{value:g}": {"search.lambda_comp": value} for value in LAMBDAS},
-    # A network without norm needs the global residual: nothing else brings its output to a picture's range.
+    # A network without norm needs the global residual: nothing else brings its output to an image's range.
     "norm": {
         "as in the recipe": {},
         "residual": {"network.residual": True, "network.norm": "batch", "search.norm": None},
@@ -55,7 +55,7 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
 
 SCALES: dict[str, dict[str, Any]] = {
     "full": {},
-    # 1,500 architecture steps instead of 9,500, each larger in proportion: Adam moves a logit by about its
+    # 1,500 architecture steps instead of 9,500, each larger in proportion: Adam moves an alpha by about its
     # learning rate a step.
     "laptop": {
         "precision": "fp32",
@@ -64,13 +64,13 @@ SCALES: dict[str, dict[str, Any]] = {
         "search.batch": 8,
         "search.epochs": 32,
         "search.warmup_epochs": 2,
-        "search.logits.lr": 0.0019,
-        "search.logits.lr_final": 0.0019,
+        "search.alpha.lr": 0.0019,
+        "search.alpha.lr_final": 0.0019,
         "train.epochs": 10,
         "train.batch": 16,
         "train.patch": 40,
         "train.validate_every": 10,
-        "train.validation_pictures": None,
+        "train.validation_images": None,
         "train.validation_crop": 128,
     },
 }
@@ -94,7 +94,7 @@ def run_ablations(
 
     Args:
         out: the folder of the experiment.
-        data: the recipe's settings for the pictures (`clearer.experiments.runner.data_settings`).
+        data: the recipe's settings for the images (`clearer.experiments.runner.data_settings`).
         scale: ``full`` (the published schedules) or ``laptop``.
         seeds: searches and trainings of each variant, with seeds 0, 1, ...
         only: which of `QUESTIONS`.
@@ -151,31 +151,31 @@ def run_ablations(
 
 
 def terms_alone(settings: SearchSettings, space: SearchSpace, lambda_comp: float) -> dict[str, Any]:
-    """Let L_Arch and L_Comp alone move logits from near zero, by the search's Adam and as many steps.
+    """Let L_Arch and L_Comp alone move alpha from near zero, by the search's Adam and as many steps.
 
-    No network and no picture. ``pull`` is the first gradient of each term, for the difference of a
-    module's logits, a mean over modules.
+    No network and no image. ``pull`` is the first gradient of each term, for the difference of a
+    module's alpha, a mean over modules.
     """
     torch.manual_seed(0)
-    logits = torch.nn.Parameter(1e-3 * torch.randn(space.modules, 2))
-    optimiser = make_optimiser(settings.logits, [logits])
+    alpha = torch.nn.Parameter(1e-3 * torch.randn(space.modules, 2))
+    optimizer = make_optimizer(settings.alpha, [alpha])
     costs = costs_of(space, settings.costs)
     pulls: list[float] = []
-    for term in (settings.lambda_arch * architecture_loss(logits.softmax(1)),
-                 lambda_comp * complexity_loss(logits.softmax(1), costs)):  # fmt: skip
-        (gradient,) = torch.autograd.grad(term, logits)
+    for term in (settings.lambda_arch * architecture_loss(alpha.softmax(1)),
+                 lambda_comp * complexity_loss(alpha.softmax(1), costs)):  # fmt: skip
+        (gradient,) = torch.autograd.grad(term, alpha)
         pulls.append(float((gradient[:, 0] - gradient[:, 1]).abs().mean()))
     for _ in range((settings.epochs - settings.warmup_epochs) * settings.steps_per_epoch):
-        alpha = logits.softmax(1)
-        loss = settings.lambda_arch * architecture_loss(alpha) + lambda_comp * complexity_loss(alpha, costs)
-        optimiser.zero_grad()
+        mixing = alpha.softmax(1)
+        loss = settings.lambda_arch * architecture_loss(mixing) + lambda_comp * complexity_loss(mixing, costs)
+        optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-    alpha = logits.detach().softmax(1)
+        optimizer.step()
+    mixing = alpha.detach().softmax(1)
     return {
         "lambda_comp": lambda_comp,
-        "gap": mean_gap(alpha),
-        "fusions": int((alpha[:, 1] > alpha[:, 0]).sum()),
+        "gap": mean_gap(mixing),
+        "fusions": int((mixing[:, 1] > mixing[:, 0]).sum()),
         "pull_arch": pulls[0],
         "pull_comp": pulls[1],
     }
@@ -237,7 +237,7 @@ def _row(question: str, variant: str, seed: int, plan: Plan, console: Console) -
 
 
 def _scores(supernet: Supernet, held_out: tuple[Tensor, Tensor]) -> dict[str, float | None]:
-    """What the shared weights say of random architectures: who is at an advantage, before any logit speaks."""
+    """What the shared weights say of random architectures: who is at an advantage, before any alpha speaks."""
     space = supernet.space
     drawn = {space.random_architecture(seed) for seed in range(SCORED)}
     psnr = score_architectures(supernet, *held_out, sorted(drawn, key=str))

@@ -1,4 +1,4 @@
-"""ablations.json in words and pictures: ablations.md, lambda2.svg/png."""
+"""ablations.json in words and images: ablations.md, lambda2.svg/png."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from clearer.core.files import read_json, write_text
-from clearer.report.figures import COLOURS, MUTED, dress, save_figure
+from clearer.report.figures import COLORS, MUTED, dress, save_figure
 
 Rows = list[dict[str, Any]]
 
@@ -34,13 +34,13 @@ def as_markdown(result: dict[str, Any]) -> str:
     steps = (search["epochs"] - search["warmup_epochs"]) * search["steps_per_epoch"]
     trained = (
         f"; each training {train['epochs'] * train['steps_per_epoch']:,} steps of {train['batch']} patches of "
-        f"{train['patch']} pixels, its PSNR that of the last weights on the held-out pictures"
+        f"{train['patch']} pixels, its PSNR that of the last weights on the held-out images"
     ) * any("psnr" in row for row in result["rows"])
     lines = [
         "# Ablations",
         "",
         f"Width {result['recipe']['network']['width']}; each search {steps:,} architecture steps of {search['batch']} "
-        f"patches of {search['patch']} pixels, logits' rate {search['logits']['lr']:g}, lambda_1 "
+        f"patches of {search['patch']} pixels, alpha' rate {search['alpha']['lr']:g}, lambda_1 "
         f"{search['lambda_arch']:g}{trained}; {result['seeds']} seed(s).",
         "",
     ]
@@ -78,7 +78,7 @@ def _fusion_lines(result: dict[str, Any]) -> list[str]:
             for key in ("supernet", "derived", "derived_new_statistics")
         ]
         rows.append([what[variant], _words(group), _gap(group), *gaps, _psnr(group)])
-    patches = "On held-out patches, but for the last column, which is on held-out pictures."
+    patches = "On held-out patches, but for the last column, which is on held-out images."
     return ["## What the fusion candidate sees", "", *_table(head, rows), "", patches, ""]
 
 
@@ -86,7 +86,7 @@ def _lambda_lines(result: dict[str, Any]) -> list[str]:
     alone = {row["lambda_comp"]: row for row in result["terms_alone"]}
     head = [
         "lambda_2", "found", "fusion modules", "parameters", "kMAC/pixel", "gap",
-        "without pictures: fusion modules, gap", "first pull of L_Comp / of L_Arch",
+        "without images: fusion modules, gap", "first pull of L_Comp / of L_Arch",
     ]  # fmt: skip
     rows = []
     for variant, group in _variants(_of(result, "lambda-comp")):
@@ -143,9 +143,9 @@ def lambda2_figure(result: dict[str, Any]) -> Figure:
         dress(axes, title, r"$\lambda_2$", whole=False)
         unit = 1e3 if key == "parameters" else 1
         means = [stats.mean(row[key] / unit for row in group) for _, group in _variants(rows)]
-        axes.plot(range(len(names)), means, color=COLOURS[place], linewidth=1.4)
+        axes.plot(range(len(names)), means, color=COLORS[place], linewidth=1.4)
         for at, (_, group) in enumerate(_variants(rows)):
-            axes.plot([at] * len(group), [row[key] / unit for row in group], "o", color=COLOURS[place], markersize=5)
+            axes.plot([at] * len(group), [row[key] / unit for row in group], "o", color=COLORS[place], markersize=5)
         axes.set_xticks(range(len(names)), names)
         if key == "fusions":
             axes.set_ylim(-0.5, rows[0]["modules"] + 0.5)

@@ -16,7 +16,7 @@ from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json, write_text
 from clearer.experiments import published
 from clearer.network.architecture import FUSION, Architecture
-from clearer.recipe.schema import load_recipe
+from clearer.recipe.load import load_recipe
 from clearer.report.drawing import Drawing, architectures_figure
 from clearer.report.figures import save_figure
 
@@ -59,7 +59,7 @@ def figures34(
             **_counted(architecture),
             "gap": published.GAPS[LAMBDA],
             "lambda_arch": LAMBDA,
-            "parallel_probabilities": list(published.PARALLEL[LAMBDA]),
+            "parallel_mixing_weights": list(published.PARALLEL[LAMBDA]),
             "expected_agreement": by_chance["expected"],
         },
         "figures": {name: figures[name] for name in FIGURES if name in figures},
@@ -175,7 +175,7 @@ def _found(target: Path, task: str) -> dict[str, Any]:
         architecture = recipe.space.architecture(found["architecture"].replace("-", ""))
         facts = {key: found[key] for key in ("gap", "steps", "arch_steps")}
         facts |= {"seed": recipe.seed, "lambda_arch": recipe.search.lambda_arch, "recipe": recipe.name}
-        facts["parallel_probabilities"] = [pair[0] for pair in found["probabilities"]]
+        facts["parallel_mixing_weights"] = [pair[0] for pair in found["mixing_weights"]]
     else:
         path = target / "architecture.json" if target.is_dir() else target
         if not path.is_file():
@@ -218,7 +218,7 @@ def _facts(row: dict[str, Any]) -> list[str]:
 def _source(known: dict[str, Any]) -> str:
     return (
         f"{known['architecture']['architecture']} is Table 1's row for lambda_1 = {known['lambda_arch']:g} read by "
-        f"its larger probabilities: {known['fusion']} fusion and {known['parallel']} parallel modules. (A random "
+        f"its larger mixing_weights: {known['fusion']} fusion and {known['parallel']} parallel modules. (A random "
         f"architecture with as many of each agrees with it in {known['expected_agreement']:.2f} letters on average.)"
     )
 

@@ -1,4 +1,4 @@
-"""Figures 5 to 7 of the supplement: the same crop of one picture, as each method restores it.
+"""Figures 5 to 7 of the supplement: the same crop of one image, as each method restores it.
 
 What is restored is kept, so that the same call again only restores what is new; the sheets themselves
 are drawn from sheets.json and the crops alone (`clearer.experiments.figures5_7_page`).
@@ -21,24 +21,24 @@ from clearer.core.errors import UserError, nearest
 from clearer.core.files import write_json
 from clearer.data.folders import Item, find_items, item_size, read_item
 from clearer.evaluation.evaluate import degraded_by
-from clearer.evaluation.protocols import Protocol, centre_crop, parse_protocol
+from clearer.evaluation.protocols import Protocol, center_crop, parse_protocol
 from clearer.experiments.figures5_7_page import redraw
 from clearer.experiments.restored_cache import as_bytes, measured, restored_once
-from clearer.images.uint8 import Pixels, native_channels, write_picture
-from clearer.methods.base import Method, Picture
+from clearer.images.uint8 import Pixels, native_channels, write_image
+from clearer.methods.base import ImageArray, Method
 from clearer.report.comparison import detail_crop
 
 SIGMAS = (30.0, 50.0, 70.0)
 NOISE_SEED = 0
 CROP = 96  # pixels, the side of what is enlarged
-WHOLE = 640  # pixels, the longest side of the small whole picture
+WHOLE = 640  # pixels, the longest side of the small whole image
 
 Crop = tuple[int, int, int]  # top, left, side
 
 
 @dataclass(frozen=True)
 class Part:
-    """The sheets of one task: its pictures, in the order that numbers them for their noise, and its rows."""
+    """The sheets of one task: its images, in the order that numbers them for their noise, and its rows."""
 
     task: str
     data: str
@@ -52,42 +52,42 @@ def figures5_7(
     *,
     bsd500: str | Path | None = None,
     rain800: str | Path | None = None,
-    pictures: int = 2,
+    images: int = 2,
     names: Sequence[str] = (),
     sigmas: Sequence[float] = SIGMAS,
     protocol: str = "clearer-gray",
     crop: Crop | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Restore pictures by each method and draw a sheet for each picture.
+    """Restore images by each method and draw a sheet for each image.
 
-    Pictures are degraded exactly as `clearer.evaluate` does it. Methods of one name share a column,
+    Images are degraded exactly as `clearer.evaluate` does it. Methods of one name share a column,
     such as networks that were trained for one noise level each.
 
     Args:
         out: the folder for sheets.json, crops/, restored/ and the sheets.
         methods: what restores.
-        bsd500: a folder of clean pictures to be denoised.
+        bsd500: a folder of clean images to be denoised.
         rain800: a folder of pairs, in two sub-folders or side by side (clean half left), to be derained.
-        pictures: how many of each folder are shown, the first by name, where ``names`` are not given.
+        images: how many of each folder are shown, the first by name, where ``names`` are not given.
         names: files to show, with or without their suffix, of either folder.
         sigmas: noise levels in 8-bit units, a row each.
         protocol: of the noise, without its level: ``clearer-gray``, ``gray-awgn`` or ``color-awgn``.
         crop: top, left and side in pixels of the part to be enlarged, after the protocol's own crop; by
-            default 96 pixels a side where the clean picture has most detail.
+            default 96 pixels a side where the clean image has most detail.
         progress: called with (cells done, cells in all).
 
     Returns:
         What sheets.json holds.
 
     Raises:
-        UserError: no pictures or methods are given, a name is not known, a picture does not fit its
+        UserError: no images or methods are given, a name is not known, an image does not fit its
             protocol or the crop, two methods of one name suit the same row, a method fails to return
-            a finite picture of its input's shape, or a file cannot be read or written.
+            a finite image of its input's shape, or a file cannot be read or written.
     """
     out = Path(out)
     parts = _parts(bsd500, rain800, sigmas, protocol)
-    shown = _shown(parts, pictures, names)
+    shown = _shown(parts, images, names)
     for part, k in shown:
         _check_fit(part.items[k], part.protocols, crop)
     columns = {part.task: _columns(methods, part.protocols) for part in parts}
@@ -117,7 +117,7 @@ def _parts(
     bsd500: str | Path | None, rain800: str | Path | None, sigmas: Sequence[float], protocol: str
 ) -> list[Part]:
     if bsd500 is None and rain800 is None:
-        raise UserError("pictures: none are named; give --bsd500 FOLDER, --rain800 FOLDER or both")
+        raise UserError("images: none are named; give --bsd500 FOLDER, --rain800 FOLDER or both")
     if not sigmas:
         raise UserError("sigma: no noise level is given; give at least one, such as 50")
     parts = []
@@ -141,19 +141,19 @@ def _by_name(items: Sequence[Item]) -> tuple[Item, ...]:
     return tuple(sorted(items, key=lambda item: item.name))
 
 
-def _shown(parts: Sequence[Part], pictures: int, names: Sequence[str]) -> list[tuple[Part, int]]:
-    """Return which pictures are shown, by their places among all of their folder."""
-    if pictures < 1:
-        raise UserError(f"pictures: {pictures} is less than 1; show at least one of each folder")
+def _shown(parts: Sequence[Part], images: int, names: Sequence[str]) -> list[tuple[Part, int]]:
+    """Return which images are shown, by their places among all of their folder."""
+    if images < 1:
+        raise UserError(f"images: {images} is less than 1; show at least one of each folder")
     everything = [(part, k) for part in parts for k in range(len(part.items))]
     if not names:
-        return [(part, k) for part, k in everything if k < pictures]
+        return [(part, k) for part, k in everything if k < images]
     found = []
     for name in dict.fromkeys(names):
         alike = [(p, k) for p, k in everything if name in (p.items[k].name, Path(p.items[k].name).stem)]
         if not alike:
             known = [p.items[k].name for p, k in everything]
-            raise UserError(f"picture {name!r}: not in {', '.join(p.data for p in parts)}{nearest(name, known)}")
+            raise UserError(f"image {name!r}: not in {', '.join(p.data for p in parts)}{nearest(name, known)}")
         found += [entry for entry in alike if entry not in found]
     return found
 
@@ -163,7 +163,7 @@ def _check_fit(item: Item, protocols: Sequence[Protocol], crop: Crop | None) -> 
     for protocol in protocols:
         files = [item.clean] if protocol.sigma is not None or item.degraded is None else [item.clean, item.degraded]
         if any(native_channels(path) < protocol.channels for path in files):
-            raise UserError(f"{item.clean}: gray, where {protocol.name} needs colour; give colour pictures")
+            raise UserError(f"{item.clean}: gray, where {protocol.name} needs color; give color images")
         height, width = (side - side % protocol.crop for side in item_size(item))
         if min(height, width) < 1:
             raise UserError(f"{item.clean}: smaller than the {protocol.crop} pixels that {protocol.name} crops to")
@@ -203,8 +203,8 @@ def _sheet(
     side = min(CROP, *clean.shape[:2])
     top, left, side = crop or (*detail_crop(clean, side, side), side)
 
-    def cut(picture: Pixels, file: str) -> str:
-        write_picture(out / "crops" / f"{file}.png", picture[top : top + side, left : left + side])
+    def cut(image: Pixels, file: str) -> str:
+        write_image(out / "crops" / f"{file}.png", image[top : top + side, left : left + side])
         return f"crops/{file}.png"
 
     rows: list[dict[str, Any]] = []
@@ -224,9 +224,9 @@ def _sheet(
             tick()
         rows.append({"protocol": protocol.name, "sigma": protocol.sigma, "input": first, "cells": cells})
     whole = f"crops/{name}-whole.png"
-    write_picture(out / whole, _small(clean))
+    write_image(out / whole, _small(clean))
     return {
-        "name": name, "task": part.task, "data": part.data, "picture": item.name, "place": k,
+        "name": name, "task": part.task, "data": part.data, "image": item.name, "place": k,
         "height": clean.shape[0], "width": clean.shape[1], "whole": whole, "truth": cut(clean, f"{name}-truth"),
         "crop": {"top": top, "left": left, "side": side}, "columns": list(columns), "notes": _notes(columns),
         "rows": rows,
@@ -239,20 +239,20 @@ def _notes(columns: dict[str, list[Method | None]]) -> dict[str, str]:
     return {name: "; ".join(notes) for name, notes in found.items() if notes}
 
 
-def _pair(item: Item, protocol: Protocol, k: int) -> tuple[Pixels, Picture]:
-    """Return picture ``k`` as `clearer.evaluate` has it: clean uint8, degraded float32, each (H, W, C)."""
+def _pair(item: Item, protocol: Protocol, k: int) -> tuple[Pixels, ImageArray]:
+    """Return image ``k`` as `clearer.evaluate` has it: clean uint8, degraded float32, each (H, W, C)."""
     clean, degraded = read_item(item, protocol.channels)
-    clean = centre_crop(clean, protocol.crop)
-    degraded = None if degraded is None else centre_crop(degraded, protocol.crop)
+    clean = center_crop(clean, protocol.crop)
+    degraded = None if degraded is None else center_crop(degraded, protocol.crop)
     return clean, degraded_by(protocol, clean, degraded, NOISE_SEED, k)
 
 
-def _small(picture: Pixels) -> Pixels:
-    height, width = picture.shape[:2]
+def _small(image: Pixels) -> Pixels:
+    height, width = image.shape[:2]
     zoom = min(1.0, WHOLE / max(height, width))
     size = (max(1, round(width * zoom)), max(1, round(height * zoom)))
-    image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
-    return np.asarray(image.resize(size, Image.Resampling.LANCZOS)).reshape(size[1], size[0], -1)
+    whole = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    return np.asarray(whole.resize(size, Image.Resampling.LANCZOS)).reshape(size[1], size[0], -1)
 
 
 def _file_name(text: str) -> str:

@@ -13,16 +13,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from clearer.core.files import read_json, write_text
-from clearer.images.uint8 import read_picture
-from clearer.report.figures import COLOURS, INK, MUTED, save_figure
+from clearer.images.uint8 import read_image
+from clearer.report.figures import COLORS, INK, MUTED, save_figure
 
 # Pixels at 100 dpi. A cell is twice the usual crop, so that each of its pixels is a square.
 DPI, SHARPNESS = 100, 200
 CELL, GAP, MARGIN = 192, 10, 16
-WHOLE, LEAST = 264, 100  # of the whole picture: its greatest width, and what its heading needs
+WHOLE, LEAST = 264, 100  # of the whole image: its greatest width, and what its heading needs
 HEAD, NUMBERS, LABEL, LINE = 19, 30, 40, 19
 LETTERS = 22  # of a method's name, in a line of its column's head
-BOX = COLOURS[4]
+BOX = COLORS[4]
 
 Bytes = npt.NDArray[np.uint8]
 FIGURE_OF = {"denoise": "Figures 5 and 6", "derain": "Figure 7"}
@@ -39,7 +39,7 @@ def redraw(out: str | Path) -> None:
 
 def as_markdown(result: dict[str, Any]) -> str:
     """Return the sheets with their captions."""
-    lines = ["# Figures 5 to 7: pictures restored by each method", ""]
+    lines = ["# Figures 5 to 7: images restored by each method", ""]
     for sheet in result["sheets"]:
         lines += [f"![{sheet['name']}]({sheet['name']}.png)", "", f"In the manner of {FIGURE_OF[sheet['task']]}. "]
         notes = [f"{name}: {text}." for name, text in sheet["notes"].items()]
@@ -53,11 +53,11 @@ def caption(sheet: dict[str, Any]) -> list[str]:
     noise = ""
     if sheet["rows"][0]["sigma"] is not None:
         noise = f", noise of seed (0, {sheet['place']}) as in evaluation"
-    numbers = "PSNR (dB) / SSIM below each cell are those of the whole picture, not of the crop"
+    numbers = "PSNR (dB) / SSIM below each cell are those of the whole image, not of the crop"
     if len(sheet["columns"]) > 1:
         numbers += "; bold: the best of the row"
     return [
-        f"{sheet['picture']} of {sheet['data']}, {sheet['width']}x{sheet['height']} pixels; "
+        f"{sheet['image']} of {sheet['data']}, {sheet['width']}x{sheet['height']} pixels; "
         f"by {', '.join(names)}{noise}.",
         f"Every cell shows the same {crop['side']}x{crop['side']} pixels, from row {crop['top']} and column "
         f"{crop['left']}, enlarged. {numbers}.",
@@ -65,13 +65,13 @@ def caption(sheet: dict[str, Any]) -> list[str]:
 
 
 def sheet_figure(out: Path, sheet: dict[str, Any]) -> Figure:
-    """Return one sheet: the whole picture at the left, then input, methods and truth in a row a level."""
+    """Return one sheet: the whole image at the left, then input, methods and truth in a row a level."""
     heads = ["input", *sheet["columns"], "truth"]
     wrapped = [textwrap.wrap(head, LETTERS) or [""] for head in heads]
     top = MARGIN + HEAD * max(map(len, wrapped)) + 6
     row_height = CELL + NUMBERS
     rows_end = top + len(sheet["rows"]) * row_height
-    whole = read_picture(out / sheet["whole"], 3)
+    whole = read_image(out / sheet["whole"], 3)
     zoom = min(WHOLE / whole.shape[1], (rows_end - top - NUMBERS) / whole.shape[0])
     size = (max(1, round(whole.shape[1] * zoom)), max(1, round(whole.shape[0] * zoom)))
     left = MARGIN + max(size[0], LEAST) + LABEL
@@ -83,7 +83,7 @@ def sheet_figure(out: Path, sheet: dict[str, Any]) -> Figure:
     canvas.set(xlim=(0, width), ylim=(height, 0))  # pixels, downwards
     canvas.set_axis_off()
 
-    _write(canvas, MARGIN, top - 6 - HEAD / 2, "whole picture", ha="left", color=MUTED, size=9.5)
+    _write(canvas, MARGIN, top - 6 - HEAD / 2, "whole image", ha="left", color=MUTED, size=9.5)
     axes = _show(figure, whole, (MARGIN, top, *size), smooth=True)
     scale, crop = whole.shape[1] / sheet["width"], sheet["crop"]
     corner = (crop["left"] * scale - 0.5, crop["top"] * scale - 0.5)
@@ -114,7 +114,7 @@ def _draw_row(
             canvas.add_patch(Rectangle((x, top), CELL, CELL, fc="#f1f3f6", ec="#c3c9cf", lw=0.8))
             _write(canvas, x + CELL / 2, top + CELL / 2, "not for this level", size=9.5, color=MUTED)
             continue
-        _show(figure, read_picture(out / cell["crop"], 3), (x, top, CELL, CELL))
+        _show(figure, read_image(out / cell["crop"], 3), (x, top, CELL, CELL))
         if "psnr" not in cell:
             continue
         own = 0 < index < len(cells) - 1
@@ -138,12 +138,12 @@ def _shown(cell: dict[str, Any], key: str) -> str:
     return f"{cell[key]:.2f}" if key == "psnr" else f"{cell[key]:.4f}"
 
 
-def _show(figure: Figure, picture: Bytes, box: tuple[int, int, int, int], smooth: bool = False) -> Axes:
-    """Draw a picture into (left, top, width, height) in pixels of the figure."""
+def _show(figure: Figure, image: Bytes, box: tuple[int, int, int, int], smooth: bool = False) -> Axes:
+    """Draw an image into (left, top, width, height) in pixels of the figure."""
     width, height = figure.get_size_inches() * DPI
     x, y, w, h = box
     axes = figure.add_axes((x / width, 1 - (y + h) / height, w / width, h / height))
-    axes.imshow(picture, interpolation="lanczos" if smooth else "nearest", aspect="auto")
+    axes.imshow(image, interpolation="lanczos" if smooth else "nearest", aspect="auto")
     axes.set_axis_off()
     return axes
 

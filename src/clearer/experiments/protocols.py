@@ -33,14 +33,14 @@ class Way:
 
 @dataclass
 class Further:
-    """What is measured beside the protocol's own figures, on pictures that are restored only once."""
+    """What is measured beside the protocol's own figures, on images that are restored only once."""
 
     luma_psnr: list[float] = field(default_factory=list)
     luma_ssim: list[float] = field(default_factory=list)
     patch_psnr: list[float] = field(default_factory=list)
 
     def observe(self, clean: Tensor, degraded: Tensor, restored: Tensor) -> None:
-        """Measure one picture, each (1, C, H, W) in [0, 1]."""
+        """Measure one image, each (1, C, H, W) in [0, 1]."""
         if clean.shape[1] == 3:
             a, b = luma601(restored), luma601(clean)
             self.luma_psnr.append(psnr(a, b).item())
@@ -61,25 +61,25 @@ def compare_protocols(
 ) -> dict[str, Any]:
     """Measure one method in several ways that differ in one thing each from the first, the base.
 
-    The base is ``clearer-gray-S`` for gray noise, ``color-awgn-S`` for colour noise and ``rain-rgb`` for
-    rain. Against it stand, where they apply: whole pictures or their centre crop, noise that is clipped
-    or not, Y instead of RGB, the mean PSNR of separate 64x64 patches instead of whole pictures, and the
+    The base is ``clearer-gray-S`` for gray noise, ``color-awgn-S`` for color noise and ``rain-rgb`` for
+    rain. Against it stand, where they apply: whole images or their center crop, noise that is clipped
+    or not, Y instead of RGB, the mean PSNR of separate 64x64 patches instead of whole images, and the
     x8 self-ensemble. Noise is drawn after the crop, so that with another crop it is another sample. Where a
     method was trained on noise of the other kind, clipped or not, that row shows how far it is out of its
     element and not what the protocol adds.
 
     Args:
         method: what restores; `choose_method` finds one by its name or file.
-        data: a folder of clean pictures, or of pairs for rain.
+        data: a folder of clean images, or of pairs for rain.
         sigma: noise level in 8-bit units; by default the method's own, where it has one. None for rain.
-        limit: measure only the first so many pictures.
+        limit: measure only the first so many images.
         seed: of the noise; numbers to be compared use 0.
         out: a JSON file to write; the table goes beside it as Markdown.
         console: where each figure is said as soon as it is known.
 
     Returns:
         ``rows`` (the base first) with PSNR in dB, SSIM (None where it is not defined) and ``difference``
-        from the base in dB, and what was measured: ``method``, ``data``, ``pictures``, ``sigma``, ``seed``.
+        from the base in dB, and what was measured: ``method``, ``data``, ``images``, ``sigma``, ``seed``.
 
     Raises:
         UserError: the level is not one that the method is for, or as of
@@ -101,7 +101,7 @@ def compare_protocols(
             say(f"{row['name']}: {row['psnr']:.2f} dB ({row['difference']:+.2f})", console)
     found = {
         "method": method.name, "notes": method.notes, "setup": method.setup, "sha256": method.sha256,
-        "data": Path(data).name, "pictures": result.pictures, "limit": limit, "sigma": ways[0].protocol.sigma,
+        "data": Path(data).name, "images": result.images, "limit": limit, "sigma": ways[0].protocol.sigma,
         "seed": seed, "base": ways[0].protocol.name, "rows": rows,
     }  # fmt: skip
     if out is not None:
@@ -117,8 +117,8 @@ def redraw(path: str | Path) -> None:
 
 def as_markdown(result: dict[str, Any]) -> str:
     """Return the rows as a Markdown table."""
-    number = result["pictures"]
-    count = f"{'all' if result['limit'] is None else 'the first'} {number} picture{'' if number == 1 else 's'}"
+    number = result["images"]
+    count = f"{'all' if result['limit'] is None else 'the first'} {number} image{'' if number == 1 else 's'}"
     notes = f" ({result['notes']})" if result["notes"] else ""
     lines = [
         f"**{result['method']}**{notes}, {count} of {result['data']}; the base is {result['base']}",
@@ -186,12 +186,12 @@ def _ways(method: Method, sigma: float | None) -> list[Way]:
 
     if method.channels == 3:
         base = parse_protocol(f"color-awgn-{sigma:g}")
-        crop = but(f"centre crop to multiples of {PATCH}", crop=PATCH)
+        crop = but(f"center crop to multiples of {PATCH}", crop=PATCH)
         ways = [but("noise clipped, floored to 8 bits", clip8=True), crop]
     else:
         base = parse_protocol(f"clearer-gray-{sigma:g}")
         usual = parse_protocol(f"gray-awgn-{sigma:g}")
-        ways = [but("noise not clipped", clip8=False), but("whole pictures", crop=1)]
+        ways = [but("noise not clipped", clip8=False), but("whole images", crop=1)]
         ways.append(Way(f"both: {usual.name}", usual))
     return [Way(base.name, base), *ways, Way("x8 self-ensemble", base, True)]
 
@@ -200,7 +200,7 @@ def _rows(way: Way, result: Result, further: Further, first: bool) -> list[dict[
     """Return the rows of one way; the further figures only of the base and of its self-ensemble."""
 
     def row(name: str, value: float, structure: float | None) -> dict[str, Any]:
-        facts = {"protocol": way.protocol.name, "ensemble": way.ensemble, "pictures": result.pictures}
+        facts = {"protocol": way.protocol.name, "ensemble": way.ensemble, "images": result.images}
         return {"name": name, **facts, "psnr": value, "ssim": structure}
 
     rows = [row(way.text, result.psnr, result.ssim)]
@@ -208,7 +208,7 @@ def _rows(way: Way, result: Result, further: Further, first: bool) -> list[dict[
         before = f"{way.text}, " if way.ensemble else ""
         if further.luma_psnr:
             rows.append(row(f"{before}on Y instead of RGB", _mean(further.luma_psnr), _mean(further.luma_ssim)))
-        if len(further.patch_psnr) == result.pictures:  # else a picture is smaller than a patch
+        if len(further.patch_psnr) == result.images:  # else an image is smaller than a patch
             name = f"{before}mean over separate {PATCH}x{PATCH} patches"
             rows.append(row(name, _mean(further.patch_psnr), None))
     return rows

@@ -32,10 +32,10 @@ BSD500: dict[str, dict[int, tuple[float, float | None]]] = {
     "CLEARER": {30: (28.54, 0.8203), 50: (26.40, 0.7465), 70: (25.06, 0.6894)},
     "CLEARER-P": {30: (29.68, 0.8439), 50: (27.49, 0.7768), 70: (26.09, 0.7267)},
 }
-"""PSNR in dB and SSIM on BSD500's 200 test pictures by noise level, as printed.
+"""PSNR in dB and SSIM on BSD500's 200 test images by noise level, as printed.
 
-The rows do not share one protocol (the older ones fit half-size pictures), and CLEARER-P looks like
-PSNR averaged over separate 64x64 patches: it belongs beside no whole-picture figure.
+The rows do not share one protocol (the older ones fit half-size images), and CLEARER-P looks like
+PSNR averaged over separate 64x64 patches: it belongs beside no whole-image figure.
 """
 
 RAIN800: dict[str, tuple[float, float]] = {
@@ -48,4 +48,4 @@ RAIN800: dict[str, tuple[float, float]] = {
     "RESCAN": (24.09, 0.8410),
     "HiNAS": (26.31, 0.8685),
 }
-"""PSNR in dB and SSIM on Rain800's test pictures, RGB, as the HiNAS paper prints them."""
+"""PSNR in dB and SSIM on Rain800's test images, RGB, as the HiNAS paper prints them."""

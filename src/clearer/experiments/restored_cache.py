@@ -1,4 +1,4 @@
-"""Pictures that methods have restored, measured, and kept for the next call."""
+"""Images that methods have restored, measured, and kept for the next call."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
 from clearer.evaluation.metrics import luma601, psnr, ssim
 from clearer.evaluation.protocols import Protocol
-from clearer.images.uint8 import Pixels, read_picture, write_picture
-from clearer.methods.base import Method, Picture, as_restore
+from clearer.images.uint8 import Pixels, read_image, write_image
+from clearer.methods.base import ImageArray, Method, as_restore
 
 CORNER, SAME = 64, 1e-5  # pixels, the side of the corner by which a method is known again; how closely
 
 
 def restored_once(
-    method: Method, clean: Pixels, degraded: Picture, protocol: Protocol, folder: Path, file: str
+    method: Method, clean: Pixels, degraded: ImageArray, protocol: Protocol, folder: Path, file: str
 ) -> tuple[Pixels, dict[str, Any]]:
-    """Return the restored picture and its figures: those kept in ``folder`` where nothing has changed.
+    """Return the restored image and its figures: those kept in ``folder`` where nothing has changed.
 
     A method is known again by what it makes of a corner: that shows new weights and new code alike.
 
@@ -34,10 +34,10 @@ def restored_once(
         clean: (H, W, C).
         degraded: the same shape, in [0, 1] but for the noise.
         protocol: how it was degraded, and what is measured.
-        folder, file: where the picture is kept, as ``file``.png, and its figures, as ``file``.json.
+        folder, file: where the image is kept, as ``file``.png, and its figures, as ``file``.json.
 
     Returns:
-        The picture, clamped and rounded to 8 bits, and ``psnr`` in dB and ``ssim`` (before rounding) and
+        The image, clamped and rounded to 8 bits, and ``psnr`` in dB and ``ssim`` (before rounding) and
         ``seconds``.
 
     Raises:
@@ -47,41 +47,41 @@ def restored_once(
     for array in (clean, degraded):
         key.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
     corner = _run(method, degraded[:CORNER, :CORNER], protocol)[::8, ::8].ravel().tolist()
-    picture, facts = folder / f"{file}.png", folder / f"{file}.json"
-    if picture.is_file() and facts.is_file():
+    image, facts = folder / f"{file}.png", folder / f"{file}.json"
+    if image.is_file() and facts.is_file():
         kept = read_json(facts)
         # Not to the last bit: some methods add up in an order that differs from call to call.
         if kept["key"] == key.hexdigest() and np.allclose(kept["corner"], corner, rtol=0, atol=SAME):
-            return read_picture(picture, clean.shape[2]), dict(kept["figures"])
+            return read_image(image, clean.shape[2]), dict(kept["figures"])
     began = time.perf_counter()
     restored = _run(method, degraded, protocol).clip(0, 1)
     seconds = round(time.perf_counter() - began, 3)
     figures = {**measured(restored, clean, protocol), "seconds": seconds}
-    facts.unlink(missing_ok=True)  # stopped here, no picture has the figures of another
-    write_picture(picture, as_bytes(restored))
+    facts.unlink(missing_ok=True)  # stopped here, no image has the figures of another
+    write_image(image, as_bytes(restored))
     write_json(facts, {"key": key.hexdigest(), "corner": corner, "figures": figures})
     return as_bytes(restored), figures
 
 
-def _run(method: Method, degraded: Picture, protocol: Protocol) -> Picture:
+def _run(method: Method, degraded: ImageArray, protocol: Protocol) -> ImageArray:
     x = _tensor(degraded).clone()  # a method may work in place
-    restored: Picture = as_restore(method, protocol.sigma)(x)[0].permute(1, 2, 0).numpy()
+    restored: ImageArray = as_restore(method, protocol.sigma)(x)[0].permute(1, 2, 0).numpy()
     if not np.isfinite(restored).all():
-        raise UserError(f"{method.name}: its picture holds values that are not finite; leave this method out")
+        raise UserError(f"{method.name}: its image holds values that are not finite; leave this method out")
     return restored
 
 
-def measured(picture: Picture, clean: Pixels, protocol: Protocol) -> dict[str, float]:
-    """PSNR in dB and SSIM of the whole picture, clamped before."""
-    a, b = _tensor(picture), _tensor((clean / 255).astype(np.float32))
+def measured(image: ImageArray, clean: Pixels, protocol: Protocol) -> dict[str, float]:
+    """PSNR in dB and SSIM of the whole image, clamped before."""
+    a, b = _tensor(image), _tensor((clean / 255).astype(np.float32))
     if protocol.luma:
         a, b = luma601(a), luma601(b)
     return {"psnr": float(psnr(a, b)), "ssim": float(ssim(a, b))}
 
 
-def _tensor(picture: npt.NDArray[np.float32]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
+def _tensor(image: npt.NDArray[np.float32]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
 
 
-def as_bytes(picture: Picture) -> Pixels:
-    return np.rint(picture * 255).astype(np.uint8)
+def as_bytes(image: ImageArray) -> Pixels:
+    return np.rint(image * 255).astype(np.uint8)

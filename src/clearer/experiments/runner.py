@@ -21,7 +21,8 @@ from clearer.core.errors import Interrupted, UserError
 from clearer.core.files import write_text
 from clearer.pipeline.fit import fit
 from clearer.pipeline.run_folder import refuse_other_recipe
-from clearer.recipe.schema import Recipe, load_recipe
+from clearer.recipe.load import load_recipe
+from clearer.recipe.schema import Recipe
 from clearer.training.loop import caught_signals
 from clearer.training.run_device import choose_device
 
@@ -61,15 +62,15 @@ class Plan:
 
 
 def data_settings(data: str | None, train: str | None, validation: str | None) -> dict[str, Any]:
-    """Return the recipe's settings for the pictures of an experiment: those that train and that validate.
+    """Return the recipe's settings for the images of an experiment: those that train and that validate.
 
-    ``data`` is a folder that holds both as sub-folders (``train``, ``val``). Test pictures take no part.
+    ``data`` is a folder that holds both as sub-folders (``train``, ``val``). Test images take no part.
 
     Raises:
         UserError: none are named, or both ways are used.
     """
     if (data is None) == (train is None):
-        raise UserError("pictures: give --data FOLDER with its sub-folders train and val, or --train and --validation")
+        raise UserError("images: give --data FOLDER with its sub-folders train and val, or --train and --validation")
     if data is None:
         return {"data.train": train, "data.validation": validation}
     parts = {"train": "train", "validation": "val"}

@@ -12,7 +12,7 @@ from clearer.data.patches import PatchSampler
 from clearer.data.splits import resolve_splits
 from clearer.degradations.gaussian import Degradation
 from clearer.network.supernet import Supernet
-from clearer.pipeline.fit import read_pictures
+from clearer.pipeline.fit import read_images
 from clearer.recipe.schema import Recipe
 from clearer.search.ranking import held_out_psnr, reestimate
 from clearer.training.trainer import degradation_of
@@ -36,7 +36,7 @@ def held_out_patches(
 
     def sampler(part: str, degradation: Degradation, batch: int) -> PatchSampler:
         return PatchSampler(
-            read_pictures(getattr(splits, part), recipe),
+            read_images(getattr(splits, part), recipe),
             patch=settings.patch,
             batch=batch,
             degradation=degradation,

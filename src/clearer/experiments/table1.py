@@ -1,4 +1,4 @@
-"""The supplement's Table 1 and Figure 2: what lambda_1 does to the probabilities."""
+"""The supplement's Table 1 and Figure 2: what lambda_1 does to the mixing_weights."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ LAMBDAS = (0.0, 0.01, 0.1)
 
 SCALES: dict[str, dict[str, Any]] = {
     "full": {},
-    # Smaller pictures of the same kind, and the same 9,500 architecture steps with the same Adam: what
-    # L_Arch and the weight decay make of the logits hangs on nothing else.
+    # Smaller images of the same kind, and the same 9,500 architecture steps with the same Adam: what
+    # L_Arch and the weight decay make of the alpha hangs on nothing else.
     "laptop": {"network.width": 8, "search.patch": 32, "search.batch": 8, "precision": "fp32"},
 }
 
@@ -45,7 +45,7 @@ def table1(
 
     Args:
         out: the folder of the experiment.
-        data: the recipe's settings for the pictures, dotted key to value (`plans.data_settings`).
+        data: the recipe's settings for the images, dotted key to value (`plans.data_settings`).
         scale: ``full`` (the published settings) or ``laptop``.
         lambdas: which lambda_1 to search for; the others are shown where they were searched before.
         recipe: a shipped recipe or a YAML file.
@@ -101,7 +101,7 @@ def _row(plan: Plan) -> dict[str, Any]:
     lines = [json.loads(text) for text in (plan.folder / "search" / "metrics.jsonl").read_text().splitlines()]
     return {
         "lambda_arch": plan.recipe.search.lambda_arch,
-        "parallel": [pair[0] for pair in found["probabilities"]],
+        "parallel": [pair[0] for pair in found["mixing_weights"]],
         **{key: found[key] for key in ("gap", "entropy", "architecture", "steps", "arch_steps", "seconds")},
         **{key: found[key] for key in ("device", "precision")},
         "seed": plan.recipe.seed,
@@ -124,7 +124,7 @@ def as_markdown(result: dict[str, Any]) -> str:
 
 
 def _letters(row: dict[str, Any]) -> str:
-    """Return the architecture of a row; of a published one, from its probabilities."""
+    """Return the architecture of a row; of a published one, from its mixing_weights."""
     if "architecture" in row:
         return str(row["architecture"])
     letters = "".join("P" if a >= 0.5 else "F" for a in row["parallel"])
@@ -132,7 +132,7 @@ def _letters(row: dict[str, Any]) -> str:
 
 
 def figure2(result: dict[str, Any]) -> Any:
-    """Return Figure 2: the probabilities of each lambda_1 as points, found ones above published ones."""
+    """Return Figure 2: the mixing_weights of each lambda_1 as points, found ones above published ones."""
     panels = []
     for kind, rows in (("here", result["rows"]), ("published", result["published"])):
         panels.append(

@@ -26,7 +26,7 @@ from clearer.experiments.tables_page import redraw
 from clearer.methods.base import Method, as_restore
 
 SIGMAS = (30.0, 50.0, 70.0)
-NOTHING_DONE = [Method("degraded input", kind, lambda picture, _: picture) for kind in ("gaussian", "rain")]
+NOTHING_DONE = [Method("degraded input", kind, lambda image, _: image) for kind in ("gaussian", "rain")]
 
 Assigned = dict[str, dict[str, Method]]  # name of the row -> name of the protocol -> method
 
@@ -47,16 +47,16 @@ def tables(
 
     Writes measured/*.json (one each method and protocol, kept for the next call), tables.json and
     tables.md into ``out``. A method is left out where it is not meant for the protocol: another noise
-    level than its own, or gray for colour. Methods of one name share a row.
+    level than its own, or gray for color. Methods of one name share a row.
 
     Args:
         out: the folder of the experiment.
         methods: what restores.
-        data_noise: BSD500's test pictures, clean.
+        data_noise: BSD500's test images, clean.
         data_rain: Rain800's test pairs, side by side (clean half left) or in two folders.
         sigmas: noise levels in 8-bit units, a column each.
         rain_y: also measure on Y of BT.601, in a table of its own.
-        limit: measure only the first so many pictures of each set; the tables say so.
+        limit: measure only the first so many images of each set; the tables say so.
         seed: of the noise; numbers to be compared use 0.
         console: where each figure is said as soon as it is known.
 
@@ -85,8 +85,8 @@ def tables(
             }
             rows.append({"name": row, "source": "input" if row == NOTHING_DONE[0].name else "here", "cells": cells})
         found.append({
-            "name": name, "data": Path(data).name, "pictures": rows[0]["cells"][protocols[0].name]["pictures"],
-            "pictures_in_set": len(items), "protocols": [protocol.name for protocol in protocols],
+            "name": name, "data": Path(data).name, "images": rows[0]["cells"][protocols[0].name]["images"],
+            "images_in_set": len(items), "protocols": [protocol.name for protocol in protocols],
             "rows": [rows[0], *_published(name, protocols), *rows[1:]],
         })  # fmt: skip
     result = {"seed": seed, "limit": limit, "left_out": left_out, "tables": found}
@@ -108,7 +108,7 @@ def _parts(
         names = ("rain-rgb", "rain-y") if rain_y else ("rain-rgb",)
         parts += [("rain800" + name.removeprefix("rain"), data_rain, [parse_protocol(name)]) for name in names]
     if not parts:
-        raise UserError("pictures: none are named; give --bsd500 FOLDER, --rain800 FOLDER or both")
+        raise UserError("images: none are named; give --bsd500 FOLDER, --rain800 FOLDER or both")
     return parts
 
 
@@ -131,18 +131,18 @@ def _assigned(methods: Sequence[Method], protocols: Sequence[Protocol]) -> Assig
 def _meant_for(method: Method) -> str:
     """Return its name and what it is for, such as ``DnCNN (sigma 30)``.
 
-    >>> _meant_for(Method("x", "gaussian", lambda picture, sigma: picture, channels=3, sigmas=(5, 50)))
-    'x (sigma 5 to 50, colour)'
+    >>> _meant_for(Method("x", "gaussian", lambda image, sigma: image, channels=3, sigmas=(5, 50)))
+    'x (sigma 5 to 50, color)'
     """
     levels = "any sigma" if method.degradation == "gaussian" else method.degradation
     if method.sigmas is not None:
         levels = "sigma " + " to ".join(f"{sigma:g}" for sigma in dict.fromkeys(method.sigmas))
-    kind = {1: ", gray", 3: ", colour"}.get(method.channels or 0, "")
+    kind = {1: ", gray", 3: ", color"}.get(method.channels or 0, "")
     return f"{method.name} ({levels}{kind})"
 
 
 def _digest_of_set(files: Sequence[Path]) -> str:
-    """Return what changes when a picture is added, removed, renamed or replaced by one of another size."""
+    """Return what changes when an image is added, removed, renamed or replaced by one of another size."""
     text = "\n".join(f"{path.parent.name}/{path.name} {path.stat().st_size if path.exists() else 0}" for path in files)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -172,8 +172,8 @@ def _measured(
         write_json(path, kept)
         say(f"{method.name}, {protocol}: {result.psnr:.2f} dB / {result.ssim:.4f} ({result.seconds:.1f} s)", console)
     return {
-        "psnr": kept["psnr"], "ssim": kept["ssim"], "pictures": kept["pictures"],
-        "seconds_per_picture": kept["seconds"] / kept["pictures"],
+        "psnr": kept["psnr"], "ssim": kept["ssim"], "images": kept["images"],
+        "seconds_per_image": kept["seconds"] / kept["images"],
         "megapixels_per_second": kept["megapixels_per_second"], "threads": kept["threads"],
         "parameters": method.parameters, "macs_per_pixel": method.macs_per_pixel,
         "notes": method.notes, "setup": method.setup, "sha256": method.sha256,

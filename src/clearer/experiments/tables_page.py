@@ -11,17 +11,17 @@ PATCH_AVERAGED = "CLEARER-P"
 """The published row that looks like PSNR averaged over separate patches: it stands apart."""
 
 TITLES = {
-    "bsd500": "BSD500, gray, centre crop to multiples of 64, noise clipped to [0, 255] and floored to 8 bits",
+    "bsd500": "BSD500, gray, center crop to multiples of 64, noise clipped to [0, 255] and floored to 8 bits",
     "rain800-rgb": "Rain800, RGB",
     "rain800-y": "Rain800, Y of BT.601 (not to be set beside RGB figures)",
 }
 CAUTIONS = {
-    "bsd500": "Published figures are as printed, of all 200 test pictures, and do not share one protocol (the older "
-    "ones fit half-size pictures): a difference from them may be the protocol's.",
-    "rain800-rgb": "Published figures are those that the HiNAS paper prints, of all test pictures.",
+    "bsd500": "Published figures are as printed, of all 200 test images, and do not share one protocol (the older "
+    "ones fit half-size images): a difference from them may be the protocol's.",
+    "rain800-rgb": "Published figures are those that the HiNAS paper prints, of all test images.",
     "rain800-y": "Nothing is published to be set beside these figures.",
 }
-COSTS = ("parameters", "kMAC/pixel", "s/picture", "Mpixel/s")
+COSTS = ("parameters", "kMAC/pixel", "s/image", "Mpixel/s")
 
 
 def redraw(out: str | Path) -> None:
@@ -39,8 +39,8 @@ def as_markdown(result: dict[str, Any]) -> str:
 
 def _parts(table: dict[str, Any], seed: int) -> list[str]:
     """Return title, table, footnotes and cautions of one set."""
-    count, total = table["pictures"], table["pictures_in_set"]
-    what = f"all {count} pictures" if count == total else f"**only the first {count}** of {total} pictures"
+    count, total = table["images"], table["images_in_set"]
+    what = f"all {count} images" if count == total else f"**only the first {count}** of {total} images"
     noise = f", noise of seed {seed}" if seed else ""
     columns = ["", "source", *(f"{_head(name)}: PSNR (dB) / SSIM" for name in table["protocols"]), *COSTS]
     lines = ["| " + " | ".join(columns) + " |", "| --- | --- |" + " ---: |" * (len(columns) - 2)]
@@ -81,7 +81,7 @@ def _costs(row: dict[str, Any]) -> list[str]:
         return [""] * len(COSTS)
     sizes = dict.fromkeys(f"{cell['parameters']:,}" for cell in cells if cell["parameters"] is not None)
     macs = dict.fromkeys(f"{cell['macs_per_pixel'] / 1e3:.1f}" for cell in cells if cell["macs_per_pixel"] is not None)
-    seconds = sum(cell["seconds_per_picture"] for cell in cells) / len(cells)
+    seconds = sum(cell["seconds_per_image"] for cell in cells) / len(cells)
     speed = len(cells) / sum(1 / cell["megapixels_per_second"] for cell in cells)  # each level has the same pixels
     return [" / ".join(sizes), " / ".join(macs), f"{seconds:.3g}", f"{speed:.3g}"]
 

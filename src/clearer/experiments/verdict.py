@@ -29,7 +29,7 @@ from clearer.experiments.verdict_page import redraw
 from clearer.inference.restorer import load
 from clearer.network.architecture import Architecture, SearchSpace
 from clearer.network.supernet import Supernet
-from clearer.recipe.schema import load_recipe
+from clearer.recipe.load import load_recipe
 from clearer.search.ranking import (
     costs_of_all,
     held_out_psnr,

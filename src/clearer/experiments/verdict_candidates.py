@@ -24,7 +24,7 @@ BUDGETS: dict[str, dict[str, Any]] = {
         "train.batch": 16,
         "train.patch": 40,
         "train.validate_every": 25,
-        "train.validation_pictures": None,
+        "train.validation_images": None,
         "train.validation_crop": 128,
     },
 }
@@ -60,7 +60,7 @@ def choose_candidates(chosen: Architecture, random: int) -> list[tuple[str, Arch
 def training_plan(base: Recipe, architecture: Architecture, seed: int, out: Path) -> Plan:
     """Return the training of one architecture with one seed, a run folder in ``out``/trainings."""
     settings = dataclasses.replace(base.train, seed=seed)
-    evaluate = dataclasses.replace(base.evaluate, protocols=[], samples=0)  # validation pictures decide here
+    evaluate = dataclasses.replace(base.evaluate, protocols=[], samples=0)  # validation images decide here
     name = f"{architecture}-seed{seed}"
     recipe = dataclasses.replace(base, name=name, architecture=str(architecture), train=settings, evaluate=evaluate)
     return Plan(name, recipe, out / "trainings" / name, "train")

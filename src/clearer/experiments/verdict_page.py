@@ -1,4 +1,4 @@
-"""verdict.json in words and pictures: verdict.md, ranking.svg/png, trained.svg/png."""
+"""verdict.json in words and images: verdict.md, ranking.svg/png, trained.svg/png."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from clearer.core.files import read_json, write_text
-from clearer.report.figures import COLOURS, INK, MUTED, dress, save_figure
+from clearer.report.figures import COLORS, INK, MUTED, dress, save_figure
 
 
 def redraw(out: str | Path) -> None:
@@ -28,7 +28,7 @@ def redraw(out: str | Path) -> None:
 def as_markdown(result: dict[str, Any]) -> str:
     """Return the whole verdict as Markdown."""
     ranking, gap, search = result["ranking"], result["gap"], result["search"]
-    everyone = ranking["scored"] == 2 ** len(search["probabilities"])
+    everyone = ranking["scored"] == 2 ** len(search["mixing_weights"])
     whole = "all" if everyone else "a seeded sample of"
     lines = [
         f"# Verdict on the search of {result['recipe']}",
@@ -76,7 +76,7 @@ def _training_lines(result: dict[str, Any]) -> list[str]:
         "## (b) Trained anew",
         "",
         f"Each for {budget['steps']:,} steps of {budget['batch']} patches of {budget['patch']} pixels; PSNR of the "
-        f"last weights on the held-out pictures (input {training['rows'][0]['input_psnr']:.2f} dB).",
+        f"last weights on the held-out images (input {training['rows'][0]['input_psnr']:.2f} dB).",
         "",
         "| | architecture | kMAC/pixel | supernet's score (dB) | trained (dB) | each seed |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -165,7 +165,7 @@ def trained_figure(result: dict[str, Any]) -> Figure:
     axes = figure.add_subplot()
     rank = _number(training["correlation_with_score"])
     dress(axes, f"trained anew, against the supernet's score (rank correlation {rank})", "score (dB)", whole=False)
-    axes.set_ylabel("PSNR on held-out pictures (dB)", fontsize=9, color=MUTED)
+    axes.set_ylabel("PSNR on held-out images (dB)", fontsize=9, color=MUTED)
     for row in training["rows"]:
         axes.plot([row["score"]] * 2, [min(row["psnr"]), max(row["psnr"])], color="#b8c0c8", lw=1.2, zorder=1)
     _mark(axes, [(row["name"], row["score"], row["mean"]) for row in training["rows"]])
@@ -173,21 +173,21 @@ def trained_figure(result: dict[str, Any]) -> Figure:
 
 
 def _mark(axes: Axes, points: list[tuple[str, float, float]]) -> None:
-    """Points with their names in a legend, each kind in its colour: labels beside them would overlap."""
+    """Points with their names in a legend, each kind in its color: labels beside them would overlap."""
     styles = {
-        "chosen": ("o", COLOURS[1]),
-        "published": ("D", COLOURS[3]),
-        "all parallel": ("^", COLOURS[0]),
-        "all fusion": ("v", COLOURS[2]),
+        "chosen": ("o", COLORS[1]),
+        "published": ("D", COLORS[3]),
+        "all parallel": ("^", COLORS[0]),
+        "all fusion": ("v", COLORS[2]),
     }
     seen: set[str] = set()
     for name, x, y in points:
         kind = "random" if name.startswith("random") else name
-        marker, colour = styles.get(kind, ("s", COLOURS[4]))
+        marker, color = styles.get(kind, ("s", COLORS[4]))
         label = None if kind in seen else kind
         seen.add(kind)
         look = {"markersize": 7.5 if kind == "chosen" else 6, "markeredgecolor": "white", "zorder": 3}
-        axes.plot(x, y, marker, color=colour, label=label, linestyle="", **look)  # type: ignore[arg-type]
+        axes.plot(x, y, marker, color=color, label=label, linestyle="", **look)  # type: ignore[arg-type]
     axes.legend(frameon=False, fontsize=8.5, loc="best")
 
 

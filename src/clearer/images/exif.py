@@ -15,7 +15,7 @@ def plain(block: bytes | None) -> bytes | None:
 
 
 def parsed(block: bytes | None) -> Image.Exif:
-    """Return the entries of a block; of a broken one, none: that is no reason to refuse a picture."""
+    """Return the entries of a block; of a broken one, none: that is no reason to refuse an image."""
     found = Image.Exif()
     if block:
         try:

@@ -1,6 +1,6 @@
-"""A picture file with all that is around its pixels, so that it can be written back as it came.
+"""An image file with all that is around its pixels, so that it can be written back as it came.
 
-`data/pictures.py` reads pictures to learn from: upright uint8, nothing else. Here nothing is lost:
+`data/images.py` reads images to learn from: upright uint8, nothing else. Here nothing is lost:
 depth, alpha, inks, pages, profile, EXIF, resolution. `read_file` and `write_file` are the way in and
 out; each kind of file has its own module: `tiff_pages`, `png_chunks`, and `pillow_formats` for the rest.
 """
@@ -23,7 +23,7 @@ from clearer.core.files import written_whole
 AnyPixels = npt.NDArray[Any]
 
 GRAY, RGB, CMYK = 1, 3, 4
-"""What a page's colour is, as its number of channels."""
+"""What a page's color is, as its number of channels."""
 
 LARGEST_PAGE = 2 * (Image.MAX_IMAGE_PIXELS or 89478485)
 LARGEST_FILE = 10**9
@@ -32,21 +32,21 @@ LARGEST_FILE = 10**9
 
 @dataclass(frozen=True)
 class Page:
-    """One picture as it lies in its file: not turned, not scaled, not converted.
+    """One image as it lies in its file: not turned, not scaled, not converted.
 
     Attributes:
-        colour: (H, W, C), C = 1 gray, 3 RGB, 4 CMYK (more is more ink); bool (bilevel, True is white),
+        color: (H, W, C), C = 1 gray, 3 RGB, 4 CMYK (more is more ink); bool (bilevel, True is white),
             uint8, uint16, or floating point.
         alpha: (H, W, 1) of the same dtype, or None. It is never restored.
         orientation: 1 to 8, as in EXIF: how the page has to be turned for looking at it.
-        icc: the colour profile.
+        icc: the color profile.
         exif: an EXIF block, from its TIFF header on.
         xmp: an XMP packet.
         dpi: pixels an inch, across and down.
         own: what only this kind of file has; used again when it is written as the same kind.
     """
 
-    colour: AnyPixels
+    color: AnyPixels
     alpha: AnyPixels | None = None
     orientation: int = 1
     icc: bytes | None = None
@@ -57,7 +57,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class PictureFile:
+class ImageFile:
     """The pages of a file (of an animation: its frames), the format's name as in `FORMATS`, and notes.
 
     ``own`` is as in `Page`, for the whole file. ``notes`` say in words what could not be kept.
@@ -74,7 +74,7 @@ class Format(NamedTuple):
 
     suffixes: tuple[str, ...]
     depths: tuple[str, ...]
-    colours: tuple[int, ...] = (GRAY, RGB)
+    colors: tuple[int, ...] = (GRAY, RGB)
     alpha: bool = True
     pages: bool = False
     orientation: bool = True
@@ -142,7 +142,7 @@ _SIGNATURES: dict[str, tuple[bytes, ...]] = {
 _HEIF_BRANDS = (b"hei", b"hev", b"mif", b"msf")
 
 
-def read_file(source: str | Path | bytes, name: str | None = None) -> PictureFile:
+def read_file(source: str | Path | bytes, name: str | None = None) -> ImageFile:
     """Read a file, or the bytes of one, whole: its content and not its name tells what it is.
 
     Args:
@@ -153,7 +153,7 @@ def read_file(source: str | Path | bytes, name: str | None = None) -> PictureFil
         UserError: it is missing, empty, cut short, broken, larger than `LARGEST_PAGE` or `LARGEST_FILE`,
             or of a kind that cannot be kept.
     """
-    name = name or (str(source) if not isinstance(source, bytes) else "picture")
+    name = name or (str(source) if not isinstance(source, bytes) else "image")
     with _faults_named(name):
         data = source if isinstance(source, bytes) else Path(source).read_bytes()
         if not data:
@@ -172,8 +172,8 @@ def read_file(source: str | Path | bytes, name: str | None = None) -> PictureFil
         return read_with_pillow(data)
 
 
-def write_file(path: str | Path, picture: PictureFile, quality: int | None = None) -> None:
-    """Write a picture that fits its format (see `data.picture_fitting.fitted`), whole or not at all.
+def write_file(path: str | Path, image: ImageFile, quality: int | None = None) -> None:
+    """Write an image that fits its format (see `data.image_fitting.fitted`), whole or not at all.
 
     Args:
         path: where; its suffix does not matter.
@@ -181,46 +181,46 @@ def write_file(path: str | Path, picture: PictureFile, quality: int | None = Non
             WebP loses nothing.
 
     Raises:
-        UserError: the format cannot hold the picture, or the place cannot be written.
+        UserError: the format cannot hold the image, or the place cannot be written.
     """
     with written_whole(path) as temporary, temporary.open("wb") as file:
-        encode(file, picture, quality, str(path))
+        encode(file, image, quality, str(path))
 
 
-def encode(file: BinaryIO, picture: PictureFile, quality: int | None = None, name: str = "picture") -> None:
-    """Write a picture to an open file that can be read and sought in, as `write_file` does."""
+def encode(file: BinaryIO, image: ImageFile, quality: int | None = None, name: str = "image") -> None:
+    """Write an image to an open file that can be read and sought in, as `write_file` does."""
     try:
-        if picture.format == "TIFF":
+        if image.format == "TIFF":
             from clearer.images.tiff import write_tiff
 
-            write_tiff(file, picture)
-        elif picture.format == "PNG":
+            write_tiff(file, image)
+        elif image.format == "PNG":
             from clearer.images.png import write_png
 
-            write_png(file, picture)
+            write_png(file, image)
         else:
             from clearer.images.pillow import write_with_pillow
 
-            write_with_pillow(file, picture, quality)
+            write_with_pillow(file, image, quality)
     except UserError as error:
         raise UserError(f"{name}: {error}") from error
     except OSError as error:
         if error.errno is not None:  # the disk and not the encoder
             raise
-        raise UserError(f"{name}: cannot be written as {picture.format} ({one_line(error)}); use .png") from error
+        raise UserError(f"{name}: cannot be written as {image.format} ({one_line(error)}); use .png") from error
     except (ValueError, RuntimeError, OverflowError) as error:
-        raise UserError(f"{name}: cannot be written as {picture.format} ({one_line(error)}); use .png") from error
+        raise UserError(f"{name}: cannot be written as {image.format} ({one_line(error)}); use .png") from error
 
 
-def to_bytes(picture: PictureFile, quality: int | None = None) -> bytes:
+def to_bytes(image: ImageFile, quality: int | None = None) -> bytes:
     """Return the file that `write_file` would write."""
     file = io.BytesIO()
-    encode(file, picture, quality)
+    encode(file, image, quality)
     return file.getvalue()
 
 
-def with_notes(picture: PictureFile, *notes: str) -> PictureFile:
-    return replace(picture, notes=picture.notes + notes)
+def with_notes(image: ImageFile, *notes: str) -> ImageFile:
+    return replace(image, notes=image.notes + notes)
 
 
 def check_size(width: int, height: int, pages: int = 1) -> None:
@@ -230,7 +230,7 @@ def check_size(width: int, height: int, pages: int = 1) -> None:
         UserError: it does; or a side is 0.
     """
     if width <= 0 or height <= 0:
-        raise UserError("not readable as a picture (it has no pixels); replace or remove it")
+        raise UserError("not readable as an image (it has no pixels); replace or remove it")
     if width * height > LARGEST_PAGE or width * height * pages > LARGEST_FILE:
         count = f"{pages} pages of " if pages > 1 else ""
         limit = f"{LARGEST_PAGE // 10**6} million pixels a page, {LARGEST_FILE // 10**6} million in all"
@@ -256,10 +256,10 @@ def _faults_named(name: str) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise UserError(f"{name}: refused as a decompression bomb ({one_line(error)})") from error
     except UnidentifiedImageError as error:
-        raise UserError(f"{name}: not readable as a picture (not a known picture format); replace it") from error
+        raise UserError(f"{name}: not readable as an image (not a known image format); replace it") from error
     except Exception as error:
         # Decoders answer broken bytes with many kinds of exceptions, from SyntaxError to IndexError.
-        raise UserError(f"{name}: not readable as a picture ({one_line(error)}); replace or remove it") from error
+        raise UserError(f"{name}: not readable as an image ({one_line(error)}); replace or remove it") from error
 
 
 def one_line(error: Exception) -> str:

@@ -21,8 +21,8 @@ from clearer.images.io import (
     GRAY,
     RGB,
     AnyPixels,
+    ImageFile,
     Page,
-    PictureFile,
     check_size,
     format_of_bytes,
 )
@@ -32,11 +32,11 @@ BEST = 95
 
 _HEIF_BITS = threading.Lock()
 """Held while the library's one setting of how many bits are written is another than it was."""
-_NAMES = {"MPO": "JPEG"}  # a JPEG of a phone, with smaller pictures behind it
+_NAMES = {"MPO": "JPEG"}  # a JPEG of a phone, with smaller images behind it
 _NETPBM = re.compile(rb"P[56](?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)\s")
 
 
-def read_with_pillow(data: bytes) -> PictureFile:
+def read_with_pillow(data: bytes) -> ImageFile:
     """Read a file of any format that Pillow knows.
 
     Raises:
@@ -62,22 +62,22 @@ def read_with_pillow(data: bytes) -> PictureFile:
             around["dpi"] = _dpi(info.get("dpi"))
             keys = {key: info[key] for key in ("comment", "progressive") if info.get(key)} if name == "JPEG" else {}
     if name == "PPM":
-        name = "PGM" if frames[0].colour.shape[2] == GRAY else "PPM"
+        name = "PGM" if frames[0].color.shape[2] == GRAY else "PPM"
     deep_file = name in ("AVIF", "HEIF") and _more_than_8_bits(data)
     if deep_file and name == "HEIF":
         frames = [_deep_heif(data) or frames[0]]
-    pages = tuple(Page(f.colour, f.alpha, **around, own={**f.own, **keys}) for f in frames)
+    pages = tuple(Page(f.color, f.alpha, **around, own={**f.own, **keys}) for f in frames)
     notes: tuple[str, ...] = ()
     if deep_file and name == "AVIF":
         notes = ("has more than 8 bits a channel, of which Pillow keeps 8",)
     if name not in FORMATS:
         notes = (*notes, f"{name} is not written; it becomes PNG")
         name = "PNG"
-    return PictureFile(name, pages, own, notes)
+    return ImageFile(name, pages, own, notes)
 
 
 def frames_of(image: Image.Image) -> tuple[list[Page], dict[str, Any]]:
-    """Decode an open picture: its pixels, or all frames of an animation with what plays it."""
+    """Decode an open image: its pixels, or all frames of an animation with what plays it."""
     count = getattr(image, "n_frames", 1) if image.format not in ("MPO", "HEIF") else 1
     if count == 1:
         image.load()
@@ -89,9 +89,9 @@ def frames_of(image: Image.Image) -> tuple[list[Page], dict[str, Any]]:
         frame = image.convert("RGBA")  # a frame may hold what differs only; Pillow has put it together
         page = _page(frame)
         own_of_frame = {"duration": image.info.get("duration", 0)}
-        frames.append(Page(page.colour, page.alpha, own=own_of_frame))
+        frames.append(Page(page.color, page.alpha, own=own_of_frame))
     if all(frame.alpha is not None and bool((frame.alpha == 255).all()) for frame in frames):
-        frames = [Page(frame.colour, None, own=frame.own) for frame in frames]
+        frames = [Page(frame.color, None, own=frame.own) for frame in frames]
     return frames, own
 
 
@@ -122,26 +122,26 @@ def _page(image: Image.Image) -> Page:
 
 
 def image_of(page: Page) -> Image.Image:
-    """Return a page of a kind that Pillow has as its picture."""
+    """Return a page of a kind that Pillow has as its image."""
     if page.alpha is not None:
-        return Image.fromarray(np.ascontiguousarray(np.concatenate([page.colour, page.alpha], 2)))
-    pixels = np.ascontiguousarray(page.colour[:, :, 0] if page.colour.shape[2] == GRAY else page.colour)
-    if page.colour.shape[2] != CMYK:
+        return Image.fromarray(np.ascontiguousarray(np.concatenate([page.color, page.alpha], 2)))
+    pixels = np.ascontiguousarray(page.color[:, :, 0] if page.color.shape[2] == GRAY else page.color)
+    if page.color.shape[2] != CMYK:
         return Image.fromarray(pixels)
     height, width = pixels.shape[:2]
     return Image.frombytes("CMYK", (width, height), pixels.tobytes())
 
 
-def write_with_pillow(file: BinaryIO, picture: PictureFile, quality: int | None = None) -> None:
+def write_with_pillow(file: BinaryIO, image: ImageFile, quality: int | None = None) -> None:
     """Write all formats but TIFF and PNG."""
-    page, name = picture.pages[0], picture.format
+    page, name = image.pages[0], image.format
     if name in ("PGM", "PPM"):
         _write_netpbm(file, page)
         return
     if name == "BMP" and page.alpha is not None:
         _write_bmp_with_alpha(file, page)
         return
-    if name == "HEIF" and page.colour.dtype == np.uint16:
+    if name == "HEIF" and page.color.dtype == np.uint16:
         _write_deep_heif(file, page, BEST if quality is None else quality)
         return
     keys: dict[str, Any] = {"icc_profile": page.icc, "exif": with_orientation(page.exif, page.orientation)}
@@ -161,17 +161,17 @@ def write_with_pillow(file: BinaryIO, picture: PictureFile, quality: int | None 
     elif name == "HEIF":
         _know_heif(needed=True)
         keys |= {"quality": level, "chroma": 444 if level >= 90 else 420}
-    save_frames(file, picture, {key: value for key, value in keys.items() if value is not None})
+    save_frames(file, image, {key: value for key, value in keys.items() if value is not None})
 
 
-def save_frames(file: BinaryIO, picture: PictureFile, keys: dict[str, Any]) -> None:
+def save_frames(file: BinaryIO, image: ImageFile, keys: dict[str, Any]) -> None:
     """Save one page, or an animation of all."""
-    first, *others = (image_of(page) for page in picture.pages)
+    first, *others = (image_of(page) for page in image.pages)
     if others:
-        durations = [page.own.get("duration", 100) for page in picture.pages]
+        durations = [page.own.get("duration", 100) for page in image.pages]
         keys = {**keys, "save_all": True, "append_images": others, "duration": durations}
-        keys["loop"] = picture.own.get("loop", 0)
-    first.save(file, format=picture.format, **keys)
+        keys["loop"] = image.own.get("loop", 0)
+    first.save(file, format=image.format, **keys)
 
 
 def _know_heif(needed: bool = False) -> None:
@@ -185,9 +185,9 @@ def _know_heif(needed: bool = False) -> None:
 
 
 def _deep_heif(data: bytes) -> Page | None:
-    """Return the picture of a HEIF file of 10 or 12 bits, as levels of 16; None where it has 8 after all.
+    """Return the image of a HEIF file of 10 or 12 bits, as levels of 16; None where it has 8 after all.
 
-    (The bits that were found may be those of a second picture, such as a map of depth.)
+    (The bits that were found may be those of a second image, such as a map of depth.)
     """
     import pillow_heif
 
@@ -209,7 +209,7 @@ def _write_deep_heif(file: BinaryIO, page: Page, quality: int) -> None:
     import pillow_heif
 
     bits = int(page.own.get("bits", 12))
-    both = page.colour if page.alpha is None else np.concatenate([page.colour, page.alpha], 2)
+    both = page.color if page.alpha is None else np.concatenate([page.color, page.alpha], 2)
     # The library leaves out the lowest bits; this is the nearest level of so many bits, in the highest ones.
     top = 2**bits - 1
     levels = (np.rint(both * (top / 65535)).astype(np.uint16)) << (16 - bits)
@@ -247,8 +247,8 @@ def _more_than_8_bits(data: bytes) -> bool:
     return place >= 0 and len(data) > place + 9 and data[place + 9] > 8
 
 
-def _deep_netpbm(data: bytes) -> PictureFile | None:
-    """Read binary PGM and PPM of 16 bits, of whose colour Pillow would keep 8; None for all else."""
+def _deep_netpbm(data: bytes) -> ImageFile | None:
+    """Read binary PGM and PPM of 16 bits, of whose color Pillow would keep 8; None for all else."""
     found = _NETPBM.match(data[:4096])
     if found is None or int(found[3]) < 256:
         return None
@@ -259,13 +259,13 @@ def _deep_netpbm(data: bytes) -> PictureFile | None:
     channels = RGB if data[:2] == b"P6" else GRAY
     pixels = np.frombuffer(data, ">u2", height * width * channels, found.end())
     name = "PPM" if channels == RGB else "PGM"
-    return PictureFile(name, (Page(pixels.reshape(height, width, channels).astype(np.uint16)),))
+    return ImageFile(name, (Page(pixels.reshape(height, width, channels).astype(np.uint16)),))
 
 
 def _write_bmp_with_alpha(file: BinaryIO, page: Page) -> None:
     """Write a BMP with a header of version 4, which says where alpha is; Pillow writes the older one only."""
-    height, width = page.colour.shape[:2]
-    pixels = np.concatenate([page.colour[:, :, ::-1], page.alpha], 2)[::-1]  # bottom row first
+    height, width = page.color.shape[:2]
+    pixels = np.concatenate([page.color[:, :, ::-1], page.alpha], 2)[::-1]  # bottom row first
     across, down = (round(d / 0.0254) for d in page.dpi or (0, 0))
     size, start, bitfields = pixels.size, 14 + 108, 3
     head = struct.pack("<IiiHHIIiiII", 108, width, height, 1, 32, bitfields, size, across, down, 0, 0)
@@ -276,7 +276,7 @@ def _write_bmp_with_alpha(file: BinaryIO, page: Page) -> None:
 
 
 def _write_netpbm(file: BinaryIO, page: Page) -> None:
-    pixels: AnyPixels = page.colour
+    pixels: AnyPixels = page.color
     height, width, channels = pixels.shape
     top = 65535 if pixels.dtype == np.uint16 else 255
     file.write(b"P%d\n%d %d\n%d\n" % (6 if channels == RGB else 5, width, height, top))

@@ -20,14 +20,14 @@ from PIL import Image
 
 from clearer.core.errors import UserError
 from clearer.images.exif import orientation_of, plain, with_orientation
-from clearer.images.io import Page, PictureFile, check_size
+from clearer.images.io import ImageFile, Page, check_size
 from clearer.images.pillow import frames_of, image_of, save_frames
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # In the order of the specification: before the palette and the pixels. What is tied to the sample
 # layout (bKGD, hIST, tRNS, sBIT) is left out, since a palette becomes RGB and a key becomes alpha.
 _KEPT = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"mDCV", b"cLLI", b"pHYs", b"tIME", b"tEXt", b"zTXt", b"iTXt")
-_COLOUR_SPACE = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
+_COLOR_SPACE = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
 
 Chunk = tuple[bytes, bytes]
 
@@ -47,15 +47,15 @@ def chunks_of(data: bytes) -> list[Chunk]:
         if len(crc) < 4:
             break
         if zlib.crc32(kind + body) != struct.unpack(">I", crc)[0]:
-            raise UserError(f"not readable as a picture (broken PNG chunk {kind!r}); replace or remove it")
+            raise UserError(f"not readable as an image (broken PNG chunk {kind!r}); replace or remove it")
         found.append((kind, body))
         place += 12 + length
         if kind == b"IEND":
             return found
-    raise UserError("not readable as a picture (the PNG is cut short); replace or remove it")
+    raise UserError("not readable as an image (the PNG is cut short); replace or remove it")
 
 
-def read_png(data: bytes) -> PictureFile:
+def read_png(data: bytes) -> ImageFile:
     """Read a PNG or APNG file.
 
     Raises:
@@ -63,7 +63,7 @@ def read_png(data: bytes) -> PictureFile:
     """
     chunks = chunks_of(data)
     if chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
-        raise UserError("not readable as a picture (the PNG has no header); replace or remove it")
+        raise UserError("not readable as an image (the PNG has no header); replace or remove it")
     width, height, bits, kind = struct.unpack(">IIBB", chunks[0][1][:10])
     check_size(width, height)
     around: dict[str, Any] = {"own": {"chunks": [c for c in chunks if c[0] in _KEPT]}}
@@ -78,28 +78,28 @@ def read_png(data: bytes) -> PictureFile:
     if bits == 16 and kind in (2, 4, 6) and b"acTL" not in bodies:
         pixels = imagecodecs.png_decode(data)
         pixels = pixels.reshape(height, width, -1)
-        if b"tRNS" in bodies and kind == 2 and pixels.shape[2] == 3:  # one colour is transparent
+        if b"tRNS" in bodies and kind == 2 and pixels.shape[2] == 3:  # one color is transparent
             key = np.frombuffer(bodies[b"tRNS"], ">u2")
             pixels = np.dstack([pixels, np.where((pixels == key).all(2), 0, 65535).astype(np.uint16)])
-        colours = 1 if pixels.shape[2] <= 2 else 3
-        alpha = pixels[:, :, colours:] if pixels.shape[2] > colours else None
-        return PictureFile("PNG", (Page(pixels[:, :, :colours], alpha, **around),))
+        colors = 1 if pixels.shape[2] <= 2 else 3
+        alpha = pixels[:, :, colors:] if pixels.shape[2] > colors else None
+        return ImageFile("PNG", (Page(pixels[:, :, :colors], alpha, **around),))
     with Image.open(io.BytesIO(data)) as image:
         frames, own = frames_of(image)
-    pages = tuple(Page(f.colour, f.alpha, **{**around, "own": {**around["own"], **f.own}}) for f in frames)
-    return PictureFile("PNG", pages, own)
+    pages = tuple(Page(f.color, f.alpha, **{**around, "own": {**around["own"], **f.own}}) for f in frames)
+    return ImageFile("PNG", pages, own)
 
 
-def write_png(file: BinaryIO, picture: PictureFile) -> None:
+def write_png(file: BinaryIO, image: ImageFile) -> None:
     """Write a PNG file, or APNG for more than one page."""
-    page = picture.pages[0]
+    page = image.pages[0]
     data: bytes | bytearray
-    if len(picture.pages) > 1:
+    if len(image.pages) > 1:
         buffer = io.BytesIO()
-        save_frames(buffer, picture, {})
+        save_frames(buffer, image, {})
         data = buffer.getvalue()
-    elif page.colour.dtype == np.uint16 and (page.alpha is not None or page.colour.shape[2] == 3):
-        parts = [page.colour] if page.alpha is None else [page.colour, page.alpha]
+    elif page.color.dtype == np.uint16 and (page.alpha is not None or page.color.shape[2] == 3):
+        parts = [page.color] if page.alpha is None else [page.color, page.alpha]
         data = imagecodecs.png_encode(np.ascontiguousarray(np.concatenate(parts, 2)))
     else:
         buffer = io.BytesIO()

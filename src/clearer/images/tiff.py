@@ -1,7 +1,7 @@
 """TIFF: pages of every depth, each with its own tags, through tifffile.
 
 Codecs that tifffile has not itself (LZW, JPEG, Zstandard and more) come from imagecodecs. A page
-compressed with loss is written without (deflate): what was restored is not to be spoilt again.
+compressed with loss is written without (deflate): what was restored is not to be degraded again.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from clearer.core.errors import UserError
 from clearer.images.exif import parsed, plain
-from clearer.images.io import CMYK, GRAY, RGB, AnyPixels, Page, PictureFile, check_size
+from clearer.images.io import CMYK, GRAY, RGB, AnyPixels, ImageFile, Page, check_size
 from clearer.images.tiff_limits import Extent, extent_of
 
-_COLOURS = {"MINISWHITE": GRAY, "MINISBLACK": GRAY, "RGB": RGB, "YCBCR": RGB, "SEPARATED": CMYK, "PALETTE": RGB}
+_COLORS = {"MINISWHITE": GRAY, "MINISBLACK": GRAY, "RGB": RGB, "YCBCR": RGB, "SEPARATED": CMYK, "PALETTE": RGB}
 _KEPT_CODECS = ("NONE", "LZW", "ADOBE_DEFLATE", "DEFLATE", "ZSTD", "PACKBITS", "LZMA")
 _WORDS = (269, 270, 271, 272, 285, 305, 306, 315, 316, 33432)  # title, maker, software, date, ...: text
 # IPTC, Photoshop, and where on Earth it is (GeoTIFF, GDAL): carried as they are.
@@ -33,7 +33,7 @@ _PER_UNIT = {2: 1.0, 3: 2.54}  # inch, centimetre
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
-def read_tiff(data: bytes) -> PictureFile:
+def read_tiff(data: bytes) -> ImageFile:
     """Read all pages.
 
     Raises:
@@ -51,9 +51,9 @@ def read_tiff(data: bytes) -> PictureFile:
             total += pixels
         check_size(1, 1, total)
         if not pages:
-            raise UserError("not readable as a picture (the TIFF has no page); replace or remove it")
+            raise UserError("not readable as an image (the TIFF has no page); replace or remove it")
         found = tuple(_read_page(page, data, number) for number, page in enumerate(pages, start=1))
-        return PictureFile("TIFF", found, {"byteorder": tiff.byteorder, "bigtiff": tiff.is_bigtiff})
+        return ImageFile("TIFF", found, {"byteorder": tiff.byteorder, "bigtiff": tiff.is_bigtiff})
 
 
 def extents_of(data: bytes) -> list[Extent]:
@@ -85,33 +85,33 @@ def count_pages(data: bytes) -> int:
         if start == 0:
             return len(seen)
         if start in seen or start + count_size > len(data):
-            raise UserError("not readable as a picture (its pages lead nowhere or in a circle); replace or remove it")
+            raise UserError("not readable as an image (its pages lead nowhere or in a circle); replace or remove it")
         seen.add(start)
         (count,) = struct.unpack_from(order + count_code, data, start)
         place = start + count_size + count * entry
         if place + size > len(data):
-            raise UserError("not readable as a picture (the file is cut short); replace or remove it")
+            raise UserError("not readable as an image (the file is cut short); replace or remove it")
 
 
 def _read_page(page: Any, data: bytes, number: int) -> Page:
     where = f"page {number}: "
     photometric = getattr(page.photometric, "name", str(page.photometric))
-    colours = _COLOURS.get(photometric)
-    if colours is None:
-        raise UserError(f"{where}its colours are of a kind that cannot be kept ({photometric}); convert it to RGB")
+    colors = _COLORS.get(photometric)
+    if colors is None:
+        raise UserError(f"{where}its colors are of a kind that cannot be kept ({photometric}); convert it to RGB")
     if page.dtype is None or page.dtype.name not in ("bool", "uint8", "uint16", "float16", "float32", "float64"):
         kind = f"{page.bitspersample}-bit {page.dtype or 'pixels'}"
         raise UserError(f"{where}{kind} are not restored; convert it to 8 or 16 bits or floating point")
     if page.imagedepth != 1:
         raise UserError(f"{where}is a volume of {page.imagedepth} layers; cut it into pages")
-    stored = GRAY if photometric == "PALETTE" else colours
+    stored = GRAY if photometric == "PALETTE" else colors
     if page.samplesperpixel - stored not in (0, 1):
         raise UserError(f"{where}has {page.samplesperpixel} channels, where {stored} and one of alpha are possible")
     bits = page.bitspersample
     if bits != page.dtype.itemsize * 8 and bits != 1 and photometric != "PALETTE":
         raise UserError(f"{where}{bits} bits a sample are not restored; convert it to 8 or 16 bits")
     if any(o + n > len(data) for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)):
-        raise UserError(f"{where}not readable as a picture (the file is cut short); replace or remove it")
+        raise UserError(f"{where}not readable as an image (the file is cut short); replace or remove it")
     pixels = _decoded(page)
     if photometric == "PALETTE":
         table = np.asarray(page.colormap)  # (3, 2^bits) uint16
@@ -121,9 +121,9 @@ def _read_page(page: Any, data: bytes, number: int) -> Page:
         if pixels.dtype.kind == "f":
             raise UserError(f"{where}floating point with white as zero is not restored; convert it")
         pixels = np.invert(pixels)  # of bool: not
-    rest = pixels.shape[2] - colours
+    rest = pixels.shape[2] - colors
     if rest not in (0, 1):
-        raise UserError(f"{where}has {pixels.shape[2]} channels, where {colours} and one of alpha are possible")
+        raise UserError(f"{where}has {pixels.shape[2]} channels, where {colors} and one of alpha are possible")
     own: dict[str, Any] = {
         "photometric": photometric if photometric == "MINISWHITE" else None,
         "compression": page.compression.name if page.compression.name in _KEPT_CODECS else "ADOBE_DEFLATE",
@@ -143,8 +143,8 @@ def _read_page(page: Any, data: bytes, number: int) -> Page:
     turned = page.tags.get(274)
     icc, xmp = (_bytes(page.tags.get(code)) for code in (_ICC, _XMP))
     return Page(
-        pixels[:, :, :colours],
-        pixels[:, :, colours:] if rest else None,
+        pixels[:, :, :colors],
+        pixels[:, :, colors:] if rest else None,
         orientation=int(turned.value) if turned and 1 <= int(turned.value) <= 8 else 1,
         icc=icc,
         exif=_exif(data, page),
@@ -190,7 +190,7 @@ def _exif(data: bytes, page: Any) -> bytes | None:
             file.seek(_offset_of(data, tag))
             group.load(file)
             entries = {key: value for key, value in group.items() if key != 40965}  # a group within the group
-        except Exception:  # Pillow raises many kinds; broken EXIF is no reason to refuse a picture
+        except Exception:  # Pillow raises many kinds; broken EXIF is no reason to refuse an image
             continue
         if entries:
             found[code] = entries
@@ -206,24 +206,24 @@ def _offset_of(data: bytes, tag: Any) -> int:
     return int(offset)
 
 
-def write_tiff(file: BinaryIO, picture: PictureFile) -> None:
+def write_tiff(file: BinaryIO, image: ImageFile) -> None:
     """Write all pages to an open file that can be read and sought in."""
-    order = picture.own.get("byteorder", "<")
-    size = sum(page.colour.nbytes + (0 if page.alpha is None else page.alpha.nbytes) for page in picture.pages)
-    big = bool(picture.own.get("bigtiff")) or size > 4 * 10**9
+    order = image.own.get("byteorder", "<")
+    size = sum(page.color.nbytes + (0 if page.alpha is None else page.alpha.nbytes) for page in image.pages)
+    big = bool(image.own.get("bigtiff")) or size > 4 * 10**9
     buffer = io.BytesIO()
     with tifffile.TiffWriter(buffer, bigtiff=big, byteorder=order) as writer:
-        for page in picture.pages:
+        for page in image.pages:
             _write_page(writer, page)
-    _attach_groups(buffer, picture, order, big)
+    _attach_groups(buffer, image, order, big)
     file.write(buffer.getbuffer())
 
 
 def _write_page(writer: Any, page: Page) -> None:
-    colours, own = page.colour.shape[2], page.own
-    pixels = page.colour if page.alpha is None else np.concatenate([page.colour, page.alpha], 2)
-    photometric = {GRAY: "MINISBLACK", RGB: "RGB", CMYK: "SEPARATED"}[colours]
-    if own.get("photometric") == "MINISWHITE" and colours == GRAY and pixels.dtype.kind != "f":
+    colors, own = page.color.shape[2], page.own
+    pixels = page.color if page.alpha is None else np.concatenate([page.color, page.alpha], 2)
+    photometric = {GRAY: "MINISBLACK", RGB: "RGB", CMYK: "SEPARATED"}[colors]
+    if own.get("photometric") == "MINISWHITE" and colors == GRAY and pixels.dtype.kind != "f":
         photometric, pixels = "MINISWHITE", np.invert(pixels)
     if pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
@@ -280,9 +280,9 @@ def _groups(page: Page) -> dict[int, dict[int, Any]]:
     return {code: dict(group) for code in (_EXIF, _GPS) if (group := entries.get_ifd(code))}
 
 
-def _attach_groups(buffer: io.BytesIO, picture: PictureFile, order: str, big: bool) -> None:
+def _attach_groups(buffer: io.BytesIO, image: ImageFile, order: str, big: bool) -> None:
     """Append the camera's and the place's groups, and point the tags that were held for them there."""
-    wanted = [_groups(page) for page in picture.pages]
+    wanted = [_groups(page) for page in image.pages]
     if not any(wanted):
         return
     buffer.seek(0)

@@ -1,4 +1,4 @@
-"""TIFF pictures by rows: read a band at a time, written a strip at a time, never whole in memory."""
+"""TIFF images by rows: read a band at a time, written a strip at a time, never whole in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from clearer.core.errors import UserError
 Pixels = npt.NDArray[Any]
 
 _DEPTHS = ("uint8", "uint16", "float32")
-_COLOURS = {"MINISBLACK": 1, "MINISWHITE": 1, "RGB": 3}
+_COLORS = {"MINISBLACK": 1, "MINISWHITE": 1, "RGB": 3}
 _STRIP_BYTES = 2**18
 _LARGEST_SEGMENT = 2**28
 _WIDEST = 2**20
@@ -59,7 +59,7 @@ class TiffRows:
         self.height, self.width = int(self.page.imagelength), int(self.page.imagewidth)
         self.samples = int(self.page.samplesperpixel)
         photometric = str(getattr(self.page.photometric, "name", ""))
-        self.channels = _COLOURS[photometric]
+        self.channels = _COLORS[photometric]
         self.dtype = np.dtype(self.page.dtype).newbyteorder("=")
         self.inverted = photometric == "MINISWHITE"
         self._first = 0
@@ -109,7 +109,7 @@ class TiffRows:
         """Yield bands of rows that follow one another, from ``top`` to at least ``bottom``."""
         page = self.page
         if not page.is_tiled and page.compression == 1 and page.predictor == 1:
-            yield self._plain_rows(top, bottom)  # a strip may be the whole picture
+            yield self._plain_rows(top, bottom)  # a strip may be the whole image
             return
         high = int(page.tilelength if page.is_tiled else page.rowsperstrip)
         across = -(-self.width // int(page.tilewidth)) if page.is_tiled else 1
@@ -125,7 +125,7 @@ class TiffRows:
         data = self._bytes_of(number, int(self.page.databytecounts[number]))
         segment, index, _ = self.page.decode(data, number)
         left = int(index[-2])
-        # Tiles may stand out beyond the picture.
+        # Tiles may stand out beyond the image.
         part = segment.reshape(segment.shape[-3:])[: band.shape[0], : self.width - left]
         band[: part.shape[0], left : left + part.shape[1]] = part
 
@@ -148,7 +148,7 @@ class TiffRows:
         handle.seek(int(self.page.dataoffsets[number]) + skip)
         data: bytes = handle.read(count)
         if len(data) != count:
-            raise UserError(f"{self.path}: not readable as a picture (the file is cut short); replace or remove it")
+            raise UserError(f"{self.path}: not readable as an image (the file is cut short); replace or remove it")
         return data
 
     @contextlib.contextmanager
@@ -162,7 +162,7 @@ class TiffRows:
             raise UserError(f"{self.path}: no such file; check the path") from None
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise UserError(f"{self.path}: not readable as a picture ({reason}); replace or remove it") from error
+            raise UserError(f"{self.path}: not readable as an image ({reason}); replace or remove it") from error
 
 
 def refusal(file: tifffile.TiffFile) -> str | None:
@@ -170,17 +170,17 @@ def refusal(file: tifffile.TiffFile) -> str | None:
     if len(file.pages) != 1:
         return f"it has {len(file.pages)} pages, and only a single one is restored by rows"
     page: Any = file.pages[0].aspage()
-    colours = _COLOURS.get(getattr(page.photometric, "name", ""))
-    if colours is None or page.samplesperpixel not in (colours, colours + 1):
-        return f"its colours ({getattr(page.photometric, 'name', page.photometric)}) are not gray or RGB"
+    colors = _COLORS.get(getattr(page.photometric, "name", ""))
+    if colors is None or page.samplesperpixel not in (colors, colors + 1):
+        return f"its colors ({getattr(page.photometric, 'name', page.photometric)}) are not gray or RGB"
     if page.dtype is None or page.dtype.name not in _DEPTHS or page.bitspersample != page.dtype.itemsize * 8:
         return f"its pixels ({page.bitspersample}-bit {page.dtype}) are not one of {', '.join(_DEPTHS)}"
     if page.dtype.kind == "f" and page.photometric.name == "MINISWHITE":
         return "it is floating point with white as zero"
     if page.samplesperpixel > 1 and page.planarconfig != 1:
-        return "its colours are stored apart (planar)"
+        return "its colors are stored apart (planar)"
     if page.is_volumetric or page.is_subsampled:
-        return "it is a volume, or its colours are subsampled"
+        return "it is a volume, or its colors are subsampled"
     if page.imagewidth > _WIDEST:
         return f"it is {page.imagewidth} pixels wide, more than {_WIDEST}"
     plain = not page.is_tiled and page.compression == 1 and page.predictor == 1

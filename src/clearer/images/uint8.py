@@ -1,4 +1,4 @@
-"""Pictures in and out of files: uint8 arrays (H, W, C), C = 1 gray or 3 colour."""
+"""Images in and out of files: uint8 arrays (H, W, C), C = 1 gray or 3 color."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from clearer.core.files import written_whole
 Pixels = npt.NDArray[np.uint8]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pnm")
-"""Files with these suffixes (in any case) are pictures; others are passed over."""
+"""Files with these suffixes (in any case) are images; others are passed over."""
 
-# Without these a restored picture would be spoilt again by its encoder.
+# Without these a restored image would be degraded again by its encoder.
 _ENCODING: dict[str, dict[str, int | bool]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"lossless": True},
@@ -37,27 +37,27 @@ _TURNS = {
 
 
 class Header(NamedTuple):
-    """What a picture's header says: height and width in pixels as displayed, and channels (1 or 3)."""
+    """What an image's header says: height and width in pixels as displayed, and channels (1 or 3)."""
 
     height: int
     width: int
     channels: int
 
 
-def list_pictures(folder: str | Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
+def list_images(folder: str | Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
     """Return the files with such suffixes directly in ``folder``, sorted by file name.
 
     Hidden files (a name that begins with a dot) are passed over. A link that leads nowhere is
     listed, so that reading it says what is wrong.
 
     Raises:
-        UserError: the folder is missing, is not a folder, cannot be read or has no pictures in it.
+        UserError: the folder is missing, is not a folder, cannot be read or has no images in it.
     """
     folder = Path(folder)
     if not folder.exists():
         raise UserError(f"{folder}: no such folder; check the path")
     if not folder.is_dir():
-        raise UserError(f"{folder}: a file, where a folder of pictures is needed; name the folder that holds it")
+        raise UserError(f"{folder}: a file, where a folder of images is needed; name the folder that holds it")
     try:
         inside = [p for p in folder.iterdir() if not p.name.startswith(".")]
         found = [p for p in inside if p.suffix.lower() in suffixes and not p.is_dir()]
@@ -66,9 +66,9 @@ def list_pictures(folder: str | Path, suffixes: tuple[str, ...] = SUFFIXES) -> l
         raise UserError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from error
     if not found and others:
         names = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
-        raise UserError(f"{folder}: no pictures directly in this folder; name one of its sub-folders ({names})")
+        raise UserError(f"{folder}: no images directly in this folder; name one of its sub-folders ({names})")
     if not found:
-        raise UserError(f"{folder}: no pictures directly in this folder; looked for {', '.join(suffixes)}")
+        raise UserError(f"{folder}: no images directly in this folder; looked for {', '.join(suffixes)}")
     return sorted(found, key=lambda p: p.name)
 
 
@@ -76,7 +76,7 @@ def read_header(path: str | Path) -> Header:
     """Return height, width (after EXIF orientation) and channels without decoding the pixels.
 
     Raises:
-        UserError: the file is missing, empty or not a picture.
+        UserError: the file is missing, empty or not an image.
     """
     path = Path(path)
     with _opened(path) as image:
@@ -88,25 +88,25 @@ def read_header(path: str | Path) -> Header:
 
 
 def native_channels(path: str | Path) -> int:
-    """Return 1 for a gray file and 3 for a colour one, from the header only.
+    """Return 1 for a gray file and 3 for a color one, from the header only.
 
-    Palette files count as colour, whatever their palette holds; alpha is not counted.
+    Palette files count as color, whatever their palette holds; alpha is not counted.
 
     Raises:
-        UserError: the file is missing, empty or not a picture.
+        UserError: the file is missing, empty or not an image.
     """
     return read_header(path).channels
 
 
-def read_picture(path: str | Path, channels: int | None = None) -> Pixels:
+def read_image(path: str | Path, channels: int | None = None) -> Pixels:
     """Return the pixels of a file as uint8 (H, W, C), turned as its EXIF orientation says.
 
     Alpha is dropped. Sixteen-bit gray is brought to 8 bits as ``round(value / 257)``; sixteen-bit
-    colour loses its low bytes (Pillow reads no more). Of an animation, the first frame is read.
+    color loses its low bytes (Pillow reads no more). Of an animation, the first frame is read.
 
     Args:
         path: a file that Pillow can read.
-        channels: None keeps gray as C = 1 and colour as C = 3. 1 makes ITU-R BT.601 luma of colour
+        channels: None keeps gray as C = 1 and color as C = 3. 1 makes ITU-R BT.601 luma of color
             (Pillow's mode "L"); 3 repeats gray three times.
 
     Raises:
@@ -115,7 +115,7 @@ def read_picture(path: str | Path, channels: int | None = None) -> Pixels:
     """
     path = Path(path)
     if channels not in (None, 1, 3):
-        raise UserError(f"{path}: cannot be read as {channels} channels; 1 (gray) and 3 (colour) are possible")
+        raise UserError(f"{path}: cannot be read as {channels} channels; 1 (gray) and 3 (color) are possible")
     with _opened(path) as image:
         image.load()
         turn = _TURNS.get(_orientation(image))
@@ -123,7 +123,7 @@ def read_picture(path: str | Path, channels: int | None = None) -> Pixels:
         if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
             pixels = _from_deep_gray(upright, image.format, path)
         else:
-            pixels = np.array(_as_gray_or_colour(upright, channels), dtype=np.uint8)
+            pixels = np.array(_as_gray_or_color(upright, channels), dtype=np.uint8)
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
     if channels == 3 and pixels.shape[2] == 1:
@@ -131,14 +131,14 @@ def read_picture(path: str | Path, channels: int | None = None) -> Pixels:
     return pixels
 
 
-def write_picture(path: str | Path, array: Pixels) -> None:
+def write_image(path: str | Path, array: Pixels) -> None:
     """Write uint8 (H, W), (H, W, 1) or (H, W, 3), whole or not at all.
 
     The suffix chooses the format: JPEG is written at quality 95 without chroma subsampling, WebP
     without loss.
 
     Raises:
-        UserError: the suffix is not one of a format that can be written, the picture is too large
+        UserError: the suffix is not one of a format that can be written, the image is too large
             for the format, or the place cannot be written.
         ValueError: the array is not of this type and shape.
     """
@@ -147,7 +147,7 @@ def write_picture(path: str | Path, array: Pixels) -> None:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)) or not array.size:
-        raise ValueError(f"a picture is uint8 (H, W), (H, W, 1) or (H, W, 3), not {array.dtype} {array.shape}")
+        raise ValueError(f"an image is uint8 (H, W), (H, W, 1) or (H, W, 3), not {array.dtype} {array.shape}")
     known = Image.registered_extensions()
     possible = [s for s in SUFFIXES if known.get(s) in Image.SAVE]
     if path.suffix.lower() not in possible:
@@ -182,8 +182,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         with contextlib.suppress(OSError):
             if path.stat().st_size == 0:
                 raise UserError(f"{path}: the file is empty (0 bytes); replace or remove it") from None
-        reason = "not a known picture format" if isinstance(error, UnidentifiedImageError) else _one_line(error)
-        raise UserError(f"{path}: not readable as a picture ({reason}); replace or remove it") from error
+        reason = "not a known image format" if isinstance(error, UnidentifiedImageError) else _one_line(error)
+        raise UserError(f"{path}: not readable as an image ({reason}); replace or remove it") from error
 
 
 def _one_line(error: Exception) -> str:
@@ -191,8 +191,8 @@ def _one_line(error: Exception) -> str:
 
 
 def _orientation(image: Image.Image) -> int:
-    # The method of the base class: that of PNG decodes the whole picture first. Broken EXIF is no
-    # reason to refuse a picture.
+    # The method of the base class: that of PNG decodes the whole image first. Broken EXIF is no
+    # reason to refuse an image.
     with contextlib.suppress(Exception):
         return int(Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1))
     return 1
@@ -202,7 +202,7 @@ def _channels(image: Image.Image) -> int:
     return 1 if image.mode in _GRAY_MODES or image.mode.startswith("I;16") else 3
 
 
-def _as_gray_or_colour(image: Image.Image, channels: int | None) -> Image.Image:
+def _as_gray_or_color(image: Image.Image, channels: int | None) -> Image.Image:
     if _channels(image) == 1:
         return image if image.mode == "L" else image.convert("L")
     if image.mode in ("P", "PA"):

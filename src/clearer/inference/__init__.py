@@ -1,1 +1,1 @@
-"""Trained networks at work on pictures: numpy, PIL, torch, files and folders."""
+"""Trained networks at work on images: numpy, PIL, torch, files and folders."""

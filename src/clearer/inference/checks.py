@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_DARK = 0.02  # the mean of a picture that may well become black: five 8-bit levels
+_DARK = 0.02  # the mean of an image that may well become black: five 8-bit levels
 _UNFINITE, _BLACK = "values that are not finite (NaN or infinity)", "nothing but black"
 
 
 class Unsound(Exception):
-    """What the network made is no picture; the text says what it is."""
+    """What the network made is no image; the text says what it is."""
 
 
-def in_sound_precision(restorer: Restorer, work: Callable[[Restorer], T], name: str = "picture") -> T:
+def in_sound_precision(restorer: Restorer, work: Callable[[Restorer], T], name: str = "image") -> T:
     """Return ``work(restorer)``; where that is `Unsound`, ``work`` of the same restorer in fp32.
 
     Raises:
@@ -69,7 +69,7 @@ def sound(restorer: Restorer, x: Tensor, run: Callable[[Restorer], Tensor]) -> T
 
 
 class Watch:
-    """The same for a picture that goes by in parts."""
+    """The same for an image that goes by in parts."""
 
     def __init__(self) -> None:
         self.brightest: float | None = None
@@ -77,7 +77,7 @@ class Watch:
         self.count = 0
 
     def give(self, x: npt.NDArray[np.float32]) -> None:
-        """Note a part of the picture, in [0, 1]."""
+        """Note a part of the image, in [0, 1]."""
         self.total += float(x.sum(dtype=np.float64))
         self.count += x.size
 
@@ -95,7 +95,7 @@ class Watch:
         """Tell that this was all.
 
         Raises:
-            Unsound: all of it is black, and the picture is not.
+            Unsound: all of it is black, and the image is not.
         """
         if self.brightest is not None and self.brightest <= 0 and self.total > _DARK * self.count:
             raise Unsound(_BLACK)

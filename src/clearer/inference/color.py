@@ -1,6 +1,6 @@
-"""The network on the pages of a picture file: gray, colour or inks, of any depth.
+"""The network on the pages of an image file: gray, color or inks, of any depth.
 
-A network of one channel on a colour page works on luma or on each channel; one of three channels on a
+A network of one channel on a color page works on luma or on each channel; one of three channels on a
 gray page sees it thrice. Inks are restored as the light that they let through, black for itself. Alpha
 stays as it is.
 """
@@ -15,10 +15,10 @@ import numpy as np
 
 from clearer.core.errors import UserError, nearest
 from clearer.images.convert import depth_for
-from clearer.images.io import CMYK, GRAY, AnyPixels, Page, PictureFile, with_notes
+from clearer.images.io import CMYK, GRAY, AnyPixels, ImageFile, Page, with_notes
 from clearer.images.pixels import WHOLE, Floats, Span, depth_of, dtype_of, from_unit, to_unit, turned_back, upright
 
-COLOURS = ("luma", "channels")
+COLORS = ("luma", "channels")
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601, full range
 
 Run = Callable[[Floats], Floats]
@@ -27,13 +27,13 @@ Run = Callable[[Floats], Floats]
 
 @dataclass(frozen=True)
 class How:
-    """How pictures are restored.
+    """How images are restored.
 
     Attributes:
-        color: what a network of one channel works on in colour pages. "luma": the colour is kept, luma
+        color: what a network of one channel works on in color pages. "luma": the color is kept, luma
             (BT.601) changes, by the same amount in R, G and B; "channels": each of R, G, B for itself.
         strength: 0 gives the input, 1 what the network made, between them a blend.
-        span: which floats are black and white in floating-point pictures; if not 0 and 1, also which levels of
+        span: which floats are black and white in floating-point images; if not 0 and 1, also which levels of
             8 and 16 bits (a camera's 12 bits in a file of 16 are 0 and 4095).
     """
 
@@ -42,8 +42,8 @@ class How:
     span: Span = WHOLE
 
     def __post_init__(self) -> None:
-        if self.color not in COLOURS:
-            raise UserError(f"color: {self.color!r} is not one of {', '.join(COLOURS)}{nearest(self.color, COLOURS)}")
+        if self.color not in COLORS:
+            raise UserError(f"color: {self.color!r} is not one of {', '.join(COLORS)}{nearest(self.color, COLORS)}")
         if not 0 <= self.strength <= 1:
             raise UserError(f"strength: {self.strength:g} is not from 0 (the input) to 1 (what the network made)")
         low, high = self.span
@@ -52,28 +52,28 @@ class How:
 
 
 def restore_file(
-    picture: PictureFile, run: Run, channels: int, how: How, format: str, depth: str | None = None
-) -> PictureFile:
-    """Return the picture with all its pages restored, in the depth that they will have in ``format``.
+    image: ImageFile, run: Run, channels: int, how: How, format: str, depth: str | None = None
+) -> ImageFile:
+    """Return the image with all its pages restored, in the depth that they will have in ``format``.
 
     Raises:
         UserError: as `depth_for`, `to_unit` and the network do.
     """
     pages, notes = [], []
-    for number, page in enumerate(picture.pages, 1):
+    for number, page in enumerate(image.pages, 1):
         beyond = _beyond(page, how.span)
         if beyond:
-            notes.append(f"page {number}: {beyond}" if len(picture.pages) > 1 else beyond)
+            notes.append(f"page {number}: {beyond}" if len(image.pages) > 1 else beyond)
         pages.append(restore_page(page, run, channels, how, depth_for(page, format, depth)))
-    return with_notes(replace(picture, pages=tuple(pages)), *notes)
+    return with_notes(replace(image, pages=tuple(pages)), *notes)
 
 
 def _beyond(page: Page, span: Span) -> str | None:
     """Return what to say of pixels that reach beyond black and white by more than a twentieth, if they do."""
-    depth = depth_of(page.colour)
+    depth = depth_of(page.color)
     if depth == "1" or (depth != "float" and span == WHOLE):
         return None
-    (low, high), least, most = span, float(page.colour.min()), float(page.colour.max())
+    (low, high), least, most = span, float(page.color.min()), float(page.color.max())
     margin = (high - low) / 20
     if not (least < low - margin or most > high + margin):
         return None
@@ -86,26 +86,26 @@ def _beyond(page: Page, span: Span) -> str | None:
 
 def most_runs(page: Page, channels: int, how: How) -> int:
     """Return how often a network of so many channels runs on a page, at most: where R, G and B are equal, once."""
-    found = int(page.colour.shape[2])
+    found = int(page.color.shape[2])
     if not how.strength:
         return 0
-    of_colours = 3 if found != GRAY and channels == GRAY and how.color == "channels" else 1
-    return of_colours + int(found == CMYK)  # black for itself
+    of_colors = 3 if found != GRAY and channels == GRAY and how.color == "channels" else 1
+    return of_colors + int(found == CMYK)  # black for itself
 
 
 def restore_page(page: Page, run: Run, channels: int, how: How, depth: str) -> Page:
-    """Return the page restored, its colour and alpha of the depth asked for. ``channels``: of the network."""
-    stays = depth == depth_of(page.colour)
-    dtype = page.colour.dtype if stays and depth == "float" else dtype_of(depth)
-    x = to_unit(page.colour, how.span)
+    """Return the page restored, its color and alpha of the depth asked for. ``channels``: of the network."""
+    stays = depth == depth_of(page.color)
+    dtype = page.color.dtype if stays and depth == "float" else dtype_of(depth)
+    x = to_unit(page.color, how.span)
     x = np.ascontiguousarray(upright(x, page.orientation))
     y = seen_as(x, run, channels, how)
     y = np.ascontiguousarray(turned_back(y, page.orientation))
-    colour = from_unit(y, dtype, how.span if stays else WHOLE)
+    color = from_unit(y, dtype, how.span if stays else WHOLE)
     alpha: AnyPixels | None = page.alpha
     if alpha is not None and alpha.dtype != dtype:
         alpha = from_unit(to_unit(alpha), dtype)
-    return replace(page, colour=colour, alpha=alpha)
+    return replace(page, color=color, alpha=alpha)
 
 
 def seen_as(x: Floats, run: Run, channels: int, how: How) -> Floats:

@@ -1,4 +1,4 @@
-"""Restoring picture files, folders of them, standard input, and videos."""
+"""Restoring image files, folders of them, standard input, and videos."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from clearer.core.errors import UserError
 from clearer.core.prefetch import one_ahead, one_behind
 from clearer.images.convert import check_pages, depth_for, fitted
-from clearer.images.io import GRAY, PictureFile, format_of_suffix, read_file, to_bytes, write_file
+from clearer.images.io import GRAY, ImageFile, format_of_suffix, read_file, to_bytes, write_file
 from clearer.images.pixels import Floats
 from clearer.inference.color import How, Run, restore_file, seen_as
 from clearer.inference.jobs import Job, planned, videos_passed_over
@@ -36,7 +36,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Output:
-    """How files are written: see `data.picture_file` and `data.picture_fitting`."""
+    """How files are written: see `data.image_file` and `data.image_fitting`."""
 
     format: str | None = None
     depth: str | None = None
@@ -74,7 +74,7 @@ def restore_path(
     recursive: bool = False,
     pattern: str | None = None,
 ) -> Outcome:
-    """Restore a file to a file, or the pictures of a folder to a folder.
+    """Restore a file to a file, or the images of a folder to a folder.
 
     Depth, alpha, profile, EXIF, resolution, pages and kind of file come back as they were, unless
     ``output`` says otherwise; a palette becomes RGB. While the network works on one file, the next is
@@ -82,7 +82,7 @@ def restore_path(
 
     Args:
         restorer: what restores.
-        source: a picture file, a folder, a video, or "-" for standard input.
+        source: an image file, a folder, a video, or "-" for standard input.
         target: see `planned`. Folders are made if missing. Each file of a folder keeps its name, if
             its suffix is that of its content; else the right suffix is added.
         ensemble: use the x8 self-ensemble.
@@ -107,7 +107,7 @@ def restore_path(
         outcome.notes.append(f"{source}: {passed} video(s) left out; name each, or take them with --pattern '*.mp4'")
     lock = threading.Lock()
 
-    def settled(job: Job, error: UserError | None = None) -> None:
+    def converged(job: Job, error: UserError | None = None) -> None:
         with lock:
             if error is not None:
                 if not many:
@@ -119,13 +119,13 @@ def restore_path(
             if progress is not None and not job.is_video and not (len(jobs) == 1 and by_rows(job)):
                 progress(done, len(jobs))
 
-    def write(item: tuple[Job, PictureFile]) -> None:
+    def write(item: tuple[Job, ImageFile]) -> None:
         try:
             _write(*item, output)
         except UserError as error:
-            settled(item[0], error)
+            converged(item[0], error)
         else:
-            settled(item[0])
+            converged(item[0])
 
     def run(x: Floats) -> Floats:
         return restorer.restore(x, ensemble, tiles.side, tiles.overlap)
@@ -141,30 +141,30 @@ def restore_path(
     else:
         jobs_left = jobs
     with one_behind(write) as put:
-        for job, picture in one_ahead(_read_each(jobs_left, by_rows)):
+        for job, image in one_ahead(_read_each(jobs_left, by_rows)):
             try:
                 if job.is_video:
                     from clearer.inference.video import restore_video
 
                     assert job.source is not None and job.target is not None
                     if output.depth is not None:
-                        raise UserError(f"{job.name}: --depth is for pictures; leave it out for a video")
+                        raise UserError(f"{job.name}: --depth is for images; leave it out for a video")
                     restore_video(job.source, job.target, run, channels, how, output.quality, progress)
-                    settled(job)
+                    converged(job)
                     continue
-                if isinstance(picture, UserError):
-                    raise picture
-                if picture is None:
+                if isinstance(image, UserError):
+                    raise image
+                if image is None:
                     assert job.source is not None and job.target is not None
                     see = partial(seen_as, channels=channels, how=how)
                     rows = progress if len(jobs) == 1 else None
                     how_seen = (ensemble, tiles.side, tiles.overlap)
                     restore_large(restorer, job.source, job.target, *how_seen, see=see, progress=rows)
-                    settled(job)
+                    converged(job)
                     continue
-                done = _restored(job, picture, run, channels, how, output.depth)
+                done = _restored(job, image, run, channels, how, output.depth)
             except UserError as error:
-                settled(job, error)
+                converged(job, error)
                 continue
             outcome.notes += [f"{job.name}: {note}" for note in done.notes]
             put((job, done))
@@ -173,12 +173,12 @@ def restore_path(
 
 def _read_each(
     jobs: list[Job], by_rows: Callable[[Job], bool]
-) -> Iterator[tuple[Job, PictureFile | UserError | None]]:
+) -> Iterator[tuple[Job, ImageFile | UserError | None]]:
     """Read one file after the other; None stands for one that is not to be read whole."""
     for job in jobs:
         try:
             if job.is_video:
-                yield job, PictureFile("", ())
+                yield job, ImageFile("", ())
             elif by_rows(job):
                 yield job, None
             elif job.source is None:
@@ -189,27 +189,27 @@ def _read_each(
             yield job, error
 
 
-def _restored(job: Job, picture: PictureFile, run: Run, channels: int, how: How, depth: str | None) -> PictureFile:
+def _restored(job: Job, image: ImageFile, run: Run, channels: int, how: How, depth: str | None) -> ImageFile:
     """Return the file to be written, in its format."""
     try:
-        format = job.format or picture.format
+        format = job.format or image.format
         if format == "PNM":
-            format = "PGM" if picture.pages[0].colour.shape[2] == GRAY else "PPM"
-        check_pages(picture, format)  # before the work is done
-        for page in picture.pages:
+            format = "PGM" if image.pages[0].color.shape[2] == GRAY else "PPM"
+        check_pages(image, format)  # before the work is done
+        for page in image.pages:
             depth_for(page, format, depth)
-        return fitted(restore_file(picture, run, channels, how, format, depth), format)
+        return fitted(restore_file(image, run, channels, how, format, depth), format)
     except UserError as error:  # it cannot know the file's name
-        raise UserError(f"{job.name}: {str(error).removeprefix('picture: ')}") from error
+        raise UserError(f"{job.name}: {str(error).removeprefix('image: ')}") from error
     except MemoryError:
         raise UserError(f"{job.name}: needs more memory than there is; cut it into smaller files") from None
 
 
-def _write(job: Job, picture: PictureFile, output: Output) -> None:
+def _write(job: Job, image: ImageFile, output: Output) -> None:
     if job.target is not None:
-        write_file(job.target, picture, output.quality)
+        write_file(job.target, image, output.quality)
         return
-    data = to_bytes(picture, output.quality)
+    data = to_bytes(image, output.quality)
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

@@ -6,7 +6,7 @@
 - The 1x1 convolutions of an upsample sequence are one matrix, multiplied out beforehand.
 - Weights are laid out once as the convolutions want them, features are channels_last.
 
-In bfloat16 the last convolution still runs in float32: the picture has its own precision, and only
+In bfloat16 the last convolution still runs in float32: the image has its own precision, and only
 the features are rounded.
 """
 
@@ -51,7 +51,7 @@ def fuse(network: RestorationNetwork, precision: str = "fp32") -> Forward:
         gather = _fusion(network.fusion, kind)
         last = _FusedConvolution([(network.last, None)], torch.float32)
 
-    def features_to_picture(padded: Tensor) -> Tensor:
+    def features_to_image(padded: Tensor) -> Tensor:
         x = padded.to(kind, memory_format=torch.channels_last)
         for part in stem:
             x = part(x)
@@ -64,7 +64,7 @@ def fuse(network: RestorationNetwork, precision: str = "fp32") -> Forward:
 
     def forward(x: Tensor) -> Tensor:
         with torch.inference_mode():
-            return network.on_multiples(x, features_to_picture)
+            return network.on_multiples(x, features_to_image)
 
     return forward
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from clearer.core.errors import UserError
 from clearer.images.io import FORMATS, format_named, format_of_bytes, format_of_suffix
-from clearer.images.uint8 import SUFFIXES, list_pictures
+from clearer.images.uint8 import SUFFIXES, list_images
 
 STREAM = "-"
 """Standard input or output, where a path is named."""
@@ -22,7 +22,7 @@ VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mpg"
 class Job(NamedTuple):
     """A file to restore. ``source`` None: standard input; ``target`` None: standard output.
 
-    ``format`` is that of the output as in `FORMATS`, "PNM" (gray or colour), or None: that of the input.
+    ``format`` is that of the output as in `FORMATS`, "PNM" (gray or color), or None: that of the input.
     """
 
     source: Path | None
@@ -48,7 +48,7 @@ def planned(
     """Return what is to be done, and whether it is a folder of files, one of which may fail for itself.
 
     Args:
-        source: a picture, a video, a folder, or "-" for standard input.
+        source: an image, a video, a folder, or "-" for standard input.
         target: for a folder, a folder; for a file, a file, or a folder (one that exists, or a name
             without a suffix or with a slash at its end) to put it in; or "-" for standard output.
         format: of all outputs.
@@ -57,7 +57,7 @@ def planned(
             slash ``day?/*.png``, matched against the path below the folder. Without it, videos are left out.
 
     Raises:
-        UserError: the source is not there or holds no picture, or the target does not suit it.
+        UserError: the source is not there or holds no image, or the target does not suit it.
     """
     named = None if format is None else format_named(format)
     if source != STREAM and Path(source).is_dir():
@@ -86,7 +86,7 @@ def _single(source: str | Path, target: str | Path, named: str | None) -> Job:
         raise UserError(f"{place}: is the source file itself; choose another place for the output")
     if path is not None and path.suffix.lower() in VIDEO_SUFFIXES:
         if named is not None:
-            raise UserError(f"{path}: --format is for pictures; leave it out and name the output by its suffix")
+            raise UserError(f"{path}: --format is for images; leave it out and name the output by its suffix")
         if place.suffix.lower() not in VIDEO_SUFFIXES:
             raise UserError(f"{place}: cannot hold a video; end the name in {', '.join(VIDEO_SUFFIXES)}")
         return Job(path, place, None)
@@ -103,16 +103,16 @@ def _folder_jobs(
     source: Path, target: Path, named: str | None, recursive: bool, pattern: str | None
 ) -> list[Job]:
     if target.exists() and not target.is_dir():
-        raise UserError(f"{target}: a file, where a folder for the restored pictures is needed; choose another")
+        raise UserError(f"{target}: a file, where a folder for the restored images is needed; choose another")
     if target.exists() and target.samefile(source):
         raise UserError(f"{target}: is the source folder itself; choose another folder for the output")
     if recursive or pattern is not None:
         sources = sorted(_inside(source, target, recursive, pattern), key=lambda p: p.relative_to(source).as_posix())
         if not sources:
             wanted = f"that match {pattern}" if pattern else f"of {', '.join(RESTORED_SUFFIXES)}"
-            raise UserError(f"{source}: no pictures {wanted} in this folder; check --pattern and --recursive")
+            raise UserError(f"{source}: no images {wanted} in this folder; check --pattern and --recursive")
     else:
-        sources = list_pictures(source, RESTORED_SUFFIXES)
+        sources = list_images(source, RESTORED_SUFFIXES)
     jobs: list[Job] = []
     taken: set[Path] = set()
     for path in sources:

@@ -1,4 +1,4 @@
-"""Pictures that are too large for memory: TIFF files restored band by band, from file to file."""
+"""Images that are too large for memory: TIFF files restored band by band, from file to file."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ See = Callable[[Floats, Callable[[Floats], Floats]], Floats]
 """(h, w, channels of the file) in [0, 1], and the network for (h, w, its channels) -> the same as the first."""
 
 LARGE = 32 * 10**6
-"""Pixels from which a picture is better restored by rows than in memory."""
+"""Pixels from which an image is better restored by rows than in memory."""
 SEEN_AT_ONCE = 4 * 10**6
-"""Pixels that the network sees at most of such a picture, however much memory is free."""
+"""Pixels that the network sees at most of such an image, however much memory is free."""
 log = logging.getLogger("clearer")
 
 _BAND = 512  # rows of the result that are kept at a time, at most
@@ -62,7 +62,7 @@ def restore_large(
 
     Depth, tags, ICC profile and alpha are kept (see `write_rows`). Memory: that of one tile's pass,
     and a band of at most 512 rows (128 MiB) of the result with the rows around it that the network sees;
-    nothing grows with the picture's height.
+    nothing grows with the image's height.
 
     Args:
         restorer: what restores.
@@ -70,10 +70,10 @@ def restore_large(
         target: where to write it; whole or not at all.
         ensemble: use the x8 self-ensemble, tile by tile.
         tile: as of `Restorer.restore`; "auto" is at most 4 million pixels seen at once. "none" is
-            taken as "auto": a picture cannot be whole and by rows.
+            taken as "auto": an image cannot be whole and by rows.
         overlap: as of `Restorer.restore`.
-        see: how pixels of the file meet the network, where more is wanted than a gray picture seen
-            by a colour network as three equal channels.
+        see: how pixels of the file meet the network, where more is wanted than a gray image seen
+            by a color network as three equal channels.
         progress: called with (rows done, rows in all).
 
     Raises:

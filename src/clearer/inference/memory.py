@@ -14,7 +14,7 @@ FLOATS_PER_CHANNEL = {"supplement": 6, "released": 16}
 FLOATS_PER_PIXEL = 48
 """With these no pass of benchmarks/memory/tile_memory.py takes more than `bytes_per_pixel` says (docs/restoring.md)."""
 SHARE = 0.5
-"""Of the free memory, what one pass may take: other programs and the picture itself want some."""
+"""Of the free memory, what one pass may take: other programs and the image itself want some."""
 _UNKNOWN = 2 * 2**30
 
 
@@ -68,7 +68,7 @@ def _left_in_control_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
 
 
 def pixels_that_fit(architecture: Architecture, device: torch.device, batch: int = 1) -> int:
-    """Return how many pixels of each of ``batch`` pictures a pass of the network may see at once."""
+    """Return how many pixels of each of ``batch`` images a pass of the network may see at once."""
     return int(SHARE * free_memory(device) / bytes_per_pixel(architecture) / batch)
 
 

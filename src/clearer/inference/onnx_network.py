@@ -14,10 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from clearer.core.errors import UserError
+from clearer.core.files import with_present_keys
 from clearer.network.architecture import Architecture
 
 FORMAT = "clearer-onnx-1"
-INPUT, OUTPUT = "picture", "restored"
+INPUT, OUTPUT = "image", "restored"
+FORMER_INPUT = "picture"
+"""What files of version 0.1 call their input."""
 PRECISIONS = ("fp32", "fp16", "int8")
 
 
@@ -51,10 +54,11 @@ class OnnxNetwork(nn.Module):
             raise UserError(f"{path}: no ONNX file that can be run, or damaged ({what}); export it again") from error
         self.metadata: dict[str, str] = dict(self.session.get_modelmeta().custom_metadata_map)
         self.architecture, self.card, self.precision = _checked(self.metadata, self.session, path)
+        self.input: str = self.session.get_inputs()[0].name
 
     def forward(self, x: Tensor) -> Tensor:
         try:
-            (restored,) = self.session.run([OUTPUT], {INPUT: x.detach().contiguous().numpy()})
+            (restored,) = self.session.run([OUTPUT], {self.input: x.detach().contiguous().numpy()})
         except Exception as error:
             if "llocat" in str(error):  # "Failed to allocate memory", "bad allocation": no class of its own
                 raise RuntimeError("not enough memory") from error
@@ -83,10 +87,10 @@ def _checked(metadata: dict[str, str], session: Any, path: str | Path) -> tuple[
         raise UserError(f"{path}: an ONNX file, but not written by 'clearer export'; name one that is")
     try:
         architecture = Architecture.from_json(metadata["architecture"])
-        card, precision = json.loads(metadata["card"]), metadata["precision"]
+        card, precision = with_present_keys(json.loads(metadata["card"])), metadata["precision"]
         takes, gives = session.get_inputs(), session.get_outputs()
-        for kind, found in ((INPUT, takes), (OUTPUT, gives)):
-            if [value.name for value in found] != [kind] or found[0].type != "tensor(float)":
+        for kind, names, found in ((INPUT, (INPUT, FORMER_INPUT), takes), (OUTPUT, (OUTPUT,), gives)):
+            if len(found) != 1 or found[0].name not in names or found[0].type != "tensor(float)":
                 raise ValueError(f"it has not one float {kind}")
             if len(found[0].shape) != 4 or found[0].shape[1] != architecture.channels:
                 raise ValueError(f"{kind} is not (batch, {architecture.channels}, height, width)")

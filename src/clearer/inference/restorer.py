@@ -1,4 +1,4 @@
-"""A trained network with its card, ready for pictures: numpy, PIL and torch in, the same kind out."""
+"""A trained network with its card, ready for images: numpy, PIL and torch in, the same kind out."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PRECISIONS = ("auto", "fp32", "bf16")
 
 AnyArray = TypeVar("AnyArray", bound=npt.NDArray[Any])
 Progress = Callable[[float], None]
-"""Called with the share of a picture that is done, up to 1."""
+"""Called with the share of an image that is done, up to 1."""
 
 
 def load(name_or_path: str | Path, device: str | torch.device = "auto", precision: str = "auto") -> Restorer:
@@ -152,10 +152,10 @@ class Restorer:
         """Run the network as it is: (B, C, H, W) float in [0, 1] -> float32 of the same shape, not clamped.
 
         ``x`` may be on any device; the result comes back to it. ``ensemble`` adds the x8 self-ensemble.
-        ``tile``, ``overlap`` and ``progress`` are those of `restore`, but for the default: the picture whole.
+        ``tile``, ``overlap`` and ``progress`` are those of `restore`, but for the default: the image whole.
 
         Raises:
-            UserError: the picture is too large for the memory.
+            UserError: the image is too large for the memory.
         """
         size, multiple = (x.shape[-2], x.shape[-1]), self.architecture.multiple
         chosen, border = as_tiling(tile), as_overlap(overlap, self.architecture)
@@ -195,7 +195,7 @@ class Restorer:
                 raise
             todo = "restore it in tiles (tile 'auto')" if chosen == "none" else "cut it into smaller ones"
             raise UserError(
-                f"picture: {size[1]}x{size[0]} pixels need more memory than {self.device} has; {todo}"
+                f"image: {size[1]}x{size[0]} pixels need more memory than {self.device} has; {todo}"
             ) from error
         return result
 
@@ -216,7 +216,7 @@ class Restorer:
     @overload
     def restore(
         self,
-        picture: AnyArray,
+        image: AnyArray,
         ensemble: bool = False,
         tile: Tiling = "auto",
         overlap: Overlap = "auto",
@@ -228,7 +228,7 @@ class Restorer:
     @overload
     def restore(
         self,
-        picture: Tensor,
+        image: Tensor,
         ensemble: bool = False,
         tile: Tiling = "auto",
         overlap: Overlap = "auto",
@@ -240,7 +240,7 @@ class Restorer:
     @overload
     def restore(
         self,
-        picture: Image.Image,
+        image: Image.Image,
         ensemble: bool = False,
         tile: Tiling = "auto",
         overlap: Overlap = "auto",
@@ -251,7 +251,7 @@ class Restorer:
     ) -> Image.Image: ...
     def restore(
         self,
-        picture: Any,
+        image: Any,
         ensemble: bool = False,
         tile: Tiling = "auto",
         overlap: Overlap = "auto",
@@ -260,13 +260,13 @@ class Restorer:
         strength: float = 1.0,
         progress: Progress | None = None,
     ) -> Any:
-        """Return the restored picture: the same kind, dtype, shape and (torch) device as ``picture``.
+        """Return the restored image: the same kind, dtype, shape and (torch) device as ``image``.
 
         Args:
-            picture: one of
+            image: one of
                 numpy (H, W) or (H, W, C), uint8, uint16 or floating point in [0, 1];
                 torch (C, H, W) or (B, C, H, W), uint8, uint16 or floating point in [0, 1];
-                a PIL picture of mode L, RGB, I;16 or I;16B (modes 1 and P, which lose nothing by it,
+                a PIL image of mode L, RGB, I;16 or I;16B (modes 1 and P, which lose nothing by it,
                 are turned into L and RGB and come back so). Its ``info`` (profile, resolution) is kept.
                 Computation is in float32 (or bf16). Floats may leave [0, 1], as noise does.
             ensemble: average over the eight flips and turns, at eight times the cost.
@@ -274,11 +274,11 @@ class Restorer:
                 smaller ones where it still runs out (a warning is logged, logger ``clearer``);
                 ``"none"``: whole; or the side of tiles in pixels, to which the overlap is added.
             overlap: how much of its surroundings a tile sees, in pixels on each side. ``"full"`` is
-                the receptive field's radius: nothing differs from the whole picture. ``"auto"`` is
+                the receptive field's radius: nothing differs from the whole image. ``"auto"`` is
                 as much as keeps the difference under a tenth of an 8-bit level (docs/restoring.md).
-            color: what a gray network works on in RGB pictures: ``"luma"`` or ``"channels"``; strength: 0
-                gives the picture as it is, 1 what the network makes of it (`inference.pages.How`).
-                A colour network sees a gray picture as three equal channels; it comes back gray.
+            color: what a gray network works on in RGB images: ``"luma"`` or ``"channels"``; strength: 0
+                gives the image as it is, 1 what the network makes of it (`inference.pages.How`).
+                A color network sees a gray image as three equal channels; it comes back gray.
             progress: called with the share done after each pass of the network: each tile, and with the
                 ensemble each of its orientations. It begins again where bf16 fails and fp32 is tried.
 
@@ -286,7 +286,7 @@ class Restorer:
             Values clamped to their range, and rounded to the nearest for whole-number kinds.
 
         Raises:
-            UserError: the picture is of another kind, empty, not finite, too large for the memory, or
+            UserError: the image is of another kind, empty, not finite, too large for the memory, or
                 has not the channels that the network takes; or the network makes NaN or nothing but
                 black of it, in fp32 too (see `inference.soundness`).
 
@@ -311,7 +311,7 @@ class Restorer:
 
             return sound(self, x, run).clamp(0, 1)
 
-        return in_kind(picture, work)
+        return in_kind(image, work)
 
     def _seen(self, x: Tensor, how: How, run: Callable[[Tensor], Tensor]) -> Tensor:
         """Run the network on (B, C, H, W) in [0, 1], where C need not be the network's."""
@@ -329,11 +329,11 @@ class Restorer:
         return torch.stack(done).to(x.device)
 
     def _check_channels(self, x: Tensor) -> None:
-        """Refuse (B, C, H, W) that is neither of the network's channels nor gray for colour or the reverse."""
+        """Refuse (B, C, H, W) that is neither of the network's channels nor gray for color or the reverse."""
         expected = self.architecture.channels
         if x.shape[1] != expected and {x.shape[1], expected} != {1, 3}:
             raise UserError(
-                f"picture: it has {x.shape[1]} channels where the model takes {expected}; "
+                f"image: it has {x.shape[1]} channels where the model takes {expected}; "
                 "convert it or choose another model"
             )
 

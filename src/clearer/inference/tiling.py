@@ -1,9 +1,9 @@
-"""Restoring in tiles, as if the picture had been restored whole.
+"""Restoring in tiles, as if the image had been restored whole.
 
 A tile is the part of the result that one pass of the network gives. The network sees more: the tile
 and an overlap on every side, out to where its grids of halved resolutions lie as in the whole
-picture, and no farther than the picture's edge, where it pads as it pads the whole. With an overlap
-of the receptive field's radius the result is that of the whole picture, but for rounding.
+image, and no farther than the image's edge, where it pads as it pads the whole. With an overlap
+of the receptive field's radius the result is that of the whole image, but for rounding.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Tiling = int | Literal["auto", "none"]
 Overlap = int | Literal["auto", "full"]
 
 DEFAULT_OVERLAP = 56
-"""Pixels; docs/restoring.md has the differences from whole pictures that it was chosen by. A fifth scale doubles it."""
+"""Pixels; docs/restoring.md has the differences from whole images that it was chosen by. A fifth scale doubles it."""
 SMALLEST = 32
 """Tiles of this side are not made smaller when memory runs out."""
 
@@ -34,7 +34,7 @@ log = logging.getLogger("clearer")
 
 
 class Tile(NamedTuple):
-    """A part of a picture: rows ``top`` to ``bottom``, columns ``left`` to ``right`` (the ends not in it)."""
+    """A part of an image: rows ``top`` to ``bottom``, columns ``left`` to ``right`` (the ends not in it)."""
 
     top: int
     bottom: int
@@ -58,7 +58,7 @@ class Tile(NamedTuple):
 
 
 Read = Callable[[Tile], Tensor]
-"""Gives the pixels of a part of the picture: (B, C, tile height, tile width)."""
+"""Gives the pixels of a part of the image: (B, C, tile height, tile width)."""
 Forward = Callable[[Tensor], Tensor]
 """The network: (B, C, H, W) -> the same shape; pads bottom and right to its multiple itself."""
 
@@ -99,7 +99,7 @@ def _word_or_number(name: str, value: int | str, words: tuple[str, str], least: 
 def window(start: int, stop: int, length: int, overlap: int, multiple: int, backwards: bool = False) -> tuple[int, int]:
     """Return the first and the end position that the network has to see for ``start`` to ``stop``.
 
-    The window begins at a multiple, and ends at one or with the picture. ``backwards``: the axis
+    The window begins at a multiple, and ends at one or with the image. ``backwards``: the axis
     runs the other way for the network (a flip or a turn), and multiples are counted from its end.
 
     >>> window(100, 200, 1000, 20, 8)
@@ -118,7 +118,7 @@ def window(start: int, stop: int, length: int, overlap: int, multiple: int, back
 
 
 def seen_by(tile: Tile, height: int, width: int, overlap: int, multiple: int) -> Tile:
-    """Return the part of the picture that the network sees for a tile."""
+    """Return the part of the image that the network sees for a tile."""
     return Tile(*window(*tile[:2], height, overlap, multiple), *window(*tile[2:], width, overlap, multiple))
 
 
@@ -163,17 +163,17 @@ def _part(length: int, parts: int, multiple: int) -> int:
 def restore_tile(
     forward: Forward, read: Read, tile: Tile, size: tuple[int, int], overlap: int, multiple: int, ensemble: bool = False
 ) -> Tensor:
-    """Return one tile of the restored picture, (B, C, tile height, tile width), not clamped.
+    """Return one tile of the restored image, (B, C, tile height, tile width), not clamped.
 
     Args:
         forward: the network.
-        read: gives parts of the picture.
+        read: gives parts of the image.
         tile: which part is wanted.
-        size: height and width of the picture.
+        size: height and width of the image.
         overlap: pixels that the network sees on each side, at least.
         multiple: of the network's sides.
-        ensemble: the mean over the eight orientations. Each is cut as the whole picture, turned
-            that way, would be: its padding is at the turned picture's bottom and right.
+        ensemble: the mean over the eight orientations. Each is cut as the whole image, turned
+            that way, would be: its padding is at the turned image's bottom and right.
     """
     total: Tensor | None = None
     for orientation in ORIENTATIONS if ensemble else ORIENTATIONS[:1]:

@@ -17,7 +17,7 @@ from clearer.inference.color import How, Run, restore_page
 # Codecs that are decoded by one name and encoded by another; what is not here is encoded by its own name,
 # and what cannot be encoded becomes H.264.
 _ENCODERS = {"h264": "libx264", "hevc": "libx265", "vp9": "libvpx-vp9", "vp8": "libvpx", "av1": "libsvtav1"}
-_COLOURS = ("color_range", "color_primaries", "color_trc", "colorspace")
+_COLORS = ("color_range", "color_primaries", "color_trc", "colorspace")
 _CRF = {"libx264": 51, "libx265": 51, "libvpx-vp9": 63, "libvpx": 63, "libsvtav1": 63}  # the worst of each
 _BEST = 67  # gives crf 17 of 51, which is hardly told from the original
 
@@ -31,7 +31,7 @@ def restore_video(
     quality: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
-    """Restore the pictures of a video; return their number. Sound and subtitles are copied, not encoded anew.
+    """Restore the images of a video; return their number. Sound and subtitles are copied, not encoded anew.
 
     Args:
         source: the video.
@@ -43,7 +43,7 @@ def restore_video(
         progress: called with (frames done, frames in all: an estimate).
 
     Raises:
-        UserError: PyAV is not installed, the video is broken or has no pictures, a frame cannot be
+        UserError: PyAV is not installed, the video is broken or has no images, a frame cannot be
             restored, or the place cannot be written.
     """
     try:
@@ -55,7 +55,7 @@ def restore_video(
             with av.open(str(source)) as origin, av.open(str(temporary), "w") as container:
                 return _restore(origin, container, run, channels, how, quality, progress)
         except UserError as error:
-            raise UserError(f"{source}: {str(error).removeprefix('picture: ')}") from error
+            raise UserError(f"{source}: {str(error).removeprefix('image: ')}") from error
         except (av.FFmpegError, ValueError) as error:
             raise UserError(f"{source}: not restored as a video to {target.suffix} ({one_line(error)})") from error
 
@@ -64,11 +64,11 @@ def _restore(
     origin: Any, container: Any, run: Run, channels: int, how: How, quality: int | None, progress: Any
 ) -> int:
     if not origin.streams.video:
-        raise UserError("holds no pictures, as a video does")
-    pictures = origin.streams.video[0]
-    check_size(pictures.codec_context.width, pictures.codec_context.height)
-    pictures.thread_type = "AUTO"
-    stream = _encoder(container, pictures, quality)
+        raise UserError("holds no images, as a video does")
+    images = origin.streams.video[0]
+    check_size(images.codec_context.width, images.codec_context.height)
+    images.thread_type = "AUTO"
+    stream = _encoder(container, images, quality)
     others = (*origin.streams.audio, *origin.streams.subtitles)
     copied = {s.index: container.add_stream_from_template(s) for s in others}
     container.metadata.update(origin.metadata)
@@ -85,7 +85,7 @@ def _restore(
             container.mux(stream.encode(value))
 
     with one_behind(encode) as put:
-        for kind, value in one_ahead(_parts(origin, pictures, copied)):
+        for kind, value in one_ahead(_parts(origin, images, copied)):
             if kind == "packet":
                 if done:
                     put((kind, value))
@@ -100,17 +100,17 @@ def _restore(
             waiting.clear()
             done += 1
             if progress is not None:
-                progress(done, max(done, pictures.frames))
+                progress(done, max(done, images.frames))
     if not done:
         raise UserError("no frame of it can be decoded; replace it")
     container.mux(stream.encode(None))
     return done
 
 
-def _encoder(container: Any, pictures: Any, quality: int | None) -> Any:
+def _encoder(container: Any, images: Any, quality: int | None) -> Any:
     import av
 
-    context = pictures.codec_context
+    context = images.codec_context
     name = _ENCODERS.get(context.name.removeprefix("lib"), context.name)
     name = {"libdav1d": "libsvtav1"}.get(context.name, name)
     try:
@@ -118,15 +118,15 @@ def _encoder(container: Any, pictures: Any, quality: int | None) -> Any:
     except ValueError:
         name = "libx264"
         known = av.codec.Codec(name, "w")
-    stream = container.add_stream(name, rate=pictures.average_rate or pictures.guessed_rate or 25)
+    stream = container.add_stream(name, rate=images.average_rate or images.guessed_rate or 25)
     stream.width, stream.height = context.width, context.height
     formats = [f.name for f in known.video_formats or []]
     stream.pix_fmt = context.pix_fmt if not formats or context.pix_fmt in formats else "yuv420p"
     # Timing is that of the frames: variable rates stay as they are.
-    stream.time_base = stream.codec_context.time_base = pictures.time_base
-    if pictures.sample_aspect_ratio:
-        stream.codec_context.sample_aspect_ratio = pictures.sample_aspect_ratio
-    for key in _COLOURS:
+    stream.time_base = stream.codec_context.time_base = images.time_base
+    if images.sample_aspect_ratio:
+        stream.codec_context.sample_aspect_ratio = images.sample_aspect_ratio
+    for key in _COLORS:
         setattr(stream.codec_context, key, getattr(context, key))
     if name in _CRF:
         level = _BEST if quality is None else quality
@@ -139,11 +139,11 @@ def _encoder(container: Any, pictures: Any, quality: int | None) -> Any:
     return stream
 
 
-def _parts(origin: Any, pictures: Any, copied: dict[int, Any]) -> Iterator[tuple[str, Any]]:
+def _parts(origin: Any, images: Any, copied: dict[int, Any]) -> Iterator[tuple[str, Any]]:
     """Yield ("frame", decoded frame) and ("packet", sound or subtitles), in the order of the file."""
-    wanted = [pictures, *(s for s in origin.streams if s.index in copied)]
+    wanted = [images, *(s for s in origin.streams if s.index in copied)]
     for packet in origin.demux(wanted):
-        if packet.stream.index == pictures.index:
+        if packet.stream.index == images.index:
             for frame in packet.decode():
                 yield "frame", frame
         elif packet.dts is not None:
@@ -159,11 +159,11 @@ def _restored(frame: Any, pix_fmt: str, run: Run, channels: int, how: How) -> An
     name = (("rgb24", "rgb48le"), ("gray", "gray16le"))[gray][deep]
     pixels = frame.to_ndarray(format=name)
     pixels = pixels.reshape(*pixels.shape[:2], -1)
-    restored = restore_page(Page(pixels), run, channels, how, "16" if deep else "8").colour
+    restored = restore_page(Page(pixels), run, channels, how, "16" if deep else "8").color
     array = np.ascontiguousarray(restored[:, :, 0] if gray else restored)
     made = av.VideoFrame.from_ndarray(array, format=name)
     back = made.reformat(format=pix_fmt, dst_colorspace=int(frame.colorspace) if frame.colorspace != 2 else None)
-    for key in _COLOURS:
+    for key in _COLORS:
         setattr(back, key, getattr(frame, key))
     back.pts, back.time_base = frame.pts, frame.time_base
     return back

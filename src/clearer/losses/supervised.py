@@ -1,4 +1,4 @@
-"""What a training minimises: functions of a restored and a clean batch, (B, C, H, W) in [0, 1], to a scalar."""
+"""What a training minimizes: functions of a restored and a clean batch, (B, C, H, W) in [0, 1], to a scalar."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def charbonnier(output: Tensor, target: Tensor, epsilon: float = 1e-3) -> Tensor
 def log_mse(output: Tensor, target: Tensor) -> Tensor:
     """Return the mean over patches of ln(MSE): PSNR in dB is -10 / ln 10 of it, so every patch counts in dB.
 
-    A plain mean of squares is ruled by the patches that are spoilt most; of one network for many noise
+    A plain mean of squares is ruled by the patches that are degraded most; of one network for many noise
     levels these are the noisiest.
     """
     return ((output - target).square().mean((1, 2, 3)) + 1e-8).log().mean()

@@ -20,12 +20,12 @@ from clearer.core.errors import UserError, nearest
 from clearer.evaluation.protocols import Protocol
 from clearer.zoo.locate import located
 
-Picture = npt.NDArray[np.float32]
+ImageArray = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Method:
-    """Something that restores pictures.
+    """Something that restores images.
 
     Args:
         name: for tables and captions. Methods that share one share a row, such as networks that were
@@ -33,7 +33,7 @@ class Method:
         degradation: what it is for: ``"gaussian"`` (white Gaussian noise) or ``"rain"``.
         restore: (H, W, C) float32 in [0, 1] but for the noise, and the noise level in 8-bit units (None
             where there is none) -> the same shape; values are clamped afterwards.
-        channels: of the pictures it takes; None takes any.
+        channels: of the images it takes; None takes any.
         sigmas: the lowest and highest noise level it is meant for, or None for any.
         parameters: number of weights, where it has weights.
         macs_per_pixel: multiply-adds of its convolutions per pixel, where it has them.
@@ -44,7 +44,7 @@ class Method:
 
     name: str
     degradation: str
-    restore: Callable[[Picture, float | None], Picture]
+    restore: Callable[[ImageArray, float | None], ImageArray]
     channels: int | None = None
     sigmas: tuple[float, float] | None = None
     parameters: int | None = None
@@ -83,9 +83,9 @@ def method_of_model(
     weights = located(source)
     degradation, sigmas, notes = _meant_for(restorer.card, source)
 
-    def restore(picture: Picture, sigma: float | None) -> Picture:
-        x = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]  # (1, C, H, W)
-        restored: Picture = restorer(x, ensemble)[0].permute(1, 2, 0).numpy()
+    def restore(image: ImageArray, sigma: float | None) -> ImageArray:
+        x = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]  # (1, C, H, W)
+        restored: ImageArray = restorer(x, ensemble)[0].permute(1, 2, 0).numpy()
         return restored
 
     return Method(
@@ -161,10 +161,10 @@ def as_restore(method: Method, sigma: float | None) -> Callable[[Tensor], Tensor
     """
 
     def restore(x: Tensor) -> Tensor:
-        picture = np.ascontiguousarray(x[0].permute(1, 2, 0).numpy())
-        restored = np.asarray(method.restore(picture, sigma), dtype=np.float32)
-        if restored.shape != picture.shape:
-            raise UserError(f"{method.name}: its restore made {restored.shape} of {picture.shape}; keep the shape")
+        image = np.ascontiguousarray(x[0].permute(1, 2, 0).numpy())
+        restored = np.asarray(method.restore(image, sigma), dtype=np.float32)
+        if restored.shape != image.shape:
+            raise UserError(f"{method.name}: its restore made {restored.shape} of {image.shape}; keep the shape")
         return torch.from_numpy(np.ascontiguousarray(restored.transpose(2, 0, 1)))[None]
 
     return restore

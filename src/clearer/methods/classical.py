@@ -1,9 +1,9 @@
 """Denoisers that learn nothing: BM3D, non-local means, total variation and wavelet shrinkage.
 
-All are told the noise level and take gray and colour pictures. They come with the extra ``classical``.
-What BM3D leaves open is as its authors set it. The other constants were chosen on validation pictures,
-never on test pictures: ``python benchmarks/studies/classical.py bsds500/val`` (six pictures of BSDS500's val,
-``clearer-gray`` noise of sigma 30, 50 and 70) measures them and their neighbours.
+All are told the noise level and take gray and color images. They come with the extra ``classical``.
+What BM3D leaves open is as its authors set it. The other constants were chosen on validation images,
+never on test images: ``python benchmarks/studies/classical.py bsds500/val`` (six images of BSDS500's val,
+``clearer-gray`` noise of sigma 30, 50 and 70) measures them and their neighbors.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from clearer.core.errors import UserError
-from clearer.methods.base import Method, Picture
+from clearer.methods.base import ImageArray, Method
 
 NLM_H = 0.6  # over sigma
 NLM_PATCH, NLM_REACH = 5, 4  # pixels: side of what is compared, and how far away it is looked for
@@ -26,19 +26,19 @@ WAVELET = "db3"
 
 
 def bm3d() -> Method:
-    """Return BM3D (Dabov et al., TIP 2007), by its authors' program ``bm3d``; colour by its RGB form.
+    """Return BM3D (Dabov et al., TIP 2007), by its authors' program ``bm3d``; color by its RGB form.
 
-    Their licence allows non-commercial use only.
+    Their license allows non-commercial use only.
 
     Raises:
         UserError: the library is not installed.
     """
     library = _library("bm3d")
 
-    def restore(picture: Picture, sigma: float) -> Any:
-        if picture.shape[2] == 3:
-            return library.bm3d_rgb(picture, sigma)
-        return library.bm3d(picture[..., 0], sigma)[..., None]
+    def restore(image: ImageArray, sigma: float) -> Any:
+        if image.shape[2] == 3:
+            return library.bm3d_rgb(image, sigma)
+        return library.bm3d(image[..., 0], sigma)[..., None]
 
     return _method("BM3D", restore, f"bm3d {version('bm3d')}")
 
@@ -56,9 +56,9 @@ def nlm(h: float = NLM_H, patch: int = NLM_PATCH, reach: int = NLM_REACH) -> Met
     """
     library = _library("skimage.restoration")
 
-    def restore(picture: Picture, sigma: float) -> Any:
+    def restore(image: ImageArray, sigma: float) -> Any:
         return library.denoise_nl_means(
-            picture, patch, reach, h=h * sigma, sigma=sigma, fast_mode=True, channel_axis=-1
+            image, patch, reach, h=h * sigma, sigma=sigma, fast_mode=True, channel_axis=-1
         )
 
     return _method("NLM", restore, f"scikit-image {version('scikit-image')}, h {h:g}, patch {patch}, reach {reach}")
@@ -75,8 +75,8 @@ def tv(weight: float = TV_WEIGHT) -> Method:
     """
     library = _library("skimage.restoration")
 
-    def restore(picture: Picture, sigma: float) -> Any:
-        return library.denoise_tv_chambolle(picture, weight=weight * sigma, eps=TV_STOP, channel_axis=-1)
+    def restore(image: ImageArray, sigma: float) -> Any:
+        return library.denoise_tv_chambolle(image, weight=weight * sigma, eps=TV_STOP, channel_axis=-1)
 
     return _method("TV", restore, f"scikit-image {version('scikit-image')}, weight {weight:g}")
 
@@ -93,9 +93,9 @@ def wavelet(name: str = WAVELET) -> Method:
     library = _library("skimage.restoration")
     _library("pywt")  # scikit-image needs it for this method alone
 
-    def restore(picture: Picture, sigma: float) -> Any:
+    def restore(image: ImageArray, sigma: float) -> Any:
         return library.denoise_wavelet(
-            picture, sigma=sigma, wavelet=name, method="BayesShrink", mode="soft", channel_axis=-1
+            image, sigma=sigma, wavelet=name, method="BayesShrink", mode="soft", channel_axis=-1
         )
 
     return _method("wavelet", restore, f"scikit-image {version('scikit-image')}, BayesShrink, {name}")
@@ -105,14 +105,14 @@ CLASSICAL: dict[str, Callable[[], Method]] = {"bm3d": bm3d, "nlm": nlm, "tv": tv
 """What makes each, by the name that the command line knows it by."""
 
 
-def _method(name: str, restore: Callable[[Picture, float], Any], setup: str) -> Method:
+def _method(name: str, restore: Callable[[ImageArray, float], Any], setup: str) -> Method:
     """Return the method; ``restore`` is given the noise level in units of [0, 1]."""
 
-    def run(picture: Picture, sigma: float | None) -> Picture:
+    def run(image: ImageArray, sigma: float | None) -> ImageArray:
         if sigma is None:
             raise UserError(f"{name}: it takes away noise and has to be told its level")
-        restored = restore(np.ascontiguousarray(picture), sigma / 255)
-        return np.asarray(restored, dtype=np.float32).reshape(picture.shape)
+        restored = restore(np.ascontiguousarray(image), sigma / 255)
+        return np.asarray(restored, dtype=np.float32).reshape(image.shape)
 
     return Method(name, "gaussian", run, setup=setup)
 

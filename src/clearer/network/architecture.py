@@ -23,7 +23,7 @@ class SearchSpace:
     """Everything about the network but the choice of modules.
 
     Args:
-        channels: channels of the pictures (1 gray, 3 colour, or more).
+        channels: channels of the images (1 gray, 3 color, or more).
         width: channels at scale 0, the full resolution; scale ``s`` has ``width * 2**s``.
         scales: number of resolutions, 2 to 5; there are ``scales - 1`` cells.
         modules_per_cell: searched modules in each cell.
@@ -33,10 +33,10 @@ class SearchSpace:
             convolution of each residual block starting at zero; or ``"bias-free"``: as ``"none"`` but
             without a single bias, so that the network maps ``a x`` to ``a`` times what it makes of
             ``x`` for every ``a >= 0`` (Mohan et al., ICLR 2020).
-        residual: the network predicts what to add to its input instead of the picture itself.
+        residual: the network predicts what to add to its input instead of the image itself.
         unshuffle: 1, or the side of the squares of pixels that become channels before the first convolution
             and pixels again after the last (pixel unshuffle and shuffle): scale 0 is then that much
-            coarser than the picture, and the same width costs ``unshuffle**2`` times less.
+            coarser than the image, and the same width costs ``unshuffle**2`` times less.
 
     Raises:
         UserError: a value is out of range.
@@ -75,7 +75,7 @@ class SearchSpace:
 
     @property
     def multiple(self) -> int:
-        """Pictures are padded inside the network to a multiple of this many pixels."""
+        """Images are padded inside the network to a multiple of this many pixels."""
         return int(self.unshuffle * 2 ** (self.scales - 1))
 
     def architecture(self, letters: str | Sequence[str]) -> Architecture:
@@ -177,7 +177,7 @@ class Architecture:
 
     @property
     def multiple(self) -> int:
-        """Pictures are padded inside the network to a multiple of this many pixels."""
+        """Images are padded inside the network to a multiple of this many pixels."""
         return int(self.unshuffle * 2 ** (self.scales - 1))
 
     @property

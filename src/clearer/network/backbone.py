@@ -1,7 +1,7 @@
 """What the fixed and the mixed network share: stem, cells, last fusion, last convolution.
 
-picture -> stem (two modules at full scale) -> (transition, searched modules) x cells -> fusion to the
-full scale -> one convolution -> picture. With ``unshuffle``, all of this works on squares of pixels
+image -> stem (two modules at full scale) -> (transition, searched modules) x cells -> fusion to the
+full scale -> one convolution -> image. With ``unshuffle``, all of this works on squares of pixels
 folded into channels, as FFDNet's convolutions do (beyond the paper).
 """
 
@@ -36,7 +36,7 @@ def stem(space: SearchSpace) -> nn.Sequential:
     ``folded`` is ``channels * unshuffle**2``.
 
     Supplement: two parallel modules at full scale; a 3x3 convolution (with BN and ReLU) before them
-    lifts the picture to ``width`` channels, which the paper does not describe but every width needs.
+    lifts the image to ``width`` channels, which the paper does not describe but every width needs.
     Released: two bottlenecks.
     """
     folded = space.channels * space.unshuffle**2
@@ -47,7 +47,7 @@ def stem(space: SearchSpace) -> nn.Sequential:
 
 
 def last_convolution(space: SearchSpace) -> nn.Conv2d:
-    """Return the convolution that makes the picture: 3x3 with bias, or 1x1 without (released).
+    """Return the convolution that makes the image: 3x3 with bias, or 1x1 without (released).
 
     A network without biases has none here either; a released one without norm has it.
     """
@@ -71,7 +71,7 @@ class Backbone(nn.Module):
         )
         self.fusion = FusionModule(space, space.scales, targets=1)
         self.last = last_convolution(space)
-        initialise(self, space)
+        initialize(self, space)
 
     def run(self, x: Tensor, step: Callable[[nn.Module, list[Tensor], int], list[Tensor]]) -> Tensor:
         """Map ``(B, C, H, W)`` to the same; ``step(module, features, index)`` applies a searched module."""
@@ -90,7 +90,7 @@ class Backbone(nn.Module):
         return self.on_multiples(x, inner)
 
     def on_multiples(self, x: Tensor, inner: Callable[[Tensor], Tensor]) -> Tensor:
-        """Apply ``inner`` to a picture of any size, folded, and add the picture itself in a residual network.
+        """Apply ``inner`` to an image of any size, folded, and add the image itself in a residual network.
 
         The bottom and right are padded to the network's multiple by mirroring, and the result is cropped
         back. (Repeating the edge instead would draw its noise out to streaks, which look like structure.)
@@ -124,7 +124,7 @@ def _mirrored(x: Tensor, axis: int, pad: int) -> Tensor:
     return x.index_select(axis, (last - (places - last).abs()).clamp(min=0))
 
 
-def initialise(network: nn.Module, space: SearchSpace) -> None:
+def initialize(network: nn.Module, space: SearchSpace) -> None:
     """Set the initial weights.
 
     With batch norm, as the released program: every convolution normal with std 1e-3. Without, He's

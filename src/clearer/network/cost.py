@@ -28,8 +28,8 @@ class Part:
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Return the number of weights; a supernet's logits are not counted."""
-    return sum(p.numel() for name, p in network.named_parameters() if name != "logits")
+    """Return the number of weights; a supernet's alpha are not counted."""
+    return sum(p.numel() for name, p in network.named_parameters() if name != "alpha")
 
 
 def macs_by_layer(network: Backbone, space: SearchSpace | Architecture) -> dict[str, float]:
@@ -76,7 +76,7 @@ def cost_table(architecture: Architecture) -> list[Part]:
 
 
 def macs_per_pixel(architecture: Architecture) -> float:
-    """Return multiply-adds per pixel of a picture whose sides the network's multiple divides."""
+    """Return multiply-adds per pixel of an image whose sides the network's multiple divides."""
     return sum(part.macs_per_pixel for part in cost_table(architecture))
 
 

@@ -23,7 +23,7 @@ def receptive_field(architecture: Architecture) -> int:
     """Return the radius in pixels: no pixel of the result depends on a pixel farther away in its row or column.
 
     It is exact: some pixel of the result depends on one at this distance (unless weights are zero).
-    The edge of the picture is not counted, where padding lets a pixel stand for those beyond.
+    The edge of the image is not counted, where padding lets a pixel stand for those beyond.
 
     >>> receptive_field(Architecture.parse("P", width=4))  # two scales
     12

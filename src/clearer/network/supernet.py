@@ -14,8 +14,8 @@ from clearer.network.backbone import Backbone
 from clearer.network.candidates.base import Features, FusionModule, ParallelModule
 from clearer.network.network import RestorationNetwork
 
-LOGITS_STD = 1e-3
-"""Initial logits are 1e-3 x normal (released program)."""
+ALPHA_STD = 1e-3
+"""Initial alpha are 1e-3 x normal (released program)."""
 
 
 class MixedModule(nn.Module):
@@ -31,17 +31,17 @@ class MixedModule(nn.Module):
         self.fusion = FusionModule(space, scales)
         self.chained = chained
 
-    def forward(self, features: Features, probabilities: Tensor) -> Features:
+    def forward(self, features: Features, mixing_weights: Tensor) -> Features:
         parallel = self.parallel(features)
         fusion = self.fusion(parallel if self.chained else features)
-        a_parallel, a_fusion = probabilities.unbind()
+        a_parallel, a_fusion = mixing_weights.unbind()
         return [(a_parallel * p).add_(a_fusion * f) for p, f in zip(parallel, fusion, strict=True)]
 
 
 class Supernet(Backbone):
     """``(B, C, H, W)`` in [0, 1] -> the same, any ``H`` and ``W``.
 
-    ``logits`` is an ordinary parameter of shape ``(modules, 2)``, parallel first; the probabilities
+    ``alpha`` is an ordinary parameter of shape ``(modules, 2)``, parallel first; the mixing_weights
     alpha are its softmax. ``fusion_input``: ``"same"``, or ``"parallel"`` for the released program's
     chaining of the two candidates (see `MixedModule`).
     """
@@ -52,23 +52,23 @@ class Supernet(Backbone):
 
         super().__init__(space, searched)
         self.space = space
-        self.logits = nn.Parameter(LOGITS_STD * torch.randn(space.modules, 2))
+        self.alpha = nn.Parameter(ALPHA_STD * torch.randn(space.modules, 2))
 
     @property
-    def probabilities(self) -> Tensor:
+    def mixing_weights(self) -> Tensor:
         """Alpha, ``(modules, 2)``, parallel first."""
-        return self.logits.softmax(dim=1)
+        return self.alpha.softmax(dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        probabilities = self.probabilities
-        return self.run(x, lambda module, features, index: module(features, probabilities[index]))
+        mixing_weights = self.mixing_weights
+        return self.run(x, lambda module, features, index: module(features, mixing_weights[index]))
 
     def weights(self) -> list[nn.Parameter]:
-        """All parameters but the logits."""
-        return [parameter for name, parameter in self.named_parameters() if name != "logits"]
+        """All parameters but the alpha."""
+        return [parameter for name, parameter in self.named_parameters() if name != "alpha"]
 
     @contextlib.contextmanager
-    def only_logits(self) -> Iterator[None]:
+    def only_alpha(self) -> Iterator[None]:
         """Within this, no gradient of a weight is computed: an architecture step needs none."""
         weights = [parameter for parameter in self.weights() if parameter.requires_grad]
         for parameter in weights:
@@ -81,7 +81,7 @@ class Supernet(Backbone):
 
     def derive(self) -> Architecture:
         """Return the architecture of the larger probability in each module (parallel on a tie)."""
-        return self.space.architecture(["PF"[i] for i in self.logits.argmax(dim=1).tolist()])
+        return self.space.architecture(["PF"[i] for i in self.alpha.argmax(dim=1).tolist()])
 
     def extract(self, architecture: Architecture | None = None) -> RestorationNetwork:
         """Return the network of ``architecture`` (default: the derived one) with the supernet's weights, copied.

@@ -30,7 +30,7 @@ class Description:
 
     @property
     def macs_per_pixel(self) -> float:
-        """Multiply-adds per pixel of a picture whose sides the network's multiple divides."""
+        """Multiply-adds per pixel of an image whose sides the network's multiple divides."""
         return sum(part.macs_per_pixel for part in self.parts)
 
     def to_dict(self) -> dict[str, Any]:

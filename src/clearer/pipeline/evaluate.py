@@ -9,7 +9,7 @@ from typing import Any
 
 from clearer.core.errors import UserError
 from clearer.data.folders import Folders
-from clearer.evaluation.evaluate import evaluate as evaluate_pictures
+from clearer.evaluation.evaluate import evaluate as evaluate_images
 from clearer.evaluation.evaluate import write_result
 from clearer.evaluation.protocols import parse_protocol
 from clearer.inference.restorer import Restorer, load
@@ -30,26 +30,26 @@ def evaluate(
     out: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Measure a trained network on a folder of pictures by a protocol.
+    """Measure a trained network on a folder of images by a protocol.
 
     Args:
         model: a weight file, a run folder, or a restorer (then ``device`` and ``precision`` are its own).
         data: a folder, or two `Folders` of pairs.
         protocol: such as ``"gray-awgn-50"``; see `clearer.evaluation.protocols`.
-        limit: measure only the first so many pictures.
+        limit: measure only the first so many images.
         ensemble: restore by the x8 self-ensemble.
         seed: of the noise; numbers to be compared use 0.
         layout: as of `clearer.data.folders.find_items`.
         device, precision: as of `clearer.load`.
-        out: a JSON file to write; the per-picture table goes beside it as CSV.
-        progress: called with (pictures done, pictures in all) after each.
+        out: a JSON file to write; the per-image table goes beside it as CSV.
+        progress: called with (images done, images in all) after each.
 
     Returns:
         `clearer.evaluation.evaluate.Result.to_dict`, and ``model``, ``data``, ``architecture``,
         ``parameters``, ``macs_per_pixel``, ``device``, ``precision`` and ``seed``.
 
     Raises:
-        UserError: the model, the protocol and the pictures do not fit together, or a file cannot be
+        UserError: the model, the protocol and the images do not fit together, or a file cannot be
             read or written.
     """
     if out is not None:
@@ -62,7 +62,7 @@ def evaluate(
             f"{'model' if isinstance(model, Restorer) else model}: takes {architecture.channels} channel(s) where "
             f"{protocol} has {measured_by.channels}; choose a protocol or a model that fits"
         )
-    measured = evaluate_pictures(
+    measured = evaluate_images(
         restorer, data, measured_by, limit=limit, ensemble=ensemble, seed=seed, layout=layout, progress=progress
     )
     result = {
@@ -116,7 +116,7 @@ def default_place(
 def _named(path: Path) -> str:
     """Return the last two parts of a path: of folders named test, or of weight files named model, there are many."""
     parts = [part for part in path.parts if part not in (path.anchor, "..")]
-    return "-".join(parts[-2:]) or path.resolve().name or "pictures"
+    return "-".join(parts[-2:]) or path.resolve().name or "images"
 
 
 def _check_place(path: Path) -> None:

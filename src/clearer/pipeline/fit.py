@@ -1,4 +1,4 @@
-"""The whole path: pictures -> search -> derive -> train -> evaluate -> report."""
+"""The whole path: images -> search -> derive -> train -> evaluate -> report."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ from clearer.evaluation.protocols import parse_protocol
 from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
 from clearer.network.cost import cost_table
-from clearer.pipeline.run_folder import opened_run, record_pictures, record_run
-from clearer.recipe.schema import Recipe, load_recipe, recipe_from_dict
+from clearer.pipeline.run_folder import opened_run, record_images, record_run
+from clearer.recipe.load import load_recipe, recipe_from_dict
+from clearer.recipe.schema import Recipe
 from clearer.report.page import print_summary, write_page
 from clearer.report.samples import write_samples
 from clearer.search.bilevel import search
 from clearer.training import distributed as processes
 from clearer.training.initial_weights import check_start
 from clearer.training.run_device import choose_device
-from clearer.training.trainer import Pictures, degradation_of, train
+from clearer.training.trainer import Images, degradation_of, train
 
 STAGES = ("search", "train", "evaluate")
 
@@ -45,7 +46,7 @@ class Run:
     result: dict[str, Any]
 
     def restorer(self, device: str = "auto", precision: str = "auto") -> Restorer:
-        """Return the trained network, ready for pictures.
+        """Return the trained network, ready for images.
 
         Raises:
             UserError: the run has not been trained.
@@ -112,17 +113,17 @@ def fit(
             processes.together(partial(check_fit, measured, parse_protocol(name)))
     if "train" in stages:
         processes.first(lambda: check_start(recipe, folder) and None)
-    _refuse_other_pictures(splits)
+    _refuse_other_images(splits)
     with contextlib.ExitStack() as held:
 
         def open_folder() -> None:
             held.enter_context(opened_run(folder, recipe))
-            record_pictures(folder, splits)
+            record_images(folder, splits)
             record_run(folder, recipe, splits)
 
         processes.first(open_folder)
         counts = ", ".join(f"{len(names)} {part}" for part, names in splits.names().items())
-        say(f"{recipe.name}: {counts} pictures; results go to {folder}")
+        say(f"{recipe.name}: {counts} images; results go to {folder}")
         architecture = _find_architecture(recipe, splits, folder, stages, console, tensorboard)
         result: dict[str, Any] = {
             "architecture": str(architecture),
@@ -130,8 +131,8 @@ def fit(
         }
         if "train" in stages:
             with _log(folder / "tensorboard" / "train", tensorboard) as log:
-                pictures = _read_both(splits, recipe)
-                result["train"] = train(recipe, architecture, *pictures, folder, console, log)
+                images = _read_both(splits, recipe)
+                result["train"] = train(recipe, architecture, *images, folder, console, log)
         is_first = processes.rank() == 0
         processes.part()
         if not is_first:
@@ -168,24 +169,24 @@ def join_processes(recipe: Recipe, stages: Sequence[str]) -> None:
             processes.check_batch(f"{part}.batch", batch)
 
 
-def _refuse_other_pictures(splits: Splits) -> None:
-    """Refuse pictures that are not the first process' own, as on another machine they may be."""
+def _refuse_other_images(splits: Splits) -> None:
+    """Refuse images that are not the first process' own, as on another machine they may be."""
 
     def check() -> None:
         if names != splits.names():
-            raise UserError("data: the pictures are not those of the first process; give all machines the same ones")
+            raise UserError("data: the images are not those of the first process; give all machines the same ones")
 
     names = processes.first(splits.names)
     processes.together(check)
 
 
-def _read_both(splits: Splits, recipe: Recipe) -> tuple[Pictures, Pictures]:
+def _read_both(splits: Splits, recipe: Recipe) -> tuple[Images, Images]:
     return processes.together(
-        lambda: (read_pictures(splits.train, recipe), read_pictures(splits.validation, recipe))
+        lambda: (read_images(splits.train, recipe), read_images(splits.validation, recipe))
     )
 
 
-def read_pictures(items: list[Item], recipe: Recipe) -> list[tuple[np.ndarray, np.ndarray | None]]:
+def read_images(items: list[Item], recipe: Recipe) -> list[tuple[np.ndarray, np.ndarray | None]]:
     return [read_item(item, recipe.network.channels) for item in items]
 
 
@@ -195,8 +196,8 @@ def _find_architecture(
     architecture = recipe.given
     if architecture is None and "search" in stages:
         with _log(folder / "tensorboard" / "search", tensorboard) as log:
-            pictures = _read_both(splits, recipe)
-            architecture = search(recipe, *pictures, folder, console, log)
+            images = _read_both(splits, recipe)
+            architecture = search(recipe, *images, folder, console, log)
 
     def recorded() -> dict[str, Any]:
         path = folder / "architecture.json"
@@ -223,7 +224,7 @@ def _write_cost(folder: Path, architecture: Architecture) -> dict[str, Any]:
 
 
 def _evaluate(recipe: Recipe, splits: Splits, folder: Path, cost: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Evaluate on the test pictures by each protocol that has no result yet, and write samples."""
+    """Evaluate on the test images by each protocol that has no result yet, and write samples."""
     restorer = load(folder, recipe.device, "fp32")  # as `evaluate` by default: figures do not hang on the machine
     summary: dict[str, dict[str, Any]] = {}
     ensemble = recipe.evaluate.ensemble
@@ -243,7 +244,7 @@ def _evaluate(recipe: Recipe, splits: Splits, folder: Path, cost: dict[str, Any]
             }
             write_result({**extra, **measured}, path)
         whole = read_json(path)
-        summary[name] = {key: value for key, value in whole.items() if key != "per_picture"}
+        summary[name] = {key: value for key, value in whole.items() if key != "per_image"}
     if recipe.evaluate.samples and recipe.evaluate.protocols and not (folder / "samples.json").exists():
         shown = splits.test or splits.validation
         write_samples(folder, restorer, shown[: recipe.evaluate.samples], recipe.evaluate.protocols[0])
@@ -269,7 +270,7 @@ class _log:
             for key, value in line.items():
                 if isinstance(value, int | float) and key not in ("step", "epoch"):
                     self.writer.add_scalar(key, float(value), line["step"])
-            for index, (parallel, _) in enumerate(line.get("probabilities", [])):
+            for index, (parallel, _) in enumerate(line.get("mixing_weights", [])):
                 self.writer.add_scalar(f"parallel/{index + 1}", parallel, line["step"])
 
         return write

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from clearer.core.errors import UserError
-from clearer.images.uint8 import read_picture, write_picture
+from clearer.images.uint8 import read_image, write_image
 from clearer.pipeline.fit import Run, fit
 
 # Photographs in scikit-image's own wheel. Which is which is fixed, so that the figure is repeatable.
@@ -58,4 +58,4 @@ def write_photographs(folder: Path) -> None:
         for name in names:
             target = folder / part / f"{Path(name).stem}.png"
             if not target.exists():
-                write_picture(target, read_picture(source / name, 1))
+                write_image(target, read_image(source / name, 1))

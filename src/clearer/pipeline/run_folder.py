@@ -16,7 +16,8 @@ from clearer.core.device import choose_precision
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json, write_text
 from clearer.data.splits import Splits
-from clearer.recipe.schema import Recipe, recipe_from_dict
+from clearer.recipe.load import recipe_from_dict
+from clearer.recipe.schema import Recipe
 from clearer.training.run_device import choose_device, device_name
 
 # Where a run is computed, and how often it is saved, may change between resumptions.
@@ -101,17 +102,17 @@ def _first_difference(a: Any, b: Any, path: str, free: tuple[str, ...] = ()) -> 
     return None if a == b else f"{path} was {a!r}, now {b!r}"
 
 
-def record_pictures(folder: Path, splits: Splits) -> None:
-    """Write which picture went where, or check that it is as when the run began.
+def record_images(folder: Path, splits: Splits) -> None:
+    """Write which image went where, or check that it is as when the run began.
 
     Raises:
-        UserError: the pictures have changed since.
+        UserError: the images have changed since.
     """
-    path = folder / "pictures.json"
+    path = folder / "images.json"
     if not path.exists():
         write_json(path, splits.names())
     elif read_json(path) != splits.names():
-        raise UserError(f"{folder}: the pictures have changed since this run began; choose another folder with --out")
+        raise UserError(f"{folder}: the images have changed since this run began; choose another folder with --out")
 
 
 def record_run(folder: Path, recipe: Recipe, splits: Splits) -> None:
@@ -134,6 +135,6 @@ def record_run(folder: Path, recipe: Recipe, splits: Splits) -> None:
             "device": device_name(device),
             "threads": torch.get_num_threads(),
             "precision": choose_precision(recipe.precision, device),
-            "pictures": {part: len(names) for part, names in splits.names().items()},
+            "images": {part: len(names) for part, names in splits.names().items()},
         },
     )

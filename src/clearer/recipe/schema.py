@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import re
 from dataclasses import dataclass, field
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 
-from clearer.core.config import Range, build, override
-from clearer.core.errors import UserError, nearest
+from clearer.core.config import Range
 from clearer.network.architecture import Architecture, SearchSpace
 
 SSIM_WINDOW = 11
@@ -61,10 +56,10 @@ class RainSettings:
 
 @dataclass(frozen=True)
 class DegradationSettings:
-    """How a clean picture is spoilt; ``sigma`` in 8-bit levels, one or a range; ``none`` for pairs.
+    """How a clean image is degraded; ``sigma`` in 8-bit levels, one or a range; ``none`` for pairs.
 
     ``rain``: what rain of ``kind: rain`` may look like, and ``share``: how many pairs are rained on anew,
-    in place of their degraded picture.
+    in place of their degraded image.
     """
 
     kind: Literal["none", "gaussian", "rain"] = "none"
@@ -76,13 +71,13 @@ class DegradationSettings:
 
 @dataclass(frozen=True)
 class DataSettings:
-    """Where the pictures are: ``folder`` to be split by clean picture, or ``train``, ``validation``, ``test``.
+    """Where the images are: ``folder`` to be split by clean image, or ``train``, ``validation``, ``test``.
 
-    ``train`` may be a list of several. ``train_clean`` names folders of clean pictures that train besides,
-    whatever the layout of the others, spoilt as ``degradation`` says. ``only_validation`` is a text file with a
-    file name a line: of the validation pictures, these are taken.
+    ``train`` may be a list of several. ``train_clean`` names folders of clean images that train besides,
+    whatever the layout of the others, degraded as ``degradation`` says. ``only_validation`` is a text file with a
+    file name a line: of the validation images, these are taken.
 
-    ``leaks``: what to do with a training or validation picture that shows the same clean picture as
+    ``leaks``: what to do with a training or validation image that shows the same clean image as
     one of a later set: ``refuse`` to run, or ``drop`` it. ``limit_train`` and ``limit_validation``
     take so many, spread over the names in order; ``limit_test`` takes the first so many, as `clearer.evaluate` does.
 
@@ -109,8 +104,8 @@ class DataSettings:
 
 
 @dataclass(frozen=True)
-class OptimiserSettings:
-    """An optimiser and its schedule: linear warm-up, then a cosine from ``lr`` to ``lr_final``, by epochs.
+class OptimizerSettings:
+    """An optimizer and its schedule: linear warm-up, then a cosine from ``lr`` to ``lr_final``, by epochs.
 
     ``momentum`` is that of ``sgd`` and ``muon``, ``betas`` those of the others (see `clearer.training.muon`).
     """
@@ -134,7 +129,7 @@ class SearchSettings:
     ``norm``: the supernet's, where it is not to be that of the network trained afterwards: shared weights without
     batch norm prefer fusion modules for no merit of theirs (docs/reproduction.md).
     ``stop_gap``, if there is one: the search ends early, with an epoch, once the letters have not changed for
-    ``stop_steps`` architecture steps and the mean gap of the probabilities was at least this all the while.
+    ``stop_steps`` architecture steps and the mean gap of the mixing_weights was at least this all the while.
     """
 
     epochs: Count = 200
@@ -149,11 +144,11 @@ class SearchSettings:
     norm: Literal["batch", "none", "bias-free"] | None = None
     stop_gap: Annotated[float, Range(0, below=1)] | None = None
     stop_steps: Count = 500
-    weights: OptimiserSettings = field(
-        default_factory=lambda: OptimiserSettings(kind="sgd", lr=0.025, lr_final=0.001, weight_decay=3e-4)
+    weights: OptimizerSettings = field(
+        default_factory=lambda: OptimizerSettings(kind="sgd", lr=0.025, lr_final=0.001, weight_decay=3e-4)
     )
-    logits: OptimiserSettings = field(
-        default_factory=lambda: OptimiserSettings(
+    alpha: OptimizerSettings = field(
+        default_factory=lambda: OptimizerSettings(
             lr=3e-4, lr_final=3e-4, betas=[0.5, 0.999], weight_decay=1e-3, clip=None
         )
     )
@@ -164,9 +159,9 @@ class TrainSettings:
     """Training of the network found.
 
     ``average`` is the decay of averaged weights, 0 for none; ``seed`` is that of the first weights and of
-    the batches, by default the recipe's, which also splits the pictures. ``start``: a weight file, a run
+    the batches, by default the recipe's, which also splits the images. ``start``: a weight file, a run
     folder or a shipped model to begin with instead of random weights; its letters may be others (modules that
-    differ are begun anew), a colour network may begin with a gray one, and all else has to be the same.
+    differ are begun anew), a color network may begin with a gray one, and all else has to be the same.
     """
 
     seed: Seed | None = None
@@ -177,15 +172,15 @@ class TrainSettings:
     patch: Count = 64
     loss: Literal["mse", "charbonnier", "log-mse", "charbonnier+ssim"] = "mse"
     average: Share = 0.0
-    optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     validate_every: Count = 10
-    validation_pictures: Count | None = None
+    validation_images: Count | None = None
     validation_crop: Count | None = None
 
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """Protocols to report on the test pictures."""
+    """Protocols to report on the test images."""
 
     protocols: list[str] = field(default_factory=list)
     ensemble: bool = False
@@ -241,108 +236,3 @@ class Recipe:
             return text
         # Some characters (U+0085 in a folder's name) YAML reads back only where they are escaped.
         return yaml.safe_dump(value, sort_keys=False, allow_unicode=False)
-
-
-def shipped_recipes() -> dict[str, Path]:
-    """Return the recipes that come with the package, by name."""
-    folder = resources.files("clearer") / "recipes"
-    paths = sorted(Path(str(file)) for file in folder.iterdir())
-    return {path.stem: path for path in paths if path.suffix == ".yaml"}
-
-
-def load_recipe(name_or_path: str | Path, overrides: dict[str, Any] | None = None) -> Recipe:
-    """Read a shipped recipe by name, or a YAML file, with single values replaced.
-
-    Args:
-        name_or_path: such as ``"quickstart"``, or a path ending in ``.yaml`` or ``.yml``.
-        overrides: dotted key to value, such as ``{"search.lambda_arch": 0.1}``.
-
-    Raises:
-        UserError: unknown recipe, unknown key (with the nearest), wrong type or range (with its key).
-    """
-    text = str(name_or_path)
-    shipped = shipped_recipes()
-    path = Path(text) if text.endswith((".yaml", ".yml")) else shipped.get(text)
-    if path is None:
-        known = ", ".join(shipped)
-        raise UserError(f"recipe {text!r}: no such recipe{nearest(text, shipped)}; known: {known}, or a YAML file")
-    try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such recipe file") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(value, dict):
-        raise UserError(
-            f"{path}: a recipe is a mapping of keys to values; see a shipped one with 'clearer fit --show NAME'"
-        )
-    value.setdefault("name", path.stem)
-    for key, new in (overrides or {}).items():
-        override(value, key, new)
-    return recipe_from_dict(value)
-
-
-def recipe_from_dict(value: dict[str, Any]) -> Recipe:
-    """Build a checked recipe from plain values.
-
-    Raises:
-        UserError: see `load_recipe`.
-    """
-    recipe = build(Recipe, value)
-    space = recipe.space
-    given = recipe.given
-    if given is not None and given.scales != space.scales:
-        raise UserError(
-            f"architecture: {given} has {given.scales} scales where network.scales is {space.scales}; make them agree"
-        )
-    multiple = space.multiple
-    for part, settings, norm in (
-        ("search", recipe.search, recipe.search_space.norm),
-        ("train", recipe.train, space.norm),
-    ):
-        if settings.patch % multiple:
-            raise UserError(
-                f"{part}.patch: {settings.patch} is not a multiple of {multiple}, which {space.scales} scales"
-                f"{f' and unshuffle {space.unshuffle}' if space.unshuffle > 1 else ''} need"
-            )
-        if settings.batch < 2 and norm == "batch":
-            raise UserError(f"{part}.batch: batch norm needs at least 2 patches a batch")
-    if recipe.device not in ("auto", "cpu", "mps") and not re.fullmatch(r"cuda(:\d+)?", recipe.device):
-        raise UserError(f"device: {recipe.device!r} is not auto, cpu, cuda, cuda:N or mps")
-    fractions = recipe.data.fractions
-    if len(fractions) != 3 or min(fractions) <= 0 or not math.isclose(sum(fractions), 1, abs_tol=1e-6):
-        raise UserError(
-            f"data.fractions: {fractions} are not three positive shares that sum to 1 (train, validation, test)"
-        )
-    sigma = recipe.data.degradation.sigma
-    levels = sigma if isinstance(sigma, list) else [sigma, sigma]
-    if len(levels) != 2 or not 0 <= levels[0] <= levels[1]:
-        raise UserError(f"data.degradation.sigma: {sigma} is not a level (0 or more), nor a range [low, high]")
-    for key, span in dataclasses.asdict(recipe.data.degradation.rain).items():
-        if len(span) != 2 or not span[0] <= span[1]:
-            raise UserError(f"data.degradation.rain.{key}: {span} is not a range [low, high]")
-    if recipe.train.loss == "charbonnier+ssim" and recipe.train.patch < SSIM_WINDOW:
-        raise UserError(f"train.patch: {recipe.train.patch} is less than the {SSIM_WINDOW} pixels of SSIM's window")
-    for part, optimiser in (
-        ("search.weights", recipe.search.weights),
-        ("search.logits", recipe.search.logits),
-        ("train.optimiser", recipe.train.optimiser),
-    ):
-        if len(optimiser.betas) != 2:
-            raise UserError(f"{part}.betas: {optimiser.betas} are not two numbers in [0, 1)")
-    return recipe
-
-
-def parse_override(text: str) -> tuple[str, Any]:
-    """Split ``key=value`` of the command line; the value is read as YAML.
-
-    >>> parse_override("search.lambda_arch=0.1")
-    ('search.lambda_arch', 0.1)
-    """
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise UserError(f"--set {text}: not of the form KEY=VALUE, such as search.lambda_arch=0.1")
-    try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise UserError(f"--set {text}: the value is not readable as YAML") from error

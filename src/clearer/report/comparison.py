@@ -1,4 +1,4 @@
-"""Input, restored picture and truth side by side, with the same enlarged crop beneath each."""
+"""Input, restored image and truth side by side, with the same enlarged crop beneath each."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from clearer.core.errors import UserError
-from clearer.report.figures import COLOURS, INK, MUTED
+from clearer.report.figures import COLORS, INK, MUTED
 
-Picture = npt.NDArray[Any]
+AnyArray = npt.NDArray[Any]
 
-CROP = 96  # pixels, the width of the crop; its height is 64 for wide pictures
-# Pixels a column is wide, for wide and for other pictures: whole multiples of the crop, so that each of
+CROP = 96  # pixels, the width of the crop; its height is 64 for wide images
+# Pixels a column is wide, for wide and for other images: whole multiples of the crop, so that each of
 # its pixels becomes a square of the same size. Three columns are no wider than the page.
 WIDE, NARROW, TALLEST = 4 * CROP, 3 * CROP, 560
-GAP, NAME, CAPTION = 12, 30, 26  # pixels between pictures, for the name above, for the line beneath
+GAP, NAME, CAPTION = 12, 30, 26  # pixels between images, for the name above, for the line beneath
 DPI = 100  # the resolution at which the pixels above are the figure's
 
 
@@ -28,12 +28,12 @@ def comparison(samples: Sequence[Mapping[str, Any]]) -> Figure:
     """Show samples one under another; at 100 dpi a pixel of the crop is 4x4, or 3x3, of the figure's.
 
     Args:
-        samples: each with ``name``, the pictures ``input``, ``restored`` and ``truth`` of one size,
+        samples: each with ``name``, the images ``input``, ``restored`` and ``truth`` of one size,
             ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)``, uint8 or floats in [0, 1], and, where known,
             ``input_psnr``, ``psnr`` (dB), ``input_ssim`` and ``ssim``.
 
     Raises:
-        UserError: the three pictures of a sample differ in size.
+        UserError: the three images of a sample differ in size.
     """
     plans = [_plan(sample) for sample in samples]
     width = max(3 * plan["column"] for plan in plans) + 2 * GAP
@@ -46,7 +46,7 @@ def comparison(samples: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def detail_crop(truth: Picture, height: int, width: int) -> tuple[int, int]:
+def detail_crop(truth: AnyArray, height: int, width: int) -> tuple[int, int]:
     """Return the top and left of the window of ``(height, width)`` with the most local detail.
 
     Detail is the mean length of the gradient of ``(H, W[, C])``: unlike its square it prefers texture
@@ -63,21 +63,21 @@ def detail_crop(truth: Picture, height: int, width: int) -> tuple[int, int]:
 
 def _plan(sample: Mapping[str, Any]) -> dict[str, Any]:
     """Where one sample's parts go, in pixels."""
-    pictures = [_as_rgb(sample[key]) for key in ("input", "restored", "truth")]
-    if len({picture.shape for picture in pictures}) > 1:
-        sizes = ", ".join(f"{picture.shape[1]}x{picture.shape[0]}" for picture in pictures)
+    images = [_as_rgb(sample[key]) for key in ("input", "restored", "truth")]
+    if len({image.shape for image in images}) > 1:
+        sizes = ", ".join(f"{image.shape[1]}x{image.shape[0]}" for image in images)
         raise UserError(
             f"sample {sample.get('name')}: input, restored and truth differ in size ({sizes}); restore it again"
         )
-    high, wide = pictures[0].shape[:2]
+    high, wide = images[0].shape[:2]
     column = WIDE if wide > high else NARROW
     zoom = min(column / wide, TALLEST / high)
     crop_w = min(CROP, wide)
     crop_h = min(2 * CROP // 3 if wide > high else CROP, high)
     shown, zoomed = max(1, round(high * zoom)), round(column * crop_h / crop_w)
     return {
-        "sample": sample, "pictures": pictures, "column": column, "zoom": zoom, "shown": shown, "zoomed": zoomed,
-        "crop": (*detail_crop(pictures[2], crop_h, crop_w), crop_h, crop_w),
+        "sample": sample, "images": images, "column": column, "zoom": zoom, "shown": shown, "zoomed": zoomed,
+        "crop": (*detail_crop(images[2], crop_h, crop_w), crop_h, crop_w),
         "height": NAME + shown + GAP + zoomed + CAPTION + GAP,
     }  # fmt: skip
 
@@ -93,24 +93,24 @@ def _draw_sample(figure: Figure, plan: Mapping[str, Any], top: int, size: tuple[
     # The name is a file's: parse_math off, or a dollar sign in it would be read as a formula.
     name = figure.text(2 / width, 1 - (top + 15) / height, str(sample.get("name", "")), size=11, color=INK, va="center")
     name.set_parse_math(False)
-    for index, (key, picture) in enumerate(zip(("input", "restored", "truth"), plan["pictures"], strict=True)):
+    for index, (key, image) in enumerate(zip(("input", "restored", "truth"), plan["images"], strict=True)):
         left = index * (column + GAP)
         upper = top + NAME
-        shown_w = max(1, round(picture.shape[1] * zoom))
+        shown_w = max(1, round(image.shape[1] * zoom))
         axes = figure.add_axes(place(left, upper, shown_w, shown))
-        axes.imshow(_resized(picture, shown_w, shown), interpolation="nearest", aspect="auto")
+        axes.imshow(_resized(image, shown_w, shown), interpolation="nearest", aspect="auto")
         axes.set_axis_off()
-        scale = min(1, zoom)  # enlarged pictures keep their own pixels as coordinates
+        scale = min(1, zoom)  # enlarged images keep their own pixels as coordinates
         box = Rectangle(
-            (x * scale, y * scale), crop_w * scale, crop_h * scale, fill=False, ec=COLOURS[4], linewidth=1.5
+            (x * scale, y * scale), crop_w * scale, crop_h * scale, fill=False, ec=COLORS[4], linewidth=1.5
         )
         axes.add_patch(box)
         upper += shown + GAP
         axes = figure.add_axes(place(left, upper, column, plan["zoomed"]))
-        axes.imshow(picture[y : y + crop_h, x : x + crop_w], interpolation="nearest", aspect="auto")
+        axes.imshow(image[y : y + crop_h, x : x + crop_w], interpolation="nearest", aspect="auto")
         axes.set(xticks=[], yticks=[])
         for spine in axes.spines.values():
-            spine.set(edgecolor=COLOURS[4], linewidth=1.5)
+            spine.set(edgecolor=COLORS[4], linewidth=1.5)
         upper += plan["zoomed"] + CAPTION // 2 + 3
         figure.text(
             (left + 2) / width, 1 - upper / height, _caption(sample, key), size=9.5, va="center",
@@ -131,19 +131,19 @@ def _caption(sample: Mapping[str, Any], key: str) -> str:
     return text
 
 
-def _as_rgb(picture: Picture) -> npt.NDArray[np.uint8]:
+def _as_rgb(image: AnyArray) -> npt.NDArray[np.uint8]:
     """``(H, W[, C])`` to ``(H, W, 3)`` uint8; of other channel counts than 3 the first is shown."""
-    picture = np.asarray(picture)
-    if picture.dtype != np.uint8:
-        picture = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
-    if picture.ndim == 2:
-        picture = picture[..., None]
-    if picture.shape[2] != 3:
-        picture = np.repeat(picture[..., :1], 3, axis=2)
-    return picture
+    image = np.asarray(image)
+    if image.dtype != np.uint8:
+        image = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.shape[2] != 3:
+        image = np.repeat(image[..., :1], 3, axis=2)
+    return image
 
 
-def _resized(picture: npt.NDArray[np.uint8], width: int, height: int) -> npt.NDArray[np.uint8]:
-    if picture.shape[1] <= width:
-        return picture  # enlarged by the figure, pixel by pixel
-    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
+def _resized(image: npt.NDArray[np.uint8], width: int, height: int) -> npt.NDArray[np.uint8]:
+    if image.shape[1] <= width:
+        return image  # enlarged by the figure, pixel by pixel
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))

@@ -17,10 +17,10 @@ from clearer.network.architecture import FUSION, Architecture
 from clearer.network.plan import Edge, Step, network_steps
 from clearer.report.figures import INK, MUTED, save_figure
 
-# Squares take steps of viridis and edges the Okabe-Ito colours that viridis lacks: both stay apart for
-# colour-blind eyes, and rows and slopes say the same once more without any colour.
-SCALE_COLOURS = ("#fde725", "#7ad151", "#22a884", "#3b6d9e", "#440154")
-# operation: (colour, line width in points, line style, name in the legend)
+# Squares take steps of viridis and edges the Okabe-Ito colors that viridis lacks: both stay apart for
+# color-blind eyes, and rows and slopes say the same once more without any color.
+SCALE_COLORS = ("#fde725", "#7ad151", "#22a884", "#3b6d9e", "#440154")
+# operation: (color, line width in points, line style, name in the legend)
 OPERATIONS: dict[str, tuple[str, float, Any, str]] = {
     "conv": ("#0072b2", 2.2, "-", "convolution (two, plus the input)"),
     "strided": ("#d55e00", 1.2, "-", "strided convolution"),
@@ -68,10 +68,10 @@ class Drawing:
 def architecture_figure(architecture: Architecture) -> Figure:
     """Draw the network: columns are its steps from left to right, rows its scales, the finest on top.
 
-    A coloured square is a feature map, a coloured edge an operation sequence. In SVG every square has
+    A colored square is a feature map, a colored edge an operation sequence. In SVG every square has
     the id ``map-COLUMN-SCALE`` and every edge ``edge-OPERATION-COLUMN-SOURCE-TARGET``, columns
     counted from 0 (the input). The stem is drawn as the paper names it, two parallel modules; the
-    convolution that lifts the picture to ``width`` channels is part of its first edge.
+    convolution that lifts the image to ``width`` channels is part of its first edge.
     """
     return architectures_figure([Drawing(architecture)])
 
@@ -130,8 +130,8 @@ def _draw_network(axes: Axes, drawing: Drawing, grid: Grid, width: float) -> Non
     for i, count in enumerate([1, *(step.scales for step in steps)]):
         for scale in range(count):
             side = grid.side(scale)
-            colour = "white" if i in (0, len(steps)) else SCALE_COLOURS[scale]
-            _draw_square(axes, grid.x(i), grid.y(scale), side, colour).set_gid(f"map-{i}-{scale}")
+            color = "white" if i in (0, len(steps)) else SCALE_COLORS[scale]
+            _draw_square(axes, grid.x(i), grid.y(scale), side, color).set_gid(f"map-{i}-{scale}")
     for i, name in ((0, "input"), (len(steps), "output")):
         channels = "1 channel" if architecture.channels == 1 else f"{architecture.channels} channels"
         axes.text(grid.x(i), HEADER + 0.27, f"{name}\n{channels}", ha="center", va="top", size=7.5, color=MUTED)
@@ -149,18 +149,18 @@ def draw_architecture(architecture: Architecture, path: str | Path) -> None:
     save_figure(figure, path, dpi=max(110.0, 1600 / figure.get_figwidth()))
 
 
-def _draw_square(axes: Axes, x: float, y: float, side: float, colour: str) -> Rectangle:
+def _draw_square(axes: Axes, x: float, y: float, side: float, color: str) -> Rectangle:
     corner = (x - side / 2, y - side / 2)
-    square = Rectangle(corner, side, side, facecolor=colour, edgecolor=INK, linewidth=0.9, zorder=3)
+    square = Rectangle(corner, side, side, facecolor=color, edgecolor=INK, linewidth=0.9, zorder=3)
     axes.add_patch(square)
     return square
 
 
 def _draw_edge(axes: Axes, grid: Grid, column: int, edge: Edge) -> None:
     source, target, operation = edge
-    colour, width, style, _ = OPERATIONS[operation]
+    color, width, style, _ = OPERATIONS[operation]
     xs = (grid.x(column) + grid.side(source) / 2, grid.x(column + 1) - grid.side(target) / 2)
-    line = Line2D(xs, (grid.y(source), grid.y(target)), color=colour, linewidth=width, linestyle=style, zorder=2)
+    line = Line2D(xs, (grid.y(source), grid.y(target)), color=color, linewidth=width, linestyle=style, zorder=2)
     line.set(gid=f"edge-{operation}-{column}-{source}-{target}", solid_capstyle="butt")
     axes.add_line(line)
 
@@ -186,11 +186,11 @@ def _draw_title(axes: Axes, architecture: Architecture, width: float) -> None:
 
 
 def _draw_groups(axes: Axes, steps: Sequence[Step], grid: Grid) -> None:
-    """A bracket over each group of steps, and a grey band behind each cell."""
+    """A bracket over each group of steps, and a gray band behind each cell."""
     for group in dict.fromkeys(step.group for step in steps):
         inside = [i for i, step in enumerate(steps) if step.group == group]
         # From just behind the squares the group starts from to just behind its last squares, so that
-        # neighbours do not touch and every edge of the group lies inside.
+        # neighbors do not touch and every edge of the group lies inside.
         behind = 0.45 * grid.pitch / 2
         x0, x1 = grid.x(inside[0]) + behind + 0.04, grid.x(inside[-1] + 1) + behind + 0.01
         if group.startswith("cell"):
@@ -253,7 +253,7 @@ def _legend_items(architecture: Architecture, residual: bool, mark: str) -> list
         Item("letter", "F", "fusion", searched=True),
         Item("letter", "T", "transition"),
         Item("letter", "C", "last convolution"),
-        Item("letter", "", "(grey letters are not searched)"),
+        Item("letter", "", "(gray letters are not searched)"),
     ]
     if mark:
         letters.append(Item("mark", "", mark))
@@ -280,10 +280,10 @@ def _draw_legend(axes: Axes, rows: Sequence[Sequence[Item]], top: float) -> None
         for item in row:
             indent = item.indent
             if item.kind == "scale":
-                _draw_square(axes, x + 0.09, y, 0.18, SCALE_COLOURS[int(item.key)])
+                _draw_square(axes, x + 0.09, y, 0.18, SCALE_COLORS[int(item.key)])
             elif item.kind == "operation":
-                colour, width, style, _ = OPERATIONS.get(item.key, (INK, 0.9, (0, (1, 1.5)), ""))
-                axes.add_line(Line2D((x, x + 0.4), (y, y), color=colour, linewidth=width, linestyle=style))
+                color, width, style, _ = OPERATIONS.get(item.key, (INK, 0.9, (0, (1, 1.5)), ""))
+                axes.add_line(Line2D((x, x + 0.4), (y, y), color=color, linewidth=width, linestyle=style))
             elif item.kind == "mark":
                 axes.add_patch(Circle((x + 0.09, y), 0.1, facecolor="none", edgecolor=MARK, linewidth=1.8))
             elif item.key:

@@ -18,8 +18,8 @@ from clearer.core.errors import UserError
 from clearer.core.files import written_whole
 
 INK, MUTED, GRID = "#1f2933", "#66707a", "#e4e7eb"
-# Okabe and Ito's colours, in an order that keeps neighbours apart.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+# Okabe and Ito's colors, in an order that keeps neighbors apart.
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 # Glyphs as paths look the same everywhere and refer to no font; the salt makes equal figures equal bytes.
 SVG_SETTINGS: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": "clearer"}
 
@@ -64,14 +64,14 @@ def png_bytes(figure: Figure, dpi: float = 150) -> bytes:
     return buffer.getvalue()
 
 
-def probabilities_over_time(lines: Lines) -> Figure:
+def mixing_weights_over_time(lines: Lines) -> Figure:
     """Probability of parallel of every searched module, the mean gap and the mean entropy over time.
 
-    ``lines`` hold ``probabilities`` (M pairs, parallel first) and ``arch_step`` or ``epoch``, and may
+    ``lines`` hold ``mixing_weights`` (M pairs, parallel first) and ``arch_step`` or ``epoch``, and may
     hold ``gap`` and ``entropy``. The gap is the mean of ``|a^p - a^f|`` over the modules (supplement,
-    Fig. 2), computed from the probabilities where a line lacks it.
+    Fig. 2), computed from the mixing_weights where a line lacks it.
     """
-    lines = [line for line in lines if line.get("probabilities")]
+    lines = [line for line in lines if line.get("mixing_weights")]
     key = "arch_step" if any(_number(line.get("arch_step")) for line in lines) else "epoch"
     figure = Figure(figsize=(11, 4.2), layout="constrained", facecolor="white")
     grid = figure.add_gridspec(2, 2, width_ratios=(1.7, 1))
@@ -86,82 +86,82 @@ def probabilities_over_time(lines: Lines) -> Figure:
     if not lines:
         return figure
     xs = [float(line.get(key) or 0) for line in lines]
-    ends = [float(pair[0]) for pair in lines[-1]["probabilities"]]
+    ends = [float(pair[0]) for pair in lines[-1]["mixing_weights"]]
     for module, place in enumerate(_spread(ends, 0.045, (0, 1))):
-        ys = [float(line["probabilities"][module][0]) for line in lines]
-        colour = COLOURS[module % len(COLOURS)]
-        style = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))[module // len(COLOURS) % 3]
-        left.plot(xs, ys, color=colour, linewidth=1.5, linestyle=style)
-        # The label stands beside the end of its line, moved only as far as its neighbours need.
+        ys = [float(line["mixing_weights"][module][0]) for line in lines]
+        color = COLORS[module % len(COLORS)]
+        style = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))[module // len(COLORS) % 3]
+        left.plot(xs, ys, color=color, linewidth=1.5, linestyle=style)
+        # The label stands beside the end of its line, moved only as far as its neighbors need.
         end = (1.035, place)
-        arrow = {"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0}
+        arrow = {"arrowstyle": "-", "color": color, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0}
         left.annotate(
             str(module + 1), (1.0, ends[module]), end, xycoords=("axes fraction", "data"), arrowprops=arrow,
-            textcoords=("axes fraction", "data"), color=colour, size=8, va="center", annotation_clip=False,
+            textcoords=("axes fraction", "data"), color=color, size=8, va="center", annotation_clip=False,
         )  # fmt: skip
     left.set_xlim(min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1)
-    gap.plot(xs, [mean_gap(line["probabilities"]) for line in lines], color=COLOURS[0], linewidth=1.6)
+    gap.plot(xs, [mean_gap(line["mixing_weights"]) for line in lines], color=COLORS[0], linewidth=1.6)
     known = [(x, y) for x, line in zip(xs, lines, strict=True) if (y := _number(line.get("entropy"))) is not None]
     if known:
-        entropy.plot(*zip(*known, strict=True), color=COLOURS[1], linewidth=1.6)
+        entropy.plot(*zip(*known, strict=True), color=COLORS[1], linewidth=1.6)
     entropy.set_ylim(bottom=0)
     return figure
 
 
-def mean_gap(probabilities: Sequence[Sequence[float]]) -> float:
+def mean_gap(mixing_weights: Sequence[Sequence[float]]) -> float:
     """Mean of ``|a^p - a^f|`` over the modules (supplement, caption of Fig. 2)."""
-    return sum(abs(pair[0] - pair[1]) for pair in probabilities) / len(probabilities)
+    return sum(abs(pair[0] - pair[1]) for pair in mixing_weights) / len(mixing_weights)
 
 
-def scatter(probabilities: Sequence[Sequence[float]]) -> Figure:
+def scatter(mixing_weights: Sequence[Sequence[float]]) -> Figure:
     """The supplement's Figure 2: a point ``(a^p, a^f)`` a searched module, and their mean gap.
 
     Args:
-        probabilities: M pairs, parallel first.
+        mixing_weights: M pairs, parallel first.
     """
     figure = Figure(figsize=(4.4, 4.4), layout="constrained", facecolor="white")
-    _scatter(figure.add_subplot(), f"mean gap {mean_gap(probabilities):.4f}", probabilities)
+    _scatter(figure.add_subplot(), f"mean gap {mean_gap(mixing_weights):.4f}", mixing_weights)
     return figure
 
 
 def scatter_beside(rows: Sequence[Sequence[tuple[str, Sequence[Sequence[float]]]]]) -> Figure:
-    """The same for several searches: a row of panels for each row of (title, probabilities)."""
+    """The same for several searches: a row of panels for each row of (title, mixing_weights)."""
     columns = max(len(row) for row in rows)
     size = (4.2 * columns, 4.4 * len(rows))
     figure = Figure(figsize=size, layout="constrained", facecolor="white")
     for r, row in enumerate(rows):
-        for c, (title, probabilities) in enumerate(row):
+        for c, (title, mixing_weights) in enumerate(row):
             axes = figure.add_subplot(len(rows), columns, r * columns + c + 1)
-            _scatter(axes, f"{title}: mean gap {mean_gap(probabilities):.4f}", probabilities)
+            _scatter(axes, f"{title}: mean gap {mean_gap(mixing_weights):.4f}", mixing_weights)
     return figure
 
 
-def _scatter(axes: Axes, title: str, probabilities: Sequence[Sequence[float]]) -> None:
+def _scatter(axes: Axes, title: str, mixing_weights: Sequence[Sequence[float]]) -> None:
     dress(axes, title, r"$\alpha^p$ (parallel)", whole=False)
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axes.set_ylabel(r"$\alpha^f$ (fusion)", fontsize=9, color=MUTED)
     axes.plot((0, 1), (1, 0), color=MUTED, linewidth=0.8, zorder=1)
     axes.axvline(0.5, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
-    places = _spread([float(pair[0]) for pair in probabilities], 0.035, (0.11, 0.89))
-    for index, ((p, f), place) in enumerate(zip(probabilities, places, strict=True)):
-        colour = COLOURS[0] if p >= f else COLOURS[1]
+    places = _spread([float(pair[0]) for pair in mixing_weights], 0.035, (0.11, 0.89))
+    for index, ((p, f), place) in enumerate(zip(mixing_weights, places, strict=True)):
+        color = COLORS[0] if p >= f else COLORS[1]
         # Labels stand off the line at right angles to it, where no point can be.
         end = (place + 0.09, 1 - place + 0.09)
-        axes.plot((p, end[0] - 0.02), (f, end[1] - 0.02), color=colour, linewidth=0.4, zorder=2)
-        axes.plot(p, f, "o", color=colour, markersize=6, markeredgecolor="white", markeredgewidth=0.6, zorder=3)
-        axes.text(*end, str(index + 1), size=7.5, color=colour, ha="center", va="center", clip_on=False)
+        axes.plot((p, end[0] - 0.02), (f, end[1] - 0.02), color=color, linewidth=0.4, zorder=2)
+        axes.plot(p, f, "o", color=color, markersize=6, markeredgecolor="white", markeredgewidth=0.6, zorder=3)
+        axes.text(*end, str(index + 1), size=7.5, color=color, ha="center", va="center", clip_on=False)
 
 
 def curves_search(lines: Lines) -> Figure:
     """Losses, PSNR on validation patches (where lines hold it) and learning rate of a search.
 
-    Both losses are those of restoration: ``loss`` on the training pictures, which moves the weights,
-    and ``loss_res`` on the held-out ones, a part of what moves the logits.
+    Both losses are those of restoration: ``loss`` on the training images, which moves the weights,
+    and ``loss_res`` on the held-out ones, a part of what moves the alpha.
     """
     panels = [("loss", ("loss", "loss_res")), ("learning rate", ("lr",))]
     if any(_number(line.get("psnr")) is not None for line in lines):
         panels.insert(1, ("validation PSNR (dB)", ("psnr",)))
-    return _curves(lines, panels, {"loss": "training pictures", "loss_res": "held-out pictures"})
+    return _curves(lines, panels, {"loss": "training images", "loss_res": "held-out images"})
 
 
 def curves_training(lines: Lines) -> Figure:
@@ -178,11 +178,11 @@ def _curves(lines: Lines, panels: Sequence[tuple[str, Sequence[str]]], names: Ma
         axes = figure.add_subplot(1, len(panels), place + 1)
         dress(axes, title, "epoch")
         values: list[float] = []
-        for key, colour in zip(keys, COLOURS, strict=False):
+        for key, color in zip(keys, COLORS, strict=False):
             xs, ys = _series(lines, key)
             if xs and not (values and ys == values):
                 marker = "o" if len(xs) < 25 else ""
-                axes.plot(xs, ys, color=colour, linewidth=1.5, marker=marker, markersize=3.5, label=names.get(key, key))
+                axes.plot(xs, ys, color=color, linewidth=1.5, marker=marker, markersize=3.5, label=names.get(key, key))
                 values += ys
         if title == "loss" and values and min(values) > 0:
             axes.set_yscale("log")
@@ -201,7 +201,7 @@ def _mark_psnr(axes: Axes, lines: Lines) -> None:
     xs, ys = _series([line for line in lines if line.get("best") is True], "psnr")
     if xs:
         ring = {"markersize": 9, "markerfacecolor": "none", "markeredgewidth": 1.4, "linestyle": ""}
-        axes.plot(xs[-1:], ys[-1:], "o", color=COLOURS[1], label=f"best {ys[-1]:.2f} dB", **ring)  # type: ignore[arg-type]
+        axes.plot(xs[-1:], ys[-1:], "o", color=COLORS[1], label=f"best {ys[-1]:.2f} dB", **ring)  # type: ignore[arg-type]
 
 
 def dress(axes: Axes, title: str, name: str, whole: bool = True) -> None:

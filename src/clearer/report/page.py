@@ -22,12 +22,12 @@ from clearer.report.figures import (
     curves_search,
     curves_training,
     mean_gap,
+    mixing_weights_over_time,
     png_bytes,
-    probabilities_over_time,
     scatter,
     svg_text,
 )
-from clearer.runs.record import Record, count, duration, number, objects, read_record, sample_pictures
+from clearer.runs.record import Record, count, duration, number, objects, read_record, sample_images
 
 # Nothing is loaded and nothing runs, whatever the run's files say.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -47,7 +47,7 @@ def write_page(run: str | Path) -> Path:
         _headline(record),
         _architecture(record),
         _results(record),
-        _pictures(record),
+        _images(record),
         _training(record),
         _search(record),
         _spent(record),
@@ -88,7 +88,7 @@ def print_summary(run: str | Path, console: Console) -> None:
     for name, values in (("search", record.search), ("training", record.train)):
         if (seconds := number(values, "seconds")) is not None:
             rows.append((name, " on ".join(filter(None, (duration(seconds), str(values.get("device") or ""))))))
-        if name == "search" and (early := _settled(values)):
+        if name == "search" and (early := _converged(values)):
             rows.append(("", early))
     for values in record.evaluations or [{**record.train, "psnr": record.train.get("best_psnr")}]:
         before, after = number(values, "input_psnr"), number(values, "psnr")
@@ -162,32 +162,32 @@ def _results(record: Record) -> str:
         gain = "" if before is None or after is None else f"{after - before:+.2f}"
         psnr = (_format(e, "input_psnr", ".2f"), _format(e, "psnr", ".2f"), gain)
         rows.append(
-            (_protocol(e), _short(e.get("data")), e.get("pictures", ""), *psnr, _format(e, "ssim", ".4f"), _seconds(e))
+            (_protocol(e), _short(e.get("data")), e.get("images", ""), *psnr, _format(e, "ssim", ".4f"), _seconds(e))
         )
         single = [
             (
                 p.get("name", ""), f"{p.get('width', '')}x{p.get('height', '')}", _format(p, "input_psnr", ".2f"),
                 _format(p, "psnr", ".2f"), _format(p, "ssim", ".4f"), _seconds(p),
             )
-            for p in objects(e.get("per_picture"))
+            for p in objects(e.get("per_image"))
         ]  # fmt: skip
         if single:
-            table = _table(("picture", "size", "input dB", "PSNR dB", "SSIM", "time"), single, left=1)
-            details += f"<details><summary>{escape(_protocol(e))}, picture by picture</summary>{table}</details>"
-    head = ("protocol", "data", "pictures", "input dB", "PSNR dB", "gain dB", "SSIM", "time")
+            table = _table(("image", "size", "input dB", "PSNR dB", "SSIM", "time"), single, left=1)
+            details += f"<details><summary>{escape(_protocol(e))}, image by image</summary>{table}</details>"
+    head = ("protocol", "data", "images", "input dB", "PSNR dB", "gain dB", "SSIM", "time")
     return _section("Results", _table(head, rows, left=2) + details)
 
 
-def _pictures(record: Record) -> str:
+def _images(record: Record) -> str:
     shown = ""
     for sample in record.samples:
-        pictures = sample_pictures(record, sample)
-        if pictures is None:
+        images = sample_images(record, sample)
+        if images is None:
             continue
-        data = base64.b64encode(png_bytes(comparison([{**sample, **pictures}]), DPI)).decode()
+        data = base64.b64encode(png_bytes(comparison([{**sample, **images}]), DPI)).decode()
         about = escape(f"{sample.get('name', '')}: input, restored and truth, a crop enlarged beneath each")
         shown += f'<div class="wide"><img class="sample" alt="{about}" src="data:image/png;base64,{data}"></div>'
-    return _section("Pictures", shown) if shown else ""
+    return _section("Images", shown) if shown else ""
 
 
 def _training(record: Record) -> str:
@@ -203,23 +203,23 @@ def _training(record: Record) -> str:
 
 def _search(record: Record) -> str:
     lines = record.search_lines
-    dated = [line for line in lines if line.get("probabilities")]
-    final = record.search.get("probabilities") or (dated[-1]["probabilities"] if dated else [])
+    dated = [line for line in lines if line.get("mixing_weights")]
+    final = record.search.get("mixing_weights") or (dated[-1]["mixing_weights"] if dated else [])
     if not lines and not final:
         return ""
     body = ""
     if dated:
-        body += _drawn(probabilities_over_time(lines), "chart", "probabilities of the modules over time")
+        body += _drawn(mixing_weights_over_time(lines), "chart", "mixing_weights of the modules over time")
     if final:
         rows = [(i + 1, "P" if p >= f else "F", f"{p:.4f}", f"{f:.4f}") for i, (p, f) in enumerate(final)]
         body += (
-            f'<div class="pair">{_drawn(scatter(final), "square", "scatter of the probabilities")}<div class="text">'
+            f'<div class="pair">{_drawn(scatter(final), "square", "scatter of the mixing_weights")}<div class="text">'
             f"<p>Each point is a searched module: its probability of parallel and of fusion. The mean gap "
             f"between the two is <strong>{mean_gap(final):.4f}</strong>; 1 means that every module is decided, "
-            f"0 that none is (supplement, Fig. 2).</p><details><summary>All probabilities</summary>"
+            f"0 that none is (supplement, Fig. 2).</p><details><summary>All mixing_weights</summary>"
             f"{_table(('module', 'chosen', 'parallel', 'fusion'), rows, left=2)}</details></div></div>"
         )
-    if early := _settled(record.search):
+    if early := _converged(record.search):
         body += f'<p class="note">The search {escape(early)}.</p>'
     if lines:
         body += _drawn(curves_search(lines), "chart", "losses and learning rate of the search")
@@ -239,13 +239,13 @@ def _spent(record: Record) -> str:
     return _section("What it took", _table(head, rows, left=1)) if rows else ""
 
 
-def _settled(search: Mapping[str, Any]) -> str:
+def _converged(search: Mapping[str, Any]) -> str:
     """Where the search ended early, and what that saved, in one line; empty where it did not."""
     done, saved = number(search, "steps"), number(search, "steps_saved")
     if done is None or not saved:
         return ""
     return (
-        f"settled after {done:,.0f} of {done + saved:,.0f} weight steps, "
+        f"converged after {done:,.0f} of {done + saved:,.0f} weight steps, "
         f"which saved about {duration(number(search, 'seconds_saved'))}"
     )
 
@@ -255,8 +255,8 @@ def _use(record: Record) -> str:
         return ""
     # A name that begins with a dash would be taken for an option.
     name = f"./{record.name}" if record.name.startswith("-") else record.name
-    shell = f"clearer restore {shlex.quote(name)} picture.png -o out.png"
-    python = f"import clearer\nrestorer = clearer.load({name!r})\nclean = restorer.restore(picture)"
+    shell = f"clearer restore {shlex.quote(name)} image.png -o out.png"
+    python = f"import clearer\nrestorer = clearer.load({name!r})\nclean = restorer.restore(image)"
     body = f"<p>In the folder that holds this run:</p><pre>{escape(shell)}</pre><pre>{escape(python)}</pre>"
     return _section("Use the model", body)
 
@@ -264,8 +264,8 @@ def _use(record: Record) -> str:
 def _footer(record: Record) -> str:
     run = record.run
     facts = [f"{key} {run[key]}" for key in ("clearer", "torch", "device", "threads", "precision") if run.get(key)]
-    if isinstance(pictures := run.get("pictures"), dict):
-        facts.append("pictures: " + ", ".join(f"{value} {key}" for key, value in pictures.items()))
+    if isinstance(images := run.get("images"), dict):
+        facts.append("images: " + ", ".join(f"{value} {key}" for key, value in images.items()))
     return f"<footer>{escape(' · '.join(facts))}</footer>" if facts else ""
 
 

@@ -1,4 +1,4 @@
-"""A few pictures for the page: input, restored, truth, as PNG files beside their figures."""
+"""A few images for the page: input, restored, truth, as PNG files beside their figures."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from clearer.data.folders import Item, read_item
 from clearer.evaluation.evaluate import degraded_by
 from clearer.evaluation.metrics import psnr, ssim
 from clearer.evaluation.protocols import parse_protocol
-from clearer.images.uint8 import write_picture
+from clearer.images.uint8 import write_image
 from clearer.inference.restorer import Restorer
 
 LARGEST = 512
-"""Larger pictures are cut to their centre: the page is to stay small."""
+"""Larger images are cut to their center: the page is to stay small."""
 
 
 def write_samples(folder: Path, restorer: Restorer, items: list[Item], protocol_name: str) -> None:
@@ -27,17 +27,17 @@ def write_samples(folder: Path, restorer: Restorer, items: list[Item], protocol_
     entries: list[dict[str, Any]] = []
     for k, item in enumerate(items):
         clean, degraded = read_item(item, protocol.channels)
-        truth = _centre(clean)
-        spoilt = degraded_by(protocol, truth, None if degraded is None else _centre(degraded), 0, k)
-        x = torch.from_numpy(np.ascontiguousarray(spoilt.transpose(2, 0, 1)))[None]
+        truth = _center(clean)
+        input_image = degraded_by(protocol, truth, None if degraded is None else _center(degraded), 0, k)
+        x = torch.from_numpy(np.ascontiguousarray(input_image.transpose(2, 0, 1)))[None]
         t = torch.from_numpy(np.ascontiguousarray(truth.transpose(2, 0, 1))).float()[None] / 255
         y = restorer(x).clamp(0, 1)
         x = x.clamp(0, 1)
         entry: dict[str, Any] = {"name": item.name}
         for kind, tensor in (("input", x), ("restored", y), ("truth", t)):
             name = f"samples/{k}-{Path(item.name).stem}-{kind}.png"
-            picture = (tensor[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-            write_picture(folder / name, picture)
+            image = (tensor[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+            write_image(folder / name, image)
             entry[kind] = name
         for prefix, tensor in (("input_", x), ("", y)):
             entry[f"{prefix}psnr"] = float(psnr(tensor, t))
@@ -46,6 +46,6 @@ def write_samples(folder: Path, restorer: Restorer, items: list[Item], protocol_
     write_json(folder / "samples.json", entries)
 
 
-def _centre(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    top, left = max(0, picture.shape[0] - LARGEST) // 2, max(0, picture.shape[1] - LARGEST) // 2
-    return picture[top : top + LARGEST, left : left + LARGEST]
+def _center(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    top, left = max(0, image.shape[0] - LARGEST) // 2, max(0, image.shape[1] - LARGEST) // 2
+    return image[top : top + LARGEST, left : left + LARGEST]

@@ -29,7 +29,7 @@ class Record:
         run, cost: run.json and cost.json.
         search, search_lines: search/result.json and search/metrics.jsonl.
         train, train_lines: train/result.json and train/metrics.jsonl.
-        evaluations: evaluation/*.json by name, the run's own test pictures and no self-ensemble first.
+        evaluations: evaluation/*.json by name, the run's own test images and no self-ensemble first.
         samples: samples.json.
     """
 
@@ -112,27 +112,27 @@ def objects(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def sample_pictures(record: Record, sample: Mapping[str, Any]) -> dict[str, npt.NDArray[np.uint8]] | None:
+def sample_images(record: Record, sample: Mapping[str, Any]) -> dict[str, npt.NDArray[np.uint8]] | None:
     """Read a sample's ``input``, ``restored`` and ``truth``; None where one of the files is absent.
 
     Raises:
-        UserError: a file is no picture, or lies outside the run folder.
+        UserError: a file is no image, or lies outside the run folder.
     """
-    pictures = {}
+    images = {}
     for key in ("input", "restored", "truth"):
         name = sample.get(key)
         if not isinstance(name, str) or not (path := record.folder / name).is_file():
             return None
         if not path.resolve().is_relative_to(record.folder.resolve()):
             raise UserError(
-                f"{record.folder / 'samples.json'}: {name} is outside the run folder; name pictures inside it"
+                f"{record.folder / 'samples.json'}: {name} is outside the run folder; name images inside it"
             )
         try:
             with Image.open(path) as image:
-                pictures[key] = np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
+                images[key] = np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
         except (OSError, ValueError, Image.DecompressionBombError) as error:
-            raise UserError(f"{path}: not readable as a picture ({error}); restore it again") from error
-    return pictures
+            raise UserError(f"{path}: not readable as an image ({error}); restore it again") from error
+    return images
 
 
 def _object(path: Path) -> dict[str, Any]:

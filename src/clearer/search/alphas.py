@@ -1,4 +1,4 @@
-"""When a search has settled: its letters no longer change and its probabilities stay apart."""
+"""When a search has converged: its letters no longer change and its mixing_weights stay apart."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import torch
 from torch import Tensor
 
 
-class Settling:
+class Convergence:
     """Counts the architecture steps, up to now, with the same letters and a mean gap of ``gap`` or more.
 
-    The count is kept on the device of the logits: no step waits for it.
+    The count is kept on the device of the alpha: no step waits for it.
 
     Args:
         gap: the least mean gap; None: nothing is counted, and nothing settles.
-        steps: so many in a row are settled.
+        steps: so many in a row are converged.
 
-    >>> settling = Settling(0.5, 2)
-    >>> for logits in ([[2.0, 0.0]], [[0.0, 2.0]], [[0.0, 2.0]]):
-    ...     settling.note(torch.tensor(logits).softmax(1))
-    ...     print(settling.settled())
+    >>> convergence = Convergence(0.5, 2)
+    >>> for alpha in ([[2.0, 0.0]], [[0.0, 2.0]], [[0.0, 2.0]]):
+    ...     convergence.note(torch.tensor(alpha).softmax(1))
+    ...     print(convergence.converged())
     False
     False
     True
@@ -30,19 +30,19 @@ class Settling:
         self.letters: Tensor | None = None
 
     @torch.no_grad()
-    def note(self, probabilities: Tensor) -> None:
-        """Take notice of the probabilities, (modules, 2), after one more architecture step."""
+    def note(self, mixing_weights: Tensor) -> None:
+        """Take notice of the mixing_weights, (modules, 2), after one more architecture step."""
         if self.gap is None:
             return
-        letters = probabilities.argmax(dim=1)
+        letters = mixing_weights.argmax(dim=1)
         if self.count is None or self.letters is None:
             self.count, self.letters = torch.zeros((), dtype=torch.long, device=letters.device), letters
-        apart = (probabilities[:, 0] - probabilities[:, 1]).abs().mean() >= self.gap
+        apart = (mixing_weights[:, 0] - mixing_weights[:, 1]).abs().mean() >= self.gap
         same = (letters == self.letters).all()
         self.count = (self.count * same + 1) * apart
         self.letters = letters
 
-    def settled(self) -> bool:
+    def converged(self) -> bool:
         """Return whether the last ``steps`` steps had the same letters and were apart."""
         return self.count is not None and int(self.count) >= self.steps
 

@@ -1,4 +1,4 @@
-"""The search: weights on training pictures, logits on held-out pictures, in turn (first order)."""
+"""The search: weights on training images, alpha on held-out images, in turn (first order)."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from clearer.degradations.gaussian import Degradation
 from clearer.network.architecture import Architecture
 from clearer.network.supernet import Supernet
 from clearer.recipe.schema import Recipe
-from clearer.search.alphas import Settling
-from clearer.search.diagnostics import describe_probabilities
+from clearer.search.alphas import Convergence
+from clearer.search.diagnostics import describe_mixing_weights
 from clearer.search.objectives import architecture_loss, complexity_loss, costs_of
 from clearer.training import distributed as processes
 from clearer.training.loop import Job, run_epochs
-from clearer.training.optimizers import learning_rate, load_optimiser, make_optimiser, set_learning_rate
+from clearer.training.optimizers import learning_rate, load_optimizer, make_optimizer, set_learning_rate
 from clearer.training.run_device import choose_device, device_name, peak_memory_mb
-from clearer.training.trainer import Log, Pictures, degradation_of, ready
+from clearer.training.trainer import Images, Log, degradation_of, ready
 
 
 def search(
     recipe: Recipe,
-    training: Pictures,
-    validation: Pictures,
+    training: Images,
+    validation: Images,
     folder: Path,
     console: Console,
     log: Log | None = None,
 ) -> Architecture:
-    """Search as the recipe says and return the architecture of the larger probabilities.
+    """Search as the recipe says and return the architecture of the larger mixing_weights.
 
     L = L_Res + lambda_1 L_Arch + lambda_2 L_Comp. Each step moves the weights by L_Res on a training
-    batch; after the warm-up it then moves the logits by L on a validation batch, with the network in
+    batch; after the warm-up it then moves the alpha by L on a validation batch, with the network in
     eval mode. Everything goes to ``folder``/search: checkpoints, metrics, result.json. Goes on where an
     earlier call stopped; a finished search is not run again. Several processes search as one would;
     ``folder`` is the first one's.
@@ -56,16 +56,16 @@ def search(
     precision = choose_precision(recipe.precision, device)
     torch.manual_seed(recipe.seed)
     supernet = ready(Supernet(space, settings.fusion_input), device)
-    settling = Settling(settings.stop_gap, settings.stop_steps)
+    convergence = Convergence(settings.stop_gap, settings.stop_steps)
     costs = costs_of(space, settings.costs).to(device)
     weights = supernet.weights()
-    weight_optimiser = make_optimiser(settings.weights, weights)
-    logit_optimiser = make_optimiser(settings.logits, [supernet.logits])
+    weight_optimizer = make_optimizer(settings.weights, weights)
+    alpha_optimizer = make_optimizer(settings.alpha, [supernet.alpha])
     degradation = degradation_of(recipe)
 
-    def sampler(pictures: Pictures, degradation: Degradation, seed: int) -> PatchSampler:
+    def sampler(images: Images, degradation: Degradation, seed: int) -> PatchSampler:
         return PatchSampler(
-            pictures,
+            images,
             patch=settings.patch,
             batch=settings.batch,
             degradation=degradation,
@@ -89,43 +89,43 @@ def search(
 
     def step(index: int) -> dict[str, Tensor]:
         epoch = index // settings.steps_per_epoch
-        set_learning_rate(weight_optimiser, learning_rate(settings.weights, epoch, settings.epochs))
+        set_learning_rate(weight_optimizer, learning_rate(settings.weights, epoch, settings.epochs))
         supernet.train()
-        supernet.logits.requires_grad_(False)
+        supernet.alpha.requires_grad_(False)
         loss = restoration_loss(draws["train"].draw)
-        weight_optimiser.zero_grad(set_to_none=True)
+        weight_optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         (loss,) = processes.mean_gradients(weights, loss)
         norm = nn.utils.clip_grad_norm_(weights, settings.weights.clip or float("inf"))
-        weight_optimiser.step()
-        supernet.logits.requires_grad_(True)
+        weight_optimizer.step()
+        supernet.alpha.requires_grad_(True)
         values = {"loss": loss, "grad_norm": norm}
         if epoch >= settings.warmup_epochs:
-            set_learning_rate(logit_optimiser, learning_rate(settings.logits, epoch, settings.epochs))
+            set_learning_rate(alpha_optimizer, learning_rate(settings.alpha, epoch, settings.epochs))
             values |= architecture_step()
         return values
 
     def architecture_step() -> dict[str, Tensor]:
         supernet.eval()
-        with supernet.only_logits():
+        with supernet.only_alpha():
             residual = restoration_loss(draws["validation"].draw)
-            alpha = supernet.probabilities
-            polar, complexity = architecture_loss(alpha), complexity_loss(alpha, costs)
+            mixing = supernet.mixing_weights
+            polar, complexity = architecture_loss(mixing), complexity_loss(mixing, costs)
             total = residual + settings.lambda_arch * polar + settings.lambda_comp * complexity
-            logit_optimiser.zero_grad(set_to_none=True)
+            alpha_optimizer.zero_grad(set_to_none=True)
             total.backward()  # type: ignore[no-untyped-call]
-        total, residual = processes.mean_gradients([supernet.logits], total, residual)
-        if settings.logits.clip:
-            nn.utils.clip_grad_norm_([supernet.logits], settings.logits.clip)
-        logit_optimiser.step()
-        settling.note(supernet.probabilities)
+        total, residual = processes.mean_gradients([supernet.alpha], total, residual)
+        if settings.alpha.clip:
+            nn.utils.clip_grad_norm_([supernet.alpha], settings.alpha.clip)
+        alpha_optimizer.step()
+        convergence.note(supernet.mixing_weights)
         return {"loss_validation": total, "loss_res": residual, "loss_arch": polar, "loss_comp": complexity}
 
     def end_epoch(epoch: int, means: dict[str, float]) -> dict[str, Any]:
         taken = max(0, epoch + 1 - settings.warmup_epochs) * settings.steps_per_epoch
-        alpha = supernet.probabilities.detach().cpu()
-        rate = weight_optimiser.param_groups[0]["lr"]
-        line = {"arch_step": taken, **means, "lr": rate, **describe_probabilities(alpha)}
+        mixing = supernet.mixing_weights.detach().cpu()
+        rate = weight_optimizer.param_groups[0]["lr"]
+        line = {"arch_step": taken, **means, "lr": rate, **describe_mixing_weights(mixing)}
         if means.get("loss_res", 0) > 0:
             line["psnr"] = -10 * math.log10(means["loss_res"])  # of the validation patches taken together
         return line
@@ -133,27 +133,27 @@ def search(
     def state() -> dict[str, Any]:
         return {
             "supernet": supernet.state_dict(),
-            "weight_optimiser": weight_optimiser.state_dict(),
-            "logit_optimiser": logit_optimiser.state_dict(),
+            "weight_optimizer": weight_optimizer.state_dict(),
+            "alpha_optimizer": alpha_optimizer.state_dict(),
             "draws": {name: draw.state_dict() for name, draw in draws.items()},
-            "settling": settling.state_dict(),
+            "convergence": convergence.state_dict(),
         }
 
     def load(state: dict[str, Any]) -> None:
         supernet.load_state_dict(state["supernet"])
-        load_optimiser(weight_optimiser, state["weight_optimiser"])
-        load_optimiser(logit_optimiser, state["logit_optimiser"])
+        load_optimizer(weight_optimizer, state["weight_optimizer"])
+        load_optimizer(alpha_optimizer, state["alpha_optimizer"])
         for name, draw in draws.items():
             draw.load_state_dict(state["draws"][name])
-        settling.load_state_dict(state.get("settling", {}), device)
+        convergence.load_state_dict(state.get("convergence", {}), device)
 
-    job = Job("search", settings.epochs, settings.steps_per_epoch, step, end_epoch, state, load, settling.settled)
+    job = Job("search", settings.epochs, settings.steps_per_epoch, step, end_epoch, state, load, convergence.converged)
     steps, seconds = run_epochs(job, place, console, minutes=recipe.checkpoint_minutes, log=log)
     architecture = recipe.space.architecture(supernet.derive().letters)
     saved = settings.epochs - steps // settings.steps_per_epoch  # epochs
     result = {
         "architecture": str(architecture),
-        **describe_probabilities(supernet.probabilities.detach().cpu()),
+        **describe_mixing_weights(supernet.mixing_weights.detach().cpu()),
         "steps": steps,
         "arch_steps": max(0, steps - settings.warmup_epochs * settings.steps_per_epoch),
         "steps_saved": saved * settings.steps_per_epoch,

@@ -1,4 +1,4 @@
-"""What to look at in a search: how far the probabilities have parted."""
+"""What to look at in a search: how far the mixing_weights have parted."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from torch import Tensor
 from clearer.search.objectives import architecture_loss
 
 
-def mean_gap(probabilities: Tensor) -> float:
+def mean_gap(mixing_weights: Tensor) -> float:
     """Return the mean of |a^p - a^f| over modules (caption of the supplement's Figure 2).
 
-    ``probabilities``: (modules, 2).
+    ``mixing_weights``: (modules, 2).
     """
-    return float((probabilities[:, 0] - probabilities[:, 1]).abs().mean())
+    return float((mixing_weights[:, 0] - mixing_weights[:, 1]).abs().mean())
 
 
-def describe_probabilities(probabilities: Tensor) -> dict[str, object]:
-    """Return gap, entropy (as L_Arch, in base 10) and the probabilities, as JSON values."""
+def describe_mixing_weights(mixing_weights: Tensor) -> dict[str, object]:
+    """Return gap, entropy (as L_Arch, in base 10) and the mixing_weights, as JSON values."""
     return {
-        "gap": mean_gap(probabilities),
-        "entropy": float(architecture_loss(probabilities)),
-        "probabilities": [[round(float(a), 6) for a in row] for row in probabilities],
+        "gap": mean_gap(mixing_weights),
+        "entropy": float(architecture_loss(mixing_weights)),
+        "mixing_weights": [[round(float(a), 6) for a in row] for row in mixing_weights],
     }

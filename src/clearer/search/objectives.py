@@ -17,29 +17,29 @@ PAPER_COSTS = (0.7, 0.3)
 """C^p : C^f, the modules' share of parameters in the released program."""
 
 
-def architecture_loss(probabilities: Tensor) -> Tensor:
+def architecture_loss(mixing_weights: Tensor) -> Tensor:
     """L_Arch: the mean over all alpha of -(a log10 a + (1 - a) log10(1 - a)), least where all are 0 or 1.
 
-    ``probabilities``: (modules, 2). Value and gradient are finite at exactly 0 and 1.
+    ``mixing_weights``: (modules, 2). Value and gradient are finite at exactly 0 and 1.
 
     >>> round(architecture_loss(torch.tensor([[0.5, 0.5]])).item(), 5)  # log10(2)
     0.30103
     >>> architecture_loss(torch.tensor([[1.0, 0.0]])).item()
     0.0
     """
-    entropies = torch.zeros_like(probabilities)
-    for a in (probabilities, 1 - probabilities):
+    entropies = torch.zeros_like(mixing_weights)
+    for a in (mixing_weights, 1 - mixing_weights):
         # The clamp keeps the logarithm and its gradient finite; a * log(tiny) is 0 at a = 0.
         entropies = entropies - a * a.clamp_min(torch.finfo(a.dtype).tiny).log()
     return entropies.mean() / math.log(10)
 
 
-def complexity_loss(probabilities: Tensor, costs: Tensor) -> Tensor:
+def complexity_loss(mixing_weights: Tensor, costs: Tensor) -> Tensor:
     """L_Comp: the mean over modules of a^p C^p + a^f C^f.
 
-    ``probabilities`` and ``costs``: (modules, 2), parallel first.
+    ``mixing_weights`` and ``costs``: (modules, 2), parallel first.
     """
-    return (probabilities * costs).sum(dim=1).mean()
+    return (mixing_weights * costs).sum(dim=1).mean()
 
 
 def costs_of(space: SearchSpace, kind: str) -> Tensor:

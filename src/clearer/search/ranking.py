@@ -21,7 +21,8 @@ from clearer.network.architecture import FUSION, PARALLEL, Architecture, SearchS
 from clearer.network.candidates.base import Features
 from clearer.network.cost import cost_table
 from clearer.network.supernet import Supernet
-from clearer.recipe.schema import Recipe, load_recipe
+from clearer.recipe.load import load_recipe
+from clearer.recipe.schema import Recipe
 from clearer.training.checkpoints import load_checkpoint
 
 STATISTICS = ("batch", "running")

@@ -88,7 +88,7 @@ def _flatten(value: Any, tensors: dict[str, Tensor], path: str) -> Any:
         tensors[path] = value.detach().cpu().contiguous().clone()
         return {"tensor": path}
     if isinstance(value, dict):
-        # Pairs, since JSON would make text of an optimiser's whole-number keys.
+        # Pairs, since JSON would make text of an optimizer's whole-number keys.
         return {"items": [[k, _flatten(v, tensors, f"{path}/{k}")] for k, v in value.items()]}
     if isinstance(value, list | tuple):
         return {"list": [_flatten(v, tensors, f"{path}/{i}") for i, v in enumerate(value)]}

@@ -39,7 +39,7 @@ def settings_of(model: str) -> dict[str, Any]:
 def check_start(recipe: Recipe, folder: Path) -> Path | None:
     """Return the weight file that a training begins with, or None: random weights, or those of a checkpoint.
 
-    The letters may differ, and a colour network may begin with a gray one; all else has to agree. Before
+    The letters may differ, and a color network may begin with a gray one; all else has to agree. Before
     a search, whose letters are not known yet, only what is known of them is compared.
 
     Raises:
@@ -77,8 +77,8 @@ def _modules(architecture: Architecture) -> str:
 def begin_with(network: RestorationNetwork, weights: Path) -> str:
     """Give a network the weights of a file, where its modules are of the same kind; return what was taken, in words.
 
-    A searched module of another letter keeps its random weights. A colour network takes a gray one's stem and
-    last convolution so that it begins by adding to each colour what the gray one would add to their mean.
+    A searched module of another letter keeps its random weights. A color network takes a gray one's stem and
+    last convolution so that it begins by adding to each color what the gray one would add to their mean.
 
     Raises:
         UserError: the file cannot be read.
@@ -93,7 +93,7 @@ def begin_with(network: RestorationNetwork, weights: Path) -> str:
     }
     network.load_state_dict(
         {
-            key: value if key.startswith(tuple(fresh)) else _over_colours(source[key], value.shape)
+            key: value if key.startswith(tuple(fresh)) else _over_colors(source[key], value.shape)
             for key, value in mine.items()
         }
     )
@@ -101,14 +101,14 @@ def begin_with(network: RestorationNetwork, weights: Path) -> str:
     return f"begins with {weights}" + (f", but for {len(fresh)} of {modules} modules, which are new" if fresh else "")
 
 
-def _over_colours(gray: Tensor, shape: torch.Size) -> Tensor:
-    """Return weights of a gray network for the same place in a colour one, where ``shape`` is that of its weights.
+def _over_colors(gray: Tensor, shape: torch.Size) -> Tensor:
+    """Return weights of a gray network for the same place in a color one, where ``shape`` is that of its weights.
 
-    Folded channels are ordered by colour first, as torch's pixel_unshuffle gives them.
+    Folded channels are ordered by color first, as torch's pixel_unshuffle gives them.
     """
     if gray.shape == shape:
         return gray
-    if gray.shape[0] == shape[0]:  # it reads the picture: the mean of the colours
-        colours = shape[1] // gray.shape[1]
-        return torch.cat([gray / colours] * colours, 1)
-    return torch.cat([gray] * (shape[0] // gray.shape[0]))  # it makes the picture
+    if gray.shape[0] == shape[0]:  # it reads the image: the mean of the colors
+        colors = shape[1] // gray.shape[1]
+        return torch.cat([gray / colors] * colors, 1)
+    return torch.cat([gray] * (shape[0] // gray.shape[0]))  # it makes the image

@@ -34,7 +34,7 @@ class Job:
         end_epoch: takes the 0-based epoch and the averages; returns the line to be logged.
         state: everything that the future depends on, but the loop's own counters.
         load: takes up such a state.
-        settled: asked at the end of each epoch; true ends the job there.
+        converged: asked at the end of each epoch; true ends the job there.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Job:
     end_epoch: Callable[[int, dict[str, float]], dict[str, Any]]
     state: Callable[[], dict[str, Any]]
     load: Callable[[dict[str, Any]], None]
-    settled: Callable[[], bool] = lambda: False
+    converged: Callable[[], bool] = lambda: False
 
 
 def run_epochs(
@@ -89,7 +89,7 @@ def run_epochs(
         processes.first(lambda: save_checkpoint(store, step, state).name)
 
     def ended(step: int) -> bool:
-        return step == total or (step % job.steps_per_epoch == 0 and job.settled())
+        return step == total or (step % job.steps_per_epoch == 0 and job.converged())
 
     processes.first(
         lambda: write_text(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))

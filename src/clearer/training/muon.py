@@ -1,4 +1,4 @@
-"""Muon: momentum whose steps are orthogonalised, for the convolutions; AdamW for all else.
+"""Muon: momentum whose steps are orthogonalized, for the convolutions; AdamW for all else.
 
 A step of plain momentum is ruled by few directions of a weight matrix; with all its singular values
 made equal, rare directions learn as fast as common ones. After Jordan et al., "Muon: an optimizer for
@@ -16,14 +16,14 @@ import torch
 from torch import Tensor, nn
 
 SMALLEST = 8
-"""Matrices with a side below this (the picture's own channels) are left to AdamW."""
+"""Matrices with a side below this (the image's own channels) are left to AdamW."""
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 STEPS = 5
 RMS = 0.2
-"""Root mean square of an orthogonalised step at rate 1: about that of AdamW's."""
+"""Root mean square of an orthogonalized step at rate 1: about that of AdamW's."""
 
 
-def orthogonalised(matrices: Tensor, kind: torch.dtype = torch.float32) -> Tensor:
+def orthogonalized(matrices: Tensor, kind: torch.dtype = torch.float32) -> Tensor:
     """Return ``(N, rows, columns)`` with all singular values brought near 1 (0.7 to 1.2), by Newton-Schulz steps."""
     turned = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if turned else matrices
@@ -42,8 +42,8 @@ class Muon(torch.optim.Optimizer):
     Args:
         parameters: convolutions' weights are taken as matrices, ``(out, in * kernel)``.
         lr, betas, weight_decay: as of AdamW; the decay is decoupled.
-        momentum: of the orthogonalised steps (Nesterov's).
-        kind: in what the orthogonalisation computes; bfloat16 is enough for it, where it is fast.
+        momentum: of the orthogonalized steps (Nesterov's).
+        kind: in what the orthogonalization computes; bfloat16 is enough for it, where it is fast.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Muon(torch.optim.Optimizer):
             moving = state["momentum"].lerp_(p.grad, 1 - beta)
             steps.append(p.grad.lerp(moving, beta).reshape(shape))  # type: ignore[union-attr]
         # Those of one shape go together: many small products of matrices in one.
-        moves = orthogonalised(torch.stack(steps), self.kind) * (RMS * max(shape) ** 0.5)
+        moves = orthogonalized(torch.stack(steps), self.kind) * (RMS * max(shape) ** 0.5)
         for p, move in zip(those, moves, strict=True):
             p.mul_(1 - group["lr"] * group["weight_decay"]).add_(move.reshape(p.shape), alpha=-group["lr"])
 

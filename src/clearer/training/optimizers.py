@@ -1,4 +1,4 @@
-"""Optimisers and learning rates, as a recipe states them."""
+"""Optimizers and learning rates, as a recipe states them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from clearer.recipe.schema import OptimiserSettings
+from clearer.recipe.schema import OptimizerSettings
 from clearer.training.muon import Muon
 
 
-def make_optimiser(
-    settings: OptimiserSettings, parameters: Iterable[nn.Parameter], precision: str = "fp32"
+def make_optimizer(
+    settings: OptimizerSettings, parameters: Iterable[nn.Parameter], precision: str = "fp32"
 ) -> torch.optim.Optimizer:
-    """Return the optimiser; its learning rate is set at each step by `learning_rate`.
+    """Return the optimizer; its learning rate is set at each step by `learning_rate`.
 
     ``precision``: of the run; weights and their moments are float32 in any.
 
     Fused where torch has it: a supernet has hundreds of small parameters, whose updates one by one took
-    a twentieth to a tenth of a step on the CPU. (The logits are a single one, which gains nothing.) See
-    `load_optimiser`.
+    a twentieth to a tenth of a step on the CPU. (The alpha are a single one, which gains nothing.) See
+    `load_optimizer`.
     """
     chosen = list(parameters)
     decay = settings.weight_decay
@@ -38,23 +38,23 @@ def make_optimiser(
     return adam(chosen, settings.lr, betas=betas, weight_decay=decay, fused=fused)
 
 
-def load_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Take up the state of `make_optimiser`'s optimiser, laid out in memory as the parameters are.
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Take up the state of `make_optimizer`'s optimizer, laid out in memory as the parameters are.
 
     A fused step goes through parameter and moments in the order of memory, whatever their strides say:
     moments from a file are contiguous, parameters need not be (channels_last).
     """
-    optimiser.load_state_dict(state)
-    for parameter, moments in optimiser.state.items():
+    optimizer.load_state_dict(state)
+    for parameter, moments in optimizer.state.items():
         for name, value in moments.items():
             if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
                 moments[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)
 
 
-def learning_rate(settings: OptimiserSettings, epoch: int, epochs: int) -> float:
+def learning_rate(settings: OptimizerSettings, epoch: int, epochs: int) -> float:
     """Return the rate of ``epoch`` (0-based) of ``epochs``: linear warm-up, then a cosine to ``lr_final``.
 
-    >>> s = OptimiserSettings(lr=1.0, lr_final=0.0, warmup_epochs=2)
+    >>> s = OptimizerSettings(lr=1.0, lr_final=0.0, warmup_epochs=2)
     >>> [round(learning_rate(s, e, 6), 3) for e in range(6)]
     [0.333, 0.667, 1.0, 0.854, 0.5, 0.146]
     """
@@ -64,7 +64,7 @@ def learning_rate(settings: OptimiserSettings, epoch: int, epochs: int) -> float
     return settings.lr_final + (settings.lr - settings.lr_final) * (1 + math.cos(math.pi * done)) / 2
 
 
-def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Set the rate of every group."""
-    for group in optimiser.param_groups:
+    for group in optimizer.param_groups:
         group["lr"] = rate

@@ -36,7 +36,7 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
         if not self.training:
             return super().forward(x)
         y: Tensor
-        y, mean, variance = _Normalise.apply(x, self.weight, self.bias, self.eps, self.total, self.parts)  # type: ignore[no-untyped-call]
+        y, mean, variance = _Normalize.apply(x, self.weight, self.bias, self.eps, self.total, self.parts)  # type: ignore[no-untyped-call]
         with torch.no_grad():
             assert self.running_mean is not None and self.running_var is not None
             assert self.num_batches_tracked is not None
@@ -48,7 +48,7 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
         return y
 
 
-class _Normalise(torch.autograd.Function):
+class _Normalize(torch.autograd.Function):
     """y = (x - mean) / sqrt(variance + eps) * weight + bias, with the statistics of all parts.
 
     Each part's gradient of the input has terms through mean and variance, which all parts share: they

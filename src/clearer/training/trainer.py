@@ -26,17 +26,17 @@ from clearer.training import distributed as processes
 from clearer.training.checkpoints import load_checkpoint
 from clearer.training.initial_weights import begin_with, check_start
 from clearer.training.loop import Job, run_epochs
-from clearer.training.optimizers import learning_rate, load_optimiser, make_optimiser, set_learning_rate
+from clearer.training.optimizers import learning_rate, load_optimizer, make_optimizer, set_learning_rate
 from clearer.training.run_device import choose_device, device_name, peak_memory_mb
 from clearer.training.validation import Validation
 from clearer.zoo.weights import save_weights
 
-Pictures = Sequence[tuple[np.ndarray, np.ndarray | None]]
+Images = Sequence[tuple[np.ndarray, np.ndarray | None]]
 Log = Callable[[dict[str, Any]], None]
 
 
 def degradation_of(recipe: Recipe) -> Degradation:
-    """Return what the recipe does to its clean pictures."""
+    """Return what the recipe does to its clean images."""
     return Degradation.from_dict(dataclasses.asdict(recipe.data.degradation))
 
 
@@ -58,8 +58,8 @@ class Best:
 def train(
     recipe: Recipe,
     architecture: Architecture,
-    training: Pictures,
-    validation: Pictures,
+    training: Images,
+    validation: Images,
     folder: Path,
     console: Console,
     log: Log | None = None,
@@ -93,7 +93,7 @@ def train(
     processes.first(begin)
     network = ready(network, device)
     averaged = _averaged(network) if settings.average else None
-    optimiser = make_optimiser(settings.optimiser, network.parameters(), precision)
+    optimizer = make_optimizer(settings.optimizer, network.parameters(), precision)
     degradation = degradation_of(recipe)
     sampler = PatchSampler(
         training,
@@ -107,7 +107,7 @@ def train(
         shares=processes.world(),
     )
     held_out = Validation(
-        validation[: settings.validation_pictures], degradation, crop=settings.validation_crop, device=device
+        validation[: settings.validation_images], degradation, crop=settings.validation_crop, device=device
     )
     loss_of = LOSSES[settings.loss]
     best = Best(0, float("-inf"), {})
@@ -115,25 +115,25 @@ def train(
 
     def step(index: int) -> dict[str, Tensor]:
         set_learning_rate(
-            optimiser, learning_rate(settings.optimiser, index // settings.steps_per_epoch, settings.epochs)
+            optimizer, learning_rate(settings.optimizer, index // settings.steps_per_epoch, settings.epochs)
         )
         degraded, clean = sampler.draw()
         network.train()
         with autocast(precision, device):
             output = network(degraded.contiguous(memory_format=torch.channels_last))
         loss = loss_of(output.float(), clean)
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         (loss,) = processes.mean_gradients(network.parameters(), loss)
-        limit = settings.optimiser.clip or float("inf")
+        limit = settings.optimizer.clip or float("inf")
         norm = nn.utils.clip_grad_norm_(network.parameters(), limit)
-        optimiser.step()
+        optimizer.step()
         if averaged is not None:
             _average(averaged, network, settings.average, index)
         return {"loss": loss, "grad_norm": norm}
 
     def end_epoch(epoch: int, means: dict[str, float]) -> dict[str, Any]:
-        line: dict[str, Any] = {**means, "lr": optimiser.param_groups[0]["lr"]}
+        line: dict[str, Any] = {**means, "lr": optimizer.param_groups[0]["lr"]}
         if (epoch + 1) % settings.validate_every == 0 or epoch + 1 == settings.epochs:
             judged = network if averaged is None else averaged
             judged.eval()
@@ -150,7 +150,7 @@ def train(
         return {
             "network": network.state_dict(),
             "averaged": {} if averaged is None else averaged.state_dict(),
-            "optimiser": optimiser.state_dict(),
+            "optimizer": optimizer.state_dict(),
             "sampler": sampler.state_dict(),
             "best": {"epoch": best.epoch, "psnr": best.psnr if best.epoch else None, "weights": best.weights},
             "last_psnr": last_psnr,
@@ -160,7 +160,7 @@ def train(
         network.load_state_dict(state["network"])
         if averaged is not None:
             averaged.load_state_dict(state["averaged"])
-        load_optimiser(optimiser, state["optimiser"])
+        load_optimizer(optimizer, state["optimizer"])
         sampler.load_state_dict(state["sampler"])
         found = state["best"]
         if found["epoch"]:

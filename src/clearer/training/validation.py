@@ -1,4 +1,4 @@
-"""PSNR on held-out pictures while training, always with the same noise."""
+"""PSNR on held-out images while training, always with the same noise."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from clearer.training import distributed as processes
 
 
 class Validation:
-    """Degraded and clean pictures, degraded once from a fixed seed; several processes share them out.
+    """Degraded and clean images, degraded once from a fixed seed; several processes share them out.
 
     Args:
-        pictures: (clean, degraded or None), uint8 (H, W, C).
-        crop: side of the centre crop, or None for whole pictures (smaller ones stay whole).
+        images: (clean, degraded or None), uint8 (H, W, C).
+        crop: side of the center crop, or None for whole images (smaller ones stay whole).
     """
 
     def __init__(
         self,
-        pictures: Sequence[tuple[np.ndarray, np.ndarray | None]],
+        images: Sequence[tuple[np.ndarray, np.ndarray | None]],
         degradation: Degradation,
         *,
         crop: int | None,
         device: torch.device,
     ) -> None:
-        self.count = len(pictures)
+        self.count = len(images)
         self.pairs: dict[int, tuple[Tensor, Tensor]] = {}
         generator = torch.Generator()
         for k in range(processes.rank(), self.count, processes.world()):
-            clean, degraded = pictures[k]
+            clean, degraded = images[k]
             generator.manual_seed(k)
             target = _tensor(clean, crop)
             source = target if degraded is None else _tensor(degraded, crop)
@@ -46,14 +46,14 @@ class Validation:
     def measure(self, restore: Callable[[Tensor], Tensor]) -> float:
         """Return the mean PSNR in dB of ``restore``: (1, C, H, W) -> the same."""
         found = {k: psnr(restore(x).float().clamp(0, 1), clean) for k, (x, clean) in self.pairs.items()}
-        values = torch.zeros(self.count)  # those of other processes' pictures stay zero
+        values = torch.zeros(self.count)  # those of other processes' images stay zero
         for k, value in found.items():
             values[k] = value.item()
         return float(processes.total(values).mean())
 
 
-def _tensor(picture: np.ndarray, crop: int | None) -> Tensor:
+def _tensor(image: np.ndarray, crop: int | None) -> Tensor:
     if crop is not None:
-        top, left = max(0, picture.shape[0] - crop) // 2, max(0, picture.shape[1] - crop) // 2
-        picture = picture[top : top + crop, left : left + crop]
-    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))).float()[None] / 255
+        top, left = max(0, image.shape[0] - crop) // 2, max(0, image.shape[1] - crop) // 2
+        image = image[top : top + crop, left : left + crop]
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float()[None] / 255

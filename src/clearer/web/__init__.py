@@ -1,1 +1,1 @@
-"""A page in the browser: drop a picture, restore it, compare."""
+"""A page in the browser: drop an image, restore it, compare."""

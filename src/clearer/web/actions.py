@@ -1,4 +1,4 @@
-"""What the page does with a picture, without the page: look at it, spoil it, restore it, look closer."""
+"""What the page does with an image, without the page: look at it, spoil it, restore it, look closer."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from clearer.core.errors import UserError
 from clearer.degradations.gaussian import protocol_noise
 from clearer.degradations.rain import Rain, rain
 from clearer.images.convert import fitted
-from clearer.images.io import CMYK, FORMATS, GRAY, AnyPixels, Page, PictureFile, read_file, write_file
+from clearer.images.io import CMYK, FORMATS, GRAY, AnyPixels, ImageFile, Page, read_file, write_file
 from clearer.images.pixels import Floats, depth_of, dtype_of, from_unit, to_unit, upright
 from clearer.images.uint8 import Pixels
 from clearer.inference.color import How, most_runs, restore_file
 from clearer.inference.restorer import Restorer
-from clearer.web.uploads import GONE, UPLOAD, Limits, check_picture, remove
+from clearer.web.uploads import GONE, UPLOAD, Limits, check_image, remove
 
 LARGEST_NOISE = 100.0
-SHOWN_SIDE = 2000  # longer pictures are shown smaller: a page that takes long to draw compares nothing
+SHOWN_SIDE = 2000  # longer images are shown smaller: a page that takes long to draw compares nothing
 MAP_SIDE = 480
 CLOSE_UP = (768, 512)  # width and height of the close-up on the page
 CLOSE_UPS_KEPT = 4
-_READ, _RESTORED = 0.1, 0.9  # how far the work is when the picture is read, and when it is restored
-_DAMAGED = "not readable as a picture"  # as `read_file` says of broken files, and of no others
+_READ, _RESTORED = 0.1, 0.9  # how far the work is when the image is read, and when it is restored
+_DAMAGED = "not readable as an image"  # as `read_file` says of broken files, and of no others
 
 Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
 class Result:
-    """A restored picture: its folder (see `restore_upload`), the file in it, and what is to be said of it."""
+    """A restored image: its folder (see `restore_upload`), the file in it, and what is to be said of it."""
 
     folder: Path
     file: Path
@@ -47,7 +47,7 @@ class Result:
 
 @dataclass(frozen=True)
 class CloseUp:
-    """Files of one region before and after, enlarged, and of the whole picture with the region marked."""
+    """Files of one region before and after, enlarged, and of the whole image with the region marked."""
 
     before: Path
     restored: Path
@@ -55,17 +55,17 @@ class CloseUp:
     map_size: tuple[int, int]  # width, height
 
 
-def read_upload(place: Path, limits: Limits) -> PictureFile:
+def read_upload(place: Path, limits: Limits) -> ImageFile:
     """Return an upload with all that is around its pixels; its header is checked before it is decoded.
 
     Raises:
-        UserError: it is not a picture, damaged, too large, or of a kind that is not restored. The text names
+        UserError: it is not an image, damaged, too large, or of a kind that is not restored. The text names
             no path of this machine.
     """
     path = place / UPLOAD
     try:
-        check_picture(path, limits)
-        picture = read_file(path)
+        check_image(path, limits)
+        image = read_file(path)
     except FileNotFoundError:
         raise UserError(GONE) from None
     except UserError as error:
@@ -73,13 +73,13 @@ def read_upload(place: Path, limits: Limits) -> PictureFile:
             raise
         what, _, todo = str(error).removeprefix(f"{path}: ").replace(str(path), "the file").partition("; ")
         if _DAMAGED in what:
-            raise UserError(f"The picture is damaged: {what}. Take another copy.") from error
+            raise UserError(f"The image is damaged: {what}. Take another copy.") from error
         todo = todo or "choose another"
-        raise UserError(f"The picture cannot be taken: {what}. {todo[:1].upper()}{todo[1:]}.") from error
-    for page in picture.pages:
-        if page.colour.dtype.kind == "f":
-            _check_span(page.colour)
-    return picture
+        raise UserError(f"The image cannot be taken: {what}. {todo[:1].upper()}{todo[1:]}.") from error
+    for page in image.pages:
+        if page.color.dtype.kind == "f":
+            _check_span(page.color)
+    return image
 
 
 def _check_span(pixels: AnyPixels) -> None:
@@ -88,12 +88,12 @@ def _check_span(pixels: AnyPixels) -> None:
     except UserError as error:
         what, _, todo = str(error).partition(";")
         other = "Bring them there, or use clearer restore --range LOW,HIGH." if "--range" in todo else "Replace them."
-        raise UserError(f"The picture cannot be taken: {what}. {other}") from error
+        raise UserError(f"The image cannot be taken: {what}. {other}") from error
 
 
 @dataclass(frozen=True)
-class Spoiling:
-    """What is added to a picture to try a model on: noise of ``sigma`` 8-bit levels, ``rain`` from 0 to 1.
+class Added:
+    """What is added to an image to try a model on: noise of ``sigma`` 8-bit levels, ``rain`` from 0 to 1.
 
     Raises:
         UserError: a value is out of range.
@@ -120,19 +120,19 @@ class Spoiling:
         return f"{' and '.join(added).capitalize()} added." if added else ""
 
 
-CLEAN = Spoiling()
+CLEAN = Added()
 AS_IS = How()
 
 
-def spoilt(pixels: AnyPixels, how: Spoiling, page: int = 0) -> AnyPixels:
+def degraded(pixels: AnyPixels, how: Added, page: int = 0) -> AnyPixels:
     """Return (H, W, C) with rain and then white Gaussian noise, in the depth it has, clipped to what it can hold.
 
-    Of inks, the noise is on all, the rain on the colours. ``page`` makes the noise of each page its own.
+    Of inks, the noise is on all, the rain on the colors. ``page`` makes the noise of each page its own.
 
     >>> gray = np.full((64, 64, 1), 128, np.uint8)
-    >>> bool(np.array_equal(spoilt(gray, Spoiling(25, seed=1)), spoilt(gray, Spoiling(25, seed=1))))
+    >>> bool(np.array_equal(degraded(gray, Added(25, seed=1)), degraded(gray, Added(25, seed=1))))
     True
-    >>> round(float(spoilt(gray, Spoiling(25, seed=1)).std()))
+    >>> round(float(degraded(gray, Added(25, seed=1)).std()))
     25
     """
     if how.nothing:
@@ -140,9 +140,9 @@ def spoilt(pixels: AnyPixels, how: Spoiling, page: int = 0) -> AnyPixels:
     x = to_unit(pixels)
     light = 1 - x if x.shape[2] == CMYK else x
     if how.rain:
-        colours = torch.from_numpy(np.ascontiguousarray(light[:, :, :3].transpose(2, 0, 1)))[None].clamp(0, 1)
+        colors = torch.from_numpy(np.ascontiguousarray(light[:, :, :3].transpose(2, 0, 1)))[None].clamp(0, 1)
         chance = torch.Generator().manual_seed(int(how.seed) + page)
-        rainy = rain(colours, chance, Rain(brightness=(how.rain, how.rain), layers=(2, 3)))[0]
+        rainy = rain(colors, chance, Rain(brightness=(how.rain, how.rain), layers=(2, 3)))[0]
         light = np.concatenate([rainy.permute(1, 2, 0).numpy(), light[:, :, 3:]], 2)
     if how.sigma:
         height, width, channels = light.shape
@@ -152,30 +152,30 @@ def spoilt(pixels: AnyPixels, how: Spoiling, page: int = 0) -> AnyPixels:
     return from_unit(1 - light if x.shape[2] == CMYK else light, pixels.dtype)
 
 
-def show_upload(place: Path, limits: Limits, spoiling: Spoiling = CLEAN) -> tuple[Path, str]:
-    """Return a picture file for the page, spoilt as said, and a line on what the upload is.
+def show_upload(place: Path, limits: Limits, added: Added = CLEAN) -> tuple[Path, str]:
+    """Return an image file for the page, degraded as said, and a line on what the upload is.
 
     Raises:
         UserError: as of `read_upload`.
     """
-    picture = read_upload(place, limits)
+    image = read_upload(place, limits)
     _forget_results(place)
-    page = picture.pages[0]
-    shown = _visible(replace(page, colour=spoilt(page.colour, spoiling)))
+    page = image.pages[0]
+    shown = _visible(replace(page, color=degraded(page.color, added)))
     file = _write(place / f"{secrets.token_hex(8)}-seen.png", _for_show(shown))
-    return file, f"{_size(shown)}, {_kind(picture)}"
+    return file, f"{_size(shown)}, {_kind(image)}"
 
 
 def restore_upload(
     place: Path,
     restorer: Restorer,
     limits: Limits,
-    spoiling: Spoiling = CLEAN,
+    added: Added = CLEAN,
     how: How = AS_IS,
     ensemble: bool = False,
     progress: Progress = lambda share, doing: None,
 ) -> Result:
-    """Restore an upload, all its pages, with noise and rain added if ``spoiling`` says so.
+    """Restore an upload, all its pages, with noise and rain added if ``added`` says so.
 
     In the folder of the result stands the restored file, of the kind and depth of the upload with all that
     was in it; of its first page, ``before.png`` and ``after.png``, upright and with 8 bits, for looking
@@ -191,7 +191,7 @@ def restore_upload(
     """
     progress(0.0, "Reading")
     clean = read_upload(place, limits)
-    pages = tuple(replace(page, colour=spoilt(page.colour, spoiling, k)) for k, page in enumerate(clean.pages))
+    pages = tuple(replace(page, color=degraded(page.color, added, k)) for k, page in enumerate(clean.pages))
     before = replace(clean, pages=pages)
     progress(_READ, "Restoring")
     began = time.perf_counter()
@@ -213,7 +213,7 @@ def restore_upload(
         restored = restore_file(before, run, channels, how, kind)
         after = fitted(restored, kind)
     except UserError as error:
-        what = str(error).removeprefix("picture: ").partition(";")[0]
+        what = str(error).removeprefix("image: ").partition(";")[0]
         raise UserError(f"It could not be restored: {what}.") from error
     seconds = time.perf_counter() - began
     progress(_RESTORED, "Writing")
@@ -223,9 +223,9 @@ def restore_upload(
     try:
         folder.mkdir()
         write_file(file, after)
-        for name, picture in seen.items():
-            _write(folder / f"{name}.png", picture)
-            _write(folder / f"{name}-seen.png", _for_show(picture))
+        for name, image in seen.items():
+            _write(folder / f"{name}.png", image)
+            _write(folder / f"{name}-seen.png", _for_show(image))
     except UserError as error:
         remove(folder)
         what = str(error).removeprefix(f"{file}: ").replace(str(folder), "the result").partition(";")[0]
@@ -236,34 +236,34 @@ def restore_upload(
         remove(folder)
         raise
     _forget_results(place, but=folder)
-    gray_on_colour = channels == 1 and seen["before"].shape[2] == 3
-    apart = f", {'channel by channel' if how.color == 'channels' else 'luma alone'}" if gray_on_colour else ""
+    gray_on_color = channels == 1 and seen["before"].shape[2] == 3
+    apart = f", {'channel by channel' if how.color == 'channels' else 'luma alone'}" if gray_on_color else ""
     text = f"{_size(seen['before'])}, restored in {seconds:.1f} s{apart}."
-    if not spoiling.nothing:
+    if not added.nothing:
         truth = _visible(clean.pages[0])
         text += f" PSNR {_psnr(seen['before'], truth)} → {_psnr(seen['after'], truth)}."
     return Result(folder, file, " ".join([text, *(f"{note[:1].upper()}{note[1:]}." for note in after.notes)]))
 
 
-def close_up(folder: Path, centre: tuple[float, float], zoom: int) -> CloseUp:
+def close_up(folder: Path, center: tuple[float, float], zoom: int) -> CloseUp:
     """Write a region of a result, enlarged by whole pixels, into the folder of the result.
 
     Args:
         folder: of the result. The files of the last few close-ups stay: a browser may still load them.
-        centre: of the region, x and y as shares of width and height in [0, 1]; it is moved inside.
-        zoom: screen pixels per picture pixel.
+        center: of the region, x and y as shares of width and height in [0, 1]; it is moved inside.
+        zoom: screen pixels per image pixel.
 
     Raises:
         UserError: the result was removed.
     """
     try:
-        pictures = [Image.open(folder / f"{name}.png") for name in ("before", "after")]
+        images = [Image.open(folder / f"{name}.png") for name in ("before", "after")]
     except OSError:
         raise UserError("The result is no longer here: press Restore again.") from None
     with contextlib.ExitStack() as stack:
-        before, after = (stack.enter_context(picture) for picture in pictures)
-        box = region(before.size, centre, zoom)
-        closer = [_enlarged(picture.crop(box), zoom) for picture in (before, after)]
+        before, after = (stack.enter_context(image) for image in images)
+        box = region(before.size, center, zoom)
+        closer = [_enlarged(image.crop(box), zoom) for image in (before, after)]
         marked = before.convert("RGB")
         marked.thumbnail((MAP_SIDE, MAP_SIDE))
         shares = [edge / side for edge, side in zip(box, before.size * 2, strict=True)]
@@ -274,21 +274,21 @@ def close_up(folder: Path, centre: tuple[float, float], zoom: int) -> CloseUp:
         draw.rectangle((corners[0] + 1, corners[1] + 1, right - 1, bottom - 1), outline=(255, 255, 255), width=2)
     mark = secrets.token_hex(8)
     files = {name: folder / f"{mark}-{name}-close.png" for name in ("before", "restored", "map")}
-    for file, picture in zip(files.values(), (*closer, marked), strict=True):
-        picture.save(file, compress_level=1)
+    for file, image in zip(files.values(), (*closer, marked), strict=True):
+        image.save(file, compress_level=1)
     for old in sorted(folder.glob("*-close.png"), key=lambda file: file.stat().st_mtime)[: -3 * CLOSE_UPS_KEPT]:
         remove(old)
     return CloseUp(**files, map_size=marked.size)
 
 
-def region(size: tuple[int, int], centre: tuple[float, float], zoom: int) -> tuple[int, int, int, int]:
-    """Return (left, top, right, bottom) of what a close-up shows of a picture of ``size`` (width, height).
+def region(size: tuple[int, int], center: tuple[float, float], zoom: int) -> tuple[int, int, int, int]:
+    """Return (left, top, right, bottom) of what a close-up shows of an image of ``size`` (width, height).
 
     >>> region((1000, 800), (0.0, 0.5), 8)
     (0, 368, 96, 432)
     """
     edges = []
-    for side, at, shown in zip(size, centre, CLOSE_UP, strict=True):
+    for side, at, shown in zip(size, center, CLOSE_UP, strict=True):
         length = max(1, min(side, round(shown / zoom)))
         at = min(max(at, 0.0), 1.0) if math.isfinite(at) else 0.5
         edges.append((min(max(round(at * side - length / 2), 0), side - length), length))
@@ -298,8 +298,8 @@ def region(size: tuple[int, int], centre: tuple[float, float], zoom: int) -> tup
 
 def _visible(page: Page) -> Pixels:
     """Return a page as a screen shows it: upright, (H, W, 1 or 3), 8 bits."""
-    page = fitted(PictureFile("", (replace(page, icc=None, alpha=None),)), "PNG").pages[0]
-    levels = from_unit(to_unit(page.colour), dtype_of("8"))
+    page = fitted(ImageFile("", (replace(page, icc=None, alpha=None),)), "PNG").pages[0]
+    levels = from_unit(to_unit(page.color), dtype_of("8"))
     return np.ascontiguousarray(upright(levels, page.orientation))
 
 
@@ -307,39 +307,39 @@ def _size(shown: Pixels) -> str:
     return f"{shown.shape[1]} × {shown.shape[0]}"
 
 
-def _kind(picture: PictureFile) -> str:
-    page = picture.pages[0]
-    colour = {GRAY: "gray", CMYK: "CMYK"}.get(page.colour.shape[2], "colour")
-    depth = {"8": "", "1": ", black and white", "16": ", 16 bits", "float": ", floating point"}[depth_of(page.colour)]
-    count = len(picture.pages)
-    return f"{colour}{depth}{f', {count} pages' if count > 1 else ''}"
+def _kind(image: ImageFile) -> str:
+    page = image.pages[0]
+    color = {GRAY: "gray", CMYK: "CMYK"}.get(page.color.shape[2], "color")
+    depth = {"8": "", "1": ", black and white", "16": ", 16 bits", "float": ", floating point"}[depth_of(page.color)]
+    count = len(image.pages)
+    return f"{color}{depth}{f', {count} pages' if count > 1 else ''}"
 
 
-def _enlarged(picture: Image.Image, zoom: int) -> Image.Image:
+def _enlarged(image: Image.Image, zoom: int) -> Image.Image:
     # Nearest: the close-up is to show pixels, not an interpolation of them.
-    return picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST)
+    return image.resize((image.width * zoom, image.height * zoom), Image.Resampling.NEAREST)
 
 
-def _psnr(picture: Pixels, truth: Pixels) -> str:
-    error = float(np.mean((picture.astype(np.float64) - truth) ** 2))
+def _psnr(image: Pixels, truth: Pixels) -> str:
+    error = float(np.mean((image.astype(np.float64) - truth) ** 2))
     return "no difference" if error == 0 else f"{10 * math.log10(255**2 / error):.2f} dB"
 
 
-def _for_show(picture: Pixels) -> Pixels:
-    if max(picture.shape[:2]) <= SHOWN_SIDE:
-        return picture
-    smaller = _image(picture)
+def _for_show(image: Pixels) -> Pixels:
+    if max(image.shape[:2]) <= SHOWN_SIDE:
+        return image
+    smaller = _image(image)
     smaller.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
     return np.asarray(smaller)
 
 
-def _image(picture: Pixels) -> Image.Image:
-    return Image.fromarray(picture[:, :, 0] if picture.ndim == 3 and picture.shape[2] == 1 else picture)
+def _image(image: Pixels) -> Image.Image:
+    return Image.fromarray(image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image)
 
 
-def _write(path: Path, picture: Pixels) -> Path:
+def _write(path: Path, image: Pixels) -> Path:
     # Quick, for noise compresses badly whatever the effort.
-    _image(picture).save(path, compress_level=1)
+    _image(image).save(path, compress_level=1)
     return path
 
 

@@ -116,7 +116,7 @@ async def receive(content_type: str, body: AsyncIterator[bytes], folder: Path, l
         nonlocal parts
         parts += 1
         if parts > 1:
-            raise UserError("One picture at a time, please: drop a single file.")
+            raise UserError("One image at a time, please: drop a single file.")
 
     def end() -> None:
         nonlocal ended

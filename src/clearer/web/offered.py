@@ -81,16 +81,16 @@ def _model(name: str, source: str | Path) -> Model:
 
 
 def about(architecture: Architecture, card: dict[str, Any]) -> str:
-    """Return a line such as "For gray pictures, noise of level 0 to 75."."""
-    pictures = "gray pictures" if architecture.channels == 1 else "colour pictures"
+    """Return a line such as "For gray images, noise of level 0 to 75."."""
+    images = "gray images" if architecture.channels == 1 else "color images"
     settings = card.get("degradation") or {}
     if settings.get("kind") == "gaussian":
         sigma = settings.get("sigma")
         low, high = sigma if isinstance(sigma, list) else (sigma, sigma)
         level = f"{low:g}" if low == high else f"{low:g} to {high:g}"
-        return f"For {pictures}, noise of level {level}."
+        return f"For {images}, noise of level {level}."
     task = str(card.get("task") or "")
-    spoilt_by = {"derain": "rain", "denoise": "noise", "restore": "degraded as its training pairs"}.get(task)
-    if spoilt_by:
-        return f"For {pictures}, {spoilt_by}."
-    return f"For {pictures}{f', {task}' if task else ''}."
+    degraded_by = {"derain": "rain", "denoise": "noise", "restore": "degraded as its training pairs"}.get(task)
+    if degraded_by:
+        return f"For {images}, {degraded_by}."
+    return f"For {images}{f', {task}' if task else ''}."

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from clearer.core.errors import UserError
-from clearer.inference.color import COLOURS, How
+from clearer.inference.color import COLORS, How
 from clearer.inference.restorer import Restorer
 from clearer.web import actions as work
 from clearer.web.offered import Model
@@ -29,7 +29,7 @@ class Visit:
 
     place: Path
     result: Path | None = None
-    centre: tuple[float, float] = (0.5, 0.5)
+    center: tuple[float, float] = (0.5, 0.5)
     map_size: tuple[int, int] = (1, 1)
 
 
@@ -63,7 +63,7 @@ def page(
         gr.HTML(_heading(), elem_id="heading", padding=False)
         with gr.Row(elem_id="desk", equal_height=False):
             with gr.Column(scale=0, min_width=320, elem_id="controls"):
-                file = gr.File(label="Picture", file_count="single", height=150, elem_id="drop")
+                file = gr.File(label="Image", file_count="single", height=150, elem_id="drop")
                 gr.HTML(_small(f"{_formats()}. Up to {limits.megapixels:g} megapixels."), padding=False)
                 model = gr.Dropdown(
                     list(models), value=first.name, label="Model", info=first.about, filterable=len(models) > 8,
@@ -71,13 +71,13 @@ def page(
                 )  # fmt: skip
                 sigma = gr.Slider(
                     0, 75, value=0, step=1, label="Add noise", elem_id="sigma",
-                    info="To try a model on a clean picture.",
+                    info="To try a model on a clean image.",
                 )  # fmt: skip
                 rain = gr.Slider(0, 1, value=0, step=0.05, label="Add rain", elem_id="rain")
                 with gr.Accordion("More", open=False, elem_id="more"):
                     strength = gr.Slider(0, 1, value=1, step=0.05, label="Strength", info="0 leaves it as it is.")
                     color = gr.Radio(
-                        list(COLOURS), value="channels", elem_id="color", label="Of colour, a gray model restores"
+                        list(COLORS), value="channels", elem_id="color", label="Of color, a gray model restores"
                     )
                     seed = gr.Number(0, label="Seed of noise and rain", precision=0, minimum=0, maximum=2**32 - 1)
                     ensemble = gr.Checkbox(False, label="Average over eight flips and turns (8× slower)")
@@ -90,7 +90,7 @@ def page(
                     max_height=620, buttons=["fullscreen"], elem_id="both",
                 )  # fmt: skip
                 with gr.Column(visible=False, elem_id="closer") as closer:
-                    gr.HTML("<h2>Closer</h2><p>Click into the small picture to look there.</p>", padding=False)
+                    gr.HTML("<h2>Closer</h2><p>Click into the small image to look there.</p>", padding=False)
                     with gr.Row(equal_height=False):
                         with gr.Column(scale=1, min_width=200):
                             where = gr.Image(
@@ -104,19 +104,19 @@ def page(
 
         closer_view = [where, close]
         shown = [status, both, button, download, closer]
-        # A large picture with rain and noise takes a gigabyte or two: one at a time.
+        # A large image with rain and noise takes a gigabyte or two: one at a time.
         look: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "looks", "api_visibility": "private"}
-        quick: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "pictures", "api_visibility": "private"}
+        quick: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "images", "api_visibility": "private"}
         slow: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "network", "api_visibility": "private"}
 
         def nothing(text: str) -> list[Any]:
             hidden = gr.update(value=None, visible=False)
             return [text, hidden, gr.update(interactive=False), hidden, gr.update(visible=False)]
 
-        def as_it_came(visit: Visit, spoiling: work.Spoiling) -> list[Any]:
+        def as_it_came(visit: Visit, added: work.Added) -> list[Any]:
             visit.result = None
-            seen, size = work.show_upload(visit.place, limits, spoiling)
-            ready = " ".join(filter(None, [f"{size}.", str(spoiling), "Press Restore."]))
+            seen, size = work.show_upload(visit.place, limits, added)
+            ready = " ".join(filter(None, [f"{size}.", str(added), "Press Restore."]))
             hidden = gr.update(value=None, visible=False)
             pair = gr.update(value=(str(seen), str(seen)), visible=True, elem_classes=[])
             return [_line(ready), pair, gr.update(interactive=True), hidden, gr.update(visible=False)]
@@ -125,18 +125,18 @@ def page(
             forget(request)
             try:
                 visit = visits[_who(request)] = Visit(_place_of_upload(folder, dropped))
-                return as_it_came(visit, work.Spoiling(float(noise), float(wet), float(number or 0)))
+                return as_it_came(visit, work.Added(float(noise), float(wet), float(number or 0)))
             except UserError as error:
                 forget(request)
                 return nothing(_problem(error))
 
-        def spoilt(noise: float, wet: float, number: float | None, request: gr.Request) -> list[Any]:
+        def degraded(noise: float, wet: float, number: float | None, request: gr.Request) -> list[Any]:
             visit = visits.get(_who(request))
             if visit is None:
                 return [gr.skip() for _ in shown]
             try:
                 place_of(folder, visit.place.name)
-                return as_it_came(visit, work.Spoiling(noise, wet, number or 0))
+                return as_it_came(visit, work.Added(noise, wet, number or 0))
             except UserError as error:
                 return nothing(_problem(error))
 
@@ -146,7 +146,7 @@ def page(
             wet: float,
             number: float | None,
             average: bool,
-            colour: str,
+            color_mode: str,
             share: float,
             enlarged: str,
             request: gr.Request,
@@ -155,12 +155,12 @@ def page(
             visit = visits.get(_who(request))
             try:
                 if visit is None:
-                    raise UserError("There is no picture yet: drop one first.")
+                    raise UserError("There is no image yet: drop one first.")
                 place = place_of(folder, visit.place.name)
                 progress(0, "Loading the model")
                 network = restorer(name)
-                spoiling, how = work.Spoiling(noise, wet, number or 0), How(colour, share)
-                result = work.restore_upload(place, network, limits, spoiling, how, average, progress)
+                added, how = work.Added(noise, wet, number or 0), How(color_mode, share)
+                result = work.restore_upload(place, network, limits, added, how, average, progress)
                 visit.result = result.folder
                 near = looked(visit, enlarged)
             except UserError as error:
@@ -174,7 +174,7 @@ def page(
         def looked(visit: Visit, enlarged: str) -> list[Any]:
             if visit.result is None:
                 return [gr.skip(), gr.skip()]
-            found = work.close_up(visit.result, visit.centre, ZOOMS.get(enlarged, 4))
+            found = work.close_up(visit.result, visit.center, ZOOMS.get(enlarged, 4))
             visit.map_size = found.map_size
             return [str(found.map), (str(found.before), str(found.restored))]
 
@@ -189,7 +189,7 @@ def page(
             visit = visits.get(_who(request))
             if visit is not None:
                 x, y = (float(part) for part in at.index)
-                visit.centre = x / visit.map_size[0], y / visit.map_size[1]
+                visit.center = x / visit.map_size[0], y / visit.map_size[1]
             return zoomed(enlarged, request)
 
         def cleared(request: gr.Request) -> list[Any]:
@@ -205,7 +205,7 @@ def page(
         file.upload(took, [file, *added], shown, preprocess=False, show_progress="hidden", **look)
         file.clear(cleared, None, shown, show_progress="hidden", **quick)
         gr.on(
-            [sigma.release, rain.release, seed.change], spoilt, added, shown,
+            [sigma.release, rain.release, seed.change], degraded, added, shown,
             show_progress="hidden", trigger_mode="always_last", **look,
         )  # fmt: skip
         model.change(
@@ -226,7 +226,7 @@ def _place_of_upload(folder: Path, dropped: Any) -> Path:
     path = Path(str(data.get("path") if isinstance(data, dict) else getattr(data, "path", "")))
     place = place_of(folder, path.parent.name)
     if path != place / UPLOAD:
-        raise UserError("This was not uploaded here: drop the picture again.")
+        raise UserError("This was not uploaded here: drop the image again.")
     return place
 
 
@@ -236,13 +236,13 @@ def _who(request: gr.Request) -> str:
 
 def _heading() -> str:
     return (
-        "<h1>clearer</h1><p>Drop a picture, press Restore, and move the handle across it to compare. "
-        "The picture stays on the machine that runs this page, and is deleted when you leave.</p>"
+        "<h1>clearer</h1><p>Drop an image, press Restore, and move the handle across it to compare. "
+        "The image stays on the machine that runs this page, and is deleted when you leave.</p>"
     )
 
 
 def _invitation() -> str:
-    return '<div class="empty"><p>Your picture will appear here.</p></div>'
+    return '<div class="empty"><p>Your image will appear here.</p></div>'
 
 
 def _formats() -> str:

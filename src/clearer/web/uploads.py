@@ -1,6 +1,6 @@
-"""Where uploads live: one temporary folder, a sub-folder of random name for each picture, all removed at the end.
+"""Where uploads live: one temporary folder, a sub-folder of random name for each image, all removed at the end.
 
-Nothing that a client says becomes part of a path: a picture is known by 32 random hexadecimal digits,
+Nothing that a client says becomes part of a path: an image is known by 32 random hexadecimal digits,
 and its file is always called ``upload``.
 """
 
@@ -27,9 +27,9 @@ from clearer.images.tiff import count_pages, extents_of
 PREFIX = "clearer-web-"
 UPLOAD = "upload"
 _NAME = re.compile(r"[0-9a-f]{32}")
-GONE = "The picture is no longer here: drop it again."
+GONE = "The image is no longer here: drop it again."
 MOST_PAGES = 100
-LARGEST_MEGAPIXELS = 178  # beyond it Pillow refuses a picture by itself
+LARGEST_MEGAPIXELS = 178  # beyond it Pillow refuses an image by itself
 # Not all that Pillow reads: some of its formats call other programs, and few were ever tried with hostile files.
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF", "BMP", "PPM")
 _OF_PILLOW = tuple(name for name in FORMATS if name != "TIFF")  # TIFF is read without it, and of more kinds
@@ -40,9 +40,9 @@ class Limits:
     """What the page takes and keeps.
 
     Args:
-        megapixels: the largest picture, in millions of pixels.
-        files: how many pictures are kept at a time, of all visitors; the one longest unused goes first.
-        minutes: a picture that was not used for so long is removed.
+        megapixels: the largest image, in millions of pixels.
+        files: how many images are kept at a time, of all visitors; the one longest unused goes first.
+        minutes: an image that was not used for so long is removed.
     """
 
     megapixels: float = 24
@@ -89,17 +89,17 @@ def remove_abandoned(inside: Path) -> None:
 
 
 def new_place(folder: Path) -> Path:
-    """Return a new sub-folder for a picture, of a name that cannot be guessed."""
+    """Return a new sub-folder for an image, of a name that cannot be guessed."""
     place = folder / secrets.token_hex(16)
     place.mkdir(mode=0o700)
     return place
 
 
 def place_of(folder: Path, name: object) -> Path:
-    """Return the sub-folder of a picture by its name: 32 hexadecimal digits; it counts as used now.
+    """Return the sub-folder of an image by its name: 32 hexadecimal digits; it counts as used now.
 
     Raises:
-        UserError: the name is not one, or the picture was removed.
+        UserError: the name is not one, or the image was removed.
     """
     place = folder / str(name)
     if not _NAME.fullmatch(str(name)) or not (place / UPLOAD).is_file():
@@ -108,8 +108,8 @@ def place_of(folder: Path, name: object) -> Path:
     return place
 
 
-def check_picture(path: Path, limits: Limits) -> tuple[int, int]:
-    """Return width and height of an upload's first page; refuse what is no picture or too large, before decoding.
+def check_image(path: Path, limits: Limits) -> tuple[int, int]:
+    """Return width and height of an upload's first page; refuse what is no image or too large, before decoding.
 
     Raises:
         UserError: it is empty, not of a known format (whatever its name says), or larger than the limit.
@@ -121,21 +121,21 @@ def check_picture(path: Path, limits: Limits) -> tuple[int, int]:
             claims = _claims_of_tiff(path.read_bytes()) if _is_tiff(file) else _claims(file)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UserError(
-            f"The picture is too large: more than {LARGEST_MEGAPIXELS} megapixels, where this page takes "
+            f"The image is too large: more than {LARGEST_MEGAPIXELS} megapixels, where this page takes "
             f"{limits.megapixels:g}. Cut it, or make it smaller."
         ) from None
     except UnidentifiedImageError:
-        raise UserError(f"This is not a picture that can be read here ({', '.join(FORMATS)}).") from None
+        raise UserError(f"This is not an image that can be read here ({', '.join(FORMATS)}).") from None
     except Exception as error:  # decoders answer broken headers with many kinds of exceptions
-        raise UserError("The picture is damaged: its header cannot be read. Take another copy.") from error
+        raise UserError("The image is damaged: its header cannot be read. Take another copy.") from error
     width, height, pages, pixels, opaque = claims
     if pages > MOST_PAGES:
         raise UserError(f"The file has {pages} pages, where this page takes {MOST_PAGES}. Cut it into smaller files.")
     if width < 1 or height < 1:
-        raise UserError("The picture has no pixels: choose another.")
+        raise UserError("The image has no pixels: choose another.")
     if opaque:
         raise UserError(
-            f"The picture cannot be taken: it is compressed as {opaque}, and how large it is cannot be told before it "
+            f"The image cannot be taken: it is compressed as {opaque}, and how large it is cannot be told before it "
             "is unpacked. Save it with another compression, or use clearer restore."
         )
     if pixels > limits.megapixels * 1e6:
@@ -143,7 +143,7 @@ def check_picture(path: Path, limits: Limits) -> tuple[int, int]:
         if pages == 1 and pixels > width * height:
             size = f"the parts of {width} × {height} are"
         raise UserError(
-            f"The picture is too large: {size} {pixels / 1e6:,.1f} megapixels, where this page "
+            f"The image is too large: {size} {pixels / 1e6:,.1f} megapixels, where this page "
             f"takes {limits.megapixels:g}. Cut it, or make it smaller."
         )
     return width, height
@@ -195,10 +195,10 @@ def remove_old(folder: Path, limits: Limits, now: float | None = None) -> None:
             with contextlib.suppress(FileNotFoundError):  # another thread was first
                 entries.append((entry.stat().st_mtime, entry))
     oldest_kept = (time.time() if now is None else now) - 60 * limits.minutes
-    pictures = 0
+    images = 0
     for used, entry in sorted(entries, key=lambda pair: pair[0], reverse=True):
-        pictures += bool(_NAME.fullmatch(entry.name))
-        if used < oldest_kept or pictures > limits.files:
+        images += bool(_NAME.fullmatch(entry.name))
+        if used < oldest_kept or images > limits.files:
             remove(entry)
 
 

@@ -1,4 +1,4 @@
-"""What a model card says: results, data, cost, limits and licence of a trained network, in words."""
+"""What a model card says: results, data, cost, limits and license of a trained network, in words."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def card_lines(
     *,
     results: Sequence[Mapping[str, Any]] = (),
     data: str | None = None,
-    licence: str | None = None,
+    license: str | None = None,
 ) -> list[str]:
     """Return the sections of a card as lines of Markdown; what is not known is said to be so.
 
-    ``results``, ``data`` and ``licence`` as of `clearer.zoo.hub.save_pretrained`; where they are
+    ``results``, ``data`` and ``license`` as of `clearer.zoo.hub.save_pretrained`; where they are
     not given, those that the weight file itself carries are taken.
     """
     a, facts = restorer.architecture, restorer.card
-    data, licence = data or facts.get("data"), licence or facts.get("licence")
+    data, license = data or facts.get("data"), license or facts.get("license")
     start = facts.get("start")
     limits = [] if not facts.get("limits") else ["## Limits", "", sentence(facts["limits"]), ""]
     return [
@@ -37,7 +37,7 @@ def card_lines(
         "",
         "## Data",
         "",
-        sentence(data or f"Training pictures: {NOT_STATED}"),
+        sentence(data or f"Training images: {NOT_STATED}"),
         f"Degradation in training: {degradation_in_words(facts.get('degradation'))}.",
         "",
         "## Cost",
@@ -49,9 +49,9 @@ def card_lines(
         f"{', residual' if a.residual else ''}{f', unshuffle {a.unshuffle}' if a.unshuffle > 1 else ''}.",
         "",
         *limits,
-        "## Licence",
+        "## License",
         "",
-        f"Weights: {licence or NOT_STATED}.",
+        f"Weights: {license or NOT_STATED}.",
     ]
 
 
@@ -60,16 +60,16 @@ def _result_lines(results: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]
         found = facts.get("validation_psnr")
         return [f"Validation PSNR in training: {found:.2f} dB." if isinstance(found, float) else "Not measured."]
     rows = [
-        f"| {data_name(r)} | {r['protocol']}{ensemble_of(r)} | {r['pictures']} "
+        f"| {data_name(r)} | {r['protocol']}{ensemble_of(r)} | {r['images']} "
         f"| {r['input_psnr']:.2f} | {r['psnr']:.2f} | {r['ssim']:.4f} |"
         for r in results
     ]
-    return ["| pictures | protocol | number | input PSNR dB | PSNR dB | SSIM |", "| --- | --- |" + " ---: |" * 4, *rows]
+    return ["| images | protocol | number | input PSNR dB | PSNR dB | SSIM |", "| --- | --- |" + " ---: |" * 4, *rows]
 
 
 def data_name(result: Mapping[str, Any]) -> str:
     """Return the name of the folder that was measured on: the rest of its path is nobody's business."""
-    return Path(str(result.get("data") or "pictures")).name
+    return Path(str(result.get("data") or "images")).name
 
 
 def ensemble_of(result: Mapping[str, Any]) -> str:
@@ -83,10 +83,10 @@ def degradation_in_words(stated: Any) -> str:
         return NOT_STATED
     kind = stated.get("kind")
     if kind == "none":
-        return "none is added: pairs of pictures"
+        return "none is added: pairs of images"
     if kind == "rain":
         share = float(stated.get("share") or 0)
-        return f"synthetic rain, in {share:.0%} of the pairs and on all pictures without a pair"
+        return f"synthetic rain, in {share:.0%} of the pairs and on all images without a pair"
     sigma = stated.get("sigma")
     levels = " to ".join(f"{s:g}" for s in sigma) if isinstance(sigma, list | tuple) else f"{sigma:g}"
     clipped = ", clipped to 8 bits" if stated.get("clip8") else ""

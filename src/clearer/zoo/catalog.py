@@ -14,7 +14,7 @@ def models() -> list[dict[str, Any]]:
 
     Each has ``name``, ``task``, ``description``, ``architecture`` (as `clearer.Architecture.to_dict`),
     ``parameters``, ``macs_per_pixel``, ``bytes``, ``file``, and ``results``: for each protocol and set
-    of pictures the PSNR in dB, the SSIM, and those of the degraded input.
+    of images the PSNR in dB, the SSIM, and those of the degraded input.
 
     >>> "denoise-gray" in {model["name"] for model in models()}
     True

@@ -1,7 +1,7 @@
 """Models to and from the Hugging Face Hub, by its own conventions.
 
 A model there is a folder: ``model.safetensors`` (the weight file as it is), ``config.json`` (the
-architecture), and ``README.md`` (the model card: what it is for, results, data, licence, cost).
+architecture), and ``README.md`` (the model card: what it is for, results, data, license, cost).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def save_pretrained(
     name: str | None = None,
     results: Sequence[Mapping[str, Any]] = (),
     data: str | None = None,
-    licence: str | None = None,
+    license: str | None = None,
 ) -> Path:
     """Write a model as a folder for the Hub; return the folder.
 
@@ -42,7 +42,7 @@ def save_pretrained(
         name: by which others will load it (its last part is the card's title); by default the folder's name.
         results: what `clearer.evaluate` returns, or the JSON files in a run's ``evaluation`` say.
         data: what it was trained on, in words.
-        licence: of the weights, as the Hub writes it, such as ``"apache-2.0"``. The pictures they
+        license: of the weights, as the Hub writes it, such as ``"apache-2.0"``. The images they
             were trained on have a say in it; so nothing is assumed.
 
     Raises:
@@ -53,7 +53,7 @@ def save_pretrained(
         raise UserError(f"{folder}: an exported model cannot be saved as weights; load its weight file or run instead")
     folder = Path(folder)
     name = name or folder.resolve().name
-    card = model_card(restorer, name, results=results, data=data, licence=licence)
+    card = model_card(restorer, name, results=results, data=data, license=license)
     architecture = restorer.architecture
     save_weights(folder / WEIGHTS, restorer.network, restorer.card)
     config = {
@@ -113,7 +113,7 @@ def push_to_hub(
     *,
     results: Sequence[Mapping[str, Any]] = (),
     data: str | None = None,
-    licence: str | None = None,
+    license: str | None = None,
     private: bool | None = None,
     token: str | bool | None = None,
     commit_message: str = "Upload a model of clearer",
@@ -122,7 +122,7 @@ def push_to_hub(
     """Make the model's repository on the Hub if it is missing, put the model there, and return the commit's URL.
 
     Args:
-        restorer, results, data, licence: as of `save_pretrained`.
+        restorer, results, data, license: as of `save_pretrained`.
         repo_id: ``NAMESPACE/NAME``.
         private: whether a new repository is.
         token: None is what ``hf auth login`` keeps.
@@ -134,7 +134,7 @@ def push_to_hub(
     """
     hub = _hub()
     with tempfile.TemporaryDirectory() as folder:
-        save_pretrained(restorer, folder, name=repo_id, results=results, data=data, licence=licence)
+        save_pretrained(restorer, folder, name=repo_id, results=results, data=data, license=license)
         try:
             api = api or hub.HfApi(token=token, library_name="clearer")
             repo = api.create_repo(repo_id, private=private, exist_ok=True)
@@ -152,19 +152,19 @@ def model_card(
     *,
     results: Sequence[Mapping[str, Any]] = (),
     data: str | None = None,
-    licence: str | None = None,
+    license: str | None = None,
 ) -> str:
     """Return the text of the model card, metadata for the Hub and words for people; see `save_pretrained`."""
     hub = _hub()
     a, facts = restorer.architecture, restorer.card
     task = str(facts.get("task") or "restoration")
     # A shipped model brings these along.
-    results, licence = results or facts.get("results") or (), licence or facts.get("licence")
+    results, license = results or facts.get("results") or (), license or facts.get("license")
     title = name.split("/")[-1]
     known: dict[str, Any] = {"model_name": title, "eval_results": _eval_results(hub, results)} if results else {}
-    if licence is not None:
-        # The Hub knows licences by a word; what is said of them besides stands in the text.
-        known["license"] = licence.split(maxsplit=1)[0].lower()
+    if license is not None:
+        # The Hub knows licenses by a word; what is said of them besides stands in the text.
+        known["license"] = license.split(maxsplit=1)[0].lower()
     metadata = hub.ModelCardData(
         library_name="clearer",
         pipeline_tag="image-to-image",
@@ -180,19 +180,19 @@ def model_card(
         "import clearer",
         "",
         f'restorer = clearer.Restorer.from_pretrained("{name}")',
-        "clean = restorer.restore(picture)  # numpy, PIL or torch in, the same kind out",
+        "clean = restorer.restore(image)  # numpy, PIL or torch in, the same kind out",
         "```",
         "",
-        f"Pictures have {a.channels} channel(s), values in [0, 1] or whole levels, and any size.",
+        f"Images have {a.channels} channel(s), values in [0, 1] or whole levels, and any size.",
         "",
-        *card_lines(restorer, results=results, data=data, licence=licence),
+        *card_lines(restorer, results=results, data=data, license=license),
     ]
     return str(hub.ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n" + "\n".join(lines) + "\n"))
 
 
 def _eval_results(hub: Any, results: Sequence[Mapping[str, Any]]) -> list[Any]:
     # The Hub keeps figures apart by type and configuration, and not by name: without one, results of several
-    # protocols on the same pictures would all stand under the first.
+    # protocols on the same images would all stand under the first.
     return [
         hub.EvalResult(
             task_type="image-to-image",

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from clearer.core.errors import UserError
-from clearer.core.files import written_whole
+from clearer.core.files import with_present_keys, written_whole
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
 
@@ -55,7 +55,7 @@ def read_architecture(path: str | Path) -> tuple[Architecture, dict[str, Any]]:
     if metadata.get("format") != FORMAT:
         raise UserError(f"{path}: a safetensors file, but not written by clearer; name a run's model.safetensors")
     try:
-        card = json.loads(metadata["card"])
+        card = with_present_keys(json.loads(metadata["card"]))
         return Architecture.from_json(metadata["architecture"]), card
     except (KeyError, ValueError, UserError) as error:
         raise UserError(f"{path}: its metadata is damaged ({error}); take another copy of the file") from error

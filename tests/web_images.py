@@ -1,4 +1,4 @@
-"""Pictures and models for the tests of the page: good ones, broken ones, and bombs."""
+"""Images and models for the tests of the page: good ones, broken ones, and bombs."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def write_model(path: Path, channels: int = 1, std: float = 0.0) -> Path:
     return path
 
 
-def encoded(picture: np.ndarray, format: str = "PNG") -> bytes:
+def encoded(image: np.ndarray, format: str = "PNG") -> bytes:
     """Return (H, W) or (H, W, 3) as the bytes of a file."""
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, format)
+    Image.fromarray(image).save(file, format)
     return file.getvalue()
 
 
-def tiff(picture: np.ndarray, **how: object) -> bytes:
+def tiff(image: np.ndarray, **how: object) -> bytes:
     """Return an array as the bytes of a TIFF; ``how`` as of tifffile."""
     file = io.BytesIO()
-    tifffile.imwrite(file, picture, **how)  # type: ignore[arg-type]
+    tifffile.imwrite(file, image, **how)  # type: ignore[arg-type]
     return file.getvalue()
 
 
