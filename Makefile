@@ -40,7 +40,7 @@ test: $(VENV)/dev.stamp
 # The page in a real browser. Debian's Chromium is installed where there is none.
 test-web: $(VENV)/dev.stamp
 	@command -v chromium >/dev/null || sh tests/install_chromium.sh
-	$(PY) -m pytest -m web tests/test_web_page.py
+	$(PY) -m pytest -m web tests/web/test_page.py
 
 lint: $(VENV)/dev.stamp
 	$(PY) -m ruff check

@@ -1,6 +1,6 @@
 """Draw docs/images/quickstart.png from the samples of a quickstart run.
 
-    python tools/make_images.py runs/quickstart
+python tools/make_images.py runs/quickstart
 """
 
 from __future__ import annotations

@@ -142,7 +142,7 @@ def card_of(file: Path) -> str:
             "",
             "## Training",
             "",
-            f"`{facts['training']}`" if facts.get("training") else "`clearer train models/" f"{name}/recipe.yaml`",
+            f"`{facts['training']}`" if facts.get("training") else f"`clearer train models/{name}/recipe.yaml`",
             "",
             "[recipe.yaml](recipe.yaml) has all settings, [metrics.jsonl](metrics.jsonl) a line an epoch, "
             "[report.html](report.html) is the run's page, and results/ holds every image's figures, each with "
@@ -175,7 +175,7 @@ def write_page() -> None:
                 "# Models",
                 "",
                 "Trained networks and their cards. Those in the package are there after the install, by name: "
-                "`clearer restore denoise-gray photo.png -o restored.png`, `clearer.load(\"denoise-gray\")`; "
+                '`clearer restore denoise-gray photo.png -o restored.png`, `clearer.load("denoise-gray")`; '
                 "`clearer models` lists them. This page is written by `python tools/make_models.py --only-cards`.",
                 "",
                 "| model | what it is for | kMAC/pixel | parameters | MiB | where | measured |",

@@ -1,6 +1,6 @@
 """Draw docs/images/rain.png: what synthetic rain looks like, on a photograph that scikit-image ships.
 
-    python tools/make_rain_image.py
+python tools/make_rain_image.py
 """
 
 from __future__ import annotations

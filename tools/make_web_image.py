@@ -1,6 +1,6 @@
 """Take docs/images/web.png: the page in Chromium, with a photograph that scikit-image ships made noisy.
 
-    python tools/make_web_image.py
+python tools/make_web_image.py
 """
 
 from __future__ import annotations

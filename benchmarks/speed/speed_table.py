@@ -1,6 +1,6 @@
 """Print a file of speed.py as a table, and what the published search takes by its measured steps.
 
-    python benchmarks/speed/speed_table.py gpu-speed.json
+python benchmarks/speed/speed_table.py gpu-speed.json
 """
 
 from __future__ import annotations

@@ -11,13 +11,13 @@ from types import ModuleType
 
 import pytest
 import torch
-from test_network import converged
 from torch import nn
 
 from clearer.network.architecture import SearchSpace
 from clearer.network.network import RestorationNetwork
 from clearer.network.supernet import Supernet
 from clearer.search.objectives import architecture_loss
+from helpers.networks import converged
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

@@ -24,9 +24,10 @@ from clearer.network.network import RestorationNetwork
 from clearer.network.receptive_field import receptive_field
 from clearer.pipeline import evaluate as measure
 from clearer.zoo.weights import save_weights
-from command import clearer as command
-from command import settings
-from conftest import TINY, photograph, write_photos
+from helpers.command import clearer as command
+from helpers.command import settings
+from helpers.photos import photograph, write_photos
+from helpers.recipes import TINY
 
 ROOT = Path(__file__).parents[2]
 
@@ -373,24 +374,30 @@ FAULTS = {
     "restore a missing image": (["restore", "gray.safetensors", "no.png", "-o", "a.png"], ["no.png", "no such"]),
     "restore a torn jpeg": (["restore", "gray.safetensors", "cut.jpg", "-o", "a.png"], ["cut.jpg", "not readable"]),
     "restore in no tiles": (
-        ["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--tile", "all"], ["tile: 'all'", "auto, none"]
+        ["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--tile", "all"],
+        ["tile: 'all'", "auto, none"],
     ),
     "restore with a wrong overlap": (
-        ["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--overlap", "-1"], ["overlap: '-1'", "auto, full"]
+        ["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--overlap", "-1"],
+        ["overlap: '-1'", "auto, full"],
     ),
     "restore no image": (["restore", "gray.safetensors", "text.safetensors", "-o", "a.png"], ["text.safetensors"]),
     "restore an empty folder": (["restore", "gray.safetensors", "empty", "-o", "a"], ["empty", "no images"]),
     "restore to two formats": (
-        ["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--format", "jpg"], ["a.png", "--format", "agree"],
+        ["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--format", "jpg"],
+        ["a.png", "--format", "agree"],
     ),
     "restore to no format": (
-        ["restore", "gray.safetensors", "gray.png", "-o", "a", "--format", "tif8"], ["format", "did you mean 'tiff'?"],
+        ["restore", "gray.safetensors", "gray.png", "-o", "a", "--format", "tif8"],
+        ["format", "did you mean 'tiff'?"],
     ),
     "restore to a depth that is not there": (
-        ["restore", "gray.safetensors", "gray.png", "-o", "a.jpg", "--depth", "16"], ["gray.png", "JPEG", "16"],
+        ["restore", "gray.safetensors", "gray.png", "-o", "a.jpg", "--depth", "16"],
+        ["gray.png", "JPEG", "16"],
     ),
     "restore what of the color": (
-        ["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--color", "chanels"], ["did you mean 'channels'?"],
+        ["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--color", "chanels"],
+        ["did you mean 'channels'?"],
     ),
     "restore too strongly": (["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--strength", "2"], ["2"]),
     "restore in no range": (["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--range", "1"], ["LOW,HIGH"]),

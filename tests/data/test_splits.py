@@ -13,7 +13,7 @@ from PIL import Image
 from clearer.core.errors import UserError
 from clearer.data.splits import Splits, resolve_splits
 from clearer.recipe.schema import DataSettings, DegradationSettings, Pairs
-from conftest import NAMES, photograph, write_photos
+from helpers.photos import NAMES, photograph, write_photos
 
 NOISE = DegradationSettings(kind="gaussian", sigma=25.0)
 

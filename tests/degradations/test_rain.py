@@ -20,7 +20,8 @@ from clearer.degradations.rain import LARGEST_SIDE, Rain, rain, streak
 from clearer.images.uint8 import read_image
 from clearer.pipeline.fit import fit
 from clearer.training.validation import Validation
-from conftest import NAMES, SHIPPED, TINY
+from helpers.photos import NAMES, SHIPPED
+from helpers.recipes import TINY
 
 
 def chance(seed: int = 0) -> torch.Generator:

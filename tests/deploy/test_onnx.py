@@ -26,8 +26,8 @@ from clearer.inference.restorer import Restorer
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
 from clearer.zoo.weights import save_weights
-from command import clearer as command
-from conftest import photograph
+from helpers.command import clearer as command
+from helpers.photos import photograph
 
 CARD = {"task": "denoise", "degradation": {"kind": "gaussian", "sigma": [10.0, 50.0], "clip8": False}}
 
@@ -249,9 +249,7 @@ def test_pairs_calibrate_where_the_card_says_pairs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["onnx", "pt2"])
-def test_a_file_that_differs_is_not_kept(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
+def test_a_file_that_differs_is_not_kept(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     path = tmp_path / f"a.{kind}"
     path.write_bytes(b"what was there before")
     real = exporting.folded_copy

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from clearer.images.uint8 import read_image
-from command import clearer as command
-from command import settings
-from conftest import NAMES, SHIPPED, TINY, photograph, write_photos
+from helpers.command import clearer as command
+from helpers.command import settings
+from helpers.photos import NAMES, SHIPPED, photograph, write_photos
+from helpers.recipes import TINY
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"

@@ -26,7 +26,7 @@ from clearer.evaluation.evaluate import evaluate, write_result
 from clearer.evaluation.metrics import PSNR_CEILING, luma601, psnr, ssim
 from clearer.evaluation.protocols import center_crop, parse_protocol
 from clearer.evaluation.self_ensemble import self_ensemble
-from conftest import SHIPPED
+from helpers.photos import SHIPPED
 
 
 def identity(x: Tensor) -> Tensor:

@@ -11,8 +11,9 @@ from clearer.experiments.ablations_page import _shared_letters, as_markdown
 from clearer.network.architecture import SearchSpace
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import SearchSettings
-from command import clearer, settings
-from conftest import NAMES, TINY, write_photos
+from helpers.command import clearer, settings
+from helpers.photos import NAMES, write_photos
+from helpers.recipes import TINY
 
 SMALL = {**TINY, "train.epochs": 1, "network.width": 2}
 

@@ -18,8 +18,8 @@ from clearer.experiments.figures3_4 import as_markdown, chance_agreement, drawn,
 from clearer.network.architecture import Architecture, SearchSpace
 from clearer.report.drawing import Drawing, architectures_figure
 from clearer.report.figures import svg_text
-from command import clearer
-from made_up_run import write_run
+from helpers.command import clearer
+from helpers.synthetic_run import write_run
 
 LETTERS = published.ARCHITECTURE.replace("-", "")
 

@@ -23,8 +23,8 @@ from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
 from clearer.report.comparison import detail_crop
 from clearer.zoo.weights import save_weights
-from command import clearer
-from conftest import SHIPPED, write_photos
+from helpers.command import clearer
+from helpers.photos import SHIPPED, write_photos
 
 NAMES = ("astronaut.png", "camera.png", "coffee.png")
 

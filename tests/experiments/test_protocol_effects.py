@@ -13,7 +13,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from test_methods import write_model
 from torch import Tensor
 
 from clearer.core.errors import UserError
@@ -22,8 +21,9 @@ from clearer.evaluation.metrics import luma601, patch_psnr, psnr
 from clearer.experiments.protocols import as_markdown, choose_method, compare_protocols, redraw
 from clearer.images.uint8 import read_image
 from clearer.methods.base import ImageArray, Method, as_restore
-from command import clearer
-from conftest import NAMES, SHIPPED, write_photos
+from helpers.command import clearer
+from helpers.networks import write_model
+from helpers.photos import NAMES, SHIPPED, write_photos
 
 
 def blend(image: ImageArray, sigma: float | None) -> ImageArray:
@@ -52,9 +52,7 @@ def rows_of(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 @settings(max_examples=25, deadline=None)
-@given(
-    height=st.integers(8, 30), width=st.integers(8, 30), channels=st.sampled_from([1, 3]), seed=st.integers(0, 99)
-)
+@given(height=st.integers(8, 30), width=st.integers(8, 30), channels=st.sampled_from([1, 3]), seed=st.integers(0, 99))
 def test_patch_psnr_is_the_mean_over_the_patches_of_the_center(
     height: int, width: int, channels: int, seed: int
 ) -> None:

@@ -20,7 +20,8 @@ from clearer.experiments import runner as plans
 from clearer.experiments.runner import Plan, carry_out, data_settings
 from clearer.pipeline.run_folder import refuse_other_recipe
 from clearer.recipe.load import load_recipe
-from conftest import NAMES, TINY, write_photos
+from helpers.photos import NAMES, write_photos
+from helpers.recipes import TINY
 
 QUIET = Console(quiet=True)
 

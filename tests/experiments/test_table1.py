@@ -10,8 +10,9 @@ import pytest
 from clearer.experiments import published
 from clearer.experiments.table1 import SCALES, as_markdown, redraw
 from clearer.recipe.load import load_recipe
-from command import clearer, settings
-from conftest import NAMES, TINY, write_photos
+from helpers.command import clearer, settings
+from helpers.photos import NAMES, write_photos
+from helpers.recipes import TINY
 
 
 @pytest.fixture(scope="module")

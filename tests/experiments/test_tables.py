@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from test_methods import write_model
 
 from clearer.core.errors import UserError
 from clearer.evaluation.evaluate import evaluate
@@ -19,8 +18,9 @@ from clearer.experiments.tables import tables
 from clearer.experiments.tables_page import as_markdown, redraw
 from clearer.images.uint8 import read_image
 from clearer.methods.base import ImageArray, Method
-from command import clearer
-from conftest import NAMES, SHIPPED, write_photos
+from helpers.command import clearer
+from helpers.networks import write_model
+from helpers.photos import NAMES, SHIPPED, write_photos
 
 
 class Counting:

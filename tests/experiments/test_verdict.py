@@ -12,8 +12,9 @@ from clearer.experiments.verdict_candidates import choose_candidates
 from clearer.experiments.verdict_page import judgement, redraw
 from clearer.network.architecture import SearchSpace
 from clearer.training.checkpoints import load_checkpoint, save_checkpoint
-from command import clearer, settings
-from conftest import TINY, write_photos
+from helpers.command import clearer, settings
+from helpers.photos import write_photos
+from helpers.recipes import TINY
 
 SMALL = {**TINY, "network.scales": 3, "train.epochs": 1}
 

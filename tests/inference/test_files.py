@@ -11,7 +11,6 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
-from test_restorer import stand_in
 
 from clearer.core.errors import UserError
 from clearer.images.convert import fitted
@@ -20,6 +19,7 @@ from clearer.images.io import ImageFile, Page, read_file, to_bytes
 from clearer.images.pixels import turned_back, upright
 from clearer.inference.color import How
 from clearer.inference.files import Output, restore_path
+from helpers.networks import stand_in
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

@@ -17,7 +17,6 @@ import pytest
 import tifffile
 import torch
 from PIL import Image
-from test_restorer import StandIn, stand_in
 from torch import Tensor
 
 from clearer.core.errors import UserError
@@ -27,7 +26,8 @@ from clearer.inference.restorer import Restorer
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
 from clearer.zoo.weights import save_weights
-from command import clearer as command
+from helpers.command import clearer as command
+from helpers.networks import StandIn, stand_in
 
 
 def put(path: Path, seed: int = 0) -> Path:
@@ -325,9 +325,7 @@ def test_videos_that_are_left_out_are_told_of(tmp_path: Path) -> None:
         outcome = restore_path(stand_in(3), tmp_path / "in", tmp_path / "out", recursive=recursive)
         assert [note for note in outcome.notes if f"{count} video(s) left out" in note] and len(outcome.written) == 1
     with pytest.raises(UserError, match="--format is for images"):
-        restore_path(
-            stand_in(3), tmp_path / "in" / "b.mp4", tmp_path / "c.mp4", output=Output(format="png")
-        )
+        restore_path(stand_in(3), tmp_path / "in" / "b.mp4", tmp_path / "c.mp4", output=Output(format="png"))
     with pytest.raises(UserError, match="--depth is for images"):
         restore_path(stand_in(3), tmp_path / "in" / "b.mp4", tmp_path / "c.mp4", output=Output(depth="16"))
 

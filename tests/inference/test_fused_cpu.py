@@ -6,11 +6,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_network import SPACES, converged
 
 from clearer.inference.fused_cpu import can_fuse, fuse
 from clearer.network.architecture import SearchSpace
 from clearer.network.network import RestorationNetwork
+from helpers.networks import SPACES, converged
 
 
 def made(space: SearchSpace, seed: int) -> RestorationNetwork:

@@ -14,8 +14,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from test_restorer import StandIn
-from test_tiling import plausible
 from torch import Tensor
 
 from clearer.core.errors import UserError
@@ -26,6 +24,7 @@ from clearer.inference.large_tiff import is_large, restore_large
 from clearer.inference.restorer import Restorer
 from clearer.network.architecture import Architecture
 from clearer.zoo.weights import save_weights
+from helpers.networks import StandIn, plausible
 
 
 def restorer_of(text: str = "P-F", channels: int = 1) -> Restorer:

@@ -29,33 +29,8 @@ from clearer.inference.tiling import (
     window,
 )
 from clearer.network.architecture import Architecture
-from clearer.network.network import RestorationNetwork
 from clearer.network.receptive_field import receptive_field
-
-
-def plausible(architecture: Architecture, seed: int = 0, positive: bool = False) -> RestorationNetwork:
-    """Return a network with random weights and statistics through which every feature passes.
-
-    Initial weights will not do: with batch norm they are near zero, and so are results.
-    """
-    chance = torch.Generator().manual_seed(seed)
-    network = RestorationNetwork(architecture)
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d):
-            inputs = layer.in_channels * layer.kernel_size[0] ** 2
-            layer.weight.data.normal_(0, inputs**-0.5, generator=chance)
-            if layer.bias is not None:
-                layer.bias.data.normal_(0, 0.1, generator=chance)
-        elif isinstance(layer, nn.BatchNorm2d):
-            layer.weight.data.uniform_(0.5, 1, generator=chance)
-            layer.bias.data.uniform_(-0.2, 0.2, generator=chance)
-            layer.running_mean.normal_(0, 0.1, generator=chance)
-            layer.running_var.uniform_(0.5, 2, generator=chance)
-    if positive:  # nothing is lost in a ReLU, nothing cancels
-        for value in network.state_dict().values():
-            if value.is_floating_point():
-                value.abs_()
-    return network.eval().requires_grad_(False)
+from helpers.networks import plausible
 
 
 @st.composite
@@ -172,9 +147,7 @@ def test_orientations_say_which_way_the_axes_run() -> None:
     pixels=st.integers(1, 10**7),
 )
 @settings(deadline=None)
-def test_tiles_cover_the_image_once_and_fit(
-    height: int, width: int, overlap: int, multiple: int, pixels: int
-) -> None:
+def test_tiles_cover_the_image_once_and_fit(height: int, width: int, overlap: int, multiple: int, pixels: int) -> None:
     rows, columns = shape_within(height, width, pixels, overlap, multiple)
     tiles = cut(height, width, rows, columns)
     assert sum(tile.pixels for tile in tiles) == height * width

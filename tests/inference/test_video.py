@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_restorer import stand_in
 
 from clearer.core.errors import UserError
 from clearer.inference.files import Output, restore_path
+from helpers.networks import stand_in
 
 av = pytest.importorskip("av")
 

@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from clearer.core.errors import UserError
 from clearer.evaluation.protocols import parse_protocol
 from clearer.inference.restorer import load
 from clearer.methods.base import Method, as_restore, choose, method_of_model, methods_from_file
 from clearer.methods.classical import CLASSICAL
-from clearer.network.architecture import Architecture
-from clearer.network.network import RestorationNetwork
-from clearer.zoo.weights import save_weights
-from conftest import photograph
+from helpers.networks import write_model
+from helpers.photos import photograph
 
-GAUSSIAN = {"degradation": {"kind": "gaussian", "sigma": 50.0, "clip8": True}, "task": "denoise"}
 PEERS = Path(__file__).parents[2] / "benchmarks" / "studies" / "baselines.py"
-
-
-def write_model(path: Path, card: dict[str, Any] = GAUSSIAN, channels: int = 1) -> Path:
-    torch.manual_seed(0)
-    network = RestorationNetwork(Architecture.parse("PF-FP", channels=channels, width=4, norm="none", residual=True))
-    nn.init.normal_(network.get_parameter("last.weight"), std=0.05)  # it begins as the identity
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(path, network, card)
-    return path
 
 
 def noisy(sigma: float = 30, channels: int = 1) -> tuple[np.ndarray, np.ndarray]:

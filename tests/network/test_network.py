@@ -12,28 +12,17 @@ from torch import Tensor, nn
 
 from clearer.inference.restorer import Restorer
 from clearer.network import backbone
-from clearer.network.architecture import NORMS, OPERATIONS, Architecture, SearchSpace
+from clearer.network.architecture import OPERATIONS, Architecture, SearchSpace
 from clearer.network.candidates.base import FusionModule, ParallelModule, TransitionModule, searched_module
 from clearer.network.cost import cost_table, count_parameters, macs_per_pixel, module_costs, parameters
 from clearer.network.network import RestorationNetwork
 from clearer.network.operations import Convolution, strided_convolution, upsample
 from clearer.network.supernet import Supernet
+from helpers.networks import SPACES, converged
 
 RELEASED = SearchSpace(operations="released")
 SUPPLEMENT = SearchSpace()
 PUBLISHED = Architecture.parse("FPPF-FFFF-PFFP", operations="released")
-
-SPACES = st.builds(
-    SearchSpace,
-    channels=st.sampled_from([1, 3, 4]),
-    width=st.integers(1, 8),
-    scales=st.integers(2, 5),
-    modules_per_cell=st.integers(1, 2),
-    operations=st.sampled_from(OPERATIONS),
-    norm=st.sampled_from(NORMS),
-    residual=st.booleans(),
-    unshuffle=st.sampled_from([1, 2, 3]),
-)
 
 
 def kinds(layers: nn.Module) -> list[str]:
@@ -44,20 +33,6 @@ def kinds(layers: nn.Module) -> list[str]:
 
 def convolutions(layers: nn.Module) -> list[nn.Conv2d]:
     return [layer for layer in layers.modules() if isinstance(layer, nn.Conv2d)]
-
-
-def converged(network: nn.Module) -> nn.Module:
-    """Give convolutions He's weights and norms statistics as after some training."""
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight)
-        elif isinstance(layer, nn.BatchNorm2d):
-            assert layer.running_mean is not None and layer.running_var is not None
-            nn.init.normal_(layer.running_mean, std=0.1)
-            nn.init.uniform_(layer.running_var, 0.5, 2)
-            nn.init.uniform_(layer.weight, 0.5, 1.5)
-            nn.init.normal_(layer.bias, std=0.1)
-    return network
 
 
 # Published sizes

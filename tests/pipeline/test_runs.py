@@ -28,7 +28,8 @@ from clearer.runs.record import read_record
 from clearer.training import checkpoints, loop
 from clearer.training.checkpoints import load_checkpoint, save_checkpoint
 from clearer.training.optimizers import load_optimizer, make_optimizer
-from conftest import NAMES, SHIPPED, TINY
+from helpers.photos import NAMES, SHIPPED
+from helpers.recipes import TINY
 
 LONGER = {**TINY, "search.epochs": 6, "train.epochs": 8, "train.average": 0.9}
 

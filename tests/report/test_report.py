@@ -34,7 +34,7 @@ from clearer.report.figures import (
 )
 from clearer.report.page import print_summary, result_line, write_page
 from clearer.runs.record import read_record
-from made_up_run import HOSTILE, TABLE_1, write_run
+from helpers.synthetic_run import HOSTILE, TABLE_1, write_run
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 

@@ -25,7 +25,7 @@ from clearer.search.diagnostics import mean_gap
 from clearer.search.objectives import architecture_loss, complexity_loss, costs_of
 from clearer.search.ranking import load_supernet
 from clearer.training.optimizers import make_optimizer
-from conftest import photograph
+from helpers.photos import photograph
 
 
 @pytest.mark.parametrize(("strength", "gap", "tolerance"), [(0.1, 0.669, 0.005), (0.01, 0.0, 0.005)])
@@ -81,9 +81,7 @@ def _images(names: tuple[str, ...]) -> list[tuple[Any, None]]:
 
 def _search(tmp_path: Path, tiny: dict[str, Any], **more: Any) -> dict[str, Any]:
     recipe = load_recipe("quickstart", {**tiny, **more})
-    search(
-        recipe, _images(("astronaut.png", "camera.png")), _images(("coffee.png",)), tmp_path, Console(quiet=True)
-    )
+    search(recipe, _images(("astronaut.png", "camera.png")), _images(("coffee.png",)), tmp_path, Console(quiet=True))
     result: dict[str, Any] = json.loads((tmp_path / "search" / "result.json").read_text())
     return result
 

@@ -26,8 +26,8 @@ from clearer.pipeline.fit import fit
 from clearer.training import distributed as processes
 from clearer.training.run_device import choose_device
 from clearer.training.sync_batchnorm import use_global_statistics
-from command import clearer, settings
-from conftest import TINY
+from helpers.command import clearer, settings
+from helpers.recipes import TINY
 
 # SGD: Adam's first steps make of the last bits of a gradient near zero a whole step.
 SETTINGS: dict[str, Any] = {

@@ -23,7 +23,7 @@ from clearer.training.checkpoints import save_checkpoint
 from clearer.training.initial_weights import begin_with, check_start
 from clearer.training.trainer import train
 from clearer.zoo.weights import load_weights, save_weights
-from command import clearer as command
+from helpers.command import clearer as command
 
 
 def shaken(architecture: Architecture) -> RestorationNetwork:

@@ -24,8 +24,9 @@ from clearer.web import gate
 from clearer.web.offered import offered
 from clearer.web.server import application, is_local, serve
 from clearer.web.uploads import UPLOAD, Limits
-from conftest import photograph
-from web_images import encoded, write_model
+from helpers.networks import write_identity
+from helpers.photos import photograph
+from helpers.uploads import encoded
 
 LIMITS = Limits(megapixels=0.01, files=3)
 TYPE = "multipart/form-data; boundary=edge"
@@ -173,7 +174,7 @@ def test_the_page_is_built_of_its_own_files_and_tells_nobody(tmp_path, monkeypat
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "True")
     monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "0")
-    model = write_model(tmp_path / "tiny.safetensors")
+    model = write_identity(tmp_path / "tiny.safetensors")
     app = application(offered([str(model)], tmp_path / "runs"), tmp_path, LIMITS, device="cpu")
     assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
     with TestClient(app, base_url="http://127.0.0.1") as page:
@@ -196,7 +197,7 @@ def test_addresses_that_cannot_be_served_are_said(tmp_path):
 
 
 def test_the_verb_serves_and_leaves_nothing_when_it_is_ended(tmp_path):
-    write_model(tmp_path / "tiny.safetensors")
+    write_identity(tmp_path / "tiny.safetensors")
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     verb = [sys.executable, "-m", "clearer", "web", "--model", "tiny.safetensors", "--port", "0", "--device", "cpu"]

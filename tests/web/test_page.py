@@ -19,8 +19,9 @@ from PIL import Image
 
 from clearer.web.actions import Added, degraded
 from clearer.web.uploads import PREFIX
-from conftest import SHIPPED
-from web_images import bomb, write_model
+from helpers.networks import write_identity
+from helpers.photos import SHIPPED
+from helpers.uploads import bomb
 
 pytestmark = pytest.mark.web
 
@@ -51,8 +52,8 @@ class Visitor:
 def served(tmp_path_factory) -> Iterator[tuple[str, Path]]:
     """The address of the page and the folder where it keeps its files; at the end nothing may be left."""
     desk = tmp_path_factory.mktemp("served")
-    write_model(desk / "identity.safetensors")
-    write_model(desk / "color.safetensors", channels=3)
+    write_identity(desk / "identity.safetensors")
+    write_identity(desk / "color.safetensors", channels=3)
     temporary = desk / "temporary"
     temporary.mkdir()
     verb = [sys.executable, "-m", "clearer", "web", "--port", "0", "--max-megapixels", "0.5", "--device", "cpu"]

@@ -27,9 +27,10 @@ from clearer.web import offered as models
 from clearer.web import uploads
 from clearer.web.uploads import UPLOAD, Limits
 from clearer.zoo.locate import shipped_models
-from command import clearer as command
-from conftest import SHIPPED, photograph
-from web_images import bomb, encoded, packed_tiff, tiff, write_model
+from helpers.command import clearer as command
+from helpers.networks import BLIND, write_identity, write_model
+from helpers.photos import SHIPPED, photograph
+from helpers.uploads import bomb, encoded, packed_tiff, tiff
 
 LIMITS = Limits(megapixels=1)
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM")
@@ -37,12 +38,12 @@ FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM")
 
 @pytest.fixture(scope="module")
 def gray(tmp_path_factory) -> Restorer:
-    return load(write_model(tmp_path_factory.mktemp("gray") / "gray.safetensors"), "cpu")
+    return load(write_identity(tmp_path_factory.mktemp("gray") / "gray.safetensors"), "cpu")
 
 
 @pytest.fixture(scope="module")
 def color(tmp_path_factory) -> Restorer:
-    return load(write_model(tmp_path_factory.mktemp("color") / "color.safetensors", channels=3), "cpu")
+    return load(write_identity(tmp_path_factory.mktemp("color") / "color.safetensors", channels=3), "cpu")
 
 
 def uploaded(folder: Path, data: bytes) -> Path:
@@ -55,7 +56,7 @@ def uploaded(folder: Path, data: bytes) -> Path:
 
 
 def test_models_come_from_the_command_line_and_from_finished_runs(tmp_path):
-    one = write_model(tmp_path / "one.safetensors")
+    one = write_identity(tmp_path / "one.safetensors")
     for name, finished in (("done", True), ("half", False), ("broken", True)):
         run = tmp_path / "runs" / name
         (run / "train").mkdir(parents=True)
@@ -78,7 +79,7 @@ def test_models_come_from_the_command_line_and_from_finished_runs(tmp_path):
 
 
 def test_faults_of_models_are_said_at_once(tmp_path):
-    one = write_model(tmp_path / "one.safetensors")
+    one = write_identity(tmp_path / "one.safetensors")
     (tmp_path / "text.safetensors").write_text("text")
     for wanted, text in (
         ([str(one), f"one={one}"], "'one' names two models"),
@@ -90,7 +91,7 @@ def test_faults_of_models_are_said_at_once(tmp_path):
 
 
 def test_a_model_is_loaded_once_and_only_if_offered(tmp_path):
-    one = write_model(tmp_path / "one.safetensors")
+    one = write_identity(tmp_path / "one.safetensors")
     restorer = models.loader(models.offered([str(one)], tmp_path), "cpu", "fp32")
     assert restorer("one") is restorer("one")
     with pytest.raises(UserError, match="not on offer"):
@@ -407,7 +408,7 @@ def test_the_limits_count_every_page(tmp_path, monkeypatch):
 
 
 def test_strength_and_the_color_of_a_gray_model_are_the_visitors_choice(tmp_path):
-    changing = load(write_model(tmp_path / "changing.safetensors", std=0.05), "cpu")
+    changing = load(write_model(tmp_path / "changing.safetensors", BLIND), "cpu")
     place = uploaded(tmp_path, (SHIPPED / "coffee.png").read_bytes())
 
     def restored(**how: object) -> np.ndarray:

@@ -22,8 +22,8 @@ from clearer.inference.restorer import Restorer
 from clearer.web.offered import about
 from clearer.zoo.locate import located, shipped_models
 from clearer.zoo.weights import load_weights, save_weights
-from command import clearer as command
-from conftest import SHIPPED, photograph
+from helpers.command import clearer as command
+from helpers.photos import SHIPPED, photograph
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(shipped_models())

@@ -1,34 +1,14 @@
-"""Images and models for the tests of the page: good ones, broken ones, and bombs."""
+"""Image files as bytes: valid ones, corrupt ones and decompression bombs."""
 
 from __future__ import annotations
 
 import io
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 import tifffile
-import torch
 from PIL import Image
-from torch import nn
-
-from clearer.network.architecture import Architecture
-from clearer.network.network import RestorationNetwork
-from clearer.zoo.weights import save_weights
-
-GAUSSIAN = {"task": "denoise", "degradation": {"kind": "gaussian", "sigma": [0.0, 75.0], "clip8": False}}
-
-
-def write_model(path: Path, channels: int = 1, std: float = 0.0) -> Path:
-    """Write a weight file of a tiny network: the identity, or with ``std`` something near it."""
-    torch.manual_seed(0)
-    architecture = Architecture.parse("P-F", channels=channels, width=4, norm="none", residual=True)
-    network = RestorationNetwork(architecture)
-    nn.init.normal_(network.get_parameter("last.weight"), std=std)
-    nn.init.zeros_(network.get_parameter("last.bias"))
-    save_weights(path, network, GAUSSIAN)
-    return path
 
 
 def encoded(image: np.ndarray, format: str = "PNG") -> bytes:

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from test_restorer import stand_in
 
 from clearer.core.errors import UserError
 from clearer.images.io import LARGEST_PAGE, read_file
 from clearer.inference.files import restore_path
-from web_images import packed_tiff
+from helpers.networks import stand_in
+from helpers.uploads import packed_tiff
 
 MUTANTS = 60  # of each seed, some thousand in all
 

@@ -1,0 +1,1 @@
+"""Photographs, tiny networks, synthetic runs and the command line, for all tests."""
