@@ -17,14 +17,16 @@ import torch
 
 from clearer.core.files import write_json
 from clearer.evaluation.evaluate import evaluate
-from clearer.methods import classical
 from clearer.methods.base import Method, as_restore
+from clearer.methods.nlm import nlm
+from clearer.methods.tv import tv
+from clearer.methods.wavelet import wavelet
 
 SIGMAS = (30, 50, 70)
 CHOICES: list[Callable[[], Method]] = [
-    *(lambda a=a: classical.nlm(*a) for a in itertools.product((0.5, 0.6, 0.7), (3, 5, 7), (3, 4, 6))),
-    *(lambda a=a: classical.tv(a) for a in (0.6, 0.7, 0.8, 0.9, 1.0)),
-    *(lambda a=a: classical.wavelet(a) for a in ("haar", "db2", "db3", "db4", "sym4")),
+    *(lambda a=a: nlm(*a) for a in itertools.product((0.5, 0.6, 0.7), (3, 5, 7), (3, 4, 6))),
+    *(lambda a=a: tv(a) for a in (0.6, 0.7, 0.8, 0.9, 1.0)),
+    *(lambda a=a: wavelet(a) for a in ("haar", "db2", "db3", "db4", "sym4")),
 ]
 
 

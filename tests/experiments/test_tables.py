@@ -196,7 +196,7 @@ def test_faults_are_said_in_one_line_before_anything_is_measured(gray: Path, tmp
         (("--bsd500", tmp_path / "none"), "no such folder"),
         (("--bsd500", gray, "--rain800", tmp_path / "none"), "no such folder"),
         (("--bsd500", gray, "--models", "a=none"), "none: no such weight file"),
-        (("--bsd500", gray, "--classical", "bm4d"), "--classical: 'bm4d' is not known"),
+        (("--bsd500", gray, "--classical", "bm4d"), "--classical: 'bm4d' is not one of"),
         (("--bsd500", gray, "--also", tmp_path / "bad.py"), "METHODS is not a list"),
         (("--bsd500", gray, "--sigma", -5), "protocol: 'clearer-gray--5' is not known"),
     ):

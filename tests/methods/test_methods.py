@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,8 +13,11 @@ import torch
 from clearer.core.errors import UserError
 from clearer.evaluation.protocols import parse_protocol
 from clearer.inference.restorer import load
-from clearer.methods.base import Method, as_restore, choose, method_of_model, methods_from_file
-from clearer.methods.classical import CLASSICAL
+from clearer.methods.base import Method, as_restore
+from clearer.methods.registry import METHODS
+from clearer.methods.selection import all_methods, choose
+from clearer.methods.trained_model import method_of_model
+from clearer.methods.user_file import methods_from_file
 from helpers.networks import write_model
 from helpers.photos import photograph
 
@@ -85,7 +89,7 @@ def test_names_are_those_of_the_run_the_file_or_the_user(tmp_path: Path, monkeyp
 
 def test_models_that_cannot_be_used_are_refused_in_one_line(tmp_path: Path) -> None:
     path = write_model(tmp_path / "m.safetensors", {})
-    for text, words in ((str(path), "card does not say"), ("a=none", "^none: no such"), ("none", "no such")):
+    for text, words in ((str(path), "card does not state"), ("a=none", "^none: no such"), ("none", "no such")):
         with pytest.raises(UserError, match=words) as caught:
             method_of_model(text)
         assert "\n" not in str(caught.value)
@@ -100,7 +104,7 @@ def test_a_method_must_keep_the_shape() -> None:
 # classical methods
 
 
-@pytest.mark.parametrize("name", list(CLASSICAL))
+@pytest.mark.parametrize("name", list(METHODS))
 @pytest.mark.parametrize("channels", [1, 3])
 def test_classical_methods_take_noise_away(name: str, channels: int) -> None:
     (method,) = choose(name)
@@ -118,9 +122,9 @@ def test_classical_methods_take_noise_away(name: str, channels: int) -> None:
 def test_classical_methods_are_chosen_by_name() -> None:
     assert [m.name for m in choose("tv, NLM,tv")] == ["TV", "NLM"]
     assert [m.name for m in choose("all")] == ["BM3D", "NLM", "TV", "wavelet"] and choose("none") == []
-    with pytest.raises(UserError, match=r"'bm3' is not known \(did you mean 'bm3d'\?\); known: .*all, none"):
+    with pytest.raises(UserError, match=r"'bm3' is not one of bm3d, .*'bm3d'\?\); or give all, or none"):
         choose("nlm,bm3")
-    with pytest.raises(UserError, match="has to be told its level"):
+    with pytest.raises(UserError, match="needs the noise level"):
         choose("tv")[0].restore(np.zeros((8, 8, 1), np.float32), None)
 
 
@@ -128,6 +132,20 @@ def test_a_library_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "bm3d", None)
     with pytest.raises(UserError, match=r"^bm3d: not installed .*pip install 'clearer\[classical\]'$"):
         choose("bm3d")
+
+
+def test_the_names_are_listed_without_torch() -> None:
+    code = "import sys; from clearer.methods.registry import METHODS; print(*METHODS, 'torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["bm3d", "nlm", "tv", "wavelet", "False"]
+
+
+def test_a_command_line_gives_classical_methods_then_files_then_models(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(f"{HEAD}METHODS = [Method('mine', 'rain', len)]")
+    model = f"ours={write_model(tmp_path / 'm.safetensors')}"
+    found = all_methods("tv", [mine], [model], device="cpu", ensemble=True)
+    assert [m.name for m in found] == ["TV", "mine", "ours"] and found[2].setup == "cpu, fp32, x8 self-ensemble"
 
 
 # methods of a file

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from clearer.cli.options import Device, Ensemble, Jobs, Json, Precision, Set, parsed
 from clearer.core.console import console_for_people, print_json, print_table, progress_bar, say
 from clearer.core.errors import UserError
-
-if TYPE_CHECKING:
-    from clearer.methods.base import Method
 
 paper = typer.Typer(no_args_is_help=True, help="Make the tables and figures of the paper again.")
 
@@ -123,10 +120,13 @@ def figures_5_7(
 ) -> None:
     """Figures 5 to 7: the same crop as each method restores it. What is restored is kept for the next call."""
     from clearer.experiments.figures5_7 import SIGMAS, figures5_7
+    from clearer.methods.selection import all_methods
 
     console = console_for_people(as_json)
     place = None if crop is None else _crop(crop)
-    methods = _methods(models, also, classical, device, precision, ensemble)
+    methods = all_methods(
+        classical, also or (), models or (), device=device, precision=precision, ensemble=ensemble
+    )
     how: dict[str, Any] = {"names": image or (), "images": images, "sigmas": sigma or SIGMAS}
     how |= {"bsd500": bsd500, "rain800": rain800, "protocol": protocol, "crop": place}
     with progress_bar("restore") as progress:
@@ -138,17 +138,6 @@ def figures_5_7(
     say(f"all with their captions: {out}/sheets.md", console)
     if as_json:
         print_json({**result, "saved": str(out)})
-
-
-def _methods(
-    models: list[str] | None, also: list[Path] | None, classical: str, device: str, precision: str, ensemble: bool
-) -> list[Method]:
-    """Return the methods that options name: classical ones, those of Python files, trained networks."""
-    from clearer.methods.base import choose, method_of_model, methods_from_file
-
-    methods = choose(classical)
-    methods += [method for path in also or [] for method in methods_from_file(path)]
-    return methods + [method_of_model(model, device, precision, ensemble) for model in models or []]
 
 
 def _crop(text: str) -> tuple[int, int, int]:
@@ -182,9 +171,12 @@ def result_tables(
 ) -> None:
     """PSNR, SSIM, size and speed on BSD500 and Rain800 beside the published figures. Goes on where it stopped."""
     from clearer.experiments.tables import SIGMAS, tables
+    from clearer.methods.selection import all_methods
 
     console = console_for_people(as_json)
-    methods = _methods(models, also, classical, device, precision, ensemble)
+    methods = all_methods(
+        classical, also or (), models or (), device=device, precision=precision, ensemble=ensemble
+    )
     how: dict[str, Any] = {"sigmas": sigma or SIGMAS, "rain_y": rain_y, "limit": limit, "seed": seed}
     result = tables(out, methods, data_noise=bsd500, data_rain=rain800, **how, console=console)
     say((out / "tables.md").read_text(encoding="utf-8"), console)

@@ -17,7 +17,9 @@ from clearer.core.files import read_json, write_json, write_text
 from clearer.evaluation.evaluate import Result, evaluate
 from clearer.evaluation.metrics import luma601, patch_psnr, psnr, ssim
 from clearer.evaluation.protocols import Protocol, parse_protocol
-from clearer.methods.base import Method, as_restore, method_of_model, methods_from_file
+from clearer.methods.base import Method, as_restore
+from clearer.methods.trained_model import method_of_model
+from clearer.methods.user_file import methods_from_file
 
 PATCH = 64  # pixels, the side of the separate patches
 

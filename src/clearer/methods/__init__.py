@@ -1,1 +1,1 @@
-"""Restoration methods of every kind, as tables and figures see them."""
+"""Restoration methods under test: trained networks, classical denoisers, and a user's own."""

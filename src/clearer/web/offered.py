@@ -11,9 +11,8 @@ from typing import Any
 
 from clearer.core.errors import UserError
 from clearer.inference.restorer import Restorer, load
-from clearer.methods.base import named
 from clearer.network.architecture import Architecture
-from clearer.zoo.locate import WEIGHTS_OF_A_RUN, located, shipped_models
+from clearer.zoo.locate import WEIGHTS_OF_A_RUN, located, name_and_source, shipped_models
 from clearer.zoo.weights import read_architecture
 
 RUNS = Path("runs")
@@ -41,7 +40,7 @@ def offered(wanted: Iterable[str] = (), runs: Path = RUNS) -> dict[str, Model]:
     """
     found: dict[str, Model] = {}
     for text in wanted:
-        name, source = named(text)
+        name, source = name_and_source(text)
         if name in found:
             raise UserError(f"--model: {name!r} names two models; write --model NAME={source} with another name")
         found[name] = _model(name, source)

@@ -44,3 +44,22 @@ def located(name_or_path: str | Path) -> Path:
     raise UserError(
         f"{path}: no such weight file (.safetensors), run folder, or model of 'clearer models' exists{near}"
     )
+
+
+def name_and_source(text: str) -> tuple[str, str]:
+    """Split ``NAME=MODEL``. Without a name, a run folder or a file gives its own.
+
+    A path that exists as written may contain an equals sign.
+
+    >>> name_and_source("ours=denoise-gray"), name_and_source("denoise-gray")
+    (('ours', 'denoise-gray'), ('denoise-gray', 'denoise-gray'))
+    """
+    name, equals, source = text.partition("=")
+    if equals and name and source and not Path(text).exists():
+        return name, source
+    path = Path(text).absolute()
+    # Weight files in run folders all have the same name: only the folder's name tells them apart.
+    inside_run = path.is_file() and path.name == WEIGHTS_OF_A_RUN and (path.parent / "recipe.yaml").is_file()
+    if path.is_dir() or inside_run:
+        return (path if path.is_dir() else path.parent).resolve().name, text
+    return path.stem, text

@@ -1,0 +1,26 @@
+"""BM3D (Dabov et al., TIP 2007), by its authors' library."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from clearer.methods.base import ImageArray, Method, import_library, non_blind_denoiser
+
+
+def bm3d() -> Method:
+    """Return BM3D with its authors' default settings; color images take its RGB form.
+
+    The library's license allows non-commercial use only.
+
+    Raises:
+        UserError: the library ``bm3d`` is not installed.
+    """
+    library = import_library("bm3d")
+
+    def restore(image: ImageArray, sigma: float) -> Any:
+        if image.shape[2] == 3:
+            return library.bm3d_rgb(image, sigma)
+        return library.bm3d(image[..., 0], sigma)[..., None]
+
+    return non_blind_denoiser("BM3D", restore, f"bm3d {version('bm3d')}")

@@ -1,0 +1,74 @@
+"""A trained network as a method."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from clearer.core.errors import UserError
+from clearer.inference.restorer import load
+from clearer.methods.base import ImageArray, Method
+from clearer.network.cost import macs_per_pixel, parameters
+from clearer.zoo.locate import located, name_and_source
+
+ENSEMBLE_PASSES = 8
+
+
+def method_of_model(
+    path_or_name: str | Path, device: str = "auto", precision: str = "fp32", ensemble: bool = False
+) -> Method:
+    """Return a trained network as a method. Its model card states the degradation it is meant for.
+
+    Args:
+        path_or_name: a model as `clearer.load` takes it, or ``NAME=`` followed by one. Without a name
+            the method is named after the run folder or the file.
+        device, precision: see `clearer.load`.
+        ensemble: restore by the x8 self-ensemble, which takes eight times the multiply-adds; ``setup`` states it.
+
+    Raises:
+        UserError: see `clearer.load`; or the card does not state the degradation.
+    """
+    name, source = name_and_source(str(path_or_name))
+    restorer = load(source, device, precision)
+    weights = located(source)
+    degradation, sigmas, notes = _meant_for(restorer.card, source)
+
+    def restore(image: ImageArray, sigma: float | None) -> ImageArray:
+        x = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]  # (1, C, H, W)
+        restored: ImageArray = restorer(x, ensemble)[0].permute(1, 2, 0).numpy()
+        return restored
+
+    return Method(
+        name=name,
+        degradation=degradation,
+        restore=restore,
+        channels=restorer.architecture.channels,
+        sigmas=sigmas,
+        parameters=parameters(restorer.architecture),
+        macs_per_pixel=macs_per_pixel(restorer.architecture) * (ENSEMBLE_PASSES if ensemble else 1),
+        notes=notes,
+        sha256=hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "",
+        setup=f"{restorer.device}, {restorer.precision}{', x8 self-ensemble' if ensemble else ''}",
+    )
+
+
+def _meant_for(card: dict[str, Any], source: str) -> tuple[str, tuple[float, float] | None, str]:
+    """Return the degradation, the range of noise levels and the note that a model card states."""
+    settings = card.get("degradation") or {}
+    kind = settings.get("kind")
+    if kind == "gaussian":
+        levels = settings["sigma"]
+        low, high = levels if isinstance(levels, list) else (levels, levels)
+        noise = "clipped and floored to 8 bits" if settings.get("clip8") else "not clipped"
+        span = f"sigma {low:g}" if low == high else f"sigma {low:g} to {high:g}"
+        return "gaussian", (float(low), float(high)), f"trained on {span}, {noise}"
+    if kind == "rain":
+        return "rain", None, "trained on synthetic rain"
+    if kind == "none":  # image pairs: only the task says how the degraded ones are degraded
+        task = str(card.get("task", ""))
+        return ("rain" if "rain" in task.lower() else task), None, ""
+    raise UserError(f"{source}: its card does not state a degradation; train it again with 'clearer train'")

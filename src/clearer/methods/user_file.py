@@ -1,0 +1,46 @@
+"""Methods that a user's Python file defines."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+from clearer.core.errors import UserError
+from clearer.methods.base import Method
+
+
+def methods_from_file(path: str | Path) -> list[Method]:
+    """Run a Python file and return its ``METHODS``, a list of `Method`.
+
+    Methods without a ``sha256`` get the file's digest.
+
+    Raises:
+        UserError: the file is missing, fails, or its METHODS is not a list of methods.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; name a Python file that defines METHODS, a list of Method")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    name = f"methods_{digest[:16]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path}: not a Python file; its name must end in .py")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses of the file look there
+    try:
+        spec.loader.exec_module(module)
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(f"{path}: fails with {what}; correct the file") from error
+    found: Any = getattr(module, "METHODS", None)
+    if not isinstance(found, list | tuple) or not found or not all(isinstance(method, Method) for method in found):
+        raise UserError(
+            f"{path}: METHODS is not a list of Method; define METHODS = [Method(name, degradation, restore)], "
+            "with Method from clearer.methods.base"
+        )
+    return [method if method.sha256 else dataclasses.replace(method, sha256=digest) for method in found]
