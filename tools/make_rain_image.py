@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from clearer.degradations.rain import Rain, rain
-from clearer.images.uint8 import read_image
+from clearer.images.view import read_image
 
 PLACE = Path(__file__).parents[1] / "docs" / "images" / "rain.png"
 SIDE, GAP, LINE = 256, 6, 18

@@ -22,12 +22,13 @@ import numpy as np
 import tifffile
 
 from clearer.core.files import write_json
-from clearer.images.uint8 import Pixels, read_image
+from clearer.images.types import Uint8Pixels
+from clearer.images.view import read_image
 from clearer.inference.restorer import load
 from clearer.inference.tiling import as_overlap
 
 
-def made_up(photograph: Path, side: int) -> Pixels:
+def made_up(photograph: Path, side: int) -> Uint8Pixels:
     """Return the noisy image, uint8 (side, side)."""
     one = read_image(photograph, 1)[..., 0]
     rows, columns = (np.pad(np.arange(n), (0, side), mode="symmetric")[:side] for n in one.shape)

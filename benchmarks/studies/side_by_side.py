@@ -14,7 +14,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 import clearer
-from clearer.images.uint8 import Pixels, list_images, read_image
+from clearer.data.folders import list_images
+from clearer.images.types import Uint8Pixels
+from clearer.images.view import read_image
 
 _GAP, _HEAD = 4, 18
 
@@ -42,12 +44,12 @@ def main() -> None:
         print(place)
 
 
-def halved(image: Pixels, half: str) -> Pixels:
+def halved(image: Uint8Pixels, half: str) -> Uint8Pixels:
     middle = image.shape[1] // 2
     return {"whole": image, "left": image[:, :middle], "right": image[:, middle:]}[half]
 
 
-def shrunk(image: Pixels, width: int) -> Image.Image:
+def shrunk(image: Uint8Pixels, width: int) -> Image.Image:
     small = Image.fromarray(np.ascontiguousarray(image))
     if small.width <= width:
         return small

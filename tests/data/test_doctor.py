@@ -28,7 +28,7 @@ from clearer.data.doctor import (
 )
 from clearer.data.doctor_report import advice
 from clearer.data.folders import Folders, Item, find_items
-from clearer.images.uint8 import write_image
+from clearer.images.view import write_image
 
 
 def scene(seed: int, height: int = 48, width: int = 64) -> np.ndarray:

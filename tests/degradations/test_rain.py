@@ -17,7 +17,7 @@ from clearer.core.errors import UserError
 from clearer.data.patches import PatchSampler
 from clearer.degradations.gaussian import Degradation, degrade
 from clearer.degradations.rain import LARGEST_SIDE, Rain, rain, streak
-from clearer.images.uint8 import read_image
+from clearer.images.view import read_image
 from clearer.pipeline.fit import fit
 from clearer.training.validation import Validation
 from helpers.photos import NAMES, SHIPPED

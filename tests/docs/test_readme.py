@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clearer.images.uint8 import read_image
+from clearer.images.view import read_image
 from helpers.command import clearer as command
 from helpers.command import settings
 from helpers.photos import NAMES, SHIPPED, photograph, write_photos

@@ -17,7 +17,7 @@ from clearer.evaluation.evaluate import evaluate
 from clearer.experiments import figures5_7 as sheets
 from clearer.experiments.figures5_7 import figures5_7
 from clearer.experiments.figures5_7_page import best_of, redraw, sheet_figure
-from clearer.images.uint8 import read_image
+from clearer.images.view import read_image
 from clearer.methods.base import ImageArray, Method, as_restore
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork

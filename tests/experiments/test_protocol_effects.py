@@ -19,7 +19,7 @@ from clearer.core.errors import UserError
 from clearer.evaluation.evaluate import evaluate
 from clearer.evaluation.metrics import luma601, patch_psnr, psnr
 from clearer.experiments.protocols import as_markdown, choose_method, compare_protocols, redraw
-from clearer.images.uint8 import read_image
+from clearer.images.view import read_image
 from clearer.methods.base import ImageArray, Method, as_restore
 from helpers.command import clearer
 from helpers.networks import write_model

@@ -16,7 +16,7 @@ from clearer.evaluation.evaluate import evaluate
 from clearer.experiments import published
 from clearer.experiments.tables import tables
 from clearer.experiments.tables_page import as_markdown, redraw
-from clearer.images.uint8 import read_image
+from clearer.images.view import read_image
 from clearer.methods.base import ImageArray, Method
 from helpers.command import clearer
 from helpers.networks import write_model

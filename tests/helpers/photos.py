@@ -8,7 +8,7 @@ import numpy as np
 import skimage
 from PIL import Image
 
-from clearer.images.uint8 import read_image
+from clearer.images.view import read_image
 
 SHIPPED = Path(skimage.__file__).parent / "data"
 NAMES = ("astronaut.png", "camera.png", "coffee.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png", "moon.png")

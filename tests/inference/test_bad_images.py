@@ -16,7 +16,8 @@ import tifffile
 from PIL import Image
 
 from clearer.core.errors import UserError
-from clearer.images.io import LARGEST_PAGE, read_file
+from clearer.images.io import read_file
+from clearer.images.types import LARGEST_PAGE
 from clearer.inference.files import restore_path
 from helpers.networks import stand_in
 from helpers.uploads import packed_tiff
@@ -244,7 +245,7 @@ def test_a_palette_has_one_channel_and_perhaps_alpha(tmp_path: Path) -> None:
 
 
 def test_many_pages_that_add_up_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clearer.images.io.LARGEST_FILE", 500)
+    monkeypatch.setattr("clearer.images.types.LARGEST_FILE", 500)
     assert "decompression bomb" in str(tried(tmp_path, "x.tif", SEEDS["pages.tif"]))
     assert tried(tmp_path, "x.tif", SEEDS["plain.tif"]) is None
 

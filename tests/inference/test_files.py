@@ -15,8 +15,9 @@ from PIL import Image, ImageCms
 from clearer.core.errors import UserError
 from clearer.images.convert import fitted
 from clearer.images.exif import orientation_of, parsed
-from clearer.images.io import ImageFile, Page, read_file, to_bytes
+from clearer.images.io import read_file, to_bytes
 from clearer.images.pixels import turned_back, upright
+from clearer.images.types import ImageFile, ImagePage
 from clearer.inference.color import How
 from clearer.inference.files import Output, restore_path
 from helpers.networks import stand_in
@@ -42,13 +43,15 @@ def exif_with(orientation: int) -> bytes:
     return exif.tobytes().removeprefix(b"Exif\0\0")
 
 
-def a_page(channels: int, dtype: str = "uint8", alpha: bool = False, around: bool = True, orientation: int = 6) -> Page:
+def a_page(
+    channels: int, dtype: str = "uint8", alpha: bool = False, around: bool = True, orientation: int = 6
+) -> ImagePage:
     shape = (9, 14)
     icc = SRGB if channels == 3 else None
     keys: dict[str, Any] = {}
     if around:
         keys = {"icc": icc, "exif": exif_with(orientation), "orientation": orientation, "dpi": (300.0, 150.0)}
-    return Page(pixels((*shape, channels), dtype), pixels((*shape, 1), dtype, 1) if alpha else None, **keys)
+    return ImagePage(pixels((*shape, channels), dtype), pixels((*shape, 1), dtype, 1) if alpha else None, **keys)
 
 
 # (format, channels, dtype, alpha): all that a format holds
@@ -74,7 +77,7 @@ SUFFIX = {"PNG": "png", "TIFF": "tif", "WEBP": "webp", "BMP": "bmp", "PGM": "pgm
           "AVIF": "avif", "HEIF": "heic"}  # fmt: skip
 
 
-def same_around(one: Page, other: Page, format: str) -> None:
+def same_around(one: ImagePage, other: ImagePage, format: str) -> None:
     assert one.orientation == other.orientation
     if format in ("BMP", "PGM", "PPM"):
         return
@@ -107,7 +110,7 @@ def test_lossless_files_come_back_as_they_went_in(
     assert (found.alpha is None) == (not alpha)
     if page.alpha is not None and found.alpha is not None:
         assert found.alpha.dtype == page.alpha.dtype and np.array_equal(found.alpha, page.alpha)
-    same_around(page if not plain else Page(page.color), found, format)
+    same_around(page if not plain else ImagePage(page.color), found, format)
 
 
 @pytest.mark.parametrize(("format", "channels"), LOSSY)
@@ -115,7 +118,7 @@ def test_lossless_files_come_back_as_they_went_in(
 def test_lossy_files_come_back_near(tmp_path: Path, format: str, channels: int, orientation: int) -> None:
     smooth = np.add.outer(np.linspace(20, 120, 48), np.linspace(0, 100, 64))[:, :, None] + np.arange(channels) * 9
     page = a_page(channels, orientation=orientation)
-    page = Page(smooth.astype(np.uint8), None, orientation, page.icc, page.exif, None, page.dpi)
+    page = ImagePage(smooth.astype(np.uint8), None, orientation, page.icc, page.exif, None, page.dpi)
     name = f"x.{SUFFIX[format]}"
     (tmp_path / name).write_bytes(to_bytes(fitted(ImageFile(format, (page,)), format)))
     restore_path(stand_in(1), tmp_path / name, tmp_path / "out", how=How(color="channels"))
@@ -136,7 +139,7 @@ def test_heif_keeps_10_and_12_bits(tmp_path: Path, bits: int, channels: int, alp
     smooth = smooth + np.arange(channels) * 900
     around = a_page(channels)
     see_through = np.full((48, 64, 1), 40000, np.uint16) if alpha else None
-    page = Page(smooth.astype(np.uint16), see_through, 1, around.icc, around.exif, own={"bits": bits})
+    page = ImagePage(smooth.astype(np.uint16), see_through, 1, around.icc, around.exif, own={"bits": bits})
     (tmp_path / "x.heic").write_bytes(to_bytes(ImageFile("HEIF", (page,))))
     restore_path(stand_in(1), tmp_path / "x.heic", tmp_path / "out", how=How(color="channels"))
     came, back = (read_file(tmp_path / place / "x.heic") for place in (".", "out"))

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from clearer.core.errors import UserError
 from clearer.images.exif import plain
-from clearer.images.io import ImageFile, Page, to_bytes
+from clearer.images.io import to_bytes
 from clearer.images.tiff_rows import TiffRows
+from clearer.images.types import ImageFile, ImagePage
 from clearer.inference.large_tiff import is_large, restore_large
 from clearer.inference.restorer import Restorer
 from clearer.network.architecture import Architecture
@@ -236,7 +237,7 @@ def test_texts_stay_as_they_stand(tmp_path: Path) -> None:
 def test_groups_that_are_left_out_are_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     exif = Image.Exif()
     exif.get_ifd(34665)[36867] = "2001:02:03 04:05:06"
-    page = Page(pixels_of((20, 30, 1), "uint8"), exif=plain(exif.tobytes()))
+    page = ImagePage(pixels_of((20, 30, 1), "uint8"), exif=plain(exif.tobytes()))
     (tmp_path / "a.tif").write_bytes(to_bytes(ImageFile("TIFF", (page,))))
     restore_large(restorer_of(), tmp_path / "a.tif", tmp_path / "b.tif")
     assert "too large to keep its EXIF tags" in caplog.text

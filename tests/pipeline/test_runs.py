@@ -19,7 +19,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from clearer.core.errors import UserError
-from clearer.images.uint8 import read_image
+from clearer.images.view import read_image
 from clearer.inference.restorer import load
 from clearer.pipeline import evaluate as measure
 from clearer.pipeline.fit import Run, fit

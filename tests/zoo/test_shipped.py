@@ -17,7 +17,7 @@ import clearer
 from clearer.core.errors import UserError
 from clearer.degradations.gaussian import degrade_by_protocol
 from clearer.degradations.rain import Rain, rain
-from clearer.images.uint8 import read_image
+from clearer.images.view import read_image
 from clearer.inference.restorer import Restorer
 from clearer.web.offered import about
 from clearer.zoo.locate import located, shipped_models

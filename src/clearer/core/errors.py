@@ -28,6 +28,11 @@ class Interrupted(Exception):
         self.signal = signal
 
 
+def one_line(error: Exception) -> str:
+    """Return the message of an exception as one line of at most 200 characters, or its type if it has none."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``" (did you mean X?)"`` for the known name nearest to ``name``, or an empty string.
 

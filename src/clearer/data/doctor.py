@@ -23,7 +23,8 @@ from clearer.data.duplicates import (
     thumbprint,
 )
 from clearer.data.folders import Folders, Item, find_items, has_images, match_pairs, pair_folders, sub_folders
-from clearer.images.uint8 import Pixels, read_image
+from clearer.images.types import Uint8Pixels
+from clearer.images.view import read_image
 
 __all__ = [
     "NEAR", "Findings", "Fingerprints", "Leak", "Part", "examine", "fingerprints", "groups", "leaks",
@@ -146,7 +147,7 @@ def _look(
     unreadable: list[tuple[str, str]] = []
     mismatched, same, dark, size = list(wrong), [], [], 0
     for item in items:
-        images: list[Pixels] = []
+        images: list[Uint8Pixels] = []
         for path in (p for p in (item.clean, item.degraded) if p is not None):
             try:
                 size += path.stat().st_size if path.exists() else 0
@@ -198,7 +199,7 @@ def _look(
     return part, gathered_prints
 
 
-def _shape(image: Pixels) -> str:
+def _shape(image: Uint8Pixels) -> str:
     return f"{image.shape[1]}x{image.shape[0]} {'gray' if image.shape[2] == 1 else 'color'}"
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from clearer.core.errors import UserError
 from clearer.data.folders import Item, read_item
-from clearer.images.uint8 import Pixels
+from clearer.images.types import Uint8Pixels
 
 Floats = npt.NDArray[np.float32]
 
@@ -31,7 +31,7 @@ FLAT = 1.0
 PARTS = ("train", "validation", "test")
 
 
-def thumbprint(clean: Pixels) -> Floats:
+def thumbprint(clean: Uint8Pixels) -> Floats:
     """Return a descriptor of an image, float32 (256,); the dot product of two is their correlation.
 
     The luma is reduced by area to 16x16, brought to zero mean and to norm 1. Flat images give
@@ -76,7 +76,7 @@ class Fingerprints:
         return len(self.names)
 
 
-def digest(clean: Pixels) -> str:
+def digest(clean: Uint8Pixels) -> str:
     """Return 32 hexadecimal digits that name these pixels."""
     hashed = hashlib.blake2b(repr(clean.shape).encode(), digest_size=16)
     hashed.update(np.ascontiguousarray(clean).data)
@@ -93,7 +93,7 @@ def fingerprints(
 
     Args:
         items: of one set.
-        channels: as of `clearer.images.uint8.read_image`; to compare two sets, give both the same.
+        channels: as of `clearer.images.view.read_image`; to compare two sets, give both the same.
         progress: called with the number of images done and of all.
 
     Raises:

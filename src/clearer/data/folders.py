@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from clearer.core.errors import UserError, nearest
-from clearer.images.uint8 import SUFFIXES, Pixels, list_images, native_channels, read_header, read_image
+from clearer.images.types import SUFFIXES, Uint8Pixels
+from clearer.images.view import native_channels, read_header, read_image
 
 LAYOUTS = ("auto", "clean", "pairs", "side-by-side")
 SIDES = ("left", "right")
@@ -99,6 +100,34 @@ def find_items(where: str | Path | Folders, layout: str = "auto", clean_side: st
         for item in items:
             _check_even(item.clean, read_header(item.clean).width)
     return items
+
+
+def list_images(folder: str | Path) -> list[Path]:
+    """Return the image files directly in ``folder``, sorted by file name.
+
+    Hidden files, whose names begin with a dot, are ignored. A dangling link is listed, so that reading it
+    reports the fault.
+
+    Raises:
+        UserError: the folder is missing, is not a folder, cannot be read or contains no images.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        raise UserError(f"{folder}: no such folder; check the path")
+    if not folder.is_dir():
+        raise UserError(f"{folder}: a file, where a folder of images is needed; name the folder that holds it")
+    try:
+        inside = [p for p in folder.iterdir() if not p.name.startswith(".")]
+        found = [p for p in inside if p.suffix.lower() in SUFFIXES and not p.is_dir()]
+        others = sorted(p.name for p in inside if p.is_dir())
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from error
+    if not found and others:
+        names = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
+        raise UserError(f"{folder}: no images directly in this folder; name one of its sub-folders ({names})")
+    if not found:
+        raise UserError(f"{folder}: no images directly in this folder; looked for {', '.join(SUFFIXES)}")
+    return sorted(found, key=lambda p: p.name)
 
 
 def has_images(folder: Path) -> bool:
@@ -210,10 +239,10 @@ def item_size(item: Item) -> tuple[int, int]:
     return header.height, header.width // 2 if item.side else header.width
 
 
-def read_item(item: Item, channels: int | None = None) -> tuple[Pixels, Pixels | None]:
+def read_item(item: Item, channels: int | None = None) -> tuple[Uint8Pixels, Uint8Pixels | None]:
     """Return the clean and the degraded image (None if there is none), each uint8 (H, W, C).
 
-    ``channels`` as of `clearer.images.uint8.read_image`.
+    ``channels`` as of `clearer.images.view.read_image`.
 
     Raises:
         UserError: a file cannot be read, or the two images differ in size or channels.

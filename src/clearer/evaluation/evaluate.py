@@ -25,7 +25,7 @@ from clearer.degradations.rain import rain
 from clearer.evaluation.metrics import luma601, psnr, ssim
 from clearer.evaluation.protocols import Protocol, center_crop, parse_protocol
 from clearer.evaluation.self_ensemble import self_ensemble
-from clearer.images.uint8 import native_channels
+from clearer.images.view import native_channels
 
 _WARM_UP = 64  # side in pixels of the corner that is restored once before the clock runs
 

@@ -24,7 +24,8 @@ from clearer.evaluation.evaluate import degraded_by
 from clearer.evaluation.protocols import Protocol, center_crop, parse_protocol
 from clearer.experiments.figures5_7_page import redraw
 from clearer.experiments.restored_cache import as_bytes, measured, restored_once
-from clearer.images.uint8 import Pixels, native_channels, write_image
+from clearer.images.types import Uint8Pixels
+from clearer.images.view import native_channels, write_image
 from clearer.methods.base import ImageArray, Method
 from clearer.report.comparison import detail_crop
 
@@ -203,7 +204,7 @@ def _sheet(
     side = min(CROP, *clean.shape[:2])
     top, left, side = crop or (*detail_crop(clean, side, side), side)
 
-    def cut(image: Pixels, file: str) -> str:
+    def cut(image: Uint8Pixels, file: str) -> str:
         write_image(out / "crops" / f"{file}.png", image[top : top + side, left : left + side])
         return f"crops/{file}.png"
 
@@ -239,7 +240,7 @@ def _notes(columns: dict[str, list[Method | None]]) -> dict[str, str]:
     return {name: "; ".join(notes) for name, notes in found.items() if notes}
 
 
-def _pair(item: Item, protocol: Protocol, k: int) -> tuple[Pixels, ImageArray]:
+def _pair(item: Item, protocol: Protocol, k: int) -> tuple[Uint8Pixels, ImageArray]:
     """Return image ``k`` as `clearer.evaluate` has it: clean uint8, degraded float32, each (H, W, C)."""
     clean, degraded = read_item(item, protocol.channels)
     clean = center_crop(clean, protocol.crop)
@@ -247,7 +248,7 @@ def _pair(item: Item, protocol: Protocol, k: int) -> tuple[Pixels, ImageArray]:
     return clean, degraded_by(protocol, clean, degraded, NOISE_SEED, k)
 
 
-def _small(image: Pixels) -> Pixels:
+def _small(image: Uint8Pixels) -> Uint8Pixels:
     height, width = image.shape[:2]
     zoom = min(1.0, WHOLE / max(height, width))
     size = (max(1, round(width * zoom)), max(1, round(height * zoom)))

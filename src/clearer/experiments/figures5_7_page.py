@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from clearer.core.files import read_json, write_text
-from clearer.images.uint8 import read_image
+from clearer.images.view import read_image
 from clearer.report.figures import COLORS, INK, MUTED, save_figure
 
 # Pixels at 100 dpi. A cell is twice the usual crop, so that each of its pixels is a square.

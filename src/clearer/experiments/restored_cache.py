@@ -16,15 +16,16 @@ from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
 from clearer.evaluation.metrics import luma601, psnr, ssim
 from clearer.evaluation.protocols import Protocol
-from clearer.images.uint8 import Pixels, read_image, write_image
+from clearer.images.types import Uint8Pixels
+from clearer.images.view import read_image, write_image
 from clearer.methods.base import ImageArray, Method, as_restore
 
 CORNER, SAME = 64, 1e-5  # pixels, the side of the corner by which a method is known again; how closely
 
 
 def restored_once(
-    method: Method, clean: Pixels, degraded: ImageArray, protocol: Protocol, folder: Path, file: str
-) -> tuple[Pixels, dict[str, Any]]:
+    method: Method, clean: Uint8Pixels, degraded: ImageArray, protocol: Protocol, folder: Path, file: str
+) -> tuple[Uint8Pixels, dict[str, Any]]:
     """Return the restored image and its figures: those kept in ``folder`` where nothing has changed.
 
     A method is known again by what it makes of a corner: that shows new weights and new code alike.
@@ -71,7 +72,7 @@ def _run(method: Method, degraded: ImageArray, protocol: Protocol) -> ImageArray
     return restored
 
 
-def measured(image: ImageArray, clean: Pixels, protocol: Protocol) -> dict[str, float]:
+def measured(image: ImageArray, clean: Uint8Pixels, protocol: Protocol) -> dict[str, float]:
     """PSNR in dB and SSIM of the whole image, clamped before."""
     a, b = _tensor(image), _tensor((clean / 255).astype(np.float32))
     if protocol.luma:
@@ -83,5 +84,5 @@ def _tensor(image: npt.NDArray[np.float32]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
 
 
-def as_bytes(image: ImageArray) -> Pixels:
+def as_bytes(image: ImageArray) -> Uint8Pixels:
     return np.rint(image * 255).astype(np.uint8)

@@ -9,15 +9,15 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from clearer.core.errors import UserError, nearest
-from clearer.images.io import CMYK, FORMATS, GRAY, RGB, AnyPixels, ImageFile, Page
 from clearer.images.pixels import depth_of, dtype_of, from_unit, to_unit, upright
+from clearer.images.types import CMYK, FORMATS, GRAY, RGB, AnyPixels, ImageFile, ImagePage
 
 DEPTHS = ("1", "8", "16", "float")
 
 _PROFILE_SPACES = {GRAY: b"GRAY", RGB: b"RGB ", CMYK: b"CMYK"}
 
 
-def depth_for(page: Page, format: str, depth: str | None = None) -> str:
+def depth_for(page: ImagePage, format: str, depth: str | None = None) -> str:
     """Return the depth that a page is written with: the asked one, else its own or the nearest there is.
 
     Raises:
@@ -91,7 +91,7 @@ def fitted(image: ImageFile, format: str) -> ImageFile:
     return ImageFile(format, tuple(pages), own, image.notes + tuple(dict.fromkeys(notes)))
 
 
-def _carried(page: Page) -> dict[str, object]:
+def _carried(page: ImagePage) -> dict[str, object]:
     return {key: page.own[key] for key in ("duration",) if key in page.own}
 
 
@@ -99,7 +99,7 @@ def _rgb(pixels: AnyPixels) -> AnyPixels:
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == GRAY else pixels
 
 
-def _recolored(page: Page, possible: tuple[int, ...]) -> Page:
+def _recolored(page: ImagePage, possible: tuple[int, ...]) -> ImagePage:
     """Return the page as RGB, or as gray where the format has gray only."""
     color, icc, dtype = page.color, page.icc, page.color.dtype
     if color.shape[2] == CMYK:

@@ -15,17 +15,7 @@ from PIL import Image
 
 from clearer.core.errors import UserError
 from clearer.images.exif import orientation_of, plain, with_orientation
-from clearer.images.io import (
-    CMYK,
-    FORMATS,
-    GRAY,
-    RGB,
-    AnyPixels,
-    ImageFile,
-    Page,
-    check_size,
-    format_of_bytes,
-)
+from clearer.images.types import CMYK, FORMATS, GRAY, RGB, AnyPixels, ImageFile, ImagePage, check_size, format_of_bytes
 
 BEST = 95
 """The quality of lossy formats, unless asked otherwise: little enough loss not to spoil what was restored."""
@@ -66,7 +56,7 @@ def read_with_pillow(data: bytes) -> ImageFile:
     deep_file = name in ("AVIF", "HEIF") and _more_than_8_bits(data)
     if deep_file and name == "HEIF":
         frames = [_deep_heif(data) or frames[0]]
-    pages = tuple(Page(f.color, f.alpha, **around, own={**f.own, **keys}) for f in frames)
+    pages = tuple(ImagePage(f.color, f.alpha, **around, own={**f.own, **keys}) for f in frames)
     notes: tuple[str, ...] = ()
     if deep_file and name == "AVIF":
         notes = ("has more than 8 bits a channel, of which Pillow keeps 8",)
@@ -76,7 +66,7 @@ def read_with_pillow(data: bytes) -> ImageFile:
     return ImageFile(name, pages, own, notes)
 
 
-def frames_of(image: Image.Image) -> tuple[list[Page], dict[str, Any]]:
+def frames_of(image: Image.Image) -> tuple[list[ImagePage], dict[str, Any]]:
     """Decode an open image: its pixels, or all frames of an animation with what plays it."""
     count = getattr(image, "n_frames", 1) if image.format not in ("MPO", "HEIF") else 1
     if count == 1:
@@ -89,39 +79,39 @@ def frames_of(image: Image.Image) -> tuple[list[Page], dict[str, Any]]:
         frame = image.convert("RGBA")  # a frame may hold what differs only; Pillow has put it together
         page = _page(frame)
         own_of_frame = {"duration": image.info.get("duration", 0)}
-        frames.append(Page(page.color, page.alpha, own=own_of_frame))
+        frames.append(ImagePage(page.color, page.alpha, own=own_of_frame))
     if all(frame.alpha is not None and bool((frame.alpha == 255).all()) for frame in frames):
-        frames = [Page(frame.color, None, own=frame.own) for frame in frames]
+        frames = [ImagePage(frame.color, None, own=frame.own) for frame in frames]
     return frames, own
 
 
-def _page(image: Image.Image) -> Page:
+def _page(image: Image.Image) -> ImagePage:
     mode = image.mode
     if mode == "1":
-        return Page(np.array(image, dtype=bool)[:, :, None])
+        return ImagePage(np.array(image, dtype=bool)[:, :, None])
     if mode.startswith("I;16") or (mode == "I" and image.format in ("PNG", "PPM")):
         deep = np.asarray(image).astype(np.uint16)[:, :, None]
         key = image.info.get("transparency")
-        return Page(deep, None if key is None else np.where(deep == int(key), 0, 65535).astype(np.uint16))
+        return ImagePage(deep, None if key is None else np.where(deep == int(key), 0, 65535).astype(np.uint16))
     if mode == "F":
-        return Page(np.array(image, dtype=np.float32)[:, :, None])
+        return ImagePage(np.array(image, dtype=np.float32)[:, :, None])
     if mode == "CMYK":
-        return Page(np.array(image))
+        return ImagePage(np.array(image))
     if mode in ("L", "RGB") and "transparency" not in image.info:
         pixels = np.array(image)
-        return Page(pixels if pixels.ndim == 3 else pixels[:, :, None])
+        return ImagePage(pixels if pixels.ndim == 3 else pixels[:, :, None])
     if mode in ("LA", "La", "L"):
         both = np.array(image.convert("LA"))
-        return Page(both[:, :, :1], both[:, :, 1:])
+        return ImagePage(both[:, :, :1], both[:, :, 1:])
     if mode in ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"):
         if image.has_transparency_data:
             both = np.array(image.convert("RGBA"))
-            return Page(both[:, :, :3], both[:, :, 3:])
-        return Page(np.array(image.convert("RGB")))
+            return ImagePage(both[:, :, :3], both[:, :, 3:])
+        return ImagePage(np.array(image.convert("RGB")))
     raise UserError(f"its pixels are of a kind that cannot be kept ({mode}); convert it to RGB first")
 
 
-def image_of(page: Page) -> Image.Image:
+def image_of(page: ImagePage) -> Image.Image:
     """Return a page of a kind that Pillow has as its image."""
     if page.alpha is not None:
         return Image.fromarray(np.ascontiguousarray(np.concatenate([page.color, page.alpha], 2)))
@@ -184,7 +174,7 @@ def _know_heif(needed: bool = False) -> None:
     pillow_heif.register_heif_opener()
 
 
-def _deep_heif(data: bytes) -> Page | None:
+def _deep_heif(data: bytes) -> ImagePage | None:
     """Return the image of a HEIF file of 10 or 12 bits, as levels of 16; None where it has 8 after all.
 
     (The bits that were found may be those of a second image, such as a map of depth.)
@@ -200,10 +190,10 @@ def _deep_heif(data: bytes) -> Page | None:
     bits = int(str(image.info["bit_depth"]))
     levels = _spread(pixels.reshape(*pixels.shape[:2], -1), bits)
     alpha = levels[:, :, -1:] if levels.shape[2] in (2, 4) else None
-    return Page(levels[:, :, : levels.shape[2] - (alpha is not None)], alpha, own={"bits": bits})
+    return ImagePage(levels[:, :, : levels.shape[2] - (alpha is not None)], alpha, own={"bits": bits})
 
 
-def _write_deep_heif(file: BinaryIO, page: Page, quality: int) -> None:
+def _write_deep_heif(file: BinaryIO, page: ImagePage, quality: int) -> None:
     """Write 16 bits as 10, where they came as such, or as 12."""
     _know_heif(needed=True)
     import pillow_heif
@@ -259,10 +249,10 @@ def _deep_netpbm(data: bytes) -> ImageFile | None:
     channels = RGB if data[:2] == b"P6" else GRAY
     pixels = np.frombuffer(data, ">u2", height * width * channels, found.end())
     name = "PPM" if channels == RGB else "PGM"
-    return ImageFile(name, (Page(pixels.reshape(height, width, channels).astype(np.uint16)),))
+    return ImageFile(name, (ImagePage(pixels.reshape(height, width, channels).astype(np.uint16)),))
 
 
-def _write_bmp_with_alpha(file: BinaryIO, page: Page) -> None:
+def _write_bmp_with_alpha(file: BinaryIO, page: ImagePage) -> None:
     """Write a BMP with a header of version 4, which says where alpha is; Pillow writes the older one only."""
     height, width = page.color.shape[:2]
     pixels = np.concatenate([page.color[:, :, ::-1], page.alpha], 2)[::-1]  # bottom row first
@@ -275,7 +265,7 @@ def _write_bmp_with_alpha(file: BinaryIO, page: Page) -> None:
     file.write(pixels.tobytes())
 
 
-def _write_netpbm(file: BinaryIO, page: Page) -> None:
+def _write_netpbm(file: BinaryIO, page: ImagePage) -> None:
     pixels: AnyPixels = page.color
     height, width, channels = pixels.shape
     top = 65535 if pixels.dtype == np.uint16 else 255

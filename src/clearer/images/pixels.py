@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clearer.core.errors import UserError
-from clearer.images.io import AnyPixels
+from clearer.images.types import AnyPixels
 
 Floats = npt.NDArray[np.float32]
 Span = tuple[float, float]

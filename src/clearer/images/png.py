@@ -20,8 +20,8 @@ from PIL import Image
 
 from clearer.core.errors import UserError
 from clearer.images.exif import orientation_of, plain, with_orientation
-from clearer.images.io import ImageFile, Page, check_size
 from clearer.images.pillow import frames_of, image_of, save_frames
+from clearer.images.types import ImageFile, ImagePage, check_size
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # In the order of the specification: before the palette and the pixels. What is tied to the sample
@@ -83,10 +83,10 @@ def read_png(data: bytes) -> ImageFile:
             pixels = np.dstack([pixels, np.where((pixels == key).all(2), 0, 65535).astype(np.uint16)])
         colors = 1 if pixels.shape[2] <= 2 else 3
         alpha = pixels[:, :, colors:] if pixels.shape[2] > colors else None
-        return ImageFile("PNG", (Page(pixels[:, :, :colors], alpha, **around),))
+        return ImageFile("PNG", (ImagePage(pixels[:, :, :colors], alpha, **around),))
     with Image.open(io.BytesIO(data)) as image:
         frames, own = frames_of(image)
-    pages = tuple(Page(f.color, f.alpha, **{**around, "own": {**around["own"], **f.own}}) for f in frames)
+    pages = tuple(ImagePage(f.color, f.alpha, **{**around, "own": {**around["own"], **f.own}}) for f in frames)
     return ImageFile("PNG", pages, own)
 
 
@@ -112,7 +112,7 @@ def write_png(file: BinaryIO, image: ImageFile) -> None:
     file.write(data[end:])
 
 
-def _around(page: Page) -> list[Chunk]:
+def _around(page: ImagePage) -> list[Chunk]:
     """Return the chunks between the header and the pixels: as they came, where they came from a PNG."""
     kept: list[Chunk] = list(page.own.get("chunks", []))
     if "chunks" not in page.own:

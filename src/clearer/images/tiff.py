@@ -18,8 +18,8 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from clearer.core.errors import UserError
 from clearer.images.exif import parsed, plain
-from clearer.images.io import CMYK, GRAY, RGB, AnyPixels, ImageFile, Page, check_size
 from clearer.images.tiff_limits import Extent, extent_of
+from clearer.images.types import CMYK, GRAY, RGB, AnyPixels, ImageFile, ImagePage, check_size
 
 _COLORS = {"MINISWHITE": GRAY, "MINISBLACK": GRAY, "RGB": RGB, "YCBCR": RGB, "SEPARATED": CMYK, "PALETTE": RGB}
 _KEPT_CODECS = ("NONE", "LZW", "ADOBE_DEFLATE", "DEFLATE", "ZSTD", "PACKBITS", "LZMA")
@@ -93,7 +93,7 @@ def count_pages(data: bytes) -> int:
             raise UserError("not readable as an image (the file is cut short); replace or remove it")
 
 
-def _read_page(page: Any, data: bytes, number: int) -> Page:
+def _read_page(page: Any, data: bytes, number: int) -> ImagePage:
     where = f"page {number}: "
     photometric = getattr(page.photometric, "name", str(page.photometric))
     colors = _COLORS.get(photometric)
@@ -142,7 +142,7 @@ def _read_page(page: Any, data: bytes, number: int) -> Page:
         dpi = tuple(n / d * scale for n, d in (across.value, down.value)) if scale else None
     turned = page.tags.get(274)
     icc, xmp = (_bytes(page.tags.get(code)) for code in (_ICC, _XMP))
-    return Page(
+    return ImagePage(
         pixels[:, :, :colors],
         pixels[:, :, colors:] if rest else None,
         orientation=int(turned.value) if turned and 1 <= int(turned.value) <= 8 else 1,
@@ -219,7 +219,7 @@ def write_tiff(file: BinaryIO, image: ImageFile) -> None:
     file.write(buffer.getbuffer())
 
 
-def _write_page(writer: Any, page: Page) -> None:
+def _write_page(writer: Any, page: ImagePage) -> None:
     colors, own = page.color.shape[2], page.own
     pixels = page.color if page.alpha is None else np.concatenate([page.color, page.alpha], 2)
     photometric = {GRAY: "MINISBLACK", RGB: "RGB", CMYK: "SEPARATED"}[colors]
@@ -275,7 +275,7 @@ def _raw(text: Any) -> bytes | None:
         return str(text).encode("utf-8")
 
 
-def _groups(page: Page) -> dict[int, dict[int, Any]]:
+def _groups(page: ImagePage) -> dict[int, dict[int, Any]]:
     entries = parsed(page.exif)
     return {code: dict(group) for code in (_EXIF, _GPS) if (group := entries.get_ifd(code))}
 

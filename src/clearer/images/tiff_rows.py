@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tifffile
 
-from clearer.core.errors import UserError
-
-Pixels = npt.NDArray[Any]
+from clearer.core.errors import UserError, one_line
+from clearer.images.types import AnyPixels
 
 _DEPTHS = ("uint8", "uint16", "float32")
 _COLORS = {"MINISBLACK": 1, "MINISWHITE": 1, "RGB": 3}
@@ -63,13 +61,13 @@ class TiffRows:
         self.dtype = np.dtype(self.page.dtype).newbyteorder("=")
         self.inverted = photometric == "MINISWHITE"
         self._first = 0
-        self._rows: Pixels = np.empty((0, self.width, self.samples), self.dtype)
+        self._rows: AnyPixels = np.empty((0, self.width, self.samples), self.dtype)
 
     def close(self) -> None:
         """Close the file."""
         self.file.close()
 
-    def read(self, top: int, bottom: int) -> Pixels:
+    def read(self, top: int, bottom: int) -> AnyPixels:
         """Return rows ``top`` to ``bottom``, (rows, W, samples), native byte order.
 
         Rows before ``top`` are forgotten: a later call may not ask for them again, but at the cost of
@@ -105,7 +103,7 @@ class TiffRows:
         """Of the groups of tags that `write_rows` leaves out, those that the file has: "EXIF", "GPS"."""
         return [name for code, name in ((34665, "EXIF"), (34853, "GPS")) if code in self.page.tags]
 
-    def _decoded(self, top: int, bottom: int) -> Iterator[Pixels]:
+    def _decoded(self, top: int, bottom: int) -> Iterator[AnyPixels]:
         """Yield bands of rows that follow one another, from ``top`` to at least ``bottom``."""
         page = self.page
         if not page.is_tiled and page.compression == 1 and page.predictor == 1:
@@ -115,12 +113,12 @@ class TiffRows:
         across = -(-self.width // int(page.tilewidth)) if page.is_tiled else 1
         for row in range(top // high, -(-bottom // high)):
             start = row * high
-            band: Pixels = np.zeros((min(high, self.height - start), self.width, self.samples), self.dtype)
+            band: AnyPixels = np.zeros((min(high, self.height - start), self.width, self.samples), self.dtype)
             for column in range(across):
                 self._place(band, row * across + column)
             yield band[max(0, top - start) :]
 
-    def _place(self, band: Pixels, number: int) -> None:
+    def _place(self, band: AnyPixels, number: int) -> None:
         """Decode a strip or tile into its place."""
         data = self._bytes_of(number, int(self.page.databytecounts[number]))
         segment, index, _ = self.page.decode(data, number)
@@ -129,7 +127,7 @@ class TiffRows:
         part = segment.reshape(segment.shape[-3:])[: band.shape[0], : self.width - left]
         band[: part.shape[0], left : left + part.shape[1]] = part
 
-    def _plain_rows(self, top: int, bottom: int) -> Pixels:
+    def _plain_rows(self, top: int, bottom: int) -> AnyPixels:
         stride = self.width * self.samples * self.dtype.itemsize
         high = int(self.page.rowsperstrip)
         chunks = []
@@ -161,7 +159,7 @@ class TiffRows:
         except FileNotFoundError:
             raise UserError(f"{self.path}: no such file; check the path") from None
         except Exception as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = one_line(error)
             raise UserError(f"{self.path}: not readable as an image ({reason}); replace or remove it") from error
 
 
@@ -190,7 +188,7 @@ def refusal(file: tifffile.TiffFile) -> str | None:
     return None
 
 
-def write_rows(target: Path, like: TiffRows, bands: Iterator[Pixels]) -> None:
+def write_rows(target: Path, like: TiffRows, bands: Iterator[AnyPixels]) -> None:
     """Write a TIFF of the shape, depth, tags and compression of ``like``; the bands are rows (n, W, samples) in order.
 
     Deflate stays, and whatever else is compressed becomes deflate; tiles become strips. Where cameras
@@ -234,10 +232,10 @@ def write_rows(target: Path, like: TiffRows, bands: Iterator[Pixels]) -> None:
         )
 
 
-def _strips(bands: Iterator[Pixels], rows: int, like: TiffRows, compressed: bool) -> Iterator[bytes]:
+def _strips(bands: Iterator[AnyPixels], rows: int, like: TiffRows, compressed: bool) -> Iterator[bytes]:
     """Yield the bytes of strips of ``rows`` rows, in the file's byte order."""
     stored = like.dtype.newbyteorder(like.file.byteorder)
-    waiting: Pixels = np.empty((0, like.width, like.samples), like.dtype)
+    waiting: AnyPixels = np.empty((0, like.width, like.samples), like.dtype)
     done = 0
     for band in bands:
         waiting = np.concatenate([waiting, band])

@@ -15,13 +15,13 @@ import numpy as np
 
 from clearer.core.errors import UserError, nearest
 from clearer.images.convert import depth_for
-from clearer.images.io import CMYK, GRAY, AnyPixels, ImageFile, Page, with_notes
-from clearer.images.pixels import WHOLE, Floats, Span, depth_of, dtype_of, from_unit, to_unit, turned_back, upright
+from clearer.images.pixels import WHOLE, Span, depth_of, dtype_of, from_unit, to_unit, turned_back, upright
+from clearer.images.types import CMYK, GRAY, AnyPixels, ImageFile, ImagePage, UnitPixels, with_notes
 
 COLORS = ("luma", "channels")
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601, full range
 
-Run = Callable[[Floats], Floats]
+Run = Callable[[UnitPixels], UnitPixels]
 """A network of C channels: (H, W, C) in [0, 1] -> the same."""
 
 
@@ -68,7 +68,7 @@ def restore_file(
     return with_notes(replace(image, pages=tuple(pages)), *notes)
 
 
-def _beyond(page: Page, span: Span) -> str | None:
+def _beyond(page: ImagePage, span: Span) -> str | None:
     """Return what to say of pixels that reach beyond black and white by more than a twentieth, if they do."""
     depth = depth_of(page.color)
     if depth == "1" or (depth != "float" and span == WHOLE):
@@ -84,7 +84,7 @@ def _beyond(page: Page, span: Span) -> str | None:
     )
 
 
-def most_runs(page: Page, channels: int, how: How) -> int:
+def most_runs(page: ImagePage, channels: int, how: How) -> int:
     """Return how often a network of so many channels runs on a page, at most: where R, G and B are equal, once."""
     found = int(page.color.shape[2])
     if not how.strength:
@@ -93,7 +93,7 @@ def most_runs(page: Page, channels: int, how: How) -> int:
     return of_colors + int(found == CMYK)  # black for itself
 
 
-def restore_page(page: Page, run: Run, channels: int, how: How, depth: str) -> Page:
+def restore_page(page: ImagePage, run: Run, channels: int, how: How, depth: str) -> ImagePage:
     """Return the page restored, its color and alpha of the depth asked for. ``channels``: of the network."""
     stays = depth == depth_of(page.color)
     dtype = page.color.dtype if stays and depth == "float" else dtype_of(depth)
@@ -108,7 +108,7 @@ def restore_page(page: Page, run: Run, channels: int, how: How, depth: str) -> P
     return replace(page, color=color, alpha=alpha)
 
 
-def seen_as(x: Floats, run: Run, channels: int, how: How) -> Floats:
+def seen_as(x: UnitPixels, run: Run, channels: int, how: How) -> UnitPixels:
     """Run a network of so many channels on (H, W, C) in [0, 1], gray, RGB or inks; blend as ``how`` says."""
     if not how.strength:
         return x
@@ -116,7 +116,7 @@ def seen_as(x: Floats, run: Run, channels: int, how: How) -> Floats:
     return y if how.strength == 1 else x + np.float32(how.strength) * (y - x)
 
 
-def _restored(x: Floats, seen: Run) -> Floats:
+def _restored(x: UnitPixels, seen: Run) -> UnitPixels:
     """Restore (H, W, C) of gray, RGB or inks."""
     if x.shape[2] != CMYK:
         return seen(x)
@@ -124,7 +124,7 @@ def _restored(x: Floats, seen: Run) -> Floats:
     return 1 - np.concatenate([seen(light[:, :, :3]), seen(light[:, :, 3:])], 2)
 
 
-def _seen(x: Floats, run: Run, channels: int, color: str) -> Floats:
+def _seen(x: UnitPixels, run: Run, channels: int, color: str) -> UnitPixels:
     """Run a network of 1 or 3 channels on (H, W, 1 or 3)."""
     found = x.shape[2]
     if found == channels:
@@ -137,6 +137,6 @@ def _seen(x: Floats, run: Run, channels: int, color: str) -> Floats:
         return np.repeat(run(np.ascontiguousarray(x[:, :, :1])), 3, axis=2)
     if color == "channels":
         return np.concatenate([run(np.ascontiguousarray(x[:, :, k : k + 1])) for k in range(3)], 2)
-    luma: Floats = (x @ _LUMA)[:, :, None]
+    luma: UnitPixels = (x @ _LUMA)[:, :, None]
     changed = x + (run(luma) - luma)
     return np.asarray(changed.clip(0, 1), np.float32)

@@ -13,8 +13,8 @@ from pathlib import Path
 from clearer.core.errors import UserError
 from clearer.core.prefetch import one_ahead, one_behind
 from clearer.images.convert import check_pages, depth_for, fitted
-from clearer.images.io import GRAY, ImageFile, format_of_suffix, read_file, to_bytes, write_file
-from clearer.images.pixels import Floats
+from clearer.images.io import read_file, to_bytes, write_file
+from clearer.images.types import GRAY, ImageFile, UnitPixels, format_of_suffix
 from clearer.inference.color import How, Run, restore_file, seen_as
 from clearer.inference.jobs import Job, planned, videos_passed_over
 from clearer.inference.large_tiff import is_large, restore_large
@@ -127,7 +127,7 @@ def restore_path(
         else:
             converged(item[0])
 
-    def run(x: Floats) -> Floats:
+    def run(x: UnitPixels) -> UnitPixels:
         return restorer.restore(x, ensemble, tiles.side, tiles.overlap)
 
     def by_rows(job: Job) -> bool:

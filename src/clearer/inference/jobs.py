@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clearer.core.errors import UserError
-from clearer.images.io import FORMATS, format_named, format_of_bytes, format_of_suffix
-from clearer.images.uint8 import SUFFIXES, list_images
+from clearer.data.folders import list_images
+from clearer.images.types import FORMATS, SUFFIXES, format_named, format_of_bytes, format_of_suffix
 
 STREAM = "-"
 """Standard input or output, where a path is named."""
 
-RESTORED_SUFFIXES = (*SUFFIXES, *(s for f in FORMATS.values() for s in f.suffixes if s not in SUFFIXES))
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".mpeg")
 
 
@@ -109,10 +108,10 @@ def _folder_jobs(
     if recursive or pattern is not None:
         sources = sorted(_inside(source, target, recursive, pattern), key=lambda p: p.relative_to(source).as_posix())
         if not sources:
-            wanted = f"that match {pattern}" if pattern else f"of {', '.join(RESTORED_SUFFIXES)}"
+            wanted = f"that match {pattern}" if pattern else f"of {', '.join(SUFFIXES)}"
             raise UserError(f"{source}: no images {wanted} in this folder; check --pattern and --recursive")
     else:
-        sources = list_images(source, RESTORED_SUFFIXES)
+        sources = list_images(source)
     jobs: list[Job] = []
     taken: set[Path] = set()
     for path in sources:
@@ -143,7 +142,7 @@ def _inside(source: Path, target: Path, recursive: bool, pattern: str | None) ->
             if name.startswith("."):
                 continue
             if pattern is None:
-                wanted = path.suffix.lower() in RESTORED_SUFFIXES
+                wanted = path.suffix.lower() in SUFFIXES
             else:
                 wanted = fnmatch.fnmatch(path.relative_to(source).as_posix() if "/" in pattern else name, pattern)
             if wanted:

@@ -17,7 +17,8 @@ from torch import Tensor
 from clearer.core.errors import UserError
 from clearer.core.files import written_whole
 from clearer.images.pixels import to_unit
-from clearer.images.tiff_rows import Pixels, TiffRows, refusal, write_rows
+from clearer.images.tiff_rows import TiffRows, refusal, write_rows
+from clearer.images.types import AnyPixels
 from clearer.inference.checks import Watch, in_sound_precision
 from clearer.inference.memory import is_out_of_memory, pixels_that_fit
 from clearer.inference.restorer import Restorer
@@ -148,7 +149,7 @@ def _tiles(rows: TiffRows, restorer: Restorer, tile: int | str, overlap: int) ->
 
 def _bands(
     rows: TiffRows, restorer: Restorer, tiles: list[list[Tile]], overlap: int, ensemble: bool, see: See
-) -> Iterator[Pixels]:
+) -> Iterator[AnyPixels]:
     """Yield the restored rows band by band, (n, W, samples), of the file's depth.
 
     Raises:
@@ -158,7 +159,7 @@ def _bands(
     looked_at = Watch()
     reach = overlap + restorer.architecture.multiple
 
-    def unit(pixels: Pixels) -> Floats:
+    def unit(pixels: AnyPixels) -> Floats:
         x = pixels[:, :, : rows.channels].astype(np.float32) / np.float32(top_level)
         if rows.dtype.kind == "f":
             try:
@@ -211,8 +212,8 @@ def _bands(
 
 
 def _counted(
-    bands: Iterator[Pixels], height: int, progress: Callable[[int, int], None] | None
-) -> Iterator[Pixels]:
+    bands: Iterator[AnyPixels], height: int, progress: Callable[[int, int], None] | None
+) -> Iterator[AnyPixels]:
     done = 0
     for band in bands:
         done += len(band)

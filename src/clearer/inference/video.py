@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from clearer.core.errors import UserError
+from clearer.core.errors import UserError, one_line
 from clearer.core.files import written_whole
 from clearer.core.prefetch import one_ahead, one_behind
-from clearer.images.io import Page, check_size, one_line
+from clearer.images.types import ImagePage, check_size
 from clearer.inference.color import How, Run, restore_page
 
 # Codecs that are decoded by one name and encoded by another; what is not here is encoded by its own name,
@@ -159,7 +159,7 @@ def _restored(frame: Any, pix_fmt: str, run: Run, channels: int, how: How) -> An
     name = (("rgb24", "rgb48le"), ("gray", "gray16le"))[gray][deep]
     pixels = frame.to_ndarray(format=name)
     pixels = pixels.reshape(*pixels.shape[:2], -1)
-    restored = restore_page(Page(pixels), run, channels, how, "16" if deep else "8").color
+    restored = restore_page(ImagePage(pixels), run, channels, how, "16" if deep else "8").color
     array = np.ascontiguousarray(restored[:, :, 0] if gray else restored)
     made = av.VideoFrame.from_ndarray(array, format=name)
     back = made.reformat(format=pix_fmt, dst_colorspace=int(frame.colorspace) if frame.colorspace != 2 else None)

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from clearer.core.errors import UserError
-from clearer.images.uint8 import read_image, write_image
+from clearer.images.view import read_image, write_image
 from clearer.pipeline.fit import Run, fit
 
 # Photographs in scikit-image's own wheel. Which is which is fixed, so that the figure is repeatable.

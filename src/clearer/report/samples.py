@@ -14,7 +14,7 @@ from clearer.data.folders import Item, read_item
 from clearer.evaluation.evaluate import degraded_by
 from clearer.evaluation.metrics import psnr, ssim
 from clearer.evaluation.protocols import parse_protocol
-from clearer.images.uint8 import write_image
+from clearer.images.view import write_image
 from clearer.inference.restorer import Restorer
 
 LARGEST = 512

@@ -18,9 +18,9 @@ from clearer.core.errors import UserError
 from clearer.degradations.gaussian import protocol_noise
 from clearer.degradations.rain import Rain, rain
 from clearer.images.convert import fitted
-from clearer.images.io import CMYK, FORMATS, GRAY, AnyPixels, ImageFile, Page, read_file, write_file
-from clearer.images.pixels import Floats, depth_of, dtype_of, from_unit, to_unit, upright
-from clearer.images.uint8 import Pixels
+from clearer.images.io import read_file, write_file
+from clearer.images.pixels import depth_of, dtype_of, from_unit, to_unit, upright
+from clearer.images.types import CMYK, FORMATS, GRAY, AnyPixels, ImageFile, ImagePage, Uint8Pixels, UnitPixels
 from clearer.inference.color import How, most_runs, restore_file
 from clearer.inference.restorer import Restorer
 from clearer.web.uploads import GONE, UPLOAD, Limits, check_image, remove
@@ -199,7 +199,7 @@ def restore_upload(
     kind = clean.format if clean.format in FORMATS else "PNG"
     runs, most = 0, max(1, sum(most_runs(page, channels, how) for page in pages))
 
-    def run(x: Floats) -> Floats:
+    def run(x: UnitPixels) -> UnitPixels:
         nonlocal runs
 
         def tell(share: float) -> None:
@@ -296,14 +296,14 @@ def region(size: tuple[int, int], center: tuple[float, float], zoom: int) -> tup
     return left, top, left + width, top + height
 
 
-def _visible(page: Page) -> Pixels:
+def _visible(page: ImagePage) -> Uint8Pixels:
     """Return a page as a screen shows it: upright, (H, W, 1 or 3), 8 bits."""
     page = fitted(ImageFile("", (replace(page, icc=None, alpha=None),)), "PNG").pages[0]
     levels = from_unit(to_unit(page.color), dtype_of("8"))
     return np.ascontiguousarray(upright(levels, page.orientation))
 
 
-def _size(shown: Pixels) -> str:
+def _size(shown: Uint8Pixels) -> str:
     return f"{shown.shape[1]} × {shown.shape[0]}"
 
 
@@ -320,12 +320,12 @@ def _enlarged(image: Image.Image, zoom: int) -> Image.Image:
     return image.resize((image.width * zoom, image.height * zoom), Image.Resampling.NEAREST)
 
 
-def _psnr(image: Pixels, truth: Pixels) -> str:
+def _psnr(image: Uint8Pixels, truth: Uint8Pixels) -> str:
     error = float(np.mean((image.astype(np.float64) - truth) ** 2))
     return "no difference" if error == 0 else f"{10 * math.log10(255**2 / error):.2f} dB"
 
 
-def _for_show(image: Pixels) -> Pixels:
+def _for_show(image: Uint8Pixels) -> Uint8Pixels:
     if max(image.shape[:2]) <= SHOWN_SIDE:
         return image
     smaller = _image(image)
@@ -333,11 +333,11 @@ def _for_show(image: Pixels) -> Pixels:
     return np.asarray(smaller)
 
 
-def _image(image: Pixels) -> Image.Image:
+def _image(image: Uint8Pixels) -> Image.Image:
     return Image.fromarray(image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image)
 
 
-def _write(path: Path, image: Pixels) -> Path:
+def _write(path: Path, image: Uint8Pixels) -> Path:
     # Quick, for noise compresses badly whatever the effort.
     _image(image).save(path, compress_level=1)
     return path

@@ -21,8 +21,8 @@ from typing import BinaryIO, NamedTuple
 from PIL import Image, UnidentifiedImageError
 
 from clearer.core.errors import UserError
-from clearer.images.io import format_of_bytes
 from clearer.images.tiff import count_pages, extents_of
+from clearer.images.types import format_of_bytes
 
 PREFIX = "clearer-web-"
 UPLOAD = "upload"

@@ -13,15 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clearer.core.errors import UserError
-from clearer.data.folders import (
-    Folders,
-    Item,
-    check_channels,
-    check_sizes,
-    find_items,
-    read_item,
-)
-from clearer.images.uint8 import list_images, native_channels, read_header, read_image, write_image
+from clearer.data.folders import Folders, Item, check_channels, check_sizes, find_items, list_images, read_item
+from clearer.images.view import native_channels, read_header, read_image, write_image
 
 
 def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:

@@ -8,16 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from clearer.core.errors import UserError
+from clearer.core.errors import UserError, one_line
 from clearer.core.files import written_whole
-
-Pixels = npt.NDArray[np.uint8]
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pnm")
-"""Files with these suffixes (in any case) are images; others are passed over."""
+from clearer.images.types import SUFFIXES, Uint8Pixels
 
 # Without these a restored image would be degraded again by its encoder.
 _ENCODING: dict[str, dict[str, int | bool]] = {
@@ -42,34 +37,6 @@ class Header(NamedTuple):
     height: int
     width: int
     channels: int
-
-
-def list_images(folder: str | Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
-    """Return the files with such suffixes directly in ``folder``, sorted by file name.
-
-    Hidden files (a name that begins with a dot) are passed over. A link that leads nowhere is
-    listed, so that reading it says what is wrong.
-
-    Raises:
-        UserError: the folder is missing, is not a folder, cannot be read or has no images in it.
-    """
-    folder = Path(folder)
-    if not folder.exists():
-        raise UserError(f"{folder}: no such folder; check the path")
-    if not folder.is_dir():
-        raise UserError(f"{folder}: a file, where a folder of images is needed; name the folder that holds it")
-    try:
-        inside = [p for p in folder.iterdir() if not p.name.startswith(".")]
-        found = [p for p in inside if p.suffix.lower() in suffixes and not p.is_dir()]
-        others = sorted(p.name for p in inside if p.is_dir())
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from error
-    if not found and others:
-        names = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
-        raise UserError(f"{folder}: no images directly in this folder; name one of its sub-folders ({names})")
-    if not found:
-        raise UserError(f"{folder}: no images directly in this folder; looked for {', '.join(suffixes)}")
-    return sorted(found, key=lambda p: p.name)
 
 
 def read_header(path: str | Path) -> Header:
@@ -98,7 +65,7 @@ def native_channels(path: str | Path) -> int:
     return read_header(path).channels
 
 
-def read_image(path: str | Path, channels: int | None = None) -> Pixels:
+def read_image(path: str | Path, channels: int | None = None) -> Uint8Pixels:
     """Return the pixels of a file as uint8 (H, W, C), turned as its EXIF orientation says.
 
     Alpha is dropped. Sixteen-bit gray is brought to 8 bits as ``round(value / 257)``; sixteen-bit
@@ -131,7 +98,7 @@ def read_image(path: str | Path, channels: int | None = None) -> Pixels:
     return pixels
 
 
-def write_image(path: str | Path, array: Pixels) -> None:
+def write_image(path: str | Path, array: Uint8Pixels) -> None:
     """Write uint8 (H, W), (H, W, 1) or (H, W, 3), whole or not at all.
 
     The suffix chooses the format: JPEG is written at quality 95 without chroma subsampling, WebP
@@ -157,7 +124,7 @@ def write_image(path: str | Path, array: Pixels) -> None:
         try:
             Image.fromarray(np.ascontiguousarray(array)).save(temporary, format=name, **_ENCODING.get(name, {}))
         except ValueError as error:
-            raise UserError(f"{path}: cannot be written as {name} ({_one_line(error)}); use .png") from error
+            raise UserError(f"{path}: cannot be written as {name} ({one_line(error)}); use .png") from error
 
 
 @contextlib.contextmanager
@@ -182,12 +149,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         with contextlib.suppress(OSError):
             if path.stat().st_size == 0:
                 raise UserError(f"{path}: the file is empty (0 bytes); replace or remove it") from None
-        reason = "not a known image format" if isinstance(error, UnidentifiedImageError) else _one_line(error)
+        reason = "not a known image format" if isinstance(error, UnidentifiedImageError) else one_line(error)
         raise UserError(f"{path}: not readable as an image ({reason}); replace or remove it") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _orientation(image: Image.Image) -> int:
@@ -212,7 +175,7 @@ def _as_gray_or_color(image: Image.Image, channels: int | None) -> Image.Image:
     return image.convert("L") if channels == 1 else image
 
 
-def _from_deep_gray(image: Image.Image, format: str | None, path: Path) -> Pixels:
+def _from_deep_gray(image: Image.Image, format: str | None, path: Path) -> Uint8Pixels:
     # Older Pillow opens 16-bit PNG and PGM files in the 32-bit mode "I".
     if image.mode == "F" or (image.mode == "I" and format not in ("PNG", "PPM")):
         raise UserError(f"{path}: has 32-bit pixels of unknown range; convert it to 8 or 16 bits")

@@ -1,0 +1,167 @@
+"""Value types of an image file: its pages, the formats and what each can hold, and the size limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from clearer.core.errors import UserError, nearest
+
+AnyPixels = npt.NDArray[Any]
+"""(H, W, C) of any depth: bool (True is white), uint8, uint16 or floating point."""
+Uint8Pixels = npt.NDArray[np.uint8]
+"""(H, W, C) gray levels, 0 to 255."""
+UnitPixels = npt.NDArray[np.float32]
+"""(H, W, C), 0 is black and 1 is white."""
+
+GRAY, RGB, CMYK = 1, 3, 4
+"""The color space of a page, named by its number of channels."""
+
+LARGEST_PAGE = 2 * (Image.MAX_IMAGE_PIXELS or 89478485)
+LARGEST_FILE = 10**9
+"""Limits in pixels, for one page and for all pages of a file; larger files are refused as decompression bombs."""
+
+
+@dataclass(frozen=True)
+class ImagePage:
+    """One page exactly as stored: not rotated, not scaled, not converted.
+
+    Attributes:
+        color: (H, W, C), C = 1 gray, 3 RGB, 4 CMYK (higher is more ink); bool (bilevel, True is white),
+            uint8, uint16, or floating point.
+        alpha: (H, W, 1) of the same dtype, or None. Alpha is never restored.
+        orientation: 1 to 8, as in EXIF: how to rotate or mirror the page for display.
+        icc: the color profile.
+        exif: the EXIF block, beginning with its TIFF header.
+        xmp: the XMP packet.
+        dpi: pixels per inch, horizontal and vertical.
+        own: format-specific values, used when the page is written in the same format again.
+    """
+
+    color: AnyPixels
+    alpha: AnyPixels | None = None
+    orientation: int = 1
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    own: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A decoded image file.
+
+    Attributes:
+        format: the key of `FORMATS`.
+        pages: the pages, or the frames of an animation.
+        own: format-specific values of the whole file, as in `ImagePage`.
+        notes: what could not be preserved, one phrase each.
+    """
+
+    format: str
+    pages: tuple[ImagePage, ...]
+    own: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class Format(NamedTuple):
+    """What a format can hold. The first suffix is the usual one; depths are "1", "8", "16" and "float"."""
+
+    suffixes: tuple[str, ...]
+    depths: tuple[str, ...]
+    colors: tuple[int, ...] = (GRAY, RGB)
+    alpha: bool = True
+    pages: bool = False
+    orientation: bool = True
+    lossy: bool = False
+
+
+FORMATS = {
+    "PNG": Format((".png", ".apng"), ("1", "8", "16"), pages=True),
+    "JPEG": Format((".jpg", ".jpeg", ".jpe", ".jfif"), ("8",), (GRAY, RGB, CMYK), alpha=False, lossy=True),
+    "TIFF": Format((".tif", ".tiff"), ("1", "8", "16", "float"), (GRAY, RGB, CMYK), pages=True),
+    "WEBP": Format((".webp",), ("8",), (RGB,), pages=True, lossy=True),
+    "BMP": Format((".bmp", ".dib"), ("1", "8"), orientation=False),
+    "AVIF": Format((".avif",), ("8",), (RGB,), pages=True, lossy=True),
+    "HEIF": Format((".heic", ".heif"), ("8", "16"), (GRAY, RGB), lossy=True),
+    "PGM": Format((".pgm", ".pnm"), ("8", "16"), (GRAY,), alpha=False, orientation=False),
+    "PPM": Format((".ppm",), ("8", "16"), (RGB,), alpha=False, orientation=False),
+}
+"""The formats that can be written. Other formats that Pillow reads are written as PNG."""
+
+SUFFIXES = tuple(suffix for format in FORMATS.values() for suffix in format.suffixes)
+"""Files in a folder with one of these suffixes, in upper or lower case, are images; others are ignored."""
+
+_SIGNATURES: dict[str, tuple[bytes, ...]] = {
+    "PNG": (b"\x89PNG",),
+    "JPEG": (b"\xff\xd8\xff",),
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "BMP": (b"BM",),
+    "PGM": (b"P5", b"P2"),
+    "PPM": (b"P6", b"P3"),
+}
+_HEIF_BRANDS = (b"hei", b"hev", b"mif", b"msf")
+
+
+def format_named(name: str) -> str:
+    """Return the key of `FORMATS` for a name such as ``jpg``, ``.tif`` or ``PNG``.
+
+    Raises:
+        UserError: no format has this name.
+    """
+    wanted = name.lower().removeprefix(".")
+    for key, found in FORMATS.items():
+        if wanted == key.lower() or f".{wanted}" in found.suffixes:
+            return key
+    names = [key.lower() for key in FORMATS]
+    raise UserError(f"format: {name!r} is not one of {', '.join(names)}{nearest(wanted, names)}")
+
+
+def format_of_suffix(path: Path) -> str | None:
+    """Return the key of `FORMATS` for the suffix of a path, or None."""
+    suffix = path.suffix.lower()
+    return next((key for key, found in FORMATS.items() if suffix in found.suffixes), None)
+
+
+def format_of_bytes(head: bytes) -> str | None:
+    """Return the key of `FORMATS` for the first 16 bytes of a file, or None.
+
+    >>> format_of_bytes(b"\\x89PNG....")
+    'PNG'
+    """
+    for key, starts in _SIGNATURES.items():
+        if head.startswith(starts):
+            return key
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[4:8] == b"ftyp":
+        return {b"avif": "AVIF", b"avis": "AVIF"}.get(head[8:12], "HEIF" if head[8:11] in _HEIF_BRANDS else None)
+    return None
+
+
+def with_notes(image: ImageFile, *notes: str) -> ImageFile:
+    """Return the image with further notes."""
+    return replace(image, notes=image.notes + notes)
+
+
+def check_size(width: int, height: int, pages: int = 1) -> None:
+    """Check a declared size against `LARGEST_PAGE` and `LARGEST_FILE`, before anything is decoded.
+
+    Raises:
+        UserError: the size is above a limit, or a side is 0.
+    """
+    if width <= 0 or height <= 0:
+        raise UserError("not readable as an image (it has no pixels); replace or remove it")
+    if width * height > LARGEST_PAGE or width * height * pages > LARGEST_FILE:
+        count = f"{pages} pages of " if pages > 1 else ""
+        limit = f"{LARGEST_PAGE // 10**6} million pixels a page, {LARGEST_FILE // 10**6} million in all"
+        raise UserError(
+            f"refused as a decompression bomb ({count}{width}x{height}; the limit is {limit}); "
+            "cut it into smaller files"
+        )
