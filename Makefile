@@ -1,21 +1,24 @@
-# make quickstart: a first run, from nothing.    make check: lint, types and tests.
 # Needed: Python 3.11 or newer, pip and make. Another Python: make quickstart PYTHON=python3.12
 
 PYTHON ?= python3
+JOBS ?= 2
 VENV := .venv
 PY := $(VENV)/bin/python
+PYTEST := $(PY) -m pytest -n $(JOBS) --dist worksteal
 
 # Debian's Python has no pip for environments: then the pip outside installs into it.
 INSTALL = if $(PY) -m pip --version >/dev/null 2>&1; then pip="$(PY) -m pip"; \
           else pip="$(PYTHON) -m pip --python $(PY)"; fi; \
           $$pip install --disable-pip-version-check -c constraints.txt -e
 
-.PHONY: help env quickstart test test-web lint types check
+.DEFAULT_GOAL := help
+.PHONY: help env quickstart test test-fast test-web lint format types check docs speed
 
-help:
-	@sed -n 1,2p Makefile
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo 'Tests run in JOBS=$(JOBS) processes. The environment is made in $(VENV) with PYTHON=$(PYTHON).'
 
-# The stamps tell what is installed; they are older than pyproject.toml when it has to be done again.
+# The stamps record what is installed. pyproject.toml or constraints.txt newer than a stamp: install again.
 $(VENV)/python.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "clearer needs Python 3.11 or newer, and this is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || $(PYTHON) -m venv --clear --without-pip $(VENV)
@@ -29,23 +32,37 @@ $(VENV)/dev.stamp: $(VENV)/python.stamp pyproject.toml constraints.txt
 	$(INSTALL) '.[dev]'
 	@touch $(VENV)/quickstart.stamp $@
 
-env: $(VENV)/dev.stamp
-
-quickstart: $(VENV)/quickstart.stamp
+quickstart: $(VENV)/quickstart.stamp ## Search, train and evaluate on shipped photographs: a first run, from nothing
 	$(VENV)/bin/clearer quickstart
 
-test: $(VENV)/dev.stamp
-	$(PY) -m pytest
+env: $(VENV)/dev.stamp ## Make the environment for development
 
-# The page in a real browser. Debian's Chromium is installed where there is none.
-test-web: $(VENV)/dev.stamp
+test: $(VENV)/dev.stamp ## Run all tests but those of the browser
+	$(PYTEST)
+
+test-fast: $(VENV)/dev.stamp ## Run the tests that take less than a minute together
+	$(PYTEST) -m 'not slow and not web'
+
+test-web: $(VENV)/dev.stamp ## Run the tests of the web page in Chromium (installed by apt if missing)
 	@command -v chromium >/dev/null || sh tests/install_chromium.sh
 	$(PY) -m pytest -m web tests/web/test_page.py
 
-lint: $(VENV)/dev.stamp
+lint: $(VENV)/dev.stamp ## Check the code with ruff
 	$(PY) -m ruff check
 
-types: $(VENV)/dev.stamp
+format: $(VENV)/dev.stamp ## Format the code with ruff
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format src tests benchmarks tools
+
+types: $(VENV)/dev.stamp ## Check the types with mypy
 	$(PY) -m mypy
 
-check: lint types test
+check: lint types test ## Run lint, types and test
+
+docs: $(VENV)/dev.stamp ## Write the result tables, the model cards and the folder table in docs/ and models/
+	$(PY) tools/make_results.py
+	$(PY) tools/make_models.py
+	$(PY) tools/make_architecture.py
+
+speed: $(VENV)/dev.stamp ## Time training, search and restoring beside a plain implementation
+	$(PY) benchmarks/speed/speed.py
