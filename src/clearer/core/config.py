@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import types
 import typing
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from clearer.core.errors import UserError, nearest
+from clearer.core.registry import Registry
 
 T = TypeVar("T")
 
@@ -38,12 +40,72 @@ class Range:
             raise UserError(f"{path}: {value} is not less than {self.below:g}")
 
 
+@dataclass(frozen=True)
+class Named:
+    """The names that a setting may have, as a mark on its type: ``Annotated[str, Named(LOSSES)]``."""
+
+    registry: Registry[Any]
+
+    def check(self, value: str, path: str) -> None:
+        """Raise a UserError that names ``path`` and the nearest name if ``value`` is not registered."""
+        if value not in self.registry:
+            known = self.registry.names
+            raise UserError(f"{path}: {value!r} is not one of {', '.join(known)}{nearest(str(value), known)}")
+
+
+@dataclass(frozen=True)
+class ChosenBy:
+    """A choice among registered dataclasses, as a mark on a type: ``Annotated[Base, ChosenBy("kind", KINDS, "none")]``.
+
+    One key of the mapping names the class; the other keys are that class's settings. The class has an
+    attribute of the same name as the key, which holds its registered name.
+
+    Args:
+        key: the key that names the class.
+        registry: name -> dataclass.
+        default: the name where the key is not given.
+    """
+
+    key: str
+    registry: Registry[Any]
+    default: str
+
+    def build(self, value: Any, path: str) -> Any:
+        """Return the dataclass that ``value`` describes.
+
+        Raises:
+            UserError: see `build`.
+        """
+        if not isinstance(value, dict):
+            raise UserError(f"{path}: {value!r} is not a mapping of keys to values")
+        settings = dict(value)
+        name = settings.pop(self.key, self.default)
+        Named(self.registry).check(name, _joined(path, self.key))
+        kind = self.registry.get(name)
+        for key in settings:
+            if key not in field_names(kind):
+                self._refuse(_on_one_line(key), name, path)
+        return build(kind, settings, path)
+
+    def _refuse(self, key: str, name: str, path: str) -> NoReturn:
+        known = {one: field_names(kind) for one, kind in self.registry.all().items()}
+        owner = next((one for one, names in known.items() if key in names), None)
+        if owner is not None:
+            fix = f"; it belongs to {_joined(path, self.key)}={owner}"
+        else:
+            fix = nearest(key, dict.fromkeys([self.key, *known[name], *itertools.chain(*known.values())]))
+        here = ", ".join([self.key, *known[name]])
+        raise UserError(f"{_joined(path, key)}: no such setting{fix}; known of {self.key} {name}: {here}")
+
+
 def build(kind: type[T], value: Any, path: str = "") -> T:
     """Return a dataclass from a mapping of its fields, checked against their types.
 
-    Fields may be dataclasses, lists, ``Literal``, ``str``, ``int``, ``float``, ``bool``, unions of
-    these with None, and ``Annotated`` with a `Range`. Whole numbers, and text such as ``1e-3`` that
-    YAML does not read as a number, are taken where a float is wanted; nothing else is converted.
+    Fields may be dataclasses, lists, tuples, ``Literal``, ``str``, ``int``, ``float``, ``bool``, unions of
+    these with None, and ``Annotated`` with a `Range`, a `Named` or a `ChosenBy`. A whole number, or text such
+    as ``1e-3`` that YAML does not read as a number, becomes a float where one is wanted; nothing else is
+    converted. What the dataclass itself checks in ``__post_init__`` has a message that begins with the
+    field's name; here, the path is put before it.
 
     Args:
         kind: the dataclass.
@@ -56,16 +118,40 @@ def build(kind: type[T], value: Any, path: str = "") -> T:
     """
     if not isinstance(value, dict):
         raise UserError(f"{path or 'settings'}: {value!r} is not a mapping of keys to values")
-    hints = typing.get_type_hints(kind, include_extras=True)
+    hints, known = typing.get_type_hints(kind, include_extras=True), field_names(kind)
     for key in value:
-        if key not in hints:
-            where = _joined(path, " ".join(str(key).split()))
-            raise UserError(f"{where}: no such setting{nearest(str(key), hints)}; known here: {', '.join(hints)}")
+        if key not in known:
+            where = _joined(path, _on_one_line(key))
+            raise UserError(f"{where}: no such setting{nearest(str(key), known)}; known here: {', '.join(known)}")
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         optional = (field.default, field.default_factory) != (dataclasses.MISSING, dataclasses.MISSING)
         if field.name not in value and not optional:
             raise UserError(f"{_joined(path, field.name)}: missing")
-    return kind(**{key: _checked(hints[key], inner, _joined(path, key)) for key, inner in value.items()})
+    checked = {key: _checked(hints[key], inner, _joined(path, key)) for key, inner in value.items()}
+    try:
+        return kind(**checked)
+    except UserError as error:
+        raise UserError(_joined(path, str(error))) from error
+
+
+def plain(value: Any) -> Any:
+    """Return a settings dataclass as mappings, lists and plain values: what `build` makes it of."""
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value
+    hints, found = typing.get_type_hints(type(value), include_extras=True), {}
+    for name in field_names(type(value)):
+        inner = getattr(value, name)
+        marks = typing.get_args(hints[name])[1:] if typing.get_origin(hints[name]) is Annotated else ()
+        chosen = {mark.key: getattr(inner, mark.key) for mark in marks if isinstance(mark, ChosenBy)}
+        found[name] = {**chosen, **plain(inner)} if chosen else plain(inner)
+    return found
+
+
+def field_names(kind: Any) -> list[str]:
+    """Return the names of a dataclass's fields."""
+    return [field.name for field in dataclasses.fields(kind)]
 
 
 def override(value: dict[str, Any], key: str, new: Any) -> None:
@@ -85,11 +171,18 @@ def _joined(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
+def _on_one_line(key: Any) -> str:
+    return " ".join(str(key).split())
+
+
 def _checked(kind: Any, value: Any, path: str) -> Any:
     """Return ``value`` as ``kind``, or raise a UserError that names ``path``."""
     origin = typing.get_origin(kind)
     if origin is Annotated:
         inner, *marks = typing.get_args(kind)
+        for mark in marks:
+            if isinstance(mark, ChosenBy):
+                return mark.build(value, path)
         value = _checked(inner, value, path)
         for mark in marks:
             mark.check(value, path)
@@ -108,6 +201,11 @@ def _checked(kind: Any, value: Any, path: str) -> Any:
         if not isinstance(value, list):
             raise UserError(f"{path}: {value!r} is not a list, such as [0, 1]")
         return [_checked(typing.get_args(kind)[0], v, f"{path}[{i}]") for i, v in enumerate(value)]
+    if origin is tuple:
+        kinds = typing.get_args(kind)
+        if not isinstance(value, list | tuple) or len(value) != len(kinds):
+            raise UserError(f"{path}: {value!r} is not a list of {len(kinds)} values, such as [0, 1]")
+        return tuple(_checked(one, v, f"{path}[{i}]") for i, (one, v) in enumerate(zip(kinds, value, strict=True)))
     return _plain(kind, value, path)
 
 
@@ -118,8 +216,8 @@ def _one_of(options: tuple[Any, ...], value: Any, path: str) -> Any:
     inner = [option for option in options if option is not type(None)]
     if isinstance(value, dict):
         inner = [option for option in inner if dataclasses.is_dataclass(option)] or inner
-    elif isinstance(value, list):
-        inner = [option for option in inner if typing.get_origin(option) is list] or inner
+    elif isinstance(value, list | tuple):
+        inner = [option for option in inner if typing.get_origin(option) in (list, tuple)] or inner
     return _checked(inner[0], value, path)
 
 
