@@ -1,1 +1,1 @@
-"""What a training minimizes, one file a kind."""
+"""What training minimizes, one file a kind."""

@@ -15,7 +15,7 @@ import yaml
 
 from clearer.core.config import build, override
 from clearer.core.errors import UserError, nearest
-from clearer.recipe.schema import SSIM_WINDOW, Recipe
+from clearer.recipe.schema import Recipe
 
 FORMER_SETTINGS = {
     "train.optimiser": "train.optimizer",
@@ -134,8 +134,6 @@ def recipe_from_dict(value: dict[str, Any]) -> Recipe:
     for key, span in dataclasses.asdict(recipe.data.degradation.rain).items():
         if len(span) != 2 or not span[0] <= span[1]:
             raise UserError(f"data.degradation.rain.{key}: {span} is not a range [low, high]")
-    if recipe.train.loss == "charbonnier+ssim" and recipe.train.patch < SSIM_WINDOW:
-        raise UserError(f"train.patch: {recipe.train.patch} is less than the {SSIM_WINDOW} pixels of SSIM's window")
     for part, optimizer in (
         ("search.weights", recipe.search.weights),
         ("search.alpha", recipe.search.alpha),

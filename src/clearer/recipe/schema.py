@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 
 import yaml
 
-from clearer.core.config import Range
+from clearer.core.config import Named, Range
+from clearer.core.errors import UserError
+from clearer.losses.registry import LOSSES
 from clearer.network.architecture import Architecture, SearchSpace
 
-SSIM_WINDOW = 11
 Count = Annotated[int, Range(above=0)]
 FromZero = Annotated[int, Range(0)]
 Seed = Annotated[int, Range(0, below=2**63 - 2**16)]  # what torch takes; a little is added for each use
@@ -170,12 +171,17 @@ class TrainSettings:
     steps_per_epoch: Count = 100
     batch: Count = 32
     patch: Count = 64
-    loss: Literal["mse", "charbonnier", "log-mse", "charbonnier+ssim"] = "mse"
+    loss: Annotated[str, Named(LOSSES)] = "mse"
     average: Share = 0.0
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     validate_every: Count = 10
     validation_images: Count | None = None
     validation_crop: Count | None = None
+
+    def __post_init__(self) -> None:
+        smallest = LOSSES.get(self.loss).smallest_patch
+        if self.patch < smallest:
+            raise UserError(f"patch: {self.patch} is less than the {smallest} pixels that train.loss {self.loss} needs")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from clearer.core.device import autocast, choose_precision
 from clearer.core.files import read_json_if_there, write_json
 from clearer.data.patches import PatchSampler
 from clearer.degradations.gaussian import Degradation
-from clearer.losses.supervised import LOSSES
+from clearer.losses.base import Batch
+from clearer.losses.registry import LOSSES
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
 from clearer.recipe.schema import Recipe
@@ -109,7 +110,13 @@ def train(
     held_out = Validation(
         validation[: settings.validation_images], degradation, crop=settings.validation_crop, device=device
     )
-    loss_of = LOSSES[settings.loss]
+    loss_of = LOSSES.get(settings.loss)
+
+    def forward(degraded: Tensor) -> Tensor:
+        with autocast(precision, device):
+            output: Tensor = network(degraded.contiguous(memory_format=torch.channels_last))
+        return output.float()
+
     best = Best(0, float("-inf"), {})
     last_psnr: list[float] = []
 
@@ -119,9 +126,7 @@ def train(
         )
         degraded, clean = sampler.draw()
         network.train()
-        with autocast(precision, device):
-            output = network(degraded.contiguous(memory_format=torch.channels_last))
-        loss = loss_of(output.float(), clean)
+        loss = loss_of(forward, Batch(degraded, clean))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         (loss,) = processes.mean_gradients(network.parameters(), loss)
