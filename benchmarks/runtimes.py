@@ -1,11 +1,10 @@
-"""How fast one network restores an image on the CPU, by runtime and number type.
+"""Time one network on the CPU in PyTorch, ONNX Runtime and OpenVINO, by number type.
 
     python benchmarks/runtimes.py MODEL --calibrate FOLDER --work DIR -o docs/results/runtimes.json
 
-The files are exported into DIR first, and taken from there the next time: on a machine that also does
-other things, call it twice, and the second time while nothing else runs. Every runtime gets the same
-noisy image and as many threads. They take turns, and the median of each is told. OpenVINO, if
-it is installed, reads the same ONNX files.
+Exports the files into DIR, or reuses those that a previous call left there: on a busy machine run it twice, the
+second time while nothing else runs. Every runtime gets the same random image and the same number of threads. The
+runtimes take turns, and the median of each is reported. OpenVINO, if installed, reads the same ONNX files.
 """
 
 from __future__ import annotations
@@ -36,13 +35,13 @@ Run = Callable[[Tensor], Tensor]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model")
-    parser.add_argument("--calibrate", required=True, help="images for int8")
-    parser.add_argument("--layout", default="auto", help="of these")
+    parser.add_argument("model", help="name, weight file or run")
+    parser.add_argument("--calibrate", required=True, help="folder of images that calibrate int8")
+    parser.add_argument("--layout", default="auto", help="layout of the calibration images")
     parser.add_argument("--size", type=int, nargs=2, default=(321, 481), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--work", required=True, type=Path)
+    parser.add_argument("--work", required=True, type=Path, help="folder for the exported files")
     parser.add_argument("-o", "--out", required=True, type=Path)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
@@ -71,13 +70,13 @@ def main() -> None:
 
 
 def prepare(model: str, calibrate: str, layout: str, work: Path) -> dict[str, Any]:
-    """Export the files that are missing; return what was said of each."""
+    """Export the files that are missing; return what the export reported for each."""
     work.mkdir(parents=True, exist_ok=True)
     for kind, options in KINDS.items():
         if not (work / f"{kind}.json").exists():
             images = {"calibrate": calibrate, "layout": layout} if kind == "int8" else {}
-            told = clearer.export(model, onnx=work / f"{kind}.onnx", **options, **images)["onnx"]
-            write_json(work / f"{kind}.json", {key: value for key, value in told.items() if key != "path"})
+            report = clearer.export(model, onnx=work / f"{kind}.onnx", **options, **images)["onnx"]
+            write_json(work / f"{kind}.json", {key: value for key, value in report.items() if key != "path"})
     return {kind: read_json(work / f"{kind}.json") for kind in KINDS}
 
 
@@ -102,8 +101,8 @@ def openvino(path: Path, hint: str, threads: int) -> Run:
 
 
 def measure(runs: dict[tuple[str, str], Run], x: Tensor, rounds: int) -> list[dict[str, Any]]:
-    """Return a row for each, in the order given: seconds (median, least) and the difference from the first."""
-    first = [run(x) for run in runs.values()]  # the first call of each prepares
+    """Return a row for each runtime in order: seconds (median, least) and the difference from the first."""
+    first = [run(x) for run in runs.values()]  # the first call of each compiles and allocates
     seconds: dict[tuple[str, str], list[float]] = {key: [] for key in runs}
     for _ in range(rounds):
         for key, run in runs.items():
@@ -123,7 +122,7 @@ def measure(runs: dict[tuple[str, str], Run], x: Tensor, rounds: int) -> list[di
 
 
 def processor() -> str:
-    """Return the processor's name and what it has for small numbers, as Linux tells it."""
+    """Return the processor's name and its instructions for 8- and 16-bit numbers, as Linux lists them."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.exists() else []
     facts = dict(line.split(":", 1) for line in reversed(lines) if ":" in line)

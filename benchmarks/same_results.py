@@ -1,13 +1,14 @@
-"""Does a device give the CPU's results? The network, gradients of a search step, restoring, batches.
+"""Compare a device with the CPU: gradients of a search step, restored images, training batches.
 
     python benchmarks/same_results.py cuda
 
-Prints the largest difference of each, relative to the largest value; ends with status 1 where one is
-larger than it may be.
+Prints the largest difference of each, relative to the largest value. Exits with status 1 if a difference exceeds
+its limit.
 """
 
 from __future__ import annotations
 
+import argparse
 import copy
 import sys
 
@@ -27,12 +28,13 @@ WIDTH = 16
 
 
 def difference(a: Tensor, b: Tensor) -> float:
+    """Return the largest difference of two tensors, relative to the largest value of ``b``."""
     a, b = a.detach().double().cpu(), b.detach().double().cpu()
     return float((a - b).abs().max() / b.abs().max())
 
 
-def lively(network: nn.Module) -> nn.Module:
-    """Weights large enough for every path to matter."""
+def with_random_weights(network: nn.Module) -> nn.Module:
+    """Draw weights large enough for every path to matter."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight)
@@ -40,14 +42,16 @@ def lively(network: nn.Module) -> nn.Module:
 
 
 def main() -> None:
-    device = torch.device(sys.argv[1] if len(sys.argv) > 1 else "cuda")
-    choose_precision("fp32", device)  # as the program does: fp32 is then no TF32
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("device", nargs="?", default="cuda", help="device to compare with the CPU (default: cuda)")
+    device = torch.device(parser.parse_args().device)
+    choose_precision("fp32", device)  # turns TF32 off, as clearer does
     torch.manual_seed(0)
     space = SearchSpace(width=WIDTH)
     x, y = torch.rand(4, 1, 64, 64), torch.rand(4, 1, 64, 64)
     rows: list[tuple[str, float, float]] = []
 
-    here = lively(Supernet(space)).train()
+    here = with_random_weights(Supernet(space)).train()
     there = copy.deepcopy(here).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     gradients = []
     for network, place in ((here, torch.device("cpu")), (there, device)):
@@ -58,7 +62,7 @@ def main() -> None:
     for what, a, b in zip(("alpha", "weights"), *gradients, strict=True):
         rows.append((f"gradients of the supernet's {what}, fp32", float((a - b).norm() / a.norm()), 1e-2))
 
-    network = lively(RestorationNetwork(space.random_architecture(0))).eval()
+    network = with_random_weights(RestorationNetwork(space.random_architecture(0))).eval()
     image = torch.rand(1, 1, 321, 481)
     with torch.no_grad():
         exact = copy.deepcopy(network).double()(image.double())
@@ -73,11 +77,11 @@ def main() -> None:
         still = Degradation("none")
         how = {"patch": 32, "batch": 16, "degradation": still, "augment": True, "seed": 3}
         drawn.append(PatchSampler(images, **how, device=place).draw()[1])  # type: ignore[arg-type]
-    # A GPU divides by 255 as a product with its reciprocal: the last bit may be another one.
+    # A GPU divides by 255 as a product with its reciprocal, so the last bit may differ.
     rows.append(("patches drawn", difference(drawn[1], drawn[0]), 1e-6))
 
     for what, found, limit in rows:
-        print(f"{'ok ' if found <= limit else 'BAD'}  {what}: {found:.1e} (may be {limit:.0e})")
+        print(f"{'ok ' if found <= limit else 'BAD'}  {what}: {found:.1e} (limit {limit:.0e})")
     if any(found > limit for _, found, limit in rows):
         sys.exit(1)
 

@@ -5,7 +5,7 @@ python tools/make_images.py runs/quickstart
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 from clearer.report.comparison import comparison
@@ -14,7 +14,9 @@ from clearer.runs.record import read_record, sample_images
 
 
 def main() -> None:
-    record = read_record(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="run folder of a quickstart")
+    record = read_record(parser.parse_args().run)
     samples = [{**sample, **(sample_images(record, sample) or {})} for sample in record.samples]
     save_figure(comparison(samples), Path(__file__).parents[1] / "docs" / "images" / "quickstart.png", dpi=100)
 

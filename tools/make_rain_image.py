@@ -1,10 +1,11 @@
-"""Draw docs/images/rain.png: what synthetic rain looks like, on a photograph that scikit-image ships.
+"""Draw docs/images/rain.png: synthetic rain of several settings on a photograph that scikit-image ships.
 
 python tools/make_rain_image.py
 """
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,8 @@ SHOWN: list[tuple[str, Rain | None, int]] = [
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
     photograph = read_image(Path(skimage.__file__).parent / "data" / "coffee.png", 3)[72:328, 172:428]
     clean = torch.from_numpy(np.ascontiguousarray(photograph.transpose(2, 0, 1))).float()[None] / 255
     columns = 4

@@ -10,18 +10,18 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from clearer.experiments import (
     ablations_page,
-    architectures_drawn,
-    protocol_effects,
+    figures3_4,
+    protocols,
     table1,
     tables_page,
     verdict_page,
@@ -194,12 +194,12 @@ def speed_table(value: dict[str, Any]) -> str:
 
     rows = []
     for line in value["lines"]:
-        share = f"{100 * line['share_of_ceiling']:.0f} %" if "share_of_ceiling" in line else ""
+        share = f"{100 * line['share_of_peak']:.0f} %" if "share_of_peak" in line else ""
         beside = f"{line['ratio_to_dncnn']:.2f}" if "ratio_to_dncnn" in line else ""
         memory = f"{line['ours']['peak_mib']:,} / {line['reference']['peak_mib']:,}"
         cells = [cell(line["ours"]), cell(line["reference"]), f"**{line['ratio_to_reference']:.2f}**", beside, share]
         rows.append([f"{line['work']}, width {line['width']}", *cells, memory])
-    head = ["work", "clearer", "reference", "times faster", "than DnCNN", "of the ceiling", "MiB, ours / reference"]
+    head = ["work", "clearer", "reference", "times faster", "than DnCNN", "of the peak", "MiB, ours / reference"]
     facts = value["lines"][0]
     return f"`{value['command']}` ({facts['device']}, torch {facts['torch']})\n\n" + table(head, rows)
 
@@ -210,7 +210,7 @@ def profile_table(value: dict[str, Any]) -> str:
     shares = [[group, *(f"{100 * found[group]:.0f} %" for found in steps.values())] for group in groups]
     rates = [[r["convolution"], r["forward"], r["feature"], r["weight"]] for r in value["convolutions"]]
     facts = f"`{value['command']}` ({value['device']}, torch {value['torch']}, {value['precision']})"
-    head = [f"GFLOP/s, batch 32; the ceiling is {value['ceiling']}", "forward", "gradient of features", "of weights"]
+    head = [f"GFLOP/s, batch 32; the peak is {value['peak']}", "forward", "gradient of features", "of weights"]
     return f"{facts}\n\n{table(['share of the time', *steps], shares)}\n\n{table(head, rates)}"
 
 
@@ -269,11 +269,11 @@ def stopping_table(value: dict[str, Any]) -> str:
         cells = []
         for search in searches:
             found = search["rows"][k]
-            told = [f"{found['saved']:.0%}", "yes" if found["same_letters"] else "no"]
+            told = [f"{found['saved']:.0%}", "yes" if found["same_genotype"] else "no"]
             cells += ["never settles", ""] if found["arch_step"] is None else told
         rows.append([f"{row['gap']}, {value['steps']}", *cells])
     names = [f"{search['run']}, {search['minutes']} min: saves" for search in searches]
-    heads = [head for name in names for head in (name, "the same letters as at the end?")]
+    heads = [head for name in names for head in (name, "the same genotype as at the end?")]
     return f"`{value['command']}`\n\n" + table(["stop_gap, stop_steps", *heads], rows)
 
 
@@ -316,10 +316,13 @@ def runtimes_table(value: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--collect"]:
-        collect(Path(sys.argv[2]), sys.argv[3], sys.argv[4])
-    if sys.argv[1:2] == ["--keep"]:
-        keep(Path(sys.argv[2]), sys.argv[3], sys.argv[4])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--collect", nargs=3, metavar=("RUN", "NAME", "COMMAND"), help="first copy a run's figures")
+    parser.add_argument("--keep", nargs=3, metavar=("FILE", "NAME", "COMMAND"), help="first copy a result's JSON")
+    given = parser.parse_args()
+    for copy, words in ((collect, given.collect), (keep, given.keep)):
+        if words:
+            copy(Path(words[0]), words[1], words[2])
     kinds = {
         "run": run_table,
         "settings": settings_table,
@@ -329,8 +332,8 @@ def main() -> None:
         "table1": table1_table,
         "verdict": as_part(verdict_page.as_markdown),
         "tables": as_part(tables_page.as_markdown),
-        "protocols": as_part(protocol_effects.as_markdown),
-        "figures34": as_part(architectures_drawn.as_markdown),
+        "protocols": as_part(protocols.as_markdown),
+        "figures34": as_part(figures3_4.as_markdown),
         "ablations": as_part(ablations_page.as_markdown),
         "alone": alone_table,
         "pulls": pulls_table,

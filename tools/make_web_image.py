@@ -1,10 +1,11 @@
-"""Take docs/images/web.png: the page in Chromium, with a photograph that scikit-image ships made noisy.
+"""Write docs/images/web.png: a screenshot of `clearer web` in Chromium, with a noisy photograph of scikit-image.
 
 python tools/make_web_image.py
 """
 
 from __future__ import annotations
 
+import argparse
 import signal
 import subprocess
 import sys
@@ -21,6 +22,8 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--dis
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
     verb = [sys.executable, "-m", "clearer", "web", "--port", "0", "--model", "denoise-gray"]
     served = subprocess.Popen(verb, stdout=subprocess.PIPE, text=True)
     try:

@@ -1,10 +1,10 @@
-"""A TIFF too large for memory, restored by rows: its time and the most memory that the process held.
+"""Restore a TIFF larger than memory by rows: time and peak memory.
 
     python benchmarks/memory/large.py MODEL --photograph IMAGE --side 10000 -o docs/results/large.json
 
-The TIFF is the photograph, repeated in a mirror until it fills the side, with noise of sigma 25;
-gray, 8 bits, uncompressed. It is made and restored in a temporary folder, the latter by the command
-line in a process of its own.
+The TIFF is the photograph, mirrored until it fills SIDE x SIDE pixels, with noise of sigma 25: gray, 8 bits,
+uncompressed. The script writes it to a temporary folder and restores it there with `clearer restore` in a separate
+process.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from clearer.inference.restorer import load
 from clearer.inference.tiling import as_overlap
 
 
-def made_up(photograph: Path, side: int) -> Uint8Pixels:
+def noisy_image(photograph: Path, side: int) -> Uint8Pixels:
     """Return the noisy image, uint8 (side, side)."""
     one = read_image(photograph, 1)[..., 0]
     rows, columns = (np.pad(np.arange(n), (0, side), mode="symmetric")[:side] for n in one.shape)
     image = one[np.ix_(rows, columns)]
     chance = np.random.default_rng(0)
-    for top in range(0, side, 500):  # in parts: all the noise at once would want gigabytes
+    for top in range(0, side, 500):  # in parts: all the noise at once would take gigabytes
         part = image[top : top + 500]
         noisy = part + 25 * chance.standard_normal(part.shape, np.float32)
         image[top : top + 500] = noisy.round().clip(0, 255).astype(np.uint8)
@@ -51,14 +51,14 @@ def main() -> None:
     restorer = load(given.model, "cpu")
     with tempfile.TemporaryDirectory(dir=given.out.parent) as folder:
         source, target = Path(folder, "noisy.tif"), Path(folder, "restored.tif")
-        tifffile.imwrite(source, made_up(given.photograph, given.side), photometric="minisblack", metadata=None)
+        tifffile.imwrite(source, noisy_image(given.photograph, given.side), photometric="minisblack", metadata=None)
         verb = ["restore", given.model, str(source), "-o", str(target), "--device", "cpu", "--json"]
         begun = time.perf_counter()
         child = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-m", "clearer", *verb])
         _, status, used = os.wait4(child, 0)
         seconds = time.perf_counter() - begun
         if status:
-            sys.exit("large.py: the command failed")
+            sys.exit("clearer restore failed; its error is printed above")
         with tifffile.TiffFile(target) as file:
             shape = file.pages[0].aspage().shape
     peak = used.ru_maxrss / 2**10 / (2**10 if sys.platform == "darwin" else 1)

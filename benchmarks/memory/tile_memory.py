@@ -1,9 +1,9 @@
-"""What a pass of the network takes in memory, by pixel: the model behind --tile auto.
+"""Measure the memory of a forward pass per pixel: the model behind --tile auto.
 
     python benchmarks/memory/tile_memory.py -o docs/results/memory.json
 
-Each line is a process of its own: its peak resident memory in a pass less that before it, divided by
-the pixels, and in floats (4 bytes) per channel of the full resolution.
+Each row comes from a separate process: peak resident memory of a pass minus that before it, in bytes per pixel and
+in floats (4 bytes) per channel at full resolution.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from clearer.core.files import write_json
 
-CASES: list[tuple[Any, ...]] = [  # the last number: squares of so many pixels a side are folded into channels
+CASES: list[tuple[Any, ...]] = [  # genotype, operations, width, pixel unshuffle (1 if left out)
     ("FPPF-FFFF-PFFP", "supplement", 8),
     ("FPPF-FFFF-PFFP", "supplement", 16),
     ("FPPF-FFFF-PFFP", "supplement", 32),
@@ -61,7 +61,7 @@ def run(program: str, *arguments: Any) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--side", type=int, default=1024, help="of the image, in pixels")
+    parser.add_argument("--side", type=int, default=1024, help="side of the image in pixels")
     parser.add_argument("-o", "--out", required=True, type=Path)
     given = parser.parse_args()
     rows: list[dict[str, Any]] = []
@@ -69,7 +69,7 @@ def main() -> None:
         unshuffle = folded[0] if folded else 1
         with tempfile.TemporaryDirectory() as folder:
             weights, exported = Path(folder) / "model.safetensors", Path(folder) / "model.onnx"
-            # Not in this process: the peak of a process begins, on Linux, with that of its parent.
+            # In a separate process: on Linux, the peak of a process starts at that of its parent.
             run(MAKE, text, operations, width, unshuffle, weights, exported)
             for way, model, precision in (
                 ("fp32", weights, "fp32"),

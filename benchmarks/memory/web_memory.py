@@ -1,9 +1,9 @@
-"""What an upload of the largest size costs the page in memory and time.
+"""Measure the memory and time that `clearer web` takes for an upload of the largest size.
 
     python benchmarks/memory/web_memory.py --megapixels 24 -o docs/results/web-memory.json
 
-A color JPEG with so many pixels is shown, made noisy and rainy, and restored by a shipped model, as the page
-does it, in this process; the line of JSON tells its largest resident memory.
+Shows a color JPEG of that size, adds noise and rain, and restores it with a pretrained model, as the page does, in
+this process. Prints one JSON line with the peak resident memory.
 """
 
 from __future__ import annotations

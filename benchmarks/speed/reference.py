@@ -1,8 +1,8 @@
-"""The plain program against which speed is measured: the paper's wording, one operation after the other.
+"""A plain implementation of the paper, against which speed is measured.
 
-Float32, contiguous, every norm and every upsampling where the supplement has it, gradients of all
-parameters in both kinds of step, patches cut one by one. Nothing is done for speed, nothing against it.
-Parameters carry the names of `clearer`'s networks, so that one's state fits the other.
+fp32, contiguous tensors, every norm and every upsampling where the supplement places it, gradients of all parameters
+in both kinds of step, patches cut one by one. Nothing is optimized, and nothing is slowed down on purpose.
+Parameters are named as in clearer's networks, so that a state dict of one fits the other.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Cell(nn.Module):
 
 
 class Reference(nn.Module):
-    """The network of ``letters`` (three groups of P, F, or * for a mixed module), supplement's form."""
+    """The network of a genotype (three groups of P, F, or * for a mixed module) with the supplement's operations."""
 
     def __init__(self, letters: str = "****-****-****", width: int = 32, channels: int = 1) -> None:
         super().__init__()
@@ -133,7 +133,7 @@ class Reference(nn.Module):
 
 
 class Patches:
-    """Gray patches cut, flipped and degraded one by one, as a loader with one process does it."""
+    """Gray patches, cut, flipped and degraded one by one, as a data loader with one process does."""
 
     def __init__(self, images: list[np.ndarray], patch: int, batch: int, sigma: float, seed: int = 0) -> None:
         self.images, self.patch, self.batch, self.sigma = images, patch, batch, sigma
@@ -156,7 +156,7 @@ class Patches:
 
 
 def weight_step(network: nn.Module, optimizer: torch.optim.Optimizer, degraded: Tensor, clean: Tensor) -> Tensor:
-    """One step of the weights; also what one step of plain training is."""
+    """Take one step of the weights, in the search or in plain training; return the loss."""
     network.train()
     loss = nn.functional.mse_loss(network(degraded), clean)
     optimizer.zero_grad()
@@ -169,7 +169,7 @@ def weight_step(network: nn.Module, optimizer: torch.optim.Optimizer, degraded: 
 def architecture_step(
     network: Reference, optimizer: torch.optim.Optimizer, degraded: Tensor, clean: Tensor, lambda_arch: float = 0.1
 ) -> Tensor:
-    """One step of the alpha, gradients of everything computed on the way."""
+    """Take one step of alpha, with the gradients of all parameters; return the loss."""
     network.eval()
     alpha = network.alpha.softmax(1)
     entropy = -(alpha * alpha.log10() + (1 - alpha) * (1 - alpha).log10()).mean()

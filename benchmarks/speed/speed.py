@@ -1,12 +1,13 @@
-"""How fast: each piece of work beside the reference and the machine's ceiling, in one run.
+"""Time each workload beside a plain implementation and the machine's peak throughput.
 
-    python benchmarks/speed/speed.py weight-step architecture-step      # or any of: training-step, search, data,
-    python benchmarks/speed/speed.py                                    # startup, restore, restore-large; or all
+    python benchmarks/speed/speed.py                                    # all workloads
+    python benchmarks/speed/speed.py weight-step architecture-step      # some of them
     python benchmarks/speed/speed.py restore --width 16 -o docs/results/speed-restore-16.json
+    python benchmarks/speed/speed.py --table speed.json                 # print an earlier result as a table
 
-Each kind of work (ours, the reference, where it fits DnCNN, a large matrix product) has a process of its
-own, and they take turns, so that a slow minute of the machine strikes all of them. One line of JSON a
-piece of work: medians of the seconds, GFLOP/s, ratios, peak memory of the process.
+Each variant of a workload (clearer, the reference, DnCNN where it applies, a large matrix product) runs in its own
+process. The processes take turns, so that a slow minute of the machine affects all of them. Prints one JSON line per
+workload: median seconds, GFLOP/s, ratios, peak memory of the process.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -23,10 +25,12 @@ from typing import Any
 
 NAMES = ("weight-step", "architecture-step", "training-step", "search", "data", "startup", "restore", "restore-large")
 SLOW = {"restore-large": 2, "search": 3}  # rounds at most on a CPU
+SEARCH_STEPS = {"weight-step": 10_000, "architecture-step": 9_500}
+"""Steps of the published search."""
 
 
 def work(arguments: list[str]) -> None:
-    """A process of one kind of work: a line in, one repetition, a line out."""
+    """Serve one variant of a workload: read a line, run it once, print its seconds; at the end, the peak memory."""
     name, kind, device, width, precision = arguments
     import torch
     import workloads
@@ -34,10 +38,10 @@ def work(arguments: list[str]) -> None:
     from clearer.training.run_device import choose_device, device_name, peak_memory_mb
 
     (step, gflop), used = workloads.prepare(name, kind, device, int(width), precision)
-    if name != "restore-large" or kind == "ceiling" or device != "cpu":
-        step()  # first of all, memory and oneDNN's kernels
-    told = device_name(choose_device(device))
-    print(json.dumps({"gflop": gflop, "precision": used, "device": told, "torch": torch.__version__}), flush=True)
+    if name != "restore-large" or kind == "peak" or device != "cpu":
+        step()  # the first run allocates memory and compiles oneDNN's kernels
+    on = device_name(choose_device(device))
+    print(json.dumps({"gflop": gflop, "precision": used, "device": on, "torch": torch.__version__}), flush=True)
     for _ in sys.stdin:
         began = time.perf_counter()
         step()
@@ -46,6 +50,8 @@ def work(arguments: list[str]) -> None:
 
 
 class Worker:
+    """A process that serves one variant of a workload."""
+
     def __init__(self, name: str, kind: str, options: argparse.Namespace) -> None:
         command = [sys.executable, __file__, "--work", name, kind, options.device, str(options.width)]
         environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)} if options.threads else None
@@ -59,7 +65,7 @@ class Worker:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            sys.exit("a worker has ended; its message stands above")
+            sys.exit("a worker process failed; its error is printed above")
         return line
 
     def go(self) -> None:
@@ -80,8 +86,9 @@ class Worker:
 
 
 def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Time all variants of a workload in turn."""
     kinds = ["ours", "reference"] + (["dncnn"] if name.startswith("restore") else [])
-    kinds += [] if name in ("data", "startup") else ["ceiling"]
+    kinds += [] if name in ("data", "startup") else ["peak"]
     workers = {kind: Worker(name, kind, options) for kind in kinds}
     most = SLOW.get(name, options.rounds) if options.device == "cpu" else options.rounds
     for _ in range(min(options.rounds, most)):
@@ -92,8 +99,8 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     ours = found["ours"]["seconds"]
     result: dict[str, Any] = {"work": name, "width": options.width, "device": facts["device"], "torch": facts["torch"]}
     result["ratio_to_reference"] = round(found["reference"]["seconds"] / ours, 2)
-    if "ceiling" in found:
-        result["share_of_ceiling"] = round(found["ours"]["gflops"] / found["ceiling"]["gflops"], 3)
+    if "peak" in found:
+        result["share_of_peak"] = round(found["ours"]["gflops"] / found["peak"]["gflops"], 3)
     if "dncnn" in found:
         result["ratio_to_dncnn"] = round(found["dncnn"]["seconds"] / ours, 2)
     if name == "data":
@@ -109,22 +116,45 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--precision", default="auto", help="of ours and of the ceiling: auto, bf16 or fp32")
-    parser.add_argument("--threads", type=int, help="of each process (default: all cores)")
-    parser.add_argument("-o", "--out", type=Path, help="keep the lines here, as one JSON file")
+    parser.add_argument("--precision", default="auto", help="of clearer and of the matrix product: auto, bf16 or fp32")
+    parser.add_argument("--threads", type=int, help="threads of each process (default: all cores)")
+    parser.add_argument("-o", "--out", type=Path, help="write the lines to this JSON file")
+    parser.add_argument(
+        "--table", type=Path, metavar="FILE", help="only print FILE, written by -o, as a table"
+    )
     options = parser.parse_args()
+    if options.table is not None:
+        return print_table(json.loads(options.table.read_text(encoding="utf-8"))["lines"])
     unknown = [name for name in options.names if name not in NAMES]
     if unknown:
-        parser.error(f"{unknown[0]} is none of {', '.join(NAMES)}")
+        parser.error(f"WORK: {unknown[0]!r} is not one of {', '.join(NAMES)}")
     lines = []
     for name in options.names or NAMES:
         lines.append(measure(name, options))
         print(json.dumps(lines[-1]), flush=True)
     if options.out is not None:
-        words = [Path(sys.argv[0]).name, *sys.argv[1:]]
-        command = f"python benchmarks/{' '.join(words)}"
+        command = shlex.join(["python", "benchmarks/speed/speed.py", *sys.argv[1:]])
         options.out.write_text(json.dumps({"command": command, "lines": lines}, indent=1) + "\n")
     return None
+
+
+def print_table(lines: list[dict[str, Any]]) -> None:
+    """Print results as a table, with the time of the published search extrapolated from its measured steps."""
+    first = lines[0]
+    print(f"{first['device']}, torch {first['torch']}, width {first['width']}")
+    print(f"{'work':<18} {'clearer':>12} {'GFLOP/s':>10} {'of peak':>8} {'reference':>12} {'faster':>7} {'MiB':>7}")
+    for line in lines:
+        ours, share = line["ours"], line.get("share_of_peak")
+        print(
+            f"{line['work']:<18} {1e3 * ours['seconds']:>9.1f} ms {ours.get('gflops', 0):>10,.0f}"
+            f" {'' if share is None else f'{100 * share:.0f} %':>8} {1e3 * line['reference']['seconds']:>9.1f} ms"
+            f" {line['ratio_to_reference']:>7.2f} {ours['peak_mib']:>7,}"
+        )
+    seconds = {line["work"]: line["ours"]["seconds"] for line in lines}
+    if set(SEARCH_STEPS) <= set(seconds):
+        minutes = sum(count * seconds[name] for name, count in SEARCH_STEPS.items()) / 60
+        counts = " and ".join(f"{count:,} {name}s" for name, count in SEARCH_STEPS.items())
+        print(f"extrapolated from these steps, the published search ({counts}) takes {minutes:,.1f} minutes")
 
 
 if __name__ == "__main__":

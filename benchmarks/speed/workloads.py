@@ -1,8 +1,8 @@
-"""What speed.py measures: each function prepares one piece of work and returns it with its operations.
+"""The workloads that speed.py times: each function prepares one and returns it with its operation count.
 
-``kind`` is ``ours`` or ``reference`` (benchmarks/speed/reference.py), in places ``dncnn``. A piece of work is a
-function without arguments that ends when its result is there, and the GFLOP that it takes by the paper's
-wording: 2 a multiply-add, backward passes for features and for weights counted like the forward pass.
+``kind`` is ``ours``, ``reference`` (reference.py) or, where it applies, ``dncnn``. A workload is a function without
+arguments that returns when its result is complete, and the GFLOP of the plain implementation: 2 per multiply-add, with
+the backward passes for features and for weights counted like the forward pass.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Work = tuple[Callable[[], object], float]
 
 
 def photographs(count: int = 40) -> list[np.ndarray]:
-    """Return gray images of BSD500's size; what they show does not matter to speed."""
+    """Return gray images of BSD500's size; their content does not affect speed."""
     rng = np.random.default_rng(0)
     return [rng.integers(0, 256, (321, 481), np.uint8) for _ in range(count)]
 
@@ -51,8 +51,8 @@ def sampler(device: torch.device, batch: int = BATCH) -> PatchSampler:
     return PatchSampler(pairs, patch=PATCH, batch=batch, degradation=noise, augment=True, seed=0, device=device)
 
 
-def converged(device: torch.device, result: Callable[[], object]) -> Callable[[], object]:
-    """Return the work with a wait for the device at its end."""
+def synchronized(device: torch.device, result: Callable[[], object]) -> Callable[[], object]:
+    """Return the workload with a wait for the device at its end."""
     if device.type != "cuda":
         return result
 
@@ -101,7 +101,7 @@ def _step(kind: str, device: torch.device, width: int, precision: str, letters: 
             else torch.optim.Adam(network.parameters(), 1e-4)
         )
         x, y = (t.to(device) for t in reference.Patches(photographs(), PATCH, BATCH, SIGMA).draw())
-        return converged(device, lambda: reference.weight_step(network, optimizer, x, y))
+        return synchronized(device, lambda: reference.weight_step(network, optimizer, x, y))
     keep_freed_memory()
     space = SearchSpace(width=width)
     network = Supernet(space) if "*" in letters else RestorationNetwork(space.architecture(letters.replace("-", "")))
@@ -124,7 +124,7 @@ def _step(kind: str, device: torch.device, width: int, precision: str, letters: 
         optimizer.step()
         return loss.detach()
 
-    return converged(device, step)
+    return synchronized(device, step)
 
 
 def architecture_step(kind: str, device: torch.device, width: int, precision: str) -> Work:
@@ -133,7 +133,7 @@ def architecture_step(kind: str, device: torch.device, width: int, precision: st
         plain = reference.Reference(width=width).to(device)
         adam = torch.optim.Adam([plain.alpha], 3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
         x, y = (t.to(device) for t in reference.Patches(photographs(), PATCH, BATCH, SIGMA).draw())
-        return converged(device, lambda: reference.architecture_step(plain, adam, x, y)), gflop
+        return synchronized(device, lambda: reference.architecture_step(plain, adam, x, y)), gflop
     keep_freed_memory()
     supernet = Supernet(SearchSpace(width=width)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = make_optimizer(load_recipe("paper-denoise-50").search.alpha, [supernet.alpha])
@@ -151,13 +151,13 @@ def architecture_step(kind: str, device: torch.device, width: int, precision: st
         optimizer.step()
         return loss.detach()
 
-    return converged(device, step), gflop
+    return synchronized(device, step), gflop
 
 
 def whole_search(kind: str, device: torch.device, width: int, precision: str) -> Work:
-    """Two weight and two architecture steps, with their data and, for ours, all that a run does around them.
+    """Two weight and two architecture steps with their data; ours also with the logs and checkpoints of a run.
 
-    On a GPU it is fifty of each, so that what a run does once does not outweigh them.
+    On a GPU 50 of each, so that what a run does once does not outweigh them.
     """
     pixels = BATCH * PATCH**2
     count = 50 if device.type == "cuda" else 2
@@ -174,7 +174,7 @@ def whole_search(kind: str, device: torch.device, width: int, precision: str) ->
                 reference.weight_step(network, sgd, *(t.to(device) for t in batches.draw()))
                 reference.architecture_step(network, adam, *(t.to(device) for t in batches.draw()))
 
-        return converged(device, steps), gflop
+        return synchronized(device, steps), gflop
     changes = {"search.epochs": 1, "search.steps_per_epoch": count, "search.warmup_epochs": 0, "network.width": width}
     place = {"device": str(device), "precision": precision}
     recipe = load_recipe("paper-denoise-50", {**changes, **place, "data.train": "none", "data.validation": "none"})
@@ -184,17 +184,17 @@ def whole_search(kind: str, device: torch.device, width: int, precision: str) ->
         with tempfile.TemporaryDirectory() as folder:
             search(recipe, images, images, Path(folder), Console(quiet=True))
 
-    return converged(device, run), gflop
+    return synchronized(device, run), gflop
 
 
 def data(kind: str, device: torch.device, width: int, precision: str) -> Work:
-    """One batch: cut, flipped, degraded."""
+    """Draw one batch: cut, flipped, degraded."""
     batches = sampler(device) if kind == "ours" else reference.Patches(photographs(), PATCH, BATCH, SIGMA)
-    return converged(device, batches.draw), 0.0
+    return synchronized(device, batches.draw), 0.0
 
 
 def startup(kind: str, device: torch.device, width: int, precision: str) -> Work:
-    """``clearer --help``; beside it, Python importing torch."""
+    """``clearer --help``; as reference, Python importing torch."""
     command = [sys.executable, "-m", "clearer", "--help"] if kind == "ours" else [sys.executable, "-c", "import torch"]
     return lambda: subprocess.run(command, check=True, capture_output=True), 0.0
 
@@ -211,7 +211,7 @@ def _restore(kind: str, device: torch.device, width: int, precision: str, size: 
     x = torch.rand(1, 1, *size, device=device)
     pixels = size[0] * size[1]
     if kind == "dncnn":
-        return converged(device, dncnn(x)), 2 * (9 * 64 + 15 * 9 * 64 * 64 + 9 * 64) * pixels / 1e9
+        return synchronized(device, dncnn(x)), 2 * (9 * 64 + 15 * 9 * 64 * 64 + 9 * 64) * pixels / 1e9
     gflop = 2 * gmacs(PUBLISHED, width, pixels)
     if kind == "reference":
         network = reference.Reference(PUBLISHED, width).to(device).eval()
@@ -221,11 +221,11 @@ def _restore(kind: str, device: torch.device, width: int, precision: str, size: 
             with torch.no_grad():
                 return network(pad(x))
 
-        return converged(device, plain), gflop
+        return synchronized(device, plain), gflop
     keep_freed_memory()
     architecture = Architecture.parse(PUBLISHED, channels=1, width=width)
     restorer = Restorer(RestorationNetwork(architecture), device=device, precision=precision)
-    return converged(device, lambda: restorer(x)), gflop
+    return synchronized(device, lambda: restorer(x)), gflop
 
 
 def dncnn(x: Tensor) -> Callable[[], Tensor]:
@@ -248,12 +248,12 @@ def dncnn(x: Tensor) -> Callable[[], Tensor]:
     return forward
 
 
-def ceiling(device: torch.device, precision: str) -> Work:
-    """A large matrix product in this precision: what the machine can do."""
+def peak(device: torch.device, precision: str) -> Work:
+    """A large matrix product in this precision: the machine's peak throughput."""
     side = 8192 if device.type == "cuda" else 2048
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     a, b = (torch.randn(side, side, device=device).to(kind) for _ in range(2))
-    return converged(device, lambda: a @ b), 2 * side**3 / 1e9
+    return synchronized(device, lambda: a @ b), 2 * side**3 / 1e9
 
 
 WORK: dict[str, tuple[Callable[[str, torch.device, int, str], Work], list[str]]] = {
@@ -269,9 +269,9 @@ WORK: dict[str, tuple[Callable[[str, torch.device, int, str], Work], list[str]]]
 
 
 def prepare(name: str, kind: str, device_name: str, width: int, precision: str) -> tuple[Work, str]:
-    """Return the work and the precision that it runs in."""
+    """Return a workload and the precision in which it runs."""
     device = choose_device(device_name)
     chosen = choose_precision(precision, device)
-    if kind == "ceiling":
-        return ceiling(device, chosen), chosen
+    if kind == "peak":
+        return peak(device, chosen), chosen
     return WORK[name][0](kind, device, width, chosen), chosen if kind == "ours" else "fp32"

@@ -1,10 +1,10 @@
-"""L_Arch alone, under the published Adam and weight decay, with noise in the gradient: where the gap goes.
+"""Optimize L_Arch alone with noisy gradients: how the gap of the mixing weights grows.
 
     python benchmarks/studies/alpha_alone.py [-o OUT.json]
 
-No network and no image: twelve pairs of alpha, lambda_1 = 0.1. The noise is normal, of the given
-standard deviation in the gradient with respect to the difference of a pair, as
-benchmarks/studies/alpha_pulls.py measures it for L_Res.
+No network and no images: 12 pairs of alpha, lambda_1 = 0.1, the published Adam and weight decay. The noise is normal;
+its standard deviation is that of the gradient with respect to the difference of a pair, which
+benchmarks/studies/alpha_pulls.py measures for L_Res.
 """
 
 from __future__ import annotations

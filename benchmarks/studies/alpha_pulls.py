@@ -1,11 +1,11 @@
-"""What moves the alpha of a search: the restoration loss's gradient and its noise, L_Arch's pull, the decay.
+"""Measure what moves alpha in a search: the gradient of L_Res and its noise, L_Arch, weight decay.
 
     python benchmarks/studies/alpha_pulls.py RUN [--batch 8 32] [--patch 32 64] [-o OUT.json]
 
-On the final supernet of a finished search, for each size of the held-out batches: the gradient of L_Res
-with respect to the difference of a module's two alpha, its mean and its standard deviation over
-batches, beside lambda_1 times that of L_Arch and the weight decay's. Adam divides by the root mean
-square of the whole gradient: where the noise is larger than L_Arch's pull, the alpha move that much slower.
+Takes the final supernet of a finished search. For each batch size: mean and standard deviation over held-out batches
+of the gradient of L_Res with respect to the difference of a module's two alpha, beside lambda_1 times the gradient of
+L_Arch and the weight decay. Adam divides by the root mean square of the whole gradient, so where the noise exceeds
+L_Arch's gradient, alpha moves more slowly by that factor.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, nargs="+", default=[8, 32])
     parser.add_argument("--patch", type=int, nargs="+", default=[32, 64])
     parser.add_argument("--batches", type=int, default=40)
-    parser.add_argument("--undecided", action="store_true", help="with all alpha put to 0, where a search begins")
+    parser.add_argument("--undecided", action="store_true", help="set all alpha to 0, as at the start of a search")
     parser.add_argument("-o", "--out", type=Path)
     arguments = parser.parse_args()
     recipe, supernet = load_supernet(arguments.run, torch.device("cpu"))
@@ -67,7 +67,7 @@ def main() -> None:
             }
         )
     alpha = supernet.alpha.detach().clone().requires_grad_(True)
-    # At probability 0.6: at one half L_Arch's gradient is zero, whatever lambda_1.
+    # At a mixing weight of 0.6: at 0.5 the gradient of L_Arch is zero for any lambda_1.
     if arguments.undecided:
         alpha = torch.tensor([[0.405, 0.0]]).repeat(len(alpha), 1).requires_grad_(True)
     (pull,) = torch.autograd.grad(recipe.search.lambda_arch * architecture_loss(alpha.softmax(1)), alpha)

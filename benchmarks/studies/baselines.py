@@ -1,11 +1,10 @@
-"""Published denoisers as methods, to be set beside this project's.
+"""Published denoisers as METHODS for `--also`: DnCNN and FFDNet, as baselines.
 
     clearer reproduce tables --also benchmarks/studies/baselines.py --bsd500 bsds500/test
 
-DnCNN (Zhang et al., TIP 2017; one network for each noise level) and FFDNet (Zhang et al., TIP 2018; told the
-level). Their weights and the program that runs them, ``peer.py``, are not part of this repository: they are
-looked for in the folder that the environment variable CLEARER_PEERS names, or in ``../shared/peers``
-beside the repository.
+DnCNN (Zhang et al., TIP 2017) has one network per noise level; FFDNet (Zhang et al., TIP 2018) is non-blind. Their
+weights and ``peer.py``, the program that runs them, are not part of this repository. They are looked up in the
+folder that the environment variable CLEARER_PEERS names, then in ``../shared/peers`` beside the repository.
 """
 
 from __future__ import annotations
@@ -22,25 +21,29 @@ from clearer.core.errors import UserError
 from clearer.methods.base import ImageArray, Method
 
 FOLDER = Path(os.environ.get("CLEARER_PEERS") or Path(__file__).parents[3] / "shared" / "peers").absolute()
-SEEN = "its published training set contains BSD500's test images: flattered on them"
+SEEN = "its published training set contains BSD500's test images, so results on them are too good"
 
 
 def program() -> Any:
-    """Return the module ``peer.py`` of the folder."""
+    """Import and return ``peer.py`` of the folder."""
     path = FOLDER / "peer.py"
     spec = importlib.util.spec_from_file_location("peer", path)
     if spec is None or spec.loader is None or not path.is_file():
-        raise UserError(f"{path}: no such file; set CLEARER_PEERS to the folder with peer.py and the peers' weights")
+        raise UserError(
+            f"{path}: no such file; set CLEARER_PEERS to the folder with peer.py and the weights"
+        )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 def method(name: str, weights: str, sigmas: tuple[float, float], noise: str) -> Method:
-    """Return the peer of ``FOLDER/weights.npz``; ``noise`` says what it was trained on."""
+    """Return the baseline of ``FOLDER/weights.npz``; ``noise`` says what it was trained on."""
     path = FOLDER / f"{weights}.npz"
     if not path.is_file():
-        raise UserError(f"{path}: no such file; set CLEARER_PEERS to the folder with peer.py and the peers' weights")
+        raise UserError(
+            f"{path}: no such file; set CLEARER_PEERS to the folder with peer.py and the weights"
+        )
     layers = PEER.load(weights)
     half_size = weights.startswith("ffdnet")  # its convolutions see the four phases of the image
     network = PEER.ffdnet if half_size else PEER.dncnn

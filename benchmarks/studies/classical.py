@@ -1,9 +1,9 @@
-"""Choose the constants of the classical denoisers on validation images: each constant and its neighbors.
+"""Tune the constants of the classical denoisers on validation images.
 
     python benchmarks/studies/classical.py bsds500/val -o OUT.json
 
-Mean PSNR over images and over sigma 30, 50 and 70 of the protocol ``clearer-gray``. No test image
-is touched.
+Tries each constant and its neighbors. Reports the mean PSNR over images and over sigma 30, 50 and 70 by the protocol
+``clearer-gray``. Reads no test images.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ CHOICES: list[Callable[[], Method]] = [
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", help="of validation images")
-    parser.add_argument("--limit", type=int, default=6, help="images")
+    parser.add_argument("folder", help="folder of validation images")
+    parser.add_argument("--limit", type=int, default=6, help="number of images")
     parser.add_argument("-o", "--out", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)

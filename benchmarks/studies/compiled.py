@@ -1,8 +1,9 @@
-"""Does torch.compile pay? A training step as it is and compiled, with what compiling takes.
+"""Time a training step with and without torch.compile, and the compilation itself.
 
     python benchmarks/studies/compiled.py -o docs/results/compiled-cpu.json
 
-The published setting (batch 32, patch 64, width 32), the precision that `auto` gives; steps of both kinds take turns.
+Uses the published setting (batch 32, patch 64, width 32) in the precision that `auto` chooses. Eager and compiled
+steps take turns.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--mode", default="default", help="of torch.compile; reduce-overhead: CUDA graphs")
+    parser.add_argument("--mode", default="default", help="mode of torch.compile; reduce-overhead uses CUDA graphs")
     parser.add_argument("-o", "--out", type=Path)
     given = parser.parse_args()
     device = choose_device(given.device)

@@ -1,10 +1,10 @@
-"""What the overlap of tiles changes in real images: the largest and the mean difference from the whole.
+"""Measure the effect of the tile overlap: largest and mean difference from the image restored whole.
 
     python benchmarks/studies/overlap.py -o docs/results/overlap.json \\
         --of runs/denoise gray-awgn-50 bsds500/test --of runs/derain rain-rgb rain800/test_syn
 
-Each model restores the images of its protocol whole and in tiles, with every overlap. Differences
-are in 8-bit levels, of results clamped to [0, 1] and not rounded. Small tiles, to have many seams.
+Each model restores the images of its protocol whole and in tiles with every overlap. Differences are in gray levels
+(of 255), of results clamped to [0, 1] and not rounded. The tiles are small, to have many seams.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OVERLAPS = (0, 8, 16, 24, 32, 40, 48, 56, 64)
 
 
 def measured(model: str, protocol: str, data: str, limit: int, tile: int) -> dict[str, Any]:
-    """Return the differences for one model."""
+    """Return the differences of one model by overlap."""
     restorer = load(model, "cpu", "fp32")
     full = receptive_field(restorer.architecture)
     overlaps = [*(o for o in OVERLAPS if o < full), full]
@@ -37,7 +37,7 @@ def measured(model: str, protocol: str, data: str, limit: int, tile: int) -> dic
     def restore(x: Tensor) -> Tensor:
         whole = restorer(x).clamp(0, 1)
         if min(x.shape[-2:]) <= tile:
-            return whole  # the corner on which the evaluation warms up
+            return whole  # the crop on which the evaluation warms up
         for overlap in overlaps:
             off = 255 * (restorer(x, tile=tile, overlap=overlap).clamp(0, 1) - whole).abs()
             entry = found[overlap]
@@ -67,7 +67,7 @@ def measured(model: str, protocol: str, data: str, limit: int, tile: int) -> dic
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--of", nargs=3, action="append", required=True, metavar=("MODEL", "PROTOCOL", "FOLDER"))
-    parser.add_argument("--limit", type=int, default=6, help="images of each")
+    parser.add_argument("--limit", type=int, default=6, help="images per model")
     parser.add_argument("--tile", type=int, default=128)
     parser.add_argument("-o", "--out", required=True, type=Path)
     given = parser.parse_args()

@@ -1,10 +1,11 @@
-"""Does the fast path cost quality? The same trainings in bf16 and in fp32, pair by pair.
+"""Compare training in bf16 and in fp32: the same runs in both precisions.
 
-    python benchmarks/studies/precision.py --train bsds500/train --validation bsds500/val -o docs/results/precision.json
+    python benchmarks/studies/precision.py --train bsds500/train --validation bsds500/val \\
+        -o docs/results/precision-training.json
 
-Trains the published architecture by the recipe denoise-gray, made small, in both precisions from the
-same weights, patches and noise, with batch norm and without; the last weights are then measured in
-fp32 on the validation images. --folder keeps the runs: the same command goes on.
+Trains the published architecture by a reduced recipe denoise-gray in both precisions from the same weights, patches
+and noise, with batch norm and without. Then measures the last weights in fp32 on the validation images. --folder keeps
+the runs: rerun the command to resume.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=32, help="validation images")
     parser.add_argument("--width", type=int, default=8)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--epochs", type=int, default=20, help="of 100 steps")
+    parser.add_argument("--epochs", type=int, default=20, help="epochs of 100 steps")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--folder", type=Path, default=Path("precision"), help="of the runs")
+    parser.add_argument("--folder", type=Path, default=Path("precision"), help="folder of the runs")
     parser.add_argument("-o", "--out", required=True, type=Path)
     given = parser.parse_args()
     plans = {

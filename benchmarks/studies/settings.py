@@ -1,10 +1,9 @@
-"""Why the recipes for a user's own images differ from the paper: one change at a time, equal steps.
+"""Compare the settings of our recipes with the paper's: one change at a time, equal steps.
 
     python benchmarks/studies/settings.py denoise-gray --train FOLDER --validation FOLDER -o OUT.json
 
-Trains the published architecture by the recipe, made small, with a Charbonnier loss and averaged
-weights (the candidate), and again with one setting put back to the paper's. Reports PSNR on the
-validation images; no test image is touched.
+Trains the published architecture by a reduced recipe with a Charbonnier loss and averaged weights (the candidate),
+then again with one setting of the paper each. Reports PSNR on the validation images. Reads no test images.
 """
 
 from __future__ import annotations
@@ -53,16 +52,16 @@ def main() -> None:
     parser.add_argument("--limit-train", type=int, default=200)
     parser.add_argument("--layout", default="auto")
     parser.add_argument("--width", type=int, default=8)
-    parser.add_argument("--epochs", type=int, default=6, help="of 100 steps")
+    parser.add_argument("--epochs", type=int, default=6, help="epochs of 100 steps")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--only", type=int, nargs="*", help="rows, from 0, instead of all")
+    parser.add_argument("--only", type=int, nargs="*", help="rows to run, counted from 0 (default: all)")
     parser.add_argument("-o", "--out", required=True, type=Path)
     given = parser.parse_args()
     base: dict[str, Any] = {
         "architecture": "FPPF-FFFF-PFFP",
         "network.width": given.width,
         "train.epochs": given.epochs,
-        # As the recipes were when docs/results.md had its tables from this.
+        # As the recipes were when docs/notebook/recipe-settings.md was measured.
         "train.optimizer.kind": "adamw",
         "train.optimizer.warmup_epochs": 1,
         "train.loss": "charbonnier",

@@ -1,8 +1,9 @@
-"""Images without a truth, as several models restore them: one sheet for so many images, to be looked at.
+"""Draw comparison figures of images without a ground truth: the input and the output of several models.
 
     python benchmarks/studies/side_by_side.py derain runs/mine --images rain800/test_nature --half left -o sheets
 
-Each row is an image: as it is, then as each model makes it, named at the top. Files are sheets/sheet-01.png and on.
+Each row shows an image, then each model's output, with the names at the top. Writes sheets/sheet-01.png,
+sheets/sheet-02.png and so on.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", help="names, weight files or runs")
     parser.add_argument("--images", type=Path, required=True)
-    parser.add_argument("--half", choices=["whole", "left", "right"], default="whole", help="of each image")
-    parser.add_argument("--width", type=int, default=480, help="of each image on the sheet, in pixels")
-    parser.add_argument("--rows", type=int, default=6, help="images on a sheet")
-    parser.add_argument("--limit", type=int, help="only the first so many")
-    parser.add_argument("-o", "--out", type=Path, required=True, help="the folder for the sheets")
+    parser.add_argument(
+        "--half", choices=["whole", "left", "right"], default="whole", help="part of each image"
+    )
+    parser.add_argument("--width", type=int, default=480, help="width of each image in pixels")
+    parser.add_argument("--rows", type=int, default=6, help="images per figure")
+    parser.add_argument("--limit", type=int, help="read only the first N images")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the figures")
     given = parser.parse_args()
     restorers = [clearer.load(model) for model in given.models]
     files = list_images(given.images)[: given.limit]
@@ -40,7 +43,7 @@ def main() -> None:
             image = halved(read_image(file, 3), given.half)
             rows.append([shrunk(image, given.width), *(shrunk(r.restore(image), given.width) for r in restorers)])
         place = given.out / f"sheet-{start // given.rows + 1:02d}.png"
-        sheet(rows, ["as it is", *(Path(model).name for model in given.models)], given.width).save(place)
+        sheet(rows, ["input", *(Path(model).name for model in given.models)], given.width).save(place)
         print(place)
 
 

@@ -1,10 +1,10 @@
-"""Where the time of a step goes, and how near each convolution of it is to the machine's ceiling.
+"""Profile a step: the share of each operation, and the throughput of each convolution beside the machine's peak.
 
     python benchmarks/studies/step_profile.py -o docs/results/profile-cpu.json
 
-Of each step (weight, architecture, training, as speed.py has them) the share of its operations, by
-torch's profiler; then single convolutions of the network's shapes: forward, gradient of the feature,
-gradient of the weight, beside a large matrix product in the same run.
+Prints the share of each operation in the steps that speed.py times (weight, architecture, training), by torch's
+profiler. Then times single convolutions of the network's shapes (forward, gradient of the features, gradient of the
+weights) beside a large matrix product.
 """
 
 from __future__ import annotations
@@ -106,14 +106,14 @@ def main() -> None:
     device = choose_device("cpu")
     precision = choose_precision("auto", device)
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    product, gflop = workloads.ceiling(device, precision)
+    product, gflop = workloads.peak(device, precision)
     result = {
         "command": f"python benchmarks/studies/step_profile.py {' '.join(sys.argv[1:])}",
         "device": device_name(device),
         "torch": torch.__version__,
         "width": given.width,
         "precision": precision,
-        "ceiling": round(gflop / _seconds(product)),
+        "peak": round(gflop / _seconds(product)),
         "steps": {name: shares(name, device, given.width) for name in STEPS},
         "convolutions": convolutions(device, given.width, kind),
     }

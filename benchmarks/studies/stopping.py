@@ -1,9 +1,9 @@
-"""What ending a search early would have saved, and whether it would have found the same letters.
+"""Measure what early stopping would have saved in finished searches, and whether the genotype is the same.
 
     python benchmarks/studies/stopping.py RUN [RUN ...] -o docs/results/stopping.json
 
-Read off the mixing_weights that finished searches logged at the end of each epoch, which is where
-`search.stop_gap` and `search.stop_steps` look too. Nothing is searched anew.
+Reads the mixing weights that each search logged at the end of every epoch, which `search.stop_gap` and
+`search.stop_steps` look at too. Runs no search.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, help="run folders with a finished search")
     parser.add_argument("--gaps", nargs="+", type=float, default=[0.1, 0.2, 0.3, 0.4, 0.5])
-    parser.add_argument("--steps", type=int, default=500, help="architecture steps without a change of letters")
+    parser.add_argument("--steps", type=int, default=500, help="architecture steps without a change of the genotype")
     parser.add_argument("-o", "--out", required=True, type=Path)
     given = parser.parse_args()
     searches = []
     for run in given.runs:
         lines = [json.loads(line) for line in (run / "search" / "metrics.jsonl").read_text().splitlines()]
-        changes = [b["arch_step"] for a, b in itertools.pairwise(lines) if letters_of(a) != letters_of(b)]
+        changes = [b["arch_step"] for a, b in itertools.pairwise(lines) if genotype_of(a) != genotype_of(b)]
         searches.append(
             {
                 "run": run.name,
@@ -43,24 +43,24 @@ def main() -> None:
     write_json(given.out, {"command": command, "steps": given.steps, "searches": searches})
 
 
-def letters_of(line: dict[str, Any]) -> str:
+def genotype_of(line: dict[str, Any]) -> str:
     return "".join("PF"[b > a] for a, b in line["mixing_weights"])
 
 
 def stopped(lines: list[dict[str, Any]], gap: float, steps: int) -> dict[str, Any]:
-    """Return the share of the seconds that would be saved, and whether the letters are those of the end."""
+    """Return the share of the seconds that would be saved, and whether the genotype equals the final one."""
     since: int | None = None
     for before, line in itertools.pairwise(lines):
         if line["gap"] < gap:
             since = None
             continue
-        if since is None or letters_of(before) != letters_of(line):
+        if since is None or genotype_of(before) != genotype_of(line):
             since = line["arch_step"]
         if line["arch_step"] - since >= steps:
             saved = 1 - line["seconds"] / lines[-1]["seconds"]
-            same = letters_of(line) == letters_of(lines[-1])
-            return {"arch_step": line["arch_step"], "saved": round(saved, 3), "same_letters": same}
-    return {"arch_step": None, "saved": 0.0, "same_letters": None}
+            same = genotype_of(line) == genotype_of(lines[-1])
+            return {"arch_step": line["arch_step"], "saved": round(saved, 3), "same_genotype": same}
+    return {"arch_step": None, "saved": 0.0, "same_genotype": None}
 
 
 if __name__ == "__main__":

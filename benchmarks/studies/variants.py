@@ -1,12 +1,11 @@
-"""What makes a small network good: one change at a time, each form trained for equally many seconds.
+"""Compare variants of small networks: one change at a time, each trained for the same processor time.
 
     python benchmarks/studies/variants.py denoise --train bsds500/train bsds500/test --validation bsds500/val \
         --only-validation bsd68/val_without_bsd68.txt --minutes 3 -o docs/results/forms-denoise.json
 
-How many steps fit into the time is reckoned first, from the processor time of a few, and the learning
-rate's schedule is laid over them: a form that is twice as fast gets twice the steps. PSNR is that of the last
-weights on the validation images, in fp32; for pairs SSIM, too. A test set is named only to leave out the training
-pairs that show an image of it.
+First estimates from the processor time of a few steps how many fit, and fits the learning rate's schedule to them: a
+variant that is twice as fast gets twice the steps. Reports PSNR of the last weights on the validation images in fp32;
+for pairs SSIM, too. --test names a test set only to leave out training pairs that show an image of it.
 """
 
 from __future__ import annotations
@@ -42,28 +41,28 @@ from clearer.training.validation import Validation
 PUBLISHED = "FPPF-FFFF-PFFP"
 ADAMW: dict[str, Any] = {"train.optimizer.kind": "adamw", "train.optimizer.lr": 0.002}
 MUON: dict[str, Any] = {"train.optimizer.kind": "muon", "train.optimizer.lr": 0.002, "train.optimizer.momentum": 0.95}
-SQUARES: dict[str, Any] = {"network.unshuffle": 2, "network.width": 32}
-THREE: dict[str, Any] = {**SQUARES, "network.scales": 3, "architecture": "FPPF-FFFF"}
+UNSHUFFLE: dict[str, Any] = {"network.unshuffle": 2, "network.width": 32}
+THREE: dict[str, Any] = {**UNSHUFFLE, "network.scales": 3, "architecture": "FPPF-FFFF"}
 BASE: dict[str, Any] = {"network.norm": "none", "network.residual": True, "network.width": 16, "network.unshuffle": 1}
 BASE |= {"data.augment": True, "train.loss": "mse", "train.average": 0.0, "train.batch": 16, "train.patch": 64}
 RAIN: dict[str, Any] = {**MUON, "data.degradation.kind": "rain"}
-FORMS: dict[str, dict[str, dict[str, Any]]] = {
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "denoise": {
         "AdamW, no norm, residual, width 16": ADAMW,
         "batch norm": {**ADAMW, "network.norm": "batch"},
         "no global residual": {**ADAMW, "network.residual": False},
-        "squares of 2x2 pixels, width 32": {**ADAMW, **SQUARES},
+        "2x2 pixel unshuffle, width 32": {**ADAMW, **UNSHUFFLE},
         "Muon": MUON,
         "Muon at half the rate": {**MUON, "train.optimizer.lr": 0.001},
         "Muon at twice the rate": {**MUON, "train.optimizer.lr": 0.004},
-        "Muon, squares of 2x2 pixels, width 32": {**MUON, **SQUARES},
-        "Muon, squares, width 32, 3 scales": {**MUON, **THREE},
+        "Muon, 2x2 pixel unshuffle, width 32": {**MUON, **UNSHUFFLE},
+        "Muon, 2x2 pixel unshuffle, width 32, 3 scales": {**MUON, **THREE},
         "Muon, ln(MSE) of each patch": {**MUON, "train.loss": "log-mse"},
         "Muon, Charbonnier": {**MUON, "train.loss": "charbonnier"},
         "Muon, averaged weights": {**MUON, "train.average": 0.995},
         "Muon, patches of 128 pixels, batch 4": {**MUON, "train.patch": 128, "train.batch": 4},
         "Muon, batch 8": {**MUON, "train.batch": 8},
-        "Muon, the letters that our search found": {**MUON, "architecture": "FFFF-FFFF-PPPF"},
+        "Muon, genotype of our search": {**MUON, "architecture": "FFFF-FFFF-PPPF"},
         "Muon, no biases": {**MUON, "network.norm": "bias-free"},
         "Muon, trained on sigma 0 to 50": {**MUON, "data.degradation.sigma": [0.0, 50.0]},
         "Muon, no biases, trained on sigma 0 to 50": {
@@ -77,13 +76,13 @@ FORMS: dict[str, dict[str, dict[str, Any]]] = {
         "batch norm": {**ADAMW, "network.norm": "batch"},
         "Muon": MUON,
         "Muon, no global residual": {**MUON, "network.residual": False},
-        "Muon, squares of 2x2 pixels, width 32, 3 scales": {**MUON, **THREE},
+        "Muon, 2x2 pixel unshuffle, width 32, 3 scales": {**MUON, **THREE},
         "Muon, Charbonnier": {**MUON, "train.loss": "charbonnier"},
         "Muon, Charbonnier and SSIM": {**MUON, "train.loss": "charbonnier+ssim"},
         "Muon, patches of 128 pixels, batch 4": {**MUON, "train.patch": 128, "train.batch": 4},
-        "Muon, a fifth of the rain synthetic": {**RAIN, "data.degradation.share": 0.2},
-        "Muon, half of the rain synthetic": {**RAIN, "data.degradation.share": 0.5},
-        "Muon, the letters that our search found": {**MUON, "architecture": "PPPF-FPPF-FPFP"},
+        "Muon, synthetic rain on a fifth": {**RAIN, "data.degradation.share": 0.2},
+        "Muon, synthetic rain on half": {**RAIN, "data.degradation.share": 0.5},
+        "Muon, genotype of our search": {**MUON, "architecture": "PPPF-FPPF-FPFP"},
         "Muon, from the weights of denoise-gray-50": {**MUON, "train.start": "denoise-gray-50"},
     },
 }
@@ -92,30 +91,32 @@ RECIPES = {"denoise": "denoise-gray", "derain": "derain"}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=sorted(FORMS))
+    parser.add_argument("task", choices=sorted(VARIANTS))
     parser.add_argument("--train", nargs="+", required=True)
     parser.add_argument("--validation")
     parser.add_argument("--only-validation")
-    parser.add_argument("--test", help="its images are left out of the training")
+    parser.add_argument("--test", help="test set whose images are left out of the training")
     parser.add_argument("--layout", default="auto")
-    parser.add_argument("--limit", type=int, default=32, help="validation images")
-    parser.add_argument("--minutes", type=float, default=3.0, help="of each training")
+    parser.add_argument("--limit", type=int, default=32, help="number of validation images")
+    parser.add_argument("--minutes", type=float, default=3.0, help="minutes per training")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="of all forms")
-    parser.add_argument("--levels", nargs="*", type=float, default=[15.0, 25.0, 50.0], help="sigmas to measure at")
-    parser.add_argument("--only", type=int, nargs="*", help="forms, from 0, instead of all")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings of all variants")
+    parser.add_argument(
+        "--levels", nargs="*", type=float, default=[15.0, 25.0, 50.0], help="noise levels to measure"
+    )
+    parser.add_argument("--only", type=int, nargs="*", help="variants to run, counted from 0 (default: all)")
     parser.add_argument("-o", "--out", required=True, type=Path)
     given = parser.parse_args()
     console = Console(stderr=True)
-    everything = {name: recipe_of(given, change) for name, change in FORMS[given.task].items()}
+    everything = {name: recipe_of(given, change) for name, change in VARIANTS[given.task].items()}
     first = next(iter(everything.values()))
     splits = resolve_splits(first.data, channels=first.network.channels, patch=64, seed=0, say=console.print)
     training, validation = read_images(splits.train, first), read_images(splits.validation, first)
     rows: list[dict[str, Any]] = []
-    if given.out.exists():  # go on: what is there need not be done again
+    if given.out.exists():  # resume: skip the variants that are done
         before = json.loads(given.out.read_text())
         if before["minutes"] != given.minutes or before["recipe"] != RECIPES[given.task]:
-            sys.exit(f"{given.out}: holds trainings of another kind or length; choose another file")
+            sys.exit(f"{given.out}: was written with another task or --minutes; choose another file")
         rows = before["rows"]
     for number, (name, recipe) in enumerate(everything.items()):
         if (given.only is not None and number not in given.only) or any(row["setting"] == name for row in rows):
@@ -164,7 +165,7 @@ def measured(
         settings = dataclasses.replace(
             recipe.train, epochs=epochs, steps_per_epoch=steps, validate_every=epochs, seed=seed
         )
-        # Of the processor, not of the wall: other work on the machine does not count.
+        # Processor time, not wall time: other work on the machine does not count.
         began = time.process_time()
         train(dataclasses.replace(recipe, train=settings), architecture, training, validation, Path(folder), console)
         return (time.process_time() - began) / torch.get_num_threads()
@@ -198,7 +199,7 @@ def measured(
 
 
 def measures(by_name: dict[str, Validation], restore: Callable[[Tensor], Tensor]) -> dict[str, dict[str, float]]:
-    """Return PSNR and SSIM of ``restore``: (1, C, H, W) -> the same, for each kind of held-out images."""
+    """Return PSNR and SSIM of ``restore``, (1, C, H, W) -> the same, for each group of held-out images."""
     values: dict[str, dict[str, float]] = {"psnr": {}, "ssim": {}}
     for key, held in by_name.items():
         made = [(restore(x).float().clamp(0, 1), clean) for x, clean in held.pairs.values()]

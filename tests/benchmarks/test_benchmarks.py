@@ -1,9 +1,11 @@
-"""What speed is measured against computes the same as what is measured."""
+"""Benchmarks and tools: the reference network equals ours, every script starts, and one line of speed."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +21,15 @@ from clearer.network.supernet import Supernet
 from clearer.search.objectives import architecture_loss
 from helpers.networks import converged
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+ROOT = Path(__file__).parents[2]
+BENCHMARKS = ROOT / "benchmarks"
+NO_SCRIPTS = {"reference.py", "workloads.py", "baselines.py"}  # imported by scripts, or METHODS of `--also`
+SCRIPTS = sorted(
+    path.relative_to(ROOT)
+    for folder in (BENCHMARKS, ROOT / "tools")
+    for path in folder.rglob("*.py")
+    if path.name not in NO_SCRIPTS
+)
 
 
 def reference() -> ModuleType:
@@ -28,6 +38,27 @@ def reference() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=str)
+def test_every_script_starts_from_the_root_of_the_repository(
+    script: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", [str(script), "--help"])
+    monkeypatch.setattr(sys, "path", [str((ROOT / script).parent), *sys.path])  # as Python does for a script
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(script), run_name="__main__")
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    assert out.startswith("usage:")
+    assert re.search(rf"^ *python {re.escape(str(script))}", out, re.MULTILINE), "the docstring shows no call"
+
+
+def test_the_page_of_benchmarks_lists_every_file() -> None:
+    page = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+    files = {str(path.relative_to(BENCHMARKS)) for kind in ("*.py", "*.sh") for path in BENCHMARKS.rglob(kind)}
+    assert set(re.findall(r"\]\(([\w/]+\.(?:py|sh))\)", page)) == files
 
 
 @pytest.mark.parametrize("letters", ["****-****-****", "FPPF-FFFF-PFFP"])
