@@ -26,7 +26,7 @@ from clearer.inference.restorer import Restorer, load
 from clearer.network.cost import macs_per_pixel, parameters
 from clearer.network.network import RestorationNetwork
 from clearer.recipe.load import load_recipe
-from clearer.zoo.card import card_lines, sentence
+from clearer.zoo.card_text import card_lines, sentence
 from clearer.zoo.weights import load_weights, save_weights
 
 ROOT = Path(__file__).parents[1]
@@ -58,7 +58,8 @@ def main() -> None:
 
 
 def ship(given: argparse.Namespace) -> None:
-    network, card = load_weights(given.run / ("last.safetensors" if given.last else "model.safetensors"))
+    network, trained = load_weights(given.run / ("last.safetensors" if given.last else "model.safetensors"))
+    card: dict[str, Any] = trained.to_dict()
     if given.mean_with:
         other = load_weights(given.mean_with / "model.safetensors")[0].state_dict()
         network.load_state_dict({key: (value + other[key]) / 2 for key, value in network.state_dict().items()})
@@ -132,13 +133,13 @@ def card_of(file: Path) -> str:
         [
             f"# {name}",
             "",
-            sentence(facts.get("description") or facts.get("task")),
+            sentence(facts.description or facts.task or ""),
             "",
             "```sh",
             f"clearer restore {named} photo.png -o restored.png",
             "```",
             "",
-            *card_lines(restorer),
+            *card_lines(restorer.architecture, restorer.card),
             "",
             "## Training",
             "",

@@ -25,6 +25,7 @@ from clearer.deploy.quantize import read_calibration
 from clearer.inference.restorer import Restorer
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
+from clearer.zoo.card import ModelCard
 from clearer.zoo.weights import save_weights
 from helpers.command import clearer as command
 from helpers.photos import photograph
@@ -206,7 +207,7 @@ def test_int8_is_calibrated_and_what_it_loses_is_measured(run: Path, photos: Pat
     told = ended.json["onnx"]
     assert told["loss"] == pytest.approx(told["psnr_fp32"] - told["psnr"]) and told["held_out"] == 1
     # What it says is what another measures.
-    calibration = read_calibration(photos, CARD, 1)
+    calibration = read_calibration(photos, ModelCard.from_dict(CARD), 1)
     assert len(calibration.ranges) == 6 and len(calibration.held_out) == 1
     (degraded, truth), int8 = calibration.held_out[0], clearer.load(tmp_path / "q.onnx")
     restored = int8(torch.from_numpy(degraded)).clamp(0, 1).numpy()
@@ -222,7 +223,7 @@ def test_int8_is_calibrated_and_what_it_loses_is_measured(run: Path, photos: Pat
 
 def test_a_range_of_noise_is_gone_through_evenly(photos: Path) -> None:
     card = {"degradation": {"kind": "gaussian", "sigma": [0.0, 60.0], "clip8": False}}
-    found = read_calibration(photos, card, 1)
+    found = read_calibration(photos, ModelCard.from_dict(card), 1)
     ((degraded, truth),) = found.held_out
     assert 255 * (degraded - truth).std() == pytest.approx(30, rel=0.05)
     rough = [float(np.abs(np.diff(image)).mean()) for image in found.ranges]
@@ -235,14 +236,14 @@ def test_pairs_calibrate_where_the_card_says_pairs(tmp_path: Path) -> None:
         (tmp_path / "pairs" / kind).mkdir(parents=True)
         for k in range(4):
             Image.fromarray(np.full((9, 11), level + k, np.uint8)).save(tmp_path / "pairs" / kind / f"{k}.png")
-    found = read_calibration(tmp_path / "pairs", card, 1)
+    found = read_calibration(tmp_path / "pairs", ModelCard.from_dict(card), 1)
     assert [round(float(p.mean()) * 255) for p in found.ranges] == [100, 101, 102]
     ((degraded, truth),) = found.held_out
     assert (round(float(degraded.mean()) * 255), round(float(truth.mean()) * 255)) == (103, 203)
     with pytest.raises(UserError, match="learnt from pairs"):
-        read_calibration(tmp_path / "pairs" / "clean", card, 1)
+        read_calibration(tmp_path / "pairs" / "clean", ModelCard.from_dict(card), 1)
     with pytest.raises(UserError, match="does not say how its images were degraded"):
-        read_calibration(tmp_path / "pairs", {}, 1)
+        read_calibration(tmp_path / "pairs", ModelCard(), 1)
 
 
 # refusals

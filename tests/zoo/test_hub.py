@@ -95,7 +95,7 @@ def test_the_card_is_what_the_hub_reads(restorer: Restorer, tmp_path: Path) -> N
         "BSDS500, train.",
         "gaussian, sigma 0 to 75",
         f"{parameters(restorer.architecture):,} parameters",
-        "trained for 600 steps",
+        "Trained for 600 steps",
         "Weights: apache-2.0.",
     ):
         assert words in card.text, words
@@ -132,7 +132,7 @@ def test_what_is_not_known_is_said_not_made_up(restorer: Restorer, tmp_path: Pat
     assert "Validation PSNR in training: 25.50 dB." in card.text
     assert card.text.count("not stated") == 2  # data, license
     bare = Restorer(restorer.network, {}, device="cpu")
-    text = hub.model_card(bare, "bare")
+    text = hub.readme(bare.architecture, bare.card, "bare")
     assert "Not measured." in text and text.count("not stated") == 5
 
 
@@ -174,7 +174,7 @@ def test_what_goes_wrong_is_one_line(restorer: Restorer, tmp_path: Path, monkeyp
     with pytest.raises(UserError, match="holds no model"):
         Restorer.from_pretrained(tmp_path / "empty")
     for name in ("someone/denoise", "not a name", "a/b/c"):
-        with pytest.raises(UserError, match=f"{name}: no such folder, and not to be had from the Hub") as caught:
+        with pytest.raises(UserError, match=f"{name}: no such folder, and not available from the Hub") as caught:
             Restorer.from_pretrained(name, local_files_only=True, cache_dir=tmp_path / "cache")
         assert "\n" not in str(caught.value)
     with pytest.raises(UserError, match="a file stands where a folder is needed"):
@@ -210,3 +210,16 @@ def test_the_license_of_a_shipped_model_is_a_word_that_the_hub_knows(tmp_path: P
     folder = clearer.load("denoise-gray", "cpu", "fp32").save_pretrained(tmp_path / "m")
     card = huggingface_hub.ModelCard.load(folder / "README.md")
     assert card.data.license == "apache-2.0" and "have terms of their own" in card.text
+
+
+def test_the_former_name_of_the_license_still_works(restorer: Restorer, tmp_path: Path) -> None:
+    card = huggingface_hub.ModelCard.load(restorer.save_pretrained(tmp_path / "m", licence="mit") / "README.md")
+    assert card.data.license == "mit" and "Weights: mit." in card.text
+    api = FakeApi()
+    restorer.push_to_hub("someone/denoise", licence="mit", api=api)
+    assert b"license: mit" in api.files["README.md"]
+
+
+def test_results_without_figures_are_refused(restorer: Restorer, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^results: no valid images; pass what clearer.evaluate returns$"):
+        restorer.save_pretrained(tmp_path / "m", results=[{k: v for k, v in RESULT.items() if k != "images"}])

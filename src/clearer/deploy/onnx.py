@@ -26,6 +26,7 @@ from clearer.inference.onnx_network import INPUT, OUTPUT, OnnxNetwork, metadata_
 from clearer.inference.restorer import Restorer, load
 from clearer.network.network import RestorationNetwork
 from clearer.network.operations import Sequence
+from clearer.zoo.card import ModelCard
 
 TOLERANCE = 1e-4
 """Largest difference from PyTorch of a file that computes in fp32, images being in [0, 1]."""
@@ -155,7 +156,7 @@ def onnx_model(network: RestorationNetwork) -> Any:
 
 
 def _write_onnx(
-    network: RestorationNetwork, card: dict[str, Any], path: Path, half: bool, calibration: Calibration | None
+    network: RestorationNetwork, card: ModelCard, path: Path, half: bool, calibration: Calibration | None
 ) -> dict[str, Any]:
     import onnx
 
@@ -182,7 +183,7 @@ def _write_onnx(
     return {**found, "bytes": path.stat().st_size}
 
 
-def _write_pt2(network: RestorationNetwork, card: dict[str, Any], path: Path) -> dict[str, Any]:
+def _write_pt2(network: RestorationNetwork, card: ModelCard, path: Path) -> dict[str, Any]:
     with _quiet(), _no_size_is_special():
         program = torch.export.export(network, (_example(network),), dynamic_shapes=(_open_sizes(),))
     for node in program.graph.nodes:

@@ -18,6 +18,7 @@ from clearer.data.folders import find_items, read_item
 from clearer.degradations.gaussian import Degradation, degrade
 from clearer.evaluation.metrics import psnr
 from clearer.inference.onnx_network import INPUT, OnnxNetwork
+from clearer.zoo.card import ModelCard
 
 CALIBRATED_WITH, CROP = 16, 192
 """Images that set the ranges, and the side of the center that is taken of each."""
@@ -36,7 +37,7 @@ class Calibration:
     held_out: tuple[tuple[Array, Array], ...]
 
 
-def read_calibration(folder: str | Path, card: dict[str, Any], channels: int, layout: str = "auto") -> Calibration:
+def read_calibration(folder: str | Path, card: ModelCard, channels: int, layout: str = "auto") -> Calibration:
     """Read a folder of images and degrade them as the card of a model says, from seed 0.
 
     Of four images in turn the last is held out; of two or three too. A range of noise levels is
@@ -166,15 +167,14 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def _degradation_of(card: dict[str, Any], folder: str | Path) -> Degradation:
-    stated = card.get("degradation")
-    if not isinstance(stated, dict):
+def _degradation_of(card: ModelCard, folder: str | Path) -> Degradation:
+    if card.degradation is None:
         raise UserError(
             f"{folder}: the model's card does not say how its images were degraded, so these cannot be; "
             "export without --int8"
         )
     try:
-        return Degradation.from_dict(stated)
+        return Degradation.from_dict(dict(card.degradation))
     except TypeError as error:
         raise UserError(f"{folder}: the model's card has a degradation that is not known ({error})") from error
 

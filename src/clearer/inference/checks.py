@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,20 @@ from torch import Tensor
 
 from clearer.core.errors import UserError
 
-if TYPE_CHECKING:
-    from clearer.inference.restorer import Restorer
+
+class HasPrecision(Protocol):
+    """What computes in some precision and may have a twin that computes in fp32: a `clearer.Restorer`."""
+
+    precision: str
+
+    @property
+    def can_be_exact(self) -> bool: ...
+
+    def in_fp32(self) -> Self: ...
+
 
 T = TypeVar("T")
+R = TypeVar("R", bound=HasPrecision)
 
 _DARK = 0.02  # the mean of an image that may well become black: five 8-bit levels
 _UNFINITE, _BLACK = "values that are not finite (NaN or infinity)", "nothing but black"
@@ -25,7 +35,7 @@ class Unsound(Exception):
     """What the network made is no image; the text says what it is."""
 
 
-def in_sound_precision(restorer: Restorer, work: Callable[[Restorer], T], name: str = "image") -> T:
+def in_sound_precision(restorer: R, work: Callable[[R], T], name: str = "image") -> T:
     """Return ``work(restorer)``; where that is `Unsound`, ``work`` of the same restorer in fp32.
 
     Raises:
@@ -44,7 +54,7 @@ def in_sound_precision(restorer: Restorer, work: Callable[[Restorer], T], name: 
     raise UserError(f"{name}: the network made {fault} of it{also}; train it again or choose another model")
 
 
-def sound(restorer: Restorer, x: Tensor, run: Callable[[Restorer], Tensor]) -> Tensor:
+def sound(restorer: R, x: Tensor, run: Callable[[R], Tensor]) -> Tensor:
     """Return ``run(restorer)``; where that is unsound, ``run`` of the same restorer in fp32.
 
     Args:
@@ -56,7 +66,7 @@ def sound(restorer: Restorer, x: Tensor, run: Callable[[Restorer], Tensor]) -> T
         UserError: as `in_sound_precision`.
     """
 
-    def work(restorer: Restorer) -> Tensor:
+    def work(restorer: R) -> Tensor:
         y = run(restorer)
         if not bool(torch.isfinite(y).all()):
             raise Unsound(_UNFINITE)

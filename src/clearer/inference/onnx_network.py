@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from clearer.core.errors import UserError
-from clearer.core.files import with_present_keys
 from clearer.network.architecture import Architecture
+from clearer.zoo.card import ModelCard
 
 FORMAT = "clearer-onnx-1"
 INPUT, OUTPUT = "image", "restored"
@@ -66,28 +66,28 @@ class OnnxNetwork(nn.Module):
         return torch.from_numpy(restored)
 
 
-def metadata_of(architecture: Architecture, card: dict[str, Any], precision: str, **more: Any) -> dict[str, str]:
+def metadata_of(architecture: Architecture, card: ModelCard, precision: str, **more: Any) -> dict[str, str]:
     """Return what is written into an ONNX file; `OnnxNetwork` reads it. ``more``: JSON values."""
     return {
         "format": FORMAT,
         "architecture": architecture.to_json(),
-        "task": str(card.get("task", "")),
+        "task": card.task or "",
         "range": "float32 (batch, channels, height, width) in 0..1, in and out; the output is not clamped",
         "channels": str(architecture.channels),
         "multiple": str(architecture.multiple),
         "padding": "inside the graph: any height and width",
         "precision": precision,
-        "card": json.dumps(card, allow_nan=False),
+        "card": json.dumps(card.to_dict(), allow_nan=False),
         **{key: json.dumps(value, allow_nan=False) for key, value in more.items()},
     }
 
 
-def _checked(metadata: dict[str, str], session: Any, path: str | Path) -> tuple[Architecture, dict[str, Any], str]:
+def _checked(metadata: dict[str, str], session: Any, path: str | Path) -> tuple[Architecture, ModelCard, str]:
     if metadata.get("format") != FORMAT:
         raise UserError(f"{path}: an ONNX file, but not written by 'clearer export'; name one that is")
     try:
         architecture = Architecture.from_json(metadata["architecture"])
-        card, precision = with_present_keys(json.loads(metadata["card"])), metadata["precision"]
+        card, precision = json.loads(metadata["card"]), metadata["precision"]
         takes, gives = session.get_inputs(), session.get_outputs()
         for kind, names, found in ((INPUT, (INPUT, FORMER_INPUT), takes), (OUTPUT, (OUTPUT,), gives)):
             if len(found) != 1 or found[0].name not in names or found[0].type != "tensor(float)":
@@ -98,7 +98,7 @@ def _checked(metadata: dict[str, str], session: Any, path: str | Path) -> tuple[
             raise ValueError("card or precision is none")
     except (KeyError, ValueError, UserError) as error:
         raise UserError(f"{path}: its metadata is damaged ({error}); export it again") from error
-    return architecture, card, precision
+    return architecture, ModelCard.from_dict(card), precision
 
 
 def _onnxruntime(path: str | Path) -> Any:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +25,13 @@ from clearer.inference.onnx_network import OnnxNetwork
 from clearer.inference.tiling import Overlap, Tiling, as_overlap, as_tiling, cut, restore_tiles, shape_within
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
+from clearer.zoo import hub
+from clearer.zoo.card import CardResult, ModelCard, as_results
 from clearer.zoo.locate import located
 from clearer.zoo.weights import load_weights
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -67,7 +72,7 @@ class Restorer:
     Args:
         network: it is kept, not copied: moved to the device and set to evaluation mode. One that was
             exported computes as it was exported: its precision is kept, and bf16 refused.
-        card: the metadata of its weight file.
+        card: what its weight file states, a `ModelCard` or its JSON form; it is kept as a `ModelCard`.
         device: ``"auto"`` (CUDA, then MPS, then the CPU) or a name that torch knows.
         precision: ``"fp32"``; ``"bf16"`` (features in bfloat16: about twice as fast where the hardware
             multiplies it natively, results differ by a fraction of an 8-bit level); or ``"auto"``: bf16
@@ -80,7 +85,7 @@ class Restorer:
     def __init__(
         self,
         network: RestorationNetwork | OnnxNetwork,
-        card: dict[str, Any] | None = None,
+        card: ModelCard | Mapping[str, Any] | None = None,
         *,
         device: str | torch.device = "auto",
         precision: str = "auto",
@@ -91,7 +96,7 @@ class Restorer:
             if precision == "bf16":
                 raise UserError(f"precision: the file computes in {network.precision}, not in bf16; leave it out")
             self.precision = network.precision
-        self.card: dict[str, Any] = dict(card or {})
+        self.card = ModelCard.from_dict(card or {})
         network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network.eval().requires_grad_(False)
         self._run = self._prepared()
@@ -114,7 +119,7 @@ class Restorer:
         return exact
 
     def __repr__(self) -> str:
-        name = self.card.get("name") or self.card.get("recipe") or "network"
+        name = self.card.name or self.card.recipe or "network"
         return f"<Restorer {name}: {self.architecture}, {self.device}, {self.precision}>"
 
     @property
@@ -122,24 +127,120 @@ class Restorer:
         """What the network is."""
         return self.network.architecture
 
-    def save_pretrained(self, folder: str | Path, **facts: Any) -> Path:
-        """Write the model as a folder for the Hugging Face Hub; see `clearer.zoo.hub.save_pretrained`."""
-        from clearer.zoo import hub
+    def save_pretrained(
+        self,
+        folder: str | Path,
+        *,
+        name: str | None = None,
+        results: Sequence[CardResult | Mapping[str, Any]] = (),
+        data: str | None = None,
+        license: str | None = None,
+        licence: str | None = None,
+    ) -> Path:
+        """Write the model as a folder for the Hugging Face Hub; return the folder.
 
-        return hub.save_pretrained(self, folder, **facts)
+        Args:
+            folder: created if missing; its ``model.safetensors``, ``config.json`` and ``README.md`` are replaced.
+            name: by which others load the model; its last part is the title. Default: the folder's name.
+            results: measurements for the README: what `clearer.evaluate` returns, or the JSON files in a
+                run's ``evaluation`` folder hold. Default: those of the card.
+            data: the training images, in words. Default: those of the card.
+            license: of the weights, as the Hub writes it, such as ``"apache-2.0"``. The terms of the training
+                images bear on it, so nothing is assumed. Default: that of the card.
+            licence: former name of ``license``.
+
+        Raises:
+            UserError: huggingface-hub is not installed, the model is an exported file, or the folder cannot
+                be written.
+        """
+        network, facts = self._trained(folder), as_results(results)
+        return hub.save_folder(
+            network, self.card, folder, name=name, results=facts, data=data, license=license or licence
+        )
 
     @classmethod
-    def from_pretrained(cls, name_or_folder: str | Path, **how: Any) -> Restorer:
-        """Return the restorer of such a folder or of the Hub; see `clearer.zoo.hub.from_pretrained`."""
-        from clearer.zoo import hub
+    def from_pretrained(
+        cls,
+        name_or_folder: str | Path,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> Restorer:
+        """Return the restorer of a folder that `save_pretrained` wrote, or of a model on the Hugging Face Hub.
 
-        return hub.from_pretrained(name_or_folder, **how)
+        Only ``model.safetensors`` is downloaded and read. No code of the model runs.
 
-    def push_to_hub(self, repo_id: str, **facts: Any) -> str:
-        """Put the model on the Hub and return the commit's URL; see `clearer.zoo.hub.push_to_hub`."""
-        from clearer.zoo import hub
+        Args:
+            name_or_folder: a folder, or a name on the Hub, such as ``"someone/denoise-gray"``.
+            revision, token, cache_dir, local_files_only: see ``huggingface_hub.hf_hub_download``.
+            device, precision: see `clearer.load`.
 
-        return hub.push_to_hub(self, repo_id, **facts)
+        Raises:
+            UserError: there is no such folder or model, it is not a model of clearer, or the Hub cannot be reached.
+        """
+        path = Path(name_or_folder)
+        if not path.is_dir():
+            path = hub.download(
+                name_or_folder,
+                revision=revision,
+                token=token,
+                cache_dir=cache_dir,
+                local_files_only=local_files_only,
+            )
+        return load(path, device, precision)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        results: Sequence[CardResult | Mapping[str, Any]] = (),
+        data: str | None = None,
+        license: str | None = None,
+        licence: str | None = None,
+        private: bool | None = None,
+        token: str | bool | None = None,
+        commit_message: str = "Upload a model of clearer",
+        api: HfApi | None = None,
+    ) -> str:
+        """Upload the model to the Hugging Face Hub; return the commit's URL. A missing repository is created.
+
+        Args:
+            repo_id: ``NAMESPACE/NAME``.
+            results, data, license, licence: see `save_pretrained`.
+            private: whether a new repository is private.
+            token: access token; None uses the one that ``hf auth login`` stored.
+            commit_message: of the upload, which is one commit.
+            api: the Hub client; by default a new one with ``token``.
+
+        Raises:
+            UserError: see `save_pretrained`; or the Hub cannot be reached or refuses.
+        """
+        return hub.upload(
+            self._trained(repo_id),
+            self.card,
+            repo_id,
+            results=as_results(results),
+            data=data,
+            license=license or licence,
+            private=private,
+            token=token,
+            commit_message=commit_message,
+            api=api,
+        )
+
+    def _trained(self, target: str | Path) -> RestorationNetwork:
+        """Return the network, whose weights can be written to ``target``.
+
+        Raises:
+            UserError: it runs an exported file, which holds no weights of its own form.
+        """
+        if not isinstance(self.network, RestorationNetwork):
+            raise UserError(f"{target}: an exported model cannot be saved as weights; load its weight file or run")
+        return self.network
 
     def __call__(
         self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from clearer.core.errors import UserError
 from clearer.inference.restorer import load
 from clearer.methods.base import ImageArray, Method
 from clearer.network.cost import macs_per_pixel, parameters
+from clearer.zoo.card import ModelCard
 from clearer.zoo.locate import located, name_and_source
 
 ENSEMBLE_PASSES = 8
@@ -56,9 +56,9 @@ def method_of_model(
     )
 
 
-def _meant_for(card: dict[str, Any], source: str) -> tuple[str, tuple[float, float] | None, str]:
+def _meant_for(card: ModelCard, source: str) -> tuple[str, tuple[float, float] | None, str]:
     """Return the degradation, the range of noise levels and the note that a model card states."""
-    settings = card.get("degradation") or {}
+    settings = card.degradation or {}
     kind = settings.get("kind")
     if kind == "gaussian":
         levels = settings["sigma"]
@@ -69,6 +69,6 @@ def _meant_for(card: dict[str, Any], source: str) -> tuple[str, tuple[float, flo
     if kind == "rain":
         return "rain", None, "trained on synthetic rain"
     if kind == "none":  # image pairs: only the task says how the degraded ones are degraded
-        task = str(card.get("task", ""))
+        task = card.task or ""
         return ("rain" if "rain" in task.lower() else task), None, ""
     raise UserError(f"{source}: its card does not state a degradation; train it again with 'clearer train'")

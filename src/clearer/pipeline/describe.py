@@ -11,6 +11,7 @@ from clearer.core.errors import UserError
 from clearer.core.files import read_json
 from clearer.network.architecture import Architecture
 from clearer.network.cost import Part, cost_table
+from clearer.zoo.card import ModelCard
 from clearer.zoo.locate import located, shipped_models
 from clearer.zoo.weights import read_architecture
 
@@ -21,7 +22,7 @@ class Description:
 
     architecture: Architecture
     parts: tuple[Part, ...]
-    card: dict[str, Any] = field(default_factory=dict)
+    card: ModelCard = field(default_factory=ModelCard)
 
     @property
     def parameters(self) -> int:
@@ -42,7 +43,7 @@ class Description:
             "parameters": self.parameters,
             "macs_per_pixel": self.macs_per_pixel,
             "cells": [asdict(part) for part in self.parts],
-            "card": self.card,
+            "card": self.card.to_dict(),
         }
 
     def draw(self, path: str | Path) -> None:
@@ -72,7 +73,7 @@ def describe(target: str | Path | Architecture, **fields: Any) -> Description:
     >>> describe("FPPF-FFFF-PFFP", operations="released").parameters
     6073536
     """
-    card: dict[str, Any] = {}
+    card = ModelCard()
     if not isinstance(target, Architecture) and _is_text_form(target):
         architecture = Architecture.parse(str(target), **fields)
     elif fields:
@@ -92,7 +93,7 @@ def _is_text_form(target: str | Path) -> bool:
     return re.fullmatch(r"[A-Za-z]+(-[A-Za-z]*)*", text.strip()) is not None
 
 
-def _from_file(path: Path) -> tuple[Architecture, dict[str, Any]]:
+def _from_file(path: Path) -> tuple[Architecture, ModelCard]:
     if str(path) in shipped_models() and not path.is_file() and not (path / "recipe.yaml").is_file():
         return read_architecture(located(path))
     if path.is_dir():
@@ -100,7 +101,7 @@ def _from_file(path: Path) -> tuple[Architecture, dict[str, Any]]:
         if weights.is_file():
             return read_architecture(weights)
         if searched.is_file():
-            return Architecture.from_dict(read_json(searched)), {}
+            return Architecture.from_dict(read_json(searched)), ModelCard()
         raise UserError(f"{path}: holds no model.safetensors or architecture.json; give a run folder or a weight file")
     if not path.exists():
         raise UserError(f"{path}: no such weight file or run folder, and not an architecture such as FPPF-FFFF-PFFP")
@@ -110,5 +111,5 @@ def _from_file(path: Path) -> tuple[Architecture, dict[str, Any]]:
         exported = OnnxNetwork(path)
         return exported.architecture, exported.card
     if path.suffix == ".json":
-        return Architecture.from_dict(read_json(path)), {}
+        return Architecture.from_dict(read_json(path)), ModelCard()
     return read_architecture(path)

@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from clearer.core.errors import UserError
 from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
+from clearer.zoo.card import ModelCard
 from clearer.zoo.locate import WEIGHTS_OF_A_RUN, located, name_and_source, shipped_models
 from clearer.zoo.weights import read_architecture
 
@@ -79,16 +79,16 @@ def _model(name: str, source: str | Path) -> Model:
     return Model(name, str(source), about(*read_architecture(located(source))))
 
 
-def about(architecture: Architecture, card: dict[str, Any]) -> str:
+def about(architecture: Architecture, card: ModelCard) -> str:
     """Return a line such as "For gray images, noise of level 0 to 75."."""
     images = "gray images" if architecture.channels == 1 else "color images"
-    settings = card.get("degradation") or {}
+    settings = card.degradation or {}
     if settings.get("kind") == "gaussian":
         sigma = settings.get("sigma")
         low, high = sigma if isinstance(sigma, list) else (sigma, sigma)
         level = f"{low:g}" if low == high else f"{low:g} to {high:g}"
         return f"For {images}, noise of level {level}."
-    task = str(card.get("task") or "")
+    task = card.task or ""
     degraded_by = {"derain": "rain", "denoise": "noise", "restore": "degraded as its training pairs"}.get(task)
     if degraded_by:
         return f"For {images}, {degraded_by}."

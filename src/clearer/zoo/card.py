@@ -1,99 +1,195 @@
-"""What a model card says: results, data, cost, limits and license of a trained network, in words."""
+"""The model card: what a weight file states about its model, typed, and stored as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import copy
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from clearer.network.cost import macs_per_pixel, parameters
-
-if TYPE_CHECKING:
-    from clearer.inference.restorer import Restorer
-
-NOT_STATED = "not stated"
+from clearer.core.errors import UserError
+from clearer.core.files import FORMER_KEYS, with_present_keys
 
 
-def card_lines(
-    restorer: Restorer,
-    *,
-    results: Sequence[Mapping[str, Any]] = (),
-    data: str | None = None,
-    license: str | None = None,
-) -> list[str]:
-    """Return the sections of a card as lines of Markdown; what is not known is said to be so.
+@dataclass(frozen=True)
+class CardResult:
+    """One measurement of a model: the mean over the images of one dataset by one protocol.
 
-    ``results``, ``data`` and ``license`` as of `clearer.zoo.hub.save_pretrained`; where they are
-    not given, those that the weight file itself carries are taken.
+    Attributes:
+        protocol: name of the protocol, such as ``"gray-awgn-50"``.
+        psnr, ssim: of the restored images; PSNR in dB.
+        input_psnr, input_ssim: of the degraded images.
+        images: number of images.
+        data: name or path of the dataset.
+        ensemble: whether the x8 self-ensemble was used.
+        seed: noise seed.
+        precision: ``"fp32"`` or ``"bf16"``.
+        extra: values under keys that this version does not know.
     """
-    a, facts = restorer.architecture, restorer.card
-    data, license = data or facts.get("data"), license or facts.get("license")
-    start = facts.get("start")
-    limits = [] if not facts.get("limits") else ["## Limits", "", sentence(facts["limits"]), ""]
-    return [
-        "## Results",
-        "",
-        *_result_lines(results or facts.get("results") or (), facts),
-        "",
-        "## Data",
-        "",
-        sentence(data or f"Training images: {NOT_STATED}"),
-        f"Degradation in training: {degradation_in_words(facts.get('degradation'))}.",
-        "",
-        "## Cost",
-        "",
-        f"{parameters(a):,} parameters, {macs_per_pixel(a) / 1e3:,.1f} kMAC per pixel; "
-        f"trained for {facts.get('steps', NOT_STATED)} steps in {facts.get('precision', NOT_STATED)}"
-        f"{f', from the weights of {start}' if start else ''}.",
-        f"Architecture {a}: {a.operations} operations, width {a.width}, norm {a.norm}"
-        f"{', residual' if a.residual else ''}{f', unshuffle {a.unshuffle}' if a.unshuffle > 1 else ''}.",
-        "",
-        *limits,
-        "## License",
-        "",
-        f"Weights: {license or NOT_STATED}.",
-    ]
+
+    protocol: str
+    psnr: float
+    ssim: float
+    input_psnr: float
+    images: int
+    data: str | None = None
+    input_ssim: float | None = None
+    ensemble: bool | None = None
+    seed: int | None = None
+    precision: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, stated: Mapping[str, Any]) -> CardResult:
+        """Build a result from its JSON form, such as what `clearer.evaluate` returns.
+
+        Raises:
+            UserError: a required key is missing or has a value of the wrong type.
+        """
+        known, extra = _split(cls, with_present_keys(dict(stated)))
+        missing = [name for name in _REQUIRED if name not in known]
+        if missing:
+            raise UserError(f"results: no valid {', '.join(missing)}; pass what clearer.evaluate returns")
+        return cls(**known, extra=extra)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form; what is not stated is left out."""
+        return _stated(self)
 
 
-def _result_lines(results: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> list[str]:
-    if not results:
-        found = facts.get("validation_psnr")
-        return [f"Validation PSNR in training: {found:.2f} dB." if isinstance(found, float) else "Not measured."]
-    rows = [
-        f"| {data_name(r)} | {r['protocol']}{ensemble_of(r)} | {r['images']} "
-        f"| {r['input_psnr']:.2f} | {r['psnr']:.2f} | {r['ssim']:.4f} |"
-        for r in results
-    ]
-    return ["| images | protocol | number | input PSNR dB | PSNR dB | SSIM |", "| --- | --- |" + " ---: |" * 4, *rows]
+@dataclass(frozen=True, eq=False)
+class ModelCard(Mapping[str, Any]):
+    """What a weight file states about its model.
+
+    Every value may be missing (None). A card also reads as a mapping of its JSON form:
+    ``card["task"]``, ``card.get("limits")``, ``dict(card)``; two cards, or a card and a dict, are
+    equal if their JSON forms are.
+
+    Attributes:
+        name: of a pretrained model.
+        recipe: name of the recipe that trained it.
+        task: ``"denoise"``, ``"derain"`` or ``"restore"``.
+        description: what the model is for.
+        degradation: how clean images were degraded in training, as in the recipe.
+        data: the training images, in words.
+        limits: what the model is not for, in words.
+        license: of the weights.
+        training: the commands that trained it.
+        steps: number of training steps.
+        seed: of the training.
+        precision: of the training, ``"fp32"`` or ``"bf16"``.
+        start: the weights that training started from.
+        weights: which weights of the run these are: ``"best"``, ``"last"``, or a mean, in words.
+        epoch: of the best weights, counted from 1.
+        validation_psnr: in dB.
+        results: measurements of this very file.
+        extra: values under keys that this version does not know, or of a type it does not expect.
+
+    >>> card = ModelCard.from_dict({"task": "denoise", "licence": "MIT", "note": 7})
+    >>> card.license, card["note"], card.get("limits")
+    ('MIT', 7, None)
+    >>> card == {"task": "denoise", "license": "MIT", "note": 7}
+    True
+    """
+
+    name: str | None = None
+    recipe: str | None = None
+    task: str | None = None
+    description: str | None = None
+    degradation: Mapping[str, Any] | None = None
+    data: str | None = None
+    limits: str | None = None
+    license: str | None = None
+    training: str | None = None
+    steps: int | None = None
+    seed: int | None = None
+    precision: str | None = None
+    start: str | None = None
+    weights: str | None = None
+    epoch: int | None = None
+    validation_psnr: float | None = None
+    results: tuple[CardResult, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, stated: Mapping[str, Any]) -> ModelCard:
+        """Build a card from its JSON form; keys of version 0.1 get their present names.
+
+        Values of unexpected types are kept in ``extra``: a card never keeps a weight file from loading.
+        """
+        if isinstance(stated, ModelCard):
+            return stated
+        present = with_present_keys(dict(stated))
+        measured = _results(present.get("results"))
+        if measured is not None:
+            del present["results"]
+        known, extra = _split(cls, present)
+        return cls(**known, results=measured or (), extra=extra)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form; what is not stated is left out."""
+        return _stated(self)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.to_dict()[FORMER_KEYS.get(key, key)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.to_dict())
+
+    def __len__(self) -> int:
+        return len(self.to_dict())
 
 
-def data_name(result: Mapping[str, Any]) -> str:
-    """Return the name of the folder that was measured on: the rest of its path is nobody's business."""
-    return Path(str(result.get("data") or "images")).name
+def as_results(stated: Sequence[CardResult | Mapping[str, Any]]) -> tuple[CardResult, ...]:
+    """Return measurements as `CardResult`, from their JSON forms where needed."""
+    return tuple(one if isinstance(one, CardResult) else CardResult.from_dict(one) for one in stated)
 
 
-def ensemble_of(result: Mapping[str, Any]) -> str:
-    """Return what a protocol's name is followed by where the self-ensemble was used."""
-    return ", x8 self-ensemble" if result.get("ensemble") else ""
+def _results(stated: Any) -> tuple[CardResult, ...] | None:
+    """Return the results that a card states; None if they are not valid."""
+    if not isinstance(stated, list | tuple):
+        return None
+    try:
+        return as_results(stated)
+    except (UserError, TypeError, ValueError):
+        return None
 
 
-def degradation_in_words(stated: Any) -> str:
-    """Return a recipe's ``data.degradation`` as words."""
-    if not isinstance(stated, Mapping):
-        return NOT_STATED
-    kind = stated.get("kind")
-    if kind == "none":
-        return "none is added: pairs of images"
-    if kind == "rain":
-        share = float(stated.get("share") or 0)
-        return f"synthetic rain, in {share:.0%} of the pairs and on all images without a pair"
-    sigma = stated.get("sigma")
-    levels = " to ".join(f"{s:g}" for s in sigma) if isinstance(sigma, list | tuple) else f"{sigma:g}"
-    clipped = ", clipped to 8 bits" if stated.get("clip8") else ""
-    return f"{kind}, sigma {levels} (8-bit levels){clipped}"
+def _stated(value: CardResult | ModelCard) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for one in dataclasses.fields(value):
+        inner = getattr(value, one.name)
+        if one.name == "results":
+            inner = [result.to_dict() for result in inner] or None
+        if one.name != "extra" and inner is not None:
+            found[one.name] = copy.deepcopy(inner)
+    return found | copy.deepcopy(dict(value.extra))
 
 
-def sentence(text: Any) -> str:
-    """Return text on one line, with a capital and a full stop."""
-    text = " ".join(str(text).split())
-    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith(".") else ".")
+def _split(kind: type, stated: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the values of ``kind``'s fields, and all others: unknown keys and unexpected types."""
+    expected = _TYPES[kind.__name__]
+    known = {key: value for key, value in stated.items() if type(value) in expected.get(key, ())}
+    return known, {key: value for key, value in stated.items() if key not in known}
+
+
+def _json_types(kind: type) -> dict[str, tuple[type, ...]]:
+    """Return the types of the JSON values that each field takes."""
+    found: dict[str, tuple[type, ...]] = {}
+    for name, hint in typing.get_type_hints(kind).items():
+        options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+        plain = tuple(option for option in options if option in (str, int, float, bool))
+        if float in plain:
+            plain += (int,)
+        if any(typing.get_origin(option) is Mapping for option in options):
+            plain += (dict,)
+        if name not in ("results", "extra"):
+            found[name] = plain
+    return found
+
+
+_TYPES = {"CardResult": _json_types(CardResult), "ModelCard": _json_types(ModelCard)}
+_REQUIRED = ("protocol", "psnr", "ssim", "input_psnr", "images")

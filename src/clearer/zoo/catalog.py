@@ -25,14 +25,14 @@ def models() -> list[dict[str, Any]]:
         found.append(
             {
                 "name": name,
-                "task": card.get("task", ""),
-                "description": card.get("description", ""),
+                "task": card.task or "",
+                "description": card.description or "",
                 "architecture": architecture.to_dict(),
                 "parameters": parameters(architecture),
                 "macs_per_pixel": macs_per_pixel(architecture),
                 "bytes": path.stat().st_size,
                 "file": str(path),
-                "results": card.get("results", []),
+                "results": [result.to_dict() for result in card.results],
             }
         )
     return found

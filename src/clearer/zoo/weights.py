@@ -1,9 +1,10 @@
-"""Weight files: safetensors with the architecture inside, so that a file alone rebuilds its network."""
+"""Weight files: safetensors that hold their architecture, so that a file alone rebuilds its network."""
 
 from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,28 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from clearer.core.errors import UserError
-from clearer.core.files import with_present_keys, written_whole
+from clearer.core.files import written_whole
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
+from clearer.zoo.card import ModelCard
 
 FORMAT = "clearer-weights-1"
 
 
-def save_weights(path: str | Path, network: RestorationNetwork, card: dict[str, Any], *, half: bool = False) -> None:
-    """Write the network, its architecture and ``card`` (what a user should know of it; JSON values).
+def save_weights(
+    path: str | Path, network: RestorationNetwork, card: ModelCard | Mapping[str, Any], *, half: bool = False
+) -> None:
+    """Write a weight file: the network's weights, its architecture and its card.
 
-    ``half``: the weights are rounded to float16, half the size; they are computed with as float32 again.
+    Args:
+        path: where to write it, whole or not at all.
+        network: its state is copied to the CPU.
+        card: a `ModelCard`, or its JSON form.
+        half: round the weights to float16, which halves the file. Loading converts them to float32.
+
+    Raises:
+        UserError: the file cannot be written.
+        ValueError: the card holds a value that JSON cannot hold, such as NaN.
     """
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in network.state_dict().items()}
     if half:
@@ -30,18 +42,18 @@ def save_weights(path: str | Path, network: RestorationNetwork, card: dict[str, 
     metadata = {
         "format": FORMAT,
         "architecture": network.architecture.to_json(),
-        "card": json.dumps(card, allow_nan=False),
+        "card": json.dumps(ModelCard.from_dict(card).to_dict(), allow_nan=False),
     }
     with written_whole(path) as temporary:
-        # Not safetensors' own save_file, whose error for a full disk is not an OSError.
+        # safetensors' own save_file does not raise an OSError when the disk is full.
         temporary.write_bytes(save(tensors, metadata))
 
 
-def read_architecture(path: str | Path) -> tuple[Architecture, dict[str, Any]]:
-    """Return the architecture and the card of a weight file, without its weights.
+def read_architecture(path: str | Path) -> tuple[Architecture, ModelCard]:
+    """Read the architecture and the card of a weight file, without its weights.
 
     Raises:
-        UserError: no such file, or not a weight file of this program.
+        UserError: there is no such file, or it is not a weight file of clearer.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -55,20 +67,22 @@ def read_architecture(path: str | Path) -> tuple[Architecture, dict[str, Any]]:
     if metadata.get("format") != FORMAT:
         raise UserError(f"{path}: a safetensors file, but not written by clearer; name a run's model.safetensors")
     try:
-        card = with_present_keys(json.loads(metadata["card"]))
-        return Architecture.from_json(metadata["architecture"]), card
+        card = json.loads(metadata["card"])
+        if not isinstance(card, dict):
+            raise ValueError("the card is not a mapping")
+        return Architecture.from_json(metadata["architecture"]), ModelCard.from_dict(card)
     except (KeyError, ValueError, UserError) as error:
-        raise UserError(f"{path}: its metadata is damaged ({error}); take another copy of the file") from error
+        raise UserError(f"{path}: damaged metadata ({error}); take another copy of the file") from error
 
 
-def load_weights(path: str | Path) -> tuple[RestorationNetwork, dict[str, Any]]:
-    """Return the network (in eval mode, on the CPU, float32) and the card of a weight file.
+def load_weights(path: str | Path) -> tuple[RestorationNetwork, ModelCard]:
+    """Read the network (in eval mode, on the CPU, float32) and the card of a weight file.
 
     Raises:
-        UserError: no such file, not a weight file of this program, or its weights do not fit.
+        UserError: there is no such file, it is not a weight file of clearer, or the weights do not fit.
     """
     architecture, card = read_architecture(path)
-    # On the meta device no initial weights are drawn, so that torch's random numbers stay where they were.
+    # The meta device draws no initial weights, so that the state of torch's random numbers does not change.
     with torch.device("meta"):
         network = RestorationNetwork(architecture)
     try:
@@ -79,8 +93,8 @@ def load_weights(path: str | Path) -> tuple[RestorationNetwork, dict[str, Any]]:
         lines = [" ".join(line.split()) for line in str(error).splitlines()]
         what = textwrap.shorten(lines[min(1, len(lines) - 1)], 150)
         raise UserError(
-            f"{path}: its weights do not fit {architecture} ({what}); take another copy of the file"
+            f"{path}: the weights do not fit {architecture} ({what}); take another copy of the file"
         ) from error
     if not all(bool(torch.isfinite(t).all()) for t in network.state_dict().values()):
-        raise UserError(f"{path}: holds weights that are not finite; take another copy of the file")
+        raise UserError(f"{path}: the weights are not finite; take another copy of the file")
     return network.eval(), card

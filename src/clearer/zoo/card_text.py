@@ -1,0 +1,117 @@
+"""Model cards as Markdown: the sections that a model's README and its page on the Hub share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from clearer.network.architecture import Architecture
+from clearer.network.cost import macs_per_pixel, parameters
+from clearer.zoo.card import CardResult, ModelCard
+
+NOT_STATED = "not stated"
+
+
+def card_lines(
+    architecture: Architecture,
+    card: ModelCard,
+    *,
+    results: Sequence[CardResult] = (),
+    data: str | None = None,
+    license: str | None = None,
+) -> list[str]:
+    """Return the sections of a model card as lines of Markdown: results, data, cost, limits, license.
+
+    ``results``, ``data`` and ``license`` replace those of ``card``. What neither states is written
+    as not stated.
+    """
+    data, license = data or card.data, license or card.license
+    limits = [] if not card.limits else ["## Limits", "", sentence(card.limits), ""]
+    return [
+        "## Results",
+        "",
+        *_result_lines(results or card.results, card),
+        "",
+        "## Data",
+        "",
+        sentence(data or f"Training images: {NOT_STATED}"),
+        "",
+        f"Degradation in training: {degradation_in_words(card.degradation)}.",
+        "",
+        "## Cost",
+        "",
+        _cost_line(architecture, card),
+        "",
+        _architecture_line(architecture),
+        "",
+        *limits,
+        "## License",
+        "",
+        f"Weights: {license or NOT_STATED}.",
+    ]
+
+
+def _cost_line(architecture: Architecture, card: ModelCard) -> str:
+    steps = NOT_STATED if card.steps is None else f"{card.steps:,}"
+    start = f", starting from the weights in `{card.start}`" if card.start else ""
+    return (
+        f"{parameters(architecture):,} parameters and {macs_per_pixel(architecture) / 1e3:,.1f} kMAC per pixel. "
+        f"Trained for {steps} steps in {card.precision or NOT_STATED}{start}."
+    )
+
+
+def _architecture_line(a: Architecture) -> str:
+    norm = "no norm" if a.norm == "none" else f"{a.norm} norm"
+    residual = ", global residual" if a.residual else ""
+    unshuffle = f", {a.unshuffle}x{a.unshuffle} pixel unshuffle" if a.unshuffle > 1 else ""
+    return f"Architecture {a}: {a.operations} operations, width {a.width}, {norm}{residual}{unshuffle}."
+
+
+def _result_lines(results: Sequence[CardResult], card: ModelCard) -> list[str]:
+    if not results:
+        found = card.validation_psnr
+        return ["Not measured." if found is None else f"Validation PSNR in training: {found:.2f} dB."]
+    rows = [
+        f"| {dataset_name(r)} | {r.protocol}{ensemble_note(r)} | {r.images} "
+        f"| {r.input_psnr:.2f} | {r.psnr:.2f} | {r.ssim:.4f} |"
+        for r in results
+    ]
+    header = "| dataset | protocol | images | input PSNR, dB | PSNR, dB | SSIM |"
+    return [header, "| --- | --- |" + " ---: |" * 4, *rows]
+
+
+def dataset_name(result: CardResult) -> str:
+    """Return the name of the measured folder, without the path, which is private to the machine."""
+    return Path(result.data or "images").name
+
+
+def ensemble_note(result: CardResult) -> str:
+    """Return the suffix of a protocol's name for results of the self-ensemble."""
+    return ", x8 self-ensemble" if result.ensemble else ""
+
+
+def degradation_in_words(stated: Mapping[str, Any] | None) -> str:
+    """Return a recipe's ``data.degradation`` in words."""
+    if stated is None:
+        return NOT_STATED
+    kind = stated.get("kind")
+    if kind == "none":
+        return "none added; the training images come in degraded and clean pairs"
+    if kind == "rain":
+        share = float(stated.get("share") or 0)
+        return f"synthetic rain, in {share:.0%} of the pairs and on all images without a pair"
+    sigma = stated.get("sigma")
+    levels = " to ".join(f"{s:g}" for s in sigma) if isinstance(sigma, list | tuple) else f"{sigma:g}"
+    clipped = ", clipped to 8 bits" if stated.get("clip8") else ""
+    return f"{kind}, sigma {levels} gray levels{clipped}"
+
+
+def sentence(text: str) -> str:
+    """Return text on one line, with a capital and a full stop.
+
+    >>> sentence("gray images,  sigma 0 to 75")
+    'Gray images, sigma 0 to 75.'
+    """
+    text = " ".join(text.split())
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith(".") else ".")

@@ -1,0 +1,93 @@
+"""The model card: typed, lenient with what it does not know, and a mapping for those who read it as one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+
+from clearer.core.errors import UserError
+from clearer.core.files import with_present_keys
+from clearer.network.architecture import Architecture
+from clearer.zoo.card import CardResult, ModelCard, as_results
+from clearer.zoo.card_text import card_lines
+from clearer.zoo.locate import shipped_models
+
+RESULT = {"protocol": "gray-awgn-50", "psnr": 26.5, "ssim": 0.72, "input_psnr": 14.9, "images": 68}
+STATED = {
+    "task": "denoise",
+    "degradation": {"kind": "gaussian", "sigma": [0.0, 75.0]},
+    "steps": 600,
+    "validation_psnr": 25,
+    "results": [RESULT | {"data": "sets/bsd68", "ensemble": False, "seconds": 3.5}],
+    "note": ["kept"],
+}
+
+
+@pytest.mark.parametrize("path", shipped_models().values(), ids=lambda path: path.stem)
+def test_shipped_cards_round_trip_and_are_known_in_full(path: Path) -> None:
+    with safe_open(path, "pt") as file:
+        stated = json.loads(file.metadata()["card"])
+    card = ModelCard.from_dict(stated)
+    assert card.to_dict() == with_present_keys(stated)
+    assert not card.extra and not any(result.extra for result in card.results)
+    assert card["licence"] == card["license"] == card.license == stated["licence"]
+    assert card["results"][0]["images"] == card.results[0].images == stated["results"][0]["pictures"]
+
+
+def test_a_card_is_typed_and_reads_as_a_mapping() -> None:
+    card = ModelCard.from_dict(STATED)
+    assert (card.task, card.steps, card.validation_psnr, card.seed) == ("denoise", 600, 25, None)
+    assert card.results == (CardResult(**RESULT, data="sets/bsd68", ensemble=False, extra={"seconds": 3.5}),)
+    assert card.extra == {"note": ["kept"]}
+    assert dict(card) == card.to_dict() == STATED == card and card == STATED
+    assert card == ModelCard.from_dict(json.loads(json.dumps(card.to_dict()))) != ModelCard()
+    assert "task" in card and "limits" not in card and card.get("limits", "none") == "none"
+    with pytest.raises(KeyError):
+        card["limits"]
+    assert ModelCard.from_dict(card) is card and ModelCard() == {}
+
+
+def test_what_a_reader_changes_stays_out_of_the_card() -> None:
+    card = ModelCard.from_dict(STATED)
+    card["degradation"]["kind"] = "rain"
+    card.to_dict()["note"].append("lost")
+    assert card == STATED
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"task": 7},
+        {"steps": True},
+        {"steps": 1.5},
+        {"degradation": "noise"},
+        {"results": "good"},
+        {"results": ["good"]},
+        {"results": [{"psnr": 3.0}]},
+        {"results": [RESULT | {"psnr": "high"}]},
+        {"extra": {"a": 1}},
+    ],
+)
+def test_values_of_unexpected_types_are_kept_and_do_not_count(odd: dict[str, object]) -> None:
+    card = ModelCard.from_dict(odd)
+    assert card.to_dict() == odd and card.extra == odd
+    assert (card.task, card.steps, card.degradation, card.results) == (None, None, None, ())
+
+
+def test_results_that_lack_a_figure_are_refused() -> None:
+    with pytest.raises(UserError, match=r"^results: no valid psnr, images; pass what clearer.evaluate returns$"):
+        as_results([{key: value for key, value in RESULT.items() if key not in ("psnr", "images")}])
+
+
+def test_the_card_as_text() -> None:
+    text = "\n".join(card_lines(Architecture.parse("PF-FP", width=4, unshuffle=2), ModelCard.from_dict(STATED)))
+    for line in (
+        "| bsd68 | gray-awgn-50 | 68 | 14.90 | 26.50 | 0.7200 |",
+        "Trained for 600 steps in not stated.",
+        "Architecture PF-FP: supplement operations, width 4, batch norm, 2x2 pixel unshuffle.",
+        "Weights: not stated.",
+    ):
+        assert line in text, line
