@@ -25,7 +25,7 @@ from clearer.core.files import write_json, write_text
 from clearer.inference.restorer import Restorer, load
 from clearer.network.cost import macs_per_pixel, parameters
 from clearer.network.network import RestorationNetwork
-from clearer.recipe.load import load_recipe
+from clearer.runs.layout import RunFolder
 from clearer.zoo.card_text import card_lines, sentence
 from clearer.zoo.weights import load_weights, save_weights
 
@@ -58,10 +58,11 @@ def main() -> None:
 
 
 def ship(given: argparse.Namespace) -> None:
-    network, trained = load_weights(given.run / ("last.safetensors" if given.last else "model.safetensors"))
+    folder = RunFolder(given.run)
+    network, trained = load_weights(folder.last_weights if given.last else folder.weights)
     card: dict[str, Any] = trained.to_dict()
     if given.mean_with:
-        other = load_weights(given.mean_with / "model.safetensors")[0].state_dict()
+        other = load_weights(RunFolder(given.mean_with).weights)[0].state_dict()
         network.load_state_dict({key: (value + other[key]) / 2 for key, value in network.state_dict().items()})
         card["weights"] = f"the mean of the best ones of runs/{given.mean_with.name} and runs/{given.run.name}"
         card.pop("epoch", None), card.pop("validation_psnr", None)
@@ -84,7 +85,7 @@ def ship(given: argparse.Namespace) -> None:
         result = measured(file, protocol, where, place / "results" / f"{number + 1}-{protocol}-{Path(where).name}.json")
         results.append({key: result[key] for key in SUMMARY if key in result} | {"data": Path(where).name})
     save_weights(file, network, {**card, "results": results}, half=True)
-    shutil.copy(given.run / "report.html", place / "report.html")
+    shutil.copy(folder.report, place / "report.html")
     keep_record(given.run, place)
     shutil.rmtree(place / "stages", ignore_errors=True)
     for number, run in enumerate(given.stages, 1):
@@ -95,8 +96,8 @@ def ship(given: argparse.Namespace) -> None:
 def keep_record(run: Path, place: Path) -> None:
     """Keep what a run was told to do, and what it did."""
     place.mkdir(parents=True, exist_ok=True)
-    shutil.copy(run / "train" / "metrics.jsonl", place / "metrics.jsonl")
-    recipe = load_recipe(str(run / "recipe.yaml"))
+    shutil.copy(RunFolder(run).train.metrics, place / "metrics.jsonl")
+    recipe = RunFolder(run).read_recipe()
     if recipe.train.start:
         recipe = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, start=in_runs(recipe.train.start)))
     write_text(place / "recipe.yaml", recipe.to_yaml())

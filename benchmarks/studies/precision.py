@@ -20,7 +20,7 @@ from typing import Any
 
 from rich.console import Console
 
-from clearer.core.files import read_json, write_json
+from clearer.core.files import write_json
 from clearer.data.splits import resolve_splits
 from clearer.experiments.runner import Plan, carry_out, default_jobs
 from clearer.inference.restorer import load
@@ -60,7 +60,7 @@ def main() -> None:
         read_images(splits.validation, recipe), degradation_of(recipe), crop=256, device=choose_device("cpu")
     )
     values = {
-        key: held_out.measure(load(plan.folder / "last.safetensors", "cpu", "fp32")) for key, plan in plans.items()
+        key: held_out.measure(load(plan.run.last_weights, "cpu", "fp32")) for key, plan in plans.items()
     }
     rows = []
     for norm in NORMS:
@@ -113,7 +113,7 @@ def plan_of(given: argparse.Namespace, norm: str, seed: int, precision: str) -> 
 
 
 def seconds(plan: Plan) -> float:
-    return float(read_json(plan.folder / "train" / "result.json")["seconds"])
+    return plan.run.train.read_result()["seconds"]
 
 
 if __name__ == "__main__":

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
 from clearer.core.files import write_json
+from clearer.runs.layout import RunFolder
+from clearer.runs.schema import EpochLine
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
     given = parser.parse_args()
     searches = []
     for run in given.runs:
-        lines = [json.loads(line) for line in (run / "search" / "metrics.jsonl").read_text().splitlines()]
+        lines = RunFolder(run).search.read_metrics()
         changes = [b["arch_step"] for a, b in itertools.pairwise(lines) if genotype_of(a) != genotype_of(b)]
         searches.append(
             {
@@ -43,11 +44,11 @@ def main() -> None:
     write_json(given.out, {"command": command, "steps": given.steps, "searches": searches})
 
 
-def genotype_of(line: dict[str, Any]) -> str:
+def genotype_of(line: EpochLine) -> str:
     return "".join("PF"[b > a] for a, b in line["mixing_weights"])
 
 
-def stopped(lines: list[dict[str, Any]], gap: float, steps: int) -> dict[str, Any]:
+def stopped(lines: list[EpochLine], gap: float, steps: int) -> dict[str, Any]:
     """Return the share of the seconds that would be saved, and whether the genotype equals the final one."""
     since: int | None = None
     for before, line in itertools.pairwise(lines):

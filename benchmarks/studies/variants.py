@@ -34,6 +34,7 @@ from clearer.network.cost import macs_per_pixel, parameters
 from clearer.pipeline.fit import read_images
 from clearer.recipe.load import load_recipe, parse_override
 from clearer.recipe.schema import Recipe
+from clearer.runs.layout import RunFolder
 from clearer.training.run_device import choose_device
 from clearer.training.trainer import degradation_of, train
 from clearer.training.validation import Validation
@@ -181,7 +182,7 @@ def measured(
     for seed in range(given.seeds):
         with tempfile.TemporaryDirectory() as folder:
             seconds.append(run(epochs, 100, seed, folder))
-            restorer = load(Path(folder) / "last.safetensors", "cpu", "fp32")
+            restorer = load(RunFolder(Path(folder)).last_weights, "cpu", "fp32")
         found.append(measures(held_out(recipe, validation, given.levels), restorer))
     values = {
         measure: {key: [round(one[measure][key], digits) for one in found] for key in found[0][measure]}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import statistics as stats
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from rich.console import Console
 from torch import Tensor
 
 from clearer.core.errors import UserError, nearest
-from clearer.core.files import read_json, write_json
+from clearer.core.files import write_json
 from clearer.experiments import published
 from clearer.experiments.ablations_page import redraw
 from clearer.experiments.runner import Plan, carry_out, default_jobs, scaled
@@ -134,7 +133,7 @@ def run_ablations(
         trainings.append((row, _training_plan(plan.recipe, row["architecture"], row["seed"], out)))
     _make([plan for _, plan in trainings], base, jobs, console)
     for row, plan in trainings:
-        found = read_json(plan.folder / "train" / "result.json")
+        found = plan.run.train.read_result()
         row |= {"psnr": found["last_psnr"], "input_psnr": found["input_psnr"], "train_seconds": found["seconds"]}
     result = {
         "scale": scale,
@@ -211,9 +210,8 @@ def _training_plan(search: Recipe, architecture: str, seed: int, out: Path) -> P
 
 def _row(question: str, variant: str, seed: int, plan: Plan, console: Console) -> dict[str, Any]:
     """What a search came to; where the shared weights are in question also what they are worth."""
-    found = read_json(plan.folder / "search" / "result.json")
-    last = json.loads((plan.folder / "search" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
-    architecture = Architecture.from_dict(read_json(plan.folder / "architecture.json"))
+    found, last = plan.run.search.read_result(), plan.run.search.read_metrics()[-1]
+    architecture = plan.run.read_architecture()
     row: dict[str, Any] = {
         "question": question,
         "variant": variant,

@@ -16,9 +16,9 @@ from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json, write_text
 from clearer.experiments import published
 from clearer.network.architecture import FUSION, Architecture
-from clearer.recipe.load import load_recipe
 from clearer.report.drawing import Drawing, architectures_figure
 from clearer.report.figures import save_figure
+from clearer.runs.layout import RunFolder
 
 LAMBDA = 0.1
 """The row of Table 1 with as many fusion and parallel modules as the supplement says of its figures."""
@@ -165,19 +165,19 @@ def _whole(value: int | None) -> str:
 
 def _found(target: Path, task: str) -> dict[str, Any]:
     """Read what a search found, from its run folder or from an architecture.json alone."""
-    searched = target / "search" / "result.json"
+    run = RunFolder(target)
     facts: dict[str, Any] = {}
-    if searched.is_file():
-        recipe = load_recipe(target / "recipe.yaml")
+    if run.search.finished:
+        recipe = run.read_recipe()
         if recipe.task in WORDS and recipe.task != task:
             raise UserError(f"{target}: its recipe is one to {recipe.task}, where one to {task} is asked for")
-        found = read_json(searched)
+        found = run.search.read_result()
         architecture = recipe.space.architecture(found["architecture"].replace("-", ""))
-        facts = {key: found[key] for key in ("gap", "steps", "arch_steps")}
+        facts = {"gap": found["gap"], "steps": found["steps"], "arch_steps": found["arch_steps"]}
         facts |= {"seed": recipe.seed, "lambda_arch": recipe.search.lambda_arch, "recipe": recipe.name}
         facts["parallel_mixing_weights"] = [pair[0] for pair in found["mixing_weights"]]
     else:
-        path = target / "architecture.json" if target.is_dir() else target
+        path = run.architecture if target.is_dir() else target
         if not path.is_file():
             raise UserError(f"{target}: no finished search here; give a run folder with one, or an architecture.json")
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -23,6 +22,7 @@ from clearer.pipeline.fit import fit
 from clearer.pipeline.run_folder import refuse_other_recipe
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Recipe
+from clearer.runs.layout import RunFolder
 from clearer.training.loop import caught_signals
 from clearer.training.run_device import choose_device
 
@@ -40,9 +40,14 @@ class Plan:
     stage: str
 
     @property
+    def run(self) -> RunFolder:
+        """The run folder."""
+        return RunFolder(self.folder)
+
+    @property
     def finished(self) -> bool:
         """Whether it has its result."""
-        return (self.folder / self.stage / "result.json").exists()
+        return self.run.stage(self.stage).finished
 
     @property
     def steps(self) -> int:
@@ -54,11 +59,8 @@ class Plan:
         """Weight steps done, to the epoch."""
         if self.finished:
             return self.steps
-        try:
-            lines = (self.folder / self.stage / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-            return int(json.loads(lines[-1])["step"])
-        except (OSError, IndexError, ValueError):
-            return 0
+        lines = self.run.stage(self.stage).read_metrics(strict=False)
+        return lines[-1]["step"] if lines else 0
 
 
 def data_settings(data: str | None, train: str | None, validation: str | None) -> dict[str, Any]:

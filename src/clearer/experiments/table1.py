@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -97,13 +96,18 @@ def _plan(base: Recipe, value: float, out: Path) -> Plan:
 
 
 def _row(plan: Plan) -> dict[str, Any]:
-    found = read_json(plan.folder / "search" / "result.json")
-    lines = [json.loads(text) for text in (plan.folder / "search" / "metrics.jsonl").read_text().splitlines()]
+    found, lines = plan.run.search.read_result(), plan.run.search.read_metrics()
     return {
         "lambda_arch": plan.recipe.search.lambda_arch,
         "parallel": [pair[0] for pair in found["mixing_weights"]],
-        **{key: found[key] for key in ("gap", "entropy", "architecture", "steps", "arch_steps", "seconds")},
-        **{key: found[key] for key in ("device", "precision")},
+        "gap": found["gap"],
+        "entropy": found["entropy"],
+        "architecture": found["architecture"],
+        "steps": found["steps"],
+        "arch_steps": found["arch_steps"],
+        "seconds": found["seconds"],
+        "device": found["device"],
+        "precision": found["precision"],
         "seed": plan.recipe.seed,
         "gap_over_steps": [[line["arch_step"], round(line["gap"], 5)] for line in lines],
     }

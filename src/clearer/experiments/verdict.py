@@ -29,7 +29,7 @@ from clearer.experiments.verdict_page import redraw
 from clearer.inference.restorer import load
 from clearer.network.architecture import Architecture, SearchSpace
 from clearer.network.supernet import Supernet
-from clearer.recipe.load import load_recipe
+from clearer.runs.layout import RunFolder
 from clearer.search.ranking import (
     costs_of_all,
     held_out_psnr,
@@ -80,18 +80,18 @@ def verdict(
         UserError: the run has no finished search, a budget or setting is not known.
         Interrupted: as of `clearer.fit`.
     """
-    run, console = Path(run), console or Console(stderr=True)
-    out = run / "verdict" if out is None else Path(out)
+    folder, console = RunFolder(Path(run)), console or Console(stderr=True)
+    out = folder.verdict if out is None else Path(out)
     if budget not in BUDGETS:
         raise UserError(f"budget: {budget!r} is not one of {', '.join(BUDGETS)}")
     if seeds < 1 or random < 0 or patches < 1:
         raise UserError(f"verdict: seeds {seeds}, random {random}, patches {patches}: too few; give at least 1, 0, 1")
-    device = choose_device(load_recipe(run / "recipe.yaml").device) if (run / "recipe.yaml").exists() else None
+    device = choose_device(folder.read_recipe().device) if folder.is_run else None
     recipe, supernet = load_supernet(run, device or torch.device("cpu"))
     if recipe.search.fusion_input != "same":
         raise UserError(f"{run}: its supernet chains the two candidates, so it holds no network of its space to judge")
     candidates = choose_candidates(supernet.derive(), random)
-    base = load_recipe(run / "recipe.yaml", {**BUDGETS[budget], **(overrides or {})})
+    base = folder.read_recipe({**BUDGETS[budget], **(overrides or {})})
     held_out, batches = held_out_patches(recipe, patches, next(supernet.parameters()).device, console)
     out.mkdir(parents=True, exist_ok=True)
     ranking = _ranking(supernet, held_out, out, sample, statistics, [a for _, a in candidates])
@@ -99,7 +99,7 @@ def verdict(
         "run": str(run),
         "recipe": recipe.name,
         "chosen": str(supernet.derive()),
-        "search": read_json(run / "search" / "result.json"),
+        "search": folder.search.read_result(),
         "lambda_arch": recipe.search.lambda_arch,
         "patches": patches,
         "ranking": {**_places(ranking, supernet), **ranking},
@@ -112,7 +112,7 @@ def verdict(
         carry_out([plan for *_, plan in plans], jobs=jobs or default_jobs(base.device, len(plans)), console=console)
         result["training"] = trained(plans, ranking["psnr"], base)
         result["gap"]["trained_anew"] = stats.mean(
-            held_out_psnr(load(plan.folder / "last.safetensors", str(device), "fp32").network, *held_out)
+            held_out_psnr(load(plan.run.last_weights, str(device), "fp32").network, *held_out)
             for name, _, _, plan in plans
             if name == "chosen"
         )

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from clearer.core.files import read_json
 from clearer.experiments import published
 from clearer.experiments.runner import Plan
 from clearer.network.architecture import Architecture
@@ -72,10 +71,10 @@ def trained(
     """Gather what the trainings reached, and set it against the supernet's opinion and against chance."""
     rows: list[dict[str, Any]] = []
     for name, architecture, _, plan in plans:
-        found = read_json(plan.folder / "train" / "result.json")
-        cost = read_json(plan.folder / "cost.json")
+        found = plan.run.train.read_result()
+        cost = plan.run.read_cost()
         if not rows or rows[-1]["name"] != name:
-            facts = {"parameters": cost["parameters"], "macs_per_pixel": cost["macs_per_pixel"]}
+            facts: dict[str, Any] = {"parameters": cost["parameters"], "macs_per_pixel": cost["macs_per_pixel"]}
             row = {"name": name, "architecture": str(architecture), **facts, "score": scores[str(architecture)]}
             rows.append({**row, "psnr": [], "seconds": [], "input_psnr": found["input_psnr"]})
         rows[-1]["psnr"].append(found["last_psnr"])
@@ -83,7 +82,7 @@ def trained(
     for row in rows:
         row["mean"] = stats.mean(row["psnr"])
         row["spread"] = stats.stdev(row["psnr"]) if len(row["psnr"]) > 1 else None
-    anyone = read_json(plans[0][-1].folder / "train" / "result.json")
+    anyone = plans[0][-1].run.train.read_result()
     means = [row["mean"] for row in rows]
     return {
         "rows": rows,

@@ -11,6 +11,7 @@ from clearer.core.errors import UserError
 from clearer.core.files import read_json
 from clearer.network.architecture import Architecture
 from clearer.network.cost import Part, cost_table
+from clearer.runs.layout import RunFolder
 from clearer.zoo.card import ModelCard
 from clearer.zoo.locate import located, shipped_models
 from clearer.zoo.weights import read_architecture
@@ -94,14 +95,14 @@ def _is_text_form(target: str | Path) -> bool:
 
 
 def _from_file(path: Path) -> tuple[Architecture, ModelCard]:
-    if str(path) in shipped_models() and not path.is_file() and not (path / "recipe.yaml").is_file():
+    run = RunFolder(path)
+    if str(path) in shipped_models() and not path.is_file() and not run.is_run:
         return read_architecture(located(path))
     if path.is_dir():
-        weights, searched = path / "model.safetensors", path / "architecture.json"
-        if weights.is_file():
-            return read_architecture(weights)
-        if searched.is_file():
-            return Architecture.from_dict(read_json(searched)), ModelCard()
+        if run.weights.is_file():
+            return read_architecture(run.weights)
+        if run.architecture.is_file():
+            return run.read_architecture(), ModelCard()
         raise UserError(f"{path}: holds no model.safetensors or architecture.json; give a run folder or a weight file")
     if not path.exists():
         raise UserError(f"{path}: no such weight file or run folder, and not an architecture such as FPPF-FFFF-PFFP")

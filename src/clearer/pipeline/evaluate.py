@@ -14,6 +14,7 @@ from clearer.evaluation.evaluate import write_result
 from clearer.evaluation.protocols import parse_protocol
 from clearer.inference.restorer import Restorer, load
 from clearer.network.cost import macs_per_pixel, parameters
+from clearer.runs.layout import RunFolder
 
 
 def evaluate(
@@ -105,11 +106,12 @@ def default_place(
     name += f"-seed{seed}" if seed else ""
     name += f"-{precision}" if precision != "fp32" else ""
     if model.is_dir():
-        return model / "evaluation" / f"{name}.json"
-    if (model.parent / "recipe.yaml").is_file():
+        return RunFolder(model).evaluation_result(name)
+    run = RunFolder(model.parent)
+    if run.is_run:
         # A run holds more than one weight file; the chosen one needs no mention.
-        stem = "" if model.name == "model.safetensors" else f"{model.stem}-"
-        return model.parent / "evaluation" / f"{stem}{name}.json"
+        stem = "" if model == run.weights else f"{model.stem}-"
+        return run.evaluation_result(stem + name)
     return Path("evaluation") / f"{_named(model.with_suffix(''))}-{name}.json"
 
 

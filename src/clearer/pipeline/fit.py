@@ -28,6 +28,7 @@ from clearer.recipe.load import load_recipe, recipe_from_dict
 from clearer.recipe.schema import Recipe
 from clearer.report.page import print_summary, write_page
 from clearer.report.samples import write_samples
+from clearer.runs.layout import RunFolder
 from clearer.search.bilevel import search
 from clearer.training import distributed as processes
 from clearer.training.initial_weights import check_start
@@ -114,6 +115,7 @@ def fit(
     if "train" in stages:
         processes.first(lambda: check_start(recipe, folder) and None)
     _refuse_other_images(splits)
+    run = RunFolder(folder)
     with contextlib.ExitStack() as held:
 
         def open_folder() -> None:
@@ -130,7 +132,7 @@ def fit(
             **processes.first(lambda: _write_cost(folder, architecture)),
         }
         if "train" in stages:
-            with _log(folder / "tensorboard" / "train", tensorboard) as log:
+            with _log(run.tensorboard / "train", tensorboard) as log:
                 images = _read_both(splits, recipe)
                 result["train"] = train(recipe, architecture, *images, folder, console, log)
         is_first = processes.rank() == 0
@@ -138,10 +140,10 @@ def fit(
         if not is_first:
             # What is left is the first one's. It may take long: nobody waits for it.
             return Run(folder, architecture, result)
-        if "evaluate" in stages and (folder / "model.safetensors").exists():
+        if "evaluate" in stages and run.weights.exists():
             result["protocols"] = _evaluate(recipe, splits, folder, result)
-        if (folder / "search" / "result.json").exists():
-            result["search"] = read_json(folder / "search" / "result.json")
+        if run.search.finished:
+            result["search"] = run.search.read_result()
         write_page(folder)
         print_summary(folder, console)
     return Run(folder, architecture, {"folder": str(folder), **result})
@@ -195,12 +197,12 @@ def _find_architecture(
 ) -> Architecture:
     architecture = recipe.given
     if architecture is None and "search" in stages:
-        with _log(folder / "tensorboard" / "search", tensorboard) as log:
+        with _log(RunFolder(folder).tensorboard / "search", tensorboard) as log:
             images = _read_both(splits, recipe)
             architecture = search(recipe, *images, folder, console, log)
 
     def recorded() -> dict[str, Any]:
-        path = folder / "architecture.json"
+        path = RunFolder(folder).architecture
         if architecture is not None:
             write_json(path, architecture.to_dict())
         elif not path.exists():
@@ -219,22 +221,23 @@ def _write_cost(folder: Path, architecture: Architecture) -> dict[str, Any]:
         "parameters": sum(part.parameters for part in table),
         "macs_per_pixel": sum(part.macs_per_pixel for part in table),
     }
-    write_json(folder / "cost.json", {**total, "cells": [dataclasses.asdict(part) for part in table]})
+    write_json(RunFolder(folder).cost, {**total, "cells": [dataclasses.asdict(part) for part in table]})
     return total
 
 
 def _evaluate(recipe: Recipe, splits: Splits, folder: Path, cost: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Evaluate on the test images by each protocol that has no result yet, and write samples."""
     restorer = load(folder, recipe.device, "fp32")  # as `evaluate` by default: figures do not hang on the machine
+    run = RunFolder(folder)
     summary: dict[str, dict[str, Any]] = {}
     ensemble = recipe.evaluate.ensemble
     for name in recipe.evaluate.protocols if splits.test else []:
-        path = folder / "evaluation" / f"{name}{'-ensemble' if ensemble else ''}.json"
+        path = run.evaluation_result(f"{name}{'-ensemble' if ensemble else ''}")
         if not path.exists():
             with progress_bar(f"evaluate {name}") as progress:
                 measured = evaluate(restorer, splits.test, name, ensemble=ensemble, progress=progress).to_dict()
             extra = {
-                "model": str(folder / "model.safetensors"),
+                "model": str(run.weights),
                 "data": str(Path(splits.test[0].clean).parent),
                 "architecture": str(restorer.architecture),
                 "parameters": cost["parameters"],
@@ -245,9 +248,9 @@ def _evaluate(recipe: Recipe, splits: Splits, folder: Path, cost: dict[str, Any]
             write_result({**extra, **measured}, path)
         whole = read_json(path)
         summary[name] = {key: value for key, value in whole.items() if key != "per_image"}
-    if recipe.evaluate.samples and recipe.evaluate.protocols and not (folder / "samples.json").exists():
+    if recipe.evaluate.samples and recipe.evaluate.protocols and not run.sample_list.exists():
         shown = splits.test or splits.validation
-        write_samples(folder, restorer, shown[: recipe.evaluate.samples], recipe.evaluate.protocols[0])
+        write_samples(run, restorer, shown[: recipe.evaluate.samples], recipe.evaluate.protocols[0])
     return summary
 
 

@@ -18,6 +18,7 @@ from clearer.core.files import read_json, write_json, write_text
 from clearer.data.splits import Splits
 from clearer.recipe.load import recipe_from_dict
 from clearer.recipe.schema import Recipe
+from clearer.runs.layout import RunFolder
 from clearer.training.run_device import choose_device, device_name
 
 # Where a run is computed, and how often it is saved, may change between resumptions.
@@ -34,7 +35,7 @@ def opened_run(folder: Path, recipe: Recipe) -> Iterator[None]:
     _refuse_foreign(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        lock = os.open(RunFolder(folder).lock, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another folder with --out") from error
     try:
@@ -46,8 +47,8 @@ def opened_run(folder: Path, recipe: Recipe) -> Iterator[None]:
 
 
 def _refuse_foreign(folder: Path) -> None:
-    if folder.is_dir() and not (folder / "recipe.yaml").exists():
-        foreign = sorted(entry.name for entry in folder.iterdir() if entry.name != ".lock")
+    if folder.is_dir() and not RunFolder(folder).is_run:
+        foreign = sorted(entry.name for entry in folder.iterdir() if entry != RunFolder(folder).lock)
         if foreign:
             raise UserError(f"{folder}: holds {foreign[0]} and is not a run; choose an empty or new folder with --out")
 
@@ -66,7 +67,7 @@ def _take(lock: int, folder: Path) -> None:
 
 
 def _check_recipe(folder: Path, recipe: Recipe) -> None:
-    path = folder / "recipe.yaml"
+    path = RunFolder(folder).recipe
     if not path.exists():
         write_text(path, recipe.to_yaml())
     else:
@@ -79,7 +80,7 @@ def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
     Raises:
         UserError: the recipes differ, in more than where and how the run is computed.
     """
-    path = folder / "recipe.yaml"
+    path = RunFolder(folder).recipe
     if not path.exists():
         return
     # Built anew, so that a setting that came later has its default in an older run.
@@ -108,7 +109,7 @@ def record_images(folder: Path, splits: Splits) -> None:
     Raises:
         UserError: the images have changed since.
     """
-    path = folder / "images.json"
+    path = RunFolder(folder).images
     if not path.exists():
         write_json(path, splits.names())
     elif read_json(path) != splits.names():
@@ -119,8 +120,8 @@ def record_run(folder: Path, recipe: Recipe, splits: Splits) -> None:
     """Write run.json: what ran, with what, on what."""
     import clearer
 
-    path = folder / "run.json"
-    if (folder / "train" / "result.json").exists():
+    path = RunFolder(folder).record
+    if RunFolder(folder).train.finished:
         return  # what is finished was not made by this process
     device = choose_device(recipe.device)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

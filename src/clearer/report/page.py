@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clearer.core.files import write_text
+from clearer.core.text import count, duration
 from clearer.report.comparison import DPI, comparison
 from clearer.report.drawing import architecture_figure
 from clearer.report.figures import (
@@ -27,7 +28,8 @@ from clearer.report.figures import (
     scatter,
     svg_text,
 )
-from clearer.runs.record import Record, count, duration, number, objects, read_record, sample_images
+from clearer.runs.layout import RunFolder, objects
+from clearer.runs.record import Record, number, read_record, sample_images
 
 # Nothing is loaded and nothing runs, whatever the run's files say.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -65,7 +67,7 @@ def write_page(run: str | Path) -> Path:
         + "\n".join(part for part in parts if part)
         + "\n</main>\n</body>\n</html>\n"
     )
-    path = record.folder / "report.html"
+    path = RunFolder(record.folder).report
     write_text(path, page)
     return path
 
@@ -90,14 +92,15 @@ def print_summary(run: str | Path, console: Console) -> None:
             rows.append((name, " on ".join(filter(None, (duration(seconds), str(values.get("device") or ""))))))
         if name == "search" and (early := _converged(values)):
             rows.append(("", early))
-    for values in record.evaluations or [{**record.train, "psnr": record.train.get("best_psnr")}]:
-        before, after = number(values, "input_psnr"), number(values, "psnr")
+    for measured in record.evaluations or [{**record.train, "psnr": record.train.get("best_psnr")}]:
+        before, after = number(measured, "input_psnr"), number(measured, "psnr")
         if before is not None and after is not None:
-            name = _protocol(values) if record.evaluations else "validation"
+            name = _protocol(measured) if record.evaluations else "validation"
             rows.append((name, f"{before:.2f} -> {after:.2f} dB ({after - before:+.2f} dB)"))
-    for name, file in (("report", "report.html"), ("model", "model.safetensors")):
-        if (record.folder / file).exists():
-            rows.append((name, str(record.folder / file)))
+    folder = RunFolder(record.folder)
+    for name, file in (("report", folder.report), ("model", folder.weights)):
+        if file.exists():
+            rows.append((name, str(file)))
     table = Table(title=Text(_task(record)), title_justify="left", show_header=False, title_style="bold")
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")
@@ -251,7 +254,7 @@ def _converged(search: Mapping[str, Any]) -> str:
 
 
 def _use(record: Record) -> str:
-    if not record.train and not (record.folder / "model.safetensors").exists():
+    if not record.train and not RunFolder(record.folder).weights.exists():
         return ""
     # A name that begins with a dash would be taken for an option.
     name = f"./{record.name}" if record.name.startswith("-") else record.name

@@ -16,12 +16,13 @@ from clearer.evaluation.metrics import psnr, ssim
 from clearer.evaluation.protocols import parse_protocol
 from clearer.images.view import write_image
 from clearer.inference.restorer import Restorer
+from clearer.runs.layout import RunFolder
 
 LARGEST = 512
 """Larger images are cut to their center: the page is to stay small."""
 
 
-def write_samples(folder: Path, restorer: Restorer, items: list[Item], protocol_name: str) -> None:
+def write_samples(run: RunFolder, restorer: Restorer, items: list[Item], protocol_name: str) -> None:
     """Write samples/NAME-{input,restored,truth}.png and samples.json into the run folder."""
     protocol = parse_protocol(protocol_name)
     entries: list[dict[str, Any]] = []
@@ -35,15 +36,15 @@ def write_samples(folder: Path, restorer: Restorer, items: list[Item], protocol_
         x = x.clamp(0, 1)
         entry: dict[str, Any] = {"name": item.name}
         for kind, tensor in (("input", x), ("restored", y), ("truth", t)):
-            name = f"samples/{k}-{Path(item.name).stem}-{kind}.png"
+            file = run.samples / f"{k}-{Path(item.name).stem}-{kind}.png"
             image = (tensor[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-            write_image(folder / name, image)
-            entry[kind] = name
+            write_image(file, image)
+            entry[kind] = file.relative_to(run.path).as_posix()
         for prefix, tensor in (("input_", x), ("", y)):
             entry[f"{prefix}psnr"] = float(psnr(tensor, t))
             entry[f"{prefix}ssim"] = float(ssim(tensor, t))
         entries.append(entry)
-    write_json(folder / "samples.json", entries)
+    write_json(run.sample_list, entries)
 
 
 def _center(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

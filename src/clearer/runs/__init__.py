@@ -1,1 +1,1 @@
-"""The folder of a run and what it records."""
+"""The folder of a run: its paths, the types of its files, and reading a finished one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +13,14 @@ from torch import Tensor, nn
 
 from clearer.core.allocator import keep_freed_memory
 from clearer.core.device import autocast, choose_precision
-from clearer.core.files import read_json_if_there, write_json
+from clearer.core.files import write_json
 from clearer.data.patches import PatchSampler
 from clearer.degradations.gaussian import Degradation
 from clearer.network.architecture import Architecture
 from clearer.network.supernet import Supernet
 from clearer.recipe.schema import Recipe
+from clearer.runs.layout import RunFolder
+from clearer.runs.schema import EpochLine
 from clearer.search.alphas import Convergence
 from clearer.search.diagnostics import describe_mixing_weights
 from clearer.search.objectives import architecture_loss, complexity_loss, costs_of
@@ -46,8 +47,8 @@ def search(
     earlier call stopped; a finished search is not run again. Several processes search as one would;
     ``folder`` is the first one's.
     """
-    place = folder / "search"
-    finished = processes.first(lambda: read_json_if_there(place / "result.json"))
+    run = RunFolder(folder).search
+    finished = processes.first(lambda: run.read_result() if run.finished else None)
     if finished is not None:
         return recipe.space.architecture(str(finished["architecture"]).replace("-", ""))
     keep_freed_memory()
@@ -148,7 +149,7 @@ def search(
         convergence.load_state_dict(state.get("convergence", {}), device)
 
     job = Job("search", settings.epochs, settings.steps_per_epoch, step, end_epoch, state, load, convergence.converged)
-    steps, seconds = run_epochs(job, place, console, minutes=recipe.checkpoint_minutes, log=log)
+    steps, seconds = run_epochs(job, run, console, minutes=recipe.checkpoint_minutes, log=log)
     architecture = recipe.space.architecture(supernet.derive().letters)
     saved = settings.epochs - steps // settings.steps_per_epoch  # epochs
     result = {
@@ -164,16 +165,16 @@ def search(
     }
 
     def write() -> dict[str, Any]:
-        each = _seconds_an_epoch(place / "metrics.jsonl", settings.warmup_epochs) if saved else 0.0
-        write_json(place / "result.json", {**result, "seconds_saved": round(saved * each, 1)})
+        each = _seconds_an_epoch(run.read_metrics(), settings.warmup_epochs) if saved else 0.0
+        write_json(run.result, {**result, "seconds_saved": round(saved * each, 1)})
         return result
 
     processes.first(write)
     return architecture
 
 
-def _seconds_an_epoch(metrics: Path, warmup: int) -> float:
+def _seconds_an_epoch(lines: list[EpochLine], warmup: int) -> float:
     """Return the mean time of the epochs after the warm-up: those that an early end saves are such."""
-    times = [json.loads(line)["seconds"] for line in metrics.read_text(encoding="utf-8").splitlines()]
+    times = [line["seconds"] for line in lines]
     before = times[warmup - 1] if 0 < warmup < len(times) else 0.0
-    return float(times[-1] - before) / max(1, len(times) - warmup)
+    return (times[-1] - before) / max(1, len(times) - warmup)

@@ -15,14 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from clearer.core.errors import UserError
-from clearer.core.files import read_json
 from clearer.evaluation.metrics import psnr
 from clearer.network.architecture import FUSION, PARALLEL, Architecture, SearchSpace
 from clearer.network.candidates.base import Features
 from clearer.network.cost import cost_table
 from clearer.network.supernet import Supernet
-from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Recipe
+from clearer.runs.layout import RunFolder
 from clearer.training.checkpoints import load_checkpoint
 
 STATISTICS = ("batch", "running")
@@ -35,16 +34,16 @@ def load_supernet(folder: str | Path, device: torch.device) -> tuple[Recipe, Sup
     Raises:
         UserError: the folder is no such run, or its last checkpoint is gone.
     """
-    folder = Path(folder)
-    if not (folder / "search" / "result.json").exists():
-        raise UserError(f"{folder}: holds no finished search; run 'clearer search RECIPE --out {folder}' first")
-    recipe = load_recipe(folder / "recipe.yaml")
+    run = RunFolder(Path(folder))
+    if not run.search.finished:
+        raise UserError(f"{run}: holds no finished search; run 'clearer search RECIPE --out {run}' first")
+    recipe = run.read_recipe()
     said: list[str] = []
-    state = load_checkpoint(folder / "search" / "checkpoints", said.append)
+    state = load_checkpoint(run.search.checkpoints, said.append)
     # A search may have ended early.
-    if state is None or state["step"] != read_json(folder / "search" / "result.json")["steps"]:
+    if state is None or state["step"] != run.search.read_result()["steps"]:
         raise UserError(
-            f"{folder}/search/checkpoints: the supernet's final weights are gone; search again in a new folder"
+            f"{run.search.checkpoints}: the supernet's final weights are missing; search again in a new folder"
         )
     supernet = Supernet(recipe.search_space, recipe.search.fusion_input)
     supernet.load_state_dict(state["job"]["supernet"])

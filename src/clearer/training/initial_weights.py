@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from clearer.core.errors import UserError
-from clearer.core.files import read_json
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
 from clearer.recipe.schema import NetworkSettings, Recipe
+from clearer.runs.layout import RunFolder
 from clearer.zoo.locate import located
 from clearer.zoo.weights import load_weights, read_architecture
 
@@ -46,14 +46,13 @@ def check_start(recipe: Recipe, folder: Path) -> Path | None:
         UserError: ``train.start`` is no model, or its network is of another form.
     """
     source = recipe.train.start
-    begun = any((folder / "train" / "checkpoints").glob("step-*.safetensors"))
-    if source is None or begun or (folder / "train/result.json").exists():
+    run = RunFolder(folder)
+    if source is None or run.train.begun or run.train.finished:
         return None
     weights = located(source)
     found, wanted = read_architecture(weights)[0], recipe.given
-    searched = folder / "architecture.json"
-    if wanted is None and searched.exists():
-        wanted = Architecture.from_dict(read_json(searched))
+    if wanted is None and run.architecture.exists():
+        wanted = run.read_architecture()
     facts = {**dataclasses.asdict(found), "scales": found.scales, "modules_per_cell": _modules(found)}
     known = dataclasses.asdict(recipe.network)
     if wanted is None:

@@ -20,6 +20,8 @@ from torch import Tensor
 
 from clearer.core.errors import Interrupted, UserError
 from clearer.core.files import write_text
+from clearer.runs.layout import StageFolder
+from clearer.runs.schema import EpochLine
 from clearer.training import distributed as processes
 from clearer.training.checkpoints import save_checkpoint, shared_checkpoint
 
@@ -49,7 +51,7 @@ class Job:
 
 def run_epochs(
     job: Job,
-    folder: Path,
+    folder: StageFolder[Any],
     console: Console,
     *,
     minutes: float,
@@ -66,8 +68,8 @@ def run_epochs(
         UserError: the loss is not finite, the disk is full, or another process is gone.
     """
     total = job.epochs * job.steps_per_epoch
-    store = folder / "checkpoints"
-    lines: list[dict[str, Any]] = []
+    store = folder.checkpoints
+    lines: list[EpochLine] = []
     sums: dict[str, Tensor] = {}
     start, seconds = 0, 0.0
     found = shared_checkpoint(store, lambda text: console.print(text, soft_wrap=True, markup=False))
@@ -75,7 +77,8 @@ def run_epochs(
         start, seconds, sums = found["step"], found["seconds"], found["sums"]
         job.load(found["job"])
         if processes.rank() == 0:
-            lines = _read_lines(folder / "metrics.jsonl", until=start)
+            # Those after the checkpoint will be written again.
+            lines = [line for line in folder.read_metrics(strict=False) if line["step"] <= start]
         if start < total:
             console.print(f"{job.name}: going on from step {start} of {total}")
     began = saved = time.monotonic()
@@ -91,9 +94,7 @@ def run_epochs(
     def ended(step: int) -> bool:
         return step == total or (step % job.steps_per_epoch == 0 and job.converged())
 
-    processes.first(
-        lambda: write_text(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
-    )
+    processes.first(lambda: write_text(folder.metrics, "".join(json.dumps(line) + "\n" for line in lines)))
     # Not every epoch has a validation: the bar keeps the last value of each figure.
     shown = {key: value for line in lines for key, value in line.items()}
     with caught_signals() as caught, _bar(console) as progress:
@@ -112,7 +113,7 @@ def run_epochs(
                 epoch = step // job.steps_per_epoch
                 line = {"epoch": epoch + 1, "step": done, **job.end_epoch(epoch, means), "seconds": round(elapsed(), 2)}
                 sums = {}
-                processes.first(functools.partial(_append, folder / "metrics.jsonl", line))
+                processes.first(functools.partial(_append, folder.metrics, line))
                 if log is not None:
                     log(line)
                 shown |= line
@@ -158,20 +159,6 @@ def _refuse_unfinite(sums: dict[str, Tensor], name: str, step: int) -> None:
                 f"{name}: {key} is not finite at step {step}; the checkpoints hold earlier, sound states; "
                 "start anew in another folder with a smaller learning rate or precision=fp32"
             )
-
-
-def _read_lines(path: Path, until: int) -> list[dict[str, Any]]:
-    """Return the lines up to a step: those after the checkpoint will be written again."""
-    lines = []
-    if path.exists():
-        for text in path.read_text(encoding="utf-8").splitlines():
-            try:
-                line = json.loads(text)
-            except ValueError:  # torn by a kill in the middle of a write
-                break
-            if line["step"] <= until:
-                lines.append(line)
-    return lines
 
 
 def _append(path: Path, line: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from clearer.core.allocator import keep_freed_memory
 from clearer.core.device import autocast, choose_precision
-from clearer.core.files import read_json_if_there, write_json
+from clearer.core.files import write_json
 from clearer.data.patches import PatchSampler
 from clearer.degradations.gaussian import Degradation
 from clearer.losses.base import Batch
@@ -23,6 +23,8 @@ from clearer.losses.registry import LOSSES
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
 from clearer.recipe.schema import Recipe
+from clearer.runs.layout import RunFolder
+from clearer.runs.schema import TrainResult
 from clearer.training import distributed as processes
 from clearer.training.checkpoints import load_checkpoint
 from clearer.training.initial_weights import begin_with, check_start
@@ -64,15 +66,15 @@ def train(
     folder: Path,
     console: Console,
     log: Log | None = None,
-) -> dict[str, Any]:
+) -> TrainResult:
     """Train ``architecture`` as the recipe says; write model.safetensors (best) and last.safetensors.
 
     ``folder`` is the run's; checkpoints and metrics go to ``folder``/train. Goes on where an earlier
     call stopped; a finished training is not run again. Returns train/result.json. Several processes
     train as one would; ``folder`` is the first one's.
     """
-    place = folder / "train"
-    finished: dict[str, Any] | None = processes.first(lambda: read_json_if_there(place / "result.json"))
+    run = RunFolder(folder)
+    finished = processes.first(lambda: run.train.read_result() if run.train.finished else None)
     if finished is not None:
         return finished
     keep_freed_memory()
@@ -86,7 +88,7 @@ def train(
     def begin() -> None:  # the first one's weights go to all others
         # A checkpoint that turns out to be damaged is no beginning: it is set aside before the question is asked.
         if settings.start is not None:
-            load_checkpoint(place / "checkpoints", lambda text: console.print(text, soft_wrap=True, markup=False))
+            load_checkpoint(run.train.checkpoints, lambda text: console.print(text, soft_wrap=True, markup=False))
         start = check_start(recipe, folder)
         if start is not None:
             console.print(begin_with(network, start))
@@ -173,7 +175,7 @@ def train(
         last_psnr[:] = state["last_psnr"]
 
     job = Job("train", settings.epochs, settings.steps_per_epoch, step, end_epoch, state, load)
-    _, seconds = run_epochs(job, place, console, minutes=recipe.checkpoint_minutes, log=log)
+    _, seconds = run_epochs(job, run.train, console, minutes=recipe.checkpoint_minutes, log=log)
     last = network if averaged is None else averaged
     card = {
         "recipe": recipe.name,
@@ -185,7 +187,7 @@ def train(
         "precision": precision,
         **({"start": settings.start} if settings.start else {}),
     }
-    result = {
+    result: TrainResult = {
         "architecture": str(architecture),
         "steps": settings.epochs * settings.steps_per_epoch,
         "seconds": round(seconds, 1),
@@ -198,12 +200,12 @@ def train(
         "input_psnr": held_out.input_psnr,
     }
 
-    def write() -> dict[str, Any]:
-        save_weights(folder / "last.safetensors", last, {**card, "weights": "last", "validation_psnr": last_psnr[0]})
+    def write() -> TrainResult:
+        save_weights(run.last_weights, last, {**card, "weights": "last", "validation_psnr": last_psnr[0]})
         last.load_state_dict(best.weights)
         best_card = {**card, "weights": "best", "epoch": best.epoch, "validation_psnr": best.psnr}
-        save_weights(folder / "model.safetensors", last, best_card)
-        write_json(place / "result.json", result)
+        save_weights(run.weights, last, best_card)
+        write_json(run.train.result, result)
         return result
 
     return processes.first(write)

@@ -11,8 +11,9 @@ from pathlib import Path
 from clearer.core.errors import UserError
 from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
+from clearer.runs.layout import RunFolder
 from clearer.zoo.card import ModelCard
-from clearer.zoo.locate import WEIGHTS_OF_A_RUN, located, name_and_source, shipped_models
+from clearer.zoo.locate import located, name_and_source, shipped_models
 from clearer.zoo.weights import read_architecture
 
 RUNS = Path("runs")
@@ -46,8 +47,9 @@ def offered(wanted: Iterable[str] = (), runs: Path = RUNS) -> dict[str, Model]:
         found[name] = _model(name, source)
     known = {Path(model.source).resolve() for model in found.values()}
     for run in sorted(runs.iterdir()) if runs.is_dir() else []:
-        finished = (run / "train" / "result.json").is_file() and (run / WEIGHTS_OF_A_RUN).is_file()
-        if finished and not {run.resolve(), (run / WEIGHTS_OF_A_RUN).resolve()} & known and run.name not in found:
+        folder = RunFolder(run)
+        finished = folder.train.finished and folder.weights.is_file()
+        if finished and not {run.resolve(), folder.weights.resolve()} & known and run.name not in found:
             with contextlib.suppress(UserError):
                 found[run.name] = _model(run.name, run)
     for name, file in shipped_models().items():

@@ -6,8 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from clearer.core.errors import UserError, nearest
-
-WEIGHTS_OF_A_RUN = "model.safetensors"
+from clearer.runs.layout import RunFolder
 
 
 def shipped_models() -> dict[str, Path]:
@@ -32,14 +31,13 @@ def located(name_or_path: str | Path) -> Path:
     path, shipped = Path(name_or_path), shipped_models()
     if path.is_file():
         return path
-    weights = path / WEIGHTS_OF_A_RUN
-    if weights.is_file():
-        return weights
-    unfinished = (path / "recipe.yaml").is_file()  # a run that has no weights yet is not passed over
-    if str(name_or_path) in shipped and not unfinished:
+    run = RunFolder(path)
+    if run.weights.is_file():
+        return run.weights
+    if str(name_or_path) in shipped and not run.is_run:  # a run that has no weights yet is not passed over
         return shipped[str(name_or_path)]
     if path.is_dir():
-        raise UserError(f"{path}: the folder holds no {WEIGHTS_OF_A_RUN}; give a finished run or a weight file")
+        raise UserError(f"{path}: the folder holds no {run.weights.name}; give a finished run or a weight file")
     near = nearest(str(name_or_path), shipped)
     raise UserError(
         f"{path}: no such weight file (.safetensors), run folder, or model of 'clearer models' exists{near}"
@@ -59,7 +57,8 @@ def name_and_source(text: str) -> tuple[str, str]:
         return name, source
     path = Path(text).absolute()
     # Weight files in run folders all have the same name: only the folder's name tells them apart.
-    inside_run = path.is_file() and path.name == WEIGHTS_OF_A_RUN and (path.parent / "recipe.yaml").is_file()
+    run = RunFolder(path.parent)
+    inside_run = run.is_run and path == run.weights and path.is_file()
     if path.is_dir() or inside_run:
         return (path if path.is_dir() else path.parent).resolve().name, text
     return path.stem, text

@@ -1,0 +1,31 @@
+"""Durations and counts as people write them."""
+
+from __future__ import annotations
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time in units that suit its length; an empty string for None.
+
+    >>> duration(0.84), duration(75), duration(8000), duration(None)
+    ('0.84 s', '1 min 15 s', '2 h 13 min', '')
+    """
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def count(value: float | None) -> str:
+    """Return a count with three or four digits; an empty string for None.
+
+    >>> count(6073536), count(92544), count(512)
+    ('6.07 M', '92.5 k', '512')
+    """
+    if value is None:
+        return ""
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= size:
+            return f"{value / size:.4g}{unit}" if value >= 1000 * size else f"{value / size:.3g}{unit}"
+    return f"{value:.0f}"

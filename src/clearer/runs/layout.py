@@ -1,0 +1,285 @@
+"""RunFolder: where every file of a run lies, and what each holds.
+
+::
+
+    recipe.yaml             all settings
+    run.json                software, device, counts of images
+    images.json             file names of each part (version 0.1: pictures.json)
+    architecture.json       the architecture that was searched or given
+    cost.json               its parameters and multiply-adds
+    search/, train/         one stage each: checkpoints/, metrics.jsonl, result.json
+    model.safetensors       the weights of the best validation
+    last.safetensors        the weights of the last epoch
+    evaluation/*.json       results on test images
+    samples/, samples.json  a few restored images
+    report.html             the page of the run
+    tensorboard/            event files, where asked for
+    verdict/                what 'clearer verdict' found
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+from clearer.core.errors import UserError
+from clearer.core.files import read_json, with_present_keys
+from clearer.network.architecture import Architecture
+from clearer.recipe.load import load_recipe
+from clearer.recipe.schema import Recipe
+from clearer.runs.schema import CostTable, EpochLine, RunRecord, SampleEntry, SearchResult, TrainResult
+
+Result = TypeVar("Result", SearchResult, TrainResult)
+
+
+@dataclass(frozen=True)
+class StageFolder(Generic[Result]):
+    """The folder of one stage of a run: ``search`` or ``train``."""
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def metrics(self) -> Path:
+        """Metrics, one line per epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def result(self) -> Path:
+        """Result, written when the stage ends."""
+        return self.path / "result.json"
+
+    @property
+    def begun(self) -> bool:
+        """Whether a checkpoint exists."""
+        return any(self.checkpoints.glob("step-*.safetensors"))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the result exists."""
+        return self.result.is_file()
+
+    def read_result(self) -> Result:
+        """Return the result.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        return cast(Result, read_object(self.result))
+
+    def read_metrics(self, *, strict: bool = True) -> list[EpochLine]:
+        """Return the lines of metrics.jsonl; see `read_metrics`."""
+        return read_metrics(self.metrics, strict=strict)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths and typed contents of a run's folder, whether it exists or not."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def recipe(self) -> Path:
+        """All settings."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def record(self) -> Path:
+        """What ran, with what, on what."""
+        return self.path / "run.json"
+
+    @property
+    def images(self) -> Path:
+        """File names of the images of each part."""
+        former = self.path / "pictures.json"  # version 0.1
+        return former if former.is_file() else self.path / "images.json"
+
+    @property
+    def architecture(self) -> Path:
+        """The architecture that was searched or given."""
+        return self.path / "architecture.json"
+
+    @property
+    def cost(self) -> Path:
+        """Parameters and multiply-adds of the architecture."""
+        return self.path / "cost.json"
+
+    @property
+    def weights(self) -> Path:
+        """Weights of the best validation: the model that a run stands for."""
+        return self.path / "model.safetensors"
+
+    @property
+    def last_weights(self) -> Path:
+        """Weights of the last epoch."""
+        return self.path / "last.safetensors"
+
+    @property
+    def search(self) -> StageFolder[SearchResult]:
+        """Folder of the search."""
+        return StageFolder(self.path / "search")
+
+    @property
+    def train(self) -> StageFolder[TrainResult]:
+        """Folder of the training."""
+        return StageFolder(self.path / "train")
+
+    @property
+    def evaluation(self) -> Path:
+        """Folder of the results on test images."""
+        return self.path / "evaluation"
+
+    @property
+    def samples(self) -> Path:
+        """Folder of sample images."""
+        return self.path / "samples"
+
+    @property
+    def sample_list(self) -> Path:
+        """Names and figures of the sample images."""
+        return self.path / "samples.json"
+
+    @property
+    def report(self) -> Path:
+        """The page of the run."""
+        return self.path / "report.html"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of TensorBoard's event files."""
+        return self.path / "tensorboard"
+
+    @property
+    def verdict(self) -> Path:
+        """Folder of what 'clearer verdict' found."""
+        return self.path / "verdict"
+
+    @property
+    def lock(self) -> Path:
+        """File that a process locks while it writes the run."""
+        return self.path / ".lock"
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the folder holds a run: it has a recipe."""
+        return self.recipe.is_file()
+
+    def stage(self, name: str) -> StageFolder[SearchResult] | StageFolder[TrainResult]:
+        """Return the folder of the stage ``search`` or ``train``."""
+        return self.search if name == "search" else self.train
+
+    def evaluation_result(self, name: str) -> Path:
+        """Return the file of an evaluation, such as ``gray-awgn-50`` or ``gray-awgn-50-ensemble``."""
+        return self.evaluation / f"{name}.json"
+
+    def read_recipe(self, overrides: dict[str, Any] | None = None) -> Recipe:
+        """Return the recipe, with single settings replaced.
+
+        Raises:
+            UserError: as of `clearer.recipe.load.load_recipe`.
+        """
+        return load_recipe(self.recipe, overrides)
+
+    def read_record(self) -> RunRecord:
+        """Return run.json.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        return cast(RunRecord, read_object(self.record))
+
+    def read_images(self) -> dict[str, list[str]]:
+        """Return the file names of the images of each part: ``train``, ``validation``, ``test``.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        return read_object(self.images)
+
+    def read_architecture(self) -> Architecture:
+        """Return the architecture.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        return Architecture.from_dict(read_json(self.architecture))
+
+    def read_cost(self) -> CostTable:
+        """Return cost.json.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        return cast(CostTable, read_object(self.cost))
+
+    def read_evaluations(self) -> dict[str, dict[str, Any]]:
+        """Return all results on test images by the names of their files; empty if there are none.
+
+        Raises:
+            UserError: a file is damaged.
+        """
+        return {path.stem: read_object(path) for path in sorted(self.evaluation.glob("*.json"))}
+
+    def read_samples(self) -> list[SampleEntry]:
+        """Return the entries of samples.json; empty if there are none.
+
+        Raises:
+            UserError: the file is not JSON.
+        """
+        entries = read_json(self.sample_list) if self.sample_list.exists() else []
+        return cast(list[SampleEntry], objects(entries))
+
+
+def read_metrics(path: Path, *, strict: bool = True) -> list[EpochLine]:
+    """Return the lines of a metrics.jsonl, keys of older versions under their present names.
+
+    A missing file has no lines. A last line that a crash cut short is skipped.
+
+    Args:
+        path: the file.
+        strict: refuse a damaged line before the last; otherwise return the lines before it.
+
+    Raises:
+        UserError: the file cannot be read, or a line is damaged and ``strict``.
+    """
+    try:
+        texts = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    values: list[Any] = []
+    for index, text in enumerate(texts):
+        try:
+            values.append(with_present_keys(json.loads(text)))
+        except ValueError as error:
+            if strict and index < len(texts) - 1:
+                raise UserError(f"{path}: line {index + 1} is not JSON ({error}); remove that line") from error
+            break
+    return cast(list[EpochLine], objects(values))
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object that a file holds.
+
+    Raises:
+        UserError: the file is missing, is not JSON, or holds another JSON value.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: not a JSON object; remove the file and rerun the command that writes it")
+    return value
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    """Return the JSON objects in a JSON list; an empty list for any other value."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

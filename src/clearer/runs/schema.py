@@ -1,0 +1,111 @@
+"""Types of the JSON files in a run folder.
+
+A run that has not come so far, or that an earlier version wrote, lacks some keys: read those that may be absent
+with ``get``.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class RunRecord(TypedDict, total=False):
+    """run.json: which recipe ran, with what software, on what device and how many images."""
+
+    recipe: str
+    task: str
+    created: str
+    clearer: str
+    torch: str
+    device: str
+    threads: int
+    precision: str
+    images: dict[str, int]
+
+
+class SearchResult(TypedDict, total=False):
+    """search/result.json. Steps are weight steps; ``*_saved`` counts what early stopping left out."""
+
+    architecture: str
+    gap: float
+    entropy: float
+    mixing_weights: list[list[float]]
+    steps: int
+    arch_steps: int
+    steps_saved: int
+    seconds: float
+    seconds_saved: float
+    peak_memory_mb: int
+    device: str
+    precision: str
+
+
+class TrainResult(TypedDict, total=False):
+    """train/result.json. PSNR in dB on the validation images."""
+
+    architecture: str
+    steps: int
+    seconds: float
+    peak_memory_mb: int
+    device: str
+    precision: str
+    best_epoch: int
+    best_psnr: float
+    last_psnr: float
+    input_psnr: float
+
+
+class EpochLine(TypedDict, total=False):
+    """One line of metrics.jsonl: the means over an epoch, and what was measured at its end.
+
+    Every line has ``epoch`` (from 1), ``step``, ``loss``, ``grad_norm``, ``lr`` and ``seconds`` since the start.
+    Those of a search add the terms of the architecture loss and the mixing weights, (modules, K); those of a
+    training add ``psnr``, ``input_psnr`` and ``best`` where the epoch ended with a validation.
+    """
+
+    epoch: int
+    step: int
+    seconds: float
+    loss: float
+    grad_norm: float
+    lr: float
+    psnr: float
+    input_psnr: float
+    best: bool
+    arch_step: int
+    loss_validation: float
+    loss_res: float
+    loss_arch: float
+    loss_comp: float
+    gap: float
+    entropy: float
+    mixing_weights: list[list[float]]
+
+
+class ModuleCost(TypedDict):
+    """The cost of one part of a network; multiply-adds are per input pixel."""
+
+    module: str
+    parameters: int
+    macs_per_pixel: float
+
+
+class CostTable(TypedDict, total=False):
+    """cost.json: the cost of the network and of each of its parts, in the order of computing."""
+
+    parameters: int
+    macs_per_pixel: float
+    cells: list[ModuleCost]
+
+
+class SampleEntry(TypedDict, total=False):
+    """An entry of samples.json: three image files, relative to the run folder, and their figures."""
+
+    name: str
+    input: str
+    restored: str
+    truth: str
+    input_psnr: float
+    input_ssim: float
+    psnr: float
+    ssim: float
