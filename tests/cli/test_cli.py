@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 import clearer
-from clearer.cli import main as cli
+from clearer.cli import app as cli
 from clearer.core.errors import Interrupted
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork

@@ -262,7 +262,7 @@ def test_the_verb_takes_models_and_functions_of_a_file(clean: Path, tmp_path: Pa
     assert sheet["columns"] == ["mine", "CLEARER"] and sheet["notes"].keys() == {"CLEARER"}
     assert [row["cells"]["CLEARER"] is None for row in sheet["rows"]] == [False, True]
     assert sheet["crop"] == {"top": 1, "left": 2, "side": 30}
-    assert "dry: is for nothing that is shown" in outcome.err
+    assert "dry: suits nothing that is shown" in outcome.err
     assert outcome.json["saved"] == str(out) and (out / "denoise-camera.png").is_file()
     for crop in ("1,2", "1,2,x", "1,2,-3"):
         fault = clearer(*command, "--crop", crop, "-o", tmp_path / "none")

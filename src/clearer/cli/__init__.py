@@ -1,1 +1,1 @@
-"""The command line: verbs that parse, call and print."""
+"""Command line: verbs that parse options, call a function and print its result."""

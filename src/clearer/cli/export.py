@@ -1,49 +1,66 @@
-"""The verb that gives a network to other runtimes: parse, call and print."""
+"""Verb that exports a model to other runtimes: export."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from clearer.cli.options import Json
+from clearer.cli.options import Json, Layout, model_names
+from clearer.cli.verb import argument, option, verb
 from clearer.core.console import console_for_people, print_json, say
 
 
-def add_verbs(app: typer.Typer) -> None:
-    """Add it to the command line."""
-    app.command("export")(export_model)
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """Options of export."""
 
-
-def export_model(
     model: Annotated[
-        Path, typer.Argument(help="A model of 'clearer models', a weight file (.safetensors), or a run.")
-    ],
-    onnx: Annotated[Path | None, typer.Option(metavar="FILE.onnx", help="ONNX; 'clearer restore' runs it.")] = None,
+        Path, argument("MODEL", "Name of a pretrained model, weight file or run folder.", complete=model_names)
+    ]
+    onnx: Annotated[
+        Path | None, option("Output", "ONNX file to write; 'clearer restore' runs it.", metavar="FILE.onnx")
+    ] = None
     pt2: Annotated[
         Path | None,
-        typer.Option(
+        option(
+            "Output",
+            "torch.export file to write. torch.export.load may unpickle: load such files only from people you trust.",
             "--torch",
             metavar="FILE.pt2",
-            help="For torch.export.load, which may unpickle: load such files only from people you trust. "
-            "'clearer restore' does not.",
         ),
-    ] = None,
-    half: Annotated[bool, typer.Option("--half", help="ONNX in fp16; within one 8-bit level of fp32.")] = False,
-    int8: Annotated[bool, typer.Option("--int8", help="ONNX in 8 bits; what it loses is measured.")] = False,
+    ] = None
+    half: Annotated[bool, option("Output", "ONNX in fp16; differs from fp32 by at most 1 gray level.", "--half")] = (
+        False
+    )
+    int8: Annotated[bool, option("Output", "ONNX in int8; reports the loss in dB.", "--int8")] = False
     calibrate: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="For --int8: clean images, degraded as in training, or pairs."),
-    ] = None,
-    layout: Annotated[str, typer.Option(help="Of that folder: auto, clean, pairs or side-by-side.")] = "auto",
-    as_json: Json = False,
-) -> None:
-    """Write a network for other runtimes, for images of any size. Each file is compared with PyTorch first."""
-    from clearer.deploy.onnx import export
+        option(
+            "Data", "Images that calibrate --int8: clean ones, degraded as in training, or pairs.", metavar="FOLDER"
+        ),
+    ] = None
+    layout: Layout = "auto"
+    as_json: Json = False
 
-    result = export(model, onnx=onnx, pt2=pt2, half=half, int8=int8, calibrate=calibrate, layout=layout)
-    console = console_for_people(as_json)
+
+@verb(
+    "export",
+    "clearer export denoise-gray --onnx denoise.onnx",
+    "clearer export runs/mine --onnx mine.onnx --int8 --calibrate photos",
+)
+def export(options: ExportOptions) -> None:
+    """Export a model to ONNX or torch.export, and verify it.
+
+    The files take images of any size. Each is compared with PyTorch before it is kept.
+    """
+    from clearer.deploy.onnx import export as run_export
+
+    o = options
+    result = run_export(
+        o.model, onnx=o.onnx, pt2=o.pt2, half=o.half, int8=o.int8, calibrate=o.calibrate, layout=o.layout
+    )
+    console = console_for_people(o.as_json)
     for file in (result[kind] for kind in ("onnx", "pt2") if kind in result):
         sizes = ", ".join("x".join(map(str, size)) for size in file["sizes"])
         say(
@@ -58,5 +75,5 @@ def export_model(
                 f"{file['input_psnr']:.2f} dB; calibrated with {file['calibrated_with']}",
                 console,
             )
-    if as_json:
+    if o.as_json:
         print_json(result)

@@ -1,56 +1,125 @@
-"""Options that several verbs share, and what they mean."""
+"""Options that several verbs share."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from clearer.cli.verb import argument, option, whole
 from clearer.core.errors import UserError
-from clearer.recipe.load import parse_override
 
 if TYPE_CHECKING:
     from clearer.data.folders import Folders
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object last on stdout; all else goes to stderr.")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting; repeatable.")]
-Data = Annotated[str | None, typer.Option(metavar="FOLDER", help="The images; 'fit' splits them into three parts.")]
-Clean = Annotated[str | None, typer.Option(metavar="FOLDER", help="The clean images of pairs in two folders.")]
-Degraded = Annotated[str | None, typer.Option(metavar="FOLDER", help="The degraded images of such pairs.")]
-Part = Annotated[str | None, typer.Option(metavar="FOLDER", help="The images of this part, where none is split.")]
+
+def model_names() -> list[str]:
+    """Return the names of the pretrained models."""
+    from clearer.zoo.locate import shipped_models
+
+    return list(shipped_models())
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the training recipes."""
+    from clearer.recipe.load import shipped_recipes
+
+    return list(shipped_recipes())
+
+
+def protocol_names() -> list[str]:
+    """Return the names of the protocols, with 50 for the noise level."""
+    from clearer.evaluation.protocols import PROTOCOL_FORMS
+
+    return [f"{form[:-1]}50" if form.endswith("-S") else form for form in PROTOCOL_FORMS]
+
+
+def device_names() -> list[str]:
+    """Return the values of ``--device``."""
+    return ["auto", "cpu", "cuda", "mps"]
+
+
+def precision_names() -> list[str]:
+    """Return the values of ``--precision``."""
+    return ["auto", "fp32", "bf16"]
+
+
+def layout_names() -> list[str]:
+    """Return the values of ``--layout``."""
+    return ["auto", "clean", "pairs", "side-by-side"]
+
+
 Model = Annotated[
-    Path, typer.Argument(help="A model of 'clearer models', a weight file (.safetensors), a run, or an .onnx file.")
+    Path,
+    argument("MODEL", "Name of a pretrained model, weight file, run folder or .onnx file.", complete=model_names),
 ]
-Ensemble = Annotated[bool, typer.Option("--ensemble", help="Average over the eight flips and turns; takes 8x.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-Precision = Annotated[str, typer.Option(help="fp32, bf16 or auto.")]
-Tile = Annotated[str, typer.Option(help="auto (by free memory), none (whole), or the side of tiles in pixels.")]
-Overlap = Annotated[
-    str, typer.Option(help="Of tiles, in pixels: auto (no visible difference), full (none at all), or a number.")
+Clean = Annotated[str | None, option("Data", "Clean images of pairs in two folders.", metavar="FOLDER")]
+Degraded = Annotated[
+    str | None, option("Data", "Degraded images of these pairs, with the same file names.", metavar="FOLDER")
 ]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Runs side by side (default: one a core, or one on a GPU).")]
-RunFolder = Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="The run folder, or runs/NAME.")]
+Limit = Annotated[int | None, option("Data", "Measure only the first N images.", metavar="N", parser=whole(1))]
+Layout = Annotated[str, option("Data", "auto, clean, pairs or side-by-side.", metavar="LAYOUT", complete=layout_names)]
+Set = Annotated[
+    list[str] | None,
+    option("Training", "Replace a setting of the recipe; repeatable.", "--set", metavar="KEY=VALUE"),
+]
+Ensemble = Annotated[
+    bool, option("Restoration", "Average over 8 flips and rotations; takes 8 times as long.", "--ensemble")
+]
+Jobs = Annotated[
+    int | None,
+    option("Device", "Runs in parallel (default: one per core, or one on a GPU).", metavar="N", parser=whole(1)),
+]
+Seed = Annotated[int, option("Evaluation", "Noise seed; keep 0 for comparable results.", metavar="N", parser=whole(0))]
+Device = Annotated[str, option("Device", "auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE", complete=device_names)]
+Precision = Annotated[str, option("Device", "auto, fp32 or bf16.", metavar="PRECISION", complete=precision_names)]
+Json = Annotated[bool, option("Output", "Print one line of JSON on stdout; all else goes to stderr.", "--json")]
 
 
-def parsed(settings: list[str] | None) -> dict[str, Any]:
-    return dict(parse_override(text) for text in settings or [])
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions:
+    """Images by one folder or two folders of pairs."""
+
+    data: Annotated[str | None, option("Data", "Folder of images or of pairs.", metavar="FOLDER")] = None
+    clean: Clean = None
+    degraded: Degraded = None
+
+    def pairs(self) -> dict[str, str] | None:
+        """Return the two folders of pairs, or None where ``--data`` or nothing is given.
+
+        Raises:
+            UserError: one of the two is missing, or ``--data`` is given too.
+        """
+        return pairs_of(self.data, self.clean, self.degraded)
+
+    def images(self) -> str | Folders:
+        """Return the folder, or the two folders of pairs.
+
+        Raises:
+            UserError: none is given; or as of `pairs`.
+        """
+        from clearer.data.folders import Folders
+
+        pairs = self.pairs()
+        if pairs is None and self.data is None:
+            raise UserError("images: none are named; give a folder, or --clean FOLDER and --degraded FOLDER")
+        return Folders(**pairs) if pairs else str(self.data)
 
 
 def pairs_of(data: str | None, clean: str | None, degraded: str | None) -> dict[str, str] | None:
+    """See `ImageOptions.pairs`."""
     if clean is None and degraded is None:
         return None
     if clean is None or degraded is None:
-        raise UserError("--clean, --degraded: pairs in two folders need both of these options")
+        missing = "--clean" if clean is None else "--degraded"
+        raise UserError(f"--clean, --degraded: {missing} is missing; pairs in two folders need both")
     if data is not None:
-        raise UserError("--clean, --degraded: these name the images; leave out the other folder")
+        raise UserError(f"{data}: given together with --clean and --degraded; leave out one of them")
     return {"clean": clean, "degraded": degraded}
 
 
-def images_of(data: str | None, clean: str | None, degraded: str | None) -> str | Folders:
-    from clearer.data.folders import Folders
+def parsed(settings: list[str] | None) -> dict[str, Any]:
+    """Return the values of ``--set`` by key."""
+    from clearer.recipe.load import parse_override
 
-    pairs = pairs_of(data, clean, degraded)
-    if pairs is None and data is None:
-        raise UserError("images: none are named; give a folder, or --clean FOLDER and --degraded FOLDER")
-    return Folders(**pairs) if pairs else str(data)
+    return dict(parse_override(text) for text in settings or [])

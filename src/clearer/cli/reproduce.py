@@ -1,228 +1,339 @@
-"""The verbs that reproduce the paper: parse, call and print."""
+"""Verbs that reproduce the paper: reproduce table1, figures34, figures5-7, tables, ablations, redraw."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from clearer.cli.options import Device, Ensemble, Jobs, Json, Precision, Set, parsed
+from clearer.cli.options import Device, Ensemble, Jobs, Json, Limit, Precision, Seed, Set, parsed, recipe_names
+from clearer.cli.verb import argument, option, real, verb, whole
 from clearer.core.console import console_for_people, print_json, print_table, progress_bar, say
 from clearer.core.errors import UserError
 
-paper = typer.Typer(no_args_is_help=True, help="Make the tables and figures of the paper again.")
+if TYPE_CHECKING:
+    from clearer.methods.base import Method
 
-Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder of the experiment.")]
-Scale = Annotated[str, typer.Option(help="full (as published) or laptop (narrower, smaller patches, as many steps).")]
-Images = Annotated[str | None, typer.Option("--data", metavar="FOLDER", help="Images: FOLDER/train, FOLDER/val.")]
-Train = Annotated[str | None, typer.Option("--train", metavar="FOLDER", help="Training images, instead of --data.")]
-Held = Annotated[str | None, typer.Option("--validation", metavar="FOLDER", help="Held-out images.")]
-Models = Annotated[
-    list[str] | None,
-    typer.Option("--models", metavar="[NAME=]PATH", help="A shipped model, weight file or run; repeatable."),
+Out = Annotated[Path, option("Output", "Result folder.", "--out", "-o", metavar="FOLDER")]
+Scale = Annotated[
+    str,
+    option(
+        "Training",
+        "full (as published) or laptop (narrower network, smaller patches, as many steps).",
+        metavar="SCALE",
+        complete=lambda: ["full", "laptop"],
+    ),
 ]
-Also = Annotated[
-    list[Path] | None, typer.Option(metavar="FILE.py", help="Methods of a Python file (its METHODS); repeatable.")
+Bsd500 = Annotated[str | None, option("Data", "Test images of BSD500.", metavar="FOLDER")]
+Rain800 = Annotated[str | None, option("Data", "Test pairs of Rain800.", metavar="FOLDER")]
+Sigmas = Annotated[
+    list[float] | None,
+    option(
+        "Evaluation", "Noise level; repeatable (default: 30, 50 and 70).", "--sigma", metavar="LEVEL", parser=real(0)
+    ),
 ]
-Classical = Annotated[str, typer.Option(metavar="NAMES", help="Such as bm3d,nlm,tv,wavelet; or all, or none.")]
 
 
-def add_verbs(app: typer.Typer) -> None:
-    """Add them to the command line."""
-    app.add_typer(paper, name="reproduce")
+@dataclass(frozen=True, kw_only=True)
+class TrainingImages:
+    """Images of the experiments that search and train."""
+
+    data: Annotated[
+        str | None, option("Data", "Folder with the sub-folders train and val.", "--data", metavar="FOLDER")
+    ] = None
+    train: Annotated[str | None, option("Data", "Training images, in place of --data.", metavar="FOLDER")] = None
+    validation: Annotated[str | None, option("Data", "Validation images, with --train.", metavar="FOLDER")] = None
+
+    def image_settings(self) -> dict[str, Any]:
+        """Return the recipe's settings for these images.
+
+        Raises:
+            UserError: none are given, or both ways are used.
+        """
+        from clearer.experiments.runner import data_settings
+
+        return data_settings(self.data, self.train, self.validation)
 
 
-@paper.command("table1")
-def table_1(
-    out: Out = Path("reproduction/table1"),
-    data: Images = None,
-    train: Train = None,
-    validation: Held = None,
-    scale: Scale = "full",
+@dataclass(frozen=True, kw_only=True)
+class MethodOptions:
+    """The methods that a table or figure compares, and how they run."""
+
+    models: Annotated[
+        list[str] | None,
+        option("Methods", "Pretrained model, weight file or run; repeatable.", "--models", metavar="[NAME=]PATH"),
+    ] = None
+    also: Annotated[
+        list[Path] | None,
+        option("Methods", "Python file that defines METHODS; repeatable.", metavar="FILE.py"),
+    ] = None
+    classical: Annotated[
+        str, option("Methods", "Classical methods, such as bm3d,nlm,tv,wavelet; all or none.", metavar="NAMES")
+    ] = "none"
+    ensemble: Ensemble = False
+    device: Device = "auto"
+    precision: Precision = "fp32"
+
+    def methods(self) -> list[Method]:
+        """Return them: classical ones, those of Python files, trained networks."""
+        from clearer.methods.selection import all_methods
+
+        return all_methods(
+            self.classical,
+            self.also or (),
+            self.models or (),
+            device=self.device,
+            precision=self.precision,
+            ensemble=self.ensemble,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table1Options(TrainingImages):
+    """Options of table1."""
+
+    out: Out = Path("reproduction/table1")
+    scale: Scale = "full"
     lambdas: Annotated[
-        list[float] | None, typer.Option("--lambda", min=0, help="Only this lambda_1; repeatable.")
-    ] = None,
-    recipe: Annotated[str, typer.Option(help="What is searched.")] = "paper-denoise-50",
-    jobs: Jobs = None,
-    settings: Set = None,
-    as_json: Json = False,
-) -> None:
-    """Table 1 and Figure 2: search with lambda_1 = 0, 0.01, 0.1. The same command again goes on."""
-    from clearer.experiments.runner import data_settings
-    from clearer.experiments.table1 import LAMBDAS, table1
+        list[float] | None,
+        option(
+            "Search",
+            "Value of lambda_1; repeatable (default: 0, 0.01 and 0.1).",
+            "--lambda",
+            metavar="X",
+            parser=real(0),
+        ),
+    ] = None
+    recipe: Annotated[str, option("Search", "Recipe of the searches.", metavar="RECIPE", complete=recipe_names)] = (
+        "paper-denoise-50"
+    )
+    jobs: Jobs = None
+    settings: Set = None
+    as_json: Json = False
 
-    console = console_for_people(as_json)
-    images = data_settings(data, train, validation)
-    chosen = {"scale": scale, "lambdas": lambdas or LAMBDAS, "recipe": recipe, "jobs": jobs, "console": console}
-    result: dict[str, Any] = table1(out, images, overrides=parsed(settings), **chosen)  # type: ignore[arg-type]
+
+@verb("table1", "clearer reproduce table1 --data bsds500 --scale laptop")
+def table1(options: Table1Options) -> None:
+    """Table 1 and Figure 2: architectures by lambda_1.
+
+    Searches once for each lambda_1. Rerun the same command to resume where it stopped.
+    """
+    from clearer.experiments.table1 import LAMBDAS
+    from clearer.experiments.table1 import table1 as run_table1
+
+    o = options
+    console = console_for_people(o.as_json)
+    how: dict[str, Any] = {"scale": o.scale, "lambdas": o.lambdas or LAMBDAS, "recipe": o.recipe, "jobs": o.jobs}
+    result: dict[str, Any] = run_table1(o.out, o.image_settings(), overrides=parsed(o.settings), **how, console=console)
     printed = {row["lambda_arch"]: row["gap"] for row in result["published"]}
     rows = [
         (f"{row['lambda_arch']:g}", row["architecture"], f"{row['gap']:.4f}", _gap(printed.get(row["lambda_arch"])))
         for row in result["rows"]
     ]
     print_table("Table 1, in short", ("lambda_1", "architecture", "mean gap", "published gap"), rows, console)
-    say(f"the table and Figure 2: {out}/table1.md, {out}/figure2.png", console)
-    if as_json:
-        print_json({**result, "saved": str(out)})
-
-
-@paper.command("figures34")
-def figures_34(
-    denoise: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="A finished search to denoise, or an architecture.json.")
-    ] = None,
-    derain: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="A finished search to derain, or an architecture.json.")
-    ] = None,
-    out: Out = Path("reproduction/figures34"),
-    as_json: Json = False,
-) -> None:
-    """Figures 3 and 4: draw the architectures that searches found, above the published one."""
-    from clearer.experiments.figures3_4 import figures34
-
-    console = console_for_people(as_json)
-    result = figures34(out, denoise=denoise, derain=derain)
-    known = result["published"]
-    rows = [("published", known["architecture"]["architecture"], str(known["fusion"]), "", "")]
-    for row in result["figures"].values():
-        alike = "" if row["agreement"] is None else str(row["agreement"])
-        chance = "" if row["chance"] is None else f"{row['chance']['expected']:.2f}"
-        rows.append((row["task"], row["architecture"]["architecture"], str(row["fusion"]), alike, chance))
-    heads = ("", "architecture", "fusion modules", "letters as published", "by chance")
-    print_table("Figures 3 and 4", heads, rows, console)
-    say(f"the drawings and their captions: {out}/figures34.md", console)
-    if as_json:
-        print_json({**result, "saved": str(out)})
-
-
-@paper.command("figures5-7")
-def figures_5_7(
-    out: Out = Path("reproduction/figures5-7"),
-    models: Models = None,
-    also: Also = None,
-    classical: Classical = "none",
-    bsd500: Annotated[str | None, typer.Option(metavar="FOLDER", help="BSD500's test images.")] = None,
-    rain800: Annotated[str | None, typer.Option(metavar="FOLDER", help="Rain800's test pairs.")] = None,
-    image: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Show this one; repeatable.")] = None,
-    images: Annotated[int, typer.Option(min=1, help="Show the first so many of each folder.")] = 2,
-    sigma: Annotated[
-        list[float] | None, typer.Option(help="A row for this noise level; repeatable (default: 30, 50, 70).")
-    ] = None,
-    protocol: Annotated[str, typer.Option(help="Noise: clearer-gray, gray-awgn or color-awgn.")] = "clearer-gray",
-    crop: Annotated[
-        str | None, typer.Option(metavar="TOP,LEFT,SIDE", help="Enlarge this (default: where most detail is).")
-    ] = None,
-    ensemble: Ensemble = False,
-    device: Device = "auto",
-    precision: Precision = "fp32",
-    as_json: Json = False,
-) -> None:
-    """Figures 5 to 7: the same crop as each method restores it. What is restored is kept for the next call."""
-    from clearer.experiments.figures5_7 import SIGMAS, figures5_7
-    from clearer.methods.selection import all_methods
-
-    console = console_for_people(as_json)
-    place = None if crop is None else _crop(crop)
-    methods = all_methods(
-        classical, also or (), models or (), device=device, precision=precision, ensemble=ensemble
-    )
-    how: dict[str, Any] = {"names": image or (), "images": images, "sigmas": sigma or SIGMAS}
-    how |= {"bsd500": bsd500, "rain800": rain800, "protocol": protocol, "crop": place}
-    with progress_bar("restore") as progress:
-        result = figures5_7(out, methods, **how, progress=progress)
-    for name in result["left_out"]:
-        say(f"{name}: is for nothing that is shown; left out", console)
-    for sheet in result["sheets"]:
-        say(f"{sheet['image']}: {out}/{sheet['name']}.png", console)
-    say(f"all with their captions: {out}/sheets.md", console)
-    if as_json:
-        print_json({**result, "saved": str(out)})
-
-
-def _crop(text: str) -> tuple[int, int, int]:
-    parts = text.split(",")
-    if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
-        raise UserError(f"--crop {text}: not of the form TOP,LEFT,SIDE, three whole numbers of pixels")
-    top, left, side = map(int, parts)
-    return top, left, side
+    say(f"the table and Figure 2: {o.out}/table1.md, {o.out}/figure2.png", console)
+    if o.as_json:
+        print_json({**result, "saved": str(o.out)})
 
 
 def _gap(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-@paper.command("tables")
-def result_tables(
-    out: Out = Path("reproduction/tables"),
-    models: Models = None,
-    also: Also = None,
-    classical: Classical = "none",
-    bsd500: Annotated[str | None, typer.Option(metavar="FOLDER", help="BSD500's test images.")] = None,
-    rain800: Annotated[str | None, typer.Option(metavar="FOLDER", help="Rain800's test pairs.")] = None,
-    sigma: Annotated[list[float] | None, typer.Option(help="Only this noise level; repeatable.")] = None,
-    rain_y: Annotated[bool, typer.Option("--rain-y", help="Also on Y, in a table of its own.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many images.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the noise; numbers to be compared use 0.")] = 0,
-    ensemble: Ensemble = False,
-    device: Device = "auto",
-    precision: Precision = "fp32",
-    as_json: Json = False,
-) -> None:
-    """PSNR, SSIM, size and speed on BSD500 and Rain800 beside the published figures. Goes on where it stopped."""
-    from clearer.experiments.tables import SIGMAS, tables
-    from clearer.methods.selection import all_methods
+@dataclass(frozen=True, kw_only=True)
+class Figures34Options:
+    """Options of figures34."""
 
-    console = console_for_people(as_json)
-    methods = all_methods(
-        classical, also or (), models or (), device=device, precision=precision, ensemble=ensemble
-    )
-    how: dict[str, Any] = {"sigmas": sigma or SIGMAS, "rain_y": rain_y, "limit": limit, "seed": seed}
-    result = tables(out, methods, data_noise=bsd500, data_rain=rain800, **how, console=console)
-    say((out / "tables.md").read_text(encoding="utf-8"), console)
-    say(f"kept: {out}/tables.md, {out}/tables.json", console)
-    if as_json:
-        print_json({**result, "saved": str(out)})
+    denoise: Annotated[
+        Path | None, option("Search", "Finished denoising search, or its architecture.json.", metavar="RUN")
+    ] = None
+    derain: Annotated[
+        Path | None, option("Search", "Finished deraining search, or its architecture.json.", metavar="RUN")
+    ] = None
+    out: Out = Path("reproduction/figures34")
+    as_json: Json = False
 
 
-@paper.command("ablations")
-def ablations(
-    out: Out = Path("reproduction/ablations"),
-    data: Images = None,
-    train: Train = None,
-    validation: Held = None,
-    scale: Scale = "full",
-    seeds: Annotated[int, typer.Option(min=1, help="Searches and trainings of each variant.")] = 2,
+@verb("figures34", "clearer reproduce figures34 --denoise runs/denoise --derain runs/derain")
+def figures34(options: Figures34Options) -> None:
+    """Figures 3 and 4: found and published architectures."""
+    from clearer.experiments.figures3_4 import figures34 as run_figures34
+
+    console = console_for_people(options.as_json)
+    result = run_figures34(options.out, denoise=options.denoise, derain=options.derain)
+    known = result["published"]
+    rows = [("published", known["architecture"]["architecture"], str(known["fusion"]), "", "")]
+    for row in result["figures"].values():
+        alike = "" if row["agreement"] is None else str(row["agreement"])
+        chance = "" if row["chance"] is None else f"{row['chance']['expected']:.2f}"
+        rows.append((row["task"], row["architecture"]["architecture"], str(row["fusion"]), alike, chance))
+    heads = ("", "architecture", "fusion modules", "as published", "by chance")
+    print_table("Figures 3 and 4", heads, rows, console)
+    say(f"the drawings and their captions: {options.out}/figures34.md", console)
+    if options.as_json:
+        print_json({**result, "saved": str(options.out)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures57Options(MethodOptions):
+    """Options of figures5-7."""
+
+    out: Out = Path("reproduction/figures5-7")
+    bsd500: Bsd500 = None
+    rain800: Rain800 = None
+    image: Annotated[list[str] | None, option("Data", "Image to show; repeatable.", metavar="NAME")] = None
+    images: Annotated[int, option("Data", "Show the first N images of each folder.", metavar="N", parser=whole(1))] = 2
+    sigma: Sigmas = None
+    protocol: Annotated[
+        str,
+        option(
+            "Evaluation",
+            "Noise: clearer-gray, gray-awgn or color-awgn.",
+            metavar="NAME",
+            complete=lambda: ["clearer-gray", "gray-awgn", "color-awgn"],
+        ),
+    ] = "clearer-gray"
+    crop: Annotated[
+        str | None,
+        option("Output", "Crop to enlarge, in pixels (default: where most detail is).", metavar="TOP,LEFT,SIDE"),
+    ] = None
+    as_json: Json = False
+
+    def place(self) -> tuple[int, int, int] | None:
+        """Return the three numbers of ``--crop``.
+
+        Raises:
+            UserError: it is not three whole numbers.
+        """
+        if self.crop is None:
+            return None
+        parts = self.crop.split(",")
+        if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
+            raise UserError(f"--crop {self.crop}: not of the form TOP,LEFT,SIDE, three whole numbers of pixels")
+        top, left, side = map(int, parts)
+        return top, left, side
+
+
+@verb(
+    "figures5-7",
+    "clearer reproduce figures5-7 --models denoise-gray-50 --bsd500 bsds500/test",
+    former={"--picture": "--image", "--pictures": "--images"},
+)
+def figures5_7(options: Figures57Options) -> None:
+    """Figures 5 to 7: the same crop restored by each method.
+
+    Restored images are kept in the result folder and reused by the next call.
+    """
+    from clearer.experiments.figures5_7 import SIGMAS
+    from clearer.experiments.figures5_7 import figures5_7 as run_figures5_7
+
+    o = options
+    console = console_for_people(o.as_json)
+    how: dict[str, Any] = {"names": o.image or (), "images": o.images, "sigmas": o.sigma or SIGMAS, "crop": o.place()}
+    how |= {"bsd500": o.bsd500, "rain800": o.rain800, "protocol": o.protocol}
+    methods = o.methods()
+    with progress_bar("restore") as progress:
+        result = run_figures5_7(o.out, methods, **how, progress=progress)
+    for name in result["left_out"]:
+        say(f"{name}: suits nothing that is shown; left out", console)
+    for sheet in result["sheets"]:
+        say(f"{sheet['image']}: {o.out}/{sheet['name']}.png", console)
+    say(f"all with their captions: {o.out}/sheets.md", console)
+    if o.as_json:
+        print_json({**result, "saved": str(o.out)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TablesOptions(MethodOptions):
+    """Options of tables."""
+
+    out: Out = Path("reproduction/tables")
+    bsd500: Bsd500 = None
+    rain800: Rain800 = None
+    sigma: Sigmas = None
+    rain_y: Annotated[bool, option("Evaluation", "Add a table of rain measured on Y.", "--rain-y")] = False
+    limit: Limit = None
+    seed: Seed = 0
+    as_json: Json = False
+
+
+@verb("tables", "clearer reproduce tables --models denoise-gray-50 --bsd500 bsds500/test")
+def tables(options: TablesOptions) -> None:
+    """PSNR, SSIM, size and speed beside the published values.
+
+    Rerun the same command to resume where it stopped.
+    """
+    from clearer.experiments.tables import SIGMAS
+    from clearer.experiments.tables import tables as run_tables
+
+    o = options
+    console = console_for_people(o.as_json)
+    how: dict[str, Any] = {"sigmas": o.sigma or SIGMAS, "rain_y": o.rain_y, "limit": o.limit, "seed": o.seed}
+    result = run_tables(o.out, o.methods(), data_noise=o.bsd500, data_rain=o.rain800, **how, console=console)
+    say((o.out / "tables.md").read_text(encoding="utf-8"), console)
+    say(f"saved: {o.out}/tables.md, {o.out}/tables.json", console)
+    if o.as_json:
+        print_json({**result, "saved": str(o.out)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblationsOptions(TrainingImages):
+    """Options of ablations."""
+
+    out: Out = Path("reproduction/ablations")
+    scale: Scale = "full"
+    seeds: Annotated[
+        int, option("Training", "Searches and trainings of each variant.", metavar="N", parser=whole(1))
+    ] = 2
     only: Annotated[
-        list[str] | None, typer.Option(help="operations, fusion-input, lambda-comp or norm; repeatable (default: all).")
-    ] = None,
-    jobs: Jobs = None,
-    settings: Set = None,
-    as_json: Json = False,
-) -> None:
-    """Ablations at one budget: operations, what fusion sees, lambda_2. The same command again goes on."""
+        list[str] | None,
+        option(
+            "Search",
+            "operations, fusion-input, lambda-comp or norm; repeatable (default: all).",
+            metavar="NAME",
+            complete=lambda: ["operations", "fusion-input", "lambda-comp", "norm"],
+        ),
+    ] = None
+    jobs: Jobs = None
+    settings: Set = None
+    as_json: Json = False
+
+
+@verb("ablations", "clearer reproduce ablations --data bsds500 --scale laptop --only norm")
+def ablations(options: AblationsOptions) -> None:
+    """Ablations of operations, fusion input, lambda_2, norm.
+
+    Rerun the same command to resume where it stopped.
+    """
     from clearer.experiments.ablations import QUESTIONS, run_ablations
-    from clearer.experiments.runner import data_settings
 
-    console = console_for_people(as_json)
-    images = data_settings(data, train, validation)
-    how: dict[str, Any] = {"scale": scale, "seeds": seeds, "only": only or QUESTIONS, "jobs": jobs}
-    result = run_ablations(out, images, **how, overrides=parsed(settings), console=console)
-    say((out / "ablations.md").read_text(encoding="utf-8"), console)
-    say(f"kept: {out}/ablations.md, {out}/ablations.json", console)
-    if as_json:
-        print_json({**result, "saved": str(out)})
+    o = options
+    console = console_for_people(o.as_json)
+    how: dict[str, Any] = {"scale": o.scale, "seeds": o.seeds, "only": o.only or QUESTIONS, "jobs": o.jobs}
+    result = run_ablations(o.out, o.image_settings(), **how, overrides=parsed(o.settings), console=console)
+    say((o.out / "ablations.md").read_text(encoding="utf-8"), console)
+    say(f"saved: {o.out}/ablations.md, {o.out}/ablations.json", console)
+    if o.as_json:
+        print_json({**result, "saved": str(o.out)})
 
 
-@paper.command("redraw")
-def redraw(
-    folder: Annotated[Path, typer.Argument(help="A folder that one of these verbs, or 'verdict', wrote.")],
-    as_json: Json = False,
-) -> None:
-    """Make the tables and figures of a folder again from its JSON; nothing is computed anew."""
+@dataclass(frozen=True, kw_only=True)
+class RedrawOptions:
+    """Options of redraw."""
+
+    folder: Annotated[Path, argument("FOLDER", "Result folder of a 'reproduce' verb or of 'verdict'.")]
+    as_json: Json = False
+
+
+@verb("redraw", "clearer reproduce redraw reproduction/table1")
+def redraw(options: RedrawOptions) -> None:
+    """Draw tables and figures again from saved results."""
     from clearer.experiments.redraw import redraw_folder
 
-    written = redraw_folder(folder)
-    say(f"drawn again from {', '.join(written)}: {folder}", console_for_people(as_json))
-    if as_json:
-        print_json({"folder": str(folder), "from": written})
+    written = redraw_folder(options.folder)
+    say(f"redrawn from {', '.join(written)}: {options.folder}", console_for_people(options.as_json))
+    if options.as_json:
+        print_json({"folder": str(options.folder), "from": written})
+
+
+REPRODUCE = (table1, figures34, figures5_7, tables, ablations, redraw)

@@ -1,107 +1,194 @@
-"""The verb that restores images: parse, call and print."""
+"""Verb that restores images: restore."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clearer.cli.options import Device, Ensemble, Json, Model, Overlap, Precision, Tile
+from clearer.cli.options import Device, Ensemble, Json, Model, Precision
+from clearer.cli.verb import argument, option, real, verb, whole
 from clearer.core.console import console_for_people, print_json, progress_bar, say
 from clearer.core.errors import UserError
 from clearer.core.signals import terminable
 
+if TYPE_CHECKING:
+    from clearer.inference.files import Outcome
 
-def add_verbs(app: typer.Typer) -> None:
-    """Add it to the command line."""
-    app.command("restore")(restore)
+STREAM = "-"
 
 
-def restore(
-    model: Model,
-    source: Annotated[str, typer.Argument(metavar="INPUT", help="An image, a folder, a video, or - (stdin).")],
-    out: Annotated[
-        str, typer.Option("--out", "-o", metavar="OUTPUT", help="The restored image, a folder, or - (stdout).")
-    ],
-    ensemble: Ensemble = False,
+@dataclass(frozen=True, kw_only=True)
+class RestoreOptions:
+    """Options of restore."""
+
+    model: Model
+    source: Annotated[str, argument("INPUT", "Image, folder, video, or - for stdin.")]
+    recursive: Annotated[bool, option("Input", "Include sub-folders.", "--recursive", "-r")] = False
+    pattern: Annotated[
+        str | None, option("Input", "Files to take from a folder, such as '*.png' or 'day?/*.png'.", metavar="GLOB")
+    ] = None
+    span: Annotated[
+        str,
+        option(
+            "Input",
+            "Black and white of float images; also gray levels of 8 or 16 bits, such as 0,4095.",
+            "--range",
+            metavar="LOW,HIGH",
+        ),
+    ] = "0,1"
+    ensemble: Ensemble = False
     color: Annotated[
         str,
-        typer.Option(
-            help="What a gray model works on in color images: luma (the color is kept), or channels (R, G, B "
-            "one by one). A color model sees gray images as color; they come back gray."
+        option(
+            "Restoration",
+            "How a gray model treats color images: luma (keeps the color) or channels (R, G and B one by one).",
+            metavar="MODE",
+            complete=lambda: ["luma", "channels"],
         ),
-    ] = "luma",
-    strength: Annotated[float, typer.Option(help="0 gives the input, 1 what the network made; between: a blend.")] = 1,
-    span: Annotated[
-        str, typer.Option("--range", metavar="LOW,HIGH", help="Black and white: floats, or levels of 8 or 16 bits.")
-    ] = "0,1",
+    ] = "luma"
+    strength: Annotated[
+        float, option("Restoration", "Blend: 0 gives the input, 1 the model's output.", metavar="X", parser=real(0, 1))
+    ] = 1
+    tile: Annotated[
+        str,
+        option(
+            "Restoration",
+            "Tile side in pixels, auto (by free memory) or none.",
+            metavar="PIXELS",
+            complete=lambda: ["auto", "none"],
+        ),
+    ] = "auto"
+    overlap: Annotated[
+        str,
+        option(
+            "Restoration",
+            "Tile overlap in pixels, auto (no visible difference) or full (no difference).",
+            metavar="PIXELS",
+            complete=lambda: ["auto", "full"],
+        ),
+    ] = "auto"
+    out: Annotated[
+        str, option("Output", "Restored image, folder, video, or - for stdout.", "--out", "-o", metavar="OUTPUT")
+    ]
     format: Annotated[
-        str | None, typer.Option(help="png, jpeg, tiff, webp, bmp, avif, heif, pgm or ppm; else as it came.")
-    ] = None,
-    depth: Annotated[str | None, typer.Option(help="1, 8, 16 (bits a channel) or float; else as it came.")] = None,
+        str | None,
+        option(
+            "Output",
+            "Output format: png, jpeg, tiff, webp, bmp, avif, heif, pgm or ppm (default: same as input).",
+            metavar="FORMAT",
+            complete=lambda: ["png", "jpeg", "tiff", "webp", "bmp", "avif", "heif", "pgm", "ppm"],
+        ),
+    ] = None
+    depth: Annotated[
+        str | None,
+        option(
+            "Output",
+            "Bits per channel: 1, 8, 16 or float (default: same as input).",
+            metavar="BITS",
+            complete=lambda: ["1", "8", "16", "float"],
+        ),
+    ] = None
     quality: Annotated[
         int | None,
-        typer.Option(min=1, max=100, help="Of JPEG, AVIF, HEIF (95 if not given), WebP (lossless) and video."),
-    ] = None,
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Go into sub-folders.")] = False,
-    pattern: Annotated[
-        str | None, typer.Option(metavar="GLOB", help="Of a folder, only files like '*.png' or 'day?/*.png'.")
-    ] = None,
-    skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave outputs that exist as they are.")
-    ] = False,
-    tile: Tile = "auto",
-    overlap: Overlap = "auto",
-    precision: Precision = "auto",
-    device: Device = "auto",
-    as_json: Json = False,
-) -> None:
-    """Restore an image, a folder or a video. Depth, alpha, profile, EXIF and kind of file are kept.
+        option(
+            "Output",
+            "Quality of JPEG, AVIF, HEIF (default: 95), WebP (default: lossless) and video, 1 to 100.",
+            metavar="N",
+            parser=whole(1, 100),
+        ),
+    ] = None
+    skip_existing: Annotated[bool, option("Output", "Leave existing output files as they are.", "--skip-existing")] = (
+        False
+    )
+    as_json: Json = False
+    device: Device = "auto"
+    precision: Precision = "auto"
 
-    A file of a folder that cannot be restored is reported, the others are restored, and the exit status is 1.
+    def __post_init__(self) -> None:
+        if self.to_stdout and self.as_json:
+            raise UserError("--json, -o -: both write to stdout; leave out one of them")
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether the restored image goes to standard output."""
+        return self.out == STREAM
+
+    def limits(self) -> tuple[float, float]:
+        """Return the two numbers of ``--range``.
+
+        Raises:
+            UserError: it is not two numbers.
+        """
+        try:
+            low, high = map(float, self.span.split(","))
+        except ValueError:
+            raise UserError(f"--range {self.span}: not of the form LOW,HIGH, two numbers") from None
+        return low, high
+
+
+@verb(
+    "restore",
+    "clearer restore denoise-gray noisy.png -o restored.png",
+    "clearer restore denoise-color noisy -o restored --recursive",
+)
+def restore(options: RestoreOptions) -> None:
+    """Restore images, folders and videos with a model.
+
+    Keeps bit depth, alpha, color profile, EXIF and file format; anything that cannot be preserved is reported. If
+    a file of a folder fails, it is reported, the others are restored, and the exit status is 1.
     """
     from clearer.inference.color import How
     from clearer.inference.files import Output, Tiles, restore_path
     from clearer.inference.restorer import load
     from clearer.inference.tiling import as_overlap, as_tiling
 
-    to_stdout = out == "-"
-    if to_stdout and as_json:
-        raise UserError("--json, -o -: both are for standard output; leave one out")
-    if to_stdout and sys.stdout.isatty():
-        raise UserError("-o -: standard output is a terminal; send it to a file or a program")
-    how = How(color, strength, _span(span))
-    output = Output(format, depth, quality, skip_existing)
-    restorer = load(model, device, precision)
-    tiles = Tiles(as_tiling(tile), as_overlap(overlap, restorer.architecture))
-    which: dict[str, Any] = {"recursive": recursive, "pattern": pattern}
-    stopped = terminable("stopped; what was restored before is whole, and nothing is half-written")
-    with stopped, progress_bar("restore") as progress:
-        outcome = restore_path(restorer, source, out, ensemble, progress, tiles=tiles, how=how, output=output, **which)
-    console = console_for_people(as_json or to_stdout)
-    for note in outcome.notes:
-        print(f"clearer: note: {note}", file=sys.stderr)
-    for _, fault in outcome.failed:
-        print(f"clearer: {fault}", file=sys.stderr)
-    count = "1 image" if to_stdout else f"{len(outcome.written)} image(s)"
-    skipped = f", {len(outcome.skipped)} skipped" if outcome.skipped else ""
-    failed = f", {len(outcome.failed)} failed" if outcome.failed else ""
-    say(f"{count} restored{skipped}{failed}: {out}", console)
-    if as_json:
-        facts = {"model": str(model), "architecture": str(restorer.architecture), "ensemble": ensemble}
-        facts |= {"color": color, "strength": strength, "tile": tiles.side, "overlap": tiles.overlap}
+    if options.to_stdout and sys.stdout.isatty():
+        raise UserError("-o -: stdout is a terminal; send it to a file or a program")
+    how = How(options.color, options.strength, options.limits())
+    output = Output(options.format, options.depth, options.quality, options.skip_existing)
+    restorer = load(options.model, options.device, options.precision)
+    tiles = Tiles(as_tiling(options.tile), as_overlap(options.overlap, restorer.architecture))
+    which: dict[str, Any] = {"recursive": options.recursive, "pattern": options.pattern}
+    with terminable("stopped; files restored so far are complete"), progress_bar("restore") as progress:
+        outcome = restore_path(
+            restorer,
+            options.source,
+            options.out,
+            options.ensemble,
+            progress,
+            tiles=tiles,
+            how=how,
+            output=output,
+            **which,
+        )
+    _print_outcome(outcome, options)
+    if options.as_json:
+        facts = {"model": str(options.model), "architecture": str(restorer.architecture), "ensemble": options.ensemble}
+        facts |= {"color": options.color, "strength": options.strength, "tile": tiles.side, "overlap": tiles.overlap}
         where = {"device": str(restorer.device), "precision": restorer.precision}
-        written, passed = ([str(path) for path in paths] for paths in (outcome.written, outcome.skipped))
-        faults = [{"file": name, "error": fault} for name, fault in outcome.failed]
-        print_json({**facts, **where, "written": written, "skipped": passed, "failed": faults, "notes": outcome.notes})
+        print_json({**facts, **where, **_files(outcome)})
     if outcome.failed:
         raise typer.Exit(1)
 
 
-def _span(text: str) -> tuple[float, float]:
-    try:
-        low, high = map(float, text.split(","))
-    except ValueError:
-        raise UserError(f"--range {text}: not of the form LOW,HIGH, two numbers") from None
-    return low, high
+def _print_outcome(outcome: Outcome, options: RestoreOptions) -> None:
+    for note in outcome.notes:
+        print(f"clearer: note: {note}", file=sys.stderr)
+    for _, fault in outcome.failed:
+        print(f"clearer: {fault}", file=sys.stderr)
+    count = "1 image" if options.to_stdout else f"{len(outcome.written)} image(s)"
+    skipped = f", {len(outcome.skipped)} skipped" if outcome.skipped else ""
+    failed = f", {len(outcome.failed)} failed" if outcome.failed else ""
+    say(f"{count} restored{skipped}{failed}: {options.out}", console_for_people(options.as_json or options.to_stdout))
+
+
+def _files(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "written": [str(path) for path in outcome.written],
+        "skipped": [str(path) for path in outcome.skipped],
+        "failed": [{"file": name, "error": fault} for name, fault in outcome.failed],
+        "notes": outcome.notes,
+    }

@@ -1,73 +1,123 @@
-"""The verbs that question the paper: parse, call and print."""
+"""Verbs that question the paper: verdict, compare-protocols."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
-from clearer.cli.options import Device, Jobs, Json, Precision, Set, parsed
+from clearer.cli.options import Device, Jobs, Json, Limit, Precision, Seed, Set, model_names, parsed
+from clearer.cli.verb import argument, option, real, verb, whole
 from clearer.core.console import console_for_people, print_json, say
 
 
-def add_verbs(app: typer.Typer) -> None:
-    """Add them to the command line."""
-    app.command()(verdict)
-    app.command("compare-protocols")(compare_protocols)
+@dataclass(frozen=True, kw_only=True)
+class VerdictOptions:
+    """Options of verdict."""
+
+    run: Annotated[Path, argument("RUN", "Run folder with a finished search.")]
+    out: Annotated[
+        Path | None, option("Output", "Result folder (default: RUN/verdict).", "--out", "-o", metavar="FOLDER")
+    ] = None
+    budget: Annotated[
+        str,
+        option(
+            "Training",
+            "Length of each training: full (the run's recipe) or laptop.",
+            metavar="BUDGET",
+            complete=lambda: ["full", "laptop"],
+        ),
+    ] = "full"
+    seeds: Annotated[int, option("Training", "Trainings of each architecture.", metavar="N", parser=whole(1))] = 2
+    random: Annotated[
+        int,
+        option(
+            "Search", "Random architectures to train, with fusion in 8 of 12 modules.", metavar="N", parser=whole(0)
+        ),
+    ] = 4
+    sample: Annotated[
+        int | None, option("Search", "Architectures to score (default: all).", metavar="N", parser=whole(1))
+    ] = None
+    patches: Annotated[int, option("Search", "Held-out patches for scoring.", metavar="N", parser=whole(1))] = 128
+    statistics: Annotated[
+        str,
+        option(
+            "Search",
+            "Batch norm statistics for scoring: batch or running.",
+            metavar="KIND",
+            complete=lambda: ["batch", "running"],
+        ),
+    ] = "batch"
+    train: Annotated[bool, option("Training", "Train the candidates, or score them only.", "--train/--no-train")] = True
+    jobs: Jobs = None
+    settings: Set = None
+    as_json: Json = False
 
 
-def verdict(
-    run: Annotated[Path, typer.Argument(help="A run folder whose search is finished.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="By default RUN/verdict.")] = None,
-    budget: Annotated[str, typer.Option(help="Of each training: full (the run's recipe) or laptop.")] = "full",
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each architecture.")] = 2,
-    random: Annotated[int, typer.Option(min=0, help="Random architectures, 8 of 12 modules fusions.")] = 4,
-    sample: Annotated[int | None, typer.Option(min=1, help="Score only so many architectures.")] = None,
-    patches: Annotated[int, typer.Option(min=1, help="Held-out patches for scoring.")] = 128,
-    statistics: Annotated[str, typer.Option(help="Of batch norms in scoring: batch or running.")] = "batch",
-    train: Annotated[bool, typer.Option("--train/--no-train", help="Without: no trainings, only scores.")] = True,
-    jobs: Jobs = None,
-    settings: Set = None,
-    as_json: Json = False,
-) -> None:
-    """Is a search worth its cost? Rank all architectures, train the chosen one and others anew, compare."""
+@verb("verdict", "clearer verdict runs/mine", "clearer verdict runs/mine --budget laptop --seeds 1")
+def verdict(options: VerdictOptions) -> None:
+    """Compare a searched architecture with random ones.
+
+    Ranks all architectures by the shared weights of the search, trains the chosen one and others from scratch,
+    and compares them. Rerun the same command to resume where it stopped.
+    """
     from clearer.experiments import verdict as judging
 
-    console = console_for_people(as_json)
-    how: dict[str, Any] = {"budget": budget, "seeds": seeds, "random": random, "sample": sample, "patches": patches}
-    how |= {"statistics": statistics, "train": train, "jobs": jobs, "overrides": parsed(settings)}
-    result = judging.verdict(run, out, **how, console=console)
-    place = run / "verdict" if out is None else out
+    o = options
+    console = console_for_people(o.as_json)
+    how: dict[str, Any] = {"budget": o.budget, "seeds": o.seeds, "random": o.random, "sample": o.sample}
+    how |= {"patches": o.patches, "statistics": o.statistics, "train": o.train, "jobs": o.jobs}
+    result = judging.verdict(o.run, o.out, **how, overrides=parsed(o.settings), console=console)
+    place = o.run / "verdict" if o.out is None else o.out
     say((place / "verdict.md").read_text(encoding="utf-8"), console)
-    say(f"kept, with its figures: {place}/verdict.md", console)
-    if as_json:
-        large = ("psnr", "macs_per_pixel")  # every architecture's; they stand in verdict.json
+    say(f"saved, with its figures: {place}/verdict.md", console)
+    if o.as_json:
+        large = ("psnr", "macs_per_pixel")  # of every architecture; verdict.json has them
         ranking = {key: value for key, value in result["ranking"].items() if key not in large}
         print_json({**result, "ranking": ranking, "saved": str(place)})
 
 
-def compare_protocols(
-    model: Annotated[str, typer.Argument(help="A shipped model, a file or a run; with --also, a name in that file.")],
-    data: Annotated[str, typer.Option(metavar="FOLDER", help="Clean images; for rain, pairs.")],
-    sigma: Annotated[float | None, typer.Option(help="Noise level (default: the model's, if it has one).")] = None,
-    also: Annotated[Path | None, typer.Option(metavar="FILE.py", help="A Python file that defines METHODS.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many images.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the noise; numbers to be compared use 0.")] = 0,
-    device: Device = "auto",
-    precision: Precision = "fp32",
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE.json", help="Keep it here; a table goes beside it.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """What the way of evaluating alone does to the figure of one model."""
-    from clearer.experiments import protocols as protocol_effects
+@dataclass(frozen=True, kw_only=True)
+class CompareProtocolsOptions:
+    """Options of compare-protocols."""
 
-    console = console_for_people(as_json)
-    method = protocol_effects.choose_method(model, also, sigma, device=device, precision=precision)
-    how: dict[str, Any] = {"limit": limit, "seed": seed, "out": out}
-    result = protocol_effects.compare_protocols(method, data, sigma, **how, console=console)
-    say(protocol_effects.as_markdown(result), console)
-    if as_json:
-        print_json({**result, "saved": None if out is None else str(out)})
+    model: Annotated[
+        str,
+        argument(
+            "MODEL",
+            "Name of a pretrained model, weight file or run folder; with --also, a method of that file.",
+            complete=model_names,
+        ),
+    ]
+    data: Annotated[str, option("Data", "Clean test images; pairs for rain.", metavar="FOLDER")]
+    sigma: Annotated[
+        float | None,
+        option("Evaluation", "Noise level (default: the model's, if it has one).", metavar="LEVEL", parser=real(0)),
+    ] = None
+    also: Annotated[Path | None, option("Methods", "Python file that defines METHODS.", metavar="FILE.py")] = None
+    limit: Limit = None
+    seed: Seed = 0
+    device: Device = "auto"
+    precision: Precision = "fp32"
+    out: Annotated[
+        Path | None,
+        option("Output", "Result file; a Markdown table goes beside it.", "--out", "-o", metavar="FILE.json"),
+    ] = None
+    as_json: Json = False
+
+
+@verb("compare-protocols", "clearer compare-protocols denoise-gray-50 --data bsd68")
+def compare_protocols(options: CompareProtocolsOptions) -> None:
+    """Show how much the protocol alone changes the PSNR.
+
+    Measures one model by protocols that differ in one respect each: crop, clipping, luma, self-ensemble.
+    """
+    from clearer.experiments import protocols as effects
+
+    o = options
+    console = console_for_people(o.as_json)
+    method = effects.choose_method(o.model, o.also, o.sigma, device=o.device, precision=o.precision)
+    result = effects.compare_protocols(method, o.data, o.sigma, limit=o.limit, seed=o.seed, out=o.out, console=console)
+    say(effects.as_markdown(result), console)
+    if o.as_json:
+        print_json({**result, "saved": None if o.out is None else str(o.out)})

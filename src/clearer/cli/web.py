@@ -1,46 +1,61 @@
-"""The verb that serves the page: parse, call and print."""
+"""Verb that serves the web page: web."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
-import typer
-
 from clearer.cli.options import Device, Precision
+from clearer.cli.verb import option, real, verb, whole
 from clearer.core.console import console_for_people, say
 
 
-def add_verbs(app: typer.Typer) -> None:
-    """Add it to the command line."""
-    app.command()(web)
+@dataclass(frozen=True, kw_only=True)
+class WebOptions:
+    """Options of web."""
 
-
-def web(
     model: Annotated[
         list[str] | None,
-        typer.Option(metavar="[NAME=]PATH", help="A weight file or run folder; repeatable. Runs in runs/ are added."),
-    ] = None,
-    host: Annotated[str, typer.Option(help="The address to serve; any but 127.0.0.1 lets others in.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 7860,
-    max_megapixels: Annotated[float, typer.Option(min=0.01, max=178, help="The largest image that is taken.")] = 24,
-    max_files: Annotated[int, typer.Option(min=1, help="Images kept at a time; the longest unused goes.")] = 16,
-    device: Device = "auto",
-    precision: Precision = "auto",
-) -> None:
-    """Serve a page to restore images in the browser, on this machine alone unless told otherwise."""
+        option(
+            "Server",
+            "Weight file or run to offer; repeatable. Pretrained models and finished runs of runs/ are always offered.",
+            metavar="[NAME=]PATH",
+        ),
+    ] = None
+    host: Annotated[
+        str, option("Server", "Address to serve; any but 127.0.0.1 lets other machines in.", metavar="ADDRESS")
+    ] = "127.0.0.1"
+    port: Annotated[int, option("Server", "Port; 0 takes a free one.", metavar="N", parser=whole(0, 65535))] = 7860
+    max_megapixels: Annotated[
+        float, option("Server", "Largest image accepted, in megapixels.", metavar="X", parser=real(0.01, 178))
+    ] = 24
+    max_files: Annotated[
+        int,
+        option("Server", "Images kept at a time; the one unused for longest is removed.", metavar="N", parser=whole(1)),
+    ] = 16
+    device: Device = "auto"
+    precision: Precision = "auto"
+
+
+@verb("web", "clearer web", "clearer web --model mine=runs/mine --port 8000")
+def web(options: WebOptions) -> None:
+    """Serve a page that restores images in the browser.
+
+    It answers this machine alone, unless --host says otherwise. Ctrl-C ends it and removes all uploads.
+    """
     from clearer.web.offered import offered
     from clearer.web.server import is_local, serve
     from clearer.web.uploads import Limits
 
     console = console_for_people(False)
-    models = offered(model or ())
+    models = offered(options.model or ())
 
     def ready(url: str) -> None:
         say(f"{len(models)} model(s): {', '.join(models)}", console)
-        if not is_local(host):
+        if not is_local(options.host):
             say("anyone who reaches this machine can use the page: it asks for no password", console)
         say(f"open {url} (Ctrl-C ends it)", console)
 
-    limits = Limits(megapixels=max_megapixels, files=max_files)
-    serve(models, host, port, limits, device=device, precision=precision, ready=ready)
+    limits = Limits(megapixels=options.max_megapixels, files=options.max_files)
+    serve(models, options.host, options.port, limits, device=options.device, precision=options.precision, ready=ready)
     say("ended; all uploads are removed", console)

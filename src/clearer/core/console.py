@@ -1,25 +1,28 @@
-"""What verbs print: tables for people, one JSON object for programs, a bar while one waits."""
+"""What verbs print: tables for people, one JSON object for programs, a progress bar.
+
+rich is imported when something is printed: ``clearer --help`` does without it.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def console_for_people(as_json: bool) -> Console:
     """Return where tables and progress go: standard output, or standard error if JSON goes there."""
+    from rich.console import Console
+
     return Console(stderr=as_json)
 
 
 def say(text: str, console: Console) -> None:
-    """Print a sentence as it is, unbroken: it may hold a path to be copied."""
+    """Print a line unbroken, whatever the width of the terminal: it may hold a path to copy."""
     console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
@@ -37,8 +40,22 @@ def print_table(
     total: Sequence[str] = (),
     justify: str = "right",
 ) -> None:
-    """Print a table; all columns but the first are justified as said; ``total`` is a last row."""
-    table = Table(title=Text(title) if title else None, title_justify="left", show_footer=bool(total))
+    """Print a table.
+
+    Args:
+        title: a line above, or an empty string.
+        heads: the heading of each column.
+        rows: the cells, as many as headings in each.
+        console: where to.
+        total: a last row.
+        justify: of all columns but the first, ``"right"`` or ``"left"``.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    if title:
+        say(title, console)
+    table = Table(show_footer=bool(total))
     for i, head in enumerate(heads):
         side: Any = justify if i else "left"
         # A name that is cut short is no name: narrow terminals fold the other columns.
@@ -49,12 +66,24 @@ def print_table(
 
 
 @contextmanager
-def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on standard error; yields what is to be called with (done, in all)."""
+def progress_bar(name: str, unit: str = "images") -> Iterator[Callable[[int, int], None]]:
+    """Show ``name``, a bar, "3/20 images, 0:12 remaining" on standard error, where that is a terminal.
+
+    Yields:
+        What to call with how many ``unit`` are done and how many there are.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    left = (TextColumn("left"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn(f"{{task.completed:.0f}}/{{task.total:.0f}} {unit},"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("remaining"),
+    )
     # Where nobody watches, a bar would only litter the log.
-    with Progress(*columns, *left, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task(name, total=None)
         yield lambda done, total: progress.update(bar, completed=done, total=total)

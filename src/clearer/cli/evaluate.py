@@ -1,0 +1,84 @@
+"""Verb that measures a model: evaluate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from clearer.cli.options import Device, Ensemble, ImageOptions, Json, Limit, Model, Precision, Seed, protocol_names
+from clearer.cli.verb import option, verb
+from clearer.core.console import console_for_people, print_json, print_table, progress_bar, say
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(ImageOptions):
+    """Options of evaluate."""
+
+    model: Model
+    protocol: Annotated[
+        str,
+        option(
+            "Evaluation",
+            "gray-awgn-S, color-awgn-S or clearer-gray-S (S: noise level, such as 50); rain-rgb, rain-y, "
+            "rain-synthetic, pairs-gray or pairs-color.",
+            metavar="PROTOCOL",
+            complete=protocol_names,
+        ),
+    ]
+    data: Annotated[
+        str | None,
+        option("Data", "Test images: clean ones for noise and synthetic rain, pairs otherwise.", metavar="FOLDER"),
+    ] = None
+    limit: Limit = None
+    ensemble: Ensemble = False
+    seed: Seed = 0
+    out: Annotated[
+        Path | None,
+        option(
+            "Output",
+            "Result file (default: in the run's evaluation/); a .csv goes beside it.",
+            "--out",
+            "-o",
+            metavar="FILE.json",
+        ),
+    ] = None
+    precision: Precision = "fp32"
+    device: Device = "auto"
+    as_json: Json = False
+
+
+@verb(
+    "evaluate",
+    "clearer evaluate denoise-gray --protocol gray-awgn-50 --data bsd68",
+    "clearer evaluate runs/mine --protocol rain-y --clean test/clean \\\n    --degraded test/degraded",
+)
+def evaluate(options: EvaluateOptions) -> None:
+    """Measure a model's PSNR and SSIM by a named protocol.
+
+    Prints the means of the degraded input and of the restored images, and saves the values of each image.
+    """
+    from clearer.pipeline import evaluate as measure
+
+    images = options.images()
+    how: dict[str, Any] = {
+        "limit": options.limit,
+        "ensemble": options.ensemble,
+        "seed": options.seed,
+        "precision": options.precision,
+    }
+    place = options.out or measure.default_place(options.model, images, options.protocol, **how)
+    with progress_bar("evaluate") as progress:
+        result = measure.evaluate(
+            options.model, images, options.protocol, **how, device=options.device, out=place, progress=progress
+        )
+    rows = [
+        (name, f"{result[f'{prefix}psnr']:.2f}", f"{result[f'{prefix}ssim']:.4f}")
+        for name, prefix in (("input", "input_"), ("restored", ""))
+    ]
+    console = console_for_people(options.as_json)
+    title = f"{options.protocol}, {result['images']} image(s){', x8 self-ensemble' if options.ensemble else ''}"
+    print_table(title, ("", "PSNR dB", "SSIM"), rows, console)
+    say(f"image by image: {place} and {place.with_suffix('.csv').name}", console)
+    if options.as_json:
+        print_json({**result, "saved": str(place)})

@@ -1,0 +1,166 @@
+"""Verbs that make a model: fit, search, train, quickstart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from clearer.cli.options import ImageOptions, Json, Set, model_names, parsed, recipe_names
+from clearer.cli.verb import argument, option, verb
+from clearer.core.console import console_for_people, print_json
+from clearer.core.errors import UserError
+
+RunFolder = Annotated[Path | None, option("Output", "Run folder (default: runs/NAME).", "--out", "-o", metavar="RUN")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitOptions(ImageOptions):
+    """Options of fit, search and train."""
+
+    recipe: Annotated[str, argument("RECIPE", "Name of a recipe, or a YAML file.", complete=recipe_names)]
+    out: RunFolder = None
+    settings: Set = None
+    data: Annotated[
+        str | None,
+        option("Data", "Folder of images, split into training, validation and test images.", metavar="FOLDER"),
+    ] = None
+    train: Annotated[
+        str | None, option("Data", "Training images, in place of --data.", "--train", metavar="FOLDER")
+    ] = None
+    validation: Annotated[
+        str | None,
+        option("Data", "Validation images, with --train (default: split off it).", "--validation", metavar="FOLDER"),
+    ] = None
+    test: Annotated[str | None, option("Data", "Test images, measured at the end.", "--test", metavar="FOLDER")] = None
+    architecture: Annotated[
+        str | None,
+        option("Training", "Architecture to train, such as FPPF-FFFF-PFFP; skips the search.", metavar="GENOTYPE"),
+    ] = None
+    start: Annotated[
+        str | None,
+        option(
+            "Training", "Start from the weights of a model, weight file or run.", metavar="MODEL", complete=model_names
+        ),
+    ] = None
+    tensorboard: Annotated[bool, option("Output", "Write TensorBoard event files too.", "--tensorboard")] = False
+    show: Annotated[bool, option("Output", "Print the complete recipe as YAML and exit.", "--show")] = False
+    as_json: Json = False
+
+    def overrides(self) -> dict[str, Any]:
+        """Return the settings that the options replace, by dotted key.
+
+        Raises:
+            UserError: options contradict each other, or ``--start`` names no model.
+        """
+        found = self._images()
+        if self.start is not None:
+            from clearer.training.initial_weights import settings_of
+
+            found |= settings_of(self.start)
+        if self.architecture is not None:
+            found["architecture"] = self.architecture
+        return found | parsed(self.settings)
+
+    def _images(self) -> dict[str, Any]:
+        """Return the settings of the images; they replace all images that the recipe names."""
+        pairs = self.pairs()
+        whole = self.data if pairs is None else pairs
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        named = {f"data.{part}": folder for part, folder in parts.items() if folder is not None}
+        if whole is not None and (self.train is not None or self.validation is not None):
+            raise UserError(
+                "--train, --validation: the images of --data, or --clean and --degraded, are split; "
+                "leave out one of them"
+            )
+        if whole is None and self.train is None:
+            return dict(named)
+        nothing = dict.fromkeys(("data.folder", "data.train", "data.validation", "data.test"))
+        return {**nothing, "data.folder": whole, **named}
+
+
+@verb(
+    "fit",
+    "clearer fit denoise-gray --data photos -o runs/mine",
+    "clearer fit derain --clean pairs/clean --degraded pairs/degraded",
+)
+def fit(options: FitOptions) -> None:
+    """Search, train and evaluate in one command.
+
+    Rerun the same command to resume where it stopped.
+    """
+    _fit(options, ("search", "train", "evaluate"))
+
+
+@verb("search", "clearer search denoise-gray --data photos -o runs/mine")
+def search(options: FitOptions) -> None:
+    """Run the architecture search of 'fit' alone.
+
+    Rerun the same command to resume where it stopped; 'train' with the same options trains what it found.
+    """
+    _fit(options, ("search",))
+
+
+@verb(
+    "train",
+    "clearer train denoise-gray --data photos -o runs/mine",
+    "clearer train denoise-gray --data photos --start denoise-gray",
+)
+def train(options: FitOptions) -> None:
+    """Train and evaluate an architecture, found or given.
+
+    Trains the architecture that 'search' found in the same run folder, or the one of --architecture. Rerun the
+    same command to resume where it stopped.
+    """
+    _fit(options, ("train", "evaluate"))
+
+
+def _fit(options: FitOptions, stages: Sequence[str]) -> None:
+    from clearer.training import distributed as processes
+
+    overrides = options.overrides()
+    if options.show:
+        if not processes.launched()[0]:
+            _show(options.recipe, overrides, options.as_json)
+        return
+    from clearer.pipeline.fit import fit as run_fit
+
+    console = console_for_people(options.as_json)
+    run = run_fit(
+        options.recipe, options.out, overrides, stages=stages, tensorboard=options.tensorboard, console=console
+    )
+    if options.as_json and not processes.launched()[0]:
+        print_json(run.result)
+
+
+def _show(recipe: str, overrides: dict[str, Any], as_json: bool) -> None:
+    from clearer.recipe.load import load_recipe
+
+    resolved = load_recipe(recipe, overrides)
+    if as_json:
+        print_json(resolved.to_dict())
+    else:
+        print(resolved.to_yaml(), end="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuickstartOptions:
+    """Options of quickstart."""
+
+    out: Annotated[Path, option("Output", "Run folder.", "--out", "-o", metavar="RUN")] = Path("runs/quickstart")
+    settings: Set = None
+    as_json: Json = False
+
+
+@verb("quickstart", "clearer quickstart", "clearer quickstart --set train.epochs=4")
+def quickstart(options: QuickstartOptions) -> None:
+    """Train a first denoiser in minutes on included photos.
+
+    The photographs come with scikit-image. Rerun the same command to resume where it stopped.
+    """
+    from clearer.pipeline.quickstart import quickstart as run_quickstart
+
+    run = run_quickstart(options.out, parsed(options.settings), console=console_for_people(options.as_json))
+    if options.as_json:
+        print_json(run.result)
