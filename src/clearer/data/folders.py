@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from clearer.core.errors import UserError, nearest
+from clearer.images.io import read_header
 from clearer.images.types import SUFFIXES, Uint8Pixels
-from clearer.images.view import native_channels, read_header, read_image
+from clearer.images.view import native_channels, read_image
 
 LAYOUTS = ("auto", "clean", "pairs", "side-by-side")
 SIDES = ("left", "right")

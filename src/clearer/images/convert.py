@@ -1,4 +1,4 @@
-"""An image file made to fit another kind of file, telling what is lost by it."""
+"""Convert an image to what another file format can hold, and note what is lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from clearer.core.errors import UserError, nearest
-from clearer.images.pixels import depth_of, dtype_of, from_unit, to_unit, upright
+from clearer.images.pixels import depth_of, from_unit, luma_of, rgb_of_cmyk, to_uint8, to_unit, upright
 from clearer.images.types import CMYK, FORMATS, GRAY, RGB, AnyPixels, ImageFile, ImagePage
 
 DEPTHS = ("1", "8", "16", "float")
@@ -18,10 +18,10 @@ _PROFILE_SPACES = {GRAY: b"GRAY", RGB: b"RGB ", CMYK: b"CMYK"}
 
 
 def depth_for(page: ImagePage, format: str, depth: str | None = None) -> str:
-    """Return the depth that a page is written with: the asked one, else its own or the nearest there is.
+    """Return the depth to write a page with: the requested one, or its own, or the nearest that the format has.
 
     Raises:
-        UserError: the format has not the depth that was asked for.
+        UserError: the format does not have the requested depth.
     """
     possible = FORMATS[format].depths
     if depth is not None:
@@ -40,10 +40,10 @@ def depth_for(page: ImagePage, format: str, depth: str | None = None) -> str:
 
 
 def check_pages(image: ImageFile, format: str) -> None:
-    """Refuse several pages where the format has one. Frames of an animation may become pages, but not the reverse.
+    """Check that the format can hold all pages. An animation can become pages of a TIFF, but not the reverse.
 
     Raises:
-        UserError: that is so.
+        UserError: it cannot.
     """
     several = len(image.pages) > 1
     if several and (not FORMATS[format].pages or (format != "TIFF" and "loop" not in image.own)):
@@ -51,79 +51,77 @@ def check_pages(image: ImageFile, format: str) -> None:
 
 
 def fitted(image: ImageFile, format: str) -> ImageFile:
-    """Return the image as ``format`` can hold it; the pages have a depth of it already (`depth_for`).
+    """Return the image as ``format`` can hold it. The pages must already have a depth of the format (`depth_for`).
 
-    CMYK becomes RGB by its profile where it has one; alpha is left out where there is no place for it;
-    where no orientation can be said, the pixels are turned. Notes say what was lost.
+    CMYK becomes RGB, by its color profile if it has one; alpha is dropped and the orientation applied
+    where the format cannot store them. Notes say what was lost.
 
     Raises:
-        UserError: there are several pages, and the format has one.
+        UserError: the image has several pages and the format holds one.
     """
     check_pages(image, format)
-    kind = FORMATS[format]
     same = format == image.format
     notes: list[str] = []
-    pages = []
-    for page in image.pages:
-        page = page if same else replace(page, own=_carried(page))
-        if page.color.shape[2] not in kind.colors:
-            page = _recolored(page, kind.colors)
-        if page.alpha is not None and (not kind.alpha or (page.color.shape[2] == CMYK and format != "TIFF")):
-            notes.append(f"{format} holds no alpha here: it was left out")
-            page = replace(page, alpha=None)
-        if page.alpha is not None and format in ("BMP", "HEIF"):
-            page = replace(page, color=_rgb(page.color))  # these have alpha with color only
-        if format == "HEIF" and not same and depth_of(page.color) == "16":
-            notes.append("HEIF holds 12 of its 16 bits")
-        if not kind.orientation and page.orientation != 1:
-            turned = None if page.alpha is None else upright(page.alpha, page.orientation)
-            page = replace(page, color=upright(page.color, page.orientation), alpha=turned, orientation=1)
-        if page.icc is not None and page.icc[16:20] != _PROFILE_SPACES[page.color.shape[2]]:
-            notes.append("its color profile is of another color space: it was left out")
-            page = replace(page, icc=None)
-        pages.append(page)
+    pages = [_fitted_page(page, format, same, notes) for page in image.pages]
     if len(pages) > 1 and format != "TIFF":
         small, large = (f(p.color.shape[:2] for p in pages) for f in (min, max))
         if small != large or len({depth_of(p.color) for p in pages} - {"8"}):
             raise UserError(f"its pages differ in size or are not of 8 bits, as {format} needs; use --format tiff")
-        pages = [replace(p, color=_rgb(p.color)) for p in pages]
+        pages = [replace(p, color=_three_channels(p.color)) for p in pages]
     own = image.own if same or format != "TIFF" else {}
     return ImageFile(format, tuple(pages), own, image.notes + tuple(dict.fromkeys(notes)))
 
 
-def _carried(page: ImagePage) -> dict[str, object]:
-    return {key: page.own[key] for key in ("duration",) if key in page.own}
+def _fitted_page(page: ImagePage, format: str, same: bool, notes: list[str]) -> ImagePage:
+    """Return one page as the format can hold it; ``notes`` grows by what was lost."""
+    kind = FORMATS[format]
+    if not same:
+        page = replace(page, own={key: page.own[key] for key in ("duration",) if key in page.own})
+    if page.color.shape[2] not in kind.colors:
+        page = _recolored(page, kind.colors)
+    if page.alpha is not None and (not kind.alpha or (page.color.shape[2] == CMYK and format != "TIFF")):
+        notes.append(f"{format} holds no alpha here: it was left out")
+        page = replace(page, alpha=None)
+    if page.alpha is not None and format in ("BMP", "HEIF"):
+        page = replace(page, color=_three_channels(page.color))  # these hold alpha with RGB only
+    if format == "HEIF" and not same and depth_of(page.color) == "16":
+        notes.append("HEIF holds 12 of its 16 bits")
+    if not kind.orientation and page.orientation != 1:
+        alpha = None if page.alpha is None else upright(page.alpha, page.orientation)
+        page = replace(page, color=upright(page.color, page.orientation), alpha=alpha, orientation=1)
+    if page.icc is not None and page.icc[16:20] != _PROFILE_SPACES[page.color.shape[2]]:
+        notes.append("its color profile is of another color space: it was left out")
+        page = replace(page, icc=None)
+    return page
 
 
-def _rgb(pixels: AnyPixels) -> AnyPixels:
+def _three_channels(pixels: AnyPixels) -> AnyPixels:
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == GRAY else pixels
 
 
 def _recolored(page: ImagePage, possible: tuple[int, ...]) -> ImagePage:
-    """Return the page as RGB, or as gray where the format has gray only."""
-    color, icc, dtype = page.color, page.icc, page.color.dtype
+    """Return the page as RGB, or as gray if the format holds gray only."""
+    color, icc = page.color, page.icc
     if color.shape[2] == CMYK:
-        color, icc = _rgb_of_inks(color, icc), None
-    color = _rgb(color)
+        color, icc = _rgb_by_profile(color, icc), None
+    color = _three_channels(color)
     if RGB not in possible:
-        weights = np.array([0.299, 0.587, 0.114], np.float32)  # luma of BT.601
-        color = from_unit((to_unit(color) @ weights)[:, :, None], dtype)
+        color = luma_of(color)
     return replace(page, color=color, icc=icc)
 
 
-def _rgb_of_inks(inks: AnyPixels, icc: bytes | None) -> AnyPixels:
-    dtype = inks.dtype
+def _rgb_by_profile(cmyk: AnyPixels, icc: bytes | None) -> AnyPixels:
+    """Return RGB in the same dtype: sRGB by the color profile, or without one by `rgb_of_cmyk`."""
     if icc is not None and icc[16:20] == b"CMYK":
-        height, width = inks.shape[:2]
-        plain = from_unit(to_unit(inks), dtype_of("8"))  # the library knows 8 bits only
-        image = Image.frombytes("CMYK", (width, height), np.ascontiguousarray(plain).tobytes())
+        height, width = cmyk.shape[:2]
+        levels = np.ascontiguousarray(to_uint8(cmyk))  # LittleCMS, as Pillow calls it, converts 8 bits only
+        image = Image.frombytes("CMYK", (width, height), levels.tobytes())
         try:
             profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
             srgb = ImageCms.createProfile("sRGB")
-            done = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")
+            converted = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")
         except ImageCms.PyCMSError:
-            done = None  # a broken profile
-        if done is not None:
-            return from_unit(to_unit(np.asarray(done)), dtype)
-    light = 1 - to_unit(inks)  # (H, W, 4)
-    return from_unit(light[:, :, :3] * light[:, :, 3:], dtype)
+            converted = None  # a broken profile
+        if converted is not None:
+            return from_unit(to_unit(np.asarray(converted)), cmyk.dtype)
+    return rgb_of_cmyk(cmyk)

@@ -16,59 +16,88 @@ from PIL import Image, UnidentifiedImageError
 
 from clearer.core.errors import UserError, one_line
 from clearer.core.files import written_whole
-from clearer.images.types import ImageFile, format_of_bytes
+from clearer.images.types import LARGEST_PAGE, Header, ImageFile, format_of_bytes
+
+_EMPTY = "the file is empty (0 bytes); replace or remove it"
 
 
-def read_file(source: str | Path | bytes, name: str | None = None) -> ImageFile:
-    """Read a file, or the bytes of one, whole: its content and not its name tells what it is.
+def read_file(source: str | Path | bytes, name: str | None = None, *, first_page: bool = False) -> ImageFile:
+    """Decode a file, or the bytes of one; its content, not its name, selects the reader.
 
     Args:
         source: the path, or the bytes.
-        name: what errors call it; the path by default.
+        name: what error messages call it; by default the path.
+        first_page: decode only the first page, or the first frame of an animation.
 
     Raises:
-        UserError: it is missing, empty, cut short, broken, larger than `LARGEST_PAGE` or `LARGEST_FILE`,
-            or of a kind that cannot be kept.
+        UserError: the file is missing, empty, truncated, broken, larger than `LARGEST_PAGE` or
+            `LARGEST_FILE`, or of a kind that is not supported.
     """
     name = name or (str(source) if not isinstance(source, bytes) else "image")
-    with _faults_named(name):
+    with errors_named(name):
         data = source if isinstance(source, bytes) else Path(source).read_bytes()
         if not data:
-            raise UserError("the file is empty (0 bytes); replace or remove it")
+            raise UserError(_EMPTY)
         kind = format_of_bytes(data[:16])
         if kind == "TIFF":
             from clearer.images.tiff import read_tiff
 
-            return read_tiff(data)
+            return read_tiff(data, first_page)
         if kind == "PNG":
             from clearer.images.png import read_png
 
-            return read_png(data)
+            return read_png(data, first_page)
         from clearer.images.pillow import read_with_pillow
 
-        return read_with_pillow(data)
+        return read_with_pillow(data, first_page)
+
+
+def read_header(path: str | Path) -> Header:
+    """Return the size, as displayed, and the channels of the first page of a file; no pixel is decoded.
+
+    Raises:
+        UserError: the file is missing, empty, not an image, too large, or of a kind that is not supported.
+    """
+    with errors_named(str(path)), Path(path).open("rb") as file:
+        head = file.read(16)
+        if not head:
+            raise UserError(_EMPTY)
+        file.seek(0)
+        kind = format_of_bytes(head)
+        if kind == "TIFF":
+            from clearer.images.tiff import tiff_header
+
+            return tiff_header(file)
+        if kind == "PNG":
+            from clearer.images.png import png_header
+
+            return png_header(file)
+        from clearer.images.pillow import header_with_pillow
+
+        return header_with_pillow(file, heif=kind == "HEIF")
 
 
 def write_file(path: str | Path, image: ImageFile, quality: int | None = None) -> None:
-    """Write an image that fits its format (see `data.image_fitting.fitted`), whole or not at all.
+    """Write an image atomically. It must fit its format (see `clearer.images.convert.fitted`).
 
     Args:
-        path: where; its suffix does not matter.
-        quality: 1 to 100 for lossy formats; by default JPEG, AVIF and HEIF get 95 with full chroma, and
-            WebP loses nothing.
+        path: the file to write; its suffix is ignored.
+        image: the image, whose ``format`` is written.
+        quality: 1 to 100 for lossy formats; by default JPEG, AVIF and HEIF have 95 with full chroma, and
+            WebP is lossless.
 
     Raises:
-        UserError: the format cannot hold the image, or the place cannot be written.
+        UserError: the format cannot hold the image, or the file cannot be written.
     """
     with written_whole(path) as temporary, temporary.open("wb") as file:
         encode(file, image, quality, str(path))
 
 
 def encode(file: BinaryIO, image: ImageFile, quality: int | None = None, name: str = "image") -> None:
-    """Write an image to an open file that can be read and sought in, as `write_file` does."""
+    """Write an image, as `write_file` does, to an open file that can be read and seeked."""
     try:
         if image.format == "TIFF":
-            from clearer.images.tiff import write_tiff
+            from clearer.images.tiff_write import write_tiff
 
             write_tiff(file, image)
         elif image.format == "PNG":
@@ -82,7 +111,7 @@ def encode(file: BinaryIO, image: ImageFile, quality: int | None = None, name: s
     except UserError as error:
         raise UserError(f"{name}: {error}") from error
     except OSError as error:
-        if error.errno is not None:  # the disk and not the encoder
+        if error.errno is not None:  # raised by the disk, not by the encoder
             raise
         raise UserError(f"{name}: cannot be written as {image.format} ({one_line(error)}); use .png") from error
     except (ValueError, RuntimeError, OverflowError) as error:
@@ -90,15 +119,15 @@ def encode(file: BinaryIO, image: ImageFile, quality: int | None = None, name: s
 
 
 def to_bytes(image: ImageFile, quality: int | None = None) -> bytes:
-    """Return the file that `write_file` would write."""
+    """Return the bytes of the file that `write_file` would write."""
     file = io.BytesIO()
     encode(file, image, quality)
     return file.getvalue()
 
 
 @contextlib.contextmanager
-def _faults_named(name: str) -> Iterator[None]:
-    """Whatever goes wrong inside becomes a UserError of one line that begins with ``name``."""
+def errors_named(name: str) -> Iterator[None]:
+    """Turn any exception of the block into a UserError of one line that begins with ``name``."""
     try:
         yield
     except UserError as error:
@@ -108,11 +137,12 @@ def _faults_named(name: str) -> Iterator[None]:
     except (IsADirectoryError, PermissionError) as error:
         raise UserError(f"{name}: cannot be read ({error.strerror})") from error
     except MemoryError:
-        raise UserError(f"{name}: needs more memory than there is; cut it into smaller files") from None
+        raise UserError(f"{name}: needs more memory than is free; cut it into smaller files") from None
     except Image.DecompressionBombError as error:
-        raise UserError(f"{name}: refused as a decompression bomb ({one_line(error)})") from error
+        limit = f"the limit is {LARGEST_PAGE // 10**6} million pixels a page"
+        raise UserError(f"{name}: refused as a decompression bomb ({limit}); cut it into smaller files") from error
     except UnidentifiedImageError as error:
         raise UserError(f"{name}: not readable as an image (not a known image format); replace it") from error
     except Exception as error:
-        # Decoders answer broken bytes with many kinds of exceptions, from SyntaxError to IndexError.
+        # Decoders raise many kinds of exceptions on broken bytes, from SyntaxError to IndexError.
         raise UserError(f"{name}: not readable as an image ({one_line(error)}); replace or remove it") from error

@@ -1,4 +1,4 @@
-"""JPEG, WebP, BMP, AVIF, HEIF, PGM, PPM and whatever else Pillow reads, with what is around the pixels."""
+"""Read and write JPEG, WebP, BMP, AVIF, HEIF, PGM and PPM, and read other formats, through Pillow."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import struct
 import threading
 import warnings
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,42 +16,53 @@ from PIL import Image
 
 from clearer.core.errors import UserError
 from clearer.images.exif import orientation_of, plain, with_orientation
-from clearer.images.types import CMYK, FORMATS, GRAY, RGB, AnyPixels, ImageFile, ImagePage, check_size, format_of_bytes
+from clearer.images.types import (
+    CMYK,
+    FORMATS,
+    GRAY,
+    RGB,
+    AnyPixels,
+    Header,
+    ImageFile,
+    ImagePage,
+    check_size,
+    format_of_bytes,
+)
 
 BEST = 95
-"""The quality of lossy formats, unless asked otherwise: little enough loss not to spoil what was restored."""
+"""Default quality of lossy formats: high enough not to degrade a restored image again."""
 
 _HEIF_BITS = threading.Lock()
-"""Held while the library's one setting of how many bits are written is another than it was."""
-_NAMES = {"MPO": "JPEG"}  # a JPEG of a phone, with smaller images behind it
+"""Held while the global setting of pillow-heif for the number of bits is changed."""
+_NAMES = {"MPO": "JPEG"}  # the JPEG of a phone, followed by smaller images
+_GRAY_MODES = ("1", "L", "LA", "La", "I", "F")
 _NETPBM = re.compile(rb"P[56](?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)\s")
 
 
-def read_with_pillow(data: bytes) -> ImageFile:
+def read_with_pillow(data: bytes, first_page: bool = False) -> ImageFile:
     """Read a file of any format that Pillow knows.
 
+    Args:
+        data: the bytes of the file.
+        first_page: decode only the first frame of an animation.
+
     Raises:
-        UserError: it is too large or of a kind that cannot be kept. Pillow raises exceptions of its own too.
+        UserError: the image is too large or of a kind that is not supported. Pillow raises other exceptions too.
     """
     deep = _deep_netpbm(data)
     if deep is not None:
         return deep
-    _know_heif(needed=format_of_bytes(data[:16]) == "HEIF")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of sizes, which are checked here, and of strange metadata
-        with Image.open(io.BytesIO(data)) as image:
-            check_size(*image.size)
-            name = _NAMES.get(image.format or "", image.format or "")
-            frames, own = frames_of(image)
-            info = dict(image.info)
-            exif = plain(info.get("exif"))
-            if exif is None and name == "AVIF":
-                exif = plain(image.getexif().tobytes()) if len(image.getexif()) else None
-            around: dict[str, Any] = {"icc": info.get("icc_profile") or None, "exif": exif}
-            around["orientation"] = orientation_of(exif)
-            around["xmp"] = info.get("xmp") if isinstance(info.get("xmp"), bytes) else None
-            around["dpi"] = _dpi(info.get("dpi"))
-            keys = {key: info[key] for key in ("comment", "progressive") if info.get(key)} if name == "JPEG" else {}
+    with _opened(io.BytesIO(data), heif=format_of_bytes(data[:16]) == "HEIF") as image:
+        check_size(*image.size)
+        name = _NAMES.get(image.format or "", image.format or "")
+        frames, own = frames_of(image, first_page)
+        info = dict(image.info)
+        exif = _exif_of(image, name)
+    around: dict[str, Any] = {"icc": info.get("icc_profile") or None, "exif": exif}
+    around["orientation"] = orientation_of(exif)
+    around["xmp"] = info.get("xmp") if isinstance(info.get("xmp"), bytes) else None
+    around["dpi"] = _dpi(info.get("dpi"))
+    keys = {key: info[key] for key in ("comment", "progressive") if info.get(key)} if name == "JPEG" else {}
     if name == "PPM":
         name = "PGM" if frames[0].color.shape[2] == GRAY else "PPM"
     deep_file = name in ("AVIF", "HEIF") and _more_than_8_bits(data)
@@ -66,17 +78,46 @@ def read_with_pillow(data: bytes) -> ImageFile:
     return ImageFile(name, pages, own, notes)
 
 
-def frames_of(image: Image.Image) -> tuple[list[ImagePage], dict[str, Any]]:
-    """Decode an open image: its pixels, or all frames of an animation with what plays it."""
+def header_with_pillow(file: BinaryIO, heif: bool) -> Header:
+    """Return the header of an open file of any format that Pillow knows; nothing is decoded.
+
+    Raises:
+        UserError: the image is too large. Pillow raises other exceptions too.
+    """
+    with _opened(file, heif) as image:
+        name = _NAMES.get(image.format or "", image.format or "")
+        gray = image.mode in _GRAY_MODES or image.mode.startswith("I;16")
+        return Header.of_stored(*image.size, orientation_of(_exif_of(image, name)), GRAY if gray else RGB)
+
+
+@contextlib.contextmanager
+def _opened(file: BinaryIO, heif: bool) -> Iterator[Image.Image]:
+    """Open an image without the warnings of Pillow, of sizes (which are checked here) and of strange metadata."""
+    _register_heif(required=heif)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(file) as image:
+            yield image
+
+
+def _exif_of(image: Image.Image, name: str) -> bytes | None:
+    exif = plain(image.info.get("exif"))
+    if exif is None and name == "AVIF":
+        exif = plain(image.getexif().tobytes()) if len(image.getexif()) else None
+    return exif
+
+
+def frames_of(image: Image.Image, first_page: bool = False) -> tuple[list[ImagePage], dict[str, Any]]:
+    """Decode an open image: its pixels, or all frames of an animation with its playback values."""
     count = getattr(image, "n_frames", 1) if image.format not in ("MPO", "HEIF") else 1
-    if count == 1:
+    if count == 1 or first_page:
         image.load()
         return [_page(image)], {}
     check_size(*image.size, pages=count)
     frames, own = [], {"loop": image.info.get("loop", 0)}
     for k in range(count):
         image.seek(k)
-        frame = image.convert("RGBA")  # a frame may hold what differs only; Pillow has put it together
+        frame = image.convert("RGBA")  # a stored frame may hold only what changed; Pillow composes the whole one
         page = _page(frame)
         own_of_frame = {"duration": image.info.get("duration", 0)}
         frames.append(ImagePage(page.color, page.alpha, own=own_of_frame))
@@ -112,7 +153,7 @@ def _page(image: Image.Image) -> ImagePage:
 
 
 def image_of(page: ImagePage) -> Image.Image:
-    """Return a page of a kind that Pillow has as its image."""
+    """Return a page as an image of Pillow, which must have a mode for it."""
     if page.alpha is not None:
         return Image.fromarray(np.ascontiguousarray(np.concatenate([page.color, page.alpha], 2)))
     pixels = np.ascontiguousarray(page.color[:, :, 0] if page.color.shape[2] == GRAY else page.color)
@@ -123,7 +164,7 @@ def image_of(page: ImagePage) -> Image.Image:
 
 
 def write_with_pillow(file: BinaryIO, image: ImageFile, quality: int | None = None) -> None:
-    """Write all formats but TIFF and PNG."""
+    """Write an image in any format of `FORMATS` but TIFF and PNG."""
     page, name = image.pages[0], image.format
     if name in ("PGM", "PPM"):
         _write_netpbm(file, page)
@@ -149,13 +190,13 @@ def write_with_pillow(file: BinaryIO, image: ImageFile, quality: int | None = No
     elif name == "AVIF":
         keys |= {"quality": level, "subsampling": "4:4:4" if level >= 90 else "4:2:0"}
     elif name == "HEIF":
-        _know_heif(needed=True)
+        _register_heif(required=True)
         keys |= {"quality": level, "chroma": 444 if level >= 90 else 420}
     save_frames(file, image, {key: value for key, value in keys.items() if value is not None})
 
 
 def save_frames(file: BinaryIO, image: ImageFile, keys: dict[str, Any]) -> None:
-    """Save one page, or an animation of all."""
+    """Save one page, or several as an animation."""
     first, *others = (image_of(page) for page in image.pages)
     if others:
         durations = [page.own.get("duration", 100) for page in image.pages]
@@ -164,20 +205,20 @@ def save_frames(file: BinaryIO, image: ImageFile, keys: dict[str, Any]) -> None:
     first.save(file, format=image.format, **keys)
 
 
-def _know_heif(needed: bool = False) -> None:
+def _register_heif(required: bool = False) -> None:
     try:
         import pillow_heif
     except ImportError:
-        if needed:
+        if required:
             raise UserError("HEIC needs pillow-heif; install it by pip install 'clearer[heif]'") from None
         return
     pillow_heif.register_heif_opener()
 
 
 def _deep_heif(data: bytes) -> ImagePage | None:
-    """Return the image of a HEIF file of 10 or 12 bits, as levels of 16; None where it has 8 after all.
+    """Return the image of a HEIF file of 10 or 12 bits, scaled to 16 bits; None if it has 8 bits after all.
 
-    (The bits that were found may be those of a second image, such as a map of depth.)
+    The depth that `_more_than_8_bits` found may be that of a second image, such as a depth map.
     """
     import pillow_heif
 
@@ -194,13 +235,13 @@ def _deep_heif(data: bytes) -> ImagePage | None:
 
 
 def _write_deep_heif(file: BinaryIO, page: ImagePage, quality: int) -> None:
-    """Write 16 bits as 10, where they came as such, or as 12."""
-    _know_heif(needed=True)
+    """Write 16 bits as 10 if they were read from 10 bits, otherwise as 12."""
+    _register_heif(required=True)
     import pillow_heif
 
     bits = int(page.own.get("bits", 12))
     both = page.color if page.alpha is None else np.concatenate([page.color, page.alpha], 2)
-    # The library leaves out the lowest bits; this is the nearest level of so many bits, in the highest ones.
+    # The library drops the lowest bits, so the nearest level that it can store goes to the highest ones.
     top = 2**bits - 1
     levels = (np.rint(both * (top / 65535)).astype(np.uint16)) << (16 - bits)
     height, width, channels = both.shape
@@ -219,7 +260,7 @@ def _write_deep_heif(file: BinaryIO, page: ImagePage, quality: int) -> None:
 
 
 def _spread(pixels: AnyPixels, bits: int) -> AnyPixels:
-    """Return levels that stand in the highest ``bits`` of 16 as levels from 0 to 65535."""
+    """Scale levels that occupy the highest ``bits`` of 16 to 0..65535."""
     found: AnyPixels = np.rint((pixels >> (16 - bits)) * (65535 / (2**bits - 1))).astype(np.uint16)
     return found
 
@@ -232,13 +273,13 @@ def _dpi(given: Any) -> tuple[float, float] | None:
 
 
 def _more_than_8_bits(data: bytes) -> bool:
-    """Whether a box of AVIF or HEIF (``pixi``: bits of each channel) says so."""
+    """Tell whether the ``pixi`` box of AVIF or HEIF, the bits of each channel, declares more than 8."""
     place = data.find(b"pixi", 0, 1 << 16)
     return place >= 0 and len(data) > place + 9 and data[place + 9] > 8
 
 
 def _deep_netpbm(data: bytes) -> ImageFile | None:
-    """Read binary PGM and PPM of 16 bits, of whose color Pillow would keep 8; None for all else."""
+    """Read binary PGM and PPM of 16 bits, of whose color Pillow keeps 8 bits; None for anything else."""
     found = _NETPBM.match(data[:4096])
     if found is None or int(found[3]) < 256:
         return None
@@ -253,7 +294,7 @@ def _deep_netpbm(data: bytes) -> ImageFile | None:
 
 
 def _write_bmp_with_alpha(file: BinaryIO, page: ImagePage) -> None:
-    """Write a BMP with a header of version 4, which says where alpha is; Pillow writes the older one only."""
+    """Write a BMP with a version 4 header, which declares alpha; Pillow writes only the older header."""
     height, width = page.color.shape[:2]
     pixels = np.concatenate([page.color[:, :, ::-1], page.alpha], 2)[::-1]  # bottom row first
     across, down = (round(d / 0.0254) for d in page.dpi or (0, 0))

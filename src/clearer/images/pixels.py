@@ -1,20 +1,22 @@
-"""Levels of every depth as floats in [0, 1] and back, and pages turned upright and back."""
+"""Pixels of every depth: to floats in [0, 1] and back, gray from color, RGB from CMYK, orientation."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from clearer.core.errors import UserError
-from clearer.images.types import AnyPixels
+from clearer.images.types import AnyPixels, Uint8Pixels, UnitPixels
 
-Floats = npt.NDArray[np.float32]
 Span = tuple[float, float]
+"""The values that stand for black and white."""
 
-_TOPS = {"bool": 1, "uint8": 255, "uint16": 65535}
+_WHITE = {"bool": 1, "uint8": 255, "uint16": 65535}
 WHOLE: Span = (0.0, 1.0)
-"""Floats as they are, and of levels all that there are."""
-_SLACK = 1.0  # how far noise may leave the span, in spans
+"""The default span: 0 to 1 for floating point, all gray levels for integers."""
+_SLACK = 1.0  # how far noise may exceed the span, in spans
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 def depth_of(pixels: AnyPixels) -> str:
@@ -23,47 +25,86 @@ def depth_of(pixels: AnyPixels) -> str:
 
 
 def dtype_of(depth: str) -> np.dtype:
+    """Return the data type of a depth, float32 for "float"."""
     return np.dtype({"1": "bool", "8": "uint8", "16": "uint16", "float": "float32"}[depth])
 
 
-def to_unit(pixels: AnyPixels, span: Span = WHOLE) -> Floats:
-    """Return float32, where 0 is black and 1 is white; ``span`` says which floats, or levels, these are.
+def to_unit(pixels: AnyPixels, span: Span = WHOLE) -> UnitPixels:
+    """Scale pixels of any depth to float32, 0 black and 1 white.
 
     Raises:
-        UserError: floats are not finite; floats, or levels, are far outside of the span.
+        UserError: a value is not finite, or exceeds the span by more than the length of the span.
     """
-    top = _TOPS.get(pixels.dtype.name)
-    if top is not None and (span == WHOLE or top == 1):
-        return pixels.astype(np.float32) / np.float32(top)
+    white = _WHITE.get(pixels.dtype.name)
+    if white is not None and (span == WHOLE or white == 1):
+        return pixels.astype(np.float32) / np.float32(white)
     low, high = span
     least, most = float(pixels.min()), float(pixels.max())
     if not (np.isfinite(least) and np.isfinite(most)):
         raise UserError("it holds values that are not finite (NaN or infinity); replace them first")
     if most > high + _SLACK * (high - low) or least < low - _SLACK * (high - low):
-        what = "floats" if top is None else "levels"
+        what = "floats" if white is None else "levels"
         raise UserError(
             f"its {what} reach from {least:g} to {most:g}, where {low:g} is taken as black and {high:g} as white; "
-            "say which they are: --range LOW,HIGH"
+            "rescale them, or restore with --range LOW,HIGH"
         )
     scaled = pixels if span == WHOLE else (pixels.astype(np.float64) - low) / (high - low)
     return scaled.astype(np.float32)
 
 
-def from_unit(x: Floats, dtype: np.dtype, span: Span = WHOLE) -> AnyPixels:
-    """Return what `to_unit` made: rounded to the nearest level; bilevel is white from one half on."""
+def from_unit(x: UnitPixels, dtype: npt.DTypeLike, span: Span = WHOLE) -> AnyPixels:
+    """Undo `to_unit`: clip and round to the nearest gray level; bilevel is white from 0.5 up."""
+    dtype = np.dtype(dtype)
     if dtype.kind == "b":
         return x >= 0.5
     if dtype.kind == "f":
         low, high = span
         return (x if span == WHOLE else x.astype(np.float64) * (high - low) + low).astype(dtype)
-    top = _TOPS[dtype.name]
-    low, high = (0, top) if span == WHOLE else span
-    levels: AnyPixels = np.rint(x.clip(0, 1) * np.float32(high - low) + np.float32(low)).clip(0, top).astype(dtype)
+    white = _WHITE[dtype.name]
+    low, high = (0, white) if span == WHOLE else span
+    levels: AnyPixels = np.rint(x.clip(0, 1) * np.float32(high - low) + np.float32(low)).clip(0, white).astype(dtype)
     return levels
 
 
+def to_uint8(pixels: AnyPixels) -> Uint8Pixels:
+    """Return 8-bit gray levels, rounded to the nearest: of 16 bits, round(value / 257).
+
+    Raises:
+        UserError: as for `to_unit`.
+    """
+    return pixels if pixels.dtype == np.uint8 else from_unit(to_unit(pixels), np.uint8)
+
+
+def gray_of(rgb: AnyPixels) -> AnyPixels:
+    """Return the BT.601 luma (H, W, 1) of RGB, in the same dtype; of 8 bits, exactly that of Pillow's mode L."""
+    if rgb.dtype == np.uint8:
+        return np.array(Image.fromarray(rgb).convert("L"))[:, :, None]
+    return luma_of(rgb)
+
+
+def luma_of(rgb: AnyPixels) -> AnyPixels:
+    """Return the BT.601 luma (H, W, 1) of RGB, in the same dtype, computed in float32."""
+    return from_unit((to_unit(rgb) @ _LUMA)[:, :, None], rgb.dtype)
+
+
+def rgb_of_cmyk(cmyk: AnyPixels) -> AnyPixels:
+    """Return RGB in the same dtype: each of C, M and Y takes its share of light, then K of what is left."""
+    light = 1 - to_unit(cmyk)
+    return from_unit(light[:, :, :3] * light[:, :, 3:], cmyk.dtype)
+
+
+def unmultiplied(color: AnyPixels, alpha: AnyPixels) -> AnyPixels:
+    """Divide color by the alpha it was multiplied with; integers are rounded down, as Pillow rounds them."""
+    if color.dtype.kind == "f":
+        return np.divide(color, alpha, out=np.zeros_like(color), where=alpha > 0)
+    white = _WHITE[color.dtype.name]
+    divided = color.astype(np.uint32) * np.uint32(white) // np.maximum(alpha, 1).astype(np.uint32)
+    color = np.where(alpha > 0, divided.clip(0, white), 0).astype(color.dtype)
+    return color
+
+
 def upright(pixels: AnyPixels, orientation: int) -> AnyPixels:
-    """Turn (H, W, C) as EXIF orientation 1 to 8 says."""
+    """Rotate or mirror (H, W, C) for display, by its EXIF orientation, 1 to 8."""
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
@@ -75,5 +116,5 @@ def upright(pixels: AnyPixels, orientation: int) -> AnyPixels:
 
 def turned_back(pixels: AnyPixels, orientation: int) -> AnyPixels:
     """Undo `upright`."""
-    # A mirror or half turn undoes itself, as do both diagonals; the quarter turns undo each other.
+    # Mirroring, a half turn and both transpositions undo themselves; the quarter turns undo each other.
     return upright(pixels, {6: 8, 8: 6}.get(orientation, orientation))

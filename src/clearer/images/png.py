@@ -1,10 +1,11 @@
-"""PNG: pixels of every depth, and all chunks that are around them.
+"""Read and write PNG: pixels of every depth and all chunks around them.
 
-Pillow reads and writes all but 16 bits of gray with alpha, RGB and RGBA, of which it drops the low
-bytes. imagecodecs does those: OpenCV, tried as well, neither reads nor writes 16-bit gray with alpha,
-returns nothing instead of an error for a file cut short, and is twice as large. Either knows pixels
-only, so what is around them is kept as the chunks themselves.
+Pillow reads and writes everything but 16 bits of gray with alpha, RGB and RGBA, of which it drops the
+low bytes; imagecodecs reads and writes those. Neither preserves chunks, so they are kept as they are.
 """
+
+# OpenCV was tried instead of imagecodecs. It neither reads nor writes 16-bit gray with alpha, returns nothing
+# instead of an error for a truncated file, and is twice as large.
 
 from __future__ import annotations
 
@@ -21,22 +22,21 @@ from PIL import Image
 from clearer.core.errors import UserError
 from clearer.images.exif import orientation_of, plain, with_orientation
 from clearer.images.pillow import frames_of, image_of, save_frames
-from clearer.images.types import ImageFile, ImagePage, check_size
+from clearer.images.types import GRAY, RGB, Header, ImageFile, ImagePage, check_size
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# In the order of the specification: before the palette and the pixels. What is tied to the sample
-# layout (bKGD, hIST, tRNS, sBIT) is left out, since a palette becomes RGB and a key becomes alpha.
+# The chunks that stand before the palette and the pixels, in the order of the specification. Chunks tied to
+# the sample layout (bKGD, hIST, tRNS, sBIT) are dropped: a palette becomes RGB, a transparent color becomes alpha.
 _KEPT = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"mDCV", b"cLLI", b"pHYs", b"tIME", b"tEXt", b"zTXt", b"iTXt")
-_COLOR_SPACE = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
 
 Chunk = tuple[bytes, bytes]
 
 
 def chunks_of(data: bytes) -> list[Chunk]:
-    """Return the chunks of a PNG file as (kind, body), checked, up to its end or to where it is cut.
+    """Return the chunks of a PNG file as (kind, body), with their checksums verified.
 
     Raises:
-        UserError: a chunk's checksum is wrong, or the file ends before IEND.
+        UserError: a checksum is wrong, or the file ends before IEND.
     """
     found: list[Chunk] = []
     place = len(SIGNATURE)
@@ -55,43 +55,88 @@ def chunks_of(data: bytes) -> list[Chunk]:
     raise UserError("not readable as an image (the PNG is cut short); replace or remove it")
 
 
-def read_png(data: bytes) -> ImageFile:
+def read_png(data: bytes, first_page: bool = False) -> ImageFile:
     """Read a PNG or APNG file.
 
+    Args:
+        data: the bytes of the file.
+        first_page: decode only the first frame of an animation.
+
     Raises:
-        UserError: it is broken or too large. Decoders raise exceptions of their own too.
+        UserError: the file is broken or the image too large. Decoders raise other exceptions too.
     """
     chunks = chunks_of(data)
-    if chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
-        raise UserError("not readable as an image (the PNG has no header); replace or remove it")
-    width, height, bits, kind = struct.unpack(">IIBB", chunks[0][1][:10])
+    kind, body = chunks[0]
+    width, height, bits, color_type = _header_fields(kind, body)
     check_size(width, height)
-    around: dict[str, Any] = {"own": {"chunks": [c for c in chunks if c[0] in _KEPT]}}
     bodies = dict(reversed(chunks))  # the first of each kind
-    around["exif"] = plain(bodies.get(b"eXIf"))
-    around["orientation"] = orientation_of(around["exif"])
+    exif = plain(bodies.get(b"eXIf"))
+    around: dict[str, Any] = {"exif": exif, "orientation": orientation_of(exif)}
     if len(bodies.get(b"pHYs", b"")) == 9 and bodies[b"pHYs"][8] == 1:
         across, down = struct.unpack(">II", bodies[b"pHYs"][:8])
         around["dpi"] = (across * 0.0254, down * 0.0254) if across and down else None
     if b"iCCP" in bodies:
         around["icc"] = _inflated(bodies[b"iCCP"].partition(b"\0")[2][1:])
-    if bits == 16 and kind in (2, 4, 6) and b"acTL" not in bodies:
-        pixels = imagecodecs.png_decode(data)
-        pixels = pixels.reshape(height, width, -1)
-        if b"tRNS" in bodies and kind == 2 and pixels.shape[2] == 3:  # one color is transparent
-            key = np.frombuffer(bodies[b"tRNS"], ">u2")
-            pixels = np.dstack([pixels, np.where((pixels == key).all(2), 0, 65535).astype(np.uint16)])
-        colors = 1 if pixels.shape[2] <= 2 else 3
-        alpha = pixels[:, :, colors:] if pixels.shape[2] > colors else None
-        return ImageFile("PNG", (ImagePage(pixels[:, :, :colors], alpha, **around),))
-    with Image.open(io.BytesIO(data)) as image:
-        frames, own = frames_of(image)
-    pages = tuple(ImagePage(f.color, f.alpha, **{**around, "own": {**around["own"], **f.own}}) for f in frames)
+    own: dict[str, Any] = {}
+    if bits == 16 and color_type in (2, 4, 6) and b"acTL" not in bodies:
+        frames = [_deep_page(data, width, height, bodies.get(b"tRNS"))]
+    else:
+        with Image.open(io.BytesIO(data)) as image:
+            frames, own = frames_of(image, first_page)
+    kept = {"chunks": [c for c in chunks if c[0] in _KEPT]}
+    pages = tuple(ImagePage(f.color, f.alpha, **around, own={**kept, **f.own}) for f in frames)
     return ImageFile("PNG", pages, own)
 
 
+def png_header(file: BinaryIO) -> Header:
+    """Return the header of an open PNG file: nothing is decoded.
+
+    Raises:
+        UserError: the file has no header or the image is too large. Broken files raise struct.error too.
+    """
+    file.seek(len(SIGNATURE))
+    exif = None
+    kind, body = _next_chunk(file, keep=(b"IHDR",))
+    width, height, _, color_type = _header_fields(kind, body)
+    # EXIF may stand after the pixels: the chunks there are skipped, not read.
+    while exif is None and kind != b"IEND":
+        try:
+            kind, body = _next_chunk(file, keep=(b"eXIf",))
+        except struct.error:  # truncated, which reading the pixels reports
+            break
+        exif = body if kind == b"eXIf" else None
+    channels = GRAY if color_type in (0, 4) else RGB
+    return Header.of_stored(width, height, orientation_of(plain(exif)), channels)
+
+
+def _next_chunk(file: BinaryIO, keep: tuple[bytes, ...]) -> Chunk:
+    """Return the next chunk; the body is read only if it is of a kind to keep."""
+    length, kind = struct.unpack(">I4s", file.read(8))
+    body = file.read(length) if kind in keep else b""
+    file.seek(length + 4 - len(body), 1)
+    return kind, body
+
+
+def _header_fields(kind: bytes, body: bytes) -> tuple[int, int, int, int]:
+    """Return width, height, bits per channel and color type."""
+    if kind != b"IHDR" or len(body) != 13:
+        raise UserError("not readable as an image (the PNG has no header); replace or remove it")
+    width, height, bits, color_type = struct.unpack(">IIBB", body[:10])
+    return width, height, bits, color_type
+
+
+def _deep_page(data: bytes, width: int, height: int, key: bytes | None) -> ImagePage:
+    """Decode 16 bits of gray with alpha, RGB or RGBA; a transparent color, if there is one, becomes alpha."""
+    pixels = imagecodecs.png_decode(data).reshape(height, width, -1)
+    if key is not None and pixels.shape[2] == 3:
+        opaque = np.where((pixels == np.frombuffer(key, ">u2")).all(2), 0, 65535)
+        pixels = np.dstack([pixels, opaque.astype(np.uint16)])
+    colors = GRAY if pixels.shape[2] <= 2 else RGB
+    return ImagePage(pixels[:, :, :colors], pixels[:, :, colors:] if pixels.shape[2] > colors else None)
+
+
 def write_png(file: BinaryIO, image: ImageFile) -> None:
-    """Write a PNG file, or APNG for more than one page."""
+    """Write a PNG file; of several pages, an APNG."""
     page = image.pages[0]
     data: bytes | bytearray
     if len(image.pages) > 1:
@@ -107,13 +152,13 @@ def write_png(file: BinaryIO, image: ImageFile) -> None:
         data = buffer.getvalue()
     end = len(SIGNATURE) + 25  # of IHDR
     file.write(data[:end])
-    for kind, body in _around(page):
+    for kind, body in _chunks_to_write(page):
         file.write(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
     file.write(data[end:])
 
 
-def _around(page: ImagePage) -> list[Chunk]:
-    """Return the chunks between the header and the pixels: as they came, where they came from a PNG."""
+def _chunks_to_write(page: ImagePage) -> list[Chunk]:
+    """Return the chunks between the header and the pixels: unchanged if the page was read from a PNG."""
     kept: list[Chunk] = list(page.own.get("chunks", []))
     if "chunks" not in page.own:
         if page.dpi is not None:
@@ -132,7 +177,7 @@ def _around(page: ImagePage) -> list[Chunk]:
 
 
 def _inflated(body: bytes) -> bytes | None:
-    # A profile is some kilobytes, seldom a few megabytes; a bomb in its place is left alone.
+    # A profile has kilobytes, seldom a few megabytes; a decompression bomb in its place is cut.
     with contextlib.suppress(zlib.error):
         return zlib.decompressobj().decompress(body, 1 << 26) or None
     return None

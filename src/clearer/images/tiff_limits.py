@@ -1,8 +1,8 @@
-"""How many pixels the parts of a TIFF page make when they are decoded, told without decoding any.
+"""Find out how many pixels decoding a TIFF page would make, without decoding it.
 
-A page says its size, its parts (strips or tiles) may say another: a tile may be larger than its page, and
-JPEG, JPEG 2000, PNG and WebP parts have headers of their own. tifffile decodes a part whole, whatever it
-says of itself, and then cuts the page's share out of it.
+The page declares one size; its parts (strips or tiles) may declare another. A tile may be larger than its
+page, and JPEG, JPEG 2000, PNG and WebP parts have headers of their own. tifffile decodes each part whole,
+then cuts the page's share out of it.
 """
 
 from __future__ import annotations
@@ -12,23 +12,24 @@ import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-# Their decoders are told how much may come out, and give no more.
-_BOUNDED = {
+BOUNDED = {
     *(1, 2, 3, 4, 5, 32773),  # none, CCITT, LZW, PackBits
     *(8, 32946, 50013),  # deflate
     *(34925, 34926, 50000),  # LZMA, Zstandard
 }
-_MARKERS = 200  # before the frame of a JPEG: tables, profile, words; nobody needs so many
-_PADDING = 4  # tiles over the edges may make this many times the page's pixels before they count
+"""Codecs whose decoders are given the size of the output and never exceed it."""
+
+_MARKERS = 200  # searched for the frame of a JPEG; no real file has so many (tables, profile, texts) before it
+_PADDING = 4  # padding at the edges counts only if all tiles have more than this many times the page's pixels
 
 
 class Extent(NamedTuple):
-    """What a page says of its size.
+    """The declared size of a page.
 
     Attributes:
         width, height: in pixels.
-        pixels: how many decoding makes at most, the page's own and what is decoded beside them.
-        opaque: the compression of a part that does not tell its size before it is decoded, or "".
+        pixels: upper limit of what decoding makes, in pixels: those of the page and any surplus of its parts.
+        opaque: the compression of a part whose size is unknown until it is decoded, or "".
     """
 
     width: int
@@ -38,7 +39,7 @@ class Extent(NamedTuple):
 
 
 def extent_of(page: Any, data: bytes) -> Extent:
-    """Return the extent of a page of tifffile in the bytes of its file; broken tags raise what they may."""
+    """Return the extent of a tifffile page, given the bytes of its file. Broken tags raise any exception."""
     width, height, depth = page.imagewidth, page.imagelength, max(1, page.imagedepth)
     pixels, part = width * height * depth, (page.rowsperstrip or height) * width
     if page.is_tiled:
@@ -48,12 +49,12 @@ def extent_of(page: Any, data: bytes) -> Extent:
             for side, tile in ((width, page.tilewidth), (height, page.tilelength), (depth, max(1, page.tiledepth)))
         )
         pixels = max(pixels, part, padded // _PADDING)
-    if page.compression in _BOUNDED:
+    if page.compression in BOUNDED:
         return Extent(width, height, pixels, "")
     opaque = getattr(page.compression, "name", str(page.compression))
     header, samples = _HEADERS.get(int(page.compression)), page.samplesperpixel if page.planarconfig == 1 else 1
     for start, length in zip(page.dataoffsets, page.databytecounts, strict=False):
-        if not length or start + length > len(data):  # nothing there, or cut short, which the reader tells of
+        if not length or start + length > len(data):  # empty, or truncated, which the reader reports
             continue
         if header is None:
             return Extent(width, height, pixels, opaque)
@@ -65,8 +66,9 @@ def extent_of(page: Any, data: bytes) -> Extent:
     return Extent(width, height, pixels, "")
 
 
-Header = Callable[[memoryview], tuple[int, int, int]]
-"""Gives width, height and channels that a stream says it has; struct.error, ValueError or LookupError if none."""
+StreamHeader = Callable[[memoryview], tuple[int, int, int]]
+"""Returns the width, height and channels that a stream declares; without any, raises struct.error, ValueError or
+LookupError."""
 
 
 def _jpeg(stream: memoryview) -> tuple[int, int, int]:
@@ -77,12 +79,12 @@ def _jpeg(stream: memoryview) -> tuple[int, int, int]:
         if stream[at] != 0xFF:
             raise ValueError
         marker, at = stream[at + 1], at + 2
-        if marker == 0xFF:  # a fill byte, and the marker is still to come
+        if marker == 0xFF:  # a fill byte before the marker
             at -= 1
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame, of whatever process
+        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame of any process
             height, width, channels = struct.unpack_from(">HHB", stream, at + 3)
             return width, height, channels
-        elif marker == 0xFE or 0xC0 <= marker <= 0xCF or 0xDB <= marker <= 0xEF:  # what has a length
+        elif marker == 0xFE or 0xC0 <= marker <= 0xCF or 0xDB <= marker <= 0xEF:  # a segment with a length
             (length,) = struct.unpack_from(">H", stream, at)
             at += length
         else:
@@ -91,7 +93,7 @@ def _jpeg(stream: memoryview) -> tuple[int, int, int]:
 
 
 def _jpeg_2000(stream: memoryview) -> tuple[int, int, int]:
-    # The codestream alone, as TIFF has it. In a JP2 file a palette could make more channels of it.
+    # TIFF holds the bare codestream. In a JP2 file a palette could add channels.
     if bytes(stream[:4]) != b"\xff\x4f\xff\x51":
         raise ValueError
     right, bottom, left, top = struct.unpack_from(">IIII", stream, 8)
@@ -122,7 +124,7 @@ def _webp(stream: memoryview) -> tuple[int, int, int]:
     raise ValueError
 
 
-_HEADERS: dict[int, Header] = {
+_HEADERS: dict[int, StreamHeader] = {
     **dict.fromkeys((6, 7, 33007, 34892), _jpeg),
     **dict.fromkeys((33003, 33004, 33005, 34712), _jpeg_2000),
     34933: _png,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,9 +25,6 @@ _STRUCTURE = {
     *(322, 323, 324, 325, 330, 338, 339, 340, 341, 347, 512, 513, 514, 529, 530, 531, 532, 34665, 34853, 40965),
     *(270, 282, 283, 296, 305, 34675),  # given to the writer by name
 }
-
-# tifffile tells its logger of broken tags, which nobody has asked to see.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 class TiffRows:

@@ -70,6 +70,27 @@ class ImageFile:
     notes: tuple[str, ...] = ()
 
 
+class Header(NamedTuple):
+    """What the header of a file declares: the size in pixels as displayed, and the channels (1 gray, 3 color).
+
+    CMYK and palettes count as color; alpha is not counted.
+    """
+
+    height: int
+    width: int
+    channels: int
+
+    @classmethod
+    def of_stored(cls, width: int, height: int, orientation: int, channels: int) -> Header:
+        """Return the header of an image that is stored with this size and orientation.
+
+        Raises:
+            UserError: the size is above a limit, or a side is 0.
+        """
+        check_size(width, height)
+        return cls(width, height, channels) if orientation >= 5 else cls(height, width, channels)
+
+
 class Format(NamedTuple):
     """What a format can hold. The first suffix is the usual one; depths are "1", "8", "16" and "float"."""
 
