@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from made_up_run import write_run
 
 from clearer.core.errors import UserError
 from clearer.runs.layout import RunFolder, read_metrics
+from helpers.synthetic_run import write_run
 
 
 def test_a_run_reads_back_what_it_holds(tmp_path: Path) -> None:
