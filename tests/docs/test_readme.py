@@ -14,7 +14,7 @@ from PIL import Image
 from clearer.images.view import read_image
 from helpers.command import clearer as command
 from helpers.command import settings
-from helpers.photos import NAMES, SHIPPED, photograph, write_photos
+from helpers.photos import NAMES, SHIPPED
 from helpers.recipes import TINY
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +22,7 @@ README = ROOT / "README.md"
 
 # What is added to a verb, so that it takes a second or two.
 ADDED = {verb: settings(TINY) for verb in ("quickstart", "fit", "search", "train")}
+ADDED_TO_START = settings({key: value for key, value in TINY.items() if not key.startswith("network.")})
 # Commands of other programs, which are not run here.
 OTHERS = ("git ", "cd ", "source ", ". ", "pip ", "python -m pip ", "python3 -m pip ", "python3 -m venv ")
 
@@ -39,17 +40,18 @@ def lines() -> list[str]:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory) -> Path:
-    """What a reader has: photographs in ``photos``, one as ``photo.png``, color pairs in ``pairs``."""
+    """What a reader has: ``photos``, ``photo.png``, color pairs in two folders and side by side."""
     folder = tmp_path_factory.mktemp("reader")
-    write_photos(folder / "photos")
-    Image.fromarray(photograph("camera.png")[..., 0]).save(folder / "photo.png")
+    Image.fromarray(read_image(SHIPPED / "coffee.png", 3)[100:180, 100:180]).save(folder / "photo.png")
     noise = np.random.default_rng(0)
     for name in NAMES:
         clean = read_image(SHIPPED / name, 3)[:80, :80]
         streaks = np.where(noise.random((80, 80, 1)) < 0.05, 70, 0)
         rainy = np.clip(clean + streaks, 0, 255).astype(np.uint8)
-        for kind, image in (("clean", clean), ("degraded", rainy)):
-            path = folder / "pairs" / kind / f"{Path(name).stem}.png"
+        both = np.concatenate([clean, rainy], 1)
+        images = {"photos": clean, "pairs/clean": clean, "pairs/degraded": rainy, "side-by-side": both}
+        for kind, image in images.items():
+            path = folder / kind / f"{Path(name).stem}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(path)
     return folder
@@ -59,19 +61,32 @@ def test_every_command_works_in_its_order_and_then_the_python(desk, monkeypatch)
     monkeypatch.chdir(desk)
     done = set()
     for line in lines():
+        line = "clearer quickstart" if line == "make quickstart" else line
         program, *arguments = shlex.split(line, comments=True)
         if program != "clearer":
             continue
-        ended = command(*arguments, *ADDED.get(arguments[0], []))
+        ended = command(*arguments, *(ADDED_TO_START if "--start" in arguments else ADDED.get(arguments[0], [])))
         assert ended.status == 0, f"{line}\n{ended.err}"
         done.add(arguments[0])
         written = [b for a, b in itertools.pairwise(arguments) if a in ("-o", "--out")]
         assert all(Path(path).exists() for path in written), line
-    assert {"quickstart", "fit", "evaluate", "restore", "describe", "doctor"} <= done
+    assert {"quickstart", "models", "restore", "doctor", "fit", "evaluate"} <= done
     python = blocks("python")
     assert python
     for block in python:
         exec(compile(block, str(README), "exec"), {"__name__": "readme"})
+
+
+def test_the_environment_is_active_before_the_first_verb_and_each_run_has_its_folder():
+    found = lines()
+    active = next(k for k, line in enumerate(found) if "activate" in line)
+    assert all(k > active for k, line in enumerate(found) if line.startswith("clearer "))
+    runs = [shlex.split(line)[-1] for line in found if line.startswith("clearer fit ")]
+    assert len(runs) == len(set(runs)) >= 4 and all(run.startswith("runs/") for run in runs)
+
+
+def test_the_page_is_short():
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 120
 
 
 def test_make_lines_are_targets_and_other_lines_are_known():
@@ -96,19 +111,3 @@ def test_every_measured_table_is_filled_in():
         for name, inside in re.findall(r"<!-- table ([\w-]+) -->(.*?)<!-- end -->", text, re.DOTALL):
             assert "|" in inside or "**" in inside, f"{page.name}: {name}"
             assert (ROOT / "docs" / "results" / f"{name}.json").is_file(), name
-
-
-def test_the_tree_on_the_architecture_page_is_the_tree():
-    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    tree = page.split("```\nsrc/clearer/\n")[1].split("```")[0]
-    listed, folder = set(), ""
-    for line in tree.splitlines():
-        name = line.split()[0]
-        if not line.startswith("    "):
-            folder = name if name.endswith("/") else ""
-        if not name.endswith("/"):
-            listed.add(folder + name)
-    package = ROOT / "src" / "clearer"
-    found = {str(path.relative_to(package)) for kind in ("*.py", "*.css") for path in package.rglob(kind)}
-    rooms = {name for name in found if "/" in name and name.endswith("__init__.py")}
-    assert listed - {"recipes/*.yaml", "weights/*.safetensors"} == found - rooms
