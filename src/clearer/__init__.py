@@ -1,13 +1,15 @@
-"""Find, train and ship small multi-scale image-restoration networks (CLEARER, NeurIPS 2020).
+"""Search for, train and ship small image-restoration networks (CLEARER, NeurIPS 2020).
 
-The names of ``__all__`` are the public face. Each is imported when it is first used, so that
-``import clearer`` and ``clearer --help`` need no torch.
+``__all__`` lists the public names. Each is imported when it is first used, so that ``import clearer`` and
+``clearer --help`` import no torch.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from clearer.core.version import __version__
 
 if TYPE_CHECKING:
     from clearer.core.errors import UserError
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from clearer.recipe.load import load_recipe
     from clearer.recipe.schema import Recipe
     from clearer.zoo.catalog import models
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Architecture",
@@ -45,7 +45,7 @@ __all__ = [
     "verdict",
 ]
 
-# No module may bear the name of a function here: importing it would put the module in the function's place.
+# No file or folder of the root may have one of these names: importing it would put the module in the function's place.
 _HOMES = {
     "Architecture": "clearer.network.architecture",
     "Recipe": "clearer.recipe.schema",

@@ -10,6 +10,7 @@ from clearer.cli import catalog, data, describe, evaluate, export, fit, reproduc
 from clearer.cli.help import VerbGroup
 from clearer.cli.verb import Verb
 from clearer.core.errors import UserError
+from clearer.core.version import __version__
 
 SHARED_VERBS = ("fit", "search", "train")
 """Verbs that several processes of torchrun can run together."""
@@ -51,8 +52,6 @@ paper = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from clearer import __version__
-
         print(f"clearer {__version__}")
         raise typer.Exit
 

@@ -15,6 +15,7 @@ import yaml
 from clearer.core.device import choose_precision
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json, write_text
+from clearer.core.version import __version__
 from clearer.data.splits import Splits
 from clearer.recipe.load import recipe_from_dict
 from clearer.recipe.schema import Recipe
@@ -118,8 +119,6 @@ def record_images(folder: Path, splits: Splits) -> None:
 
 def record_run(folder: Path, recipe: Recipe, splits: Splits) -> None:
     """Write run.json: what ran, with what, on what."""
-    import clearer
-
     path = RunFolder(folder).record
     if RunFolder(folder).train.finished:
         return  # what is finished was not made by this process
@@ -131,7 +130,7 @@ def record_run(folder: Path, recipe: Recipe, splits: Splits) -> None:
             "recipe": recipe.name,
             "task": recipe.task,
             "created": read_json(path)["created"] if path.exists() else now,
-            "clearer": clearer.__version__,
+            "clearer": __version__,
             "torch": torch.__version__,
             "device": device_name(device),
             "threads": torch.get_num_threads(),
