@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from clearer.core.device import choose_precision
 from clearer.data.patches import PatchSampler
-from clearer.degradations.gaussian import Degradation
+from clearer.degradations.none import NoDegradation
 from clearer.inference.restorer import Restorer
 from clearer.network.architecture import SearchSpace
 from clearer.network.network import RestorationNetwork
@@ -74,7 +74,7 @@ def main() -> None:
     images = [(np.random.default_rng(k).integers(0, 256, (99, 120, 1), np.uint8), None) for k in range(5)]
     drawn = []
     for place in (torch.device("cpu"), device):
-        still = Degradation("none")
+        still = NoDegradation()
         how = {"patch": 32, "batch": 16, "degradation": still, "augment": True, "seed": 3}
         drawn.append(PatchSampler(images, **how, device=place).draw()[1])  # type: ignore[arg-type]
     # A GPU divides by 255 as a product with its reciprocal, so the last bit may differ.

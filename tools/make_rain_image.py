@@ -13,7 +13,7 @@ import skimage
 import torch
 from PIL import Image, ImageDraw
 
-from clearer.degradations.rain import Rain, rain
+from clearer.degradations.rain import Rain
 from clearer.images.view import read_image
 
 PLACE = Path(__file__).parents[1] / "docs" / "images" / "rain.png"
@@ -40,7 +40,7 @@ def main() -> None:
     sheet = Image.new("RGB", (columns * (SIDE + GAP) - GAP, rows * (SIDE + LINE + GAP) - GAP), "white")
     draw = ImageDraw.Draw(sheet)
     for k, (text, how, seed) in enumerate(SHOWN):
-        image = clean if how is None else rain(clean, torch.Generator().manual_seed(seed), how)
+        image = clean if how is None else how.apply(clean, torch.Generator().manual_seed(seed))
         levels = (image[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
         x, y = k % columns * (SIDE + GAP), k // columns * (SIDE + LINE + GAP)
         sheet.paste(Image.fromarray(levels), (x, y))

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from clearer.core.allocator import keep_freed_memory
 from clearer.core.device import autocast, choose_precision
 from clearer.data.patches import PatchSampler
-from clearer.degradations.gaussian import Degradation
+from clearer.degradations.gaussian import Gaussian
 from clearer.inference.restorer import Restorer
 from clearer.network.architecture import Architecture, SearchSpace
 from clearer.network.network import RestorationNetwork
@@ -47,7 +47,7 @@ def photographs(count: int = 40) -> list[np.ndarray]:
 
 def sampler(device: torch.device, batch: int = BATCH) -> PatchSampler:
     pairs = [(image[..., None], None) for image in photographs()]
-    noise = Degradation("gaussian", SIGMA, clip8=True)
+    noise = Gaussian(SIGMA, clip8=True)
     return PatchSampler(pairs, patch=PATCH, batch=batch, degradation=noise, augment=True, seed=0, device=device)
 
 

@@ -24,7 +24,6 @@ from clearer.data.splits import resolve_splits
 from clearer.pipeline.fit import read_images
 from clearer.search.objectives import architecture_loss
 from clearer.search.ranking import load_supernet
-from clearer.training.trainer import degradation_of
 
 
 def main() -> None:
@@ -46,7 +45,7 @@ def main() -> None:
     rows = []
     for batch, patch in zip(arguments.batch, arguments.patch, strict=True):
         sampler = PatchSampler(
-            images, patch=patch, batch=batch, degradation=degradation_of(recipe),
+            images, patch=patch, batch=batch, degradation=recipe.data.degradation,
             augment=True, seed=recipe.seed + 40, device=torch.device("cpu"),
         )  # fmt: skip
         gradients = []

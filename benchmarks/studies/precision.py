@@ -28,7 +28,6 @@ from clearer.pipeline.fit import read_images
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Recipe
 from clearer.training.run_device import choose_device
-from clearer.training.trainer import degradation_of
 from clearer.training.validation import Validation
 
 NORMS, PRECISIONS = ("none", "batch"), ("fp32", "bf16")
@@ -57,7 +56,7 @@ def main() -> None:
     recipe = next(iter(plans.values())).recipe
     splits = resolve_splits(recipe.data, channels=1, patch=64, seed=0, say=console.print)
     held_out = Validation(
-        read_images(splits.validation, recipe), degradation_of(recipe), crop=256, device=choose_device("cpu")
+        read_images(splits.validation, recipe), recipe.data.degradation, crop=256, device=choose_device("cpu")
     )
     values = {
         key: held_out.measure(load(plan.run.last_weights, "cpu", "fp32")) for key, plan in plans.items()

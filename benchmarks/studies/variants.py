@@ -27,7 +27,7 @@ from torch import Tensor
 
 from clearer.core.files import write_json
 from clearer.data.splits import resolve_splits
-from clearer.degradations.gaussian import Degradation
+from clearer.degradations.gaussian import Gaussian
 from clearer.evaluation.metrics import psnr, ssim
 from clearer.inference.restorer import load
 from clearer.network.cost import macs_per_pixel, parameters
@@ -36,7 +36,7 @@ from clearer.recipe.load import load_recipe, parse_override
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
 from clearer.training.run_device import choose_device
-from clearer.training.trainer import degradation_of, train
+from clearer.training.trainer import train
 from clearer.training.validation import Validation
 
 PUBLISHED = "FPPF-FFFF-PFFP"
@@ -213,10 +213,10 @@ def held_out(recipe: Recipe, validation: Any, levels: list[float]) -> dict[str, 
     device = choose_device("cpu")
     if recipe.data.degradation.kind == "gaussian":
         return {
-            f"sigma {level:g}": Validation(validation, Degradation("gaussian", level), crop=256, device=device)
+            f"sigma {level:g}": Validation(validation, Gaussian(level), crop=256, device=device)
             for level in levels
         }
-    return {"pairs": Validation(validation, degradation_of(recipe), crop=320, device=device)}
+    return {"pairs": Validation(validation, recipe.data.degradation, crop=320, device=device)}
 
 
 if __name__ == "__main__":

@@ -11,13 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clearer.data.patches import PatchSampler
-from clearer.degradations.gaussian import Degradation
+from clearer.degradations.base import Degradation
+from clearer.degradations.gaussian import Gaussian
+from clearer.degradations.none import NoDegradation
+from clearer.degradations.registry import degradation_from_dict
 
 
 def _sampler(
     images: list, patch: int = 8, augment: bool | str = False, batch: int = 16, **noise: object
 ) -> PatchSampler:
-    degradation = Degradation(**noise) if noise else Degradation()  # type: ignore[arg-type]
+    degradation = degradation_from_dict(noise)
     return PatchSampler(
         images, patch=patch, batch=batch, degradation=degradation, augment=augment, seed=3, device=torch.device("cpu")
     )
@@ -80,9 +83,9 @@ def test_noise_has_the_level_that_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("paired", "channels", "augment", "degradation", "expected"),
     [
-        (False, 1, True, Degradation("gaussian", (5, 50), True), ("dfba76b2fc9c0707", "3bd1a6a72813bba8")),
-        (True, 3, True, Degradation(), ("d169fe33508cf632", "b12553d45440a4a6")),
-        (False, 3, False, Degradation("gaussian", 25.0), ("8fc69172af483389", "d1c158d4ad1e7535")),
+        (False, 1, True, Gaussian((5, 50), True), ("dfba76b2fc9c0707", "3bd1a6a72813bba8")),
+        (True, 3, True, NoDegradation(), ("d169fe33508cf632", "b12553d45440a4a6")),
+        (False, 3, False, Gaussian(25.0), ("8fc69172af483389", "d1c158d4ad1e7535")),
     ],
 )
 def test_a_seed_gives_the_patches_that_it_always_gave(

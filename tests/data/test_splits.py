@@ -12,10 +12,13 @@ from PIL import Image
 
 from clearer.core.errors import UserError
 from clearer.data.splits import Splits, resolve_splits
-from clearer.recipe.schema import DataSettings, DegradationSettings, Pairs
+from clearer.degradations.gaussian import Gaussian
+from clearer.degradations.none import NoDegradation
+from clearer.degradations.rain import Rain
+from clearer.recipe.schema import DataSettings, Pairs
 from helpers.photos import NAMES, photograph, write_photos
 
-NOISE = DegradationSettings(kind="gaussian", sigma=25.0)
+NOISE = Gaussian(25.0)
 
 
 def _resolve(said: list[str] | None = None, *, channels: int = 1, **settings: Any) -> Splits:
@@ -59,21 +62,21 @@ def test_a_leak_into_the_test_set_is_refused_or_dropped(tmp_path: Path) -> None:
 
 def test_pairs_in_two_folders_and_side_by_side(tmp_path: Path) -> None:
     clean, noisy = write_photos(tmp_path / "clean"), write_photos(tmp_path / "noisy")
-    found = _resolve(folder=Pairs(clean=str(clean), degraded=str(noisy)), degradation=DegradationSettings())
+    found = _resolve(folder=Pairs(clean=str(clean), degraded=str(noisy)), degradation=NoDegradation())
     assert all(item.degraded is not None for item in found.train)
-    assert _resolve(folder=str(tmp_path), degradation=DegradationSettings()).names() == found.names()
+    assert _resolve(folder=str(tmp_path), degradation=NoDegradation()).names() == found.names()
     side = tmp_path / "side"
     side.mkdir()
     for name in NAMES:
         image = photograph(name)[..., 0]
         Image.fromarray(np.hstack([image, 255 - image])).save(side / f"{Path(name).stem}.png")
-    whole = _resolve(folder=str(side), layout="side-by-side", degradation=DegradationSettings())
+    whole = _resolve(folder=str(side), layout="side-by-side", degradation=NoDegradation())
     assert {item.side for item in whole.train} == {"left"}
 
 
 def test_clean_images_without_a_degradation_are_refused(photos: Path) -> None:
     with pytest.raises(UserError, match="the recipe has no degradation"):
-        _resolve(folder=str(photos), degradation=DegradationSettings())
+        _resolve(folder=str(photos), degradation=NoDegradation())
 
 
 @pytest.mark.parametrize(
@@ -148,9 +151,9 @@ def test_clean_images_may_train_beside_pairs_of_any_layout(tmp_path: Path) -> No
         half = photograph(name)[..., 0]
         Image.fromarray(np.concatenate([half, half], 1)).save(pairs / name)
     settings: dict[str, Any] = {"folder": str(pairs), "layout": "side-by-side", "train_clean": [str(photos)]}
-    with pytest.raises(UserError, match="train_clean: nothing spoils them"):
-        _resolve(**settings, degradation=DegradationSettings(kind="none"))
-    found = _resolve(**settings, degradation=DegradationSettings(kind="rain"))
+    with pytest.raises(UserError, match="train_clean: nothing degrades these images"):
+        _resolve(**settings, degradation=NoDegradation())
+    found = _resolve(**settings, degradation=Rain())
     clean = [item for item in found.train if item.side is None]
     assert len(clean) == len(NAMES) - 4 and all("photos/" in item.name for item in clean)
     assert all(item.side for item in (*found.validation, *found.test)) and len(found.train) > len(clean)

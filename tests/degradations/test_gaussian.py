@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clearer.core.errors import UserError
-from clearer.degradations.gaussian import Degradation, degrade, degrade_by_protocol, protocol_noise
+from clearer.degradations.gaussian import Gaussian, protocol_noise
+from clearer.degradations.none import NoDegradation
+from clearer.degradations.registry import degradation_from_dict
 
 
 def chance(seed: int = 0) -> torch.Generator:
@@ -22,27 +24,27 @@ def levels(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def test_none_leaves_images_as_they_are() -> None:
     clean = levels(2, 3, 5, 7)
-    assert torch.equal(degrade(clean, Degradation(), chance()), clean)
+    assert torch.equal(NoDegradation().apply(clean, chance()), clean)
 
 
 def test_noise_has_the_stated_level_and_may_leave_the_range() -> None:
     clean = levels(4, 1, 128, 128)
-    noise = degrade(clean, Degradation("gaussian", 50), chance()) - clean
+    noise = Gaussian(50).apply(clean, chance()) - clean
     assert abs(noise.std().item() * 255 - 50) < 0.5
     assert abs(noise.mean().item() * 255) < 1
     assert (noise + clean).min() < 0 and (noise + clean).max() > 1
 
 
 def test_noise_repeats_with_the_seed_and_goes_on_with_the_generator() -> None:
-    clean, how, generator = levels(2, 1, 8, 8), Degradation("gaussian", (5, 50), clip8=True), chance(3)
-    first, second = degrade(clean, how, generator), degrade(clean, how, generator)
-    assert torch.equal(first, degrade(clean, how, chance(3)))
+    clean, how, generator = levels(2, 1, 8, 8), Gaussian((5, 50), clip8=True), chance(3)
+    first, second = how.apply(clean, generator), how.apply(clean, generator)
+    assert torch.equal(first, how.apply(clean, chance(3)))
     assert not torch.equal(first, second)
 
 
 def test_a_pair_of_levels_is_drawn_for_each_image() -> None:
     clean = torch.full((64, 1, 64, 64), 0.5)
-    found = (degrade(clean, Degradation("gaussian", (10, 60)), chance()) - clean).std((1, 2, 3)) * 255
+    found = (Gaussian((10, 60)).apply(clean, chance()) - clean).std((1, 2, 3)) * 255
     assert found.min() > 9 and found.max() < 62
     assert found.min() < 15 and found.max() > 55  # the whole range is used
     assert abs(found.mean().item() - 35) < 6
@@ -50,46 +52,68 @@ def test_a_pair_of_levels_is_drawn_for_each_image() -> None:
 
 @given(sigma=st.floats(0, 100), seed=st.integers(0, 9))
 def test_clipped_noise_has_whole_levels(sigma: float, seed: int) -> None:
-    noisy = degrade(levels(1, 3, 8, 8, seed=seed), Degradation("gaussian", sigma, clip8=True), chance(seed)) * 255
+    noisy = Gaussian(sigma, clip8=True).apply(levels(1, 3, 8, 8, seed=seed), chance(seed)) * 255
     assert torch.allclose(noisy, noisy.round(), atol=1e-4)
     assert noisy.min() >= 0 and noisy.max() <= 255
 
 
 def test_clipping_without_noise_keeps_every_level() -> None:
     clean = torch.arange(256).float().view(1, 1, 16, 16) / 255
-    assert torch.equal(degrade(clean, Degradation("gaussian", 0, clip8=True), chance()), clean)
+    assert torch.equal(Gaussian(0, clip8=True).apply(clean, chance()), clean)
 
 
 def test_clipped_noise_is_floored_not_rounded() -> None:
     clean = torch.full((1, 1, 256, 256), 128 / 255)
-    noisy = degrade(clean, Degradation("gaussian", 10, clip8=True), chance())
+    noisy = Gaussian(10, clip8=True).apply(clean, chance())
     assert abs((noisy - clean).mean().item() * 255 + 0.5) < 0.15  # floor lowers by half a level
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 def test_dtype_is_kept(dtype: torch.dtype) -> None:
     clean = levels(2, 1, 4, 4).to(dtype)
-    assert degrade(clean, Degradation("gaussian", (1, 2)), chance()).dtype == dtype
+    assert Gaussian((1, 2)).apply(clean, chance()).dtype == dtype
 
 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"kind": "gausian"}, "degradation.kind: .*did you mean 'gaussian'"),
-        ({"sigma": -1}, "degradation.sigma: -1 is not a level"),
-        ({"sigma": float("nan")}, "degradation.sigma: nan"),
-        ({"sigma": (1.0, float("inf"))}, "degradation.sigma: inf"),
-        ({"sigma": (50, 5)}, "degradation.sigma: .*larger level first"),
-        ({"sigma": (1, 2, 3)}, "degradation.sigma: .*pair"),
-        ({"sigma": "30"}, "degradation.sigma: '30' is not a number"),
-        ({"sigma": True}, "degradation.sigma: True is not a number"),
-        ({"clip8": 1}, "degradation.clip8"),
+        ({"sigma": -1}, "sigma: -1 is not a level"),
+        ({"sigma": float("nan")}, "sigma: nan"),
+        ({"sigma": (1.0, float("inf"))}, "sigma: inf"),
+        ({"sigma": (50, 5)}, "sigma: .*larger level first"),
+        ({"sigma": (1, 2, 3)}, "sigma: .*pair"),
+        ({"sigma": "30"}, "sigma: '30' is not a number"),
+        ({"sigma": True}, "sigma: True is not a number"),
+        ({"clip8": 1}, "clip8"),
     ],
 )
 def test_bad_values_are_refused_in_one_line(fields: dict[str, object], words: str) -> None:
     with pytest.raises(UserError, match=f"^{words}") as caught:
-        Degradation(**{"kind": "gaussian", **fields})  # type: ignore[arg-type]
+        Gaussian(**fields)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+    if "'30'" not in words:  # text such as 1e-3 is how YAML reads some numbers
+        with pytest.raises(UserError, match=rf"^degradation\.{words.split(':')[0]}(\[1\])?: ") as caught:
+            degradation_from_dict({"kind": "gaussian", **fields})
+        assert "\n" not in str(caught.value)
+
+
+def test_parts_of_a_batch_get_the_noise_of_the_whole() -> None:
+    clean, how = levels(6, 3, 9, 7), Gaussian((5, 50))
+    parts = [how.apply(clean[i : i + 2], chance(1), start=i, of=6) for i in (0, 2, 4)]
+    assert torch.equal(torch.cat(parts), how.apply(clean, chance(1)))
+
+
+def test_a_range_is_gone_through_by_shares() -> None:
+    assert Gaussian((0, 60)).at_level(0.25) == Gaussian(15)
+    assert Gaussian(30).at_level(0.25) == Gaussian(30)
+    assert (Gaussian(30).noise_levels(), Gaussian((5, 50)).noise_levels()) == ((30, 30), (5, 50))
+
+
+def test_what_it_does_in_words() -> None:
+    assert Gaussian((5, 50)).describe() == "Gaussian noise of sigma 5 to 50 gray levels, not clipped"
+    noise = Gaussian(12.5, clip8=True)
+    assert noise.describe() == "Gaussian noise of sigma 12.5 gray levels, clipped and floored to 8 bits"
+    assert Gaussian((0, 75)).effect() == "noise of level 0 to 75"
 
 
 def test_protocol_noise_is_exactly_as_published() -> None:
@@ -102,8 +126,8 @@ def test_protocol_noise_is_exactly_as_published() -> None:
 def test_degrading_by_protocol_rounds_once() -> None:
     clean = np.random.default_rng(0).integers(0, 256, (6, 7, 1), np.uint8)
     noisy = clean + np.random.default_rng([2, 3]).standard_normal((6, 7, 1)) * 30
-    plain = degrade_by_protocol(clean, 30, False, 2, 3)
-    clipped = degrade_by_protocol(clean, 30, True, 2, 3)
+    plain = Gaussian(30).degrade_image(clean, 2, 3)
+    clipped = Gaussian(30, clip8=True).degrade_image(clean, 2, 3)
     assert plain.dtype == clipped.dtype == np.float32
     assert np.array_equal(plain, (noisy / 255).astype(np.float32))
     assert np.array_equal(clipped, (np.floor(np.clip(noisy, 0, 255)) / 255).astype(np.float32))

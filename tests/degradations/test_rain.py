@@ -15,8 +15,9 @@ from rich.console import Console
 
 from clearer.core.errors import UserError
 from clearer.data.patches import PatchSampler
-from clearer.degradations.gaussian import Degradation, degrade
-from clearer.degradations.rain import LARGEST_SIDE, Rain, rain, streak
+from clearer.degradations.base import Degradation
+from clearer.degradations.rain import LARGEST_SIDE, Rain, streak
+from clearer.degradations.registry import degradation_from_dict
 from clearer.images.view import read_image
 from clearer.pipeline.fit import fit
 from clearer.training.validation import Validation
@@ -45,15 +46,15 @@ def test_rain_keeps_shape_and_range_and_only_adds_light(
 ) -> None:
     clean = photographs(batch, channels, height, width)
     before = clean.clone()
-    rainy = rain(clean, chance(seed))
+    rainy = Rain().apply(clean, chance(seed))
     assert rainy.shape == clean.shape and rainy.dtype == clean.dtype
     assert torch.equal(clean, before)
     assert (rainy >= clean - 1e-6).all() and rainy.max() <= 1
-    assert torch.equal(rainy, rain(clean, chance(seed)))
+    assert torch.equal(rainy, Rain().apply(clean, chance(seed)))
 
 
 def test_large_images_get_rain_without_a_seam() -> None:
-    rainy = rain(torch.zeros(1, 1, 40, 2 * LARGEST_SIDE + 7), chance(3))
+    rainy = Rain().apply(torch.zeros(1, 1, 40, 2 * LARGEST_SIDE + 7), chance(3))
     assert torch.equal(rainy[..., :LARGEST_SIDE], rainy[..., LARGEST_SIDE : 2 * LARGEST_SIDE])
     steps = rainy.diff(dim=3).abs().mean((0, 1, 2))
     assert steps[LARGEST_SIDE - 1] < steps.max()
@@ -61,7 +62,7 @@ def test_large_images_get_rain_without_a_seam() -> None:
 
 def test_light_is_white_and_the_same_in_all_channels() -> None:
     clean = torch.zeros(8, 3, 64, 64)
-    rainy = rain(clean, chance())
+    rainy = Rain().apply(clean, chance())
     assert torch.equal(rainy[:, 0], rainy[:, 1]) and torch.equal(rainy[:, 0], rainy[:, 2])
     assert (rainy.mean((1, 2, 3)) > 0.001).all()
     assert len({round(float(m), 4) for m in rainy.mean((1, 2, 3))}) == 8  # each image has its own
@@ -69,8 +70,8 @@ def test_light_is_white_and_the_same_in_all_channels() -> None:
 
 def test_parts_of_a_batch_get_the_rain_of_the_whole() -> None:
     clean = photographs(6)
-    whole = rain(clean, chance(1))
-    parts = [rain(clean[i : i + 2], chance(1), start=i, of=6) for i in (0, 2, 4)]
+    whole = Rain().apply(clean, chance(1))
+    parts = [Rain().apply(clean[i : i + 2], chance(1), start=i, of=6) for i in (0, 2, 4)]
     assert torch.equal(torch.cat(parts), whole)
 
 
@@ -90,7 +91,7 @@ def test_a_streak_has_the_stated_angle_length_and_width() -> None:
 
 def test_upright_rain_is_rougher_across_than_along() -> None:
     how = Rain(angle=(0, 0), length=(20, 20))
-    rainy = rain(torch.zeros(4, 1, 96, 96), chance(2), how)
+    rainy = how.apply(torch.zeros(4, 1, 96, 96), chance(2))
     assert rainy.diff(dim=3).abs().mean() > 2 * rainy.diff(dim=2).abs().mean()
 
 
@@ -98,14 +99,14 @@ def test_denser_and_brighter_rain_is_lighter_and_haze_pales() -> None:
     black = torch.zeros(64, 1, 48, 48)
 
     def light(**how: tuple[float, float]) -> float:
-        return float(rain(black, chance(3), Rain(**how)).mean())
+        return float(Rain(**how).apply(black, chance(3)).mean())
 
     assert light(density=(0.02, 0.02)) > 2 * light(density=(0.002, 0.002))
     assert light(brightness=(0.8, 0.8)) > 1.5 * light(brightness=(0.2, 0.2))
     assert light(layers=(3, 3)) > 1.5 * light(layers=(1, 1))
     stripes = torch.tensor([0.0, 1.0]).repeat(32).expand(2, 1, 64, 64)
     none = Rain(brightness=(0, 0), haze=(0.4, 0.4))
-    contrast = rain(stripes, chance(4), none)
+    contrast = none.apply(stripes, chance(4))
     assert float(contrast.amax() - contrast.amin()) <= 0.61 + 0.4 * 0.31
 
 
@@ -120,14 +121,14 @@ def test_denser_and_brighter_rain_is_lighter_and_haze_pales() -> None:
     ],
 )
 def test_what_rain_cannot_be_is_refused(field: str, value: object, what: str) -> None:
-    with pytest.raises(UserError, match=rf"degradation\.rain\.{field}.*{what}"):
+    with pytest.raises(UserError, match=rf"^{field}: .*{what}"):
         Rain(**{field: value})  # type: ignore[arg-type]
 
 
 def test_a_share_of_the_pairs_is_rained_on_anew() -> None:
     clean = np.full((32, 32, 3), 64, np.uint8)
     other = np.full((32, 32, 3), 200, np.uint8)
-    how = Degradation("rain", rain=Rain(density=(0.02, 0.02)), share=0.25)
+    how = Rain(density=(0.02, 0.02), share=0.25)
 
     def drawn(images: list, degradation: Degradation) -> torch.Tensor:
         sampler = PatchSampler(
@@ -147,18 +148,33 @@ def test_a_share_of_the_pairs_is_rained_on_anew() -> None:
 
 def test_validation_takes_pairs_as_they_are() -> None:
     clean, rainy = np.zeros((24, 24, 3), np.uint8), np.full((24, 24, 3), 51, np.uint8)
-    how = Degradation("rain", share=1.0)
+    how = Rain(share=1.0)
     pairs = Validation([(clean, rainy)], how, crop=None, device=torch.device("cpu"))
     assert pairs.input_psnr == pytest.approx(10 * np.log10(1 / 0.2**2), abs=1e-3)
     alone = Validation([(clean, None)], how, crop=None, device=torch.device("cpu"))
     assert alone.input_psnr != pytest.approx(pairs.input_psnr, abs=0.5)
 
 
-def test_degrade_knows_rain_and_refuses_a_wrong_share() -> None:
-    clean = photographs(2)
-    assert torch.equal(degrade(clean, Degradation("rain"), chance(5)), rain(clean, chance(5)))
-    with pytest.raises(UserError, match=r"degradation\.share"):
-        Degradation("rain", share=1.5)
+def test_a_wrong_share_is_refused() -> None:
+    for share in (1.5, -0.1, True, "half"):
+        with pytest.raises(UserError, match=r"^share: "):
+            Rain(share=share)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"^degradation\.share: 1\.5 is not a share of the pairs"):
+        degradation_from_dict({"kind": "rain", "share": 1.5})
+
+
+def test_what_version_0_1_stored_is_read() -> None:
+    former = {
+        "kind": "rain",
+        "sigma": 0.0,
+        "clip8": False,
+        "rain": {"angle": [0.0, 10.0], "haze": [0.0, 0.5]},
+        "share": 0.2,
+    }
+    present = Rain(angle=(0, 10), haze=(0, 0.5), share=0.2)
+    assert degradation_from_dict(former) == present
+    assert degradation_from_dict(present.to_dict()) == present
+    assert present.to_dict()["kind"] == "rain" and present.to_dict()["angle"] == [0.0, 10.0]
 
 
 def test_a_derainer_is_fitted_on_clean_images_alone(tmp_path: Path) -> None:
@@ -177,4 +193,4 @@ def test_a_derainer_is_fitted_on_clean_images_alone(tmp_path: Path) -> None:
     )
     assert run.result["protocols"]["rain-synthetic"]["images"] >= 1
     assert run.restorer().card["degradation"]["kind"] == "rain"
-    assert Degradation.from_dict(run.restorer().card["degradation"]) == Degradation("rain")
+    assert degradation_from_dict(run.restorer().card["degradation"]) == Rain()

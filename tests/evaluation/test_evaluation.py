@@ -20,7 +20,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from clearer.core.errors import UserError
 from clearer.data.folders import Folders, Item, find_items
-from clearer.degradations.gaussian import degrade_by_protocol
+from clearer.degradations.gaussian import Gaussian
 from clearer.evaluation import metrics
 from clearer.evaluation.evaluate import evaluate, write_result
 from clearer.evaluation.metrics import PSNR_CEILING, luma601, psnr, ssim
@@ -141,9 +141,10 @@ def test_ensemble_sees_eight_different_orientations_and_turns_them_back() -> Non
 
 def test_protocols_are_as_defined() -> None:
     gray, color, paper = (parse_protocol(f"{form}-12.5") for form in ("gray-awgn", "color-awgn", "clearer-gray"))
-    assert (gray.channels, gray.sigma, gray.clip8, gray.crop, gray.luma) == (1, 12.5, False, 1, False)
-    assert (color.channels, color.sigma, color.clip8, color.crop, color.luma) == (3, 12.5, False, 1, False)
-    assert (paper.channels, paper.sigma, paper.clip8, paper.crop, paper.luma) == (1, 12.5, True, 64, False)
+    plain, clipped = Gaussian(12.5), Gaussian(12.5, clip8=True)
+    assert (gray.channels, gray.sigma, gray.degradation, gray.crop, gray.luma) == (1, 12.5, plain, 1, False)
+    assert (color.channels, color.sigma, color.degradation, color.crop, color.luma) == (3, 12.5, plain, 1, False)
+    assert (paper.channels, paper.sigma, paper.degradation, paper.crop, paper.luma) == (1, 12.5, clipped, 64, False)
     rgb, y = parse_protocol("rain-rgb"), parse_protocol("rain-y")
     assert (rgb.channels, rgb.sigma, rgb.luma) == (3, None, False)
     assert (y.channels, y.sigma, y.luma) == (3, None, True)
@@ -194,7 +195,7 @@ def test_noise_protocols_measure_what_they_say(tmp_path: Path) -> None:
     result = evaluate(identity, folder, "clearer-gray-30")
     for k, score in enumerate(result.per_image):
         clean = center_crop(np.asarray(Image.open(folder / f"p{k}.png"))[..., None], 64)
-        noisy = degrade_by_protocol(clean, 30, True, 0, k)
+        noisy = Gaussian(30, clip8=True).degrade_image(clean, 0, k)
         assert (score["name"], score["height"], score["width"]) == (f"p{k}.png", *clean.shape[:2])
         expected = peak_signal_noise_ratio(clean / 255, noisy, data_range=1)
         assert score["psnr"] == score["input_psnr"] == pytest.approx(expected, abs=1e-4)
@@ -210,7 +211,7 @@ def test_input_and_result_are_clamped(tmp_path: Path) -> None:
     Image.new("L", (32, 32)).save(folder / "a.png")
     result = evaluate(lambda x: x.clamp(0, 1) - 5, folder, "gray-awgn-50")
     assert result.psnr == pytest.approx(PSNR_CEILING)  # -5 is clamped to the black it should be
-    mse = np.mean(np.clip(degrade_by_protocol(np.zeros((32, 32, 1), np.uint8), 50, False, 0, 0), 0, 1) ** 2)
+    mse = np.mean(np.clip(Gaussian(50).degrade_image(np.zeros((32, 32, 1), np.uint8), 0, 0), 0, 1) ** 2)
     assert result.input_psnr == pytest.approx(-10 * math.log10(mse), abs=1e-4)
 
 

@@ -47,7 +47,7 @@ def test_a_blind_model_is_for_its_range_and_its_noise_is_told(tmp_path: Path) ->
     card = {"degradation": {"kind": "gaussian", "sigma": [5, 55], "clip8": False}}
     method = method_of_model(write_model(tmp_path / "m.safetensors", card), "cpu")
     assert [method.suits(parse_protocol(f"clearer-gray-{s}")) for s in (5, 30, 55, 70)] == [True, True, True, False]
-    assert "sigma 5 to 55, not clipped" in method.notes
+    assert "sigma 5 to 55 gray levels, not clipped" in method.notes
 
 
 def test_a_network_trained_on_pairs_is_for_rain_if_its_task_is(tmp_path: Path) -> None:

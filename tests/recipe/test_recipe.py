@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,16 @@ from hypothesis import strategies as st
 
 from clearer.core.config import build
 from clearer.core.errors import UserError
+from clearer.degradations.base import Degradation
+from clearer.degradations.gaussian import Gaussian
+from clearer.degradations.jpeg import Jpeg
+from clearer.degradations.none import NoDegradation
+from clearer.degradations.rain import Rain
 from clearer.recipe.load import load_recipe, parse_override, recipe_from_dict, shipped_recipes
 from clearer.recipe.schema import OptimizerSettings, Pairs, Recipe
 
 NAMES = sorted(shipped_recipes())
+MODELS = Path(__file__).parents[2] / "models"
 
 
 def refused(value: Any, overrides: dict[str, Any] | None = None) -> str:
@@ -68,6 +76,15 @@ def test_the_recipes_that_the_documentation_names_are_shipped() -> None:
 POSITIVE_FLOATS = st.floats(1e-300, 1e300)
 
 
+SHARES = st.floats(0, 1)
+DEGRADATIONS_OF_ANY_KIND = (
+    st.just(NoDegradation())
+    | st.builds(Gaussian, st.floats(0, 255) | st.tuples(st.floats(0, 50), st.floats(50, 255)), st.booleans())
+    | st.builds(Rain, haze=st.tuples(SHARES, SHARES).map(sorted).map(tuple), share=SHARES)
+    | st.builds(Jpeg, st.integers(1, 100) | st.tuples(st.integers(1, 50), st.integers(50, 100)))
+)
+
+
 @settings(deadline=None, max_examples=60, derandomize=True)
 @given(
     name=st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20),
@@ -75,13 +92,21 @@ POSITIVE_FLOATS = st.floats(1e-300, 1e300)
     lr=POSITIVE_FLOATS,
     clip=st.none() | POSITIVE_FLOATS,
     betas=st.tuples(st.floats(0, 0.999999), st.floats(0, 0.999999)),
-    sigma=st.floats(0, 255) | st.tuples(st.floats(0, 50), st.floats(50, 255)).map(list),
+    degradation=DEGRADATIONS_OF_ANY_KIND,
     folders=st.builds(Pairs, st.text(max_size=9), st.text(max_size=9)) | st.none() | st.text(max_size=9),
     limit=st.none() | st.integers(1, 10**6),
     protocols=st.lists(st.sampled_from(["gray-awgn-50", "no", "1e3", "null"]), max_size=3),
 )
 def test_yaml_round_trip(
-    name: str, seed: int, lr: float, clip: Any, betas: Any, sigma: Any, folders: Any, limit: Any, protocols: Any
+    name: str,
+    seed: int,
+    lr: float,
+    clip: Any,
+    betas: Any,
+    degradation: Degradation,
+    folders: Any,
+    limit: Any,
+    protocols: Any,
 ) -> None:
     base = Recipe(name=name, seed=seed)
     optimizer = OptimizerSettings(lr=lr, clip=clip, betas=list(betas))
@@ -91,7 +116,7 @@ def test_yaml_round_trip(
             base.data,
             folder=folders,
             limit_test=limit,
-            degradation=dataclasses.replace(base.data.degradation, sigma=sigma),
+            degradation=degradation,
         ),
         train=dataclasses.replace(base.train, optimizer=optimizer),
         evaluate=dataclasses.replace(base.evaluate, protocols=protocols),
@@ -225,6 +250,50 @@ def test_wrong_types_and_ranges_name_the_key(key: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "setting", "value"),
+    [
+        ("gaussian", "sigma", -1),
+        ("gaussian", "sigma", [50]),
+        ("gaussian", "sigma", [50, 10]),
+        ("gaussian", "sigma", [-1, 10]),
+        ("gaussian", "sigma", "loud"),
+        ("gaussian", "sigma", float("inf")),
+        ("gaussian", "clip8", "true"),
+        ("rain", "angle", 5),
+        ("rain", "angle", [10, -10]),
+        ("rain", "length", [0, 5]),
+        ("rain", "share", 1.5),
+        ("jpeg", "quality", 0),
+        ("jpeg", "quality", [10, 101]),
+        ("jpeg", "quality", 10.5),
+        ("jpeg", "quality", [90, 10]),
+    ],
+)
+def test_wrong_settings_of_degradations_name_the_key(kind: str, setting: str, value: Any) -> None:
+    message = refused(nested("data.degradation", {"kind": kind, setting: value}))
+    assert message.startswith(f"data.degradation.{setting}: ")
+
+
+def test_settings_of_another_kind_are_refused_and_say_which_kind_has_them() -> None:
+    message = refused(nested("data.degradation", {"kind": "rain", "sigma": 5}))
+    assert message.startswith("data.degradation.sigma: no such setting; it belongs to data.degradation.kind=gaussian")
+    message = refused(nested("data.degradation", {"kind": "jpeg", "qualitty": 5}))
+    assert message.startswith("data.degradation.qualitty: no such setting (did you mean 'quality'?)")
+    message = refused(nested("data.degradation.kind", "gausian"))
+    assert message.startswith("data.degradation.kind: 'gausian' is not one of") and "'gaussian'?" in message
+    assert refused(nested("data.degradation.kind", ["rain"])).startswith("data.degradation.kind: ['rain'] is not one")
+
+
+def test_a_kind_that_is_set_starts_from_its_own_defaults() -> None:
+    changed = load_recipe("denoise-gray", {"data.degradation.kind": "jpeg"})
+    assert changed.data.degradation == Jpeg()
+    settings = {"data.degradation.angle": [0, 5], "data.degradation.kind": "rain"}
+    assert load_recipe("denoise-gray", settings).data.degradation == Rain(angle=(0, 5))
+    kept = load_recipe("denoise-gray", {"data.degradation.kind": "gaussian", "data.degradation.clip8": True})
+    assert kept.data.degradation == Gaussian((0, 75), clip8=True)
+
+
+@pytest.mark.parametrize(
     ("key", "value"),
     [
         ("train.optimizer.betas[1]", [0.9, 1.0]),
@@ -275,9 +344,10 @@ def test_numbers_as_yaml_writes_them() -> None:
     assert yaml.safe_load("1e-3") == "1e-3"
     recipe = recipe_from_dict(nested("train.optimizer.lr", "1e-3"))
     assert recipe.train.optimizer.lr == 1e-3
-    sigma = recipe_from_dict(nested("data.degradation.sigma", 50)).data.degradation.sigma
-    assert sigma == 50.0 and isinstance(sigma, float)
-    assert recipe_from_dict(nested("data.degradation.sigma", [0, "75"])).data.degradation.sigma == [0.0, 75.0]
+    noise = recipe_from_dict(nested("data.degradation", {"kind": "gaussian", "sigma": 50})).data.degradation
+    assert noise == Gaussian(50.0) and isinstance(noise.to_dict()["sigma"], float)
+    noise = recipe_from_dict(nested("data.degradation", {"kind": "gaussian", "sigma": [0, "75"]})).data.degradation
+    assert noise == Gaussian((0.0, 75.0)) and noise.to_dict()["sigma"] == [0.0, 75.0]
 
 
 def test_batch_of_one_without_batch_norm() -> None:
@@ -429,7 +499,7 @@ def test_published_training(name: str) -> None:
 def test_published_noise(level: int) -> None:
     recipe = load_recipe(f"paper-denoise-{level}")
     noise = recipe.data.degradation
-    assert (noise.kind, noise.sigma, noise.clip8) == ("gaussian", float(level), True)
+    assert noise == Gaussian(float(level), clip8=True) and noise.kind == "gaussian"
     assert recipe.evaluate.protocols == [f"clearer-gray-{level}"]
 
 
@@ -438,3 +508,76 @@ def test_published_rain() -> None:
     assert recipe.data.degradation.kind == "none"
     assert (recipe.data.layout, recipe.data.clean_side) == ("side-by-side", "left")
     assert recipe.evaluate.protocols == ["rain-rgb"]
+
+
+# Settings of version 0.1
+
+FORMER_RAIN = {
+    "angle": [-45.0, 45.0], "length": [8.0, 48.0], "width": [0.8, 2.6], "density": [0.0005, 0.02],
+    "brightness": [0.15, 0.8], "layers": [1.0, 3.0], "haze": [0.0, 0.0],
+}  # fmt: skip
+
+
+def formerly(kind: str, **settings: Any) -> dict[str, Any]:
+    """All that version 0.1 wrote of a degradation into the recipe of a run folder."""
+    rain = FORMER_RAIN | settings.pop("rain", {})
+    return {"kind": kind, "sigma": 0.0, "clip8": False, "rain": rain, "share": 0.0} | settings
+
+
+@pytest.mark.parametrize(
+    ("former", "present"),
+    [
+        (formerly("none"), NoDegradation()),
+        (formerly("none", sigma=[0.0, 75.0]), NoDegradation()),
+        (formerly("gaussian", sigma=[0.0, 75.0]), Gaussian((0, 75))),
+        (formerly("gaussian", sigma=30.0, clip8=True), Gaussian(30, clip8=True)),
+        (formerly("rain", rain={"angle": [0.0, 5.0]}, share=0.2), Rain(angle=(0, 5), share=0.2)),
+        ({"kind": "none", "sigma": 0.0, "clip8": False}, NoDegradation()),
+    ],
+)
+def test_degradations_that_version_0_1_stored_are_read_silently(
+    former: dict[str, Any], present: Degradation, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "stored.yaml"
+    path.write_text(yaml.safe_dump({"name": "x", "data": {"degradation": former}}), encoding="utf-8")
+    with caplog.at_level("WARNING"):
+        assert load_recipe(path).data.degradation == present
+        assert recipe_from_dict(nested("data.degradation", former)).data.degradation == present
+    assert not caplog.records
+    assert "rain" not in recipe_from_dict(nested("data.degradation", former)).to_dict()["data"]["degradation"]
+
+
+@pytest.mark.parametrize("path", sorted(MODELS.rglob("recipe.yaml")), ids=lambda path: str(path.relative_to(MODELS)))
+def test_recipes_of_shipped_models_are_read(path: Path) -> None:
+    stored = yaml.safe_load(path.read_text(encoding="utf-8"))
+    recipe = load_recipe(path)
+    assert recipe.data.degradation.kind == stored["data"]["degradation"]["kind"]
+    assert recipe_from_dict(yaml.safe_load(recipe.to_yaml())) == recipe
+
+
+def test_former_keys_work_with_a_note_that_names_the_present_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = load_recipe("derain", {"data.degradation.kind": "rain", "data.degradation.angle": [0, 5]})
+    for key, value in (("data.degradation.rain.angle", [0, 5]), ("data.degradation.rain", {"angle": [0, 5]})):
+        caplog.clear()
+        with caplog.at_level("WARNING"):
+            assert load_recipe("derain", {"data.degradation.kind": "rain", key: value}) == expected
+        assert [r.getMessage() for r in caplog.records] == ["data.degradation.rain: is now called data.degradation"]
+    path = tmp_path / "mine.yaml"
+    path.write_text("data: {degradation: {kind: rain, rain: {angle: [0, 5]}}}\ntrain: {optimiser: {lr: 0.5}}\n")
+    caplog.clear()
+    with caplog.at_level("WARNING"):
+        recipe = load_recipe(path, {"search.logits.lr": 0.25})
+    assert recipe.data.degradation == Rain(angle=(0, 5))
+    assert (recipe.train.optimizer.lr, recipe.search.alpha.lr) == (0.5, 0.25)
+    assert [r.getMessage() for r in caplog.records] == [
+        "train.optimiser: is now called train.optimizer",
+        "data.degradation.rain: is now called data.degradation",
+        "search.logits: is now called search.alpha",
+    ]
+
+
+def test_recipes_are_read_without_torch() -> None:
+    code = "import sys, clearer.recipe.load as r; r.load_recipe('derain'); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -93,7 +93,7 @@ def test_the_card_is_what_the_hub_reads(restorer: Restorer, tmp_path: Path) -> N
     for words in (
         "| bsd68 | gray-awgn-50, x8 self-ensemble | 68 | 14.78 | 26.31 | 0.7212 |",
         "BSDS500, train.",
-        "gaussian, sigma 0 to 75",
+        "Gaussian noise of sigma 0 to 75 gray levels, not clipped",
         f"{parameters(restorer.architecture):,} parameters",
         "Trained for 600 steps",
         "Weights: apache-2.0.",

@@ -15,8 +15,8 @@ from safetensors import safe_open
 
 import clearer
 from clearer.core.errors import UserError
-from clearer.degradations.gaussian import degrade_by_protocol
-from clearer.degradations.rain import Rain, rain
+from clearer.degradations.gaussian import Gaussian
+from clearer.degradations.rain import Rain
 from clearer.images.view import read_image
 from clearer.inference.restorer import Restorer
 from clearer.web.offered import about
@@ -78,7 +78,7 @@ def test_a_denoiser_denoises_a_photograph(name: str) -> None:
     clean = COFFEE if color else photograph("camera.png", 256)
     noise = restorer.card["degradation"]
     sigma = noise["sigma"] if isinstance(noise["sigma"], float) else 50.0
-    noisy = degrade_by_protocol(clean, sigma, noise["clip8"], 0, 0)
+    noisy = Gaussian(sigma, noise["clip8"]).degrade_image(clean, 0, 0)
     before = psnr(np.clip(noisy, 0, 1) * 255, clean)
     assert psnr(restorer.restore(noisy) * 255, clean) > before + 8
 
@@ -87,7 +87,7 @@ def test_a_denoiser_denoises_a_photograph(name: str) -> None:
 def test_a_derainer_takes_rain_out_of_a_photograph(name: str) -> None:
     restorer = clearer.load(name, "cpu")
     clean = torch.from_numpy(COFFEE.astype(np.float32) / 255).permute(2, 0, 1)[None]
-    rainy = rain(clean, torch.Generator().manual_seed(1), Rain(density=(0.005, 0.005), brightness=(0.4, 0.4)))
+    rainy = Rain(density=(0.005, 0.005), brightness=(0.4, 0.4)).apply(clean, torch.Generator().manual_seed(1))
     restored = restorer.restore(rainy)
     assert psnr(restored.numpy() * 255, clean.numpy() * 255) > psnr(rainy.numpy() * 255, clean.numpy() * 255) + 1
 

@@ -28,10 +28,10 @@ def recipe_names() -> list[str]:
 
 
 def protocol_names() -> list[str]:
-    """Return the names of the protocols, with 50 for the noise level."""
-    from clearer.evaluation.protocols import PROTOCOL_FORMS
+    """Return the names of the protocols, each with one level."""
+    from clearer.evaluation.protocols import example_names
 
-    return [f"{form[:-1]}50" if form.endswith("-S") else form for form in PROTOCOL_FORMS]
+    return example_names()
 
 
 def device_names() -> list[str]:

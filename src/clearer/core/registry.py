@@ -35,7 +35,7 @@ class Registry(Generic[T]):
         return tuple(self._entries)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries
+        return isinstance(name, str) and name in self._entries
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
@@ -46,7 +46,7 @@ class Registry(Generic[T]):
         Raises:
             UserError: it is not registered; the message has the nearest name that is.
         """
-        if name not in self._entries:
+        if name not in self:
             known = ", ".join(self._entries)
             raise UserError(f"{self.key}: {name!r} is not one of {known}{nearest(str(name), self._entries)}")
         return name

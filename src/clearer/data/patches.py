@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clearer.degradations.gaussian import Degradation, degrade
+from clearer.degradations.base import Degradation
 
 
 class PatchSampler:
@@ -23,8 +23,8 @@ class PatchSampler:
         images: (clean, degraded or None) of each image, uint8 (H, W, C); some may be pairs, others not.
         patch: side of the patches in pixels; no image may be smaller.
         batch: patches in a batch.
-        degradation: applied to the clean patch, or to the pair's degraded patch where there is one; rain
-            takes the place of the degraded patch, in a share of the pairs.
+        degradation: applied to the clean patch, or to the pair's degraded patch where there is one. A kind that
+            ``replaces`` degraded patches does so in its ``share`` of the pairs.
         augment: random flips and quarter turns; ``"mirror"``: flips of left and right alone.
         share, shares: draw the whole batch, but return only this one of its ``shares`` equal parts.
     """
@@ -54,7 +54,7 @@ class PatchSampler:
         self.paired = torch.tensor([degraded is not None for _, degraded in images])
         self.has_pairs = bool(self.paired.any())
         # Rain on patches that are all taken from disk would be drawn for nothing.
-        self.replaces = degradation.replaces() and (degradation.share > 0 or not bool(self.paired.all()))
+        self.replaces = degradation.replaces and (degradation.share > 0 or not bool(self.paired.all()))
         if self.has_pairs:
             flat = [(c if d is None else d).reshape(-1) for c, d in images]
             self.degraded = torch.from_numpy(np.concatenate(flat)).to(device)
@@ -74,10 +74,10 @@ class PatchSampler:
         index = first + self.row * down + self.column * along + self.channel  # (B / shares, C, patch, patch)
         clean = _gathered(self.clean, index)
         source = _gathered(self.degraded, index) if self.has_pairs else clean
-        if self.degradation.replaces() and not self.replaces:
+        if self.degradation.replaces and not self.replaces:
             return source, clean
         before = clean if self.replaces else source
-        degraded = degrade(before, self.degradation, self.noise, start=self.mine.start, of=self.batch)
+        degraded = self.degradation.apply(before, self.noise, start=self.mine.start, of=self.batch)
         return torch.where(made.bool(), degraded, source) if self.replaces else degraded, clean
 
     def _draw_places(self) -> Tensor:

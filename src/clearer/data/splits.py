@@ -11,6 +11,7 @@ from pathlib import Path
 from clearer.core.errors import UserError
 from clearer.data.duplicates import Fingerprints, fingerprints, leaks, propose_split
 from clearer.data.folders import Folders, Item, check_channels, check_sizes, find_items, has_images, sub_folders
+from clearer.degradations.registry import DEGRADATIONS
 from clearer.recipe.schema import DataSettings, Pairs
 
 PARTS = ("train", "validation", "test")
@@ -127,8 +128,9 @@ def _clean_besides(settings: DataSettings) -> list[Item]:
     """Return the clean images that train beside the others, each with its folder before its name."""
     if settings.train_clean is None:
         return []
-    if settings.degradation.kind == "none":
-        raise UserError("data.train_clean: nothing spoils them; set data.degradation.kind to gaussian or rain")
+    if settings.degradation.needs_pairs:
+        kinds = " or ".join(kind for kind, one in DEGRADATIONS.all().items() if not one.needs_pairs)
+        raise UserError(f"data.train_clean: nothing degrades these images; set data.degradation.kind to {kinds}")
     places = [settings.train_clean] if isinstance(settings.train_clean, str) else settings.train_clean
     return [
         dataclasses.replace(item, name=f"{Path(place).as_posix()}/{item.name}")
@@ -157,7 +159,7 @@ def _check(items: list[Item], settings: DataSettings, channels: int, patch: int)
     check_channels(items, channels, settings.convert)
     check_sizes(items, patch)
     paired = [item.side is not None or item.degraded is not None for item in items]
-    if settings.degradation.kind == "none" and not all(paired):
+    if settings.degradation.needs_pairs and not all(paired):
         place = Path(items[paired.index(False)].clean).parent
         raise UserError(
             f"{place}: holds clean images only and the recipe has no degradation; give pairs, "

@@ -1,1 +1,1 @@
-"""How a clean image is degraded, one file a kind."""
+"""How clean images are degraded, one file a kind."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from torch import Tensor
 
 from clearer.core.errors import UserError
 from clearer.data.folders import find_items, read_item
-from clearer.degradations.gaussian import Degradation, degrade
+from clearer.degradations.base import Degradation
+from clearer.degradations.registry import degradation_from_dict
 from clearer.evaluation.metrics import psnr
 from clearer.inference.onnx_network import INPUT, OnnxNetwork
 from clearer.zoo.card import ModelCard
@@ -52,7 +53,7 @@ def read_calibration(folder: str | Path, card: ModelCard, channels: int, layout:
     items = find_items(folder, layout)
     if len(items) < 2:
         raise UserError(f"{folder}: one image; two are needed, to calibrate with one and measure with the other")
-    if degradation.kind == "none" and any(item.degraded is None and item.side is None for item in items):
+    if degradation.needs_pairs and any(item.degraded is None and item.side is None for item in items):
         raise UserError(
             f"{folder}: the model learnt from pairs, and these are single images; name a folder with "
             "sub-folders such as clean and rainy, or add --layout side-by-side"
@@ -65,7 +66,7 @@ def read_calibration(folder: str | Path, card: ModelCard, channels: int, layout:
         clean, degraded = read_item(items[k], channels)
         truth = torch.from_numpy(np.ascontiguousarray(_center(clean, side).transpose(2, 0, 1)))[None] / 255
         if degraded is None:
-            noisy = degrade(truth, _at(degradation, place), chance)
+            noisy = degradation.at_level(place).apply(truth, chance)
         else:
             noisy = torch.from_numpy(np.ascontiguousarray(_center(degraded, side).transpose(2, 0, 1)))[None] / 255
         return noisy.numpy(), truth.numpy()
@@ -174,17 +175,9 @@ def _degradation_of(card: ModelCard, folder: str | Path) -> Degradation:
             "export without --int8"
         )
     try:
-        return Degradation.from_dict(dict(card.degradation))
-    except TypeError as error:
+        return degradation_from_dict(card.degradation)
+    except UserError as error:
         raise UserError(f"{folder}: the model's card has a degradation that is not known ({error})") from error
-
-
-def _at(degradation: Degradation, place: float) -> Degradation:
-    """Return it with the one level that lies at ``place``, in 0..1, of its range."""
-    if not isinstance(degradation.sigma, tuple):
-        return degradation
-    low, high = degradation.sigma
-    return replace(degradation, sigma=low + (high - low) * place)
 
 
 def _center(image: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:

@@ -20,10 +20,8 @@ from torch import Tensor
 from clearer.core.errors import UserError
 from clearer.core.files import write_json, write_text
 from clearer.data.folders import Folders, Item, find_items, item_size, read_item
-from clearer.degradations.gaussian import degrade_by_protocol
-from clearer.degradations.rain import rain
 from clearer.evaluation.metrics import luma601, psnr, ssim
-from clearer.evaluation.protocols import Protocol, center_crop, parse_protocol
+from clearer.evaluation.protocols import Protocol, center_crop, parse_protocol, without_pairs
 from clearer.evaluation.self_ensemble import self_ensemble
 from clearer.images.view import native_channels
 
@@ -187,10 +185,10 @@ def check_fit(items: Sequence[Item], protocol: Protocol) -> None:
     """
     for item in items:
         if protocol.needs_pairs and not _is_pair(item):
-            or_rain = ", or measure on synthetic rain (rain-synthetic)" if protocol.name.startswith("rain") else ""
+            others = ", ".join(without_pairs(protocol))
             raise UserError(
                 f"{item.clean}: {protocol.name} needs pairs and this image is single; give two folders of pairs "
-                f"or files with both halves side by side{or_rain}"
+                f"or files with both halves side by side{f', or use {others} for clean images' if others else ''}"
             )
         files = [path for path in (item.clean, item.degraded if protocol.needs_pairs else None) if path is not None]
         for path in files:
@@ -223,11 +221,8 @@ def degraded_by(
     k: int,
 ) -> npt.NDArray[np.float32]:
     """Return the degraded form of image ``k``, (H, W, C) float32 in units of [0, 1]: made, or the pair's."""
-    if protocol.sigma is not None:
-        return degrade_by_protocol(clean, protocol.sigma, protocol.clip8, seed, k)
-    if protocol.rain:
-        rainy = rain(_tensor(clean), torch.Generator().manual_seed(1_000_003 * seed + k))
-        return rainy[0].permute(1, 2, 0).numpy()
+    if not protocol.needs_pairs:
+        return protocol.degradation.degrade_image(clean, seed, k)
     assert degraded is not None  # check_fit
     return (degraded / 255).astype(np.float32)
 

@@ -1,32 +1,33 @@
-"""Named ways to evaluate, exact enough that two people's numbers can be compared.
+"""Named ways to evaluate, exact enough that two people's figures can be compared.
 
-In all of them: PSNR and SSIM in [0, 1] after clamping (the input is clamped too for its own), a mean
-over images; noise as `clearer.degradations.gaussian.protocol_noise` draws it, after any crop.
+In all of them, PSNR and SSIM are measured in [0, 1] after clamping (the input is clamped too, for its own figures)
+and averaged over images. Clean images are degraded after any crop, as
+`clearer.degradations.base.Degradation.degrade_image` states. Each degradation states the protocols that it brings:
 
-- ``gray-awgn-S``, ``color-awgn-S``: white Gaussian noise of S levels, not clipped, whole images.
-- ``clearer-gray-S``: the CLEARER paper's: gray, center crop to multiples of 64, noise clipped to
-  [0, 255] and floored to 8 bits.
-- ``rain-rgb``, ``rain-y``: pairs on disk, measured on RGB or on Y of BT.601 (16-235).
-- ``pairs-gray``, ``pairs-color``: pairs on disk, whatever has degraded them, whole images, measured on all
-  channels.
-- ``rain-synthetic``: clean color images in the rain of `clearer.degradations.rain`, whole images, RGB: for
-  those who have no pairs. Not to be compared with the two above.
+- `clearer.degradations.gaussian.Gaussian`: ``gray-awgn-S``, ``color-awgn-S``, ``clearer-gray-S``.
+- `clearer.degradations.rain.Rain`: ``rain-synthetic``.
+- `clearer.degradations.jpeg.Jpeg`: ``jpeg-Q``, ``jpeg-gray-Q``.
+- `clearer.degradations.none.NoDegradation`, for pairs on disk: ``rain-rgb``, ``rain-y``, ``pairs-gray``,
+  ``pairs-color``.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy.typing as npt
 
 from clearer.core.errors import UserError, nearest
+from clearer.degradations.base import Degradation
+from clearer.degradations.protocol_family import ProtocolFamily
+from clearer.degradations.registry import DEGRADATIONS
 
-PROTOCOL_FORMS = ("gray-awgn-S", "color-awgn-S", "clearer-gray-S", "rain-rgb", "rain-y", "rain-synthetic",
-                  "pairs-gray", "pairs-color")  # fmt: skip
-"""The known names; S stands for a noise level in 8-bit units, any positive number."""
+PROTOCOLS: dict[str, tuple[ProtocolFamily, type[Degradation]]] = {
+    family.form: (family, kind) for kind in DEGRADATIONS.all().values() for family in kind.protocols
+}
+"""All protocols by the form of their names, such as ``"gray-awgn-S"``, and what degrades their images."""
 
 
 @dataclass(frozen=True)
@@ -35,56 +36,84 @@ class Protocol:
 
     Args:
         name: as given to `parse_protocol`.
-        channels: of the images that the network sees, 1 or 3.
-        sigma: level of the noise in 8-bit units, or None where the degraded images are on disk.
-        clip8: clip the noisy image to [0, 255] and floor it to 8 bits.
+        channels: channels of the images that the network sees, 1 or 3.
+        degradation: what degrades the clean images, with a single level; `NoDegradation` for pairs on disk.
         crop: center crop to a multiple of this many pixels; 1 keeps whole images.
-        luma: measure on Y of BT.601 instead of on all channels.
-        rain: the degraded images are the clean ones in synthetic rain.
+        luma: measure on Y of BT.601 (16-235) instead of on all channels.
+        shows: the degradation that the images show, such as ``"rain"``; "" for any.
     """
 
     name: str
     channels: int
-    sigma: float | None
-    clip8: bool
-    crop: int
-    luma: bool
-    rain: bool = field(default=False, repr=False)
+    degradation: Degradation
+    crop: int = 1
+    luma: bool = False
+    shows: str = ""
 
     @property
     def needs_pairs(self) -> bool:
-        """Whether the degraded images have to be there."""
-        return self.sigma is None and not self.rain
+        """Whether the degraded images have to be on disk."""
+        return self.degradation.needs_pairs
+
+    @property
+    def sigma(self) -> float | None:
+        """The noise level in gray levels, which non-blind methods are given; None where there is no noise."""
+        levels = self.degradation.noise_levels()
+        return None if levels is None else levels[0]
 
 
 def parse_protocol(name: str) -> Protocol:
     """Return the protocol of this name.
 
     Raises:
-        UserError: no protocol has this name; the nearest known form is said.
+        UserError: no protocol has this name; the message has the nearest one.
 
-    >>> parse_protocol("clearer-gray-30")
-    Protocol(name='clearer-gray-30', channels=1, sigma=30.0, clip8=True, crop=64, luma=False)
+    >>> parse_protocol("clearer-gray-30").degradation
+    Gaussian(sigma=30.0, clip8=True)
     >>> parse_protocol("rain-y").luma
     True
     """
-    if name in ("rain-rgb", "rain-y"):
-        return Protocol(name, channels=3, sigma=None, clip8=False, crop=1, luma=name == "rain-y")
-    if name in ("pairs-gray", "pairs-color"):
-        return Protocol(name, channels=1 if name == "pairs-gray" else 3, sigma=None, clip8=False, crop=1, luma=False)
-    if name == "rain-synthetic":
-        return Protocol(name, channels=3, sigma=None, clip8=False, crop=1, luma=False, rain=True)
-    match = re.fullmatch(r"(gray-awgn|color-awgn|clearer-gray)-([0-9]+(?:\.[0-9]+)?)", name)
-    sigma = float(match[2]) if match else math.nan
-    if match and 0 < sigma < math.inf:
-        paper = match[1] == "clearer-gray"
-        channels = 3 if match[1] == "color-awgn" else 1
-        return Protocol(name, channels, sigma, clip8=paper, crop=64 if paper else 1, luma=False)
-    # The level the user wrote goes into the suggestion, so that it can be pasted back.
+    found = _parsed(name)
+    if found is not None:
+        return found
+    # The level that the user wrote goes into the suggestion, so that it can be pasted back.
     number = re.search(r"[0-9]+(\.[0-9]+)?$", name)
-    level = number[0] if number and 0 < float(number[0]) < math.inf else "50"
-    near = nearest(name, [f"{form[:-1]}{level}" if form.endswith("-S") else form for form in PROTOCOL_FORMS])
-    raise UserError(f"protocol: {name!r} is not known{near}; known are {', '.join(PROTOCOL_FORMS)} (S a level above 0)")
+    names = []
+    for family, _ in PROTOCOLS.values():
+        candidates = [family.name_at(level) for level in (number[0] if number else "", f"{family.example:g}")]
+        names += [next(candidate for candidate in candidates if _parsed(candidate) is not None)]
+    meanings = {family.form[-1]: family.meaning for family, _ in PROTOCOLS.values() if family.level}
+    levels = ", ".join(f"{letter} {meaning}" for letter, meaning in meanings.items())
+    raise UserError(
+        f"protocol: {name!r} is not known{nearest(name, names)}; known are {', '.join(PROTOCOLS)} ({levels})"
+    )
+
+
+def example_names() -> list[str]:
+    """Return a name of each family of protocols, with a level where it has one."""
+    return [family.name_at(f"{family.example:g}") for family, _ in PROTOCOLS.values()]
+
+
+def without_pairs(protocol: Protocol) -> list[str]:
+    """Return the names of protocols for the same degradation that need clean images only."""
+    return [
+        form
+        for form, (family, kind) in PROTOCOLS.items()
+        if not kind.needs_pairs and family.shows == protocol.shows != "" and family.channels == protocol.channels
+    ]
+
+
+def _parsed(name: str) -> Protocol | None:
+    """Return the protocol of this name, or None where there is none or its level is out of range."""
+    for family, kind in PROTOCOLS.values():
+        try:
+            settings = family.settings_of(name)
+            degradation = None if settings is None else kind(**settings)
+        except UserError:
+            return None
+        if degradation is not None:
+            return Protocol(name, family.channels, degradation, family.crop, family.luma, family.shows)
+    return None
 
 
 def center_crop(array: npt.NDArray[Any], multiple: int) -> npt.NDArray[Any]:

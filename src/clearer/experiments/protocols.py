@@ -14,6 +14,7 @@ from torch import Tensor
 from clearer.core.console import progress_bar, say
 from clearer.core.errors import UserError, nearest
 from clearer.core.files import read_json, write_json, write_text
+from clearer.degradations.gaussian import Gaussian
 from clearer.evaluation.evaluate import Result, evaluate
 from clearer.evaluation.metrics import luma601, patch_psnr, psnr, ssim
 from clearer.evaluation.protocols import Protocol, parse_protocol
@@ -189,11 +190,11 @@ def _ways(method: Method, sigma: float | None) -> list[Way]:
     if method.channels == 3:
         base = parse_protocol(f"color-awgn-{sigma:g}")
         crop = but(f"center crop to multiples of {PATCH}", crop=PATCH)
-        ways = [but("noise clipped, floored to 8 bits", clip8=True), crop]
+        ways = [but("noise clipped, floored to 8 bits", degradation=Gaussian(sigma, clip8=True)), crop]
     else:
         base = parse_protocol(f"clearer-gray-{sigma:g}")
         usual = parse_protocol(f"gray-awgn-{sigma:g}")
-        ways = [but("noise not clipped", clip8=False), but("whole images", crop=1)]
+        ways = [but("noise not clipped", degradation=Gaussian(sigma)), but("whole images", crop=1)]
         ways.append(Way(f"both: {usual.name}", usual))
     return [Way(base.name, base), *ways, Way("x8 self-ensemble", base, True)]
 

@@ -10,12 +10,11 @@ from torch import Tensor
 
 from clearer.data.patches import PatchSampler
 from clearer.data.splits import resolve_splits
-from clearer.degradations.gaussian import Degradation
+from clearer.degradations.base import Degradation
 from clearer.network.supernet import Supernet
 from clearer.pipeline.fit import read_images
 from clearer.recipe.schema import Recipe
 from clearer.search.ranking import held_out_psnr, reestimate
-from clearer.training.trainer import degradation_of
 
 HELD_OUT_SEED = 30  # added to the recipe's; search itself adds 10 and 20
 STATISTICS_BATCHES = 16  # training batches from which batch norms of a derived network are measured again
@@ -45,7 +44,7 @@ def held_out_patches(
             device=device,
         )
 
-    degradation = degradation_of(recipe)
+    degradation = recipe.data.degradation
     training = sampler("train", degradation, settings.batch)
     held_out = sampler("validation", degradation.held_out(), count).draw()
     return held_out, [training.draw()[0] for _ in range(STATISTICS_BATCHES)]

@@ -51,8 +51,7 @@ class Method:
 
     def suits(self, protocol: Protocol) -> bool:
         """Return whether the method is meant for the degradation that the protocol measures."""
-        wanted = "rain" if protocol.sigma is None else "gaussian"
-        if self.degradation != wanted or self.channels not in (None, protocol.channels):
+        if protocol.shows not in ("", self.degradation) or self.channels not in (None, protocol.channels):
             return False
         return protocol.sigma is None or self.sigmas is None or self.sigmas[0] <= protocol.sigma <= self.sigmas[1]
 

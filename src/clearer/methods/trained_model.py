@@ -58,17 +58,10 @@ def method_of_model(
 
 def _meant_for(card: ModelCard, source: str) -> tuple[str, tuple[float, float] | None, str]:
     """Return the degradation, the range of noise levels and the note that a model card states."""
-    settings = card.degradation or {}
-    kind = settings.get("kind")
-    if kind == "gaussian":
-        levels = settings["sigma"]
-        low, high = levels if isinstance(levels, list) else (levels, levels)
-        noise = "clipped and floored to 8 bits" if settings.get("clip8") else "not clipped"
-        span = f"sigma {low:g}" if low == high else f"sigma {low:g} to {high:g}"
-        return "gaussian", (float(low), float(high)), f"trained on {span}, {noise}"
-    if kind == "rain":
-        return "rain", None, "trained on synthetic rain"
-    if kind == "none":  # image pairs: only the task says how the degraded ones are degraded
+    degradation = card.trained_on()
+    if degradation is None:
+        raise UserError(f"{source}: its card does not state a degradation; train it again with 'clearer train'")
+    if degradation.needs_pairs:  # only the task says how the degraded images are degraded
         task = card.task or ""
         return ("rain" if "rain" in task.lower() else task), None, ""
-    raise UserError(f"{source}: its card does not state a degradation; train it again with 'clearer train'")
+    return degradation.kind, degradation.noise_levels(), f"trained on {degradation.describe()}"

@@ -33,7 +33,7 @@ from clearer.search.bilevel import search
 from clearer.training import distributed as processes
 from clearer.training.initial_weights import check_start
 from clearer.training.run_device import choose_device
-from clearer.training.trainer import Images, degradation_of, train
+from clearer.training.trainer import Images, train
 
 STAGES = ("search", "train", "evaluate")
 
@@ -96,7 +96,6 @@ def fit(
     folder = Path(out) if out is not None else Path("runs") / recipe.name
     for name in recipe.evaluate.protocols:
         _check_protocol(name, recipe)
-    degradation_of(recipe)  # refuses what it cannot do
     join_processes(recipe, stages)
     patch = max(recipe.search.patch if recipe.given is None else 0, recipe.train.patch)
     settings = recipe.data

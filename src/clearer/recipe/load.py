@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import logging
-import math
-import re
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,14 +12,8 @@ import yaml
 
 from clearer.core.config import build, override
 from clearer.core.errors import UserError, nearest
+from clearer.recipe.former_settings import forget_settings_of_other_kind, use_present_settings, with_present_keys
 from clearer.recipe.schema import Recipe
-
-FORMER_SETTINGS = {
-    "train.optimiser": "train.optimizer",
-    "train.validation_pictures": "train.validation_images",
-    "search.logits": "search.alpha",
-}
-"""Settings that had another name in version 0.1, and their present one."""
 
 log = logging.getLogger("clearer")
 
@@ -61,36 +52,14 @@ def load_recipe(name_or_path: str | Path, overrides: dict[str, Any] | None = Non
             f"{path}: a recipe is a mapping of keys to values; see a shipped one with 'clearer fit --show NAME'"
         )
     value.setdefault("name", path.stem)
-    told = with_present_settings(value)
-    for key, new in (overrides or {}).items():
-        present, note = _present_key(key)
-        told += [note] if note else []
-        override(value, present, new)
-    for note in dict.fromkeys(told):
+    notes = use_present_settings(value)
+    changes, further = with_present_keys(overrides or {})
+    forget_settings_of_other_kind(value, changes)
+    for key, new in changes.items():
+        override(value, key, new)
+    for note in dict.fromkeys(notes + further):
         log.warning("%s", note)
     return recipe_from_dict(value)
-
-
-def with_present_settings(value: dict[str, Any]) -> list[str]:
-    """Rename the settings of `FORMER_SETTINGS` in a recipe's mapping, in place; return a note for each."""
-    notes = []
-    for former, present in FORMER_SETTINGS.items():
-        *parents, last = former.split(".")
-        inner: Any = value
-        for parent in parents:
-            inner = inner.get(parent) if isinstance(inner, dict) else None
-        if isinstance(inner, dict) and last in inner:
-            override(value, present, inner.pop(last))
-            notes.append(f"{former}: is now called {present}")
-    return notes
-
-
-def _present_key(key: str) -> tuple[str, str]:
-    """Return a dotted key under its present name, and a note where that is another."""
-    for former, present in FORMER_SETTINGS.items():
-        if key == former or key.startswith(former + "."):
-            return present + key.removeprefix(former), f"{former}: is now called {present}"
-    return key, ""
 
 
 def recipe_from_dict(value: dict[str, Any]) -> Recipe:
@@ -100,7 +69,7 @@ def recipe_from_dict(value: dict[str, Any]) -> Recipe:
         UserError: see `load_recipe`.
     """
     value = copy.deepcopy(value)
-    with_present_settings(value)
+    use_present_settings(value)
     recipe = build(Recipe, value)
     space = recipe.space
     given = recipe.given
@@ -120,27 +89,6 @@ def recipe_from_dict(value: dict[str, Any]) -> Recipe:
             )
         if settings.batch < 2 and norm == "batch":
             raise UserError(f"{part}.batch: batch norm needs at least 2 patches a batch")
-    if recipe.device not in ("auto", "cpu", "mps") and not re.fullmatch(r"cuda(:\d+)?", recipe.device):
-        raise UserError(f"device: {recipe.device!r} is not auto, cpu, cuda, cuda:N or mps")
-    fractions = recipe.data.fractions
-    if len(fractions) != 3 or min(fractions) <= 0 or not math.isclose(sum(fractions), 1, abs_tol=1e-6):
-        raise UserError(
-            f"data.fractions: {fractions} are not three positive shares that sum to 1 (train, validation, test)"
-        )
-    sigma = recipe.data.degradation.sigma
-    levels = sigma if isinstance(sigma, list) else [sigma, sigma]
-    if len(levels) != 2 or not 0 <= levels[0] <= levels[1]:
-        raise UserError(f"data.degradation.sigma: {sigma} is not a level (0 or more), nor a range [low, high]")
-    for key, span in dataclasses.asdict(recipe.data.degradation.rain).items():
-        if len(span) != 2 or not span[0] <= span[1]:
-            raise UserError(f"data.degradation.rain.{key}: {span} is not a range [low, high]")
-    for part, optimizer in (
-        ("search.weights", recipe.search.weights),
-        ("search.alpha", recipe.search.alpha),
-        ("train.optimizer", recipe.train.optimizer),
-    ):
-        if len(optimizer.betas) != 2:
-            raise UserError(f"{part}.betas: {optimizer.betas} are not two numbers in [0, 1)")
     return recipe
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import yaml
 
-from clearer.core.config import Named, Range
+from clearer.core.config import Named, Range, plain
 from clearer.core.errors import UserError
+from clearer.degradations.base import Degradation
+from clearer.degradations.none import NoDegradation
+from clearer.degradations.registry import BY_KIND
 from clearer.losses.registry import LOSSES
 from clearer.network.architecture import Architecture, SearchSpace
 
@@ -43,34 +48,6 @@ class NetworkSettings:
 
 
 @dataclass(frozen=True)
-class RainSettings:
-    """What synthetic rain may look like: see `clearer.degradations.rain.Rain`; each a pair [low, high]."""
-
-    angle: list[float] = field(default_factory=lambda: [-45.0, 45.0])
-    length: list[float] = field(default_factory=lambda: [8.0, 48.0])
-    width: list[float] = field(default_factory=lambda: [0.8, 2.6])
-    density: list[float] = field(default_factory=lambda: [0.0005, 0.02])
-    brightness: list[float] = field(default_factory=lambda: [0.15, 0.8])
-    layers: list[float] = field(default_factory=lambda: [1.0, 3.0])
-    haze: list[float] = field(default_factory=lambda: [0.0, 0.0])
-
-
-@dataclass(frozen=True)
-class DegradationSettings:
-    """How a clean image is degraded; ``sigma`` in 8-bit levels, one or a range; ``none`` for pairs.
-
-    ``rain``: what rain of ``kind: rain`` may look like, and ``share``: how many pairs are rained on anew,
-    in place of their degraded image.
-    """
-
-    kind: Literal["none", "gaussian", "rain"] = "none"
-    sigma: float | list[float] = 0.0
-    clip8: bool = False
-    rain: RainSettings = field(default_factory=RainSettings)
-    share: Annotated[float, Range(0)] = 0.0
-
-
-@dataclass(frozen=True)
 class DataSettings:
     """Where the images are: ``folder`` to be split by clean image, or ``train``, ``validation``, ``test``.
 
@@ -101,7 +78,14 @@ class DataSettings:
     limit_validation: Count | None = None
     limit_test: Count | None = None
     augment: Literal[True, False, "mirror"] = True
-    degradation: DegradationSettings = field(default_factory=DegradationSettings)
+    degradation: Annotated[Degradation, BY_KIND] = field(default_factory=NoDegradation)
+
+    def __post_init__(self) -> None:
+        shares = self.fractions
+        if len(shares) != 3 or min(shares) <= 0 or not math.isclose(sum(shares), 1, abs_tol=1e-6):
+            raise UserError(
+                f"fractions: {shares} are not three positive shares that sum to 1 (train, validation, test)"
+            )
 
 
 @dataclass(frozen=True)
@@ -119,6 +103,10 @@ class OptimizerSettings:
     betas: list[Share] = field(default_factory=lambda: [0.9, 0.999])
     weight_decay: Amount = 0.0
     clip: Amount | None = 5.0
+
+    def __post_init__(self) -> None:
+        if len(self.betas) != 2:
+            raise UserError(f"betas: {self.betas} are not two numbers in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -211,6 +199,10 @@ class Recipe:
     train: TrainSettings = field(default_factory=TrainSettings)
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
 
+    def __post_init__(self) -> None:
+        if self.device not in ("auto", "cpu", "mps") and not re.fullmatch(r"cuda(:\d+)?", self.device):
+            raise UserError(f"device: {self.device!r} is not auto, cpu, cuda, cuda:N or mps")
+
     @property
     def space(self) -> SearchSpace:
         """The search space that ``network`` describes."""
@@ -232,7 +224,8 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as plain values."""
-        return dataclasses.asdict(self)
+        settings: dict[str, Any] = plain(self)
+        return settings
 
     def to_yaml(self) -> str:
         """Return the resolved recipe as YAML; reading it gives an equal recipe."""

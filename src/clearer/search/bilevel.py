@@ -15,7 +15,7 @@ from clearer.core.allocator import keep_freed_memory
 from clearer.core.device import autocast, choose_precision
 from clearer.core.files import write_json
 from clearer.data.patches import PatchSampler
-from clearer.degradations.gaussian import Degradation
+from clearer.degradations.base import Degradation
 from clearer.network.architecture import Architecture
 from clearer.network.supernet import Supernet
 from clearer.recipe.schema import Recipe
@@ -28,7 +28,7 @@ from clearer.training import distributed as processes
 from clearer.training.loop import Job, run_epochs
 from clearer.training.optimizers import learning_rate, load_optimizer, make_optimizer, set_learning_rate
 from clearer.training.run_device import choose_device, device_name, peak_memory_mb
-from clearer.training.trainer import Images, Log, degradation_of, ready
+from clearer.training.trainer import Images, Log, ready
 
 
 def search(
@@ -62,7 +62,7 @@ def search(
     weights = supernet.weights()
     weight_optimizer = make_optimizer(settings.weights, weights)
     alpha_optimizer = make_optimizer(settings.alpha, [supernet.alpha])
-    degradation = degradation_of(recipe)
+    degradation = recipe.data.degradation
 
     def sampler(images: Images, degradation: Degradation, seed: int) -> PatchSampler:
         return PatchSampler(

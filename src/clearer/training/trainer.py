@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ from clearer.core.allocator import keep_freed_memory
 from clearer.core.device import autocast, choose_precision
 from clearer.core.files import write_json
 from clearer.data.patches import PatchSampler
-from clearer.degradations.gaussian import Degradation
 from clearer.losses.base import Batch
 from clearer.losses.registry import LOSSES
 from clearer.network.architecture import Architecture
@@ -36,17 +34,6 @@ from clearer.zoo.weights import save_weights
 
 Images = Sequence[tuple[np.ndarray, np.ndarray | None]]
 Log = Callable[[dict[str, Any]], None]
-
-
-def degradation_of(recipe: Recipe) -> Degradation:
-    """Return what the recipe does to its clean images."""
-    return Degradation.from_dict(dataclasses.asdict(recipe.data.degradation))
-
-
-def _told(recipe: Recipe) -> dict[str, Any]:
-    """Return what a weight file's card says of the degradation."""
-    settings: dict[str, Any] = recipe.to_dict()["data"]["degradation"]
-    return settings if settings["kind"] == "rain" else {key: settings[key] for key in ("kind", "sigma", "clip8")}
 
 
 @dataclass
@@ -97,7 +84,7 @@ def train(
     network = ready(network, device)
     averaged = _averaged(network) if settings.average else None
     optimizer = make_optimizer(settings.optimizer, network.parameters(), precision)
-    degradation = degradation_of(recipe)
+    degradation = recipe.data.degradation
     sampler = PatchSampler(
         training,
         patch=settings.patch,
@@ -181,7 +168,7 @@ def train(
         "recipe": recipe.name,
         "task": recipe.task,
         "description": recipe.description,
-        "degradation": _told(recipe),
+        "degradation": degradation.to_dict(),
         "steps": settings.epochs * settings.steps_per_epoch,
         "seed": seed,
         "precision": precision,

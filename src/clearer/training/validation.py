@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clearer.degradations.gaussian import Degradation, degrade
+from clearer.degradations.base import Degradation
 from clearer.evaluation.metrics import psnr
 from clearer.training import distributed as processes
 
@@ -37,8 +37,8 @@ class Validation:
             generator.manual_seed(k)
             target = _tensor(clean, crop)
             source = target if degraded is None else _tensor(degraded, crop)
-            if degraded is None or not degradation.replaces():
-                source = degrade(source, degradation, generator)
+            if degraded is None or not degradation.replaces:
+                source = degradation.apply(source, generator)
             self.pairs[k] = source.to(device), target.to(device)
         self.input_psnr = self.measure(lambda x: x)
 

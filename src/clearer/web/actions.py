@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 
 from clearer.core.errors import UserError
 from clearer.degradations.gaussian import protocol_noise
-from clearer.degradations.rain import Rain, rain
+from clearer.degradations.rain import Rain
 from clearer.images.convert import fitted
 from clearer.images.io import read_file, write_file
 from clearer.images.pixels import depth_of, dtype_of, from_unit, to_unit, upright
@@ -142,7 +142,7 @@ def degraded(pixels: AnyPixels, how: Added, page: int = 0) -> AnyPixels:
     if how.rain:
         colors = torch.from_numpy(np.ascontiguousarray(light[:, :, :3].transpose(2, 0, 1)))[None].clamp(0, 1)
         chance = torch.Generator().manual_seed(int(how.seed) + page)
-        rainy = rain(colors, chance, Rain(brightness=(how.rain, how.rain), layers=(2, 3)))[0]
+        rainy = Rain(brightness=(how.rain, how.rain), layers=(2, 3)).apply(colors, chance)[0]
         light = np.concatenate([rainy.permute(1, 2, 0).numpy(), light[:, :, 3:]], 2)
     if how.sigma:
         height, width, channels = light.shape

@@ -84,12 +84,9 @@ def _model(name: str, source: str | Path) -> Model:
 def about(architecture: Architecture, card: ModelCard) -> str:
     """Return a line such as "For gray images, noise of level 0 to 75."."""
     images = "gray images" if architecture.channels == 1 else "color images"
-    settings = card.degradation or {}
-    if settings.get("kind") == "gaussian":
-        sigma = settings.get("sigma")
-        low, high = sigma if isinstance(sigma, list) else (sigma, sigma)
-        level = f"{low:g}" if low == high else f"{low:g} to {high:g}"
-        return f"For {images}, noise of level {level}."
+    degradation = card.trained_on()
+    if degradation is not None and degradation.effect():
+        return f"For {images}, {degradation.effect()}."
     task = card.task or ""
     degraded_by = {"derain": "rain", "denoise": "noise", "restore": "degraded as its training pairs"}.get(task)
     if degraded_by:

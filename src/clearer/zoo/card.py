@@ -12,6 +12,8 @@ from typing import Any
 
 from clearer.core.errors import UserError
 from clearer.core.files import FORMER_KEYS, with_present_keys
+from clearer.degradations.base import Degradation
+from clearer.degradations.registry import degradation_from_dict
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,13 @@ class ModelCard(Mapping[str, Any]):
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; what is not stated is left out."""
         return _stated(self)
+
+    def trained_on(self) -> Degradation | None:
+        """Return the degradation in training; None if the card states none, or one that this version does not know."""
+        try:
+            return None if self.degradation is None else degradation_from_dict(self.degradation)
+        except UserError:
+            return None
 
     def __getitem__(self, key: str) -> Any:
         return self.to_dict()[FORMER_KEYS.get(key, key)]

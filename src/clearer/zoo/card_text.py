@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel, parameters
@@ -27,6 +26,7 @@ def card_lines(
     as not stated.
     """
     data, license = data or card.data, license or card.license
+    degradation = card.trained_on()
     limits = [] if not card.limits else ["## Limits", "", sentence(card.limits), ""]
     return [
         "## Results",
@@ -37,7 +37,7 @@ def card_lines(
         "",
         sentence(data or f"Training images: {NOT_STATED}"),
         "",
-        f"Degradation in training: {degradation_in_words(card.degradation)}.",
+        f"Degradation in training: {NOT_STATED if degradation is None else degradation.describe()}.",
         "",
         "## Cost",
         "",
@@ -89,22 +89,6 @@ def dataset_name(result: CardResult) -> str:
 def ensemble_note(result: CardResult) -> str:
     """Return the suffix of a protocol's name for results of the self-ensemble."""
     return ", x8 self-ensemble" if result.ensemble else ""
-
-
-def degradation_in_words(stated: Mapping[str, Any] | None) -> str:
-    """Return a recipe's ``data.degradation`` in words."""
-    if stated is None:
-        return NOT_STATED
-    kind = stated.get("kind")
-    if kind == "none":
-        return "none added; the training images come in degraded and clean pairs"
-    if kind == "rain":
-        share = float(stated.get("share") or 0)
-        return f"synthetic rain, in {share:.0%} of the pairs and on all images without a pair"
-    sigma = stated.get("sigma")
-    levels = " to ".join(f"{s:g}" for s in sigma) if isinstance(sigma, list | tuple) else f"{sigma:g}"
-    clipped = ", clipped to 8 bits" if stated.get("clip8") else ""
-    return f"{kind}, sigma {levels} gray levels{clipped}"
 
 
 def sentence(text: str) -> str:

@@ -1,0 +1,87 @@
+"""Settings of degradations that are one value, or a range from which each image draws its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from clearer.core.errors import UserError
+
+Span = tuple[float, float]
+Level = float | Span
+"""One value, or a range (low, high)."""
+
+
+def checked_level(name: str, value: Any, low: float, high: float, what: str) -> Level:
+    """Return one number or a range as floats.
+
+    Args:
+        name: of the setting, with which messages begin.
+        value: a number, or a sequence of two.
+        low, high: the least and the largest value.
+        what: a value in words, with its article and bounds, such as "a noise level of 0 or more gray levels".
+
+    Raises:
+        UserError: it is neither, is out of bounds, or its larger value is first.
+    """
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return _checked_number(name, value, low, high, what)
+    if len(value) != 2:
+        raise UserError(f"{name}: {value!r} is neither one number nor a pair [low, high]; give {what}, or two")
+    first, last = (_checked_number(name, inner, low, high, what) for inner in value)
+    if first > last:
+        raise UserError(f"{name}: {value!r} has its larger level first; write [low, high]")
+    return first, last
+
+
+def checked_span(name: str, value: Any, low: float, high: float) -> Span:
+    """Return a range as two floats.
+
+    Raises:
+        UserError: it is not a pair of numbers within ``low`` and ``high``, the lower one first.
+    """
+    numbers = isinstance(value, list | tuple) and len(value) == 2
+    if not numbers or any(isinstance(inner, bool) or not isinstance(inner, int | float) for inner in value):
+        raise UserError(f"{name}: {value!r} is not a pair [low, high]")
+    first, last = float(value[0]), float(value[1])
+    if not low <= first <= last <= high:
+        raise UserError(f"{name}: [{first:g}, {last:g}] is not within [{low:g}, {high:g}], lower first")
+    return first, last
+
+
+def ends(level: Level) -> Span:
+    """Return the least and the largest value.
+
+    >>> ends(30.0), ends((5.0, 50.0))
+    ((30.0, 30.0), (5.0, 50.0))
+    """
+    return level if isinstance(level, tuple) else (level, level)
+
+
+def in_words(level: Level) -> str:
+    """Return a level for a sentence.
+
+    >>> in_words(30.0), in_words((5.0, 50.0))
+    ('30', '5 to 50')
+    """
+    low, high = ends(level)
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
+def at_share(level: Level, share: float) -> float:
+    """Return the value at a share, 0 to 1, of the range.
+
+    >>> at_share((10.0, 50.0), 0.25)
+    20.0
+    """
+    low, high = ends(level)
+    return low if low == high else low + (high - low) * share
+
+
+def _checked_number(name: str, value: Any, low: float, high: float, what: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UserError(f"{name}: {value!r} is not a number; give {what}")
+    if not (math.isfinite(value) and low <= value <= high):
+        raise UserError(f"{name}: {value!r} is not {what}")
+    return float(value)

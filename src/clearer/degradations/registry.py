@@ -1,0 +1,62 @@
+"""The degradations that a recipe may name in ``data.degradation.kind``, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from clearer.core.config import ChosenBy, field_names
+from clearer.core.registry import Registry
+from clearer.degradations.base import Degradation
+
+DEGRADATIONS: Registry[type[Degradation]] = Registry(
+    "data.degradation.kind",
+    {
+        "gaussian": "clearer.degradations.gaussian:Gaussian",
+        "rain": "clearer.degradations.rain:Rain",
+        "jpeg": "clearer.degradations.jpeg:Jpeg",
+        "none": "clearer.degradations.none:NoDegradation",
+    },
+)
+
+BY_KIND = ChosenBy("kind", DEGRADATIONS, default="none")
+"""How a mapping of settings chooses its class."""
+
+FORMER_KEYS = ("sigma", "clip8", "rain", "share")
+"""Version 0.1 stored the settings of all its kinds: these, those of rain under ``rain``."""
+
+
+def degradation_from_dict(stated: Mapping[str, Any]) -> Degradation:
+    """Return the degradation that a model card states, also one of version 0.1.
+
+    Raises:
+        UserError: the kind or a setting is unknown, or a value is out of range.
+
+    >>> degradation_from_dict({"kind": "gaussian", "sigma": [0, 75]})
+    Gaussian(sigma=(0.0, 75.0), clip8=False)
+    """
+    found: Degradation = BY_KIND.build(in_present_form(stated), "degradation")
+    return found
+
+
+def in_present_form(stated: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as they are stored now, from those of version 0.1.
+
+    Of a stored mapping, which held the settings of every kind, those of other kinds are left out.
+
+    >>> in_present_form({"kind": "none", "sigma": 0.0, "clip8": False})
+    {'kind': 'none'}
+    >>> in_present_form({"kind": "rain", "rain": {"angle": [0, 5]}, "share": 0.2})
+    {'kind': 'rain', 'angle': [0, 5], 'share': 0.2}
+    """
+    settings = dict(stated)
+    kind = settings.get("kind", "none")
+    if kind not in DEGRADATIONS:
+        return settings
+    was_stored = "sigma" in settings and "clip8" in settings
+    own = settings.get(kind)
+    if isinstance(own, Mapping):
+        del settings[kind]
+        settings = {"kind": kind, **own, **settings}
+    known = field_names(DEGRADATIONS.get(kind))
+    return {k: v for k, v in settings.items() if not (was_stored and k in FORMER_KEYS and k not in known)}

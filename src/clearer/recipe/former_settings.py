@@ -1,0 +1,75 @@
+"""Settings of version 0.1 under their present names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from clearer.core.config import override
+from clearer.degradations.registry import in_present_form
+
+FORMER_SETTINGS = {
+    "train.optimiser": "train.optimizer",
+    "train.validation_pictures": "train.validation_images",
+    "search.logits": "search.alpha",
+}
+"""Settings that had another name in version 0.1, and their present one."""
+_DEGRADATION, _FORMER_RAIN = "data.degradation", "data.degradation.rain"
+
+
+def use_present_settings(value: dict[str, Any]) -> list[str]:
+    """Rename the settings of version 0.1 in a recipe's mapping, in place.
+
+    Returns:
+        A note for each setting that was renamed. Settings that a run folder stored of kinds of degradation that
+        it did not use are left out without a note.
+    """
+    notes = []
+    for former, present in FORMER_SETTINGS.items():
+        *parents, last = former.split(".")
+        inner = _inner(value, *parents)
+        if isinstance(inner, dict) and last in inner:
+            override(value, present, inner.pop(last))
+            notes.append(_note(former, present))
+    stated = _inner(value, "data", "degradation")
+    if isinstance(stated, dict):
+        present_form = in_present_form(stated)
+        if "rain" in stated and "rain" not in present_form and "clip8" not in stated:  # not a run folder's recipe
+            notes.append(_note(_FORMER_RAIN, _DEGRADATION))
+        value["data"]["degradation"] = present_form
+    return notes
+
+
+def with_present_keys(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return overrides by their present dotted keys, and a note for each that version 0.1 named otherwise."""
+    found: dict[str, Any] = {}
+    notes = []
+    for key, new in overrides.items():
+        if key == _FORMER_RAIN and isinstance(new, Mapping):
+            found |= {f"{_DEGRADATION}.{name}": inner for name, inner in new.items()}
+            notes.append(_note(key, _DEGRADATION))
+            continue
+        present = key
+        for former, name in {**FORMER_SETTINGS, _FORMER_RAIN: _DEGRADATION}.items():
+            if key == former or key.startswith(former + "."):
+                present = name + key.removeprefix(former)
+                notes.append(_note(former, name))
+        found[present] = new
+    return found, notes
+
+
+def forget_settings_of_other_kind(value: dict[str, Any], overrides: Mapping[str, Any]) -> None:
+    """Leave out a recipe's settings of a degradation whose kind the overrides replace, in place."""
+    kind, stated = overrides.get(f"{_DEGRADATION}.kind"), _inner(value, "data", "degradation")
+    if kind is not None and isinstance(stated, dict) and stated.get("kind") != kind:
+        value["data"]["degradation"] = {}
+
+
+def _inner(value: Any, *keys: str) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _note(former: str, present: str) -> str:
+    return f"{former}: is now called {present}"
