@@ -1,11 +1,11 @@
-"""Put a trained network among the models that ship: weights in half precision, card, results, record of its training.
+"""Make a pretrained model of a finished run: half-precision weights, card, results, and the record of its training.
 
     python tools/make_models.py denoise-gray runs/denoise-gray --data "BSDS500 train and test" \
         --evaluate gray-awgn-50=bsd68 gray-awgn-25=bsd68 --limits "..."
 
-The weight file goes into the package (src/clearer/weights), with --large into models/; models/NAME gets the
-recipe, the metrics, the run's page and the results. Each result is what `clearer evaluate` says of the very file
-that ships, and stands in its card. --only-cards writes the page models/README.md anew.
+The weight file goes into the package (src/clearer/weights), or with --research into models/NAME. models/NAME also
+gets the recipe, the metrics, the results and a README. Each result is what `clearer evaluate` prints for the
+written file; the file's card holds it too. Without arguments, only models/README.md is written again.
 """
 
 from __future__ import annotations
@@ -22,171 +22,208 @@ from pathlib import Path
 from typing import Any
 
 from clearer.core.files import write_json, write_text
-from clearer.inference.restorer import Restorer, load
 from clearer.network.cost import macs_per_pixel, parameters
-from clearer.network.network import RestorationNetwork
 from clearer.runs.layout import RunFolder
+from clearer.zoo.card import CardResult, ModelCard
 from clearer.zoo.card_text import card_lines, sentence
-from clearer.zoo.weights import load_weights, save_weights
+from clearer.zoo.locate import RESEARCH_MODELS, ModelFile, find_models
+from clearer.zoo.weights import load_weights, read_architecture, save_weights
 
 ROOT = Path(__file__).parents[1]
 PACKAGE, MODELS = ROOT / "src" / "clearer" / "weights", ROOT / "models"
-LICENCE = "Apache-2.0 (the images they were trained on have terms of their own: see Data)"
+LICENSE = "Apache-2.0 (the images they were trained on have terms of their own: see Data)"
 SUMMARY = ("data", "protocol", "images", "psnr", "ssim", "input_psnr", "input_ssim", "ensemble", "seed", "precision")
+PAGE = """# Models
+
+Trained networks and their model cards. Load them by name: `clearer restore denoise-gray photo.png -o restored.png`, \
+or `clearer.load("denoise-gray")` in Python.
+
+```sh
+clearer models
+clearer restore denoise-gray photo.png -o restored.png
+```
+
+## Pretrained models
+
+These models are installed with the package.
+
+{packaged}
+
+## Research models
+
+These models reproduce results of the paper. Their weights are in this folder only, which keeps the package small. \
+In a checkout they load by name like the others, and `clearer models --all` lists them. Elsewhere, set the \
+environment variable `CLEARER_MODELS` to a copy of this folder, or give the path of a weight file.
+
+{research}
+
+## Folder contents
+
+Every folder holds the model card (`README.md`), the recipe, one line of metrics per epoch, and the results with the \
+commands that produce them. The report page of a training is not kept. To make it again, run the commands under \
+"Training" in the model card: the run folder then holds `report.html`.
+
+`python tools/make_models.py` writes this page.
+"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="?")
-    parser.add_argument("run", nargs="?", type=Path, help="the run folder")
-    parser.add_argument("--data", help="what it was trained on, in words")
-    parser.add_argument("--limits", default="", help="what it is not for, in words")
+    parser.add_argument("run", nargs="?", type=Path, help="run folder")
+    parser.add_argument("--data", help="training images, in words")
+    parser.add_argument("--limits", default="", help="what the model is not for, in words")
     parser.add_argument("--evaluate", nargs="*", default=[], metavar="PROTOCOL=FOLDER[,DEGRADED]")
     parser.add_argument("--description")
-    parser.add_argument("--training", default="", help="the commands that trained it, if not one `clearer train`")
-    parser.add_argument("--stages", nargs="*", default=[], type=Path, help="the runs it went on from, first to last")
-    parser.add_argument("--mean-with", type=Path, help="take the mean of this run's weights and RUN's (both the best)")
-    parser.add_argument("--last", action="store_true", help="take last.safetensors instead of the best on validation")
-    parser.add_argument("--large", action="store_true", help="keep the weights in models/, outside the package")
-    parser.add_argument("--only-cards", action="store_true")
+    parser.add_argument("--training", default="", help="commands that trained it, if not one `clearer train`")
+    parser.add_argument("--stages", nargs="*", default=[], type=Path, help="runs of the earlier stages, first to last")
+    parser.add_argument("--mean-with", type=Path, help="run whose best weights are averaged with those of RUN")
+    parser.add_argument("--last", action="store_true", help="take last.safetensors, not the best on validation")
+    parser.add_argument("--research", action="store_true", help="keep the weights in models/NAME, not in the package")
     given = parser.parse_args()
-    if not given.only_cards:
-        if not (given.name and given.run and given.data):
-            parser.error("give a name, a run folder and --data")
-        ship(given)
+    if given.name:
+        if not (given.run and given.data):
+            parser.error("give a name, a run folder and --data, or nothing")
+        if given.research != (given.name in RESEARCH_MODELS):
+            parser.error("--research is for the names in RESEARCH_MODELS of clearer/zoo/locate.py, and only for these")
+        make_model(given)
     write_page()
 
 
-def ship(given: argparse.Namespace) -> None:
-    folder = RunFolder(given.run)
-    network, trained = load_weights(folder.last_weights if given.last else folder.weights)
-    card: dict[str, Any] = trained.to_dict()
+def make_model(given: argparse.Namespace) -> None:
+    folder = MODELS / given.name
+    file = RunFolder(folder).weights if given.research else PACKAGE / f"{given.name}.safetensors"
+    run = RunFolder(given.run)
+    network, card = load_weights(run.last_weights if given.last else run.weights)
     if given.mean_with:
         other = load_weights(RunFolder(given.mean_with).weights)[0].state_dict()
         network.load_state_dict({key: (value + other[key]) / 2 for key, value in network.state_dict().items()})
-        card["weights"] = f"the mean of the best ones of runs/{given.mean_with.name} and runs/{given.run.name}"
-        card.pop("epoch", None), card.pop("validation_psnr", None)
-    file = (MODELS if given.large else PACKAGE) / f"{given.name}.safetensors"
-    place = MODELS / given.name
-    file.parent.mkdir(parents=True, exist_ok=True)
-    place.mkdir(parents=True, exist_ok=True)
-    card |= {"name": given.name, "data": given.data, "limits": given.limits, "license": LICENCE}
-    if given.description:
-        card["description"] = given.description
-    if given.training:
-        card["training"] = given.training
-    if card.get("start"):
-        card["start"] = in_runs(card["start"])
+        mean = f"the mean of the best weights of runs/{given.mean_with.name} and runs/{given.run.name}"
+        card = dataclasses.replace(card, weights=mean, epoch=None, validation_psnr=None)
+    card = dataclasses.replace(
+        card,
+        name=given.name,
+        data=given.data,
+        limits=given.limits,
+        license=LICENSE,
+        description=given.description or card.description,
+        training=given.training or card.training,
+        start=default_run(card.start) if card.start else None,
+    )
     save_weights(file, network, card, half=True)
-    shutil.rmtree(place / "results", ignore_errors=True)
+    shutil.rmtree(folder / "results", ignore_errors=True)
     results = []
     for number, text in enumerate(given.evaluate):
         protocol, _, where = text.partition("=")
-        result = measured(file, protocol, where, place / "results" / f"{number + 1}-{protocol}-{Path(where).name}.json")
-        results.append({key: result[key] for key in SUMMARY if key in result} | {"data": Path(where).name})
-    save_weights(file, network, {**card, "results": results}, half=True)
-    shutil.copy(folder.report, place / "report.html")
-    keep_record(given.run, place)
-    shutil.rmtree(place / "stages", ignore_errors=True)
-    for number, run in enumerate(given.stages, 1):
-        keep_record(run, place / "stages" / f"{number}-{run.name}")
-    write_text(place / "README.md", card_of(file))
+        out = folder / "results" / f"{number + 1}-{protocol}-{Path(where).name}.json"
+        result = measure(file, protocol, where, out)
+        kept = {key: result[key] for key in SUMMARY if key in result} | {"data": Path(where).name}
+        results.append(CardResult.from_dict(kept))
+    card = dataclasses.replace(card, results=tuple(results))
+    save_weights(file, network, card, half=True)
+    keep_record(run, folder)
+    shutil.rmtree(folder / "stages", ignore_errors=True)
+    for number, stage in enumerate(given.stages, 1):
+        keep_record(RunFolder(stage), folder / "stages" / f"{number}-{stage.name}")
+    write_text(folder / "README.md", readme(file, card))
 
 
-def keep_record(run: Path, place: Path) -> None:
-    """Keep what a run was told to do, and what it did."""
-    place.mkdir(parents=True, exist_ok=True)
-    shutil.copy(RunFolder(run).train.metrics, place / "metrics.jsonl")
-    recipe = RunFolder(run).read_recipe()
+def keep_record(run: RunFolder, folder: Path) -> None:
+    """Copy the recipe and the metrics of a run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(run.train.metrics, folder / "metrics.jsonl")
+    recipe = run.read_recipe()
     if recipe.train.start:
-        recipe = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, start=in_runs(recipe.train.start)))
-    write_text(place / "recipe.yaml", recipe.to_yaml())
+        start = default_run(recipe.train.start)
+        recipe = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, start=start))
+    write_text(folder / "recipe.yaml", recipe.to_yaml())
 
 
-def in_runs(start: str) -> str:
-    """Return where the run that a training went on from lies by default, wherever it was."""
+def default_run(start: str) -> str:
+    """Return a weight file's path as it would be in the default folder for runs, which hides this machine's folders."""
     path = Path(start)
     return str(Path("runs") / path.parent.name / path.name) if path.suffix else start
 
 
-def measured(file: Path, protocol: str, where: str, out: Path) -> dict[str, Any]:
-    """Measure the file as a user would, by the command line; keep its JSON with the command."""
+def measure(file: Path, protocol: str, where: str, out: Path) -> dict[str, Any]:
+    """Evaluate the file by the command line, as a user would; write its JSON together with the command."""
     out.parent.mkdir(parents=True, exist_ok=True)
     clean, _, degraded = where.partition(",")
     images = ["--clean", clean, "--degraded", degraded] if degraded else ["--data", where]
-    what = ["evaluate", str(file.relative_to(ROOT)), "--protocol", protocol, *images]
-    command = [sys.executable, "-m", "clearer", *what, "--out", str(out), "--json"]
+    arguments = ["evaluate", str(file.relative_to(ROOT)), "--protocol", protocol, *images]
+    command = [sys.executable, "-m", "clearer", *arguments, "--out", str(out), "--json"]
     subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
     result: dict[str, Any] = json.loads(out.read_text())
-    out.with_suffix(".csv").unlink()  # the same figures
-    result = {"command": f"clearer {shlex.join(what)}", **result, "model": str(file.relative_to(ROOT))}
+    out.with_suffix(".csv").unlink()  # holds the same figures
+    result = {"command": f"clearer {shlex.join(arguments)}", **result, "model": str(file.relative_to(ROOT))}
     write_json(out, result)
     return result
 
 
-def card_of(file: Path) -> str:
-    restorer = load(file, "cpu", "fp32")
-    facts = restorer.card
-    name = facts["name"]
-    named = name if file.parent == PACKAGE else f"models/{file.name}"
+def readme(file: Path, card: ModelCard) -> str:
+    """Return the text of a model's README."""
+    name = str(card.name)
+    training = card.training or f"clearer train models/{name}/recipe.yaml"
     staged = (MODELS / name / "stages").is_dir()
-    return "\n".join(
-        [
-            f"# {name}",
-            "",
-            sentence(facts.description or facts.task or ""),
-            "",
-            "```sh",
-            f"clearer restore {named} photo.png -o restored.png",
-            "```",
-            "",
-            *card_lines(restorer.architecture, restorer.card),
-            "",
-            "## Training",
-            "",
-            f"`{facts['training']}`" if facts.get("training") else f"`clearer train models/{name}/recipe.yaml`",
-            "",
-            "[recipe.yaml](recipe.yaml) has all settings, [metrics.jsonl](metrics.jsonl) a line an epoch, "
-            "[report.html](report.html) is the run's page, and results/ holds every image's figures, each with "
-            "the command that gives it." + (" stages/ has recipe and metrics of the runs before." if staged else ""),
-            "",
-            *([f"The weights are {facts['weights']}.", ""] if facts["weights"].startswith("the mean") else []),
-            f"Weight file: {file.relative_to(ROOT)}, {file.stat().st_size:,} bytes, float16, "
-            f"SHA-256 `{hashlib.sha256(file.read_bytes()).hexdigest()}`.",
-            "",
-        ]
-    )
+    is_mean = (card.weights or "").startswith("the mean")
+    lines = [
+        f"# {name}",
+        "",
+        sentence(f"for {card.description or card.task}"),
+        "",
+        "```sh",
+        f"clearer restore {name} photo.png -o restored.png",
+        "```",
+        "",
+        *card_lines(read_architecture(file)[0], card),
+        "",
+        "## Training",
+        "",
+        "To repeat the training, run:",
+        "",
+        "```sh",
+        *(command.strip() for command in training.split(";")),
+        "```",
+        "",
+        "- [recipe.yaml](recipe.yaml): all settings.",
+        "- [metrics.jsonl](metrics.jsonl): one line per epoch.",
+        "- `results/`: the figures of every image and the command that produces them.",
+        *(["- `stages/`: recipes and metrics of the earlier stages."] if staged else []),
+        "",
+        *([f"The weights are {card.weights}.", ""] if is_mean else []),
+        f"Weight file: `{file.relative_to(ROOT)}`, {file.stat().st_size:,} bytes, float16, "
+        f"SHA-256 `{hashlib.sha256(file.read_bytes()).hexdigest()}`.",
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def write_page() -> None:
-    """Write models/README.md: all models that ship, and those that are kept beside the package."""
-    files = [path for place in (PACKAGE, MODELS) for path in sorted(place.glob("*.safetensors"), key=lambda p: p.stem)]
-    rows = []
+    """Write models/README.md: the models of the package and the research models."""
+    files = [file for file in find_models().values() if file.source != "CLEARER_MODELS"]
+    packaged = table([file for file in files if file.name not in RESEARCH_MODELS])
+    research = table([file for file in files if file.name in RESEARCH_MODELS])
+    write_text(MODELS / "README.md", PAGE.format(packaged=packaged, research=research))
+
+
+def table(files: list[ModelFile]) -> str:
+    rows = [
+        "| model | for | kMAC/pixel | parameters | MiB | measured |",
+        "| --- | --- | ---: | ---: | ---: | --- |",
+    ]
     for file in files:
-        restorer = load(file, "cpu", "fp32")
-        assert isinstance(restorer, Restorer) and isinstance(restorer.network, RestorationNetwork)
-        a, facts = restorer.architecture, restorer.card
-        figures = "; ".join(f"{r['data']} {r['protocol']}: {r['psnr']:.2f} dB" for r in facts.get("results", []))
-        where = "in the package" if file.parent == PACKAGE else f"[file]({file.name})"
-        cost = f"{macs_per_pixel(a) / 1e3:.0f} | {parameters(a):,} | {file.stat().st_size / 2**20:.1f}"
-        rows.append(f"| [{file.stem}]({file.stem}/README.md) | {facts['description']} | {cost} | {where} | {figures} |")
-    write_text(
-        MODELS / "README.md",
-        "\n".join(
-            [
-                "# Models",
-                "",
-                "Trained networks and their cards. Those in the package are there after the install, by name: "
-                '`clearer restore denoise-gray photo.png -o restored.png`, `clearer.load("denoise-gray")`; '
-                "`clearer models` lists them. This page is written by `python tools/make_models.py --only-cards`.",
-                "",
-                "| model | what it is for | kMAC/pixel | parameters | MiB | where | measured |",
-                "| --- | --- | ---: | ---: | ---: | --- | --- |",
-                *rows,
-                "",
-            ]
-        ),
-    )
+        architecture, card = read_architecture(file.path)
+        figures = "; ".join(f"{r.data} {r.protocol}: {r.psnr:.2f} dB" for r in card.results)
+        cost = f"{macs_per_pixel(architecture) / 1e3:.0f} | {parameters(architecture):,}"
+        size = f"{file.path.stat().st_size / 2**20:.1f}"
+        rows.append(f"| [{file.name}]({file.name}/README.md) | {purpose(file.name)} | {cost} | {size} | {figures} |")
+    return "\n".join(rows)
+
+
+def purpose(name: str) -> str:
+    """Return what a model is for, from its README, which may be edited after it was written."""
+    line = (MODELS / name / "README.md").read_text().splitlines()[2]
+    return line.removeprefix("For ").removesuffix(".")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from clearer.web import actions as work
 from clearer.web import offered as models
 from clearer.web import uploads
 from clearer.web.uploads import UPLOAD, Limits
-from clearer.zoo.locate import shipped_models
+from clearer.zoo.locate import find_models
 from helpers.command import clearer as command
 from helpers.networks import BLIND, write_identity, write_model
 from helpers.photos import SHIPPED, photograph
@@ -65,7 +65,7 @@ def test_models_come_from_the_command_line_and_from_finished_runs(tmp_path):
             (run / "train" / "result.json").write_text("{}")
     (tmp_path / "runs" / "broken" / "model.safetensors").write_bytes(b"nothing")
     found = models.offered([str(one), f"mine={one}"], tmp_path / "runs")
-    shipped = {name: str(path) for name, path in shipped_models().items()}
+    shipped = {name: str(file.path) for name, file in find_models().items()}
     assert list({name: model.source for name, model in found.items()}.items()) == [
         ("one", str(one)),
         ("mine", str(one)),

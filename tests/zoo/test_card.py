@@ -13,7 +13,7 @@ from clearer.core.files import with_present_keys
 from clearer.network.architecture import Architecture
 from clearer.zoo.card import CardResult, ModelCard, as_results
 from clearer.zoo.card_text import card_lines
-from clearer.zoo.locate import shipped_models
+from clearer.zoo.locate import find_models
 
 RESULT = {"protocol": "gray-awgn-50", "psnr": 26.5, "ssim": 0.72, "input_psnr": 14.9, "images": 68}
 STATED = {
@@ -26,7 +26,7 @@ STATED = {
 }
 
 
-@pytest.mark.parametrize("path", shipped_models().values(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [file.path for file in find_models().values()], ids=list(find_models()))
 def test_shipped_cards_round_trip_and_are_known_in_full(path: Path) -> None:
     with safe_open(path, "pt") as file:
         stated = json.loads(file.metadata()["card"])

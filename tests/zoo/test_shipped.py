@@ -20,13 +20,13 @@ from clearer.degradations.rain import Rain
 from clearer.images.view import read_image
 from clearer.inference.restorer import Restorer
 from clearer.web.offered import about
-from clearer.zoo.locate import located, shipped_models
+from clearer.zoo.locate import find_models, located
 from clearer.zoo.weights import load_weights, save_weights
 from helpers.command import clearer as command
 from helpers.photos import SHIPPED, photograph
 
 ROOT = Path(__file__).parents[2]
-NAMES = sorted(shipped_models())
+NAMES = sorted(find_models())
 LARGEST = 4_000_000
 COFFEE = np.ascontiguousarray(read_image(SHIPPED / "coffee.png", 3)[72:328, 172:428])
 
@@ -45,7 +45,7 @@ def test_the_promised_ones_are_there() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_is_small_half_precision_and_says_what_it_is(name: str) -> None:
-    path = shipped_models()[name]
+    path = find_models()[name].path
     assert path.stat().st_size <= LARGEST
     with safe_open(path, "pt") as file:
         assert {file.get_tensor(key).dtype for key in file.keys()} <= {torch.float16, torch.int64}  # noqa: SIM118
@@ -59,11 +59,11 @@ def test_a_model_is_small_half_precision_and_says_what_it_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_card_is_that_of_the_file(name: str) -> None:
-    folder, path = ROOT / "models" / name, shipped_models()[name]
+    folder, path = ROOT / "models" / name, find_models()[name].path
     text = (folder / "README.md").read_text()
     assert hashlib.sha256(path.read_bytes()).hexdigest() in text
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    assert len(lines) > 1 and (folder / "recipe.yaml").is_file() and (folder / "report.html").is_file()
+    assert len(lines) > 1 and (folder / "recipe.yaml").is_file()
     results = [json.loads(file.read_text()) for file in sorted((folder / "results").glob("*.json"))]
     told = clearer.load(name, "cpu").card["results"]
     assert [(r["protocol"], r["psnr"]) for r in results] == [(r["protocol"], r["psnr"]) for r in told]
@@ -108,10 +108,10 @@ def test_the_verbs_take_names(tmp_path: Path) -> None:
 def test_a_file_or_run_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     name = NAMES[0]
-    assert located(name) == shipped_models()[name]
+    assert located(name) == find_models()[name].path
     (tmp_path / name).mkdir()
-    assert located(name) == shipped_models()[name]  # an empty folder is no run
-    shutil.copy(shipped_models()[name], tmp_path / name / "model.safetensors")
+    assert located(name) == find_models()[name].path  # an empty folder is no run
+    shutil.copy(find_models()[name].path, tmp_path / name / "model.safetensors")
     assert located(name) == Path(name) / "model.safetensors"
 
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 def model_names() -> list[str]:
     """Return the names of the pretrained models."""
-    from clearer.zoo.locate import shipped_models
+    from clearer.zoo.locate import find_models
 
-    return list(shipped_models())
+    return list(find_models())
 
 
 def recipe_names() -> list[str]:

@@ -13,7 +13,7 @@ from clearer.network.architecture import Architecture
 from clearer.network.cost import Part, cost_table
 from clearer.runs.layout import RunFolder
 from clearer.zoo.card import ModelCard
-from clearer.zoo.locate import located, shipped_models
+from clearer.zoo.locate import is_model_name, located
 from clearer.zoo.weights import read_architecture
 
 
@@ -89,14 +89,14 @@ def describe(target: str | Path | Architecture, **fields: Any) -> Description:
 def _is_text_form(target: str | Path) -> bool:
     """Tell an architecture (right or mistyped) from a path; a file that is there wins."""
     text = str(target)
-    if Path(text).exists() or text in shipped_models():
+    if Path(text).exists() or is_model_name(text):
         return False
     return re.fullmatch(r"[A-Za-z]+(-[A-Za-z]*)*", text.strip()) is not None
 
 
 def _from_file(path: Path) -> tuple[Architecture, ModelCard]:
     run = RunFolder(path)
-    if str(path) in shipped_models() and not path.is_file() and not run.is_run:
+    if is_model_name(str(path)) and not path.is_file() and not run.is_run:
         return read_architecture(located(path))
     if path.is_dir():
         if run.weights.is_file():

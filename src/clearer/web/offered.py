@@ -13,7 +13,7 @@ from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
 from clearer.runs.layout import RunFolder
 from clearer.zoo.card import ModelCard
-from clearer.zoo.locate import located, name_and_source, shipped_models
+from clearer.zoo.locate import find_models, located, name_and_source
 from clearer.zoo.weights import read_architecture
 
 RUNS = Path("runs")
@@ -52,9 +52,9 @@ def offered(wanted: Iterable[str] = (), runs: Path = RUNS) -> dict[str, Model]:
         if finished and not {run.resolve(), folder.weights.resolve()} & known and run.name not in found:
             with contextlib.suppress(UserError):
                 found[run.name] = _model(run.name, run)
-    for name, file in shipped_models().items():
+    for name, file in find_models().items():
         if name not in found:
-            found[name] = _model(name, file)
+            found[name] = _model(name, file.path)
     return found
 
 

@@ -1,38 +1,71 @@
-"""What the models that come with the program are: name, use, cost, results."""
+"""What the pretrained models are: purpose, cost, results."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 from clearer.network.cost import macs_per_pixel, parameters
-from clearer.zoo.locate import shipped_models
+from clearer.zoo.locate import RESEARCH_MODELS, ModelFile, Source, find_models
 from clearer.zoo.weights import read_architecture
 
 
-def models() -> list[dict[str, Any]]:
-    """Return the shipped models, by name: what `clearer.load` takes, and what the weight file says of itself.
+class ModelEntry(TypedDict):
+    """A model that can be loaded by name; JSON values throughout.
 
-    Each has ``name``, ``task``, ``description``, ``architecture`` (as `clearer.Architecture.to_dict`),
-    ``parameters``, ``macs_per_pixel``, ``bytes``, ``file``, and ``results``: for each protocol and set
-    of images the PSNR in dB, the SSIM, and those of the degraded input.
+    Keys:
+        name: what `clearer.load` takes.
+        task: ``"denoise"``, ``"derain"`` or ``"restore"``; empty if not stated.
+        description: what the model is for; empty if not stated.
+        architecture: see `clearer.Architecture.to_dict`.
+        parameters: number of weights.
+        macs_per_pixel: multiply-adds per pixel.
+        bytes: size of the weight file.
+        file: path of the weight file.
+        source: ``"package"``, ``"CLEARER_MODELS"`` or ``"checkout"``; see `clearer.zoo.locate.ModelFile`.
+        research: whether the model reproduces a result of the paper; for use there are better ones.
+        results: one entry per protocol and dataset: PSNR (dB) and SSIM, also of the degraded input.
+    """
+
+    name: str
+    task: str
+    description: str
+    architecture: dict[str, Any]
+    parameters: int
+    macs_per_pixel: float
+    bytes: int
+    file: str
+    source: Source
+    research: bool
+    results: list[dict[str, Any]]
+
+
+def models() -> list[ModelEntry]:
+    """Return all models that can be loaded by name, sorted by name.
+
+    These are the models in the package, in the folder that the environment variable CLEARER_MODELS names, and
+    in the ``models`` folder of a checkout.
+
+    Raises:
+        UserError: CLEARER_MODELS does not name a folder, or a file in it is not a weight file.
 
     >>> "denoise-gray" in {model["name"] for model in models()}
     True
     """
-    found = []
-    for name, path in shipped_models().items():
-        architecture, card = read_architecture(path)
-        found.append(
-            {
-                "name": name,
-                "task": card.task or "",
-                "description": card.description or "",
-                "architecture": architecture.to_dict(),
-                "parameters": parameters(architecture),
-                "macs_per_pixel": macs_per_pixel(architecture),
-                "bytes": path.stat().st_size,
-                "file": str(path),
-                "results": [result.to_dict() for result in card.results],
-            }
-        )
-    return found
+    return [_entry(file) for file in find_models().values()]
+
+
+def _entry(file: ModelFile) -> ModelEntry:
+    architecture, card = read_architecture(file.path)
+    return {
+        "name": file.name,
+        "task": card.task or "",
+        "description": card.description or "",
+        "architecture": architecture.to_dict(),
+        "parameters": parameters(architecture),
+        "macs_per_pixel": macs_per_pixel(architecture),
+        "bytes": file.path.stat().st_size,
+        "file": str(file.path),
+        "source": file.source,
+        "research": file.name in RESEARCH_MODELS,
+        "results": [result.to_dict() for result in card.results],
+    }

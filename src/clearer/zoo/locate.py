@@ -1,26 +1,105 @@
-"""Models that come with the program, by name, and what a model's name or path stands for."""
+"""Where models are: names of pretrained models, and the weight file that a name or a path means. No torch."""
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 from clearer.core.errors import UserError, nearest
 from clearer.runs.layout import RunFolder
 
+MODELS_VARIABLE = "CLEARER_MODELS"
+"""Environment variable that names a folder of further models: NAME/model.safetensors or NAME.safetensors."""
 
-def shipped_models() -> dict[str, Path]:
-    """Return the weight files inside the package, by name."""
-    folder = Path(str(resources.files("clearer") / "weights"))
-    return {path.stem: path for path in sorted(folder.glob("*.safetensors"), key=lambda path: path.stem)}
+RESEARCH_MODELS = (
+    "denoise-gray-30",
+    "denoise-gray-30-searched",
+    "denoise-gray-50",
+    "denoise-gray-50-searched",
+    "denoise-gray-70",
+    "denoise-gray-70-searched",
+    "derain-searched",
+)
+"""Models that reproduce results of the paper. They are in the repository's ``models`` folder, not in the package."""
+
+Source = Literal["package", "CLEARER_MODELS", "checkout"]
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A weight file that can be loaded by name.
+
+    Attributes:
+        name: what `clearer.load` takes.
+        path: of the weight file.
+        source: where it was found: in the installed package, in the folder that the environment variable
+            CLEARER_MODELS names, or in the ``models`` folder of the checkout that the package runs from.
+    """
+
+    name: str
+    path: Path
+    source: Source
+
+
+def find_models() -> dict[str, ModelFile]:
+    """Return all models that can be loaded by name, sorted by name.
+
+    Of models with the same name, the package's comes first, then that of CLEARER_MODELS, then the checkout's.
+
+    Raises:
+        UserError: CLEARER_MODELS does not name a folder.
+    """
+    package = Path(str(resources.files("clearer")))
+    places: list[tuple[Source, Path | None]] = [
+        ("package", package / "weights"),
+        ("CLEARER_MODELS", _named_folder()),
+        ("checkout", _checkout_folder(package)),
+    ]
+    found: dict[str, ModelFile] = {}
+    for source, folder in places:
+        for name, path in _weight_files(folder).items() if folder is not None else ():
+            found.setdefault(name, ModelFile(name, path, source))
+    return dict(sorted(found.items()))
+
+
+def _named_folder() -> Path | None:
+    text = os.environ.get(MODELS_VARIABLE)
+    if not text:
+        return None
+    folder = Path(text).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"{MODELS_VARIABLE}: {text}: no such folder; set it to a folder of models or unset it")
+    return folder
+
+
+def _checkout_folder(package: Path) -> Path | None:
+    """Return the ``models`` folder of the checkout that holds ``package`` as ``src/clearer``, if it is one."""
+    root = package.parent.parent
+    is_checkout = package.parent.name == "src" and (root / "pyproject.toml").is_file()
+    return root / "models" if is_checkout and (root / "models").is_dir() else None
+
+
+def _weight_files(folder: Path) -> dict[str, Path]:
+    nested = {run.name: RunFolder(run).weights for run in folder.iterdir()} if folder.is_dir() else {}
+    return {name: path for name, path in nested.items() if path.is_file()} | {
+        path.stem: path for path in folder.glob("*.safetensors")
+    }
+
+
+def is_model_name(text: str) -> bool:
+    """Tell whether a text is the name of a model, whether its weights are here or not."""
+    return text in RESEARCH_MODELS or text in find_models()
 
 
 def located(name_or_path: str | Path) -> Path:
-    """Return the weight file (or exported file) that a user means.
+    """Return the weight file (or exported file) that a name or a path means.
 
     Args:
-        name_or_path: a weight file, an exported file, a run folder (its ``model.safetensors``), or the
-            name of a shipped model. A file or a run that is there under a shipped name is taken.
+        name_or_path: a weight file; an exported file; a run folder, for its ``model.safetensors``; or the
+            name of a model (see `find_models`). An existing file or run takes precedence over a model's name.
 
     Raises:
         UserError: there is no such file, run or model.
@@ -28,17 +107,23 @@ def located(name_or_path: str | Path) -> Path:
     >>> located("denoise-gray").name
     'denoise-gray.safetensors'
     """
-    path, shipped = Path(name_or_path), shipped_models()
+    path, name = Path(name_or_path), str(name_or_path)
     if path.is_file():
         return path
     run = RunFolder(path)
     if run.weights.is_file():
         return run.weights
-    if str(name_or_path) in shipped and not run.is_run:  # a run that has no weights yet is not passed over
-        return shipped[str(name_or_path)]
+    known = find_models()
+    if name in known and not run.is_run:  # a run without weights yet still takes precedence
+        return known[name].path
     if path.is_dir():
-        raise UserError(f"{path}: the folder holds no {run.weights.name}; give a finished run or a weight file")
-    near = nearest(str(name_or_path), shipped)
+        raise UserError(f"{path}: the folder holds no {run.weights.name}; name a finished run or a weight file")
+    if name in RESEARCH_MODELS:
+        raise UserError(
+            f"{name}: not part of the installed package; get models/{name}/{run.weights.name} from the clearer "
+            f"repository and give its path, or set {MODELS_VARIABLE} to the repository's models folder"
+        )
+    near = nearest(name, known)
     raise UserError(
         f"{path}: no such weight file (.safetensors), run folder, or model of 'clearer models' exists{near}"
     )

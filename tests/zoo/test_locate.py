@@ -1,0 +1,102 @@
+"""A model's name: found in the package, then in CLEARER_MODELS, then in a checkout."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import clearer
+from clearer.core.errors import UserError
+from clearer.zoo.locate import RESEARCH_MODELS, find_models, is_model_name, located
+
+PACKAGED = ["denoise-color", "denoise-gray", "denoise-gray-medium", "derain"]
+PACKAGE = Path(clearer.__file__).parent
+
+
+def installed(folder: Path) -> Path:
+    """Install the package as a wheel does: without the rest of the checkout."""
+    shutil.copytree(PACKAGE, folder / "site" / "clearer", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder / "site"
+
+
+def in_new_process(site: Path, code: str, **environment: str) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-c", f"from clearer.zoo.locate import *\n{code}"],
+        env={key: value for key, value in os.environ.items() if key != "CLEARER_MODELS"}
+        | {"PYTHONPATH": str(site)}
+        | environment,
+        cwd=site,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0 or "UserError" in ended.stderr, ended.stderr
+    return ended.stdout + ended.stderr.strip().rpartition("\n")[2]
+
+
+def test_a_checkout_has_all_eleven_and_the_package_four(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLEARER_MODELS", raising=False)
+    found = find_models()
+    assert sorted(name for name, file in found.items() if file.source == "package") == PACKAGED
+    assert sorted(name for name, file in found.items() if file.source == "checkout") == sorted(RESEARCH_MODELS)
+    assert list(found) == sorted([*PACKAGED, *RESEARCH_MODELS]) and len(found) == 11
+    for name, file in found.items():
+        assert located(name) == file.path and file.name == name and file.path.is_file()
+
+
+def test_the_catalog_says_where_each_is_and_what_is_research(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLEARER_MODELS", raising=False)
+    found = {model["name"]: model for model in clearer.models()}
+    assert list(found) == list(find_models())
+    for name, model in found.items():
+        assert model["research"] == (name in RESEARCH_MODELS)
+        assert model["source"] == ("checkout" if model["research"] else "package")
+        assert Path(model["file"]).stat().st_size == model["bytes"]
+
+
+def test_an_installed_package_finds_its_own_and_says_where_the_others_are(tmp_path: Path) -> None:
+    site = installed(tmp_path)
+    names = in_new_process(site, "import sys; print(*find_models(), 'torch' in sys.modules)")
+    assert names.split() == [*PACKAGED, "False"]
+    for name in ("denoise-gray-50", "derain-searched"):
+        assert in_new_process(site, f"located('{name}')") == (
+            f"clearer.core.errors.UserError: {name}: not part of the installed package; get "
+            f"models/{name}/model.safetensors from the clearer repository and give its path, or set CLEARER_MODELS "
+            "to the repository's models folder"
+        )
+    found = in_new_process(site, "print(located('denoise-gray-50'))", CLEARER_MODELS=str(PACKAGE.parents[1] / "models"))
+    assert found.strip() == str(PACKAGE.parents[1] / "models" / "denoise-gray-50" / "model.safetensors")
+
+
+def test_the_named_folder_comes_after_the_package_and_before_the_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("denoise-gray", "denoise-gray-50", "mine"):
+        (tmp_path / name).mkdir()
+        shutil.copy(located("denoise-gray"), tmp_path / name / "model.safetensors")
+    shutil.copy(located("denoise-gray"), tmp_path / "single.safetensors")
+    monkeypatch.setenv("CLEARER_MODELS", str(tmp_path))
+    found = find_models()
+    assert len(found) == 13 and found["denoise-gray"].source == "package"
+    for name in ("denoise-gray-50", "mine"):
+        assert (found[name].path, found[name].source) == (tmp_path / name / "model.safetensors", "CLEARER_MODELS")
+    assert located("single") == tmp_path / "single.safetensors"
+    assert not {model["name"]: model for model in clearer.models()}["mine"]["research"]
+
+
+def test_a_named_folder_that_is_missing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEARER_MODELS", str(tmp_path / "none"))
+    with pytest.raises(UserError, match=r"^CLEARER_MODELS: .*none: no such folder; set it to a folder of models or"):
+        located("denoise-gray")
+
+
+def test_names_are_known_without_their_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clearer.zoo.locate.find_models", dict)
+    assert is_model_name("derain-searched") and not is_model_name("denoise-gray") and not is_model_name("PF-FP")
+    with pytest.raises(UserError, match=r"^derain-searched: not part of the installed package; get models/derain-"):
+        clearer.describe("derain-searched")
