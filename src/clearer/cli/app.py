@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from clearer.cli import catalog, data, describe, evaluate, export, fit, reproduce, restore, verdict, web
-from clearer.cli.help import VerbGroup
+from clearer.cli.help import HELP_OPTIONS, VerbGroup
 from clearer.cli.verb import Verb
 from clearer.core.errors import UserError
 from clearer.core.version import __version__
@@ -30,7 +30,7 @@ VERBS: dict[str, tuple[Verb[Any], ...]] = {
 }
 """All verbs by heading; the group ``reproduce`` stands before those of "Study"."""
 
-CONTEXT = {"help_option_names": ["-h", "--help"]}
+CONTEXT = {"help_option_names": HELP_OPTIONS}
 
 app = typer.Typer(
     name="clearer",

@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from clearer.cli.usage import naming_context
 from clearer.core.errors import UserError, nearest
 
+HELP_OPTIONS = ["-h", "--help"]
 WIDTH = 78
 LEFT = 28  # columns of names and metavars; a longer one gets a line of its own
 GROUPS = (
@@ -71,6 +72,9 @@ class VerbGroup(TyperGroup):
         if not args and not ctx.resilient_parsing:
             typer.echo(ctx.get_help(), err=True)
             raise typer.Exit(2)
+        if not ctx.resilient_parsing and args[0] in self.commands and not set(HELP_OPTIONS).isdisjoint(args):
+            # A verb's page needs none of the group's own options, whose parsing imports pydantic.
+            self.commands[args[0]].make_context(args[0], args[1:], parent=ctx)
         with naming_context(ctx):
             return super().parse_args(ctx, args)
 

@@ -38,7 +38,7 @@ def _what(error: Any) -> str:
     kind, message = type(error).__name__, str(error.format_message()).rstrip(".")
     param = getattr(error, "param", None)
     if kind == "NoSuchOption":
-        return f"{error.option_name}: no such option{nearest(error.option_name, _options(error.ctx))}"
+        return f"{error.option_name}: no such option{_nearest(error.option_name, error.ctx)}"
     if kind == "MissingParameter" and param is not None:
         return f"{_name(param)}: missing"
     if kind == "BadParameter" and param is not None:
@@ -53,6 +53,9 @@ def _name(param: Any) -> str:
     return str(param.opts[0])
 
 
-def _options(context: Any) -> list[str]:
+def _nearest(name: str, context: Any) -> str:
+    """Return the nearest option as `nearest` does; the dashes, which all begin with, do not count."""
     params = context.command.get_params(context)
-    return [name for param in params if param.param_type_name == "option" for name in param.opts]
+    known = [option for param in params if param.param_type_name == "option" for option in param.opts]
+    near = nearest(name.lstrip("-"), [option.lstrip("-") for option in known])
+    return near.replace("'", "'--", 1)
