@@ -79,6 +79,7 @@ def evaluate(options: EvaluateOptions) -> None:
     console = console_for_people(options.as_json)
     title = f"{options.protocol}, {result['images']} image(s){', x8 self-ensemble' if options.ensemble else ''}"
     print_table(title, ("", "PSNR dB", "SSIM"), rows, console)
-    say(f"image by image: {place} and {place.with_suffix('.csv').name}", console)
+    say(f"result: {place}", console)
+    say(f"values of each image: {place.with_suffix('.csv')}", console)
     if options.as_json:
         print_json({**result, "saved": str(place)})

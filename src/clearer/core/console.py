@@ -50,12 +50,13 @@ def print_table(
         total: a last row.
         justify: of all columns but the first, ``"right"`` or ``"left"``.
     """
+    from rich.box import SIMPLE
     from rich.table import Table
     from rich.text import Text
 
     if title:
         say(title, console)
-    table = Table(show_footer=bool(total))
+    table = Table(box=SIMPLE, show_edge=False, pad_edge=False, show_footer=bool(total))
     for i, head in enumerate(heads):
         side: Any = justify if i else "left"
         # A name that is cut short is no name: narrow terminals fold the other columns.

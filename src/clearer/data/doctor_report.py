@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+
+from clearer.core.console import print_table, say
 
 
 @dataclass(frozen=True)
@@ -145,31 +144,25 @@ def advice(findings: Findings) -> list[str]:
 
 def print_findings(findings: Findings, console: Console) -> None:
     """Print a table with a column for each part, then what to do."""
-    table = Table(title=Text(f"What is in {findings.where}"), title_justify="left")
-    table.add_column("")
-    for part in findings.parts:
-        table.add_column(Text(part.name), justify="right")
     guess = " (guessed)" if findings.guessed else ""
-    rows: list[tuple[str, Iterable[str]]] = [
-        ("layout", (part.layout + guess for part in findings.parts)),
-        ("images or pairs", (str(part.count) for part in findings.parts)),
-        ("gray / color", (f"{part.gray} / {part.color}" for part in findings.parts)),
-        ("height: least, median, most", (_numbers(part.heights) for part in findings.parts)),
-        ("width: least, median, most", (_numbers(part.widths) for part in findings.parts)),
-        ("megabytes", (f"{part.bytes / 1e6:.1f}" for part in findings.parts)),
-        ("unreadable files", (str(len(part.unreadable)) for part in findings.parts)),
-        ("cannot be paired", (str(len(part.mismatched)) for part in findings.parts)),
-        ("same image twice in a pair", (str(len(part.same)) for part in findings.parts)),
-        ("nearly black", (str(len(part.dark)) for part in findings.parts)),
-        ("exact copies", (_grouped(part.copies) for part in findings.parts)),
-        ("near-duplicates", (_grouped(part.near) for part in findings.parts)),
+    parts = findings.parts
+    rows = [
+        ("layout", *(part.layout + guess for part in parts)),
+        ("images or pairs", *(str(part.count) for part in parts)),
+        ("gray / color", *(f"{part.gray} / {part.color}" for part in parts)),
+        ("height: least, median, most", *(_numbers(part.heights) for part in parts)),
+        ("width: least, median, most", *(_numbers(part.widths) for part in parts)),
+        ("megabytes", *(f"{part.bytes / 1e6:.1f}" for part in parts)),
+        ("unreadable files", *(str(len(part.unreadable)) for part in parts)),
+        ("cannot be paired", *(str(len(part.mismatched)) for part in parts)),
+        ("same image twice in a pair", *(str(len(part.same)) for part in parts)),
+        ("nearly black", *(str(len(part.dark)) for part in parts)),
+        ("exact copies", *(_grouped(part.copies) for part in parts)),
+        ("near-duplicates", *(_grouped(part.near) for part in parts)),
     ]
-    for title, cells in rows:
-        table.add_row(title, *(Text(cell) for cell in cells))
-    console.print(table)
-    for sentence in advice(findings) or ["Nothing to mend."]:
-        # File names may hold brackets, which are no markup.
-        console.print(f"- {sentence}", markup=False, highlight=False)
+    print_table(f"Images in {findings.where}", ("", *(part.name for part in parts)), rows, console)
+    for sentence in advice(findings) or ["No problems found."]:
+        say(f"- {sentence}", console)
 
 
 def _numbers(spread: tuple[int, int, int] | None) -> str:

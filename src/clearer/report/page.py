@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from clearer.core.console import say
 from clearer.core.files import write_text
 from clearer.core.text import count, duration
 from clearer.report.comparison import DPI, comparison
@@ -79,7 +80,7 @@ def result_line(record: Record) -> str:
 
 
 def print_summary(run: str | Path, console: Console) -> None:
-    """Print what a run has found as a table: network, times, PSNR by protocol, where its files lie.
+    """Print what a run has found: network, times and PSNR by protocol in a table, then the paths of its files.
 
     Raises:
         UserError: as of `write_page`.
@@ -97,16 +98,16 @@ def print_summary(run: str | Path, console: Console) -> None:
         if before is not None and after is not None:
             name = _protocol(measured) if record.evaluations else "validation"
             rows.append((name, f"{before:.2f} -> {after:.2f} dB ({after - before:+.2f} dB)"))
-    folder = RunFolder(record.folder)
-    for name, file in (("report", folder.report), ("model", folder.weights)):
-        if file.exists():
-            rows.append((name, str(file)))
     table = Table(title=Text(_task(record)), title_justify="left", show_header=False, title_style="bold")
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
         table.add_row(Text(name), Text(value))  # Text: square brackets in a name are no markup
     console.print(table)
+    folder = RunFolder(record.folder)
+    for name, file in (("report", folder.report), ("model", folder.weights)):
+        if file.exists():
+            say(f"{name}: {file}", console)  # not in the table, which folds it: a path is copied
 
 
 def _task(record: Record) -> str:
