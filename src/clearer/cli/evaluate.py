@@ -73,8 +73,8 @@ def evaluate(options: EvaluateOptions) -> None:
             options.model, images, options.protocol, **how, device=options.device, out=place, progress=progress
         )
     rows = [
-        (name, f"{result[f'{prefix}psnr']:.2f}", f"{result[f'{prefix}ssim']:.4f}")
-        for name, prefix in (("input", "input_"), ("restored", ""))
+        ("input", f"{result['input_psnr']:.2f}", f"{result['input_ssim']:.4f}"),
+        ("restored", f"{result['psnr']:.2f}", f"{result['ssim']:.4f}"),
     ]
     console = console_for_people(options.as_json)
     title = f"{options.protocol}, {result['images']} image(s){', x8 self-ensemble' if options.ensemble else ''}"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,27 +16,14 @@ import torch
 from torch import Tensor
 
 from clearer.core.errors import UserError
-from clearer.core.files import write_json, write_text
 from clearer.data.folders import Folders, Item, find_items, item_size, read_item
 from clearer.evaluation.metrics import luma601, psnr, ssim
 from clearer.evaluation.protocols import Protocol, center_crop, parse_protocol, without_pairs
 from clearer.evaluation.self_ensemble import self_ensemble
 from clearer.images.view import native_channels
+from clearer.runs.schema import ImageScore, ResultRecord
 
 _WARM_UP = 64  # side in pixels of the corner that is restored once before the clock runs
-
-
-class ImageScore(TypedDict):
-    """What is measured on one image; height and width are after the protocol's crop."""
-
-    name: str
-    height: int
-    width: int
-    input_psnr: float
-    input_ssim: float
-    psnr: float
-    ssim: float
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -67,9 +52,9 @@ class Result:
     megapixels_per_second: float
     per_image: list[ImageScore]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ResultRecord:
         """Return the JSON form."""
-        return dataclasses.asdict(self)
+        return cast(ResultRecord, dataclasses.asdict(self))
 
 
 def evaluate(
@@ -139,25 +124,6 @@ def evaluate(
         megapixels_per_second=pixels / 1e6 / max(seconds, 1e-9),
         per_image=scores,
     )
-
-
-def write_result(result: dict[str, Any], path: str | Path) -> None:
-    """Write a result's `Result.to_dict` as JSON, and its per-image table as CSV beside it.
-
-    The CSV has the same name with the suffix ``.csv``. ``result`` may hold further keys.
-
-    Raises:
-        UserError: the place cannot be written, or ``path`` itself ends in .csv.
-    """
-    path = Path(path)
-    if path.suffix.lower() == ".csv":
-        raise UserError(f"{path}: name the JSON file here; the table is written beside it with the suffix .csv")
-    text = io.StringIO()
-    table = csv.DictWriter(text, list(ImageScore.__annotations__), lineterminator="\n")
-    table.writeheader()
-    table.writerows(result["per_image"])
-    write_json(path, result)
-    write_text(path.with_suffix(".csv"), text.getvalue())
 
 
 def _items(data: str | Path | Folders | Sequence[Item], protocol: Protocol, layout: str) -> list[Item]:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from clearer.core.errors import UserError
 from clearer.data.folders import Folders
 from clearer.evaluation.evaluate import evaluate as evaluate_images
-from clearer.evaluation.evaluate import write_result
 from clearer.evaluation.protocols import parse_protocol
+from clearer.evaluation.record import evaluation_record, write_result
 from clearer.inference.restorer import Restorer, load
-from clearer.network.cost import macs_per_pixel, parameters
 from clearer.runs.layout import RunFolder
+from clearer.runs.schema import EvaluationRecord
 
 
 def evaluate(
@@ -30,7 +29,7 @@ def evaluate(
     precision: str = "fp32",
     out: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
+) -> EvaluationRecord:
     """Measure a trained network on a folder of images by a protocol.
 
     Args:
@@ -46,8 +45,7 @@ def evaluate(
         progress: called with (images done, images in all) after each.
 
     Returns:
-        `clearer.evaluation.evaluate.Result.to_dict`, and ``model``, ``data``, ``architecture``,
-        ``parameters``, ``macs_per_pixel``, ``device``, ``precision`` and ``seed``.
+        The means over the images, the scores of each image, and what was measured, as a dict.
 
     Raises:
         UserError: the model, the protocol and the images do not fit together, or a file cannot be
@@ -66,17 +64,15 @@ def evaluate(
     measured = evaluate_images(
         restorer, data, measured_by, limit=limit, ensemble=ensemble, seed=seed, layout=layout, progress=progress
     )
-    result = {
-        "model": "" if isinstance(model, Restorer) else str(model),
-        "data": f"{data.clean}, {data.degraded}" if isinstance(data, Folders) else str(data),
-        "architecture": str(architecture),
-        "parameters": parameters(architecture),
-        "macs_per_pixel": macs_per_pixel(architecture),
-        "device": str(restorer.device),
-        "precision": restorer.precision,
-        "seed": seed,
-        **measured.to_dict(),
-    }
+    result = evaluation_record(
+        measured,
+        model="" if isinstance(model, Restorer) else str(model),
+        data=f"{data.clean}, {data.degraded}" if isinstance(data, Folders) else str(data),
+        architecture=architecture,
+        device=str(restorer.device),
+        precision=restorer.precision,
+        seed=seed,
+    )
     if out is not None:
         write_result(result, out)
     return result

@@ -18,8 +18,9 @@ from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
 from clearer.data.folders import Item, read_item
 from clearer.data.splits import Splits, resolve_splits
-from clearer.evaluation.evaluate import check_fit, evaluate, write_result
+from clearer.evaluation.evaluate import check_fit, evaluate
 from clearer.evaluation.protocols import parse_protocol
+from clearer.evaluation.record import evaluation_record, write_result
 from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
 from clearer.network.cost import cost_table
@@ -234,17 +235,17 @@ def _evaluate(recipe: Recipe, splits: Splits, folder: Path, cost: dict[str, Any]
         path = run.evaluation_result(f"{name}{'-ensemble' if ensemble else ''}")
         if not path.exists():
             with progress_bar(f"evaluate {name}") as progress:
-                measured = evaluate(restorer, splits.test, name, ensemble=ensemble, progress=progress).to_dict()
-            extra = {
-                "model": str(run.weights),
-                "data": str(Path(splits.test[0].clean).parent),
-                "architecture": str(restorer.architecture),
-                "parameters": cost["parameters"],
-                "macs_per_pixel": cost["macs_per_pixel"],
-                "device": str(restorer.device),
-                "precision": restorer.precision,
-            }
-            write_result({**extra, **measured}, path)
+                measured = evaluate(restorer, splits.test, name, ensemble=ensemble, progress=progress)
+            record = evaluation_record(
+                measured,
+                model=str(run.weights),
+                data=str(Path(splits.test[0].clean).parent),
+                architecture=restorer.architecture,
+                device=str(restorer.device),
+                precision=restorer.precision,
+                seed=0,
+            )
+            write_result(record, path)
         whole = read_json(path)
         summary[name] = {key: value for key, value in whole.items() if key != "per_image"}
     if recipe.evaluate.samples and recipe.evaluate.protocols and not run.sample_list.exists():

@@ -93,7 +93,8 @@ def print_summary(run: str | Path, console: Console) -> None:
             rows.append((name, " on ".join(filter(None, (duration(seconds), str(values.get("device") or ""))))))
         if name == "search" and (early := _converged(values)):
             rows.append(("", early))
-    for measured in record.evaluations or [{**record.train, "psnr": record.train.get("best_psnr")}]:
+    validated: list[Mapping[str, object]] = [{**record.train, "psnr": record.train.get("best_psnr")}]
+    for measured in record.evaluations or validated:
         before, after = number(measured, "input_psnr"), number(measured, "psnr")
         if before is not None and after is not None:
             name = _protocol(measured) if record.evaluations else "validation"

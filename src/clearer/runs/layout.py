@@ -29,7 +29,15 @@ from clearer.core.files import read_json, with_present_keys
 from clearer.network.architecture import Architecture
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Recipe
-from clearer.runs.schema import CostTable, EpochLine, RunRecord, SampleEntry, SearchResult, TrainResult
+from clearer.runs.schema import (
+    CostTable,
+    EpochLine,
+    EvaluationRecord,
+    RunRecord,
+    SampleEntry,
+    SearchResult,
+    TrainResult,
+)
 
 Result = TypeVar("Result", SearchResult, TrainResult)
 
@@ -221,13 +229,13 @@ class RunFolder:
         """
         return cast(CostTable, read_object(self.cost))
 
-    def read_evaluations(self) -> dict[str, dict[str, Any]]:
+    def read_evaluations(self) -> dict[str, EvaluationRecord]:
         """Return all results on test images by the names of their files; empty if there are none.
 
         Raises:
             UserError: a file is damaged.
         """
-        return {path.stem: read_object(path) for path in sorted(self.evaluation.glob("*.json"))}
+        return {path.stem: cast(EvaluationRecord, read_object(path)) for path in sorted(self.evaluation.glob("*.json"))}
 
     def read_samples(self) -> list[SampleEntry]:
         """Return the entries of samples.json; empty if there are none.

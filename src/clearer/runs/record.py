@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,15 @@ from PIL import Image
 from clearer.core.errors import UserError
 from clearer.network.architecture import Architecture
 from clearer.runs.layout import RunFolder
-from clearer.runs.schema import CostTable, EpochLine, RunRecord, SampleEntry, SearchResult, TrainResult
+from clearer.runs.schema import (
+    CostTable,
+    EpochLine,
+    EvaluationRecord,
+    RunRecord,
+    SampleEntry,
+    SearchResult,
+    TrainResult,
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class Record:
     search_lines: list[EpochLine]
     train: TrainResult
     train_lines: list[EpochLine]
-    evaluations: list[dict[str, Any]]
+    evaluations: list[EvaluationRecord]
     samples: list[SampleEntry]
 
     @property
@@ -96,7 +103,7 @@ def read_record(run: str | Path) -> Record:
     )
 
 
-def _in_order(evaluations: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def _in_order(evaluations: dict[str, EvaluationRecord]) -> list[EvaluationRecord]:
     """Sort the results on test images: the run's own first, self-ensembles last."""
     named = [(name.removesuffix("-ensemble"), values) for name, values in evaluations.items()]
     # fit names its own results by the protocol alone; a later evaluation elsewhere is not the headline.

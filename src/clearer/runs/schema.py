@@ -6,7 +6,7 @@ with ``get``.
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class RunRecord(TypedDict, total=False):
@@ -96,6 +96,50 @@ class CostTable(TypedDict, total=False):
     parameters: int
     macs_per_pixel: float
     cells: list[ModuleCost]
+
+
+class ImageScore(TypedDict):
+    """What was measured on one image. Height and width in pixels, after the protocol's crop; PSNR in dB."""
+
+    name: str
+    height: int
+    width: int
+    input_psnr: float
+    input_ssim: float
+    psnr: float
+    ssim: float
+    seconds: float
+
+
+class ResultRecord(TypedDict):
+    """The JSON form of `clearer.evaluation.evaluate.Result`."""
+
+    protocol: str
+    ensemble: bool
+    images: int
+    input_psnr: float
+    input_ssim: float
+    psnr: float
+    ssim: float
+    seconds: float
+    megapixels_per_second: float
+    per_image: list[ImageScore]
+
+
+class EvaluationRecord(ResultRecord):
+    """evaluation/*.json, and what ``clearer evaluate`` saves elsewhere: which model was measured, on what, where.
+
+    The results of a run that version 0.1 wrote lack the seed, which was 0.
+    """
+
+    model: str
+    data: str
+    architecture: str
+    parameters: int
+    macs_per_pixel: float
+    device: str
+    precision: str
+    seed: NotRequired[int]
 
 
 class SampleEntry(TypedDict, total=False):

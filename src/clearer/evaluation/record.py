@@ -1,0 +1,63 @@
+"""What an evaluation saves: the result, and which model was measured on what."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clearer.core.errors import UserError
+from clearer.core.files import write_json, write_text
+from clearer.evaluation.evaluate import Result
+from clearer.network.architecture import Architecture
+from clearer.network.cost import macs_per_pixel, parameters
+from clearer.runs.schema import EvaluationRecord, ImageScore
+
+
+def evaluation_record(
+    result: Result, *, model: str, data: str, architecture: Architecture, device: str, precision: str, seed: int
+) -> EvaluationRecord:
+    """Return the record of a result.
+
+    Args:
+        result: what `clearer.evaluation.evaluate.evaluate` returned.
+        model: the weight file or run folder as it was given; "" for a model in memory.
+        data: where the images are.
+        architecture: of the model; its cost is counted.
+        device, precision: what the model ran on, and in.
+        seed: of the noise.
+    """
+    return {
+        "model": model,
+        "data": data,
+        "architecture": str(architecture),
+        "parameters": parameters(architecture),
+        "macs_per_pixel": macs_per_pixel(architecture),
+        "device": device,
+        "precision": precision,
+        "seed": seed,
+        **result.to_dict(),
+    }
+
+
+def write_result(result: Mapping[str, Any], path: str | Path) -> None:
+    """Write a record as JSON, and its table of images as CSV beside it, under the same name with the suffix ``.csv``.
+
+    Args:
+        result: an `EvaluationRecord`, or any mapping with ``per_image``.
+        path: the JSON file.
+
+    Raises:
+        UserError: the file cannot be written, or ``path`` itself ends in .csv.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".csv":
+        raise UserError(f"{path}: name the JSON file here; the table is written beside it with the suffix .csv")
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(ImageScore.__annotations__), lineterminator="\n")
+    table.writeheader()
+    table.writerows(result["per_image"])
+    write_json(path, result)
+    write_text(path.with_suffix(".csv"), text.getvalue())
