@@ -1,11 +1,11 @@
-"""Write the tables of the pages and README.md from the JSON files in docs/results.
+"""Fill the tables of docs and README.md from the JSON files in docs/results.
 
     python tools/make_results.py            # rewrite the tables
-    python tools/make_results.py --collect RUN NAME "COMMAND"   # take a run's figures into docs/results first
-    python tools/make_results.py --keep FILE.json NAME "COMMAND"   # take the JSON of `reproduce` or `verdict`
+    python tools/make_results.py --collect RUN NAME "COMMAND"   # first copy a run's figures to docs/results
+    python tools/make_results.py --keep FILE.json NAME "COMMAND"   # first copy the JSON of `reproduce` or `verdict`
 
 ``--keep`` also copies the PNG figures beside FILE.json to docs/images/NAME-*.png. A table stands between
-``<!-- table NAME -->`` and ``<!-- end -->``; the text around it is written by hand.
+``<!-- table NAME -->`` and ``<!-- end -->``. The first part of NAME, up to a dash, chooses the kind of table.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from clearer.core.files import read_json
 from clearer.experiments import (
     ablations_page,
     figures3_4,
@@ -30,13 +31,12 @@ from clearer.inference.memory import bytes_per_pixel
 from clearer.network.architecture import Architecture
 
 HERE = Path(__file__).parents[1] / "docs"
-NAMES = ("results", "reproduction", "performance", "restoring", "deploying", "devices")
-PAGES = [HERE / f"{name}.md" for name in NAMES] + [HERE.parent / "README.md"]
+PAGES = [*sorted(HERE.rglob("*.md")), HERE.parent / "README.md"]
 STORE = HERE / "results"
 
 
 def collect(run: Path, name: str, command: str) -> None:
-    """Copy what a table needs from a run folder."""
+    """Copy the figures of a run folder."""
 
     def read(path: str) -> Any:
         return json.loads((run / path).read_text()) if (run / path).exists() else None
@@ -56,7 +56,7 @@ def collect(run: Path, name: str, command: str) -> None:
 
 
 def keep(path: Path, name: str, command: str) -> None:
-    """Copy a result and its figures. One line of JSON a key: a verdict holds thousands of scores."""
+    """Copy a result and its figures, with one line of JSON a key: a verdict has thousands of scores."""
     value = {"command": command, **json.loads(path.read_text())}
     lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(part)}" for key, part in value.items())
     (STORE / f"{name}.json").write_text("{\n" + lines + "\n}\n")
@@ -73,19 +73,12 @@ def run_table(value: dict[str, Any]) -> str:
     search, train, run = value["search"], value["train"], value["run"]
     rows = [["architecture", value["architecture"]["architecture"]]]
     if search:
-        rows += [
-            [
-                "search",
-                f"{search['steps']} weight steps, {search['arch_steps']} architecture steps, {search['seconds']:.0f} s",
-            ],
-            ["mean gap of the mixing_weights", f"{search['gap']:.4f}"],
-        ]
+        steps = f"{search['steps']} weight steps, {search['arch_steps']} architecture steps"
+        rows += [["search", f"{steps}, {search['seconds']:.0f} s"], ["mean gap", f"{search['gap']:.4f}"]]
+    best = f"{train['best_psnr']:.2f} dB (epoch {train['best_epoch']})"
     rows += [
         ["training", f"{train['steps']} steps, {train['seconds']:.0f} s"],
-        [
-            "validation PSNR",
-            f"{train['best_psnr']:.2f} dB (epoch {train['best_epoch']}), input {train['input_psnr']:.2f} dB",
-        ],
+        ["validation PSNR", f"{best}, input {train['input_psnr']:.2f} dB"],
         ["peak memory", f"{train['peak_memory_mb']} MiB"],
         ["device", f"{train['device']}, {train['precision']}, torch {run['torch']}"],
     ]
@@ -123,7 +116,7 @@ def forms_table(value: dict[str, Any]) -> str:
 
 
 def arms_table(value: dict[str, Any]) -> str:
-    """Trainings of equal length that differ in one setting each."""
+    """Return a table of trainings of equal length that differ in one setting each."""
     first = value["rows"][0]
     rows = [
         [r["label"], f"`{r['change']}`", f"{r['validation_psnr']:.2f}", f"{r['psnr']:.2f} / {r['ssim']:.4f}"]
@@ -138,16 +131,8 @@ def arms_table(value: dict[str, Any]) -> str:
 def peers_table(value: dict[str, Any]) -> str:
     rows = []
     for line in value["lines"]:
-        who = line["name"]
-        rows.append(
-            [
-                who,
-                f"{line['psnr']:.2f} / {line['ssim']:.4f}",
-                line["input_psnr"],
-                line["images"],
-                f"`{line['command']}`",
-            ]
-        )
+        figures = [f"{line['psnr']:.2f} / {line['ssim']:.4f}", line["input_psnr"], line["images"]]
+        rows.append([line["name"], *figures, f"`{line['command']}`"])
     return table(["", "PSNR (dB) / SSIM", "input PSNR", "images", "command"], rows)
 
 
@@ -161,7 +146,7 @@ def table1_table(value: dict[str, Any]) -> str:
 
 
 def as_part(as_markdown: Callable[[dict[str, Any]], str]) -> Callable[[dict[str, Any]], str]:
-    """A page of its own as a part of ours: its heads two levels deeper, links to its figures left out."""
+    """Turn a page into a section: headings two levels deeper, without links to its figures."""
 
     def text(value: dict[str, Any]) -> str:
         page = re.sub(r"^!\[.*\n", "", as_markdown(value), flags=re.MULTILINE).strip()
@@ -199,7 +184,7 @@ def speed_table(value: dict[str, Any]) -> str:
         memory = f"{line['ours']['peak_mib']:,} / {line['reference']['peak_mib']:,}"
         cells = [cell(line["ours"]), cell(line["reference"]), f"**{line['ratio_to_reference']:.2f}**", beside, share]
         rows.append([f"{line['work']}, width {line['width']}", *cells, memory])
-    head = ["work", "clearer", "reference", "times faster", "than DnCNN", "of the peak", "MiB, ours / reference"]
+    head = ["work", "clearer", "reference", "speedup", "over DnCNN", "of peak throughput", "MiB, clearer / reference"]
     facts = value["lines"][0]
     return f"`{value['command']}` ({facts['device']}, torch {facts['torch']})\n\n" + table(head, rows)
 
@@ -210,14 +195,14 @@ def profile_table(value: dict[str, Any]) -> str:
     shares = [[group, *(f"{100 * found[group]:.0f} %" for found in steps.values())] for group in groups]
     rates = [[r["convolution"], r["forward"], r["feature"], r["weight"]] for r in value["convolutions"]]
     facts = f"`{value['command']}` ({value['device']}, torch {value['torch']}, {value['precision']})"
-    head = [f"GFLOP/s, batch 32; the peak is {value['peak']}", "forward", "gradient of features", "of weights"]
-    return f"{facts}\n\n{table(['share of the time', *steps], shares)}\n\n{table(head, rates)}"
+    head = [f"GFLOP/s, batch 32; peak {value['peak']}", "forward", "gradient of features", "gradient of weights"]
+    return f"{facts}\n\n{table(['share of time', *steps], shares)}\n\n{table(head, rates)}"
 
 
 def compiled_table(value: dict[str, Any]) -> str:
     steps = [f"{value[key]:.2f} s" for key in ("step", "compiled_step")]
     cells = [*steps, value["times_faster"], f"{value['compiling']:.0f} s"]
-    head = ["a training step", "compiled", "times faster", "compiling takes"]
+    head = ["training step", "compiled", "speedup", "compile time"]
     return f"`{value['command']}` ({value['device']}, torch {value['torch']})\n\n" + table(head, [cells])
 
 
@@ -255,10 +240,10 @@ def memory_table(value: dict[str, Any]) -> str:
     for (text, operations, width, side), both in found.items():
         limit = bytes_per_pixel(Architecture.parse(text, operations=operations, width=width, unshuffle=side))
         measured = (both[precision]["bytes_per_pixel"] for precision in ("fp32", "bf16", "ONNX Runtime"))
-        folded = f"{width}, squares of {side}x{side}" if side > 1 else width
+        folded = f"{width}, {side}x{side} pixel unshuffle" if side > 1 else width
         rows.append([text, operations, folded, *measured, f"{limit:.0f}"])
-    measured_by = ["bytes a pixel, fp32", "bf16", "ONNX Runtime"]
-    head = ["architecture", "operations", "width", *measured_by, "what auto reckons with"]
+    measured_by = ["bytes per pixel, fp32", "bf16", "ONNX Runtime"]
+    head = ["architecture", "operations", "width", *measured_by, "auto assumes"]
     return f"`{value['command']}`\n\n" + table(head, rows)
 
 
@@ -269,17 +254,17 @@ def stopping_table(value: dict[str, Any]) -> str:
         cells = []
         for search in searches:
             found = search["rows"][k]
-            told = [f"{found['saved']:.0%}", "yes" if found["same_genotype"] else "no"]
-            cells += ["never settles", ""] if found["arch_step"] is None else told
+            saved = [f"{found['saved']:.0%}", "yes" if found["same_genotype"] else "no"]
+            cells += ["does not converge", ""] if found["arch_step"] is None else saved
         rows.append([f"{row['gap']}, {value['steps']}", *cells])
     names = [f"{search['run']}, {search['minutes']} min: saves" for search in searches]
-    heads = [head for name in names for head in (name, "the same genotype as at the end?")]
+    heads = [head for name in names for head in (name, "same genotype as at the end?")]
     return f"`{value['command']}`\n\n" + table(["stop_gap, stop_steps", *heads], rows)
 
 
 def web_table(value: dict[str, Any]) -> str:
     width, height = value["size"]
-    head = ["", "shown", "shown and restored", "peak memory of the process, MiB", "before"]
+    head = ["", "display", "display and restore", "peak memory of the process, MiB", "before"]
     took = [f"{value['seconds_shown']:.0f} s", f"{value['seconds']:.0f} s"]
     row = [f"{width}x{height}, {value['model']}", *took, f"{value['peak_mib']:,}", value["peak_mib_before"]]
     return f"`{value['command']}`\n\n" + table(head, [row])
@@ -301,12 +286,12 @@ def runtimes_table(value: dict[str, Any]) -> str:
         size = "" if file is None else f"{file['bytes'] / 1e6:.2f} MB"
         cells = [f"{row['seconds'] * 1e3:.0f}", f"{base / row['seconds']:.2f}", f"{row['difference']:.1e}", size]
         rows.append([row["runtime"], row["precision"], *cells])
-    head = ["runtime", "numbers", "ms an image", "times as fast", "largest difference", "file"]
+    head = ["runtime", "precision", "ms per image", "speedup", "largest difference", "file"]
     a, int8, (height, width) = value["architecture"], value["exported"]["int8"], value["size"]
     versions = ", ".join(f"{name} {version}" for name, version in value["versions"].items())
     said = (
         f"{height}x{width} pixels, {a['channels']} channel(s), {a['architecture']} of width {a['width']}, "
-        f"{value['macs_per_pixel'] / 1e3:.1f} kMAC a pixel; {value['processor']}, {value['threads']} thread(s); "
+        f"{value['macs_per_pixel'] / 1e3:.1f} kMAC/pixel; {value['processor']}, {value['threads']} thread(s); "
         f"{versions}; medians of {value['rounds']} rounds. "
         f"int8 loses {int8['loss']:.2f} dB ({int8['psnr']:.2f} for {int8['psnr_fp32']:.2f}, input "
         f"{int8['input_psnr']:.2f}), at worst {int8['worst_loss']:.2f} dB, on {int8['held_out']} held-out images; "
@@ -353,7 +338,7 @@ def main() -> None:
         name = match[1]
         if not (STORE / f"{name}.json").exists():
             return match[0]
-        value = json.loads((STORE / f"{name}.json").read_text())
+        value = read_json(STORE / f"{name}.json")
         return f"<!-- table {name} -->\n{kinds[name.split('-')[0]](value)}\n<!-- end -->"
 
     for page in PAGES:

@@ -106,7 +106,7 @@ def test_links_lead_somewhere():
 
 
 def test_every_measured_table_is_filled_in():
-    for page in [README, *sorted((ROOT / "docs").glob("*.md"))]:
+    for page in [README, *sorted((ROOT / "docs").rglob("*.md"))]:
         text = page.read_text(encoding="utf-8")
         for name, inside in re.findall(r"<!-- table ([\w-]+) -->(.*?)<!-- end -->", text, re.DOTALL):
             assert "|" in inside or "**" in inside, f"{page.name}: {name}"

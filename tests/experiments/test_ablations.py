@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clearer.experiments.ablations import SCALES, terms_alone
-from clearer.experiments.ablations_page import _shared_letters, as_markdown
+from clearer.experiments.ablations_page import _shared_modules, as_markdown
 from clearer.network.architecture import SearchSpace
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import SearchSettings
@@ -77,10 +77,10 @@ def test_variants_share_searches_and_trainings(images: Path, tmp_path: Path) -> 
     assert {name: (out / name).read_bytes() for name in drawn} == drawn
 
 
-def test_letters_that_seeds_share_stand_beside_what_chance_gives() -> None:
+def test_modules_that_seeds_share_stand_beside_what_chance_gives() -> None:
     words = [{"architecture": word, "modules": 6} for word in ("PPF-FFF", "PFF-FFF")]
-    assert _shared_letters(words) == "5.0 of 6 (chance 3.7)"  # (4/6 x 5/6 + 2/6 x 1/6) x 6
-    assert _shared_letters(words[:1]) == ""
+    assert _shared_modules(words) == "5.0 of 6 (chance 3.7)"  # (4/6 x 5/6 + 2/6 x 1/6) x 6
+    assert _shared_modules(words[:1]) == ""
 
 
 def test_faults_are_said_in_one_line(images: Path, tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_faults_are_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "other.json").write_text("{}")
     for target, words in (
-        (derain, "its recipe is one to derain, where one to denoise is asked for"),
+        (derain, "its recipe has the task derain; give a search for denoise"),
         (tmp_path / "empty", "no finished search here"),
         (tmp_path / "none", "no finished search here"),
         (tmp_path / "other.json", "other.json: architecture: not an architecture's JSON form"),

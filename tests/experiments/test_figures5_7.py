@@ -1,9 +1,10 @@
-"""Figures 5 to 7: sheets of crops, the figures beneath them, and what is restored only once."""
+"""Figures 5 to 7: crops, the figures beneath them, and what is restored only once."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from PIL import Image
 
 from clearer.core.errors import UserError
 from clearer.evaluation.evaluate import evaluate
-from clearer.experiments import figures5_7 as sheets
+from clearer.experiments import figures5_7 as experiment
 from clearer.experiments.figures5_7 import figures5_7
-from clearer.experiments.figures5_7_page import best_of, redraw, sheet_figure
+from clearer.experiments.figures5_7_page import best_of, comparison_figure, redraw
+from clearer.experiments.redraw import redraw_folder
 from clearer.images.view import read_image
 from clearer.methods.base import ImageArray, Method, as_restore
 from clearer.network.architecture import Architecture
@@ -62,7 +64,7 @@ def rain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """No figures: they take most of the time and are looked at by tests of their own."""
-    monkeypatch.setattr(sheets, "redraw", lambda out: None)
+    monkeypatch.setattr(experiment, "redraw", lambda out: None)
 
 
 @pytest.mark.parametrize("protocol", ["clearer-gray", "gray-awgn"])
@@ -70,11 +72,11 @@ def test_figures_are_those_of_an_evaluation_of_the_whole_folder(
     clean: Path, tmp_path: Path, protocol: str, undrawn: None
 ) -> None:
     result = figures5_7(tmp_path, [BOX], bsd500=clean, names=["coffee"], sigmas=[30, 70], protocol=protocol)
-    (sheet,) = result["sheets"]
-    assert sheet["place"] == 2
-    for row in sheet["rows"]:
+    (figure,) = result["figures"]
+    assert figure["place"] == 2
+    for row in figure["rows"]:
         single = evaluate(as_restore(BOX, row["sigma"]), clean, row["protocol"]).per_image[2]
-        assert (single["height"], single["width"]) == (sheet["height"], sheet["width"])
+        assert (single["height"], single["width"]) == (figure["height"], figure["width"])
         for prefix, cell in (("input_", row["input"]), ("", row["cells"]["box"])):
             assert cell["psnr"] == pytest.approx(single[f"{prefix}psnr"], abs=1e-4)  # type: ignore[literal-required]
             assert cell["ssim"] == pytest.approx(single[f"{prefix}ssim"], abs=1e-5)  # type: ignore[literal-required]
@@ -82,10 +84,10 @@ def test_figures_are_those_of_an_evaluation_of_the_whole_folder(
 
 def test_rain_is_measured_as_an_evaluation_does(rain: Path, tmp_path: Path, undrawn: None) -> None:
     result = figures5_7(tmp_path, [DRY, BOX], rain800=rain, images=1)
-    (sheet,) = result["sheets"]
-    assert sheet["name"] == "derain-coffee" and sheet["columns"] == ["dry"] and result["left_out"] == ["box"]
+    (figure,) = result["figures"]
+    assert figure["name"] == "derain-coffee" and figure["columns"] == ["dry"] and result["left_out"] == ["box"]
     single = evaluate(as_restore(DRY, None), rain, "rain-rgb", limit=1).per_image[0]
-    (row,) = sheet["rows"]
+    (row,) = figure["rows"]
     assert row["sigma"] is None
     assert row["cells"]["dry"]["psnr"] == pytest.approx(single["psnr"], abs=1e-4)
     assert row["input"]["psnr"] == pytest.approx(single["input_psnr"], abs=1e-4)
@@ -93,7 +95,7 @@ def test_rain_is_measured_as_an_evaluation_does(rain: Path, tmp_path: Path, undr
 
 def test_every_crop_is_the_same_place_of_its_image(clean: Path, tmp_path: Path, undrawn: None) -> None:
     own, chosen = (
-        figures5_7(tmp_path, [BOX], bsd500=clean, images=1, sigmas=[50], protocol="gray-awgn", crop=crop)["sheets"][0]
+        figures5_7(tmp_path, [BOX], bsd500=clean, images=1, sigmas=[50], protocol="gray-awgn", crop=crop)["figures"][0]
         for crop in (None, (5, 7, 40))
     )
     truth = read_image(clean / "astronaut.png", 1)
@@ -130,7 +132,7 @@ def test_only_what_has_changed_is_restored_again(clean: Path, tmp_path: Path, un
     stronger = dataclasses.replace(BOX, restore=lambda image, sigma: box(box(image, sigma), sigma))
     second = make(stronger, KEEP)
     assert calls == [("box", 30), ("box", 50)]
-    cells = [result["sheets"][0]["rows"][0]["cells"] for result in (first, second)]
+    cells = [result["figures"][0]["rows"][0]["cells"] for result in (first, second)]
     assert cells[0]["keep"] == cells[1]["keep"] and cells[0]["box"]["psnr"] != cells[1]["box"]["psnr"]
     make(stronger, KEEP, crop=(0, 0, 8))
     assert calls == []
@@ -145,9 +147,9 @@ def test_networks_for_one_level_each_share_a_column(clean: Path, tmp_path: Path,
     for_30 = dataclasses.replace(KEEP, name="net", sigmas=(30, 30))
     for_50 = dataclasses.replace(BOX, name="net", sigmas=(50, 50))
     result = figures5_7(tmp_path, [for_30, for_50, KEEP], bsd500=clean, images=1)
-    (sheet,) = result["sheets"]
-    assert sheet["columns"] == ["net", "keep"]
-    low, middle, high = sheet["rows"]
+    (figure,) = result["figures"]
+    assert figure["columns"] == ["net", "keep"]
+    low, middle, high = figure["rows"]
     assert low["cells"]["net"]["psnr"] == low["cells"]["keep"]["psnr"] == pytest.approx(low["input"]["psnr"])
     assert middle["cells"]["net"]["psnr"] > middle["cells"]["keep"]["psnr"] + 1
     assert high["cells"]["net"] is None and high["cells"]["keep"] is not None
@@ -164,13 +166,13 @@ def test_the_best_of_a_row_is_judged_as_it_is_written() -> None:
 
 
 def made_up(tmp_path: Path, columns: list[str], rows: int) -> dict[str, Any]:
-    """A sheet of gray cells, every third one missing."""
+    """A figure of gray cells, every third one missing."""
     Image.new("L", (96, 96), 128).save(tmp_path / "cell.png")
     Image.new("L", (321, 481), 90).save(tmp_path / "whole.png")
     cell = {"crop": "cell.png", "psnr": 28.125, "ssim": 0.8125}
     levels = [30.0, 50.0, 70.0][:rows] if rows > 1 else [None]
     return {
-        "name": "sheet", "task": "denoise" if rows > 1 else "derain", "data": "a/set", "image": "an image.png",
+        "name": "figure", "task": "denoise" if rows > 1 else "derain", "data": "a/set", "image": "an image.png",
         "place": 11, "height": 481, "width": 321, "whole": "whole.png", "truth": "cell.png", "columns": columns,
         "crop": {"top": 10, "left": 20, "side": 96}, "notes": {},
         "rows": [
@@ -185,8 +187,8 @@ LONG = ["BM3D", "non-local means, as published", "x", "a $name$ with _signs^ in 
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(LONG, 3), (LONG[:2], 1), (["CLEARER"], 1), (["CLEARER"], 3)])
-def test_texts_of_a_sheet_lie_apart_and_inside(tmp_path: Path, columns: list[str], rows: int) -> None:
-    figure = sheet_figure(tmp_path, made_up(tmp_path, columns, rows))
+def test_texts_of_a_figure_lie_apart_and_inside(tmp_path: Path, columns: list[str], rows: int) -> None:
+    figure = comparison_figure(tmp_path, made_up(tmp_path, columns, rows))
     renderer = FigureCanvasAgg(figure).get_renderer()
     texts = figure.axes[0].texts
     boxes = [text.get_window_extent(renderer) for text in texts]
@@ -205,23 +207,40 @@ def test_texts_of_a_sheet_lie_apart_and_inside(tmp_path: Path, columns: list[str
     assert len(empty) == len(columns) * rows - sum(map(len, shown))
 
 
-def test_sheets_are_drawn_again_from_json_and_crops(clean: Path, rain: Path, tmp_path: Path) -> None:
+def test_figures_are_drawn_again_from_json_and_crops(clean: Path, rain: Path, tmp_path: Path) -> None:
     figures5_7(tmp_path, [BOX, DRY], bsd500=clean, rain800=rain, images=1, sigmas=[50])
-    names = ("denoise-astronaut.png", "derain-coffee.png", "sheets.md")
+    names = ("denoise-astronaut.png", "derain-coffee.png", "figures57.md")
     drawn = {name: (tmp_path / name).read_bytes() for name in names}
-    assert b"not of the crop" in drawn["sheets.md"] and b"](derain-coffee.png)" in drawn["sheets.md"]
+    assert b"not of the crop" in drawn["figures57.md"] and b"](derain-coffee.png)" in drawn["figures57.md"]
     for path in [*(tmp_path / name for name in drawn), *(tmp_path / "restored").iterdir()]:
         path.unlink()
     redraw(tmp_path)
     assert {name: (tmp_path / name).read_bytes() for name in drawn} == drawn
 
 
-def test_images_that_differ_in_suffix_only_get_sheets_of_their_own(tmp_path: Path, undrawn: None) -> None:
+def test_a_folder_of_version_0_1_is_redrawn(clean: Path, tmp_path: Path) -> None:
+    figures5_7(tmp_path, [BOX], bsd500=clean, images=1, sigmas=[50])
+    names = ("denoise-astronaut.png", "figures57.md")
+    drawn = [(tmp_path / name).read_bytes() for name in names]
+    value = json.loads((tmp_path / "figures57.json").read_text())
+    (sheet,) = value.pop("figures")
+    old = {**value, "sheets": [{**{k: v for k, v in sheet.items() if k != "image"}, "picture": sheet["image"]}]}
+    (tmp_path / "sheets.json").write_text(json.dumps(old))
+    for name in (*names, "figures57.json"):
+        (tmp_path / name).unlink()
+    assert redraw_folder(tmp_path) == ["sheets.json"]
+    assert [(tmp_path / name).read_bytes() for name in ("denoise-astronaut.png", "sheets.md")] == drawn
+    (tmp_path / "sheets.md").unlink()
+    (tmp_path / "figures57.json").write_text(json.dumps({**value, "figures": []}))
+    assert redraw_folder(tmp_path) == ["figures57.json"] and not (tmp_path / "sheets.md").exists()
+
+
+def test_images_that_differ_in_suffix_only_get_figures_of_their_own(tmp_path: Path, undrawn: None) -> None:
     folder = write_photos(tmp_path / "set", NAMES[:1], side=64)
     Image.open(folder / "astronaut.png").save(folder / "astronaut.bmp")
     result = figures5_7(tmp_path / "out", [KEEP], bsd500=folder, names=["astronaut"], sigmas=[50])
-    assert [sheet["image"] for sheet in result["sheets"]] == ["astronaut.bmp", "astronaut.png"]
-    assert len({sheet["name"] for sheet in result["sheets"]}) == 2
+    assert [shown["image"] for shown in result["figures"]] == ["astronaut.bmp", "astronaut.png"]
+    assert len({shown["name"] for shown in result["figures"]}) == 2
 
 
 def test_faults_are_said_before_any_work(clean: Path, rain: Path, tmp_path: Path) -> None:
@@ -236,10 +255,10 @@ def test_faults_are_said_before_any_work(clean: Path, rain: Path, tmp_path: Path
         ({"bsd500": clean, "images": 0}, "images: 0 is less than 1"),
         ({"bsd500": clean, "sigmas": []}, "no noise level is given"),
         ({"bsd500": clean, "protocol": "clearer-grey"}, "protocol: 'clearer-grey-30' is not known"),
-        ({"bsd500": clean, "protocol": "color-awgn"}, "gray, where color-awgn-30 needs color"),
+        ({"bsd500": clean, "protocol": "color-awgn"}, "gray, but color-awgn-30 needs color"),
         ({"bsd500": clean, "crop": (0, 60, 10)}, "--crop 0,60,10: not within astronaut.png, 64x64 pixels"),
         ({"rain800": rain}, "methods: none is for rain-rgb"),
-        ({"rain800": clean}, "astronaut.png: gray, where rain-rgb needs color"),
+        ({"rain800": clean}, "astronaut.png: gray, but rain-rgb needs color"),
     ):
         with pytest.raises(UserError, match=words) as fault:
             figures5_7(out, [method], **how)  # type: ignore[arg-type]
@@ -258,10 +277,10 @@ def test_the_verb_takes_models_and_functions_of_a_file(clean: Path, tmp_path: Pa
     wanted = ("--image", "camera", "--sigma", 30, "--sigma", 50, "--crop", "1,2,30", "-o", out, "--device", "cpu")
     outcome = clearer(*command, *wanted, "--json")
     assert outcome.status == 0, outcome.err
-    (sheet,) = outcome.json["sheets"]
-    assert sheet["columns"] == ["mine", "CLEARER"] and sheet["notes"].keys() == {"CLEARER"}
-    assert [row["cells"]["CLEARER"] is None for row in sheet["rows"]] == [False, True]
-    assert sheet["crop"] == {"top": 1, "left": 2, "side": 30}
+    (figure,) = outcome.json["figures"]
+    assert figure["columns"] == ["mine", "CLEARER"] and figure["notes"].keys() == {"CLEARER"}
+    assert [row["cells"]["CLEARER"] is None for row in figure["rows"]] == [False, True]
+    assert figure["crop"] == {"top": 1, "left": 2, "side": 30}
     assert "dry: suits nothing that is shown" in outcome.err
     assert outcome.json["saved"] == str(out) and (out / "denoise-camera.png").is_file()
     for crop in ("1,2", "1,2,x", "1,2,-3"):
@@ -271,7 +290,7 @@ def test_the_verb_takes_models_and_functions_of_a_file(clean: Path, tmp_path: Pa
 
 def test_a_method_that_fails_is_named(clean: Path, tmp_path: Path) -> None:
     for restore, words in (
-        (lambda image, sigma: image[1:], r"box: its restore made \(63, 64, 1\) of \(64, 64, 1\)"),
+        (lambda image, sigma: image[1:], r"box: restore returned shape \(63, 64, 1\) for \(64, 64, 1\)"),
         (lambda image, sigma: image * np.nan, "box: its image holds values that are not finite"),
     ):
         with pytest.raises(UserError, match=words):

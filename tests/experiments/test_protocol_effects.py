@@ -168,8 +168,8 @@ def test_the_level_must_be_one_that_the_method_is_for(gray: Path) -> None:
     for method, sigma, words in (
         (Method("m", "gaussian", blend, sigmas=(50, 50)), 30, "m is for sigma 50, not 30"),
         (Method("m", "gaussian", blend, sigmas=(5, 55)), 70, "m is for sigma 5 to 55, not 70"),
-        (Method("m", "gaussian", blend, sigmas=(5, 55)), None, "say which, such as --sigma 50"),
-        (Method("m", "gaussian", blend), None, "say which, such as --sigma 50"),
+        (Method("m", "gaussian", blend, sigmas=(5, 55)), None, "give one, such as --sigma 50"),
+        (Method("m", "gaussian", blend), None, "give one, such as --sigma 50"),
         (Method("m", "rain", blend), 50, "no noise level; leave it out"),
         (Method("m", "deblur", blend), None, "is for 'deblur'"),
     ):

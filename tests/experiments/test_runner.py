@@ -77,7 +77,7 @@ def test_a_signal_stops_all_and_the_next_call_goes_on(
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=stop_once_both_have_begun, daemon=True).start()
-    with pytest.raises(Interrupted, match="run the same command to go on"):
+    with pytest.raises(Interrupted, match="rerun the command to resume"):
         carry_out(both, jobs=2, console=QUIET)
     for plan in both:
         done = plan.steps_done()
@@ -91,7 +91,7 @@ def test_what_a_failing_run_says_is_passed_on(images: Path, tmp_path: Path) -> N
     sound, faulty = _plans(images, tmp_path)
     recipe = load_recipe("paper-denoise-50", {**TINY, "data.train": str(tmp_path / "nowhere")})
     faulty = Plan("faulty", recipe, faulty.folder, "search")
-    with pytest.raises(UserError, match=r"faulty: failed with status 2: .*nowhere.* \(all of it: .*\.log\)") as caught:
+    with pytest.raises(UserError, match=r"faulty: failed with status 2: .*nowhere.* \(full output: .*log\)") as caught:
         carry_out([faulty, sound], jobs=2, console=QUIET)
     assert "\n" not in str(caught.value)
 

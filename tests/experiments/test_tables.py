@@ -110,7 +110,7 @@ def test_published_rows_are_all_there_and_clearer_p_stands_apart(gray: Path, tmp
         }
     text = (tmp_path / "tables.md").read_text()
     assert not any("CLEARER-P" in line[0] for line in lines_of(text))
-    assert "CLEARER-P, published, stands apart: sigma 30: 29.68 / 0.8439, sigma 70: 26.09 / 0.7267. Not comp" in text
+    assert "CLEARER-P, published, is not in the table: sigma 30: 29.68 / 0.8439, sigma 70: 26.09 / 0.7267. T" in text
     assert "all 3 images" in text and "only" not in text
 
 
@@ -198,7 +198,7 @@ def test_faults_are_said_in_one_line_before_anything_is_measured(gray: Path, tmp
         (("--bsd500", gray, "--models", "a=none"), "none: no such weight file"),
         (("--bsd500", gray, "--classical", "bm4d"), "--classical: 'bm4d' is not one of"),
         (("--bsd500", gray, "--also", tmp_path / "bad.py"), "METHODS is not a list"),
-        (("--bsd500", gray, "--sigma", -5), "protocol: 'clearer-gray--5' is not known"),
+        (("--bsd500", gray, "--sigma", -5), "--sigma: -5 is not 0 or more"),
     ):
         outcome = clearer("reproduce", "tables", "-o", tmp_path / "out", *arguments)
         assert outcome.status == 2 and words in outcome.err and outcome.err.count("\n") == 1

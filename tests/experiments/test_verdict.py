@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from clearer.experiments.search_records import AgainstChance
 from clearer.experiments.verdict_candidates import choose_candidates
 from clearer.experiments.verdict_page import judgement, redraw
 from clearer.network.architecture import SearchSpace
@@ -78,7 +79,7 @@ def test_a_sample_without_trainings(run: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("difference", "error", "words"),
-    [(0.5, 0.1, "better than chance"), (-0.5, 0.1, "worse than chance"), (0.15, 0.1, "cannot be told from chance")],
+    [(0.5, 0.1, "better than chance"), (-0.5, 0.1, "worse than chance"), (0.15, 0.1, "indistinguishable from chance")],
 )
 def test_what_is_said_follows_the_figures(difference: float, error: float, words: str) -> None:
     chance = {"random": 4, "random_better": 1, "difference": difference, "seed_spread": 0.1, "standard_error": error}
@@ -86,7 +87,8 @@ def test_what_is_said_follows_the_figures(difference: float, error: float, words
 
 
 def test_one_seed_says_nothing_of_noise() -> None:
-    assert "nothing can be said" in judgement({"random": 4, "random_better": 1, "difference": 1.0, "seed_spread": None})
+    chance: AgainstChance = {"random": 4, "random_better": 1, "difference": 1.0, "seed_spread": None}
+    assert "cannot show the noise" in judgement(chance)
 
 
 def test_faults_are_said_in_one_line(run: Path, tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def table1(options: Table1Options) -> None:
     o = options
     console = console_for_people(o.as_json)
     how: dict[str, Any] = {"scale": o.scale, "lambdas": o.lambdas or LAMBDAS, "recipe": o.recipe, "jobs": o.jobs}
-    result: dict[str, Any] = run_table1(o.out, o.image_settings(), overrides=parsed(o.settings), **how, console=console)
+    result = run_table1(o.out, o.image_settings(), overrides=parsed(o.settings), **how, console=console)
     printed = {row["lambda_arch"]: row["gap"] for row in result["published"]}
     rows = [
         (f"{row['lambda_arch']:g}", row["architecture"], f"{row['gap']:.4f}", _gap(printed.get(row["lambda_arch"])))
@@ -236,9 +236,9 @@ def figures5_7(options: Figures57Options) -> None:
         result = run_figures5_7(o.out, methods, **how, progress=progress)
     for name in result["left_out"]:
         say(f"{name}: suits nothing that is shown; left out", console)
-    for sheet in result["sheets"]:
-        say(f"{sheet['image']}: {o.out}/{sheet['name']}.png", console)
-    say(f"all with their captions: {o.out}/sheets.md", console)
+    for figure in result["figures"]:
+        say(f"{figure['image']}: {o.out}/{figure['name']}.png", console)
+    say(f"all with their captions: {o.out}/figures57.md", console)
     if o.as_json:
         print_json({**result, "saved": str(o.out)})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from clearer.cli.options import Device, Jobs, Json, Limit, Precision, Seed, Set, model_names, parsed
 from clearer.cli.verb import argument, option, real, verb, whole
@@ -65,9 +65,11 @@ def verdict(options: VerdictOptions) -> None:
 
     o = options
     console = console_for_people(o.as_json)
-    how: dict[str, Any] = {"budget": o.budget, "seeds": o.seeds, "random": o.random, "sample": o.sample}
-    how |= {"patches": o.patches, "statistics": o.statistics, "train": o.train, "jobs": o.jobs}
-    result = judging.verdict(o.run, o.out, **how, overrides=parsed(o.settings), console=console)
+    settings = judging.VerdictSettings(
+        budget=o.budget, overrides=parsed(o.settings), seeds=o.seeds, random=o.random, sample=o.sample,
+        patches=o.patches, statistics=o.statistics, jobs=o.jobs, train=o.train,
+    )  # fmt: skip
+    result = judging.verdict(o.run, o.out, settings, console=console)
     place = o.run / "verdict" if o.out is None else o.out
     say((place / "verdict.md").read_text(encoding="utf-8"), console)
     say(f"saved, with its figures: {place}/verdict.md", console)

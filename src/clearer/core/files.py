@@ -84,6 +84,7 @@ FORMER_KEYS = {
     "pictures_in_set": "images_in_set",
     "seconds_per_picture": "seconds_per_image",
     "probabilities": "mixing_weights",
+    "parallel_probabilities": "parallel_mixing_weights",
     "licence": "license",
 }
 """Keys in files that version 0.1 wrote, and what they are called now."""

@@ -1,4 +1,4 @@
-"""Ablations, all at one small budget: the form of the operations, what fusion sees, lambda_2, and the norm."""
+"""Ablations with one budget: the operations, the input of fusion, lambda_2, and the norm."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from clearer.core.files import write_json
 from clearer.experiments import published
 from clearer.experiments.ablations_page import redraw
 from clearer.experiments.runner import Plan, carry_out, default_jobs, scaled
+from clearer.experiments.search_records import AblationRow, Ablations, SharedWeightScores, TermsAlone
 from clearer.experiments.supernet_gap import held_out_patches, supernet_gap
 from clearer.experiments.verdict_candidates import finite
 from clearer.network.architecture import FUSION, Architecture, SearchSpace
@@ -30,8 +31,8 @@ from clearer.training.optimizers import make_optimizer
 
 QUESTIONS = ("operations", "fusion-input", "lambda-comp", "norm")
 LAMBDAS = (0.0, 0.001, 0.01, 0.1)
-PATCHES = 128  # held-out patches on which a supernet is set against its derived network
-SCORED = 128  # random architectures that a supernet's shared weights are asked about
+PATCHES = 128  # held-out patches for the gap between a supernet and its discretized network
+SCORED = 128  # random architectures scored with the supernet's weights
 
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "operations": {
@@ -43,18 +44,18 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
         "parallel": {"search.fusion_input": "parallel"},
     },
     "lambda-comp": {f"{value:g}": {"search.lambda_comp": value} for value in LAMBDAS},
-    # A network without norm needs the global residual: nothing else brings its output to an image's range.
+    # A network without norm needs the global residual: nothing else brings its output to the range of images.
     "norm": {
         "as in the recipe": {},
         "residual": {"network.residual": True, "network.norm": "batch", "search.norm": None},
         "residual, no norm": {"network.residual": True, "network.norm": "none", "search.norm": None},
     },
 }
-"""What is varied for each question, one setting at a time; each question's first is the recipe as it is."""
+"""The settings that each variant of a question changes. The first variant of each is the recipe as it is."""
 
 SCALES: dict[str, dict[str, Any]] = {
     "full": {},
-    # 1,500 architecture steps instead of 9,500, each larger in proportion: Adam moves an alpha by about its
+    # 1,500 architecture steps instead of 9,500, each longer in proportion: Adam moves alpha by about its
     # learning rate a step.
     "laptop": {
         "precision": "fp32",
@@ -86,26 +87,28 @@ def run_ablations(
     overrides: dict[str, Any] | None = None,
     jobs: int | None = None,
     console: Console | None = None,
-) -> dict[str, Any]:
-    """Search, and where a question asks for it train, each variant; write ablations.json, .md and a figure.
+) -> Ablations:
+    """Search with each variant, train where a question needs it, and write ablations.json, .md and a figure.
 
-    Every search and training is a run folder below ``out``; what is finished is not made again.
+    Each search and each training has a run folder below ``out``; finished ones are kept.
 
     Args:
         out: the folder of the experiment.
-        data: the recipe's settings for the images (`clearer.experiments.runner.data_settings`).
+        data: settings of the images, see `clearer.experiments.runner.data_settings`.
         scale: ``full`` (the published schedules) or ``laptop``.
-        seeds: searches and trainings of each variant, with seeds 0, 1, ...
-        only: which of `QUESTIONS`.
-        recipe: a shipped recipe or a YAML file, the base of all.
-        overrides: dotted key to value, replacing settings of the base.
-        jobs: runs side by side; by default one a core on a CPU, else one.
+        seeds: searches and trainings of each variant, with seeds 0, 1 and so on.
+        only: the questions to answer, of `QUESTIONS`.
+        recipe: the base of all variants, a shipped recipe or a YAML file.
+        overrides: settings of the base to replace, dotted key to value.
+        jobs: number of runs at a time; the default is one per core on a CPU and one on a GPU.
+        console: where progress is printed; the default is standard error.
 
     Returns:
-        What ablations.json holds.
+        The content of ablations.json.
 
     Raises:
-        UserError: an unknown question or setting. Interrupted: as of `clearer.fit`.
+        UserError: an unknown question or setting.
+        Interrupted: see `clearer.fit`.
     """
     out, console = Path(out), console or Console(stderr=True)
     for question in only:
@@ -122,7 +125,7 @@ def run_ablations(
     }
     _make(list(searches.values()), base, jobs, console)
     rows = [_row(*key, plan, console) for key, plan in searches.items()]
-    trainings: list[tuple[dict[str, Any], Plan]] = []
+    trainings: list[tuple[AblationRow, Plan]] = []
     for row in rows:
         if row["question"] in ("operations", "fusion-input"):
             key = (row["question"], row["variant"], row["seed"])
@@ -134,8 +137,9 @@ def run_ablations(
     _make([plan for _, plan in trainings], base, jobs, console)
     for row, plan in trainings:
         found = plan.run.train.read_result()
-        row |= {"psnr": found["last_psnr"], "input_psnr": found["input_psnr"], "train_seconds": found["seconds"]}
-    result = {
+        row["psnr"], row["input_psnr"] = found["last_psnr"], found["input_psnr"]
+        row["train_seconds"] = found["seconds"]
+    result: Ablations = {
         "scale": scale,
         "recipe": base.to_dict(),
         "seeds": seeds,
@@ -149,11 +153,11 @@ def run_ablations(
     return result
 
 
-def terms_alone(settings: SearchSettings, space: SearchSpace, lambda_comp: float) -> dict[str, Any]:
-    """Let L_Arch and L_Comp alone move alpha from near zero, by the search's Adam and as many steps.
+def terms_alone(settings: SearchSettings, space: SearchSpace, lambda_comp: float) -> TermsAlone:
+    """Let L_Arch and L_Comp alone move alpha from near zero, with the search's Adam and number of steps.
 
-    No network and no image. ``pull`` is the first gradient of each term, for the difference of a
-    module's alpha, a mean over modules.
+    Neither a network nor images take part. The pulls are the first gradients of the two terms with respect
+    to the difference of a module's two alphas, a mean over modules.
     """
     torch.manual_seed(0)
     alpha = torch.nn.Parameter(1e-3 * torch.randn(space.modules, 2))
@@ -181,7 +185,7 @@ def terms_alone(settings: SearchSettings, space: SearchSpace, lambda_comp: float
 
 
 def _make(plans: Sequence[Plan], base: Recipe, jobs: int | None, console: Console) -> None:
-    """Make each run once: variants share the recipe as it is, and some find the same architecture."""
+    """Make each run once: variants share the recipe as it is, and searches may find the same architecture."""
     different = list({plan.folder: plan for plan in plans}.values())
     carry_out(different, jobs=jobs or default_jobs(base.device, len(different)), console=console)
 
@@ -190,8 +194,8 @@ def _search_plan(recipe: str, scale: str, overrides: dict[str, Any], seed: int, 
     found = scaled(recipe, scale, SCALES, {**overrides, "seed": seed})
     network, settings = found.network, found.search
     norm = found.search_space.norm
-    form = network.operations + f"-{norm}" * (norm != "batch") + "-residual" * network.residual
-    name = f"{form}-{settings.fusion_input}-{settings.lambda_comp:g}-seed{seed}"
+    kind = network.operations + f"-{norm}" * (norm != "batch") + "-residual" * network.residual
+    name = f"{kind}-{settings.fusion_input}-{settings.lambda_comp:g}-seed{seed}"
     return Plan(name, dataclasses.replace(found, name=name), out / "searches" / name, "search")
 
 
@@ -201,30 +205,21 @@ def _training_plan(search: Recipe, architecture: str, seed: int, out: Path) -> P
         search,
         name=name,
         architecture=architecture,
-        # The same for every search that found this architecture, so that its training is shared.
+        # Equal for all searches that found this architecture, so that they share its training.
         search=dataclasses.replace(search.search, fusion_input="same", lambda_comp=0.0),
         evaluate=dataclasses.replace(search.evaluate, protocols=[], samples=0),
     )
     return Plan(name, recipe, out / "trainings" / name, "train")
 
 
-def _row(question: str, variant: str, seed: int, plan: Plan, console: Console) -> dict[str, Any]:
-    """What a search came to; where the shared weights are in question also what they are worth."""
+def _row(question: str, variant: str, seed: int, plan: Plan, console: Console) -> AblationRow:
+    """Return the result of a search; for questions on the shared weights, also their quality."""
     found, last = plan.run.search.read_result(), plan.run.search.read_metrics()[-1]
     architecture = plan.run.read_architecture()
-    row: dict[str, Any] = {
-        "question": question,
-        "variant": variant,
-        "seed": seed,
-        "architecture": str(architecture),
-        **_cost(architecture),
-        "gap": found["gap"],
-        "search_seconds": found["seconds"],
-        "arch_steps": found["arch_steps"],
-        "held_out_loss": last.get("loss_res"),
-        "device": found["device"],
-        "precision": found["precision"],
-    }
+    row = _architecture_row(question, variant, seed, architecture)
+    row["gap"], row["search_seconds"], row["arch_steps"] = found["gap"], found["seconds"], found["arch_steps"]
+    row["held_out_loss"] = last.get("loss_res")
+    row["device"], row["precision"] = found["device"], found["precision"]
     if question in ("fusion-input", "norm"):
         recipe, supernet = load_supernet(plan.folder, torch.device("cpu"))
         held_out, batches = held_out_patches(recipe, PATCHES, torch.device("cpu"), console)
@@ -234,8 +229,8 @@ def _row(question: str, variant: str, seed: int, plan: Plan, console: Console) -
     return row
 
 
-def _scores(supernet: Supernet, held_out: tuple[Tensor, Tensor]) -> dict[str, float | None]:
-    """What the shared weights say of random architectures: who is at an advantage, before any alpha speaks."""
+def _scores(supernet: Supernet, held_out: tuple[Tensor, Tensor]) -> SharedWeightScores:
+    """Score random architectures with the shared weights: which ones they favor, whatever alpha is."""
     space = supernet.space
     drawn = {space.random_architecture(seed) for seed in range(SCORED)}
     psnr = score_architectures(supernet, *held_out, sorted(drawn, key=str))
@@ -244,27 +239,32 @@ def _scores(supernet: Supernet, held_out: tuple[Tensor, Tensor]) -> dict[str, fl
         "scored": len(psnr),
         "median": stats.median(psnr.values()),
         "best": max(psnr.values()),
-        "correlation_with_macs": finite(rank_correlation(list(psnr.values()), [costs[word][1] for word in psnr])),
+        "correlation_with_macs": finite(
+            rank_correlation(list(psnr.values()), [costs[genotype][1] for genotype in psnr])
+        ),
     }
 
 
-def _published_rows(base: Recipe, seeds: int) -> list[dict[str, Any]]:
-    """The published architecture in both forms, where the space holds it."""
+def _published_rows(base: Recipe, seeds: int) -> list[AblationRow]:
+    """Return rows of the published architecture with both kinds of operations, if the space contains it."""
     space = base.space
     if (space.cells, space.modules) != (3, 12):
         return []
     rows = []
     for operations in VARIANTS["operations"]:
-        form = dataclasses.replace(space, operations=operations)
-        architecture = form.architecture(published.ARCHITECTURE.replace("-", ""))
+        variant = dataclasses.replace(space, operations=operations)
+        architecture = variant.architecture(published.ARCHITECTURE.replace("-", ""))
         for seed in range(seeds):
-            row = {"question": "published", "variant": operations, "seed": seed, "architecture": str(architecture)}
-            rows.append({**row, **_cost(architecture)})
+            rows.append(_architecture_row("published", operations, seed, architecture))
     return rows
 
 
-def _cost(architecture: Architecture) -> dict[str, Any]:
+def _architecture_row(question: str, variant: str, seed: int, architecture: Architecture) -> AblationRow:
     return {
+        "question": question,
+        "variant": variant,
+        "seed": seed,
+        "architecture": str(architecture),
         "parameters": parameters(architecture),
         "macs_per_pixel": macs_per_pixel(architecture),
         "fusions": architecture.letters.count(FUSION),

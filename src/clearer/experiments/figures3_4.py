@@ -1,60 +1,59 @@
-"""Figures 3 and 4 of the supplement: the architectures learned for denoising and deraining, drawn.
+"""Figures 3 and 4 of the supplement: the architectures learned for denoising and deraining.
 
-Published is one of them in letters, by Table 1's row for lambda_1 = 0.10. Of the one for deraining
-the supplement says only that it has eight fusion and four parallel modules too, at other positions.
+The paper prints the genotype of only one of them, by Table 1's row for lambda_1 = 0.10. Of the one for
+deraining it says only that it also has eight fusion and four parallel modules, at other positions.
 """
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json, write_text
 from clearer.experiments import published
+from clearer.experiments.records import Chance, Counted, Figures34, FoundArchitecture, PublishedArchitecture
 from clearer.network.architecture import FUSION, Architecture
 from clearer.report.drawing import Drawing, architectures_figure
 from clearer.report.figures import save_figure
 from clearer.runs.layout import RunFolder
 
 LAMBDA = 0.1
-"""The row of Table 1 with as many fusion and parallel modules as the supplement says of its figures."""
+"""The row of Table 1 with the numbers of fusion and parallel modules that the supplement states for its figures."""
 
 FIGURES = {"figure3": "denoise", "figure4": "derain"}
-WORDS = {"denoise": "image denoising", "derain": "image deraining"}
+TASKS = {"denoise": "image denoising", "derain": "image deraining"}
 
 
-def figures34(
-    out: str | Path, *, denoise: str | Path | None = None, derain: str | Path | None = None
-) -> dict[str, Any]:
-    """Draw what searches found above what is published, and count in how many modules they agree.
+def figures34(out: str | Path, *, denoise: str | Path | None = None, derain: str | Path | None = None) -> Figures34:
+    """Draw found architectures above the published one and count the modules in which they agree.
 
-    Writes figures34.json, figures34.md, published.svg/png, and figure3.svg/png (``denoise``) and
-    figure4.svg/png (``derain``) into ``out``. A figure that an earlier call made there stays.
+    Writes figures34.json, figures34.md, published.svg/png, figure3.svg/png (``denoise``) and
+    figure4.svg/png (``derain``) into ``out``. Figures of earlier calls stay.
 
     Args:
-        out: the folder for the figures.
-        denoise, derain: a run folder whose search is finished (or that holds an architecture.json), or
-            an architecture.json alone.
+        out: the folder of the figures.
+        denoise, derain: a run folder with a finished search or an architecture.json, or the path of an
+            architecture.json.
 
     Returns:
-        What figures34.json holds.
+        The content of figures34.json.
 
     Raises:
-        UserError: there is no finished search, or it is one for the other task.
+        UserError: there is no finished search, or it was made for the other task.
     """
     out = Path(out)
     path = out / "figures34.json"
-    figures: dict[str, Any] = read_json(path)["figures"] if path.exists() else {}
+    figures: dict[str, FoundArchitecture] = read_json(path)["figures"] if path.exists() else {}
     for (name, task), target in zip(FIGURES.items(), (denoise, derain), strict=True):
         if target is not None:
             figures[name] = _found(Path(target), task)
-    architecture = Architecture.parse(published.ARCHITECTURE)  # gray, 32 channels: what the supplement says
+    architecture = Architecture.parse(published.ARCHITECTURE)  # gray, 32 channels: the supplement's
     by_chance = chance_agreement(architecture.letters, architecture.letters.count(FUSION))
-    result = {
+    result: Figures34 = {
         "published": {
             **_counted(architecture),
             "gap": published.GAPS[LAMBDA],
@@ -72,15 +71,15 @@ def figures34(
 def redraw(out: str | Path) -> None:
     """Write the drawings and their captions from figures34.json alone."""
     out = Path(out)
-    result = read_json(out / "figures34.json")
+    result: Figures34 = read_json(out / "figures34.json")
     write_text(out / "figures34.md", as_markdown(result))
     for name, figure in drawn(result).items():
         for kind in ("svg", "png"):
             save_figure(figure, out / f"{name}.{kind}", dpi=130)
 
 
-def drawn(result: dict[str, Any]) -> dict[str, Figure]:
-    """Return the figures by name: each found architecture above the published one, and that one alone."""
+def drawn(result: Figures34) -> dict[str, Figure]:
+    """Return the figures by name: the published architecture alone, and each found one above it."""
     known = result["published"]
     below = Drawing(
         Architecture.from_dict(known["architecture"]),
@@ -88,7 +87,7 @@ def drawn(result: dict[str, Any]) -> dict[str, Figure]:
     )
     figures = {"published": architectures_figure([below])}
     for name, row in result["figures"].items():
-        facts = [f"found here for {WORDS[row['task']]}", *_facts(row)]
+        facts = [f"found here for {TASKS[row['task']]}", *_facts(row)]
         differs = tuple(row["differs_at"] or ())
         above = Drawing(Architecture.from_dict(row["architecture"]), ", ".join(facts), differs)
         mark = "differs from the published one" if differs else ""
@@ -96,35 +95,35 @@ def drawn(result: dict[str, Any]) -> dict[str, Figure]:
     return figures
 
 
-def chance_agreement(known: str, fusions: int, agreed: int = 0) -> dict[str, Any]:
-    """Say what agreement is worth: the same for a random architecture with as many fusion modules.
+def chance_agreement(known: str, fusions: int, agreed: int = 0) -> Chance:
+    """Return how well random architectures agree with a known one.
 
     Args:
-        known: letters of an architecture.
-        fusions: how many of the random architecture's letters are F; all such are equally likely.
-        agreed: number of letters in which the found architecture agrees with ``known``.
+        known: the known genotype, without dashes.
+        fusions: number of fusion modules of the random architectures; all such are equally likely.
+        agreed: number of modules in which the found architecture agrees with ``known``.
 
     Returns:
-        ``architectures`` (how many there are), ``expected`` (mean number of letters that agree) and
-        ``at_least`` (the share of them that agrees in ``agreed`` letters or more).
+        ``architectures``, their number; ``expected``, the mean number of modules that agree; ``at_least``,
+        the share of architectures that agree in ``agreed`` modules or more.
 
     >>> chance_agreement("FPPFFFFFPFFP", 8, 12)["at_least"] == 1 / 495
     True
     """
     modules, known_fusions = len(known), known.count(FUSION)
-    ways: dict[int, int] = {}  # letters that agree -> architectures
+    ways: dict[int, int] = {}  # number of modules that agree -> number of architectures
     for both in range(max(0, known_fusions + fusions - modules), min(known_fusions, fusions) + 1):
         agreeing = modules - known_fusions - fusions + 2 * both
         ways[agreeing] = math.comb(known_fusions, both) * math.comb(modules - known_fusions, fusions - both)
     total = math.comb(modules, fusions)
     return {
         "architectures": total,
-        "expected": sum(letters * count for letters, count in ways.items()) / total,
-        "at_least": sum(count for letters, count in ways.items() if letters >= agreed) / total,
+        "expected": sum(agreeing * count for agreeing, count in ways.items()) / total,
+        "at_least": sum(count for agreeing, count in ways.items() if agreeing >= agreed) / total,
     }
 
 
-def as_markdown(result: dict[str, Any]) -> str:
+def as_markdown(result: Figures34) -> str:
     """Return the captions, and the facts of the architectures side by side."""
     known, figures = result["published"], result["figures"]
     lines = ["# Figures 3 and 4: architectures", ""]
@@ -132,82 +131,113 @@ def as_markdown(result: dict[str, Any]) -> str:
         lines += [f"![{name}]({name}.svg)", "", f"**Figure {name[-1]}.** {_caption(row, known)}", ""]
     if not figures:
         lines += ["![published](published.svg)", "", f"The published architecture. {_source(known)}", ""]
-    columns = [("published", known), *((f"figure {name[-1]}: {row['task']}", row) for name, row in figures.items())]
-    lines += ["| | " + " | ".join(head for head, _ in columns) + " |", "| --- |" + " --- |" * len(columns)]
-    for text, cell in _TABLE:
-        lines.append("| " + " | ".join([text, *(cell(row) for _, row in columns)]) + " |")
+    heads = ["published", *(f"figure {name[-1]}: {row['task']}" for name, row in figures.items())]
+    columns = [_published_facts(known), *map(_found_facts, figures.values())]
+    lines += ["| | " + " | ".join(heads) + " |", "| --- |" + " --- |" * len(heads)]
+    for index, text in enumerate(_HEADS):
+        lines.append("| " + " | ".join([text, *(column[index] for column in columns)]) + " |")
     return "\n".join(lines) + "\n"
 
 
-_TABLE = (
-    ("architecture", lambda row: row["architecture"]["architecture"]),
-    ("fusion modules", lambda row: str(row["fusion"])),
-    ("parallel modules", lambda row: str(row["parallel"])),
-    ("letters as published", lambda row: _of(row.get("agreement"), row)),
-    ("expected by chance", lambda row: f"{row['chance']['expected']:.2f}" if row.get("chance") else ""),
-    ("chance of so many or more", lambda row: f"{row['chance']['at_least']:.3f}" if row.get("chance") else ""),
-    ("mean gap", lambda row: "" if row.get("gap") is None else f"{row['gap']:.4f}"),
-    ("lambda_1", lambda row: "" if row.get("lambda_arch") is None else f"{row['lambda_arch']:g}"),
-    ("weight steps", lambda row: _whole(row.get("steps"))),
-    ("architecture steps", lambda row: _whole(row.get("arch_steps"))),
-    ("seed", lambda row: _whole(row.get("seed"))),
-    ("recipe", lambda row: str(row.get("recipe") or "").replace("|", "\\|")),
-)
+class _Facts(NamedTuple):
+    """One column of the table, as text."""
+
+    architecture: str
+    fusion: str
+    parallel: str
+    agreement: str = ""
+    expected: str = ""
+    at_least: str = ""
+    gap: str = ""
+    lambda_arch: str = ""
+    steps: str = ""
+    arch_steps: str = ""
+    seed: str = ""
+    recipe: str = ""
 
 
-def _of(count: int | None, row: dict[str, Any]) -> str:
-    return "" if count is None else f"{count} of {row['fusion'] + row['parallel']}"
+_HEADS = _Facts(
+    "architecture", "fusion modules", "parallel modules", "modules as published", "expected by chance",
+    "chance of as many or more", "mean gap", "lambda_1", "weight steps", "architecture steps", "seed", "recipe",
+)  # fmt: skip
 
 
-def _whole(value: int | None) -> str:
-    return "" if value is None else f"{value:,}"
+def _published_facts(row: PublishedArchitecture) -> _Facts:
+    return _Facts(*_counts(row), gap=f"{row['gap']:.4f}", lambda_arch=f"{row['lambda_arch']:g}")
 
 
-def _found(target: Path, task: str) -> dict[str, Any]:
+def _found_facts(row: FoundArchitecture) -> _Facts:
+    facts = _Facts(*_counts(row), agreement=_of(row))
+    if row["chance"] is not None:
+        chance = row["chance"]
+        facts = facts._replace(expected=f"{chance['expected']:.2f}", at_least=f"{chance['at_least']:.3f}")
+    if "recipe" not in row:
+        return facts
+    return facts._replace(
+        gap=f"{row['gap']:.4f}", lambda_arch=f"{row['lambda_arch']:g}", steps=f"{row['steps']:,}",
+        arch_steps=f"{row['arch_steps']:,}", seed=f"{row['seed']:,}", recipe=row["recipe"].replace("|", "\\|"),
+    )  # fmt: skip
+
+
+def _counts(row: Counted) -> tuple[str, str, str]:
+    return _genotype(row), str(row["fusion"]), str(row["parallel"])
+
+
+def _genotype(row: Counted) -> str:
+    return str(row["architecture"]["architecture"])
+
+
+def _of(row: FoundArchitecture) -> str:
+    return "" if row["agreement"] is None else f"{row['agreement']} of {row['fusion'] + row['parallel']}"
+
+
+def _found(target: Path, task: str) -> FoundArchitecture:
     """Read what a search found, from its run folder or from an architecture.json alone."""
     run = RunFolder(target)
-    facts: dict[str, Any] = {}
     if run.search.finished:
         recipe = run.read_recipe()
-        if recipe.task in WORDS and recipe.task != task:
-            raise UserError(f"{target}: its recipe is one to {recipe.task}, where one to {task} is asked for")
+        if recipe.task in TASKS and recipe.task != task:
+            raise UserError(f"{target}: its recipe has the task {recipe.task}; give a search for {task}")
         found = run.search.read_result()
-        architecture = recipe.space.architecture(found["architecture"].replace("-", ""))
-        facts = {"gap": found["gap"], "steps": found["steps"], "arch_steps": found["arch_steps"]}
-        facts |= {"seed": recipe.seed, "lambda_arch": recipe.search.lambda_arch, "recipe": recipe.name}
-        facts["parallel_mixing_weights"] = [pair[0] for pair in found["mixing_weights"]]
-    else:
-        path = run.architecture if target.is_dir() else target
-        if not path.is_file():
-            raise UserError(f"{target}: no finished search here; give a run folder with one, or an architecture.json")
-        try:
-            architecture = Architecture.from_dict(read_json(path))
-        except UserError as error:
-            raise UserError(f"{path}: {error}") from error
-    return {"task": task, "from": str(target), **_counted(architecture), **facts, **_compared(architecture)}
+        row = _compared(target, task, recipe.space.architecture(found["architecture"].replace("-", "")))
+        row["gap"], row["steps"], row["arch_steps"] = found["gap"], found["steps"], found["arch_steps"]
+        row["seed"], row["lambda_arch"], row["recipe"] = recipe.seed, recipe.search.lambda_arch, recipe.name
+        row["parallel_mixing_weights"] = [weights[0] for weights in found["mixing_weights"]]
+        return row
+    path = run.architecture if target.is_dir() else target
+    if not path.is_file():
+        raise UserError(f"{target}: no finished search here; give a run folder with one, or an architecture.json")
+    try:
+        return _compared(target, task, Architecture.from_dict(read_json(path)))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
-def _counted(architecture: Architecture) -> dict[str, Any]:
+def _counted(architecture: Architecture) -> Counted:
     fusion = architecture.letters.count(FUSION)
     return {"architecture": architecture.to_dict(), "fusion": fusion, "parallel": len(architecture.letters) - fusion}
 
 
-def _compared(architecture: Architecture) -> dict[str, Any]:
-    """Count the letters that agree with the published ones, where modules stand in the same places."""
+def _compared(target: Path, task: str, architecture: Architecture) -> FoundArchitecture:
+    """Compare with the published genotype, if modules stand in the same places."""
     known = Architecture.parse(published.ARCHITECTURE)
-    if list(map(len, architecture.cells)) != list(map(len, known.cells)):
-        return {"agreement": None, "differs_at": None, "chance": None}
-    pairs = list(zip(architecture.letters, known.letters, strict=True))
-    agreement = sum(a == b for a, b in pairs)
-    return {
-        "agreement": agreement,
-        "differs_at": [index + 1 for index, (a, b) in enumerate(pairs) if a != b],
-        "chance": chance_agreement(known.letters, architecture.letters.count(FUSION), agreement),
-    }
+    counted = _counted(architecture)
+    row: FoundArchitecture = {
+        "task": task, "from": str(target),
+        "architecture": counted["architecture"], "fusion": counted["fusion"], "parallel": counted["parallel"],
+        "agreement": None, "differs_at": None, "chance": None,
+    }  # fmt: skip
+    if list(map(len, architecture.cells)) == list(map(len, known.cells)):
+        pairs = list(zip(architecture.letters, known.letters, strict=True))
+        agreement = sum(a == b for a, b in pairs)
+        row["agreement"] = agreement
+        row["differs_at"] = [index + 1 for index, (a, b) in enumerate(pairs) if a != b]
+        row["chance"] = chance_agreement(known.letters, architecture.letters.count(FUSION), agreement)
+    return row
 
 
-def _facts(row: dict[str, Any]) -> list[str]:
-    if row.get("recipe") is None:
+def _facts(row: FoundArchitecture) -> list[str]:
+    if "recipe" not in row:
         return []
     return [
         row["recipe"], f"λ₁ = {row['lambda_arch']:g}", f"seed {row['seed']}",
@@ -215,27 +245,27 @@ def _facts(row: dict[str, Any]) -> list[str]:
     ]  # fmt: skip
 
 
-def _source(known: dict[str, Any]) -> str:
+def _source(known: PublishedArchitecture) -> str:
     return (
-        f"{known['architecture']['architecture']} is Table 1's row for lambda_1 = {known['lambda_arch']:g} read by "
-        f"its larger mixing_weights: {known['fusion']} fusion and {known['parallel']} parallel modules. (A random "
-        f"architecture with as many of each agrees with it in {known['expected_agreement']:.2f} letters on average.)"
+        f"{_genotype(known)} is Table 1's row for lambda_1 = {known['lambda_arch']:g}, discretized to the larger "
+        f"mixing weights: {known['fusion']} fusion and {known['parallel']} parallel modules. (A random architecture "
+        f"with as many of each agrees with it in {known['expected_agreement']:.2f} modules on average.)"
     )
 
 
-def _caption(row: dict[str, Any], known: dict[str, Any]) -> str:
-    text = f"The architecture learned for {WORDS[row['task']]}: found here (above), published (below). {_source(known)}"
+def _caption(row: FoundArchitecture, known: PublishedArchitecture) -> str:
+    text = f"The architecture learned for {TASKS[row['task']]}: found here (above), published (below). {_source(known)}"
     if row["task"] == "derain":
         text += (
-            " The supplement prints no letters of its deraining architecture; it says only that it has eight fusion "
-            "and four parallel modules too, at other positions. So the comparison is with the one of Table 1."
+            " The supplement prints no genotype of its deraining architecture; it says only that it also has eight "
+            "fusion and four parallel modules, at other positions. The comparison is therefore with that of Table 1."
         )
     text += f" Found: {row['fusion']} fusion and {row['parallel']} parallel modules."
-    if row["agreement"] is None:
-        return text + " Its modules do not stand where the published ones do, so they are not compared."
     chance = row["chance"]
+    if chance is None:
+        return text + " Its modules do not stand where the published ones do, so the two are not compared."
     return text + (
-        f" {_of(row['agreement'], row)} letters agree with the published ones (the others are ringed). Of the "
-        f"{chance['architectures']:,} architectures with {row['fusion']} fusion modules a random one agrees in "
-        f"{chance['expected']:.2f} on average, and {100 * chance['at_least']:.1f} % agree in as many or more."
+        f" {_of(row)} modules agree with the published ones; the others are circled. Of the "
+        f"{chance['architectures']:,} architectures with {row['fusion']} fusion modules, a random one agrees in "
+        f"{chance['expected']:.2f} modules on average, and {100 * chance['at_least']:.1f} % agree in as many or more."
     )

@@ -1,7 +1,7 @@
 """Figures 5 to 7 of the supplement: the same crop of one image, as each method restores it.
 
-What is restored is kept, so that the same call again only restores what is new; the sheets themselves
-are drawn from sheets.json and the crops alone (`clearer.experiments.figures5_7_page`).
+Restored images are kept, so that a repeated call restores only what is new. The figures are drawn from
+figures57.json and the crops alone (`clearer.experiments.figures5_7_page`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -23,6 +22,7 @@ from clearer.data.folders import Item, find_items, item_size, read_item
 from clearer.evaluation.evaluate import degraded_by
 from clearer.evaluation.protocols import Protocol, center_crop, parse_protocol
 from clearer.experiments.figures5_7_page import redraw
+from clearer.experiments.records import ComparisonFigure, FigureRow, Figures57, RestoredCell
 from clearer.experiments.restored_cache import as_bytes, measured, restored_once
 from clearer.images.types import Uint8Pixels
 from clearer.images.view import native_channels, write_image
@@ -31,15 +31,15 @@ from clearer.report.comparison import detail_crop
 
 SIGMAS = (30.0, 50.0, 70.0)
 NOISE_SEED = 0
-CROP = 96  # pixels, the side of what is enlarged
-WHOLE = 640  # pixels, the longest side of the small whole image
+CROP = 96  # pixels, the side of the enlarged crop
+WHOLE = 640  # pixels, the longest side of the whole image as it is kept
 
-Crop = tuple[int, int, int]  # top, left, side
+Crop = tuple[int, int, int]  # top, left, side in pixels
 
 
 @dataclass(frozen=True)
 class Part:
-    """The sheets of one task: its images, in the order that numbers them for their noise, and its rows."""
+    """The figures of one task: its images by name, which numbers their noise, and a protocol for each row."""
 
     task: str
     data: str
@@ -59,32 +59,32 @@ def figures5_7(
     protocol: str = "clearer-gray",
     crop: Crop | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
-    """Restore images by each method and draw a sheet for each image.
+) -> Figures57:
+    """Restore images by each method and draw a comparison figure for each image.
 
-    Images are degraded exactly as `clearer.evaluate` does it. Methods of one name share a column,
-    such as networks that were trained for one noise level each.
+    Images are degraded exactly as in `clearer.evaluate`. Methods of one name share a column, such as
+    networks that were each trained for one noise level.
 
     Args:
-        out: the folder for sheets.json, crops/, restored/ and the sheets.
-        methods: what restores.
-        bsd500: a folder of clean images to be denoised.
-        rain800: a folder of pairs, in two sub-folders or side by side (clean half left), to be derained.
-        images: how many of each folder are shown, the first by name, where ``names`` are not given.
-        names: files to show, with or without their suffix, of either folder.
-        sigmas: noise levels in 8-bit units, a row each.
-        protocol: of the noise, without its level: ``clearer-gray``, ``gray-awgn`` or ``color-awgn``.
-        crop: top, left and side in pixels of the part to be enlarged, after the protocol's own crop; by
-            default 96 pixels a side where the clean image has most detail.
-        progress: called with (cells done, cells in all).
+        out: the folder for figures57.json, crops/, restored/ and the figures.
+        methods: the methods to compare.
+        bsd500: a folder of clean images to denoise.
+        rain800: a folder of pairs to derain, in two sub-folders or side by side (clean half left).
+        images: number of images of each folder, the first by name; not used if ``names`` are given.
+        names: files of either folder, with or without their suffix.
+        sigmas: noise levels in gray levels, one row each.
+        protocol: the noise protocol without its level: ``clearer-gray``, ``gray-awgn`` or ``color-awgn``.
+        crop: the enlarged square, after the protocol's own crop; the default is 96 pixels a side where the
+            clean image has most detail.
+        progress: called with the number of cells done and of all cells.
 
     Returns:
-        What sheets.json holds.
+        The content of figures57.json.
 
     Raises:
-        UserError: no images or methods are given, a name is not known, an image does not fit its
-            protocol or the crop, two methods of one name suit the same row, a method fails to return
-            a finite image of its input's shape, or a file cannot be read or written.
+        UserError: no images or methods are given; a name is unknown; an image does not fit its protocol
+            or the crop; two methods of one name suit the same row; a method does not return a finite
+            image of its input's shape; or a file cannot be read or written.
     """
     out = Path(out)
     parts = _parts(bsd500, rain800, sigmas, protocol)
@@ -105,11 +105,11 @@ def figures5_7(
         if progress is not None:
             progress(done, total)
 
-    sheets = [_sheet(out, part, k, columns[part.task], crop, tick) for part, k in shown]
+    figures = [_figure(out, part, k, columns[part.task], crop, tick) for part, k in shown]
     used = {name for row in columns.values() for name in row}
     left_out = list(dict.fromkeys(method.name for method in methods if method.name not in used))
-    result = {"noise_seed": NOISE_SEED, "left_out": left_out, "sheets": sheets}
-    write_json(out / "sheets.json", result)
+    result: Figures57 = {"noise_seed": NOISE_SEED, "left_out": left_out, "figures": figures}
+    write_json(out / "figures57.json", result)
     redraw(out)
     return result
 
@@ -124,17 +124,17 @@ def _parts(
     parts = []
     if bsd500 is not None:
         noises = tuple(parse_protocol(f"{protocol.removesuffix('-S')}-{sigma:g}") for sigma in dict.fromkeys(sigmas))
-        parts.append(Part("denoise", _said(bsd500), _by_name(find_items(bsd500, "clean")), noises))
+        parts.append(Part("denoise", _short(bsd500), _by_name(find_items(bsd500, "clean")), noises))
     if rain800 is not None:
         items = find_items(rain800)
         if not any(item.degraded for item in items):
             items = find_items(rain800, "side-by-side")
-        parts.append(Part("derain", _said(rain800), _by_name(items), (parse_protocol("rain-rgb"),)))
+        parts.append(Part("derain", _short(rain800), _by_name(items), (parse_protocol("rain-rgb"),)))
     return parts
 
 
-def _said(folder: str | Path) -> str:
-    """The last two parts of a path: ``test`` alone names no set."""
+def _short(folder: str | Path) -> str:
+    """Return the last two parts of a path: ``test`` alone would not name the set."""
     return "/".join(Path(folder).resolve().parts[-2:])
 
 
@@ -143,9 +143,9 @@ def _by_name(items: Sequence[Item]) -> tuple[Item, ...]:
 
 
 def _shown(parts: Sequence[Part], images: int, names: Sequence[str]) -> list[tuple[Part, int]]:
-    """Return which images are shown, by their places among all of their folder."""
+    """Return the images to show, by their places in their folder."""
     if images < 1:
-        raise UserError(f"images: {images} is less than 1; show at least one of each folder")
+        raise UserError(f"images: {images} is less than 1; show at least 1 of each folder")
     everything = [(part, k) for part in parts for k in range(len(part.items))]
     if not names:
         return [(part, k) for part, k in everything if k < images]
@@ -160,14 +160,16 @@ def _shown(parts: Sequence[Part], images: int, names: Sequence[str]) -> list[tup
 
 
 def _check_fit(item: Item, protocols: Sequence[Protocol], crop: Crop | None) -> None:
-    """Refuse by headers what cannot be shown, before any work."""
+    """Refuse an image that cannot be shown, by file headers, before any work."""
     for protocol in protocols:
         files = [item.clean] if protocol.sigma is not None or item.degraded is None else [item.clean, item.degraded]
         if any(native_channels(path) < protocol.channels for path in files):
-            raise UserError(f"{item.clean}: gray, where {protocol.name} needs color; give color images")
+            raise UserError(f"{item.clean}: gray, but {protocol.name} needs color; give color images")
         height, width = (side - side % protocol.crop for side in item_size(item))
         if min(height, width) < 1:
-            raise UserError(f"{item.clean}: smaller than the {protocol.crop} pixels that {protocol.name} crops to")
+            raise UserError(
+                f"{item.clean}: smaller than the {protocol.crop} pixels that {protocol.name} crops to; remove it"
+            )
         if crop is None:
             continue
         top, left, side = crop
@@ -179,23 +181,23 @@ def _check_fit(item: Item, protocols: Sequence[Protocol], crop: Crop | None) -> 
 
 
 def _columns(methods: Sequence[Method], protocols: Sequence[Protocol]) -> dict[str, list[Method | None]]:
-    """Return the method of each row (None where there is none) by name; names that suit no row are left out."""
+    """Return the method of each row (None if there is none) by name, without names that suit no row."""
     columns: dict[str, list[Method | None]] = {}
     for name in dict.fromkeys(method.name for method in methods):
         column: list[Method | None] = []
         for protocol in protocols:
             fitting = [method for method in methods if method.name == name and method.suits(protocol)]
             if len(fitting) > 1:
-                raise UserError(f"method {name!r}: two of this name are for {protocol.name}; give them other names")
+                raise UserError(f"method {name!r}: two of this name are for {protocol.name}; rename one")
             column.append(fitting[0] if fitting else None)
         if any(column):
             columns[name] = column
     return columns
 
 
-def _sheet(
+def _figure(
     out: Path, part: Part, k: int, columns: dict[str, list[Method | None]], crop: Crop | None, tick: Callable[[], None]
-) -> dict[str, Any]:
+) -> ComparisonFigure:
     item = part.items[k]
     stems = Counter(Path(other.name).stem for other in part.items)
     stem = Path(item.name).stem
@@ -208,22 +210,25 @@ def _sheet(
         write_image(out / "crops" / f"{file}.png", image[top : top + side, left : left + side])
         return f"crops/{file}.png"
 
-    rows: list[dict[str, Any]] = []
+    rows: list[FigureRow] = []
     for index, protocol in enumerate(part.protocols):
         clean, degraded = _pair(item, protocol, k)
         clamped = degraded.clip(0, 1)
-        first = {"crop": cut(as_bytes(clamped), f"{name}-{protocol.name}"), **measured(clamped, clean, protocol)}
-        cells: dict[str, Any] = {}
+        own = measured(clamped, clean, protocol)
+        crop_file = cut(as_bytes(clamped), f"{name}-{protocol.name}")
+        cells: dict[str, RestoredCell | None] = {}
         for column, choices in columns.items():
             method = choices[index]
             if method is None:
                 cells[column] = None
                 continue
             file = _file_name(f"{name}-{protocol.name}-{column}")
-            restored, facts = restored_once(method, clean, degraded, protocol, out / "restored", file)
-            cells[column] = {"crop": cut(restored, file), "restored": f"restored/{file}.png", **facts}
+            restored, scores = restored_once(method, clean, degraded, protocol, out / "restored", file)
+            cells[column] = {"crop": cut(restored, file), "restored": f"restored/{file}.png", **scores}
             tick()
-        rows.append({"protocol": protocol.name, "sigma": protocol.sigma, "input": first, "cells": cells})
+        rows.append({
+            "protocol": protocol.name, "sigma": protocol.sigma, "input": {"crop": crop_file, **own}, "cells": cells
+        })  # fmt: skip
     whole = f"crops/{name}-whole.png"
     write_image(out / whole, _small(clean))
     return {
@@ -235,13 +240,13 @@ def _sheet(
 
 
 def _notes(columns: dict[str, list[Method | None]]) -> dict[str, str]:
-    """What a reader has to know of each column."""
+    """Return the notes of each column that has any."""
     found = {name: dict.fromkeys(m.notes for m in column if m and m.notes) for name, column in columns.items()}
     return {name: "; ".join(notes) for name, notes in found.items() if notes}
 
 
 def _pair(item: Item, protocol: Protocol, k: int) -> tuple[Uint8Pixels, ImageArray]:
-    """Return image ``k`` as `clearer.evaluate` has it: clean uint8, degraded float32, each (H, W, C)."""
+    """Return image ``k`` as `clearer.evaluate` degrades it: clean uint8, degraded float32, each (H, W, C)."""
     clean, degraded = read_item(item, protocol.channels)
     clean = center_crop(clean, protocol.crop)
     degraded = None if degraded is None else center_crop(degraded, protocol.crop)
@@ -257,7 +262,7 @@ def _small(image: Uint8Pixels) -> Uint8Pixels:
 
 
 def _file_name(text: str) -> str:
-    """Return ``text`` with what file systems dislike replaced; two texts never give the same name.
+    """Return ``text`` as a file name; two texts never give the same name.
 
     >>> _file_name("denoise-3096-clearer-gray-50-BM3D")
     'denoise-3096-clearer-gray-50-BM3D'

@@ -1,10 +1,10 @@
-"""sheets.json and its crops as figures: a row a noise level, a column a method."""
+"""The comparison figures of figures57.json: one row a noise level, one column a method."""
 
 from __future__ import annotations
 
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,101 +13,143 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from clearer.core.files import read_json, write_text
+from clearer.experiments.records import ComparisonFigure, FigureRow, Figures57, InputCell
 from clearer.images.view import read_image
 from clearer.report.figures import COLORS, INK, MUTED, save_figure
 
-# Pixels at 100 dpi. A cell is twice the usual crop, so that each of its pixels is a square.
+# Uint8Pixels at 100 dpi. A cell is twice as wide as the default crop, so that each pixel becomes a square.
 DPI, SHARPNESS = 100, 200
 CELL, GAP, MARGIN = 192, 10, 16
-WHOLE, LEAST = 264, 100  # of the whole image: its greatest width, and what its heading needs
+WHOLE, LEAST = 264, 100  # largest width of the whole image, and smallest width of its column
 HEAD, NUMBERS, LABEL, LINE = 19, 30, 40, 19
-LETTERS = 22  # of a method's name, in a line of its column's head
+LETTERS = 22  # characters in a line of a column's head
 BOX = COLORS[4]
 
 Bytes = npt.NDArray[np.uint8]
 FIGURE_OF = {"denoise": "Figures 5 and 6", "derain": "Figure 7"}
 
 
+NAMES = ("figures57.json", "sheets.json")
+"""The file's name, and its name in version 0.1."""
+
+
 def redraw(out: str | Path) -> None:
-    """Write every sheet and sheets.md from sheets.json and the crops alone."""
+    """Write all figures and their captions, from the JSON file and the crops alone.
+
+    The captions stand beside the JSON file under its name, with the suffix .md.
+    """
     out = Path(out)
-    result = read_json(out / "sheets.json")
-    for sheet in result["sheets"]:
-        save_figure(sheet_figure(out, sheet), out / f"{sheet['name']}.png", dpi=SHARPNESS)
-    write_text(out / "sheets.md", as_markdown(result))
+    path = next((out / name for name in NAMES if (out / name).is_file()), out / NAMES[0])
+    result = read_figures57(path)
+    for figure in result["figures"]:
+        save_figure(comparison_figure(out, figure), out / f"{figure['name']}.png", dpi=SHARPNESS)
+    write_text(path.with_suffix(".md"), as_markdown(result))
 
 
-def as_markdown(result: dict[str, Any]) -> str:
-    """Return the sheets with their captions."""
+def read_figures57(path: Path) -> Figures57:
+    """Read figures57.json, or a sheets.json of version 0.1."""
+    value = read_json(path)
+    if "sheets" in value:
+        value["figures"] = value.pop("sheets")
+    result: Figures57 = value
+    return result
+
+
+def as_markdown(result: Figures57) -> str:
+    """Return the figures with their captions."""
     lines = ["# Figures 5 to 7: images restored by each method", ""]
-    for sheet in result["sheets"]:
-        lines += [f"![{sheet['name']}]({sheet['name']}.png)", "", f"In the manner of {FIGURE_OF[sheet['task']]}. "]
-        notes = [f"{name}: {text}." for name, text in sheet["notes"].items()]
-        lines[-1] += " ".join([*caption(sheet), *notes]) + "\n"
+    for figure in result["figures"]:
+        lines += [f"![{figure['name']}]({figure['name']}.png)", "", f"Like {FIGURE_OF[figure['task']]}. "]
+        notes = [f"{name}: {text}." for name, text in figure["notes"].items()]
+        lines[-1] += " ".join([*caption(figure), *notes]) + "\n"
     return "\n".join(lines)
 
 
-def caption(sheet: dict[str, Any]) -> list[str]:
-    """Return what is said beneath a sheet, a sentence or two each."""
-    crop, names = sheet["crop"], [row["protocol"] for row in sheet["rows"]]
+def caption(figure: ComparisonFigure) -> list[str]:
+    """Return the sentences below a figure."""
+    crop, names = figure["crop"], [row["protocol"] for row in figure["rows"]]
     noise = ""
-    if sheet["rows"][0]["sigma"] is not None:
-        noise = f", noise of seed (0, {sheet['place']}) as in evaluation"
-    numbers = "PSNR (dB) / SSIM below each cell are those of the whole image, not of the crop"
-    if len(sheet["columns"]) > 1:
+    if figure["rows"][0]["sigma"] is not None:
+        noise = f", noise seed (0, {figure['place']}) as in evaluation"
+    numbers = "PSNR (dB) / SSIM below each cell are of the whole image, not of the crop"
+    if len(figure["columns"]) > 1:
         numbers += "; bold: the best of the row"
     return [
-        f"{sheet['image']} of {sheet['data']}, {sheet['width']}x{sheet['height']} pixels; "
-        f"by {', '.join(names)}{noise}.",
+        f"{figure['image']} of {figure['data']}, {figure['width']}x{figure['height']} pixels; "
+        f"protocol {', '.join(names)}{noise}.",
         f"Every cell shows the same {crop['side']}x{crop['side']} pixels, from row {crop['top']} and column "
         f"{crop['left']}, enlarged. {numbers}.",
     ]
 
 
-def sheet_figure(out: Path, sheet: dict[str, Any]) -> Figure:
-    """Return one sheet: the whole image at the left, then input, methods and truth in a row a level."""
-    heads = ["input", *sheet["columns"], "truth"]
-    wrapped = [textwrap.wrap(head, LETTERS) or [""] for head in heads]
-    top = MARGIN + HEAD * max(map(len, wrapped)) + 6
-    row_height = CELL + NUMBERS
-    rows_end = top + len(sheet["rows"]) * row_height
-    whole = read_image(out / sheet["whole"], 3)
-    zoom = min(WHOLE / whole.shape[1], (rows_end - top - NUMBERS) / whole.shape[0])
-    size = (max(1, round(whole.shape[1] * zoom)), max(1, round(whole.shape[0] * zoom)))
-    left = MARGIN + max(size[0], LEAST) + LABEL
-    width = left + len(heads) * (CELL + GAP) - GAP + MARGIN
-    words = [line for text in caption(sheet) for line in textwrap.wrap(text, int((width - 2 * MARGIN) / 7.2))]
-    height = rows_end + 10 + LINE * len(words) + MARGIN
+class _Layout(NamedTuple):
+    """Where the parts of a figure stand, in pixels."""
+
+    heads: list[list[str]]  # the lines of each column's head
+    whole: tuple[int, int, int, int]  # left, top, width, height of the whole image
+    left: int  # of the first column
+    top: int  # of the first row
+    text_top: int
+    text: list[str]
+    size: tuple[int, int]  # width, height
+
+    @classmethod
+    def of(cls, figure: ComparisonFigure, whole: Bytes) -> _Layout:
+        """Lay out a figure whose whole image is ``whole``."""
+        heads = [textwrap.wrap(head, LETTERS) or [""] for head in ("input", *figure["columns"], "ground truth")]
+        top = MARGIN + HEAD * max(map(len, heads)) + 6
+        rows_end = top + len(figure["rows"]) * (CELL + NUMBERS)
+        zoom = min(WHOLE / whole.shape[1], (rows_end - top - NUMBERS) / whole.shape[0])
+        size = (max(1, round(whole.shape[1] * zoom)), max(1, round(whole.shape[0] * zoom)))
+        left = MARGIN + max(size[0], LEAST) + LABEL
+        width = left + len(heads) * (CELL + GAP) - GAP + MARGIN
+        per_line = int((width - 2 * MARGIN) / 7.2)
+        text = [line for sentence in caption(figure) for line in textwrap.wrap(sentence, per_line)]
+        height = rows_end + 10 + LINE * len(text) + MARGIN
+        return cls(heads, (MARGIN, top, *size), left, top, rows_end + 10, text, (width, height))
+
+
+def comparison_figure(out: Path, shown: ComparisonFigure) -> Figure:
+    """Return one comparison figure: the whole image at the left, then input, methods and ground truth in rows.
+
+    Args:
+        out: the folder that the files of ``shown`` are relative to.
+        shown: its entry in figures57.json.
+    """
+    whole = read_image(out / shown["whole"], 3)
+    layout = _Layout.of(shown, whole)
+    width, height = layout.size
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
     canvas = figure.add_axes((0, 0, 1, 1))
     canvas.set(xlim=(0, width), ylim=(height, 0))  # pixels, downwards
     canvas.set_axis_off()
 
-    _write(canvas, MARGIN, top - 6 - HEAD / 2, "whole image", ha="left", color=MUTED, size=9.5)
-    axes = _show(figure, whole, (MARGIN, top, *size), smooth=True)
-    scale, crop = whole.shape[1] / sheet["width"], sheet["crop"]
+    base = layout.top - 6
+    _write(canvas, MARGIN, base - HEAD / 2, "whole image", ha="left", color=MUTED, size=9.5)
+    axes = _show(figure, whole, layout.whole, smooth=True)
+    scale, crop = whole.shape[1] / shown["width"], shown["crop"]
     corner = (crop["left"] * scale - 0.5, crop["top"] * scale - 0.5)
     axes.add_patch(Rectangle(corner, crop["side"] * scale, crop["side"] * scale, fill=False, ec=BOX, lw=1.6))
-    for index, lines in enumerate(wrapped):
+    for index, lines in enumerate(layout.heads):
         for i, text in enumerate(reversed(lines)):  # the last line of every head stands on its column
-            own = 0 < index < len(heads) - 1
-            middle = left + index * (CELL + GAP) + CELL / 2
-            _write(canvas, middle, top - 6 - HEAD * (i + 0.5), text, size=10.5, color=INK if own else MUTED)
-    for index, row in enumerate(sheet["rows"]):
-        _draw_row(figure, canvas, out, sheet, row, (left, top + index * row_height))
-    for i, text in enumerate(words):
-        _write(canvas, MARGIN, rows_end + 10 + LINE * (i + 0.5), text, ha="left", color=MUTED, size=9)
+            own = 0 < index < len(layout.heads) - 1
+            middle = layout.left + index * (CELL + GAP) + CELL / 2
+            _write(canvas, middle, base - HEAD * (i + 0.5), text, size=10.5, color=INK if own else MUTED)
+    for index, row in enumerate(shown["rows"]):
+        _draw_row(figure, canvas, out, shown, row, (layout.left, layout.top + index * (CELL + NUMBERS)))
+    for i, text in enumerate(layout.text):
+        _write(canvas, MARGIN, layout.text_top + LINE * (i + 0.5), text, ha="left", color=MUTED, size=9)
     return figure
 
 
 def _draw_row(
-    figure: Figure, canvas: Axes, out: Path, sheet: dict[str, Any], row: dict[str, Any], corner: tuple[int, int]
+    figure: Figure, canvas: Axes, out: Path, shown: ComparisonFigure, row: FigureRow, corner: tuple[int, int]
 ) -> None:
     left, top = corner
     label = "rain" if row["sigma"] is None else f"$\\sigma$ = {row['sigma']:g}"
     _write(canvas, left - LABEL / 2 + 2, top + CELL / 2, label, math=True, rotation=90, size=10.5)
     best = best_of(row)
-    cells = [row["input"], *(row["cells"][name] for name in sheet["columns"]), {"crop": sheet["truth"]}]
+    cells: list[InputCell | None] = [row["input"], *(row["cells"][name] for name in shown["columns"])]
     for index, cell in enumerate(cells):
         x = left + index * (CELL + GAP)
         if cell is None:
@@ -115,27 +157,35 @@ def _draw_row(
             _write(canvas, x + CELL / 2, top + CELL / 2, "not for this level", size=9.5, color=MUTED)
             continue
         _show(figure, read_image(out / cell["crop"], 3), (x, top, CELL, CELL))
-        if "psnr" not in cell:
-            continue
-        own = 0 < index < len(cells) - 1
-        # Two texts about a stroke: each may be bold without the other.
-        middle, y = x + CELL / 2, top + CELL + NUMBERS / 2 - 2
-        _write(canvas, middle, y, "/", size=10.5, color=MUTED)
-        for key, side, place in (("psnr", "right", middle - 7), ("ssim", "left", middle + 7)):
-            weight = "bold" if own and _shown(cell, key) == best.get(key) else "normal"
-            _write(canvas, place, y, _shown(cell, key), ha=side, size=10.5, weight=weight, color=INK if own else MUTED)
+        _write_scores(canvas, cell, (x + CELL / 2, top + CELL + NUMBERS / 2 - 2), index > 0, best)
+    _show(figure, read_image(out / shown["truth"], 3), (left + len(cells) * (CELL + GAP), top, CELL, CELL))
 
 
-def best_of(row: dict[str, Any]) -> dict[str, str]:
-    """Return the highest PSNR and SSIM among the methods of a row, as written; nothing of one method alone."""
+def _write_scores(canvas: Axes, cell: InputCell, at: tuple[float, float], own: bool, best: dict[str, str]) -> None:
+    """Write PSNR and SSIM below a cell; those of a method (``own``) are bold if they are the best of the row."""
+    x, y = at
+    _write(canvas, x, y, "/", size=10.5, color=MUTED)
+    # Two texts around a slash: each may be bold without the other.
+    for key, text, side, place in (("psnr", _psnr(cell), "right", x - 7), ("ssim", _ssim(cell), "left", x + 7)):
+        weight = "bold" if own and text == best.get(key) else "normal"
+        _write(canvas, place, y, text, ha=side, size=10.5, weight=weight, color=INK if own else MUTED)
+
+
+def best_of(row: FigureRow) -> dict[str, str]:
+    """Return the highest PSNR and SSIM of a row's methods as written; of a single method, nothing."""
     cells = [cell for cell in row["cells"].values() if cell is not None]
     if len(cells) < 2:
         return {}
-    return {key: _shown(max(cells, key=lambda cell: float(cell[key])), key) for key in ("psnr", "ssim")}
+    best = {"psnr": max(cells, key=lambda cell: cell["psnr"]), "ssim": max(cells, key=lambda cell: cell["ssim"])}
+    return {"psnr": _psnr(best["psnr"]), "ssim": _ssim(best["ssim"])}
 
 
-def _shown(cell: dict[str, Any], key: str) -> str:
-    return f"{cell[key]:.2f}" if key == "psnr" else f"{cell[key]:.4f}"
+def _psnr(cell: InputCell) -> str:
+    return f"{cell['psnr']:.2f}"
+
+
+def _ssim(cell: InputCell) -> str:
+    return f"{cell['ssim']:.4f}"
 
 
 def _show(figure: Figure, image: Bytes, box: tuple[int, int, int, int], smooth: bool = False) -> Axes:

@@ -1,4 +1,4 @@
-"""What the way of evaluating alone does to the figure of one and the same method."""
+"""The effect of the evaluation protocol on the figures of one method."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from clearer.degradations.gaussian import Gaussian
 from clearer.evaluation.evaluate import Result, evaluate
 from clearer.evaluation.metrics import luma601, patch_psnr, psnr, ssim
 from clearer.evaluation.protocols import Protocol, parse_protocol
+from clearer.experiments.records import EffectRow, ProtocolEffects
 from clearer.methods.base import Method, as_restore
 from clearer.methods.trained_model import method_of_model
 from clearer.methods.user_file import methods_from_file
 
-PATCH = 64  # pixels, the side of the separate patches
+PATCH = 64  # pixels, the side of separate patches
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way to restore the set: the protocol, what differs from the first way, and the x8 self-ensemble."""
+    """One way to evaluate: how it differs from the base, its protocol, and whether it uses the x8 self-ensemble."""
 
     text: str
     protocol: Protocol
@@ -35,8 +36,8 @@ class Way:
 
 
 @dataclass
-class Further:
-    """What is measured beside the protocol's own figures, on images that are restored only once."""
+class ExtraMeasurements:
+    """Measurements beyond the protocol's own, on the same restored images."""
 
     luma_psnr: list[float] = field(default_factory=list)
     luma_ssim: list[float] = field(default_factory=list)
@@ -61,48 +62,44 @@ def compare_protocols(
     seed: int = 0,
     out: str | Path | None = None,
     console: Console | None = None,
-) -> dict[str, Any]:
-    """Measure one method in several ways that differ in one thing each from the first, the base.
+) -> ProtocolEffects:
+    """Evaluate one method in several ways, each of which differs in one thing from the base.
 
     The base is ``clearer-gray-S`` for gray noise, ``color-awgn-S`` for color noise and ``rain-rgb`` for
-    rain. Against it stand, where they apply: whole images or their center crop, noise that is clipped
-    or not, Y instead of RGB, the mean PSNR of separate 64x64 patches instead of whole images, and the
-    x8 self-ensemble. Noise is drawn after the crop, so that with another crop it is another sample. Where a
-    method was trained on noise of the other kind, clipped or not, that row shows how far it is out of its
-    element and not what the protocol adds.
+    rain. The other ways, if they apply: whole images or their center crop, clipped or unclipped noise,
+    Y instead of RGB, mean PSNR over separate 64x64 patches, and the x8 self-ensemble. Noise is drawn
+    after the crop, so another crop has another noise sample. If a method was trained on the other kind of
+    noise, clipped or unclipped, that row shows the cost of the mismatch.
 
     Args:
-        method: what restores; `choose_method` finds one by its name or file.
+        method: the method to evaluate; see `choose_method`.
         data: a folder of clean images, or of pairs for rain.
-        sigma: noise level in 8-bit units; by default the method's own, where it has one. None for rain.
-        limit: measure only the first so many images.
-        seed: of the noise; numbers to be compared use 0.
-        out: a JSON file to write; the table goes beside it as Markdown.
-        console: where each figure is said as soon as it is known.
+        sigma: noise level in gray levels; the default is the method's own, if it has a single one. None for rain.
+        limit: evaluate only the first N images.
+        seed: noise seed; keep 0 for comparable results.
+        out: a JSON file to write; a Markdown table is written beside it.
+        console: where each result is printed when it is known; the default is standard error.
 
     Returns:
-        ``rows`` (the base first) with PSNR in dB, SSIM (None where it is not defined) and ``difference``
-        from the base in dB, and what was measured: ``method``, ``data``, ``images``, ``sigma``, ``seed``.
+        The content of the JSON file; its first row is the base.
 
     Raises:
-        UserError: the level is not one that the method is for, or as of
-            `clearer.evaluation.evaluate.evaluate`.
+        UserError: the method is not meant for the level; or see `clearer.evaluation.evaluate.evaluate`.
     """
     ways = _ways(method, _level(method, sigma))
     console = console or Console(stderr=True)
-    rows: list[dict[str, Any]] = []
+    rows: list[EffectRow] = []
     for way in ways:
-        further, place = Further(), len(rows)
+        extra, place = ExtraMeasurements(), len(rows)
         with progress_bar(way.text) as progress:
             result = evaluate(
                 as_restore(method, way.protocol.sigma), data, way.protocol, limit=limit, seed=seed,
-                ensemble=way.ensemble, progress=progress, observe=further.observe,
+                ensemble=way.ensemble, progress=progress, observe=extra.observe,
             )  # fmt: skip
-        rows += _rows(way, result, further, first=not rows)
+        rows += _rows(way, result, extra, rows[0]["psnr"] if rows else None)
         for row in rows[place:]:
-            row["difference"] = row["psnr"] - rows[0]["psnr"]
             say(f"{row['name']}: {row['psnr']:.2f} dB ({row['difference']:+.2f})", console)
-    found = {
+    found: ProtocolEffects = {
         "method": method.name, "notes": method.notes, "setup": method.setup, "sha256": method.sha256,
         "data": Path(data).name, "images": result.images, "limit": limit, "sigma": ways[0].protocol.sigma,
         "seed": seed, "base": ways[0].protocol.name, "rows": rows,
@@ -114,11 +111,11 @@ def compare_protocols(
 
 
 def redraw(path: str | Path) -> None:
-    """Write the table as Markdown beside the JSON file, from it alone."""
+    """Write the Markdown table beside the JSON file, from the JSON alone."""
     write_text(Path(path).with_suffix(".md"), as_markdown(read_json(path)))
 
 
-def as_markdown(result: dict[str, Any]) -> str:
+def as_markdown(result: ProtocolEffects) -> str:
     """Return the rows as a Markdown table."""
     number = result["images"]
     count = f"{'all' if result['limit'] is None else 'the first'} {number} image{'' if number == 1 else 's'}"
@@ -133,18 +130,24 @@ def as_markdown(result: dict[str, Any]) -> str:
         structure = "" if row["ssim"] is None else f"{row['ssim']:.4f}"
         lines.append(f"| {row['name']} | {row['psnr']:.2f} | {structure} | {row['difference']:+.2f} |")
     if result["sigma"] is not None:
-        lines += ["", "A row with noise of another kind than the method was trained on shows what that mismatch costs."]
+        lines += ["", "A row with another kind of noise than in training shows the cost of that mismatch."]
     return "\n".join(lines) + "\n"
 
 
 def choose_method(
     model: str, also: str | Path | None, sigma: float | None, *, device: str = "auto", precision: str = "fp32"
 ) -> Method:
-    """Return a trained network by its file or run folder or, with ``also``, a method of that file by its name.
+    """Return a trained network, or a method of a Python file.
+
+    Args:
+        model: a model as `clearer.load` takes it; with ``also``, the name of a method in that file.
+        also: a Python file that defines METHODS, or None.
+        sigma: the noise level, which tells methods of one name apart.
+        device, precision: see `clearer.load`.
 
     Raises:
-        UserError: as of `method_of_model` and `methods_from_file`; or the file has no such method for
-            this level, or more than one.
+        UserError: see `method_of_model` and `methods_from_file`; or the file does not have exactly one such
+            method for this level.
     """
     if also is None:
         return method_of_model(model, device, precision)
@@ -155,31 +158,31 @@ def choose_method(
         raise UserError(f"{also}: has no method {model!r}{nearest(model, known)}; it has {', '.join(known)}")
     fitting = [m for m in named if sigma is None or m.sigmas is None or m.sigmas[0] <= sigma <= m.sigmas[1]]
     if len(fitting) != 1:
-        raise UserError(f"{also}: {len(fitting)} methods {model!r} are for this noise level; say it with --sigma")
+        raise UserError(f"{also}: {len(fitting)} methods {model!r} are for this noise level; give it with --sigma")
     return fitting[0]
 
 
 def _level(method: Method, sigma: float | None) -> float | None:
-    """Return the noise level, checked against the method."""
+    """Return the noise level after checking it against the method."""
     if method.degradation == "rain":
         if sigma is not None:
-            raise UserError(f"sigma: {method.name} takes away rain, which has no noise level; leave it out")
+            raise UserError(f"sigma: {method.name} removes rain, which has no noise level; leave it out")
         return None
     if method.degradation != "gaussian":
-        raise UserError(f"{method.name}: is for {method.degradation!r}; protocols are compared for noise and rain")
+        raise UserError(f"{method.name}: is for {method.degradation!r}; give a method for noise or rain")
     if method.sigmas is not None and method.sigmas[0] == method.sigmas[1]:
         sigma = method.sigmas[0] if sigma is None else sigma
     if sigma is None:
-        raise UserError(f"sigma: {method.name} is for more than one noise level; say which, such as --sigma 50")
+        raise UserError(f"sigma: {method.name} is for more than one noise level; give one, such as --sigma 50")
     if method.sigmas is not None and not method.sigmas[0] <= sigma <= method.sigmas[1]:
         low, high = method.sigmas
         span = f"{low:g}" if low == high else f"{low:g} to {high:g}"
-        raise UserError(f"sigma: {method.name} is for sigma {span}, not {sigma:g}; give a level that it is for")
+        raise UserError(f"sigma: {method.name} is for sigma {span}, not {sigma:g}; give such a level")
     return sigma
 
 
 def _ways(method: Method, sigma: float | None) -> list[Way]:
-    """Return the ways to restore the set, the base first."""
+    """Return the ways to evaluate, the base first."""
     if sigma is None:
         base = parse_protocol("rain-rgb")
         return [Way("rain-rgb", base), Way("x8 self-ensemble", base, True)]
@@ -199,21 +202,26 @@ def _ways(method: Method, sigma: float | None) -> list[Way]:
     return [Way(base.name, base), *ways, Way("x8 self-ensemble", base, True)]
 
 
-def _rows(way: Way, result: Result, further: Further, first: bool) -> list[dict[str, Any]]:
-    """Return the rows of one way; the further figures only of the base and of its self-ensemble."""
+def _rows(way: Way, result: Result, extra: ExtraMeasurements, base: float | None) -> list[EffectRow]:
+    """Return the rows of one way; extra measurements only of the base and of its self-ensemble.
 
-    def row(name: str, value: float, structure: float | None) -> dict[str, Any]:
-        facts = {"protocol": way.protocol.name, "ensemble": way.ensemble, "images": result.images}
-        return {"name": name, **facts, "psnr": value, "ssim": structure}
+    ``base`` is the base's PSNR; None means that this way is the base.
+    """
+
+    def row(name: str, value: float, structure: float | None) -> EffectRow:
+        return {
+            "name": name, "protocol": way.protocol.name, "ensemble": way.ensemble, "images": result.images,
+            "psnr": value, "ssim": structure, "difference": value - (result.psnr if base is None else base),
+        }  # fmt: skip
 
     rows = [row(way.text, result.psnr, result.ssim)]
-    if first or way.ensemble:
+    if base is None or way.ensemble:
         before = f"{way.text}, " if way.ensemble else ""
-        if further.luma_psnr:
-            rows.append(row(f"{before}on Y instead of RGB", _mean(further.luma_psnr), _mean(further.luma_ssim)))
-        if len(further.patch_psnr) == result.images:  # else an image is smaller than a patch
+        if extra.luma_psnr:
+            rows.append(row(f"{before}on Y instead of RGB", _mean(extra.luma_psnr), _mean(extra.luma_ssim)))
+        if len(extra.patch_psnr) == result.images:  # else an image is smaller than a patch
             name = f"{before}mean over separate {PATCH}x{PATCH} patches"
-            rows.append(row(name, _mean(further.patch_psnr), None))
+            rows.append(row(name, _mean(extra.patch_psnr), None))
     return rows
 
 

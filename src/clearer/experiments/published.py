@@ -1,7 +1,7 @@
-"""What the paper prints, as data: Table 1 of the supplement and the results on BSD500 and Rain800.
+"""The paper's numbers: Table 1 of the supplement, and the results on BSD500 and Rain800.
 
-Sources: the supplement's Table 1 and the caption of its Figure 2; the paper's Table 1 (BSD500), where
-the rows of E-CAE and HiNAS are the HiNAS paper's; Rain800 as the HiNAS paper reports it.
+Sources: Table 1 and the caption of Figure 2 of the supplement; Table 1 of the paper (BSD500), which
+takes the rows of E-CAE and HiNAS from the HiNAS paper; the HiNAS paper (Rain800).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ ARCHITECTURE = "FPPF-FFFF-PFFP"
 """The architecture of Table 1's row for lambda_1 = 0.1."""
 
 GAPS = {0.0: 0.0278, 0.01: 0.0620, 0.1: 0.6709}
-"""Mean of |a^p - a^f| for each lambda_1 (supplement, caption of Figure 2)."""
+"""Mean gap |a^p - a^f| for each lambda_1 (supplement, caption of Figure 2)."""
 
 PARALLEL = {
     0.0: (0.4603, 0.4474, 0.4958, 0.4873, 0.5079, 0.5020, 0.5084, 0.4934, 0.5086, 0.4969, 0.5098, 0.5113),
@@ -32,10 +32,10 @@ BSD500: dict[str, dict[int, tuple[float, float | None]]] = {
     "CLEARER": {30: (28.54, 0.8203), 50: (26.40, 0.7465), 70: (25.06, 0.6894)},
     "CLEARER-P": {30: (29.68, 0.8439), 50: (27.49, 0.7768), 70: (26.09, 0.7267)},
 }
-"""PSNR in dB and SSIM on BSD500's 200 test images by noise level, as printed.
+"""PSNR in dB and SSIM on the 200 test images of BSD500 by noise level, as printed.
 
-The rows do not share one protocol (the older ones fit half-size images), and CLEARER-P looks like
-PSNR averaged over separate 64x64 patches: it belongs beside no whole-image figure.
+The rows do not share one protocol: the older ones match half-size images, and CLEARER-P looks like
+PSNR averaged over separate 64x64 patches, which is not comparable with PSNR of whole images.
 """
 
 RAIN800: dict[str, tuple[float, float]] = {
@@ -48,4 +48,4 @@ RAIN800: dict[str, tuple[float, float]] = {
     "RESCAN": (24.09, 0.8410),
     "HiNAS": (26.31, 0.8685),
 }
-"""PSNR in dB and SSIM on Rain800's test images, RGB, as the HiNAS paper prints them."""
+"""PSNR in dB and SSIM on the test images of Rain800, RGB, as the HiNAS paper prints them."""

@@ -1,4 +1,4 @@
-"""Tables and figures of any of these experiments, made again from their JSON."""
+"""Redraw the tables and figures of any experiment from its JSON file."""
 
 from __future__ import annotations
 
@@ -18,24 +18,27 @@ from clearer.experiments import (
 DRAWN: dict[str, Callable[[Path], None]] = {
     "table1.json": table1.redraw,
     "figures34.json": figures3_4.redraw,
-    "sheets.json": figures5_7_page.redraw,
+    **dict.fromkeys(figures5_7_page.NAMES, figures5_7_page.redraw),
     "tables.json": tables_page.redraw,
     "verdict.json": verdict_page.redraw,
     "ablations.json": ablations_page.redraw,
 }
-"""What is drawn from which file of an experiment's folder."""
+"""What draws an experiment, by the name of its JSON file."""
 
 
 def redraw_folder(folder: str | Path) -> list[str]:
-    """Draw again whatever ``folder`` holds the JSON of; return the names of those files.
+    """Redraw every experiment whose JSON file is in ``folder``; return the names of those files.
 
     Raises:
         UserError: it holds none of them.
     """
     folder = Path(folder)
-    found = [name for name in DRAWN if (folder / name).is_file()]
+    found: dict[Callable[[Path], None], str] = {}
+    for name, draw in DRAWN.items():
+        if (folder / name).is_file():
+            found.setdefault(draw, name)  # a former name counts only without a file of the present name
     if not found:
         raise UserError(f"{folder}: holds none of {', '.join(DRAWN)}; name a folder that 'clearer reproduce' wrote")
-    for name in found:
-        DRAWN[name](folder)
-    return found
+    for draw in found:
+        draw(folder)
+    return list(found.values())

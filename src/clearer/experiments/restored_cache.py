@@ -1,11 +1,11 @@
-"""Images that methods have restored, measured, and kept for the next call."""
+"""A cache of restored images and their scores."""
 
 from __future__ import annotations
 
 import hashlib
 import time
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -20,29 +20,41 @@ from clearer.images.types import Uint8Pixels
 from clearer.images.view import read_image, write_image
 from clearer.methods.base import ImageArray, Method, as_restore
 
-CORNER, SAME = 64, 1e-5  # pixels, the side of the corner by which a method is known again; how closely
+CORNER, SAME = 64, 1e-5  # side in pixels of the corner that identifies a method; tolerance in units of [0, 1]
+
+
+class Quality(TypedDict):
+    """PSNR in dB and SSIM."""
+
+    psnr: float
+    ssim: float
+
+
+class Scores(Quality):
+    """The same, and the seconds of restoring."""
+
+    seconds: float
 
 
 def restored_once(
     method: Method, clean: Uint8Pixels, degraded: ImageArray, protocol: Protocol, folder: Path, file: str
-) -> tuple[Uint8Pixels, dict[str, Any]]:
-    """Return the restored image and its figures: those kept in ``folder`` where nothing has changed.
+) -> tuple[Uint8Pixels, Scores]:
+    """Return the restored image and its scores, from the cache in ``folder`` if nothing has changed.
 
-    A method is known again by what it makes of a corner: that shows new weights and new code alike.
+    The output on a corner of the image identifies the method: new weights change it, and so does new code.
 
     Args:
-        method: what restores.
+        method: the method to apply.
         clean: (H, W, C).
-        degraded: the same shape, in [0, 1] but for the noise.
-        protocol: how it was degraded, and what is measured.
-        folder, file: where the image is kept, as ``file``.png, and its figures, as ``file``.json.
+        degraded: the same shape, in [0, 1], which noise may leave.
+        protocol: how the image was degraded, and what is measured.
+        folder, file: the cache holds the image as ``file``.png and its scores as ``file``.json.
 
     Returns:
-        The image, clamped and rounded to 8 bits, and ``psnr`` in dB and ``ssim`` (before rounding) and
-        ``seconds``.
+        The image, clamped and rounded to 8 bits, and its scores before rounding.
 
     Raises:
-        UserError: the method does not keep the shape, or makes values that are not finite.
+        UserError: the method does not keep the shape, or returns values that are not finite.
     """
     key = hashlib.sha256(protocol.name.encode())
     for array in (clean, degraded):
@@ -51,17 +63,18 @@ def restored_once(
     image, facts = folder / f"{file}.png", folder / f"{file}.json"
     if image.is_file() and facts.is_file():
         kept = read_json(facts)
-        # Not to the last bit: some methods add up in an order that differs from call to call.
+        # Not to the last bit: the order of summation differs from call to call in some methods.
         if kept["key"] == key.hexdigest() and np.allclose(kept["corner"], corner, rtol=0, atol=SAME):
-            return read_image(image, clean.shape[2]), dict(kept["figures"])
+            scores: Scores = kept["figures"]
+            return read_image(image, clean.shape[2]), scores
     began = time.perf_counter()
     restored = _run(method, degraded, protocol).clip(0, 1)
     seconds = round(time.perf_counter() - began, 3)
-    figures = {**measured(restored, clean, protocol), "seconds": seconds}
-    facts.unlink(missing_ok=True)  # stopped here, no image has the figures of another
+    scores = {**measured(restored, clean, protocol), "seconds": seconds}
+    facts.unlink(missing_ok=True)  # if stopped here, no image has the scores of another
     write_image(image, as_bytes(restored))
-    write_json(facts, {"key": key.hexdigest(), "corner": corner, "figures": figures})
-    return as_bytes(restored), figures
+    write_json(facts, {"key": key.hexdigest(), "corner": corner, "figures": scores})
+    return as_bytes(restored), scores
 
 
 def _run(method: Method, degraded: ImageArray, protocol: Protocol) -> ImageArray:
@@ -72,8 +85,8 @@ def _run(method: Method, degraded: ImageArray, protocol: Protocol) -> ImageArray
     return restored
 
 
-def measured(image: ImageArray, clean: Uint8Pixels, protocol: Protocol) -> dict[str, float]:
-    """PSNR in dB and SSIM of the whole image, clamped before."""
+def measured(image: ImageArray, clean: Uint8Pixels, protocol: Protocol) -> Quality:
+    """Return PSNR and SSIM of a whole image in [0, 1], (H, W, C)."""
     a, b = _tensor(image), _tensor((clean / 255).astype(np.float32))
     if protocol.luma:
         a, b = luma601(a), luma601(b)
@@ -85,4 +98,5 @@ def _tensor(image: npt.NDArray[np.float32]) -> Tensor:
 
 
 def as_bytes(image: ImageArray) -> Uint8Pixels:
+    """Return an image in [0, 1] rounded to 8 bits."""
     return np.rint(image * 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Runs that belong together: their recipes, and the doing of them, several at a time."""
+"""Carry out the runs of an experiment, several at a time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ POLL = 0.5  # seconds
 
 @dataclass(frozen=True)
 class Plan:
-    """One run to be made: ``stage`` (``search`` or ``train``) of ``recipe``, into ``folder``."""
+    """A run to carry out: ``stage`` (``search`` or ``train``) of ``recipe``, into ``folder``."""
 
     name: str
     recipe: Recipe
@@ -46,17 +46,17 @@ class Plan:
 
     @property
     def finished(self) -> bool:
-        """Whether it has its result."""
+        """Whether the stage has its result."""
         return self.run.stage(self.stage).finished
 
     @property
     def steps(self) -> int:
-        """Weight steps in all, or fewer where a search settles earlier."""
+        """Number of weight steps; a search that converges early takes fewer."""
         settings: Any = getattr(self.recipe, self.stage)
         return int(settings.epochs * settings.steps_per_epoch)
 
     def steps_done(self) -> int:
-        """Weight steps done, to the epoch."""
+        """Return the number of weight steps done, as of the last full epoch."""
         if self.finished:
             return self.steps
         lines = self.run.stage(self.stage).read_metrics(strict=False)
@@ -64,12 +64,17 @@ class Plan:
 
 
 def data_settings(data: str | None, train: str | None, validation: str | None) -> dict[str, Any]:
-    """Return the recipe's settings for the images of an experiment: those that train and that validate.
+    """Return the recipe's data settings for an experiment: training and validation images.
 
-    ``data`` is a folder that holds both as sub-folders (``train``, ``val``). Test images take no part.
+    Args:
+        data: a folder with the sub-folders ``train`` and ``val``, or None. Test images take no part.
+        train, validation: two folders instead, or None.
+
+    Returns:
+        Dotted key to value.
 
     Raises:
-        UserError: none are named, or both ways are used.
+        UserError: neither or both ways are used.
     """
     if (data is None) == (train is None):
         raise UserError("images: give --data FOLDER with its sub-folders train and val, or --train and --validation")
@@ -84,15 +89,15 @@ def data_settings(data: str | None, train: str | None, validation: str | None) -
             raise UserError(f"{data}: cannot be read ({error.strerror}); give --data another folder") from error
         if len(inside) > 1 or (part == "train" and not inside):
             names = ", ".join(p.name for p in inside) or "none"
-            raise UserError(f"{data}: one sub-folder {prefix}... is needed ({names} found); give --train, --validation")
+            raise UserError(f"{data}: one sub-folder {prefix}... is needed, found {names}; use --train, --validation")
         found[f"data.{part}"] = str(inside[0]) if inside else None
     return found
 
 
 def default_jobs(device: str, plans: int) -> int:
-    """Return how many runs go side by side: small networks leave cores idle, one GPU is one run's.
+    """Return the number of runs at a time: one on a GPU, one per core on a CPU, at most ``plans``.
 
-    On a CPU one run a core, as many as there are plans.
+    Small networks leave cores idle, so that runs at a time finish sooner than one after another.
     """
     if choose_device(device).type != "cpu":
         return 1
@@ -100,14 +105,14 @@ def default_jobs(device: str, plans: int) -> int:
 
 
 def carry_out(plans: Sequence[Plan], *, jobs: int, console: Console) -> None:
-    """Make all runs, ``jobs`` at a time, each going on where an earlier call stopped.
+    """Carry out all runs, ``jobs`` at a time. Finished runs are kept, stopped ones resume.
 
-    With one job they are made in this process; else each is a process of its own, its output in
-    ``FOLDER.log``, with its share of the cores as threads. What is finished is not made again.
+    One job runs in this process. With more, each run is a process with its share of the cores as threads
+    and writes its output to ``FOLDER.log``.
 
     Raises:
-        UserError: a folder holds a finished run of another recipe; or a run failed and the others were stopped,
-            resumably.
+        UserError: a folder has a finished run of another recipe; or a run failed, and the others were stopped
+            with a checkpoint.
         Interrupted: SIGTERM or Ctrl-C; every run has written its checkpoint.
     """
     for plan in plans:
@@ -141,8 +146,7 @@ def carry_out(plans: Sequence[Plan], *, jobs: int, console: Console) -> None:
                             _check(plan, process)
                 if caught:
                     _stop([process for _, process in running])
-                    text = "stopped; every run keeps its checkpoint: run the same command to go on"
-                    raise Interrupted(text, caught[0])
+                    raise Interrupted("stopped with a checkpoint of every run; rerun the command to resume", caught[0])
         finally:
             _stop([process for _, process in running])
 
@@ -152,13 +156,13 @@ def _cores() -> int:
 
 
 def _start(plan: Plan, threads: int) -> subprocess.Popen[bytes]:
-    """Start the verb that makes the run; the recipe goes by a file beside the run's folder."""
+    """Start the command of a run; its recipe is passed as a file beside the run folder."""
     recipe = plan.folder.with_name(f"{plan.folder.name}.yaml")
     write_text(recipe, plan.recipe.to_yaml())
     command = [sys.executable, "-m", "clearer", plan.stage, str(recipe), "--out", str(plan.folder)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     with plan.folder.with_name(f"{plan.folder.name}.log").open("ab") as log:
-        # Its own session: Ctrl-C reaches this process alone, which then stops them all in turn.
+        # A session of its own: Ctrl-C reaches only this process, which then stops all runs.
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
         )
@@ -168,9 +172,9 @@ def _check(plan: Plan, process: subprocess.Popen[bytes]) -> None:
     if process.returncode == 0:
         return
     log = plan.folder.with_name(f"{plan.folder.name}.log")
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"]
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no output"]
     text = lines[-1].removeprefix("clearer: ")
-    raise UserError(f"{plan.name}: failed with status {process.returncode}: {text} (all of it: {log})")
+    raise UserError(f"{plan.name}: failed with status {process.returncode}: {text} (full output: {log})")
 
 
 def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
@@ -182,7 +186,7 @@ def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
 
 
 def scaled(name: str, scale: str, scales: dict[str, dict[str, Any]], overrides: dict[str, Any]) -> Recipe:
-    """Return the recipe ``name`` at a scale, with single settings replaced.
+    """Return the recipe ``name`` at a scale, with settings replaced.
 
     Raises:
         UserError: no such scale, or a setting does not fit.

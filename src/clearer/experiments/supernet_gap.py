@@ -1,8 +1,6 @@
-"""What is lost between a supernet and the network derived from it, on held-out patches."""
+"""The gap between a supernet and the network discretized from it, on held-out patches."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from rich.console import Console
@@ -11,19 +9,30 @@ from torch import Tensor
 from clearer.data.patches import PatchSampler
 from clearer.data.splits import resolve_splits
 from clearer.degradations.base import Degradation
+from clearer.experiments.search_records import SupernetGap
 from clearer.network.supernet import Supernet
 from clearer.pipeline.fit import read_images
 from clearer.recipe.schema import Recipe
 from clearer.search.ranking import held_out_psnr, reestimate
 
 HELD_OUT_SEED = 30  # added to the recipe's; search itself adds 10 and 20
-STATISTICS_BATCHES = 16  # training batches from which batch norms of a derived network are measured again
+STATISTICS_BATCHES = 16  # training batches for new batch-norm statistics of a discretized network
 
 
 def held_out_patches(
     recipe: Recipe, count: int, device: torch.device, console: Console
 ) -> tuple[tuple[Tensor, Tensor], list[Tensor]]:
-    """Return held-out patches (degraded, clean) and degraded training batches, from seeds of their own."""
+    """Return held-out patches and training batches, drawn with seeds that the search does not use.
+
+    Args:
+        recipe: the recipe of the search.
+        count: number of held-out patches.
+        device: where the patches go.
+        console: where the splits are described.
+
+    Returns:
+        Degraded and clean held-out patches, each (count, C, H, W) in [0, 1]; and degraded training batches.
+    """
     settings = recipe.search
     splits = resolve_splits(
         recipe.data,
@@ -50,8 +59,14 @@ def held_out_patches(
     return held_out, [training.draw()[0] for _ in range(STATISTICS_BATCHES)]
 
 
-def supernet_gap(supernet: Supernet, held_out: tuple[Tensor, Tensor], batches: list[Tensor]) -> dict[str, Any]:
-    """PSNR on the held-out patches of the mixture, and of the derived network with the same weights."""
+def supernet_gap(supernet: Supernet, held_out: tuple[Tensor, Tensor], batches: list[Tensor]) -> SupernetGap:
+    """Return the PSNR on held-out patches of a supernet and of its discretized network with the same weights.
+
+    Args:
+        supernet: a supernet whose search is finished.
+        held_out: degraded and clean patches, each (B, C, H, W) in [0, 1].
+        batches: degraded training batches, for new batch-norm statistics.
+    """
     derived = supernet.extract().eval()
     before = held_out_psnr(derived, *held_out)
     reestimate(derived, batches)

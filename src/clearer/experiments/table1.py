@@ -1,4 +1,4 @@
-"""The supplement's Table 1 and Figure 2: what lambda_1 does to the mixing_weights."""
+"""Table 1 and Figure 2 of the supplement: the effect of lambda_1 on the mixing weights."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from clearer.core.files import read_json, write_json, write_text
 from clearer.experiments import published
+from clearer.experiments.records import FoundWeights, PublishedWeights, Table1
 from clearer.experiments.runner import Plan, carry_out, default_jobs, scaled
 from clearer.pipeline.run_folder import refuse_other_recipe
 from clearer.recipe.schema import Recipe
@@ -20,8 +22,8 @@ LAMBDAS = (0.0, 0.01, 0.1)
 
 SCALES: dict[str, dict[str, Any]] = {
     "full": {},
-    # Smaller images of the same kind, and the same 9,500 architecture steps with the same Adam: what
-    # L_Arch and the weight decay make of the alpha hangs on nothing else.
+    # Smaller patches, but the same 9,500 architecture steps by the same Adam: the balance of L_Arch and
+    # weight decay, which decides the mixing weights, depends on nothing else.
     "laptop": {"network.width": 8, "search.patch": 32, "search.batch": 8, "precision": "fp32"},
 }
 
@@ -36,26 +38,27 @@ def table1(
     overrides: dict[str, Any] | None = None,
     jobs: int | None = None,
     console: Console | None = None,
-) -> dict[str, Any]:
-    """Search for each lambda_1 and write Table 1 and Figure 2 beside the published values.
+) -> Table1:
+    """Search with each lambda_1 and write Table 1 and Figure 2 beside the published values.
 
-    Each search is a run folder ``out``/lambda-L. From those that are finished, by this call or an
-    earlier one, come table1.json, table1.md, figure2.svg and figure2.png in ``out``.
+    Each search has a run folder, ``out``/lambda-L. All finished searches, of this call or an earlier
+    one, enter table1.json, table1.md, figure2.svg and figure2.png in ``out``.
 
     Args:
         out: the folder of the experiment.
-        data: the recipe's settings for the images, dotted key to value (`plans.data_settings`).
+        data: settings of the images, dotted key to value (`clearer.experiments.runner.data_settings`).
         scale: ``full`` (the published settings) or ``laptop``.
-        lambdas: which lambda_1 to search for; the others are shown where they were searched before.
+        lambdas: the values of lambda_1 to search with.
         recipe: a shipped recipe or a YAML file.
-        overrides: dotted key to value, replacing settings of the recipe.
-        jobs: searches side by side; by default one a core on a CPU, else one.
+        overrides: settings to replace, dotted key to value.
+        jobs: number of searches at a time; the default is one per core on a CPU and one on a GPU.
+        console: where progress is printed; the default is standard error.
 
     Returns:
-        What table1.json holds.
+        The content of table1.json.
 
     Raises:
-        UserError, Interrupted: as of `clearer.fit`.
+        UserError, Interrupted: see `clearer.fit`.
     """
     out, console = Path(out), console or Console(stderr=True)
     base = scaled(recipe, scale, SCALES, {**data, **(overrides or {})})
@@ -65,7 +68,7 @@ def table1(
     found = [plan for plan in (_plan(base, value, out) for value in known) if plan.finished]
     for plan in found:
         refuse_other_recipe(plan.folder, plan.recipe)
-    result = {
+    result: Table1 = {
         "scale": scale,
         "recipe": base.to_dict(),
         "rows": [_row(plan) for plan in found],
@@ -82,7 +85,7 @@ def table1(
 def redraw(out: str | Path) -> None:
     """Write table1.md and Figure 2 from table1.json alone."""
     out = Path(out)
-    result = read_json(out / "table1.json")
+    result: Table1 = read_json(out / "table1.json")
     write_text(out / "table1.md", as_markdown(result))
     figure = figure2(result)
     for kind in ("svg", "png"):
@@ -95,11 +98,11 @@ def _plan(base: Recipe, value: float, out: Path) -> Plan:
     return Plan(f"lambda_1 = {value:g}", recipe, out / f"lambda-{value:g}", "search")
 
 
-def _row(plan: Plan) -> dict[str, Any]:
+def _row(plan: Plan) -> FoundWeights:
     found, lines = plan.run.search.read_result(), plan.run.search.read_metrics()
     return {
         "lambda_arch": plan.recipe.search.lambda_arch,
-        "parallel": [pair[0] for pair in found["mixing_weights"]],
+        "parallel": [weights[0] for weights in found["mixing_weights"]],
         "gap": found["gap"],
         "entropy": found["entropy"],
         "architecture": found["architecture"],
@@ -113,33 +116,32 @@ def _row(plan: Plan) -> dict[str, Any]:
     }
 
 
-def as_markdown(result: dict[str, Any]) -> str:
-    """Return Table 1 as Markdown: alpha^p of every module and the mean gap, beside the published ones."""
-    modules = max(len(row["parallel"]) for row in result["rows"] + result["published"])
+def as_markdown(result: Table1) -> str:
+    """Return Table 1 as Markdown: the mixing weight of parallel in every module, and the mean gap."""
+    rows = [(row, "published", _published_genotype(row)) for row in result["published"]]
+    rows += [(row, "here", row["architecture"]) for row in result["rows"]]
+    modules = max(len(row["parallel"]) for row, *_ in rows)
     head = ["lambda_1", "", *(str(i + 1) for i in range(modules)), "mean gap", "architecture"]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    for kind, rows in (("published", result["published"]), ("here", result["rows"])):
-        for row in rows:
-            alphas = [f"{a:.4f}" for a in row["parallel"]]
-            alphas += [""] * (modules - len(alphas))
-            cells = [f"{row['lambda_arch']:g}", kind, *alphas, f"{row['gap']:.4f}", _letters(row)]
-            lines.append("| " + " | ".join(cells) + " |")
+    for row, source, genotype in rows:
+        weights = [f"{a:.4f}" for a in row["parallel"]]
+        weights += [""] * (modules - len(weights))
+        cells = [f"{row['lambda_arch']:g}", source, *weights, f"{row['gap']:.4f}", genotype]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _letters(row: dict[str, Any]) -> str:
-    """Return the architecture of a row; of a published one, from its mixing_weights."""
-    if "architecture" in row:
-        return str(row["architecture"])
+def _published_genotype(row: PublishedWeights) -> str:
+    """Return the genotype that a row of the paper's mixing weights discretizes to."""
     letters = "".join("P" if a >= 0.5 else "F" for a in row["parallel"])
     return "-".join(letters[i : i + 4] for i in range(0, len(letters), 4))
 
 
-def figure2(result: dict[str, Any]) -> Any:
-    """Return Figure 2: the mixing_weights of each lambda_1 as points, found ones above published ones."""
-    panels = []
-    for kind, rows in (("here", result["rows"]), ("published", result["published"])):
-        panels.append(
-            [(f"$\\lambda_1$ = {row['lambda_arch']:g}, {kind}", [(a, 1 - a) for a in row["parallel"]]) for row in rows]
-        )
-    return scatter_beside(panels)
+def figure2(result: Table1) -> Figure:
+    """Return Figure 2: the mixing weights of each lambda_1 as points, found ones above published ones."""
+    sources: list[tuple[str, Sequence[PublishedWeights]]]
+    sources = [("here", result["rows"]), ("published", result["published"])]
+    return scatter_beside([
+        [(f"$\\lambda_1$ = {row['lambda_arch']:g}, {source}", [(a, 1 - a) for a in row["parallel"]]) for row in rows]
+        for source, rows in sources
+    ])  # fmt: skip

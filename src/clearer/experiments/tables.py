@@ -1,7 +1,7 @@
-"""The paper's results on BSD500 and Rain800: what methods reach here beside what is printed.
+"""The paper's results on BSD500 and Rain800: methods measured here beside the published figures.
 
-Every (method, protocol) is measured into a file of its own, so that the same call again only measures
-what is new; the tables are drawn from tables.json alone.
+Each method and protocol is measured into a file of its own, so that a repeated call measures only what
+is new. The tables are drawn from tables.json alone.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import torch
 from rich.console import Console
@@ -22,6 +22,7 @@ from clearer.data.folders import find_items
 from clearer.evaluation.evaluate import evaluate
 from clearer.evaluation.protocols import Protocol, parse_protocol
 from clearer.experiments import published
+from clearer.experiments.records import ResultTable, TableCell, TableRow, Tables
 from clearer.experiments.tables_page import redraw
 from clearer.methods.base import Method, as_restore
 
@@ -29,6 +30,18 @@ SIGMAS = (30.0, 50.0, 70.0)
 NOTHING_DONE = [Method("degraded input", kind, lambda image, _: image) for kind in ("gaussian", "rain")]
 
 Assigned = dict[str, dict[str, Method]]  # name of the row -> name of the protocol -> method
+
+
+class MeasurementKey(TypedDict):
+    """What a measurement depends on. A kept one with another key is measured again."""
+
+    method: str
+    sha256: str
+    setup: str
+    protocol: str
+    set: str
+    limit: int | None
+    seed: int
 
 
 def tables(
@@ -42,29 +55,29 @@ def tables(
     limit: int | None = None,
     seed: int = 0,
     console: Console | None = None,
-) -> dict[str, Any]:
-    """Measure methods on BSD500 under ``clearer-gray-S`` and on Rain800 under ``rain-rgb``.
+) -> Tables:
+    """Measure methods on BSD500 by ``clearer-gray-S`` and on Rain800 by ``rain-rgb``.
 
-    Writes measured/*.json (one each method and protocol, kept for the next call), tables.json and
-    tables.md into ``out``. A method is left out where it is not meant for the protocol: another noise
-    level than its own, or gray for color. Methods of one name share a row.
+    Writes measured/*.json (one for each method and protocol, reused by the next call), tables.json and
+    tables.md into ``out``. A method enters only the protocols it is meant for, by noise level and by
+    number of channels. Methods of one name share a row.
 
     Args:
         out: the folder of the experiment.
-        methods: what restores.
-        data_noise: BSD500's test images, clean.
-        data_rain: Rain800's test pairs, side by side (clean half left) or in two folders.
-        sigmas: noise levels in 8-bit units, a column each.
+        methods: the methods to measure.
+        data_noise: the clean test images of BSD500.
+        data_rain: the test pairs of Rain800, side by side (clean half left) or in two folders.
+        sigmas: noise levels in gray levels, one column each.
         rain_y: also measure on Y of BT.601, in a table of its own.
-        limit: measure only the first so many images of each set; the tables say so.
-        seed: of the noise; numbers to be compared use 0.
-        console: where each figure is said as soon as it is known.
+        limit: measure only the first N images of each set; the tables state it.
+        seed: noise seed; keep 0 for comparable results.
+        console: where each result is printed when it is known; the default is standard error.
 
     Returns:
-        What tables.json holds.
+        The content of tables.json.
 
     Raises:
-        UserError: no set is given, two methods of one name suit the same protocol, or as of
+        UserError: no set is given; two methods of one name suit the same protocol; or see
             `clearer.evaluation.evaluate.evaluate`.
     """
     out, console = Path(out), console or Console(stderr=True)
@@ -73,11 +86,11 @@ def tables(
     used = [method for *_, rows in plan for row in rows.values() for method in row.values()]
     left_out = [_meant_for(method) for method in methods if not any(method is other for other in used)]
     if left_out:
-        say(f"left out, meant for nothing that is measured here: {', '.join(left_out)}", console)
-    found = []
+        say(f"left out, not meant for these protocols: {', '.join(left_out)}", console)
+    found: list[ResultTable] = []
     for name, data, protocols, items, assigned in plan:
         digest = _digest_of_set([path for item in items for path in (item.clean, item.degraded) if path is not None])
-        rows: list[dict[str, Any]] = []
+        rows: list[TableRow] = []
         for row, by_protocol in assigned.items():
             cells = {
                 protocol: _measured(out / "measured", method, protocol, data, digest, limit, seed, console)
@@ -89,7 +102,7 @@ def tables(
             "images_in_set": len(items), "protocols": [protocol.name for protocol in protocols],
             "rows": [rows[0], *_published(name, protocols), *rows[1:]],
         })  # fmt: skip
-    result = {"seed": seed, "limit": limit, "left_out": left_out, "tables": found}
+    result: Tables = {"seed": seed, "limit": limit, "left_out": left_out, "tables": found}
     write_json(out / "tables.json", result)
     redraw(out)
     return result
@@ -113,7 +126,7 @@ def _parts(
 
 
 def _assigned(methods: Sequence[Method], protocols: Sequence[Protocol]) -> Assigned:
-    """Return the method of each cell, the degraded input first."""
+    """Return the method of each cell, the degraded input in the first row."""
     rows: Assigned = {}
     for method in [*NOTHING_DONE, *methods]:
         for protocol in protocols:
@@ -122,14 +135,14 @@ def _assigned(methods: Sequence[Method], protocols: Sequence[Protocol]) -> Assig
             row = rows.setdefault(method.name, {})
             if protocol.name in row:
                 raise UserError(
-                    f"method {method.name!r}: two of this name are for {protocol.name}; name one of them NAME=PATH"
+                    f"method {method.name!r}: two of this name are for {protocol.name}; rename one with NAME=PATH"
                 )
             row[protocol.name] = method
     return rows
 
 
 def _meant_for(method: Method) -> str:
-    """Return its name and what it is for, such as ``DnCNN (sigma 30)``.
+    """Return a method's name and what it is meant for, such as ``DnCNN (sigma 30)``.
 
     >>> _meant_for(Method("x", "gaussian", lambda image, sigma: image, channels=3, sigmas=(5, 50)))
     'x (sigma 5 to 50, color)'
@@ -142,7 +155,7 @@ def _meant_for(method: Method) -> str:
 
 
 def _digest_of_set(files: Sequence[Path]) -> str:
-    """Return what changes when an image is added, removed, renamed or replaced by one of another size."""
+    """Return a digest that changes when a file is added, removed, renamed or replaced by one of another size."""
     text = "\n".join(f"{path.parent.name}/{path.name} {path.stat().st_size if path.exists() else 0}" for path in files)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -156,9 +169,9 @@ def _measured(
     limit: int | None,
     seed: int,
     console: Console,
-) -> dict[str, Any]:
-    """Return one cell: from its file, where nothing has changed since, or else measured."""
-    key = {
+) -> TableCell:
+    """Return one cell: the kept one if its key is the same, else a new measurement."""
+    key: MeasurementKey = {
         "method": method.name, "sha256": method.sha256, "setup": method.setup,
         "protocol": protocol, "set": digest, "limit": limit, "seed": seed,
     }  # fmt: skip
@@ -180,8 +193,8 @@ def _measured(
     }  # fmt: skip
 
 
-def _file_name(key: dict[str, Any]) -> str:
-    """Return a name for people, and a digest of what may not be told apart in it."""
+def _file_name(key: MeasurementKey) -> str:
+    """Return a readable name, with a digest of what the readable part may not tell apart."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", key["method"])[:60]
     part = f"-first{key['limit']}" if key["limit"] is not None else ""
     part += f"-seed{key['seed']}" if key["seed"] else ""
@@ -189,8 +202,8 @@ def _file_name(key: dict[str, Any]) -> str:
     return f"{name}-{key['protocol']}{part}-{unique}"
 
 
-def _published(name: str, protocols: Sequence[Protocol]) -> list[dict[str, Any]]:
-    """Return the rows that are printed for these protocols; on Y of Rain800 nothing is."""
+def _published(name: str, protocols: Sequence[Protocol]) -> list[TableRow]:
+    """Return the published rows for these protocols; nothing is published on Y of Rain800."""
     cells: dict[str, dict[str, tuple[float, float | None]]] = {}
     if name == "bsd500":
         for row, values in published.BSD500.items():

@@ -1,47 +1,48 @@
-"""tables.json in words: tables.md, for each set a table with published rows, costs and footnotes."""
+"""tables.md: for each set a table with published rows, costs and footnotes, from tables.json."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from clearer.core.files import read_json, write_text
+from clearer.experiments.records import ResultTable, TableCell, TableRow, Tables
 
 PATCH_AVERAGED = "CLEARER-P"
-"""The published row that looks like PSNR averaged over separate patches: it stands apart."""
+"""The published row that looks like PSNR averaged over separate patches; it is not comparable with the others."""
 
 TITLES = {
     "bsd500": "BSD500, gray, center crop to multiples of 64, noise clipped to [0, 255] and floored to 8 bits",
     "rain800-rgb": "Rain800, RGB",
-    "rain800-y": "Rain800, Y of BT.601 (not to be set beside RGB figures)",
+    "rain800-y": "Rain800, Y of BT.601 (not comparable with RGB figures)",
 }
 CAUTIONS = {
-    "bsd500": "Published figures are as printed, of all 200 test images, and do not share one protocol (the older "
-    "ones fit half-size images): a difference from them may be the protocol's.",
-    "rain800-rgb": "Published figures are those that the HiNAS paper prints, of all test images.",
-    "rain800-y": "Nothing is published to be set beside these figures.",
+    "bsd500": "Published figures are as printed, on all 200 test images. They do not share one protocol: the older "
+    "ones match half-size images. A difference from them may come from the protocol.",
+    "rain800-rgb": "Published figures are those that the HiNAS paper prints, on all test images.",
+    "rain800-y": "No published figures are comparable with these.",
 }
 COSTS = ("parameters", "kMAC/pixel", "s/image", "Mpixel/s")
 
 
 def redraw(out: str | Path) -> None:
     """Write tables.md from tables.json alone."""
-    write_text(Path(out) / "tables.md", as_markdown(read_json(Path(out) / "tables.json")))
+    result: Tables = read_json(Path(out) / "tables.json")
+    write_text(Path(out) / "tables.md", as_markdown(result))
 
 
-def as_markdown(result: dict[str, Any]) -> str:
+def as_markdown(result: Tables) -> str:
     """Return the tables as Markdown, each with its footnotes."""
     parts = [part for table in result["tables"] for part in _parts(table, result["seed"])]
     if result["left_out"]:
-        parts.append(f"Left out, meant for nothing that was measured: {', '.join(result['left_out'])}.")
+        parts.append(f"Left out, not meant for these protocols: {', '.join(result['left_out'])}.")
     return "\n\n".join(parts) + "\n"
 
 
-def _parts(table: dict[str, Any], seed: int) -> list[str]:
+def _parts(table: ResultTable, seed: int) -> list[str]:
     """Return title, table, footnotes and cautions of one set."""
     count, total = table["images"], table["images_in_set"]
     what = f"all {count} images" if count == total else f"**only the first {count}** of {total} images"
-    noise = f", noise of seed {seed}" if seed else ""
+    noise = f", noise seed {seed}" if seed else ""
     columns = ["", "source", *(f"{_head(name)}: PSNR (dB) / SSIM" for name in table["protocols"]), *COSTS]
     lines = ["| " + " | ".join(columns) + " |", "| --- | --- |" + " ---: |" * (len(columns) - 2)]
     notes: list[str] = []
@@ -52,8 +53,8 @@ def _parts(table: dict[str, Any], seed: int) -> list[str]:
             pairs = zip(table["protocols"], figures, strict=True)
             values = ", ".join(f"{_head(name)}: {text}" for name, text in pairs if text)
             apart.append(
-                f"{row['name']}, published, stands apart: {values}. Not comparable with the table: it looks like PSNR "
-                "averaged over separate 64x64 patches. `clearer compare-protocols` measures what that alone adds."
+                f"{row['name']}, published, is not in the table: {values}. These figures look like PSNR averaged over "
+                "separate 64x64 patches and are not comparable. `clearer compare-protocols` measures that effect alone."
             )
             continue
         name = row["name"].replace("|", "\\|") + _mark(row, notes)
@@ -68,14 +69,14 @@ def _head(protocol: str) -> str:
     return protocol.replace("clearer-gray-", "sigma ")
 
 
-def _figures(cell: dict[str, Any] | None) -> str:
+def _figures(cell: TableCell | None) -> str:
     if cell is None:
         return ""
     return f"{cell['psnr']:.2f} / " + ("-" if cell["ssim"] is None else f"{cell['ssim']:.4f}")
 
 
-def _costs(row: dict[str, Any]) -> list[str]:
-    """Return size and speed: one value, or one each where a row's networks differ; speed is of all levels."""
+def _costs(row: TableRow) -> list[str]:
+    """Return size and speed of a row; a value for each network if they differ, the speed of all levels together."""
     cells = list(row["cells"].values())
     if row["source"] != "here":
         return [""] * len(COSTS)
@@ -86,8 +87,8 @@ def _costs(row: dict[str, Any]) -> list[str]:
     return [" / ".join(sizes), " / ".join(macs), f"{seconds:.3g}", f"{speed:.3g}"]
 
 
-def _mark(row: dict[str, Any], notes: list[str]) -> str:
-    """Return the mark of the row's footnote, which is added to ``notes`` where it is not there yet."""
+def _mark(row: TableRow, notes: list[str]) -> str:
+    """Return the mark of the row's footnote; append the footnote to ``notes`` if it is new."""
     if row["source"] != "here":
         return ""
     cells = row["cells"].values()
@@ -101,7 +102,7 @@ def _mark(row: dict[str, Any], notes: list[str]) -> str:
     return f" ({notes.index(text) + 1})"
 
 
-def _speed(table: dict[str, Any]) -> str:
+def _speed(table: ResultTable) -> str:
     cells = [cell for row in table["rows"] if row["source"] == "here" for cell in row["cells"].values()]
     threads = " or ".join(str(count) for count in sorted({cell["threads"] for cell in cells}))
-    return f" Speed is that of one machine; torch had {threads} thread(s) on the CPU." if cells else ""
+    return f" Speed is for one machine, with {threads} CPU thread(s) for torch." if cells else ""

@@ -1,4 +1,4 @@
-"""The same training for the architecture that a search chose, for others, and for chance."""
+"""The architectures that a verdict trains besides the chosen one, and the comparison with chance."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import math
 import statistics as stats
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from clearer.experiments import published
 from clearer.experiments.runner import Plan
+from clearer.experiments.search_records import AgainstChance, Budget, Trained, Trainings
 from clearer.network.architecture import Architecture
 from clearer.recipe.schema import Recipe
 from clearer.search.ranking import rank_correlation
@@ -27,13 +28,14 @@ BUDGETS: dict[str, dict[str, Any]] = {
         "train.validation_crop": 128,
     },
 }
-"""What every network is trained for: the run's own settings, or 2,500 steps of small batches."""
+"""Settings of each training: the run's own, or 2,500 steps of small batches."""
+
 
 def choose_candidates(chosen: Architecture, random: int) -> list[tuple[str, Architecture]]:
-    """Return what is trained, by name: the chosen one, both extremes, the published one, and random ones.
+    """Return the architectures to train, by name: the chosen, both extremes, the published, and random ones.
 
-    The random ones have as large a share of fusion modules as the published architecture, 8 of 12, and
-    are drawn with seeds 0, 1, 2, ...; none is named twice.
+    Random architectures have the share of fusion modules of the published one, 8 of 12. They are drawn
+    with seeds 0, 1, 2 and so on. No architecture has two names.
     """
     space = chosen.space
     found = [("chosen", chosen)]
@@ -57,7 +59,7 @@ def choose_candidates(chosen: Architecture, random: int) -> list[tuple[str, Arch
 
 
 def training_plan(base: Recipe, architecture: Architecture, seed: int, out: Path) -> Plan:
-    """Return the training of one architecture with one seed, a run folder in ``out``/trainings."""
+    """Return the training of one architecture with one seed; its run folder is in ``out``/trainings."""
     settings = dataclasses.replace(base.train, seed=seed)
     evaluate = dataclasses.replace(base.evaluate, protocols=[], samples=0)  # validation images decide here
     name = f"{architecture}-seed{seed}"
@@ -67,16 +69,25 @@ def training_plan(base: Recipe, architecture: Architecture, seed: int, out: Path
 
 def trained(
     plans: Sequence[tuple[str, Architecture, int, Plan]], scores: dict[str, float], base: Recipe
-) -> dict[str, Any]:
-    """Gather what the trainings reached, and set it against the supernet's opinion and against chance."""
-    rows: list[dict[str, Any]] = []
+) -> Trainings:
+    """Gather the results of finished trainings and compare them with the supernet's scores and with chance.
+
+    Args:
+        plans: name, architecture, seed and run of each training, the seeds of one name in a row.
+        scores: the supernet's score of each architecture, in dB.
+        base: the recipe of all trainings.
+    """
+    rows: list[Trained] = []
     for name, architecture, _, plan in plans:
         found = plan.run.train.read_result()
         cost = plan.run.read_cost()
         if not rows or rows[-1]["name"] != name:
-            facts: dict[str, Any] = {"parameters": cost["parameters"], "macs_per_pixel": cost["macs_per_pixel"]}
-            row = {"name": name, "architecture": str(architecture), **facts, "score": scores[str(architecture)]}
-            rows.append({**row, "psnr": [], "seconds": [], "input_psnr": found["input_psnr"]})
+            rows.append({
+                "name": name, "architecture": str(architecture),
+                "parameters": cost["parameters"], "macs_per_pixel": cost["macs_per_pixel"],
+                "score": scores[str(architecture)], "psnr": [], "seconds": [], "input_psnr": found["input_psnr"],
+                "mean": math.nan, "spread": None,  # follow when all seeds are gathered
+            })  # fmt: skip
         rows[-1]["psnr"].append(found["last_psnr"])
         rows[-1]["seconds"].append(found["seconds"])
     for row in rows:
@@ -86,7 +97,7 @@ def trained(
     means = [row["mean"] for row in rows]
     return {
         "rows": rows,
-        "budget": {**dataclasses.asdict(base.train), "steps": anyone["steps"]},
+        "budget": cast(Budget, {**dataclasses.asdict(base.train), "steps": anyone["steps"]}),
         "device": anyone["device"],
         "precision": anyone["precision"],
         "correlation_with_score": finite(rank_correlation([row["score"] for row in rows], means)),
@@ -95,27 +106,25 @@ def trained(
     }
 
 
-def _against_chance(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The chosen architecture against the random ones, in units of what seeds alone do."""
+def _against_chance(rows: list[Trained]) -> AgainstChance:
+    """Compare the chosen architecture with the random ones, beside the spread over seeds."""
     chosen = next(row for row in rows if row["name"] == "chosen")
     others = [row["mean"] for row in rows if row["name"].startswith("random")]
     spreads = [row["spread"] for row in rows if row["spread"] is not None]
     seed_spread = math.sqrt(stats.mean(s**2 for s in spreads)) if spreads else None
-    result: dict[str, Any] = {"seed_spread": seed_spread, "random": len(others)}
+    result: AgainstChance = {"seed_spread": seed_spread, "random": len(others)}
     if others:
-        result |= {
-            "random_mean": stats.mean(others),
-            "random_spread": stats.stdev(others) if len(others) > 1 else None,
-            "difference": chosen["mean"] - stats.mean(others),
-            "random_better": sum(value > chosen["mean"] for value in others),
-        }
+        result["random_mean"] = stats.mean(others)
+        result["random_spread"] = stats.stdev(others) if len(others) > 1 else None
+        result["difference"] = chosen["mean"] - stats.mean(others)
+        result["random_better"] = sum(value > chosen["mean"] for value in others)
         if seed_spread is not None:
             seeds = len(chosen["psnr"])
-            # Of a difference of two means, if all architectures were equal and only seeds made them differ.
+            # The standard error of a difference of two means if only the seed made architectures differ.
             result["standard_error"] = seed_spread * math.sqrt(1 / seeds + 1 / (seeds * len(others)))
     return result
 
 
 def finite(value: float) -> float | None:
-    """Return the value, or None for what JSON cannot hold."""
+    """Return the value, or None if JSON cannot hold it."""
     return value if math.isfinite(value) else None

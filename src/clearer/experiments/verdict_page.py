@@ -1,21 +1,22 @@
-"""verdict.json in words and images: verdict.md, ranking.svg/png, trained.svg/png."""
+"""verdict.md, ranking.svg/png and trained.svg/png, from verdict.json."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from clearer.core.files import read_json, write_text
+from clearer.experiments.search_records import AgainstChance, SupernetGap, Verdict
 from clearer.report.figures import COLORS, INK, MUTED, dress, save_figure
 
 
 def redraw(out: str | Path) -> None:
     """Write verdict.md and the figures from verdict.json alone."""
     out = Path(out)
-    result = read_json(out / "verdict.json")
+    result: Verdict = read_json(out / "verdict.json")
     write_text(out / "verdict.md", as_markdown(result))
     figures = {"ranking": ranking_figure(result)}
     if "training" in result:
@@ -25,60 +26,63 @@ def redraw(out: str | Path) -> None:
             save_figure(figure, out / f"{name}.{kind}")
 
 
-def as_markdown(result: dict[str, Any]) -> str:
-    """Return the whole verdict as Markdown."""
+def as_markdown(result: Verdict) -> str:
+    """Return the verdict as Markdown."""
     ranking, gap, search = result["ranking"], result["gap"], result["search"]
-    everyone = ranking["scored"] == 2 ** len(search["mixing_weights"])
-    whole = "all" if everyone else "a seeded sample of"
+    everyone = math.prod(map(len, search["mixing_weights"]))
+    whole = "all" if ranking["scored"] == everyone else "a seeded sample of"
     lines = [
         f"# Verdict on the search of {result['recipe']}",
         "",
         f"Chosen: {result['chosen']} (lambda_1 = {result['lambda_arch']:g}, mean gap {search['gap']:.4f}).",
         "",
-        "## (a) By the shared weights",
+        "## (a) Rank by the shared weights",
         "",
-        f"Of {whole} {ranking['scored']:,} architectures, on {result['patches']} held-out patches, the chosen one is "
-        f"number {ranking['rank']:,} ({ranking['chosen_psnr']:.3f} dB; best {ranking['best']} "
+        f"Of {whole} {ranking['scored']:,} architectures, on {result['patches']} held-out patches, the chosen one "
+        f"ranks {ranking['rank']:,} ({ranking['chosen_psnr']:.3f} dB; best {ranking['best']} "
         f"{ranking['best_psnr']:.3f}, median {ranking['median_psnr']:.3f}, worst {ranking['worst_psnr']:.3f} dB).",
-        f"Of the {ranking['alike']:,} with as many fusion modules it is number {ranking['rank_alike']:,}.",
-        f"{ranking['better_and_no_dearer']:,} architectures are better and no dearer: it is "
-        f"{'on' if ranking['on_front'] else 'not on'} the cost-quality front, which has {len(ranking['front'])} "
-        "members.",
+        f"Among the {ranking['alike']:,} with as many fusion modules it ranks {ranking['rank_alike']:,}.",
+        f"{ranking['better_and_no_dearer']:,} architectures are better at no higher cost, so it is "
+        f"{'on' if ranking['on_front'] else 'not on'} the Pareto front of cost and quality, which has "
+        f"{len(ranking['front'])} architectures.",
         f"Rank correlation of this score with multiply-adds: {_number(ranking['correlation_with_macs'])}.",
         "",
         *_training_lines(result),
-        "## (c) From the supernet to the derived network",
+        "## (c) Gap between the supernet and the discretized network",
         "",
-        "| on the held-out patches | PSNR (dB) |",
+        "| on held-out patches | PSNR (dB) |",
         "| --- | --- |",
-        *(f"| {text} | {gap[key]:.2f} |" for key, text in _GAP_ROWS if key in gap),
+        *(f"| {text} | {value:.2f} |" for text, value in _gap_rows(gap)),
         "",
         *_cost_lines(result),
     ]
     return "\n".join(lines)
 
 
-_GAP_ROWS = (
-    ("input", "degraded input"),
-    ("supernet", "supernet, its modules mixed"),
-    ("derived", "derived network, the supernet's weights and statistics"),
-    ("derived_new_statistics", "the same, batch-norm statistics measured again"),
-    ("trained_anew", "derived network trained anew (mean over seeds)"),
-)
+def _gap_rows(gap: SupernetGap) -> list[tuple[str, float]]:
+    rows = [
+        ("degraded input", gap["input"]),
+        ("supernet, mixed modules", gap["supernet"]),
+        ("discretized network, the supernet's weights and statistics", gap["derived"]),
+        ("the same, batch-norm statistics measured again", gap["derived_new_statistics"]),
+    ]
+    if "trained_anew" in gap:
+        rows.append(("discretized network, trained from scratch (mean over seeds)", gap["trained_anew"]))
+    return rows
 
 
-def _training_lines(result: dict[str, Any]) -> list[str]:
+def _training_lines(result: Verdict) -> list[str]:
     if "training" not in result:
         return []
     training = result["training"]
     budget, chance = training["budget"], training["against_chance"]
     lines = [
-        "## (b) Trained anew",
+        "## (b) Trained from scratch",
         "",
-        f"Each for {budget['steps']:,} steps of {budget['batch']} patches of {budget['patch']} pixels; PSNR of the "
-        f"last weights on the held-out images (input {training['rows'][0]['input_psnr']:.2f} dB).",
+        f"{budget['steps']:,} steps each, {budget['batch']} patches of {budget['patch']}x{budget['patch']} pixels per "
+        f"step; PSNR of the last weights on the validation images (input {training['rows'][0]['input_psnr']:.2f} dB).",
         "",
-        "| | architecture | kMAC/pixel | supernet's score (dB) | trained (dB) | each seed |",
+        "| | architecture | kMAC/pixel | supernet's score (dB) | trained (dB) | each seed (dB) |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for row in training["rows"]:
@@ -90,7 +94,7 @@ def _training_lines(result: dict[str, Any]) -> list[str]:
         lines.append("| " + " | ".join(cells) + " |")
     lines += [
         "",
-        "Rank correlation of what is reached with the supernet's score: "
+        "Rank correlation of the trained PSNR with the supernet's score: "
         f"{_number(training['correlation_with_score'])}; "
         f"with multiply-adds: {_number(training['correlation_with_macs'])}.",
         "",
@@ -100,30 +104,30 @@ def _training_lines(result: dict[str, Any]) -> list[str]:
     return lines
 
 
-def judgement(chance: dict[str, Any]) -> str:
-    """Return what the trainings say of the chosen architecture against chance, in a sentence."""
+def judgement(chance: AgainstChance) -> str:
+    """Return the comparison of the chosen architecture with random ones, in a sentence or two."""
     if not chance["random"]:
-        return "No random architecture was trained, so nothing is said of chance."
+        return "No random architecture was trained, so the search is not compared with chance."
     text = (
         f"The chosen architecture is {chance['difference']:+.2f} dB from the mean of the {chance['random']} random "
-        f"ones, of which {chance['random_better']} did better."
+        f"ones; {chance['random_better']} of them are better."
     )
     if chance["seed_spread"] is None:
-        return text + " With one seed nothing can be said of noise."
+        return text + " One seed cannot show the noise between seeds."
     error = chance["standard_error"]
     beyond = abs(chance["difference"]) > 2 * error
     side = "better" if chance["difference"] > 0 else "worse"
     return text + (
-        f" Seeds alone make ±{chance['seed_spread']:.2f} dB, so that such a difference has a standard error of "
+        f" Seeds alone differ by ±{chance['seed_spread']:.2f} dB, so this difference has a standard error of "
         f"{error:.2f} dB: "
-        + (f"the chosen one is {side} than chance." if beyond else "the search cannot be told from chance.")
+        + (f"the chosen one is {side} than chance." if beyond else "the search is indistinguishable from chance.")
     )
 
 
-def _cost_lines(result: dict[str, Any]) -> list[str]:
+def _cost_lines(result: Verdict) -> list[str]:
     search, ranking = result["search"], result["ranking"]
     lines = [
-        "## (d) What it cost",
+        "## (d) Cost",
         "",
         f"- search: {search['seconds']:.0f} s for {search['steps']:,} weight and {search['arch_steps']:,} architecture "
         f"steps ({search['device']}, {search['precision']})",
@@ -132,40 +136,41 @@ def _cost_lines(result: dict[str, Any]) -> list[str]:
     if "cost" in result:
         cost, training = result["cost"], result["training"]
         lines += [
-            f"- one training: {cost['training_seconds']:.0f} s, all of them {cost['all_trainings_seconds']:.0f} s "
+            f"- training: {cost['training_seconds']:.0f} s each, {cost['all_trainings_seconds']:.0f} s in total "
             f"({training['device']}, {training['precision']})",
-            f"- the search costs as much as {cost['trainings_for_one_search']:.1f} such trainings: that many random "
+            f"- the search takes as long as {cost['trainings_for_one_search']:.1f} such trainings: that many random "
             "architectures could have been trained and the best one kept",
         ]
     return [*lines, ""]
 
 
-def ranking_figure(result: dict[str, Any]) -> Figure:
-    """All scored architectures as points of cost and quality, with the front and those that have names."""
+def ranking_figure(result: Verdict) -> Figure:
+    """Return all scored architectures as points of cost and quality, with the Pareto front and the named ones."""
     ranking = result["ranking"]
     figure = Figure(figsize=(8.4, 4.8), layout="constrained", facecolor="white")
     axes = figure.add_subplot()
-    dress(axes, "every architecture with the supernet's weights", "kMAC/pixel", whole=False)
+    dress(axes, "all architectures with the supernet's weights", "kMAC/pixel", whole=False)
     axes.set_ylabel("PSNR on held-out patches (dB)", fontsize=9, color=MUTED)
     xs = [ranking["macs_per_pixel"][word] / 1e3 for word in ranking["psnr"]]
     axes.plot(xs, list(ranking["psnr"].values()), ".", color="#b8c0c8", markersize=2.5, zorder=1)
     front = ranking["front"]
     axes.plot([macs / 1e3 for _, macs, _ in front], [value for *_, value in front], "-", color=INK, lw=1, zorder=2)
     points = [("chosen", result["chosen"])]
-    points += [(row["name"], row["architecture"]) for row in result.get("training", {}).get("rows", [])[1:]]
+    if "training" in result:
+        points += [(row["name"], row["architecture"]) for row in result["training"]["rows"][1:]]
     named = [(name, ranking["macs_per_pixel"][w] / 1e3, ranking["psnr"][w]) for name, w in points]
     _mark(axes, named)
     return figure
 
 
-def trained_figure(result: dict[str, Any]) -> Figure:
-    """What was reached by training against the supernet's score, a point a seed and a bar from least to most."""
+def trained_figure(result: Verdict) -> Figure:
+    """Return the trained PSNR over the supernet's score: points for means, bars from the lowest to the highest seed."""
     training = result["training"]
     figure = Figure(figsize=(8.4, 4.8), layout="constrained", facecolor="white")
     axes = figure.add_subplot()
     rank = _number(training["correlation_with_score"])
-    dress(axes, f"trained anew, against the supernet's score (rank correlation {rank})", "score (dB)", whole=False)
-    axes.set_ylabel("PSNR on held-out images (dB)", fontsize=9, color=MUTED)
+    dress(axes, f"trained from scratch, over the supernet's score (rank correlation {rank})", "score (dB)", whole=False)
+    axes.set_ylabel("PSNR on validation images (dB)", fontsize=9, color=MUTED)
     for row in training["rows"]:
         axes.plot([row["score"]] * 2, [min(row["psnr"]), max(row["psnr"])], color="#b8c0c8", lw=1.2, zorder=1)
     _mark(axes, [(row["name"], row["score"], row["mean"]) for row in training["rows"]])
@@ -173,7 +178,7 @@ def trained_figure(result: dict[str, Any]) -> Figure:
 
 
 def _mark(axes: Axes, points: list[tuple[str, float, float]]) -> None:
-    """Points with their names in a legend, each kind in its color: labels beside them would overlap."""
+    """Draw points with a legend, one color for each kind: labels beside the points would overlap."""
     styles = {
         "chosen": ("o", COLORS[1]),
         "published": ("D", COLORS[3]),

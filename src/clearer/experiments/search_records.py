@@ -1,0 +1,193 @@
+"""The JSON files of the experiments that question a search: verdict.json and ablations.json."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+from clearer.experiments.records import RecipeJson
+from clearer.runs.schema import SearchResult
+
+
+class SupernetGap(TypedDict):
+    """PSNR in dB on held-out patches, from the supernet to the discretized network.
+
+    ``derived`` is the discretized network with the supernet's weights, ``derived_new_statistics`` the same with
+    batch-norm statistics measured again, ``trained_anew`` the same architecture trained from scratch.
+    """
+
+    input: float
+    supernet: float
+    derived: float
+    derived_new_statistics: float
+    trained_anew: NotRequired[float]
+
+
+# verdict.json
+
+
+class ScoresAsked(TypedDict):
+    """What the scores of ranking.json depend on."""
+
+    sample: int | None
+    statistics: str
+    patches: int
+    architectures: list[str]
+    supernet: str
+
+
+class Scores(TypedDict):
+    """ranking.json: PSNR in dB of each architecture with the supernet's weights."""
+
+    asked: ScoresAsked
+    psnr: dict[str, float]
+    seconds: float
+    device: str
+
+
+class Ranking(Scores):
+    """The place of the chosen architecture among all that were scored, and among those with as many fusions."""
+
+    scored: int
+    chosen_psnr: float
+    chosen_macs_per_pixel: float
+    rank: int
+    alike: int
+    rank_alike: int
+    best: str
+    best_psnr: float
+    median_psnr: float
+    worst_psnr: float
+    spread: float
+    on_front: bool
+    better_and_no_dearer: int
+    front: list[tuple[str, float, float]]
+    correlation_with_macs: float | None
+    macs_per_pixel: dict[str, float]
+
+
+class Trained(TypedDict):
+    """One architecture trained from scratch: its score by the supernet, and PSNR and seconds of each seed."""
+
+    name: str
+    architecture: str
+    parameters: int
+    macs_per_pixel: float
+    score: float
+    psnr: list[float]
+    seconds: list[float]
+    input_psnr: float
+    mean: float
+    spread: float | None
+
+
+class AgainstChance(TypedDict):
+    """The chosen architecture against random ones, in dB; ``random`` is their number."""
+
+    seed_spread: float | None
+    random: int
+    random_mean: NotRequired[float]
+    random_spread: NotRequired[float | None]
+    difference: NotRequired[float]
+    random_better: NotRequired[int]
+    standard_error: NotRequired[float]
+
+
+class Budget(TypedDict):
+    """The part of a training's settings that pages print; the JSON file has all settings."""
+
+    steps: int
+    batch: int
+    patch: int
+
+
+class Trainings(TypedDict):
+    """All trainings of a verdict."""
+
+    rows: list[Trained]
+    budget: Budget
+    device: str
+    precision: str
+    correlation_with_score: float | None
+    correlation_with_macs: float | None
+    against_chance: AgainstChance
+
+
+class VerdictCost(TypedDict):
+    """Seconds, and how many trainings take as long as the search."""
+
+    search_seconds: float
+    ranking_seconds: float
+    training_seconds: float
+    all_trainings_seconds: float
+    trainings_for_one_search: float
+
+
+class Verdict(TypedDict):
+    """verdict.json."""
+
+    run: str
+    recipe: str
+    chosen: str
+    search: SearchResult
+    lambda_arch: float
+    patches: int
+    ranking: Ranking
+    gap: SupernetGap
+    training: NotRequired[Trainings]
+    cost: NotRequired[VerdictCost]
+
+
+# ablations.json
+
+
+class SharedWeightScores(TypedDict):
+    """PSNR in dB of random architectures with the supernet's weights."""
+
+    scored: int
+    median: float
+    best: float
+    correlation_with_macs: float | None
+
+
+class AblationRow(TypedDict):
+    """One search or training of a variant; only some questions have the last keys."""
+
+    question: str
+    variant: str
+    seed: int
+    architecture: str
+    parameters: int
+    macs_per_pixel: float
+    fusions: int
+    modules: int
+    gap: NotRequired[float]
+    search_seconds: NotRequired[float]
+    arch_steps: NotRequired[int]
+    held_out_loss: NotRequired[float | None]
+    device: NotRequired[str]
+    precision: NotRequired[str]
+    supernet_gap: NotRequired[SupernetGap]
+    scores: NotRequired[SharedWeightScores]
+    psnr: NotRequired[float]
+    input_psnr: NotRequired[float]
+    train_seconds: NotRequired[float]
+
+
+class TermsAlone(TypedDict):
+    """What L_Arch and L_Comp do to alpha without images; the pulls are their first gradients."""
+
+    lambda_comp: float
+    gap: float
+    fusions: int
+    pull_arch: float
+    pull_comp: float
+
+
+class Ablations(TypedDict):
+    """ablations.json."""
+
+    scale: str
+    recipe: RecipeJson
+    seeds: int
+    rows: list[AblationRow]
+    terms_alone: list[TermsAlone]
