@@ -8,12 +8,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
 import skimage
 import torch
 from PIL import Image, ImageDraw
 
 from clearer.degradations.rain import Rain
+from clearer.images.tensors import to_array, to_batch
 from clearer.images.view import read_image
 
 PLACE = Path(__file__).parents[1] / "docs" / "images" / "rain.png"
@@ -34,14 +34,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.parse_args()
     photograph = read_image(Path(skimage.__file__).parent / "data" / "coffee.png", 3)[72:328, 172:428]
-    clean = torch.from_numpy(np.ascontiguousarray(photograph.transpose(2, 0, 1))).float()[None] / 255
+    clean = to_batch(photograph).float() / 255
     columns = 4
     rows = -(-len(SHOWN) // columns)
     sheet = Image.new("RGB", (columns * (SIDE + GAP) - GAP, rows * (SIDE + LINE + GAP) - GAP), "white")
     draw = ImageDraw.Draw(sheet)
     for k, (text, how, seed) in enumerate(SHOWN):
         image = clean if how is None else how.apply(clean, torch.Generator().manual_seed(seed))
-        levels = (image[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+        levels = to_array((image * 255).round().to(torch.uint8))
         x, y = k % columns * (SIDE + GAP), k // columns * (SIDE + LINE + GAP)
         sheet.paste(Image.fromarray(levels), (x, y))
         draw.text((x + 2, y + SIDE + 3), text, fill="black")

@@ -18,7 +18,7 @@ from clearer.data.folders import Folders, Item, find_items
 from clearer.degradations.gaussian import Gaussian
 from clearer.evaluation.evaluate import evaluate
 from clearer.evaluation.metrics import PSNR_CEILING, luma601, psnr
-from clearer.evaluation.protocols import center_crop
+from clearer.images.pixels import crop_to_multiple
 from helpers.photos import SHIPPED
 from helpers.synthetic_images import folder_of
 
@@ -31,7 +31,7 @@ def test_noise_protocols_measure_what_they_say(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "clean", (70, 131, 1), (90, 64, 1), (65, 65, 1))
     result = evaluate(identity, folder, "clearer-gray-30")
     for k, score in enumerate(result.per_image):
-        clean = center_crop(np.asarray(Image.open(folder / f"p{k}.png"))[..., None], 64)
+        clean = crop_to_multiple(np.asarray(Image.open(folder / f"p{k}.png"))[..., None], 64)
         noisy = Gaussian(30, clip8=True).degrade_image(clean, 0, k)
         assert (score["name"], score["height"], score["width"]) == (f"p{k}.png", *clean.shape[:2])
         expected = peak_signal_noise_ratio(clean / 255, noisy, data_range=1)

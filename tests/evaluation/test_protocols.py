@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from clearer.core.errors import UserError
 from clearer.degradations.gaussian import Gaussian
-from clearer.evaluation.protocols import center_crop, example_names, parse_protocol, without_pairs
+from clearer.evaluation.protocols import example_names, parse_protocol, without_pairs
+from clearer.images.pixels import crop_to_multiple
 
 
 def test_protocols_are_as_defined() -> None:
@@ -52,7 +53,7 @@ def test_unknown_protocols_are_refused_with_the_nearest(name: str, near: str | N
 @given(height=st.integers(1, 200), width=st.integers(1, 200), multiple=st.sampled_from([1, 8, 64]))
 def test_center_crop_is_central_and_maximal(height: int, width: int, multiple: int) -> None:
     rows, columns = np.mgrid[:height, :width]
-    found = center_crop(np.stack([rows, columns], -1), multiple)
+    found = crop_to_multiple(np.stack([rows, columns], -1), multiple)
     assert found.shape[:2] == (height // multiple * multiple, width // multiple * multiple)
     if found.size:
         for axis, side in ((0, height), (1, width)):

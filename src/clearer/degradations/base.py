@@ -77,9 +77,11 @@ class Degradation(ABC):
         import numpy as np
         import torch
 
-        batch = torch.from_numpy((clean / 255).astype(np.float32)).permute(2, 0, 1)[None].contiguous()
+        from clearer.images.tensors import to_array, to_batch
+
+        batch = to_batch((clean / 255).astype(np.float32))
         degraded = self.apply(batch, torch.Generator().manual_seed(1_000_003 * seed + k))
-        image: npt.NDArray[np.float32] = degraded[0].permute(1, 2, 0).numpy()
+        image: npt.NDArray[np.float32] = to_array(degraded)
         return image
 
     def noise_levels(self) -> tuple[float, float] | None:

@@ -18,6 +18,8 @@ from clearer.data.folders import find_items, read_item
 from clearer.degradations.base import Degradation
 from clearer.degradations.registry import degradation_from_dict
 from clearer.evaluation.metrics import psnr
+from clearer.images.pixels import center_crop
+from clearer.images.tensors import to_batch
 from clearer.inference.onnx_network import INPUT, OnnxNetwork
 from clearer.zoo.card import ModelCard
 
@@ -64,11 +66,11 @@ def read_calibration(folder: str | Path, card: ModelCard, channels: int, layout:
 
     def read(k: int, side: int, place: float) -> tuple[Array, Array]:
         clean, degraded = read_item(items[k], channels)
-        truth = torch.from_numpy(np.ascontiguousarray(_center(clean, side).transpose(2, 0, 1)))[None] / 255
+        truth = to_batch(center_crop(clean, side, side)) / 255
         if degraded is None:
             noisy = degradation.at_level(place).apply(truth, chance)
         else:
-            noisy = torch.from_numpy(np.ascontiguousarray(_center(degraded, side).transpose(2, 0, 1)))[None] / 255
+            noisy = to_batch(center_crop(degraded, side, side)) / 255
         return noisy.numpy(), truth.numpy()
 
     def read_all(numbers: list[int], side: int) -> list[tuple[Array, Array]]:
@@ -178,12 +180,6 @@ def _degradation_of(card: ModelCard, folder: str | Path) -> Degradation:
         return degradation_from_dict(card.degradation)
     except UserError as error:
         raise UserError(f"{folder}: the model's card has a degradation that is not known ({error})") from error
-
-
-def _center(image: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
-    """Return the center of (H, W, C), at most ``side`` high and wide."""
-    top, left = max(0, image.shape[0] - side) // 2, max(0, image.shape[1] - side) // 2
-    return image[top : top + side, left : left + side]
 
 
 def _spread(numbers: list[int], at_most: int) -> list[int]:

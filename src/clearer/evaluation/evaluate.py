@@ -18,8 +18,10 @@ from torch import Tensor
 from clearer.core.errors import UserError
 from clearer.data.folders import Folders, Item, find_items, item_size, read_item
 from clearer.evaluation.metrics import luma601, psnr, ssim
-from clearer.evaluation.protocols import Protocol, center_crop, parse_protocol, without_pairs
+from clearer.evaluation.protocols import Protocol, parse_protocol, without_pairs
 from clearer.evaluation.self_ensemble import self_ensemble
+from clearer.images.pixels import crop_to_multiple
+from clearer.images.tensors import to_batch
 from clearer.images.view import native_channels
 from clearer.runs.schema import ImageScore, ResultRecord
 
@@ -174,8 +176,8 @@ def check_fit(items: Sequence[Item], protocol: Protocol) -> None:
 def _pair(item: Item, protocol: Protocol, seed: int, k: int) -> tuple[Tensor, Tensor]:
     """Return the clean and the degraded image, each (1, C, H, W) float32 in units of [0, 1]."""
     clean, degraded = read_item(item, protocol.channels)
-    clean = center_crop(clean, protocol.crop)
-    degraded = None if degraded is None else center_crop(degraded, protocol.crop)
+    clean = crop_to_multiple(clean, protocol.crop)
+    degraded = None if degraded is None else crop_to_multiple(degraded, protocol.crop)
     return _tensor(clean), _tensor(degraded_by(protocol, clean, degraded, seed, k))
 
 
@@ -195,7 +197,7 @@ def degraded_by(
 
 def _tensor(image: npt.NDArray[Any]) -> Tensor:
     unit = (image / 255).astype(np.float32) if image.dtype == np.uint8 else image
-    return torch.from_numpy(np.ascontiguousarray(unit.transpose(2, 0, 1)))[None]
+    return to_batch(unit)
 
 
 def _score(

@@ -15,9 +15,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
-
-import numpy.typing as npt
 
 from clearer.core.errors import UserError, nearest
 from clearer.degradations.base import Degradation
@@ -114,18 +111,3 @@ def _parsed(name: str) -> Protocol | None:
         if degradation is not None:
             return Protocol(name, family.channels, degradation, family.crop, family.luma, family.shows)
     return None
-
-
-def center_crop(array: npt.NDArray[Any], multiple: int) -> npt.NDArray[Any]:
-    """Return the center of (H, W, ...) whose sides are the largest multiples of ``multiple``.
-
-    An odd pixel to remove goes from the bottom or right. A side under ``multiple`` becomes 0: callers
-    refuse such images. The result is a view.
-
-    >>> import numpy as np
-    >>> center_crop(np.zeros((481, 321, 1)), 64).shape
-    (448, 320, 1)
-    """
-    height, width = array.shape[0] % multiple, array.shape[1] % multiple  # to be removed
-    top, left = height // 2, width // 2
-    return array[top : array.shape[0] - (height - top), left : array.shape[1] - (width - left)]

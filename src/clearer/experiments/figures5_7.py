@@ -20,10 +20,11 @@ from clearer.core.errors import UserError, nearest
 from clearer.core.files import write_json
 from clearer.data.folders import Item, find_items, item_size, read_item
 from clearer.evaluation.evaluate import degraded_by
-from clearer.evaluation.protocols import Protocol, center_crop, parse_protocol
+from clearer.evaluation.protocols import Protocol, parse_protocol
 from clearer.experiments.figures5_7_page import redraw
 from clearer.experiments.records import ComparisonFigure, FigureRow, Figures57, RestoredCell
 from clearer.experiments.restored_cache import as_bytes, measured, restored_once
+from clearer.images.pixels import crop_to_multiple
 from clearer.images.types import Uint8Pixels
 from clearer.images.view import native_channels, write_image
 from clearer.methods.base import ImageArray, Method
@@ -248,8 +249,8 @@ def _notes(columns: dict[str, list[Method | None]]) -> dict[str, str]:
 def _pair(item: Item, protocol: Protocol, k: int) -> tuple[Uint8Pixels, ImageArray]:
     """Return image ``k`` as `clearer.evaluate` degrades it: clean uint8, degraded float32, each (H, W, C)."""
     clean, degraded = read_item(item, protocol.channels)
-    clean = center_crop(clean, protocol.crop)
-    degraded = None if degraded is None else center_crop(degraded, protocol.crop)
+    clean = crop_to_multiple(clean, protocol.crop)
+    degraded = None if degraded is None else crop_to_multiple(degraded, protocol.crop)
     return clean, degraded_by(protocol, clean, degraded, NOISE_SEED, k)
 
 

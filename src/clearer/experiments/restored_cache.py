@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
 from clearer.evaluation.metrics import luma601, psnr, ssim
 from clearer.evaluation.protocols import Protocol
+from clearer.images.tensors import to_array, to_batch
 from clearer.images.types import Uint8Pixels
 from clearer.images.view import read_image, write_image
 from clearer.methods.base import ImageArray, Method, as_restore
@@ -78,8 +76,8 @@ def restored_once(
 
 
 def _run(method: Method, degraded: ImageArray, protocol: Protocol) -> ImageArray:
-    x = _tensor(degraded).clone()  # a method may work in place
-    restored: ImageArray = as_restore(method, protocol.sigma)(x)[0].permute(1, 2, 0).numpy()
+    x = to_batch(degraded).clone()  # a method may work in place
+    restored: ImageArray = to_array(as_restore(method, protocol.sigma)(x))
     if not np.isfinite(restored).all():
         raise UserError(f"{method.name}: its image holds values that are not finite; leave this method out")
     return restored
@@ -87,14 +85,10 @@ def _run(method: Method, degraded: ImageArray, protocol: Protocol) -> ImageArray
 
 def measured(image: ImageArray, clean: Uint8Pixels, protocol: Protocol) -> Quality:
     """Return PSNR and SSIM of a whole image in [0, 1], (H, W, C)."""
-    a, b = _tensor(image), _tensor((clean / 255).astype(np.float32))
+    a, b = to_batch(image), to_batch((clean / 255).astype(np.float32))
     if protocol.luma:
         a, b = luma601(a), luma601(b)
     return {"psnr": float(psnr(a, b)), "ssim": float(ssim(a, b))}
-
-
-def _tensor(image: npt.NDArray[np.float32]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
 
 
 def as_bytes(image: ImageArray) -> Uint8Pixels:

@@ -103,6 +103,30 @@ def unmultiplied(color: AnyPixels, alpha: AnyPixels) -> AnyPixels:
     return color
 
 
+def center_crop(pixels: AnyPixels, height: int, width: int) -> AnyPixels:
+    """Return the center of (H, W, ...), at most this high and wide: a view.
+
+    If the number of rows or columns to remove is odd, the odd one is removed at the bottom or on the right.
+
+    >>> center_crop(np.zeros((481, 321, 1)), 448, 512).shape
+    (448, 321, 1)
+    """
+    top, left = max(0, pixels.shape[0] - height) // 2, max(0, pixels.shape[1] - width) // 2
+    return pixels[top : top + height, left : left + width]
+
+
+def crop_to_multiple(pixels: AnyPixels, multiple: int) -> AnyPixels:
+    """Return the center of (H, W, ...) whose sides are the largest multiples of ``multiple``: a view.
+
+    A side shorter than ``multiple`` becomes 0; callers refuse such images.
+
+    >>> crop_to_multiple(np.zeros((481, 321, 1)), 64).shape
+    (448, 320, 1)
+    """
+    height, width = (side - side % multiple for side in pixels.shape[:2])
+    return center_crop(pixels, height, width)
+
+
 def upright(pixels: AnyPixels, orientation: int) -> AnyPixels:
     """Rotate or mirror (H, W, C) for display, by its EXIF orientation, 1 to 8."""
     if orientation >= 5:

@@ -17,6 +17,7 @@ from torch import Tensor
 from clearer.core.errors import UserError
 from clearer.core.files import written_whole
 from clearer.images.pixels import to_unit
+from clearer.images.tensors import to_array, to_batch
 from clearer.images.tiff_rows import TiffRows, refusal, write_rows
 from clearer.images.types import AnyPixels
 from clearer.inference.checks import Watch, in_sound_precision
@@ -173,14 +174,14 @@ def _bands(
         return torch.from_numpy(pixels).permute(2, 0, 1)[None]
 
     def run(x: Floats) -> Floats:
-        y = restorer.run(torch.from_numpy(np.ascontiguousarray(x.transpose(2, 0, 1)))[None])
+        y = restorer.run(to_batch(x))
         looked_at.see(y)
-        restored: Floats = y[0].numpy().transpose(1, 2, 0)
+        restored: Floats = to_array(y)
         return restored
 
     def forward(x: Tensor) -> Tensor:
-        y = see(x[0].permute(1, 2, 0).contiguous().numpy(), run)
-        return torch.from_numpy(np.ascontiguousarray(y.transpose(2, 0, 1)))[None]
+        y = see(np.ascontiguousarray(to_array(x)), run)
+        return to_batch(y)
 
     # One pass over all tiles, so that what was learnt of memory in one band holds in the next.
     ahead = restore_tiles(
@@ -201,7 +202,7 @@ def _bands(
         left = result.shape[0] * result.shape[1]
         while left:
             tile, y = next(ahead)
-            x = y[0].permute(1, 2, 0).clamp(0, 1).numpy()
+            x = to_array(y.clamp(0, 1))
             x = (1 - x if rows.inverted else x) * top_level
             part = result[tile.top - top : tile.bottom - top, tile.left : tile.right, : rows.channels]
             part[...] = x.round() if rows.dtype.kind == "u" else x

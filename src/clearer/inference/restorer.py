@@ -16,6 +16,7 @@ from torch import Tensor
 from clearer.core.device import choose_precision, find_device
 from clearer.core.errors import UserError, nearest
 from clearer.evaluation.self_ensemble import ORIENTATIONS
+from clearer.images.tensors import to_array, to_batch
 from clearer.inference.arrays import in_kind
 from clearer.inference.checks import sound
 from clearer.inference.color import How, seen_as
@@ -421,11 +422,11 @@ class Restorer:
             return run(x)
 
         def on_array(part: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-            y = run(torch.from_numpy(np.ascontiguousarray(part.transpose(2, 0, 1)))[None])
-            restored: npt.NDArray[np.float32] = y[0].numpy().transpose(1, 2, 0)
+            y = run(to_batch(part))
+            restored: npt.NDArray[np.float32] = to_array(y)
             return restored
 
-        arrays = (one.permute(1, 2, 0).cpu().numpy() for one in x)
+        arrays = (to_array(one) for one in x)
         done = [torch.from_numpy(seen_as(one, on_array, expected, how)).permute(2, 0, 1) for one in arrays]
         return torch.stack(done).to(x.device)
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from clearer.core.errors import UserError
 from clearer.evaluation.protocols import Protocol
+from clearer.images.tensors import to_array, to_batch
 
 ImageArray = npt.NDArray[np.float32]
 
@@ -68,13 +68,13 @@ def as_restore(method: Method, sigma: float | None) -> Callable[[Tensor], Tensor
     """
 
     def restore(x: Tensor) -> Tensor:
-        image = np.ascontiguousarray(x[0].permute(1, 2, 0).numpy())
+        image = np.ascontiguousarray(to_array(x))
         restored = np.asarray(method.restore(image, sigma), dtype=np.float32)
         if restored.shape != image.shape:
             raise UserError(
                 f"{method.name}: restore returned shape {restored.shape} for {image.shape}; keep the shape"
             )
-        return torch.from_numpy(np.ascontiguousarray(restored.transpose(2, 0, 1)))[None]
+        return to_batch(restored)
 
     return restore
 

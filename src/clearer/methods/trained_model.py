@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from clearer.core.errors import UserError
+from clearer.images.tensors import to_array, to_batch
 from clearer.inference.restorer import load
 from clearer.methods.base import ImageArray, Method
 from clearer.network.cost import macs_per_pixel, parameters
@@ -38,8 +36,8 @@ def method_of_model(
     degradation, sigmas, notes = _meant_for(restorer.card, source)
 
     def restore(image: ImageArray, sigma: float | None) -> ImageArray:
-        x = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]  # (1, C, H, W)
-        restored: ImageArray = restorer(x, ensemble)[0].permute(1, 2, 0).numpy()
+        x = to_batch(image)
+        restored: ImageArray = to_array(restorer(x, ensemble))
         return restored
 
     return Method(

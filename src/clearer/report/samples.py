@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from clearer.core.files import write_json
@@ -14,6 +12,8 @@ from clearer.data.folders import Item, read_item
 from clearer.evaluation.evaluate import degraded_by
 from clearer.evaluation.metrics import psnr, ssim
 from clearer.evaluation.protocols import parse_protocol
+from clearer.images.pixels import center_crop
+from clearer.images.tensors import to_array, to_batch
 from clearer.images.view import write_image
 from clearer.inference.restorer import Restorer
 from clearer.runs.layout import RunFolder
@@ -28,16 +28,17 @@ def write_samples(run: RunFolder, restorer: Restorer, items: list[Item], protoco
     entries: list[dict[str, Any]] = []
     for k, item in enumerate(items):
         clean, degraded = read_item(item, protocol.channels)
-        truth = _center(clean)
-        input_image = degraded_by(protocol, truth, None if degraded is None else _center(degraded), 0, k)
-        x = torch.from_numpy(np.ascontiguousarray(input_image.transpose(2, 0, 1)))[None]
-        t = torch.from_numpy(np.ascontiguousarray(truth.transpose(2, 0, 1))).float()[None] / 255
+        truth = center_crop(clean, LARGEST, LARGEST)
+        degraded = None if degraded is None else center_crop(degraded, LARGEST, LARGEST)
+        input_image = degraded_by(protocol, truth, degraded, 0, k)
+        x = to_batch(input_image)
+        t = to_batch(truth).float() / 255
         y = restorer(x).clamp(0, 1)
         x = x.clamp(0, 1)
         entry: dict[str, Any] = {"name": item.name}
         for kind, tensor in (("input", x), ("restored", y), ("truth", t)):
             file = run.samples / f"{k}-{Path(item.name).stem}-{kind}.png"
-            image = (tensor[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+            image = to_array((tensor[0] * 255).round().to(torch.uint8))
             write_image(file, image)
             entry[kind] = file.relative_to(run.path).as_posix()
         for prefix, tensor in (("input_", x), ("", y)):
@@ -45,8 +46,3 @@ def write_samples(run: RunFolder, restorer: Restorer, items: list[Item], protoco
             entry[f"{prefix}ssim"] = float(ssim(tensor, t))
         entries.append(entry)
     write_json(run.sample_list, entries)
-
-
-def _center(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    top, left = max(0, image.shape[0] - LARGEST) // 2, max(0, image.shape[1] - LARGEST) // 2
-    return image[top : top + LARGEST, left : left + LARGEST]

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from clearer.degradations.base import Degradation
 from clearer.evaluation.metrics import psnr
+from clearer.images.pixels import center_crop
+from clearer.images.tensors import to_batch
 from clearer.training import distributed as processes
 
 
@@ -53,7 +55,4 @@ class Validation:
 
 
 def _tensor(image: np.ndarray, crop: int | None) -> Tensor:
-    if crop is not None:
-        top, left = max(0, image.shape[0] - crop) // 2, max(0, image.shape[1] - crop) // 2
-        image = image[top : top + crop, left : left + crop]
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float()[None] / 255
+    return to_batch(image if crop is None else center_crop(image, crop, crop)).float() / 255

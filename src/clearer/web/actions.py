@@ -20,6 +20,7 @@ from clearer.degradations.rain import Rain
 from clearer.images.convert import fitted
 from clearer.images.io import read_file, write_file
 from clearer.images.pixels import depth_of, dtype_of, from_unit, to_unit, upright
+from clearer.images.tensors import to_array, to_batch
 from clearer.images.types import CMYK, FORMATS, GRAY, AnyPixels, ImageFile, ImagePage, Uint8Pixels, UnitPixels
 from clearer.inference.color import How, most_runs, restore_file
 from clearer.inference.restorer import Restorer
@@ -140,10 +141,10 @@ def degraded(pixels: AnyPixels, how: Added, page: int = 0) -> AnyPixels:
     x = to_unit(pixels)
     light = 1 - x if x.shape[2] == CMYK else x
     if how.rain:
-        colors = torch.from_numpy(np.ascontiguousarray(light[:, :, :3].transpose(2, 0, 1)))[None].clamp(0, 1)
+        colors = to_batch(light[:, :, :3]).clamp(0, 1)
         chance = torch.Generator().manual_seed(int(how.seed) + page)
         rainy = Rain(brightness=(how.rain, how.rain), layers=(2, 3)).apply(colors, chance)[0]
-        light = np.concatenate([rainy.permute(1, 2, 0).numpy(), light[:, :, 3:]], 2)
+        light = np.concatenate([to_array(rainy), light[:, :, 3:]], 2)
     if how.sigma:
         height, width, channels = light.shape
         noise = protocol_noise((height, width, channels), how.sigma, int(how.seed), page)
