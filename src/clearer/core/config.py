@@ -1,4 +1,4 @@
-"""Settings: frozen dataclasses built from plain values, such as those of a YAML file, checked key by key."""
+"""Settings: frozen dataclasses built from plain values, such as those of a YAML file, and checked key by key."""
 
 from __future__ import annotations
 
@@ -104,8 +104,8 @@ def build(kind: type[T], value: Any, path: str = "") -> T:
     Fields may be dataclasses, lists, tuples, ``Literal``, ``str``, ``int``, ``float``, ``bool``, unions of
     these with None, and ``Annotated`` with a `Range`, a `Named` or a `ChosenBy`. A whole number, or text such
     as ``1e-3`` that YAML does not read as a number, becomes a float where one is wanted; nothing else is
-    converted. What the dataclass itself checks in ``__post_init__`` has a message that begins with the
-    field's name; here, the path is put before it.
+    converted. A check in the dataclass's own ``__post_init__`` raises a UserError that begins with the field's
+    name; the path is put before it here.
 
     Args:
         kind: the dataclass.
@@ -135,7 +135,7 @@ def build(kind: type[T], value: Any, path: str = "") -> T:
 
 
 def plain(value: Any) -> Any:
-    """Return a settings dataclass as mappings, lists and plain values: what `build` makes it of."""
+    """Return a settings dataclass as mappings, lists and plain values, from which `build` builds it again."""
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
     if not dataclasses.is_dataclass(value) or isinstance(value, type):

@@ -1,1 +1,1 @@
-"""How well images are restored: metrics, named protocols, and the measurement itself."""
+"""Metrics, named protocols, and the measurement of a model on a data set."""

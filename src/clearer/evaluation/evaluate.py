@@ -1,4 +1,4 @@
-"""Measure how well a network (or any other function) restores a set of images under a protocol."""
+"""Measure how well a function restores a set of images by a protocol."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from clearer.images.tensors import to_batch
 from clearer.images.view import native_channels
 from clearer.runs.schema import ImageScore, ResultRecord
 
-_WARM_UP = 64  # side in pixels of the corner that is restored once before the clock runs
+_WARM_UP = 64  # side in pixels of the corner that is restored once before timing starts
 
 
 @dataclass(frozen=True)
 class Result:
-    """What `evaluate` measured.
+    """What `evaluate` measured. PSNR in dB and SSIM are means over the images.
 
     Args:
-        protocol: its name.
+        protocol: name of the protocol.
         ensemble: whether the x8 self-ensemble was used.
-        images: how many were measured.
-        input_psnr, input_ssim: of the degraded images, clamped to [0, 1]; PSNR in dB, means over images.
-        psnr, ssim: of the restored images, likewise.
-        seconds: spent in ``restore``, all images together, without reading, noise and metrics.
-        megapixels_per_second: pixels (not counting channels) over ``seconds``.
-        per_image: the same image by image, in the order of measuring.
+        images: number of images.
+        input_psnr, input_ssim: of the degraded images, clamped to [0, 1].
+        psnr, ssim: of the restored images, clamped to [0, 1].
+        seconds: time in ``restore`` for all images, without reading, degrading and metrics.
+        megapixels_per_second: pixels, not counting channels, per second of that time.
+        per_image: the scores of each image, in the order of measuring.
     """
 
     protocol: str
@@ -73,29 +73,29 @@ def evaluate(
 ) -> Result:
     """Degrade, restore and measure a set of images.
 
-    Images are taken in the order of their names; noise depends on an image's place in that order,
-    so that ``limit`` changes which images are measured and not what is measured on them. PSNR and
-    SSIM are as `clearer.evaluation.metrics` has them, PSNR at most 100 dB.
+    Images are measured in the order of their names. Random numbers depend on an image's place in that order, so
+    that ``limit`` changes which images are measured, but not their scores. Metrics are those of
+    `clearer.evaluation.metrics`, PSNR at most 100 dB.
 
     Args:
-        restore: (1, C, H, W) float32 on the CPU, in [0, 1] but for noise -> the same shape, on any
-            device, before clamping. It is called once more, on a corner, before the clock runs.
-        data: a folder, two `Folders`, or items. A protocol that adds noise or rain uses the clean
-            images; another needs pairs.
-        protocol: one, or its name.
+        restore: (1, C, H, W) float32 on the CPU, in [0, 1] except for unclipped noise -> the same shape, on any
+            device, not clamped. It is called once on a corner before timing starts.
+        data: a folder, two `Folders`, or items. A protocol that needs pairs measures on them; any other degrades
+            the clean images.
+        protocol: a protocol or its name.
         limit: measure only the first so many images.
         ensemble: restore by the x8 self-ensemble.
-        seed: of the noise; numbers to be compared use 0.
-        layout: as of `clearer.data.folders.find_items`; ``"auto"`` takes a plain folder as side by
-            side (clean half left) where the protocol needs pairs. Not used for items.
-        progress: called with (images done, images in all) after each.
-        observe: called with each image, clean, degraded and restored, in the order of measuring: to
-            measure more on them. They are (1, C, H, W) float32 on the CPU, clamped, all channels.
+        seed: of the degradation; keep 0 for comparable results.
+        layout: see `clearer.data.folders.find_items`. If the protocol needs pairs, ``"auto"`` reads the files of a
+            plain folder as pairs side by side, the clean half on the left. Not used for items.
+        progress: called with (images done, number of images) after each image.
+        observe: called with the clean, degraded and restored image, in the order of measuring, for further
+            measurements: (1, C, H, W) float32 on the CPU, clamped, all channels.
 
     Raises:
-        UserError: the protocol is not known, the set is empty or does not fit the protocol (no pairs,
-            gray files where color is needed, an image smaller than the crop), a file cannot be
-            read, or the restored image is not finite.
+        UserError: the protocol is unknown, the set is empty or does not fit the protocol (no pairs, gray files for
+            a color protocol, an image smaller than the crop), a file cannot be read, or a restored image is not
+            finite.
     """
     protocol = parse_protocol(protocol) if isinstance(protocol, str) else protocol
     if limit is not None and limit < 1:
@@ -137,7 +137,7 @@ def _items(data: str | Path | Folders | Sequence[Item], protocol: Protocol, layo
     else:
         items = list(data)
     if not items:
-        raise UserError("evaluation: there are no images to measure")
+        raise UserError("evaluation: no images to measure; name a folder with images")
     return sorted(items, key=lambda item: item.name)
 
 
@@ -146,16 +146,16 @@ def _is_pair(item: Item) -> bool:
 
 
 def check_fit(items: Sequence[Item], protocol: Protocol) -> None:
-    """Refuse what the protocol cannot measure, by headers only: before any work, not in its middle.
+    """Refuse images that the protocol cannot measure, from their headers alone, before any work is done.
 
     Raises:
-        UserError: as of `evaluate`.
+        UserError: see `evaluate`.
     """
     for item in items:
         if protocol.needs_pairs and not _is_pair(item):
             others = ", ".join(without_pairs(protocol))
             raise UserError(
-                f"{item.clean}: {protocol.name} needs pairs and this image is single; give two folders of pairs "
+                f"{item.clean}: {protocol.name} needs pairs where this is a single image; give two folders of pairs "
                 f"or files with both halves side by side{f', or use {others} for clean images' if others else ''}"
             )
         files = [path for path in (item.clean, item.degraded if protocol.needs_pairs else None) if path is not None]
@@ -188,7 +188,10 @@ def degraded_by(
     seed: int,
     k: int,
 ) -> npt.NDArray[np.float32]:
-    """Return the degraded form of image ``k``, (H, W, C) float32 in units of [0, 1]: made, or the pair's."""
+    """Return the degraded form of image ``k``, (H, W, C) float32 in units of [0, 1]: the pair's, or a computed one.
+
+    ``clean`` and ``degraded`` are (H, W, C) after any crop; ``degraded`` is None for a single image.
+    """
     if not protocol.needs_pairs:
         return protocol.degradation.degrade_image(clean, seed, k)
     assert degraded is not None  # check_fit
@@ -214,7 +217,7 @@ def _score(
     if restored.shape != clean.shape:
         raise ValueError(f"restore made {tuple(restored.shape)} of {tuple(clean.shape)}")
     if not bool(torch.isfinite(restored).all()):
-        raise UserError(f"{name}: the restored image holds values that are not finite; the network has diverged")
+        raise UserError(f"{name}: restored values are not finite; the network has diverged: train it again")
     before, after = degraded.clamp(0, 1), restored.clamp(0, 1)
     if observe is not None:
         observe(clean, before, after)

@@ -1,6 +1,6 @@
 """PSNR, SSIM and luma of images in [0, 1].
 
-Both metrics take what they are given: clamp a restored image to [0, 1] first, as the protocols do.
+Neither PSNR nor SSIM clamps: clamp restored images to [0, 1] first, as the protocols do.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 PSNR_CEILING = 100.0
-"""What `psnr` says of (nearly) identical images, in dB: finite, so that means and JSON stay valid."""
+"""PSNR in dB of (nearly) identical images: finite, so that means and JSON stay valid."""
 
 WINDOW, WINDOW_SIGMA = 11, 1.5
 _REACH = WINDOW // 2
-_STRIP_PIXELS = 1 << 20  # SSIM of larger images is taken in strips of about this many pixels
+_STRIP_PIXELS = 1 << 20  # larger images are measured in strips of about this many pixels
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
     """Return the peak signal-to-noise ratio of each image, in dB.
 
-    ``-10 log10(mean((a - b)**2))``, the mean over channels and pixels, at most `PSNR_CEILING`.
+    ``-10 log10(mean((a - b)**2))`` over channels and pixels, at most `PSNR_CEILING`.
 
     Args:
         a: (B, C, H, W), in [0, 1].
@@ -42,11 +42,11 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
 
 
 def patch_psnr(a: Tensor, b: Tensor, side: int = 64) -> Tensor:
-    """Return the mean PSNR of an image's separate patches, in dB: what no whole-image figure compares with.
+    """Return the mean PSNR of an image's separate patches, in dB, which is not comparable with that of whole images.
 
-    The image's center crop to multiples of ``side`` is cut into patches that touch and do not
-    overlap; each patch's PSNR, at most `PSNR_CEILING`, counts alike. The mean of logarithms favors
-    the patches with little error, so that this is never under `psnr` of the same crop.
+    The image's center crop to multiples of ``side`` is cut into adjacent patches; the PSNR of each, at most
+    `PSNR_CEILING`, has the same weight. The mean of logarithms favors patches with a small error, so that it is
+    never below `psnr` of the same crop.
 
     Args:
         a: (B, C, H, W), in [0, 1].
@@ -73,11 +73,11 @@ def patch_psnr(a: Tensor, b: Tensor, side: int = 64) -> Tensor:
 def ssim(a: Tensor, b: Tensor) -> Tensor:
     """Return the structural similarity of each image (Wang et al., TIP 2004), at most 1.
 
-    Gaussian windows of 11x11, sigma 1.5, population variances, ``data_range`` 1; the mean over
-    channels and over the windows around every pixel, the image being mirrored at its edges, as
-    torchmetrics has it. scikit-image and the original program leave out the windows that reach over
-    the edge: their values differ by some thousandths on 481x321 photographs. A side under 6 pixels
-    cannot be mirrored and is first extended to 6 by repeating its edges.
+    Gaussian windows of 11x11 pixels, sigma 1.5, population variances, ``data_range`` 1. The mean is taken over
+    channels and over the windows around every pixel of the image, mirrored at its edges, as in torchmetrics.
+    scikit-image and the original program leave out the windows that reach over an edge; their values differ by
+    some 0.001 on photographs of 481x321 pixels. A side of less than 6 pixels cannot be mirrored and is first
+    extended to 6 by repeating its edges.
 
     Args:
         a: (B, C, H, W), in [0, 1].
@@ -92,8 +92,8 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     a, b = _checked(a, b)
     a, b = _mirrorable(a), _mirrorable(b)
     height, width = a.shape[2:]
-    # Windows are independent, so a large image is measured in strips with enough rows around them:
-    # the same value, without ten full-size maps at once.
+    # Windows are independent. Strips with enough rows around them give the same value as the whole image, without
+    # ten full-size maps at once.
     step = max(64, _STRIP_PIXELS // width)
     total = a.new_zeros(a.shape[0])
     for top in range(0, height, step):
@@ -105,7 +105,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
 
 
 def luma601(rgb: Tensor) -> Tensor:
-    """Return Y of BT.601 in its 16-235 range over 255, as usual in deraining.
+    """Return Y of BT.601 (16-235) divided by 255, as is usual in deraining.
 
     ``Y = (65.481 R + 128.553 G + 24.966 B + 16) / 255``, not rounded.
 

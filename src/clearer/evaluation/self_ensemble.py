@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Orientation(NamedTuple):
-    """One of the eight: flipped left to right or not, then turned by quarters against the clock."""
+    """One of eight orientations: flipped left to right or not, then turned by quarters counterclockwise."""
 
     flip: bool
     turns: int
@@ -30,7 +30,7 @@ ORIENTATIONS = tuple(Orientation(flip, turns) for flip in (False, True) for turn
 
 
 def turned(x: Tensor, orientation: Orientation) -> Tensor:
-    """Return (..., H, W) in this orientation, (..., W, H) for an odd number of turns; the first changes nothing."""
+    """Return (..., H, W) in this orientation: (..., W, H) for an odd number of turns. The first changes nothing."""
     flipped = x.flip(-1) if orientation.flip else x
     return torch.rot90(flipped, orientation.turns, (-2, -1)) if orientation.turns else flipped
 
@@ -44,8 +44,8 @@ def turned_back(y: Tensor, orientation: Orientation) -> Tensor:
 def self_ensemble(restore: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Restore ``x`` in its eight orientations, turn the results back and return their mean.
 
-    Eight times the work (Timofte et al., CVPR 2016, "enhanced prediction"). The orientations run one
-    after another, so that the memory needed is that of one.
+    This is the "enhanced prediction" of Timofte et al. (CVPR 2016). It takes eight times the work and, one
+    orientation after another, the memory of one.
 
     Args:
         restore: (B, C, H, W) -> the same shape; it sees (B, C, W, H) too.

@@ -1,1 +1,1 @@
-"""All settings of a run, and how they are read."""
+"""All settings of a run: their schema, and how they are read."""

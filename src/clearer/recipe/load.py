@@ -1,4 +1,4 @@
-"""Recipes read from YAML or by name, with single settings replaced, and checked as a whole."""
+"""Read recipes by name or from YAML, replace single settings, and check the whole."""
 
 from __future__ import annotations
 
@@ -19,21 +19,25 @@ log = logging.getLogger("clearer")
 
 
 def shipped_recipes() -> dict[str, Path]:
-    """Return the recipes that come with the package, by name."""
+    """Return the files of the recipes that come with the package, by name."""
     folder = resources.files("clearer") / "recipes"
     paths = sorted(Path(str(file)) for file in folder.iterdir())
     return {path.stem: path for path in paths if path.suffix == ".yaml"}
 
 
 def load_recipe(name_or_path: str | Path, overrides: dict[str, Any] | None = None) -> Recipe:
-    """Read a shipped recipe by name, or a YAML file, with single values replaced.
+    """Read a recipe and replace single settings.
+
+    Settings that version 0.1 named otherwise are accepted; the log notes the present name.
 
     Args:
-        name_or_path: such as ``"quickstart"``, or a path ending in ``.yaml`` or ``.yml``.
-        overrides: dotted key to value, such as ``{"search.lambda_arch": 0.1}``.
+        name_or_path: name of a recipe, such as ``"quickstart"``, or a path ending in ``.yaml`` or ``.yml``.
+        overrides: dotted key to value, such as ``{"search.lambda_arch": 0.1}``. A new
+            ``data.degradation.kind`` starts from that kind's defaults.
 
     Raises:
-        UserError: unknown recipe, unknown key (with the nearest), wrong type or range (with its key).
+        UserError: the recipe or a key is unknown (with the nearest known one), a value is of the wrong type or out
+            of range, or two settings contradict each other.
     """
     text = str(name_or_path)
     shipped = shipped_recipes()
@@ -49,7 +53,7 @@ def load_recipe(name_or_path: str | Path, overrides: dict[str, Any] | None = Non
         raise UserError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from error
     if not isinstance(value, dict):
         raise UserError(
-            f"{path}: a recipe is a mapping of keys to values; see a shipped one with 'clearer fit --show NAME'"
+            f"{path}: not a mapping of keys to values; see an example with 'clearer fit quickstart --show'"
         )
     value.setdefault("name", path.stem)
     notes = use_present_settings(value)
@@ -63,7 +67,7 @@ def load_recipe(name_or_path: str | Path, overrides: dict[str, Any] | None = Non
 
 
 def recipe_from_dict(value: dict[str, Any]) -> Recipe:
-    """Build a checked recipe from plain values.
+    """Build a recipe from plain values, also those that version 0.1 stored, and check it as a whole.
 
     Raises:
         UserError: see `load_recipe`.
@@ -93,7 +97,7 @@ def recipe_from_dict(value: dict[str, Any]) -> Recipe:
 
 
 def parse_override(text: str) -> tuple[str, Any]:
-    """Split ``key=value`` of the command line; the value is read as YAML.
+    """Split ``KEY=VALUE`` of the command line and read the value as YAML.
 
     >>> parse_override("search.lambda_arch=0.1")
     ('search.lambda_arch', 0.1)

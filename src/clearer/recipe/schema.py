@@ -1,4 +1,4 @@
-"""Recipes: all settings of a run, as frozen values read from YAML and checked key by key."""
+"""The schema of recipes: all settings of a run as frozen dataclasses, checked key by key."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from clearer.network.architecture import Architecture, SearchSpace
 
 Count = Annotated[int, Range(above=0)]
 FromZero = Annotated[int, Range(0)]
-Seed = Annotated[int, Range(0, below=2**63 - 2**16)]  # what torch takes; a little is added for each use
+Seed = Annotated[int, Range(0, below=2**63 - 2**16)]  # what torch accepts, less what is added for each use
 Amount = Annotated[float, Range(0)]
 Share = Annotated[float, Range(0, below=1)]
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Two folders of pairs, matched by the stem of the file name."""
+    """Two folders of image pairs, matched by the stem of the file name."""
 
     clean: str
     degraded: str
@@ -49,18 +49,24 @@ class NetworkSettings:
 
 @dataclass(frozen=True)
 class DataSettings:
-    """Where the images are: ``folder`` to be split by clean image, or ``train``, ``validation``, ``test``.
+    """The images, and how clean ones are degraded.
 
-    ``train`` may be a list of several. ``train_clean`` names folders of clean images that train besides,
-    whatever the layout of the others, degraded as ``degradation`` says. ``only_validation`` is a text file with a
-    file name a line: of the validation images, these are taken.
-
-    ``leaks``: what to do with a training or validation image that shows the same clean image as
-    one of a later set: ``refuse`` to run, or ``drop`` it. ``limit_train`` and ``limit_validation``
-    take so many, spread over the names in order; ``limit_test`` takes the first so many, as `clearer.evaluate` does.
-
-    ``augment``: true for patches turned and mirrored in all eight ways; ``mirror`` for left and right alone, where
-    up and down or upright and level differ, as with rain; false for patches as they are.
+    Args:
+        folder: one folder, split into training, validation and test images by clean image; see ``fractions``.
+        train, validation, test: a folder for each part instead; ``train`` may be a list.
+        train_clean: further folders of clean images to train on, whatever the layout of the others.
+        layout: how a folder holds its images; ``auto`` finds out.
+        clean_side: the clean half of a file that holds both images of a pair side by side.
+        fractions: shares of training, validation and test images; they sum to 1.
+        leaks: ``refuse`` to run if a training or validation image shows the same clean image as one of a later
+            part, or ``drop`` that image.
+        convert: convert images whose number of channels differs from the network's.
+        only_validation: a text file with one file name per line; only these validation images are used.
+        limit_train, limit_validation: use only so many images, spread evenly over the sorted names.
+        limit_test: use only the first so many images, as `clearer.evaluate` does.
+        augment: true flips and rotates patches in all eight ways; ``mirror`` flips them left to right only, for
+            degradations such as rain with an up and a down; false leaves them as they are.
+        degradation: what degrades the clean images; its ``kind`` chooses the other settings.
     """
 
     folder: str | Pairs | None = None
@@ -90,9 +96,10 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """An optimizer and its schedule: linear warm-up, then a cosine from ``lr`` to ``lr_final``, by epochs.
+    """An optimizer and its schedule: a linear warm-up, then a cosine from ``lr`` to ``lr_final``, per epoch.
 
-    ``momentum`` is that of ``sgd`` and ``muon``, ``betas`` those of the others (see `clearer.training.muon`).
+    ``sgd`` and ``muon`` use ``momentum``; the others use ``betas``, as does `clearer.training.muon` for some weights.
+    ``clip`` is the largest norm of the gradient.
     """
 
     kind: Literal["sgd", "adam", "adamw", "muon"] = "adam"
@@ -111,14 +118,18 @@ class OptimizerSettings:
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """The bilevel search (method of the paper, Section 3; settings of the released program).
+    """The bilevel search (the paper's Section 3, with the settings of the authors' released program).
 
-    ``fusion_input``: what a module's fusion candidate sees: ``same``, the module's input, as in the paper;
-    ``parallel``, what the parallel candidate has made of it, as the released program's search has it.
-    ``norm``: the supernet's, where it is not to be that of the network trained afterwards: shared weights without
-    batch norm prefer fusion modules for no merit of theirs (docs/reproduction.md).
-    ``stop_gap``, if there is one: the search ends early, with an epoch, once the letters have not changed for
-    ``stop_steps`` architecture steps and the mean gap of the mixing_weights was at least this all the while.
+    Args:
+        lambda_arch, lambda_comp: weights of the two terms of the architecture loss.
+        costs: the cost of a candidate in the complexity term.
+        fusion_input: what a module's fusion candidate sees: ``same``, the module's input, as in the paper;
+            ``parallel``, the output of the parallel candidate, as in the released program's search.
+        norm: of the supernet, if other than the trained network's. Shared weights without batch norm favor fusion
+            modules without merit (docs/reproduction.md).
+        stop_gap, stop_steps: end the search early, after an epoch, once the genotype has not changed for
+            ``stop_steps`` architecture steps in which the mean gap of the mixing weights was at least ``stop_gap``.
+        weights, alpha: optimizers of the network's weights and of the architecture parameters.
     """
 
     epochs: Count = 200
@@ -145,12 +156,17 @@ class SearchSettings:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Training of the network found.
+    """The training of the network that the search found, or that the recipe gives.
 
-    ``average`` is the decay of averaged weights, 0 for none; ``seed`` is that of the first weights and of
-    the batches, by default the recipe's, which also splits the images. ``start``: a weight file, a run
-    folder or a shipped model to begin with instead of random weights; its letters may be others (modules that
-    differ are begun anew), a color network may begin with a gray one, and all else has to be the same.
+    Args:
+        seed: of the initial weights and of the batches; by default the recipe's, which also splits the images.
+        start: a weight file, run folder or pretrained model to start from instead of random weights. Modules
+            whose letter differs start anew; a color network may start from a gray one; all else must agree.
+        loss: what training minimizes.
+        average: decay of the averaged weights, 0 for none.
+        validate_every: epochs from one validation to the next.
+        validation_images: validate on the first so many images only.
+        validation_crop: validate on center crops of this many pixels.
     """
 
     seed: Seed | None = None
@@ -174,7 +190,7 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """Protocols to report on the test images."""
+    """Protocols that measure the test images, whether by the x8 self-ensemble, and number of images to show."""
 
     protocols: list[str] = field(default_factory=list)
     ensemble: bool = False
@@ -183,7 +199,7 @@ class EvaluateSettings:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All settings of a run. ``architecture``: a text form skips the search."""
+    """All settings of a run. An ``architecture``, given as a genotype, replaces the search."""
 
     name: str
     task: str = ""
@@ -201,21 +217,21 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.device not in ("auto", "cpu", "mps") and not re.fullmatch(r"cuda(:\d+)?", self.device):
-            raise UserError(f"device: {self.device!r} is not auto, cpu, cuda, cuda:N or mps")
+            raise UserError(f"device: {self.device!r} is unknown; use auto, cpu, cuda, cuda:N or mps")
 
     @property
     def space(self) -> SearchSpace:
-        """The search space that ``network`` describes."""
+        """The space of the network that is trained."""
         return SearchSpace(**dataclasses.asdict(self.network))
 
     @property
     def search_space(self) -> SearchSpace:
-        """The space of the supernet, whose norm may be its own."""
+        """The space of the supernet, which may have another norm."""
         return dataclasses.replace(self.space, norm=self.search.norm or self.network.norm)
 
     @property
     def given(self) -> Architecture | None:
-        """The architecture given by hand, or None where it is searched."""
+        """The architecture that the recipe gives; None if it is searched."""
         if self.architecture is None:
             return None
         fields = dataclasses.asdict(self.network)
@@ -233,5 +249,5 @@ class Recipe:
         text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
         if yaml.safe_load(text) == value:
             return text
-        # Some characters (U+0085 in a folder's name) YAML reads back only where they are escaped.
+        # YAML reads some characters back only if they are escaped, such as U+0085 in a folder's name.
         return yaml.safe_dump(value, sort_keys=False, allow_unicode=False)
