@@ -59,7 +59,7 @@ types: $(VENV)/dev.stamp ## Check the types with mypy
 
 check: lint types test ## Run lint, types and test
 
-docs: $(VENV)/dev.stamp ## Write the result tables, the model cards and the folder table in docs/ and models/
+docs: $(VENV)/dev.stamp ## Write the generated parts of docs/, README.md and models/README.md
 	$(PY) tools/make_results.py
 	$(PY) tools/make_models.py
 	$(PY) tools/make_architecture.py

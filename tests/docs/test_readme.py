@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -111,3 +112,9 @@ def test_every_measured_table_is_filled_in():
         for name, inside in re.findall(r"<!-- table ([\w-]+) -->(.*?)<!-- end -->", text, re.DOTALL):
             assert "|" in inside or "**" in inside, f"{page.name}: {name}"
             assert (ROOT / "docs" / "results" / f"{name}.json").is_file(), name
+
+
+def test_the_tables_of_every_page_are_those_of_their_results():
+    tool = runpy.run_path(str(ROOT / "tools" / "make_results.py"))
+    texts = {page: page.read_text(encoding="utf-8") for page in tool["PAGES"]}
+    assert [page.name for page, text in texts.items() if tool["filled"](text) != text] == [], "run make docs"
