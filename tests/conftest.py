@@ -13,11 +13,11 @@ from hypothesis import settings
 from helpers.photos import write_photos
 from helpers.recipes import TINY
 
-# One thread: the images are small, and a test may not depend on how busy the other cores are.
+# One thread: the images are small, and results must not depend on the number of cores.
 os.environ["OMP_NUM_THREADS"] = "1"  # for processes that tests start
 torch.set_num_threads(1)
 
-# Nothing about a deadline: a busy machine is no fault of the code.
+# No deadlines: a busy machine is not a bug.
 settings.register_profile("any-machine", deadline=None)
 settings.load_profile("any-machine")
 

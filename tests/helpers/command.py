@@ -1,4 +1,4 @@
-"""The command line in this process: as a user calls it, without the seconds that a new Python takes."""
+"""Run the command line in this process, without starting a new Python."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clearer.cli.main import main
 
 @dataclass(frozen=True)
 class Outcome:
-    """Exit status, standard output, standard error."""
+    """The exit status of a command, its standard output and standard error."""
 
     status: int
     out: str
@@ -23,7 +23,7 @@ class Outcome:
 
     @property
     def json(self) -> dict[str, Any]:
-        """The one JSON object; nothing else may be on standard output."""
+        """The one JSON object on standard output; anything beside it fails the test."""
         lines = self.out.splitlines()
         assert len(lines) == 1, self.out
         value = json.loads(lines[0])
@@ -32,7 +32,7 @@ class Outcome:
 
 
 def clearer(*arguments: object) -> Outcome:
-    """Run ``clearer ARGUMENTS``."""
+    """Run ``clearer ARGUMENTS`` and return what it printed."""
     out, err = io.StringIO(), io.StringIO()
     status: Any = 0
     with (
@@ -48,5 +48,5 @@ def clearer(*arguments: object) -> Outcome:
 
 
 def settings(values: dict[str, Any]) -> list[str]:
-    """Return ``--set KEY=VALUE`` for each."""
+    """Return the options ``--set KEY=VALUE`` of recipe settings."""
     return [part for key, value in values.items() for part in ("--set", f"{key}={json.dumps(value)}")]

@@ -49,7 +49,7 @@ def stand_in(channels: int = 1, gain: float = 1.0, shift: float = 0.0) -> Restor
 
 
 def converged(network: nn.Module) -> nn.Module:
-    """Give convolutions He's weights and norms statistics as after some training."""
+    """Draw He's weights for convolutions, and for norms statistics as after some training."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight)
@@ -65,7 +65,7 @@ def converged(network: nn.Module) -> nn.Module:
 def plausible(architecture: Architecture, seed: int = 0, positive: bool = False) -> RestorationNetwork:
     """Return a network with random weights and statistics through which every feature passes.
 
-    Initial weights will not do: with batch norm they are near zero, and so are results.
+    Initial weights would not do: with batch norm they are near zero, and so are the results.
     """
     chance = torch.Generator().manual_seed(seed)
     network = RestorationNetwork(architecture)
@@ -80,7 +80,7 @@ def plausible(architecture: Architecture, seed: int = 0, positive: bool = False)
             layer.bias.data.uniform_(-0.2, 0.2, generator=chance)
             layer.running_mean.normal_(0, 0.1, generator=chance)
             layer.running_var.uniform_(0.5, 2, generator=chance)
-    if positive:  # nothing is lost in a ReLU, nothing cancels
+    if positive:  # no ReLU cuts anything off, and nothing cancels
         for value in network.state_dict().values():
             if value.is_floating_point():
                 value.abs_()

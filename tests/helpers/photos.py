@@ -15,7 +15,7 @@ NAMES = ("astronaut.png", "camera.png", "coffee.png", "chelsea.png", "rocket.jpg
 
 
 def photograph(name: str, side: int = 80) -> np.ndarray:
-    """Return a gray cut (side, side, 1) of a photograph that scikit-image ships."""
+    """Return the gray center (side, side, 1) of a photograph that scikit-image ships."""
     image = read_image(SHIPPED / name, 1)
     top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
     return image[top : top + side, left : left + side]

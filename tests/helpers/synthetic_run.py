@@ -1,4 +1,4 @@
-"""A run folder that never ran: plausible files for the tests of the report."""
+"""A synthetic run folder with plausible files, for the tests of the report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOSTILE = "<script>alert('x')</script> & \"$\\frac{1}{2}$\""
 
 
 def write_run(folder: Path, hostile: bool = False, images: int = 1) -> Path:
-    """Write a plausible run folder: search of 40 epochs, training of 30, two protocols, samples."""
+    """Write the files of a run: 40 epochs of search, 30 of training, two protocols, samples."""
     chance = np.random.default_rng(0)
     name = HOSTILE if hostile else "gaussian noise, sigma 50"
     for part in ("search", "train", "evaluation", "samples"):

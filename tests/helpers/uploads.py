@@ -19,14 +19,14 @@ def encoded(image: np.ndarray, format: str = "PNG") -> bytes:
 
 
 def tiff(image: np.ndarray, **how: object) -> bytes:
-    """Return an array as the bytes of a TIFF; ``how`` as of tifffile."""
+    """Return an array as the bytes of a TIFF; ``how`` are options of tifffile."""
     file = io.BytesIO()
     tifffile.imwrite(file, image, **how)  # type: ignore[arg-type]
     return file.getvalue()
 
 
 def packed_tiff(part: bytes, compression: int, shape: tuple[int, ...] = (16, 20, 3), **how: object) -> bytes:
-    """Return an RGB TIFF that says it is of ``shape`` and whose one part is ``part``, whatever that holds."""
+    """Return an RGB TIFF whose header states ``shape`` and whose only strip is ``part``, whatever it holds."""
     file = io.BytesIO()
     with tifffile.TiffWriter(file) as writer:
         writer.write(iter([part]), shape=shape, dtype="uint8", photometric="rgb", compression=compression, **how)  # type: ignore[arg-type]
@@ -34,7 +34,7 @@ def packed_tiff(part: bytes, compression: int, shape: tuple[int, ...] = (16, 20,
 
 
 def bomb(width: int = 50_000, height: int = 50_000) -> bytes:
-    """Return a small PNG whose header promises so many pixels."""
+    """Return a small PNG whose header states a size far larger than its data."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
