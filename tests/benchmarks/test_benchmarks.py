@@ -81,6 +81,7 @@ def test_the_reference_is_the_same_network(letters: str, training: bool) -> None
         assert float((a - b).abs().max()) < 1e-4 * float(b.abs().max())
 
 
+@pytest.mark.slow
 def test_the_reference_has_the_same_architecture_step() -> None:
     torch.manual_seed(0)
     ours = converged(Supernet(SearchSpace(width=4))).eval()
@@ -97,6 +98,7 @@ def test_the_reference_has_the_same_architecture_step() -> None:
     assert torch.allclose(moved, -gradient, atol=1e-4 * float(gradient.abs().max()))
 
 
+@pytest.mark.slow
 def test_a_line_of_speed() -> None:
     command = [sys.executable, str(BENCHMARKS / "speed" / "speed.py"), "data", "--rounds", "2", "--threads", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

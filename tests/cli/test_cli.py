@@ -137,6 +137,7 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = clearer.fitt
 
 
+@pytest.mark.slow
 def test_functions_are_not_hidden_by_modules_of_their_name():
     modules = "fit", "describe", "evaluate", "quickstart"
     code = "import clearer.cli.main, " + ", ".join(f"clearer.pipeline.{name}" for name in modules) + "\n"
@@ -168,6 +169,7 @@ def run(tmp_path_factory, photos) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_finished_fit_is_not_done_again(run, photos):
     before = (run / "model.safetensors").stat().st_mtime_ns
     ended = command("fit", "quickstart", "--data", photos, "-o", run, *settings(TINY))
@@ -176,6 +178,7 @@ def test_a_finished_fit_is_not_done_again(run, photos):
     assert "gray-awgn-50" in ended.out
 
 
+@pytest.mark.slow
 def test_search_and_train_are_the_parts_of_fit(run, photos, tmp_path):
     options = ["quickstart", "--data", photos, "-o", tmp_path / "run", "--json", *settings(TINY)]
     assert "train" not in (searched := command("search", *options)).json, searched.err

@@ -177,6 +177,7 @@ def test_what_version_0_1_stored_is_read() -> None:
     assert present.to_dict()["kind"] == "rain" and present.to_dict()["angle"] == [0.0, 10.0]
 
 
+@pytest.mark.slow
 def test_a_derainer_is_fitted_on_clean_images_alone(tmp_path: Path) -> None:
     for name in NAMES[:6]:
         Image.fromarray(read_image(SHIPPED / name, 3)[:64, :64]).save(tmp_path / f"{Path(name).stem}.png")

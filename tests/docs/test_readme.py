@@ -58,6 +58,7 @@ def desk(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_command_works_in_its_order_and_then_the_python(desk, monkeypatch):
     monkeypatch.chdir(desk)
     done = set()

@@ -90,6 +90,7 @@ def test_a_later_figure_joins_an_earlier_one(tmp_path: Path, monkeypatch: pytest
     assert text.index("**Figure 3.**") < text.index("**Figure 4.**") < text.index("at other positions")
 
 
+@pytest.mark.slow
 def test_drawings_and_captions_are_made_again_from_json_alone(tmp_path: Path) -> None:
     alone = tmp_path / "architecture.json"
     alone.write_text(Architecture.parse("PFFF-FPFF-PFFP", channels=3, residual=True).to_json())

@@ -48,6 +48,7 @@ def _supernet(plan: Plan) -> dict[str, object]:
     return {name: tensor for name, tensor in load_file(newest).items() if "supernet" in name}
 
 
+@pytest.mark.slow
 def test_side_by_side_is_as_one_by_one_and_nothing_is_made_twice(images: Path, tmp_path: Path) -> None:
     alone, together = _plans(images, tmp_path / "alone"), _plans(images, tmp_path / "together")
     assert [plan.steps_done() for plan in alone] == [0, 0] and not alone[0].finished
@@ -63,6 +64,7 @@ def test_side_by_side_is_as_one_by_one_and_nothing_is_made_twice(images: Path, t
     assert times == [(plan.folder / "search" / "result.json").stat().st_mtime_ns for plan in together]
 
 
+@pytest.mark.slow
 def test_a_signal_stops_all_and_the_next_call_goes_on(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,6 +89,7 @@ def test_a_signal_stops_all_and_the_next_call_goes_on(
         assert "the checkpoint is written" in log
 
 
+@pytest.mark.slow
 def test_what_a_failing_run_says_is_passed_on(images: Path, tmp_path: Path) -> None:
     sound, faulty = _plans(images, tmp_path)
     recipe = load_recipe("paper-denoise-50", {**TINY, "data.train": str(tmp_path / "nowhere")})
@@ -113,6 +116,7 @@ def test_a_torn_line_of_metrics_counts_as_nothing_done(images: Path, tmp_path: P
     assert plan.steps_done() == 3
 
 
+@pytest.mark.slow
 def test_a_finished_run_of_another_recipe_is_refused_and_not_taken(images: Path, tmp_path: Path) -> None:
     carry_out(_plans(images, tmp_path), jobs=1, console=QUIET)
     with pytest.raises(UserError, match=r"lambda-0: holds a run of another recipe \(search\.epochs was 3, now 4\)"):

@@ -39,6 +39,7 @@ def test_the_laptop_scale_keeps_what_the_balance_of_the_alpha_hangs_on() -> None
     assert steps == [9500, 9500]
 
 
+@pytest.mark.slow
 def test_searches_go_on_one_by_one_into_one_table(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "t"
     command = ("reproduce", "table1", "--data", images, "-o", out, "--jobs", 1, "--json", *settings(TINY))
@@ -81,6 +82,7 @@ def test_faults_are_said_in_one_line(images: Path, tmp_path: Path) -> None:
         assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_run_of_an_older_program_goes_on_when_settings_are_new_with_defaults(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "t"
     command = ("reproduce", "table1", "--data", images, "-o", out, "--jobs", 1, "--lambda", 0.1, *settings(TINY))

@@ -345,6 +345,7 @@ def test_pages_that_cannot_be_kept_are_refused_before_the_work(tmp_path: Path) -
     assert network.calls == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a device that is always full")
 def test_a_full_standard_output_is_said_in_one_line(tmp_path: Path) -> None:
     put(tmp_path / "a.png")
@@ -354,6 +355,7 @@ def test_a_full_standard_output_is_said_in_one_line(tmp_path: Path) -> None:
     assert ended.returncode == 2 and "No space left" in ended.stderr and "Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_a_restore_that_is_told_to_end_leaves_nothing_half_written(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((900, 1200), np.uint8))

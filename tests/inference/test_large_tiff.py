@@ -282,6 +282,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts kibibytes, as Linux does")
 def test_memory_does_not_grow_with_the_height(tmp_path: Path) -> None:
     save_weights(tmp_path / "a.safetensors", restorer_of("P").network, {})

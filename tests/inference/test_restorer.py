@@ -62,6 +62,7 @@ def test_arrays_come_back_the_same(height: int, width: int, dtype: str, channels
         assert np.array_equal(found, image)
 
 
+@pytest.mark.slow
 @given(
     height=sides,
     width=sides,
@@ -123,6 +124,7 @@ def test_results_are_clamped_and_rounded() -> None:
 # the network
 
 
+@pytest.mark.slow
 @given(height=st.integers(1, 21), width=st.integers(1, 21))
 def test_a_real_network_takes_any_size(height: int, width: int) -> None:
     assert real().restore(array((height, width), "uint8")).shape == (height, width)

@@ -50,6 +50,7 @@ def architectures(draw: st.DrawFn, cells: int = 3) -> Architecture:
 # the receptive field
 
 
+@pytest.mark.slow
 @given(architectures())
 @settings(max_examples=25, deadline=None)
 def test_the_receptive_field_is_what_gradients_reach(architecture: Architecture) -> None:
@@ -84,6 +85,7 @@ COARSE = Architecture.parse("P-P-P-P", width=2)
 RELEASED = Architecture.parse("F-F-P", width=2, operations="released")
 
 
+@pytest.mark.slow
 @given(
     architecture=architectures(),
     height=st.integers(1, 90),

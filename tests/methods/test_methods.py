@@ -104,6 +104,7 @@ def test_a_method_must_keep_the_shape() -> None:
 # classical methods
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(METHODS))
 @pytest.mark.parametrize("channels", [1, 3])
 def test_classical_methods_take_noise_away(name: str, channels: int) -> None:

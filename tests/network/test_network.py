@@ -38,6 +38,7 @@ def convolutions(layers: nn.Module) -> list[nn.Conv2d]:
 # Published sizes
 
 
+@pytest.mark.slow
 def test_released_sizes() -> None:
     assert count_parameters(Supernet(RELEASED)) == 12_558_144
     assert count_parameters(RestorationNetwork(PUBLISHED)) == 6_073_536
@@ -75,6 +76,7 @@ def test_both_candidates_of_every_module_add_up_to_the_published_share() -> None
     assert torch.allclose(macs[[0, 4, 8], 0] / macs[0, 0], torch.tensor([1.0, 1.5, 2.0]))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=12, derandomize=True)
 @given(space=SPACES, seed=st.integers(0, 999))
 def test_cost_table_counts_the_network_itself(space: SearchSpace, seed: int) -> None:

@@ -54,6 +54,7 @@ def decided(supernet: Supernet, architecture: Architecture) -> None:
     assert set(supernet.mixing_weights.flatten().tolist()) == {0.0, 1.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
 @settings(deadline=None, max_examples=15, derandomize=True)
 @given(space=SPACES, seed=st.integers(0, 2**31), height=st.integers(17, 33), width=st.integers(17, 33))

@@ -31,6 +31,7 @@ def test_the_published_network_in_the_released_form():
     assert costs["cell 3 module 9 (parallel)"] == 1_568_640 and costs["cell 3 module 10 (fusion)"] == 784_512
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 1000),

@@ -31,6 +31,8 @@ from clearer.training.optimizers import load_optimizer, make_optimizer
 from helpers.photos import NAMES, SHIPPED
 from helpers.recipes import TINY
 
+pytestmark = pytest.mark.slow
+
 LONGER = {**TINY, "search.epochs": 6, "train.epochs": 8, "train.average": 0.9}
 
 

@@ -85,6 +85,7 @@ DEGRADATIONS_OF_ANY_KIND = (
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60, derandomize=True)
 @given(
     name=st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20),

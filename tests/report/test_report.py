@@ -130,6 +130,7 @@ def test_steps_join_up(cells: list[str]) -> None:
     assert before == 1
 
 
+@pytest.mark.slow
 def test_a_drawing_is_wide_enough_white_and_the_same_every_time(tmp_path: Path) -> None:
     for text in ("P", "FPPF-FFFF-PFFP"):
         draw_architecture(Architecture.parse(text, residual=True), tmp_path / "a.png")
@@ -164,6 +165,7 @@ def test_curves_choose_a_log_axis_only_for_positive_losses() -> None:
     assert curves_training(lines).axes[0].get_yscale() == "linear"
 
 
+@pytest.mark.slow
 def test_curves_mark_the_input_and_the_best_epoch(run: Path) -> None:
     record = read_record(run)
     axes = curves_training(record.train_lines).axes[1]
@@ -273,6 +275,7 @@ def test_the_page_tells_the_whole_run(run: Path) -> None:
     assert facts == "+11.61 dB over the input, 6.07 M parameters, 446.7 kMAC/pixel, 2 h 13 min of search and training"
 
 
+@pytest.mark.slow
 def test_hostile_values_stay_text(tmp_path: Path) -> None:
     page = write_page(write_run(tmp_path / "run", hostile=True))
     parser = parsed(page)
@@ -290,6 +293,7 @@ GONE = {
 }
 
 
+@pytest.mark.slow
 def test_parts_without_files_are_left_out(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run")
     kept = ["Architecture", "Results", "Images", "Training", "Search", "What it took", "Use the model", "Recipe"]
@@ -326,6 +330,7 @@ def test_faults_are_told_in_one_line(tmp_path: Path) -> None:
     assert not (folder / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_odd_values_do_not_stop_the_page(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run")
     (folder / "cost.json").write_text('{"parameters": null, "macs_per_pixel": "many", "cells": [1, {"module": null}]}')
@@ -334,6 +339,7 @@ def test_odd_values_do_not_stop_the_page(tmp_path: Path) -> None:
     assert "Images" not in parsed(write_page(folder)).headings
 
 
+@pytest.mark.slow
 def test_a_search_that_ended_early_says_so_in_one_line(tmp_path: Path) -> None:
     write_run(tmp_path / "run", images=0)
     result = tmp_path / "run" / "search" / "result.json"

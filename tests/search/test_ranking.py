@@ -46,6 +46,7 @@ def _patches() -> tuple[Tensor, Tensor]:
     return clean + 0.1, clean
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fields", [{}, {"operations": "released"}, {"norm": "none", "residual": True, "unshuffle": 2}])
 @pytest.mark.parametrize("statistics", ["batch", "running"])
 def test_every_score_is_that_of_the_extracted_network(fields: dict[str, object], statistics: str) -> None:
@@ -62,6 +63,7 @@ def test_every_score_is_that_of_the_extracted_network(fields: dict[str, object],
     assert all(torch.equal(before[name], after[name]) for name in before if not name.endswith("tracked"))
 
 
+@pytest.mark.slow
 def test_a_sample_gets_the_scores_of_the_whole_and_no_module_is_computed_twice() -> None:
     supernet, (degraded, clean) = _supernet(), _patches()
     everything = score_architectures(supernet, degraded, clean)
@@ -91,6 +93,7 @@ def test_what_does_not_fit_is_refused() -> None:
         score_architectures(supernet, degraded, clean, [SearchSpace().random_architecture(0)])
 
 
+@pytest.mark.slow
 def test_costs_of_all_are_those_of_each() -> None:
     space = SearchSpace(width=4, scales=3, modules_per_cell=2, channels=3)
     costs = costs_of_all(space)

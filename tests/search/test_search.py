@@ -28,6 +28,7 @@ from clearer.training.optimizers import make_optimizer
 from helpers.photos import photograph
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("strength", "gap", "tolerance"), [(0.1, 0.669, 0.005), (0.01, 0.0, 0.005)])
 def test_the_architecture_loss_alone_settles_where_weight_decay_balances_it(
     strength: float, gap: float, tolerance: float
@@ -64,6 +65,7 @@ def test_complexity_is_the_mean_over_modules() -> None:
     assert complexity_loss(alpha, torch.tensor([[0.7, 0.3], [0.7, 0.3]])).item() == pytest.approx(0.6)
 
 
+@pytest.mark.slow
 def test_costs_are_the_papers_ratio_or_measured() -> None:
     released = SearchSpace(operations="released")
     assert costs_of(released, "paper").tolist() == [[pytest.approx(0.7), pytest.approx(0.3)]] * 12
@@ -104,6 +106,7 @@ def test_a_strong_complexity_term_chooses_what_is_cheap(tmp_path: Path, tiny: di
     assert result["architecture"] == "FF"  # 0.3 against 0.7
 
 
+@pytest.mark.slow
 def test_a_search_that_has_converged_ends_early_and_says_what_it_saved(tmp_path: Path, tiny: dict[str, Any]) -> None:
     # By L_Comp alone all letters become F within an epoch or two, and stay so.
     strong = {**tiny, "search.lambda_comp": 100.0, "search.lambda_arch": 0.0, "search.epochs": 12}
@@ -161,6 +164,7 @@ def test_what_settles_is_counted_and_goes_on_from_a_checkpoint() -> None:
     assert off.state_dict() == {} and not off.converged()
 
 
+@pytest.mark.slow
 def test_a_search_is_the_same_twice_and_another_with_another_seed(tmp_path: Path, tiny: dict[str, Any]) -> None:
     first, second = (_search(tmp_path / name, tiny)["mixing_weights"] for name in "ab")
     assert first == second

@@ -29,6 +29,8 @@ from clearer.training.sync_batchnorm import use_global_statistics
 from helpers.command import clearer, settings
 from helpers.recipes import TINY
 
+pytestmark = pytest.mark.slow
+
 # SGD: Adam's first steps make of the last bits of a gradient near zero a whole step.
 SETTINGS: dict[str, Any] = {
     **TINY,

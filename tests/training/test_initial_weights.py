@@ -35,6 +35,7 @@ def shaken(architecture: Architecture) -> RestorationNetwork:
     return network
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=12)
 @given(letters=st.lists(st.sampled_from(["PFF", "FFF", "PPP", "FPF"]), min_size=4, max_size=4), seed=st.integers(0, 99))
 def test_modules_of_the_same_letter_are_taken_and_others_are_new(

@@ -170,6 +170,7 @@ def test_uploads_are_answered_with_their_path_and_counted(tmp_path):
 # the page itself, and the process
 
 
+@pytest.mark.slow
 def test_the_page_is_built_of_its_own_files_and_tells_nobody(tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "True")
@@ -196,6 +197,7 @@ def test_addresses_that_cannot_be_served_are_said(tmp_path):
             serve({}, host, port)
 
 
+@pytest.mark.slow
 def test_the_verb_serves_and_leaves_nothing_when_it_is_ended(tmp_path):
     write_identity(tmp_path / "tiny.safetensors")
     temporary = tmp_path / "temporary"

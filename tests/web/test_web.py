@@ -407,6 +407,7 @@ def test_the_limits_count_every_page(tmp_path, monkeypatch):
             work.read_upload(uploaded(tmp_path, data), Limits(megapixels=0.2))
 
 
+@pytest.mark.slow
 def test_strength_and_the_color_of_a_gray_model_are_the_visitors_choice(tmp_path):
     changing = load(write_model(tmp_path / "changing.safetensors", BLIND), "cpu")
     place = uploaded(tmp_path, (SHIPPED / "coffee.png").read_bytes())

@@ -92,6 +92,7 @@ def test_a_derainer_takes_rain_out_of_a_photograph(name: str) -> None:
     assert psnr(restored.numpy() * 255, clean.numpy() * 255) > psnr(rainy.numpy() * 255, clean.numpy() * 255) + 1
 
 
+@pytest.mark.slow
 def test_the_verbs_take_names(tmp_path: Path) -> None:
     name = "denoise-gray"
     listed = json.loads(command("models", "--json").out.splitlines()[-1])["models"]

@@ -216,6 +216,7 @@ except UserError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on file sizes")
 def test_a_write_that_fails_half_way_leaves_the_file_as_it_was(file: Path) -> None:
     whole = file.read_bytes()
