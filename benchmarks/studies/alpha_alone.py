@@ -19,7 +19,7 @@ import torch
 
 from clearer.core.files import write_json
 from clearer.recipe.schema import SearchSettings
-from clearer.search.diagnostics import mean_gap
+from clearer.search.alphas import mean_gap
 from clearer.search.objectives import architecture_loss
 from clearer.training.optimizers import make_optimizer
 

@@ -23,7 +23,7 @@ from clearer.data.patches import PatchSampler
 from clearer.data.splits import resolve_splits
 from clearer.pipeline.fit import read_images
 from clearer.search.objectives import architecture_loss
-from clearer.search.ranking import load_supernet
+from clearer.search.one_shot import load_supernet
 
 
 def main() -> None:

@@ -177,9 +177,42 @@ def test_more_fusions_than_modules(fusions: int) -> None:
     one_line(caught)
 
 
-def test_uneven_cells_make_a_network_but_no_space() -> None:
-    architecture = Architecture.parse("P-FFF")
+def test_uneven_cells_are_of_a_space_that_states_them() -> None:
+    architecture = Architecture.parse("P-FFF", width=4)
     assert architecture.scales == 3
-    with pytest.raises(UserError) as caught:
-        _ = architecture.space
-    assert "different lengths" in one_line(caught)
+    assert architecture.space == SearchSpace(width=4, scales=3, modules_per_cell=(1, 3))
+    assert architecture.space.modules == 4 and architecture.space.depths == (1, 3)
+    assert architecture.space.architecture("PFFF") == architecture
+    assert SearchSpace(scales=3, modules_per_cell=[2, 2]) == SearchSpace(scales=3, modules_per_cell=2)
+
+
+def test_widths_may_be_stated_scale_by_scale() -> None:
+    space = SearchSpace(scales=3, width=[8, 12, 16], modules_per_cell=1)
+    assert space.widths == (8, 12, 16)
+    architecture = space.architecture("PF")
+    assert Architecture.from_json(architecture.to_json()) == architecture
+    assert SearchSpace(scales=3, width=[8, 16, 32]) == SearchSpace(scales=3, width=8)
+    for wrong in ([8, 12], [8, 0, 16]):
+        with pytest.raises(UserError, match=r"network\.width"):
+            SearchSpace(scales=3, width=wrong)
+
+
+def test_version_0_1_names() -> None:
+    architecture = Architecture(cells=("PF", "FP"), width=4)
+    assert architecture.letters == architecture.choices == "PFFP"
+    assert architecture.genotype == str(architecture) == "PF-FP"
+
+
+@pytest.mark.parametrize("candidates", ["", "PP", "PX"])
+def test_candidates_are_registered_letters_each_once(candidates: str) -> None:
+    with pytest.raises(UserError, match=r"network\.candidates"):
+        SearchSpace(candidates=candidates)
+
+
+def test_candidates_are_stated_where_the_letters_do_not() -> None:
+    space = SearchSpace(scales=2, modules_per_cell=2, candidates="PFS")
+    plain = space.architecture("PF")
+    assert plain.to_dict()["candidates"] == "PFS" and Architecture.from_json(plain.to_json()) == plain
+    assert "candidates" not in space.architecture("PS").to_dict()  # its letters say it
+    assert space.holds(Architecture.parse("PF")) and not space.holds(Architecture.parse("PFP"))
+    assert len(list(space.all_architectures())) == 9

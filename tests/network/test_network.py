@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from clearer.inference.restorer import Restorer
 from clearer.network import backbone
 from clearer.network.architecture import OPERATIONS, Architecture, SearchSpace
-from clearer.network.candidates.base import FusionModule, ParallelModule, TransitionModule, searched_module
-from clearer.network.cost import cost_table, count_parameters, macs_per_pixel, module_costs, parameters
+from clearer.network.cost import cost_table, count_parameters, macs_per_pixel, parameters
+from clearer.network.costs.registry import COSTS
+from clearer.network.graph import Step
+from clearer.network.modules import ResidualBlock, StepModule, edge_module
 from clearer.network.network import RestorationNetwork
-from clearer.network.operations import Convolution, strided_convolution, upsample
+from clearer.network.plan import candidate_step, operations_of
 from clearer.network.supernet import Supernet
 from helpers.networks import SPACES, converged
 
@@ -29,6 +31,14 @@ def kinds(layers: nn.Module) -> list[str]:
     """Names of the basic operations of a sequence in order: conv, bn, relu, up."""
     names = {nn.Conv2d: "conv", nn.BatchNorm2d: "bn", nn.ReLU: "relu", nn.Upsample: "up"}
     return [names[type(layer)] for layer in layers.modules() if not list(layer.children())]  # type: ignore[index]
+
+
+def strided_convolution(space: SearchSpace, source: int, target: int, relu: bool = True) -> nn.Module:
+    return edge_module(operations_of(space).strided(source, target, "", relu=relu))
+
+
+def upsample(space: SearchSpace, source: int, target: int) -> nn.Module:
+    return edge_module(operations_of(space).upsample(source, target, ""))
 
 
 def convolutions(layers: nn.Module) -> list[nn.Conv2d]:
@@ -60,19 +70,18 @@ def test_released_sizes() -> None:
     ],
 )
 def test_released_module_sizes(letter: str, scales: int, published: int) -> None:
-    module = searched_module(RELEASED, letter, scales)
-    assert isinstance(module, ParallelModule if letter == "P" else FusionModule)
+    module = StepModule(candidate_step(RELEASED, letter, scales))
     assert sum(weights.numel() for weights in module.parameters()) == published
 
 
 def test_both_candidates_of_every_module_add_up_to_the_published_share() -> None:
-    costs = module_costs(RELEASED, "parameters")
+    costs = COSTS.get("parameters")(RELEASED)
     assert costs.shape == (12, 2)
     assert float(costs[:, 0].sum() / costs.sum()) == pytest.approx(0.681, abs=5e-4)
     assert float(costs.sum(dim=1).max()) == pytest.approx(1)
     assert torch.equal(costs[0], costs[3])  # one stage, one cost
     # Multiply-adds of a scale are the same at every scale: its pixels fall as its weights grow.
-    macs = module_costs(RELEASED, "macs")
+    macs = COSTS.get("macs")(RELEASED)
     assert torch.allclose(macs[[0, 4, 8], 0] / macs[0, 0], torch.tensor([1.0, 1.5, 2.0]))
 
 
@@ -193,10 +202,11 @@ def test_upsampling_is_nearest() -> None:
 
 def test_convolution_is_conv_bn_relu_conv_bn_plus_input_relu() -> None:
     torch.manual_seed(0)
-    block = Convolution(SUPPLEMENT, 1).eval()
+    block = edge_module(operations_of(SUPPLEMENT).residual(1, "")).eval()
     assert kinds(block) == ["conv", "bn", "relu", "conv", "bn"]
     assert all((c.kernel_size, c.stride) == ((3, 3), (1, 1)) for c in convolutions(block))
     x = torch.randn(2, 64, 6, 5)
+    assert isinstance(block, ResidualBlock)
     first, norm, _, second, norm2 = block.body
     by_hand = (norm2(second(norm(first(x)).relu())) + x).relu()
     assert torch.allclose(block(x), by_hand, atol=1e-6)
@@ -208,10 +218,10 @@ def test_convolution_is_conv_bn_relu_conv_bn_plus_input_relu() -> None:
 def test_fusion_is_the_relu_of_the_sum_of_all_scales(operations: str) -> None:
     torch.manual_seed(0)
     space = SearchSpace(width=4, operations=operations)
-    module = FusionModule(space, 3).eval()
+    module = StepModule(candidate_step(space, "F", 3)).eval()
     features = [torch.randn(2, 4 * 2**s, 16 // 2**s, 8 // 2**s) for s in range(3)]
     for target, output in enumerate(module(features)):
-        edges: Any = module.edges[target]
+        edges: Any = dict(module.get_submodule(f"edges.{target}").named_children())
         assert sorted(edges) == [str(s) for s in range(3) if s != target]  # the same scale comes in unchanged
         total = features[target] + sum(edges[s](features[int(s)]) for s in edges)
         assert torch.allclose(output, total.relu(), atol=1e-6)
@@ -222,7 +232,8 @@ def test_fusion_is_the_relu_of_the_sum_of_all_scales(operations: str) -> None:
 
 @pytest.mark.parametrize("scales", [2, 3])
 def test_transition_keeps_the_scales_it_has(scales: int) -> None:
-    module = TransitionModule(SUPPLEMENT, scales)
+    edges = operations_of(SUPPLEMENT).transition(scales)
+    module = StepModule(Step("T", "", "", "", scales + 1, edges))
     features = [torch.rand(2, 32 * 2**s, 16 // 2**s, 16 // 2**s) for s in range(scales)]
     before = [feature.clone() for feature in features]
     output = module(features)
@@ -238,7 +249,7 @@ def test_frame_of_the_published_network() -> None:
     network = RestorationNetwork(SUPPLEMENT.architecture("FPPFFFFFPFFP"))
     lift, *parallel = network.stem
     assert kinds(lift) == ["conv", "bn", "relu"]
-    assert [type(module) for module in parallel] == [Convolution, Convolution]
+    assert [type(module) for module in parallel] == [ResidualBlock, ResidualBlock]
     assert [len(cell.searched) for cell in network.cells] == [4, 4, 4]  # type: ignore[arg-type]
     assert isinstance(network.last, nn.Conv2d) and network.last.kernel_size == (3, 3)
     released = RestorationNetwork(PUBLISHED)

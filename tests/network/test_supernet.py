@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from clearer.core.errors import UserError
 from clearer.network.architecture import NORMS, OPERATIONS, Architecture, SearchSpace
 from clearer.network.network import RestorationNetwork
+from clearer.network.plan import candidate_step
 from clearer.network.supernet import ALPHA_STD, MixedModule, Supernet
 
 SPACES = st.builds(
@@ -49,7 +50,7 @@ def scrambled(supernet: Supernet, seed: int = 0) -> Supernet:
 
 def decided(supernet: Supernet, architecture: Architecture) -> None:
     """Set the alpha so that the mixing_weights are exactly 0 and 1."""
-    for row, letter in zip(supernet.alpha.data, architecture.letters, strict=True):
+    for row, letter in zip(supernet.alpha.data, architecture.choices, strict=True):
         row.copy_(torch.tensor([1e4, 0.0] if letter == "P" else [0.0, 1e4]))
     assert set(supernet.mixing_weights.flatten().tolist()) == {0.0, 1.0}
 
@@ -64,7 +65,7 @@ def test_with_mixing_weights_of_zero_and_one_it_is_the_extracted_network(
     supernet = scrambled(Supernet(space), seed).train(training)
     architecture = space.random_architecture(seed)
     decided(supernet, architecture)
-    assert supernet.derive() == architecture
+    assert supernet.discretize() == architecture
     network = supernet.extract(architecture if seed % 2 else None)
     assert network.architecture == architecture
     assert network.training == training
@@ -86,7 +87,7 @@ def test_in_float32_too() -> None:
 
 def test_mixture_is_the_sum_of_both_branches() -> None:
     torch.manual_seed(0)
-    module = MixedModule(SMALL, 3).eval()
+    module = MixedModule(tuple(candidate_step(SMALL, letter, 3) for letter in "PF")).eval()
     features = [torch.randn(2, 4 * 2**s, 16 // 2**s, 16 // 2**s) for s in range(3)]
     mixed = module(features, torch.tensor([0.3, 0.7]))
     for output, p, f in zip(mixed, module.parallel(features), module.fusion(features), strict=True):
@@ -122,18 +123,18 @@ def test_both_branches_see_the_same_input(operations: str, norm: str, training: 
             assert torch.equal(one, copy)
 
 
-def test_derive_takes_the_larger_and_parallel_on_a_tie() -> None:
+def test_discretize_takes_the_larger_and_parallel_on_a_tie() -> None:
     supernet = Supernet(SMALL)
     supernet.alpha.data = torch.tensor([[0.1, 0.2], [0.2, 0.1], [-3.0, -4.0], [0.5, 0.5]])
-    assert str(supernet.derive()) == "FP-PP"
-    assert supernet.derive().space == SMALL
+    assert str(supernet.discretize()) == "FP-PP"
+    assert supernet.discretize().space == SMALL
 
 
 def test_derive_follows_the_mixing_weights() -> None:
     supernet = Supernet(SearchSpace(width=1, modules_per_cell=20))
     supernet.alpha.data.normal_(generator=torch.Generator().manual_seed(0))
     letters = "".join("P" if p >= f else "F" for p, f in supernet.mixing_weights.tolist())
-    assert supernet.derive().letters == letters
+    assert supernet.discretize().choices == letters
 
 
 def test_alpha_are_an_ordinary_parameter() -> None:

@@ -20,8 +20,9 @@ from rich.console import Console
 
 from clearer.core.errors import UserError
 from clearer.network.architecture import Architecture
+from clearer.network.plan import plan_network
 from clearer.report.comparison import comparison, detail_crop
-from clearer.report.drawing import architecture_figure, draw_architecture, network_steps
+from clearer.report.drawing import architecture_figure, draw_architecture
 from clearer.report.figures import (
     _spread,
     curves_search,
@@ -116,14 +117,15 @@ def test_a_drawing_holds_every_feature_map_and_every_edge(text: str, tmp_path: P
 @given(st.lists(st.text("PF", min_size=1, max_size=8), min_size=1, max_size=4))
 def test_steps_join_up(cells: list[str]) -> None:
     architecture = Architecture(cells=tuple(cells))
-    steps = network_steps(architecture)
-    assert len(steps) == 2 + len(cells) + len(architecture.letters) + 2
-    assert [step.number for step in steps if step.number] == list(range(1, len(architecture.letters) + 1))
+    steps = plan_network(architecture).drawn
+    assert len(steps) == 2 + len(cells) + len(architecture.choices) + 2
+    assert [step.number for step in steps if step.number] == list(range(1, len(architecture.choices) + 1))
     before = 1
     for step in steps:
-        assert {source for source, _, _ in step.edges} <= set(range(before))
-        assert {target for _, target, _ in step.edges} == set(range(step.scales))  # every map is made from something
-        for source, target, operation in step.edges:
+        assert {edge.source for edge in step.edges} <= set(range(before))
+        assert {edge.target for edge in step.edges} == set(range(step.scales))  # every map is made from something
+        for edge in step.edges:
+            source, target, operation = edge.source, edge.target, edge.operation
             expected = {"strided"} if target > source else {"upsample"} if target < source else {"none", "conv", "last"}
             assert operation in expected
         before = step.scales

@@ -18,15 +18,8 @@ from clearer.network.architecture import SearchSpace
 from clearer.network.cost import macs_per_pixel, parameters
 from clearer.network.network import RestorationNetwork
 from clearer.network.supernet import Supernet
-from clearer.search.ranking import (
-    costs_of_all,
-    held_out_psnr,
-    load_supernet,
-    pareto_front,
-    rank_correlation,
-    reestimate,
-    score_architectures,
-)
+from clearer.search.one_shot import held_out_psnr, load_supernet, reestimate, score_architectures
+from clearer.search.ranking import costs_of_all, pareto_front, rank_correlation
 
 
 def _supernet(**fields: object) -> Supernet:

@@ -16,14 +16,14 @@ from rich.console import Console
 from clearer.core.errors import UserError
 from clearer.core.files import write_text
 from clearer.network.architecture import SearchSpace
+from clearer.network.costs.registry import COSTS
 from clearer.network.supernet import Supernet
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import SearchSettings
-from clearer.search.alphas import Convergence
+from clearer.search.alphas import Convergence, mean_gap
 from clearer.search.bilevel import search
-from clearer.search.diagnostics import mean_gap
-from clearer.search.objectives import architecture_loss, complexity_loss, costs_of
-from clearer.search.ranking import load_supernet
+from clearer.search.objectives import architecture_loss, complexity_loss
+from clearer.search.one_shot import load_supernet
 from clearer.training.optimizers import make_optimizer
 from helpers.photos import photograph
 
@@ -68,13 +68,13 @@ def test_complexity_is_the_mean_over_modules() -> None:
 @pytest.mark.slow
 def test_costs_are_the_papers_ratio_or_measured() -> None:
     released = SearchSpace(operations="released")
-    assert costs_of(released, "paper").tolist() == [[pytest.approx(0.7), pytest.approx(0.3)]] * 12
-    measured = costs_of(released, "parameters")
+    assert COSTS.get("paper")(released).tolist() == [[pytest.approx(0.7), pytest.approx(0.3)]] * 12
+    measured = COSTS.get("parameters")(released)
     total = measured.sum(0)
     # The share of parameters that the published 0.7 : 0.3 stands for, measured on the released form.
     assert (total[0] / total.sum()).item() == pytest.approx(0.681, abs=0.001)
     assert measured[0, 0] / measured[8, 0] == pytest.approx(92_544 / 1_568_640)
-    assert costs_of(SearchSpace(), "macs").shape == (12, 2)
+    assert COSTS.get("macs")(SearchSpace()).shape == (12, 2)
 
 
 def _images(names: tuple[str, ...]) -> list[tuple[Any, None]]:
@@ -122,7 +122,7 @@ def test_a_search_that_has_converged_ends_early_and_says_what_it_saved(tmp_path:
     # What reads the supernet again knows where its search ended.
     write_text(tmp_path / "early" / "recipe.yaml", load_recipe("quickstart", early).to_yaml())
     _, supernet = load_supernet(tmp_path / "early", torch.device("cpu"))
-    assert str(supernet.derive()) == "FF"
+    assert str(supernet.discretize()) == "FF"
     # The end is found again by a search that was killed before it had written its result.
     (tmp_path / "early" / "search" / "result.json").unlink()
     again = _search(tmp_path / "early", early)
@@ -140,7 +140,7 @@ def test_a_supernet_may_have_a_norm_of_its_own(tmp_path: Path, tiny: dict[str, A
     write_text(tmp_path / "recipe.yaml", recipe.to_yaml())
     _, supernet = load_supernet(tmp_path, torch.device("cpu"))
     assert any(isinstance(layer, torch.nn.BatchNorm2d) for layer in supernet.modules())
-    assert supernet.derive().letters == found.letters
+    assert supernet.discretize().letters == found.letters
     with pytest.raises(UserError, match=r"^search\.batch: batch norm needs"):
         load_recipe("quickstart", {**tiny, "search.norm": "batch", "search.batch": 1})
 

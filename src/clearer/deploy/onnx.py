@@ -24,8 +24,8 @@ from clearer.core.files import written_whole
 from clearer.deploy.quantize import Calibration, quantize, read_calibration
 from clearer.inference.onnx_network import INPUT, OUTPUT, OnnxNetwork, metadata_of
 from clearer.inference.restorer import Restorer, load
+from clearer.network.modules import LayerSequence
 from clearer.network.network import RestorationNetwork
-from clearer.network.operations import Sequence
 from clearer.zoo.card import ModelCard
 
 TOLERANCE = 1e-4
@@ -98,7 +98,7 @@ def folded_copy(network: RestorationNetwork) -> RestorationNetwork:
     network = copy.deepcopy(network).to(device="cpu", dtype=torch.float32).eval()
     # With weights in channels_last, a recorded program would be bound to a batch of more than one.
     network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    for sequence in [m for m in network.modules() if isinstance(m, Sequence)]:
+    for sequence in [m for m in network.modules() if isinstance(m, LayerSequence)]:
         for k, layer in enumerate(sequence):
             before = sequence[k - 1]
             if k and isinstance(layer, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):

@@ -22,11 +22,13 @@ from clearer.experiments.supernet_gap import held_out_patches, supernet_gap
 from clearer.experiments.verdict_candidates import finite
 from clearer.network.architecture import FUSION, Architecture, SearchSpace
 from clearer.network.cost import macs_per_pixel, parameters
+from clearer.network.costs.registry import COSTS
 from clearer.network.supernet import Supernet
 from clearer.recipe.schema import Recipe, SearchSettings
-from clearer.search.diagnostics import mean_gap
-from clearer.search.objectives import architecture_loss, complexity_loss, costs_of
-from clearer.search.ranking import costs_of_all, load_supernet, rank_correlation, score_architectures
+from clearer.search.alphas import mean_gap
+from clearer.search.objectives import architecture_loss, complexity_loss
+from clearer.search.one_shot import load_supernet, score_architectures
+from clearer.search.ranking import costs_of_all, rank_correlation
 from clearer.training.optimizers import make_optimizer
 
 QUESTIONS = ("operations", "fusion-input", "lambda-comp", "norm")
@@ -162,7 +164,7 @@ def terms_alone(settings: SearchSettings, space: SearchSpace, lambda_comp: float
     torch.manual_seed(0)
     alpha = torch.nn.Parameter(1e-3 * torch.randn(space.modules, 2))
     optimizer = make_optimizer(settings.alpha, [alpha])
-    costs = costs_of(space, settings.costs)
+    costs = COSTS.get(settings.costs)(space)
     pulls: list[float] = []
     for term in (settings.lambda_arch * architecture_loss(alpha.softmax(1)),
                  lambda_comp * complexity_loss(alpha.softmax(1), costs)):  # fmt: skip

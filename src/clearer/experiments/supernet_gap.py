@@ -13,7 +13,7 @@ from clearer.experiments.search_records import SupernetGap
 from clearer.network.supernet import Supernet
 from clearer.pipeline.fit import read_images
 from clearer.recipe.schema import Recipe
-from clearer.search.ranking import held_out_psnr, reestimate
+from clearer.search.one_shot import held_out_psnr, reestimate
 
 HELD_OUT_SEED = 30  # added to the recipe's; search itself adds 10 and 20
 STATISTICS_BATCHES = 16  # training batches for new batch-norm statistics of a discretized network

@@ -32,14 +32,8 @@ from clearer.inference.restorer import load
 from clearer.network.architecture import Architecture, SearchSpace
 from clearer.network.supernet import Supernet
 from clearer.runs.layout import RunFolder
-from clearer.search.ranking import (
-    costs_of_all,
-    held_out_psnr,
-    load_supernet,
-    pareto_front,
-    rank_correlation,
-    score_architectures,
-)
+from clearer.search.one_shot import held_out_psnr, load_supernet, score_architectures
+from clearer.search.ranking import costs_of_all, pareto_front, rank_correlation
 from clearer.training.run_device import choose_device, device_name
 
 

@@ -1,34 +1,35 @@
-"""A trained network as fast as a CPU runs it: the same result, computed by fewer and larger steps.
+"""A trained network as fast as a CPU runs it: the same result from fewer and larger steps.
 
-- Every batch norm is folded into the convolution before it (`clearer.network.operations.folded`).
-- ReLUs and sums are done by the convolution before them, while its result is still in the cache
-  (oneDNN's post-operations, which torch reaches through ``torch.ops.mkldnn``).
+- Every batch norm is folded into the convolution before it (`clearer.network.modules.folded`).
+- ReLUs and sums are done by the convolution before them, while its result is still in the cache (oneDNN's
+  post-operations, which torch reaches through ``torch.ops.mkldnn``).
 - The 1x1 convolutions of an upsample sequence are one matrix, multiplied out beforehand.
-- Weights are laid out once as the convolutions want them, features are channels_last.
+- Weights are laid out once as the convolutions want them; features are channels_last.
 
-In bfloat16 the last convolution still runs in float32: the image has its own precision, and only
-the features are rounded.
+In bfloat16 the last convolution still runs in float32: only the features are rounded, the image is not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clearer.network.backbone import Cell
-from clearer.network.candidates.base import Features, FusionModule, ParallelModule, TransitionModule
+from clearer.network.graph import Edge, Placed, Step, Upsample
+from clearer.network.modules import Features, folded
 from clearer.network.network import RestorationNetwork
-from clearer.network.operations import Bottleneck, Convolution, Sequence, UpsampleSequence, folded
 
 Forward = Callable[[Tensor], Tensor]
+Gather = Callable[[Features], Tensor]
+Find = Callable[[Placed], tuple[nn.Conv2d, nn.BatchNorm2d | None]]
+"""Gives the layers of a convolution of the plan."""
 
 
 def can_fuse() -> bool:
-    """Whether this build of torch has oneDNN's fused convolutions."""
+    """Tell whether this build of torch has oneDNN's fused convolutions."""
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     return all(hasattr(torch.ops.mkldnn, n) for n in ("_convolution_pointwise", "_convolution_pointwise_"))
@@ -38,29 +39,20 @@ def fuse(network: RestorationNetwork, precision: str = "fp32") -> Forward:
     """Return a function equal to ``network`` in eval mode: (B, C, H, W) float32 -> the same, any H and W.
 
     Args:
-        network: on the CPU; its weights are copied, later changes to it are not seen.
+        network: on the CPU; its weights are copied, so later changes to it have no effect.
         precision: ``fp32`` or ``bf16``.
     """
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    *inner, final = network.plan.steps
     with torch.no_grad():
-        stem = [_fused(part, kind) for part in network.stem]
-        cells: list[tuple[Callable[[Features], Features], list[Callable[[Features], Features]]]] = []
-        for cell in network.cells:
-            assert isinstance(cell, Cell)
-            cells.append((_transition(cell.transition, kind), [_module(m, kind) for m in cell.searched]))
-        gather = _fusion(network.fusion, kind)
-        last = _FusedConvolution([(network.last, None)], torch.float32)
+        steps = [_step(step, _finder(network, step), kind) for step in inner]
+        (last,) = _convolutions(final.edges[0].placed, _finder(network, final), torch.float32)
 
     def features_to_image(padded: Tensor) -> Tensor:
-        x = padded.to(kind, memory_format=torch.channels_last)
-        for part in stem:
-            x = part(x)
-        features = [x]
-        for transition, modules in cells:
-            features = transition(features)
-            for module in modules:
-                features = module(features)
-        return last(gather(features)[0].float())
+        features = [padded.to(kind, memory_format=torch.channels_last)]
+        for targets in steps:
+            features = [gather(features) for gather in targets]
+        return last(features[0].float())
 
     def forward(x: Tensor) -> Tensor:
         with torch.inference_mode():
@@ -69,10 +61,19 @@ def fuse(network: RestorationNetwork, precision: str = "fp32") -> Forward:
     return forward
 
 
+def _finder(network: RestorationNetwork, step: Step) -> Find:
+    def find(placed: Placed) -> tuple[nn.Conv2d, nn.BatchNorm2d | None]:
+        names = [None if name is None else ".".join(filter(None, (step.name, name))) for name in placed[2:]]
+        conv, norm = (None if name is None else network.get_submodule(name) for name in names)
+        return conv, norm  # type: ignore[return-value]
+
+    return find
+
+
 class _FusedConvolution:
     """conv, BN and what comes after; or several 1x1 convolutions with nothing but norms between, as one."""
 
-    def __init__(self, parts: list[tuple[nn.Conv2d, nn.BatchNorm2d | None]], kind: torch.dtype) -> None:
+    def __init__(self, parts: Sequence[tuple[nn.Conv2d, nn.BatchNorm2d | None]], kind: torch.dtype, relu: bool) -> None:
         weight, bias = _folded(*parts[0])
         for part in parts[1:]:
             outer, shift = _folded(*part)
@@ -84,12 +85,13 @@ class _FusedConvolution:
         self.weight = weight.to(kind).contiguous(memory_format=torch.channels_last)
         self.bias = bias.to(kind)
         self.padding, self.stride = list(first.padding), list(first.stride)
+        self.relu = relu
 
     def _rest(self) -> tuple[Any, ...]:
         return self.weight, self.bias, self.padding, self.stride, [1, 1], 1
 
-    def __call__(self, x: Tensor, *, relu: bool = False) -> Tensor:
-        after = "relu" if relu else "none"
+    def __call__(self, x: Tensor) -> Tensor:
+        after = "relu" if self.relu else "none"
         result: Tensor = torch.ops.mkldnn._convolution_pointwise(x, *self._rest(), after, [], "")
         return result
 
@@ -113,99 +115,97 @@ def _folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d | None) -> tuple[Tensor
     return convolution.weight, convolution.weight.new_zeros(convolution.out_channels) if bias is None else bias
 
 
-def _steps(layers: Sequence, kind: torch.dtype) -> list[tuple[_FusedConvolution, bool]]:
-    """Return the convolutions of a sequence, each with whether a ReLU follows."""
-    found: list[tuple[nn.Conv2d, nn.BatchNorm2d | None, bool]] = []
-    for layer in layers:
-        if isinstance(layer, nn.Conv2d):
-            found.append((layer, None, False))
-        elif isinstance(layer, nn.BatchNorm2d):
-            found[-1] = (found[-1][0], layer, False)
-        elif isinstance(layer, nn.ReLU):
-            found[-1] = (*found[-1][:2], True)
-    return [(_FusedConvolution([(convolution, norm)], kind), relu) for convolution, norm, relu in found]
+def _convolutions(placed: Sequence[Placed], find: Find, kind: torch.dtype) -> list[_FusedConvolution]:
+    return [_FusedConvolution([find(one)], kind, one.conv.relu) for one in placed]
 
 
-def _fused(part: nn.Module, kind: torch.dtype) -> Forward:
-    """Return a part of one feature: a sequence, a residual sequence or a bottleneck."""
-    if isinstance(part, Convolution | Bottleneck):
-        *before, (final, _) = _steps(part.body, kind)
-        shortcut = getattr(part, "shortcut", None)
-        beside = None if shortcut is None else _steps(shortcut, kind)[0][0]
+def _step(step: Step, find: Find, kind: torch.dtype) -> list[Gather]:
+    """Return a function a target scale."""
+    return [_target(step.into(target), step.relu, find, kind) for target in range(step.scales)]
 
-        def residual(x: Tensor) -> Tensor:
-            y = x
-            for convolution, relu in before:
-                y = convolution(y, relu=relu)
-            return final.plus(y, x, relu=True) if beside is None else final.into(beside(x), y, relu=True)
 
-        return residual
-    assert isinstance(part, Sequence)
-    steps = _steps(part, kind)
+def _target(edges: Sequence[Edge], relu: bool, find: Find, kind: torch.dtype) -> Gather:
+    if len(edges) > 1 or relu:
+        return _sum(edges, relu, find, kind)
+    source, run = edges[0].source, _path(edges[0], find, kind)
+    return lambda features: run(features[source])
+
+
+def _path(edge: Edge, find: Find, kind: torch.dtype) -> Forward:
+    """Return one edge as a function: the identity, a sequence, or a residual block."""
+    if edge.shortcut is not None:
+        return _residual(edge, find, kind)
+    convolutions = _convolutions(edge.placed, find, kind)
+    factor = 1
+    for layer in edge.layers:
+        factor *= layer.factor if isinstance(layer, Upsample) else 1
 
     def sequence(x: Tensor) -> Tensor:
-        for convolution, relu in steps:
-            x = convolution(x, relu=relu)
-        return x
+        for convolution in convolutions:
+            x = convolution(x)
+        return x if factor == 1 else F.interpolate(x, scale_factor=factor, mode="nearest")
 
     return sequence
 
 
-def _transition(module: TransitionModule, kind: torch.dtype) -> Callable[[Features], Features]:
-    down = _fused(module.down, kind)
-    narrow = None if module.narrow is None else _fused(module.narrow, kind)
-    return lambda features: [*(features if narrow is None else [narrow(features[0])]), down(features[-1])]
+def _residual(edge: Edge, find: Find, kind: torch.dtype) -> Forward:
+    count = len(edge.placed) - len(edge.shortcut or ())
+    *before, final = _convolutions(edge.placed[:count], find, kind)
+    beside = _convolutions(edge.placed[count:], find, kind)
+
+    def residual(x: Tensor) -> Tensor:
+        y = x
+        for convolution in before:
+            y = convolution(y)
+        if not beside:
+            return final.plus(y, x, relu=True)
+        around = x
+        for convolution in beside:
+            around = convolution(around)
+        return final.into(around, y, relu=True)
+
+    return residual
 
 
-def _module(module: nn.Module, kind: torch.dtype) -> Callable[[Features], Features]:
-    if isinstance(module, FusionModule):
-        return _fusion(module, kind)
-    assert isinstance(module, ParallelModule)
-    branches = [_fused(branch, kind) for branch in module.branches]
-    return lambda features: [branch(x) for branch, x in zip(branches, features, strict=True)]
+def _sum(edges: Sequence[Edge], relu: bool, find: Find, kind: torch.dtype) -> Gather:
+    """Return the sum of all edges to a scale (Fig. 1 (a), fusion); the last convolution of a path adds it in.
 
-
-def _fusion(module: FusionModule, kind: torch.dtype) -> Callable[[Features], Features]:
-    targets = [_gathering(dict(edges.items()), target, kind) for target, edges in enumerate(module.edges)]  # type: ignore[operator]
-    return lambda features: [gather(features) for gather in targets]
-
-
-def _gathering(edges: dict[str, nn.Module], target: int, kind: torch.dtype) -> Callable[[Features], Tensor]:
-    """Return the ReLU of the sum of all that reaches ``target``; the last convolution of a path adds it in."""
-    downs: list[tuple[int, list[tuple[_FusedConvolution, bool]]]] = []
-    ups: list[tuple[int, _FusedConvolution]] = []
-    for name, edge in edges.items():
-        if isinstance(edge, UpsampleSequence):
-            convolutions = [layer for layer in edge if isinstance(layer, nn.Conv2d)]
-            norms: list[Any] = [layer for layer in edge if isinstance(layer, nn.BatchNorm2d)]
-            parts = list(zip(convolutions, norms or [None] * len(convolutions), strict=True))
-            ups.append((int(name), _FusedConvolution(parts, kind)))
-        else:
-            assert isinstance(edge, Sequence)
-            downs.append((int(name), _steps(edge, kind)))
-    ups.sort(key=lambda up: -up[0])
+    One edge is the identity, coarser scales come by 1x1 convolutions and upsampling, finer ones by convolutions.
+    """
+    target = edges[0].target
+    ups: dict[int, _FusedConvolution] = {}
+    downs: list[tuple[int, list[_FusedConvolution]]] = []
+    for edge in edges:
+        if edge.source > target:
+            ups[edge.source] = _FusedConvolution([find(one) for one in edge.placed], kind, relu=False)
+        elif edge.layers:
+            downs.append((edge.source, _convolutions(edge.placed, find, kind)))
 
     def gather(features: Features) -> Tensor:
         above: Tensor | None = None
-        for source, convolution in ups:
-            part = convolution(features[source]) if above is None else convolution.into(above, features[source])
-            above = F.interpolate(part, scale_factor=2, mode="nearest")
+        for source in range(max(ups, default=target), target, -1):
+            if source in ups:
+                x, convolution = features[source], ups[source]
+                above = convolution(x) if above is None else convolution.into(above, x)
+            assert above is not None
+            above = F.interpolate(above, scale_factor=2, mode="nearest")
         here = features[target]
         total = here if above is None else above.add_(here)
-        for number, (source, steps) in enumerate(downs):
+        for number, (source, convolutions) in enumerate(downs):
             y = features[source]
-            for convolution, relu in steps[:-1]:
-                y = convolution(y, relu=relu)
-            final, ends_in_relu = steps[-1]
-            last = number == len(downs) - 1
-            if ends_in_relu:  # a ReLU of its own before the sum
-                y = final(y, relu=True)
+            for convolution in convolutions[:-1]:
+                y = convolution(y)
+            final, last = convolutions[-1], relu and number == len(downs) - 1
+            if final.relu:  # a ReLU of its own before the sum
+                y = final(y)
                 total = total + y if total is here else total.add_(y)
                 total = total.relu_() if last else total
             elif total is here:
                 total = final.plus(y, total, relu=last)
             else:
                 total = final.into(total, y, relu=last)
-        return total if downs else total.relu_()
+        if downs or not relu:
+            return total
+        return total.relu() if total is here else total.relu_()
 
     return gather

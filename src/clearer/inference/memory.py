@@ -9,23 +9,23 @@ from pathlib import Path
 import torch
 
 from clearer.network.architecture import Architecture
+from clearer.network.live_features import live_numbers
 
-FLOATS_PER_CHANNEL = {"supplement": 6, "released": 16}
+MARGIN = 1.1
 FLOATS_PER_PIXEL = 48
-"""With these no pass of benchmarks/memory/tile_memory.py takes more than `bytes_per_pixel` says (docs/restoring.md)."""
+"""With these no pass of benchmarks/memory/tile_memory.py takes more than `bytes_per_pixel` (docs/restoring.md)."""
 SHARE = 0.5
-"""Of the free memory, what one pass may take: other programs and the image itself want some."""
+"""Of the free memory, what one pass may take: other programs and the image itself need some."""
 _UNKNOWN = 2 * 2**30
 
 
 def bytes_per_pixel(architecture: Architecture) -> float:
     """Return the memory that a pass of the network takes for each pixel that it sees, in bytes.
 
-    An upper bound for float32, measured on the CPU, of PyTorch and ONNX Runtime. What coarser scales
-    add, of more channels and fewer pixels, is in the figures.
+    An upper bound for float32 in PyTorch and ONNX Runtime, from the numbers that the network's plan keeps alive and
+    measurements on the CPU.
     """
-    width = architecture.width / architecture.unshuffle**2
-    return 4.0 * (FLOATS_PER_CHANNEL[architecture.operations] * width + FLOATS_PER_PIXEL)
+    return 4.0 * (MARGIN * live_numbers(architecture) + FLOATS_PER_PIXEL)
 
 
 def free_memory(device: torch.device) -> int:

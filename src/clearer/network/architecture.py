@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from clearer.core.errors import UserError
+from clearer.network.candidates.registry import CANDIDATES
 
 PARALLEL, FUSION = "P", "F"
+PUBLISHED_CANDIDATES = PARALLEL + FUSION
 OPERATIONS = ("supplement", "released")
 NORMS = ("batch", "none", "bias-free")
+FORMER_DEPTH = 4
+"""Modules in each cell of the published space."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,39 +28,63 @@ class SearchSpace:
 
     Args:
         channels: channels of the images (1 gray, 3 color, or more).
-        width: channels at scale 0, the full resolution; scale ``s`` has ``width * 2**s``.
+        width: channels at scale 0, the full resolution; scale ``s`` has ``width * 2**s``. A sequence states the
+            channels of each scale, finest first.
         scales: number of resolutions, 2 to 5; there are ``scales - 1`` cells.
-        modules_per_cell: searched modules in each cell.
-        operations: ``"supplement"`` (the paper's supplement, Fig. 1) or ``"released"`` (the form of
-            the authors' program).
-        norm: ``"batch"`` (as published), or ``"none"``: convolutions with biases, and the last
-            convolution of each residual block starting at zero; or ``"bias-free"``: as ``"none"`` but
-            without a single bias, so that the network maps ``a x`` to ``a`` times what it makes of
-            ``x`` for every ``a >= 0`` (Mohan et al., ICLR 2020).
+        modules_per_cell: searched modules in each cell; a sequence states them cell by cell.
+        operations: ``"supplement"`` (the paper's supplement, Fig. 1) or ``"released"`` (the authors' program).
+        norm: ``"batch"`` (as published); ``"none"``: convolutions with biases, and the last convolution of each
+            residual block starts at zero; or ``"bias-free"``: as ``"none"`` without any bias, so that the network
+            maps ``a x`` to ``a`` times its result for ``x``, for every ``a >= 0`` (Mohan et al., ICLR 2020).
         residual: the network predicts what to add to its input instead of the image itself.
-        unshuffle: 1, or the side of the squares of pixels that become channels before the first convolution
-            and pixels again after the last (pixel unshuffle and shuffle): scale 0 is then that much
-            coarser than the image, and the same width costs ``unshuffle**2`` times less.
+        unshuffle: 1, or the side of the pixel unshuffle before the first convolution (and of the shuffle after the
+            last): scale 0 is that much coarser than the image, and the same width costs ``unshuffle**2`` times less.
+        candidates: letters of the modules that a search chooses from, such as ``"PF"`` (as published) or ``"PFS"``;
+            see `clearer.network.candidates`.
 
     Raises:
         UserError: a value is out of range.
     """
 
     channels: int = 1
-    width: int = 32
+    width: int | tuple[int, ...] = 32
     scales: int = 4
-    modules_per_cell: int = 4
+    modules_per_cell: int | tuple[int, ...] = FORMER_DEPTH
     operations: str = "supplement"
     norm: str = "batch"
     residual: bool = False
     unshuffle: int = 1
+    candidates: str = PUBLISHED_CANDIDATES
 
     def __post_init__(self) -> None:
-        _check_common(self.channels, self.width, self.operations, self.norm, self.unshuffle)
+        self._check_scales()
+        # Frozen: each field has one form, so that equal spaces compare equal.
+        object.__setattr__(self, "width", _one_form(self.width, [1, 2, 4, 8, 16]))
+        object.__setattr__(self, "modules_per_cell", _one_form(self.modules_per_cell, [1] * 4))
+        for key, numbers in (("channels", (self.channels,)), ("width", self.widths), ("modules_per_cell", self.depths)):
+            if min(numbers) < 1:
+                raise UserError(f"network.{key}: {getattr(self, key)} is less than 1")
+        for key, known in (("operations", OPERATIONS), ("norm", NORMS)):
+            if getattr(self, key) not in known:
+                raise UserError(f"network.{key}: {getattr(self, key)!r} is not one of {', '.join(known)}")
+        if not 1 <= self.unshuffle <= 4:
+            raise UserError(f"network.unshuffle: {self.unshuffle} is not in 1..4")
+        letters = "".join(self.candidates)
+        object.__setattr__(self, "candidates", letters)
+        for letter in letters:
+            CANDIDATES.check(letter)
+        if not letters or len(set(letters)) < len(letters):
+            raise UserError(f"network.candidates: {letters!r} names none or one twice; give letters such as PF")
+
+    def _check_scales(self) -> None:
         if not 2 <= self.scales <= 5:
             raise UserError(f"network.scales: {self.scales} is not in 2..5")
-        if self.modules_per_cell < 1:
-            raise UserError(f"network.modules_per_cell: {self.modules_per_cell} is less than 1")
+        for key, values, wanted in (
+            ("width", self.width, self.scales),
+            ("modules_per_cell", self.modules_per_cell, self.scales - 1),
+        ):
+            if not isinstance(values, int) and len(values) != wanted:
+                raise UserError(f"network.{key}: {list(values)} has {len(values)} numbers where {wanted} are needed")
 
     @property
     def cells(self) -> int:
@@ -64,93 +92,113 @@ class SearchSpace:
         return self.scales - 1
 
     @property
+    def depths(self) -> tuple[int, ...]:
+        """Number of searched modules in each cell."""
+        depth = self.modules_per_cell
+        return (depth,) * self.cells if isinstance(depth, int) else depth
+
+    @property
     def modules(self) -> int:
         """Number of searched modules."""
-        return self.cells * self.modules_per_cell
+        return sum(self.depths)
 
     @property
     def widths(self) -> tuple[int, ...]:
         """Channels of each scale, finest first."""
-        return tuple(self.width * 2**s for s in range(self.scales))
+        width = self.width
+        return tuple(width * 2**s for s in range(self.scales)) if isinstance(width, int) else width
 
     @property
     def multiple(self) -> int:
-        """Images are padded inside the network to a multiple of this many pixels."""
+        """The network pads images to a multiple of this many pixels."""
         return int(self.unshuffle * 2 ** (self.scales - 1))
 
-    def architecture(self, letters: str | Sequence[str]) -> Architecture:
-        """Return the architecture of this space with these module letters, in order.
+    def architecture(self, choices: str | Sequence[str]) -> Architecture:
+        """Return the architecture of this space with these modules, one letter each, in order.
+
+        Raises:
+            UserError: there are too few or too many letters, or one is not a candidate of the space.
 
         >>> str(SearchSpace(scales=3, modules_per_cell=2).architecture("PFFF"))
         'PF-FF'
         """
-        text = "".join(letters)
+        text = "".join(choices)
         if len(text) != self.modules:
             raise UserError(f"architecture: {text!r} has {len(text)} modules where the space has {self.modules}")
-        n = self.modules_per_cell
-        return Architecture(
-            cells=tuple(text[i * n : (i + 1) * n] for i in range(self.cells)),
-            channels=self.channels,
-            width=self.width,
-            operations=self.operations,
-            norm=self.norm,
-            residual=self.residual,
-            unshuffle=self.unshuffle,
-        )
+        ends = list(itertools.accumulate(self.depths, initial=0))
+        return Architecture(space=self, cells=tuple(text[a:b] for a, b in itertools.pairwise(ends)))
+
+    def holds(self, architecture: Architecture) -> bool:
+        """Tell whether the architecture is one that this space can choose."""
+        same = dataclasses.replace(architecture.space, candidates=self.candidates)
+        return same == self and set(architecture.choices) <= set(self.candidates)
 
     def all_architectures(self) -> Iterator[Architecture]:
-        """Yield all ``2**modules`` architectures, all-parallel first."""
-        for letters in itertools.product(PARALLEL + FUSION, repeat=self.modules):
-            yield self.architecture(letters)
+        """Yield all ``len(candidates)**modules`` architectures; that of the first candidate alone comes first."""
+        for choices in itertools.product(self.candidates, repeat=self.modules):
+            yield self.architecture(choices)
 
     def random_architecture(self, seed: int, fusions: int | None = None) -> Architecture:
-        """Return a uniformly random architecture, or one with exactly ``fusions`` fusion modules."""
-        chance = random.Random(seed)
+        """Return a uniformly random architecture, or one of parallel modules and exactly ``fusions`` fusion modules."""
+        rng = random.Random(seed)
         if fusions is None:
-            return self.architecture([chance.choice(PARALLEL + FUSION) for _ in range(self.modules)])
-        letters = list(FUSION * fusions + PARALLEL * (self.modules - fusions))
-        chance.shuffle(letters)
-        return self.architecture(letters)
+            return self.architecture([rng.choice(self.candidates) for _ in range(self.modules)])
+        choices = list(FUSION * fusions + PARALLEL * (self.modules - fusions))
+        rng.shuffle(choices)
+        return self.architecture(choices)
 
 
-@dataclass(frozen=True, kw_only=True)
+def _one_form(values: Any, growth: Sequence[int]) -> Any:
+    """Return a sequence as one number where it is that number times ``growth``, else as a tuple."""
+    if isinstance(values, int):
+        return values
+    numbers = tuple(values)
+    alike = all(number == numbers[0] * factor for number, factor in zip(numbers, growth, strict=False))
+    return numbers[0] if alike else numbers
+
+
+@dataclass(frozen=True, init=False)
 class Architecture:
-    """A chosen network: one letter a module (P parallel, F fusion), one string a cell.
+    """A chosen network: its `SearchSpace`, and the letter of the candidate that each module is.
 
-    It is a frozen value: it parses, prints, hashes, and goes to JSON and back. The number of scales
-    is the number of cells plus one. See `SearchSpace` for the other fields.
+    A frozen value: it parses, prints (its genotype), hashes, and goes to JSON and back.
+
+    Args:
+        cells: the letters, one string a cell.
+        space: what they were chosen from.
+        fields: instead of ``space``, its fields (see `SearchSpace`); scales, depths and candidates follow from the
+            letters.
+
+    Raises:
+        UserError: the letters are not an architecture, or a field is out of range.
 
     >>> a = Architecture.parse("FPPF-FFFF-PFFP", channels=1, width=32)
-    >>> str(a), a.scales, len(a.letters)
+    >>> str(a), a.scales, len(a.choices)
     ('FPPF-FFFF-PFFP', 4, 12)
     >>> Architecture.from_json(a.to_json()) == a
     True
     """
 
+    space: SearchSpace
     cells: tuple[str, ...]
-    channels: int = 1
-    width: int = 32
-    operations: str = "supplement"
-    norm: str = "batch"
-    residual: bool = False
-    unshuffle: int = 1
 
-    def __post_init__(self) -> None:
-        if not 1 <= len(self.cells) <= 4:
-            raise UserError(
-                f"architecture: {str(self)!r} has {len(self.cells)} cells; 1 to 4 (2 to 5 scales) are possible"
-            )
-        for cell in self.cells:
-            if not cell or set(cell) - {PARALLEL, FUSION}:
-                raise UserError(
-                    f"architecture: {str(self)!r} is not of the form FPPF-FFFF-PFFP "
-                    "(P parallel, F fusion, a dash between cells)"
-                )
-        _check_common(self.channels, self.width, self.operations, self.norm, self.unshuffle)
+    def __init__(self, *, cells: Sequence[str], space: SearchSpace | None = None, **fields: Any) -> None:
+        cells = tuple(cells)
+        _check_cells(cells)
+        depths = tuple(map(len, cells))
+        if space is None:
+            fields.setdefault("candidates", _candidates_of(cells))
+            space = SearchSpace(scales=len(cells) + 1, modules_per_cell=depths, **fields)
+        elif fields:
+            raise TypeError(f"Architecture: a space states {', '.join(fields)}; leave them out")
+        if space.depths != depths or set("".join(cells)) - set(space.candidates):
+            raise UserError(f"architecture: {'-'.join(cells)!r} is not of the space {space}")
+        object.__setattr__(self, "space", space)
+        object.__setattr__(self, "cells", cells)
 
     @classmethod
     def parse(cls, text: str, **fields: Any) -> Architecture:
-        """Read the text form, such as ``FPPF-FFFF-PFFP``; ``fields`` as of `Architecture`.
+        """Read a genotype, such as ``FPPF-FFFF-PFFP``; ``fields`` are those of `SearchSpace`.
 
         Raises:
             UserError: the text is not an architecture.
@@ -161,56 +209,80 @@ class Architecture:
         return "-".join(self.cells)
 
     @property
+    def genotype(self) -> str:
+        """The text form: letters, with a dash between cells."""
+        return str(self)
+
+    @property
+    def choices(self) -> str:
+        """The letters of all modules in order, without dashes."""
+        return "".join(self.cells)
+
+    @property
+    def letters(self) -> str:
+        """`choices`, as version 0.1 called them."""
+        return self.choices
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images."""
+        return self.space.channels
+
+    @property
+    def width(self) -> int | tuple[int, ...]:
+        """See `SearchSpace`."""
+        return self.space.width
+
+    @property
+    def operations(self) -> str:
+        """See `SearchSpace`."""
+        return self.space.operations
+
+    @property
+    def norm(self) -> str:
+        """See `SearchSpace`."""
+        return self.space.norm
+
+    @property
+    def residual(self) -> bool:
+        """See `SearchSpace`."""
+        return self.space.residual
+
+    @property
+    def unshuffle(self) -> int:
+        """See `SearchSpace`."""
+        return self.space.unshuffle
+
+    @property
     def scales(self) -> int:
         """Number of resolutions."""
-        return len(self.cells) + 1
+        return self.space.scales
 
     @property
     def widths(self) -> tuple[int, ...]:
         """Channels of each scale, finest first."""
-        return tuple(self.width * 2**s for s in range(self.scales))
-
-    @property
-    def letters(self) -> str:
-        """All module letters in order, without dashes."""
-        return "".join(self.cells)
+        return self.space.widths
 
     @property
     def multiple(self) -> int:
-        """Images are padded inside the network to a multiple of this many pixels."""
-        return int(self.unshuffle * 2 ** (self.scales - 1))
-
-    @property
-    def space(self) -> SearchSpace:
-        """The search space this architecture belongs to.
-
-        Raises:
-            UserError: its cells differ in length, so that no space holds it.
-        """
-        if len({len(cell) for cell in self.cells}) != 1:
-            raise UserError(f"architecture: {self} has cells of different lengths, which no search space holds")
-        return SearchSpace(
-            channels=self.channels,
-            width=self.width,
-            scales=self.scales,
-            modules_per_cell=len(self.cells[0]),
-            operations=self.operations,
-            norm=self.norm,
-            residual=self.residual,
-            unshuffle=self.unshuffle,
-        )
+        """The network pads images to a multiple of this many pixels."""
+        return self.space.multiple
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form as a dict, the text form under ``architecture``.
+        """Return the JSON form as a dict, the genotype under ``architecture``.
 
-        ``unshuffle`` is in it only where it is not 1, so that the forms and digests of networks that are
-        older than it stay as they were.
+        ``unshuffle`` and ``candidates`` are in it only where they are not 1 and those of the letters, so that the
+        forms and digests of networks that are older than these fields stay as they were.
         """
-        fields = dataclasses.asdict(self)
-        del fields["cells"]
-        if self.unshuffle == 1:
-            del fields["unshuffle"]
-        return {"architecture": str(self), **fields}
+        space = self.space
+        value: dict[str, Any] = {"architecture": str(self), "channels": space.channels}
+        value["width"] = space.width if isinstance(space.width, int) else list(space.width)
+        value |= {"operations": space.operations, "norm": space.norm, "residual": space.residual}
+        if space.unshuffle != 1:
+            value["unshuffle"] = space.unshuffle
+        if space.candidates != _candidates_of(self.cells):
+            value["candidates"] = space.candidates
+        return value
 
     def to_json(self) -> str:
         """Return the JSON form, keys in a fixed order."""
@@ -218,20 +290,20 @@ class Architecture:
 
     @classmethod
     def from_dict(cls, value: Any) -> Architecture:
-        """Rebuild from `to_dict`; ``unshuffle`` is 1 where it is missing.
+        """Rebuild from `to_dict`.
 
         Raises:
             UserError: keys are missing, unknown or of the wrong type.
         """
-        types = {"architecture": str, "channels": int, "width": int, "operations": str, "norm": str, "residual": bool}
-        types["unshuffle"] = int
-        if isinstance(value, dict):
-            value = {"unshuffle": 1, **value}
-        if not isinstance(value, dict) or set(value) != set(types):
+        types: dict[str, tuple[type, ...]] = {"architecture": (str,), "channels": (int,), "width": (int, list)}
+        types |= {"operations": (str,), "norm": (str,), "residual": (bool,)}
+        optional: dict[str, tuple[type, ...]] = {"unshuffle": (int,), "candidates": (str,)}
+        if not isinstance(value, dict) or set(value) - set(optional) != set(types):
             raise UserError(f"architecture: not an architecture's JSON form (needs {', '.join(types)})")
-        for key, kind in types.items():
-            if type(value[key]) is not kind:
-                raise UserError(f"architecture: {key} is {value[key]!r}, not of type {kind.__name__}")
+        for key, inner in value.items():
+            kinds = (types | optional)[key]
+            if type(inner) not in kinds or (isinstance(inner, list) and any(type(n) is not int for n in inner)):
+                raise UserError(f"architecture: {key} is {inner!r}, not of type {kinds[0].__name__}")
         fields = dict(value)
         return cls.parse(fields.pop("architecture"), **fields)
 
@@ -254,12 +326,19 @@ class Architecture:
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
 
 
-def _check_common(channels: int, width: int, operations: str, norm: str, unshuffle: int) -> None:
-    for key, value in (("channels", channels), ("width", width)):
-        if value < 1:
-            raise UserError(f"network.{key}: {value} is less than 1")
-    for key, text, known in (("operations", operations, OPERATIONS), ("norm", norm, NORMS)):
-        if text not in known:
-            raise UserError(f"network.{key}: {text!r} is not one of {', '.join(known)}")
-    if not 1 <= unshuffle <= 4:
-        raise UserError(f"network.unshuffle: {unshuffle} is not in 1..4")
+def _check_cells(cells: tuple[str, ...]) -> None:
+    text = "-".join(cells)
+    if not 1 <= len(cells) <= 4:
+        raise UserError(f"architecture: {text!r} has {len(cells)} cells; use 1 to 4 (2 to 5 scales)")
+    for cell in cells:
+        if not cell or any(letter not in CANDIDATES for letter in cell):
+            raise UserError(
+                f"architecture: {text!r} is not of the form FPPF-FFFF-PFFP "
+                f"(letters {', '.join(CANDIDATES)}; a dash between cells)"
+            )
+
+
+def _candidates_of(cells: Sequence[str]) -> str:
+    """Return the published candidates and whatever others the letters name, in the registry's order."""
+    present = set(PUBLISHED_CANDIDATES).union(*cells)
+    return "".join(letter for letter in CANDIDATES if letter in present)

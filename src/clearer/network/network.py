@@ -1,12 +1,13 @@
-"""The network that is trained: the modules that an `Architecture` names, and nothing else."""
+"""The network that is trained and shipped: the modules that an `Architecture` names, and nothing else."""
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from clearer.network.architecture import Architecture, SearchSpace
+from clearer.network.architecture import Architecture
 from clearer.network.backbone import Backbone
-from clearer.network.candidates.base import searched_module
+from clearer.network.modules import StepModule
+from clearer.network.plan import plan_network
 
 
 class RestorationNetwork(Backbone):
@@ -19,20 +20,7 @@ class RestorationNetwork(Backbone):
     """
 
     def __init__(self, architecture: Architecture) -> None:
-        space = SearchSpace(
-            channels=architecture.channels,
-            width=architecture.width,
-            scales=architecture.scales,
-            operations=architecture.operations,
-            norm=architecture.norm,
-            residual=architecture.residual,
-            unshuffle=architecture.unshuffle,
-        )
-
-        def searched(cell: int, scales: int) -> list[nn.Module]:
-            return [searched_module(space, letter, scales) for letter in architecture.cells[cell]]
-
-        super().__init__(space, searched)
+        super().__init__(plan_network(architecture), lambda steps: StepModule(steps[0]))
         self.architecture = architecture
 
     def forward(self, x: Tensor) -> Tensor:

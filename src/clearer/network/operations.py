@@ -1,165 +1,139 @@
-"""The operation sequences of Fig. 1 (b)-(d): what an edge between two features is.
+"""The operation sequences of Fig. 1 (b)-(d), in the two published styles, as layers of a graph.
 
-Shapes: a feature of scale ``s`` is ``(B, width * 2**s, H / 2**s, W / 2**s)``.
-
-The supplement leaves two things open. The kernel of the convolution in an upsample sequence is taken
-as 1x1, as in the released program (3x3 everywhere else). Convolutions that a batch norm follows have
-no bias, as in the released program: the norm would cancel it.
+``supplement`` is the paper's supplement; ``released`` is the authors' program. The supplement leaves two things
+open. The convolution of an upsample sequence is taken as 1x1, as in the released program (3x3 everywhere else).
+Convolutions that a batch norm follows have no bias, as in the released program: the norm would cancel it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
-import torch.nn.functional as F
-from torch import Tensor, nn
-
-from clearer.network.architecture import SearchSpace
+from clearer.network.graph import Conv, Edge, Layer, Upsample
 
 
-class Sequence(nn.Sequential):
-    """Layers in turn. A batch norm that is in eval mode, over weights that do not learn, costs nothing.
+@dataclass(frozen=True)
+class Operations(ABC):
+    """What the edges of a network are made of.
 
-    It is then one scale and one shift a channel, which the weights of the convolution before it take:
-    in an architecture step and in restoring nothing but convolutions runs over the features.
+    Args:
+        widths: channels of each scale, finest first.
+        folded: channels of the image after pixel unshuffle.
+        norm: ``"batch"``, ``"none"`` or ``"bias-free"``.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return _run(self, x)
+    widths: tuple[int, ...]
+    folded: int
+    norm: str
+
+    def conv(self, source: int, target: int, kernel: int = 3, stride: int = 1, *, relu: bool = False) -> Conv:
+        """Return a convolution with this network's norm or bias."""
+        return Conv(source, target, kernel, stride, bias=self.norm == "none", norm=self.norm == "batch", relu=relu)
+
+    def residual(self, scale: int, name: str) -> Edge:
+        """Return the residual convolution sequence: conv, BN, ReLU, conv, BN, + input, ReLU (Fig. 1 (c))."""
+        width = self.widths[scale]
+        layers = (self.conv(width, width, relu=True), self.conv(width, width))
+        return Edge(scale, scale, "conv", name, layers, shortcut=())
+
+    @abstractmethod
+    def stem(self) -> tuple[Edge, ...]:
+        """Return the edges before the first transition, one a step, all at scale 0."""
+
+    @abstractmethod
+    def strided(self, source: int, target: int, name: str, *, relu: bool = True) -> Edge:
+        """Return R1 = ``target - source`` stride-2 convolutions (Fig. 1 (b)).
+
+        ``relu``: whether a ReLU ends the sequence, where the style leaves that open.
+        """
+
+    @abstractmethod
+    def upsample(self, source: int, target: int, name: str) -> Edge:
+        """Return the sequence from a coarse to a finer scale, R2 = ``source - target`` (Fig. 1 (d))."""
+
+    @abstractmethod
+    def last(self) -> Edge:
+        """Return the convolution that makes the image."""
+
+    def transition(self, scales: int) -> tuple[Edge, ...]:
+        """Return the edges that keep ``scales`` scales and add a coarser one by strided convolution."""
+        kept = tuple(Edge(s, s, "none") for s in range(scales))
+        return (*kept, self.strided(scales - 1, scales, "down"))
 
 
-def _run(layers: Iterable[nn.Module], x: Tensor) -> Tensor:
-    waiting: nn.Conv2d | None = None  # a convolution that may take the norm after it
-    for layer in layers:
-        if waiting is not None:
-            if isinstance(layer, nn.BatchNorm2d) and not layer.training:
-                weight, bias = folded(waiting, layer)
-                x = F.conv2d(x, weight, bias, waiting.stride, waiting.padding)
-            else:
-                x = layer(waiting(x))
-            waiting = None
-        elif isinstance(layer, nn.Conv2d) and layer.bias is None and not layer.weight.requires_grad:
-            waiting = layer
-        else:
-            x = layer(x)
-    return x if waiting is None else waiting(x)
+class Supplement(Operations):
+    """The supplement: two parallel modules at full scale, then widths that double at each strided convolution.
 
-
-def folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Return weight and bias of the one convolution that equals ``norm(convolution(x))`` in eval mode."""
-    assert norm.running_mean is not None and norm.running_var is not None
-    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-    return convolution.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
-
-
-def conv_norm(space: SearchSpace, source: int, target: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
-    """Return a convolution that keeps (or divides by ``stride``) the size, and its batch norm if there is one."""
-    convolution = nn.Conv2d(source, target, kernel, stride, kernel // 2, bias=space.norm == "none")
-    return [convolution, nn.BatchNorm2d(target)] if space.norm == "batch" else [convolution]
-
-
-class Convolution(nn.Module):
-    """The residual convolution sequence: conv, BN, ReLU, conv, BN, + input, ReLU (Fig. 1 (c)).
-
-    ``(B, C, H, W)`` -> the same.
+    A 3x3 convolution (with BN and ReLU) before the two modules lifts the image to ``width`` channels. The paper does
+    not describe it, but every width needs it.
     """
 
-    def __init__(self, space: SearchSpace, scale: int) -> None:
-        super().__init__()
-        width = space.widths[scale]
-        self.body = Sequence(
-            *conv_norm(space, width, width),
-            nn.ReLU(inplace=True),
-            *conv_norm(space, width, width),
+    def stem(self) -> tuple[Edge, ...]:
+        lift = Edge(0, 0, "conv", "", (self.conv(self.folded, self.widths[0], relu=True),))
+        return lift, self.residual(0, ""), self.residual(0, "")
+
+    def strided(self, source: int, target: int, name: str, *, relu: bool = True) -> Edge:
+        layers = tuple(
+            self.conv(self.widths[scale], self.widths[scale + 1], stride=2, relu=scale + 1 == target)
+            for scale in range(source, target)
         )
+        return Edge(source, target, "strided", name, layers)
 
-    def forward(self, x: Tensor) -> Tensor:
-        total: Tensor = self.body(x) + x
-        return total.relu_()
+    def upsample(self, source: int, target: int, name: str) -> Edge:
+        layers: list[Layer] = []
+        for scale in range(source, target, -1):
+            layers += [self.conv(self.widths[scale], self.widths[scale - 1], kernel=1), Upsample(2)]
+        return Edge(source, target, "upsample", name, tuple(layers))
 
-
-def strided_convolution(space: SearchSpace, source: int, target: int, *, relu: bool = True) -> Sequence:
-    """Return R1 = ``target - source`` pairs of 3x3 stride-2 conv and BN (Fig. 1 (b)).
-
-    ``(B, width * 2**source, H, W)`` -> ``(B, width * 2**target, H / 2**R1, W / 2**R1)``.
-
-    Supplement: channels double at each step, and one ReLU ends the sequence. Released: channels stay
-    the source's until the last step, a ReLU stands between steps, and ``relu`` says whether one ends
-    the sequence (in a transition it does, in a fusion module it does not).
-    """
-    layers: list[nn.Module] = []
-    widths = space.widths
-    for scale in range(source, target):
-        last = scale + 1 == target
-        if space.operations == "supplement":
-            layers += conv_norm(space, widths[scale], widths[scale + 1], stride=2)
-            ends_in_relu = last
-        else:
-            layers += conv_norm(space, widths[source], widths[target] if last else widths[source], stride=2)
-            ends_in_relu = relu if last else True
-        if ends_in_relu:
-            layers.append(nn.ReLU(inplace=True))
-    return Sequence(*layers)
+    def last(self) -> Edge:
+        conv = Conv(self.widths[0], self.folded, bias=self.norm != "bias-free")
+        return Edge(0, 0, "last", layers=(conv,), bare=True)
 
 
-def upsample(space: SearchSpace, source: int, target: int) -> UpsampleSequence:
-    """Return the sequence from a coarse to a finer scale, R2 = ``source - target`` (Fig. 1 (d)).
+class Released(Operations):
+    """The authors' program: two bottlenecks to ``4 * width`` channels, and a first transition that narrows them."""
 
-    ``(B, width * 2**source, H, W)`` -> ``(B, width * 2**target, H * 2**R2, W * 2**R2)``.
+    def stem(self) -> tuple[Edge, ...]:
+        return self._bottleneck(self.folded), self._bottleneck(4 * self.widths[0])
 
-    Supplement: R2 times conv, BN, nearest upsampling by 2. Released: one conv, BN, nearest upsampling
-    by ``2**R2``.
-    """
-    widths = space.widths
-    if space.operations == "released":
-        steps = [(source, target)]
-    else:
-        steps = [(scale, scale - 1) for scale in range(source, target, -1)]
-    layers: list[nn.Module] = []
-    for coarse, fine in steps:
-        layers += conv_norm(space, widths[coarse], widths[fine], kernel=1)
-        layers.append(nn.Upsample(scale_factor=2 ** (coarse - fine), mode="nearest"))
-    return UpsampleSequence(*layers)
-
-
-class UpsampleSequence(Sequence):
-    """conv, BN, upsample (Fig. 1 (d)), R2 times; all of the upsampling is done last.
-
-    A 1x1 convolution and a norm treat every pixel alike, and nearest upsampling only repeats pixels: in
-    whatever order, the result is the same, and on the coarse feature the convolutions are 4 to 64 times
-    cheaper. (A batch norm's running variance, whose estimate is divided by n - 1, sees a smaller n.)
-    """
-
-    def coarse(self, x: Tensor) -> Tensor:
-        """Return the sequence's result before any upsampling, at the resolution of ``x``."""
-        return _run((layer for layer in self if not isinstance(layer, nn.Upsample)), x)
-
-    def forward(self, x: Tensor) -> Tensor:
-        factor = 1
-        for layer in self:
-            if isinstance(layer, nn.Upsample):
-                factor *= int(layer.scale_factor)  # type: ignore[arg-type]
-        return F.interpolate(self.coarse(x), scale_factor=factor, mode="nearest")
-
-
-class Bottleneck(nn.Module):
-    """The residual bottleneck with which the released program begins: 1x1, 3x3, 1x1 to 4 x width.
-
-    ``(B, source, H, W)`` -> ``(B, 4 * width, H, W)``; a projection shortcut where the channels differ.
-    """
-
-    def __init__(self, space: SearchSpace, source: int) -> None:
-        super().__init__()
-        width, target = space.width, 4 * space.width
-        self.body = Sequence(
-            *conv_norm(space, source, width, kernel=1),
-            nn.ReLU(inplace=True),
-            *conv_norm(space, width, width),
-            nn.ReLU(inplace=True),
-            *conv_norm(space, width, target, kernel=1),
+    def _bottleneck(self, source: int) -> Edge:
+        """Return 1x1, 3x3, 1x1 to ``4 * width``; the shortcut is a projection where the channels differ."""
+        width, target = self.widths[0], 4 * self.widths[0]
+        layers = (
+            self.conv(source, width, kernel=1, relu=True),
+            self.conv(width, width, relu=True),
+            self.conv(width, target, kernel=1),
         )
-        self.shortcut = Sequence(*conv_norm(space, source, target, kernel=1)) if source != target else None
+        projection = () if source == target else (self.conv(source, target, kernel=1),)
+        return Edge(0, 0, "conv", "", layers, shortcut=projection)
 
-    def forward(self, x: Tensor) -> Tensor:
-        total: Tensor = self.body(x) + (x if self.shortcut is None else self.shortcut(x))
-        return total.relu_()
+    def strided(self, source: int, target: int, name: str, *, relu: bool = True) -> Edge:
+        """Channels stay the source's up to the last step; a ReLU stands between steps."""
+        layers = []
+        for scale in range(source, target):
+            ends = scale + 1 == target
+            width = self.widths[target] if ends else self.widths[source]
+            layers.append(self.conv(self.widths[source], width, stride=2, relu=relu if ends else True))
+        return Edge(source, target, "strided", name, tuple(layers))
+
+    def upsample(self, source: int, target: int, name: str) -> Edge:
+        conv = self.conv(self.widths[source], self.widths[target], kernel=1)
+        return Edge(source, target, "upsample", name, (conv, Upsample(2 ** (source - target))))
+
+    def transition(self, scales: int) -> tuple[Edge, ...]:
+        """The first one also brings the bottlenecks' channels down to ``width``, and makes scale 1 from all of them."""
+        if scales > 1:
+            return super().transition(scales)
+        wide = 4 * self.widths[0]
+        narrow = Edge(0, 0, "last", "narrow", (self.conv(wide, self.widths[0], relu=True),))
+        down = Edge(0, 1, "strided", "down", (self.conv(wide, self.widths[1], stride=2, relu=True),))
+        return narrow, down
+
+    def last(self) -> Edge:
+        conv = Conv(self.widths[0], self.folded, kernel=1, bias=self.norm == "none")
+        return Edge(0, 0, "last", layers=(conv,), bare=True)
+
+
+STYLES: dict[str, type[Operations]] = {"supplement": Supplement, "released": Released}
+"""By the names of `SearchSpace.operations`."""

@@ -1,54 +1,107 @@
-"""A network as the steps that its drawing shows, from the input to the output."""
+"""The layer graph of a network: what each step computes, from the image to the image.
+
+Everything that has to know the graph reads it here: the modules, the counts of parameters and multiply-adds, the
+receptive field, the bound on memory, the drawing, and the fused inference on CPUs.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
-from clearer.network.architecture import FUSION, Architecture
-
-Edge = tuple[int, int, str]  # source scale, target scale, operation
+from clearer.network.architecture import Architecture, SearchSpace
+from clearer.network.candidates.fusion import edges_to
+from clearer.network.candidates.registry import CANDIDATES
+from clearer.network.graph import Step
+from clearer.network.operations import STYLES, Operations
 
 
 @dataclass(frozen=True)
-class Step:
-    """One step of the network, between two columns of feature maps.
+class NetworkPlan:
+    """The steps of a network in the order of computing.
 
-    ``letter`` is P, F, T (transition) or C (last convolution); ``number`` counts searched modules
-    from 1 and is 0 for fixed steps; ``scales`` are the feature maps after the step; ``group`` names
-    the bracket the step stands under.
+    Args:
+        space: see `SearchSpace`.
+        positions: for each place, the steps that may stand there: one, or in a supernet's searched places all
+            candidates, in the space's order.
     """
 
-    letter: str
-    number: int
-    scales: int
-    edges: tuple[Edge, ...]
-    group: str
+    space: SearchSpace
+    positions: tuple[tuple[Step, ...], ...]
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps; of a supernet, all candidates of a place one after the other."""
+        return tuple(step for position in self.positions for step in position)
+
+    @property
+    def searched(self) -> tuple[tuple[Step, ...], ...]:
+        """The places of searched modules."""
+        return tuple(position for position in self.positions if position[0].number)
+
+    @property
+    def drawn(self) -> tuple[Step, ...]:
+        """The steps that a drawing shows. A network of S scales with M modules has 2 + (S - 1) + M + 2."""
+        return tuple(step for step in self.steps if step.drawn)
 
 
-def network_steps(architecture: Architecture) -> list[Step]:
-    """Return the steps from the input to the output, in order.
+@lru_cache
+def plan_network(architecture: Architecture) -> NetworkPlan:
+    """Return the plan of the network that an architecture names."""
+    return _plan(architecture.space, architecture.cells)
 
-    A network of ``S`` scales with ``M`` modules has ``2 + (S - 1) + M + 2`` steps.
-    """
-    stem = Step("P", 0, 1, ((0, 0, "conv"),), "stem")
-    steps = [stem, stem]
+
+@lru_cache
+def plan_supernet(space: SearchSpace) -> NetworkPlan:
+    """Return the plan of the supernet of a space: every searched place holds all candidates."""
+    return _plan(space, None)
+
+
+def operations_of(space: SearchSpace) -> Operations:
+    """Return what the edges of a space's networks are made of."""
+    return STYLES[space.operations](space.widths, space.channels * space.unshuffle**2, space.norm)
+
+
+def candidate_step(space: SearchSpace, letter: str, scales: int, **place: Any) -> Step:
+    """Return a candidate as a step between ``scales`` scales; ``place`` states the other fields of `Step`."""
+    candidate = CANDIDATES.get(letter)
+    where = {"name": candidate.name, "label": candidate.name, "group": ""} | place
+    edges = candidate.edges(operations_of(space), scales)
+    return Step(letter=letter, scales=scales, edges=edges, relu=candidate.relu, **where)
+
+
+def _plan(space: SearchSpace, chosen: tuple[str, ...] | None) -> NetworkPlan:
+    operations = operations_of(space)
+    positions: list[tuple[Step, ...]] = [(step,) for step in _stem(operations)]
     number = 0
-    for index, letters in enumerate(architecture.cells):
-        scales, group = index + 2, f"cell {index + 1}"
-        kept = tuple((s, s, "none") for s in range(scales - 1))
-        steps.append(Step("T", 0, scales, (*kept, (scales - 2, scales - 1, "strided")), group))
-        for letter in letters:
+    for cell, depth in enumerate(space.depths):
+        group, scales = f"cell {cell + 1}", cell + 2
+        edges = operations.transition(cell + 1)
+        positions.append((Step("T", f"cells.{cell}.transition", f"{group} transition", group, scales, edges),))
+        for index in range(depth):
             number += 1
-            edges = _fusion_edges(scales) if letter == FUSION else tuple((s, s, "conv") for s in range(scales))
-            steps.append(Step(letter, number, scales, edges, group))
-    gather = tuple(edge for edge in _fusion_edges(architecture.scales) if edge[1] == 0)
-    return [*steps, Step("F", 0, 1, gather, "to full scale"), Step("C", 0, 1, ((0, 0, "last"),), "to full scale")]
+            place = f"cells.{cell}.searched.{index}"
+            letters = space.candidates if chosen is None else chosen[cell][index]
+            steps = []
+            for letter in letters:
+                kind = CANDIDATES.get(letter).name
+                name = f"{place}.{kind}" if chosen is None else place
+                label = f"{group} module {number} ({kind})"
+                steps.append(
+                    candidate_step(space, letter, scales, name=name, label=label, group=group, number=number)
+                )
+            positions.append(tuple(steps))
+    gather = edges_to(operations, space.scales, 0)
+    positions.append((Step("F", "fusion", "fusion to full scale", "to full scale", 1, gather, relu=True),))
+    positions.append((Step("C", "last", "last convolution", "to full scale", 1, (operations.last(),)),))
+    return NetworkPlan(space, tuple(positions))
 
 
-def _fusion_edges(scales: int) -> tuple[Edge, ...]:
-    """All scales to all scales, as in the supplement's Fig. 1(a)."""
-    return tuple(
-        (source, target, "none" if source == target else "strided" if source < target else "upsample")
-        for source in range(scales)
-        for target in range(scales)
-    )
+def _stem(operations: Operations) -> list[Step]:
+    """Return the stem's steps; the convolution that lifts the image is drawn as part of the step after it."""
+    edges = operations.stem()
+    return [
+        Step("P", f"stem.{i}", "stem", "stem", 1, (edge,), drawn=edge.shortcut is not None)
+        for i, edge in enumerate(edges)
+    ]

@@ -1,75 +1,104 @@
-"""The network that chooses: every searched module is both of its candidates, mixed."""
+"""The network that a search trains: every searched module is a mixture of all candidates."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from clearer.core.errors import UserError
-from clearer.network.architecture import Architecture, SearchSpace
+from clearer.network.architecture import FUSION, PARALLEL, Architecture, SearchSpace
 from clearer.network.backbone import Backbone
-from clearer.network.candidates.base import Features, FusionModule, ParallelModule
+from clearer.network.candidates.registry import CANDIDATES
+from clearer.network.graph import Step
+from clearer.network.modules import Features, StepModule
 from clearer.network.network import RestorationNetwork
+from clearer.network.plan import plan_supernet
 
 ALPHA_STD = 1e-3
-"""Initial alpha are 1e-3 x normal (released program)."""
+"""Initial architecture parameters are 1e-3 x normal (released program)."""
 
 
 class MixedModule(nn.Module):
-    """``a^p f^p(y) + a^f f^f(y)``: both candidates see the same features ``y``.
+    """``sum_k a_k f_k(y)``: all candidates see the same features ``y`` (the paper's a^p f^p(y) + a^f f^f(y)).
 
-    ``chained``: the fusion candidate sees ``f^p(y)`` instead, as in the released program, whose derived
-    networks do not (its supernet is then no mixture of them; kept to measure what that does).
+    Each candidate is a child of its name, such as ``parallel``.
+
+    ``chained``: the fusion candidate sees the parallel one's result instead, as in the released program, whose
+    discretized networks do not (its supernet is then no mixture of them; kept to measure what that does).
     """
 
-    def __init__(self, space: SearchSpace, scales: int, chained: bool = False) -> None:
+    def __init__(self, steps: tuple[Step, ...], chained: bool = False) -> None:
         super().__init__()
-        self.parallel = ParallelModule(space, scales)
-        self.fusion = FusionModule(space, scales)
+        self.names = {step.letter: step.name.rpartition(".")[2] for step in steps}
+        for step in steps:
+            self.add_module(self.names[step.letter], StepModule(step))
         self.chained = chained
 
+    def candidate(self, letter: str) -> nn.Module:
+        """Return the candidate of a letter."""
+        return self.get_submodule(self.names[letter])
+
     def forward(self, features: Features, mixing_weights: Tensor) -> Features:
-        parallel = self.parallel(features)
-        fusion = self.fusion(parallel if self.chained else features)
-        a_parallel, a_fusion = mixing_weights.unbind()
-        return [(a_parallel * p).add_(a_fusion * f) for p, f in zip(parallel, fusion, strict=True)]
+        results: dict[str, Features] = {}
+        for letter in self.names:
+            seen = results[PARALLEL] if self.chained and letter == FUSION else features
+            results[letter] = self.candidate(letter)(seen)
+        first, *others = mixing_weights.unbind()
+        mixed = []
+        for result, *more in zip(*results.values(), strict=True):
+            total = first * result
+            for weight, other in zip(others, more, strict=True):
+                total.add_(weight * other)
+            mixed.append(total)
+        return mixed
 
 
 class Supernet(Backbone):
     """``(B, C, H, W)`` in [0, 1] -> the same, any ``H`` and ``W``.
 
-    ``alpha`` is an ordinary parameter of shape ``(modules, 2)``, parallel first; the mixing_weights
-    alpha are its softmax. ``fusion_input``: ``"same"``, or ``"parallel"`` for the released program's
-    chaining of the two candidates (see `MixedModule`).
+    ``alpha`` is an ordinary parameter of shape ``(modules, K)``, one column a candidate in the space's order (for the
+    published space parallel, then fusion); the mixing weights are its softmax.
+
+    Args:
+        space: what it chooses from.
+        fusion_input: ``"same"``, or ``"parallel"`` for the released program's chaining (see `MixedModule`).
+
+    Raises:
+        UserError: ``"parallel"`` where the parallel candidate does not stand before the fusion candidate.
     """
 
     def __init__(self, space: SearchSpace, fusion_input: str = "same") -> None:
-        def searched(cell: int, scales: int) -> list[nn.Module]:
-            return [MixedModule(space, scales, fusion_input == "parallel") for _ in range(space.modules_per_cell)]
-
-        super().__init__(space, searched)
+        chained = fusion_input == "parallel"
+        if chained and not 0 <= space.candidates.find(PARALLEL) < space.candidates.find(FUSION):
+            raise UserError(
+                f"search.fusion_input: parallel needs the candidates P and F, in this order, and network.candidates is "
+                f"{space.candidates}; use same"
+            )
+        super().__init__(plan_supernet(space), lambda steps: MixedModule(steps, chained))
         self.space = space
-        self.alpha = nn.Parameter(ALPHA_STD * torch.randn(space.modules, 2))
+        self.alpha = nn.Parameter(ALPHA_STD * torch.randn(space.modules, len(space.candidates)))
+        self.register_load_state_dict_pre_hook(_take_former_names)  # type: ignore[no-untyped-call]
 
     @property
     def mixing_weights(self) -> Tensor:
-        """Alpha, ``(modules, 2)``, parallel first."""
+        """The softmax of alpha, ``(modules, K)``."""
         return self.alpha.softmax(dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        mixing_weights = self.mixing_weights
-        return self.run(x, lambda module, features, index: module(features, mixing_weights[index]))
+        weights = self.mixing_weights
+        return self.run(x, lambda module, features, index: module(features, weights[index]))
 
     def weights(self) -> list[nn.Parameter]:
-        """All parameters but the alpha."""
+        """Return all parameters but alpha."""
         return [parameter for name, parameter in self.named_parameters() if name != "alpha"]
 
     @contextlib.contextmanager
     def only_alpha(self) -> Iterator[None]:
-        """Within this, no gradient of a weight is computed: an architecture step needs none."""
+        """Compute no gradient of a weight inside the block: an architecture step needs none."""
         weights = [parameter for parameter in self.weights() if parameter.requires_grad]
         for parameter in weights:
             parameter.requires_grad_(False)
@@ -79,20 +108,20 @@ class Supernet(Backbone):
             for parameter in weights:
                 parameter.requires_grad_(True)
 
-    def derive(self) -> Architecture:
-        """Return the architecture of the larger probability in each module (parallel on a tie)."""
-        return self.space.architecture(["PF"[i] for i in self.alpha.argmax(dim=1).tolist()])
+    def discretize(self) -> Architecture:
+        """Return the architecture of each module's largest mixing weight (the first candidate on a tie)."""
+        return self.space.architecture([self.space.candidates[i] for i in self.alpha.argmax(dim=1).tolist()])
 
     def extract(self, architecture: Architecture | None = None) -> RestorationNetwork:
-        """Return the network of ``architecture`` (default: the derived one) with the supernet's weights, copied.
+        """Return the network of ``architecture`` (default: the discretized one) with a copy of the supernet's weights.
 
         It has the supernet's device, number type and mode.
 
         Raises:
             UserError: the architecture is not of the supernet's space.
         """
-        architecture = architecture or self.derive()
-        if architecture.space != self.space:
+        architecture = architecture or self.discretize()
+        if not self.space.holds(architecture):
             raise UserError(f"architecture: {architecture.to_json()} is not of the supernet's space, {self.space}")
         # On the meta device no initial weights are drawn, so that torch's random numbers stay where they were.
         with torch.device("meta"):
@@ -103,7 +132,28 @@ class Supernet(Backbone):
             parts = name.split(".")
             if parts[0] == "cells" and parts[2] == "searched":
                 letter = architecture.cells[int(parts[1])][int(parts[3])]
-                parts.insert(4, "parallel" if letter == "P" else "fusion")
+                parts.insert(4, CANDIDATES.get(letter).name)
             copied[name] = mine[".".join(parts)].clone()
         network.load_state_dict(copied, assign=True)
         return network.train(self.training)
+
+    # Names of version 0.1.
+    @property
+    def logits(self) -> nn.Parameter:
+        """`alpha`."""
+        return self.alpha
+
+    @property
+    def probabilities(self) -> Tensor:
+        """`mixing_weights`."""
+        return self.mixing_weights
+
+    def derive(self) -> Architecture:
+        """Return `discretize`'s result."""
+        return self.discretize()
+
+
+def _take_former_names(module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
+    """Checkpoints of version 0.1 call alpha ``logits``."""
+    if f"{prefix}logits" in state:
+        state[f"{prefix}alpha"] = state.pop(f"{prefix}logits")

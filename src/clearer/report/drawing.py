@@ -13,8 +13,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 from matplotlib.textpath import TextPath
 
-from clearer.network.architecture import FUSION, Architecture
-from clearer.network.plan import Edge, Step, network_steps
+from clearer.network.architecture import FUSION, PUBLISHED_CANDIDATES, Architecture
+from clearer.network.candidates.registry import CANDIDATES
+from clearer.network.graph import Edge, Step
+from clearer.network.plan import plan_network
 from clearer.report.figures import INK, MUTED, save_figure
 
 # Squares take steps of viridis and edges the Okabe-Ito colors that viridis lacks: both stay apart for
@@ -82,7 +84,7 @@ def architectures_figure(drawings: Sequence[Drawing], mark: str = "") -> Figure:
     ``mark`` is the legend's word for ringed letters. Each id in SVG is that of `architecture_figure`,
     after ``a-``, ``b-``, ... where there is more than one network.
     """
-    count = max(len(network_steps(drawing.architecture)) for drawing in drawings)
+    count = max(len(plan_network(drawing.architecture).drawn) for drawing in drawings)
     # Long networks move closer together, so that their letters can still be read on a screen.
     pitch = min(0.8, max(0.52, 12.4 / count))
     width = max((count + 0.45) * pitch, 8.8) + 2 * MARGIN
@@ -111,12 +113,12 @@ def architectures_figure(drawings: Sequence[Drawing], mark: str = "") -> Figure:
 
 
 def _left(architecture: Architecture, pitch: float, width: float) -> float:
-    return (width - len(network_steps(architecture)) * pitch) / 2
+    return (width - len(plan_network(architecture).drawn) * pitch) / 2
 
 
 def _draw_network(axes: Axes, drawing: Drawing, grid: Grid, width: float) -> None:
     architecture = drawing.architecture
-    steps = network_steps(architecture)
+    steps = plan_network(architecture).drawn
     if drawing.heading:
         heading = axes.text(MARGIN, 0.02, drawing.heading, size=11, color=INK, va="center")
         heading.set_parse_math(False)  # names of runs may hold dollar signs
@@ -125,7 +127,7 @@ def _draw_network(axes: Axes, drawing: Drawing, grid: Grid, width: float) -> Non
     for i, step in enumerate(steps):
         _draw_letter(axes, step, (grid.x(i) + grid.x(i + 1)) / 2, step.number in drawing.marked)
         # Sloping edges last: they are thin and must not vanish under the straight ones.
-        for edge in sorted(step.edges, key=lambda edge: edge[0] != edge[1]):
+        for edge in sorted(step.edges, key=lambda edge: edge.source != edge.target):
             _draw_edge(axes, grid, i, edge)
     for i, count in enumerate([1, *(step.scales for step in steps)]):
         for scale in range(count):
@@ -157,7 +159,7 @@ def _draw_square(axes: Axes, x: float, y: float, side: float, color: str) -> Rec
 
 
 def _draw_edge(axes: Axes, grid: Grid, column: int, edge: Edge) -> None:
-    source, target, operation = edge
+    source, target, operation = edge.source, edge.target, edge.operation
     color, width, style, _ = OPERATIONS[operation]
     xs = (grid.x(column) + grid.side(source) / 2, grid.x(column + 1) - grid.side(target) / 2)
     line = Line2D(xs, (grid.y(source), grid.y(target)), color=color, linewidth=width, linestyle=style, zorder=2)
@@ -249,8 +251,7 @@ def _legend_items(architecture: Architecture, residual: bool, mark: str) -> list
     if residual:
         operations.append(Item("operation", "residual", "input added to the output"))
     letters = [
-        Item("letter", "P", "parallel", searched=True),
-        Item("letter", "F", "fusion", searched=True),
+        *(Item("letter", x, CANDIDATES.get(x).name, searched=True) for x in _letters(architecture)),
         Item("letter", "T", "transition"),
         Item("letter", "C", "last convolution"),
         Item("letter", "", "(gray letters are not searched)"),
@@ -258,6 +259,11 @@ def _legend_items(architecture: Architecture, residual: bool, mark: str) -> list
     if mark:
         letters.append(Item("mark", "", mark))
     return [scales, operations, letters]
+
+
+def _letters(architecture: Architecture) -> list[str]:
+    """Return the letters of the published candidates, and those of others that the network holds."""
+    return [x for x in CANDIDATES if x in PUBLISHED_CANDIDATES or x in architecture.choices]
 
 
 def _resolution(factor: int) -> str:

@@ -17,13 +17,13 @@ from clearer.core.files import write_json
 from clearer.data.patches import PatchSampler
 from clearer.degradations.base import Degradation
 from clearer.network.architecture import Architecture
+from clearer.network.costs.registry import COSTS
 from clearer.network.supernet import Supernet
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
 from clearer.runs.schema import EpochLine
-from clearer.search.alphas import Convergence
-from clearer.search.diagnostics import describe_mixing_weights
-from clearer.search.objectives import architecture_loss, complexity_loss, costs_of
+from clearer.search.alphas import Convergence, describe_mixing_weights
+from clearer.search.objectives import architecture_loss, complexity_loss
 from clearer.training import distributed as processes
 from clearer.training.loop import Job, run_epochs
 from clearer.training.optimizers import learning_rate, load_optimizer, make_optimizer, set_learning_rate
@@ -58,7 +58,7 @@ def search(
     torch.manual_seed(recipe.seed)
     supernet = ready(Supernet(space, settings.fusion_input), device)
     convergence = Convergence(settings.stop_gap, settings.stop_steps)
-    costs = costs_of(space, settings.costs).to(device)
+    costs = COSTS.get(settings.costs)(space).to(device)
     weights = supernet.weights()
     weight_optimizer = make_optimizer(settings.weights, weights)
     alpha_optimizer = make_optimizer(settings.alpha, [supernet.alpha])
@@ -150,7 +150,7 @@ def search(
 
     job = Job("search", settings.epochs, settings.steps_per_epoch, step, end_epoch, state, load, convergence.converged)
     steps, seconds = run_epochs(job, run, console, minutes=recipe.checkpoint_minutes, log=log)
-    architecture = recipe.space.architecture(supernet.derive().letters)
+    architecture = recipe.space.architecture(supernet.discretize().choices)
     saved = settings.epochs - steps // settings.steps_per_epoch  # epochs
     result = {
         "architecture": str(architecture),

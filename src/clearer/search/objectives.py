@@ -10,17 +10,11 @@ import math
 import torch
 from torch import Tensor
 
-from clearer.network.architecture import SearchSpace
-from clearer.network.cost import module_costs
-
-PAPER_COSTS = (0.7, 0.3)
-"""C^p : C^f, the modules' share of parameters in the released program."""
-
 
 def architecture_loss(mixing_weights: Tensor) -> Tensor:
-    """L_Arch: the mean over all alpha of -(a log10 a + (1 - a) log10(1 - a)), least where all are 0 or 1.
+    """L_Arch: the mean over all mixing weights a of -(a log10 a + (1 - a) log10(1 - a)), least where all are 0 or 1.
 
-    ``mixing_weights``: (modules, 2). Value and gradient are finite at exactly 0 and 1.
+    ``mixing_weights``: (modules, K). Value and gradient are finite at exactly 0 and 1.
 
     >>> round(architecture_loss(torch.tensor([[0.5, 0.5]])).item(), 5)  # log10(2)
     0.30103
@@ -35,19 +29,8 @@ def architecture_loss(mixing_weights: Tensor) -> Tensor:
 
 
 def complexity_loss(mixing_weights: Tensor, costs: Tensor) -> Tensor:
-    """L_Comp: the mean over modules of a^p C^p + a^f C^f.
+    """L_Comp: the mean over modules of the sum over candidates of mixing weight times cost (a^p C^p + a^f C^f).
 
-    ``mixing_weights`` and ``costs``: (modules, 2), parallel first.
+    ``mixing_weights`` and ``costs``: (modules, K); see `clearer.network.costs`.
     """
     return (mixing_weights * costs).sum(dim=1).mean()
-
-
-def costs_of(space: SearchSpace, kind: str) -> Tensor:
-    """Return C^p and C^f of each module, (modules, 2).
-
-    ``kind``: ``paper`` (one ratio, 0.7 : 0.3), or measured on the modules themselves, each stage on
-    its own: ``parameters`` or ``macs``.
-    """
-    if kind == "paper":
-        return torch.tensor([PAPER_COSTS] * space.modules)
-    return module_costs(space, kind)

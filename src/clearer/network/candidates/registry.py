@@ -1,0 +1,19 @@
+"""The registry of candidates, by their letter. A further one is a file beside this one and a line here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clearer.core.registry import Registry
+
+if TYPE_CHECKING:
+    from clearer.network.candidates.base import Candidate
+
+CANDIDATES: Registry[Candidate] = Registry(
+    "network.candidates",
+    {
+        "P": "clearer.network.candidates.parallel:PARALLEL",
+        "F": "clearer.network.candidates.fusion:FUSION",
+        "S": "clearer.network.candidates.skip:SKIP",
+    },
+)
