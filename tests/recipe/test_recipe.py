@@ -471,6 +471,7 @@ def test_published_network_and_search(name: str) -> None:
         "norm": "batch",
         "residual": False,
         "unshuffle": 1,
+        "candidates": "PF",
     }
     search = recipe.search
     assert (search.epochs, search.steps_per_epoch, search.warmup_epochs) == (200, 50, 10)

@@ -89,7 +89,7 @@ def test_the_start_option_takes_the_form_of_the_model(tmp_path: Path) -> None:
     ended = command("train", "denoise-color", "--start", tmp_path / "a.safetensors", "--show", "--json")
     shown = json.loads(ended.out.splitlines()[-1])
     assert shown["architecture"] == "PFF-FFP" and shown["train"]["start"] == str(tmp_path / "a.safetensors")
-    assert shown["network"] == {"channels": 3, "scales": 3, "modules_per_cell": 3, **form}
+    assert shown["network"] == {"channels": 3, "scales": 3, "modules_per_cell": 3, "candidates": "PF", **form}
     letters = ["--architecture", "FFFF-FFFF"]
     other = command("train", "denoise-color", "--start", "denoise-gray", *letters, "--show", "--json")
     shown = json.loads(other.out.splitlines()[-1])

@@ -273,8 +273,8 @@ class _log:
             for key, value in line.items():
                 if isinstance(value, int | float) and key not in ("step", "epoch"):
                     self.writer.add_scalar(key, float(value), line["step"])
-            for index, (parallel, _) in enumerate(line.get("mixing_weights", [])):
-                self.writer.add_scalar(f"parallel/{index + 1}", parallel, line["step"])
+            for index, (first, *_) in enumerate(line.get("mixing_weights", [])):
+                self.writer.add_scalar(f"parallel/{index + 1}", first, line["step"])
 
         return write
 

@@ -16,7 +16,8 @@ from clearer.degradations.base import Degradation
 from clearer.degradations.none import NoDegradation
 from clearer.degradations.registry import BY_KIND
 from clearer.losses.registry import LOSSES
-from clearer.network.architecture import Architecture, SearchSpace
+from clearer.network.architecture import PUBLISHED_CANDIDATES, Architecture, SearchSpace
+from clearer.network.costs.registry import COSTS
 
 Count = Annotated[int, Range(above=0)]
 FromZero = Annotated[int, Range(0)]
@@ -38,13 +39,14 @@ class NetworkSettings:
     """See `clearer.SearchSpace`."""
 
     channels: int = 1
-    width: int = 32
+    width: int | list[int] = 32
     scales: int = 4
-    modules_per_cell: int = 4
+    modules_per_cell: int | list[int] = 4
     operations: Literal["supplement", "released"] = "supplement"
     norm: Literal["batch", "none", "bias-free"] = "batch"
     residual: bool = False
     unshuffle: int = 1
+    candidates: str = PUBLISHED_CANDIDATES
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ class SearchSettings:
     patch: Count = 64
     lambda_arch: Amount = 0.01
     lambda_comp: Amount = 0.0
-    costs: Literal["paper", "parameters", "macs"] = "paper"
+    costs: Annotated[str, Named(COSTS)] = "paper"
     fusion_input: Literal["same", "parallel"] = "same"
     norm: Literal["batch", "none", "bias-free"] | None = None
     stop_gap: Annotated[float, Range(0, below=1)] | None = None
@@ -235,7 +237,7 @@ class Recipe:
         if self.architecture is None:
             return None
         fields = dataclasses.asdict(self.network)
-        del fields["scales"], fields["modules_per_cell"]
+        del fields["scales"], fields["modules_per_cell"], fields["candidates"]  # the letters state them
         return Architecture.parse(self.architecture, **fields)
 
     def to_dict(self) -> dict[str, Any]:

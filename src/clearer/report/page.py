@@ -18,6 +18,7 @@ from rich.text import Text
 from clearer.core.console import say
 from clearer.core.files import write_text
 from clearer.core.text import count, duration
+from clearer.network.candidates.registry import CANDIDATES
 from clearer.report.comparison import DPI, comparison
 from clearer.report.drawing import architecture_figure
 from clearer.report.figures import (
@@ -206,6 +207,24 @@ def _training(record: Record) -> str:
     return _section("Training", _drawn(curves_training(record.train_lines), "chart", "training curves") + note)
 
 
+def _final_mixing_weights(final: Sequence[Sequence[float]], record: Record) -> str:
+    """Return the scatter of Fig. 2, where there are two candidates, and a table of all mixing weights."""
+    letters = record.architecture.space.candidates
+    names = [CANDIDATES.get(letter).name for letter in letters]
+    rows = [
+        (i + 1, letters[max(range(len(row)), key=row.__getitem__)], *(f"{value:.4f}" for value in row))
+        for i, row in enumerate(final)
+    ]
+    drawn = _drawn(scatter(final), "square", "scatter of the mixing weights") if len(names) == 2 else ""
+    points = f"Each point is a searched module: its mixing weights of {' and '.join(names)}. " if drawn else ""
+    return (
+        f'<div class="pair">{drawn}<div class="text"><p>{points}The mean gap between the largest and the second is '
+        f"<strong>{mean_gap(final):.4f}</strong>; 1 means that every module is decided, 0 that none is (supplement, "
+        f"Fig. 2).</p><details><summary>All mixing weights</summary>"
+        f"{_table(('module', 'chosen', *names), rows, left=2)}</details></div></div>"
+    )
+
+
 def _search(record: Record) -> str:
     lines = record.search_lines
     dated = [line for line in lines if line.get("mixing_weights")]
@@ -216,14 +235,7 @@ def _search(record: Record) -> str:
     if dated:
         body += _drawn(mixing_weights_over_time(lines), "chart", "mixing_weights of the modules over time")
     if final:
-        rows = [(i + 1, "P" if p >= f else "F", f"{p:.4f}", f"{f:.4f}") for i, (p, f) in enumerate(final)]
-        body += (
-            f'<div class="pair">{_drawn(scatter(final), "square", "scatter of the mixing_weights")}<div class="text">'
-            f"<p>Each point is a searched module: its probability of parallel and of fusion. The mean gap "
-            f"between the two is <strong>{mean_gap(final):.4f}</strong>; 1 means that every module is decided, "
-            f"0 that none is (supplement, Fig. 2).</p><details><summary>All mixing_weights</summary>"
-            f"{_table(('module', 'chosen', 'parallel', 'fusion'), rows, left=2)}</details></div></div>"
-        )
+        body += _final_mixing_weights(final, record)
     if early := _converged(record.search):
         body += f'<p class="note">The search {escape(early)}.</p>'
     if lines:

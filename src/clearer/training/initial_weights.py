@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def settings_of(model: str) -> dict[str, Any]:
     """
     found = read_architecture(located(model))[0]
     form = {field.name for field in dataclasses.fields(NetworkSettings)} - {"channels"}
-    facts = {**dataclasses.asdict(found), "scales": found.scales, "modules_per_cell": len(found.cells[0])}
+    facts = json.loads(json.dumps(dataclasses.asdict(found.space)))  # lists, as YAML has them
     return {
         "train.start": model,
         "architecture": str(found),
@@ -53,10 +54,11 @@ def check_start(recipe: Recipe, folder: Path) -> Path | None:
     found, wanted = read_architecture(weights)[0], recipe.given
     if wanted is None and run.architecture.exists():
         wanted = run.read_architecture()
-    facts = {**dataclasses.asdict(found), "scales": found.scales, "modules_per_cell": _modules(found)}
+    facts = json.loads(json.dumps(dataclasses.asdict(found.space))) | {"modules_per_cell": _modules(found)}
+    del facts["candidates"]  # the letters state them
     known = dataclasses.asdict(recipe.network)
     if wanted is None:
-        known["modules_per_cell"] = "-".join([str(recipe.network.modules_per_cell)] * (recipe.network.scales - 1))
+        known["modules_per_cell"] = "-".join(map(str, recipe.space.depths))
     else:
         known |= {"scales": wanted.scales, "modules_per_cell": _modules(wanted)}
     if facts["scales"] != known["scales"]:  # which says it all

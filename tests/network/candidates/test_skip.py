@@ -107,7 +107,7 @@ def test_its_weight_file_and_its_export_say_what_they_are(tmp_path: Path) -> Non
     save_weights(tmp_path / "skip.safetensors", network, {"task": "denoise"})
     again, _ = load_weights(tmp_path / "skip.safetensors")
     assert again.architecture == network.architecture
-    clearer.export(tmp_path / "skip.safetensors", tmp_path / "skip.onnx")
+    clearer.export(tmp_path / "skip.safetensors", onnx=tmp_path / "skip.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "skip.onnx", providers=["CPUExecutionProvider"])
     x = torch.rand(1, 1, 22, 17)
     (result,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
