@@ -107,7 +107,7 @@ def verdict(
             f"{run}: search.fusion_input is {recipe.search.fusion_input}, so the supernet shares weights with no "
             "single network; give a run with search.fusion_input same"
         )
-    candidates = choose_candidates(supernet.derive(), settings.random)
+    candidates = choose_candidates(supernet.discretize(), settings.random)
     base = folder.read_recipe({**BUDGETS[settings.budget], **settings.overrides})
     held_out, batches = held_out_patches(recipe, settings.patches, next(supernet.parameters()).device, console)
     out.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def verdict(
     result: Verdict = {
         "run": str(run),
         "recipe": recipe.name,
-        "chosen": str(supernet.derive()),
+        "chosen": str(supernet.discretize()),
         "search": folder.search.read_result(),
         "lambda_arch": recipe.search.lambda_arch,
         "patches": settings.patches,
@@ -189,7 +189,7 @@ def _ranking(scores: Scores, supernet: Supernet) -> Ranking:
     """Rank the chosen architecture among all, among those with as many fusions, and against the Pareto front."""
     psnr = scores["psnr"]
     costs = costs_of_all(supernet.space)
-    chosen = str(supernet.derive())
+    chosen = str(supernet.discretize())
     values = list(psnr.values())
     alike = [value for genotype, value in psnr.items() if genotype.count("F") == chosen.count("F")]
     front = pareto_front({genotype: (costs[genotype][1], value) for genotype, value in psnr.items()})
