@@ -15,19 +15,11 @@ from PIL import Image, ImageFilter
 from rich.console import Console
 
 from clearer.core.errors import UserError
-from clearer.data.doctor import (
-    NEAR,
-    Fingerprints,
-    examine,
-    fingerprints,
-    groups,
-    leaks,
-    print_findings,
-    propose_split,
-    thumbprint,
-)
-from clearer.data.doctor_report import advice
-from clearer.data.folders import Folders, Item, find_items
+from clearer.data.doctor import examine
+from clearer.data.doctor_report import advice, print_findings
+from clearer.data.duplicates import NEAR, Fingerprints, fingerprints, groups, leaks, propose_split, thumbprint
+from clearer.data.folders import Folders, find_items
+from clearer.data.items import Item
 from clearer.images.view import write_image
 
 

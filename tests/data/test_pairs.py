@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from clearer.core.errors import UserError
-from clearer.data.folders import Folders, Item, check_channels, check_sizes, find_items, list_images, read_item
+from clearer.data.folders import Folders, find_items, list_images
+from clearer.data.items import Item, check_channels, check_sizes, read_item
 from clearer.images.view import write_image
 
 

@@ -14,7 +14,8 @@ from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor
 
 from clearer.core.errors import UserError
-from clearer.data.folders import Folders, Item, find_items
+from clearer.data.folders import Folders, find_items
+from clearer.data.items import Item
 from clearer.degradations.gaussian import Gaussian
 from clearer.evaluation.evaluate import evaluate
 from clearer.evaluation.metrics import PSNR_CEILING, luma601, psnr

@@ -37,7 +37,8 @@ def doctor(options: DoctorOptions) -> None:
     Reports counts, sizes, unreadable files, duplicates, leaks between training and test images, and pairs without
     a partner.
     """
-    from clearer.data.doctor import examine, print_findings
+    from clearer.data.doctor import examine
+    from clearer.data.doctor_report import print_findings
 
     images = options.images()
     with progress_bar("read") as progress:

@@ -1,6 +1,8 @@
-"""Durations and counts as people write them."""
+"""Durations, counts and lists of names as people write them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def duration(seconds: float | None) -> str:
@@ -29,3 +31,12 @@ def count(value: float | None) -> str:
         if value >= size:
             return f"{value / size:.4g}{unit}" if value >= 1000 * size else f"{value / size:.3g}{unit}"
     return f"{value:.0f}"
+
+
+def few(names: Sequence[str]) -> str:
+    """Return the first 3 names, and dots if there are more.
+
+    >>> few(["a", "b", "c", "d"])
+    'a, b, c, ...'
+    """
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

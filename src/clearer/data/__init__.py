@@ -1,1 +1,1 @@
-"""Images in and out, where pairs come from, degradations, samplers, and the data-set doctor."""
+"""Data sets: images and pairs in folders, splits, training batches, and the doctor that examines a set."""

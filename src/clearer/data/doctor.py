@@ -1,120 +1,114 @@
-"""The data-set doctor: what is in a folder of images, what is wrong with it, and how to split it."""
+"""Examine a data set: what it contains, what is wrong with it, and how to split it."""
 
 from __future__ import annotations
 
 import dataclasses
 import statistics
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from clearer.core.errors import UserError
-from clearer.data.doctor_report import Findings, Leak, Part, print_findings
-from clearer.data.duplicates import (
-    NEAR,
-    Fingerprints,
-    digest,
-    fingerprints,
-    gathered,
-    groups,
-    leaks,
-    propose_split,
-    thumbprint,
-)
-from clearer.data.folders import Folders, Item, find_items, has_images, match_pairs, pair_folders, sub_folders
+from clearer.data.doctor_report import Findings, Leak, Part, Spread
+from clearer.data.duplicates import Fingerprint, Fingerprints, groups, leaks, propose_split, thumbprint
+from clearer.data.folders import Source, find_items, has_images, match_pairs, pairs_of, part_folders
+from clearer.data.items import Item
 from clearer.images.types import Uint8Pixels
 from clearer.images.view import read_image
+from clearer.recipe.schema import Pairs
 
-__all__ = [
-    "NEAR", "Findings", "Fingerprints", "Leak", "Part", "examine", "fingerprints", "groups", "leaks",
-    "print_findings", "propose_split", "thumbprint",
-]  # fmt: skip
+SAMPLE = 24
+"""Number of files that are read to find out whether a folder is side by side."""
+DARK = 16
+"""Highest 8-bit gray level of a nearly black image: 12 bits stored in 16 reach no further."""
+SAME = 1.0
+"""Mean absolute difference, in 8-bit gray levels, below which both images of a pair are the same."""
 
-SAMPLE = 24  # files read to guess whether a folder is side by side
-DARK = 16  # of 255: 12 bits in a file of 16 reach no further
-SAME = 1.0  # a pair that differs by less than this mean absolute difference (of 255) is one image twice
-KINDS = {"train": "train", "val": "validation", "test": "test"}  # by the beginning of a sub-folder's name
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class _Set:
+    """One part of the data set, not yet read: where it is, its items, and what cannot be paired."""
+
+    name: str
+    kind: str
+    folder: str
+    items: Sequence[Item]
+    layout: str
+    unpaired: Sequence[str] = ()
 
 
 def examine(
-    where: str | Path | Folders,
-    layout: str = "auto",
-    clean_side: str = "left",
-    progress: Callable[[int, int], None] | None = None,
+    where: Source, layout: str = "auto", clean_side: str = "left", progress: Progress | None = None
 ) -> Findings:
-    """Read every image of a set and report on it; broken files are findings, not errors.
+    """Read every image of a data set and report on it. Broken files are findings, not errors.
 
-    With ``layout="auto"`` a folder is taken as side by side if both halves of its files agree:
-    thumbprints of the halves correlate at 0.996 (median) in Rain800, at 0.2 in BSDS500. Sub-folders
-    are looked into only if the folder itself has no images and they hold the two sides of pairs,
-    or have names that begin with train, val or test.
+    ``layout="auto"`` takes a folder as side by side if the halves of its files agree: their thumbprints
+    correlate at 0.996 (median) in Rain800, at 0.2 in BSDS500. Sub-folders are examined only if the folder has
+    no images of its own, and they hold the two sides of pairs or have names that begin with train, val or test.
 
     Args:
-        where, layout, clean_side: as of `clearer.data.folders.find_items`.
+        where, layout, clean_side: see `clearer.data.folders.find_items`.
         progress: called with the number of images read and of all.
 
     Raises:
         UserError: there is nothing to examine.
     """
-    sources: list[tuple[str, str, str | Path | Folders]] = [("all", "all", where)]
-    if not isinstance(where, Folders) and Path(where).is_dir() and not has_images(Path(where)):
-        inside = sub_folders(Path(where))
-        named = [(p.name, k, p) for prefix, k in KINDS.items() for p in inside if p.name.lower().startswith(prefix)]
-        if named and pair_folders(where) is None:
-            sources = [*named]
-    found = [_find(source, layout, clean_side, alone=len(sources) == 1) for _, _, source in sources]
-    total = sum(len(items) for items, _, _ in found)
-    seen = 0
-
-    def one_more() -> None:
-        nonlocal seen
-        seen += 1
-        if progress is not None:
-            progress(seen, total)
-
-    looked = [
-        _look(name, kind, source, *one, one_more) for (name, kind, source), one in zip(sources, found, strict=True)
-    ]
-    parts = tuple(part for part, _ in looked)
-    between = []
-    for i, (first, a) in enumerate(looked):
-        for second, b in looked[i + 1 :]:
-            if pairs := leaks(a, b):
-                between.append(Leak(first.name, second.name, tuple(pairs)))
-    split, why = _split(parts, [items for items, _, _ in found], [prints for _, prints in looked])
+    sets = _find_sets(where, layout, clean_side)
+    total = sum(len(one.items) for one in sets)
+    parts: list[Part] = []
+    prints: list[Fingerprints] = []
+    for one in sets:
+        tally = _Tally(list(one.unpaired))
+        before = sum(part.count for part in parts)
+        for done, item in enumerate(one.items, before + 1):
+            tally.add(item)
+            if progress is not None:
+                progress(done, total)
+        prints.append(Fingerprints.of(tally.prints))
+        parts.append(_part(one, tally, prints[-1]))
+    split, why_no_split = _split(parts, [one.items for one in sets], prints)
     return Findings(
-        where=f"{where.clean}, {where.degraded}" if isinstance(where, Folders) else str(where),
+        where=f"{where.clean}, {where.degraded}" if isinstance(where, Pairs) else str(where),
         guessed=layout == "auto",
-        parts=parts,
-        leaks=tuple(between),
+        parts=tuple(parts),
+        leaks=tuple(_leaks(parts, prints)),
         split=split,
-        why_no_split=why,
+        why_no_split=why_no_split,
     )
 
 
-def _find(source: str | Path | Folders, layout: str, clean_side: str, alone: bool) -> tuple[list[Item], str, list[str]]:
-    """Return the items of one part, its layout, and what does not pair up."""
-    folders = source if isinstance(source, Folders) else None
-    if folders is None and layout in ("auto", "pairs") and not (layout == "auto" and _holds_images(source)):
-        folders = pair_folders(str(source))
-    if folders is not None and layout in ("auto", "pairs"):
-        matching = match_pairs(folders)
-        wrong = [f"{name} has no degraded partner" for name in matching.only_clean]
-        wrong += [f"{name} has no clean partner" for name in matching.only_degraded]
-        wrong += [f"{name} stands for two files that differ in suffix only" for name in matching.twice]
-        return list(matching.items), "pairs", wrong
-    if not alone and not _holds_images(source):
-        return [], "none", []
-    # The checks of find_items for halves would stop at the first odd width: they are made below.
+def _find_sets(where: Source, layout: str, clean_side: str) -> list[_Set]:
+    """Return the parts of a data set: its sub-folders named train, val or test, or the whole as one part."""
+    if not isinstance(where, Pairs):
+        named = [(kind, folder) for kind, folders in part_folders(where).items() for folder in folders]
+        if named and pairs_of(where) is None:
+            alone = len(named) == 1
+            return [_find_set(folder.name, kind, folder, layout, clean_side, alone) for kind, folder in named]
+    return [_find_set("all", "all", where, layout, clean_side, alone=True)]
+
+
+def _find_set(name: str, kind: str, source: Source, layout: str, clean_side: str, alone: bool) -> _Set:
+    """Find the items of one part. Only a part that is not alone may be empty."""
+    folder = source.clean if isinstance(source, Pairs) else str(source)
+    pairs = pairs_of(source, layout)
+    if pairs is not None:
+        matching = match_pairs(pairs)
+        unpaired = [f"{name} has no degraded partner" for name in matching.only_clean]
+        unpaired += [f"{name} has no clean partner" for name in matching.only_degraded]
+        unpaired += [f"{name} stands for two files that differ in suffix only" for name in matching.twice]
+        return _Set(name, kind, folder, matching.items, "pairs", unpaired)
+    if not alone and not isinstance(source, Pairs) and not has_images(source):
+        return _Set(name, kind, folder, [], "none")
+    # As "clean": the checks for halves would stop at the first odd width, which is a finding here.
     items = find_items(source, "clean" if layout in ("auto", "side-by-side") else layout, clean_side)
     if layout == "side-by-side" or (layout == "auto" and _looks_side_by_side(items)):
-        return [dataclasses.replace(item, side=clean_side) for item in items], "side-by-side", []
-    return items, "clean", []
-
-
-def _holds_images(source: str | Path | Folders) -> bool:
-    return not isinstance(source, Folders) and Path(source).is_dir() and has_images(Path(source))
+        items = [dataclasses.replace(item, side=clean_side) for item in items]
+        return _Set(name, kind, folder, items, "side-by-side")
+    return _Set(name, kind, folder, items, "clean")
 
 
 def _looks_side_by_side(items: Sequence[Item]) -> bool:
@@ -128,82 +122,84 @@ def _looks_side_by_side(items: Sequence[Item]) -> bool:
         half = image.shape[1] // 2
         odd = image.shape[1] % 2 or not half
         agreement.append(0.0 if odd else float(thumbprint(image[:, :half]) @ thumbprint(image[:, half:])))
-    # A flat or broken file or two must not hide the layout of all others. The lowest agreement
-    # measured in Rain800 is 0.91.
+    # A few flat or broken files must not hide the layout of all others. The lowest agreement in Rain800 is 0.91.
     return bool(agreement) and statistics.median(agreement) >= 0.95 and float(np.quantile(agreement, 0.1)) >= 0.85
 
 
-def _look(
-    name: str,
-    kind: str,
-    source: str | Path | Folders,
-    items: Sequence[Item],
-    layout: str,
-    wrong: Sequence[str],
-    one_more: Callable[[], None],
-) -> tuple[Part, Fingerprints]:
-    """Read the images of one part."""
-    prints, sizes, channels = [], [], []
-    unreadable: list[tuple[str, str]] = []
-    mismatched, same, dark, size = list(wrong), [], [], 0
-    for item in items:
-        images: list[Uint8Pixels] = []
-        for path in (p for p in (item.clean, item.degraded) if p is not None):
-            try:
-                size += path.stat().st_size if path.exists() else 0
-                images.append(read_image(path))
-            except UserError as error:
-                unreadable.append((f"{path.parent.name}/{path.name}", str(error).removeprefix(f"{path}: ")))
-        one_more()
+@dataclass
+class _Tally:
+    """What is found in the images of one part, filled item by item."""
+
+    mismatched: list[str]
+    prints: list[Fingerprint] = field(default_factory=list)
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    same: list[str] = field(default_factory=list)
+    dark: list[str] = field(default_factory=list)
+    bytes: int = 0
+
+    def add(self, item: Item) -> None:
+        """Read the image or both images of an item."""
+        images = [image for path in (item.clean, item.degraded) if path and (image := self._read(path)) is not None]
         if len(images) != (1 if item.degraded is None else 2):
-            continue
+            return
         if item.side is not None:
             width = images[0].shape[1]
             if width % 2:
-                mismatched.append(f"{item.name} has odd width {width}, so it is not two halves")
-                continue
+                self.mismatched.append(f"{item.name} has odd width {width}, so it is not two halves")
+                return
             halves = [images[0][:, : width // 2], images[0][:, width // 2 :]]
             images = halves if item.side == "left" else halves[::-1]
-        if len(images) == 2:
-            clean, degraded = images
-            if clean.shape != degraded.shape:
-                mismatched.append(f"{item.name} is {_shape(clean)} but its degraded partner is {_shape(degraded)}")
-                continue
-            if np.abs(clean.astype(np.int16) - degraded).mean() < SAME:
-                same.append(item.name)
         clean = images[0]
+        if len(images) == 2:
+            degraded = images[1]
+            if clean.shape != degraded.shape:
+                self.mismatched.append(f"{item.name} is {_shape(clean)} but its degraded partner is {_shape(degraded)}")
+                return
+            if np.abs(clean.astype(np.int16) - degraded).mean() < SAME:
+                self.same.append(item.name)
         if clean.max() <= DARK:
-            dark.append(item.name)
-        prints.append((item.name, digest(clean), thumbprint(clean)))
-        sizes.append(clean.shape[:2])
-        channels.append(clean.shape[2])
-    gathered_prints = gathered(prints)
-    part = Part(
-        name=name,
-        kind=kind,
-        folder=source.clean if isinstance(source, Folders) else str(source),
-        layout=layout,
-        count=len(items),
+            self.dark.append(item.name)
+        self.prints.append(Fingerprint.of(item.name, clean))
+        self.shapes.append(clean.shape)
+
+    def _read(self, path: Path) -> Uint8Pixels | None:
+        """Return the image, or None after noting why it cannot be read."""
+        try:
+            self.bytes += path.stat().st_size if path.exists() else 0
+            return read_image(path)
+        except UserError as error:
+            self.unreadable.append((f"{path.parent.name}/{path.name}", str(error).removeprefix(f"{path}: ")))
+            return None
+
+
+def _part(found: _Set, tally: _Tally, prints: Fingerprints) -> Part:
+    channels = [shape[2] for shape in tally.shapes]
+    return Part(
+        name=found.name,
+        kind=found.kind,
+        folder=found.folder,
+        layout=found.layout,
+        count=len(found.items),
         gray=channels.count(1),
         color=channels.count(3),
-        heights=_spread([h for h, _ in sizes]),
-        widths=_spread([w for _, w in sizes]),
-        bytes=size,
-        unreadable=tuple(unreadable),
-        mismatched=tuple(mismatched),
-        same=tuple(same),
-        dark=tuple(dark),
-        copies=_together(gathered_prints.names, gathered_prints.digests),
-        near=_together(gathered_prints.names, groups(gathered_prints)),
+        heights=_spread([shape[0] for shape in tally.shapes]),
+        widths=_spread([shape[1] for shape in tally.shapes]),
+        bytes=tally.bytes,
+        unreadable=tuple(tally.unreadable),
+        mismatched=tuple(tally.mismatched),
+        same=tuple(tally.same),
+        dark=tuple(tally.dark),
+        copies=_together(prints.names, prints.digests),
+        near=_together(prints.names, groups(prints)),
     )
-    return part, gathered_prints
 
 
 def _shape(image: Uint8Pixels) -> str:
     return f"{image.shape[1]}x{image.shape[0]} {'gray' if image.shape[2] == 1 else 'color'}"
 
 
-def _spread(values: Sequence[int]) -> tuple[int, int, int] | None:
+def _spread(values: Sequence[int]) -> Spread | None:
     return (min(values), statistics.median_low(values), max(values)) if values else None
 
 
@@ -215,10 +211,19 @@ def _together(names: Sequence[str], labels: Sequence[object]) -> tuple[tuple[str
     return tuple(tuple(m) for m in members.values() if len(m) > 1)
 
 
+def _leaks(parts: Sequence[Part], prints: Sequence[Fingerprints]) -> list[Leak]:
+    found = []
+    for i, first in enumerate(parts):
+        for j in range(i + 1, len(parts)):
+            if pairs := leaks(prints[i], prints[j]):
+                found.append(Leak(first.name, parts[j].name, tuple(pairs)))
+    return found
+
+
 def _split(
     parts: Sequence[Part], items: Sequence[Sequence[Item]], prints: Sequence[Fingerprints]
 ) -> tuple[dict[str, tuple[str, ...]] | None, str | None]:
-    """Return a proposed split as names, or why there is none."""
+    """Return a proposed split as names by part, or why there is none."""
     kinds = [part.kind for part in parts]
     if kinds == ["all"]:
         chosen, fractions = 0, (0.8, 0.1, 0.1)

@@ -1,35 +1,40 @@
-"""What the data-set doctor found, in plain words."""
+"""The findings of the data-set doctor: as values, as advice, and as a table."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 
 from clearer.core.console import print_table, say
+from clearer.core.text import few
+
+Spread = tuple[int, int, int]
+"""Smallest, median and largest, in pixels."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One set: a folder of images or pairs, or a sub-folder such as ``train``.
+    """The findings for one part of a data set: a folder of images or pairs, or a sub-folder such as ``train``.
 
     Args:
-        name: the sub-folder's name; ``"all"`` if the folder has no parts.
+        name: name of the sub-folder; ``"all"`` if the folder has no parts.
         kind: ``train``, ``validation``, ``test`` or ``all``.
-        folder: as given, for two folders that of the clean images.
+        folder: as given; of two folders, that of the clean images.
         layout: ``clean``, ``pairs`` or ``side-by-side``; ``none`` if there are no images.
         count: images or pairs found, readable or not.
-        gray, color: readable clean images of each kind.
-        heights, widths: smallest, median and largest of the clean images (halves), in pixels.
-        bytes: of all files.
+        gray, color: number of readable clean images of each kind.
+        heights, widths: of the clean images or halves.
+        bytes: size of all files.
         unreadable: (file name, reason).
-        mismatched: what does not pair up, a sentence each.
-        same: pairs whose two images are one and the same.
-        dark: clean images that use no more than the lowest sixteenth of their levels.
-        copies: groups of names with exactly the same clean pixels.
-        near: groups of names that show the same clean image, exact copies among them.
+        mismatched: what cannot be paired, one sentence each.
+        same: pairs whose two images are the same.
+        dark: clean images that use only the lowest sixteenth of the gray levels.
+        copies: groups of names with exactly equal clean images.
+        near: groups of names with the same clean image, exact copies included.
     """
 
     name: str
@@ -39,8 +44,8 @@ class Part:
     count: int
     gray: int = 0
     color: int = 0
-    heights: tuple[int, int, int] | None = None
-    widths: tuple[int, int, int] | None = None
+    heights: Spread | None = None
+    widths: Spread | None = None
     bytes: int = 0
     unreadable: tuple[tuple[str, str], ...] = ()
     mismatched: tuple[str, ...] = ()
@@ -63,9 +68,14 @@ class Leak:
 class Findings:
     """What `clearer.data.doctor.examine` found.
 
-    ``guessed`` tells that no layout was given. ``split`` maps parts to names; it is None if no split
-    can be proposed, and ``why_no_split`` says why. A folder with parts is split further only if it
-    has one train part and no validation part.
+    Args:
+        where: the folder, or both folders of pairs.
+        guessed: whether the layout was guessed.
+        parts: one for the whole, or one for each sub-folder.
+        leaks: between parts.
+        split: proposed names by part; None if no split can be proposed. A folder with parts is split further
+            only if it has one train part and no validation part.
+        why_no_split: the reason if ``split`` is None.
     """
 
     where: str
@@ -76,58 +86,17 @@ class Findings:
     why_no_split: str | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the findings, and the advice drawn from them, in a form for JSON."""
+        """Return the findings, and the advice drawn from them, ready for JSON."""
         return {**dataclasses.asdict(self), "advice": advice(self)}
 
 
 def advice(findings: Findings) -> list[str]:
-    """Return what to do, one plain sentence each, the most pressing first."""
+    """Return what to do, one sentence or two for each finding, the most pressing first."""
     several = len(findings.parts) > 1
     said = []
     for part in findings.parts:
         at = f"{part.name}: " if several else ""
-        if not part.count:
-            said.append(f"{at}No usable images in {part.folder}.")
-        if part.unreadable:
-            first = ": ".join(part.unreadable[0])
-            said.append(f"{at}{_many(part.unreadable, 'file')} cannot be read ({first}). Replace or remove them.")
-        if part.mismatched:
-            said.append(
-                f"{at}{len(part.mismatched)} cannot be paired ({part.mismatched[0]}). "
-                "Add what is missing, or remove them."
-            )
-        if part.same:
-            said.append(
-                f"{at}{_many(part.same, 'pair')} of {part.count} show the same image twice, such as {part.same[0]}. "
-                "Nothing can be learnt or measured from them; leave them out."
-            )
-        if part.dark:
-            said.append(
-                f"{at}{_many(part.dark, 'image')} of {part.count} use no more than a sixteenth of their levels, such "
-                f"as {part.dark[0]}. If a camera's 12 bits lie in files of 16, multiply them by 16 first: images are "
-                "learned from as 8 bits."
-            )
-        if part.gray and part.color:
-            said.append(
-                f"{at}{part.gray} gray and {part.color} color files are mixed. Convert or move the "
-                f"{'gray' if part.gray <= part.color else 'color'} ones, or set data.convert=true."
-            )
-        if part.layout == "side-by-side" and findings.guessed:
-            said.append(
-                f"{at}Both halves of each file agree, so each seems to hold a pair side by side. Look at one: set "
-                "data.layout=side-by-side, and data.clean_side to the half that is clean (left or right)."
-            )
-        if part.near:
-            inside = sum(len(group) for group in part.near)
-            said.append(
-                f"{at}{inside} images are near-duplicates of others, in {_many(part.near, 'group')}, such as "
-                f"{_few(part.near[0])}. "
-                + (
-                    "Split by clean image, not by file."
-                    if part.kind in ("train", "all")
-                    else "A mean over this part counts their scenes several times."
-                )
-            )
+        said += [at + sentence for sentence in (*_faults(part), *_hints(part, findings.guessed))]
     for leak in findings.leaks:
         a, b = leak.pairs[0]
         said.append(
@@ -142,16 +111,63 @@ def advice(findings: Findings) -> list[str]:
     return said
 
 
+def _faults(part: Part) -> Iterator[str]:
+    """Yield what is wrong with the files of a part."""
+    if not part.count:
+        yield f"No usable images in {part.folder}."
+    if part.unreadable:
+        first = ": ".join(part.unreadable[0])
+        yield f"{_many(part.unreadable, 'file')} cannot be read ({first}). Replace or remove them."
+    if part.mismatched:
+        yield f"{len(part.mismatched)} cannot be paired ({part.mismatched[0]}). Add what is missing, or remove them."
+    if part.same:
+        yield (
+            f"{_many(part.same, 'pair')} of {part.count} show the same image twice, such as {part.same[0]}. "
+            "Nothing can be learned or measured from them; remove them."
+        )
+    if part.dark:
+        yield (
+            f"{_many(part.dark, 'image')} of {part.count} use at most a sixteenth of the gray levels, such as "
+            f"{part.dark[0]}. Multiply 12 bits of a camera in 16-bit files by 16: training reads images as 8 bits."
+        )
+
+
+def _hints(part: Part, guessed: bool) -> Iterator[str]:
+    """Yield what the settings of a run should take into account."""
+    if part.gray and part.color:
+        fewer = "gray" if part.gray <= part.color else "color"
+        yield (
+            f"{part.gray} gray and {part.color} color files are mixed. Convert or move the {fewer} ones, or set "
+            "data.convert=true."
+        )
+    if part.layout == "side-by-side" and guessed:
+        yield (
+            "Both halves of each file agree, so each seems to hold a pair side by side. Look at one: set "
+            "data.layout=side-by-side, and data.clean_side to the clean half (left or right)."
+        )
+    if part.near:
+        inside = sum(len(group) for group in part.near)
+        todo = (
+            "Split by clean image, not by file."
+            if part.kind in ("train", "all")
+            else "A mean over this part counts their scenes several times."
+        )
+        yield (
+            f"{inside} images are near-duplicates of others, in {_many(part.near, 'group')}, such as "
+            f"{few(part.near[0])}. {todo}"
+        )
+
+
 def print_findings(findings: Findings, console: Console) -> None:
-    """Print a table with a column for each part, then what to do."""
+    """Print a table with a column for each part, then the advice."""
     guess = " (guessed)" if findings.guessed else ""
     parts = findings.parts
     rows = [
         ("layout", *(part.layout + guess for part in parts)),
         ("images or pairs", *(str(part.count) for part in parts)),
         ("gray / color", *(f"{part.gray} / {part.color}" for part in parts)),
-        ("height: least, median, most", *(_numbers(part.heights) for part in parts)),
-        ("width: least, median, most", *(_numbers(part.widths) for part in parts)),
+        ("height: min, median, max", *(_numbers(part.heights) for part in parts)),
+        ("width: min, median, max", *(_numbers(part.widths) for part in parts)),
         ("megabytes", *(f"{part.bytes / 1e6:.1f}" for part in parts)),
         ("unreadable files", *(str(len(part.unreadable)) for part in parts)),
         ("cannot be paired", *(str(len(part.mismatched)) for part in parts)),
@@ -165,7 +181,7 @@ def print_findings(findings: Findings, console: Console) -> None:
         say(f"- {sentence}", console)
 
 
-def _numbers(spread: tuple[int, int, int] | None) -> str:
+def _numbers(spread: Spread | None) -> str:
     return " ".join(str(n) for n in spread) if spread else "-"
 
 
@@ -173,9 +189,5 @@ def _grouped(found: tuple[tuple[str, ...], ...]) -> str:
     return f"{sum(len(group) for group in found)} in {_many(found, 'group')}" if found else "0"
 
 
-def _many(things: tuple[Any, ...], noun: str) -> str:
+def _many(things: Sequence[object], noun: str) -> str:
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
-
-
-def _few(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -1,8 +1,7 @@
-"""Images that show the same scene: thumbprints, groups, leaks between sets, splits by clean image.
+"""Find images of the same scene, leaks between sets, and a split by clean image.
 
-A set for restoration often holds one clean image with several degradations. If such an image
-falls on both sides of a split, the validation measures memory. So sets are compared and split by
-clean image, not by file.
+A set for restoration often holds one clean image with several degradations. If they fall on both sides of a
+split, validation measures memory. Sets are therefore compared and split by clean image, not by file.
 """
 
 from __future__ import annotations
@@ -17,36 +16,26 @@ import numpy.typing as npt
 from PIL import Image
 
 from clearer.core.errors import UserError
-from clearer.data.folders import Item, read_item
+from clearer.data.items import Item, read_item
 from clearer.images.types import Uint8Pixels
 
-Floats = npt.NDArray[np.float32]
+Vectors = npt.NDArray[np.float32]
 
 SIDE = 16
-"""A thumbprint is the image reduced to SIDE x SIDE mean lumas."""
+"""Side of the reduced luma image that makes a thumbprint, in pixels."""
 NEAR = 0.98
-"""Two images with thumbprints of at least this correlation show the same scene; see `thumbprint`."""
+"""Two images show the same scene if their thumbprints correlate by at least this much; see `thumbprint`."""
 FLAT = 1.0
-"""A reduced image whose lumas (0 to 255) deviate by less than this is flat: it is near to nothing."""
+"""Standard deviation of the reduced luma, in gray levels, below which an image is flat and near to no other."""
 PARTS = ("train", "validation", "test")
+"""The parts of a split, in order."""
 
 
-def thumbprint(clean: Uint8Pixels) -> Floats:
+def thumbprint(clean: Uint8Pixels) -> Vectors:
     """Return a descriptor of an image, float32 (256,); the dot product of two is their correlation.
 
-    The luma is reduced by area to 16x16, brought to zero mean and to norm 1. Flat images give
-    zeros, which are near to nothing, not even to themselves. Flips are not seen through.
-
-    The threshold `NEAR` = 0.98 was measured. Among the 700 clean halves of the training part of
-    Rain800, 528 have a near-duplicate at any threshold from 0.97 to 0.999, and 42 of the 100 of its
-    test part, with one image in both; 232 and 48 are found in BSDS500, at any threshold from 0.96
-    to 0.999. The lowest correlation of two of one scene was 0.9935 (an evening view, slightly
-    shifted), the highest of two photographs of one place, panned, 0.9700, of unrelated ones 0.9502
-    (a town and giraffes below bright skies). No two of the 500 images of BSDS500 pass 0.9499. Of
-    100 of these, halving or doubling the size, JPEG at quality 10, a Gaussian blur of sigma 3,
-    noise of sigma 50 and a gamma of 0.7 all stayed above 0.99; a crop by 2 % of each side length
-    stayed above 0.98 for 99 of 100, a crop by 5 % for 17, by 10 % for none, and a brightening by
-    1.3 that clips for 90. So images cropped by more than about 3 % are missed.
+    The luma is reduced by area to 16x16, centered to mean 0 and scaled to norm 1. A flat image gives zeros,
+    which are near to nothing, not even to themselves. Flipped images are not recognized.
     """
     luma = Image.fromarray(clean if clean.shape[2] == 3 else clean[:, :, 0]).convert("L")
     # Mode F: reduced to 8 bits, a dim image would be mostly rounding.
@@ -54,46 +43,92 @@ def thumbprint(clean: Uint8Pixels) -> Floats:
     if small.std() < FLAT:
         return np.zeros(SIDE * SIDE, dtype=np.float32)
     centered = (small - small.mean()).ravel()
-    unit: Floats = (centered / np.linalg.norm(centered)).astype(np.float32)
+    unit: Vectors = (centered / np.linalg.norm(centered)).astype(np.float32)
     return unit
+
+
+# How NEAR = 0.98 was chosen. Rain800: of the 700 clean halves of the training part, 528 have a near-duplicate at
+# any threshold from 0.97 to 0.999; of the 100 of the test part, 42, and one image is in both parts; 232 and 48 are
+# found in BSDS500, at any threshold from 0.96 to 0.999. The lowest correlation of two images of one scene was
+# 0.9935 (an evening view, slightly shifted). The highest of two photographs of one place, panned, was 0.9700; of
+# unrelated images, 0.9502 (a town, and giraffes below bright skies). No two of the 500 images of BSDS500 exceed
+# 0.9499. Of 100 of these, resizing by 2 or 1/2, JPEG at quality 10, a Gaussian blur of sigma 3, noise of sigma 50
+# and a gamma of 0.7 all stayed above 0.99. Cropping 2 % of each side length stayed above 0.98 for 99 of 100,
+# cropping 5 % for 17, 10 % for none; brightening by 1.3 with clipping for 90. So images cropped by more than about
+# 3 % are missed.
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What identifies the clean image of one item.
+
+    Args:
+        name: name of the item.
+        digest: of the decoded pixels and their shape; equal only for exact copies.
+        thumb: thumbprint, float32 (256,).
+    """
+
+    name: str
+    digest: str
+    thumb: Vectors
+
+    @classmethod
+    def of(cls, name: str, clean: Uint8Pixels) -> Fingerprint:
+        """Return the fingerprint of an image (H, W, C)."""
+        return cls(name, digest(clean), thumbprint(clean))
 
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """What is known of the clean images of a set, in the order of its items.
+    """What identifies the clean images of a set, in the order of its items.
 
     Args:
         names: names of the items.
-        digests: of the decoded pixels and their shape, the same for exact copies only.
+        digests: of the decoded pixels and their shape; equal only for exact copies.
         thumbs: thumbprints, float32 (N, 256).
     """
 
     names: tuple[str, ...]
     digests: tuple[str, ...]
-    thumbs: Floats
+    thumbs: Vectors
+
+    @classmethod
+    def of(cls, prints: Sequence[Fingerprint]) -> Fingerprints:
+        """Return the fingerprints of a set."""
+        thumbs = np.zeros((len(prints), SIDE * SIDE), dtype=np.float32)
+        for row, one in enumerate(prints):
+            thumbs[row] = one.thumb
+        return cls(tuple(p.name for p in prints), tuple(p.digest for p in prints), thumbs)
 
     def __len__(self) -> int:
         return len(self.names)
 
 
 def digest(clean: Uint8Pixels) -> str:
-    """Return 32 hexadecimal digits that name these pixels."""
+    """Return 32 hexadecimal digits that identify the pixels and the shape of an image."""
     hashed = hashlib.blake2b(repr(clean.shape).encode(), digest_size=16)
     hashed.update(np.ascontiguousarray(clean).data)
     return hashed.hexdigest()
 
 
-def fingerprints(
-    items: Sequence[Item], channels: int | None = None, progress: Callable[[int, int], None] | None = None
-) -> Fingerprints:
-    """Read each clean image once and return their fingerprints.
+def fingerprint(item: Item) -> Fingerprint:
+    """Read the clean image of an item and return its fingerprint.
 
-    Images are decoded in full, since a JPEG decoded at reduced size has no exact digest; this
-    takes about 3 ms for an image of 481x321.
+    The image is decoded in full, about 3 ms for 481x321: decoded at reduced size, a JPEG has no exact digest.
+
+    Raises:
+        UserError: the image cannot be read.
+    """
+    # The clean image alone: a degraded partner in a file of its own need not be decoded.
+    clean, _ = read_item(item if item.side else Item(item.name, item.clean))
+    return Fingerprint.of(item.name, clean)
+
+
+def fingerprints(items: Sequence[Item], progress: Callable[[int, int], None] | None = None) -> Fingerprints:
+    """Read each clean image once and return their fingerprints.
 
     Args:
         items: of one set.
-        channels: as of `clearer.images.view.read_image`; to compare two sets, give both the same.
         progress: called with the number of images done and of all.
 
     Raises:
@@ -101,27 +136,17 @@ def fingerprints(
     """
     prints = []
     for done, item in enumerate(items, 1):
-        # The clean image alone: a degraded partner in a file of its own need not be decoded.
-        clean, _ = read_item(item if item.side else Item(item.name, item.clean), channels)
-        prints.append((item.name, digest(clean), thumbprint(clean)))
+        prints.append(fingerprint(item))
         if progress is not None:
             progress(done, len(items))
-    return gathered(prints)
-
-
-def gathered(prints: Sequence[tuple[str, str, Floats]]) -> Fingerprints:
-    """Return the `Fingerprints` of (name, digest, thumbprint) triples."""
-    thumbs = np.zeros((len(prints), SIDE * SIDE), dtype=np.float32)
-    for row, (_, _, thumb) in enumerate(prints):
-        thumbs[row] = thumb
-    return Fingerprints(tuple(p[0] for p in prints), tuple(p[1] for p in prints), thumbs)
+    return Fingerprints.of(prints)
 
 
 def groups(prints: Fingerprints, near: float = NEAR) -> list[int]:
     """Return a group number for each image, numbered from 0 in order of first appearance.
 
-    Two images are in one group if they are exact copies, or near-duplicates, or if a chain of
-    such images joins them.
+    Two images are in one group if they are exact copies or near-duplicates, or if a chain of such images
+    connects them.
     """
     first = {d: i for i, d in reversed(list(enumerate(prints.digests)))}
     labels = np.array([first[d] for d in prints.digests], dtype=np.int64)
@@ -135,10 +160,7 @@ def groups(prints: Fingerprints, near: float = NEAR) -> list[int]:
 
 
 def leaks(a: Fingerprints, b: Fingerprints, near: float = NEAR) -> list[tuple[str, str]]:
-    """Return the pairs of names, of ``a`` and of ``b``, that show the same clean image.
-
-    Sorted by position in ``a``, then in ``b``.
-    """
+    """Return the pairs of names, one of ``a`` and one of ``b``, with the same clean image, in order of a, then b."""
     where: dict[str, list[int]] = {}
     for j, code in enumerate(b.digests):
         where.setdefault(code, []).append(j)
@@ -154,20 +176,23 @@ def propose_split(
     fractions: Sequence[float] = (0.8, 0.1, 0.1),
     seed: int = 0,
 ) -> dict[str, list[Item]]:
-    """Split a set into train, validation and test such that no clean image is in two of them.
+    """Split a set into train, validation and test so that no clean image is in two of them.
 
-    Groups of near-duplicates, in an order drawn from ``seed``, each go to the part that lacks the
-    most images. A part with a fraction above zero gets at least one group. Within a part, items
-    keep their order. Items without a fingerprint are left out.
+    Groups of near-duplicates, in an order drawn from ``seed``, go one by one to the part that lacks the most
+    images. A part with a fraction above 0 gets at least one group. Items keep their order within a part; items
+    without a fingerprint are dropped.
 
     Args:
         items: of one set.
         prints: their fingerprints.
-        fractions: of train, validation and test; not negative, of sum 1, train above zero.
-        seed: of the order.
+        fractions: of train (above 0), validation and test (0 or more), with sum 1.
+        seed: of the order of groups.
+
+    Returns:
+        The items of each of `PARTS`.
 
     Raises:
-        UserError: the fractions are not such, or there are fewer groups than parts to fill.
+        UserError: the fractions are invalid, or there are fewer groups than parts to fill.
     """
     if len(fractions) != 3 or min(fractions) < 0 or fractions[0] <= 0 or abs(sum(fractions) - 1) > 1e-6:
         raise UserError(
@@ -195,7 +220,7 @@ def propose_split(
 
 
 def _dealt(members: dict[int, int], fractions: Sequence[float], wanted: list[int], seed: int) -> dict[int, int]:
-    """Deal groups (number -> count of images) to the wanted parts; group number -> part number."""
+    """Assign groups (number -> count of images) to the wanted parts; return group number -> part number."""
     order = sorted(members)
     random.Random(seed).shuffle(order)
     total = sum(members.values())
@@ -207,14 +232,14 @@ def _dealt(members: dict[int, int], fractions: Sequence[float], wanted: list[int
         lacking[part] -= members[group]
     for part in wanted:
         if part not in part_of.values():
-            # A few large groups have filled everything: take the smallest group that can be spared.
+            # A few large groups filled everything: move the smallest group that another part can spare.
             filled = list(part_of.values())
             spare = [group for group in order if filled.count(part_of[group]) > 1]
             part_of[min(spare, key=lambda group: members[group])] = part
     return part_of
 
 
-def _near_blocks(a: Floats, b: Floats, near: float, rows: int = 1024) -> Iterator[tuple[int, npt.NDArray[np.bool_]]]:
-    """Yield (first row, near or not (rows, len(b))) for blocks of rows of ``a``, so that large sets fit in memory."""
+def _near_blocks(a: Vectors, b: Vectors, near: float, rows: int = 1024) -> Iterator[tuple[int, npt.NDArray[np.bool_]]]:
+    """Yield (first row, which pairs are near (rows, len(b))) by blocks of rows of ``a``, to bound memory."""
     for start in range(0, len(a), rows):
         yield start, a[start : start + rows] @ b.T >= near

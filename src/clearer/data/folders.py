@@ -1,18 +1,22 @@
-"""Where images and pairs come from: one folder, two folders of pairs, or pairs side by side."""
+"""Images and pairs in folders: one folder of images, two folders of pairs, or files with both halves of a pair."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from clearer.core.errors import UserError, nearest
+from clearer.core.text import few
+from clearer.data.items import Item, check_even, check_same_size
 from clearer.images.io import read_header
-from clearer.images.types import SUFFIXES, Uint8Pixels
-from clearer.images.view import native_channels, read_image
+from clearer.images.types import SUFFIXES
+from clearer.recipe.schema import Pairs
+
+Source = str | Path | Pairs
+"""A folder, or two folders of pairs."""
+Folders = Pairs
+"""The name of `Pairs` in version 0.1."""
 
 LAYOUTS = ("auto", "clean", "pairs", "side-by-side")
 SIDES = ("left", "right")
@@ -22,36 +26,19 @@ CLEAN_NAMES = (
 DEGRADED_NAMES = (
     "input", "inputs", "noisy", "rainy", "rain", "degraded", "lq", "low", "blur", "blurry", "hazy",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Folders:
-    """Two folders of pairs; a pair has the same file name in both but for the suffix."""
-
-    clean: str
-    degraded: str
-
-
-@dataclass(frozen=True)
-class Item:
-    """One image or pair, not yet read.
-
-    Args:
-        name: file name of the clean image, unique in its set.
-        clean: file of the clean image, or of both halves.
-        degraded: file of the degraded image of a pair, None if there is none or it is a half.
-        side: which half of the one file is clean (``"left"`` or ``"right"``), None if not side by side.
-    """
-
-    name: str
-    clean: Path
-    degraded: Path | None = None
-    side: str | None = None
+PART_PREFIXES = {"train": "train", "validation": "val", "test": "test"}
+"""Parts of a data set, and how the names of their sub-folders begin."""
 
 
 @dataclass(frozen=True)
 class Matching:
-    """Two folders put together by stem: the pairs, and what has no partner or is there twice."""
+    """Two folders matched by the stem of the file name.
+
+    Attributes:
+        items: the pairs.
+        only_clean, only_degraded: names of files without a partner.
+        twice: folder and stem of files that differ only in their suffix.
+    """
 
     items: tuple[Item, ...]
     only_clean: tuple[str, ...]
@@ -59,47 +46,53 @@ class Matching:
     twice: tuple[str, ...]
 
 
-def find_items(where: str | Path | Folders, layout: str = "auto", clean_side: str = "left") -> list[Item]:
-    """Return the items of a set, sorted by name, and check pairs by their headers.
+def find_items(where: Source, layout: str = "auto", clean_side: str = "left") -> list[Item]:
+    """Return the items of a set, sorted by name. Headers of pairs are checked; no image is decoded.
 
     Args:
-        where: a folder, or two `Folders` of pairs.
-        layout: ``"clean"`` is a folder of single images; ``"pairs"`` two `Folders`, or a folder
-            that holds two with known names (such as ``clean`` and ``noisy``); ``"side-by-side"``
-            a folder of files that hold both halves. ``"auto"`` is ``"pairs"`` for `Folders` and
-            for a folder without images of its own but with two such sub-folders, and
-            ``"clean"`` otherwise: side by side is never guessed.
-        clean_side: which half is clean; only for ``"side-by-side"``.
+        where: a folder, or two folders of pairs.
+        layout: ``"clean"``: a folder of single images. ``"pairs"``: two folders, or a folder that contains
+            two with known names, such as ``clean`` and ``noisy``. ``"side-by-side"``: a folder of files with
+            both halves. ``"auto"``: ``"pairs"`` if `pairs_of` finds them, otherwise ``"clean"``;
+            side by side is never guessed.
+        clean_side: the clean half; only for ``"side-by-side"``.
 
     Raises:
-        UserError: nothing is found, a partner is missing, the images of a pair differ in size, a
-            width is odd where two halves are needed, or a file cannot be read.
+        UserError: nothing is found, a partner is missing, the images of a pair differ in size, a width is
+            odd where two halves are needed, or a file cannot be read.
     """
     if layout not in LAYOUTS:
         raise UserError(f"data.layout: {layout!r} is not one of {', '.join(LAYOUTS)}{nearest(layout, LAYOUTS)}")
     if clean_side not in SIDES:
         raise UserError(f"data.clean_side: {clean_side!r} is not one of {', '.join(SIDES)}{nearest(clean_side, SIDES)}")
-    folders = where if isinstance(where, Folders) else None
-    if folders is not None and layout not in ("auto", "pairs"):
-        raise UserError(f"data.layout: {layout!r} needs one folder, not two ({folders.clean}, {folders.degraded})")
-    if not isinstance(where, Folders):
-        if layout == "pairs":
-            folders = pair_folders(where)
-            if folders is None:
-                raise UserError(
-                    f"{where}: no pair of sub-folders with known names, such as clean and noisy; "
-                    "rename them or name the two folders yourself"
-                )
-        elif layout == "auto" and Path(where).is_dir() and not has_images(Path(where)):
-            folders = pair_folders(where)
-    if folders is not None:
-        return _checked_pairs(folders)
-    assert not isinstance(where, Folders)
+    if isinstance(where, Pairs) and layout not in ("auto", "pairs"):
+        raise UserError(f"data.layout: {layout!r} needs one folder, not two ({where.clean}, {where.degraded})")
+    pairs = pairs_of(where, layout)
+    if pairs is not None:
+        return _checked_pairs(pairs)
+    assert not isinstance(where, Pairs)
+    if layout == "pairs":
+        raise UserError(
+            f"{where}: no pair of sub-folders with known names, such as clean and noisy; "
+            "rename them or name the two folders yourself"
+        )
     side = clean_side if layout == "side-by-side" else None
     items = [Item(name=p.name, clean=p, side=side) for p in list_images(where)]
     if side is not None:
         for item in items:
-            _check_even(item.clean, read_header(item.clean).width)
+            check_even(item.clean, read_header(item.clean).width)
+    return items
+
+
+def find_pairs(where: Source, layout: str = "auto") -> list[Item]:
+    """Return the items of a set where pairs are needed: ``"auto"`` takes a folder of images as side by side.
+
+    Raises:
+        UserError: as for `find_items`.
+    """
+    items = find_items(where, layout)
+    if layout == "auto" and not any(item.is_pair for item in items):
+        items = find_items(where, "side-by-side")
     return items
 
 
@@ -131,50 +124,51 @@ def list_images(folder: str | Path) -> list[Path]:
     return sorted(found, key=lambda p: p.name)
 
 
-def has_images(folder: Path) -> bool:
-    """Tell whether there are images directly in ``folder``."""
-    return any(p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and not p.is_dir() for p in _inside(folder))
+def has_images(folder: str | Path) -> bool:
+    """Tell whether ``folder`` is a folder with images directly in it."""
+    folder = Path(folder)
+    return folder.is_dir() and any(
+        p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and not p.is_dir() for p in _inside(folder)
+    )
 
 
-def sub_folders(folder: Path) -> list[Path]:
-    """Return the folders directly in ``folder``, hidden ones left out, sorted by name."""
-    return sorted(p for p in _inside(folder) if p.is_dir() and not p.name.startswith("."))
+def part_folders(where: str | Path) -> dict[str, list[Path]]:
+    """Return the sub-folders named train, val and test, or similar, by part of the data set.
+
+    All lists are empty if ``where`` is not a folder or has images of its own.
+    """
+    inside = _sub_folders(Path(where)) if Path(where).is_dir() and not has_images(where) else []
+    return {
+        part: [folder for folder in inside if folder.name.lower().startswith(prefix)]
+        for part, prefix in PART_PREFIXES.items()
+    }
 
 
-def pair_folders(where: str | Path) -> Folders | None:
-    """Return the two sub-folders of ``where`` with known names of clean and degraded, or None.
+def pairs_of(where: Source, layout: str = "auto") -> Pairs | None:
+    """Return the two folders of pairs that ``where`` is or contains; None for the layouts of one folder.
+
+    ``"auto"`` looks for two sub-folders only if ``where`` has no images of its own.
 
     Raises:
-        UserError: more than one sub-folder has a name of the same kind.
+        UserError: more than one sub-folder has a known name of the same kind.
     """
-    where = Path(where)
-    if not where.is_dir():
-        return None
-    inside = sub_folders(where)
-    clean = [p for p in inside if p.name.lower() in CLEAN_NAMES]
-    degraded = [p for p in inside if p.name.lower() in DEGRADED_NAMES]
-    if not clean or not degraded:
-        return None
-    for kind, found in (("clean", clean), ("degraded", degraded)):
-        if len(found) > 1:
-            names = ", ".join(p.name for p in found)
-            raise UserError(
-                f"{where}: more than one sub-folder may hold the {kind} images ({names}); "
-                "name the two folders yourself"
-            )
-    return Folders(clean=str(clean[0]), degraded=str(degraded[0]))
+    if isinstance(where, Pairs):
+        return where if layout in ("auto", "pairs") else None
+    if layout == "pairs" or (layout == "auto" and not has_images(where)):
+        return _pair_folders(Path(where))
+    return None
 
 
-def match_pairs(folders: Folders) -> Matching:
-    """Put two folders together by stem, without looking into the files.
+def match_pairs(pairs: Pairs) -> Matching:
+    """Match two folders by the stem of the file name, without opening the files.
 
     Raises:
-        UserError: a folder is missing or has no images.
+        UserError: a folder is missing or contains no images.
     """
-    clean, degraded = list_images(folders.clean), list_images(folders.degraded)
+    clean, degraded = list_images(pairs.clean), list_images(pairs.degraded)
     twice = [
         f"{Path(folder).name}/{stem}"
-        for folder, files in ((folders.clean, clean), (folders.degraded, degraded))
+        for folder, files in ((pairs.clean, clean), (pairs.degraded, degraded))
         for stem, count in sorted(Counter(p.stem for p in files).items())
         if count > 1
     ]
@@ -188,85 +182,6 @@ def match_pairs(folders: Folders) -> Matching:
     )
 
 
-def check_channels(items: Sequence[Item], channels: int, convert: bool = False) -> None:
-    """Refuse files whose kind, gray or color, does not fit; reads headers only.
-
-    Color files are fine for ``channels=1`` (luma is taken) as long as all files are color. With
-    ``convert`` every mixture is accepted.
-
-    Raises:
-        UserError: gray and color files are mixed, or files are gray where 3 channels are wanted.
-    """
-    if channels not in (1, 3):
-        raise UserError(f"network.channels: {channels}; images have 1 (gray) or 3 (color)")
-    if convert:
-        return
-    kinds: dict[int, list[Path]] = {1: [], 3: []}
-    for path in _files(items):
-        kinds[native_channels(path)].append(path)
-    gray, color = kinds[1], kinds[3]
-    if gray and color:
-        odd, kind = (gray, "gray") if len(gray) <= len(color) else (color, "color")
-        raise UserError(
-            f"{odd[0]}: {kind}, in a set of {len(gray)} gray and {len(color)} color files; "
-            f"convert or move the {kind} ones, or set data.convert=true"
-        )
-    if gray and channels == 3:
-        raise UserError(
-            f"{gray[0]}: gray, where 3 channels are wanted, as are all {len(gray)} files of the set; "
-            "set network.channels=1, or data.convert=true to repeat gray as color"
-        )
-
-
-def check_sizes(items: Sequence[Item], patch: int) -> None:
-    """Refuse images (for side by side: halves) smaller than ``patch`` pixels; reads headers only.
-
-    Raises:
-        UserError: names the first such image.
-    """
-    for item in items:
-        height, width = item_size(item)
-        if min(height, width) < patch:
-            what = "a half" if item.side else "the image"
-            raise UserError(
-                f"{item.clean}: {what} has {width}x{height} pixels, less than a patch of {patch}x{patch}; "
-                "remove it or make the patch smaller (search.patch, train.patch)"
-            )
-
-
-def item_size(item: Item) -> tuple[int, int]:
-    """Return height and width of the clean image or half, from the header."""
-    header = read_header(item.clean)
-    return header.height, header.width // 2 if item.side else header.width
-
-
-def read_item(item: Item, channels: int | None = None) -> tuple[Uint8Pixels, Uint8Pixels | None]:
-    """Return the clean and the degraded image (None if there is none), each uint8 (H, W, C).
-
-    ``channels`` as of `clearer.images.view.read_image`.
-
-    Raises:
-        UserError: a file cannot be read, or the two images differ in size or channels.
-    """
-    image = read_image(item.clean, channels)
-    if item.side is not None:
-        _check_even(item.clean, image.shape[1])
-        half = image.shape[1] // 2
-        left, right = np.ascontiguousarray(image[:, :half]), np.ascontiguousarray(image[:, half:])
-        return (left, right) if item.side == "left" else (right, left)
-    if item.degraded is None:
-        return image, None
-    degraded = read_image(item.degraded, channels)
-    _check_same_size(item, image.shape[:2], degraded.shape[:2])
-    if degraded.shape != image.shape:
-        raise UserError(f"{item.degraded}: not of the same channels as its clean {item.clean}; set data.convert=true")
-    return image, degraded
-
-
-def _files(items: Sequence[Item]) -> list[Path]:
-    return [path for item in items for path in (item.clean, item.degraded) if path is not None]
-
-
 def _inside(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
@@ -274,42 +189,47 @@ def _inside(folder: Path) -> list[Path]:
         raise UserError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from error
 
 
-def _checked_pairs(folders: Folders) -> list[Item]:
-    found = match_pairs(folders)
+def _sub_folders(folder: Path) -> list[Path]:
+    """Return the folders directly in ``folder`` but hidden ones, sorted by name."""
+    return sorted(p for p in _inside(folder) if p.is_dir() and not p.name.startswith("."))
+
+
+def _pair_folders(where: Path) -> Pairs | None:
+    """Return the two sub-folders with known names of clean and degraded images."""
+    if not where.is_dir():
+        return None
+    inside = _sub_folders(where)
+    clean = [p for p in inside if p.name.lower() in CLEAN_NAMES]
+    degraded = [p for p in inside if p.name.lower() in DEGRADED_NAMES]
+    if not clean or not degraded:
+        return None
+    for kind, found in (("clean", clean), ("degraded", degraded)):
+        if len(found) > 1:
+            names = ", ".join(p.name for p in found)
+            raise UserError(
+                f"{where}: more than one sub-folder may hold the {kind} images ({names}); "
+                "name the two folders yourself"
+            )
+    return Pairs(clean=str(clean[0]), degraded=str(degraded[0]))
+
+
+def _checked_pairs(pairs: Pairs) -> list[Item]:
+    found = match_pairs(pairs)
     if found.twice:
         raise UserError(
-            f"{folders.clean}: {len(found.twice)} names stand for two files that differ in suffix only "
-            f"({_few(found.twice)}); remove one of each"
+            f"{pairs.clean}: {len(found.twice)} names stand for two files that differ in suffix only "
+            f"({few(found.twice)}); remove one of each"
         )
     for folder, other, names in (
-        (folders.clean, folders.degraded, found.only_clean),
-        (folders.degraded, folders.clean, found.only_degraded),
+        (pairs.clean, pairs.degraded, found.only_clean),
+        (pairs.degraded, pairs.clean, found.only_degraded),
     ):
         if names:
             raise UserError(
                 f"{folder}: {len(names)} of its images have no partner of the same name in {other} "
-                f"({_few(names)}); add the partners or remove them"
+                f"({few(names)}); add the partners or remove them"
             )
     for item in found.items:
         assert item.degraded is not None
-        _check_same_size(item, read_header(item.clean)[:2], read_header(item.degraded)[:2])
+        check_same_size(item, read_header(item.clean)[:2], read_header(item.degraded)[:2])
     return list(found.items)
-
-
-def _check_same_size(item: Item, clean: tuple[int, ...], degraded: tuple[int, ...]) -> None:
-    if clean != degraded:
-        raise UserError(
-            f"{item.degraded}: {degraded[1]}x{degraded[0]} pixels, but its clean {item.clean} has "
-            f"{clean[1]}x{clean[0]}; a pair must have one size"
-        )
-
-
-def _check_even(path: Path, width: int) -> None:
-    if width % 2:
-        raise UserError(
-            f"{path}: width {width} is odd, so it is not two halves side by side; remove it or set data.layout=clean"
-        )
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

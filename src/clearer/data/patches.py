@@ -1,4 +1,4 @@
-"""Training batches: patches cut from uint8 images in memory, flipped and degraded as one batch."""
+"""Draw training batches: patches of images in memory, augmented and degraded as one batch."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from clearer.degradations.base import Degradation
 
 
 class PatchSampler:
-    """Draws batches of (degraded, clean) patches; all randomness comes from its own generators.
+    """Draw batches of (degraded, clean) patches from random generators of its own.
 
-    The images lie end to end in one uint8 buffer on the device, so that a batch is a single gather.
-    What is drawn on the CPU goes to the device as three numbers a patch, which nothing waits for.
-    ``state_dict`` holds the generators' states: a resumed run draws what the uninterrupted one would.
+    The images lie end to end in one uint8 buffer on the device, so that a batch is a single gather. Positions
+    are drawn on the CPU and copied to the device as four numbers a patch, without synchronization. With
+    ``state_dict`` a resumed run draws what the uninterrupted run would have drawn.
 
     Args:
-        images: (clean, degraded or None) of each image, uint8 (H, W, C); some may be pairs, others not.
-        patch: side of the patches in pixels; no image may be smaller.
-        batch: patches in a batch.
+        images: (clean, degraded or None) of each image, uint8 (H, W, C); pairs and single images may be mixed.
+        patch: side of the patches in pixels, at most that of the smallest image.
+        batch: number of patches in a batch.
         degradation: applied to the clean patch, or to the pair's degraded patch where there is one. A kind that
             ``replaces`` degraded patches does so in its ``share`` of the pairs.
-        augment: random flips and quarter turns; ``"mirror"``: flips of left and right alone.
-        share, shares: draw the whole batch, but return only this one of its ``shares`` equal parts.
+        augment: random flips and quarter turns; ``"mirror"``: only left-right flips.
+        seed: of both generators.
+        device: where the images lie and the batches are made.
+        share, shares: draw the whole batch, but return only part ``share`` of ``shares`` equal parts.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class PatchSampler:
         self.clean = torch.from_numpy(np.concatenate([c.reshape(-1) for c, _ in images])).to(device)
         self.paired = torch.tensor([degraded is not None for _, degraded in images])
         self.has_pairs = bool(self.paired.any())
-        # Rain on patches that are all taken from disk would be drawn for nothing.
+        # False if every patch is taken from disk: degrading them would be wasted.
         self.replaces = degradation.replaces and (degradation.share > 0 or not bool(self.paired.all()))
         if self.has_pairs:
             flat = [(c if d is None else d).reshape(-1) for c, d in images]
@@ -61,12 +63,12 @@ class PatchSampler:
         side = torch.arange(patch, device=device)
         self.row, self.column = side[:, None], side[None, :]
         self.channel = torch.arange(self.channels, device=device)[:, None, None]
-        # Places are drawn on the CPU, noise on the device.
+        # Positions are drawn on the CPU, noise on the device.
         self.places = torch.Generator().manual_seed(seed)
         self.noise = torch.Generator(device=device).manual_seed(seed + 1)
 
     def draw(self) -> tuple[Tensor, Tensor]:
-        """Return (degraded, clean), each float32 (B / shares, C, patch, patch) in [0, 1] (noise may leave it)."""
+        """Return (degraded, clean), float32 (B / shares, C, patch, patch) in [0, 1], which noise may leave."""
         numbers = self._draw_places()[:, self.mine]
         if self.device.type == "cuda":
             numbers = numbers.pin_memory().to(self.device, non_blocking=True)
@@ -81,9 +83,7 @@ class PatchSampler:
         return torch.where(made.bool(), degraded, source) if self.replaces else degraded, clean
 
     def _draw_places(self) -> Tensor:
-        """Return, for each patch of the whole batch, where its first pixel lies in the buffer, how far it is
-        from there to the pixel below and to the next along the row, and whether it is degraded anew: (4, B).
-        """
+        """Return (4, B): offset of each patch in the buffer, its row and column strides, and whether to degrade it."""
         n, side, g = self.batch, self.patch, self.places
         which = torch.randint(len(self.starts), (n,), generator=g)
         width = self.widths[which]
@@ -91,7 +91,7 @@ class PatchSampler:
         left = (torch.rand(n, generator=g) * (width - side + 1)).long()
         down, along = width, torch.ones_like(width)
         if self.augment:
-            # A symmetry of the square for each patch: flips of the result, and a transposition before them.
+            # One symmetry of the square for each patch: a transposition, then flips of the result.
             flip_y, flip_x, turn = (torch.rand(3, n, generator=g) < 0.5).unbind()
             if self.augment == "mirror":
                 flip_y, turn = torch.zeros_like(flip_y), torch.zeros_like(turn)
@@ -106,19 +106,19 @@ class PatchSampler:
         return torch.stack([first, down * self.channels, along * self.channels, made.long()])
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the generators' states."""
+        """Return the states of both generators."""
         return {"places": self.places.get_state(), "noise": self.noise.get_state()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take up the generators' states; on another kind of device, the noise is another from here on."""
+        """Restore the states of both generators; from another kind of device, noise continues with other numbers."""
         self.places.set_state(state["places"])
         if len(state["noise"]) == len(self.noise.get_state()):
             self.noise.set_state(state["noise"])
-        else:  # of another kind of device, whose numbers this one cannot go on with: others, but the same each time
+        else:  # the state of another kind of device cannot be continued: seed from what is the same each time
             self.noise.manual_seed(zlib.crc32(state["places"].numpy().tobytes()))
 
 
 def _gathered(levels: Tensor, index: Tensor) -> Tensor:
-    # Several times faster on the CPU than levels[index].
+    # On the CPU several times faster than levels[index].
     found: Tensor = levels.index_select(0, index.view(-1)).view(index.shape).float() / 255
     return found

@@ -1,20 +1,20 @@
-"""Which images train, which validate, which test; and that none of them shows up twice."""
+"""Choose the images for training, validation and test, and check that no image is in two of them."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from clearer.core.errors import UserError
-from clearer.data.duplicates import Fingerprints, fingerprints, leaks, propose_split
-from clearer.data.folders import Folders, Item, check_channels, check_sizes, find_items, has_images, sub_folders
+from clearer.data.duplicates import PARTS, Fingerprint, Fingerprints, fingerprint, leaks, propose_split
+from clearer.data.folders import find_items, part_folders
+from clearer.data.items import Item, check_channels, check_sizes
 from clearer.degradations.registry import DEGRADATIONS
 from clearer.recipe.schema import DataSettings, Pairs
 
-PARTS = ("train", "validation", "test")
 Say = Callable[[str], None]
 
 
@@ -28,24 +28,35 @@ class Splits:
 
     def names(self) -> dict[str, list[str]]:
         """Return the file names of each part."""
-        return {part: [item.name for item in getattr(self, part)] for part in PARTS}
+        return {part: [item.name for item in items] for part, items in self.parts().items()}
+
+    def parts(self) -> dict[str, list[Item]]:
+        """Return the items of each part."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
 def resolve_splits(settings: DataSettings, *, channels: int, patch: int, seed: int, say: Say) -> Splits:
-    """Find the images that a recipe names, split them where it does not, and check them.
+    """Find the images that a recipe names, split them if needed, and check them.
 
-    A training image that shows the same clean image as a validation or test image, or a
-    validation image the same as a test image, is a leak: it is refused or dropped, as
-    ``settings.leaks`` says.
+    A training image with the same clean image as a validation or test image is a leak, and so is a
+    validation image with that of a test image. ``settings.leaks`` decides whether leaks are refused or dropped.
+
+    Args:
+        settings: the recipe's ``data``.
+        channels: of the network.
+        patch: side of the training patches in pixels.
+        seed: of the split.
+        say: called with one line for each kind of leak that is dropped.
 
     Raises:
-        UserError: no images are named; a folder is missing, empty or holds what does not fit
-            (channels, sizes, partners); a leak.
+        UserError: no images are named; a folder is missing, empty or does not fit (channels, sizes,
+            partners); or there is a leak.
     """
-    settings = _with_sub_folders(settings)
+    settings = _with_part_folders(settings)
     whole = settings.folder if settings.train is None else settings.train
     if whole is None:
         raise UserError("data: no images are named; give --data FOLDER, or --train, --validation and --test")
+    prints = _Prints()
     train = _find_all(whole, settings) if isinstance(whole, list) else _find(whole, settings)
     validation = [] if settings.validation is None else _find(settings.validation, settings)
     if settings.only_validation is not None:
@@ -55,46 +66,57 @@ def resolve_splits(settings: DataSettings, *, channels: int, patch: int, seed: i
     test = [] if settings.test is None else _find(settings.test, settings)
     if settings.train is None or not validation:
         _check(train, settings, channels, patch)
-        shares = list(settings.fractions)
-        if settings.train is not None or test:  # the share of what is not to be split off stays in training
-            shares = [shares[0] + shares[2], shares[1], 0.0]
-        if validation:
-            shares = [shares[0] + shares[1], 0.0, shares[2]]
-        parts = propose_split(train, fingerprints(train), fractions=(shares[0], shares[1], shares[2]), seed=seed)
+        fractions = _fractions(settings, bool(validation), bool(test))
+        parts = propose_split(train, prints.of(train), fractions, seed)
         train, validation, test = parts["train"], validation or parts["validation"], test or parts["test"]
-    train = _spread(train, settings.limit_train) + _clean_besides(settings)
+    train = _spread(train, settings.limit_train) + _extra_clean(settings)
     validation = _spread(validation, settings.limit_validation)
     test = sorted(test, key=_name)
     measured = test[: settings.limit_test]
     for part in (train, validation, measured):
         _check(part, settings, channels, patch)
-    # The whole test set may be measured later: nothing of it may be learned from.
-    return dataclasses.replace(_without_leaks(Splits(train, validation, test), settings.leaks, say), test=measured)
+    # The whole test set may be measured later, so leaks into any of it count.
+    splits = _without_leaks(Splits(train, validation, test), settings.leaks, prints, say)
+    return dataclasses.replace(splits, test=measured)
 
 
-def _with_sub_folders(settings: DataSettings) -> DataSettings:
-    """Take a folder of sub-folders named train, val and test, or like that, as the split that it is."""
+class _Prints:
+    """Fingerprints of items, each of which is read once."""
+
+    def __init__(self) -> None:
+        self.known: dict[Item, Fingerprint] = {}
+
+    def of(self, items: Sequence[Item]) -> Fingerprints:
+        for item in items:
+            if item not in self.known:
+                self.known[item] = fingerprint(item)
+        return Fingerprints.of([self.known[item] for item in items])
+
+
+def _with_part_folders(settings: DataSettings) -> DataSettings:
+    """Take a folder of sub-folders named train, val and test, or similar, as the split that it is."""
     folder = settings.folder
-    if (
-        settings.train is not None
-        or not isinstance(folder, str)
-        or not Path(folder).is_dir()
-        or has_images(Path(folder))
-    ):
+    if settings.train is not None or not isinstance(folder, str):
         return settings
-    found: dict[str, list[Path]] = {part: [] for part in PARTS}
-    for inside in sub_folders(Path(folder)):
-        for prefix, part in (("train", "train"), ("val", "validation"), ("test", "test")):
-            if inside.name.lower().startswith(prefix):
-                found[part].append(inside)
+    found = part_folders(folder)
     if not found["train"]:
         return settings
     for part, places in found.items():
         if len(places) > 1 and getattr(settings, part) is None:
             names = " and ".join(place.name for place in places)
-            raise UserError(f"{folder}: both {names} look like {part} images; say which, as by --{part} {places[0]}")
+            raise UserError(f"{folder}: both {names} look like {part} images; name one, as by --{part} {places[0]}")
     named = {part: str(places[0]) for part, places in found.items() if places and getattr(settings, part) is None}
     return dataclasses.replace(settings, **named)  # type: ignore[arg-type]
+
+
+def _fractions(settings: DataSettings, has_validation: bool, has_test: bool) -> tuple[float, float, float]:
+    """Return the fractions to split by: that of a part which is not to be split off stays in training."""
+    train, validation, test = settings.fractions
+    if settings.train is not None or has_test:
+        train, test = train + test, 0.0
+    if has_validation:
+        train, validation = train + validation, 0.0
+    return train, validation, test
 
 
 def _name(item: Item) -> str:
@@ -102,7 +124,7 @@ def _name(item: Item) -> str:
 
 
 def _spread(items: list[Item], limit: int | None) -> list[Item]:
-    """Return so many images, spread evenly over the sorted list: neighbors by name are often alike."""
+    """Return at most ``limit`` items, evenly spread over the sorted names, whose neighbors are often alike."""
     items = sorted(items, key=_name)
     if limit is None or limit >= len(items):
         return items
@@ -110,37 +132,33 @@ def _spread(items: list[Item], limit: int | None) -> list[Item]:
 
 
 def _find(where: str | Pairs, settings: DataSettings) -> list[Item]:
-    place = where if isinstance(where, str) else Folders(clean=where.clean, degraded=where.degraded)
-    return find_items(place, settings.layout, settings.clean_side)
+    return find_items(where, settings.layout, settings.clean_side)
 
 
 def _find_all(places: list[str], settings: DataSettings) -> list[Item]:
-    """Return the items of several folders; names that would be there twice get their folder before them."""
+    """Return the items of several folders; a name that occurs in more than one gets its folder in front."""
     found = [(place, item) for place in places for item in _find(place, settings)]
     count = Counter(item.name for _, item in found)
-    return [
-        dataclasses.replace(item, name=f"{Path(place).as_posix()}/{item.name}") if count[item.name] > 1 else item
-        for place, item in found
-    ]
+    return [_with_folder(item, place) if count[item.name] > 1 else item for place, item in found]
 
 
-def _clean_besides(settings: DataSettings) -> list[Item]:
-    """Return the clean images that train beside the others, each with its folder before its name."""
+def _extra_clean(settings: DataSettings) -> list[Item]:
+    """Return the clean images that train along with the others, each with its folder in front of its name."""
     if settings.train_clean is None:
         return []
     if settings.degradation.needs_pairs:
         kinds = " or ".join(kind for kind, one in DEGRADATIONS.all().items() if not one.needs_pairs)
         raise UserError(f"data.train_clean: nothing degrades these images; set data.degradation.kind to {kinds}")
     places = [settings.train_clean] if isinstance(settings.train_clean, str) else settings.train_clean
-    return [
-        dataclasses.replace(item, name=f"{Path(place).as_posix()}/{item.name}")
-        for place in places
-        for item in find_items(place, "clean")
-    ]
+    return [_with_folder(item, place) for place in places for item in find_items(place, "clean")]
+
+
+def _with_folder(item: Item, place: str) -> Item:
+    return dataclasses.replace(item, name=f"{Path(place).as_posix()}/{item.name}")
 
 
 def _named(items: list[Item], path: str) -> list[Item]:
-    """Return the items that a text file names, a file name a line."""
+    """Return the items that a text file names, one file name a line."""
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -154,24 +172,19 @@ def _named(items: list[Item], path: str) -> list[Item]:
 
 
 def _check(items: list[Item], settings: DataSettings, channels: int, patch: int) -> None:
-    if not items:
-        return
     check_channels(items, channels, settings.convert)
     check_sizes(items, patch)
-    paired = [item.side is not None or item.degraded is not None for item in items]
-    if settings.degradation.needs_pairs and not all(paired):
-        place = Path(items[paired.index(False)].clean).parent
+    single = next((item for item in items if not item.is_pair), None)
+    if settings.degradation.needs_pairs and single is not None:
         raise UserError(
-            f"{place}: holds clean images only and the recipe has no degradation; give pairs, "
+            f"{single.clean.parent}: holds clean images only and the recipe has no degradation; give pairs, "
             "or set data.degradation.kind=gaussian, or data.layout=side-by-side if each file holds both halves"
         )
 
 
-def _without_leaks(splits: Splits, policy: str, say: Say) -> Splits:
-    prints: dict[str, Fingerprints] = {
-        part: fingerprints(getattr(splits, part)) for part in PARTS if getattr(splits, part)
-    }
-    kept: dict[str, list[Item]] = {part: list(getattr(splits, part)) for part in PARTS}
+def _without_leaks(splits: Splits, policy: str, known: _Prints, say: Say) -> Splits:
+    kept = splits.parts()
+    prints = {part: known.of(items) for part, items in kept.items() if items}
     for part, other in (("validation", "test"), ("train", "test"), ("train", "validation")):
         if part not in prints or other not in prints:
             continue
@@ -179,7 +192,7 @@ def _without_leaks(splits: Splits, policy: str, say: Say) -> Splits:
         if not found:
             continue
         first, second = found[0]
-        dropped = {name for name, _ in found}  # one may be there several times on the other side
+        dropped = {name for name, _ in found}  # one may match several of the other part
         what = (
             f"{len(dropped)} {part} image(s) show the same clean image as a {other} image, "
             f"such as {first} and {second}"
@@ -188,7 +201,7 @@ def _without_leaks(splits: Splits, policy: str, say: Say) -> Splits:
             raise UserError(f"data: {what}; move them, or set data.leaks=drop to leave them out of {part}")
         kept[part] = [item for item in kept[part] if item.name not in dropped]
         say(f"{what}: {len(dropped)} left out of {part}")
-    for part in ("train", "validation"):
+    for part in PARTS[:2]:
         if not kept[part]:
             raise UserError(f"data.{part}: no image is left once leaking ones are dropped; add other images")
-    return Splits(**kept)
+    return Splits(kept["train"], kept["validation"], kept["test"])

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from clearer.core.errors import UserError
-from clearer.data.folders import find_items, read_item
+from clearer.data.folders import find_items
+from clearer.data.items import read_item
 from clearer.degradations.base import Degradation
 from clearer.degradations.registry import degradation_from_dict
 from clearer.evaluation.metrics import psnr

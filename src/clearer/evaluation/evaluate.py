@@ -16,13 +16,15 @@ import torch
 from torch import Tensor
 
 from clearer.core.errors import UserError
-from clearer.data.folders import Folders, Item, find_items, item_size, read_item
+from clearer.data.folders import Source, find_items, find_pairs
+from clearer.data.items import Item, item_size, read_item
 from clearer.evaluation.metrics import luma601, psnr, ssim
 from clearer.evaluation.protocols import Protocol, parse_protocol, without_pairs
 from clearer.evaluation.self_ensemble import self_ensemble
 from clearer.images.pixels import crop_to_multiple
 from clearer.images.tensors import to_batch
 from clearer.images.view import native_channels
+from clearer.recipe.schema import Pairs
 from clearer.runs.schema import ImageScore, ResultRecord
 
 _WARM_UP = 64  # side in pixels of the corner that is restored once before timing starts
@@ -61,7 +63,7 @@ class Result:
 
 def evaluate(
     restore: Callable[[Tensor], Tensor],
-    data: str | Path | Folders | Sequence[Item],
+    data: Source | Sequence[Item],
     protocol: str | Protocol,
     *,
     limit: int | None = None,
@@ -80,7 +82,7 @@ def evaluate(
     Args:
         restore: (1, C, H, W) float32 on the CPU, in [0, 1] except for unclipped noise -> the same shape, on any
             device, not clamped. It is called once on a corner before timing starts.
-        data: a folder, two `Folders`, or items. A protocol that needs pairs measures on them; any other degrades
+        data: a folder, two folders, or items. A protocol that needs pairs measures on them; any other degrades
             the clean images.
         protocol: a protocol or its name.
         limit: measure only the first so many images.
@@ -128,21 +130,15 @@ def evaluate(
     )
 
 
-def _items(data: str | Path | Folders | Sequence[Item], protocol: Protocol, layout: str) -> list[Item]:
+def _items(data: Source | Sequence[Item], protocol: Protocol, layout: str) -> list[Item]:
     """Return all items, sorted by name."""
-    if isinstance(data, str | Path | Folders):
-        items = find_items(data, layout)
-        if protocol.needs_pairs and layout == "auto" and not any(_is_pair(item) for item in items):
-            items = find_items(data, "side-by-side")
+    if isinstance(data, str | Path | Pairs):
+        items = find_pairs(data, layout) if protocol.needs_pairs else find_items(data, layout)
     else:
         items = list(data)
     if not items:
         raise UserError("evaluation: no images to measure; name a folder with images")
     return sorted(items, key=lambda item: item.name)
-
-
-def _is_pair(item: Item) -> bool:
-    return item.degraded is not None or item.side is not None
 
 
 def check_fit(items: Sequence[Item], protocol: Protocol) -> None:
@@ -152,7 +148,7 @@ def check_fit(items: Sequence[Item], protocol: Protocol) -> None:
         UserError: see `evaluate`.
     """
     for item in items:
-        if protocol.needs_pairs and not _is_pair(item):
+        if protocol.needs_pairs and not item.is_pair:
             others = ", ".join(without_pairs(protocol))
             raise UserError(
                 f"{item.clean}: {protocol.name} needs pairs where this is a single image; give two folders of pairs "

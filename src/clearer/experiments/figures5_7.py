@@ -18,7 +18,8 @@ from PIL import Image
 
 from clearer.core.errors import UserError, nearest
 from clearer.core.files import write_json
-from clearer.data.folders import Item, find_items, item_size, read_item
+from clearer.data.folders import find_items, find_pairs
+from clearer.data.items import Item, item_size, read_item
 from clearer.evaluation.evaluate import degraded_by
 from clearer.evaluation.protocols import Protocol, parse_protocol
 from clearer.experiments.figures5_7_page import redraw
@@ -127,10 +128,7 @@ def _parts(
         noises = tuple(parse_protocol(f"{protocol.removesuffix('-S')}-{sigma:g}") for sigma in dict.fromkeys(sigmas))
         parts.append(Part("denoise", _short(bsd500), _by_name(find_items(bsd500, "clean")), noises))
     if rain800 is not None:
-        items = find_items(rain800)
-        if not any(item.degraded for item in items):
-            items = find_items(rain800, "side-by-side")
-        parts.append(Part("derain", _short(rain800), _by_name(items), (parse_protocol("rain-rgb"),)))
+        parts.append(Part("derain", _short(rain800), _by_name(find_pairs(rain800)), (parse_protocol("rain-rgb"),)))
     return parts
 
 

@@ -1,4 +1,4 @@
-"""TIFF images by rows: read a band at a time, written a strip at a time, never whole in memory."""
+"""Read TIFF by bands of rows and write it by strips, never holding the whole image in memory."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ _COLORS = {"MINISBLACK": 1, "MINISWHITE": 1, "RGB": 3}
 _STRIP_BYTES = 2**18
 _LARGEST_SEGMENT = 2**28
 _WIDEST = 2**20
-# What says how the pixels are stored; the writer says it anew. 34665, 34853, 40965 and 330 point into the file.
+# Tags of the storage layout, which the writer sets itself. 34665, 34853, 40965 and 330 point into the file.
 _STRUCTURE = {
     *(254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 280, 281, 284, 292, 293, 297, 317, 320),
     *(322, 323, 324, 325, 330, 338, 339, 340, 341, 347, 512, 513, 514, 529, 530, 531, 532, 34665, 34853, 40965),
-    *(270, 282, 283, 296, 305, 34675),  # given to the writer by name
+    *(270, 282, 283, 296, 305, 34675),  # passed to the writer by name
 }
 
 
 class TiffRows:
-    """The rows of a TIFF of one page.
+    """Reader of the rows of a TIFF with one page.
 
     Args:
         path: the file.
 
     Raises:
-        UserError: it is not a TIFF, damaged, or of a kind that is not read by rows (`refusal`).
+        UserError: the file is not a TIFF, broken, or of a kind that cannot be read by rows (see `refusal`).
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        with self._told():
+        with self._errors_named():
             self.file = tifffile.TiffFile(self.path)
         try:
-            with self._told():
+            with self._errors_named():
                 why = refusal(self.file)
                 if why is not None:
                     raise UserError(f"{self.path}: {why}; convert it, or cut it into smaller files")
@@ -66,11 +66,10 @@ class TiffRows:
     def read(self, top: int, bottom: int) -> AnyPixels:
         """Return rows ``top`` to ``bottom``, (rows, W, samples), native byte order.
 
-        Rows before ``top`` are forgotten: a later call may not ask for them again, but at the cost of
-        reading them again.
+        Rows before ``top`` are dropped from memory; a later call for them reads them again.
 
         Raises:
-            UserError: the file is damaged or cut short.
+            UserError: the file is broken or truncated.
         """
         have = self._first + len(self._rows)
         if top < self._first or top > have:
@@ -78,14 +77,14 @@ class TiffRows:
             have = top
         parts = [self._rows[top - self._first :]]
         if bottom > have:
-            with self._told():
+            with self._errors_named():
                 parts += self._decoded(have, bottom)
         self._rows = np.concatenate(parts)
         self._first = top
         return self._rows[: bottom - top]
 
     def text(self, code: int) -> bytes:
-        """Return the text of a tag as it stands in the file, in whatever alphabet; empty if there is none."""
+        """Return the text of a tag as the bytes of the file, in any encoding; empty if there is none."""
         tag = self.page.tags.get(code)
         if tag is None or int(tag.dtype) != 2:
             return b""
@@ -96,11 +95,11 @@ class TiffRows:
 
     @property
     def groups(self) -> list[str]:
-        """Of the groups of tags that `write_rows` leaves out, those that the file has: "EXIF", "GPS"."""
+        """The groups of tags in the file that `write_rows` drops: "EXIF", "GPS"."""
         return [name for code, name in ((34665, "EXIF"), (34853, "GPS")) if code in self.page.tags]
 
     def _decoded(self, top: int, bottom: int) -> Iterator[AnyPixels]:
-        """Yield bands of rows that follow one another, from ``top`` to at least ``bottom``."""
+        """Yield consecutive bands of rows, from ``top`` to at least ``bottom``."""
         page = self.page
         if not page.is_tiled and page.compression == 1 and page.predictor == 1:
             yield self._plain_rows(top, bottom)  # a strip may be the whole image
@@ -115,11 +114,11 @@ class TiffRows:
             yield band[max(0, top - start) :]
 
     def _place(self, band: AnyPixels, number: int) -> None:
-        """Decode a strip or tile into its place."""
+        """Decode a strip or tile into the band."""
         data = self._bytes_of(number, int(self.page.databytecounts[number]))
         segment, index, _ = self.page.decode(data, number)
         left = int(index[-2])
-        # Tiles may stand out beyond the image.
+        # Tiles may extend beyond the image.
         part = segment.reshape(segment.shape[-3:])[: band.shape[0], : self.width - left]
         band[: part.shape[0], left : left + part.shape[1]] = part
 
@@ -146,8 +145,8 @@ class TiffRows:
         return data
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn what goes wrong in a broken file into a UserError: its decoders raise many kinds."""
+    def _errors_named(self) -> Iterator[None]:
+        """Turn any exception of a broken file into a UserError; decoders raise many kinds."""
         try:
             yield
         except (UserError, MemoryError):
@@ -160,9 +159,9 @@ class TiffRows:
 
 
 def refusal(file: tifffile.TiffFile) -> str | None:
-    """Return why a TIFF cannot be read by rows, or None if it can."""
+    """Return why a TIFF cannot be read by rows; None if it can."""
     if len(file.pages) != 1:
-        return f"it has {len(file.pages)} pages, and only a single one is restored by rows"
+        return f"it has {len(file.pages)} pages, and reading by rows needs a single one"
     page: Any = file.pages[0].aspage()
     colors = _COLORS.get(getattr(page.photometric, "name", ""))
     if colors is None or page.samplesperpixel not in (colors, colors + 1):
@@ -172,7 +171,7 @@ def refusal(file: tifffile.TiffFile) -> str | None:
     if page.dtype.kind == "f" and page.photometric.name == "MINISWHITE":
         return "it is floating point with white as zero"
     if page.samplesperpixel > 1 and page.planarconfig != 1:
-        return "its colors are stored apart (planar)"
+        return "its channels are stored separately (planar)"
     if page.is_volumetric or page.is_subsampled:
         return "it is a volume, or its colors are subsampled"
     if page.imagewidth > _WIDEST:
@@ -180,15 +179,20 @@ def refusal(file: tifffile.TiffFile) -> str | None:
     plain = not page.is_tiled and page.compression == 1 and page.predictor == 1
     high = page.tilelength if page.is_tiled else page.rowsperstrip
     if not plain and high * page.imagewidth * page.samplesperpixel * page.dtype.itemsize > _LARGEST_SEGMENT:
-        return "it is compressed in too few pieces to be read by rows"
+        return "its strips or tiles are too large to be read by rows"
     return None
 
 
 def write_rows(target: Path, like: TiffRows, bands: Iterator[AnyPixels]) -> None:
-    """Write a TIFF of the shape, depth, tags and compression of ``like``; the bands are rows (n, W, samples) in order.
+    """Write a TIFF with the shape, depth and tags of another, band by band.
 
-    Deflate stays, and whatever else is compressed becomes deflate; tiles become strips. Where cameras
-    and places are told in groups of their own (EXIF, GPS) they are left out, other tags stay.
+    Compressed files are written with deflate, tiles as strips. The groups EXIF and GPS are dropped; other
+    tags are kept.
+
+    Args:
+        target: the file to write.
+        like: the file that gives shape, depth and tags.
+        bands: all rows in order, (n, W, samples).
     """
     page = like.page
     compressed = page.compression != 1
@@ -206,7 +210,7 @@ def write_rows(target: Path, like: TiffRows, bands: Iterator[AnyPixels]) -> None
         keys["compression"] = "ADOBE_DEFLATE"
         if like.dtype.kind == "u":
             keys["predictor"] = 2
-    # Whole rows in classic TIFF reach 4 GiB; compressed they could grow a little.
+    # Classic TIFF reaches 4 GiB; compression may enlarge data slightly.
     big = like.file.is_bigtiff or like.height * row_bytes > 4 * 10**9
     with tifffile.TiffWriter(target, bigtiff=big, byteorder=like.file.byteorder) as writer:
         writer.write(

@@ -16,7 +16,7 @@ from rich.console import Console
 from clearer.core.console import progress_bar
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
-from clearer.data.folders import Item, read_item
+from clearer.data.items import Item, read_item
 from clearer.data.splits import Splits, resolve_splits
 from clearer.evaluation.evaluate import check_fit, evaluate
 from clearer.evaluation.protocols import parse_protocol

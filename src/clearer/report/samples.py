@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from clearer.core.files import write_json
-from clearer.data.folders import Item, read_item
+from clearer.data.items import Item, read_item
 from clearer.evaluation.evaluate import degraded_by
 from clearer.evaluation.metrics import psnr, ssim
 from clearer.evaluation.protocols import parse_protocol

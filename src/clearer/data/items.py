@@ -1,0 +1,134 @@
+"""Items of a data set: single images and pairs, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from clearer.core.errors import UserError
+from clearer.images.io import read_header
+from clearer.images.types import Uint8Pixels
+from clearer.images.view import native_channels, read_image
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image or pair, not yet read.
+
+    Args:
+        name: file name of the clean image, unique in its set.
+        clean: file of the clean image, or of both halves.
+        degraded: file of the degraded image of a pair; None if there is none, or if it is a half of ``clean``.
+        side: the half that is clean, ``"left"`` or ``"right"``; None if the file is not side by side.
+    """
+
+    name: str
+    clean: Path
+    degraded: Path | None = None
+    side: str | None = None
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether there is a degraded image."""
+        return self.degraded is not None or self.side is not None
+
+
+def check_channels(items: Sequence[Item], channels: int, convert: bool = False) -> None:
+    """Check by the headers that all files are gray or all are color, as the channels of the network need.
+
+    Color files suit ``channels=1``, which takes their luma. With ``convert`` any mixture is accepted.
+
+    Raises:
+        UserError: gray and color files are mixed, or files are gray and 3 channels are needed.
+    """
+    if channels not in (1, 3):
+        raise UserError(f"network.channels: {channels}; images have 1 (gray) or 3 (color)")
+    if convert:
+        return
+    kinds: dict[int, list[Path]] = {1: [], 3: []}
+    for item in items:
+        for path in (item.clean, item.degraded):
+            if path is not None:
+                kinds[native_channels(path)].append(path)
+    gray, color = kinds[1], kinds[3]
+    if gray and color:
+        odd, kind = (gray, "gray") if len(gray) <= len(color) else (color, "color")
+        raise UserError(
+            f"{odd[0]}: {kind}, in a set of {len(gray)} gray and {len(color)} color files; "
+            f"convert or move the {kind} ones, or set data.convert=true"
+        )
+    if gray and channels == 3:
+        raise UserError(
+            f"{gray[0]}: gray, where 3 channels are wanted, as are all {len(gray)} files of the set; "
+            "set network.channels=1, or data.convert=true to repeat gray as color"
+        )
+
+
+def check_sizes(items: Sequence[Item], patch: int) -> None:
+    """Check by the headers that no image, or half of one side by side, is smaller than ``patch`` pixels.
+
+    Raises:
+        UserError: one is; the message names the first.
+    """
+    for item in items:
+        height, width = item_size(item)
+        if min(height, width) < patch:
+            what = "a half" if item.side else "the image"
+            raise UserError(
+                f"{item.clean}: {what} has {width}x{height} pixels, less than a patch of {patch}x{patch}; "
+                "remove it or make the patch smaller (search.patch, train.patch)"
+            )
+
+
+def item_size(item: Item) -> tuple[int, int]:
+    """Return the height and width of the clean image or half, from the header."""
+    header = read_header(item.clean)
+    return header.height, header.width // 2 if item.side else header.width
+
+
+def read_item(item: Item, channels: int | None = None) -> tuple[Uint8Pixels, Uint8Pixels | None]:
+    """Return the clean and the degraded image, uint8 (H, W, C); None if there is no degraded image.
+
+    ``channels`` is that of `clearer.images.view.read_image`.
+
+    Raises:
+        UserError: a file cannot be read, or the two images differ in size or channels.
+    """
+    image = read_image(item.clean, channels)
+    if item.side is not None:
+        check_even(item.clean, image.shape[1])
+        half = image.shape[1] // 2
+        left, right = np.ascontiguousarray(image[:, :half]), np.ascontiguousarray(image[:, half:])
+        return (left, right) if item.side == "left" else (right, left)
+    if item.degraded is None:
+        return image, None
+    degraded = read_image(item.degraded, channels)
+    check_same_size(item, image.shape[:2], degraded.shape[:2])
+    if degraded.shape != image.shape:
+        raise UserError(f"{item.degraded}: not of the same channels as its clean {item.clean}; set data.convert=true")
+    return image, degraded
+
+
+def read_images(items: Sequence[Item], channels: int) -> list[tuple[Uint8Pixels, Uint8Pixels | None]]:
+    """Return the clean and the degraded image of each item, as `read_item` does."""
+    return [read_item(item, channels) for item in items]
+
+
+def check_same_size(item: Item, clean: tuple[int, ...], degraded: tuple[int, ...]) -> None:
+    """Refuse a pair whose images differ in (height, width)."""
+    if clean != degraded:
+        raise UserError(
+            f"{item.degraded}: {degraded[1]}x{degraded[0]} pixels, but its clean {item.clean} has "
+            f"{clean[1]}x{clean[0]}; a pair must have one size"
+        )
+
+
+def check_even(path: Path, width: int) -> None:
+    """Refuse a file with both halves whose width is odd."""
+    if width % 2:
+        raise UserError(
+            f"{path}: width {width} is odd, so it is not two halves side by side; remove it or set data.layout=clean"
+        )
