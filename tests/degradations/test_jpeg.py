@@ -131,6 +131,7 @@ def test_a_protocol_measures_the_compression(tmp_path: Path, protocol: str, mode
 # The rest of the program
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_evaluated_and_calibrated_for_it(
     photos: Path, tiny: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -40,7 +40,7 @@ def test_results_are_written_as_json_and_csv(tmp_path: Path) -> None:
 
 def test_a_record_states_the_model_the_data_and_the_result(tmp_path: Path) -> None:
     result = evaluate(identity, folder_of(tmp_path / "clean", (20, 30, 1)), "gray-awgn-25", seed=3)
-    architecture = Architecture.parse("PF")
+    architecture = Architecture.parse("PF", width=4)
     record = evaluation_record(
         result, model="m", data="clean", architecture=architecture, device="cpu", precision="fp32", seed=3
     )
