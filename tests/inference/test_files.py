@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from clearer.images.exif import orientation_of, parsed
 from clearer.images.io import read_file, to_bytes
 from clearer.images.pixels import turned_back, upright
 from clearer.images.types import ImageFile, ImagePage
-from clearer.inference.color import How
-from clearer.inference.files import Output, restore_path
+from clearer.inference.files import restore_path
+from clearer.inference.options import RestoreOptions
 from helpers.networks import stand_in
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -102,7 +103,7 @@ def test_lossless_files_come_back_as_they_went_in(
     came = read_file(tmp_path / name)
     assert came.format == format and len(came.pages) == 1
     assert came.pages[0].color.dtype == page.color.dtype and np.array_equal(came.pages[0].color, page.color)
-    restore_path(stand_in(model), tmp_path / name, tmp_path / "out", how=How(color="channels"))
+    restore_path(stand_in(model), tmp_path / name, tmp_path / "out", RestoreOptions(color="channels"))
     back = read_file(tmp_path / "out" / name)
     (found,) = back.pages
     assert back.format == format and found.color.dtype == page.color.dtype
@@ -121,7 +122,7 @@ def test_lossy_files_come_back_near(tmp_path: Path, format: str, channels: int, 
     page = ImagePage(smooth.astype(np.uint8), None, orientation, page.icc, page.exif, None, page.dpi)
     name = f"x.{SUFFIX[format]}"
     (tmp_path / name).write_bytes(to_bytes(fitted(ImageFile(format, (page,)), format)))
-    restore_path(stand_in(1), tmp_path / name, tmp_path / "out", how=How(color="channels"))
+    restore_path(stand_in(1), tmp_path / name, tmp_path / "out", RestoreOptions(color="channels"))
     (found,) = read_file(tmp_path / "out" / name).pages
     seen = upright(found.color, found.orientation).astype(int)
     assert found.color.dtype == np.uint8
@@ -141,7 +142,7 @@ def test_heif_keeps_10_and_12_bits(tmp_path: Path, bits: int, channels: int, alp
     see_through = np.full((48, 64, 1), 40000, np.uint16) if alpha else None
     page = ImagePage(smooth.astype(np.uint16), see_through, 1, around.icc, around.exif, own={"bits": bits})
     (tmp_path / "x.heic").write_bytes(to_bytes(ImageFile("HEIF", (page,))))
-    restore_path(stand_in(1), tmp_path / "x.heic", tmp_path / "out", how=How(color="channels"))
+    restore_path(stand_in(1), tmp_path / "x.heic", tmp_path / "out", RestoreOptions(color="channels"))
     came, back = (read_file(tmp_path / place / "x.heic") for place in (".", "out"))
     assert not came.notes
     for found in (came.pages[0], back.pages[0]):
@@ -191,7 +192,7 @@ def test_every_page_of_a_tiff_comes_back_with_its_own_depth(tmp_path: Path) -> N
         assert other.color.dtype == one.color.dtype and np.array_equal(other.color, one.color)
         assert one.orientation == other.orientation and (one.dpi is None) == (other.dpi is None)
     with pytest.raises(UserError, match=r"x\.tif: has 3 pages"):
-        restore_path(stand_in(3), tmp_path / "x.tif", tmp_path / "y.png", output=Output(depth="8"))
+        restore_path(stand_in(3), tmp_path / "x.tif", tmp_path / "y.png", RestoreOptions(depth="8"))
 
 
 @pytest.mark.parametrize("compression", [None, "lzw", "zlib", "zstd", "packbits", "jpeg"])
@@ -270,12 +271,12 @@ def test_luma_changes_and_color_stays(tmp_path: Path) -> None:
     Image.fromarray(image).save(tmp_path / "x.png")
     restorer = stand_in(1, shift=20 / 255)
     for color in ("luma", "channels"):
-        restore_path(restorer, tmp_path / "x.png", tmp_path / f"{color}.png", how=How(color=color))
+        restore_path(restorer, tmp_path / "x.png", tmp_path / f"{color}.png", RestoreOptions(color=color))
         assert np.array_equal(np.asarray(Image.open(tmp_path / f"{color}.png")), image + 20)
     restorer = stand_in(1, gain=0)  # what was different in R, G and B still is
     restorer.network.forward = lambda x: x * 0 + 0.5  # type: ignore[method-assign]
     restore_path(restorer, tmp_path / "x.png", tmp_path / "l.png")
-    restore_path(restorer, tmp_path / "x.png", tmp_path / "c.png", how=How(color="channels"))
+    restore_path(restorer, tmp_path / "x.png", tmp_path / "c.png", RestoreOptions(color="channels"))
     luma, channels = (np.asarray(Image.open(tmp_path / f"{n}.png")).astype(int) for n in "lc")
     inside = ((luma > 0) & (luma < 255)).all(2)
     assert inside.mean() > 0.5
@@ -314,7 +315,7 @@ def test_strength_blends(tmp_path_factory, strength: float, dtype: str) -> None:
     folder = tmp_path_factory.mktemp("s")
     image, top = pixels((6, 5), dtype), np.iinfo(dtype).max
     Image.fromarray(image).save(folder / "x.png")
-    restore_path(stand_in(gain=0.5), folder / "x.png", folder / "y.png", how=How(strength=strength))
+    restore_path(stand_in(gain=0.5), folder / "x.png", folder / "y.png", RestoreOptions(strength=strength))
     want = image * (1 - strength * 0.5)
     assert np.abs(np.asarray(Image.open(folder / "y.png")) - want).max() <= 0.5 + 1e-6 * top
 
@@ -322,7 +323,7 @@ def test_strength_blends(tmp_path_factory, strength: float, dtype: str) -> None:
 @pytest.mark.parametrize(("strength", "words"), [(-0.1, "strength"), (float("nan"), "strength")])
 def test_other_strengths_are_refused(strength: float, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        How(strength=strength)
+        RestoreOptions(strength=strength)
 
 
 # Floats
@@ -333,12 +334,12 @@ def test_the_range_of_floats_can_be_said(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "x.tif", image)
     with pytest.raises(UserError, match=r"x\.tif: its floats reach from .*--range"):
         restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif")
-    restore_path(stand_in(shift=0.1), tmp_path / "x.tif", tmp_path / "y.tif", how=How(span=(0, 300)))
+    restore_path(stand_in(shift=0.1), tmp_path / "x.tif", tmp_path / "y.tif", RestoreOptions(span=(0, 300)))
     assert np.allclose(tifffile.imread(tmp_path / "y.tif"), np.minimum(image + 30, 300), atol=1e-3)
     image[2, 2] = np.nan
     tifffile.imwrite(tmp_path / "x.tif", image)
     with pytest.raises(UserError, match=r"x\.tif: .*not finite"):
-        restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "z.tif", how=How(span=(0, 300)))
+        restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "z.tif", RestoreOptions(span=(0, 300)))
     assert not (tmp_path / "z.tif").exists()
 
 
@@ -346,17 +347,17 @@ def test_the_range_of_levels_can_be_said(tmp_path: Path) -> None:
     """A camera's 12 bits in a file of 16."""
     image = (pixels((6, 5), "float32") * 3000 + 100).round().astype("uint16")
     tifffile.imwrite(tmp_path / "x.tif", image)
-    twelve = How(span=(0, 4095))
-    restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif", how=twelve)
+    twelve = RestoreOptions(span=(0, 4095))
+    restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif", options=twelve)
     assert np.array_equal(tifffile.imread(tmp_path / "y.tif"), image)
-    restore_path(stand_in(shift=0.1), tmp_path / "x.tif", tmp_path / "y.tif", how=twelve)
+    restore_path(stand_in(shift=0.1), tmp_path / "x.tif", tmp_path / "y.tif", options=twelve)
     wanted = np.minimum(image + 409.5, 4095)
     assert np.abs(tifffile.imread(tmp_path / "y.tif") - wanted).max() <= 0.51
     # In another depth, black and white are that depth's.
-    restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif", how=twelve, output=Output(depth="8"))
+    restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif", options=dataclasses.replace(twelve, depth="8"))
     assert np.abs(tifffile.imread(tmp_path / "y.tif") - image / 4095 * 255).max() <= 0.51
     with pytest.raises(UserError, match=r"x\.tif: its levels reach from .*--range"):
-        restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "z.tif", how=How(span=(0, 255)))
+        restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "z.tif", RestoreOptions(span=(0, 255)))
 
 
 # Other formats and depths
@@ -366,10 +367,10 @@ def test_depth_is_made_of_what_the_network_said_not_of_rounded_levels(tmp_path: 
     Image.fromarray(np.full((4, 4), 100, np.uint8)).save(tmp_path / "x.png")
     restorer = stand_in(shift=0.25 / 255)
     for depth, format, want in (("16", "PNG", round(100.25 * 257)), ("8", "PNG", 100), ("1", "PNG", False)):
-        restore_path(restorer, tmp_path / "x.png", tmp_path / "y.png", output=Output(format, depth))
+        restore_path(restorer, tmp_path / "x.png", tmp_path / "y.png", RestoreOptions(format=format, depth=depth))
         found = read_file(tmp_path / "y.png").pages[0].color
         assert (found == want).all()
-    restore_path(restorer, tmp_path / "x.png", tmp_path / "y.tif", output=Output(None, "float"))
+    restore_path(restorer, tmp_path / "x.png", tmp_path / "y.tif", RestoreOptions(depth="float"))
     assert tifffile.imread(tmp_path / "y.tif") == pytest.approx(100.25 / 255)
 
 
@@ -378,7 +379,7 @@ def test_every_kind_goes_into_every_format(tmp_path: Path, source: tuple[str, in
     format, channels, dtype, alpha = source
     page = a_page(channels, dtype, alpha, around=format not in ("BMP", "PGM", "PPM"))
     (tmp_path / "x").write_bytes(to_bytes(ImageFile(format, (page,))))
-    outcome = restore_path(stand_in(3), tmp_path / "x", tmp_path / "out", output=Output(target))
+    outcome = restore_path(stand_in(3), tmp_path / "x", tmp_path / "out", RestoreOptions(format=target))
     (written,) = outcome.written
     assert written.suffix == f".{SUFFIX[target]}"
     if target != "TIFF":  # of which Pillow does not know all
@@ -401,7 +402,7 @@ def test_quality_changes_the_size(tmp_path: Path) -> None:
         sizes = []
         for quality in (20, 80, None):
             place = tmp_path / f"{quality}.{format}"
-            restore_path(stand_in(3), tmp_path / "x.png", place, output=Output(quality=quality))
+            restore_path(stand_in(3), tmp_path / "x.png", place, RestoreOptions(quality=quality))
             sizes.append(place.stat().st_size)
         assert sizes == sorted(set(sizes))
 

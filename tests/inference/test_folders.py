@@ -21,7 +21,8 @@ from torch import Tensor
 
 from clearer.core.errors import UserError
 from clearer.core.prefetch import one_ahead, one_behind
-from clearer.inference.files import Output, restore_path
+from clearer.inference.files import restore_path
+from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
@@ -50,7 +51,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_a_tree_goes_to_a_tree(tree: Path, tmp_path: Path) -> None:
-    outcome = restore_path(stand_in(3), tree, tmp_path / "out", recursive=True)
+    outcome = restore_path(stand_in(3), tree, tmp_path / "out", RestoreOptions(recursive=True))
     assert below(tmp_path / "out") == ["a.png", "b.jpg", "day1/c.png", "day2/deep/d.tif"]
     assert sorted(outcome.written) == sorted(tmp_path / "out" / name for name in below(tmp_path / "out"))
     assert below(tree)[-1] == "notes.txt"
@@ -58,7 +59,7 @@ def test_a_tree_goes_to_a_tree(tree: Path, tmp_path: Path) -> None:
 
 def test_the_output_may_lie_inside_the_input(tree: Path) -> None:
     for _ in range(2):  # what the first call wrote is not restored by the second
-        outcome = restore_path(stand_in(3), tree, tree / "restored", recursive=True)
+        outcome = restore_path(stand_in(3), tree, tree / "restored", RestoreOptions(recursive=True))
         assert len(outcome.written) == 4
 
 
@@ -72,16 +73,16 @@ def test_the_output_may_lie_inside_the_input(tree: Path) -> None:
     ],
 )
 def test_patterns_choose(tree: Path, tmp_path: Path, pattern: str, recursive: bool, names: list[str]) -> None:
-    restore_path(stand_in(3), tree, tmp_path / "out", recursive=recursive, pattern=pattern)
+    restore_path(stand_in(3), tree, tmp_path / "out", RestoreOptions(recursive=recursive, pattern=pattern))
     assert below(tmp_path / "out") == names
     with pytest.raises(UserError, match="no images that match"):
-        restore_path(stand_in(3), tree, tmp_path / "out", pattern="*.gif")
+        restore_path(stand_in(3), tree, tmp_path / "out", RestoreOptions(pattern="*.gif"))
 
 
 def test_one_format_for_all_and_names_that_meet(tmp_path: Path) -> None:
     for k, name in enumerate(("a.bmp", "a.png", "a.tif")):
         put(tmp_path / "in" / name, k)
-    restore_path(stand_in(3), tmp_path / "in", tmp_path / "out", output=Output("png"))
+    restore_path(stand_in(3), tmp_path / "in", tmp_path / "out", RestoreOptions(format="png"))
     assert below(tmp_path / "out") == ["a.png", "a.png.png", "a.tif.png"]
     for name, source in (("a.png", "a.bmp"), ("a.png.png", "a.png"), ("a.tif.png", "a.tif")):
         pair = (Image.open(tmp_path / "out" / name), Image.open(tmp_path / "in" / source))
@@ -101,7 +102,7 @@ def test_what_exists_is_skipped_when_asked(tree: Path, tmp_path: Path) -> None:
     kept = put(tmp_path / "out" / "a.png", 99).read_bytes()
     steps: list[tuple[int, int]] = []
     outcome = restore_path(
-        stand_in(3), tree, tmp_path / "out", output=Output(skip_existing=True), progress=lambda *s: steps.append(s)
+        stand_in(3), tree, tmp_path / "out", RestoreOptions(skip_existing=True), lambda *s: steps.append(s)
     )
     assert (tmp_path / "out" / "a.png").read_bytes() == kept
     assert outcome.skipped == [tmp_path / "out" / "a.png"] and outcome.written == [tmp_path / "out" / "b.jpg"]
@@ -310,7 +311,7 @@ def test_a_dark_image_may_become_black() -> None:
 def test_what_is_in_a_file_decides_its_suffix_where_its_own_cannot_be_written(tmp_path: Path) -> None:
     put(tmp_path / "in" / "x.gif")
     put(tmp_path / "in" / "y.tga")
-    outcome = restore_path(stand_in(3), tmp_path / "in", tmp_path / "out", pattern="*")
+    outcome = restore_path(stand_in(3), tmp_path / "in", tmp_path / "out", RestoreOptions(pattern="*"))
     assert below(tmp_path / "out") == ["x.gif.png", "y.tga.png"]
     assert all(Image.open(path).format == "PNG" for path in outcome.written)
     restore_path(stand_in(3), tmp_path / "in" / "x.gif", tmp_path / "out")  # into a folder
@@ -322,12 +323,13 @@ def test_videos_that_are_left_out_are_told_of(tmp_path: Path) -> None:
     (tmp_path / "in" / "deep").mkdir()
     (tmp_path / "in" / "deep" / "c.mkv").write_bytes(b"")
     for recursive, count in ((False, 1), (True, 2)):
-        outcome = restore_path(stand_in(3), tmp_path / "in", tmp_path / "out", recursive=recursive)
-        assert [note for note in outcome.notes if f"{count} video(s) left out" in note] and len(outcome.written) == 1
+        outcome = restore_path(stand_in(3), tmp_path / "in", tmp_path / "out", RestoreOptions(recursive=recursive))
+        assert [note for note in outcome.notes if f"{count} video(s) not restored" in note]
+        assert len(outcome.written) == 1
     with pytest.raises(UserError, match="--format is for images"):
-        restore_path(stand_in(3), tmp_path / "in" / "b.mp4", tmp_path / "c.mp4", output=Output(format="png"))
+        restore_path(stand_in(3), tmp_path / "in" / "b.mp4", tmp_path / "c.mp4", RestoreOptions(format="png"))
     with pytest.raises(UserError, match="--depth is for images"):
-        restore_path(stand_in(3), tmp_path / "in" / "b.mp4", tmp_path / "c.mp4", output=Output(depth="16"))
+        restore_path(stand_in(3), tmp_path / "in" / "b.mp4", tmp_path / "c.mp4", RestoreOptions(depth="16"))
 
 
 def test_floats_beyond_white_are_told_of(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from clearer.core.errors import UserError
 from clearer.inference.files import restore_path
+from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
@@ -326,7 +327,8 @@ def test_a_file_goes_to_a_file_or_into_a_folder(tmp_path: Path) -> None:
         ("new", "new/a.png"),
         ("deep/er/c.png", "deep/er/c.png"),
     ):
-        assert restore_path(stand_in(), source, tmp_path / target, ensemble=True).written == [tmp_path / expected]
+        outcome = restore_path(stand_in(), source, tmp_path / target, RestoreOptions(ensemble=True))
+        assert outcome.written == [tmp_path / expected]
         assert np.array_equal(np.asarray(Image.open(tmp_path / expected)), pixels)
 
 

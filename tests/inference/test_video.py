@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from clearer.core.errors import UserError
-from clearer.inference.files import Output, restore_path
+from clearer.inference.files import restore_path
+from clearer.inference.options import RestoreOptions
 from helpers.networks import stand_in
 
 av = pytest.importorskip("av")
@@ -109,7 +110,7 @@ def test_quality_is_that_of_the_encoder(tmp_path: Path) -> None:
     restorer.network.forward = lambda x: x * 0.5 + 0.5 * x.new_tensor(chance)  # type: ignore[method-assign]
     sizes = []
     for quality in (10, 50, 90):
-        restore_path(restorer, source, tmp_path / f"{quality}.mp4", output=Output(quality=quality))
+        restore_path(restorer, source, tmp_path / f"{quality}.mp4", RestoreOptions(quality=quality))
         sizes.append((tmp_path / f"{quality}.mp4").stat().st_size)
     assert sizes == sorted(set(sizes))
 

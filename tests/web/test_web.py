@@ -20,7 +20,7 @@ from PIL import Image
 
 from clearer.core.errors import UserError
 from clearer.images.io import read_file
-from clearer.inference.color import How
+from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer, load
 from clearer.web import actions as work
 from clearer.web import offered as models
@@ -366,7 +366,7 @@ def test_progress_goes_on_while_the_network_works(tmp_path, gray):
     pages = np.random.default_rng(0).integers(0, 256, (2, 9, 8, 3), dtype=np.uint8)
     told: list[tuple[float, str]] = []
     work.restore_upload(
-        uploaded(tmp_path, tiff(pages, photometric="rgb")), gray, LIMITS, how=How("channels"), ensemble=True,
+        uploaded(tmp_path, tiff(pages, photometric="rgb")), gray, LIMITS, how=RestoreOptions("channels"), ensemble=True,
         progress=lambda share, doing: told.append((share, doing)),
     )  # fmt: skip
     restoring = [share for share, doing in told if doing == "Restoring"]
@@ -413,7 +413,7 @@ def test_strength_and_the_color_of_a_gray_model_are_the_visitors_choice(tmp_path
     place = uploaded(tmp_path, (SHIPPED / "coffee.png").read_bytes())
 
     def restored(**how: object) -> np.ndarray:
-        with Image.open(work.restore_upload(place, changing, LIMITS, how=How(**how)).file) as image:  # type: ignore[arg-type]
+        with Image.open(work.restore_upload(place, changing, LIMITS, how=RestoreOptions(**how)).file) as image:  # type: ignore[arg-type]
             return np.asarray(image).astype(int)
 
     with Image.open(SHIPPED / "coffee.png") as image:

@@ -16,6 +16,7 @@ from clearer.core.signals import terminable
 
 if TYPE_CHECKING:
     from clearer.inference.files import Outcome
+    from clearer.inference.options import RestoreOptions as Options
 
 STREAM = "-"
 
@@ -116,12 +117,31 @@ class RestoreOptions:
         """Whether the restored image goes to standard output."""
         return self.out == STREAM
 
-    def limits(self) -> tuple[float, float]:
-        """Return the two numbers of ``--range``.
+    def chosen(self) -> Options:
+        """Return the options of the restoration itself.
 
         Raises:
-            UserError: it is not two numbers.
+            UserError: a value is out of range.
         """
+        from clearer.inference.options import RestoreOptions as Options
+        from clearer.inference.tiling import as_tiling, parse_overlap
+
+        return Options(
+            color=self.color,
+            strength=self.strength,
+            span=self._span(),
+            ensemble=self.ensemble,
+            tile=as_tiling(self.tile),
+            overlap=parse_overlap(self.overlap),
+            format=self.format,
+            depth=self.depth,
+            quality=self.quality,
+            skip_existing=self.skip_existing,
+            recursive=self.recursive,
+            pattern=self.pattern,
+        )
+
+    def _span(self) -> tuple[float, float]:
         try:
             low, high = map(float, self.span.split(","))
         except ValueError:
@@ -140,34 +160,21 @@ def restore(options: RestoreOptions) -> None:
     Keeps bit depth, alpha, color profile, EXIF and file format; anything that cannot be preserved is reported. If
     a file of a folder fails, it is reported, the others are restored, and the exit status is 1.
     """
-    from clearer.inference.color import How
-    from clearer.inference.files import Output, Tiles, restore_path
+    from clearer.inference.files import restore_path
     from clearer.inference.restorer import load
-    from clearer.inference.tiling import as_overlap, as_tiling
+    from clearer.inference.tiling import as_overlap
 
     if options.to_stdout and sys.stdout.isatty():
         raise UserError("-o -: stdout is a terminal; send it to a file or a program")
-    how = How(options.color, options.strength, options.limits())
-    output = Output(options.format, options.depth, options.quality, options.skip_existing)
+    chosen = options.chosen()
     restorer = load(options.model, options.device, options.precision)
-    tiles = Tiles(as_tiling(options.tile), as_overlap(options.overlap, restorer.architecture))
-    which: dict[str, Any] = {"recursive": options.recursive, "pattern": options.pattern}
     with terminable("stopped; files restored so far are complete"), progress_bar("restore") as progress:
-        outcome = restore_path(
-            restorer,
-            options.source,
-            options.out,
-            options.ensemble,
-            progress,
-            tiles=tiles,
-            how=how,
-            output=output,
-            **which,
-        )
+        outcome = restore_path(restorer, options.source, options.out, chosen, progress)
     _print_outcome(outcome, options)
     if options.as_json:
         facts = {"model": str(options.model), "architecture": str(restorer.architecture), "ensemble": options.ensemble}
-        facts |= {"color": options.color, "strength": options.strength, "tile": tiles.side, "overlap": tiles.overlap}
+        facts |= {"color": options.color, "strength": options.strength, "tile": chosen.tile}
+        facts |= {"overlap": as_overlap(chosen.overlap, restorer.architecture)}
         where = {"device": str(restorer.device), "precision": restorer.precision}
         print_json({**facts, **where, **_files(outcome)})
     if outcome.failed:

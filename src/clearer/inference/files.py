@@ -1,4 +1,4 @@
-"""Restoring image files, folders of them, standard input, and videos."""
+"""Restore image files, folders of them, standard input, and videos."""
 
 from __future__ import annotations
 
@@ -9,213 +9,210 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from clearer.core.errors import UserError
 from clearer.core.prefetch import one_ahead, one_behind
 from clearer.images.convert import check_pages, depth_for, fitted
 from clearer.images.io import read_file, to_bytes, write_file
+from clearer.images.pixels import WHOLE
 from clearer.images.types import GRAY, ImageFile, UnitPixels, format_of_suffix
-from clearer.inference.color import How, Run, restore_file, seen_as
-from clearer.inference.jobs import Job, planned, videos_passed_over
+from clearer.inference.color import restore_file, restore_pixels
+from clearer.inference.jobs import Job, Plan, plan_jobs
 from clearer.inference.large_tiff import is_large, restore_large
+from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
-from clearer.inference.tiling import Overlap, Tiling
 
 Progress = Callable[[int, int], None]
 
 
+class Failure(NamedTuple):
+    """A file that could not be restored, and why, in one line."""
+
+    name: str
+    error: str
+
+
 @dataclass
 class Outcome:
-    """What became of the files of a call: paths that were written or skipped, faults and notes by line."""
+    """What became of the files of one call: the outputs written or skipped, failures, and notes of one line each."""
 
     written: list[Path] = field(default_factory=list)
     skipped: list[Path] = field(default_factory=list)
-    failed: list[tuple[str, str]] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Output:
-    """How files are written: see `data.image_file` and `data.image_fitting`."""
-
-    format: str | None = None
-    depth: str | None = None
-    quality: int | None = None
-    skip_existing: bool = False
-
-    @property
-    def as_it_came(self) -> bool:
-        """Whether nothing about the file is to change."""
-        return self.depth is None and self.quality is None
-
-
-@dataclass(frozen=True)
-class Tiles:
-    """Side and overlap of tiles, as of `Restorer.restore`.
-
-    TIFF files of 32 million pixels and more that become TIFF files as they came are restored by rows
-    (`large.restore_large`), unless the side is "none".
-    """
-
-    side: Tiling = "auto"
-    overlap: Overlap = "auto"
 
 
 def restore_path(
     restorer: Restorer,
     source: str | Path,
     target: str | Path,
-    ensemble: bool = False,
+    options: RestoreOptions | None = None,
     progress: Progress | None = None,
-    *,
-    tiles: Tiles | None = None,
-    how: How | None = None,
-    output: Output | None = None,
-    recursive: bool = False,
-    pattern: str | None = None,
 ) -> Outcome:
     """Restore a file to a file, or the images of a folder to a folder.
 
-    Depth, alpha, profile, EXIF, resolution, pages and kind of file come back as they were, unless
-    ``output`` says otherwise; a palette becomes RGB. While the network works on one file, the next is
-    read and the last is written.
+    Depth, alpha, profile, EXIF, resolution, pages and format stay as they are, unless ``options`` say otherwise;
+    a palette becomes RGB. While the network works on one file, the next one is read and the last one written.
+    TIFF files of 32 million pixels and more that stay TIFF files of the same depth are restored by rows (see
+    `clearer.inference.large_tiff.restore_large`), unless ``options.tile`` is "none".
 
     Args:
-        restorer: what restores.
+        restorer: the model.
         source: an image file, a folder, a video, or "-" for standard input.
-        target: see `planned`. Folders are made if missing. Each file of a folder keeps its name, if
-            its suffix is that of its content; else the right suffix is added.
-        ensemble: use the x8 self-ensemble.
-        progress: called with (files done, files in all) after each; for a video, with frames, and for one
-            file that is restored by rows, with rows.
-        tiles: see there.
-        how: what the network works on, and how much of it is taken.
-        output: format, depth, quality, and whether files that exist are left as they are.
-        recursive: see `planned`.
-        pattern: see `planned`.
+        target: see `plan_jobs`. Missing folders are created. Each file of a folder keeps its name if its suffix
+            fits its content; otherwise the fitting suffix is appended.
+        options: default: `RestoreOptions()`.
+        progress: called with (files done, files in all) after each file. For a video it counts frames, and for
+            a single file that is restored by rows, rows.
 
     Raises:
-        UserError: the source is not there, the target does not suit it, or the one file that is asked
-            for cannot be restored. In a folder, a file that cannot is told of in the outcome.
+        UserError: the source does not exist, the target does not fit it, or a single file cannot be restored.
+            Files of a folder that cannot be restored are listed in the outcome.
     """
-    how, output, tiles = how or How(), output or Output(), tiles or Tiles()
-    channels = restorer.architecture.channels
-    jobs, many = planned(source, target, output.format, recursive, pattern)
-    outcome = Outcome()
-    passed = videos_passed_over(source, recursive) if many and pattern is None else 0
-    if passed:
-        outcome.notes.append(f"{source}: {passed} video(s) left out; name each, or take them with --pattern '*.mp4'")
-    lock = threading.Lock()
+    options = options or RestoreOptions()
+    return _Batch(restorer, plan_jobs(source, target, options), options, progress).run()
 
-    def converged(job: Job, error: UserError | None = None) -> None:
-        with lock:
-            if error is not None:
-                if not many:
-                    raise error
-                outcome.failed.append((job.name, str(error)))
-            elif job.target is not None:
-                outcome.written.append(job.target)
-            done = len(outcome.written) + len(outcome.failed) + len(outcome.skipped)
-            if progress is not None and not job.is_video and not (len(jobs) == 1 and by_rows(job)):
-                progress(done, len(jobs))
 
-    def write(item: tuple[Job, ImageFile]) -> None:
-        try:
-            _write(*item, output)
-        except UserError as error:
-            converged(item[0], error)
-        else:
-            converged(item[0])
+class _Batch:
+    """The files of one call: read ahead, restored, written behind."""
 
-    def run(x: UnitPixels) -> UnitPixels:
-        return restorer.restore(x, ensemble, tiles.side, tiles.overlap)
+    def __init__(self, restorer: Restorer, plan: Plan, options: RestoreOptions, progress: Progress | None) -> None:
+        self.restorer, self.plan, self.options, self.progress = restorer, plan, options, progress
+        self.channels = restorer.architecture.channels
+        self.outcome = Outcome(notes=list(plan.notes))
+        self.lock = threading.Lock()
+        self.by_rows: set[Job] = set()
 
-    def by_rows(job: Job) -> bool:
-        whole = job.source is None or job.target is None or tiles.side == "none" or not output.as_it_came
-        to_tiff = job.target is not None and format_of_suffix(job.target) == "TIFF" and job.format in (None, "TIFF")
-        return not whole and to_tiff and how.span == (0.0, 1.0) and is_large(str(job.source))
+    def run(self) -> Outcome:
+        """Restore all files."""
+        jobs = self.plan.jobs
+        if self.options.skip_existing:
+            self.outcome.skipped = [job.target for job in jobs if job.target is not None and job.target.exists()]
+            jobs = [job for job in jobs if job.target is None or not job.target.exists()]
+        with one_behind(self._write) as put:
+            for job, image in one_ahead(self._read_each(jobs)):
+                try:
+                    restored = self._restored(job, image)
+                except UserError as error:
+                    self._settle(job, error)
+                    continue
+                if restored is None:
+                    self._settle(job)
+                else:
+                    self.outcome.notes += [f"{job.name}: {note}" for note in restored.notes]
+                    put((job, restored))
+        return self.outcome
 
-    if output.skip_existing:
-        outcome.skipped = [job.target for job in jobs if job.target is not None and job.target.exists()]
-        jobs_left = [job for job in jobs if job.target is None or not job.target.exists()]
-    else:
-        jobs_left = jobs
-    with one_behind(write) as put:
-        for job, image in one_ahead(_read_each(jobs_left, by_rows)):
+    def _read_each(self, jobs: list[Job]) -> Iterator[tuple[Job, ImageFile | UserError | None]]:
+        """Yield each job with its image; None stands for a file that is not read as a whole."""
+        for job in jobs:
             try:
                 if job.is_video:
-                    from clearer.inference.video import restore_video
-
-                    assert job.source is not None and job.target is not None
-                    if output.depth is not None:
-                        raise UserError(f"{job.name}: --depth is for images; leave it out for a video")
-                    restore_video(job.source, job.target, run, channels, how, output.quality, progress)
-                    converged(job)
-                    continue
-                if isinstance(image, UserError):
-                    raise image
-                if image is None:
-                    assert job.source is not None and job.target is not None
-                    see = partial(seen_as, channels=channels, how=how)
-                    rows = progress if len(jobs) == 1 else None
-                    how_seen = (ensemble, tiles.side, tiles.overlap)
-                    restore_large(restorer, job.source, job.target, *how_seen, see=see, progress=rows)
-                    converged(job)
-                    continue
-                done = _restored(job, image, run, channels, how, output.depth)
+                    yield job, None
+                elif self._fits_by_rows(job):
+                    self.by_rows.add(job)
+                    yield job, None
+                elif job.source is None:
+                    yield job, read_file(sys.stdin.buffer.read(), job.name)
+                else:
+                    yield job, read_file(job.source)
             except UserError as error:
-                converged(job, error)
-                continue
-            outcome.notes += [f"{job.name}: {note}" for note in done.notes]
-            put((job, done))
-    return outcome
+                yield job, error
 
+    def _fits_by_rows(self, job: Job) -> bool:
+        options = self.options
+        if job.source is None or job.target is None or options.tile == "none" or options.span != WHOLE:
+            return False
+        unchanged = options.depth is None and options.quality is None
+        to_tiff = format_of_suffix(job.target) == "TIFF" and job.format in (None, "TIFF")
+        return unchanged and to_tiff and is_large(job.source)
 
-def _read_each(
-    jobs: list[Job], by_rows: Callable[[Job], bool]
-) -> Iterator[tuple[Job, ImageFile | UserError | None]]:
-    """Read one file after the other; None stands for one that is not to be read whole."""
-    for job in jobs:
+    def _restored(self, job: Job, image: ImageFile | UserError | None) -> ImageFile | None:
+        """Return the image to be written; None if it was written already."""
+        if isinstance(image, UserError):
+            raise image
+        if image is not None:
+            return self._restored_image(job, image)
+        if job.is_video:
+            self._restore_video(job)
+        else:
+            self._restore_by_rows(job)
+        return None
+
+    def _restored_image(self, job: Job, image: ImageFile) -> ImageFile:
         try:
-            if job.is_video:
-                yield job, ImageFile("", ())
-            elif by_rows(job):
-                yield job, None
-            elif job.source is None:
-                yield job, read_file(sys.stdin.buffer.read(), job.name)
+            format = job.format or image.format
+            if format == "PNM":
+                format = "PGM" if image.pages[0].color.shape[2] == GRAY else "PPM"
+            check_pages(image, format)  # before the network runs
+            for page in image.pages:
+                depth_for(page, format, self.options.depth)
+            return fitted(restore_file(image, self._run, self.channels, self.options, format), format)
+        except UserError as error:  # raised without the file's name
+            raise UserError(f"{job.name}: {str(error).removeprefix('image: ')}") from error
+        except MemoryError:
+            raise UserError(f"{job.name}: needs more memory than is free; cut it into smaller files") from None
+
+    def _restore_video(self, job: Job) -> None:
+        from clearer.inference.video import restore_video
+
+        assert job.source is not None and job.target is not None
+        if self.options.depth is not None:
+            raise UserError(f"{job.name}: --depth is for images; leave it out for a video")
+        restore_video(job.source, job.target, self._run, self.channels, self.options, self.progress)
+
+    def _restore_by_rows(self, job: Job) -> None:
+        assert job.source is not None and job.target is not None
+        options = self.options
+        restore_large(
+            self.restorer,
+            job.source,
+            job.target,
+            options.ensemble,
+            options.tile,
+            options.overlap,
+            see=partial(restore_pixels, channels=self.channels, options=options),
+            progress=self.progress if len(self.plan.jobs) == 1 else None,
+        )
+
+    def _run(self, x: UnitPixels) -> UnitPixels:
+        return self.restorer.restore(x, self.options.ensemble, self.options.tile, self.options.overlap)
+
+    def _write(self, item: tuple[Job, ImageFile]) -> None:
+        job, image = item
+        try:
+            if job.target is None:
+                _write_to_stdout(to_bytes(image, self.options.quality))
             else:
-                yield job, read_file(job.source)
+                write_file(job.target, image, self.options.quality)
         except UserError as error:
-            yield job, error
+            self._settle(job, error)
+        else:
+            self._settle(job)
+
+    def _settle(self, job: Job, error: UserError | None = None) -> None:
+        """Record that a file is done; called by the thread that writes, too."""
+        outcome, count = self.outcome, len(self.plan.jobs)
+        with self.lock:
+            if error is not None:
+                if not self.plan.is_folder:
+                    raise error
+                outcome.failed.append(Failure(job.name, str(error)))
+            elif job.target is not None:
+                outcome.written.append(job.target)
+            counts_parts = job.is_video or (count == 1 and job in self.by_rows)
+            if self.progress is not None and not counts_parts:
+                self.progress(len(outcome.written) + len(outcome.failed) + len(outcome.skipped), count)
 
 
-def _restored(job: Job, image: ImageFile, run: Run, channels: int, how: How, depth: str | None) -> ImageFile:
-    """Return the file to be written, in its format."""
-    try:
-        format = job.format or image.format
-        if format == "PNM":
-            format = "PGM" if image.pages[0].color.shape[2] == GRAY else "PPM"
-        check_pages(image, format)  # before the work is done
-        for page in image.pages:
-            depth_for(page, format, depth)
-        return fitted(restore_file(image, run, channels, how, format, depth), format)
-    except UserError as error:  # it cannot know the file's name
-        raise UserError(f"{job.name}: {str(error).removeprefix('image: ')}") from error
-    except MemoryError:
-        raise UserError(f"{job.name}: needs more memory than there is; cut it into smaller files") from None
-
-
-def _write(job: Job, image: ImageFile, output: Output) -> None:
-    if job.target is not None:
-        write_file(job.target, image, output.quality)
-        return
-    data = to_bytes(image, output.quality)
+def _write_to_stdout(data: bytes) -> None:
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
-        # Python would try to write the rest once more when it ends.
+        # Python would try to write the rest again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise UserError(f"standard output: cannot be written ({error.strerror or error}); free some space") from error

@@ -1,4 +1,4 @@
-"""Which file goes where: a file, a folder, a tree, standard input; and in what format it is written."""
+"""Which file goes where, and in which format: for a file, a folder, a folder tree or standard input."""
 
 from __future__ import annotations
 
@@ -11,17 +11,21 @@ from typing import NamedTuple
 from clearer.core.errors import UserError
 from clearer.data.folders import list_images
 from clearer.images.types import FORMATS, SUFFIXES, format_named, format_of_bytes, format_of_suffix
+from clearer.inference.options import RestoreOptions
 
 STREAM = "-"
-"""Standard input or output, where a path is named."""
+"""Stands for standard input or output in place of a path."""
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".mpeg")
 
 
 class Job(NamedTuple):
-    """A file to restore. ``source`` None: standard input; ``target`` None: standard output.
+    """A file to restore.
 
-    ``format`` is that of the output as in `FORMATS`, "PNM" (gray or color), or None: that of the input.
+    Attributes:
+        source: None is standard input.
+        target: None is standard output.
+        format: of the output, a key of `FORMATS`; "PNM" is PGM or PPM, by the channels; None is that of the input.
     """
 
     source: Path | None
@@ -30,62 +34,59 @@ class Job(NamedTuple):
 
     @property
     def name(self) -> str:
+        """The name in messages."""
         return "standard input" if self.source is None else str(self.source)
 
     @property
     def is_video(self) -> bool:
+        """Whether the suffix is that of a video."""
         return self.source is not None and self.source.suffix.lower() in VIDEO_SUFFIXES
 
 
-def planned(
-    source: str | Path,
-    target: str | Path,
-    format: str | None = None,
-    recursive: bool = False,
-    pattern: str | None = None,
-) -> tuple[list[Job], bool]:
-    """Return what is to be done, and whether it is a folder of files, one of which may fail for itself.
+class Plan(NamedTuple):
+    """The jobs of one call. In a folder, a job may fail without ending the others."""
+
+    jobs: list[Job]
+    is_folder: bool
+    notes: list[str]
+
+
+def plan_jobs(source: str | Path, target: str | Path, options: RestoreOptions) -> Plan:
+    """Plan which files are restored to where.
 
     Args:
         source: an image, a video, a folder, or "-" for standard input.
-        target: for a folder, a folder; for a file, a file, or a folder (one that exists, or a name
-            without a suffix or with a slash at its end) to put it in; or "-" for standard output.
-        format: of all outputs.
-        recursive: go into sub-folders, which are made again below the target.
-        pattern: take the files of a folder that match, whatever their suffix: ``*.png``, or with a
-            slash ``day?/*.png``, matched against the path below the folder. Without it, videos are left out.
+        target: for a folder, a folder. For a file, a file, or a folder to put it in, which exists already or
+            whose name has no suffix or ends in a slash; or "-" for standard output.
+        options: ``format``, ``recursive`` and ``pattern``.
 
     Raises:
-        UserError: the source is not there or holds no image, or the target does not suit it.
+        UserError: the source does not exist or holds no image, or the target does not fit it.
     """
-    named = None if format is None else format_named(format)
+    format = None if options.format is None else format_named(options.format)
     if source != STREAM and Path(source).is_dir():
         if target == STREAM:
-            raise UserError(f"{source}: a folder cannot go to standard output; name a folder for the output")
-        return _folder_jobs(Path(source), Path(target), named, recursive, pattern), True
-    if recursive or pattern is not None:
+            raise UserError(f"{source}: a folder cannot go to standard output; name an output folder")
+        jobs = _folder_jobs(Path(source), Path(target), format, options)
+        return Plan(jobs, True, _video_notes(Path(source), options))
+    if options.recursive or options.pattern is not None:
         raise UserError(f"{source}: --recursive and --pattern are for folders; leave them out or name a folder")
-    return [_single(source, target, named)], False
+    return Plan([_single_job(source, target, format)], False, [])
 
 
-def _single(source: str | Path, target: str | Path, named: str | None) -> Job:
+def _single_job(source: str | Path, target: str | Path, format: str | None) -> Job:
     path = None if source == STREAM else Path(source)
     if path is not None and not path.exists():
         raise UserError(f"{path}: no such file or folder; check the path")
+    is_video = path is not None and path.suffix.lower() in VIDEO_SUFFIXES
     if target == STREAM:
-        if path is not None and path.suffix.lower() in VIDEO_SUFFIXES:
-            raise UserError(f"{path}: a video cannot go to standard output; name a file for it")
-        return Job(path, None, named)
-    place = Path(target)
-    if place.is_dir() or not place.suffix or str(target).endswith(("/", os.sep)):
-        if path is None:
-            raise UserError(f"{place}: name a file for what comes from standard input, such as {place / 'out.png'}")
-        place = place / _name_of(path, named)
-    if path is not None and place.exists() and place.samefile(path):
-        raise UserError(f"{place}: is the source file itself; choose another place for the output")
-    if path is not None and path.suffix.lower() in VIDEO_SUFFIXES:
-        if named is not None:
-            raise UserError(f"{path}: --format is for images; leave it out and name the output by its suffix")
+        if is_video:
+            raise UserError(f"{path}: a video cannot go to standard output; name an output file")
+        return Job(path, None, format)
+    place = _file_for(path, target, format)
+    if is_video:
+        if format is not None:
+            raise UserError(f"{path}: --format is for images; leave it out, the suffix of the output name decides")
         if place.suffix.lower() not in VIDEO_SUFFIXES:
             raise UserError(f"{place}: cannot hold a video; end the name in {', '.join(VIDEO_SUFFIXES)}")
         return Job(path, place, None)
@@ -93,22 +94,35 @@ def _single(source: str | Path, target: str | Path, named: str | None) -> Job:
     if own is None:
         suffixes = ", ".join(f.suffixes[0] for f in FORMATS.values())
         raise UserError(f"{place}: cannot be written as {place.suffix!r}; end the name in {suffixes}")
-    if named is not None and own not in (named, "PNM"):
-        raise UserError(f"{place}: the name says {own} and --format says {named}; let them agree")
-    return Job(path, place, named or own)
+    if format is not None and own not in (format, "PNM"):
+        raise UserError(f"{place}: the name says {own} and --format says {format}; make them agree")
+    return Job(path, place, format or own)
 
 
-def _folder_jobs(
-    source: Path, target: Path, named: str | None, recursive: bool, pattern: str | None
-) -> list[Job]:
+def _file_for(source: Path | None, target: str | Path, format: str | None) -> Path:
+    """Return the output file; inside ``target`` if that is, or looks like, a folder."""
+    place = Path(target)
+    if place.is_dir() or not place.suffix or str(target).endswith(("/", os.sep)):
+        if source is None:
+            raise UserError(
+                f"{place}: a folder, where standard input needs an output file; name one, such as {place / 'out.png'}"
+            )
+        place = place / _output_name(source, format)
+    if source is not None and place.exists() and place.samefile(source):
+        raise UserError(f"{place}: is the source file itself; choose another output")
+    return place
+
+
+def _folder_jobs(source: Path, target: Path, format: str | None, options: RestoreOptions) -> list[Job]:
     if target.exists() and not target.is_dir():
-        raise UserError(f"{target}: a file, where a folder for the restored images is needed; choose another")
+        raise UserError(f"{target}: a file, where a folder for the restored images is needed; choose another output")
     if target.exists() and target.samefile(source):
-        raise UserError(f"{target}: is the source folder itself; choose another folder for the output")
-    if recursive or pattern is not None:
-        sources = sorted(_inside(source, target, recursive, pattern), key=lambda p: p.relative_to(source).as_posix())
+        raise UserError(f"{target}: is the source folder itself; choose another output folder")
+    if options.recursive or options.pattern is not None:
+        found = _files_inside(source, target, options.recursive, options.pattern)
+        sources = sorted(found, key=lambda path: path.relative_to(source).as_posix())
         if not sources:
-            wanted = f"that match {pattern}" if pattern else f"of {', '.join(SUFFIXES)}"
+            wanted = f"that match {options.pattern}" if options.pattern else f"of {', '.join(SUFFIXES)}"
             raise UserError(f"{source}: no images {wanted} in this folder; check --pattern and --recursive")
     else:
         sources = list_images(source)
@@ -116,22 +130,26 @@ def _folder_jobs(
     taken: set[Path] = set()
     for path in sources:
         below = target / path.parent.relative_to(source)
-        place = below / _name_of(path, named)
+        place = below / _output_name(path, format)
         if place in taken:  # a.tif and a.bmp, both to PNG: the old suffix tells them apart
             place = below / f"{path.name}{place.suffix}"
         taken.add(place)
-        jobs.append(Job(path, place, named))
+        jobs.append(Job(path, place, format))
     return jobs
 
 
-def videos_passed_over(source: str | Path, recursive: bool) -> int:
-    """Return how many videos a folder holds, which are restored only if a pattern or their name asks for them."""
-    found = Path(source).rglob("*") if recursive else Path(source).iterdir()
-    return sum(path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".") for path in found)
+def _video_notes(source: Path, options: RestoreOptions) -> list[str]:
+    """Return a note if the folder holds videos, which are restored only if a pattern or their path asks for them."""
+    if options.pattern is not None:
+        return []
+    found = source.rglob("*") if options.recursive else source.iterdir()
+    count = sum(path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".") for path in found)
+    text = f"{source}: {count} video(s) not restored; name each, or select them with --pattern '*.mp4'"
+    return [text] if count else []
 
 
-def _inside(source: Path, target: Path, recursive: bool, pattern: str | None) -> Iterator[Path]:
-    output = target.resolve()  # it may lie inside the source, and is not to be restored again
+def _files_inside(source: Path, target: Path, recursive: bool, pattern: str | None) -> Iterator[Path]:
+    output = target.resolve()  # may lie inside the source; its images must not be restored again
     for folder, below, names in os.walk(source):
         here = Path(folder)
         below[:] = sorted(
@@ -149,20 +167,20 @@ def _inside(source: Path, target: Path, recursive: bool, pattern: str | None) ->
                 yield path
 
 
-def _name_of(path: Path, named: str | None) -> str:
-    """Return the name of the output: the old one, if its suffix is that of what will be in the file."""
+def _output_name(path: Path, format: str | None) -> str:
+    """Return the name of the output file: that of the input, if its suffix fits the output's format."""
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return path.name
     own = format_of_suffix(path)
-    if named is not None:
-        return path.name if own == named else f"{path.stem}{FORMATS[named].suffixes[0]}"
+    if format is not None:
+        return path.name if own == format else f"{path.stem}{FORMATS[format].suffixes[0]}"
     try:
         with path.open("rb") as file:
             found = format_of_bytes(file.read(16))
-    except OSError:  # reading it will say what is wrong
+    except OSError:  # the reader reports it
         found = None
     both_netpbm = found in ("PGM", "PPM") and own in ("PGM", "PPM")  # gray in .ppm is common
     if own is not None and (found in (None, own) or both_netpbm):
         return path.name
-    # The old suffix stays in the name, so that no other file of the folder is met.
+    # The name keeps the old suffix, so that it cannot equal that of another file in the folder.
     return f"{path.name}{FORMATS[found or 'PNG'].suffixes[0]}"

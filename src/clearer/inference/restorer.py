@@ -19,10 +19,11 @@ from clearer.evaluation.self_ensemble import ORIENTATIONS
 from clearer.images.tensors import to_array, to_batch
 from clearer.inference.arrays import in_kind
 from clearer.inference.checks import sound
-from clearer.inference.color import How, seen_as
+from clearer.inference.color import restore_pixels
 from clearer.inference.fused_cpu import can_fuse, fuse
 from clearer.inference.memory import is_out_of_memory, pixels_that_fit
 from clearer.inference.onnx_network import OnnxNetwork
+from clearer.inference.options import RestoreOptions
 from clearer.inference.tiling import Overlap, Tiling, as_overlap, as_tiling, cut, restore_tiles, shape_within
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
@@ -403,22 +404,22 @@ class Restorer:
         >>> restorer.restore(torch.zeros(1, 100, 90), ensemble=True, tile=32, overlap="full").shape
         torch.Size([1, 100, 90])
         """
-        how = How(color, strength)
+        options = RestoreOptions(color=color, strength=strength)
 
         def work(x: Tensor) -> Tensor:
             self._check_channels(x)
 
             def run(restorer: Restorer) -> Tensor:
-                return restorer._seen(x, how, lambda part: restorer(part, ensemble, tile, overlap, progress))
+                return restorer._seen(x, options, lambda part: restorer(part, ensemble, tile, overlap, progress))
 
             return sound(self, x, run).clamp(0, 1)
 
         return in_kind(image, work)
 
-    def _seen(self, x: Tensor, how: How, run: Callable[[Tensor], Tensor]) -> Tensor:
+    def _seen(self, x: Tensor, options: RestoreOptions, run: Callable[[Tensor], Tensor]) -> Tensor:
         """Run the network on (B, C, H, W) in [0, 1], where C need not be the network's."""
         expected = self.architecture.channels
-        if x.shape[1] == expected and how.strength == 1:
+        if x.shape[1] == expected and options.strength == 1:
             return run(x)
 
         def on_array(part: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -427,7 +428,7 @@ class Restorer:
             return restored
 
         arrays = (to_array(one) for one in x)
-        done = [torch.from_numpy(seen_as(one, on_array, expected, how)).permute(2, 0, 1) for one in arrays]
+        done = [torch.from_numpy(restore_pixels(one, on_array, expected, options)).permute(2, 0, 1) for one in arrays]
         return torch.stack(done).to(x.device)
 
     def _check_channels(self, x: Tensor) -> None:

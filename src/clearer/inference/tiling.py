@@ -64,7 +64,7 @@ Forward = Callable[[Tensor], Tensor]
 
 
 def as_tiling(value: int | str) -> Tiling:
-    """Return what ``--tile`` means: ``"auto"``, ``"none"``, or the side of tiles in pixels.
+    """Return the meaning of ``--tile``: ``"auto"``, ``"none"``, or the side of tiles in pixels.
 
     Raises:
         UserError: it is none of these.
@@ -72,16 +72,24 @@ def as_tiling(value: int | str) -> Tiling:
     return _word_or_number("tile", value, ("auto", "none"), least=1)  # type: ignore[return-value]
 
 
-def as_overlap(value: int | str, architecture: Architecture) -> int:
-    """Return the overlap in pixels that ``--overlap`` means for a network: ``"auto"``, ``"full"`` or a number.
-
-    More than the receptive field's radius would change nothing and is brought down to it.
+def parse_overlap(value: int | str) -> Overlap:
+    """Return the meaning of ``--overlap``: ``"auto"``, ``"full"``, or a number of pixels.
 
     Raises:
         UserError: it is none of these.
     """
-    found = _word_or_number("overlap", value, ("auto", "full"), least=0)
-    full = receptive_field(architecture)
+    return _word_or_number("overlap", value, ("auto", "full"), least=0)  # type: ignore[return-value]
+
+
+def as_overlap(value: int | str, architecture: Architecture) -> int:
+    """Return an overlap in pixels for a network, from ``"auto"``, ``"full"`` or a number.
+
+    It is at most the radius of the receptive field; more would not change the result.
+
+    Raises:
+        UserError: it is none of these.
+    """
+    found, full = parse_overlap(value), receptive_field(architecture)
     if found == "full":
         return full
     return min(max(DEFAULT_OVERLAP, 7 * architecture.multiple) if found == "auto" else int(found), full)

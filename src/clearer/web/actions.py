@@ -22,7 +22,8 @@ from clearer.images.io import read_file, write_file
 from clearer.images.pixels import depth_of, dtype_of, from_unit, to_unit, upright
 from clearer.images.tensors import to_array, to_batch
 from clearer.images.types import CMYK, FORMATS, GRAY, AnyPixels, ImageFile, ImagePage, Uint8Pixels, UnitPixels
-from clearer.inference.color import How, most_runs, restore_file
+from clearer.inference.color import most_runs, restore_file
+from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
 from clearer.web.uploads import GONE, UPLOAD, Limits, check_image, remove
 
@@ -122,7 +123,7 @@ class Added:
 
 
 CLEAN = Added()
-AS_IS = How()
+AS_IS = RestoreOptions()
 
 
 def degraded(pixels: AnyPixels, how: Added, page: int = 0) -> AnyPixels:
@@ -172,7 +173,7 @@ def restore_upload(
     restorer: Restorer,
     limits: Limits,
     added: Added = CLEAN,
-    how: How = AS_IS,
+    how: RestoreOptions = AS_IS,
     ensemble: bool = False,
     progress: Progress = lambda share, doing: None,
 ) -> Result:

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from clearer.core.errors import UserError
-from clearer.inference.color import COLORS, How
+from clearer.inference.options import COLORS, RestoreOptions
 from clearer.inference.restorer import Restorer
 from clearer.web import actions as work
 from clearer.web.offered import Model
@@ -159,7 +159,7 @@ def page(
                 place = place_of(folder, visit.place.name)
                 progress(0, "Loading the model")
                 network = restorer(name)
-                added, how = work.Added(noise, wet, number or 0), How(color_mode, share)
+                added, how = work.Added(noise, wet, number or 0), RestoreOptions(color_mode, share)
                 result = work.restore_upload(place, network, limits, added, how, average, progress)
                 visit.result = result.folder
                 near = looked(visit, enlarged)

@@ -1,0 +1,63 @@
+"""RestoreOptions: how images, files and folders are restored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from clearer.core.errors import UserError, nearest
+from clearer.images.pixels import WHOLE, Span
+from clearer.inference.tiling import Overlap, Tiling, as_tiling, parse_overlap
+
+COLORS = ("luma", "channels")
+
+
+@dataclass(frozen=True)
+class RestoreOptions:
+    """How images, files and folders are restored. All options have a default.
+
+    Attributes:
+        color: how a gray network (one channel) treats color pages. ``"luma"`` restores the luma (BT.601) and
+            changes R, G and B by the same amount, which keeps the color; ``"channels"`` restores R, G and B
+            one by one.
+        strength: blends input and output: 0 gives the input, 1 the network's output.
+        span: the values that stand for black and white in floating-point images; if not 0 and 1, also in
+            images of 8 and 16 bits (0 and 4095 for 12 bits stored in 16).
+        ensemble: use the x8 self-ensemble, at eight times the cost.
+        tile, overlap: see `clearer.Restorer.restore`.
+        format: output format of files, such as ``"png"``; by default that of the output's name, or of the input.
+        depth: ``"1"``, ``"8"``, ``"16"`` (bits per channel) or ``"float"``; by default that of the input.
+        quality: 1 to 100, of lossy formats and videos.
+        skip_existing: leave output files that exist as they are.
+        recursive: include sub-folders of a folder, which are created again below the output folder.
+        pattern: restore the files of a folder that match, whatever their suffix: ``*.png``, or with a slash
+            ``day?/*.png``, which is matched against the path below the folder. By default, all images and no videos.
+
+    Raises:
+        UserError: ``color``, ``strength``, ``span``, ``tile`` or ``overlap`` is out of range.
+    """
+
+    color: str = "luma"
+    strength: float = 1.0
+    span: Span = WHOLE
+    ensemble: bool = False
+    tile: Tiling = "auto"
+    overlap: Overlap = "auto"
+    format: str | None = None
+    depth: str | None = None
+    quality: int | None = None
+    skip_existing: bool = False
+    recursive: bool = False
+    pattern: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.color not in COLORS:
+            raise UserError(f"color: {self.color!r} is not one of {', '.join(COLORS)}{nearest(self.color, COLORS)}")
+        if not 0 <= self.strength <= 1:
+            raise UserError(f"strength: {self.strength:g} is not between 0 (the input) and 1 (the network's output)")
+        low, high = self.span
+        if not (np.isfinite(low) and np.isfinite(high) and low < high):
+            raise UserError(f"range: {low:g},{high:g} is not two numbers with the smaller one first")
+        as_tiling(self.tile)
+        parse_overlap(self.overlap)
