@@ -294,7 +294,7 @@ def test_nothing_to_examine_is_a_user_error(tmp_path: Path) -> None:
         examine(tmp_path, "pairs")
 
 
-def test_twelve_bits_in_a_file_of_sixteen_are_told_of(tmp_path: Path) -> None:
+def test_twelve_bits_in_a_file_of_sixteen_are_reported(tmp_path: Path) -> None:
     levels = np.random.default_rng(0).integers(0, 4096, (40, 40)).astype(np.uint16)
     Image.fromarray(levels).save(tmp_path / "camera.png")
     Image.fromarray(levels * 16).save(tmp_path / "whole.png")

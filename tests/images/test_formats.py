@@ -180,7 +180,7 @@ def case_files() -> dict[str, Case]:
             unmultiplied(CA8[:, :, :3], CA8[:, :, 3:]),
         ),
     }
-    for depth, gray, color, inks in ((8, G8, C8, pixels(4)), (16, G16, C16, pixels(4, "uint16"))):
+    for depth, gray, color, four in ((8, G8, C8, pixels(4)), (16, G16, C16, pixels(4, "uint16"))):
         white = np.iinfo(gray.dtype).max
         found |= {
             f"tiff gray {depth}": plain(lambda gray=gray: tiff(gray), gray),
@@ -193,9 +193,9 @@ def case_files() -> dict[str, Case]:
             f"tiff rgb alpha {depth}": plain(
                 lambda color=color, gray=gray: tiff(np.concatenate([color, gray], 2)), color
             ),
-            f"tiff cmyk {depth}": in_cmyk(lambda inks=inks: tiff(inks, "separated"), inks, depth // 16),
+            f"tiff cmyk {depth}": in_cmyk(lambda four=four: tiff(four, "separated"), four, depth // 16),
             f"tiff cmyk planar {depth}": in_cmyk(
-                lambda inks=inks: tiff(inks, "separated", planarconfig="separate"), inks, depth // 16
+                lambda four=four: tiff(four, "separated", planarconfig="separate"), four, depth // 16
             ),
             f"bigtiff {depth}": plain(lambda color=color: tiff(color, bigtiff=True), color),
             f"tiff big endian {depth}": plain(lambda color=color: tiff(color, byteorder=">"), color),
@@ -346,11 +346,11 @@ def test_every_sixteen_bit_level_is_rounded_to_the_nearest() -> None:
     assert np.array_equal(to_uint8(levels), (levels.astype(int) + 128) // 257)  # 257 is odd: no ties
 
 
-def test_cmyk_is_that_of_pillow_for_every_pair_of_inks() -> None:
-    ink, black = (side.astype(np.uint8) for side in np.mgrid[:256, :256])
-    inks = np.stack([ink, ink, ink, black], 2)
-    want = np.array(Image.frombytes("CMYK", (256, 256), inks.tobytes()).convert("RGB"))
-    assert np.array_equal(rgb_of_cmyk(inks), want)
+def test_cmyk_is_that_of_pillow_for_every_pair_of_levels() -> None:
+    tint, black = (side.astype(np.uint8) for side in np.mgrid[:256, :256])
+    four = np.stack([tint, tint, tint, black], 2)
+    want = np.array(Image.frombytes("CMYK", (256, 256), four.tobytes()).convert("RGB"))
+    assert np.array_equal(rgb_of_cmyk(four), want)
 
 
 def test_premultiplied_color_is_divided_by_its_alpha() -> None:

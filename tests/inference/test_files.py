@@ -300,13 +300,13 @@ def test_alpha_is_not_restored(tmp_path: Path) -> None:
     assert np.array_equal(found[..., :3], image[..., :3] + 9) and np.array_equal(found[..., 3], image[..., 3])
 
 
-def test_inks_are_restored_as_light(tmp_path: Path) -> None:
-    inks = pixels((6, 5, 4)) // 2 + 60
-    Image.frombytes("CMYK", (5, 6), inks.tobytes()).save(tmp_path / "x.tif")
+def test_cmyk_is_restored_as_light(tmp_path: Path) -> None:
+    cmyk = pixels((6, 5, 4)) // 2 + 60
+    Image.frombytes("CMYK", (5, 6), cmyk.tobytes()).save(tmp_path / "x.tif")
     for model in (1, 3):
         restore_path(stand_in(model, shift=9 / 255), tmp_path / "x.tif", tmp_path / "y.tif")
         found = Image.open(tmp_path / "y.tif")
-        assert found.mode == "CMYK" and np.array_equal(np.asarray(found), inks - 9)
+        assert found.mode == "CMYK" and np.array_equal(np.asarray(found), cmyk - 9)
 
 
 @settings(deadline=None, max_examples=20)
@@ -408,7 +408,7 @@ def test_quality_changes_the_size(tmp_path: Path) -> None:
 
 
 def test_texts_of_a_tiff_stay_as_they_stand(tmp_path: Path) -> None:
-    """In whatever alphabet, and whether or not a date is one."""
+    """In any encoding, and even if a date is not valid."""
     texts = {270: "Grüße".encode(), 305: "Mächtig".encode("latin-1"), 306: b"yesterday", 33432: "© Jörg".encode()}
     extra = [(code, "s", 0, text, True) for code, text in texts.items() if code not in (270, 305)]
     how = {"description": texts[270], "software": texts[305], "extratags": extra, "metadata": None}

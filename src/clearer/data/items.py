@@ -112,7 +112,7 @@ def read_item(item: Item, channels: int | None = None) -> tuple[Uint8Pixels, Uin
     return image, degraded
 
 
-def read_images(items: Sequence[Item], channels: int) -> list[tuple[Uint8Pixels, Uint8Pixels | None]]:
+def read_images(items: Sequence[Item], channels: int | None = None) -> list[tuple[Uint8Pixels, Uint8Pixels | None]]:
     """Return the clean and the degraded image of each item, as `read_item` does."""
     return [read_item(item, channels) for item in items]
 

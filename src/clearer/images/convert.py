@@ -76,7 +76,7 @@ def _fitted_page(page: ImagePage, format: str, same: bool, notes: list[str]) -> 
     """Return one page as the format can hold it; ``notes`` grows by what was lost."""
     kind = FORMATS[format]
     if not same:
-        page = replace(page, own={key: page.own[key] for key in ("duration",) if key in page.own})
+        page = replace(page, own={"duration": page.own["duration"]} if "duration" in page.own else {})
     if page.color.shape[2] not in kind.colors:
         page = _recolored(page, kind.colors)
     if page.alpha is not None and (not kind.alpha or (page.color.shape[2] == CMYK and format != "TIFF")):

@@ -9,6 +9,7 @@ import struct
 import threading
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -22,9 +23,11 @@ from clearer.images.types import (
     GRAY,
     RGB,
     AnyPixels,
+    FileOwn,
     Header,
     ImageFile,
     ImagePage,
+    PageOwn,
     check_size,
     format_of_bytes,
 )
@@ -58,17 +61,28 @@ def read_with_pillow(data: bytes, first_page: bool = False) -> ImageFile:
         frames, own = frames_of(image, first_page)
         info = dict(image.info)
         exif = _exif_of(image, name)
-    around: dict[str, Any] = {"icc": info.get("icc_profile") or None, "exif": exif}
-    around["orientation"] = orientation_of(exif)
-    around["xmp"] = info.get("xmp") if isinstance(info.get("xmp"), bytes) else None
-    around["dpi"] = _dpi(info.get("dpi"))
-    keys = {key: info[key] for key in ("comment", "progressive") if info.get(key)} if name == "JPEG" else {}
+    jpeg: PageOwn = {}
+    if name == "JPEG" and info.get("comment"):
+        jpeg["comment"] = info["comment"]
+    if name == "JPEG" and info.get("progressive"):
+        jpeg["progressive"] = info["progressive"]
     if name == "PPM":
         name = "PGM" if frames[0].color.shape[2] == GRAY else "PPM"
     deep_file = name in ("AVIF", "HEIF") and _more_than_8_bits(data)
     if deep_file and name == "HEIF":
         frames = [_deep_heif(data) or frames[0]]
-    pages = tuple(ImagePage(f.color, f.alpha, **around, own={**f.own, **keys}) for f in frames)
+    pages = tuple(
+        replace(
+            frame,
+            orientation=orientation_of(exif),
+            icc=info.get("icc_profile") or None,
+            exif=exif,
+            xmp=info.get("xmp") if isinstance(info.get("xmp"), bytes) else None,
+            dpi=_dpi(info.get("dpi")),
+            own={**frame.own, **jpeg},
+        )
+        for frame in frames
+    )
     notes: tuple[str, ...] = ()
     if deep_file and name == "AVIF":
         notes = ("has more than 8 bits a channel, of which Pillow keeps 8",)
@@ -107,22 +121,22 @@ def _exif_of(image: Image.Image, name: str) -> bytes | None:
     return exif
 
 
-def frames_of(image: Image.Image, first_page: bool = False) -> tuple[list[ImagePage], dict[str, Any]]:
+def frames_of(image: Image.Image, first_page: bool = False) -> tuple[list[ImagePage], FileOwn]:
     """Decode an open image: its pixels, or all frames of an animation with its playback values."""
     count = getattr(image, "n_frames", 1) if image.format not in ("MPO", "HEIF") else 1
     if count == 1 or first_page:
         image.load()
         return [_page(image)], {}
     check_size(*image.size, pages=count)
-    frames, own = [], {"loop": image.info.get("loop", 0)}
+    frames = []
+    own: FileOwn = {"loop": image.info.get("loop", 0)}
     for k in range(count):
         image.seek(k)
         frame = image.convert("RGBA")  # a stored frame may hold only what changed; Pillow composes the whole one
         page = _page(frame)
-        own_of_frame = {"duration": image.info.get("duration", 0)}
-        frames.append(ImagePage(page.color, page.alpha, own=own_of_frame))
+        frames.append(replace(page, own={"duration": image.info.get("duration", 0)}))
     if all(frame.alpha is not None and bool((frame.alpha == 255).all()) for frame in frames):
-        frames = [ImagePage(frame.color, None, own=frame.own) for frame in frames]
+        frames = [replace(frame, alpha=None) for frame in frames]
     return frames, own
 
 

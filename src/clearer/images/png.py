@@ -13,7 +13,8 @@ import contextlib
 import io
 import struct
 import zlib
-from typing import Any, BinaryIO
+from dataclasses import replace
+from typing import BinaryIO
 
 import imagecodecs
 import numpy as np
@@ -22,7 +23,7 @@ from PIL import Image
 from clearer.core.errors import UserError
 from clearer.images.exif import orientation_of, plain, with_orientation
 from clearer.images.pillow import frames_of, image_of, save_frames
-from clearer.images.types import GRAY, RGB, Header, ImageFile, ImagePage, check_size
+from clearer.images.types import GRAY, RGB, FileOwn, Header, ImageFile, ImagePage, PageOwn, check_size
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # The chunks that stand before the palette and the pixels, in the order of the specification. Chunks tied to
@@ -71,20 +72,23 @@ def read_png(data: bytes, first_page: bool = False) -> ImageFile:
     check_size(width, height)
     bodies = dict(reversed(chunks))  # the first of each kind
     exif = plain(bodies.get(b"eXIf"))
-    around: dict[str, Any] = {"exif": exif, "orientation": orientation_of(exif)}
+    dpi = icc = None
     if len(bodies.get(b"pHYs", b"")) == 9 and bodies[b"pHYs"][8] == 1:
         across, down = struct.unpack(">II", bodies[b"pHYs"][:8])
-        around["dpi"] = (across * 0.0254, down * 0.0254) if across and down else None
+        dpi = (across * 0.0254, down * 0.0254) if across and down else None
     if b"iCCP" in bodies:
-        around["icc"] = _inflated(bodies[b"iCCP"].partition(b"\0")[2][1:])
-    own: dict[str, Any] = {}
+        icc = _inflated(bodies[b"iCCP"].partition(b"\0")[2][1:])
+    own: FileOwn = {}
     if bits == 16 and color_type in (2, 4, 6) and b"acTL" not in bodies:
         frames = [_deep_page(data, width, height, bodies.get(b"tRNS"))]
     else:
         with Image.open(io.BytesIO(data)) as image:
             frames, own = frames_of(image, first_page)
-    kept = {"chunks": [c for c in chunks if c[0] in _KEPT]}
-    pages = tuple(ImagePage(f.color, f.alpha, **around, own={**kept, **f.own}) for f in frames)
+    kept: PageOwn = {"chunks": [c for c in chunks if c[0] in _KEPT]}
+    orientation = orientation_of(exif)
+    pages = tuple(
+        replace(f, orientation=orientation, icc=icc, exif=exif, dpi=dpi, own={**kept, **f.own}) for f in frames
+    )
     return ImageFile("PNG", pages, own)
 
 

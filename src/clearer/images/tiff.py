@@ -17,7 +17,18 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from clearer.core.errors import UserError
 from clearer.images.exif import plain, valid_orientation
 from clearer.images.tiff_limits import BOUNDED, Extent, extent_of
-from clearer.images.types import CMYK, GRAY, RGB, AnyPixels, Header, ImageFile, ImagePage, check_size
+from clearer.images.types import (
+    CMYK,
+    GRAY,
+    RGB,
+    AnyPixels,
+    Header,
+    ImageFile,
+    ImagePage,
+    PageOwn,
+    Resolution,
+    check_size,
+)
 
 TEXTS = (269, 270, 271, 272, 285, 305, 306, 315, 316, 33432)
 """Tags that hold text: title, maker, software, date and more."""
@@ -180,7 +191,7 @@ def _read_page(page: Any, data: bytes, number: int) -> ImagePage:
     )
 
 
-def _resolution(page: Any) -> tuple[tuple[int, int], tuple[int, int], int] | None:
+def _resolution(page: Any) -> Resolution | None:
     """Return the resolution as fractions, horizontal and vertical, and the code of its unit."""
     across, down, unit = (page.tags.get(code) for code in (282, 283, 296))
     if across and down and all(n and d for n, d in (across.value, down.value)):
@@ -188,10 +199,10 @@ def _resolution(page: Any) -> tuple[tuple[int, int], tuple[int, int], int] | Non
     return None
 
 
-def _own(page: Any, has_alpha: bool, resolution: tuple[Any, ...] | None) -> dict[str, Any]:
+def _own(page: Any, has_alpha: bool, resolution: Resolution | None) -> PageOwn:
     """Return what only a TIFF page has, to write it as it was."""
     photometric, codec = _photometric(page), page.compression.name
-    own: dict[str, Any] = {
+    own: PageOwn = {
         "photometric": photometric if photometric == "MINISWHITE" else None,
         "compression": codec if codec in _KEPT_CODECS else "ADOBE_DEFLATE",
         "predictor": page.predictor in (2, 3),

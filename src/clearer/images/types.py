@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,35 @@ LARGEST_FILE = 10**9
 """Limits in pixels, for one page and for all pages of a file; larger files are refused as decompression bombs."""
 
 
+Resolution = tuple[tuple[int, int], tuple[int, int], int]
+"""Of a TIFF page: horizontal and vertical as fractions, and the code of their unit."""
+
+
+class PageOwn(TypedDict, total=False):
+    """Values of one page that only its format has, used when it is written in the same format again."""
+
+    duration: float  # of a frame of an animation, in milliseconds
+    chunks: list[tuple[bytes, bytes]]  # PNG: kind and body
+    comment: bytes  # JPEG
+    progressive: int  # JPEG
+    bits: int  # HEIF: 10 or 12
+    photometric: str | None  # TIFF, as all below: "MINISWHITE" or None
+    compression: str
+    predictor: bool
+    extrasample: int  # 1: color is multiplied by alpha
+    subfiletype: int
+    tags: list[tuple[int, int, int, Any, bool]]  # code, type, count, value, write once
+    resolution: Resolution
+
+
+class FileOwn(TypedDict, total=False):
+    """Values of a whole file that only its format has."""
+
+    loop: int  # how often an animation is played; 0 is forever
+    byteorder: Literal[">", "<"]  # TIFF
+    bigtiff: bool  # TIFF
+
+
 @dataclass(frozen=True)
 class ImagePage:
     """One page exactly as stored: not rotated, not scaled, not converted.
@@ -40,7 +69,7 @@ class ImagePage:
         exif: the EXIF block, beginning with its TIFF header.
         xmp: the XMP packet.
         dpi: pixels per inch, horizontal and vertical.
-        own: format-specific values, used when the page is written in the same format again.
+        own: values that only its format has.
     """
 
     color: AnyPixels
@@ -50,7 +79,7 @@ class ImagePage:
     exif: bytes | None = None
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
-    own: dict[str, Any] = field(default_factory=dict)
+    own: PageOwn = field(default_factory=PageOwn)
 
 
 @dataclass(frozen=True)
@@ -60,13 +89,13 @@ class ImageFile:
     Attributes:
         format: the key of `FORMATS`.
         pages: the pages, or the frames of an animation.
-        own: format-specific values of the whole file, as in `ImagePage`.
+        own: values that only its format has.
         notes: what could not be preserved, one phrase each.
     """
 
     format: str
     pages: tuple[ImagePage, ...]
-    own: dict[str, Any] = field(default_factory=dict)
+    own: FileOwn = field(default_factory=FileOwn)
     notes: tuple[str, ...] = ()
 
 
