@@ -7,8 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from clearer.core.errors import UserError
 from clearer.experiments.search_records import AgainstChance
+from clearer.experiments.verdict import verdict
 from clearer.experiments.verdict_candidates import choose_candidates
 from clearer.experiments.verdict_page import judgement, redraw
 from clearer.network.architecture import SearchSpace
@@ -100,6 +103,13 @@ def test_faults_are_said_in_one_line(run: Path, tmp_path: Path) -> None:
     ):
         outcome = clearer("verdict", *arguments, "-o", tmp_path / "v")
         assert outcome.status == 2 and words in outcome.err and outcome.err.count("\n") == 1
+
+
+def test_single_settings_are_keywords_of_the_function(run: Path, tmp_path: Path) -> None:
+    found = verdict(run, tmp_path / "v", patches=4, sample=1, random=0, train=False, console=Console(quiet=True))
+    assert (found["patches"], "training" in found) == (4, False)
+    with pytest.raises(UserError, match="budget: 'huge'"):
+        verdict(run, tmp_path / "v", budget="huge")
 
 
 def test_scores_are_kept_for_these_architectures_and_this_supernet_alone(run: Path, tmp_path: Path) -> None:

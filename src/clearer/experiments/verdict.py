@@ -12,7 +12,7 @@ import math
 import statistics as stats
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ class VerdictSettings:
         random: number of random architectures, two thirds of their modules fusion (8 of 12).
         sample: score only this many random architectures and those of `choose_candidates`; None scores all.
         patches: number of held-out patches for scoring.
-        statistics: see `clearer.search.ranking.score_architectures`.
+        statistics: see `clearer.search.one_shot.score_architectures`.
         jobs: number of trainings at a time; the default is one per core on a CPU and one on a GPU.
         train: whether to train; without trainings, the verdict has no part (b).
 
@@ -80,6 +80,7 @@ def verdict(
     settings: VerdictSettings = VerdictSettings(),
     *,
     console: Console | None = None,
+    **changes: Any,
 ) -> Verdict:
     """Judge a finished search; write verdict.json, verdict.md and its figures.
 
@@ -90,6 +91,7 @@ def verdict(
         out: the folder of the verdict; the default is ``run``/verdict.
         settings: how the verdict is made.
         console: where progress is printed; the default is standard error.
+        changes: single settings, such as ``seeds=4``, in place of those of ``settings``.
 
     Returns:
         The content of verdict.json.
@@ -98,6 +100,7 @@ def verdict(
         UserError: the run has no finished search, or a setting is unknown.
         Interrupted: see `clearer.fit`.
     """
+    settings = replace(settings, **changes)
     folder, console = RunFolder(Path(run)), console or Console(stderr=True)
     out = folder.verdict if out is None else Path(out)
     device = choose_device(folder.read_recipe().device) if folder.is_run else None
