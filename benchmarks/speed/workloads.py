@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import reference
 import torch
-from rich.console import Console
 from torch import Tensor, nn
 
 from clearer.core.allocator import keep_freed_memory
@@ -29,8 +28,10 @@ from clearer.network.architecture import Architecture, SearchSpace
 from clearer.network.network import RestorationNetwork
 from clearer.network.supernet import Supernet
 from clearer.recipe.load import load_recipe
+from clearer.runs.layout import RunFolder
 from clearer.search.bilevel import search
 from clearer.search.objectives import architecture_loss
+from clearer.training.job import RunContext
 from clearer.training.optimizers import make_optimizer
 from clearer.training.run_device import choose_device
 
@@ -182,7 +183,7 @@ def whole_search(kind: str, device: torch.device, width: int, precision: str) ->
 
     def run() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            search(recipe, images, images, Path(folder), Console(quiet=True))
+            search(recipe, RunContext.of(recipe, RunFolder(Path(folder)), images, images))
 
     return synchronized(device, run), gflop
 

@@ -19,9 +19,9 @@ import torch
 from torch import nn
 
 from clearer.core.files import write_json
+from clearer.data.items import read_images
 from clearer.data.patches import PatchSampler
 from clearer.data.splits import resolve_splits
-from clearer.pipeline.fit import read_images
 from clearer.search.objectives import architecture_loss
 from clearer.search.one_shot import load_supernet
 
@@ -41,7 +41,7 @@ def main() -> None:
     splits = resolve_splits(
         recipe.data, channels=recipe.network.channels, patch=max(arguments.patch), seed=recipe.seed, say=lambda _: None
     )
-    images = read_images(splits.validation, recipe)
+    images = read_images(splits.validation, recipe.network.channels)
     rows = []
     for batch, patch in zip(arguments.batch, arguments.patch, strict=True):
         sampler = PatchSampler(

@@ -21,10 +21,10 @@ from typing import Any
 from rich.console import Console
 
 from clearer.core.files import write_json
+from clearer.data.items import read_images
 from clearer.data.splits import resolve_splits
 from clearer.experiments.runner import Plan, carry_out, default_jobs
 from clearer.inference.restorer import load
-from clearer.pipeline.fit import read_images
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Recipe
 from clearer.training.run_device import choose_device
@@ -56,7 +56,10 @@ def main() -> None:
     recipe = next(iter(plans.values())).recipe
     splits = resolve_splits(recipe.data, channels=1, patch=64, seed=0, say=console.print)
     held_out = Validation(
-        read_images(splits.validation, recipe), recipe.data.degradation, crop=256, device=choose_device("cpu")
+        read_images(splits.validation, recipe.network.channels),
+        recipe.data.degradation,
+        crop=256,
+        device=choose_device("cpu"),
     )
     values = {
         key: held_out.measure(load(plan.run.last_weights, "cpu", "fp32")) for key, plan in plans.items()

@@ -20,9 +20,11 @@ from typing import Any
 from rich.console import Console
 
 from clearer.core.files import write_json
+from clearer.data.items import read_images
 from clearer.data.splits import resolve_splits
-from clearer.pipeline.fit import read_images
 from clearer.recipe.load import load_recipe
+from clearer.runs.layout import RunFolder
+from clearer.training.job import RunContext
 from clearer.training.trainer import train
 
 PAPER: dict[str, dict[str, Any]] = {
@@ -79,7 +81,9 @@ def main() -> None:
     console = Console(stderr=True)
     recipe = load_recipe(given.recipe, base)
     splits = resolve_splits(recipe.data, channels=recipe.network.channels, patch=64, seed=0, say=console.print)
-    training, validation = read_images(splits.train, recipe), read_images(splits.validation, recipe)
+    training, validation = (
+        read_images(part, recipe.network.channels) for part in (splits.train, splits.validation)
+    )
     rows = []
     for number, (name, change) in enumerate(PAPER.items()):
         if given.only and number not in given.only:
@@ -93,7 +97,8 @@ def main() -> None:
             architecture = one.given
             assert architecture is not None
             with tempfile.TemporaryDirectory() as folder:
-                result = train(one, architecture, training, validation, Path(folder), console)
+                context = RunContext.of(one, RunFolder(Path(folder)), training, validation, console=console)
+                result = train(one, architecture, context)
             values.append(round(result["last_psnr"], 3))
             seconds.append(result["seconds"])
             source = result["input_psnr"]

@@ -26,15 +26,16 @@ from rich.console import Console
 from torch import Tensor
 
 from clearer.core.files import write_json
+from clearer.data.items import read_images
 from clearer.data.splits import resolve_splits
 from clearer.degradations.gaussian import Gaussian
 from clearer.evaluation.metrics import psnr, ssim
 from clearer.inference.restorer import load
 from clearer.network.cost import macs_per_pixel, parameters
-from clearer.pipeline.fit import read_images
 from clearer.recipe.load import load_recipe, parse_override
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
+from clearer.training.job import RunContext
 from clearer.training.run_device import choose_device
 from clearer.training.trainer import train
 from clearer.training.validation import Validation
@@ -112,7 +113,9 @@ def main() -> None:
     everything = {name: recipe_of(given, change) for name, change in VARIANTS[given.task].items()}
     first = next(iter(everything.values()))
     splits = resolve_splits(first.data, channels=first.network.channels, patch=64, seed=0, say=console.print)
-    training, validation = read_images(splits.train, first), read_images(splits.validation, first)
+    training, validation = (
+        read_images(part, first.network.channels) for part in (splits.train, splits.validation)
+    )
     rows: list[dict[str, Any]] = []
     if given.out.exists():  # resume: skip the variants that are done
         before = json.loads(given.out.read_text())
@@ -166,9 +169,11 @@ def measured(
         settings = dataclasses.replace(
             recipe.train, epochs=epochs, steps_per_epoch=steps, validate_every=epochs, seed=seed
         )
+        changed = dataclasses.replace(recipe, train=settings)
+        context = RunContext.of(changed, RunFolder(Path(folder)), training, validation, console=console)
         # Processor time, not wall time: other work on the machine does not count.
         began = time.process_time()
-        train(dataclasses.replace(recipe, train=settings), architecture, training, validation, Path(folder), console)
+        train(changed, architecture, context)
         return (time.process_time() - began) / torch.get_num_threads()
 
     with tempfile.TemporaryDirectory() as folder:

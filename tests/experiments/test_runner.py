@@ -20,6 +20,7 @@ from clearer.experiments import runner as plans
 from clearer.experiments.runner import Plan, carry_out, data_settings
 from clearer.pipeline.run_folder import refuse_other_recipe
 from clearer.recipe.load import load_recipe
+from clearer.runs.layout import RunFolder
 from helpers.photos import NAMES, write_photos
 from helpers.recipes import TINY
 
@@ -127,9 +128,9 @@ def test_of_an_architecture_given_by_hand_the_search_does_not_matter(images: Pat
     recipe = dataclasses.replace(_plans(images, tmp_path)[0].recipe, architecture="PF")
     write_text(tmp_path / "recipe.yaml", recipe.to_yaml())
     other = dataclasses.replace(recipe, search=dataclasses.replace(recipe.search, epochs=99))
-    refuse_other_recipe(tmp_path, other)
+    refuse_other_recipe(RunFolder(tmp_path), other)
     with pytest.raises(UserError, match=r"search\.epochs was 3, now 99"):
         write_text(tmp_path / "recipe.yaml", dataclasses.replace(recipe, architecture=None).to_yaml())
-        refuse_other_recipe(tmp_path, dataclasses.replace(other, architecture=None))
+        refuse_other_recipe(RunFolder(tmp_path), dataclasses.replace(other, architecture=None))
     with pytest.raises(UserError, match=r"architecture was None, now 'PF'"):
-        refuse_other_recipe(tmp_path, other)
+        refuse_other_recipe(RunFolder(tmp_path), other)

@@ -98,7 +98,7 @@ def test_kill_9_then_the_same_command_gives_the_same_bits(
     ended = _start_and_signal(out, photos, part, lines, signal.SIGKILL)
     assert ended.returncode == -signal.SIGKILL
     again = subprocess.run(_command(out, photos), capture_output=True, text=True, timeout=120, check=True)
-    assert f"{part}: going on from step" in again.stdout + again.stderr
+    assert f"{part}: resumed at step" in again.stdout + again.stderr
     _same(out, whole)
 
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from clearer.core.errors import UserError
 from clearer.core.files import write_text
@@ -20,10 +19,12 @@ from clearer.network.costs.registry import COSTS
 from clearer.network.supernet import Supernet
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import SearchSettings
+from clearer.runs.layout import RunFolder
 from clearer.search.alphas import Convergence, mean_gap
 from clearer.search.bilevel import search
 from clearer.search.objectives import architecture_loss, complexity_loss
 from clearer.search.one_shot import load_supernet
+from clearer.training.job import RunContext
 from clearer.training.optimizers import make_optimizer
 from helpers.photos import photograph
 
@@ -83,7 +84,8 @@ def _images(names: tuple[str, ...]) -> list[tuple[Any, None]]:
 
 def _search(tmp_path: Path, tiny: dict[str, Any], **more: Any) -> dict[str, Any]:
     recipe = load_recipe("quickstart", {**tiny, **more})
-    search(recipe, _images(("astronaut.png", "camera.png")), _images(("coffee.png",)), tmp_path, Console(quiet=True))
+    training, validation = _images(("astronaut.png", "camera.png")), _images(("coffee.png",))
+    search(recipe, RunContext.of(recipe, RunFolder(tmp_path), training, validation))
     result: dict[str, Any] = json.loads((tmp_path / "search" / "result.json").read_text())
     return result
 
@@ -133,10 +135,10 @@ def test_a_supernet_may_have_a_norm_of_its_own(tmp_path: Path, tiny: dict[str, A
     recipe = load_recipe("quickstart", {**tiny, "search.norm": "batch"})
     assert (recipe.space.norm, recipe.search_space.norm) == ("none", "batch")
     photos = _images(("camera.png",))
-    found = search(recipe, photos, photos, tmp_path, Console(quiet=True))
+    found = search(recipe, RunContext.of(recipe, RunFolder(tmp_path), photos, photos))
     assert found.norm == "none"
     # A finished search says the same again, and its supernet is read with the norm it has.
-    assert search(recipe, [], [], tmp_path, Console(quiet=True)) == found
+    assert search(recipe, RunContext.of(recipe, RunFolder(tmp_path))) == found
     write_text(tmp_path / "recipe.yaml", recipe.to_yaml())
     _, supernet = load_supernet(tmp_path, torch.device("cpu"))
     assert any(isinstance(layer, torch.nn.BatchNorm2d) for layer in supernet.modules())

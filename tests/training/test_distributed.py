@@ -155,7 +155,7 @@ def test_only_fitting_verbs_work_under_torchrun_and_one_process_says_so(
     assert (ended.status, ended.out, ended.err) == (2, "", "")
     monkeypatch.setenv("RANK", "0")
     ended = clearer("recipes")
-    assert ended.status == 2 and "torchrun: recipes works in one process" in ended.err
+    assert ended.status == 2 and "torchrun: recipes runs in one process" in ended.err
 
 
 def _command(out: Path, photos: Path) -> list[str]:
@@ -280,7 +280,7 @@ def test_two_of_which_one_is_killed_then_two_then_one(tmp_path: Path, photos: Pa
     pair[1].send_signal(signal.SIGTERM)
     told = [process.communicate(timeout=300)[0] for process in pair]
     assert [process.returncode for process in pair] == [128 + signal.SIGTERM] * 2, told
-    assert "going on from step" in told[0] and "the checkpoint is written" in told[0].splitlines()[-1]
+    assert "resumed at step" in told[0] and "the checkpoint is written" in told[0].splitlines()[-1]
     assert told[1] == ""
     _alone(out, photos)
     _alike(out, whole)
@@ -292,7 +292,7 @@ def test_one_then_two(tmp_path: Path, photos: Path, whole: Path) -> None:
     pair = _pair(out, photos)
     told = [process.communicate(timeout=300)[0] for process in pair]
     assert [process.returncode for process in pair] == [0, 0], told
-    assert "search: going on from step" in told[0] and told[1] == ""
+    assert "search: resumed at step" in told[0] and told[1] == ""
     _alike(out, whole)
     assert json.loads((out / "train" / "result.json").read_text())["device"].startswith("2 x cpu")
     assert (out / "report.html").exists() and (out / "evaluation" / "gray-awgn-50.json").exists()

@@ -11,7 +11,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
 import clearer
 from clearer.core.errors import UserError
@@ -19,8 +18,10 @@ from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Recipe
+from clearer.runs.layout import RunFolder
 from clearer.training.checkpoints import save_checkpoint
 from clearer.training.initial_weights import begin_with, check_start
+from clearer.training.job import RunContext
 from clearer.training.trainer import train
 from clearer.zoo.weights import load_weights, save_weights
 from helpers.command import clearer as command
@@ -120,9 +121,9 @@ def test_only_a_whole_checkpoint_takes_the_place_of_the_start(small: tuple[Recip
     checkpoints.mkdir(parents=True)
     (checkpoints / ".step-00000005.safetensors.1.tmp").touch()  # a kill in the middle of the first one
     (checkpoints / "step-00000004.damaged").touch()
-    assert check_start(recipe, folder) is not None
+    assert check_start(recipe, RunFolder(folder)) is not None
     save_checkpoint(checkpoints, 5, {"step": 5})
-    assert check_start(recipe, folder) is None
+    assert check_start(recipe, RunFolder(folder)) is None
 
 
 def test_a_training_whose_checkpoint_is_damaged_begins_with_the_start_again(small: tuple[Recipe, Path, Path]) -> None:
@@ -135,7 +136,7 @@ def test_a_training_whose_checkpoint_is_damaged_begins_with_the_start_again(smal
     image = [(np.full((32, 32, 1), 99, np.uint8), None)]
     recipe = dataclasses.replace(recipe, train=still, precision="fp32")
     assert recipe.given is not None
-    train(recipe, recipe.given, image, image, folder, Console(quiet=True))
+    train(recipe, recipe.given, RunContext.of(recipe, RunFolder(folder), image, image))
     ended, begun = load_weights(folder / "last.safetensors")[0], load_weights(Path(str(recipe.train.start)))[0]
     for key, value in begun.state_dict().items():
         assert torch.equal(ended.state_dict()[key], value), key
@@ -146,4 +147,5 @@ def test_cells_of_other_lengths_are_refused_before_anything_is_done(small: tuple
     for other in ({"architecture": "PF-FF"}, {"architecture": None, "network": {"modules_per_cell": 2}}):
         network = dataclasses.replace(recipe.network, **other.get("network", {}))  # type: ignore[arg-type]
         with pytest.raises(UserError, match=r"^train\.start: .* has modules_per_cell 3-3, unlike"):
-            check_start(dataclasses.replace(recipe, architecture=other["architecture"], network=network), folder)
+            changed = dataclasses.replace(recipe, architecture=other["architecture"], network=network)
+            check_start(changed, RunFolder(folder))

@@ -117,7 +117,7 @@ def carry_out(plans: Sequence[Plan], *, jobs: int, console: Console) -> None:
     """
     for plan in plans:
         if plan.finished:
-            refuse_other_recipe(plan.folder, plan.recipe)
+            refuse_other_recipe(plan.run, plan.recipe)
     waiting = [plan for plan in plans if not plan.finished]
     if jobs <= 1 or len(waiting) <= 1:
         for plan in waiting:

@@ -6,12 +6,12 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from clearer.data.items import read_images
 from clearer.data.patches import PatchSampler
 from clearer.data.splits import resolve_splits
 from clearer.degradations.base import Degradation
 from clearer.experiments.search_records import SupernetGap
 from clearer.network.supernet import Supernet
-from clearer.pipeline.fit import read_images
 from clearer.recipe.schema import Recipe
 from clearer.search.one_shot import held_out_psnr, reestimate
 
@@ -44,7 +44,7 @@ def held_out_patches(
 
     def sampler(part: str, degradation: Degradation, batch: int) -> PatchSampler:
         return PatchSampler(
-            read_images(getattr(splits, part), recipe),
+            read_images(getattr(splits, part), recipe.network.channels),
             patch=settings.patch,
             batch=batch,
             degradation=degradation,

@@ -67,7 +67,7 @@ def table1(
     known = sorted({*LAMBDAS, *lambdas})
     found = [plan for plan in (_plan(base, value, out) for value in known) if plan.finished]
     for plan in found:
-        refuse_other_recipe(plan.folder, plan.recipe)
+        refuse_other_recipe(plan.run, plan.recipe)
     result: Table1 = {
         "scale": scale,
         "recipe": base.to_dict(),

@@ -1,54 +1,53 @@
-"""The whole path: images -> search -> derive -> train -> evaluate -> report."""
+"""fit: images -> search -> discretize -> train -> evaluate -> report, into one run folder."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
-from clearer.core.console import progress_bar
+from clearer.core.console import progress_bar, say
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
-from clearer.data.items import Item, read_item
-from clearer.data.splits import Splits, resolve_splits
-from clearer.evaluation.evaluate import check_fit, evaluate
-from clearer.evaluation.protocols import parse_protocol
+from clearer.data.items import read_images
+from clearer.data.splits import Splits
+from clearer.evaluation.evaluate import evaluate
 from clearer.evaluation.record import evaluation_record, write_result
 from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
 from clearer.network.cost import cost_table
-from clearer.pipeline.run_folder import opened_run, record_images, record_run
+from clearer.pipeline.run_checks import check_run
+from clearer.pipeline.run_folder import opened_run
 from clearer.recipe.load import load_recipe, recipe_from_dict
 from clearer.recipe.schema import Recipe
 from clearer.report.page import print_summary, write_page
 from clearer.report.samples import write_samples
 from clearer.runs.layout import RunFolder
+from clearer.runs.schema import CostTable
 from clearer.search.bilevel import search
-from clearer.training import distributed as processes
-from clearer.training.initial_weights import check_start
-from clearer.training.run_device import choose_device
-from clearer.training.trainer import Images, train
+from clearer.training import distributed
+from clearer.training.job import RunContext
+from clearer.training.tensorboard import tensorboard_log
+from clearer.training.trainer import train
 
 STAGES = ("search", "train", "evaluate")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A folder of results, and what is in it in short."""
+    """A run folder and its results in short."""
 
     folder: Path
     architecture: Architecture
     result: dict[str, Any]
 
     def restorer(self, device: str = "auto", precision: str = "auto") -> Restorer:
-        """Return the trained network, ready for images.
+        """Return the trained network, ready to restore images.
 
         Raises:
             UserError: the run has not been trained.
@@ -67,9 +66,8 @@ def fit(
 ) -> Run:
     """Search, train and evaluate as the recipe says, into one run folder.
 
-    Calling it again with the same recipe and folder goes on where it stopped; what is finished is not
-    done again. Under torchrun all processes search and train together, the first alone evaluates, and
-    the others' `Run` has no results.
+    Call it again with the same recipe and folder to resume; finished stages are not repeated. Under torchrun all
+    processes search and train together and the first one evaluates; the `Run` of the others has no results.
 
     Args:
         recipe: a shipped name, a YAML file, or a `Recipe`.
@@ -80,204 +78,123 @@ def fit(
         console: where progress goes; by default standard error.
 
     Raises:
-        UserError: anything a user can mend, in one line.
+        UserError: a problem that the user can fix, in one line.
         Interrupted: SIGTERM or Ctrl-C; a checkpoint was written.
     """
-    console = console or Console(stderr=True)
-    if processes.launched()[0]:
-        console = Console(quiet=True)
-    if isinstance(recipe, Recipe):
-        recipe = recipe_from_dict(recipe.to_dict())
-        if overrides:
-            raise UserError(
-                "overrides: give them with a recipe's name or file; change a Recipe with dataclasses.replace"
-            )
-    else:
-        recipe = load_recipe(recipe, overrides)
-    folder = Path(out) if out is not None else Path("runs") / recipe.name
-    for name in recipe.evaluate.protocols:
-        _check_protocol(name, recipe)
-    join_processes(recipe, stages)
-    patch = max(recipe.search.patch if recipe.given is None else 0, recipe.train.patch)
-    settings = recipe.data
+    console = Console(quiet=True) if distributed.launched()[0] else console or Console(stderr=True)
+    recipe = _resolved(recipe, overrides)
+    folder = RunFolder(Path(out) if out is not None else Path("runs") / recipe.name)
+    device, splits = check_run(recipe, folder, stages, partial(say, console=console))
+    with tensorboard_log(folder.tensorboard, tensorboard) as log:
+        context = RunContext.of(recipe, folder, console=console, device=device, log=log)
+        with opened_run(recipe, context, splits):
+            counts = ", ".join(f"{len(names)} {part}" for part, names in splits.names().items())
+            context.say(f"{recipe.name}: {counts} images; results go to {folder}")
+            context = _with_images(context, recipe, splits, stages)
+            architecture = _find_architecture(recipe, context, stages)
+            result: dict[str, Any] = {"architecture": str(architecture)}
+            result |= distributed.first(partial(_write_cost, folder, architecture))
+            if "train" in stages:
+                result["train"] = train(recipe, architecture, context)
+            is_first = context.rank == 0
+            distributed.part()  # evaluation may take long: the others do not wait for it
+            if is_first:
+                result = {"folder": str(folder), **result, **_conclude(recipe, context, splits, stages)}
+    return Run(folder.path, architecture, result)
 
-    def say(text: str) -> None:
-        console.print(text, soft_wrap=True, markup=False, highlight=False)
 
-    # Before the folder is made: a run that cannot begin leaves nothing behind.
-    splits = processes.together(
-        lambda: resolve_splits(settings, channels=recipe.network.channels, patch=patch, seed=recipe.seed, say=say)
+def _resolved(recipe: str | Path | Recipe, overrides: dict[str, Any] | None) -> Recipe:
+    if not isinstance(recipe, Recipe):
+        return load_recipe(recipe, overrides)
+    if overrides:
+        raise UserError("overrides: give them with a recipe's name or file; change a Recipe with dataclasses.replace")
+    return recipe_from_dict(recipe.to_dict())
+
+
+def _with_images(context: RunContext, recipe: Recipe, splits: Splits, stages: Sequence[str]) -> RunContext:
+    """Decode the training and validation images, unless search and training are finished."""
+
+    def wanted() -> bool:
+        searching = "search" in stages and recipe.given is None and not context.folder.search.finished
+        return searching or ("train" in stages and not context.folder.train.finished)
+
+    if not distributed.first(wanted):
+        return context
+    channels = recipe.network.channels
+    training, validation = distributed.together(
+        lambda: (read_images(splits.train, channels), read_images(splits.validation, channels))
     )
-    if "evaluate" in stages:
-        measured = splits.test or (splits.validation if recipe.evaluate.samples else [])
-        for name in recipe.evaluate.protocols:
-            processes.together(partial(check_fit, measured, parse_protocol(name)))
-    if "train" in stages:
-        processes.first(lambda: check_start(recipe, folder) and None)
-    _refuse_other_images(splits)
-    run = RunFolder(folder)
-    with contextlib.ExitStack() as held:
-
-        def open_folder() -> None:
-            held.enter_context(opened_run(folder, recipe))
-            record_images(folder, splits)
-            record_run(folder, recipe, splits)
-
-        processes.first(open_folder)
-        counts = ", ".join(f"{len(names)} {part}" for part, names in splits.names().items())
-        say(f"{recipe.name}: {counts} images; results go to {folder}")
-        architecture = _find_architecture(recipe, splits, folder, stages, console, tensorboard)
-        result: dict[str, Any] = {
-            "architecture": str(architecture),
-            **processes.first(lambda: _write_cost(folder, architecture)),
-        }
-        if "train" in stages:
-            with _log(run.tensorboard / "train", tensorboard) as log:
-                images = _read_both(splits, recipe)
-                result["train"] = train(recipe, architecture, *images, folder, console, log)
-        is_first = processes.rank() == 0
-        processes.part()
-        if not is_first:
-            # What is left is the first one's. It may take long: nobody waits for it.
-            return Run(folder, architecture, result)
-        if "evaluate" in stages and run.weights.exists():
-            result["protocols"] = _evaluate(recipe, splits, folder, result)
-        if run.search.finished:
-            result["search"] = run.search.read_result()
-        write_page(folder)
-        print_summary(folder, console)
-    return Run(folder, architecture, {"folder": str(folder), **result})
+    return dataclasses.replace(context, training=training, validation=validation)
 
 
-def _check_protocol(name: str, recipe: Recipe) -> None:
-    channels = parse_protocol(name).channels
-    if channels != recipe.network.channels:
-        raise UserError(
-            f"evaluate.protocols: {name} is for {channels} channel(s) where network.channels is "
-            f"{recipe.network.channels}; choose a protocol that fits, or none with evaluate.protocols=[]"
-        )
-
-
-def join_processes(recipe: Recipe, stages: Sequence[str]) -> None:
-    """Meet the other processes, if torchrun has started several.
-
-    Raises:
-        UserError: they cannot have equal shares of a batch, or one has no device.
-    """
-    processes.join()
-    processes.together(lambda: choose_device(recipe.device))
-    for part, batch in (("search", recipe.search.batch), ("train", recipe.train.batch)):
-        if part in stages and not (part == "search" and recipe.given is not None):
-            processes.check_batch(f"{part}.batch", batch)
-
-
-def _refuse_other_images(splits: Splits) -> None:
-    """Refuse images that are not the first process' own, as on another machine they may be."""
-
-    def check() -> None:
-        if names != splits.names():
-            raise UserError("data: the images are not those of the first process; give all machines the same ones")
-
-    names = processes.first(splits.names)
-    processes.together(check)
-
-
-def _read_both(splits: Splits, recipe: Recipe) -> tuple[Images, Images]:
-    return processes.together(
-        lambda: (read_images(splits.train, recipe), read_images(splits.validation, recipe))
-    )
-
-
-def read_images(items: list[Item], recipe: Recipe) -> list[tuple[np.ndarray, np.ndarray | None]]:
-    return [read_item(item, recipe.network.channels) for item in items]
-
-
-def _find_architecture(
-    recipe: Recipe, splits: Splits, folder: Path, stages: Sequence[str], console: Console, tensorboard: bool
-) -> Architecture:
-    architecture = recipe.given
+def _find_architecture(recipe: Recipe, context: RunContext, stages: Sequence[str]) -> Architecture:
+    """Return the architecture that is given, searched now, or was found before; record it."""
+    folder, architecture = context.folder, recipe.given
     if architecture is None and "search" in stages:
-        with _log(RunFolder(folder).tensorboard / "search", tensorboard) as log:
-            images = _read_both(splits, recipe)
-            architecture = search(recipe, *images, folder, console, log)
+        architecture = search(recipe, context)
 
     def recorded() -> dict[str, Any]:
-        path = RunFolder(folder).architecture
         if architecture is not None:
-            write_json(path, architecture.to_dict())
-        elif not path.exists():
+            write_json(folder.architecture, architecture.to_dict())
+        elif not folder.architecture.exists():
             raise UserError(
                 f"{folder}: no architecture to train; search first, or give one with --architecture FPPF-FFFF-PFFP"
             )
-        found: dict[str, Any] = read_json(path)
-        return found
+        return folder.read_architecture().to_dict()
 
-    return Architecture.from_dict(processes.first(recorded))
+    return Architecture.from_dict(distributed.first(recorded))
 
 
-def _write_cost(folder: Path, architecture: Architecture) -> dict[str, Any]:
-    table = cost_table(architecture)
-    total = {
-        "parameters": sum(part.parameters for part in table),
-        "macs_per_pixel": sum(part.macs_per_pixel for part in table),
+def _write_cost(folder: RunFolder, architecture: Architecture) -> dict[str, float]:
+    """Write cost.json; return the totals."""
+    parts = cost_table(architecture)
+    table: CostTable = {
+        "parameters": sum(part.parameters for part in parts),
+        "macs_per_pixel": sum(part.macs_per_pixel for part in parts),
+        "cells": [
+            {"module": part.module, "parameters": part.parameters, "macs_per_pixel": part.macs_per_pixel}
+            for part in parts
+        ],
     }
-    write_json(RunFolder(folder).cost, {**total, "cells": [dataclasses.asdict(part) for part in table]})
-    return total
+    write_json(folder.cost, table)
+    return {"parameters": table["parameters"], "macs_per_pixel": table["macs_per_pixel"]}
 
 
-def _evaluate(recipe: Recipe, splits: Splits, folder: Path, cost: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Evaluate on the test images by each protocol that has no result yet, and write samples."""
-    restorer = load(folder, recipe.device, "fp32")  # as `evaluate` by default: figures do not hang on the machine
-    run = RunFolder(folder)
-    summary: dict[str, dict[str, Any]] = {}
+def _conclude(recipe: Recipe, context: RunContext, splits: Splits, stages: Sequence[str]) -> dict[str, Any]:
+    """Evaluate, write the page and print the summary; return the results."""
+    folder = context.folder
+    result: dict[str, Any] = {}
+    if "evaluate" in stages and folder.weights.exists():
+        restorer = load(folder.path, str(context.device), "fp32")  # fp32, so that figures do not depend on the machine
+        result["protocols"] = {
+            name: _evaluate(name, recipe, folder, restorer, splits)
+            for name in (recipe.evaluate.protocols if splits.test else [])
+        }
+        if recipe.evaluate.samples and recipe.evaluate.protocols and not folder.sample_list.exists():
+            shown = splits.test or splits.validation
+            write_samples(folder, restorer, shown[: recipe.evaluate.samples], recipe.evaluate.protocols[0])
+    if folder.search.finished:
+        result["search"] = dict(folder.search.read_result())
+    write_page(folder.path)
+    print_summary(folder.path, context.console)
+    return result
+
+
+def _evaluate(name: str, recipe: Recipe, folder: RunFolder, restorer: Restorer, splits: Splits) -> dict[str, Any]:
+    """Evaluate on the test images by a protocol, unless its result exists; return the means over the images."""
     ensemble = recipe.evaluate.ensemble
-    for name in recipe.evaluate.protocols if splits.test else []:
-        path = run.evaluation_result(f"{name}{'-ensemble' if ensemble else ''}")
-        if not path.exists():
-            with progress_bar(f"evaluate {name}") as progress:
-                measured = evaluate(restorer, splits.test, name, ensemble=ensemble, progress=progress)
-            record = evaluation_record(
-                measured,
-                model=str(run.weights),
-                data=str(Path(splits.test[0].clean).parent),
-                architecture=restorer.architecture,
-                device=str(restorer.device),
-                precision=restorer.precision,
-                seed=0,
-            )
-            write_result(record, path)
-        whole = read_json(path)
-        summary[name] = {key: value for key, value in whole.items() if key != "per_image"}
-    if recipe.evaluate.samples and recipe.evaluate.protocols and not run.sample_list.exists():
-        shown = splits.test or splits.validation
-        write_samples(run, restorer, shown[: recipe.evaluate.samples], recipe.evaluate.protocols[0])
-    return summary
-
-
-class _log:
-    """A context that gives a function for metric lines to TensorBoard, or None."""
-
-    def __init__(self, folder: Path, wanted: bool) -> None:
-        self.folder, self.wanted = folder, wanted
-
-    def __enter__(self) -> Callable[[dict[str, Any]], None] | None:
-        if not self.wanted:
-            return None
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise UserError("--tensorboard: tensorboard is not installed; pip install 'clearer[tensorboard]'") from None
-        self.writer = SummaryWriter(str(self.folder))
-
-        def write(line: dict[str, Any]) -> None:
-            for key, value in line.items():
-                if isinstance(value, int | float) and key not in ("step", "epoch"):
-                    self.writer.add_scalar(key, float(value), line["step"])
-            for index, (first, *_) in enumerate(line.get("mixing_weights", [])):
-                self.writer.add_scalar(f"parallel/{index + 1}", first, line["step"])
-
-        return write
-
-    def __exit__(self, *_: object) -> None:
-        if self.wanted:
-            self.writer.close()
+    path = folder.evaluation_result(f"{name}-ensemble" if ensemble else name)
+    if not path.exists():
+        with progress_bar(f"evaluate {name}") as progress:
+            measured = evaluate(restorer, splits.test, name, ensemble=ensemble, progress=progress)
+        record = evaluation_record(
+            measured,
+            model=str(folder.weights),
+            data=str(Path(splits.test[0].clean).parent),
+            architecture=restorer.architecture,
+            device=str(restorer.device),
+            precision=restorer.precision,
+            seed=0,
+        )
+        write_result(record, path)
+    return {key: value for key, value in read_json(path).items() if key != "per_image"}

@@ -1,60 +1,79 @@
-"""The folder of a run: what it holds, that one process at a time writes it, and that recipes do not mix."""
+"""Opening a run folder: one process at a time writes it, and runs of different recipes or images do not mix."""
 
 from __future__ import annotations
 
 import datetime
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 import yaml
 
-from clearer.core.device import choose_precision
 from clearer.core.errors import UserError
-from clearer.core.files import read_json, write_json, write_text
+from clearer.core.files import write_json, write_text
 from clearer.core.version import __version__
 from clearer.data.splits import Splits
 from clearer.recipe.load import recipe_from_dict
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
-from clearer.training.run_device import choose_device, device_name
+from clearer.runs.schema import RunRecord
+from clearer.training import distributed
+from clearer.training.job import RunContext
+from clearer.training.run_device import device_name
 
 # Where a run is computed, and how often it is saved, may change between resumptions.
 FREE = ("device", "checkpoint_minutes", "description")
 
 
 @contextmanager
-def opened_run(folder: Path, recipe: Recipe) -> Iterator[None]:
-    """Make or take up the folder of a run, for this process alone.
+def opened_run(recipe: Recipe, context: RunContext, splits: Splits) -> Iterator[None]:
+    """Create the folder of a run or open it to resume, and record the recipe, the images and the software.
+
+    All processes of a run call this; the first one holds the folder until the block ends.
 
     Raises:
-        UserError: it cannot be written, holds another recipe's run, or another process is writing it.
+        UserError: the folder cannot be written, holds a run of another recipe or other images, or another
+            process is writing it.
     """
+    folder = context.folder
+    with ExitStack() as held:
+
+        def open_folder() -> None:
+            held.enter_context(_locked(folder))
+            _record_recipe(folder, recipe)
+            _record_images(folder, splits)
+            _record_run(recipe, context, splits)
+
+        distributed.first(open_folder)
+        yield
+
+
+@contextmanager
+def _locked(folder: RunFolder) -> Iterator[None]:
+    """Make the folder and lock it."""
     _refuse_foreign(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(RunFolder(folder).lock, os.O_RDWR | os.O_CREAT, 0o666)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder.lock, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another folder with --out") from error
     try:
         _take(lock, folder)
-        _check_recipe(folder, recipe)
         yield
     finally:
         os.close(lock)
 
 
-def _refuse_foreign(folder: Path) -> None:
-    if folder.is_dir() and not RunFolder(folder).is_run:
-        foreign = sorted(entry.name for entry in folder.iterdir() if entry != RunFolder(folder).lock)
+def _refuse_foreign(folder: RunFolder) -> None:
+    if folder.path.is_dir() and not folder.is_run:
+        foreign = sorted(entry.name for entry in folder.path.iterdir() if entry != folder.lock)
         if foreign:
             raise UserError(f"{folder}: holds {foreign[0]} and is not a run; choose an empty or new folder with --out")
 
 
-def _take(lock: int, folder: Path) -> None:
+def _take(lock: int, folder: RunFolder) -> None:
     try:
         import fcntl
     except ImportError:  # not a POSIX system
@@ -63,30 +82,28 @@ def _take(lock: int, folder: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         raise UserError(
-            f"{folder}: another process is writing this run; wait for it, or choose another --out"
+            f"{folder}: another process is writing this run; wait until it ends, or choose another folder with --out"
         ) from None
 
 
-def _check_recipe(folder: Path, recipe: Recipe) -> None:
-    path = RunFolder(folder).recipe
-    if not path.exists():
-        write_text(path, recipe.to_yaml())
-    else:
+def _record_recipe(folder: RunFolder, recipe: Recipe) -> None:
+    if folder.is_run:
         refuse_other_recipe(folder, recipe)
+    else:
+        write_text(folder.recipe, recipe.to_yaml())
 
 
-def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
-    """Refuse a run folder that was made by another recipe; a folder without one is let pass.
+def refuse_other_recipe(folder: RunFolder, recipe: Recipe) -> None:
+    """Refuse a run that another recipe made; a folder without a recipe passes.
 
     Raises:
-        UserError: the recipes differ, in more than where and how the run is computed.
+        UserError: the recipes differ in more than where and how the run is computed.
     """
-    path = RunFolder(folder).recipe
-    if not path.exists():
+    if not folder.is_run:
         return
     # Built anew, so that a setting that came later has its default in an older run.
-    before = recipe_from_dict(yaml.safe_load(path.read_text(encoding="utf-8"))).to_dict()
-    free = FREE if recipe.given is None else (*FREE, "search")  # of an architecture given by hand, nothing is searched
+    before = recipe_from_dict(yaml.safe_load(folder.recipe.read_text(encoding="utf-8"))).to_dict()
+    free = FREE if recipe.given is None else (*FREE, "search")  # a given architecture is not searched
     difference = _first_difference(before, recipe.to_dict(), "", free)
     if difference:
         raise UserError(f"{folder}: holds a run of another recipe ({difference}); choose another folder with --out")
@@ -104,37 +121,28 @@ def _first_difference(a: Any, b: Any, path: str, free: tuple[str, ...] = ()) -> 
     return None if a == b else f"{path} was {a!r}, now {b!r}"
 
 
-def record_images(folder: Path, splits: Splits) -> None:
-    """Write which image went where, or check that it is as when the run began.
-
-    Raises:
-        UserError: the images have changed since.
-    """
-    path = RunFolder(folder).images
-    if not path.exists():
-        write_json(path, splits.names())
-    elif read_json(path) != splits.names():
+def _record_images(folder: RunFolder, splits: Splits) -> None:
+    """Write the names of the images of each part, or check that they are as when the run began."""
+    if not folder.images.exists():
+        write_json(folder.images, splits.names())
+    elif folder.read_images() != splits.names():
         raise UserError(f"{folder}: the images have changed since this run began; choose another folder with --out")
 
 
-def record_run(folder: Path, recipe: Recipe, splits: Splits) -> None:
-    """Write run.json: what ran, with what, on what."""
-    path = RunFolder(folder).record
-    if RunFolder(folder).train.finished:
+def _record_run(recipe: Recipe, context: RunContext, splits: Splits) -> None:
+    folder = context.folder
+    if folder.train.finished:
         return  # what is finished was not made by this process
-    device = choose_device(recipe.device)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    write_json(
-        path,
-        {
-            "recipe": recipe.name,
-            "task": recipe.task,
-            "created": read_json(path)["created"] if path.exists() else now,
-            "clearer": __version__,
-            "torch": torch.__version__,
-            "device": device_name(device),
-            "threads": torch.get_num_threads(),
-            "precision": choose_precision(recipe.precision, device),
-            "images": {part: len(names) for part, names in splits.names().items()},
-        },
-    )
+    record: RunRecord = {
+        "recipe": recipe.name,
+        "task": recipe.task,
+        "created": folder.read_record()["created"] if folder.record.exists() else now,
+        "clearer": __version__,
+        "torch": torch.__version__,
+        "device": device_name(context.device),
+        "threads": torch.get_num_threads(),
+        "precision": context.precision,
+        "images": {part: len(names) for part, names in splits.names().items()},
+    }
+    write_json(folder.record, record)

@@ -1,180 +1,206 @@
-"""The search: weights on training images, alpha on held-out images, in turn (first order)."""
+"""The search: weights move on training images, alpha on held-out images, in turn (first order)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import torch
-from rich.console import Console
 from torch import Tensor, nn
 
 from clearer.core.allocator import keep_freed_memory
-from clearer.core.device import autocast, choose_precision
 from clearer.core.files import write_json
 from clearer.data.patches import PatchSampler
 from clearer.degradations.base import Degradation
+from clearer.losses.base import Batch
+from clearer.losses.supervised import MSE
 from clearer.network.architecture import Architecture
 from clearer.network.costs.registry import COSTS
 from clearer.network.supernet import Supernet
 from clearer.recipe.schema import Recipe
-from clearer.runs.layout import RunFolder
-from clearer.runs.schema import EpochLine
+from clearer.runs.schema import EpochLine, SearchResult
 from clearer.search.alphas import Convergence, describe_mixing_weights
 from clearer.search.objectives import architecture_loss, complexity_loss
-from clearer.training import distributed as processes
-from clearer.training.loop import Job, run_epochs
+from clearer.training import distributed
+from clearer.training.job import Images, RunContext, TrainingJob
+from clearer.training.loop import run_job
 from clearer.training.optimizers import learning_rate, load_optimizer, make_optimizer, set_learning_rate
-from clearer.training.run_device import choose_device, device_name, peak_memory_mb
-from clearer.training.trainer import Images, Log, ready
+from clearer.training.run_device import device_name, on_device, peak_memory_mb
 
 
-def search(
-    recipe: Recipe,
-    training: Images,
-    validation: Images,
-    folder: Path,
-    console: Console,
-    log: Log | None = None,
-) -> Architecture:
-    """Search as the recipe says and return the architecture of the larger mixing_weights.
+def search(recipe: Recipe, context: RunContext) -> Architecture:
+    """Search as the recipe says; return the architecture of the largest mixing weights.
 
-    L = L_Res + lambda_1 L_Arch + lambda_2 L_Comp. Each step moves the weights by L_Res on a training
-    batch; after the warm-up it then moves the alpha by L on a validation batch, with the network in
-    eval mode. Everything goes to ``folder``/search: checkpoints, metrics, result.json. Goes on where an
-    earlier call stopped; a finished search is not run again. Several processes search as one would;
-    ``folder`` is the first one's.
+    Resumes where an earlier call stopped; a finished search is not repeated. Several processes search as one
+    would.
+
+    Raises:
+        UserError, Interrupted: as of `clearer.training.loop.run_job`.
     """
-    run = RunFolder(folder).search
-    finished = processes.first(lambda: run.read_result() if run.finished else None)
+    stage = context.folder.search
+    finished = distributed.first(lambda: stage.read_result() if stage.finished else None)
     if finished is not None:
-        return recipe.space.architecture(str(finished["architecture"]).replace("-", ""))
+        return recipe.space.architecture(finished["architecture"].replace("-", ""))
     keep_freed_memory()
-    settings, space = recipe.search, recipe.search_space
-    device = choose_device(recipe.device)
-    precision = choose_precision(recipe.precision, device)
-    torch.manual_seed(recipe.seed)
-    supernet = ready(Supernet(space, settings.fusion_input), device)
-    convergence = Convergence(settings.stop_gap, settings.stop_steps)
-    costs = COSTS.get(settings.costs)(space).to(device)
-    weights = supernet.weights()
-    weight_optimizer = make_optimizer(settings.weights, weights)
-    alpha_optimizer = make_optimizer(settings.alpha, [supernet.alpha])
-    degradation = recipe.data.degradation
+    job = SearchJob(recipe, context)
+    steps, seconds = run_job(job, context, minutes=recipe.checkpoint_minutes)
+    result = job.result(steps, seconds)
 
-    def sampler(images: Images, degradation: Degradation, seed: int) -> PatchSampler:
+    def write() -> str:
+        if result["steps_saved"]:
+            each = _seconds_per_epoch(stage.read_metrics(), job.settings.warmup_epochs)
+            result["seconds_saved"] = round(result["steps_saved"] / job.steps_per_epoch * each, 1)
+        write_json(stage.result, result)
+        return result["architecture"]
+
+    distributed.first(write)
+    return job.architecture()
+
+
+class SearchJob(TrainingJob):
+    """Minimizes L = L_Res + lambda_1 L_Arch + lambda_2 L_Comp (method section of the paper).
+
+    Each step moves the weights of the supernet by L_Res on a training batch. After the warm-up it then moves alpha
+    by L on a validation batch, with the supernet in eval mode.
+    """
+
+    name = "search"
+
+    def __init__(self, recipe: Recipe, context: RunContext) -> None:
+        settings = recipe.search
+        self.recipe, self.settings, self.context = recipe, settings, context
+        self.epochs, self.steps_per_epoch = settings.epochs, settings.steps_per_epoch
+        torch.manual_seed(recipe.seed)
+        self.supernet = on_device(Supernet(recipe.search_space, settings.fusion_input), context.device)
+        self.weights = self.supernet.weights()
+        self.costs = COSTS.get(settings.costs)(recipe.search_space).to(context.device)
+        self.convergence = Convergence(settings.stop_gap, settings.stop_steps)
+        self.weight_optimizer = make_optimizer(settings.weights, self.weights)
+        self.alpha_optimizer = make_optimizer(settings.alpha, [self.supernet.alpha])
+        self.training = self._sampler(context.training, context.degradation, recipe.seed + 10)
+        self.validation = self._sampler(context.validation, context.degradation.held_out(), recipe.seed + 20)
+
+    def _sampler(self, images: Images, degradation: Degradation, seed: int) -> PatchSampler:
         return PatchSampler(
             images,
-            patch=settings.patch,
-            batch=settings.batch,
+            patch=self.settings.patch,
+            batch=self.settings.batch,
             degradation=degradation,
-            augment=recipe.data.augment,
+            augment=self.recipe.data.augment,
             seed=seed,
-            device=device,
-            share=processes.rank(),
-            shares=processes.world(),
+            device=self.context.device,
+            share=self.context.rank,
+            shares=self.context.world,
         )
 
-    draws = {
-        "train": sampler(training, degradation, recipe.seed + 10),
-        "validation": sampler(validation, degradation.held_out(), recipe.seed + 20),
-    }
-
-    def restoration_loss(draw: Callable[[], tuple[Tensor, Tensor]]) -> Tensor:
-        degraded, clean = draw()
-        with autocast(precision, device):
-            output = supernet(degraded.contiguous(memory_format=torch.channels_last))
-        return nn.functional.mse_loss(output.float(), clean)
-
-    def step(index: int) -> dict[str, Tensor]:
-        epoch = index // settings.steps_per_epoch
-        set_learning_rate(weight_optimizer, learning_rate(settings.weights, epoch, settings.epochs))
-        supernet.train()
-        supernet.alpha.requires_grad_(False)
-        loss = restoration_loss(draws["train"].draw)
-        weight_optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        (loss,) = processes.mean_gradients(weights, loss)
-        norm = nn.utils.clip_grad_norm_(weights, settings.weights.clip or float("inf"))
-        weight_optimizer.step()
-        supernet.alpha.requires_grad_(True)
-        values = {"loss": loss, "grad_norm": norm}
-        if epoch >= settings.warmup_epochs:
-            set_learning_rate(alpha_optimizer, learning_rate(settings.alpha, epoch, settings.epochs))
-            values |= architecture_step()
+    def step(self, index: int) -> dict[str, Tensor]:
+        """Move the weights; after the warm-up, alpha too."""
+        epoch = index // self.steps_per_epoch
+        values = self.weight_step(epoch)
+        if epoch >= self.settings.warmup_epochs:
+            values |= self.alpha_step(epoch)
         return values
 
-    def architecture_step() -> dict[str, Tensor]:
-        supernet.eval()
-        with supernet.only_alpha():
-            residual = restoration_loss(draws["validation"].draw)
-            mixing = supernet.mixing_weights
-            polar, complexity = architecture_loss(mixing), complexity_loss(mixing, costs)
-            total = residual + settings.lambda_arch * polar + settings.lambda_comp * complexity
-            alpha_optimizer.zero_grad(set_to_none=True)
-            total.backward()  # type: ignore[no-untyped-call]
-        total, residual = processes.mean_gradients([supernet.alpha], total, residual)
-        if settings.alpha.clip:
-            nn.utils.clip_grad_norm_([supernet.alpha], settings.alpha.clip)
-        alpha_optimizer.step()
-        convergence.note(supernet.mixing_weights)
-        return {"loss_validation": total, "loss_res": residual, "loss_arch": polar, "loss_comp": complexity}
+    def weight_step(self, epoch: int) -> dict[str, Tensor]:
+        """Move the weights against the gradient of L_Res on a training batch."""
+        set_learning_rate(self.weight_optimizer, learning_rate(self.settings.weights, epoch, self.epochs))
+        self.supernet.train()
+        self.supernet.alpha.requires_grad_(False)
+        loss = self.restoration_loss(self.training)
+        self.weight_optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        (loss,) = distributed.mean_gradients(self.weights, loss)
+        norm = nn.utils.clip_grad_norm_(self.weights, self.settings.weights.clip or float("inf"))
+        self.weight_optimizer.step()
+        self.supernet.alpha.requires_grad_(True)
+        return {"loss": loss, "grad_norm": norm}
 
-    def end_epoch(epoch: int, means: dict[str, float]) -> dict[str, Any]:
-        taken = max(0, epoch + 1 - settings.warmup_epochs) * settings.steps_per_epoch
-        mixing = supernet.mixing_weights.detach().cpu()
-        rate = weight_optimizer.param_groups[0]["lr"]
-        line = {"arch_step": taken, **means, "lr": rate, **describe_mixing_weights(mixing)}
+    def alpha_step(self, epoch: int) -> dict[str, Tensor]:
+        """Move alpha against the gradient of L on a validation batch."""
+        settings, alpha = self.settings, self.supernet.alpha
+        set_learning_rate(self.alpha_optimizer, learning_rate(settings.alpha, epoch, self.epochs))
+        self.supernet.eval()
+        with self.supernet.only_alpha():
+            restoration = self.restoration_loss(self.validation)
+            mixing_weights = self.supernet.mixing_weights
+            entropy, cost = architecture_loss(mixing_weights), complexity_loss(mixing_weights, self.costs)
+            total = restoration + settings.lambda_arch * entropy + settings.lambda_comp * cost
+            self.alpha_optimizer.zero_grad(set_to_none=True)
+            total.backward()  # type: ignore[no-untyped-call]
+        total, restoration = distributed.mean_gradients([alpha], total, restoration)
+        if settings.alpha.clip:
+            nn.utils.clip_grad_norm_([alpha], settings.alpha.clip)
+        self.alpha_optimizer.step()
+        self.convergence.note(self.supernet.mixing_weights)
+        return {"loss_validation": total, "loss_res": restoration, "loss_arch": entropy, "loss_comp": cost}
+
+    def restoration_loss(self, sampler: PatchSampler) -> Tensor:
+        """Return L_Res on a batch of the sampler."""
+        return MSE(partial(self.context.restore, self.supernet), Batch(*sampler.draw()))
+
+    def end_epoch(self, epoch: int, means: dict[str, float]) -> EpochLine:
+        """Return the means, and what alpha has come to."""
+        line: dict[str, Any] = {
+            "arch_step": self._alpha_steps((epoch + 1) * self.steps_per_epoch),
+            **means,
+            "lr": self.weight_optimizer.param_groups[0]["lr"],
+            **describe_mixing_weights(self.supernet.mixing_weights.detach().cpu()),
+        }
         if means.get("loss_res", 0) > 0:
             line["psnr"] = -10 * math.log10(means["loss_res"])  # of the validation patches taken together
-        return line
+        return cast(EpochLine, line)
 
-    def state() -> dict[str, Any]:
+    def converged(self) -> bool:
+        """Return whether the choices have stayed the same, and apart, for long enough."""
+        return self.convergence.converged()
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `TrainingJob`."""
         return {
-            "supernet": supernet.state_dict(),
-            "weight_optimizer": weight_optimizer.state_dict(),
-            "alpha_optimizer": alpha_optimizer.state_dict(),
-            "draws": {name: draw.state_dict() for name, draw in draws.items()},
-            "convergence": convergence.state_dict(),
+            "supernet": self.supernet.state_dict(),
+            "weight_optimizer": self.weight_optimizer.state_dict(),
+            "alpha_optimizer": self.alpha_optimizer.state_dict(),
+            "draws": {"train": self.training.state_dict(), "validation": self.validation.state_dict()},
+            "convergence": self.convergence.state_dict(),
         }
 
-    def load(state: dict[str, Any]) -> None:
-        supernet.load_state_dict(state["supernet"])
-        load_optimizer(weight_optimizer, state["weight_optimizer"])
-        load_optimizer(alpha_optimizer, state["alpha_optimizer"])
-        for name, draw in draws.items():
-            draw.load_state_dict(state["draws"][name])
-        convergence.load_state_dict(state.get("convergence", {}), device)
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `TrainingJob`."""
+        self.supernet.load_state_dict(state["supernet"])
+        load_optimizer(self.weight_optimizer, state["weight_optimizer"])
+        load_optimizer(self.alpha_optimizer, state["alpha_optimizer"])
+        self.training.load_state_dict(state["draws"]["train"])
+        self.validation.load_state_dict(state["draws"]["validation"])
+        self.convergence.load_state_dict(state.get("convergence", {}), self.context.device)
 
-    job = Job("search", settings.epochs, settings.steps_per_epoch, step, end_epoch, state, load, convergence.converged)
-    steps, seconds = run_epochs(job, run, console, minutes=recipe.checkpoint_minutes, log=log)
-    architecture = recipe.space.architecture(supernet.discretize().choices)
-    saved = settings.epochs - steps // settings.steps_per_epoch  # epochs
-    result = {
-        "architecture": str(architecture),
-        **describe_mixing_weights(supernet.mixing_weights.detach().cpu()),
-        "steps": steps,
-        "arch_steps": max(0, steps - settings.warmup_epochs * settings.steps_per_epoch),
-        "steps_saved": saved * settings.steps_per_epoch,
-        "seconds": round(seconds, 1),
-        "peak_memory_mb": round(peak_memory_mb(device)),
-        "device": device_name(device),
-        "precision": precision,
-    }
+    def architecture(self) -> Architecture:
+        """Return the architecture of the largest mixing weights, to be trained with the network's own norm."""
+        return self.recipe.space.architecture(self.supernet.discretize().choices)
 
-    def write() -> dict[str, Any]:
-        each = _seconds_an_epoch(run.read_metrics(), settings.warmup_epochs) if saved else 0.0
-        write_json(run.result, {**result, "seconds_saved": round(saved * each, 1)})
-        return result
+    def result(self, steps: int, seconds: float) -> SearchResult:
+        """Return what search/result.json holds, for a search of so many ``steps`` and ``seconds``."""
+        result: dict[str, Any] = {
+            "architecture": str(self.architecture()),
+            **describe_mixing_weights(self.supernet.mixing_weights.detach().cpu()),
+            "steps": steps,
+            "arch_steps": self._alpha_steps(steps),
+            "steps_saved": self.steps - steps,
+            "seconds": round(seconds, 1),
+            "peak_memory_mb": round(peak_memory_mb(self.context.device)),
+            "device": device_name(self.context.device),
+            "precision": self.context.precision,
+            "seconds_saved": 0.0,
+        }
+        return cast(SearchResult, result)
 
-    processes.first(write)
-    return architecture
+    def _alpha_steps(self, steps: int) -> int:
+        """Return how many of the first ``steps`` steps moved alpha."""
+        return max(0, steps - self.settings.warmup_epochs * self.steps_per_epoch)
 
 
-def _seconds_an_epoch(lines: list[EpochLine], warmup: int) -> float:
-    """Return the mean time of the epochs after the warm-up: those that an early end saves are such."""
+def _seconds_per_epoch(lines: list[EpochLine], warmup: int) -> float:
+    """Return the mean time of the epochs after the warm-up: early stopping saves epochs of this kind."""
     times = [line["seconds"] for line in lines]
     before = times[warmup - 1] if 0 < warmup < len(times) else 0.0
     return (times[-1] - before) / max(1, len(times) - warmup)

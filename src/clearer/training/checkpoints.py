@@ -18,6 +18,13 @@ from clearer.core.files import written_whole
 from clearer.training import distributed as processes
 
 KEPT = 2
+FORMER_KEYS = {
+    "optimiser": "optimizer",
+    "weight_optimiser": "weight_optimizer",
+    "logit_optimiser": "alpha_optimizer",
+    "settling": "convergence",
+}
+"""Keys of a job's state in checkpoints of version 0.1, and their present names."""
 
 
 def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> Path:
@@ -54,8 +61,7 @@ def load_checkpoint(folder: Path, report: Callable[[str], None]) -> dict[str, An
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if metadata["digest"] != _digest(metadata["structure"], tensors):
                 raise ValueError("its contents do not match its digest")
-            state: dict[str, Any] = _unflatten(json.loads(metadata["structure"]), tensors)
-            return state
+            return _with_present_keys(_unflatten(json.loads(metadata["structure"]), tensors))
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             report(f"{path}: this checkpoint is damaged ({error}); it is set aside and the one before it is used")
             path.rename(path.with_suffix(".damaged"))
@@ -77,6 +83,14 @@ def shared_checkpoint(folder: Path, report: Callable[[str], None]) -> dict[str, 
     received = load(processes.shared(save(tensors) if processes.rank() == 0 else b""))
     found: dict[str, Any] = _unflatten(json.loads(structure), received)
     return found
+
+
+def _with_present_keys(state: dict[str, Any]) -> dict[str, Any]:
+    """Rename the keys of `FORMER_KEYS`."""
+    job = state.get("job")
+    if isinstance(job, dict):
+        state["job"] = {FORMER_KEYS.get(key, key): value for key, value in job.items()}
+    return state
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -37,7 +37,7 @@ def settings_of(model: str) -> dict[str, Any]:
     }
 
 
-def check_start(recipe: Recipe, folder: Path) -> Path | None:
+def check_start(recipe: Recipe, run: RunFolder) -> Path | None:
     """Return the weight file that a training begins with, or None: random weights, or those of a checkpoint.
 
     The letters may differ, and a color network may begin with a gray one; all else has to agree. Before
@@ -47,7 +47,6 @@ def check_start(recipe: Recipe, folder: Path) -> Path | None:
         UserError: ``train.start`` is no model, or its network is of another form.
     """
     source = recipe.train.start
-    run = RunFolder(folder)
     if source is None or run.train.begun or run.train.finished:
         return None
     weights = located(source)

@@ -7,161 +7,140 @@ import json
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
 from clearer.core.errors import Interrupted, UserError
 from clearer.core.files import write_text
-from clearer.runs.layout import StageFolder
 from clearer.runs.schema import EpochLine
-from clearer.training import distributed as processes
+from clearer.training import distributed
 from clearer.training.checkpoints import save_checkpoint, shared_checkpoint
+from clearer.training.job import RunContext, TrainingJob
+from clearer.training.progress import progress_lines
+
+CHECK_EVERY = 50
+"""Steps between checks for values that are not finite where checking means waiting for the device."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """What `run_epochs` repeats.
+def run_job(job: TrainingJob, context: RunContext, *, minutes: float) -> tuple[int, float]:
+    """Run a job to its end, resuming from the newest checkpoint; return the steps done and the seconds taken.
+
+    Writes a line of metrics per epoch. Seconds are summed over all resumptions. The result does not depend on
+    where the job was interrupted. Only the first of several processes writes; all stop at the same step.
 
     Args:
-        name: for the progress bar and messages.
-        step: does one step; returns scalar tensors to be averaged over the epoch, the same in all processes.
-        end_epoch: takes the 0-based epoch and the averages; returns the line to be logged.
-        state: everything that the future depends on, but the loop's own counters.
-        load: takes up such a state.
-        converged: asked at the end of each epoch; true ends the job there.
-    """
-
-    name: str
-    epochs: int
-    steps_per_epoch: int
-    step: Callable[[int], dict[str, Tensor]]
-    end_epoch: Callable[[int, dict[str, float]], dict[str, Any]]
-    state: Callable[[], dict[str, Any]]
-    load: Callable[[dict[str, Any]], None]
-    converged: Callable[[], bool] = lambda: False
-
-
-def run_epochs(
-    job: Job,
-    folder: StageFolder[Any],
-    console: Console,
-    *,
-    minutes: float,
-    log: Callable[[dict[str, Any]], None] | None = None,
-) -> tuple[int, float]:
-    """Run the job to its end, going on from the newest checkpoint in ``folder``/checkpoints.
-
-    Writes ``folder``/metrics.jsonl, a line an epoch. Returns the steps done and the seconds that they
-    took, over all resumptions. The result does not depend on where it was interrupted. Of several
-    processes the first writes, and all stop at the same step.
+        job: what to run.
+        context: its run; the job's files go to the folder of its name.
+        minutes: between checkpoints.
 
     Raises:
-        Interrupted: SIGTERM or Ctrl-C came, to any process; a checkpoint was written.
-        UserError: the loss is not finite, the disk is full, or another process is gone.
+        Interrupted: SIGTERM or Ctrl-C reached a process; a checkpoint was written.
+        UserError: a value is not finite, the disk is full, or another process is gone.
     """
-    total = job.epochs * job.steps_per_epoch
-    store = folder.checkpoints
-    lines: list[EpochLine] = []
-    sums: dict[str, Tensor] = {}
-    start, seconds = 0, 0.0
-    found = shared_checkpoint(store, lambda text: console.print(text, soft_wrap=True, markup=False))
-    if found is not None:
-        start, seconds, sums = found["step"], found["seconds"], found["sums"]
-        job.load(found["job"])
-        if processes.rank() == 0:
-            # Those after the checkpoint will be written again.
-            lines = [line for line in folder.read_metrics(strict=False) if line["step"] <= start]
-        if start < total:
-            console.print(f"{job.name}: going on from step {start} of {total}")
-    began = saved = time.monotonic()
-
-    def elapsed() -> float:
-        return seconds + time.monotonic() - began
-
-    def save(step: int) -> None:
-        _refuse_unfinite(sums, job.name, step)
-        state = {"step": step, "seconds": elapsed(), "sums": sums, "job": job.state()}
-        processes.first(lambda: save_checkpoint(store, step, state).name)
-
-    def ended(step: int) -> bool:
-        return step == total or (step % job.steps_per_epoch == 0 and job.converged())
-
-    processes.first(lambda: write_text(folder.metrics, "".join(json.dumps(line) + "\n" for line in lines)))
-    # Not every epoch has a validation: the bar keeps the last value of each figure.
-    shown = {key: value for line in lines for key, value in line.items()}
-    with caught_signals() as caught, _bar(console) as progress:
-        bar = progress.add_task(job.name, total=total, completed=start, note=_note(shown))
-        done = start
-        while not ended(done):
-            step = done
-            for key, value in job.step(step).items():
-                sums[key] = sums[key] + value.detach() if key in sums else value.detach().clone()
-            done = step + 1
-            if torch.device(next(iter(sums.values())).device).type == "cpu" or done % 50 == 0:
-                _refuse_unfinite(sums, job.name, done)
-            if done % job.steps_per_epoch == 0:
-                _refuse_unfinite(sums, job.name, done)
-                means = {key: float(value) / job.steps_per_epoch for key, value in sums.items()}
-                epoch = step // job.steps_per_epoch
-                line = {"epoch": epoch + 1, "step": done, **job.end_epoch(epoch, means), "seconds": round(elapsed(), 2)}
-                sums = {}
-                processes.first(functools.partial(_append, folder.metrics, line))
-                if log is not None:
-                    log(line)
-                shown |= line
-                progress.update(bar, note=_note(shown))
-            progress.update(bar, completed=done)
-            late = ended(done) or time.monotonic() - saved > 60 * minutes
-            stop, due = processes.agreed(caught[0] if caught else 0, int(late))
+    loop = _Loop(job, context)
+    loop.resume()
+    with caught_signals() as caught, progress_lines(context.console, job.name, loop.done, job.steps) as show:
+        show(loop.done, loop.figures)
+        while not loop.ended:
+            loop.step()
+            if loop.at_epoch_end:
+                loop.end_epoch()
+            show(loop.done, loop.figures)
+            due = loop.ended or time.monotonic() - loop.saved > 60 * minutes
+            stop, save = distributed.agreed(caught[0] if caught else 0, int(due))
+            if stop or save:
+                loop.save()
             if stop:
-                save(done)
-                text = (
-                    f"{job.name}: stopped at step {done} of {total}; the checkpoint is written: "
-                    "run the same command to go on"
+                raise Interrupted(
+                    f"{job.name}: stopped at step {loop.done} of {job.steps}; the checkpoint is written. "
+                    "Rerun the command to resume.",
+                    stop,
                 )
-                raise Interrupted(text, stop)
-            if due:
-                save(done)
-                saved = time.monotonic()
-    return done, elapsed()
+    return loop.done, loop.elapsed()
 
 
-def _note(line: dict[str, Any]) -> str:
-    names = (("loss", "{:.5f}"), ("psnr", "{:.2f} dB"), ("gap", "gap {:.3f}"))
-    return "  ".join(form.format(line[key]) for key, form in names if line.get(key) is not None)
+class _Loop:
+    """A job in progress.
+
+    ``done``: steps done; ``sums``: of what the steps of this epoch returned; ``figures``: the last value of each
+    key of the metrics, as not every epoch has a validation.
+    """
+
+    def __init__(self, job: TrainingJob, context: RunContext) -> None:
+        self.job, self.context = job, context
+        self.stage = context.folder.stage(job.name)
+        self.done = 0
+        self.sums: dict[str, Tensor] = {}
+        self.figures: EpochLine = {}
+        self.earlier = 0.0  # seconds before this process
+        self.began = self.saved = time.monotonic()
+
+    @property
+    def at_epoch_end(self) -> bool:
+        return self.done % self.job.steps_per_epoch == 0
+
+    @property
+    def ended(self) -> bool:
+        return self.done == self.job.steps or (self.at_epoch_end and self.job.converged())
+
+    def elapsed(self) -> float:
+        return self.earlier + time.monotonic() - self.began
+
+    def resume(self) -> None:
+        """Continue from the newest checkpoint, if there is one; lines of metrics after it are removed."""
+        lines: list[EpochLine] = []
+        found = shared_checkpoint(self.stage.checkpoints, self.context.say)
+        if found is not None:
+            self.done, self.earlier, self.sums = found["step"], found["seconds"], found["sums"]
+            self.job.load_state_dict(found["job"])
+            if self.done < self.job.steps:
+                self.context.say(f"{self.job.name}: resumed at step {self.done} of {self.job.steps}")
+            if self.context.rank == 0:
+                lines = [line for line in self.stage.read_metrics(strict=False) if line["step"] <= self.done]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        distributed.first(lambda: write_text(self.stage.metrics, text))
+        for line in lines:
+            self.figures |= line
+        self.began = self.saved = time.monotonic()
+
+    def step(self) -> None:
+        for key, value in self.job.step(self.done).items():
+            self.sums[key] = self.sums[key] + value.detach() if key in self.sums else value.detach().clone()
+        self.done += 1
+        if self.context.device.type == "cpu" or self.at_epoch_end or self.done % CHECK_EVERY == 0:
+            self.refuse_unfinite()
+
+    def end_epoch(self) -> None:
+        means = {key: float(value) / self.job.steps_per_epoch for key, value in self.sums.items()}
+        self.sums = {}
+        epoch = self.done // self.job.steps_per_epoch
+        measured = self.job.end_epoch(epoch - 1, means)
+        line: EpochLine = {"epoch": epoch, "step": self.done, **measured, "seconds": round(self.elapsed(), 2)}
+        self.figures |= line
+        distributed.first(functools.partial(_append, self.stage.metrics, line))
+        if self.context.log is not None and self.context.rank == 0:
+            self.context.log(self.job.name, line)
+
+    def save(self) -> None:
+        self.refuse_unfinite()
+        state = {"step": self.done, "seconds": self.elapsed(), "sums": self.sums, "job": self.job.state_dict()}
+        distributed.first(lambda: save_checkpoint(self.stage.checkpoints, self.done, state).name)
+        self.saved = time.monotonic()
+
+    def refuse_unfinite(self) -> None:
+        for key, value in self.sums.items():
+            if not math.isfinite(float(value)):
+                raise UserError(
+                    f"{self.job.name}: {key} is not finite at step {self.done}; earlier checkpoints are sound. "
+                    "Start again in another folder with a smaller learning rate or precision=fp32."
+                )
 
 
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description:<8}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}  {task.fields[note]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-        refresh_per_second=2,
-    )
-
-
-def _refuse_unfinite(sums: dict[str, Tensor], name: str, step: int) -> None:
-    for key, value in sums.items():
-        if not math.isfinite(float(value)):
-            raise UserError(
-                f"{name}: {key} is not finite at step {step}; the checkpoints hold earlier, sound states; "
-                "start anew in another folder with a smaller learning rate or precision=fp32"
-            )
-
-
-def _append(path: Path, line: dict[str, Any]) -> None:
+def _append(path: Path, line: EpochLine) -> None:
     try:
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
@@ -171,7 +150,7 @@ def _append(path: Path, line: dict[str, Any]) -> None:
 
 @contextmanager
 def caught_signals() -> Iterator[list[int]]:
-    """Collect SIGTERM and SIGINT instead of dying; a second one of them ends the process at once."""
+    """Collect SIGTERM and SIGINT instead of ending; a second signal ends the process at once."""
     caught: list[int] = []
     before: dict[int, Any] = {}
 

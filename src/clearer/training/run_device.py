@@ -1,32 +1,39 @@
-"""The device of a run, of each of its processes, and what it took."""
+"""The device of each process of a run, how a network is placed on it, and what it used."""
 
 from __future__ import annotations
 
 import resource
 import sys
+from typing import TypeVar
 
 import torch
+from torch import nn
 
 from clearer.core.device import find_device
 from clearer.core.errors import UserError
-from clearer.training import distributed as processes
+from clearer.training import distributed
+from clearer.training.sync_batchnorm import use_global_statistics
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of this name; ``auto`` is a CUDA one if there is one. Under torchrun, each process has its own.
+    """Return the device of this name; ``auto`` is a CUDA device if there is one.
+
+    Under torchrun, each process gets a CUDA device of its own.
 
     Raises:
-        UserError: this machine has no such device, or fewer than processes.
+        UserError: this machine lacks the device, or has fewer devices than processes.
     """
-    if processes.launched()[1] > 1:
-        return _one_of_several(name, processes.local_rank())
+    if distributed.launched()[1] > 1:
+        return _one_of_several(name, distributed.local_rank())
     return find_device(name, mps=False)
 
 
 def _one_of_several(name: str, place: int) -> torch.device:
     """Return the device of the process at this place on its machine."""
     if name not in ("auto", "cpu", "cuda"):
-        raise UserError(f"device: {name} is one device, where torchrun started several processes; use cuda or auto")
+        raise UserError(f"device: {name} is one device, and torchrun started several processes; use cuda or auto")
     # Not by trying a CUDA device: every process would then hold memory on the first one.
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
@@ -39,6 +46,17 @@ def _one_of_several(name: str, place: int) -> torch.device:
     return mine
 
 
+def on_device(network: Network, device: torch.device) -> Network:
+    """Move a network to its device, channels last.
+
+    Of several processes, all get the first one's weights, and batch norms that see the whole batch.
+    """
+    if distributed.world() > 1:
+        distributed.same_everywhere(network)
+        use_global_statistics(network, distributed.total, distributed.world())
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
+
+
 def peak_memory_mb(device: torch.device) -> float:
     """Return the most memory used so far, in MiB: on the GPU, or of this process."""
     if device.type == "cuda":
@@ -48,8 +66,8 @@ def peak_memory_mb(device: torch.device) -> float:
 
 
 def device_name(device: torch.device) -> str:
-    """Return words for a report, such as ``cpu, 2 threads``, or ``4 x NVIDIA ...`` for as many processes."""
+    """Return the device in words, such as ``cpu, 2 threads``, or ``4 x NVIDIA ...`` for 4 processes."""
     name = f"{device.type}, {torch.get_num_threads()} threads"
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
-    return name if processes.world() == 1 else f"{processes.world()} x {name}"
+    return name if distributed.world() == 1 else f"{distributed.world()} x {name}"

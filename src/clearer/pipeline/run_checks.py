@@ -1,0 +1,83 @@
+"""Checks before a run: what cannot work is refused before its folder is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+
+from clearer.core.errors import UserError
+from clearer.data.splits import Splits, resolve_splits
+from clearer.evaluation.evaluate import check_fit
+from clearer.evaluation.protocols import parse_protocol
+from clearer.recipe.schema import Recipe
+from clearer.runs.layout import RunFolder
+from clearer.training import distributed
+from clearer.training.initial_weights import check_start
+from clearer.training.run_device import choose_device
+
+
+def check_run(
+    recipe: Recipe, folder: RunFolder, stages: Sequence[str], say: Callable[[str], None]
+) -> tuple[torch.device, Splits]:
+    """Check that a run can do its stages; return the device of this process and the images of each part.
+
+    If torchrun has started several processes, they meet here.
+
+    Args:
+        recipe: all settings.
+        folder: where the run goes; it is read, not written.
+        stages: of search, train, evaluate.
+        say: takes remarks, such as on images that are left out.
+
+    Raises:
+        UserError: a protocol, the device, the images or the initial weights do not fit the recipe.
+    """
+    for name in recipe.evaluate.protocols:
+        _check_protocol(name, recipe)
+    device = _meet(recipe, stages)
+    splits = distributed.together(partial(_find_images, recipe, say))
+    if "evaluate" in stages:
+        measured = splits.test or (splits.validation if recipe.evaluate.samples else [])
+        for name in recipe.evaluate.protocols:
+            distributed.together(partial(check_fit, measured, parse_protocol(name)))
+    if "train" in stages:
+        distributed.first(lambda: check_start(recipe, folder) and None)
+    _refuse_other_images(splits)
+    return device, splits
+
+
+def _check_protocol(name: str, recipe: Recipe) -> None:
+    channels = parse_protocol(name).channels
+    if channels != recipe.network.channels:
+        raise UserError(
+            f"evaluate.protocols: {name} is for {channels} channel(s) where network.channels is "
+            f"{recipe.network.channels}; choose a protocol that fits, or none with evaluate.protocols=[]"
+        )
+
+
+def _meet(recipe: Recipe, stages: Sequence[str]) -> torch.device:
+    """Meet the other processes, if torchrun has started several; return the device of this one."""
+    distributed.join()
+    device = distributed.together(lambda: choose_device(recipe.device))
+    for part, batch in (("search", recipe.search.batch), ("train", recipe.train.batch)):
+        if part in stages and not (part == "search" and recipe.given is not None):
+            distributed.check_batch(f"{part}.batch", batch)
+    return device
+
+
+def _find_images(recipe: Recipe, say: Callable[[str], None]) -> Splits:
+    patch = max(recipe.search.patch if recipe.given is None else 0, recipe.train.patch)
+    return resolve_splits(recipe.data, channels=recipe.network.channels, patch=patch, seed=recipe.seed, say=say)
+
+
+def _refuse_other_images(splits: Splits) -> None:
+    """Refuse images that differ from those of the first process: on another machine they may."""
+
+    def check() -> None:
+        if names != splits.names():
+            raise UserError("data: the images are not those of the first process; give all machines the same ones")
+
+    names = distributed.first(splits.names)
+    distributed.together(check)

@@ -1,0 +1,35 @@
+"""Averaged weights: an exponential moving average of a network's weights while it trains."""
+
+from __future__ import annotations
+
+import torch
+
+from clearer.network.network import RestorationNetwork
+
+
+class AveragedWeights:
+    """A network of its own whose weights follow those of the trained one.
+
+    Args:
+        network: the one that trains.
+        decay: share of the average that a step keeps. Early steps keep less, (1 + step) / (10 + step), so that the
+            initial weights are soon forgotten.
+    """
+
+    def __init__(self, network: RestorationNetwork, decay: float) -> None:
+        self.decay = decay
+        twin = RestorationNetwork(network.architecture)
+        twin.load_state_dict(network.state_dict())
+        device = next(network.parameters()).device
+        self.network: RestorationNetwork = twin.requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @torch.no_grad()
+    def update(self, network: RestorationNetwork, step: int) -> None:
+        """Move the average towards the weights after ``step``, from 0. Counters are copied."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        averaged, present = self.network.state_dict().values(), network.state_dict().values()
+        for mine, new in zip(averaged, present, strict=True):
+            if mine.is_floating_point():
+                mine.lerp_(new, 1 - decay)
+            else:
+                mine.copy_(new)

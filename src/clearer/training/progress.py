@@ -1,0 +1,56 @@
+"""The progress of a job on the terminal: a bar, and beneath it the last figures with their names."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn
+from rich.text import Text
+
+from clearer.runs.schema import EpochLine
+
+
+@contextmanager
+def progress_lines(console: Console, name: str, done: int, steps: int) -> Iterator[Callable[[int, EpochLine], None]]:
+    """Show the progress of a job, ``done`` of ``steps`` steps so far.
+
+    Yields what is to be called with the steps done and the last figures.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with _Lines(*columns, console=console, refresh_per_second=2) as progress:
+        bar = progress.add_task(name, total=steps, completed=done, figures="")
+        yield lambda done, figures: progress.update(bar, completed=done, figures=in_words(figures))
+
+
+def in_words(figures: EpochLine) -> str:
+    """Return the figures that matter, each with its name.
+
+    >>> in_words({"epoch": 2, "loss": 0.0119544826, "psnr": 19.7807, "gap": 0.0166})
+    'loss 0.01195  psnr 19.78 dB  gap 0.017'
+    """
+    words = []
+    if "loss" in figures:
+        words.append(f"loss {figures['loss']:.5f}")
+    if "psnr" in figures:
+        words.append(f"psnr {figures['psnr']:.2f} dB")
+    if "gap" in figures:
+        words.append(f"gap {figures['gap']:.3f}")
+    return "  ".join(words)
+
+
+class _Lines(Progress):
+    """A bar, and one line of text beneath it: together they are too long for 80 columns."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        for task in self.tasks:
+            yield self.make_tasks_table([task])
+            yield Text("  ".join(filter(None, (task.fields["figures"], *_times(task)))), no_wrap=True)
+
+
+def _times(task: Task) -> list[str]:
+    elapsed = task.finished_time if task.finished else task.elapsed
+    known = ((elapsed, "elapsed"), (task.time_remaining, "remaining"))
+    return [f"{datetime.timedelta(seconds=int(value))} {name}" for value, name in known if value is not None]
