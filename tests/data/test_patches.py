@@ -32,7 +32,7 @@ def _numbered(height: int, width: int, channels: int, start: int) -> np.ndarray:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(8, 20), st.integers(8, 20), st.sampled_from([1, 3]), st.booleans())
-def test_every_patch_is_cut_from_a_image_up_to_a_symmetry(h: int, w: int, channels: int, augment: bool) -> None:
+def test_every_patch_is_cut_from_an_image_up_to_a_symmetry(h: int, w: int, channels: int, augment: bool) -> None:
     images = [_numbered(h, w, channels, 0), _numbered(w + 1, h, channels, 100)]
     degraded, clean = _sampler([(p, None) for p in images], augment=augment).draw()
     assert torch.equal(degraded, clean) and clean.shape == (16, channels, 8, 8)
@@ -46,7 +46,7 @@ def test_every_patch_is_cut_from_a_image_up_to_a_symmetry(h: int, w: int, channe
         assert any(np.ascontiguousarray(s).tobytes() in windows for s in shapes)
 
 
-def test_both_halves_of_a_pair_are_cut_and_turned_alike() -> None:
+def test_both_images_of_a_pair_get_the_same_patch_and_symmetry() -> None:
     clean = _numbered(30, 40, 3, 0)
     x, y = _sampler([(clean, 255 - clean)], augment=True).draw()
     assert torch.allclose(x + y, torch.ones_like(x), atol=1e-6)
@@ -64,7 +64,7 @@ def test_the_whole_image_is_reached() -> None:
     assert seen.min() == 1
 
 
-def test_a_resumed_sampler_goes_on_where_the_other_was() -> None:
+def test_a_resumed_sampler_continues_where_the_other_stopped() -> None:
     images = [(_numbered(20, 20, 1, 0), None)]
     a = _sampler(images, kind="gaussian", sigma=25.0, augment=True)
     a.draw()
@@ -74,7 +74,7 @@ def test_a_resumed_sampler_goes_on_where_the_other_was() -> None:
         assert torch.equal(left, right)
 
 
-def test_noise_has_the_level_that_is_asked_for() -> None:
+def test_noise_has_the_requested_level() -> None:
     image = np.full((64, 64, 1), 128, np.uint8)
     x, y = _sampler([(image, None)], patch=64, kind="gaussian", sigma=50.0).draw()
     assert (x - y).std().item() * 255 == pytest.approx(50, rel=0.02)

@@ -1,4 +1,4 @@
-"""Which images train, validate and test."""
+"""The choice of training, validation and test images."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_several_folders_train_together(tmp_path: Path) -> None:
     held_out = write_photos(tmp_path / "held", NAMES[5:])
     names = _resolve(train=[str(one), str(two)], validation=str(held_out)).names()
     assert len(names["train"]) == 5 and len(names["validation"]) == len(NAMES) - 5
-    # Two files of one name are told apart by their folders.
+    # Two files with one name are distinguished by their folders.
     (two / NAMES[3]).rename(two / NAMES[0])
     names = _resolve(train=[str(one), str(two)], validation=str(held_out)).names()
     stems = {Path(name).with_suffix("").as_posix() for name in names["train"]}
@@ -144,7 +144,7 @@ def test_a_list_says_which_images_validate(tmp_path: Path) -> None:
         _resolve(**settings)
 
 
-def test_clean_images_may_train_beside_pairs_of_any_layout(tmp_path: Path) -> None:
+def test_clean_images_may_train_along_with_pairs_of_any_layout(tmp_path: Path) -> None:
     pairs, photos = tmp_path / "pairs", write_photos(tmp_path / "photos", NAMES[4:])
     pairs.mkdir()
     for name in NAMES[:4]:

@@ -15,9 +15,9 @@ import tifffile
 from PIL import Image, ImageOps
 
 from clearer.core.errors import UserError
-from clearer.images.io import read_file, read_header
+from clearer.images.io import read_file, read_header, to_bytes
 from clearer.images.pixels import rgb_of_cmyk, to_uint8, unmultiplied, upright
-from clearer.images.types import LARGEST_PAGE
+from clearer.images.types import LARGEST_PAGE, ImageFile, ImagePage
 from clearer.images.view import native_channels, read_image
 
 HEIGHT, WIDTH = 18, 23
@@ -63,6 +63,10 @@ def tiff(image: np.ndarray, photometric: str | None = None, **keys: Any) -> byte
         keys = {"extrasamples": ["unassalpha"], **keys}
     tifffile.imwrite(file, image, photometric=photometric, metadata=None, **keys)
     return file.getvalue()
+
+
+def written(format: str, image: np.ndarray) -> bytes:
+    return to_bytes(ImageFile(format, (ImagePage(image),)))
 
 
 def palette() -> tuple[np.ndarray, np.ndarray]:
@@ -122,6 +126,7 @@ def in_cmyk(data: Callable[[], bytes], image: np.ndarray, tolerance: float = 0) 
 
 G8, G16, C8, C16 = pixels(1), pixels(1, "uint16"), pixels(3), pixels(3, "uint16")
 GA8, GA16, CA8, CA16 = pixels(2), pixels(2, "uint16"), pixels(4), pixels(4, "uint16")
+SMOOTH16 = smooth(1).astype(np.uint16) * 257
 BILEVEL = pixels(1, "bool")
 INDEX, TABLE = palette()
 FOUR = G8 // 16
@@ -146,6 +151,9 @@ def case_files() -> dict[str, Case]:
         "jpeg cmyk": in_cmyk(lambda: pillow(cmyk(smooth(4)), "JPEG", quality=98), smooth(4), 4),
         "webp lossless": plain(lambda: pillow(C8, "WEBP", lossless=True), C8),
         "webp alpha": plain(lambda: pillow(CA8, "WEBP", lossless=True, exact=True), CA8[:, :, :3]),
+        "avif": plain(lambda: pillow(smooth(3), "AVIF", quality=100, subsampling="4:4:4"), smooth(3), 4),
+        "heic": plain(lambda: written("HEIF", smooth(3)), smooth(3), 8),
+        "heic 12 bits": plain(lambda: written("HEIF", SMOOTH16), SMOOTH16, 3 * 257),
         "bmp gray": plain(lambda: pillow(G8, "BMP"), G8),
         "bmp rgb": plain(lambda: pillow(C8, "BMP"), C8),
         "gif": plain(lambda: pillow(Image.fromarray(C8).quantize(256, dither=Image.Dither.NONE), "GIF"), GIF),
@@ -261,7 +269,7 @@ _OF_PILLOW = [
     for name, case in CASES.items()
     if case.page.dtype in (np.uint8, bool)
     # Pillow reads these wrongly or not at all.
-    and not any(word in name for word in ("png 8", "8 png", "jpeg2000", "ycbcr", "cmyk planar", "4 bits white"))
+    and not any(word in name for word in ("png 8", "8 png", "jpeg2000", "ycbcr", "cmyk planar", "4 bits white", "heic"))
 ]
 
 
