@@ -2,49 +2,116 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from clearer.cli.options import Json
-from clearer.cli.verb import verb
-from clearer.core.console import console_for_people, print_json, print_table
+from clearer.cli.verb import option, verb
+from clearer.core.console import console_for_people, print_json, print_table, progress_bar, say
+from clearer.core.errors import UserError
+
+if TYPE_CHECKING:
+    from clearer.zoo.catalog import ModelEntry
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListOptions:
-    """Options of recipes and models."""
+class RecipesOptions:
+    """Options of recipes."""
 
     as_json: Json = False
 
 
-@verb("recipes", "clearer recipes")
-def recipes(options: ListOptions) -> None:
-    """List the training recipes."""
+@verb("recipes", "clearer recipes", "clearer fit denoise-gray --show")
+def recipes(options: RecipesOptions) -> None:
+    """List the training recipes.
+
+    'fit', 'search' and 'train' take their names; --show prints one as YAML.
+    """
     from clearer.recipe.load import load_recipe, shipped_recipes
 
     found = [load_recipe(name) for name in shipped_recipes()]
     rows = [(recipe.name, recipe.description) for recipe in found]
-    print_table("", ("recipe", "what it makes"), rows, console_for_people(options.as_json), justify="left")
+    print_table("", ("recipe", "what it makes"), rows, console_for_people(options.as_json), left=2)
     if options.as_json:
         print_json({"recipes": [{"name": r.name, "task": r.task, "description": r.description} for r in found]})
 
 
-@verb("models", "clearer models")
-def models(options: ListOptions) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ModelsOptions:
+    """Options of models."""
+
+    all: Annotated[bool, option("Output", "Include the models that reproduce results of the paper.", "--all")] = False
+    measure: Annotated[
+        bool, option("Output", "Time each model on an image of 1 megapixel, and remember it.", "--measure")
+    ] = False
+    as_json: Json = False
+
+
+@verb("models", "clearer models", "clearer models --measure", "clearer models --all --json")
+def models(options: ModelsOptions) -> None:
     """List the pretrained models.
 
-    'restore', 'evaluate' and the other verbs take their names.
+    'restore', 'evaluate' and the other verbs take their names. The columns: quality, the PSNR on a test set, where s
+    is the noise level; kMAC/px, thousand multiply-adds per pixel; s/MP, seconds per megapixel on this machine, where
+    --measure has been run.
     """
+    from clearer.network.architecture import Architecture
+    from clearer.pipeline.speed import remembered_speeds
     from clearer.zoo.catalog import models as catalog
 
-    found = catalog()
-    rows = []
+    known = catalog()
+    found = [model for model in known if options.all or not model["research"]]
+    if options.measure:
+        _measure([model["name"] for model in found])
+    speeds = remembered_speeds()
+    rows, entries = [], []
     for model in found:
-        first = next(iter(model["results"]), None)
-        measured = "" if first is None else f"{first['psnr']:.2f} dB, {Path(first['data']).name}, {first['protocol']}"
-        cost = f"{model['macs_per_pixel'] / 1e3:.0f}", f"{model['bytes'] / 2**20:.1f}"
-        rows.append((model["name"], model["description"], *cost, measured))
-    header = ("model", "what it is for", "kMAC/pixel", "MiB", "measured")
-    print_table("", header, rows, console_for_people(options.as_json), justify="left")
+        speed = speeds.get(Architecture.from_dict(model["architecture"]).digest)
+        seconds = None if speed is None else speed.seconds
+        entries.append({**model, "seconds_per_megapixel": seconds})
+        cost = f"{model['macs_per_pixel'] / 1e3:.0f}", "" if seconds is None else f"{seconds:.2f}"
+        rows.append((model["name"], _task(model), _quality(model["results"]), *cost))
+    console = console_for_people(options.as_json)
+    print_table("", ("model", "task", "quality", "kMAC/px", "s/MP"), rows, console, left=3)
+    if len(found) < len(known):
+        say(f"{len(known) - len(found)} research models: clearer models --all", console)
     if options.as_json:
-        print_json({"models": found})
+        print_json({"models": entries})
+
+
+def _measure(names: Sequence[str]) -> None:
+    from clearer.pipeline.speed import measure_speed, remember_speeds
+
+    speeds = {}
+    with progress_bar("measure", "models") as progress:
+        for done, name in enumerate(names):
+            progress(done, len(names))
+            architecture, speed = measure_speed(name)
+            speeds[architecture.digest] = speed
+    try:
+        remember_speeds(speeds)
+    except UserError as error:
+        print(f"clearer: note: {error}", file=sys.stderr)
+
+
+def _task(model: ModelEntry) -> str:
+    """Return such as "denoise gray"."""
+    color = "gray" if model["architecture"].get("channels") == 1 else "color"
+    return f"{model['task'] or 'restore'} {color}"
+
+
+DATASETS = {"bsd68": "BSD68", "cbsd68": "CBSD68", "set12": "Set12", "test": "BSD500", "test_syn": "Rain800"}
+"""Test sets by the folder names that the cards of our models state."""
+
+
+def _quality(results: Sequence[dict[str, Any]]) -> str:
+    """Return the first result of a card, such as "26.0 dB BSD68 s50"; empty without results."""
+    if not results:
+        return ""
+    first = results[0]
+    data = str(first.get("data") or "").replace("\\", "/").rpartition("/")[2]
+    level = str(first["protocol"]).rpartition("-")[2]
+    noise = f" s{level}" if level.replace(".", "", 1).isdecimal() else ""
+    return f"{first['psnr']:.1f} dB {DATASETS.get(data, data)}{noise}"

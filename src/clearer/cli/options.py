@@ -34,6 +34,13 @@ def protocol_names() -> list[str]:
     return example_names()
 
 
+def method_names() -> list[str]:
+    """Return the values of ``--classical``, but for lists of several."""
+    from clearer.methods.registry import METHODS
+
+    return [*METHODS, "all", "none"]
+
+
 def device_names() -> list[str]:
     """Return the values of ``--device``."""
     return ["auto", "cpu", "cuda", "mps"]

@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from clearer.cli.options import Device, Ensemble, Jobs, Json, Limit, Precision, Seed, Set, parsed, recipe_names
+from clearer.cli.options import (
+    Device,
+    Ensemble,
+    Jobs,
+    Json,
+    Limit,
+    Precision,
+    Seed,
+    Set,
+    method_names,
+    parsed,
+    recipe_names,
+)
 from clearer.cli.verb import argument, option, real, verb, whole
 from clearer.core.console import console_for_people, print_json, print_table, progress_bar, say
 from clearer.core.errors import UserError
@@ -68,7 +80,13 @@ class MethodOptions:
         option("Methods", "Python file that defines METHODS; repeatable.", metavar="FILE.py"),
     ] = None
     classical: Annotated[
-        str, option("Methods", "Classical methods, such as bm3d,nlm,tv,wavelet; all or none.", metavar="NAMES")
+        str,
+        option(
+            "Methods",
+            "Classical methods, such as bm3d,nlm,tv,wavelet; all or none.",
+            metavar="NAMES",
+            complete=method_names,
+        ),
     ] = "none"
     ensemble: Ensemble = False
     device: Device = "auto"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -168,7 +169,10 @@ def restore(options: RestoreOptions) -> None:
         raise UserError("-o -: stdout is a terminal; send it to a file or a program")
     chosen = options.chosen()
     restorer = load(options.model, options.device, options.precision)
-    with terminable("stopped; files restored so far are complete"), progress_bar("restore") as progress:
+    with (
+        terminable("stopped; files restored so far are complete"),
+        progress_bar("restore", _unit(options.source)) as progress,
+    ):
         outcome = restore_path(restorer, options.source, options.out, chosen, progress)
     _print_outcome(outcome, options)
     if options.as_json:
@@ -179,6 +183,15 @@ def restore(options: RestoreOptions) -> None:
         print_json({**facts, **where, **_files(outcome)})
     if outcome.failed:
         raise typer.Exit(1)
+
+
+def _unit(source: str) -> str:
+    """Return what is counted: files of a folder, frames of a video, rows of a TIFF file too large to hold."""
+    from clearer.inference.jobs import VIDEO_SUFFIXES
+
+    if Path(source).is_dir() or source == STREAM:
+        return "images"
+    return "frames" if Path(source).suffix.lower() in VIDEO_SUFFIXES else "rows"
 
 
 def _print_outcome(outcome: Outcome, options: RestoreOptions) -> None:

@@ -38,7 +38,7 @@ def print_table(
     console: Console,
     *,
     total: Sequence[str] = (),
-    justify: str = "right",
+    left: int = 1,
 ) -> None:
     """Print a table.
 
@@ -48,7 +48,7 @@ def print_table(
         rows: the cells, as many as headings in each.
         console: where to.
         total: a last row.
-        justify: of all columns but the first, ``"right"`` or ``"left"``.
+        left: how many of the first columns hold text; the others hold numbers, which are justified right.
     """
     from rich.box import SIMPLE
     from rich.table import Table
@@ -58,9 +58,10 @@ def print_table(
         say(title, console)
     table = Table(box=SIMPLE, show_edge=False, pad_edge=False, show_footer=bool(total))
     for i, head in enumerate(heads):
-        side: Any = justify if i else "left"
         # A name that is cut short is no name: narrow terminals fold the other columns.
-        table.add_column(Text(head), footer=Text(total[i]) if total else "", justify=side, no_wrap=not i)
+        table.add_column(
+            Text(head), footer=Text(total[i]) if total else "", justify="left" if i < left else "right", no_wrap=not i
+        )
     for row in rows:
         table.add_row(*map(Text, row))  # Text: square brackets in a name are no markup
     console.print(table)

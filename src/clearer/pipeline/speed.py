@@ -1,0 +1,110 @@
+"""Speed of models on this machine, measured on request and remembered in the user's cache folder."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from clearer.core.errors import UserError
+from clearer.core.files import read_json, write_json
+from clearer.core.version import __version__
+from clearer.network.architecture import Architecture
+
+SIDE = 1000  # pixels: the image that is timed has one megapixel
+RUNS = 3  # the first warms up
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a model restores images on a device of this machine.
+
+    Attributes:
+        seconds: per megapixel, reading and writing files not included.
+        device: such as ``"cpu"``.
+        precision: ``"fp32"`` or ``"bf16"``.
+    """
+
+    seconds: float
+    device: str
+    precision: str
+
+
+def speed_file() -> Path:
+    """Return where speeds are remembered: clearer/speed.json below XDG_CACHE_HOME, by default ~/.cache."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "clearer" / "speed.json"
+
+
+def remembered_speeds() -> dict[str, Speed]:
+    """Return the speeds measured on this machine with this version, by `Architecture.digest`.
+
+    A file that is missing or damaged counts as empty.
+    """
+    found = {}
+    for digest, value in _object(_read().get(_machine())).items():
+        try:
+            found[digest] = Speed(float(value["seconds"]), str(value["device"]), str(value["precision"]))
+        except (KeyError, TypeError, ValueError):
+            continue
+    return found
+
+
+def remember_speeds(speeds: Mapping[str, Speed]) -> None:
+    """Add speeds of this machine, by `Architecture.digest`, to those that are remembered.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    stated = _read()
+    mine = _object(stated.get(_machine()))
+    stated[_machine()] = mine | {digest: asdict(speed) for digest, speed in speeds.items()}
+    write_json(speed_file(), stated)
+
+
+def measure_speed(model: str | Path) -> tuple[Architecture, Speed]:
+    """Time a model on an image of one megapixel, on the device and in the precision that are chosen by default.
+
+    Args:
+        model: see `clearer.load`.
+
+    Returns:
+        Its architecture, on which alone the speed depends, and the fastest of two runs.
+
+    Raises:
+        UserError: see `clearer.load`.
+    """
+    import numpy as np
+
+    from clearer.inference.restorer import load
+
+    restorer = load(model)
+    shape = (SIDE, SIDE, restorer.architecture.channels)
+    image = np.random.default_rng(0).random(shape, np.float32)
+    seconds = []
+    for _ in range(RUNS):
+        begun = time.perf_counter()
+        restorer.restore(image)
+        seconds.append(time.perf_counter() - begun)
+    return restorer.architecture, Speed(min(seconds[1:]), str(restorer.device), restorer.precision)
+
+
+def _machine() -> str:
+    """Return what a measurement holds for: this computer and these versions."""
+    return f"{platform.node()}, {os.cpu_count()} CPUs, clearer {__version__}, torch {version('torch')}"
+
+
+def _read() -> dict[str, Any]:
+    try:
+        return _object(read_json(speed_file()))
+    except UserError:
+        return {}
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
