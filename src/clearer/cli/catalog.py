@@ -13,6 +13,7 @@ from clearer.core.console import console_for_people, print_json, print_table, pr
 from clearer.core.errors import UserError
 
 if TYPE_CHECKING:
+    from clearer.pipeline.speed import Speed
     from clearer.zoo.catalog import ModelEntry
 
 
@@ -63,9 +64,9 @@ def models(options: ModelsOptions) -> None:
 
     known = catalog()
     found = [model for model in known if options.all or not model["research"]]
-    if options.measure:
-        _measure([model["name"] for model in found])
     speeds = remembered_speeds()
+    if options.measure:
+        speeds |= _measured([model["name"] for model in found])
     rows, entries = [], []
     for model in found:
         speed = speeds.get(Architecture.from_dict(model["architecture"]).digest)
@@ -81,10 +82,11 @@ def models(options: ModelsOptions) -> None:
         print_json({"models": entries})
 
 
-def _measure(names: Sequence[str]) -> None:
+def _measured(names: Sequence[str]) -> dict[str, Speed]:
+    """Time models; return and remember their speeds by the digest of the architecture."""
     from clearer.pipeline.speed import measure_speed, remember_speeds
 
-    speeds = {}
+    speeds: dict[str, Speed] = {}
     with progress_bar("measure", "models") as progress:
         for done, name in enumerate(names):
             progress(done, len(names))
@@ -94,6 +96,7 @@ def _measure(names: Sequence[str]) -> None:
         remember_speeds(speeds)
     except UserError as error:
         print(f"clearer: note: {error}", file=sys.stderr)
+    return speeds
 
 
 def _task(model: ModelEntry) -> str:

@@ -63,8 +63,10 @@ class VerbGroup(TyperGroup):
         for name in self.list_commands(ctx):
             command: Any = self.get_command(ctx, name)
             if command is not None and not command.hidden:
-                heading = command.rich_help_panel or "Verbs"
-                verbs.setdefault(heading, []).append((name, (command.help or "").partition("\n")[0]))
+                listed = verbs.setdefault(command.rich_help_panel or "Verbs", [])
+                # Typer puts groups last; under their heading they come first.
+                place = 0 if isinstance(command, TyperGroup) else len(listed)
+                listed.insert(place, (name, (command.help or "").partition("\n")[0]))
         formatter.write(_page(self, ctx, [*verbs.items(), *_sections(self.get_params(ctx))]))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

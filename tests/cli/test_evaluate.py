@@ -1,0 +1,41 @@
+"""Verb evaluate: its table, its files, where they go."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import clearer
+from clearer.pipeline import evaluate as measure
+from helpers.command import clearer as command
+
+
+def test_evaluate_saves_its_table_in_the_run(run, photos):
+    ended = command("evaluate", run, "--protocol", "gray-awgn-50", "--data", photos, "--limit", 2, "--json")
+    result = ended.json
+    place = run / "evaluation" / f"gray-awgn-50-{photos.parent.name}-photos-first2.json"
+    assert result["saved"] == str(place)
+    assert json.loads(place.read_text()) == {key: value for key, value in result.items() if key != "saved"}
+    assert len(place.with_suffix(".csv").read_text().splitlines()) == 3
+    assert {"model", "data", "architecture", "parameters", "macs_per_pixel", "device", "precision"} <= set(result)
+    assert result["images"] == len(result["per_image"]) == 2
+    assert 14 < result["input_psnr"] < 17  # sigma 50: 14.15 dB and what clamping takes away
+    table = command("evaluate", run, "--protocol", "gray-awgn-50", "--data", photos, "--limit", 2)
+    assert f"{result['input_psnr']:.2f}" in table.out and f"{result['psnr']:.2f}" in table.out
+    again = clearer.evaluate(run, photos, "gray-awgn-50", limit=2)
+    assert again["psnr"] == result["psnr"]
+
+
+def test_where_results_go_by_default(run, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def place(model, **how):
+        return measure.default_place(model, "sets/photos", "rain-y", **how)
+
+    assert place(run, ensemble=True) == run / "evaluation" / "rain-y-sets-photos-ensemble.json"
+    assert place(run / "model.safetensors") == run / "evaluation" / "rain-y-sets-photos.json"
+    assert place(run / "last.safetensors", seed=3) == run / "evaluation" / "last-rain-y-sets-photos-seed3.json"
+    outside = Path("evaluation/shared-net-rain-y-sets-photos-bf16.json")
+    assert place("shared/net.safetensors", precision="bf16") == outside
+    here = measure.default_place("net.safetensors", ".", "rain-y")
+    assert here == Path(f"evaluation/net-rain-y-{tmp_path.name}.json")

@@ -1,0 +1,47 @@
+"""Entry point: exit status of a run that is stopped, a reader that leaves, a package imported by parts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import clearer
+from clearer.core.errors import Interrupted
+from helpers.command import clearer as command
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "said"),
+    [(Interrupted("train: stopped", 15), 143, "clearer: train: stopped\n"), (KeyboardInterrupt(), 130, "")],
+)
+def test_a_run_that_is_stopped_says_so_in_its_status(monkeypatch, raised, status, said):
+    def stopped(*_args, **_options):
+        raise raised
+
+    monkeypatch.setattr("clearer.pipeline.fit.fit", stopped)
+    ended = command("fit", "quickstart")
+    assert (ended.status, ended.err) == (status, said)
+
+
+def test_a_reader_that_leaves_is_no_fault():
+    program = subprocess.Popen(
+        [sys.executable, "-m", "clearer", "recipes", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert program.stdout is not None and program.stderr is not None
+    program.stdout.close()
+    said = program.stderr.read().decode()
+    program.stderr.close()
+    assert program.wait() == 1
+    assert "Traceback" not in said and "BrokenPipe" not in said
+
+
+def test_the_version_is_stated_once_more_in_pyproject():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        assert tomllib.load(file)["project"]["version"] == clearer.__version__
+    assert command("--version").out == f"clearer {clearer.__version__}\n"
