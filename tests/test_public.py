@@ -11,13 +11,12 @@ import pytest
 import clearer
 
 PYTHON = {
-    "Architecture": "(*, cells, channels=1, width=32, operations='supplement', norm='batch', residual=False, "
-    "unshuffle=1)",
+    "Architecture": "(*, cells, space=None, **fields)",
     "Recipe": None,  # settings are listed by `clearer fit --show`
     "RestorationNetwork": "(architecture)",
     "Restorer": "(network, card=None, *, device='auto', precision='auto')",
     "SearchSpace": "(*, channels=1, width=32, scales=4, modules_per_cell=4, operations='supplement', norm='batch', "
-    "residual=False, unshuffle=1)",
+    "residual=False, unshuffle=1, candidates='PF')",
     "Supernet": "(space, fusion_input='same')",
     "UserError": None,
     "__version__": None,
