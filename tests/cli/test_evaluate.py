@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 import clearer
 from clearer.pipeline import evaluate as measure
 from helpers.command import clearer as command
 
 
+@pytest.mark.slow
 def test_evaluate_saves_its_table_in_the_run(run, photos):
     ended = command("evaluate", run, "--protocol", "gray-awgn-50", "--data", photos, "--limit", 2, "--json")
     result = ended.json

@@ -33,6 +33,7 @@ def test_search_and_train_are_the_parts_of_fit(run, photos, tmp_path):
         assert mine.keys() == whole.keys() and all(np.array_equal(mine[key], whole[key]) for key in whole)
 
 
+@pytest.mark.slow
 def test_train_takes_an_architecture_by_hand_and_an_explicit_split(tmp_path):
     names = ("astronaut.png", "camera.png", "coffee.png", "chelsea.png", "rocket.jpg", "moon.png")
     for part, few in (("train", names[:4]), ("validation", names[4:5]), ("test", names[5:])):

@@ -30,6 +30,8 @@ from clearer.zoo.weights import save_weights
 from helpers.command import clearer as command
 from helpers.photos import photograph
 
+pytestmark = pytest.mark.slow
+
 CARD = {"task": "denoise", "degradation": {"kind": "gaussian", "sigma": [10.0, 50.0], "clip8": False}}
 
 
@@ -68,13 +70,11 @@ def exported(run: Path) -> Restorer:
 # what is in the file
 
 
-@pytest.mark.slow
 def test_an_exported_file_is_described(run: Path) -> None:
     told = json.loads(command("describe", run / "a.onnx", "--json").out.splitlines()[-1])
     assert told["architecture"] == str(sane(residual=True).architecture) and told["card"] == CARD
 
 
-@pytest.mark.slow
 def test_squares_of_pixels_are_folded_inside_the_graph(tmp_path: Path) -> None:
     network = sane("PF-FP", channels=3, unshuffle=2, norm="none", residual=True)
     save_weights(tmp_path / "model.safetensors", network, CARD)
@@ -87,7 +87,6 @@ def test_squares_of_pixels_are_folded_inside_the_graph(tmp_path: Path) -> None:
     assert np.abs(exported.restore(image).astype(int) - plain).max() <= 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("operations", ["supplement", "released"])
 def test_the_graph_has_no_norms_and_open_sizes(operations: str) -> None:
     network = sane(channels=3, operations=operations)
@@ -131,7 +130,6 @@ def test_no_folder_of_this_machine_is_in_the_files(run: Path) -> None:
 # what the file does
 
 
-@pytest.mark.slow
 @settings(deadline=None)
 @given(batch=st.integers(1, 3), height=st.integers(1, 40), width=st.integers(1, 40))
 def test_onnx_runtime_does_what_pytorch_does(run: Path, batch: int, height: int, width: int) -> None:
@@ -193,7 +191,6 @@ def test_the_command_line_tells_what_was_written(run: Path) -> None:
 # fewer bits
 
 
-@pytest.mark.slow
 def test_half_holds_half_the_bytes_and_stays_within_a_level(run: Path, tmp_path: Path) -> None:
     told = export(run, onnx=tmp_path / "h.onnx", half=True)["onnx"]
     assert 0 < told["largest_difference"] <= told["tolerance"] == 1 / 255
@@ -206,7 +203,6 @@ def test_half_holds_half_the_bytes_and_stays_within_a_level(run: Path, tmp_path:
     assert torch.allclose(half(x), clearer.load(run, "cpu", "fp32")(x), atol=1 / 255)
 
 
-@pytest.mark.slow
 def test_int8_is_calibrated_and_what_it_loses_is_measured(run: Path, photos: Path, tmp_path: Path) -> None:
     ended = command("export", run, "--onnx", tmp_path / "q.onnx", "--int8", "--calibrate", photos, "--json")
     assert ended.status == 0, ended.err
@@ -255,7 +251,6 @@ def test_pairs_calibrate_where_the_card_says_pairs(tmp_path: Path) -> None:
 # refusals
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["onnx", "pt2"])
 def test_a_file_that_differs_is_not_kept(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     path = tmp_path / f"a.{kind}"

@@ -26,6 +26,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_l_comp_at_a_tenth_sends_every_module_to_fusion_and_at_nothing_none() -> None:
     """Method notes: at 0.1, beside lambda_1 = 0.01, it pulls hundreds of times as hard as L_Arch near one half."""
     strong = terms_alone(SearchSettings(epochs=40, lambda_arch=0.01), SearchSpace(), 0.1)

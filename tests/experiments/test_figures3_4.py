@@ -54,6 +54,7 @@ def test_chance_knows_its_bounds(known: str, data: st.DataObject) -> None:
     assert chance_agreement(known, fusions)["expected"] == pytest.approx(sum(values[1:]))  # mean of a count
 
 
+@pytest.mark.slow
 def test_a_search_is_counted_against_the_published_one_and_drawn_above_it(tmp_path: Path) -> None:
     run = searched(tmp_path / "run", "FPFF-FPFF-PFFP", "denoise")
     out = tmp_path / "out"

@@ -207,6 +207,7 @@ def test_texts_of_a_figure_lie_apart_and_inside(tmp_path: Path, columns: list[st
     assert len(empty) == len(columns) * rows - sum(map(len, shown))
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_again_from_json_and_crops(clean: Path, rain: Path, tmp_path: Path) -> None:
     figures5_7(tmp_path, [BOX, DRY], bsd500=clean, rain800=rain, images=1, sigmas=[50])
     names = ("denoise-astronaut.png", "derain-coffee.png", "figures57.md")

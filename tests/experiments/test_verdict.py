@@ -74,6 +74,7 @@ def test_the_verb_ranks_trains_and_goes_on(run: Path) -> None:
     assert (run / "verdict" / "verdict.md").read_bytes() == drawn
 
 
+@pytest.mark.slow
 def test_a_sample_without_trainings(run: Path, tmp_path: Path) -> None:
     command = ("verdict", run, "-o", tmp_path / "v", "--patches", 4, "--sample", 2, "--no-train", "--json")
     found = clearer(*command).json
@@ -112,6 +113,7 @@ def test_single_settings_are_keywords_of_the_function(run: Path, tmp_path: Path)
         verdict(run, tmp_path / "v", budget="huge")
 
 
+@pytest.mark.slow
 def test_scores_are_kept_for_these_architectures_and_this_supernet_alone(run: Path, tmp_path: Path) -> None:
     common = ("-o", tmp_path / "v", "--patches", 4, "--sample", 1, "--no-train", "--json")
     few = clearer("verdict", run, *common, "--random", 0).json["ranking"]

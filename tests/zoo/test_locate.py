@@ -49,6 +49,7 @@ def test_a_checkout_has_all_eleven_and_the_package_four(monkeypatch: pytest.Monk
         assert located(name) == file.path and file.name == name and file.path.is_file()
 
 
+@pytest.mark.slow
 def test_the_catalog_says_where_each_is_and_what_is_research(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLEARER_MODELS", raising=False)
     found = {model["name"]: model for model in clearer.models()}
@@ -73,6 +74,7 @@ def test_an_installed_package_finds_its_own_and_says_where_the_others_are(tmp_pa
     assert found.strip() == str(PACKAGE.parents[1] / "models" / "denoise-gray-50" / "model.safetensors")
 
 
+@pytest.mark.slow
 def test_the_named_folder_comes_after_the_package_and_before_the_checkout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
