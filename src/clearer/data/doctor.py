@@ -183,8 +183,8 @@ def _part(found: _Set, tally: _Tally, prints: Fingerprints) -> Part:
         count=len(found.items),
         gray=channels.count(1),
         color=channels.count(3),
-        heights=_spread([shape[0] for shape in tally.shapes]),
-        widths=_spread([shape[1] for shape in tally.shapes]),
+        heights=_min_median_max([shape[0] for shape in tally.shapes]),
+        widths=_min_median_max([shape[1] for shape in tally.shapes]),
         bytes=tally.bytes,
         unreadable=tuple(tally.unreadable),
         mismatched=tuple(tally.mismatched),
@@ -199,7 +199,7 @@ def _shape(image: Uint8Pixels) -> str:
     return f"{image.shape[1]}x{image.shape[0]} {'gray' if image.shape[2] == 1 else 'color'}"
 
 
-def _spread(values: Sequence[int]) -> Spread | None:
+def _min_median_max(values: Sequence[int]) -> Spread | None:
     return (min(values), statistics.median_low(values), max(values)) if values else None
 
 

@@ -69,8 +69,8 @@ def resolve_splits(settings: DataSettings, *, channels: int, patch: int, seed: i
         fractions = _fractions(settings, bool(validation), bool(test))
         parts = propose_split(train, prints.of(train), fractions, seed)
         train, validation, test = parts["train"], validation or parts["validation"], test or parts["test"]
-    train = _spread(train, settings.limit_train) + _extra_clean(settings)
-    validation = _spread(validation, settings.limit_validation)
+    train = _evenly(train, settings.limit_train) + _extra_clean(settings)
+    validation = _evenly(validation, settings.limit_validation)
     test = sorted(test, key=_name)
     measured = test[: settings.limit_test]
     for part in (train, validation, measured):
@@ -123,7 +123,7 @@ def _name(item: Item) -> str:
     return item.name
 
 
-def _spread(items: list[Item], limit: int | None) -> list[Item]:
+def _evenly(items: list[Item], limit: int | None) -> list[Item]:
     """Return at most ``limit`` items, evenly spread over the sorted names, whose neighbors are often alike."""
     items = sorted(items, key=_name)
     if limit is None or limit >= len(items):

@@ -243,7 +243,7 @@ def _deep_heif(data: bytes) -> ImagePage | None:
     if pixels.dtype != np.uint16:
         return None
     bits = int(str(image.info["bit_depth"]))
-    levels = _spread(pixels.reshape(*pixels.shape[:2], -1), bits)
+    levels = _scaled_to_16_bits(pixels.reshape(*pixels.shape[:2], -1), bits)
     alpha = levels[:, :, -1:] if levels.shape[2] in (2, 4) else None
     return ImagePage(levels[:, :, : levels.shape[2] - (alpha is not None)], alpha, own={"bits": bits})
 
@@ -273,7 +273,7 @@ def _write_deep_heif(file: BinaryIO, page: ImagePage, quality: int) -> None:
             pillow_heif.options.SAVE_HDR_TO_12_BIT = before
 
 
-def _spread(pixels: AnyPixels, bits: int) -> AnyPixels:
+def _scaled_to_16_bits(pixels: AnyPixels, bits: int) -> AnyPixels:
     """Scale levels that occupy the highest ``bits`` of 16 to 0..65535."""
     found: AnyPixels = np.rint((pixels >> (16 - bits)) * (65535 / (2**bits - 1))).astype(np.uint16)
     return found
