@@ -79,13 +79,17 @@ def progress_bar(name: str, unit: str = "images") -> Iterator[Callable[[int, int
 
     console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn(f"{{task.completed:.0f}}/{{task.total:.0f}} {unit},"),
+        TextColumn("{task.fields[count]}"),
         TimeRemainingColumn(compact=True),
         TextColumn("remaining"),
     )
     # Where nobody watches, a bar would only litter the log.
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task(name, total=None)
-        yield lambda done, total: progress.update(bar, completed=done, total=total)
+        bar = progress.add_task(name, total=None, count=unit)
+
+        def show(done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total, count=f"{done}/{total} {unit},")
+
+        yield show

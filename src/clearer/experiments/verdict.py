@@ -166,7 +166,7 @@ def _scores(
         return kept
     wanted = list(space.all_architectures()) if settings.sample is None else _sampled(space, settings.sample, named)
     began = time.monotonic()
-    with progress_bar("rank") as progress:
+    with progress_bar("rank", "architectures") as progress:
         psnr = score_architectures(supernet, *held_out, wanted, statistics=settings.statistics, progress=progress)
     seconds = time.monotonic() - began
     device = device_name(next(supernet.parameters()).device)
