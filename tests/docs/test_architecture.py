@@ -30,6 +30,7 @@ def test_files_and_folders_that_the_page_names_exist() -> None:
         "evaluation/",
         "samples/",
         "tensorboard/",
+        "verdict/",
         "search/checkpoints/",
         "train/checkpoints/",
     }
