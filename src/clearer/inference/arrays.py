@@ -1,4 +1,4 @@
-"""Images of the kinds that Python hands in, as batches for a network and back: numpy, PIL, torch."""
+"""Apply a network to an image of any Python type: NumPy, PIL or torch, as a batch and back."""
 
 from __future__ import annotations
 
@@ -14,83 +14,83 @@ from torch import Tensor
 from clearer.core.errors import UserError
 
 _PIL_MODES = ("L", "RGB", "I;16", "I;16B")
-_INTEGER_TOPS = {"uint8": 255, "uint16": 65535}
-# Noise may leave [0, 1], but floats of this size are 8-bit levels that nobody divided.
+_WHITE = {"uint8": 255, "uint16": 65535}
 _LARGEST_FLOAT = 16.0
+"""Noise may leave [0, 1]; larger floats are gray levels that were not divided by 255."""
 
 Work = Callable[[Tensor], Tensor]
-"""(B, C, H, W) float32, [0, 1] -> the same shape, [0, 1]."""
+"""Maps (B, C, H, W) float32 in [0, 1] to the same shape and range."""
 
 
-def in_kind(image: Any, work: Work) -> Any:
-    """Return what ``work`` makes of an image, as the same kind, dtype, shape and (torch) device.
+def apply_to(image: Any, work: Work) -> Any:
+    """Return the result of ``work`` on an image, in the image's type, dtype, shape and (torch) device.
 
     Args:
-        image: numpy, PIL or torch, as `clearer.Restorer.restore` says.
-        work: its result is rounded to the nearest for whole-number kinds.
+        image: NumPy, PIL or torch; see `clearer.Restorer.restore`.
+        work: its result is rounded to the nearest for integer images.
 
     Raises:
-        UserError: the image is of another kind, empty, or floats that are not finite or far outside [0, 1].
+        UserError: the image is of another type or empty, or its floats are not finite or far outside [0, 1].
 
-    >>> in_kind(np.array([[0, 100, 255]], np.uint8), lambda x: 1 - x)
+    >>> apply_to(np.array([[0, 100, 255]], np.uint8), lambda x: 1 - x)
     array([[255, 155,   0]], dtype=uint8)
-    >>> in_kind(Image.new("L", (7, 13)), lambda x: x).size
+    >>> apply_to(Image.new("L", (7, 13)), lambda x: x).size
     (7, 13)
     """
     if isinstance(image, Image.Image):
-        made = Image.fromarray(_array(np.asarray(_plain_mode(image)), work))
+        made = Image.fromarray(_to_array(np.asarray(_in_plain_mode(image)), work))
         made.info = dict(image.info)
         return made
     if isinstance(image, np.ndarray):
-        return _array(image, work)
+        return _to_array(image, work)
     if isinstance(image, Tensor):
-        return _tensor(image, work)
+        return _to_tensor(image, work)
     raise UserError(f"image: {type(image).__name__} is not a numpy array, a PIL image or a torch tensor")
 
 
-def _array(image: npt.NDArray[Any], work: Work) -> npt.NDArray[Any]:
+def _to_array(image: npt.NDArray[Any], work: Work) -> npt.NDArray[Any]:
     if image.ndim not in (2, 3):
         raise UserError(f"image: an array of shape {image.shape} is not (H, W) or (H, W, C)")
-    top = _INTEGER_TOPS.get(image.dtype.name)
-    if top is None and image.dtype.kind != "f":
+    white = _WHITE.get(image.dtype.name)
+    if white is None and image.dtype.kind != "f":
         raise UserError(f"image: an array of {image.dtype} is not uint8, uint16 or floating point in [0, 1]")
-    # A copy: the caller's array may be read-only, big-endian or strided backwards.
+    # A copy: the caller's array may be read-only, big-endian or have negative strides.
     x = torch.from_numpy(image.astype(np.float32, order="C"))
     x = (x[None] if x.ndim == 2 else x.permute(2, 0, 1))[None]  # (1, C, H, W)
-    y = _levels(x, top, work).numpy()[0]
+    y = _in_range(x, white, work).numpy()[0]
     y = y[0] if image.ndim == 2 else y.transpose(1, 2, 0)
     return np.ascontiguousarray(y.astype(image.dtype))
 
 
-def _tensor(image: Tensor, work: Work) -> Tensor:
+def _to_tensor(image: Tensor, work: Work) -> Tensor:
     if image.ndim not in (3, 4):
         raise UserError(f"image: a tensor of shape {tuple(image.shape)} is not (C, H, W) or (B, C, H, W)")
-    top = _INTEGER_TOPS.get(str(image.dtype).removeprefix("torch."))
-    if top is None and not image.is_floating_point():
+    white = _WHITE.get(str(image.dtype).removeprefix("torch."))
+    if white is None and not image.is_floating_point():
         raise UserError(f"image: a tensor of {image.dtype} is not uint8, uint16 or floating point in [0, 1]")
     x = image.detach().to(torch.float32)
-    y = _levels(x if x.ndim == 4 else x[None], top, work)
+    y = _in_range(x if x.ndim == 4 else x[None], white, work)
     return (y if x.ndim == 4 else y[0]).to(image.dtype).contiguous()
 
 
-def _levels(x: Tensor, top: int | None, work: Work) -> Tensor:
-    """Work on (B, C, H, W) float32: whole levels 0..top, or in [0, 1] where ``top`` is None."""
+def _in_range(x: Tensor, white: int | None, work: Work) -> Tensor:
+    """Apply ``work`` to (B, C, H, W) float32: integers from 0 to ``white``, or values in [0, 1] if that is None."""
     if not x.numel():
         raise UserError(f"image: it is empty (batch, channels, height, width are {tuple(x.shape)})")
-    if top is not None:
-        return (work(x / top) * top).round()
+    if white is not None:
+        return (work(x / white) * white).round()
     largest = x.abs().amax().item()
     if not np.isfinite(largest):
         raise UserError("image: it holds values that are not finite (NaN or infinity); replace them first")
     if largest > _LARGEST_FLOAT:
         raise UserError(
-            f"image: floats are taken as [0, 1] and this one reaches {largest:g}; divide it by its largest level"
+            f"image: floats are expected in [0, 1] and this one reaches {largest:g}; divide it by its white level"
         )
     return work(x)
 
 
-def _plain_mode(image: Image.Image) -> Image.Image:
-    """Return the image in one of `_PIL_MODES`, if that loses nothing."""
+def _in_plain_mode(image: Image.Image) -> Image.Image:
+    """Return the image in one of `_PIL_MODES`, if the conversion loses nothing."""
     if image.mode in _PIL_MODES and "transparency" not in image.info:
         return image
     if image.has_transparency_data:

@@ -1,4 +1,4 @@
-"""What a network makes is looked at before it is given out: not NaN, not black."""
+"""Check the output of a network before it is returned: neither NaN nor black. If bf16 fails, fp32 is tried."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from torch import Tensor
 
 from clearer.core.errors import UserError
 
+_DARK = 0.02
+"""An image with a mean below this, five gray levels, may become black."""
+_NOT_FINITE, _BLACK = "values that are not finite (NaN or infinity)", "nothing but black"
+
 
 class HasPrecision(Protocol):
-    """What computes in some precision and may have a twin that computes in fp32: a `clearer.Restorer`."""
+    """Something that computes in a precision and may have a copy that computes in fp32: a `clearer.Restorer`."""
 
     precision: str
 
@@ -27,19 +31,16 @@ class HasPrecision(Protocol):
 T = TypeVar("T")
 R = TypeVar("R", bound=HasPrecision)
 
-_DARK = 0.02  # the mean of an image that may well become black: five 8-bit levels
-_UNFINITE, _BLACK = "values that are not finite (NaN or infinity)", "nothing but black"
-
 
 class Unsound(Exception):
-    """What the network made is no image; the text says what it is."""
+    """The network's output is not an image; the text says what it is."""
 
 
 def in_sound_precision(restorer: R, work: Callable[[R], T], name: str = "image") -> T:
-    """Return ``work(restorer)``; where that is `Unsound`, ``work`` of the same restorer in fp32.
+    """Return ``work(restorer)``; if that raises `Unsound`, ``work`` of the same restorer in fp32.
 
     Raises:
-        UserError: it is unsound in fp32 too, or the network cannot compute in fp32.
+        UserError: the output is unsound in fp32 too, or the network cannot compute in fp32.
     """
     try:
         return work(restorer)
@@ -55,21 +56,21 @@ def in_sound_precision(restorer: R, work: Callable[[R], T], name: str = "image")
 
 
 def sound(restorer: R, x: Tensor, run: Callable[[R], Tensor]) -> Tensor:
-    """Return ``run(restorer)``; where that is unsound, ``run`` of the same restorer in fp32.
+    """Return ``run(restorer)``; if that is unsound, ``run`` of the same restorer in fp32.
 
     Args:
-        restorer: what restores; it is not changed.
-        x: (B, C, H, W), what it restores.
-        run: gives (B, C, H, W), what a restorer makes of ``x``.
+        restorer: not changed.
+        x: (B, C, H, W), the input.
+        run: maps a restorer to its output for ``x``, (B, C, H, W).
 
     Raises:
-        UserError: as `in_sound_precision`.
+        UserError: see `in_sound_precision`.
     """
 
     def work(restorer: R) -> Tensor:
         y = run(restorer)
         if not bool(torch.isfinite(y).all()):
-            raise Unsound(_UNFINITE)
+            raise Unsound(_NOT_FINITE)
         brightest = y.flatten(1).amax(1).to(x.device)  # (B,)
         if bool(((brightest <= 0) & (x.flatten(1).mean(1) > _DARK)).any()):
             raise Unsound(_BLACK)
@@ -79,33 +80,33 @@ def sound(restorer: R, x: Tensor, run: Callable[[R], Tensor]) -> Tensor:
 
 
 class Watch:
-    """The same for an image that goes by in parts."""
+    """The same check for an image that is restored in parts."""
 
     def __init__(self) -> None:
         self.brightest: float | None = None
         self.total = 0.0
         self.count = 0
 
-    def give(self, x: npt.NDArray[np.float32]) -> None:
+    def add_input(self, x: npt.NDArray[np.float32]) -> None:
         """Note a part of the image, in [0, 1]."""
         self.total += float(x.sum(dtype=np.float64))
         self.count += x.size
 
-    def see(self, y: Tensor) -> None:
-        """Note a part of what the network makes.
+    def add_output(self, y: Tensor) -> None:
+        """Note a part of the network's output.
 
         Raises:
             Unsound: it is not finite.
         """
         if not bool(torch.isfinite(y).all()):
-            raise Unsound(_UNFINITE)
+            raise Unsound(_NOT_FINITE)
         self.brightest = max(self.brightest or 0.0, float(y.max()))
 
-    def end(self) -> None:
-        """Tell that this was all.
+    def finish(self) -> None:
+        """Check the whole, after the last part.
 
         Raises:
-            Unsound: all of it is black, and the image is not.
+            Unsound: the whole output is black, and the image is not.
         """
         if self.brightest is not None and self.brightest <= 0 and self.total > _DARK * self.count:
             raise Unsound(_BLACK)
