@@ -21,8 +21,9 @@ from starlette.testclient import TestClient
 
 from clearer.core.errors import UserError
 from clearer.web import gate
+from clearer.web.addresses import is_local
 from clearer.web.offered import offered
-from clearer.web.server import application, is_local, serve
+from clearer.web.server import application, serve
 from clearer.web.uploads import UPLOAD, Limits
 from helpers.networks import write_identity
 from helpers.photos import photograph
@@ -65,7 +66,7 @@ def test_an_upload_is_kept_under_a_name_of_ours(tmp_path, name, step):
     ("data", "content_type", "text"),
     [
         (body(b"x" * (LIMITS.bytes + 1)), TYPE, "too large"),
-        (body(b"x", b"y"), TYPE, "One image at a time"),
+        (body(b"x", b"y"), TYPE, "one image at a time"),
         (body(), TYPE, "cut short|could not be read"),
         (b"", TYPE, "cut short"),
         (body(b"x" * 100)[:-20], TYPE, "cut short"),

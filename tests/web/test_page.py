@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clearer.web.actions import Added, degraded
+from clearer.web.added import Added, degraded
 from clearer.web.uploads import PREFIX
 from helpers.networks import write_identity
 from helpers.photos import SHIPPED

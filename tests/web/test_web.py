@@ -6,6 +6,7 @@ import fcntl
 import io
 import os
 import shutil
+import sys
 import time
 import zlib
 from pathlib import Path
@@ -23,8 +24,9 @@ from clearer.images.io import read_file
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer, load
 from clearer.web import actions as work
+from clearer.web import close_up, uploads
 from clearer.web import offered as models
-from clearer.web import uploads
+from clearer.web.added import Added
 from clearer.web.uploads import UPLOAD, Limits
 from clearer.zoo.locate import find_models
 from helpers.command import clearer as command
@@ -107,6 +109,16 @@ def test_the_verb_says_what_is_wrong_before_it_serves(tmp_path, monkeypatch):
 # the folder
 
 
+@pytest.mark.parametrize("library", ["gradio", "python_multipart"])
+def test_without_the_extra_the_verb_ends_in_one_line(monkeypatch, library):
+    for name in [name for name in sys.modules if name.startswith(("clearer.web.gate", "clearer.web.page"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, library, None)
+    ended = command("web", "--port", 0)
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err == f"clearer: web: {library} is not installed; run pip install 'clearer[web]'\n"
+
+
 def test_the_folder_is_private_and_gone_at_the_end(monkeypatch, tmp_path):
     monkeypatch.setattr(uploads.tempfile, "tempdir", str(tmp_path))
     with uploads.opened_folder() as folder:
@@ -183,7 +195,7 @@ def lab() -> bytes:
         (bomb(1001, 1000), "too large: 1001 × 1000 is 1.0 megapixels, where this page takes 1"),
         (bomb(0, 9), "damaged|no pixels|not an image"),
         (encoded(photograph("camera.png")[..., 0])[:300], "damaged"),
-        (tiff(np.float32([[0, 4000]])), r"reach from 0 to 4000, .*white\. Bring them there, or use .* --range"),
+        (tiff(np.float32([[0, 4000]])), r"reach from 0 to 4000, .*white\. Scale them, or use .* --range"),
         (tiff(np.float32([[0.5, np.nan]])), r"values that are not finite \(NaN or infinity\)\. Replace them\.$"),
         # Sound files of kinds that are not restored: what is the matter, and what to do.
         (tiff(COLOR[..., 0].astype(np.int16)), "^The image cannot be taken: page 1: 16-bit int16 are .* Convert"),
@@ -250,9 +262,9 @@ def test_mutated_files_are_restored_or_refused_and_leave_nothing(tmp_path, gray,
         data[start : start + len(new)] = new
     place = uploaded(tmp_path, bytes(data[: int(kept * len(data))] if kept < 0.5 else data))
     try:
-        result = work.restore_upload(place, gray, LIMITS, work.Added(5, 0.4))
+        result = work.restore_upload(place, gray, LIMITS, Added(5, 0.4))
         assert {path.name for path in place.iterdir()} == {UPLOAD, result.folder.name}
-        work.close_up(result.folder, (0.5, 0.5), 4)
+        close_up.close_up(result.folder, (0.5, 0.5), 4)
     except UserError as error:
         assert str(tmp_path) not in str(error) and "\n" not in str(error)
         assert [path.name for path in place.iterdir()] == [UPLOAD]
@@ -275,18 +287,18 @@ def test_any_size_and_either_kind_is_restored_by_either_model(tmp_path, gray, co
             with Image.open(result.folder / f"{name}.png") as found:
                 assert np.array_equal(np.asarray(found), image), name
         assert result.text.startswith(f"{shape[1]} × {shape[0]}, restored in ") and "PSNR" not in result.text
-        assert ("luma alone" in result.text) == (restorer is gray and image.ndim == 3)
+        assert ("luma only" in result.text) == (restorer is gray and image.ndim == 3)
         with Image.open(result.file) as found:
             assert found.format == format and np.array_equal(np.asarray(found), image)
         for zoom in (2, 8):
-            assert work.close_up(result.folder, (0, 1), zoom).before.is_file()
+            assert close_up.close_up(result.folder, (0, 1), zoom).before.is_file()
 
 
 def test_noise_is_seeded_measured_and_clipped(tmp_path, gray):
     place = uploaded(tmp_path, (SHIPPED / "camera.png").read_bytes())
     found = {}
     for seed in (1, 1, 2):
-        result = work.restore_upload(place, gray, LIMITS, work.Added(25, seed=seed))
+        result = work.restore_upload(place, gray, LIMITS, Added(25, seed=seed))
         with Image.open(result.folder / "before.png") as image:
             before = np.asarray(image)
         assert seed not in found or np.array_equal(found[seed], before)
@@ -295,16 +307,16 @@ def test_noise_is_seeded_measured_and_clipped(tmp_path, gray):
     assert "PSNR" in result.text and " 20." in result.text  # 20 log10(255 / 25) and what clipping takes away
     for sigma, seed in ((-1, 0), (101, 0), (float("nan"), 0), (5, -1), (5, 0.5), (5, float("inf"))):
         with pytest.raises(UserError):
-            work.Added(sigma, seed=seed)
+            Added(sigma, seed=seed)
     for wet in (-0.1, 1.1, float("nan")):
         with pytest.raises(UserError):
-            work.Added(rain=wet)
+            Added(rain=wet)
 
 
 def test_rain_is_seeded_and_whitens(tmp_path, color):
     place = uploaded(tmp_path, (SHIPPED / "coffee.png").read_bytes())
     found = []
-    for how in (work.Added(rain=0.5, seed=1), work.Added(rain=0.5, seed=1), work.Added(rain=0.5, seed=2)):
+    for how in (Added(rain=0.5, seed=1), Added(rain=0.5, seed=1), Added(rain=0.5, seed=2)):
         result = work.restore_upload(place, color, LIMITS, how)
         with Image.open(result.folder / "before.png") as image:
             found.append(np.asarray(image).astype(int))
@@ -355,10 +367,10 @@ def test_a_tiff_is_taken_if_the_command_line_takes_it(tmp_path, gray, color, kin
     data = tiff(image, **how)
     clean = read_file(data).pages[0].color
     for restorer in (gray, color):  # both are the identity
-        result = work.restore_upload(uploaded(tmp_path, data), restorer, Limits(megapixels=0.07), work.Added(0))
+        result = work.restore_upload(uploaded(tmp_path, data), restorer, Limits(megapixels=0.07), Added(0))
         found = read_file(result.file).pages[0].color
         assert found.dtype == clean.dtype and np.allclose(found, clean, atol=2e-3)
-    shown, text = work.show_upload(uploaded(tmp_path, data), LIMITS, work.Added(9, 0.3))
+    shown, text = work.show_upload(uploaded(tmp_path, data), LIMITS, Added(9, 0.3))
     assert text.startswith("20 × 16, ") and shown.is_file()
 
 
@@ -430,8 +442,8 @@ def test_a_result_takes_the_place_of_the_one_before(tmp_path, gray):
     first, second = (work.restore_upload(place, gray, LIMITS) for _ in range(2))
     assert {path.name for path in place.iterdir()} == {UPLOAD, second.folder.name}
     with pytest.raises(UserError, match="press Restore again"):
-        work.close_up(first.folder, (0.5, 0.5), 4)
-    work.show_upload(place, LIMITS, work.Added(9))
+        close_up.close_up(first.folder, (0.5, 0.5), 4)
+    work.show_upload(place, LIMITS, Added(9))
     assert not second.folder.exists()
 
 
@@ -464,13 +476,13 @@ def test_a_close_up_shows_the_pixels_themselves(tmp_path, gray):
         camera = np.asarray(image)
     result = work.restore_upload(uploaded(tmp_path, encoded(camera)), gray, LIMITS)
     for _ in range(6):
-        close = work.close_up(result.folder, (0.25, 0.75), 8)
-    left, top, right, bottom = work.region((512, 512), (0.25, 0.75), 8)
+        close = close_up.close_up(result.folder, (0.25, 0.75), 8)
+    left, top, right, bottom = close_up.region((512, 512), (0.25, 0.75), 8)
     assert (left + right, top + bottom) == (256, 768)
     with Image.open(close.restored) as shown, Image.open(close.map) as small:
         assert np.array_equal(np.asarray(shown)[::8, ::8], camera[top:bottom, left:right])
-        assert shown.size == work.CLOSE_UP and small.size == close.map_size == (480, 480)
-    assert len(list(result.folder.glob("*-close.png"))) == 3 * work.CLOSE_UPS_KEPT
+        assert shown.size == close_up.CLOSE_UP and small.size == close.map_size == (480, 480)
+    assert len(list(result.folder.glob("*-close.png"))) == 3 * close_up.CLOSE_UPS_KEPT
 
 
 @given(
@@ -480,6 +492,6 @@ def test_a_close_up_shows_the_pixels_themselves(tmp_path, gray):
     zoom=st.sampled_from([2, 4, 8]),
 )
 def test_a_region_is_inside_its_image(width, height, center, zoom):
-    left, top, right, bottom = work.region((width, height), center, zoom)
+    left, top, right, bottom = close_up.region((width, height), center, zoom)
     assert 0 <= left < right <= width and 0 <= top < bottom <= height
-    assert (right - left) * zoom <= work.CLOSE_UP[0] and (bottom - top) * zoom <= work.CLOSE_UP[1]
+    assert (right - left) * zoom <= close_up.CLOSE_UP[0] and (bottom - top) * zoom <= close_up.CLOSE_UP[1]

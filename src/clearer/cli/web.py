@@ -43,8 +43,9 @@ def web(options: WebOptions) -> None:
 
     It answers this machine alone, unless --host says otherwise. Ctrl-C ends it and removes all uploads.
     """
+    from clearer.web.addresses import is_local
     from clearer.web.offered import offered
-    from clearer.web.server import is_local, serve
+    from clearer.web.server import serve
     from clearer.web.uploads import Limits
 
     console = console_for_people(False)

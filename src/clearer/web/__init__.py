@@ -1,1 +1,1 @@
-"""A page in the browser: drop an image, restore it, compare."""
+"""A web page: upload an image, restore it, compare before and after."""

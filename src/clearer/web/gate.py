@@ -1,8 +1,9 @@
-"""What reaches gradio, and how an upload comes in: the page's own rules, in front of its server.
+"""The gate in front of gradio: which requests reach it, and how uploads are received.
 
 Gradio serves far more than this page needs: it fetches addresses for its callers, takes recordings,
-and puts the client's file names into paths. Here only what the page calls passes, from this page's own
-origin alone, uploads are written by `receive`, and the browser is told to load nothing from elsewhere.
+and puts the client's file names into paths. The gate passes only the requests that the page makes, and
+only from the page's own origin. It writes uploads itself (`receive`) and tells the browser to load
+nothing from elsewhere.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from clearer.core.errors import UserError
+from clearer.web.addresses import LOCAL_HOSTS
 from clearer.web.uploads import UPLOAD, Limits, new_place, remove, remove_old
 
 Scope = MutableMapping[str, Any]
@@ -29,14 +31,13 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 UPLOAD_ROUTE = "/gradio_api/upload"
 PROGRESS_ROUTE = "/gradio_api/upload_progress"
-_FILE = "/gradio_api/file="  # and a path, or an address, which gradio would go and fetch
-# As the page was seen to call them.
-_ASKED = re.compile(
+_FILE = "/gradio_api/file="  # followed by a path, or by an address that gradio would fetch
+# As observed from the page.
+_READ = re.compile(
     r"/(?:|config|manifest\.json|theme\.css|favicon\.ico|robots\.txt|(?:assets|static)/.+"
     r"|gradio_api/(?:info|upload_progress|theme\.css|startup-events|app_id|heartbeat/[^/]+|queue/data))"
 )
-_TOLD = re.compile(r"/gradio_api/(?:queue/join|cancel|reset)/?")
-LOCAL = ("127.0.0.1", "localhost", "[::1]")
+_CALL = re.compile(r"/gradio_api/(?:queue/join|cancel|reset)/?")
 MOST_UPLOADS_AT_ONCE = 4
 # Gradio's page holds scripts and styles in its text, and builds some functions from strings.
 _POLICY = (
@@ -53,14 +54,14 @@ _HEADERS = {
 
 
 def gated(app: App, folder: Path, limits: Limits, *, local: bool) -> App:
-    """Return ``app``, an ASGI application made by gradio, behind the rules of this module.
+    """Return ``app``, gradio's ASGI application, behind the gate.
 
     Args:
-        app: what answers the requests that pass.
+        app: answers the requests that pass.
         folder: where uploads go, see `clearer.web.uploads`.
-        limits: what is taken and kept.
-        local: only requests addressed to this very machine pass: no name server can lead another
-            page's scripts here.
+        limits: limits of uploads.
+        local: pass only requests addressed to this machine, so that no DNS entry leads another page's
+            scripts here.
     """
     uploads = [0]
     kept = re.compile(re.escape(f"{_FILE}{folder}/") + r"[0-9a-f]{32}(?:/[\w-][\w.-]*){1,2}")
@@ -78,7 +79,7 @@ def gated(app: App, folder: Path, limits: Limits, *, local: bool) -> App:
         if refusal is not None:
             await refusal(scope, receive_message, send)
         elif path == PROGRESS_ROUTE:
-            # Only gradio's own way of uploading counts bytes; the page waits for the end of the upload itself.
+            # The gate counts no bytes; the page waits for the end of the upload anyway.
             done = PlainTextResponse('data: {"msg": "done"}\n\n', media_type="text/event-stream")
             await done(scope, receive_message, send)
         elif path != UPLOAD_ROUTE:
@@ -98,12 +99,12 @@ def gated(app: App, folder: Path, limits: Limits, *, local: bool) -> App:
 
 
 async def receive(content_type: str, body: AsyncIterator[bytes], folder: Path, limits: Limits) -> Path:
-    """Write the one file of a multipart body to ``folder/RANDOM/upload`` as it comes; return its path.
+    """Write the file of a multipart body to ``folder/RANDOM/upload`` as it arrives; return its path.
 
-    The headers of the part, and with them the client's file name, are not even read.
+    The headers of the part, and with them the client's file name, are not read.
 
     Raises:
-        UserError: it is larger than the limit, is not one file, or is cut short. Nothing is left then.
+        UserError: it is larger than the limit, is not one file, or is cut short; nothing is left then.
     """
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
@@ -116,7 +117,7 @@ async def receive(content_type: str, body: AsyncIterator[bytes], folder: Path, l
         nonlocal parts
         parts += 1
         if parts > 1:
-            raise UserError("One image at a time, please: drop a single file.")
+            raise UserError("Several files were sent: upload one image at a time.")
 
     def end() -> None:
         nonlocal ended
@@ -165,12 +166,12 @@ async def _answer_upload(request: Request, folder: Path, limits: Limits) -> JSON
 
 def _refusal(request: Request, local: bool, kept: re.Pattern[str]) -> PlainTextResponse | None:
     host = request.headers.get("host", "")
-    if local and re.sub(r":\d+$", "", host) not in LOCAL:
-        return PlainTextResponse("This page is served to this machine alone: open it as http://127.0.0.1.", 421)
+    if local and re.sub(r":\d+$", "", host) not in LOCAL_HOSTS:
+        return PlainTextResponse("This page is served to this machine only: open it as http://127.0.0.1.", 421)
     path = request.scope["path"]
-    if request.method in ("GET", "HEAD") and (_ASKED.fullmatch(path) or kept.fullmatch(path)) and ".." not in path:
+    if request.method in ("GET", "HEAD") and (_READ.fullmatch(path) or kept.fullmatch(path)) and ".." not in path:
         return None
-    if request.method == "POST" and (path == UPLOAD_ROUTE or _TOLD.fullmatch(path)):
+    if request.method == "POST" and (path == UPLOAD_ROUTE or _CALL.fullmatch(path)):
         origin = request.headers.get("origin")
         if origin is None or origin.partition("://")[2] == host:
             return None
@@ -179,7 +180,7 @@ def _refusal(request: Request, local: bool, kept: re.Pattern[str]) -> PlainTextR
 
 
 def _with_headers(send: Send) -> Send:
-    """Add the page's headers to a response, in place of any of the same name."""
+    """Add the page's headers to a response, replacing those of the same name."""
 
     async def sending(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":

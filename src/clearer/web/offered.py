@@ -1,4 +1,4 @@
-"""Which models the page offers, what is said of each, and loading each once."""
+"""The models that the page offers, a line about each, and their loading."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RUNS = Path("runs")
 
 @dataclass(frozen=True)
 class Model:
-    """A model on offer: its name on the page, what `clearer.load` takes, and a line on what it is for."""
+    """A model on offer: its name on the page, its source for `clearer.load`, and a line on what it is for."""
 
     name: str
     source: str
@@ -29,15 +29,15 @@ class Model:
 
 
 def offered(wanted: Iterable[str] = (), runs: Path = RUNS) -> dict[str, Model]:
-    """Return the models on offer by name: those named on the command line, every finished run, the shipped ones.
+    """Return the models on offer by name: those of the command line, finished runs, and pretrained models.
 
     Args:
-        wanted: each a weight file, a run folder or a shipped model, or ``NAME=`` and that.
-        runs: a folder of run folders; it may be missing. Runs that are not finished, or whose weights
-            cannot be read, are passed over, and so are those that were named.
+        wanted: each a weight file, a run folder or a pretrained model, or ``NAME=`` followed by one.
+        runs: a folder of run folders; it may be missing. Unfinished runs, runs with unreadable weights and
+            runs in ``wanted`` are skipped.
 
     Raises:
-        UserError: a named one is not a model, or two names are the same.
+        UserError: one of ``wanted`` is not a model, or two have the same name.
     """
     found: dict[str, Model] = {}
     for text in wanted:
@@ -59,9 +59,9 @@ def offered(wanted: Iterable[str] = (), runs: Path = RUNS) -> dict[str, Model]:
 
 
 def loader(models: dict[str, Model], device: str, precision: str) -> Callable[[str], Restorer]:
-    """Return a function from a model's name to its restorer; each is loaded when first asked for, and kept.
+    """Return a function that maps a model's name to its restorer, loaded at the first call and kept.
 
-    It raises UserError for a name that is not on offer, and whatever `clearer.load` raises.
+    The function raises UserError if the name is not on offer, and whatever `clearer.load` raises.
     """
     loaded: dict[str, Restorer] = {}
     one_at_a_time = threading.Lock()
@@ -88,7 +88,7 @@ def about(architecture: Architecture, card: ModelCard) -> str:
     if degradation is not None and degradation.effect():
         return f"For {images}, {degradation.effect()}."
     task = card.task or ""
-    degraded_by = {"derain": "rain", "denoise": "noise", "restore": "degraded as its training pairs"}.get(task)
+    degraded_by = {"derain": "rain", "denoise": "noise", "restore": "degraded like its training pairs"}.get(task)
     if degraded_by:
         return f"For {images}, {degraded_by}."
     return f"For {images}{f', {task}' if task else ''}."

@@ -1,4 +1,4 @@
-"""The page served: one process, one address, nothing left behind at the end."""
+"""Serve the page: one process, one address, nothing left behind at the end."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from clearer.core.errors import UserError
 from clearer.core.signals import terminable
-from clearer.web.gate import LOCAL, App, gated
+from clearer.web.addresses import is_local
 from clearer.web.offered import Model, loader
 from clearer.web.uploads import Limits, opened_folder, remove_old
 
+if TYPE_CHECKING:  # they import gradio and its server, which the extra installs
+    from clearer.web.callbacks import Visit
+    from clearer.web.gate import App
+
 _SWEEP_SECONDS = 60
-_LOCAL_ADDRESSES = (*LOCAL, "::1")
-
-
-def is_local(host: str) -> bool:
-    """Return whether an address is reached from this machine alone."""
-    return host in _LOCAL_ADDRESSES or host.startswith("127.")
 
 
 def application(
@@ -33,31 +31,34 @@ def application(
     device: str = "auto",
     precision: str = "auto",
     local: bool = True,
-    visits: dict[str, Any] | None = None,
+    visits: dict[str, Visit] | None = None,
 ) -> App:
     """Return the page as an ASGI application.
 
     Args:
-        models: on offer.
-        folder: of uploads and results, see `clearer.web.uploads.opened_folder`.
-        limits: what is taken and kept.
-        device, precision: as of `clearer.load`.
-        local: only requests addressed to this machine are answered.
+        models: the models on offer.
+        folder: for uploads and results, see `clearer.web.uploads.opened_folder`.
+        limits: limits of uploads.
+        device, precision: see `clearer.load`.
+        local: answer only requests addressed to this machine.
         visits: filled and emptied as visitors come and go.
 
     Raises:
-        UserError: gradio is not installed.
+        UserError: the extra ``web`` is not installed.
     """
-    # Before gradio is imported: it asks these when it is.
+    # gradio reads these when it is imported.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     try:
         import gradio as gr
         from fastapi import FastAPI
+
+        from clearer.web.gate import gated
+        from clearer.web.page import page, style, theme
     except ImportError as error:
-        raise UserError("the page needs gradio; install it with: pip install 'clearer[web]'") from error
-    from clearer.web.page import page, style, theme
+        library = (error.name or "gradio").partition(".")[0]
+        raise UserError(f"web: {library} is not installed; run pip install 'clearer[web]'") from error
 
     blocks = page(models, loader(models, device, precision), folder, limits, {} if visits is None else visits)
     app: App = gr.mount_gradio_app(
@@ -78,23 +79,23 @@ def serve(
     precision: str = "auto",
     ready: Callable[[str], None] = lambda url: None,
 ) -> None:
-    """Serve the page until Ctrl-C, or SIGTERM.
+    """Serve the page until Ctrl-C or SIGTERM.
 
     Args:
-        models: on offer, see `clearer.web.offered.offered`.
-        host: the address to bind; any but this machine's own lets others in.
-        port: 0 takes a free one.
-        limits: what is taken and kept; by default those of `Limits`.
-        device, precision: as of `clearer.load`.
+        models: the models on offer, see `clearer.web.offered.offered`.
+        host: the address to bind; any but 127.0.0.1 lets other machines in.
+        port: the port to bind; 0 takes a free one.
+        limits: limits of uploads; the default is `Limits`'s.
+        device, precision: see `clearer.load`.
         ready: called with the page's address once it is served.
 
     Raises:
-        UserError: the address cannot be bound, or gradio is not installed.
-        Interrupted: SIGTERM came; everything is removed.
+        UserError: the address cannot be bound, or the extra ``web`` is not installed.
+        Interrupted: SIGTERM came; all uploads are removed.
     """
     limits = limits or Limits()
     with _bound(host, port) as listening, terminable("stopped; all uploads are removed"), opened_folder() as folder:
-        visits: dict[str, Any] = {}
+        visits: dict[str, Visit] = {}
         app = application(
             models, folder, limits, device=device, precision=precision, local=is_local(host), visits=visits
         )
@@ -117,14 +118,14 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
-        raise UserError(f"{host}:{port}: cannot be served there ({error}); choose another --port or --host") from error
+        raise UserError(f"{host}:{port}: cannot be bound ({error}); choose another --port or --host") from error
     with listening:
         yield listening
 
 
 @contextmanager
-def _swept(folder: Path, limits: Limits, visits: dict[str, Any]) -> Iterator[None]:
-    """Remove what is old, once a minute, while the block runs."""
+def _swept(folder: Path, limits: Limits, visits: dict[str, Visit]) -> Iterator[None]:
+    """Remove expired uploads once a minute while the block runs."""
     ended = threading.Event()
 
     def sweep() -> None:

@@ -1,7 +1,7 @@
-"""Where uploads live: one temporary folder, a sub-folder of random name for each image, all removed at the end.
+"""The store of uploads: a temporary folder with a sub-folder for each image, removed at the end.
 
-Nothing that a client says becomes part of a path: an image is known by 32 random hexadecimal digits,
-and its file is always called ``upload``.
+Nothing that a client sends becomes part of a path: the sub-folder's name is 32 random hexadecimal
+digits, and the file is always called ``upload``.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from clearer.images.types import format_of_bytes
 PREFIX = "clearer-web-"
 UPLOAD = "upload"
 _NAME = re.compile(r"[0-9a-f]{32}")
-GONE = "The image is no longer here: drop it again."
+GONE = "The image is no longer here: upload it again."
 MOST_PAGES = 100
-LARGEST_MEGAPIXELS = 178  # beyond it Pillow refuses an image by itself
-# Not all that Pillow reads: some of its formats call other programs, and few were ever tried with hostile files.
+LARGEST_MEGAPIXELS = 178  # Pillow itself refuses larger images
+# A subset of what Pillow reads: some of its readers call other programs, and few were tested with hostile files.
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF", "BMP", "PPM")
-_OF_PILLOW = tuple(name for name in FORMATS if name != "TIFF")  # TIFF is read without it, and of more kinds
+_OF_PILLOW = tuple(name for name in FORMATS if name != "TIFF")  # TIFF is read without Pillow, in more variants
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the page takes and keeps.
+    """Limits of uploads.
 
     Args:
-        megapixels: the largest image, in millions of pixels.
-        files: how many images are kept at a time, of all visitors; the one longest unused goes first.
-        minutes: an image that was not used for so long is removed.
+        megapixels: largest image, in millions of pixels.
+        files: number of images kept at a time, of all visitors; the one unused for longest is removed.
+        minutes: an image unused for longer is removed.
     """
 
     megapixels: float = 24
@@ -51,15 +51,15 @@ class Limits:
 
     @property
     def bytes(self) -> int:
-        """The largest upload: four channels of 16 bits, uncompressed, and a mebibyte for all else."""
+        """The largest upload: four channels of 16 bits, uncompressed, and 1 MiB for metadata."""
         return int(8e6 * self.megapixels) + 2**20
 
 
 @contextlib.contextmanager
 def opened_folder() -> Iterator[Path]:
-    """Yield a new temporary folder that this user alone can read; remove it, with all in it, at the end.
+    """Yield a new temporary folder that only this user can read; remove it with its content at the end.
 
-    Folders of this kind that a killed process left behind are removed first.
+    Folders that killed processes left behind are removed first.
     """
     remove_abandoned(Path(tempfile.gettempdir()))
     folder = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
@@ -89,17 +89,17 @@ def remove_abandoned(inside: Path) -> None:
 
 
 def new_place(folder: Path) -> Path:
-    """Return a new sub-folder for an image, of a name that cannot be guessed."""
+    """Make and return a sub-folder for an image, with a name that cannot be guessed."""
     place = folder / secrets.token_hex(16)
     place.mkdir(mode=0o700)
     return place
 
 
 def place_of(folder: Path, name: object) -> Path:
-    """Return the sub-folder of an image by its name: 32 hexadecimal digits; it counts as used now.
+    """Return the sub-folder of an image by its name, 32 hexadecimal digits, and mark it as used now.
 
     Raises:
-        UserError: the name is not one, or the image was removed.
+        UserError: the name is invalid, or the image was removed.
     """
     place = folder / str(name)
     if not _NAME.fullmatch(str(name)) or not (place / UPLOAD).is_file():
@@ -109,10 +109,10 @@ def place_of(folder: Path, name: object) -> Path:
 
 
 def check_image(path: Path, limits: Limits) -> tuple[int, int]:
-    """Return width and height of an upload's first page; refuse what is no image or too large, before decoding.
+    """Return width and height of an upload's first page, after checking the upload by its headers.
 
     Raises:
-        UserError: it is empty, not of a known format (whatever its name says), or larger than the limit.
+        UserError: it is empty, not of a known format (whatever its name), or larger than the limit.
     """
     if path.stat().st_size == 0:
         raise UserError("The file is empty (0 bytes): choose another.")
@@ -122,7 +122,7 @@ def check_image(path: Path, limits: Limits) -> tuple[int, int]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UserError(
             f"The image is too large: more than {LARGEST_MEGAPIXELS} megapixels, where this page takes "
-            f"{limits.megapixels:g}. Cut it, or make it smaller."
+            f"{limits.megapixels:g}. Crop it, or make it smaller."
         ) from None
     except UnidentifiedImageError:
         raise UserError(f"This is not an image that can be read here ({', '.join(FORMATS)}).") from None
@@ -130,13 +130,13 @@ def check_image(path: Path, limits: Limits) -> tuple[int, int]:
         raise UserError("The image is damaged: its header cannot be read. Take another copy.") from error
     width, height, pages, pixels, opaque = claims
     if pages > MOST_PAGES:
-        raise UserError(f"The file has {pages} pages, where this page takes {MOST_PAGES}. Cut it into smaller files.")
+        raise UserError(f"The file has {pages} pages, where this page takes {MOST_PAGES}. Split it into smaller files.")
     if width < 1 or height < 1:
         raise UserError("The image has no pixels: choose another.")
     if opaque:
         raise UserError(
-            f"The image cannot be taken: it is compressed as {opaque}, and how large it is cannot be told before it "
-            "is unpacked. Save it with another compression, or use clearer restore."
+            f"The image cannot be taken: it is compressed as {opaque}, which hides its size until it is decoded. "
+            "Save it with another compression, or use clearer restore."
         )
     if pixels > limits.megapixels * 1e6:
         size = f"{width} × {height} is" if pages == 1 else f"{pages} pages are"
@@ -144,13 +144,13 @@ def check_image(path: Path, limits: Limits) -> tuple[int, int]:
             size = f"the parts of {width} × {height} are"
         raise UserError(
             f"The image is too large: {size} {pixels / 1e6:,.1f} megapixels, where this page "
-            f"takes {limits.megapixels:g}. Cut it, or make it smaller."
+            f"takes {limits.megapixels:g}. Crop it, or make it smaller."
         )
     return width, height
 
 
 class _Claims(NamedTuple):
-    """What the headers of a file say: its first page's size, its pages, the pixels of all; see `Extent` of TIFF."""
+    """What the headers of a file claim: size of the first page, pages, pixels of all pages; see `Extent` of TIFF."""
 
     width: int
     height: int
@@ -174,7 +174,7 @@ def _claims(file: BinaryIO) -> _Claims:
 
 def _claims_of_tiff(data: bytes) -> _Claims:
     pages = count_pages(data)
-    if pages > MOST_PAGES:  # refused, whatever they are: looking into each would take memory
+    if pages > MOST_PAGES:  # refused by number alone: reading each would take memory
         return _Claims(0, 0, pages, 0)
     extents = extents_of(data)
     opaque = next((extent.opaque for extent in extents if extent.opaque), "")
@@ -182,12 +182,12 @@ def _claims_of_tiff(data: bytes) -> _Claims:
 
 
 def remove_old(folder: Path, limits: Limits, now: float | None = None) -> None:
-    """Remove what was not used within the limit of time, then the longest unused beyond the limit of number.
+    """Remove images unused beyond the limit of time, then those unused for longest beyond the limit of number.
 
     Args:
-        folder: of `opened_folder`; files whose names begin with a dot stay.
-        limits: how long, and how many.
-        now: seconds since the epoch; by default the clock's.
+        folder: the folder of `opened_folder`; files whose names begin with a dot stay.
+        limits: limits of time and number.
+        now: seconds since the epoch; the default is the current time.
     """
     entries = []
     for entry in folder.iterdir():
@@ -203,7 +203,7 @@ def remove_old(folder: Path, limits: Limits, now: float | None = None) -> None:
 
 
 def remove(entry: Path) -> None:
-    """Remove a file, or a folder with all in it; it may be gone already."""
+    """Remove a file or a folder with its content, if it exists."""
     if entry.is_dir() and not entry.is_symlink():
         shutil.rmtree(entry, ignore_errors=True)
     else:
@@ -211,7 +211,7 @@ def remove(entry: Path) -> None:
 
 
 def _take(lock: int) -> bool:
-    """Take a lock that ends with this process; return whether it was free."""
+    """Take a lock that this process holds until it ends; return whether the lock was free."""
     try:
         import fcntl
     except ImportError:  # not a POSIX system
