@@ -21,8 +21,8 @@ PYTHON = {
     "UserError": None,
     "__version__": None,
     "describe": "(target, **fields)",
-    "evaluate": "(model, data, protocol, *, limit=None, ensemble=False, seed=0, layout='auto', device='auto', "
-    "precision='fp32', out=None, progress=None)",
+    "evaluate": "(model, data, protocol, *, limit=None, ensemble=False, seed=0, layout='auto', out=None, "
+    "progress=None, **machine)",
     "export": "(model, *, onnx=None, pt2=None, half=False, int8=False, calibrate=None, layout='auto')",
     "fit": "(recipe, out=None, overrides=None, *, stages=('search', 'train', 'evaluate'), tensorboard=False, "
     "console=None)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from clearer.core.errors import UserError
 from clearer.data.folders import Folders
@@ -16,6 +17,13 @@ from clearer.runs.layout import RunFolder
 from clearer.runs.schema import EvaluationRecord
 
 
+class Machine(TypedDict, total=False):
+    """Where and how precisely a network runs."""
+
+    device: str
+    precision: str
+
+
 def evaluate(
     model: str | Path | Restorer,
     data: str | Path | Folders,
@@ -25,10 +33,9 @@ def evaluate(
     ensemble: bool = False,
     seed: int = 0,
     layout: str = "auto",
-    device: str = "auto",
-    precision: str = "fp32",
     out: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    **machine: Unpack[Machine],
 ) -> EvaluationRecord:
     """Measure a trained network on a folder of images by a protocol.
 
@@ -36,13 +43,13 @@ def evaluate(
         model: a weight file, a run folder, or a restorer (then ``device`` and ``precision`` are its own).
         data: a folder, or two `Folders` of pairs.
         protocol: such as ``"gray-awgn-50"``; see `clearer.evaluation.protocols`.
-        limit: measure only the first so many images.
+        limit: measure the first ``limit`` images only.
         ensemble: restore by the x8 self-ensemble.
-        seed: of the noise; numbers to be compared use 0.
-        layout: as of `clearer.data.folders.find_items`.
-        device, precision: as of `clearer.load`.
-        out: a JSON file to write; the per-image table goes beside it as CSV.
-        progress: called with (images done, images in all) after each.
+        seed: of the degradation; keep 0 for comparable results.
+        layout: see `clearer.data.folders.find_items`.
+        out: a JSON file to write; the table of all images goes beside it as CSV.
+        progress: called with (images done, number of images) after each image.
+        machine: ``device`` and ``precision`` as of `clearer.load`, by default ``"auto"`` and ``"fp32"``.
 
     Returns:
         The means over the images, the scores of each image, and what was measured, as a dict.
@@ -54,7 +61,8 @@ def evaluate(
     if out is not None:
         _check_place(Path(out))
     measured_by = parse_protocol(protocol)
-    restorer = model if isinstance(model, Restorer) else load(model, device, precision)
+    machine = {"device": "auto", "precision": "fp32", **machine}
+    restorer = model if isinstance(model, Restorer) else load(model, **machine)
     architecture = restorer.architecture
     if architecture.channels != measured_by.channels:
         raise UserError(
