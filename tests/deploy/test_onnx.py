@@ -242,9 +242,9 @@ def test_pairs_calibrate_where_the_card_says_pairs(tmp_path: Path) -> None:
     assert [round(float(p.mean()) * 255) for p in found.ranges] == [100, 101, 102]
     ((degraded, truth),) = found.held_out
     assert (round(float(degraded.mean()) * 255), round(float(truth.mean()) * 255)) == (103, 203)
-    with pytest.raises(UserError, match="learnt from pairs"):
+    with pytest.raises(UserError, match="trained on pairs"):
         read_calibration(tmp_path / "pairs" / "clean", ModelCard.from_dict(card), 1)
-    with pytest.raises(UserError, match="does not say how its images were degraded"):
+    with pytest.raises(UserError, match="does not state the degradation"):
         read_calibration(tmp_path / "pairs", ModelCard(), 1)
 
 
@@ -284,10 +284,10 @@ def _break_after(network: RestorationNetwork) -> None:
     ("options", "words"),
     [
         ([], "no file is named"),
-        (["--onnx", "a.xyz"], "has to end in .onnx"),
-        (["--torch", "a.onnx"], "has to end in .pt2"),
+        (["--onnx", "a.xyz"], "must end in .onnx"),
+        (["--torch", "a.onnx"], "must end in .pt2"),
         (["--onnx", "a.onnx", "--half", "--int8", "--calibrate", "."], "write two files"),
-        (["--torch", "a.pt2", "--half"], "is for ONNX files"),
+        (["--torch", "a.pt2", "--half"], "only for ONNX files"),
         (["--onnx", "a.onnx", "--int8"], "needs a folder"),
         (["--onnx", "a.onnx", "--calibrate", "."], "needs a folder"),
     ],
@@ -305,9 +305,9 @@ def test_what_is_no_export_of_ours_is_refused(run: Path, tmp_path: Path) -> None
     model = onnx.load(run / "a.onnx")
     changes: dict[str, tuple[str, str]] = {
         "format": ("another", "not written by 'clearer export'"),
-        "architecture": ("{}", "metadata is damaged"),
-        "card": ("[]", "metadata is damaged"),
-        "precision": ("fp7", "metadata is damaged"),
+        "architecture": ("{}", "damaged metadata"),
+        "card": ("[]", "damaged metadata"),
+        "precision": ("fp7", "damaged metadata"),
     }
     for key, (value, words) in changes.items():
         changed = onnx.ModelProto()

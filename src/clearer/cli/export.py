@@ -61,7 +61,9 @@ def export(options: ExportOptions) -> None:
         o.model, onnx=o.onnx, pt2=o.pt2, half=o.half, int8=o.int8, calibrate=o.calibrate, layout=o.layout
     )
     console = console_for_people(o.as_json)
-    for file in (result[kind] for kind in ("onnx", "pt2") if kind in result):
+    for file in (result.get("onnx"), result.get("pt2")):
+        if file is None:
+            continue
         sizes = ", ".join("x".join(map(str, size)) for size in file["sizes"])
         say(
             f"{file['path']}: {file['precision']}, {file['bytes'] / 1e6:.2f} MB; differs from PyTorch by at most "
@@ -76,4 +78,4 @@ def export(options: ExportOptions) -> None:
                 console,
             )
     if o.as_json:
-        print_json(result)
+        print_json(dict(result))

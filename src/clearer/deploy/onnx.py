@@ -1,7 +1,7 @@
-"""A trained network as a file for other runtimes: ONNX, and torch.export's .pt2.
+"""Export a trained network to ONNX or torch.export (.pt2), and verify the file.
 
-Every file takes images of any size: height, width and batch stay open, and the padding to the
-network's multiple is part of the graph. Nothing is kept that was not compared with PyTorch first.
+The files take images of any size: height, width and batch are dynamic, and padding to the network's multiple is
+part of the graph. Each file is compared with PyTorch before it is kept.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, Required, TypedDict, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from clearer.core.errors import UserError
 from clearer.core.files import written_whole
-from clearer.deploy.quantize import Calibration, quantize, read_calibration
+from clearer.deploy.quantize import Calibration, QuantizationLoss, quantize, read_calibration
 from clearer.inference.onnx_network import INPUT, OUTPUT, OnnxNetwork, metadata_of
 from clearer.inference.restorer import Restorer, load
 from clearer.network.modules import LayerSequence
@@ -29,14 +29,52 @@ from clearer.network.network import RestorationNetwork
 from clearer.zoo.card import ModelCard
 
 TOLERANCE = 1e-4
-"""Largest difference from PyTorch of a file that computes in fp32, images being in [0, 1]."""
+"""Largest difference from PyTorch of an fp32 file, for images in [0, 1]."""
 HALF_TOLERANCE = 1 / 255
-"""The same for fp16: one 8-bit level; fp16 holds three decimals."""
+"""The same for fp16: one gray level. fp16 holds three decimals."""
 SIZES = ((2, 45, 61), (1, 64, 96), (1, 7, 129))
-"""Batch, height, width at which a file is compared: odd, a multiple of every network's, smaller than it."""
+"""Batch, height and width of the comparison: odd, a multiple of every network's, smaller than the multiple."""
 OPSET = 18
 
 Run = Callable[[Tensor], Tensor]
+
+
+class Comparison(TypedDict):
+    """The comparison of a file with PyTorch.
+
+    Keys:
+        sizes: batch, height and width of the images compared.
+        largest_difference: of the outputs, for images in [0, 1].
+        tolerance: the largest difference allowed; None for int8, whose loss in dB is measured instead.
+    """
+
+    sizes: list[list[int]]
+    largest_difference: float
+    tolerance: float | None
+
+
+class ExportedFile(Comparison, total=False):
+    """A file that was written, and its comparison with PyTorch. int8 adds the keys of `QuantizationLoss`."""
+
+    path: Required[str]
+    precision: Required[str]
+    bytes: Required[int]
+    calibrated_with: str
+    held_out: int
+    input_psnr: float
+    psnr_fp32: float
+    psnr: float
+    loss: float
+    worst_loss: float
+
+
+class ExportResult(TypedDict):
+    """The result of `export`: the model's path, its architecture, and the files that were written."""
+
+    model: str
+    architecture: str
+    onnx: NotRequired[ExportedFile]
+    pt2: NotRequired[ExportedFile]
 
 
 def export(
@@ -48,36 +86,33 @@ def export(
     int8: bool = False,
     calibrate: str | Path | None = None,
     layout: str = "auto",
-) -> dict[str, Any]:
-    """Write a trained network as ONNX, as a torch.export program, or both.
+) -> ExportResult:
+    """Export a trained network to ONNX, to torch.export, or to both.
 
     Args:
-        model: a weight file, a run folder, or a restorer of one; it is not changed.
-        onnx: the ``.onnx`` file to write. ``clearer.load`` and ``clearer restore`` run it.
-        pt2: the ``.pt2`` file to write, fp32, for ``torch.export.load``. That function unpickles
-            what it does not know and evaluates text of the file: load only files whose origin you trust.
-        half: the ONNX file's weights and features are fp16, input and output float32.
-        int8: the ONNX file's convolutions between the first and the last, and what stands between
-            them, work on 8-bit numbers, by static quantization.
-        calibrate: for ``int8``: a folder of clean images, degraded as the model's card says, or of
-            pairs where the card says so. A quarter of them is held out, to measure what is lost.
-        layout: of that folder, as of `clearer.data.folders.find_items`.
+        model: a model's name, a weight file, a run folder, or a restorer; it is not changed.
+        onnx: the ``.onnx`` file to write. `clearer.load` and ``clearer restore`` run it.
+        pt2: the ``.pt2`` file to write, in fp32, for ``torch.export.load``. That function unpickles and
+            evaluates parts of the file: load only files from sources that you trust.
+        half: store weights and features of the ONNX file as fp16; input and output stay float32.
+        int8: quantize the ONNX file statically, from the first convolution to the last, both excluded.
+        calibrate: folder of images for ``int8``: clean ones, which are degraded as the model card states, or pairs
+            for a model that was trained on pairs. A quarter of them is held out to measure the loss.
+        layout: of that folder, see `clearer.data.folders.find_items`.
 
     Returns:
-        ``model``, ``architecture`` and for each file written (``onnx``, ``pt2``) its path, precision,
-        size in bytes, the comparison (``sizes``, ``largest_difference``, ``tolerance``), and for int8
-        ``psnr``, ``psnr_fp32``, ``input_psnr``, ``loss`` and ``worst_loss`` in dB, of held-out images.
+        The files that were written, each with its comparison with PyTorch; see `ExportResult`.
 
     Raises:
-        UserError: the model or the images cannot be read, the options contradict each other, a
-            package is missing, or a file differs from PyTorch too much; then it is not written.
+        UserError: the model or the images cannot be read, the options contradict each other, a package is
+            missing, or a file differs too much from PyTorch; that file is not kept.
     """
     _check_options(onnx, pt2, half, int8, calibrate)
     restorer = model if isinstance(model, Restorer) else load(model, "cpu", "fp32")
     if not isinstance(restorer.network, RestorationNetwork):
-        raise UserError(f"{model}: already exported; name the weight file or the run that it was made of")
+        raise UserError(f"{model}: already exported; name the weight file or the run that it was made from")
     network = folded_copy(restorer.network)
-    result: dict[str, Any] = {
+    result: ExportResult = {
         "model": "" if isinstance(model, Restorer) else str(model),
         "architecture": str(restorer.architecture),
     }
@@ -94,9 +129,9 @@ def export(
 
 
 def folded_copy(network: RestorationNetwork) -> RestorationNetwork:
-    """Return the network on the CPU in float32, each batch norm in eval mode taken into the convolution before it."""
+    """Return a copy on the CPU in float32, with each batch norm folded into the convolution before it."""
     network = copy.deepcopy(network).to(device="cpu", dtype=torch.float32).eval()
-    # With weights in channels_last, a recorded program would be bound to a batch of more than one.
+    # With channels_last weights, the exported program would not accept a batch of one.
     network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     for sequence in [m for m in network.modules() if isinstance(m, LayerSequence)]:
         for k, layer in enumerate(sequence):
@@ -108,17 +143,17 @@ def folded_copy(network: RestorationNetwork) -> RestorationNetwork:
 
 
 def largest_difference(run: Run, network: RestorationNetwork) -> float:
-    """Return by how much ``run`` differs from the network at most, at `SIZES`; NaN counts as infinity.
+    """Return the largest difference between ``run`` and the network at `SIZES`; NaN counts as infinity.
 
-    The images are smooth with noise, which leaves [0, 1] as noise does.
+    The images are smooth and noisy, and the noise leaves [0, 1].
     """
-    chance = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     largest = 0.0
     for batch, height, width in SIZES:
         shape = (batch, network.architecture.channels, height, width)
-        coarse = torch.rand((*shape[:2], 4, 4), generator=chance)
+        coarse = torch.rand((*shape[:2], 4, 4), generator=generator)
         smooth = nn.functional.interpolate(coarse, (height, width), mode="bilinear")
-        x = smooth + 0.1 * torch.randn(shape, generator=chance)
+        x = smooth + 0.1 * torch.randn(shape, generator=generator)
         with torch.no_grad():
             expected = network(x)
         found = run(x)
@@ -129,7 +164,7 @@ def largest_difference(run: Run, network: RestorationNetwork) -> float:
 
 
 def onnx_model(network: RestorationNetwork) -> Any:
-    """Return the ``onnx.ModelProto`` of a network without batch norms, fp32, all sizes open."""
+    """Return a network without batch norms as an ``onnx.ModelProto`` in fp32, with dynamic sizes."""
     with _quiet():
         program = torch.onnx.export(
             network,
@@ -143,7 +178,7 @@ def onnx_model(network: RestorationNetwork) -> Any:
         )
     assert program is not None
     model = program.model_proto
-    # What the exporter notes of the source is of no use elsewhere, and names this machine's folders.
+    # The exporter's notes on the source name this machine's folders.
     graph = model.graph
     for noted in (*graph.node, *graph.input, *graph.output, *graph.initializer, graph):
         del noted.metadata_props[:]
@@ -157,13 +192,13 @@ def onnx_model(network: RestorationNetwork) -> Any:
 
 def _write_onnx(
     network: RestorationNetwork, card: ModelCard, path: Path, half: bool, calibration: Calibration | None
-) -> dict[str, Any]:
+) -> ExportedFile:
     import onnx
 
     architecture = network.architecture
     precision = "int8" if calibration else "fp16" if half else "fp32"
     model = onnx_model(network)
-    found: dict[str, Any] = {"path": str(path), "precision": precision}
+    losses: QuantizationLoss | None = None
     if half:
         from onnxruntime.transformers.float16 import convert_float_to_float16
 
@@ -172,45 +207,49 @@ def _write_onnx(
     if calibration is not None:
         with _quiet():
             model, losses = quantize(model, metadata_of(architecture, card, "fp32"), calibration)
-        found |= losses
     with written_whole(path) as temporary:
         _set_metadata(model, metadata_of(architecture, card, precision))
         onnx.save(model, str(temporary))
-        found |= _compared(OnnxNetwork(temporary), network, path, precision)
-        noted = {key: value for key, value in found.items() if key not in ("path", "precision")}
-        _set_metadata(model, metadata_of(architecture, card, precision, check=noted))
+        check = {**(losses or {}), **_compared(OnnxNetwork(temporary), network, path, precision)}
+        _set_metadata(model, metadata_of(architecture, card, precision, check=check))
         onnx.save(model, str(temporary))
-    return {**found, "bytes": path.stat().st_size}
+    facts = {"path": str(path), "precision": precision, **check, "bytes": path.stat().st_size}
+    return cast(ExportedFile, facts)
 
 
-def _write_pt2(network: RestorationNetwork, card: ModelCard, path: Path) -> dict[str, Any]:
+def _write_pt2(network: RestorationNetwork, card: ModelCard, path: Path) -> ExportedFile:
     with _quiet(), _no_size_is_special():
         program = torch.export.export(network, (_example(network),), dynamic_shapes=(_open_sizes(),))
     for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # names this machine's folders
+        node.meta.pop("stack_trace", None)  # it names this machine's folders
     facts = json.dumps(metadata_of(network.architecture, card, "fp32"))
     with written_whole(path) as temporary:
         with _quiet():
             torch.export.save(program, temporary, extra_files={"clearer.json": facts})
-            module = torch.export.load(temporary).module()  # our own file
+            module = torch.export.load(temporary).module()  # safe: the file was just written here
 
         def run(x: Tensor) -> Tensor:
             try:
                 with torch.no_grad():
                     restored: Tensor = module(x)
                 return restored
-            except (AssertionError, RuntimeError) as error:  # a size that it is not open to
+            except (AssertionError, RuntimeError) as error:  # the program does not accept this size
                 raise UserError(
-                    f"{path}: torch {torch.__version__} does not export this network for sizes such as "
+                    f"{path}: torch {torch.__version__} cannot export this network for sizes such as "
                     f"{tuple(x.shape)}; nothing was written; use a newer torch"
                 ) from error
 
-        found = {"path": str(path), "precision": "fp32", **_compared(run, network, path, "fp32")}
-    return {**found, "bytes": path.stat().st_size}
+        check = _compared(run, network, path, "fp32")
+    facts = {"path": str(path), "precision": "fp32", **check, "bytes": path.stat().st_size}
+    return cast(ExportedFile, facts)
 
 
-def _compared(run: Run, network: RestorationNetwork, path: Path, precision: str) -> dict[str, Any]:
-    """Return the comparison with PyTorch, or refuse; int8 is judged by its PSNR, and only has to be finite."""
+def _compared(run: Run, network: RestorationNetwork, path: Path, precision: str) -> Comparison:
+    """Compare a file with PyTorch. int8 only has to be finite: its PSNR is measured instead.
+
+    Raises:
+        UserError: the difference exceeds the tolerance.
+    """
     difference = largest_difference(run, network)
     tolerance = {"fp32": TOLERANCE, "fp16": HALF_TOLERANCE}.get(precision)
     if not difference <= (3.0e38 if tolerance is None else tolerance):
@@ -224,7 +263,7 @@ def _compared(run: Run, network: RestorationNetwork, path: Path, precision: str)
 
 
 def _example(network: RestorationNetwork) -> Tensor:
-    # No side divides another or the multiple: what is alike by chance would be taken as alike always.
+    # No side divides another or the multiple: torch.export would take sizes that agree by chance as equal.
     return torch.rand(2, network.architecture.channels, 53, 45, generator=torch.Generator().manual_seed(0))
 
 
@@ -240,7 +279,7 @@ def _set_metadata(model: Any, metadata: dict[str, str]) -> None:
 
 @contextlib.contextmanager
 def _no_size_is_special() -> Iterator[None]:
-    """Within this, torch.export makes no exceptions of sizes 0 and 1, which would then be refused."""
+    """Keep torch.export from specializing on sizes 0 and 1, which the program would then refuse."""
     from torch.fx.experimental import _config
 
     if not hasattr(_config, "backed_size_oblivious"):
@@ -253,7 +292,7 @@ def _no_size_is_special() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporters tell of their own affairs, such as that torchvision is not there."""
+    """Silence the exporters' log messages and warnings, such as about torchvision."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -269,22 +308,22 @@ def _require(*packages: str) -> None:
 
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
-        raise UserError(f"--onnx: {', '.join(missing)} is not installed; pip install 'clearer[onnx]'")
+        raise UserError(f"--onnx: {', '.join(missing)} is not installed; run pip install 'clearer[onnx]'")
 
 
 def _check_options(
     onnx: str | Path | None, pt2: str | Path | None, half: bool, int8: bool, calibrate: str | Path | None
 ) -> None:
     if onnx is None and pt2 is None:
-        raise UserError("export: no file is named; give --onnx FILE.onnx, --torch FILE.pt2, or both")
+        raise UserError("export: no file is named; add --onnx FILE.onnx, --torch FILE.pt2, or both")
     for option, path, suffix in (("--onnx", onnx, ".onnx"), ("--torch", pt2, ".pt2")):
         if path is not None and Path(path).suffix.lower() != suffix:
-            raise UserError(f"{option} {path}: the name has to end in {suffix}")
+            raise UserError(f"{option} {path}: the name must end in {suffix}")
         if path is not None and Path(path).is_dir():
-            raise UserError(f"{option} {path}: is a folder; name a file")
+            raise UserError(f"{option} {path}: a folder; name a file")
     if half and int8:
-        raise UserError("--half, --int8: a file computes in one of them; write two files")
+        raise UserError("--half and --int8 are mutually exclusive; write two files")
     if (half or int8) and onnx is None:
-        raise UserError(f"--{'half' if half else 'int8'}: is for ONNX files; name one with --onnx FILE.onnx")
+        raise UserError(f"--{'half' if half else 'int8'}: only for ONNX files; name one with --onnx FILE.onnx")
     if int8 != (calibrate is not None):
-        raise UserError("--int8, --calibrate: int8 needs a folder of images to calibrate with, and nothing else does")
+        raise UserError("--int8, --calibrate: int8 needs a folder of images, and nothing else does; give both or none")

@@ -1,4 +1,4 @@
-"""Static quantization to 8 bits: what range each feature needs is seen on calibration images."""
+"""Static quantization of ONNX models to int8: calibration images set the range of each feature."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -24,17 +24,43 @@ from clearer.images.tensors import to_batch
 from clearer.inference.onnx_network import INPUT, OnnxNetwork
 from clearer.zoo.card import ModelCard
 
-CALIBRATED_WITH, CROP = 16, 192
-"""Images that set the ranges, and the side of the center that is taken of each."""
-MEASURED_WITH, MEASURED_CROP = 16, 512
-"""The same for the loss."""
+CALIBRATION_IMAGES, CALIBRATION_CROP = 16, 192
+"""At most so many images set the ranges, each by a center crop of this side in pixels."""
+MEASURED_IMAGES, MEASURED_CROP = 16, 512
+"""The same for the images that measure the loss."""
 
 Array = npt.NDArray[np.float32]
 
 
+class QuantizationLoss(TypedDict):
+    """What int8 costs on the held-out images; PSNR in dB of clamped images, means over images.
+
+    Keys:
+        calibrated_with: how many images of which folder set the ranges.
+        held_out: number of images measured.
+        input_psnr: of the degraded images.
+        psnr_fp32, psnr: restored in fp32, and in int8.
+        loss, worst_loss: the difference of these, mean and largest of an image.
+    """
+
+    calibrated_with: str
+    held_out: int
+    input_psnr: float
+    psnr_fp32: float
+    psnr: float
+    loss: float
+    worst_loss: float
+
+
 @dataclass(frozen=True)
 class Calibration:
-    """Degraded images that set the ranges, and others, with the truth, that tell the loss; (1, C, H, W)."""
+    """Images for quantization, (1, C, H, W) in [0, 1].
+
+    Attributes:
+        folder: its name.
+        ranges: degraded images that set the ranges.
+        held_out: other images that measure the loss: degraded, ground truth.
+    """
 
     folder: str
     ranges: tuple[Array, ...]
@@ -42,34 +68,39 @@ class Calibration:
 
 
 def read_calibration(folder: str | Path, card: ModelCard, channels: int, layout: str = "auto") -> Calibration:
-    """Read a folder of images and degrade them as the card of a model says, from seed 0.
+    """Read a folder of images and degrade them as the model card states, with seed 0.
 
-    Of four images in turn the last is held out; of two or three too. A range of noise levels is
-    gone through in even steps by those that calibrate, and again by those that measure: drawn at
-    random, a few images might all be nearly clean.
+    Every fourth image is held out; of two or three images, the last. Both groups go through a range of noise
+    levels in even steps. Random levels could leave all of a few images nearly clean.
+
+    Args:
+        folder: clean images, or pairs if the model was trained on pairs.
+        card: of the model.
+        channels: of the model.
+        layout: of the folder, see `clearer.data.folders.find_items`.
 
     Raises:
-        UserError: there are fewer than two images, the card does not say how they are degraded, or
-            it says that they come in pairs and these do not.
+        UserError: there are fewer than two images, the card does not state the degradation, or it states
+            pairs and the folder holds none.
     """
     degradation = _degradation_of(card, folder)
     items = find_items(folder, layout)
     if len(items) < 2:
-        raise UserError(f"{folder}: one image; two are needed, to calibrate with one and measure with the other")
+        raise UserError(f"{folder}: one image, but int8 needs two or more, to calibrate and to measure; add images")
     if degradation.needs_pairs and any(item.degraded is None and item.side is None for item in items):
         raise UserError(
-            f"{folder}: the model learnt from pairs, and these are single images; name a folder with "
+            f"{folder}: the model was trained on pairs, and these are single images; name a folder with "
             "sub-folders such as clean and rainy, or add --layout side-by-side"
         )
     held = [k for k in range(len(items)) if k % 4 == 3] or [len(items) - 1]
     others = [k for k in range(len(items)) if k not in held]
-    chance = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
 
-    def read(k: int, side: int, place: float) -> tuple[Array, Array]:
+    def read(k: int, side: int, share: float) -> tuple[Array, Array]:
         clean, degraded = read_item(items[k], channels)
         truth = to_batch(center_crop(clean, side, side)) / 255
         if degraded is None:
-            noisy = degradation.at_level(place).apply(truth, chance)
+            noisy = degradation.at_level(share).apply(truth, generator)
         else:
             noisy = to_batch(center_crop(degraded, side, side)) / 255
         return noisy.numpy(), truth.numpy()
@@ -79,21 +110,17 @@ def read_calibration(folder: str | Path, card: ModelCard, channels: int, layout:
 
     return Calibration(
         folder=Path(folder).resolve().name,
-        ranges=tuple(noisy for noisy, _ in read_all(_spread(others, CALIBRATED_WITH), CROP)),
-        held_out=tuple(read_all(_spread(held, MEASURED_WITH), MEASURED_CROP)),
+        ranges=tuple(noisy for noisy, _ in read_all(_spread(others, CALIBRATION_IMAGES), CALIBRATION_CROP)),
+        held_out=tuple(read_all(_spread(held, MEASURED_IMAGES), MEASURED_CROP)),
     )
 
 
-def quantize(model: Any, metadata: dict[str, str], calibration: Calibration) -> tuple[Any, dict[str, Any]]:
-    """Return the 8-bit form of an fp32 ``onnx.ModelProto``, and what it loses.
+def quantize(model: Any, metadata: dict[str, str], calibration: Calibration) -> tuple[Any, QuantizationLoss]:
+    """Quantize an fp32 ``onnx.ModelProto`` to int8; return it, and its loss of quality.
 
-    Weights have a scale for each output channel, features one for each tensor. The first convolution,
-    the last, and what comes after it stay in fp32: their inputs and outputs are images. Weights use
-    seven bits, so that sums do not overflow on processors without 8-bit dot products (x86 before VNNI).
-
-    Returns:
-        The model, and ``calibrated_with``; ``psnr``, ``psnr_fp32`` and ``input_psnr`` (dB, means over
-        ``held_out`` images, clamped), ``loss`` and ``worst_loss``, that of the image that loses most.
+    Weights have one scale per output channel, features one per tensor. The first convolution, the last one and
+    the nodes after it stay in fp32, because their inputs or outputs are images. Weights use seven bits, so that
+    sums do not overflow on processors without 8-bit dot products (x86 before VNNI).
     """
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -104,9 +131,9 @@ def quantize(model: Any, metadata: dict[str, str], calibration: Calibration) -> 
     with tempfile.TemporaryDirectory() as folder:
         whole, ready, small = (Path(folder) / f"{name}.onnx" for name in ("whole", "ready", "small"))
         onnx.save(model, str(whole))
-        # Its symbolic shapes are of no use here: all sizes are open.
+        # Symbolic shape inference does not help: all sizes are dynamic.
         quant_pre_process(str(whole), str(ready), skip_symbolic_shape=True)
-        nodes = onnx.load(str(ready)).graph.node  # in the order of computing
+        nodes = onnx.load(str(ready)).graph.node  # in topological order
         convolutions = [k for k, node in enumerate(nodes) if node.op_type == "Conv"]
         images = [nodes[convolutions[0]], *nodes[convolutions[-1] :]]
         quantize_static(
@@ -120,7 +147,7 @@ def quantize(model: Any, metadata: dict[str, str], calibration: Calibration) -> 
             reduce_range=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            # One image's features in memory at a time.
+            # Holds the features of one image at a time.
             extra_options={"CalibStridedMinMax": 1},
         )
         quantized = onnx.load(str(small))
@@ -174,16 +201,18 @@ def _mean(values: list[float]) -> float:
 def _degradation_of(card: ModelCard, folder: str | Path) -> Degradation:
     if card.degradation is None:
         raise UserError(
-            f"{folder}: the model's card does not say how its images were degraded, so these cannot be; "
+            f"{folder}: the model card does not state the degradation, so these images cannot be degraded alike; "
             "export without --int8"
         )
     try:
         return degradation_from_dict(card.degradation)
     except UserError as error:
-        raise UserError(f"{folder}: the model's card has a degradation that is not known ({error})") from error
+        raise UserError(
+            f"{folder}: the model card states an unknown degradation ({error}); export without --int8"
+        ) from error
 
 
 def _spread(numbers: list[int], at_most: int) -> list[int]:
-    """Return at most so many, from all over."""
+    """Return at most ``at_most`` of the numbers, evenly spread."""
     step = max(1, -(-len(numbers) // at_most))
     return numbers[::step]

@@ -1,7 +1,7 @@
-"""A network that was exported to ONNX, run by ONNX Runtime in place of PyTorch.
+"""A network exported to ONNX, run by ONNX Runtime instead of PyTorch.
 
-The file carries what a weight file carries: architecture and card, and how it computes, in its
-``metadata_props``. Reading it needs onnxruntime alone; nothing is unpickled and no code is run but the graph's.
+The ``metadata_props`` of the file hold the architecture, the model card and the precision. Reading the file needs
+onnxruntime only. Nothing is unpickled, and no code runs except the graph.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from clearer.zoo.card import ModelCard
 FORMAT = "clearer-onnx-1"
 INPUT, OUTPUT = "image", "restored"
 FORMER_INPUT = "picture"
-"""What files of version 0.1 call their input."""
+"""The input's name in files of version 0.1."""
 PRECISIONS = ("fp32", "fp16", "int8")
 
 
 class OnnxNetwork(nn.Module):
-    """``(B, C, H, W)`` float32 in [0, 1] on the CPU -> the same, any ``H`` and ``W``, as `RestorationNetwork`.
+    """An exported network as a module: maps (B, C, H, W) float32 in [0, 1] on the CPU to the same shape, any H and W.
 
-    It has no parameters: they are the session's. Any number of threads may call it.
+    It has no torch parameters; the session holds the weights. Any number of threads may call it.
 
     Args:
-        path: a file that `clearer.deploy.onnx.export` wrote.
-        threads: that one call may use; by default as many as torch's.
+        path: a file that `clearer.export` wrote.
+        threads: threads that one call uses; by default those of torch.
 
     Raises:
-        UserError: onnxruntime is not installed, there is no such file, or it is not such a file.
+        UserError: onnxruntime is not installed, or the file does not exist or was not written by `clearer.export`.
     """
 
     architecture: Architecture
@@ -46,12 +46,12 @@ class OnnxNetwork(nn.Module):
             raise UserError(f"{path}: no such file; name an ONNX file that 'clearer export' wrote")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads or torch.get_num_threads()
-        options.log_severity_level = 3  # errors; they are raised too
+        options.log_severity_level = 3  # errors only, which are also raised
         try:
             self.session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its exceptions have no class in common
+        except Exception as error:  # onnxruntime's exceptions share no class
             what = " ".join(str(error).split())[:150]
-            raise UserError(f"{path}: no ONNX file that can be run, or damaged ({what}); export it again") from error
+            raise UserError(f"{path}: damaged, or not an ONNX file that can run ({what}); export it again") from error
         self.metadata: dict[str, str] = dict(self.session.get_modelmeta().custom_metadata_map)
         self.architecture, self.card, self.precision = _checked(self.metadata, self.session, path)
         self.input: str = self.session.get_inputs()[0].name
@@ -60,14 +60,14 @@ class OnnxNetwork(nn.Module):
         try:
             (restored,) = self.session.run([OUTPUT], {self.input: x.detach().contiguous().numpy()})
         except Exception as error:
-            if "llocat" in str(error):  # "Failed to allocate memory", "bad allocation": no class of its own
+            if "llocat" in str(error):  # "Failed to allocate memory", "bad allocation"; there is no class for it
                 raise RuntimeError("not enough memory") from error
             raise
         return torch.from_numpy(restored)
 
 
 def metadata_of(architecture: Architecture, card: ModelCard, precision: str, **more: Any) -> dict[str, str]:
-    """Return what is written into an ONNX file; `OnnxNetwork` reads it. ``more``: JSON values."""
+    """Return the metadata of an ONNX file, which `OnnxNetwork` reads; ``more`` are JSON values to add."""
     return {
         "format": FORMAT,
         "architecture": architecture.to_json(),
@@ -84,20 +84,20 @@ def metadata_of(architecture: Architecture, card: ModelCard, precision: str, **m
 
 def _checked(metadata: dict[str, str], session: Any, path: str | Path) -> tuple[Architecture, ModelCard, str]:
     if metadata.get("format") != FORMAT:
-        raise UserError(f"{path}: an ONNX file, but not written by 'clearer export'; name one that is")
+        raise UserError(f"{path}: an ONNX file that was not written by 'clearer export'; name one that was")
     try:
         architecture = Architecture.from_json(metadata["architecture"])
         card, precision = json.loads(metadata["card"]), metadata["precision"]
         takes, gives = session.get_inputs(), session.get_outputs()
         for kind, names, found in ((INPUT, (INPUT, FORMER_INPUT), takes), (OUTPUT, (OUTPUT,), gives)):
             if len(found) != 1 or found[0].name not in names or found[0].type != "tensor(float)":
-                raise ValueError(f"it has not one float {kind}")
+                raise ValueError(f"it does not have exactly one float {kind}")
             if len(found[0].shape) != 4 or found[0].shape[1] != architecture.channels:
                 raise ValueError(f"{kind} is not (batch, {architecture.channels}, height, width)")
         if not isinstance(card, dict) or precision not in PRECISIONS:
-            raise ValueError("card or precision is none")
+            raise ValueError("no valid card or precision")
     except (KeyError, ValueError, UserError) as error:
-        raise UserError(f"{path}: its metadata is damaged ({error}); export it again") from error
+        raise UserError(f"{path}: damaged metadata ({error}); export it again") from error
     return architecture, ModelCard.from_dict(card), precision
 
 
@@ -105,5 +105,5 @@ def _onnxruntime(path: str | Path) -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise UserError(f"{path}: ONNX files need ONNX Runtime; install it with pip install 'clearer[onnx]'") from None
+        raise UserError(f"{path}: ONNX files need ONNX Runtime; run pip install 'clearer[onnx]'") from None
     return onnxruntime

@@ -1,9 +1,9 @@
-"""Restoring in tiles, as if the image had been restored whole.
+"""Restore an image in tiles, with the result of restoring it as a whole.
 
-A tile is the part of the result that one pass of the network gives. The network sees more: the tile
-and an overlap on every side, out to where its grids of halved resolutions lie as in the whole
-image, and no farther than the image's edge, where it pads as it pads the whole. With an overlap
-of the receptive field's radius the result is that of the whole image, but for rounding.
+A tile is the part of the result that one pass of the network gives. The network sees the tile and an overlap
+on every side, extended to where its grids of halved resolutions lie as in the whole image. At the edge of the
+image, it pads as it pads the whole. If the overlap is the radius of the receptive field, the result equals that
+of the whole image except for rounding.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ Tiling = int | Literal["auto", "none"]
 Overlap = int | Literal["auto", "full"]
 
 DEFAULT_OVERLAP = 56
-"""Pixels; docs/restoring.md has the differences from whole images that it was chosen by. A fifth scale doubles it."""
+"""Pixels, chosen by the differences from whole images in docs/restoring.md. A fifth scale doubles it."""
 SMALLEST = 32
-"""Tiles of this side are not made smaller when memory runs out."""
+"""Side in pixels of the tiles that are not halved further when memory runs out."""
 
 log = logging.getLogger("clearer")
 
 
 class Tile(NamedTuple):
-    """A part of an image: rows ``top`` to ``bottom``, columns ``left`` to ``right`` (the ends not in it)."""
+    """A part of an image: rows ``top`` to ``bottom``, columns ``left`` to ``right``; the ends are exclusive."""
 
     top: int
     bottom: int
@@ -58,9 +58,9 @@ class Tile(NamedTuple):
 
 
 Read = Callable[[Tile], Tensor]
-"""Gives the pixels of a part of the image: (B, C, tile height, tile width)."""
+"""Maps a part of the image to its pixels, (B, C, tile height, tile width)."""
 Forward = Callable[[Tensor], Tensor]
-"""The network: (B, C, H, W) -> the same shape; pads bottom and right to its multiple itself."""
+"""The network: maps (B, C, H, W) to the same shape, and pads bottom and right to its multiple."""
 
 
 def as_tiling(value: int | str) -> Tiling:
@@ -105,10 +105,10 @@ def _word_or_number(name: str, value: int | str, words: tuple[str, str], least: 
 
 
 def window(start: int, stop: int, length: int, overlap: int, multiple: int, backwards: bool = False) -> tuple[int, int]:
-    """Return the first and the end position that the network has to see for ``start`` to ``stop``.
+    """Return the first and the end position along one axis that the network has to see for ``start`` to ``stop``.
 
-    The window begins at a multiple, and ends at one or with the image. ``backwards``: the axis
-    runs the other way for the network (a flip or a turn), and multiples are counted from its end.
+    The window begins at a multiple, and ends at one or with the image. ``backwards`` means that the axis
+    is reversed for the network (by a flip or rotation), so that multiples count from its end.
 
     >>> window(100, 200, 1000, 20, 8)
     (80, 224)
@@ -126,12 +126,12 @@ def window(start: int, stop: int, length: int, overlap: int, multiple: int, back
 
 
 def seen_by(tile: Tile, height: int, width: int, overlap: int, multiple: int) -> Tile:
-    """Return the part of the image that the network sees for a tile."""
+    """Return the part of the image that the network sees for a tile, without flips and rotations."""
     return Tile(*window(*tile[:2], height, overlap, multiple), *window(*tile[2:], width, overlap, multiple))
 
 
 def cut(height: int, width: int, rows: int, columns: int) -> list[Tile]:
-    """Return tiles of at most ``rows`` x ``columns`` pixels, row by row; the last ones may be smaller."""
+    """Cut an image into tiles of at most ``rows`` x ``columns`` pixels, row by row; the last ones may be smaller."""
     return [
         Tile(top, min(top + rows, height), left, min(left + columns, width))
         for top in range(0, height, rows)
@@ -140,23 +140,23 @@ def cut(height: int, width: int, rows: int, columns: int) -> list[Tile]:
 
 
 def shape_within(height: int, width: int, pixels: int, overlap: int, multiple: int) -> tuple[int, int]:
-    """Return the height and width of tiles of which the network sees at most ``pixels`` at once.
+    """Return the height and width of tiles for which the network sees at most ``pixels`` at once.
 
-    Of all divisions into nearly equal parts it is the one in which least is seen in all, or else
-    tiles of the smallest side. Sides are multiples of ``multiple``, but where one tile is enough.
+    Of all divisions into nearly equal parts, it is the one for which the network sees the fewest pixels in total.
+    If none fits, it is the smallest tile. Sides are multiples of ``multiple``, unless one tile spans the image.
     """
     best: tuple[int, int, int] | None = None
     for across in range(1, -(-width // SMALLEST) + 1):
         columns = _part(width, across, multiple)
         wide = min(columns + 2 * (overlap + multiple), width)
-        most = pixels // wide  # rows that may be seen
+        most = pixels // wide  # rows that the network may see
         if most >= height:
             rows = height
         else:
             rows = (most - 2 * (overlap + multiple)) // multiple * multiple
             if rows < min(SMALLEST, height):
                 continue
-            rows = _part(height, -(-height // rows), multiple)  # the last need not be much smaller
+            rows = _part(height, -(-height // rows), multiple)  # about equal, so that the last is not much smaller
         down = -(-height // rows)
         seen = (height + (down - 1) * 2 * overlap) * (width + (-(-width // columns) - 1) * 2 * overlap)
         if best is None or seen < best[0]:
@@ -171,17 +171,17 @@ def _part(length: int, parts: int, multiple: int) -> int:
 def restore_tile(
     forward: Forward, read: Read, tile: Tile, size: tuple[int, int], overlap: int, multiple: int, ensemble: bool = False
 ) -> Tensor:
-    """Return one tile of the restored image, (B, C, tile height, tile width), not clamped.
+    """Restore one tile of an image: (B, C, tile height, tile width), not clamped.
 
     Args:
         forward: the network.
-        read: gives parts of the image.
-        tile: which part is wanted.
+        read: reads a part of the image.
+        tile: the part to restore.
         size: height and width of the image.
         overlap: pixels that the network sees on each side, at least.
-        multiple: of the network's sides.
-        ensemble: the mean over the eight orientations. Each is cut as the whole image, turned
-            that way, would be: its padding is at the turned image's bottom and right.
+        multiple: the network's sides are multiples of this.
+        ensemble: average over the eight orientations. For each, the tile is cut as from the whole image in
+            that orientation, which is padded at its bottom and right.
     """
     total: Tensor | None = None
     for orientation in ORIENTATIONS if ensemble else ORIENTATIONS[:1]:
@@ -204,13 +204,13 @@ def restore_tiles(
     ensemble: bool = False,
     may_shrink: bool = True,
 ) -> Iterator[tuple[Tile, Tensor]]:
-    """Yield the restored tiles, in order; arguments as of `restore_tile`.
+    """Yield the restored tiles in order; see `restore_tile` for the arguments.
 
-    Where memory runs out and ``may_shrink``, a tile is halved, and so are those to come that are as
-    large; a warning is logged (logger ``clearer``).
+    If memory runs out and ``may_shrink`` is set, the tile is halved, and so are all later tiles of its size.
+    A warning is logged (logger ``clearer``).
 
     Raises:
-        RuntimeError: memory runs out all the same.
+        RuntimeError: memory runs out for the smallest tile, or without ``may_shrink``.
     """
     waiting = deque(tiles)
     largest: int | None = None
@@ -227,17 +227,17 @@ def restore_tiles(
             yield tile, y
             continue
         halves = _halves(tile)
-        if largest is None or tile.pixels <= largest:  # it was tried
+        if largest is None or tile.pixels <= largest:  # the network ran out of memory on it
             largest = halves[0].pixels
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             now = f"{halves[0].width}x{halves[0].height}"
-            log.warning("memory ran out on tiles of %dx%d pixels; going on with %s", tile.width, tile.height, now)
+            log.warning("memory ran out on tiles of %dx%d pixels; continuing with %s", tile.width, tile.height, now)
         waiting.extendleft(reversed(halves))
 
 
 def _halves(tile: Tile) -> tuple[Tile, Tile]:
-    """Return the two halves of a tile, cut across its longer side; the first is not the smaller."""
+    """Return the two halves of a tile, cut across its longer side; the first is at least as large."""
     top, bottom, left, right = tile
     if tile.height >= tile.width:
         middle = top + -(-tile.height // 2)
