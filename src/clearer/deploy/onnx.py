@@ -240,8 +240,8 @@ def _write_pt2(network: RestorationNetwork, card: ModelCard, path: Path) -> Expo
                 ) from error
 
         check = _compared(run, network, path, "fp32")
-    facts = {"path": str(path), "precision": "fp32", **check, "bytes": path.stat().st_size}
-    return cast(ExportedFile, facts)
+    written = {"path": str(path), "precision": "fp32", **check, "bytes": path.stat().st_size}
+    return cast(ExportedFile, written)
 
 
 def _compared(run: Run, network: RestorationNetwork, path: Path, precision: str) -> Comparison:
