@@ -55,6 +55,7 @@ def test_models_as_json_states_where_each_is(cache):
     assert [model["name"] for model in command("models", "--json").json["models"]] == OFFERED
 
 
+@pytest.mark.slow
 def test_measured_speeds_are_shown_and_remembered(cache, monkeypatch):
     architecture = clearer.load("denoise-gray").architecture
     timed = []

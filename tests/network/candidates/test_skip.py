@@ -99,6 +99,7 @@ def test_it_is_drawn() -> None:
     assert "skip" not in [text.get_text() for text in plain.findobj(lambda artist: hasattr(artist, "get_text"))]
 
 
+@pytest.mark.slow
 def test_its_weight_file_and_its_export_say_what_they_are(tmp_path: Path) -> None:
     torch.manual_seed(2)
     network = RestorationNetwork(Architecture.parse("SP-FS", width=4, norm="none", residual=True)).eval()
@@ -114,6 +115,7 @@ def test_its_weight_file_and_its_export_say_what_they_are(tmp_path: Path) -> Non
     assert float((torch.from_numpy(result) - network(x)).abs().max()) < 1e-5
 
 
+@pytest.mark.slow
 def test_a_search_beside_p_and_f(tmp_path: Path, photos: Path, tiny: dict[str, Any]) -> None:
     settings = tiny | {"network.candidates": "PFS", "network.norm": "none", "data.folder": str(photos)}
     run = clearer.fit("quickstart", tmp_path / "run", settings | {"search.costs": "activations"})
