@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import typer.main
 
 from clearer.cli import help as help_pages
 from clearer.cli.app import app
+from clearer.cli.options import protocol_names
 from helpers.command import clearer as command
 
 # Options of version 0.1. All of them still work.
@@ -98,6 +100,14 @@ def parsed(words: tuple[str, ...], arguments: list[str]) -> dict[str, Any]:
         return dict(context.params)
 
 
+def parsed_line(line: str) -> dict[str, Any]:
+    """Return what the options of a whole command line become."""
+    program, *rest = shlex.split(line, comments=True)
+    assert program == "clearer", line
+    own = tuple(rest[: 2 if rest[0] == "reproduce" else 1])
+    return parsed(own, rest[len(own) :])
+
+
 def by_name(words: tuple[str, ...]) -> str:
     """Return the words as a test's name."""
     return " ".join(words) or "clearer"
@@ -135,7 +145,7 @@ def test_short_and_negative_options_of_version_0_1_work():
 def test_former_option_names_work_and_are_not_shown():
     words = ("reproduce", "figures5-7")
     values = parsed(words, ["--picture", "camera", "--picture=moon", "--pictures", "3"])
-    assert (values["image"], values["images"]) == (["camera", "moon"], 3)
+    assert (list(values["image"]), values["images"]) == (["camera", "moon"], 3)
     assert "--picture" not in command(*words, "--help").out
 
 
@@ -149,7 +159,7 @@ def test_help_fits_80_columns_and_reads_well(words):
     assert max(map(len, ended.out.splitlines())) <= 80
     for param in found(words).params:
         if param.param_type_name == "option" and param.name not in ("install_completion", "show_completion"):
-            assert param.rich_help_panel in (*help_pages.GROUPS, None)
+            assert getattr(param, "rich_help_panel", None) in (*help_pages.GROUPS, None)
         assert param.help and not re.match("(Of|Only|Else) ", param.help), param.name
         assert param.metavar is None or re.fullmatch(r"[\[\]A-Z,=]+(\.[a-z0-9]+)?", param.metavar), param.metavar
         is_flag = param.param_type_name == "option" and getattr(param, "is_flag", False)
@@ -185,11 +195,20 @@ def test_each_example_is_shown_unbroken_and_parses(words):
     shown = command(*words, "--help").out
     assert examples and all(f"  {line}\n" in shown for line in verb.epilog.splitlines())
     for example in examples:
-        program, *rest = shlex.split(example)
-        own = tuple(rest[: 2 if rest[0] == "reproduce" else 1])
-        assert program == "clearer"
-        parsed(own, rest[len(own) :])
+        parsed_line(example)
     assert any(shlex.split(example)[1 : len(words) + 1] == list(words) for example in examples)
+
+
+CHECKOUT = Path(__file__).parents[2]
+DOCS = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.relative_to(CHECKOUT).as_posix())
+def test_the_commands_of_the_documentation_parse(page):
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    for line in "\n".join(blocks).replace("\\\n", " ").splitlines():
+        if line.startswith("clearer ") and "..." not in line:
+            parsed_line(line)
 
 
 def test_the_words_of_an_option_are_explained_with_its_default():
@@ -198,6 +217,13 @@ def test_the_words_of_an_option_are_explained_with_its_default():
     assert re.search(r"-o, --out OUTPUT .*\n +\(required\)", out)
     assert re.search(r"--tile PIXELS .*\n +\(default: auto\)", out)
     assert "clearer doctor [FOLDER] [OPTIONS]" in command("doctor", "--help").out
+
+
+def test_evaluate_names_every_protocol():
+    explained = " ".join(command("evaluate", "--help").out.split())
+    for name in protocol_names():
+        form = name.rstrip("0123456789")
+        assert re.search(rf"\b{form}(?![a-z-]{{2}})", explained), name
 
 
 HEAVY = {"torch", "numpy", "PIL", "matplotlib", "torchmetrics", "skimage", "gradio", "rich", "yaml", "pydantic"}

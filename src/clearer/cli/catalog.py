@@ -28,7 +28,7 @@ class RecipesOptions:
 def recipes(options: RecipesOptions) -> None:
     """List the training recipes.
 
-    'fit', 'search' and 'train' take their names; --show prints one as YAML.
+    'fit', 'search' and 'train' take their names. With --show, they print the complete recipe.
     """
     from clearer.recipe.load import load_recipe, shipped_recipes
 
@@ -45,7 +45,7 @@ class ModelsOptions:
 
     all: Annotated[bool, option("Output", "Include the models that reproduce results of the paper.", "--all")] = False
     measure: Annotated[
-        bool, option("Output", "Time each model on an image of 1 megapixel, and remember it.", "--measure")
+        bool, option("Output", "Time each model on an image of 1 megapixel; remember it.", "--measure")
     ] = False
     as_json: Json = False
 
@@ -54,9 +54,13 @@ class ModelsOptions:
 def models(options: ModelsOptions) -> None:
     """List the pretrained models.
 
-    'restore', 'evaluate' and the other verbs take their names. The columns: quality, the PSNR on a test set, where s
-    is the noise level; kMAC/px, thousand multiply-adds per pixel; s/MP, seconds per megapixel on this machine, where
-    --measure has been run.
+    'restore', 'evaluate' and the other verbs take their names.
+
+    quality: PSNR on a test set; s50 stands for noise of level 50.
+
+    kMAC/px: thousand multiply-adds per pixel.
+
+    s/MP: seconds per megapixel on this machine, once --measure has been run.
     """
     from clearer.network.architecture import Architecture
     from clearer.pipeline.speed import remembered_speeds

@@ -34,8 +34,8 @@ class DoctorOptions(ImageOptions):
 def doctor(options: DoctorOptions) -> None:
     """Check a folder of images and propose how to split it.
 
-    Reports counts, sizes, unreadable files, duplicates, leaks between training and test images, and pairs without
-    a partner.
+    The report covers counts, sizes, unreadable files, duplicates, leaks between training and test images, and images
+    without a partner.
     """
     from clearer.data.doctor import examine
     from clearer.data.doctor_report import print_findings

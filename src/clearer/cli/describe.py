@@ -18,7 +18,9 @@ class DescribeOptions:
     target: Annotated[
         str,
         argument(
-            "ARCHITECTURE", "Genotype such as FPPF-FFFF-PFFP, model, weight file or run folder.", complete=model_names
+            "ARCHITECTURE",
+            "Genotype such as FPPF-FFFF-PFFP, name of a pretrained model, weight file or run folder.",
+            complete=model_names,
         ),
     ]
     operations: Annotated[

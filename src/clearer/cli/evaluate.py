@@ -20,8 +20,8 @@ class EvaluateOptions(ImageOptions):
         str,
         option(
             "Evaluation",
-            "gray-awgn-S, color-awgn-S or clearer-gray-S (S: noise level, such as 50); rain-rgb, rain-y, "
-            "rain-synthetic, pairs-gray or pairs-color.",
+            "gray-awgn-S, color-awgn-S, clearer-gray-S (S: noise level), jpeg-Q, jpeg-gray-Q (Q: quality), "
+            "rain-rgb, rain-y, rain-synthetic, pairs-gray or pairs-color.",
             metavar="PROTOCOL",
             complete=protocol_names,
         ),
@@ -56,7 +56,8 @@ class EvaluateOptions(ImageOptions):
 def evaluate(options: EvaluateOptions) -> None:
     """Measure a model's PSNR and SSIM by a named protocol.
 
-    Prints the means of the degraded input and of the restored images, and saves the values of each image.
+    The table shows the means over the degraded images (input) and over the restored ones; the values of each image
+    are saved.
     """
     from clearer.pipeline import evaluate as measure
 

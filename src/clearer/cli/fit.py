@@ -24,7 +24,7 @@ class FitOptions(ImageOptions):
     settings: Set = None
     data: Annotated[
         str | None,
-        option("Data", "Folder of images, split into training, validation and test images.", metavar="FOLDER"),
+        option("Data", "Folder of images or pairs, split into training, validation and test images.", metavar="FOLDER"),
     ] = None
     train: Annotated[
         str | None, option("Data", "Training images, in place of --data.", "--train", metavar="FOLDER")
@@ -36,7 +36,7 @@ class FitOptions(ImageOptions):
     test: Annotated[str | None, option("Data", "Test images, measured at the end.", "--test", metavar="FOLDER")] = None
     architecture: Annotated[
         str | None,
-        option("Training", "Architecture to train, such as FPPF-FFFF-PFFP; skips the search.", metavar="GENOTYPE"),
+        option("Training", "Genotype to train, such as FPPF-FFFF-PFFP; skips the search.", metavar="GENOTYPE"),
     ] = None
     start: Annotated[
         str | None,
@@ -97,7 +97,7 @@ def fit(options: FitOptions) -> None:
 def search(options: FitOptions) -> None:
     """Run the architecture search of 'fit' alone.
 
-    Rerun the same command to resume where it stopped; 'train' with the same options trains what it found.
+    Rerun the same command to resume where it stopped. 'train' with the same options trains the architecture found.
     """
     _fit(options, ("search",))
 
@@ -110,7 +110,7 @@ def search(options: FitOptions) -> None:
 def train(options: FitOptions) -> None:
     """Train and evaluate an architecture, found or given.
 
-    Trains the architecture that 'search' found in the same run folder, or the one of --architecture. Rerun the
+    The architecture is the one that 'search' found in the same run folder, or that of --architecture. Rerun the
     same command to resume where it stopped.
     """
     _fit(options, ("train", "evaluate"))

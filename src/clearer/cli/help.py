@@ -121,7 +121,8 @@ def _sections(params: Sequence[Any]) -> list[tuple[str, list[tuple[str, str]]]]:
         if param.param_type_name == "argument":
             found.setdefault("Arguments", []).append((param.metavar, _explained(param)))
         elif not param.hidden:
-            found.setdefault(param.rich_help_panel or "Help", []).append((_names(param), _explained(param)))
+            group = getattr(param, "rich_help_panel", None) or "Help"  # click's own --help has no group
+            found.setdefault(group, []).append((_names(param), _explained(param)))
     order = ("Arguments", *GROUPS)
     return sorted(found.items(), key=lambda item: order.index(item[0]))
 
@@ -133,16 +134,15 @@ def _names(param: Any) -> str:
 
 
 def _explained(param: Any) -> str:
-    default = param.default
-    if param.required and param.param_type_name == "option":
-        return f"{param.help} (required)"
-    if param.required or default in (None, False, (), []) or not param.show_default:
-        return str(param.help)
+    """Return the help of a parameter, with "(required)" or its default before the full stop."""
+    text, default = str(param.help).removesuffix("."), param.default
+    if param.required:
+        return f"{text} (required)." if param.param_type_name == "option" else f"{text}."
+    if default in (None, False, (), []) or not param.show_default or "default: " in text:
+        return f"{text}."
     if default is True:
         default = param.opts[0]
-    return (
-        f"{param.help} (default: {default:g})" if isinstance(default, float) else f"{param.help} (default: {default})"
-    )
+    return f"{text} (default: {f'{default:g}' if isinstance(default, float) else default})."
 
 
 def _lines(rows: Sequence[tuple[str, str]], width: int) -> Iterator[str]:

@@ -68,7 +68,7 @@ Limit = Annotated[int | None, option("Data", "Measure only the first N images.",
 Layout = Annotated[str, option("Data", "auto, clean, pairs or side-by-side.", metavar="LAYOUT", complete=layout_names)]
 Set = Annotated[
     list[str] | None,
-    option("Training", "Replace a setting of the recipe; repeatable.", "--set", metavar="KEY=VALUE"),
+    option("Training", "Replace a recipe setting, such as train.epochs=8; repeatable.", "--set", metavar="KEY=VALUE"),
 ]
 Ensemble = Annotated[
     bool, option("Restoration", "Average over 8 flips and rotations; takes 8 times as long.", "--ensemble")
@@ -80,7 +80,7 @@ Jobs = Annotated[
 Seed = Annotated[int, option("Evaluation", "Noise seed; keep 0 for comparable results.", metavar="N", parser=whole(0))]
 Device = Annotated[str, option("Device", "auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE", complete=device_names)]
 Precision = Annotated[str, option("Device", "auto, fp32 or bf16.", metavar="PRECISION", complete=precision_names)]
-Json = Annotated[bool, option("Output", "Print one line of JSON on stdout; all else goes to stderr.", "--json")]
+Json = Annotated[bool, option("Output", "Print one line of JSON; all else goes to stderr.", "--json")]
 
 
 @dataclass(frozen=True, kw_only=True)

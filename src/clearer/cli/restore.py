@@ -158,8 +158,8 @@ class RestoreOptions:
 def restore(options: RestoreOptions) -> None:
     """Restore images, folders and videos with a model.
 
-    Keeps bit depth, alpha, color profile, EXIF and file format; anything that cannot be preserved is reported. If
-    a file of a folder fails, it is reported, the others are restored, and the exit status is 1.
+    Bit depth, alpha, color profile, EXIF and file format are kept; anything that cannot be preserved is reported. In a
+    folder, files that fail are reported, the others are restored, and the exit status is 1.
     """
     from clearer.inference.files import restore_path
     from clearer.inference.restorer import load

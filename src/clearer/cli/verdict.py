@@ -58,8 +58,8 @@ class VerdictOptions:
 def verdict(options: VerdictOptions) -> None:
     """Compare a searched architecture with random ones.
 
-    Ranks all architectures by the shared weights of the search, trains the chosen one and others from scratch,
-    and compares them. Rerun the same command to resume where it stopped.
+    All architectures are ranked by the shared weights of the search; the chosen one and others are trained from
+    scratch and compared. Rerun the same command to resume where it stopped.
     """
     from clearer.experiments import verdict as judging
 
@@ -112,7 +112,7 @@ class CompareProtocolsOptions:
 def compare_protocols(options: CompareProtocolsOptions) -> None:
     """Show how much the protocol alone changes the PSNR.
 
-    Measures one model by protocols that differ in one respect each: crop, clipping, luma, self-ensemble.
+    One model is measured by protocols that differ in one respect each: crop, clipping, luma, self-ensemble.
     """
     from clearer.experiments import protocols as effects
 

@@ -41,7 +41,7 @@ class WebOptions:
 def web(options: WebOptions) -> None:
     """Serve a page that restores images in the browser.
 
-    It answers this machine alone, unless --host says otherwise. Ctrl-C ends it and removes all uploads.
+    No other machine can reach the page, unless --host says otherwise. Ctrl-C ends it and removes all uploads.
     """
     from clearer.web.addresses import is_local
     from clearer.web.offered import offered
