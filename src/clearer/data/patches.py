@@ -10,17 +10,22 @@ import torch
 from torch import Tensor
 
 from clearer.degradations.base import Degradation
+from clearer.losses.base import Batch
+
+TrainingImages = Sequence[tuple[np.ndarray | None, np.ndarray | None]]
+"""Decoded images, (clean, degraded) of each, uint8 (H, W, C); one of the two may be None."""
 
 
 class PatchSampler:
-    """Draw batches of (degraded, clean) patches from random generators of its own.
+    """Draw batches of degraded and clean patches from random generators of its own.
 
     The images lie end to end in one uint8 buffer on the device, so that a batch is a single gather. Positions
     are drawn on the CPU and copied to the device as four numbers a patch, without synchronization. With
     ``state_dict`` a resumed run draws what the uninterrupted run would have drawn.
 
     Args:
-        images: (clean, degraded or None) of each image, uint8 (H, W, C); pairs and single images may be mixed.
+        images: what to draw from; pairs and single images may be mixed. An image without ground truth is
+            (None, degraded); with any of these, batches have no clean patches.
         patch: side of the patches in pixels, at most that of the smallest image.
         batch: number of patches in a batch.
         degradation: applied to the clean patch, or to the pair's degraded patch where there is one. A kind that
@@ -33,7 +38,7 @@ class PatchSampler:
 
     def __init__(
         self,
-        images: Sequence[tuple[np.ndarray, np.ndarray | None]],
+        images: TrainingImages,
         *,
         patch: int,
         batch: int,
@@ -47,18 +52,21 @@ class PatchSampler:
         self.patch, self.batch, self.degradation, self.augment, self.device = patch, batch, degradation, augment, device
         part = batch // shares
         self.mine = slice(share * part, (share + 1) * part)
-        self.channels = images[0][0].shape[2]
-        self.heights = torch.tensor([clean.shape[0] for clean, _ in images])
-        self.widths = torch.tensor([clean.shape[1] for clean, _ in images])
+        self.has_clean = all(clean is not None for clean, _ in images)
+        # Where the ground truth is missing, the degraded image stands in its place and is not returned.
+        targets = [_either(clean, degraded) for clean, degraded in images]
+        self.channels = targets[0].shape[2]
+        self.heights = torch.tensor([target.shape[0] for target in targets])
+        self.widths = torch.tensor([target.shape[1] for target in targets])
         sizes = self.heights * self.widths * self.channels
         self.starts = torch.cumsum(sizes, 0) - sizes
-        self.clean = torch.from_numpy(np.concatenate([c.reshape(-1) for c, _ in images])).to(device)
+        self.clean = torch.from_numpy(np.concatenate([target.reshape(-1) for target in targets])).to(device)
         self.paired = torch.tensor([degraded is not None for _, degraded in images])
         self.has_pairs = bool(self.paired.any())
         # False if every patch is taken from disk: degrading them would be wasted.
         self.replaces = degradation.replaces and (degradation.share > 0 or not bool(self.paired.all()))
         if self.has_pairs:
-            flat = [(c if d is None else d).reshape(-1) for c, d in images]
+            flat = [_either(degraded, clean).reshape(-1) for clean, degraded in images]
             self.degraded = torch.from_numpy(np.concatenate(flat)).to(device)
         side = torch.arange(patch, device=device)
         self.row, self.column = side[:, None], side[None, :]
@@ -67,8 +75,12 @@ class PatchSampler:
         self.places = torch.Generator().manual_seed(seed)
         self.noise = torch.Generator(device=device).manual_seed(seed + 1)
 
-    def draw(self) -> tuple[Tensor, Tensor]:
-        """Return (degraded, clean), float32 (B / shares, C, patch, patch) in [0, 1], which noise may leave."""
+    def draw(self) -> Batch:
+        """Return the next batch, float32 (B / shares, C, patch, patch) in [0, 1], which noise may leave."""
+        degraded, clean = self._draw_pair()
+        return Batch(degraded, clean if self.has_clean else None)
+
+    def _draw_pair(self) -> tuple[Tensor, Tensor]:
         numbers = self._draw_places()[:, self.mine]
         if self.device.type == "cuda":
             numbers = numbers.pin_memory().to(self.device, non_blocking=True)
@@ -116,6 +128,13 @@ class PatchSampler:
             self.noise.set_state(state["noise"])
         else:  # the state of another kind of device cannot be continued: seed from what is the same each time
             self.noise.manual_seed(zlib.crc32(state["places"].numpy().tobytes()))
+
+
+def _either(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray:
+    image = second if first is None else first
+    if image is None:
+        raise ValueError("an image with neither a clean nor a degraded version")
+    return image
 
 
 def _gathered(levels: Tensor, index: Tensor) -> Tensor:

@@ -56,7 +56,8 @@ def held_out_patches(
     degradation = recipe.data.degradation
     training = sampler("train", degradation, settings.batch)
     held_out = sampler("validation", degradation.held_out(), count).draw()
-    return held_out, [training.draw()[0] for _ in range(STATISTICS_BATCHES)]
+    assert held_out.clean is not None
+    return (held_out.degraded, held_out.clean), [training.draw()[0] for _ in range(STATISTICS_BATCHES)]
 
 
 def supernet_gap(supernet: Supernet, held_out: tuple[Tensor, Tensor], batches: list[Tensor]) -> SupernetGap:

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from clearer.core.allocator import keep_freed_memory
 from clearer.core.files import write_json
-from clearer.data.patches import PatchSampler
+from clearer.data.patches import PatchSampler, TrainingImages
 from clearer.degradations.base import Degradation
-from clearer.losses.base import Batch
 from clearer.losses.supervised import MSE
 from clearer.network.architecture import Architecture
 from clearer.network.costs.registry import COSTS
@@ -23,7 +22,7 @@ from clearer.runs.schema import EpochLine, SearchResult
 from clearer.search.alphas import Convergence, describe_mixing_weights
 from clearer.search.objectives import architecture_loss, complexity_loss
 from clearer.training import distributed
-from clearer.training.job import Images, RunContext, TrainingJob
+from clearer.training.job import RunContext, TrainingJob
 from clearer.training.loop import run_job
 from clearer.training.optimizers import learning_rate, load_optimizer, make_optimizer, set_learning_rate
 from clearer.training.run_device import device_name, on_device, peak_memory_mb
@@ -81,7 +80,7 @@ class SearchJob(TrainingJob):
         self.training = self._sampler(context.training, context.degradation, recipe.seed + 10)
         self.validation = self._sampler(context.validation, context.degradation.held_out(), recipe.seed + 20)
 
-    def _sampler(self, images: Images, degradation: Degradation, seed: int) -> PatchSampler:
+    def _sampler(self, images: TrainingImages, degradation: Degradation, seed: int) -> PatchSampler:
         return PatchSampler(
             images,
             patch=self.settings.patch,
@@ -137,7 +136,7 @@ class SearchJob(TrainingJob):
 
     def restoration_loss(self, sampler: PatchSampler) -> Tensor:
         """Return L_Res on a batch of the sampler."""
-        return MSE(partial(self.context.restore, self.supernet), Batch(*sampler.draw()))
+        return MSE(partial(self.context.restore, self.supernet), sampler.draw())
 
     def end_epoch(self, epoch: int, means: dict[str, float]) -> EpochLine:
         """Return the means, and what alpha has come to."""

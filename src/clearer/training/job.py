@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from clearer.core.console import say
 from clearer.core.device import autocast, choose_precision
+from clearer.data.patches import TrainingImages
 from clearer.degradations.base import Degradation
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
@@ -21,7 +22,7 @@ from clearer.runs.schema import EpochLine
 from clearer.training import distributed
 from clearer.training.run_device import choose_device
 
-Images = Sequence[tuple[np.ndarray, np.ndarray | None]]
+HeldOutImages = Sequence[tuple[np.ndarray, np.ndarray | None]]
 """Decoded images: (clean, degraded or None) of each, uint8 (H, W, C)."""
 
 MetricLog = Callable[[str, EpochLine], None]
@@ -50,8 +51,8 @@ class RunContext:
     rank: int
     world: int
     degradation: Degradation
-    training: Images
-    validation: Images
+    training: TrainingImages
+    validation: HeldOutImages
     log: MetricLog | None = None
 
     @classmethod
@@ -59,8 +60,8 @@ class RunContext:
         cls,
         recipe: Recipe,
         folder: RunFolder,
-        training: Images = (),
-        validation: Images = (),
+        training: TrainingImages = (),
+        validation: HeldOutImages = (),
         *,
         console: Console | None = None,
         device: torch.device | None = None,

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from clearer.core.allocator import keep_freed_memory
 from clearer.core.device import autocast
+from clearer.core.errors import UserError
 from clearer.core.files import write_json
 from clearer.data.patches import PatchSampler
-from clearer.losses.base import Batch
 from clearer.losses.registry import LOSSES
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
@@ -104,6 +104,11 @@ class WeightTraining(TrainingJob):
             shares=context.world,
         )
         self.loss = LOSSES.get(settings.loss)
+        if self.loss.needs_clean and not self.sampler.has_clean:
+            raise UserError(
+                f"train.loss: {settings.loss} needs ground truth, which some training images lack; "
+                "give pairs or clean images, or choose a loss that needs none"
+            )
         self.validation = Validation(
             context.validation[: settings.validation_images],
             context.degradation,
@@ -122,7 +127,7 @@ class WeightTraining(TrainingJob):
         """Draw a batch and move the weights against the gradient of its loss."""
         rate = learning_rate(self.settings.optimizer, index // self.steps_per_epoch, self.epochs)
         set_learning_rate(self.optimizer, rate)
-        batch = Batch(*self.sampler.draw())
+        batch = self.sampler.draw()
         self.network.train()
         loss = self.loss(partial(self.context.restore, self.network), batch)
         self.optimizer.zero_grad(set_to_none=True)
