@@ -108,5 +108,5 @@ def test_files_that_are_not_ours_are_refused(tmp_path: Path):
         clearer.describe(empty)
     with pytest.raises(UserError, match="not a weight file"):
         clearer.describe(text)
-    with pytest.raises(UserError, match="says its width itself"):
+    with pytest.raises(UserError, match="states its own width"):
         clearer.describe(text, width=8)

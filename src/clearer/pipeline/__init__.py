@@ -1,1 +1,1 @@
-"""Whole verbs: fit, evaluate, describe, quickstart."""
+"""Whole commands: fit, evaluate, describe, quickstart."""

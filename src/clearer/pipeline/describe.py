@@ -1,4 +1,4 @@
-"""What a network is and what it costs, from its text form, its weight file or its run folder."""
+"""Describe a network and its cost, from its genotype, weight file or run folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from clearer.zoo.weights import read_architecture
 
 @dataclass(frozen=True)
 class Description:
-    """An architecture, the cost of each of its parts in the order of computing, and its weight file's card."""
+    """An architecture, the cost of each of its parts in the order of computing, and the card of its weight file."""
 
     architecture: Architecture
     parts: tuple[Part, ...]
@@ -32,7 +32,7 @@ class Description:
 
     @property
     def macs_per_pixel(self) -> float:
-        """Multiply-adds per pixel of an image whose sides the network's multiple divides."""
+        """Multiply-adds per input pixel, for an image whose sides are multiples of the network's."""
         return sum(part.macs_per_pixel for part in self.parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -48,7 +48,7 @@ class Description:
         }
 
     def draw(self, path: str | Path) -> None:
-        """Draw the architecture into an SVG or PNG file.
+        """Draw the architecture as an SVG or PNG file.
 
         Raises:
             UserError: the suffix is neither ``.svg`` nor ``.png``, or the file cannot be written.
@@ -62,23 +62,23 @@ def describe(target: str | Path | Architecture, **fields: Any) -> Description:
     """Describe an architecture.
 
     Args:
-        target: an `Architecture`; its text form, such as ``"FPPF-FFFF-PFFP"``; a shipped model; a weight
+        target: an `Architecture`; its genotype, such as ``"FPPF-FFFF-PFFP"``; a pretrained model; a weight
             file; or a run folder (its ``model.safetensors``, or ``architecture.json`` before training).
-        fields: of the text form, as of `Architecture`: ``channels``, ``width``, ``operations``,
+        fields: what a genotype does not state, as in `Architecture`: ``channels``, ``width``, ``operations``,
             ``norm``, ``residual``, ``unshuffle``.
 
     Raises:
-        UserError: there is no such file, it is not a weight file of this program, the text is not an
-            architecture, or ``fields`` are given where the target says them itself.
+        UserError: there is no such file, it is not a weight file of clearer, the genotype is not valid, or
+            ``fields`` are given for a target that states them.
 
     >>> describe("FPPF-FFFF-PFFP", operations="released").parameters
     6073536
     """
     card = ModelCard()
-    if not isinstance(target, Architecture) and _is_text_form(target):
+    if not isinstance(target, Architecture) and _is_genotype(target):
         architecture = Architecture.parse(str(target), **fields)
     elif fields:
-        raise UserError(f"{target}: says its {', '.join(fields)} itself; leave these options out")
+        raise UserError(f"{target}: states its own {', '.join(fields)}; leave these options out")
     elif isinstance(target, Architecture):
         architecture = target
     else:
@@ -86,8 +86,8 @@ def describe(target: str | Path | Architecture, **fields: Any) -> Description:
     return Description(architecture, tuple(cost_table(architecture)), card)
 
 
-def _is_text_form(target: str | Path) -> bool:
-    """Tell an architecture (right or mistyped) from a path; a file that is there wins."""
+def _is_genotype(target: str | Path) -> bool:
+    """Tell a genotype (valid or mistyped) from a path; an existing file wins."""
     text = str(target)
     if Path(text).exists() or is_model_name(text):
         return False

@@ -1,4 +1,4 @@
-"""Evaluate a trained network, from its file to a saved table."""
+"""Evaluate a trained network: from its weight file to a saved table."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def evaluate(
     """Measure a trained network on a folder of images by a protocol.
 
     Args:
-        model: a weight file, a run folder, or a restorer (then ``device`` and ``precision`` are its own).
+        model: a weight file, a run folder, a pretrained model, or a restorer, which has its own device and precision.
         data: a folder, or two `Folders` of pairs.
         protocol: such as ``"gray-awgn-50"``; see `clearer.evaluation.protocols`.
         limit: measure the first ``limit`` images only.
@@ -96,9 +96,9 @@ def default_place(
     seed: int = 0,
     precision: str = "fp32",
 ) -> Path:
-    """Return where a result belongs: in the run it is of, or else in ``evaluation/`` of the current folder.
+    """Return the default file of a result: in the model's run folder, else in ``evaluation/`` of the current folder.
 
-    Whatever changes the figures is part of the name, so that a quick look never replaces a full result.
+    Every option that changes the figures is part of the name, so that a partial result never replaces a full one.
 
     >>> str(default_place("peers/ffdnet.safetensors", "sets/photos", "gray-awgn-50", limit=10))
     'evaluation/peers-ffdnet-gray-awgn-50-sets-photos-first10.json'
@@ -120,13 +120,13 @@ def default_place(
 
 
 def _named(path: Path) -> str:
-    """Return the last two parts of a path: of folders named test, or of weight files named model, there are many."""
+    """Return the last two parts of a path: the last alone is often ``test`` or ``model``."""
     parts = [part for part in path.parts if part not in (path.anchor, "..")]
     return "-".join(parts[-2:]) or path.resolve().name or "images"
 
 
 def _check_place(path: Path) -> None:
-    """Refuse a place that cannot be written before hours are spent on measuring."""
+    """Check that the result can be written, before hours are spent on measuring."""
     if path.suffix.lower() == ".csv":
         raise UserError(f"{path}: name the JSON file here; the table is written beside it with the suffix .csv")
     if path.is_dir():

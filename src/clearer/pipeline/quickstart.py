@@ -1,4 +1,4 @@
-"""The first run of a new user: photographs that scikit-image ships, and the recipe ``quickstart``."""
+"""quickstart: a first run on photographs that scikit-image ships."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clearer.core.errors import UserError
 from clearer.images.view import read_image, write_image
 from clearer.pipeline.fit import Run, fit
 
-# Photographs in scikit-image's own wheel. Which is which is fixed, so that the figure is repeatable.
+# Photographs in scikit-image's wheel. The split is fixed, so that the result is repeatable.
 PHOTOGRAPHS = {
     "train": (
         "astronaut.png",
@@ -32,10 +32,15 @@ PHOTOGRAPHS = {
 def quickstart(
     out: str | Path = "runs/quickstart", overrides: dict[str, Any] | None = None, *, console: Console | None = None
 ) -> Run:
-    """Make a folder of photographs beside ``out`` and fit the shipped recipe ``quickstart`` on it.
+    """Write photographs into a folder beside ``out`` and fit the recipe ``quickstart`` on them.
+
+    Args:
+        out: the run folder.
+        overrides: dotted key to value, as in `clearer.fit`.
+        console: where progress goes; by default standard error.
 
     Raises:
-        UserError: scikit-image is not installed; see also `clearer.fit`.
+        UserError: scikit-image is not installed, or one of `clearer.fit`.
     """
     out = Path(out)
     photographs = out.with_name(out.name + "-photographs")
@@ -45,10 +50,10 @@ def quickstart(
 
 
 def write_photographs(folder: Path) -> None:
-    """Write the photographs, in gray, into ``folder``/train, validation and test, unless they are there.
+    """Write the photographs, in gray, into ``folder``/train, validation and test; existing files are kept.
 
     Raises:
-        UserError: scikit-image is not installed, or ships them no longer.
+        UserError: scikit-image is not installed, or no longer ships them.
     """
     found = importlib.util.find_spec("skimage")
     if found is None or found.origin is None:

@@ -1,1 +1,1 @@
-"""The search: its objectives, the bilevel loop, and what to look at in it."""
+"""Architecture search: its objectives, the bilevel job, convergence, and scores by shared weights."""

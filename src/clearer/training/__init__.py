@@ -1,1 +1,1 @@
-"""The weight loop, schedules, checkpoints, the folder of a run."""
+"""Training: the loop that search and training share, checkpoints, several processes, and the training job."""

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from clearer.core.errors import UserError
 from clearer.core.files import written_whole
-from clearer.training import distributed as processes
+from clearer.training import distributed
 
 KEPT = 2
 FORMER_KEYS = {
@@ -31,14 +31,14 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> Path:
     """Write ``state`` (nested dicts and lists of tensors and JSON values) as the checkpoint of ``step``.
 
     Raises:
-        UserError: it cannot be written; earlier checkpoints are intact.
+        UserError: the file cannot be written; earlier checkpoints are intact.
     """
     tensors: dict[str, Tensor] = {}
     structure = json.dumps(_flatten(state, tensors, "state"))
     path = folder / f"step-{step:08d}.safetensors"
     try:
         with written_whole(path) as temporary:
-            # Not save_file: it hides from written_whole why a write failed.
+            # Not save_file: its errors do not tell written_whole why a write failed.
             temporary.write_bytes(save(tensors, {"structure": structure, "digest": _digest(structure, tensors)}))
     except UserError as error:
         kept = _newest_first(folder)
@@ -50,9 +50,10 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> Path:
 
 
 def load_checkpoint(folder: Path, report: Callable[[str], None]) -> dict[str, Any] | None:
-    """Return the newest whole checkpoint's state, or None where there is none.
+    """Return the state of the newest sound checkpoint, or None if there is none.
 
-    A damaged one is said through ``report``, removed, and the one before it is taken.
+    A damaged checkpoint is reported and renamed to ``.damaged``, and the one before it is read. Keys of version 0.1
+    get their present names.
     """
     for path in _newest_first(folder):
         try:
@@ -63,24 +64,24 @@ def load_checkpoint(folder: Path, report: Callable[[str], None]) -> dict[str, An
                 raise ValueError("its contents do not match its digest")
             return _with_present_keys(_unflatten(json.loads(metadata["structure"]), tensors))
         except (OSError, SafetensorError, KeyError, ValueError) as error:
-            report(f"{path}: this checkpoint is damaged ({error}); it is set aside and the one before it is used")
+            report(f"{path}: this checkpoint is damaged ({error}); it was renamed, and the one before it is used")
             path.rename(path.with_suffix(".damaged"))
     return None
 
 
 def shared_checkpoint(folder: Path, report: Callable[[str], None]) -> dict[str, Any] | None:
-    """Call `load_checkpoint` in the first process, which sends the others what it found.
+    """Call `load_checkpoint` in the first process and send the others the state.
 
-    So a damaged file is judged once, and the others need not see the folder.
+    So a damaged file is judged once, and only the first process needs to see the folder.
     """
-    state = load_checkpoint(folder, report) if processes.rank() == 0 else None
-    if processes.world() == 1:
+    state = load_checkpoint(folder, report) if distributed.rank() == 0 else None
+    if distributed.world() == 1:
         return state
     tensors: dict[str, Tensor] = {}
-    structure = processes.first(lambda: None if state is None else json.dumps(_flatten(state, tensors, "state")))
+    structure = distributed.first(lambda: None if state is None else json.dumps(_flatten(state, tensors, "state")))
     if structure is None:
         return None
-    received = load(processes.shared(save(tensors) if processes.rank() == 0 else b""))
+    received = load(distributed.shared(save(tensors) if distributed.rank() == 0 else b""))
     found: dict[str, Any] = _unflatten(json.loads(structure), received)
     return found
 
@@ -102,7 +103,7 @@ def _flatten(value: Any, tensors: dict[str, Tensor], path: str) -> Any:
         tensors[path] = value.detach().cpu().contiguous().clone()
         return {"tensor": path}
     if isinstance(value, dict):
-        # Pairs, since JSON would make text of an optimizer's whole-number keys.
+        # Pairs: as keys of a JSON object, the integer keys of an optimizer would become text.
         return {"items": [[k, _flatten(v, tensors, f"{path}/{k}")] for k, v in value.items()]}
     if isinstance(value, list | tuple):
         return {"list": [_flatten(v, tensors, f"{path}/{i}") for i, v in enumerate(value)]}

@@ -1,11 +1,10 @@
-"""Several processes that work on one run: torch.distributed under torchrun, and nothing of our own.
+"""Several processes that work on one run: torch.distributed under torchrun.
 
-Every process holds the whole network and does its share of each batch. The first (rank 0) alone reads
-and writes the run folder and speaks. All functions are to be called by all processes in the same order.
-With one process they cost nothing, and torch.distributed is not imported.
+Every process holds the whole network and computes its share of each batch. Only the first one (rank 0) reads and
+writes the run folder and prints. All processes must call these functions in the same order. With one process they
+cost nothing, and torch.distributed is not imported.
 
-What is said between processes goes through the CPU (gloo), but for gradients and the like, which go
-from device to device (nccl) where they lie on a GPU.
+Messages between processes go through the CPU (gloo); gradients that lie on GPUs go from device to device (nccl).
 """
 
 from __future__ import annotations
@@ -24,95 +23,98 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_members = (0, 1)  # this process' rank and their number, once they have joined
-_joined = False  # for good: it stays so after parting
+_members = (0, 1)  # rank and number of processes, once they have joined
+_joined = False  # stays true after parting
 
 
 def launched() -> tuple[int, int]:
-    """Return this process' rank and their number as torchrun has set them; (0, 1) without torchrun."""
+    """Return the rank of this process and the number of processes as set by torchrun; (0, 1) without torchrun."""
     if not all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")):
         return 0, 1
     return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
 
 def local_rank() -> int:
-    """Return the place of this process among those of its machine."""
+    """Return the place of this process among those of its machine, from 0."""
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 def rank() -> int:
-    """Return the place of this process among all; 0 is the first, which writes and speaks."""
+    """Return the place of this process among all; 0 is the first, which writes and prints."""
     return _members[0]
 
 
 def world() -> int:
-    """Return how many processes have joined."""
+    """Return the number of processes that have joined."""
     return _members[1]
 
 
 def has_joined() -> bool:
-    """Whether this process has met others, be they gone again."""
+    """Return whether this process has joined others, even if it has left them since."""
     return _joined
 
 
 def join() -> None:
-    """Meet the other processes that torchrun has started, if there are any."""
+    """Join the other processes that torchrun has started, if there are any.
+
+    Raises:
+        LostProcess: one of them has ended.
+    """
     global _members, _joined
     if launched()[1] == 1 or world() > 1:
         return
     import torch
     import torch.distributed as dist
 
-    with _told():
+    with _broken_connection_in_one_line():
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     _members, _joined = launched(), True
-    # A process that ends without it takes threads down with it, which ends in SIGABRT.
+    # Without it, the end of the process kills running threads, which raises SIGABRT.
     atexit.register(leave)
 
 
 def leave() -> None:
-    """Part from the other processes."""
+    """Leave the other processes."""
     global _members
     if world() > 1:
         import torch.distributed as dist
 
         _members = (0, 1)
-        with suppress(Exception):  # the others may be gone
+        with suppress(Exception):  # the others may have ended
             dist.destroy_process_group()
 
 
 def part() -> None:
-    """Part when the common work is done, all at once: nobody closes a connection that another still reads from."""
+    """Leave when the common work is done, all at once: no process closes a connection that another still reads."""
     if world() > 1:
-        agreed(0)  # each waits for all; by the CPU, as a barrier would not on a GPU
+        agreed(0)  # each waits for all, on the CPU: a barrier would use the GPU
         leave()
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Turn a broken connection into one line."""
+def _broken_connection_in_one_line() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
         reason = str(error).splitlines()[0].split("] ", 1)[-1].split(". ")[0].strip()
         raise LostProcess(
-            f"torchrun: another process of this run is gone ({reason}); the checkpoints are intact: "
-            "run the same command to go on"
+            f"torchrun: another process of this run has ended ({reason}); the checkpoints are intact. "
+            "Rerun the command to resume."
         ) from error
 
 
 def shared(data: bytes, source: int = 0) -> bytes:
-    """Return the ``data`` of process ``source``; what the others give is not looked at."""
+    """Return the ``data`` of process ``source``; that of the others is ignored."""
     if world() == 1:
         return data
     import torch
     import torch.distributed as dist
 
-    with _told():
+    with _broken_connection_in_one_line():
         size = torch.tensor(len(data))
         dist.broadcast(size, source)
         mine = rank() == source
-        # A copy, as torch wants memory that it may write to.
+        # A copy: torch needs writable memory.
         content = torch.frombuffer(bytearray(data or b"\0"), dtype=torch.uint8) if mine else None
         if content is None:
             content = torch.empty(max(1, int(size)), dtype=torch.uint8)
@@ -121,31 +123,31 @@ def shared(data: bytes, source: int = 0) -> bytes:
 
 
 def first(do: Callable[[], T]) -> T:
-    """Call ``do`` in the first process alone and return its result, a JSON value, in all.
+    """Call ``do`` in the first process only; return its result, a JSON value, in all.
 
     Raises:
-        UserError: in all processes, where ``do`` raised one.
+        UserError: in all processes, if ``do`` raises one.
     """
     if world() == 1:
         return do()
-    said = "null"
+    message = "null"
     if rank() == 0:
         try:
-            said = json.dumps({"value": do()})
+            message = json.dumps({"value": do()})
         except UserError as error:
-            said = json.dumps({"error": str(error)})
-    heard = json.loads(shared(said.encode()))
-    if "error" in heard:
-        raise UserError(heard["error"])
-    value: T = heard["value"]
+            message = json.dumps({"error": str(error)})
+    received = json.loads(shared(message.encode()))
+    if "error" in received:
+        raise UserError(received["error"])
+    value: T = received["value"]
     return value
 
 
 def together(do: Callable[[], T]) -> T:
-    """Call ``do`` in every process and return each its own result.
+    """Call ``do`` in every process; each gets its own result.
 
     Raises:
-        UserError: in all processes, where ``do`` raised one in any; the first one's, with its process.
+        UserError: in all processes, if ``do`` raises one in any; it names the first of these processes.
     """
     if world() == 1:
         return do()
@@ -169,26 +171,26 @@ def agreed(*numbers: int) -> tuple[int, ...]:
     import torch
     import torch.distributed as dist
 
-    with _told():
+    with _broken_connection_in_one_line():
         values = torch.tensor(numbers)
         dist.all_reduce(values, dist.ReduceOp.MAX)
     return tuple(values.tolist())
 
 
 def total(value: Tensor) -> Tensor:
-    """Return the sum over processes, the same bits in all; ``value`` may be overwritten. No gradient passes."""
+    """Return the sum over processes, the same bits in all, without gradient; ``value`` may be overwritten."""
     if world() > 1:
         import torch.distributed as dist
 
-        with _told():
+        with _broken_connection_in_one_line():
             dist.all_reduce(value)
     return value
 
 
 def mean_gradients(parameters: Iterable[nn.Parameter], *values: Tensor) -> list[Tensor]:
-    """Set all gradients to their means over processes, in one message; return ``values``' means.
+    """Set all gradients to their means over processes, in one message; return the means of ``values``.
 
-    ``values`` are scalars to be logged: so every process logs and checks the same bits.
+    ``values`` are scalars to log: every process logs and checks the same bits.
     """
     if world() == 1:
         return list(values)
@@ -205,21 +207,21 @@ def mean_gradients(parameters: Iterable[nn.Parameter], *values: Tensor) -> list[
 
 
 def same_everywhere(network: nn.Module) -> None:
-    """Give all processes the first one's weights (on the CPU): machines of other kinds may draw others."""
+    """Copy the first process' weights to all, on the CPU: another kind of machine may draw other random numbers."""
     if world() == 1:
         return
     import torch.distributed as dist
 
-    with _told():
+    with _broken_connection_in_one_line():
         for tensor in network.state_dict().values():
             dist.broadcast(tensor, 0)
 
 
 def check_batch(key: str, batch: int) -> None:
-    """Refuse a batch, that of all processes together, of which they cannot have equal shares.
+    """Check that the processes can have equal shares of a batch.
 
     Raises:
-        UserError: it names ``key``.
+        UserError: they cannot; it names the setting ``key``.
     """
     if batch % world():
         raise UserError(

@@ -1,4 +1,4 @@
-"""Where a training begins: random weights, or those of a network that is there (``train.start``)."""
+"""Initial weights of a training from an existing model (``train.start``): fine-tuning."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from clearer.zoo.weights import load_weights, read_architecture
 
 
 def settings_of(model: str) -> dict[str, Any]:
-    """Return the settings by which a recipe trains a network of the form of ``model``, beginning with its weights.
+    """Return the settings for training a network like ``model`` from its weights; dotted key to value.
 
-    The channels stay the recipe's.
+    The number of channels stays that of the recipe.
 
     Raises:
         UserError: there is no such model.
@@ -38,13 +38,13 @@ def settings_of(model: str) -> dict[str, Any]:
 
 
 def check_start(recipe: Recipe, run: RunFolder) -> Path | None:
-    """Return the weight file that a training begins with, or None: random weights, or those of a checkpoint.
+    """Return the weight file that a training starts from; None for random weights or a checkpoint.
 
-    The letters may differ, and a color network may begin with a gray one; all else has to agree. Before
-    a search, whose letters are not known yet, only what is known of them is compared.
+    The genotype may differ, and a color network may start from a gray one; all else has to agree. Before a search,
+    when the genotype is not known yet, only the numbers of modules are compared.
 
     Raises:
-        UserError: ``train.start`` is no model, or its network is of another form.
+        UserError: ``train.start`` names no model, or one whose network differs.
     """
     source = recipe.train.start
     if source is None or run.train.begun or run.train.finished:
@@ -54,7 +54,7 @@ def check_start(recipe: Recipe, run: RunFolder) -> Path | None:
     if wanted is None and run.architecture.exists():
         wanted = run.read_architecture()
     facts = json.loads(json.dumps(dataclasses.asdict(found.space))) | {"modules_per_cell": _modules(found)}
-    del facts["candidates"]  # the letters state them
+    del facts["candidates"]  # the genotype states them
     known = dataclasses.asdict(recipe.network)
     if wanted is None:
         known["modules_per_cell"] = "-".join(map(str, recipe.space.depths))
@@ -75,10 +75,10 @@ def _modules(architecture: Architecture) -> str:
 
 
 def begin_with(network: RestorationNetwork, weights: Path) -> str:
-    """Give a network the weights of a file, where its modules are of the same kind; return what was taken, in words.
+    """Copy the weights of a file into a network; return what was copied, in words.
 
-    A searched module of another letter keeps its random weights. A color network takes a gray one's stem and
-    last convolution so that it begins by adding to each color what the gray one would add to their mean.
+    A searched module with another candidate keeps its random weights. In a color network, the stem and the last
+    convolution of a gray one are spread so that it adds to each color what the gray one adds to their mean.
 
     Raises:
         UserError: the file cannot be read.
@@ -98,17 +98,18 @@ def begin_with(network: RestorationNetwork, weights: Path) -> str:
         }
     )
     modules = sum(map(len, network.architecture.cells))
-    return f"begins with {weights}" + (f", but for {len(fresh)} of {modules} modules, which are new" if fresh else "")
+    new = f", except for {len(fresh)} of {modules} modules, which are new" if fresh else ""
+    return f"starts from {weights}{new}"
 
 
 def _over_colors(gray: Tensor, shape: torch.Size) -> Tensor:
-    """Return weights of a gray network for the same place in a color one, where ``shape`` is that of its weights.
+    """Return weights of a gray network spread to ``shape``, that of the same layer in a color network.
 
-    Folded channels are ordered by color first, as torch's pixel_unshuffle gives them.
+    Unshuffled channels are ordered by color first, as torch's pixel_unshuffle returns them.
     """
     if gray.shape == shape:
         return gray
-    if gray.shape[0] == shape[0]:  # it reads the image: the mean of the colors
+    if gray.shape[0] == shape[0]:  # the layer that reads the image: the mean of the colors
         colors = shape[1] // gray.shape[1]
         return torch.cat([gray / colors] * colors, 1)
-    return torch.cat([gray] * (shape[0] // gray.shape[0]))  # it makes the image
+    return torch.cat([gray] * (shape[0] // gray.shape[0]))  # the layer that makes the image

@@ -1,9 +1,9 @@
-"""Muon: momentum whose steps are orthogonalized, for the convolutions; AdamW for all else.
+"""Muon: orthogonalized momentum steps for convolutions, AdamW for all other parameters.
 
-A step of plain momentum is ruled by few directions of a weight matrix; with all its singular values
-made equal, rare directions learn as fast as common ones. After Jordan et al., "Muon: an optimizer for
-hidden layers in neural networks" (2024); the size of the steps is that of AdamW's, as in Liu et al.,
-"Muon is scalable for LLM training" (2025), so that one learning rate serves both.
+A few directions of a weight matrix dominate a step of plain momentum. With all its singular values made equal, rare
+directions learn as fast as common ones (Jordan et al., "Muon: an optimizer for hidden layers in neural networks",
+2024). Steps have the size of AdamW's (Liu et al., "Muon is scalable for LLM training", 2025), so that one learning
+rate serves both.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ import torch
 from torch import Tensor, nn
 
 SMALLEST = 8
-"""Matrices with a side below this (the image's own channels) are left to AdamW."""
+"""AdamW moves matrices with a side below this, such as those at the channels of the image."""
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+"""Of the Newton-Schulz polynomial (Jordan et al.)."""
 STEPS = 5
+"""Newton-Schulz steps."""
 RMS = 0.2
-"""Root mean square of an orthogonalized step at rate 1: about that of AdamW's."""
+"""Root mean square of an orthogonalized step at learning rate 1, about that of AdamW (Liu et al.)."""
 
 
 def orthogonalized(matrices: Tensor, kind: torch.dtype = torch.float32) -> Tensor:
-    """Return ``(N, rows, columns)`` with all singular values brought near 1 (0.7 to 1.2), by Newton-Schulz steps."""
+    """Return matrices (N, rows, columns) with all singular values brought near 1 (0.7 to 1.2), by Newton-Schulz."""
     turned = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if turned else matrices
     x = (x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)).to(kind)
@@ -37,13 +39,13 @@ def orthogonalized(matrices: Tensor, kind: torch.dtype = torch.float32) -> Tenso
 
 
 class Muon(torch.optim.Optimizer):
-    """See the module.
+    """Muon for convolutions, AdamW for all other parameters.
 
     Args:
-        parameters: convolutions' weights are taken as matrices, ``(out, in * kernel)``.
-        lr, betas, weight_decay: as of AdamW; the decay is decoupled.
-        momentum: of the orthogonalized steps (Nesterov's).
-        kind: in what the orthogonalization computes; bfloat16 is enough for it, where it is fast.
+        parameters: the weights of convolutions count as matrices (out, in * kernel).
+        lr, betas, weight_decay: those of AdamW, with decoupled decay.
+        momentum: Nesterov momentum of the orthogonalized steps.
+        kind: number type of the orthogonalization; bfloat16 is precise enough.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Move all parameters that have gradients."""
+        """Update all parameters that have gradients."""
         for group in self.param_groups:
             alike: dict[tuple[int, int], list[nn.Parameter]] = defaultdict(list)
             for p in group["params"]:
@@ -85,7 +87,7 @@ class Muon(torch.optim.Optimizer):
                 state["momentum"] = torch.zeros_like(p)
             moving = state["momentum"].lerp_(p.grad, 1 - beta)
             steps.append(p.grad.lerp(moving, beta).reshape(shape))  # type: ignore[union-attr]
-        # Those of one shape go together: many small products of matrices in one.
+        # All matrices of one shape together: one batched product instead of many small ones.
         moves = orthogonalized(torch.stack(steps), self.kind) * (RMS * max(shape) ** 0.5)
         for p, move in zip(those, moves, strict=True):
             p.mul_(1 - group["lr"] * group["weight_decay"]).add_(move.reshape(p.shape), alpha=-group["lr"])

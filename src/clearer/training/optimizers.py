@@ -1,4 +1,4 @@
-"""Optimizers and learning rates, as a recipe states them."""
+"""Optimizers and learning-rate schedules, as a recipe states them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ from clearer.training.muon import Muon
 def make_optimizer(
     settings: OptimizerSettings, parameters: Iterable[nn.Parameter], precision: str = "fp32"
 ) -> torch.optim.Optimizer:
-    """Return the optimizer; its learning rate is set at each step by `learning_rate`.
+    """Return the optimizer; `learning_rate` gives its rate for each epoch.
 
-    ``precision``: of the run; weights and their moments are float32 in any.
-
-    Fused where torch has it: a supernet has hundreds of small parameters, whose updates one by one took
-    a twentieth to a tenth of a step on the CPU. (The alpha are a single one, which gains nothing.) See
-    `load_optimizer`.
+    ``precision`` is that of the run. Weights and moments are float32 in either.
     """
     chosen = list(parameters)
     decay = settings.weight_decay
+    # Fused where torch has it: the updates of a supernet's hundreds of small parameters, one by one, took 5 to 10 %
+    # of a step on the CPU. Alpha is a single parameter and gains nothing. See `load_optimizer`.
     fused = (len(chosen) > 1 and chosen[0].device.type in ("cpu", "cuda")) or None
     if settings.kind == "sgd":
         return torch.optim.SGD(chosen, settings.lr, momentum=settings.momentum, weight_decay=decay, fused=fused)
@@ -39,10 +37,10 @@ def make_optimizer(
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Take up the state of `make_optimizer`'s optimizer, laid out in memory as the parameters are.
+    """Load the state of an optimizer, with its moments laid out in memory as the parameters are.
 
-    A fused step goes through parameter and moments in the order of memory, whatever their strides say:
-    moments from a file are contiguous, parameters need not be (channels_last).
+    A fused step walks parameter and moments in the order of memory and ignores their strides. Moments from a file
+    are contiguous; parameters may be channels_last.
     """
     optimizer.load_state_dict(state)
     for parameter, moments in optimizer.state.items():
@@ -52,7 +50,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> N
 
 
 def learning_rate(settings: OptimizerSettings, epoch: int, epochs: int) -> float:
-    """Return the rate of ``epoch`` (0-based) of ``epochs``: linear warm-up, then a cosine to ``lr_final``.
+    """Return the learning rate of an epoch, from 0: linear warm-up, then a cosine from ``lr`` to ``lr_final``.
 
     >>> s = OptimizerSettings(lr=1.0, lr_final=0.0, warmup_epochs=2)
     >>> [round(learning_rate(s, e, 6), 3) for e in range(6)]
@@ -65,6 +63,6 @@ def learning_rate(settings: OptimizerSettings, epoch: int, epochs: int) -> float
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the rate of every group."""
+    """Set the learning rate of every parameter group."""
     for group in optimizer.param_groups:
         group["lr"] = rate

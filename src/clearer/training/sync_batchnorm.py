@@ -1,4 +1,4 @@
-"""Batch norm over a batch that lies in several processes: mean and variance are those of all of it."""
+"""Batch norm over a batch that is spread over several processes, with the mean and variance of the whole batch."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ Total = Callable[[Tensor], Tensor]
 
 
 def use_global_statistics(network: nn.Module, total: Total, parts: int) -> None:
-    """Make every batch norm of ``network``, in place, one over ``parts`` equal parts of a batch.
+    """Turn every batch norm of ``network``, in place, into one over ``parts`` equal parts of a batch.
 
-    Parameters, names and statistics stay; in eval mode nothing changes.
+    Parameters, names and statistics are kept; nothing changes in eval mode.
 
     Args:
+        network: to change.
         total: returns the sum of a tensor over the processes, the same in each.
         parts: the number of processes.
     """
@@ -27,7 +28,7 @@ def use_global_statistics(network: nn.Module, total: Total, parts: int) -> None:
 
 
 class GlobalBatchNorm2d(nn.BatchNorm2d):
-    """``(B / parts, C, H, W)`` -> the same, normed as `nn.BatchNorm2d` norms the whole ``(B, C, H, W)``."""
+    """(B / parts, C, H, W) -> the same, normalized as `nn.BatchNorm2d` normalizes the whole (B, C, H, W)."""
 
     total: Total
     parts: int
@@ -51,8 +52,8 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
 class _Normalize(torch.autograd.Function):
     """y = (x - mean) / sqrt(variance + eps) * weight + bias, with the statistics of all parts.
 
-    Each part's gradient of the input has terms through mean and variance, which all parts share: they
-    are sums over the parts. Gradients of weight and bias are this part's alone, as all others' are.
+    All parts share mean and variance, so the gradient of the input has terms that are sums over the parts. The
+    gradients of weight and bias are those of this part alone, as with every other parameter.
     """
 
     @staticmethod
@@ -60,7 +61,7 @@ class _Normalize(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, total: Total, parts: int
     ) -> tuple[Tensor, Tensor, Tensor]:
         variance, mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
-        # In float64, where taking the square of a large mean off again loses nothing that matters.
+        # In float64, where subtracting the square of a large mean keeps enough digits.
         moments = torch.stack([mean.double(), variance.double() + mean.double().square()])
         mean, square = total(moments).div_(parts).unbind()
         mean, variance = mean.float(), (square - mean.square()).clamp_min_(0).float()
@@ -73,8 +74,8 @@ class _Normalize(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
         x, weight, mean, variance = ctx.saved_tensors
-        none = mean.new_empty(0)  # what was not saved: CUDA wants a tensor, and takes the running statistics then
-        # First as if the statistics were constants; the sums for weight and bias are those needed next.
+        none = mean.new_empty(0)  # for the running statistics, which are not used: CUDA needs a tensor
+        # First as if the statistics were constants; then the terms through them, from the sums for weight and bias.
         of_x, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
             gradient, x, weight, mean, variance, none, none, False, ctx.eps, [True, True, True]
         )

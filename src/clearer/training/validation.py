@@ -1,4 +1,4 @@
-"""PSNR on held-out images while training, always with the same noise."""
+"""PSNR on the validation images during training, always with the same noise."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from clearer.degradations.base import Degradation
 from clearer.evaluation.metrics import psnr
 from clearer.images.pixels import center_crop
 from clearer.images.tensors import to_batch
-from clearer.training import distributed as processes
+from clearer.training import distributed
 
 
 class Validation:
-    """Degraded and clean images, degraded once from a fixed seed; several processes share them out.
+    """Pairs of degraded and clean images, degraded once from a fixed seed. Several processes measure a share each.
 
     Args:
-        images: (clean, degraded or None), uint8 (H, W, C).
-        crop: side of the center crop, or None for whole images (smaller ones stay whole).
+        images: (clean, degraded or None) of each image, uint8 (H, W, C).
+        degradation: applied to the clean image, or to the degraded one of a pair, unless it replaces these.
+        crop: side of the center crop in pixels, or None for whole images; a smaller image stays whole.
+        device: where the images lie.
     """
 
     def __init__(
@@ -34,7 +36,7 @@ class Validation:
         self.count = len(images)
         self.pairs: dict[int, tuple[Tensor, Tensor]] = {}
         generator = torch.Generator()
-        for k in range(processes.rank(), self.count, processes.world()):
+        for k in range(distributed.rank(), self.count, distributed.world()):
             clean, degraded = images[k]
             generator.manual_seed(k)
             target = _tensor(clean, crop)
@@ -48,10 +50,10 @@ class Validation:
     def measure(self, restore: Callable[[Tensor], Tensor]) -> float:
         """Return the mean PSNR in dB of ``restore``: (1, C, H, W) -> the same."""
         found = {k: psnr(restore(x).float().clamp(0, 1), clean) for k, (x, clean) in self.pairs.items()}
-        values = torch.zeros(self.count)  # those of other processes' images stay zero
+        values = torch.zeros(self.count)  # zero for the images of other processes
         for k, value in found.items():
             values[k] = value.item()
-        return float(processes.total(values).mean())
+        return float(distributed.total(values).mean())
 
 
 def _tensor(image: np.ndarray, crop: int | None) -> Tensor:
