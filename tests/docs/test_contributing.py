@@ -41,8 +41,3 @@ def test_an_addition_works_after_its_file_and_its_registry_line(
             module = ModuleType(module_name(place))
             monkeypatch.setitem(sys.modules, module.__name__, module)
             exec(compile(code, place, "exec"), vars(module))
-
-
-def test_links_lead_somewhere() -> None:
-    links = re.findall(r"\]\(([^)#]+)[^)]*\)", TEXT)
-    assert [link for link in links if not (ROOT / link).exists()] == []
