@@ -44,7 +44,7 @@ def print_table(
 
     Args:
         title: a line above, or an empty string.
-        heads: the heading of each column.
+        heads: the heading of each column; no row of headings is printed if all are empty.
         rows: the cells, as many as headings in each.
         console: where to.
         total: a last row.
@@ -56,7 +56,7 @@ def print_table(
 
     if title:
         say(title, console)
-    table = Table(box=SIMPLE, show_edge=False, pad_edge=False, show_footer=bool(total))
+    table = Table(box=SIMPLE, show_edge=False, pad_edge=False, show_header=any(heads), show_footer=bool(total))
     for i, head in enumerate(heads):
         # A name that is cut short is no name: narrow terminals fold the other columns.
         table.add_column(

@@ -12,10 +12,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from clearer.core.console import say
+from clearer.core.console import print_table, say
 from clearer.core.files import write_text
 from clearer.core.text import count, duration
 from clearer.network.candidates.registry import CANDIDATES
@@ -100,12 +98,7 @@ def print_summary(run: str | Path, console: Console) -> None:
         if before is not None and after is not None:
             name = _protocol(measured) if record.evaluations else "validation"
             rows.append((name, f"{before:.2f} -> {after:.2f} dB ({after - before:+.2f} dB)"))
-    table = Table(title=Text(_task(record)), title_justify="left", show_header=False, title_style="bold")
-    table.add_column(style="cyan", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(Text(name), Text(value))  # Text: square brackets in a name are no markup
-    console.print(table)
+    print_table(_task(record), ("", ""), rows, console, left=2)
     folder = RunFolder(record.folder)
     for name, file in (("report", folder.report), ("model", folder.weights)):
         if file.exists():
