@@ -6,7 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from clearer.cli import catalog, data, describe, evaluate, export, fit, reproduce, restore, verdict, web
+from clearer.cli import (
+    catalog,
+    data,
+    describe,
+    evaluate,
+    export,
+    fit,
+    reproduce,
+    reproduce_methods,
+    restore,
+    verdict,
+    web,
+)
 from clearer.cli.help import HELP_OPTIONS, VerbGroup
 from clearer.cli.verb import Verb
 from clearer.core.errors import UserError
@@ -29,6 +41,16 @@ VERBS: dict[str, tuple[Verb[Any], ...]] = {
     "Study": (verdict.verdict, verdict.compare_protocols),
 }
 """All verbs by heading; the group ``reproduce`` stands before those of "Study"."""
+
+REPRODUCE: tuple[Verb[Any], ...] = (
+    reproduce.table1,
+    reproduce.figures34,
+    reproduce_methods.figures5_7,
+    reproduce_methods.tables,
+    reproduce.ablations,
+    reproduce.redraw,
+)
+"""Verbs of the group ``reproduce``."""
 
 CONTEXT = {"help_option_names": HELP_OPTIONS}
 
@@ -70,7 +92,7 @@ def _options(
         raise UserError(f"torchrun: {name} runs in one process; start only {', '.join(SHARED_VERBS)} in several")
 
 
-for _verb in reproduce.REPRODUCE:
+for _verb in REPRODUCE:
     _verb.add_to(paper)
 for _heading, _verbs in VERBS.items():
     if _heading == "Study":

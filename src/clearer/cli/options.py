@@ -80,6 +80,7 @@ Jobs = Annotated[
 Seed = Annotated[int, option("Evaluation", "Noise seed; keep 0 for comparable results.", metavar="N", parser=whole(0))]
 Device = Annotated[str, option("Device", "auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE", complete=device_names)]
 Precision = Annotated[str, option("Device", "auto, fp32 or bf16.", metavar="PRECISION", complete=precision_names)]
+ResultFolder = Annotated[Path, option("Output", "Result folder.", "--out", "-o", metavar="FOLDER")]
 Json = Annotated[bool, option("Output", "Print one line of JSON; all else goes to stderr.", "--json")]
 
 

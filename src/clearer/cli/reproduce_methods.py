@@ -1,0 +1,165 @@
+"""Verbs that compare methods as the paper does: reproduce figures5-7, tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from clearer.cli.options import Device, Ensemble, Json, Limit, Precision, ResultFolder, Seed, method_names
+from clearer.cli.verb import option, real, verb, whole
+from clearer.core.console import console_for_people, print_json, progress_bar, say
+from clearer.core.errors import UserError
+
+if TYPE_CHECKING:
+    from clearer.methods.base import Method
+
+Bsd500 = Annotated[str | None, option("Data", "Test images of BSD500.", metavar="FOLDER")]
+Rain800 = Annotated[str | None, option("Data", "Test pairs of Rain800.", metavar="FOLDER")]
+Sigmas = Annotated[
+    list[float] | None,
+    option(
+        "Evaluation", "Noise level; repeatable (default: 30, 50 and 70).", "--sigma", metavar="LEVEL", parser=real(0)
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodOptions:
+    """The methods that a table or figure compares, and how they run."""
+
+    models: Annotated[
+        list[str] | None,
+        option("Methods", "Pretrained model, weight file or run; repeatable.", "--models", metavar="[NAME=]PATH"),
+    ] = None
+    also: Annotated[
+        list[Path] | None,
+        option("Methods", "Python file that defines METHODS; repeatable.", metavar="FILE.py"),
+    ] = None
+    classical: Annotated[
+        str,
+        option(
+            "Methods",
+            "Classical methods, such as bm3d,nlm,tv,wavelet; all or none.",
+            metavar="NAMES",
+            complete=method_names,
+        ),
+    ] = "none"
+    ensemble: Ensemble = False
+    device: Device = "auto"
+    precision: Precision = "fp32"
+
+    def methods(self) -> list[Method]:
+        """Return them: classical ones, those of Python files, trained networks."""
+        from clearer.methods.selection import all_methods
+
+        return all_methods(
+            self.classical,
+            self.also or (),
+            self.models or (),
+            device=self.device,
+            precision=self.precision,
+            ensemble=self.ensemble,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures57Options(MethodOptions):
+    """Options of figures5-7."""
+
+    out: ResultFolder = Path("reproduction/figures5-7")
+    bsd500: Bsd500 = None
+    rain800: Rain800 = None
+    image: Annotated[list[str] | None, option("Data", "Image to show; repeatable.", metavar="NAME")] = None
+    images: Annotated[int, option("Data", "Show the first N images of each folder.", metavar="N", parser=whole(1))] = 2
+    sigma: Sigmas = None
+    protocol: Annotated[
+        str,
+        option(
+            "Evaluation",
+            "Noise: clearer-gray, gray-awgn or color-awgn.",
+            metavar="NAME",
+            complete=lambda: ["clearer-gray", "gray-awgn", "color-awgn"],
+        ),
+    ] = "clearer-gray"
+    crop: Annotated[
+        str | None,
+        option("Output", "Crop to enlarge, in pixels (default: where most detail is).", metavar="TOP,LEFT,SIDE"),
+    ] = None
+    as_json: Json = False
+
+    def place(self) -> tuple[int, int, int] | None:
+        """Return the three numbers of ``--crop``.
+
+        Raises:
+            UserError: it is not three whole numbers.
+        """
+        if self.crop is None:
+            return None
+        parts = self.crop.split(",")
+        if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
+            raise UserError(f"--crop {self.crop}: not of the form TOP,LEFT,SIDE, three whole numbers of pixels")
+        top, left, side = map(int, parts)
+        return top, left, side
+
+
+@verb(
+    "figures5-7",
+    "clearer reproduce figures5-7 --models denoise-gray-50 --bsd500 bsds500/test",
+    former={"--picture": "--image", "--pictures": "--images"},
+)
+def figures5_7(options: Figures57Options) -> None:
+    """Figures 5 to 7: the same crop restored by each method.
+
+    Restored images are kept in the result folder and reused by the next call.
+    """
+    from clearer.experiments.figures5_7 import SIGMAS
+    from clearer.experiments.figures5_7 import figures5_7 as run_figures5_7
+
+    o = options
+    console = console_for_people(o.as_json)
+    how: dict[str, Any] = {"names": o.image or (), "images": o.images, "sigmas": o.sigma or SIGMAS, "crop": o.place()}
+    how |= {"bsd500": o.bsd500, "rain800": o.rain800, "protocol": o.protocol}
+    methods = o.methods()
+    with progress_bar("restore") as progress:
+        result = run_figures5_7(o.out, methods, **how, progress=progress)
+    for name in result["left_out"]:
+        say(f"{name}: suits nothing that is shown; left out", console)
+    for figure in result["figures"]:
+        say(f"{figure['image']}: {o.out}/{figure['name']}.png", console)
+    say(f"all with their captions: {o.out}/figures57.md", console)
+    if o.as_json:
+        print_json({**result, "saved": str(o.out)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TablesOptions(MethodOptions):
+    """Options of tables."""
+
+    out: ResultFolder = Path("reproduction/tables")
+    bsd500: Bsd500 = None
+    rain800: Rain800 = None
+    sigma: Sigmas = None
+    rain_y: Annotated[bool, option("Evaluation", "Add a table of rain measured on Y.", "--rain-y")] = False
+    limit: Limit = None
+    seed: Seed = 0
+    as_json: Json = False
+
+
+@verb("tables", "clearer reproduce tables --models denoise-gray-50 --bsd500 bsds500/test")
+def tables(options: TablesOptions) -> None:
+    """PSNR, SSIM, size and speed beside the published values.
+
+    Rerun the same command to resume where it stopped.
+    """
+    from clearer.experiments.tables import SIGMAS
+    from clearer.experiments.tables import tables as run_tables
+
+    o = options
+    console = console_for_people(o.as_json)
+    how: dict[str, Any] = {"sigmas": o.sigma or SIGMAS, "rain_y": o.rain_y, "limit": o.limit, "seed": o.seed}
+    result = run_tables(o.out, o.methods(), data_noise=o.bsd500, data_rain=o.rain800, **how, console=console)
+    say((o.out / "tables.md").read_text(encoding="utf-8"), console)
+    say(f"saved: {o.out}/tables.md, {o.out}/tables.json", console)
+    if o.as_json:
+        print_json({**result, "saved": str(o.out)})
