@@ -1,4 +1,4 @@
-"""Files for other runtimes: they do what PyTorch does, at any size, or they are not written."""
+"""Exported files: they compute what PyTorch computes at any size, or are not written."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_weights(folder / "model.safetensors", sane(residual=True), CARD)
     ended = command("export", folder, "--onnx", folder / "a.onnx", "--torch", folder / "a.pt2", "--json")
     assert ended.status == 0, ended.err
-    (folder / "told.json").write_text(ended.out)
+    (folder / "result.json").write_text(ended.out)
     return folder
 
 
@@ -71,11 +71,11 @@ def exported(run: Path) -> Restorer:
 
 
 def test_an_exported_file_is_described(run: Path) -> None:
-    told = json.loads(command("describe", run / "a.onnx", "--json").out.splitlines()[-1])
-    assert told["architecture"] == str(sane(residual=True).architecture) and told["card"] == CARD
+    reported = json.loads(command("describe", run / "a.onnx", "--json").out.splitlines()[-1])
+    assert reported["architecture"] == str(sane(residual=True).architecture) and reported["card"] == CARD
 
 
-def test_squares_of_pixels_are_folded_inside_the_graph(tmp_path: Path) -> None:
+def test_pixel_unshuffle_is_part_of_the_graph(tmp_path: Path) -> None:
     network = sane("PF-FP", channels=3, unshuffle=2, norm="none", residual=True)
     save_weights(tmp_path / "model.safetensors", network, CARD)
     found = clearer.export(tmp_path, onnx=tmp_path / "a.onnx", pt2=tmp_path / "a.pt2")
@@ -88,7 +88,7 @@ def test_squares_of_pixels_are_folded_inside_the_graph(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("operations", ["supplement", "released"])
-def test_the_graph_has_no_norms_and_open_sizes(operations: str) -> None:
+def test_the_graph_has_no_norms_and_dynamic_sizes(operations: str) -> None:
     network = sane(channels=3, operations=operations)
     assert any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
     model = onnx_model(folded_copy(network))
@@ -112,7 +112,7 @@ def test_folding_norms_changes_nothing() -> None:
             assert torch.allclose(folded(x), network(x), atol=1e-5)
 
 
-def test_the_metadata_says_what_it_is(run: Path) -> None:
+def test_the_metadata_describes_the_model(run: Path) -> None:
     found = {entry.key: entry.value for entry in onnx.load(run / "a.onnx").metadata_props}
     assert Architecture.from_json(found["architecture"]) == sane(residual=True).architecture
     assert (found["task"], found["channels"], found["multiple"], found["precision"]) == ("denoise", "1", "4", "fp32")
@@ -132,21 +132,21 @@ def test_no_folder_of_this_machine_is_in_the_files(run: Path) -> None:
 
 @settings(deadline=None)
 @given(batch=st.integers(1, 3), height=st.integers(1, 40), width=st.integers(1, 40))
-def test_onnx_runtime_does_what_pytorch_does(run: Path, batch: int, height: int, width: int) -> None:
+def test_onnx_runtime_agrees_with_pytorch(run: Path, batch: int, height: int, width: int) -> None:
     network, exported = clearer.load(run, "cpu", "fp32"), clearer.load(run / "a.onnx")
     x = torch.rand((batch, 1, height, width), generator=torch.Generator().manual_seed(height))
     assert torch.allclose(exported(x), network(x), atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(1, 1, 1), (3, 16, 24), (1, 5, 33), (2, 40, 7)])
-def test_the_torch_program_does_what_pytorch_does(run: Path, size: tuple[int, int, int]) -> None:
+def test_the_torch_program_agrees_with_pytorch(run: Path, size: tuple[int, int, int]) -> None:
     program = torch.export.load(run / "a.pt2").module()
     x = torch.rand(size[0], 1, *size[1:])
     with torch.no_grad():
         assert torch.allclose(program(x), clearer.load(run, "cpu", "fp32")(x), atol=1e-5)
 
 
-def test_an_exported_file_is_a_restorer_like_another(run: Path, exported: Restorer) -> None:
+def test_an_exported_file_loads_as_a_restorer(run: Path, exported: Restorer) -> None:
     network = clearer.load(run, "cpu", "fp32")
     assert (exported.architecture, exported.card) == (network.architecture, network.card)
     assert (str(exported.device), exported.precision) == ("cpu", "fp32")
@@ -162,38 +162,38 @@ def test_an_exported_file_is_a_restorer_like_another(run: Path, exported: Restor
         assert all(torch.equal(y, exported(x)) for y in threads.map(exported, [x] * 16))
 
 
-def test_the_command_line_restores_and_evaluates_with_it(run: Path, photos: Path, tmp_path: Path) -> None:
+def test_the_command_line_restores_and_evaluates_with_an_exported_file(run: Path, photos: Path, tmp_path: Path) -> None:
     for name, model in (("torch", run), ("onnx", run / "a.onnx")):
         ended = command("restore", model, photos, "-o", tmp_path / name, "--precision", "fp32", "--json")
         assert ended.status == 0, ended.err
     for path in photos.iterdir():
         both = [np.asarray(Image.open(tmp_path / name / path.name)).astype(int) for name in ("torch", "onnx")]
         assert np.abs(both[0] - both[1]).max() <= 1
-    told = [
+    reported = [
         command(
             "evaluate", model, "--protocol", "gray-awgn-50", "--data", photos, "--limit", 2,
             "-o", tmp_path / "e.json", "--json",
         ).json
         for model in (run, run / "a.onnx")
     ]  # fmt: skip
-    assert told[0]["psnr"] == pytest.approx(told[1]["psnr"], abs=1e-3)
-    assert told[0]["parameters"] == told[1]["parameters"] > 0
+    assert reported[0]["psnr"] == pytest.approx(reported[1]["psnr"], abs=1e-3)
+    assert reported[0]["parameters"] == reported[1]["parameters"] > 0
 
 
-def test_the_command_line_tells_what_was_written(run: Path) -> None:
-    told = json.loads((run / "told.json").read_text())
+def test_the_command_line_reports_the_files(run: Path) -> None:
+    reported = json.loads((run / "result.json").read_text())
     for kind, name in (("onnx", "a.onnx"), ("pt2", "a.pt2")):
-        assert told[kind]["path"] == str(run / name) and told[kind]["bytes"] == (run / name).stat().st_size
-        assert told[kind]["largest_difference"] <= told[kind]["tolerance"] == 1e-4
-        assert [2, 45, 61] in told[kind]["sizes"]
+        assert reported[kind]["path"] == str(run / name) and reported[kind]["bytes"] == (run / name).stat().st_size
+        assert reported[kind]["largest_difference"] <= reported[kind]["tolerance"] == 1e-4
+        assert [2, 45, 61] in reported[kind]["sizes"]
 
 
-# fewer bits
+# fp16 and int8
 
 
-def test_half_holds_half_the_bytes_and_stays_within_a_level(run: Path, tmp_path: Path) -> None:
-    told = export(run, onnx=tmp_path / "h.onnx", half=True)["onnx"]
-    assert 0 < told["largest_difference"] <= told["tolerance"] == 1 / 255
+def test_half_stores_fp16_and_stays_within_a_gray_level(run: Path, tmp_path: Path) -> None:
+    reported = export(run, onnx=tmp_path / "h.onnx", half=True)["onnx"]
+    assert 0 < reported["largest_difference"] <= reported["tolerance"] == 1 / 255
     kinds = {
         tensor.data_type for tensor in onnx.load(tmp_path / "h.onnx").graph.initializer if np.prod(tensor.dims) > 8
     }
@@ -203,27 +203,27 @@ def test_half_holds_half_the_bytes_and_stays_within_a_level(run: Path, tmp_path:
     assert torch.allclose(half(x), clearer.load(run, "cpu", "fp32")(x), atol=1 / 255)
 
 
-def test_int8_is_calibrated_and_what_it_loses_is_measured(run: Path, photos: Path, tmp_path: Path) -> None:
+def test_int8_is_calibrated_and_its_loss_measured(run: Path, photos: Path, tmp_path: Path) -> None:
     ended = command("export", run, "--onnx", tmp_path / "q.onnx", "--int8", "--calibrate", photos, "--json")
     assert ended.status == 0, ended.err
-    told = ended.json["onnx"]
-    assert told["loss"] == pytest.approx(told["psnr_fp32"] - told["psnr"]) and told["held_out"] == 1
+    reported = ended.json["onnx"]
+    assert reported["loss"] == pytest.approx(reported["psnr_fp32"] - reported["psnr"]) and reported["held_out"] == 1
     # What it says is what another measures.
     calibration = read_calibration(photos, ModelCard.from_dict(CARD), 1)
     assert len(calibration.ranges) == 6 and len(calibration.held_out) == 1
     (degraded, truth), int8 = calibration.held_out[0], clearer.load(tmp_path / "q.onnx")
     restored = int8(torch.from_numpy(degraded)).clamp(0, 1).numpy()
-    assert -10 * np.log10(np.mean((restored - truth) ** 2)) == pytest.approx(told["psnr"], abs=1e-3)
-    assert int8.precision == "int8" and abs(told["loss"]) < 1
+    assert -10 * np.log10(np.mean((restored - truth) ** 2)) == pytest.approx(reported["psnr"], abs=1e-3)
+    assert int8.precision == "int8" and abs(reported["loss"]) < 1
     model = onnx.load(tmp_path / "q.onnx")
     noted = {entry.key: entry.value for entry in model.metadata_props}
-    assert json.loads(noted["check"])["loss"] == told["loss"]
+    assert json.loads(noted["check"])["loss"] == reported["loss"]
     integers = [tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.INT8]
     assert len([tensor for tensor in integers if len(tensor.dims) == 4]) >= 10
     assert list(tmp_path.iterdir()) == [tmp_path / "q.onnx"]
 
 
-def test_a_range_of_noise_is_gone_through_evenly(photos: Path) -> None:
+def test_calibration_goes_through_a_range_of_noise_evenly(photos: Path) -> None:
     card = {"degradation": {"kind": "gaussian", "sigma": [0.0, 60.0], "clip8": False}}
     found = read_calibration(photos, ModelCard.from_dict(card), 1)
     ((degraded, truth),) = found.held_out
@@ -232,7 +232,7 @@ def test_a_range_of_noise_is_gone_through_evenly(photos: Path) -> None:
     assert rough == sorted(rough) and rough[-1] > 3 * rough[0]
 
 
-def test_pairs_calibrate_where_the_card_says_pairs(tmp_path: Path) -> None:
+def test_a_model_trained_on_pairs_is_calibrated_with_pairs(tmp_path: Path) -> None:
     card = {"degradation": {"kind": "none", "sigma": 0.0, "clip8": False}}
     for kind, level in (("clean", 200), ("rainy", 100)):
         (tmp_path / "pairs" / kind).mkdir(parents=True)
@@ -248,7 +248,7 @@ def test_pairs_calibrate_where_the_card_says_pairs(tmp_path: Path) -> None:
         read_calibration(tmp_path / "pairs", ModelCard(), 1)
 
 
-# refusals
+# errors
 
 
 @pytest.mark.parametrize("kind", ["onnx", "pt2"])
@@ -292,7 +292,7 @@ def _break_after(network: RestorationNetwork) -> None:
         (["--onnx", "a.onnx", "--calibrate", "."], "needs a folder"),
     ],
 )
-def test_contradictions_are_refused(
+def test_contradicting_options_are_refused(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], words: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -301,7 +301,7 @@ def test_contradictions_are_refused(
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_no_export_of_ours_is_refused(run: Path, tmp_path: Path) -> None:
+def test_onnx_files_not_written_by_export_are_refused(run: Path, tmp_path: Path) -> None:
     model = onnx.load(run / "a.onnx")
     changes: dict[str, tuple[str, str]] = {
         "format": ("another", "not written by 'clearer export'"),
@@ -341,7 +341,7 @@ def test_an_exported_file_is_neither_moved_nor_exported_again(run: Path, tmp_pat
         export(run / "a.onnx", onnx=tmp_path / "b.onnx")
 
 
-def test_without_onnx_runtime_it_is_said_what_to_install(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_onnx_runtime_is_reported(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
@@ -349,7 +349,7 @@ def test_without_onnx_runtime_it_is_said_what_to_install(run: Path, monkeypatch:
         clearer.load(run / "a.onnx")
 
 
-def test_too_little_memory_is_said(exported: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_is_reported(exported: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full:
         def run(self, *_: Any) -> None:
             raise RuntimeError("Failed to allocate memory for requested buffer of size 9")

@@ -1,4 +1,4 @@
-"""Image files through the restorer: they come back as they went in, but for their pixels."""
+"""Restored image files keep everything but their pixels."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def same_around(one: ImagePage, other: ImagePage, format: str) -> None:
 
 @pytest.mark.parametrize(("format", "channels", "dtype", "alpha"), LOSSLESS)
 @pytest.mark.parametrize("model", [1, 3])
-def test_lossless_files_come_back_as_they_went_in(
+def test_lossless_files_round_trip(
     tmp_path: Path, format: str, channels: int, dtype: str, alpha: bool, model: int
 ) -> None:
     plain = format in ("BMP", "PGM", "PPM")
@@ -116,7 +116,7 @@ def test_lossless_files_come_back_as_they_went_in(
 
 @pytest.mark.parametrize(("format", "channels"), LOSSY)
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_lossy_files_come_back_near(tmp_path: Path, format: str, channels: int, orientation: int) -> None:
+def test_lossy_files_stay_close(tmp_path: Path, format: str, channels: int, orientation: int) -> None:
     smooth = np.add.outer(np.linspace(20, 120, 48), np.linspace(0, 100, 64))[:, :, None] + np.arange(channels) * 9
     page = a_page(channels, orientation=orientation)
     page = ImagePage(smooth.astype(np.uint8), None, orientation, page.icc, page.exif, None, page.dpi)
@@ -155,14 +155,14 @@ def test_heif_keeps_10_and_12_bits(tmp_path: Path, bits: int, channels: int, alp
 
 
 @given(st.integers(1, 8), st.integers(1, 5), st.integers(1, 5))
-def test_turning_is_undone(orientation: int, height: int, width: int) -> None:
+def test_orientation_is_undone(orientation: int, height: int, width: int) -> None:
     image = pixels((height, width, 3))
     assert np.array_equal(turned_back(upright(image, orientation), orientation), image)
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "jpg", "webp", "avif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_network_sees_images_upright_and_they_are_stored_as_before(
+def test_the_network_sees_images_upright_and_the_file_keeps_its_orientation(
     tmp_path: Path, suffix: str, orientation: int
 ) -> None:
     stored = np.zeros((32, 48, 3), np.uint8)
@@ -182,7 +182,7 @@ def test_the_network_sees_images_upright_and_they_are_stored_as_before(
             assert np.abs(np.asarray(back).astype(int) - stored).mean() < 8
 
 
-def test_every_page_of_a_tiff_comes_back_with_its_own_depth(tmp_path: Path) -> None:
+def test_every_page_of_a_tiff_keeps_its_depth(tmp_path: Path) -> None:
     pages = (a_page(3, "uint16", True), a_page(1, "bool", orientation=1), a_page(4, "uint8", around=False))
     (tmp_path / "x.tif").write_bytes(to_bytes(ImageFile("TIFF", pages)))
     restore_path(stand_in(3), tmp_path / "x.tif", tmp_path / "y.tif")
@@ -218,7 +218,7 @@ def test_tiff_layouts_are_read_and_their_compression_kept(tmp_path: Path, compre
             assert np.array_equal(found, image)
 
 
-def test_white_as_zero_comes_back_so_and_is_seen_the_right_way_round(tmp_path: Path) -> None:
+def test_white_as_zero_is_kept_and_restored_as_light(tmp_path: Path) -> None:
     image = pixels((5, 7))
     tifffile.imwrite(tmp_path / "x.tif", image, photometric="miniswhite", metadata=None)
     assert np.array_equal(read_file(tmp_path / "x.tif").pages[0].color[:, :, 0], 255 - image)
@@ -321,7 +321,7 @@ def test_strength_blends(tmp_path_factory, strength: float, dtype: str) -> None:
 
 
 @pytest.mark.parametrize(("strength", "words"), [(-0.1, "strength"), (float("nan"), "strength")])
-def test_other_strengths_are_refused(strength: float, words: str) -> None:
+def test_strengths_out_of_range_are_refused(strength: float, words: str) -> None:
     with pytest.raises(UserError, match=words):
         RestoreOptions(strength=strength)
 
@@ -329,7 +329,7 @@ def test_other_strengths_are_refused(strength: float, words: str) -> None:
 # Floats
 
 
-def test_the_range_of_floats_can_be_said(tmp_path: Path) -> None:
+def test_the_range_of_floats_can_be_set(tmp_path: Path) -> None:
     image = pixels((6, 5), "float32") * 200 + 50
     tifffile.imwrite(tmp_path / "x.tif", image)
     with pytest.raises(UserError, match=r"x\.tif: its floats reach from .*--range"):
@@ -343,7 +343,7 @@ def test_the_range_of_floats_can_be_said(tmp_path: Path) -> None:
     assert not (tmp_path / "z.tif").exists()
 
 
-def test_the_range_of_levels_can_be_said(tmp_path: Path) -> None:
+def test_the_range_of_gray_levels_can_be_set(tmp_path: Path) -> None:
     """A camera's 12 bits in a file of 16."""
     image = (pixels((6, 5), "float32") * 3000 + 100).round().astype("uint16")
     tifffile.imwrite(tmp_path / "x.tif", image)
@@ -363,7 +363,7 @@ def test_the_range_of_levels_can_be_said(tmp_path: Path) -> None:
 # Other formats and depths
 
 
-def test_depth_is_made_of_what_the_network_said_not_of_rounded_levels(tmp_path: Path) -> None:
+def test_a_new_depth_comes_from_unrounded_output(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 4), 100, np.uint8)).save(tmp_path / "x.png")
     restorer = stand_in(shift=0.25 / 255)
     for depth, format, want in (("16", "PNG", round(100.25 * 257)), ("8", "PNG", 100), ("1", "PNG", False)):
@@ -375,7 +375,7 @@ def test_depth_is_made_of_what_the_network_said_not_of_rounded_levels(tmp_path: 
 
 
 @pytest.mark.parametrize(("source", "target"), [(s, t) for s in LOSSLESS for t in SUFFIX if t not in ("AVIF", "HEIF")])
-def test_every_kind_goes_into_every_format(tmp_path: Path, source: tuple[str, int, str, bool], target: str) -> None:
+def test_every_kind_fits_every_format(tmp_path: Path, source: tuple[str, int, str, bool], target: str) -> None:
     format, channels, dtype, alpha = source
     page = a_page(channels, dtype, alpha, around=format not in ("BMP", "PGM", "PPM"))
     (tmp_path / "x").write_bytes(to_bytes(ImageFile(format, (page,))))
@@ -407,7 +407,7 @@ def test_quality_changes_the_size(tmp_path: Path) -> None:
         assert sizes == sorted(set(sizes))
 
 
-def test_texts_of_a_tiff_stay_as_they_stand(tmp_path: Path) -> None:
+def test_text_tags_of_a_tiff_stay_unchanged(tmp_path: Path) -> None:
     """In any encoding, and even if a date is not valid."""
     texts = {270: "Grüße".encode(), 305: "Mächtig".encode("latin-1"), 306: b"yesterday", 33432: "© Jörg".encode()}
     extra = [(code, "s", 0, text, True) for code, text in texts.items() if code not in (270, 305)]

@@ -1,4 +1,4 @@
-"""Many images: folders, trees, standard input and output, what exists, what is broken, what overlaps."""
+"""Many images: folders, folder trees, standard input and output, existing outputs, broken files, overlapping work."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def test_a_tree_goes_to_a_tree(tree: Path, tmp_path: Path) -> None:
+def test_a_folder_tree_is_restored_to_a_folder_tree(tree: Path, tmp_path: Path) -> None:
     outcome = restore_path(stand_in(3), tree, tmp_path / "out", RestoreOptions(recursive=True))
     assert below(tmp_path / "out") == ["a.png", "b.jpg", "day1/c.png", "day2/deep/d.tif"]
     assert sorted(outcome.written) == sorted(tmp_path / "out" / name for name in below(tmp_path / "out"))
@@ -72,14 +72,14 @@ def test_the_output_may_lie_inside_the_input(tree: Path) -> None:
         ("[ab].*", True, ["a.png", "b.jpg"]),
     ],
 )
-def test_patterns_choose(tree: Path, tmp_path: Path, pattern: str, recursive: bool, names: list[str]) -> None:
+def test_patterns_select_files(tree: Path, tmp_path: Path, pattern: str, recursive: bool, names: list[str]) -> None:
     restore_path(stand_in(3), tree, tmp_path / "out", RestoreOptions(recursive=recursive, pattern=pattern))
     assert below(tmp_path / "out") == names
     with pytest.raises(UserError, match="no images that match"):
         restore_path(stand_in(3), tree, tmp_path / "out", RestoreOptions(pattern="*.gif"))
 
 
-def test_one_format_for_all_and_names_that_meet(tmp_path: Path) -> None:
+def test_one_format_for_all_and_names_that_collide(tmp_path: Path) -> None:
     for k, name in enumerate(("a.bmp", "a.png", "a.tif")):
         put(tmp_path / "in" / name, k)
     restore_path(stand_in(3), tmp_path / "in", tmp_path / "out", RestoreOptions(format="png"))
@@ -89,7 +89,7 @@ def test_one_format_for_all_and_names_that_meet(tmp_path: Path) -> None:
         assert np.array_equal(*map(np.asarray, pair))
 
 
-def test_content_and_not_the_name_tells_the_format(tmp_path: Path) -> None:
+def test_the_content_selects_the_format(tmp_path: Path) -> None:
     put(tmp_path / "in" / "x.png").rename(tmp_path / "in" / "wrong.jpg")
     put(tmp_path / "in" / "y.gif").rename(tmp_path / "in" / "gif.png")
     outcome = restore_path(stand_in(3), tmp_path / "in", tmp_path / "out")
@@ -98,7 +98,7 @@ def test_content_and_not_the_name_tells_the_format(tmp_path: Path) -> None:
     assert any("GIF" in note for note in outcome.notes)
 
 
-def test_what_exists_is_skipped_when_asked(tree: Path, tmp_path: Path) -> None:
+def test_existing_outputs_are_skipped_on_request(tree: Path, tmp_path: Path) -> None:
     kept = put(tmp_path / "out" / "a.png", 99).read_bytes()
     steps: list[tuple[int, int]] = []
     outcome = restore_path(
@@ -111,7 +111,7 @@ def test_what_exists_is_skipped_when_asked(tree: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "a.png").read_bytes() != kept
 
 
-def test_a_broken_file_is_told_and_the_rest_goes_on(tree: Path, tmp_path: Path) -> None:
+def test_a_broken_file_is_reported_and_the_others_restored(tree: Path, tmp_path: Path) -> None:
     (tree / "aa.png").write_bytes((tree / "a.png").read_bytes()[:40])
     (tree / "empty.jpg").write_bytes(b"")
     (tree / "lost.png").symlink_to(tree / "nowhere")
@@ -123,7 +123,7 @@ def test_a_broken_file_is_told_and_the_rest_goes_on(tree: Path, tmp_path: Path) 
     assert sorted(steps) == [(k, 5) for k in range(1, 6)]
 
 
-def test_a_failed_write_is_told_of_and_leaves_nothing(tree: Path, tmp_path: Path, monkeypatch) -> None:
+def test_a_failed_write_is_reported_and_leaves_nothing(tree: Path, tmp_path: Path, monkeypatch) -> None:
     def full(file: Any, image: Any, quality: Any) -> None:
         file.write(b"half")
         raise OSError(28, "No space left on device")
@@ -148,7 +148,7 @@ def model(tmp_path: Path) -> Path:
     return tmp_path / "model.safetensors"
 
 
-def test_the_exit_status_says_that_some_failed(model: Path, tree: Path, tmp_path: Path) -> None:
+def test_the_exit_status_shows_failures(model: Path, tree: Path, tmp_path: Path) -> None:
     assert command("restore", model, tree, "-o", tmp_path / "good").status == 0
     (tree / "aa.png").write_bytes(b"\x89PNG")
     ended = command("restore", model, tree, "-o", tmp_path / "out", "-r", "--json")
@@ -179,7 +179,7 @@ def test_standard_input_and_output(
     assert np.array_equal(np.asarray(found), np.asarray(Image.open(tmp_path / f"y.{format.lower()}")))
 
 
-def test_faults_of_standard_input_are_said(model: Path, tmp_path: Path, monkeypatch) -> None:
+def test_errors_of_standard_input_are_reported(model: Path, tmp_path: Path, monkeypatch) -> None:
     for data in (b"", b"text", b"\x89PNG\r\n\x1a\n"):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
         ended = command("restore", model, "-", "-o", tmp_path / "out.png")
@@ -201,7 +201,7 @@ def test_options_reach_the_images(model: Path, tmp_path: Path) -> None:
 # Overlap
 
 
-def test_the_next_is_made_and_the_last_written_meanwhile() -> None:
+def test_reading_and_writing_overlap_with_the_work() -> None:
     made, written = [], []
     both = threading.Barrier(2, timeout=5)  # passed only if two of the three work at a time
 
@@ -250,7 +250,7 @@ def test_reading_and_writing_are_bounded() -> None:
     assert most <= 4  # one ahead, one at work, two to be written
 
 
-def test_faults_of_threads_are_raised() -> None:
+def test_errors_in_threads_are_raised() -> None:
     def items() -> Any:
         yield 1
         raise KeyError("made")
@@ -283,7 +283,7 @@ class Unsound(StandIn):
 @pytest.mark.parametrize(
     ("degraded", "words"), [(float("nan"), "not finite"), (float("inf"), "not finite"), (0, "black")]
 )
-def test_unsound_output_is_made_again_in_fp32_else_refused(tmp_path: Path, degraded: float, words: str) -> None:
+def test_unsound_output_is_recomputed_in_fp32_or_refused(tmp_path: Path, degraded: float, words: str) -> None:
     image = np.full((5, 6), 90, np.uint8)
     network = Unsound(degraded, False)
     restorer = Restorer(network, device="cpu", precision="bf16")  # type: ignore[arg-type]
@@ -308,7 +308,7 @@ def test_a_dark_image_may_become_black() -> None:
 # What is said, and what is left behind
 
 
-def test_what_is_in_a_file_decides_its_suffix_where_its_own_cannot_be_written(tmp_path: Path) -> None:
+def test_formats_that_cannot_be_written_become_png(tmp_path: Path) -> None:
     put(tmp_path / "in" / "x.gif")
     put(tmp_path / "in" / "y.tga")
     outcome = restore_path(stand_in(3), tmp_path / "in", tmp_path / "out", RestoreOptions(pattern="*"))
@@ -317,7 +317,7 @@ def test_what_is_in_a_file_decides_its_suffix_where_its_own_cannot_be_written(tm
     restore_path(stand_in(3), tmp_path / "in" / "x.gif", tmp_path / "out")  # into a folder
 
 
-def test_videos_that_are_left_out_are_told_of(tmp_path: Path) -> None:
+def test_videos_that_are_not_restored_are_reported(tmp_path: Path) -> None:
     put(tmp_path / "in" / "a.png")
     (tmp_path / "in" / "b.mp4").write_bytes(b"")
     (tmp_path / "in" / "deep").mkdir()
@@ -332,14 +332,14 @@ def test_videos_that_are_left_out_are_told_of(tmp_path: Path) -> None:
         restore_path(stand_in(3), tmp_path / "in" / "b.mp4", tmp_path / "c.mp4", RestoreOptions(depth="16"))
 
 
-def test_floats_beyond_white_are_told_of(tmp_path: Path) -> None:
+def test_floats_beyond_white_are_reported(tmp_path: Path) -> None:
     for name, most in (("hdr.tif", 1.67), ("plain.tif", 1.01)):
         tifffile.imwrite(tmp_path / name, np.linspace(0, most, 42, dtype=np.float32).reshape(6, 7))
         outcome = restore_path(stand_in(), tmp_path / name, tmp_path / "out.tif")
         assert ("reach from 0 to 1.67" in " ".join(outcome.notes)) is (name == "hdr.tif")
 
 
-def test_pages_that_cannot_be_kept_are_refused_before_the_work(tmp_path: Path) -> None:
+def test_pages_that_cannot_be_written_are_refused_before_restoring(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 8, 8), np.uint8), photometric="minisblack")
     network = Unsound(1, True)
     with pytest.raises(UserError, match="has 3 pages"):
@@ -349,7 +349,7 @@ def test_pages_that_cannot_be_kept_are_refused_before_the_work(tmp_path: Path) -
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a device that is always full")
-def test_a_full_standard_output_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_full_standard_output_is_reported_in_one_line(tmp_path: Path) -> None:
     put(tmp_path / "a.png")
     call = [sys.executable, "-m", "clearer", "restore", "denoise-gray", str(tmp_path / "a.png"), "-o", "-"]
     with Path("/dev/full").open("wb") as full:
@@ -359,19 +359,19 @@ def test_a_full_standard_output_is_said_in_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_a_restore_that_is_told_to_end_leaves_nothing_half_written(tmp_path: Path) -> None:
+def test_a_terminated_restore_leaves_no_partial_file(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((900, 1200), np.uint8))
     program = f"""
 import clearer.inference.large_tiff as large, clearer.images.tiff_rows as rows, os, signal, sys
 large.LARGE = 10
 write = rows.write_rows
-def told(target, like, bands):
+def announced(target, like, bands):
     def then():
         for band in bands:
             os.kill(os.getpid(), signal.SIGTERM)
             yield band
     write(target, like, then())
-large.write_rows = told
+large.write_rows = announced
 from clearer.cli.main import main
 sys.argv = ["clearer", "restore", "denoise-gray", {str(tmp_path / "a.tif")!r}, "-o", {str(tmp_path / "b.tif")!r}]
 main()

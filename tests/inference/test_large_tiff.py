@@ -1,4 +1,4 @@
-"""TIFF files restored by rows: as in memory, with bounded memory, and whole or not at all."""
+"""TIFF files restored by rows: same result as in memory, bounded memory, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def written(path: Path, pixels: np.ndarray, byteorder: str = "<", **how: Any) ->
 
 @given(kind=st.sampled_from(sorted(KINDS)), dtype=st.sampled_from(["uint8", "uint16", "float32"]), data=st.data())
 @settings(max_examples=40, deadline=None)
-def test_rows_are_those_of_the_whole(
+def test_rows_equal_those_of_the_whole_image(
     kind: str, dtype: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     height, width = data.draw(st.integers(1, 60)), data.draw(st.integers(1, 60))
@@ -84,7 +84,7 @@ def test_rows_are_those_of_the_whole(
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
-def test_it_is_restored_as_in_memory(kind: str, dtype: str, tmp_path: Path) -> None:
+def test_restoring_by_rows_equals_restoring_in_memory(kind: str, dtype: str, tmp_path: Path) -> None:
     pixels = pixels_of((150, 70), dtype)
     source = written(tmp_path / "a.tif", pixels, **KINDS[kind])
     restorer, done = restorer_of(), list[tuple[int, int]]()
@@ -101,7 +101,7 @@ def test_it_is_restored_as_in_memory(kind: str, dtype: str, tmp_path: Path) -> N
         assert new.pages[0].compression == (8 if "deflate" in kind else 1)  # type: ignore[union-attr]
 
 
-def test_the_ensemble_by_rows_is_that_of_the_whole(tmp_path: Path) -> None:
+def test_the_ensemble_by_rows_equals_that_of_the_whole_image(tmp_path: Path) -> None:
     pixels = pixels_of((101, 67), "float32")
     source, restorer = written(tmp_path / "a.tif", pixels), restorer_of()
     target = restore_large(restorer, source, tmp_path / "b.tif", True, 48, "full")
@@ -131,7 +131,7 @@ def test_alpha_and_color(tmp_path: Path) -> None:
     assert np.abs(by_channel[..., 1].astype(int) - one).max() <= 1
 
 
-def test_white_as_zero_is_seen_as_light(tmp_path: Path) -> None:
+def test_white_as_zero_is_restored_as_light(tmp_path: Path) -> None:
     pixels = pixels_of((50, 40), "uint8")
     restorer = restorer_of()
     source = written(tmp_path / "a.tif", 255 - pixels, photometric="MINISWHITE")
@@ -160,10 +160,10 @@ def test_tags_are_kept(tmp_path: Path) -> None:
         assert len(new.pages) == 1
 
 
-# faults
+# errors
 
 
-def test_what_cannot_be_read_by_rows_is_said_and_nothing_is_left(tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_by_rows_are_refused(tmp_path: Path) -> None:
     pixels = pixels_of((64, 40), "uint8")
     pages = tmp_path / "pages.tif"
     tifffile.imwrite(pages, np.stack([pixels, pixels]), photometric="MINISBLACK", metadata=None)
@@ -207,7 +207,7 @@ class Degraded(StandIn):
 
 
 @pytest.mark.parametrize(("factor", "words"), [(float("nan"), "not finite"), (0.0, "nothing but black")])
-def test_what_is_no_image_is_made_again_in_fp32_else_refused(tmp_path: Path, factor: float, words: str) -> None:
+def test_unsound_output_is_recomputed_in_fp32_or_refused(tmp_path: Path, factor: float, words: str) -> None:
     pixels = pixels_of((60, 40), "uint8")
     source, target = written(tmp_path / "a.tif", pixels), tmp_path / "b.tif"
     restorer = Restorer(Degraded(factor, False), device="cpu", precision="bf16")  # type: ignore[arg-type]
@@ -223,7 +223,7 @@ def test_what_is_no_image_is_made_again_in_fp32_else_refused(tmp_path: Path, fac
     assert not tifffile.imread(restore_large(black, dark, target, tile=32)).any()
 
 
-def test_texts_stay_as_they_stand(tmp_path: Path) -> None:
+def test_text_tags_stay_unchanged(tmp_path: Path) -> None:
     pixels = pixels_of((20, 30), "uint8")
     texts = {270: "Grüße".encode(), 305: "Mächtig".encode("latin-1"), 306: b"yesterday", 33432: "© Jörg".encode()}
     extra = [(code, "s", 0, text, True) for code, text in texts.items() if code not in (270, 305)]
@@ -234,7 +234,7 @@ def test_texts_stay_as_they_stand(tmp_path: Path) -> None:
     rows.close()
 
 
-def test_groups_that_are_left_out_are_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_dropped_groups_of_tags_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     exif = Image.Exif()
     exif.get_ifd(34665)[36867] = "2001:02:03 04:05:06"
     page = ImagePage(pixels_of((20, 30, 1), "uint8"), exif=plain(exif.tobytes()))
@@ -251,7 +251,7 @@ def test_which_files_are_large(tmp_path: Path) -> None:
     assert not is_large(written(tmp_path / "c.tif", pixels_of((30, 20), "uint8").astype(np.uint32)), 0)
 
 
-def test_memory_runs_out_in_a_band(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiles_shrink_when_memory_runs_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     restorer, pixels = restorer_of(), pixels_of((150, 200), "uint8")
     source, expected = written(tmp_path / "a.tif", pixels), restorer.restore(pixels)
     run, limit = restorer.run, 100 * 100

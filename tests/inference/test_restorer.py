@@ -1,4 +1,4 @@
-"""The restorer: every kind of image goes in and comes back the same kind."""
+"""The restorer: every type of image comes back as the same type."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ sides = st.integers(1, 9)
 dtypes = st.sampled_from(["uint8", "uint16", ">u2", "float16", "float32", "float64"])
 
 
-# kinds
+# types
 
 
 @given(height=sides, width=sides, dtype=dtypes, channels=st.sampled_from([None, 1, 3]), ensemble=st.booleans())
@@ -106,7 +106,7 @@ def test_pil_modes_are_converted_only_without_loss() -> None:
         stand_in(3).restore(palette)
 
 
-def test_strange_strides_are_fine() -> None:
+def test_any_strides_are_accepted() -> None:
     image = array((6, 8, 3), "uint8")
     image.flags.writeable = False
     assert np.array_equal(stand_in(3).restore(image[::-1, ::-2]), image[::-1, ::-2])
@@ -131,7 +131,7 @@ def test_a_real_network_takes_any_size(height: int, width: int) -> None:
     assert real().restore(array((height, width), "uint8")).shape == (height, width)
 
 
-def test_it_is_the_network_itself_that_runs() -> None:
+def test_the_restorer_runs_the_network() -> None:
     restorer = real(3)
     x = torch.rand(2, 3, 13, 18)
     with torch.no_grad():
@@ -141,7 +141,7 @@ def test_it_is_the_network_itself_that_runs() -> None:
     assert not restorer.network.training and restorer.architecture is restorer.network.architecture
 
 
-def test_the_ensemble_does_not_care_how_the_image_is_turned() -> None:
+def test_the_ensemble_commutes_with_rotation() -> None:
     restorer, x = real(), torch.rand(1, 1, 16, 24)
     expected = restorer(x, ensemble=True)
     for turned, back in ((x.flip(-1), lambda y: y.flip(-1)), (x.rot90(1, (2, 3)), lambda y: y.rot90(-1, (2, 3)))):
@@ -149,7 +149,7 @@ def test_the_ensemble_does_not_care_how_the_image_is_turned() -> None:
     assert not torch.allclose(restorer(x), expected, atol=1e-5)
 
 
-def test_bf16_is_near_fp32_and_keeps_the_kind() -> None:
+def test_bf16_is_near_fp32_and_keeps_the_type() -> None:
     image = array((20, 30), "float32")
     exact, fast = real().restore(image), real(precision="bf16").restore(image)
     assert fast.dtype == np.float32 and not np.array_equal(exact, fast)
@@ -189,11 +189,11 @@ def test_tensors_of_16_bits() -> None:
     assert np.array_equal(restored.numpy(), np.rint(image.numpy() * 0.5).astype(np.uint16))
 
 
-def test_it_says_what_it_is() -> None:
+def test_its_text_form_describes_it() -> None:
     assert repr(load("denoise-gray", "cpu", "fp32")) == "<Restorer denoise-gray: FPFF-FFFF, cpu, fp32>"
 
 
-# refusals
+# errors
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_it_says_what_it_is() -> None:
         (None, "NoneType is not"),
     ],
 )
-def test_unfit_images_are_refused_in_one_line(image: Any, words: str) -> None:
+def test_unsupported_images_are_refused_in_one_line(image: Any, words: str) -> None:
     with pytest.raises(UserError, match=f"^image: .*{words}") as caught:
         stand_in().restore(image)
     assert "\n" not in str(caught.value)
@@ -246,14 +246,14 @@ def test_a_gray_model_works_on_color_and_a_color_model_on_gray() -> None:
         darker.restore(pixels, strength=2)
 
 
-def test_devices_and_precisions_that_are_not_there_are_refused() -> None:
+def test_unavailable_devices_and_precisions_are_refused() -> None:
     with pytest.raises(UserError, match=r"^device: 'gpu'"):
         Restorer(RestorationNetwork(Architecture.parse("P", width=4)), device="gpu")
     with pytest.raises(UserError, match=r"^precision: 'b16' .*did you mean 'bf16'"):
         Restorer(RestorationNetwork(Architecture.parse("P", width=4)), device="cpu", precision="b16")
 
 
-def test_too_little_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     restorer = stand_in()
 
     def full(x: Tensor) -> Tensor:
@@ -278,7 +278,7 @@ def test_a_weight_file_and_a_run_folder_are_loaded(tmp_path: Path) -> None:
         assert np.array_equal(found.restore(image), restorer.restore(image))
 
 
-def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+def test_files_that_are_not_models_are_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
     (tmp_path / "text.safetensors").write_text(json.dumps({}))
     for name, words in (
@@ -301,7 +301,7 @@ def written(path: Path, pixels: np.ndarray) -> Path:
     return path
 
 
-def test_a_folder_goes_to_a_folder(tmp_path: Path) -> None:
+def test_a_folder_is_restored_to_a_folder(tmp_path: Path) -> None:
     pixels = {name: array((6 + k, 5, 3), "uint8", k) for k, name in enumerate(("b.png", "a.tif", "c.BMP"))}
     for name, value in pixels.items():
         written(tmp_path / "in" / name, value)
@@ -317,7 +317,7 @@ def test_a_folder_goes_to_a_folder(tmp_path: Path) -> None:
     assert done == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_a_file_goes_to_a_file_or_into_a_folder(tmp_path: Path) -> None:
+def test_a_file_is_restored_to_a_file_or_into_a_folder(tmp_path: Path) -> None:
     pixels = array((6, 5), "uint8")
     source = written(tmp_path / "in" / "a.png", pixels)
     (tmp_path / "there").mkdir()
@@ -332,7 +332,7 @@ def test_a_file_goes_to_a_file_or_into_a_folder(tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(Image.open(tmp_path / expected)), pixels)
 
 
-def test_unfit_places_are_refused(tmp_path: Path) -> None:
+def test_unsuitable_outputs_are_refused(tmp_path: Path) -> None:
     source = written(tmp_path / "in" / "a.png", array((6, 5), "uint8"))
     broken = tmp_path / "broken"
     broken.mkdir()
@@ -358,7 +358,7 @@ def test_unfit_places_are_refused(tmp_path: Path) -> None:
     assert source.read_bytes() == before and not (tmp_path / "out").exists()
 
 
-def test_a_fault_in_a_image_names_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, restorer = written(tmp_path / "a.png", array((6, 5), "uint8")), stand_in()
 
     def full(x: Tensor) -> Tensor:

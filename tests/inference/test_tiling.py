@@ -1,4 +1,4 @@
-"""Tiles: what the network sees of an image, and that nobody can tell that it was cut."""
+"""Tiles: what the network sees of an image, and that the result is seamless."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def architectures(draw: st.DrawFn, cells: int = 3) -> Architecture:
 @pytest.mark.slow
 @given(architectures())
 @settings(max_examples=25, deadline=None)
-def test_the_receptive_field_is_what_gradients_reach(architecture: Architecture) -> None:
+def test_the_receptive_field_is_the_reach_of_gradients(architecture: Architecture) -> None:
     network = plausible(architecture, positive=True).double()
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
@@ -79,7 +79,7 @@ def test_deeper_and_coarser_networks_see_farther() -> None:
     assert radius("F-F-F") < radius("F-F-P")
 
 
-# tiled is whole
+# tiled equals whole
 
 COARSE = Architecture.parse("P-P-P-P", width=2)
 RELEASED = Architecture.parse("F-F-P", width=2, operations="released")
@@ -97,7 +97,7 @@ RELEASED = Architecture.parse("F-F-P", width=2, operations="released")
 @example(architecture=COARSE, height=203, width=67, tile=30, seed=0, ensemble=False)
 @example(architecture=RELEASED, height=97, width=141, tile=24, seed=1, ensemble=True)
 @settings(max_examples=25, deadline=None)
-def test_with_the_full_overlap_tiled_is_whole(
+def test_with_the_full_overlap_tiled_equals_whole(
     architecture: Architecture, height: int, width: int, tile: int, seed: int, ensemble: bool
 ) -> None:
     tile = max(tile, height // 4, width // 4)  # sixteen tiles are enough
@@ -108,7 +108,7 @@ def test_with_the_full_overlap_tiled_is_whole(
     assert (whole - tiled).abs().max() <= 1e-5 * max(1, whole.abs().max())
 
 
-def test_the_full_overlap_is_no_larger_than_it_must_be() -> None:
+def test_the_full_overlap_is_minimal() -> None:
     architecture = Architecture.parse("P-P", width=2, operations="released")
     restorer = Restorer(plausible(architecture, positive=True), device="cpu", precision="fp32")
     full, multiple = receptive_field(architecture), architecture.multiple
@@ -130,7 +130,7 @@ def test_batches_and_color_are_tiled_too() -> None:
     assert found.dtype == np.uint8 and np.abs(found.astype(int) - restorer.restore(image)).max() <= 1
 
 
-def test_orientations_say_which_way_the_axes_run() -> None:
+def test_orientations_state_the_direction_of_the_axes() -> None:
     x = torch.arange(6).reshape(2, 3)
     for orientation in ORIENTATIONS:
         first = int(turned(x, orientation)[0, 0])
@@ -138,7 +138,7 @@ def test_orientations_say_which_way_the_axes_run() -> None:
         assert (row > 0, column > 0) == (orientation.rows_backwards, orientation.columns_backwards)
 
 
-# what is seen
+# windows
 
 
 @given(
@@ -165,7 +165,7 @@ def test_tiles_cover_the_image_once_and_fit(height: int, width: int, overlap: in
 @given(
     st.integers(0, 500), st.integers(1, 300), st.integers(0, 500), st.integers(0, 99), st.sampled_from([2, 4, 8, 16])
 )
-def test_windows_keep_to_the_grid_of_the_whole(start: int, some: int, rest: int, overlap: int, multiple: int) -> None:
+def test_windows_keep_to_the_whole_images_grid(start: int, some: int, rest: int, overlap: int, multiple: int) -> None:
     stop, length = start + some, start + some + rest
     first, end = window(start, stop, length, overlap, multiple)
     assert first % multiple == 0 and (end == length or end % multiple == 0)
@@ -200,7 +200,7 @@ def narrow(pixels: int) -> tuple[Restorer, Any]:
 
 
 @pytest.mark.parametrize("tile", ["auto", 150])
-def test_out_of_memory_falls_back_to_smaller_tiles_and_says_so(tile: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_out_of_memory_falls_back_to_smaller_tiles_with_a_warning(tile: Any, caplog: pytest.LogCaptureFixture) -> None:
     restorer, network = narrow(100 * 100)
     x = torch.rand(1, 1, 300, 200)
     with caplog.at_level(logging.WARNING, "clearer"):
@@ -210,17 +210,17 @@ def test_out_of_memory_falls_back_to_smaller_tiles_and_says_so(tile: Any, caplog
     assert all("memory ran out on tiles of" in text for text in caplog.messages)
 
 
-def test_progress_is_told_after_each_pass() -> None:
+def test_progress_is_reported_after_each_pass() -> None:
     restorer, network = narrow(10**9)
-    told: list[float] = []
-    restorer.restore(torch.rand(1, 300, 200), True, tile=150, overlap=8, progress=told.append)
-    assert len(network.passes) == 4 * 8 and np.allclose(told, np.arange(1, 33) / 32)
-    told.clear()
-    narrow(100 * 100)[0](torch.rand(1, 1, 300, 200), tile=150, overlap=8, progress=told.append)  # tiles are halved
-    assert told == sorted(told) and told[-1] == 1
+    reported: list[float] = []
+    restorer.restore(torch.rand(1, 300, 200), True, tile=150, overlap=8, progress=reported.append)
+    assert len(network.passes) == 4 * 8 and np.allclose(reported, np.arange(1, 33) / 32)
+    reported.clear()
+    narrow(100 * 100)[0](torch.rand(1, 1, 300, 200), tile=150, overlap=8, progress=reported.append)  # tiles are halved
+    assert reported == sorted(reported) and reported[-1] == 1
 
 
-def test_without_tiles_or_where_nothing_helps_it_is_an_error() -> None:
+def test_out_of_memory_without_tiles_or_in_the_smallest_is_an_error() -> None:
     x = torch.rand(1, 1, 300, 200)
     with pytest.raises(UserError, match="200x300 pixels need more memory than cpu has; restore it in tiles"):
         narrow(100 * 100)[0](x, tile="none")
@@ -232,7 +232,7 @@ def test_without_tiles_or_where_nothing_helps_it_is_an_error() -> None:
         restorer(x, tile=64)
 
 
-def test_auto_goes_by_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_depends_on_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     restorer, network = narrow(10**9)
     x = torch.rand(1, 1, 300, 200)
     restorer(x, tile="auto")

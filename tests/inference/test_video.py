@@ -1,4 +1,4 @@
-"""Videos through the restorer: frames restored, timing and sound as they were."""
+"""Restored videos: new frames, unchanged timing and sound."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_timing_sound_and_codec_are_kept(tmp_path: Path, name: str, codec: str, 
         assert second.color_range == first.color_range
 
 
-def test_a_turned_video_stays_turned(tmp_path: Path) -> None:
+def test_a_rotated_video_stays_rotated(tmp_path: Path) -> None:
     source = write_video(tmp_path / "x.mp4", turn=90)
     restore_path(stand_in(3), source, tmp_path / "y.mp4")
     turns = []
@@ -115,7 +115,7 @@ def test_quality_is_that_of_the_encoder(tmp_path: Path) -> None:
     assert sizes == sorted(set(sizes))
 
 
-def test_faults_of_videos_are_said_and_leave_nothing(tmp_path: Path) -> None:
+def test_errors_of_videos_are_reported_and_leave_nothing(tmp_path: Path) -> None:
     source = write_video(tmp_path / "x.mp4")
     data = source.read_bytes()
     (tmp_path / "cut.mp4").write_bytes(data[: len(data) // 3])

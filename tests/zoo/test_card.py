@@ -1,4 +1,4 @@
-"""The model card: typed, lenient with what it does not know, and a mapping for those who read it as one."""
+"""The model card: typed, lenient with unknown values, and readable as a mapping."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STATED = {
 
 
 @pytest.mark.parametrize("path", [file.path for file in find_models().values()], ids=list(find_models()))
-def test_shipped_cards_round_trip_and_are_known_in_full(path: Path) -> None:
+def test_cards_of_pretrained_models_round_trip_without_unknown_keys(path: Path) -> None:
     with safe_open(path, "pt") as file:
         stated = json.loads(file.metadata()["card"])
     card = ModelCard.from_dict(stated)
@@ -50,7 +50,7 @@ def test_a_card_is_typed_and_reads_as_a_mapping() -> None:
     assert ModelCard.from_dict(card) is card and ModelCard() == {}
 
 
-def test_what_a_reader_changes_stays_out_of_the_card() -> None:
+def test_changing_a_value_read_from_a_card_does_not_change_the_card() -> None:
     card = ModelCard.from_dict(STATED)
     card["degradation"]["kind"] = "rain"
     card.to_dict()["note"].append("lost")
@@ -71,7 +71,7 @@ def test_what_a_reader_changes_stays_out_of_the_card() -> None:
         {"extra": {"a": 1}},
     ],
 )
-def test_values_of_unexpected_types_are_kept_and_do_not_count(odd: dict[str, object]) -> None:
+def test_values_of_unexpected_types_are_kept_as_extra(odd: dict[str, object]) -> None:
     card = ModelCard.from_dict(odd)
     assert card.to_dict() == odd and card.extra == odd
     assert (card.task, card.steps, card.degradation, card.results) == (None, None, None, ())

@@ -1,4 +1,4 @@
-"""Models as the Hub has them: a folder with weights, configuration and model card. Nothing here needs a network."""
+"""Models in the Hub's layout: weights, configuration and model card. No test needs a network connection."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class FakeApi:
         return f"https://hub/{repo_id}/commit/1"
 
 
-def test_a_folder_brings_back_the_same_restorer(restorer: Restorer, tmp_path: Path) -> None:
+def test_a_saved_folder_loads_as_the_same_restorer(restorer: Restorer, tmp_path: Path) -> None:
     folder = restorer.save_pretrained(tmp_path / "deep" / "denoise")
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "config.json", "model.safetensors"]
     image = np.random.default_rng(0).integers(0, 255, (13, 18), np.uint8)
@@ -79,7 +79,7 @@ def test_a_folder_brings_back_the_same_restorer(restorer: Restorer, tmp_path: Pa
     assert Architecture.from_dict(fields) == restorer.architecture
 
 
-def test_the_card_is_what_the_hub_reads(restorer: Restorer, tmp_path: Path) -> None:
+def test_the_hub_reads_the_card(restorer: Restorer, tmp_path: Path) -> None:
     folder = restorer.save_pretrained(tmp_path / "m", results=[RESULT], data="BSDS500, train", license="apache-2.0")
     card = huggingface_hub.ModelCard.load(folder / "README.md")
     assert (card.data.license, card.data.library_name, card.data.pipeline_tag) == (
@@ -102,7 +102,7 @@ def test_the_card_is_what_the_hub_reads(restorer: Restorer, tmp_path: Path) -> N
     assert "/home/someone" not in str(card)
 
 
-def test_each_protocol_keeps_its_own_figures(restorer: Restorer, tmp_path: Path) -> None:
+def test_results_of_several_protocols_stay_apart(restorer: Restorer, tmp_path: Path) -> None:
     given = {
         (50, False): (25.95, 0.7053),
         (25, False): (28.8, 0.8152),
@@ -126,7 +126,7 @@ def test_each_protocol_keeps_its_own_figures(restorer: Restorer, tmp_path: Path)
     }
 
 
-def test_what_is_not_known_is_said_not_made_up(restorer: Restorer, tmp_path: Path) -> None:
+def test_unknown_facts_are_written_as_not_stated(restorer: Restorer, tmp_path: Path) -> None:
     card = huggingface_hub.ModelCard.load(restorer.save_pretrained(tmp_path / "m") / "README.md")
     assert card.data.license is None and card.data.eval_results is None
     assert "Validation PSNR in training: 25.50 dB." in card.text
@@ -136,7 +136,7 @@ def test_what_is_not_known_is_said_not_made_up(restorer: Restorer, tmp_path: Pat
     assert "Not measured." in text and text.count("not stated") == 5
 
 
-def test_pushing_makes_the_repository_and_one_commit(restorer: Restorer, tmp_path: Path) -> None:
+def test_upload_creates_the_repository_and_one_commit(restorer: Restorer, tmp_path: Path) -> None:
     api = FakeApi()
     url = restorer.push_to_hub("someone/denoise", results=[RESULT], private=True, commit_message="First", api=api)
     assert url == "https://hub/someone/denoise/commit/1"
@@ -151,7 +151,7 @@ def test_pushing_makes_the_repository_and_one_commit(restorer: Restorer, tmp_pat
     assert Restorer.from_pretrained(tmp_path, device="cpu").card == CARD
 
 
-def test_a_model_of_the_hub_is_fetched_by_its_own_function(
+def test_a_model_is_downloaded_by_the_hubs_own_function(
     restorer: Restorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = restorer.save_pretrained(tmp_path / "cache")
@@ -167,7 +167,7 @@ def test_a_model_of_the_hub_is_fetched_by_its_own_function(
     assert found.card == CARD and asked == [("someone/denoise", "model.safetensors", "v1", False)]
 
 
-def test_what_goes_wrong_is_one_line(restorer: Restorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_are_one_line(restorer: Restorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
@@ -183,7 +183,7 @@ def test_what_goes_wrong_is_one_line(restorer: Restorer, tmp_path: Path, monkeyp
         restorer.push_to_hub("someone/denoise", api=FakeApi(OSError("403\nforbidden")))
 
 
-def test_a_hub_that_cannot_be_reached_is_said(restorer: Restorer) -> None:
+def test_an_unreachable_hub_is_reported(restorer: Restorer) -> None:
     # The real client, at an address of this machine where nobody listens: what is raised is its HTTP library's.
     api = huggingface_hub.HfApi(endpoint="http://127.0.0.1:9", token=False)
     # On the way to the file store these are wrapped.
@@ -198,7 +198,7 @@ def test_a_hub_that_cannot_be_reached_is_said(restorer: Restorer) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_without_the_package_it_is_said_what_to_install(restorer: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported(restorer: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
@@ -206,7 +206,7 @@ def test_without_the_package_it_is_said_what_to_install(restorer: Restorer, monk
         restorer.save_pretrained("anywhere")
 
 
-def test_the_license_of_a_shipped_model_is_a_word_that_the_hub_knows(tmp_path: Path) -> None:
+def test_the_license_of_a_pretrained_model_is_one_that_the_hub_knows(tmp_path: Path) -> None:
     folder = clearer.load("denoise-gray", "cpu", "fp32").save_pretrained(tmp_path / "m")
     card = huggingface_hub.ModelCard.load(folder / "README.md")
     assert card.data.license == "apache-2.0" and "have terms of their own" in card.text

@@ -1,4 +1,4 @@
-"""Weight files: what is written comes back bit by bit, and nothing else is taken for one."""
+"""Weight files: bit-identical after a round trip; other files are refused."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_metadata_names_format_and_architecture(file: Path) -> None:
     assert json.loads(metadata["card"]) == CARD
 
 
-def test_loading_draws_no_random_numbers_and_is_apart_from_the_file(file: Path) -> None:
+def test_loading_draws_no_random_numbers_and_does_not_keep_the_file_mapped(file: Path) -> None:
     before = torch.get_rng_state()
     network, _ = load_weights(file)
     assert torch.equal(torch.get_rng_state(), before)
@@ -131,7 +131,7 @@ def test_a_pickle_is_not_read(tmp_path: Path) -> None:
     assert "not a weight file" in refused(path)
 
 
-def test_every_way_of_cutting_a_file(file: Path) -> None:
+def test_truncated_files_are_refused(file: Path) -> None:
     whole = file.read_bytes()
     for share in (0.0, 0.001, 0.01, 0.1, 0.5, 0.9, 0.999):
         file.write_bytes(whole[: int(share * len(whole))])
@@ -169,7 +169,7 @@ def test_weights_that_are_not_finite(file: Path, value: float) -> None:
     assert "not finite" in refused(rewritten(file, tensors))
 
 
-def test_an_architecture_that_its_weights_do_not_fit(file: Path) -> None:
+def test_weights_that_do_not_fit_the_architecture(file: Path) -> None:
     wider = Architecture.from_dict(a_network().architecture.to_dict() | {"width": 8})
     assert "size mismatch" in refused(rewritten(file, architecture=wider.to_json()))
     huge = Architecture.from_dict(a_network().architecture.to_dict() | {"width": 10**6})
@@ -178,7 +178,7 @@ def test_an_architecture_that_its_weights_do_not_fit(file: Path) -> None:
     assert "Missing key" in refused(rewritten(file, architecture=longer.to_json()))
 
 
-def test_weights_of_wrong_shape_missing_or_too_many(file: Path) -> None:
+def test_weights_of_wrong_shape_missing_or_surplus(file: Path) -> None:
     tensors: dict[str, Any] = load_file(file)
     assert "last.weight" in refused(rewritten(file, tensors | {"last.weight": torch.zeros(1, 4, 3, 3)}))
     assert "last.bias" in refused(rewritten(file, {n: t for n, t in tensors.items() if n != "last.bias"}))
@@ -195,7 +195,7 @@ def test_a_card_that_is_not_json_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError) as caught:
         save_weights(tmp_path / "file" / "m.safetensors", a_network(), {})

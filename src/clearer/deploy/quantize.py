@@ -98,12 +98,12 @@ def read_calibration(folder: str | Path, card: ModelCard, channels: int, layout:
 
     def read(k: int, side: int, share: float) -> tuple[Array, Array]:
         clean, degraded = read_item(items[k], channels)
-        truth = to_batch(center_crop(clean, side, side)) / 255
+        ground_truth = to_batch(center_crop(clean, side, side)) / 255
         if degraded is None:
-            noisy = degradation.at_level(share).apply(truth, generator)
+            noisy = degradation.at_level(share).apply(ground_truth, generator)
         else:
             noisy = to_batch(center_crop(degraded, side, side)) / 255
-        return noisy.numpy(), truth.numpy()
+        return noisy.numpy(), ground_truth.numpy()
 
     def read_all(numbers: list[int], side: int) -> list[tuple[Array, Array]]:
         return [read(k, side, (i + 0.5) / len(numbers)) for i, k in enumerate(numbers)]
@@ -189,8 +189,8 @@ def _reader(images: tuple[Array, ...]) -> Any:
 
 def _psnrs(restore: Callable[[Tensor], Tensor], calibration: Calibration) -> list[float]:
     return [
-        psnr(restore(torch.from_numpy(noisy)).clamp(0, 1), torch.from_numpy(truth)).item()
-        for noisy, truth in calibration.held_out
+        psnr(restore(torch.from_numpy(noisy)).clamp(0, 1), torch.from_numpy(ground_truth)).item()
+        for noisy, ground_truth in calibration.held_out
     ]
 
 

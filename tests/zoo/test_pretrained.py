@@ -1,4 +1,4 @@
-"""The models that come with the program: there, small, described, and better than doing nothing."""
+"""Pretrained models: complete, small, described, and better than no restoration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from clearer.degradations.rain import Rain
 from clearer.images.view import read_image
 from clearer.inference.restorer import Restorer
 from clearer.web.offered import about
-from clearer.zoo.locate import find_models, located
+from clearer.zoo.locate import RESEARCH_MODELS, find_models, located
 from clearer.zoo.weights import load_weights, save_weights
 from helpers.command import clearer as command
 from helpers.photos import SHIPPED, photograph
@@ -35,7 +35,7 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2)))
 
 
-def test_the_promised_ones_are_there() -> None:
+def test_all_models_are_found() -> None:
     blind, paper = (
         {"denoise-gray", "denoise-gray-medium", "denoise-color"},
         {f"denoise-gray-{s}{found}" for s in (30, 50, 70) for found in ("", "-searched")},
@@ -44,7 +44,7 @@ def test_the_promised_ones_are_there() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_model_is_small_half_precision_and_says_what_it_is(name: str) -> None:
+def test_a_model_is_small_half_precision_and_described(name: str) -> None:
     path = find_models()[name].path
     assert path.stat().st_size <= LARGEST
     with safe_open(path, "pt") as file:
@@ -58,15 +58,15 @@ def test_a_model_is_small_half_precision_and_says_what_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_its_card_is_that_of_the_file(name: str) -> None:
+def test_the_readme_and_the_results_agree_with_the_file(name: str) -> None:
     folder, path = ROOT / "models" / name, find_models()[name].path
     text = (folder / "README.md").read_text()
     assert hashlib.sha256(path.read_bytes()).hexdigest() in text
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert len(lines) > 1 and (folder / "recipe.yaml").is_file()
     results = [json.loads(file.read_text()) for file in sorted((folder / "results").glob("*.json"))]
-    told = clearer.load(name, "cpu").card["results"]
-    assert [(r["protocol"], r["psnr"]) for r in results] == [(r["protocol"], r["psnr"]) for r in told]
+    stated = clearer.load(name, "cpu").card["results"]
+    assert [(r["protocol"], r["psnr"]) for r in results] == [(r["protocol"], r["psnr"]) for r in stated]
     for result in results:
         assert result["command"].startswith("clearer evaluate ") and f"{result['psnr']:.2f}" in text
 
@@ -84,7 +84,7 @@ def test_a_denoiser_denoises_a_photograph(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("derain")])
-def test_a_derainer_takes_rain_out_of_a_photograph(name: str) -> None:
+def test_a_derainer_derains_a_photograph(name: str) -> None:
     restorer = clearer.load(name, "cpu")
     clean = torch.from_numpy(COFFEE.astype(np.float32) / 255).permute(2, 0, 1)[None]
     rainy = Rain(density=(0.005, 0.005), brightness=(0.4, 0.4)).apply(clean, torch.Generator().manual_seed(1))
@@ -95,8 +95,10 @@ def test_a_derainer_takes_rain_out_of_a_photograph(name: str) -> None:
 @pytest.mark.slow
 def test_the_verbs_take_names(tmp_path: Path) -> None:
     name = "denoise-gray"
-    listed = json.loads(command("models", "--json").out.splitlines()[-1])["models"]
+    listed = json.loads(command("models", "--all", "--json").out.splitlines()[-1])["models"]
     assert [model["name"] for model in listed] == NAMES == [model["name"] for model in clearer.models()]
+    offered = json.loads(command("models", "--json").out.splitlines()[-1])["models"]
+    assert [model["name"] for model in offered] == [name for name in NAMES if name not in RESEARCH_MODELS]
     assert name in command("models").err + command("models").out
     described = json.loads(command("describe", name, "--json").out.splitlines()[-1])
     assert described["card"]["name"] == name
@@ -106,7 +108,7 @@ def test_the_verbs_take_names(tmp_path: Path) -> None:
     assert ended.status == 0 and (tmp_path / "b.png").is_file(), ended.err
 
 
-def test_a_file_or_run_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_existing_run_takes_precedence_over_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     name = NAMES[0]
     assert located(name) == find_models()[name].path
@@ -116,7 +118,7 @@ def test_a_file_or_run_of_that_name_comes_first(tmp_path: Path, monkeypatch: pyt
     assert located(name) == Path(name) / "model.safetensors"
 
 
-def test_a_name_that_is_none_is_answered_with_the_nearest() -> None:
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(UserError, match=r"denoise-grey: no such .* \(did you mean 'denoise-gray'"):
         located("denoise-grey")
 
