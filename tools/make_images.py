@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from clearer.report.comparison import comparison
+from clearer.report.comparison import Sample, comparison
 from clearer.report.figures import save_figure
 from clearer.runs.record import read_record, sample_images
 
@@ -17,7 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="run folder of a quickstart")
     record = read_record(parser.parse_args().run)
-    samples = [{**sample, **(sample_images(record, sample) or {})} for sample in record.samples]
+    samples = [Sample.of(entry, images) for entry in record.samples if (images := sample_images(record, entry))]
     save_figure(comparison(samples), Path(__file__).parents[1] / "docs" / "images" / "quickstart.png", dpi=100)
 
 

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -21,20 +22,23 @@ from rich.console import Console
 from clearer.core.errors import UserError
 from clearer.network.architecture import Architecture
 from clearer.network.plan import plan_network
-from clearer.report.comparison import comparison, detail_crop
+from clearer.report.comparison import Sample, comparison, detail_crop
 from clearer.report.drawing import architecture_figure, draw_architecture
+from clearer.report.facts import result_line
 from clearer.report.figures import (
-    _spread,
     curves_search,
     curves_training,
     mean_gap,
     mixing_weights_over_time,
+    places_apart,
     png_bytes,
     scatter,
     svg_text,
 )
-from clearer.report.page import print_summary, result_line, write_page
+from clearer.report.page import write_page
+from clearer.report.summary import print_summary
 from clearer.runs.record import read_record
+from clearer.search.objectives import architecture_loss
 from helpers.synthetic_run import HOSTILE, TABLE_1, write_run
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -184,6 +188,18 @@ def test_mixing_weights_have_a_line_a_module(run: Path) -> None:
     assert panels[0].get_xlabel() == "architecture steps"
 
 
+def test_of_three_candidates_the_chosen_one_of_each_module_is_drawn() -> None:
+    ends = [[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]]
+    lines = [{"epoch": 1, "mixing_weights": [[1 / 3] * 3] * 2}, {"epoch": 2, "mixing_weights": ends}]
+    left, gap, entropy = mixing_weights_over_time(lines, ("parallel", "fusion", "skip")).axes
+    drawn = [list(line.get_ydata()) for line in left.get_lines() if len(line.get_xdata()) == 2][1:]  # type: ignore[arg-type]
+    assert drawn == [pytest.approx([1 / 3, 0.7]), pytest.approx([1 / 3, 0.6])]
+    assert left.get_title(loc="left") == "mixing weight of the chosen candidate, one line per module"
+    assert list(gap.get_lines()[0].get_ydata()) == pytest.approx([0, 0.4])  # type: ignore[arg-type]
+    undecided = float(architecture_loss(torch.full((1, 3), 1 / 3)))
+    assert entropy.get_title(loc="left") == f"mean entropy ({undecided:.3f}: undecided)"
+
+
 @pytest.mark.parametrize("lines", [[], [{"epoch": 1, "loss": 0.1, "lr": 0.1, "mixing_weights": [[0.5, 0.5]]}]])
 def test_figures_of_little_or_nothing_can_be_drawn(lines: list[dict[str, Any]]) -> None:
     for draw in (curves_search, curves_training, mixing_weights_over_time):
@@ -193,7 +209,7 @@ def test_figures_of_little_or_nothing_can_be_drawn(lines: list[dict[str, Any]]) 
 @settings(deadline=None)
 @given(st.lists(st.floats(0, 1), max_size=16))
 def test_labels_are_spread_apart_in_order(values: list[float]) -> None:
-    places = _spread(values, 0.05, (0, 1))
+    places = places_apart(values, 0.05, (0, 1))
     order = sorted(range(len(values)), key=lambda i: values[i])
     assert all(places[b] - places[a] >= 0.05 - 1e-9 for a, b in itertools.pairwise(order))
     assert not places or (min(places) >= -1e-9 and max(places) <= 1 + 1e-9)
@@ -210,14 +226,14 @@ def test_the_crop_is_where_the_detail_is() -> None:
 @pytest.mark.parametrize("shape", [(321, 481), (90, 60, 1), (700, 40, 3), (40, 900, 3)])
 def test_comparisons_of_any_shape_can_be_drawn(shape: tuple[int, ...]) -> None:
     truth = np.random.default_rng(0).random(shape)
-    sample = {"name": HOSTILE, "input": truth, "restored": truth, "truth": truth, "psnr": 30.0, "ssim": None}
+    sample = Sample(HOSTILE, truth, truth, truth, psnr=30.0)
     with Image.open(io.BytesIO(png_bytes(comparison([sample]), 100))) as image:
         assert image.width in (3 * 384 + 24, 3 * 288 + 24)
 
 
 def test_pixels_of_the_crop_are_enlarged_evenly() -> None:
     truth = np.random.default_rng(0).integers(0, 255, (320, 480, 3), np.uint8)
-    sample = {"name": "a", "input": truth, "restored": truth, "truth": truth}
+    sample = Sample("a", truth, truth, truth)
     with Image.open(io.BytesIO(png_bytes(comparison([sample]), 100))) as image:
         shown = np.asarray(image.convert("RGB"))
     assert shown.shape[1] == 3 * 384 + 2 * 12
@@ -231,7 +247,7 @@ def test_pixels_of_the_crop_are_enlarged_evenly() -> None:
 def test_a_sample_of_unequal_sizes_is_refused() -> None:
     a, b = np.zeros((64, 64)), np.zeros((64, 65))
     with pytest.raises(UserError, match="64x64, 65x64, 64x64"):
-        comparison([{"name": "a", "input": a, "restored": b, "truth": a}])
+        comparison([Sample("a", a, b, a)])
 
 
 # --- the page ---
@@ -254,7 +270,7 @@ def test_the_page_stands_alone(run: Path) -> None:
 
 def test_the_page_tells_the_whole_run(run: Path) -> None:
     parser, text = parsed(run / "report.html"), (run / "report.html").read_text(encoding="utf-8")
-    expected = ["Architecture", "Results", "Images", "Training", "Search", "What it took", "Use the model", "Recipe"]
+    expected = ["Architecture", "Results", "Images", "Training", "Search", "Time and memory", "Use the model", "Recipe"]
     assert parser.headings == expected
     for part in (
         "+11.61 dB",
@@ -262,7 +278,7 @@ def test_the_page_tells_the_whole_run(run: Path) -> None:
         "446.7",
         "2 h 13 min",
         "0.6709",
-        "with x8 ensemble",
+        "with x8 self-ensemble",
         "lambda_arch",
         "sets/bsd68",
     ):
@@ -290,7 +306,7 @@ GONE = {
     "Images": ["samples.json"],
     "Training": ["train/metrics.jsonl"],
     "Search": ["search/metrics.jsonl", "search/result.json"],
-    "What it took": ["search/result.json", "train/result.json"],
+    "Time and memory": ["search/result.json", "train/result.json"],
     "Use the model": ["train/result.json", "model.safetensors"],
 }
 
@@ -298,12 +314,12 @@ GONE = {
 @pytest.mark.slow
 def test_parts_without_files_are_left_out(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run")
-    kept = ["Architecture", "Results", "Images", "Training", "Search", "What it took", "Use the model", "Recipe"]
-    for part in ("Search", "Training", "Images", "Results", "What it took", "Use the model"):
+    kept = ["Architecture", "Results", "Images", "Training", "Search", "Time and memory", "Use the model", "Recipe"]
+    for part in ("Search", "Training", "Images", "Results", "Time and memory", "Use the model"):
         for file in GONE[part]:
             (folder / file).unlink(missing_ok=True)
         kept.remove(part)
-        if part == "What it took":
+        if part == "Time and memory":
             continue  # goes by the same file as the next
         assert parsed(write_page(folder)).headings == kept
     for file in ("run.json", "cost.json"):
@@ -359,6 +375,6 @@ def test_the_summary_tells_figures_and_places(run: Path) -> None:
     print_summary(run, console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     times, gain = ("20 min 0 s on cpu", "1 h 53 min"), "14.74 -> 26.35 dB (+11.61 dB)"
-    ensemble = "gray-awgn-50 with x8 ensemble"
+    ensemble = "gray-awgn-50 with x8 self-ensemble"
     for part in ("FPPF-FFFF-PFFP", "6.07 M", "446.7", *times, gain, ensemble, "report.html", "model.safetensors"):
         assert part in text

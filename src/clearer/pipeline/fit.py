@@ -25,8 +25,9 @@ from clearer.pipeline.run_checks import check_run
 from clearer.pipeline.run_folder import opened_run
 from clearer.recipe.load import load_recipe, recipe_from_dict
 from clearer.recipe.schema import Recipe
-from clearer.report.page import print_summary, write_page
+from clearer.report.page import write_page
 from clearer.report.samples import write_samples
+from clearer.report.summary import print_summary
 from clearer.runs.layout import RunFolder
 from clearer.runs.schema import CostTable
 from clearer.search.bilevel import search

@@ -1,8 +1,9 @@
-"""Input, restored image and truth side by side, with the same enlarged crop beneath each."""
+"""Input, restored image and ground truth side by side, with the same enlarged crop of each below."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 
 from clearer.core.errors import UserError
 from clearer.report.figures import COLORS, INK, MUTED
+from clearer.runs.schema import SampleEntry
 
 AnyArray = npt.NDArray[Any]
 
@@ -20,37 +22,77 @@ CROP = 96  # pixels, the width of the crop; its height is 64 for wide images
 # Pixels a column is wide, for wide and for other images: whole multiples of the crop, so that each of
 # its pixels becomes a square of the same size. Three columns are no wider than the page.
 WIDE, NARROW, TALLEST = 4 * CROP, 3 * CROP, 560
-GAP, NAME, CAPTION = 12, 30, 26  # pixels between images, for the name above, for the line beneath
+GAP, NAME, CAPTION = 12, 30, 26  # pixels between images, for the name above, for the line below
 DPI = 100  # the resolution at which the pixels above are the figure's
 
 
-def comparison(samples: Sequence[Mapping[str, Any]]) -> Figure:
-    """Show samples one under another; at 100 dpi a pixel of the crop is 4x4, or 3x3, of the figure's.
+@dataclass(frozen=True)
+class Sample:
+    """An image in three forms of one size, with the scores that are known.
 
     Args:
-        samples: each with ``name``, the images ``input``, ``restored`` and ``truth`` of one size,
-            ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)``, uint8 or floats in [0, 1], and, where known,
-            ``input_psnr``, ``psnr`` (dB), ``input_ssim`` and ``ssim``.
+        name: printed above.
+        input, restored, truth: ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)``, uint8 or floats in [0, 1].
+        input_psnr, psnr: PSNR in dB of input and restored image.
+        input_ssim, ssim: SSIM of the same.
+    """
+
+    name: str
+    input: AnyArray
+    restored: AnyArray
+    truth: AnyArray
+    input_psnr: float | None = None
+    psnr: float | None = None
+    input_ssim: float | None = None
+    ssim: float | None = None
+
+    @classmethod
+    def of(cls, entry: SampleEntry, images: Mapping[str, AnyArray]) -> Sample:
+        """Return a sample of a run: its entry in samples.json and its images by key."""
+        scores = [entry.get(key) for key in ("input_psnr", "psnr", "input_ssim", "ssim")]
+        numbers = [float(score) if isinstance(score, int | float) else None for score in scores]
+        return cls(str(entry.get("name", "")), images["input"], images["restored"], images["truth"], *numbers)
+
+    @property
+    def captions(self) -> tuple[str, str, str]:
+        """The line below each image."""
+        return (
+            _caption("input", self.input_psnr, self.input_ssim),
+            _caption("restored", self.psnr, self.ssim),
+            "ground truth",
+        )
+
+
+def _caption(text: str, psnr: float | None, ssim: float | None) -> str:
+    if psnr is not None:
+        text += f"  {psnr:.2f} dB"
+    if ssim is not None:
+        text += f", SSIM {ssim:.4f}"
+    return text
+
+
+def comparison(samples: Sequence[Sample]) -> Figure:
+    """Draw samples one below another. At 100 dpi each pixel of a crop becomes 4x4 or 3x3 pixels of the figure.
 
     Raises:
         UserError: the three images of a sample differ in size.
     """
-    plans = [_plan(sample) for sample in samples]
-    width = max(3 * plan["column"] for plan in plans) + 2 * GAP
-    height = sum(plan["height"] for plan in plans)
+    layouts = [_Layout.of(sample) for sample in samples]
+    width = max(3 * layout.column for layout in layouts) + 2 * GAP
+    height = sum(layout.height for layout in layouts)
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
     top = 0
-    for plan in plans:
-        _draw_sample(figure, plan, top, (width, height))
-        top += plan["height"]
+    for layout in layouts:
+        _draw_sample(figure, layout, top, (width, height))
+        top += layout.height
     return figure
 
 
 def detail_crop(truth: AnyArray, height: int, width: int) -> tuple[int, int]:
-    """Return the top and left of the window of ``(height, width)`` with the most local detail.
+    """Return top and left of the window of ``(height, width)`` with the most local detail.
 
-    Detail is the mean length of the gradient of ``(H, W[, C])``: unlike its square it prefers texture
-    to a single strong edge.
+    Detail is the mean length of the gradient of ``(H, W[, C])``. Its square would prefer a single strong
+    edge to texture.
     """
     gray = np.asarray(truth, dtype=np.float64)
     gray = gray.mean(axis=2) if gray.ndim == 3 else gray
@@ -61,78 +103,79 @@ def detail_crop(truth: AnyArray, height: int, width: int) -> tuple[int, int]:
     return int(top), int(left)
 
 
-def _plan(sample: Mapping[str, Any]) -> dict[str, Any]:
-    """Where one sample's parts go, in pixels."""
-    images = [_as_rgb(sample[key]) for key in ("input", "restored", "truth")]
-    if len({image.shape for image in images}) > 1:
-        sizes = ", ".join(f"{image.shape[1]}x{image.shape[0]}" for image in images)
-        raise UserError(
-            f"sample {sample.get('name')}: input, restored and truth differ in size ({sizes}); restore it again"
-        )
-    high, wide = images[0].shape[:2]
-    column = WIDE if wide > high else NARROW
-    zoom = min(column / wide, TALLEST / high)
-    crop_w = min(CROP, wide)
-    crop_h = min(2 * CROP // 3 if wide > high else CROP, high)
-    shown, zoomed = max(1, round(high * zoom)), round(column * crop_h / crop_w)
-    return {
-        "sample": sample, "images": images, "column": column, "zoom": zoom, "shown": shown, "zoomed": zoomed,
-        "crop": (*detail_crop(images[2], crop_h, crop_w), crop_h, crop_w),
-        "height": NAME + shown + GAP + zoomed + CAPTION + GAP,
-    }  # fmt: skip
+@dataclass(frozen=True)
+class _Layout:
+    """Where the parts of a sample stand, in pixels of the figure."""
+
+    sample: Sample
+    images: tuple[npt.NDArray[np.uint8], ...]
+    column: int  # width
+    zoom: float  # of the whole images
+    shown: int  # height of the whole images
+    zoomed: int  # height of the crops
+    crop: tuple[int, int, int, int]  # top, left, height, width in pixels of the image
+
+    @property
+    def height(self) -> int:
+        return NAME + self.shown + GAP + self.zoomed + CAPTION + GAP
+
+    @classmethod
+    def of(cls, sample: Sample) -> _Layout:
+        images = tuple(map(_as_rgb, (sample.input, sample.restored, sample.truth)))
+        if len({image.shape for image in images}) > 1:
+            sizes = ", ".join(f"{image.shape[1]}x{image.shape[0]}" for image in images)
+            raise UserError(
+                f"sample {sample.name}: input, restored and ground truth differ in size ({sizes}); restore it again"
+            )
+        high, wide = images[0].shape[:2]
+        column = WIDE if wide > high else NARROW
+        zoom = min(column / wide, TALLEST / high)
+        crop_w = min(CROP, wide)
+        crop_h = min(2 * CROP // 3 if wide > high else CROP, high)
+        shown, zoomed = max(1, round(high * zoom)), round(column * crop_h / crop_w)
+        top, left = detail_crop(images[2], crop_h, crop_w)
+        return cls(sample, images, column, zoom, shown, zoomed, (top, left, crop_h, crop_w))
 
 
-def _draw_sample(figure: Figure, plan: Mapping[str, Any], top: int, size: tuple[int, int]) -> None:
-    sample, column, shown, zoom = plan["sample"], plan["column"], plan["shown"], plan["zoom"]
-    y, x, crop_h, crop_w = plan["crop"]
+def _draw_sample(figure: Figure, layout: _Layout, top: int, size: tuple[int, int]) -> None:
+    """Draw a sample ``top`` pixels below the upper edge of a figure of ``size`` (width, height) pixels."""
+    y, x, crop_h, crop_w = layout.crop
     width, height = size
 
     def place(left: int, upper: int, w: int, h: int) -> tuple[float, float, float, float]:
         return left / width, 1 - (upper + h) / height, w / width, h / height
 
-    # The name is a file's: parse_math off, or a dollar sign in it would be read as a formula.
-    name = figure.text(2 / width, 1 - (top + 15) / height, str(sample.get("name", "")), size=11, color=INK, va="center")
+    # Without parse_math=False, dollar signs in a file name would make a formula.
+    name = figure.text(2 / width, 1 - (top + 15) / height, layout.sample.name, size=11, color=INK, va="center")
     name.set_parse_math(False)
-    for index, (key, image) in enumerate(zip(("input", "restored", "truth"), plan["images"], strict=True)):
-        left = index * (column + GAP)
+    for index, (caption, image) in enumerate(zip(layout.sample.captions, layout.images, strict=True)):
+        left = index * (layout.column + GAP)
         upper = top + NAME
-        shown_w = max(1, round(image.shape[1] * zoom))
-        axes = figure.add_axes(place(left, upper, shown_w, shown))
-        axes.imshow(_resized(image, shown_w, shown), interpolation="nearest", aspect="auto")
+        shown_w = max(1, round(image.shape[1] * layout.zoom))
+        axes = figure.add_axes(place(left, upper, shown_w, layout.shown))
+        axes.imshow(_resized(image, shown_w, layout.shown), interpolation="nearest", aspect="auto")
         axes.set_axis_off()
-        scale = min(1, zoom)  # enlarged images keep their own pixels as coordinates
+        scale = min(1, layout.zoom)  # enlarged images keep their own pixels as coordinates
         box = Rectangle(
             (x * scale, y * scale), crop_w * scale, crop_h * scale, fill=False, ec=COLORS[4], linewidth=1.5
         )
         axes.add_patch(box)
-        upper += shown + GAP
-        axes = figure.add_axes(place(left, upper, column, plan["zoomed"]))
+        upper += layout.shown + GAP
+        axes = figure.add_axes(place(left, upper, layout.column, layout.zoomed))
         axes.imshow(image[y : y + crop_h, x : x + crop_w], interpolation="nearest", aspect="auto")
         axes.set(xticks=[], yticks=[])
         for spine in axes.spines.values():
             spine.set(edgecolor=COLORS[4], linewidth=1.5)
-        upper += plan["zoomed"] + CAPTION // 2 + 3
+        upper += layout.zoomed + CAPTION // 2 + 3
+        own = index == 1
         figure.text(
-            (left + 2) / width, 1 - upper / height, _caption(sample, key), size=9.5, va="center",
-            color=INK if key == "restored" else MUTED, weight="bold" if key == "restored" else "normal",
+            (left + 2) / width, 1 - upper / height, caption, size=9.5, va="center",
+            color=INK if own else MUTED, weight="bold" if own else "normal",
         )  # fmt: skip
 
 
-def _caption(sample: Mapping[str, Any], key: str) -> str:
-    if key == "truth":
-        return "truth"
-    prefix = "input_" if key == "input" else ""
-    psnr, ssim = sample.get(f"{prefix}psnr"), sample.get(f"{prefix}ssim")
-    text = key
-    if isinstance(psnr, int | float):
-        text += f"  {psnr:.2f} dB"
-    if isinstance(ssim, int | float):
-        text += f", SSIM {ssim:.4f}"
-    return text
-
-
 def _as_rgb(image: AnyArray) -> npt.NDArray[np.uint8]:
-    """``(H, W[, C])`` to ``(H, W, 3)`` uint8; of other channel counts than 3 the first is shown."""
+    """Convert ``(H, W[, C])`` to ``(H, W, 3)`` uint8; unless C is 3, the first channel is shown."""
     image = np.asarray(image)
     if image.dtype != np.uint8:
         image = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Figures of a search and a training, from plain data to matplotlib figures, SVG and PNG."""
+"""Figures of a search and a training: curves, scatter plots, and figures as SVG and PNG."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -16,14 +16,16 @@ from matplotlib.ticker import MaxNLocator
 
 from clearer.core.errors import UserError
 from clearer.core.files import written_whole
+from clearer.runs.record import number
 
 INK, MUTED, GRID = "#1f2933", "#66707a", "#e4e7eb"
-# Okabe and Ito's colors, in an order that keeps neighbors apart.
+# The colors of Okabe and Ito, in an order that keeps neighbors distinct.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-# Glyphs as paths look the same everywhere and refer to no font; the salt makes equal figures equal bytes.
+# Text as paths needs no font; the salt makes equal figures equal bytes.
 SVG_SETTINGS: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": "clearer"}
 
-Lines = Sequence[Mapping[str, Any]]  # lines of a metrics.jsonl
+Lines = Sequence[Mapping[str, object]]  # lines of a metrics.jsonl, see `clearer.runs.schema.EpochLine`
+TWO = ("parallel", "fusion")
 
 
 def save_figure(figure: Figure, path: str | Path, dpi: float = 150) -> None:
@@ -44,7 +46,7 @@ def save_figure(figure: Figure, path: str | Path, dpi: float = 150) -> None:
 def svg_text(figure: Figure, prefix: str = "") -> str:
     """Return a figure as one ``<svg>`` element, without XML prologue and metadata.
 
-    All ids get ``prefix``, so that several drawings can stand in one HTML page.
+    ``prefix`` begins all ids, which makes them unique among the drawings of an HTML page.
     """
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -64,31 +66,39 @@ def png_bytes(figure: Figure, dpi: float = 150) -> bytes:
     return buffer.getvalue()
 
 
-def mixing_weights_over_time(lines: Lines) -> Figure:
-    """Probability of parallel of every searched module, the mean gap and the mean entropy over time.
+def mixing_weights_over_time(lines: Lines, names: Sequence[str] = TWO) -> Figure:
+    """Return the mixing weights of all searched modules, their mean gap and mean entropy over time.
 
-    ``lines`` hold ``mixing_weights`` (M pairs, parallel first) and ``arch_step`` or ``epoch``, and may
-    hold ``gap`` and ``entropy``. The gap is the mean of ``|a^p - a^f|`` over the modules (supplement,
-    Fig. 2), computed from the mixing_weights where a line lacks it.
+    Of two candidates, the weight of the first is drawn; of more, that of the candidate finally chosen.
+
+    Args:
+        lines: with ``mixing_weights``, (modules, K), and ``arch_step`` or ``epoch``; ``entropy`` is optional.
+            Lines without mixing weights are skipped.
+        names: the K candidates.
     """
     lines = [line for line in lines if line.get("mixing_weights")]
-    key = "arch_step" if any(_number(line.get("arch_step")) for line in lines) else "epoch"
+    weights = [cast(Sequence[Sequence[float]], line["mixing_weights"]) for line in lines]
+    key = "arch_step" if any(number(line, "arch_step") for line in lines) else "epoch"
     figure = Figure(figsize=(11, 4.2), layout="constrained", facecolor="white")
     grid = figure.add_gridspec(2, 2, width_ratios=(1.7, 1))
     left, gap, entropy = figure.add_subplot(grid[:, 0]), figure.add_subplot(grid[0, 1]), figure.add_subplot(grid[1, 1])
     name = "architecture steps" if key == "arch_step" else "epoch"
-    dress(left, "probability of parallel, one line a module", name)
-    dress(gap, "mean gap between parallel and fusion", "")
-    dress(entropy, "mean entropy (0.301: undecided)", name)
+    which = names[0] if len(names) == 2 else "the chosen candidate"
+    dress(left, f"mixing weight of {which}, one line per module", name)
+    even = 1 / max(len(names), 1)
+    undecided = -sum(a * math.log10(a) for a in (even, 1 - even) if a)  # L_Arch of equal mixing weights
+    dress(gap, "mean gap (1: decided)", "")
+    dress(entropy, f"mean entropy ({undecided:.3f}: undecided)", name)
     for axes in (left, gap):
         axes.set_ylim(-0.03, 1.03)
-    left.axhline(0.5, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+    left.axhline(even, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
     if not lines:
         return figure
-    xs = [float(line.get(key) or 0) for line in lines]
-    ends = [float(pair[0]) for pair in lines[-1]["mixing_weights"]]
-    for module, place in enumerate(_spread(ends, 0.045, (0, 1))):
-        ys = [float(line["mixing_weights"][module][0]) for line in lines]
+    xs = [number(line, key) or 0.0 for line in lines]
+    chosen = [0 if len(row) == 2 else max(range(len(row)), key=row.__getitem__) for row in weights[-1]]
+    ends = [float(row[candidate]) for row, candidate in zip(weights[-1], chosen, strict=True)]
+    for module, place in enumerate(places_apart(ends, 0.045, (0, 1))):
+        ys = [float(rows[module][chosen[module]]) for rows in weights]
         color = COLORS[module % len(COLORS)]
         style = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))[module // len(COLORS) % 3]
         left.plot(xs, ys, color=color, linewidth=1.5, linestyle=style)
@@ -100,8 +110,8 @@ def mixing_weights_over_time(lines: Lines) -> Figure:
             textcoords=("axes fraction", "data"), color=color, size=8, va="center", annotation_clip=False,
         )  # fmt: skip
     left.set_xlim(min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1)
-    gap.plot(xs, [mean_gap(line["mixing_weights"]) for line in lines], color=COLORS[0], linewidth=1.6)
-    known = [(x, y) for x, line in zip(xs, lines, strict=True) if (y := _number(line.get("entropy"))) is not None]
+    gap.plot(xs, list(map(mean_gap, weights)), color=COLORS[0], linewidth=1.6)
+    known = [(x, y) for x, line in zip(xs, lines, strict=True) if (y := number(line, "entropy")) is not None]
     if known:
         entropy.plot(*zip(*known, strict=True), color=COLORS[1], linewidth=1.6)
     entropy.set_ylim(bottom=0)
@@ -109,44 +119,46 @@ def mixing_weights_over_time(lines: Lines) -> Figure:
 
 
 def mean_gap(mixing_weights: Sequence[Sequence[float]]) -> float:
-    """Mean of ``|a^p - a^f|`` over the modules (supplement, caption of Fig. 2)."""
+    """Return the mean gap between the largest mixing weight and the second: ``|a^p - a^f|`` (supplement, Fig. 2)."""
     largest = [sorted(row, reverse=True)[:2] for row in mixing_weights]
     return sum(row[0] - row[1] for row in largest) / len(mixing_weights)
 
 
-def scatter(mixing_weights: Sequence[Sequence[float]]) -> Figure:
-    """The supplement's Figure 2: a point ``(a^p, a^f)`` a searched module, and their mean gap.
+def scatter(mixing_weights: Sequence[Sequence[float]], names: Sequence[str] = TWO) -> Figure:
+    """Return the supplement's Figure 2: a point for the two mixing weights of each module, and their mean gap.
 
     Args:
-        mixing_weights: M pairs, parallel first.
+        mixing_weights: (modules, 2).
+        names: the two candidates.
     """
     figure = Figure(figsize=(4.4, 4.4), layout="constrained", facecolor="white")
-    _scatter(figure.add_subplot(), f"mean gap {mean_gap(mixing_weights):.4f}", mixing_weights)
+    _scatter(figure.add_subplot(), f"mean gap {mean_gap(mixing_weights):.4f}", mixing_weights, names)
     return figure
 
 
 def scatter_beside(rows: Sequence[Sequence[tuple[str, Sequence[Sequence[float]]]]]) -> Figure:
-    """The same for several searches: a row of panels for each row of (title, mixing_weights)."""
+    """Return the same for several searches: a row of panels for each row of (title, mixing weights)."""
     columns = max(len(row) for row in rows)
     size = (4.2 * columns, 4.4 * len(rows))
     figure = Figure(figsize=size, layout="constrained", facecolor="white")
     for r, row in enumerate(rows):
         for c, (title, mixing_weights) in enumerate(row):
             axes = figure.add_subplot(len(rows), columns, r * columns + c + 1)
-            _scatter(axes, f"{title}: mean gap {mean_gap(mixing_weights):.4f}", mixing_weights)
+            _scatter(axes, f"{title}: mean gap {mean_gap(mixing_weights):.4f}", mixing_weights, TWO)
     return figure
 
 
-def _scatter(axes: Axes, title: str, mixing_weights: Sequence[Sequence[float]]) -> None:
-    dress(axes, title, r"$\alpha^p$ (parallel)", whole=False)
+def _scatter(axes: Axes, title: str, mixing_weights: Sequence[Sequence[float]], names: Sequence[str]) -> None:
+    across, up = (rf"$\alpha^{name[0]}$ ({name})" for name in names)
+    dress(axes, title, across, whole=False)
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axes.set_ylabel(r"$\alpha^f$ (fusion)", fontsize=9, color=MUTED)
+    axes.set_ylabel(up, fontsize=9, color=MUTED)
     axes.plot((0, 1), (1, 0), color=MUTED, linewidth=0.8, zorder=1)
     axes.axvline(0.5, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
-    places = _spread([float(pair[0]) for pair in mixing_weights], 0.035, (0.11, 0.89))
+    places = places_apart([float(pair[0]) for pair in mixing_weights], 0.035, (0.11, 0.89))
     for index, ((p, f), place) in enumerate(zip(mixing_weights, places, strict=True)):
         color = COLORS[0] if p >= f else COLORS[1]
-        # Labels stand off the line at right angles to it, where no point can be.
+        # Labels stand beside the diagonal, where no point can be.
         end = (place + 0.09, 1 - place + 0.09)
         axes.plot((p, end[0] - 0.02), (f, end[1] - 0.02), color=color, linewidth=0.4, zorder=2)
         axes.plot(p, f, "o", color=color, markersize=6, markeredgecolor="white", markeredgewidth=0.6, zorder=3)
@@ -154,21 +166,21 @@ def _scatter(axes: Axes, title: str, mixing_weights: Sequence[Sequence[float]]) 
 
 
 def curves_search(lines: Lines) -> Figure:
-    """Losses, PSNR on validation patches (where lines hold it) and learning rate of a search.
+    """Return the losses, the PSNR on validation patches (if lines have it) and the learning rate of a search.
 
-    Both losses are those of restoration: ``loss`` on the training images, which moves the weights,
-    and ``loss_res`` on the held-out ones, a part of what moves the alpha.
+    Both are restoration losses: ``loss`` on the training images updates the weights, ``loss_res`` on the
+    validation images is a term of the loss that updates alpha.
     """
     panels = [("loss", ("loss", "loss_res")), ("learning rate", ("lr",))]
-    if any(_number(line.get("psnr")) is not None for line in lines):
+    if any(number(line, "psnr") is not None for line in lines):
         panels.insert(1, ("validation PSNR (dB)", ("psnr",)))
-    return _curves(lines, panels, {"loss": "training images", "loss_res": "held-out images"})
+    return _curves(lines, panels, {"loss": "training images", "loss_res": "validation images"})
 
 
 def curves_training(lines: Lines) -> Figure:
-    """Loss, validation PSNR (dashed: of the input; a ring: the best) and learning rate of a training."""
+    """Return loss, validation PSNR (dashed: of the input; circled: the best) and learning rate of a training."""
     panels = [("loss", ("loss",)), ("learning rate", ("lr",))]
-    if any(_number(line.get("psnr")) is not None for line in lines):
+    if any(number(line, "psnr") is not None for line in lines):
         panels.insert(1, ("validation PSNR (dB)", ("psnr",)))
     return _curves(lines, panels, {"psnr": "restored"})
 
@@ -195,7 +207,7 @@ def _curves(lines: Lines, panels: Sequence[tuple[str, Sequence[str]]], names: Ma
 
 
 def _mark_psnr(axes: Axes, lines: Lines) -> None:
-    """The input's PSNR as a dashed line, and a ring around the last epoch that was the best so far."""
+    """Draw the input's PSNR as a dashed line, and a circle around the best epoch."""
     _, inputs = _series(lines, "input_psnr")
     if inputs:
         axes.axhline(inputs[-1], color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)), label="input")
@@ -206,7 +218,7 @@ def _mark_psnr(axes: Axes, lines: Lines) -> None:
 
 
 def dress(axes: Axes, title: str, name: str, whole: bool = True) -> None:
-    """Title, name of the x axis, grid; ``whole``: what x counts comes in whole numbers."""
+    """Set title, label of the x axis and grid; ``whole`` restricts ticks on x to whole numbers."""
     axes.set_title(title, fontsize=10, color=INK, loc="left")
     axes.set_xlabel(name, fontsize=9, color=MUTED)
     axes.tick_params(labelsize=8, colors=MUTED, which="both")
@@ -219,24 +231,17 @@ def dress(axes: Axes, title: str, name: str, whole: bool = True) -> None:
         spine.set_color("#b8c0c8")
 
 
-def _number(value: Any) -> float | None:
-    """The value as a finite number, or None."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
 def _series(lines: Lines, key: str) -> tuple[list[float], list[float]]:
-    """Epochs and values of ``key``, of the lines that hold both."""
-    pairs = [(_number(line.get("epoch")), _number(line.get(key))) for line in lines]
+    """Return epochs and values of ``key`` of the lines that have both."""
+    pairs = [(number(line, "epoch"), number(line, key)) for line in lines]
     whole = [(x, y) for x, y in pairs if x is not None and y is not None]
     return [x for x, _ in whole], [y for _, y in whole]
 
 
-def _spread(values: Sequence[float], distance: float, limits: tuple[float, float]) -> list[float]:
-    """Move values apart to at least ``distance``, in their order, around the middle of each group.
+def places_apart(values: Sequence[float], distance: float, limits: tuple[float, float]) -> list[float]:
+    """Return places for labels near ``values``, in the same order and at least ``distance`` apart.
 
-    Groups stay within ``limits`` as long as they fit.
+    Labels that would touch form a group around their mean; groups stay within ``limits`` if they fit.
     """
     order = sorted(range(len(values)), key=lambda i: values[i])
     groups = [[i] for i in order]
@@ -247,7 +252,7 @@ def _spread(values: Sequence[float], distance: float, limits: tuple[float, float
         wish = sum(values[i] for i in group) / len(group)
         return min(max(wish, low), high) if low <= high else (low + high) / 2
 
-    # Groups that touch share one middle; joining two may make another touch, so look back.
+    # Joining two groups may make a third touch, so look back.
     at = 0
     while at + 1 < len(groups):
         a, b = groups[at], groups[at + 1]

@@ -1,9 +1,8 @@
-"""A few images for the page: input, restored, truth, as PNG files beside their figures."""
+"""Sample images of a run: input, restored and ground truth as PNG files, with their scores."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -17,15 +16,26 @@ from clearer.images.tensors import to_array, to_batch
 from clearer.images.view import write_image
 from clearer.inference.restorer import Restorer
 from clearer.runs.layout import RunFolder
+from clearer.runs.schema import SampleEntry
 
 LARGEST = 512
-"""Larger images are cut to their center: the page is to stay small."""
+"""Largest side in pixels; larger images are cropped to their center, to keep the page small."""
 
 
 def write_samples(run: RunFolder, restorer: Restorer, items: list[Item], protocol_name: str) -> None:
-    """Write samples/NAME-{input,restored,truth}.png and samples.json into the run folder."""
+    """Write samples/NAME-{input,restored,truth}.png and samples.json into a run folder.
+
+    Args:
+        run: the run folder.
+        restorer: its model.
+        items: the images, in the order that numbers their noise.
+        protocol_name: how they are degraded.
+
+    Raises:
+        UserError: the protocol is unknown, or a file cannot be read or written.
+    """
     protocol = parse_protocol(protocol_name)
-    entries: list[dict[str, Any]] = []
+    entries: list[SampleEntry] = []
     for k, item in enumerate(items):
         clean, degraded = read_item(item, protocol.channels)
         truth = center_crop(clean, LARGEST, LARGEST)
@@ -35,14 +45,14 @@ def write_samples(run: RunFolder, restorer: Restorer, items: list[Item], protoco
         t = to_batch(truth).float() / 255
         y = restorer(x).clamp(0, 1)
         x = x.clamp(0, 1)
-        entry: dict[str, Any] = {"name": item.name}
+        files = {}
         for kind, tensor in (("input", x), ("restored", y), ("truth", t)):
             file = run.samples / f"{k}-{Path(item.name).stem}-{kind}.png"
-            image = to_array((tensor[0] * 255).round().to(torch.uint8))
-            write_image(file, image)
-            entry[kind] = file.relative_to(run.path).as_posix()
-        for prefix, tensor in (("input_", x), ("", y)):
-            entry[f"{prefix}psnr"] = float(psnr(tensor, t))
-            entry[f"{prefix}ssim"] = float(ssim(tensor, t))
-        entries.append(entry)
+            write_image(file, to_array((tensor[0] * 255).round().to(torch.uint8)))
+            files[kind] = file.relative_to(run.path).as_posix()
+        entries.append({
+            "name": item.name, "input": files["input"], "restored": files["restored"], "truth": files["truth"],
+            "input_psnr": float(psnr(x, t)), "input_ssim": float(ssim(x, t)),
+            "psnr": float(psnr(y, t)), "ssim": float(ssim(y, t)),
+        })  # fmt: skip
     write_json(run.sample_list, entries)

@@ -1,0 +1,62 @@
+"""The headline facts of a run, for its page and its summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from clearer.core.text import count, duration
+from clearer.runs.record import Record, number
+
+
+class Fact(NamedTuple):
+    """A figure of the headline: what it is, its value, and a remark (or an empty string)."""
+
+    name: str
+    value: str
+    remark: str
+
+
+def task_of(record: Record) -> str:
+    """Return the task of a run in words, else its recipe, else the name of its folder."""
+    return str(record.run.get("task") or record.run.get("recipe") or record.name)
+
+
+def headline_facts(record: Record) -> list[Fact]:
+    """Return gain over the input, parameters, kMAC per pixel and time, as far as they are known."""
+    facts = []
+    if record.before_after:
+        before, after, where = record.before_after
+        facts.append(Fact("over the input", f"{after - before:+.2f} dB", f"{before:.2f} to {after:.2f} dB, {where}"))
+    if (parameters := number(record.cost, "parameters")) is not None:
+        facts.append(Fact("parameters", count(parameters), f"{parameters:,.0f}"))
+    if (macs := number(record.cost, "macs_per_pixel")) is not None:
+        facts.append(Fact("kMAC/pixel", f"{macs / 1e3:.1f}", f"{macs * 1280 * 720 / 1e9:,.0f} GMAC at 1280x720"))
+    if record.seconds is not None:
+        times = (("search", number(record.search, "seconds")), ("training", number(record.train, "seconds")))
+        known = [(name, seconds) for name, seconds in times if seconds is not None]
+        remark = ", ".join(f"{name} {duration(seconds)}" for name, seconds in known) if len(known) > 1 else ""
+        facts.append(Fact(f"of {' and '.join(name for name, _ in known)}", duration(record.seconds), remark))
+    return facts
+
+
+def result_line(record: Record) -> str:
+    """Return the run in one line: task, gain over the input, parameters, kMAC per pixel, time."""
+    facts = [f"{value} {name}" for name, value, _ in headline_facts(record)]
+    return f"{task_of(record)}: {', '.join(facts)}" if facts else task_of(record)
+
+
+def convergence(search: Mapping[str, object]) -> str:
+    """Return where a search converged early and what that saved; an empty string if it did not."""
+    done, saved = number(search, "steps"), number(search, "steps_saved")
+    if done is None or not saved:
+        return ""
+    return (
+        f"converged after {done:,.0f} of {done + saved:,.0f} weight steps, "
+        f"which saved about {duration(number(search, 'seconds_saved'))}"
+    )
+
+
+def protocol_name(result: Mapping[str, object]) -> str:
+    """Return the protocol of an evaluation, and whether the x8 self-ensemble was used."""
+    return f"{result.get('protocol', '')}{' with x8 self-ensemble' if result.get('ensemble') else ''}"
