@@ -29,8 +29,8 @@ PYTHON = {
     "load": "(name_or_path, device='auto', precision='auto')",
     "load_recipe": "(name_or_path, overrides=None)",
     "models": "()",
-    "verdict": "(run, out=None, settings=VerdictSettings(budget='full', overrides={}, seeds=2, random=4, sample=None, "
-    "patches=128, statistics='batch', jobs=None, train=True), *, console=None, **changes)",
+    "verdict": "(run, out=None, settings=VerdictSettings(budget='full', overrides=None, seeds=2, random=4, "
+    "sample=None, patches=128, statistics='batch', jobs=None, train=True), *, console=None, **changes)",
 }
 
 

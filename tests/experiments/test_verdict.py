@@ -107,7 +107,8 @@ def test_faults_are_said_in_one_line(run: Path, tmp_path: Path) -> None:
 
 
 def test_single_settings_are_keywords_of_the_function(run: Path, tmp_path: Path) -> None:
-    found = verdict(run, tmp_path / "v", patches=4, sample=1, random=0, train=False, console=Console(quiet=True))
+    small = {"patches": 4, "sample": 1, "random": 0, "train": False, "overrides": None}
+    found = verdict(run, tmp_path / "v", **small, console=Console(quiet=True))
     assert (found["patches"], "training" in found) == (4, False)
     with pytest.raises(UserError, match="budget: 'huge'"):
         verdict(run, tmp_path / "v", budget="huge")

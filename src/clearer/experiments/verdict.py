@@ -12,7 +12,7 @@ import math
 import statistics as stats
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ class VerdictSettings:
     """
 
     budget: str = "full"
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] | None = None
     seeds: int = 2
     random: int = 4
     sample: int | None = None
@@ -111,7 +111,7 @@ def verdict(
             "single network; give a run with search.fusion_input same"
         )
     candidates = choose_candidates(supernet.discretize(), settings.random)
-    base = folder.read_recipe({**BUDGETS[settings.budget], **settings.overrides})
+    base = folder.read_recipe({**BUDGETS[settings.budget], **(settings.overrides or {})})
     held_out, batches = held_out_patches(recipe, settings.patches, next(supernet.parameters()).device, console)
     out.mkdir(parents=True, exist_ok=True)
     scores = _scores(supernet, held_out, out, settings, [a for _, a in candidates])
