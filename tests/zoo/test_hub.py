@@ -213,10 +213,13 @@ def test_the_license_of_a_pretrained_model_is_one_that_the_hub_knows(tmp_path: P
 
 
 def test_the_former_name_of_the_license_still_works(restorer: Restorer, tmp_path: Path) -> None:
-    card = huggingface_hub.ModelCard.load(restorer.save_pretrained(tmp_path / "m", licence="mit") / "README.md")
+    with pytest.warns(DeprecationWarning, match=r"^licence= is now called license=$"):
+        folder = restorer.save_pretrained(tmp_path / "m", licence="mit")
+    card = huggingface_hub.ModelCard.load(folder / "README.md")
     assert card.data.license == "mit" and "Weights: mit." in card.text
     api = FakeApi()
-    restorer.push_to_hub("someone/denoise", licence="mit", api=api)
+    with pytest.warns(DeprecationWarning, match=r"^licence= is now called license=$"):
+        restorer.push_to_hub("someone/denoise", licence="mit", api=api)
     assert b"license: mit" in api.files["README.md"]
 
 

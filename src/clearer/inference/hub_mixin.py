@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -62,9 +63,9 @@ class HubMixin(ABC):
             UserError: huggingface-hub is not installed, the model is an exported file, or the folder cannot
                 be written.
         """
-        network, facts = self._trained(folder), as_results(results)
+        network, license = self._trained(folder), _license_of(license, licence)
         return hub.save_folder(
-            network, self.card, folder, name=name, results=facts, data=data, license=license or licence
+            network, self.card, folder, name=name, results=as_results(results), data=data, license=license
         )
 
     @classmethod
@@ -135,7 +136,7 @@ class HubMixin(ABC):
             repo_id,
             results=as_results(results),
             data=data,
-            license=license or licence,
+            license=_license_of(license, licence),
             private=private,
             token=token,
             commit_message=commit_message,
@@ -151,3 +152,9 @@ class HubMixin(ABC):
         if not isinstance(self.network, RestorationNetwork):
             raise UserError(f"{target}: an exported model cannot be saved as weights; load its weight file or run")
         return self.network
+
+
+def _license_of(license: str | None, licence: str | None) -> str | None:
+    if licence is not None:
+        warnings.warn("licence= is now called license=", DeprecationWarning, stacklevel=3)
+    return license or licence
