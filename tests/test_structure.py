@@ -1,10 +1,11 @@
-"""The structure of the package, read from its source: folders, imports, names."""
+"""The structure of the package, read from its source: folders, imports, sizes, names."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +21,8 @@ FOLDERS = (
     "inference", "search", "deploy", "methods", "report", "web", "pipeline", "experiments", "cli",
 )  # fmt: skip
 """A file imports only files of its own folder and of the folders before it."""
+
+LONGEST_FILE, LONGEST_FUNCTION, MOST_PARAMETERS = 350, 80, 10
 
 
 def module_name(path: Path) -> str:
@@ -91,6 +94,14 @@ def circles(edges: dict[str, set[str]]) -> list[list[str]]:
     return sorted(found)
 
 
+def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Yield every function, also nested ones and methods, with its address."""
+    for path in FILES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield f"{path.relative_to(PACKAGE)}:{node.lineno} {node.name}", node
+
+
 def folder(module: str) -> str:
     """Return the folder of a module; of a file in the package root, an empty string."""
     parts = module.split(".")
@@ -127,6 +138,27 @@ def test_folders_import_only_earlier_folders() -> None:
             if not there or FOLDERS.index(there) > FOLDERS.index(here):
                 wrong.append(f"{MODULES[module].relative_to(PACKAGE)}:{line} imports {name}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_no_file_is_too_long() -> None:
+    lines = {str(path.relative_to(PACKAGE)): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    assert {name: count for name, count in lines.items() if count > LONGEST_FILE} == {}
+
+
+def test_no_function_is_too_long() -> None:
+    lengths = {where: (node.end_lineno or 0) - node.lineno + 1 for where, node in functions()}
+    assert {where: count for where, count in lengths.items() if count > LONGEST_FUNCTION} == {}
+
+
+def test_no_function_has_too_many_parameters() -> None:
+    counts = {}
+    for where, node in functions():
+        if where.startswith("cli/"):
+            continue  # a verb's options are its parameters; it makes one typed value of them at once
+        given = node.args
+        named = [a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg) if a]
+        counts[where] = len([name for name in named if name not in ("self", "cls")])
+    assert {where: count for where, count in counts.items() if count > MOST_PARAMETERS} == {}
 
 
 # Imports each module first, before any other of the package. A public name that is a module by then is lost: the lazy
