@@ -11,6 +11,10 @@ PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 TOOL = runpy.run_path(str(ROOT / "tools" / "make_architecture.py"))
 
 
+def test_the_folder_table_is_up_to_date() -> None:
+    assert TOOL["filled"](PAGE) == PAGE, "run python tools/make_architecture.py"
+
+
 def test_every_file_has_a_docstring_of_one_line_that_states_its_job() -> None:
     lines = {str(path): TOOL["first_line"](path) for path in (ROOT / "src" / "clearer").rglob("*.py")}
     assert [name for name, line in lines.items() if not line] == []
