@@ -192,7 +192,7 @@ def lab() -> bytes:
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),  # Pillow would call Ghostscript
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image"),
         (bomb(), "too large: more than 178 megapixels"),
-        (bomb(1001, 1000), "too large: 1001 × 1000 is 1.0 megapixels, where this page takes 1"),
+        (bomb(1001, 1000), "too large: 1001 × 1000 is 1.0 megapixels; this page takes up to 1"),
         (bomb(0, 9), "damaged|no pixels|not an image"),
         (encoded(photograph("camera.png")[..., 0])[:300], "damaged"),
         (tiff(np.float32([[0, 4000]])), r"reach from 0 to 4000, .*white\. Scale them, or use .* --range"),

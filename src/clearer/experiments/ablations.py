@@ -158,18 +158,18 @@ def run_ablations(
 def terms_alone(settings: SearchSettings, space: SearchSpace, lambda_comp: float) -> TermsAlone:
     """Let L_Arch and L_Comp alone move alpha from near zero, with the search's Adam and number of steps.
 
-    Neither a network nor images take part. The pulls are the first gradients of the two terms with respect
-    to the difference of a module's two alphas, a mean over modules.
+    Neither a network nor images take part. The pulls are the first gradients of the two terms: the largest minus
+    the smallest among a module's candidates, a mean over modules.
     """
     torch.manual_seed(0)
-    alpha = torch.nn.Parameter(1e-3 * torch.randn(space.modules, 2))
+    alpha = torch.nn.Parameter(1e-3 * torch.randn(space.modules, len(space.candidates)))
     optimizer = make_optimizer(settings.alpha, [alpha])
     costs = COSTS.get(settings.costs)(space)
     pulls: list[float] = []
     for term in (settings.lambda_arch * architecture_loss(alpha.softmax(1)),
                  lambda_comp * complexity_loss(alpha.softmax(1), costs)):  # fmt: skip
         (gradient,) = torch.autograd.grad(term, alpha)
-        pulls.append(float((gradient[:, 0] - gradient[:, 1]).abs().mean()))
+        pulls.append(float((gradient.amax(dim=1) - gradient.amin(dim=1)).mean()))
     for _ in range((settings.epochs - settings.warmup_epochs) * settings.steps_per_epoch):
         mixing = alpha.softmax(1)
         loss = settings.lambda_arch * architecture_loss(mixing) + lambda_comp * complexity_loss(mixing, costs)
@@ -180,7 +180,7 @@ def terms_alone(settings: SearchSettings, space: SearchSpace, lambda_comp: float
     return {
         "lambda_comp": lambda_comp,
         "gap": mean_gap(mixing),
-        "fusions": int((mixing[:, 1] > mixing[:, 0]).sum()),
+        "fusions": int((mixing.argmax(dim=1) == space.candidates.index(FUSION)).sum()),
         "pull_arch": pulls[0],
         "pull_comp": pulls[1],
     }

@@ -123,7 +123,7 @@ def _norm_lines(result: Ablations) -> list[str]:
     note = (
         f"PSNR on held-out patches with the supernet's weights; input {norms[-1]['supernet_gap']['input']:.2f} dB. The "
         f"last two columns are of {scored} random architectures. Chance: the modules that two random architectures "
-        "share, each with as many fusion modules as one of the two found."
+        "share, each with as many modules of each kind as one of the two found."
     )
     return ["## Batch norm or no norm", "", *_table(head, rows), "", note, ""]
 
@@ -136,8 +136,7 @@ def _shared_modules(group: Rows) -> str:
     for one, other in itertools.combinations(group, 2):
         a, b = (row["architecture"].replace("-", "") for row in (one, other))
         agreed.append(sum(x == y for x, y in zip(a, b, strict=True)))
-        p, q = a.count("F") / len(a), b.count("F") / len(b)
-        chance.append((p * q + (1 - p) * (1 - q)) * len(a))
+        chance.append(sum(a.count(letter) * b.count(letter) for letter in set(a)) / len(a))
     return f"{stats.mean(agreed):.1f} of {group[0]['modules']} (chance {stats.mean(chance):.1f})"
 
 

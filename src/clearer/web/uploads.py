@@ -121,7 +121,7 @@ def check_image(path: Path, limits: Limits) -> tuple[int, int]:
             claims = _claims_of_tiff(path.read_bytes()) if _is_tiff(file) else _claims(file)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UserError(
-            f"The image is too large: more than {LARGEST_MEGAPIXELS} megapixels, where this page takes "
+            f"The image is too large: more than {LARGEST_MEGAPIXELS} megapixels; this page takes up to "
             f"{limits.megapixels:g}. Crop it, or make it smaller."
         ) from None
     except UnidentifiedImageError:
@@ -130,7 +130,7 @@ def check_image(path: Path, limits: Limits) -> tuple[int, int]:
         raise UserError("The image is damaged: its header cannot be read. Take another copy.") from error
     width, height, pages, pixels, opaque = claims
     if pages > MOST_PAGES:
-        raise UserError(f"The file has {pages} pages, where this page takes {MOST_PAGES}. Split it into smaller files.")
+        raise UserError(f"The file has {pages} pages; this page takes up to {MOST_PAGES}. Split it into smaller files.")
     if width < 1 or height < 1:
         raise UserError("The image has no pixels: choose another.")
     if opaque:
@@ -143,8 +143,8 @@ def check_image(path: Path, limits: Limits) -> tuple[int, int]:
         if pages == 1 and pixels > width * height:
             size = f"the parts of {width} × {height} are"
         raise UserError(
-            f"The image is too large: {size} {pixels / 1e6:,.1f} megapixels, where this page "
-            f"takes {limits.megapixels:g}. Crop it, or make it smaller."
+            f"The image is too large: {size} {pixels / 1e6:,.1f} megapixels; this page "
+            f"takes up to {limits.megapixels:g}. Crop it, or make it smaller."
         )
     return width, height
 

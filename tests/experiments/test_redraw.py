@@ -1,0 +1,41 @@
+"""Results that version 0.1 wrote are redrawn from their JSON alone."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from clearer.experiments.redraw import redraw_folder
+
+STORE = Path(__file__).parents[2] / "docs" / "results"
+RECORDS = {
+    "table1.json": ("table1-laptop", {"table1.md", "figure2.svg", "figure2.png"}, "FPPF-FFFF-PFFP"),
+    "figures34.json": (
+        "figures34-laptop",
+        {"figures34.md", *(f"{n}.{kind}" for n in ("published", "figure3", "figure4") for kind in ("svg", "png"))},
+        "| modules as published |  | 7 of 12 | 7 of 12 |",
+    ),
+    "tables.json": ("tables-small", {"tables.md"}, "**only the first 20** of 200 images"),
+    "verdict.json": (
+        "verdict-laptop",
+        {"verdict.md", "ranking.svg", "ranking.png", "trained.svg", "trained.png"},
+        "indistinguishable from chance",
+    ),
+    "ablations.json": (
+        "ablations-laptop", {"ablations.md", "lambda2.svg", "lambda2.png"}, "learning rate of alpha 0.007"
+    ),
+}  # fmt: skip
+"""File of a result -> its copy of version 0.1, the files that are drawn, and a part of the Markdown."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_result_of_version_0_1_is_redrawn(tmp_path: Path, name: str) -> None:
+    source, files, part = RECORDS[name]
+    shutil.copy(STORE / f"{source}.json", tmp_path / name)
+    assert redraw_folder(tmp_path) == [name]
+    assert {path.name for path in tmp_path.iterdir()} == {name, *files}
+    (page,) = tmp_path.glob("*.md")
+    assert part in page.read_text(encoding="utf-8")
