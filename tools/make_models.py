@@ -27,7 +27,8 @@ from clearer.runs.layout import RunFolder
 from clearer.zoo.card import CardResult, ModelCard
 from clearer.zoo.card_text import card_lines, sentence
 from clearer.zoo.locate import RESEARCH_MODELS, ModelFile, find_models
-from clearer.zoo.weights import load_weights, read_architecture, save_weights
+from clearer.zoo.weight_metadata import read_architecture
+from clearer.zoo.weights import load_weights, save_weights
 
 ROOT = Path(__file__).parents[1]
 PACKAGE, MODELS = ROOT / "src" / "clearer" / "weights", ROOT / "models"

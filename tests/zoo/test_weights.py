@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from clearer.core.errors import UserError
 from clearer.network.architecture import OPERATIONS, Architecture, SearchSpace
 from clearer.network.network import RestorationNetwork
-from clearer.zoo.weights import FORMAT, load_weights, read_architecture, save_weights
+from clearer.zoo.weight_metadata import FORMAT, read_architecture
+from clearer.zoo.weights import load_weights, save_weights
 
 CARD = {"task": "denoise", "degradation": {"kind": "gaussian", "sigma": [0.0, 75.0]}, "note": "naïve \n ü"}
 
@@ -231,3 +232,8 @@ def test_batch_norm_counts_survive(file: Path) -> None:
     network, _ = load_weights(file)
     norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
     assert norms and all(int(layer.num_batches_tracked or 0) == 1 for layer in norms)
+
+
+def test_metadata_is_read_without_torch() -> None:
+    code = "import sys; from clearer.zoo.catalog import models; assert models(); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

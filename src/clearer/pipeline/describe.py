@@ -14,7 +14,7 @@ from clearer.network.cost import Part, cost_table
 from clearer.runs.layout import RunFolder
 from clearer.zoo.card import ModelCard
 from clearer.zoo.locate import is_model_name, located
-from clearer.zoo.weights import read_architecture
+from clearer.zoo.weight_metadata import read_architecture
 
 
 @dataclass(frozen=True)

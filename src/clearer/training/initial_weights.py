@@ -16,7 +16,8 @@ from clearer.network.network import RestorationNetwork
 from clearer.recipe.schema import NetworkSettings, Recipe
 from clearer.runs.layout import RunFolder
 from clearer.zoo.locate import located
-from clearer.zoo.weights import load_weights, read_architecture
+from clearer.zoo.weight_metadata import read_architecture
+from clearer.zoo.weights import load_weights
 
 
 def settings_of(model: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from clearer.network.architecture import Architecture
 from clearer.runs.layout import RunFolder
 from clearer.zoo.card import ModelCard
 from clearer.zoo.locate import find_models, located, name_and_source
-from clearer.zoo.weights import read_architecture
+from clearer.zoo.weight_metadata import read_architecture
 
 RUNS = Path("runs")
 

@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 
 from clearer.network.cost import macs_per_pixel, parameters
 from clearer.zoo.locate import RESEARCH_MODELS, ModelFile, Source, find_models
-from clearer.zoo.weights import read_architecture
+from clearer.zoo.weight_metadata import read_architecture
 
 
 class ModelEntry(TypedDict):

@@ -14,11 +14,9 @@ from safetensors.torch import save
 
 from clearer.core.errors import UserError
 from clearer.core.files import written_whole
-from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
 from clearer.zoo.card import ModelCard
-
-FORMAT = "clearer-weights-1"
+from clearer.zoo.weight_metadata import FORMAT, read_architecture
 
 
 def save_weights(
@@ -47,32 +45,6 @@ def save_weights(
     with written_whole(path) as temporary:
         # safetensors' own save_file does not raise an OSError when the disk is full.
         temporary.write_bytes(save(tensors, metadata))
-
-
-def read_architecture(path: str | Path) -> tuple[Architecture, ModelCard]:
-    """Read the architecture and the card of a weight file, without its weights.
-
-    Raises:
-        UserError: there is no such file, or it is not a weight file of clearer.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; name a weight file (model.safetensors) or a run folder") from None
-    except (OSError, SafetensorError) as error:
-        raise UserError(
-            f"{path}: not a weight file of clearer, or damaged ({error}); name a model.safetensors"
-        ) from error
-    if metadata.get("format") != FORMAT:
-        raise UserError(f"{path}: a safetensors file, but not written by clearer; name a run's model.safetensors")
-    try:
-        card = json.loads(metadata["card"])
-        if not isinstance(card, dict):
-            raise ValueError("the card is not a mapping")
-        return Architecture.from_json(metadata["architecture"]), ModelCard.from_dict(card)
-    except (KeyError, ValueError, UserError) as error:
-        raise UserError(f"{path}: damaged metadata ({error}); take another copy of the file") from error
 
 
 def load_weights(path: str | Path) -> tuple[RestorationNetwork, ModelCard]:

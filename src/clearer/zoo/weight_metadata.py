@@ -1,0 +1,40 @@
+"""The metadata of weight files: architecture and card, read without torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from clearer.core.errors import UserError
+from clearer.network.architecture import Architecture
+from clearer.zoo.card import ModelCard
+
+FORMAT = "clearer-weights-1"
+
+
+def read_architecture(path: str | Path) -> tuple[Architecture, ModelCard]:
+    """Read the architecture and the card of a weight file, without its weights.
+
+    Raises:
+        UserError: there is no such file, or it is not a weight file of clearer.
+    """
+    try:
+        with safe_open(path, "np") as file:
+            metadata = file.metadata() or {}
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; name a weight file (model.safetensors) or a run folder") from None
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"{path}: not a weight file of clearer, or damaged ({error}); name a model.safetensors"
+        ) from error
+    if metadata.get("format") != FORMAT:
+        raise UserError(f"{path}: a safetensors file, but not written by clearer; name a run's model.safetensors")
+    try:
+        card = json.loads(metadata["card"])
+        if not isinstance(card, dict):
+            raise ValueError("the card is not a mapping")
+        return Architecture.from_json(metadata["architecture"]), ModelCard.from_dict(card)
+    except (KeyError, ValueError, UserError) as error:
+        raise UserError(f"{path}: damaged metadata ({error}); take another copy of the file") from error
