@@ -1,4 +1,4 @@
-"""``python -m clearer`` is the command ``clearer``."""
+"""``python -m clearer``: the same as the command ``clearer``."""
 
 from clearer.cli.main import main
 

@@ -1,1 +1,1 @@
-"""What everything else stands on: errors, files, settings, devices, the registry."""
+"""The base of all other folders: errors, files, settings, devices, the registry."""

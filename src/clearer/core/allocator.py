@@ -1,4 +1,4 @@
-"""How the C library keeps freed memory: for features of many megabytes it matters."""
+"""Make the C library keep freed memory, which saves time for features of many megabytes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _KEPT = 2**30
 def keep_freed_memory() -> bool:
     """Let this process keep the memory of freed tensors for the next ones; return whether it can.
 
-    By default glibc gives large blocks back to the system at once, and the next tensor of that size pays
-    for every page of it again: about a tenth of a training step on a CPU. What the process holds at its
-    peak does not change. Only on Linux with glibc; elsewhere nothing is done.
+    By default glibc returns large blocks to the system at once, and the next tensor of that size pays for
+    every page again: about a tenth of a training step on a CPU. The peak memory of the process does not
+    change. Works on Linux with glibc; elsewhere it does nothing.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def console_for_people(as_json: bool) -> Console:
-    """Return where tables and progress go: standard output, or standard error if JSON goes there."""
+    """Return the console for tables and progress: standard output, or standard error if JSON goes to the former."""
     from rich.console import Console
 
     return Console(stderr=as_json)
@@ -58,12 +58,12 @@ def print_table(
         say(title, console)
     table = Table(box=SIMPLE, show_edge=False, pad_edge=False, show_header=any(heads), show_footer=bool(total))
     for i, head in enumerate(heads):
-        # A name that is cut short is no name: narrow terminals fold the other columns.
+        # The first column holds names, which must not be cut: narrow terminals fold the other columns.
         table.add_column(
             Text(head), footer=Text(total[i]) if total else "", justify="left" if i < left else "right", no_wrap=not i
         )
     for row in rows:
-        table.add_row(*map(Text, row))  # Text: square brackets in a name are no markup
+        table.add_row(*map(Text, row))  # Text: square brackets in a name are not markup
     console.print(table)
 
 
@@ -85,7 +85,7 @@ def progress_bar(name: str, unit: str = "images") -> Iterator[Callable[[int, int
         TimeRemainingColumn(compact=True),
         TextColumn("remaining"),
     )
-    # Where nobody watches, a bar would only litter the log.
+    # In a log, a bar would be clutter.
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task(name, total=None, count=unit)
 

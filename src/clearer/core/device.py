@@ -1,4 +1,4 @@
-"""Where to compute, and how precisely."""
+"""Choose the device and the precision of a computation."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def find_device(device: str | torch.device, *, mps: bool) -> torch.device:
         return torch.device("mps" if mps and torch.backends.mps.is_available() else "cpu")
     try:
         found = torch.device(device)
-        torch.empty(1, device=found)  # is it there?
+        torch.empty(1, device=found)  # fails if the device does not exist
     except (RuntimeError, AssertionError, NotImplementedError):
         raise UserError(
-            f"device: {str(device)!r} is not to be had on this machine, or by this build of torch; use auto or cpu"
+            f"device: {str(device)!r} is not available on this machine or in this build of torch; use auto or cpu"
         ) from None
     return found
 
@@ -36,7 +36,7 @@ def find_device(device: str | torch.device, *, mps: bool) -> torch.device:
 def choose_precision(name: str, device: torch.device) -> str:
     """Return ``fp32`` or ``bf16``; ``auto`` is bf16 where the hardware multiplies it natively.
 
-    On a GPU, fp32 means float32 from then on: cuDNN's convolutions would round their inputs to TF32 otherwise.
+    On a GPU it also turns TF32 off for the process: cuDNN's convolutions would round their inputs otherwise.
     """
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False

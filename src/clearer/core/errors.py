@@ -1,4 +1,4 @@
-"""What a user can cause, said in one line."""
+"""Errors that a user can cause and fix, each one line."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """A fault that a user can mend: one line that says what, where and what to do.
+    """An error that the user can fix: one line with what failed, the value and the fix.
 
-    The command line prints it without a traceback and ends with exit status 2.
+    The command line prints it without a traceback and exits with status 2.
     """
 
 
 class LostProcess(UserError):
-    """Another process of a run that several work on has died; the checkpoints hold what was done."""
+    """Another process of a distributed run has died; its checkpoints remain."""
 
 
 class Interrupted(Exception):

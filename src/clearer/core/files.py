@@ -1,4 +1,4 @@
-"""Files that are either written whole or not at all."""
+"""Write files completely or not at all, and read and write JSON."""
 
 from __future__ import annotations
 
@@ -18,25 +18,24 @@ from clearer.core.errors import UserError
 def written_whole(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; flush it and rename it to ``path`` on a clean exit.
 
-    On any error the temporary file is removed and ``path`` is left as it was. The parent folder is
-    made if it is missing. The temporary name keeps the suffix, so that encoders that choose by
-    suffix work.
+    On any error the temporary file is removed and ``path`` stays as it was. The parent folder is created if
+    it is missing. The temporary name keeps the suffix, for encoders that choose the format by it.
 
     Raises:
-        UserError: the disk is full, or the place cannot be written.
+        UserError: the disk is full, or the file cannot be written.
     """
     path = Path(path)
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Part of the name is enough: with what is added, a long one would be longer than names may be.
+        # Only part of the name: a long one with the random part would exceed the limit of the file system.
         handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}-", suffix=f".tmp{path.suffix}", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        # mkstemp makes private files; what a user finds should have the usual permissions.
+        # mkstemp creates private files; the result gets the usual permissions.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
@@ -55,7 +54,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 def _explained(error: OSError, path: Path) -> UserError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(
-            f"{path}: the disk is full; nothing was written; free some space and run the same command again"
+            f"{path}: the disk is full; nothing was written; free some space and rerun the command"
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return UserError(f"{path}: cannot be written ({error.strerror}); choose another place for the output")
@@ -67,13 +66,13 @@ def _explained(error: OSError, path: Path) -> UserError:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write ``text`` as UTF-8, whole or not at all."""
+    """Write ``text`` as UTF-8, completely or not at all."""
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write ``value`` as indented JSON, whole or not at all."""
+    """Write ``value`` as indented JSON, completely or not at all."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
@@ -87,7 +86,7 @@ FORMER_KEYS = {
     "parallel_probabilities": "parallel_mixing_weights",
     "licence": "license",
 }
-"""Keys in files that version 0.1 wrote, and what they are called now."""
+"""Keys in the files of version 0.1, and their present names."""
 
 
 def with_present_keys(value: Any) -> Any:
@@ -104,7 +103,7 @@ def with_present_keys(value: Any) -> Any:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read JSON that this program wrote; keys of older versions get their present names.
+    """Read JSON that clearer wrote; keys of older versions get their present names.
 
     Raises:
         UserError: the file is missing or is not JSON.
@@ -118,5 +117,5 @@ def read_json(path: str | Path) -> Any:
 
 
 def read_json_if_there(path: str | Path) -> Any:
-    """Read JSON; None where there is no such file."""
+    """Read JSON; return None if the file does not exist."""
     return read_json(path) if Path(path).exists() else None

@@ -1,4 +1,4 @@
-"""Reading ahead and writing behind: what comes next is read, and what came before written, meanwhile."""
+"""Read the next item and write the previous one in threads, while the caller works."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _END = object()
 def one_ahead(items: Iterable[T]) -> Iterator[T]:
     """Yield the items; while the caller works on one, a thread makes the next one, and no more.
 
-    What making one raises is raised in its turn.
+    An exception in the thread is raised when its item is due.
     """
     source = iter(items)
     with ThreadPoolExecutor(1, "clearer-read") as thread:
@@ -32,7 +32,7 @@ def one_ahead(items: Iterable[T]) -> Iterator[T]:
 def one_behind(write: Callable[[T], None]) -> Iterator[Callable[[T], None]]:
     """Yield a function that gives an item to ``write`` in a thread, and waits for the one before it.
 
-    So at most two items wait to be written. What ``write`` raises is raised by the next call, or at the end.
+    At most two items wait to be written. An exception in ``write`` is raised by the next call, or at the end.
     """
     behind: list[Future[None]] = []
 

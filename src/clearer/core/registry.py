@@ -1,4 +1,4 @@
-"""A registry: names for things that are imported when they are first asked for."""
+"""Registry: names of objects that are imported on first use."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Names and where each is defined, as ``"module:attribute"``.
+    """Names, each with the ``"module:attribute"`` that it stands for.
 
-    Nothing is imported before `get`: listing names and checking them needs no torch.
+    `get` imports; listing and checking names does not, and so needs no torch.
 
     Args:
         key: what the names choose, as error messages call it, such as ``"train.loss"``.

@@ -1,4 +1,4 @@
-"""Being asked to end: work that is under way is left as it was found."""
+"""Turn SIGTERM and SIGHUP into an exception, so that interrupted work is undone."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from clearer.core.errors import Interrupted
 
 @contextmanager
 def terminable(text: str) -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the block by an exception, so that what it opened is closed and removed.
+    """Raise `Interrupted` in the block on SIGTERM or SIGHUP, so that the block closes and removes what it opened.
 
-    Outside of the main thread signals are the caller's business, and nothing is changed.
+    Outside the main thread it changes nothing: signals are handled there by the caller.
 
     Raises:
-        Interrupted: one came; its message is ``text``.
+        Interrupted: a signal arrived; the message is ``text``.
     """
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -28,7 +28,7 @@ def terminable(text: str) -> Iterator[None]:
         yield
         return
     numbers = [number for number in (signal.SIGTERM, getattr(signal, "SIGHUP", None)) if number is not None]
-    # Who is started with nohup is not to hear of a terminal that goes.
+    # Under nohup SIGHUP is ignored, and stays so.
     before = {number: signal.getsignal(number) for number in numbers if signal.getsignal(number) != signal.SIG_IGN}
     for number in before:
         signal.signal(number, end)

@@ -1,1 +1,1 @@
-"""How clean images are degraded, one file a kind."""
+"""How clean images are degraded, one file per kind."""

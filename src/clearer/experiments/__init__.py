@@ -1,1 +1,1 @@
-"""The paper's tables and figures made again, and the questions it leaves open put to the test."""
+"""The paper's tables and figures reproduced, and studies of the questions that it leaves open."""

@@ -1,1 +1,1 @@
-"""Trained networks at work on images: numpy, PIL, torch, files and folders."""
+"""Restore images with trained networks: NumPy, PIL, torch, files and folders."""

@@ -1,1 +1,1 @@
-"""What training minimizes, one file a kind."""
+"""What training minimizes, one file per kind."""

@@ -1,4 +1,4 @@
-"""The classical methods: one line a method."""
+"""The classical methods: one line per method."""
 
 from __future__ import annotations
 

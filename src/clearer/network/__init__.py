@@ -1,1 +1,1 @@
-"""The fixed network, the mixed one, and what they cost."""
+"""The network, the supernet that a search trains, and their cost."""

@@ -1,1 +1,1 @@
-"""Drawings, figures, and the page that tells what a run has found."""
+"""Drawings, figures and the report of a run."""

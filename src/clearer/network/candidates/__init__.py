@@ -1,1 +1,1 @@
-"""The modules a search chooses from, one file a candidate."""
+"""The modules a search chooses from, one file per candidate."""

@@ -1,1 +1,1 @@
-"""What L_Comp counts: the cost of each candidate in each searched place, one file a measure."""
+"""What L_Comp counts: the cost of each candidate in each searched place, one file per measure."""

@@ -1,4 +1,4 @@
-"""Costs that are measured on the plan: a number a step, as a share of the dearest place."""
+"""Costs that are measured on the plan: a number per step, as a share of the most expensive place."""
 
 from __future__ import annotations
 
