@@ -28,7 +28,7 @@ from clearer.web import close_up, uploads
 from clearer.web import offered as models
 from clearer.web.added import Added
 from clearer.web.uploads import UPLOAD, Limits
-from clearer.zoo.locate import find_models
+from clearer.zoo.locate import RESEARCH_MODELS, find_models
 from helpers.command import clearer as command
 from helpers.networks import BLIND, write_identity, write_model
 from helpers.photos import SHIPPED, photograph
@@ -67,7 +67,7 @@ def test_models_come_from_the_command_line_and_from_finished_runs(tmp_path):
             (run / "train" / "result.json").write_text("{}")
     (tmp_path / "runs" / "broken" / "model.safetensors").write_bytes(b"nothing")
     found = models.offered([str(one), f"mine={one}"], tmp_path / "runs")
-    shipped = {name: str(file.path) for name, file in find_models().items()}
+    shipped = {name: str(file.path) for name, file in find_models().items() if name not in RESEARCH_MODELS}
     assert list({name: model.source for name, model in found.items()}.items()) == [
         ("one", str(one)),
         ("mine", str(one)),
@@ -78,6 +78,7 @@ def test_models_come_from_the_command_line_and_from_finished_runs(tmp_path):
     # A run that is named is not offered twice.
     named = models.offered([f"mine={tmp_path / 'runs' / 'done'}"], tmp_path / "runs")
     assert list(named) == ["mine", *shipped]
+    assert "denoise-gray-50" not in named and "denoise-gray-50" in models.offered(["denoise-gray-50"], tmp_path)
 
 
 def test_faults_of_models_are_said_at_once(tmp_path):

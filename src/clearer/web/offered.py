@@ -13,7 +13,7 @@ from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
 from clearer.runs.layout import RunFolder
 from clearer.zoo.card import ModelCard
-from clearer.zoo.locate import find_models, located, name_and_source
+from clearer.zoo.locate import RESEARCH_MODELS, find_models, located, name_and_source
 from clearer.zoo.weight_metadata import read_architecture
 
 RUNS = Path("runs")
@@ -29,7 +29,7 @@ class Model:
 
 
 def offered(wanted: Iterable[str] = (), runs: Path = RUNS) -> dict[str, Model]:
-    """Return the models on offer by name: those of the command line, finished runs, and pretrained models.
+    """Return the models on offer by name: those of the command line, finished runs, and pretrained models for use.
 
     Args:
         wanted: each a weight file, a run folder or a pretrained model, or ``NAME=`` followed by one.
@@ -53,7 +53,7 @@ def offered(wanted: Iterable[str] = (), runs: Path = RUNS) -> dict[str, Model]:
             with contextlib.suppress(UserError):
                 found[run.name] = _model(run.name, run)
     for name, file in find_models().items():
-        if name not in found:
+        if name not in found and name not in RESEARCH_MODELS:  # those are offered where they are asked for
             found[name] = _model(name, file.path)
     return found
 
