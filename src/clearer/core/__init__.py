@@ -1,1 +1,1 @@
-"""The base of all other folders: errors, files, settings, devices, the registry."""
+"""The foundations that all other folders use: errors, files, settings, devices and the registry."""

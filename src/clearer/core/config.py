@@ -18,12 +18,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers that a setting may have, as a mark on its type: ``Annotated[float, Range(0, below=1)]``.
+    """The bounds of a number, as an annotation of its type: ``Annotated[float, Range(0, below=1)]``.
 
     Args:
-        low: the least.
-        below: all are less than this.
-        above: all are greater than this, where ``low`` itself is not possible.
+        low: least value; the bound itself is allowed.
+        below: upper bound, itself not allowed.
+        above: lower bound, itself not allowed; use it instead of ``low``.
     """
 
     low: float = -math.inf
@@ -31,7 +31,7 @@ class Range:
     above: float = -math.inf
 
     def check(self, value: float, path: str) -> None:
-        """Raise a UserError that names ``path`` if ``value`` is outside."""
+        """Raise a UserError that names ``path`` if ``value`` is out of bounds."""
         if value <= self.above:
             raise UserError(f"{path}: {value} is not greater than {self.above:g}")
         if value < self.low:
@@ -42,7 +42,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Named:
-    """The names that a setting may have, as a mark on its type: ``Annotated[str, Named(LOSSES)]``."""
+    """The registered names that a setting may have, as an annotation of its type: ``Annotated[str, Named(LOSSES)]``."""
 
     registry: Registry[Any]
 
@@ -55,7 +55,7 @@ class Named:
 
 @dataclass(frozen=True)
 class ChosenBy:
-    """A choice among registered dataclasses, as a mark on a type: ``Annotated[Base, ChosenBy("kind", KINDS, "none")]``.
+    """A choice among registered dataclasses, as an annotation: ``Annotated[Base, ChosenBy("kind", KINDS, "none")]``.
 
     One key of the mapping names the class; the other keys are that class's settings. The class has an
     attribute of the same name as the key, which holds its registered name.
@@ -95,7 +95,7 @@ class ChosenBy:
         else:
             fix = nearest(key, dict.fromkeys([self.key, *known[name], *itertools.chain(*known.values())]))
         here = ", ".join([self.key, *known[name]])
-        raise UserError(f"{_joined(path, key)}: no such setting{fix}; known of {self.key} {name}: {here}")
+        raise UserError(f"{_joined(path, key)}: no such setting{fix}; settings of {self.key} {name}: {here}")
 
 
 def build(kind: type[T], value: Any, path: str = "") -> T:
@@ -105,7 +105,7 @@ def build(kind: type[T], value: Any, path: str = "") -> T:
     these with None, and ``Annotated`` with a `Range`, a `Named` or a `ChosenBy`. A whole number, or text such
     as ``1e-3`` that YAML does not read as a number, becomes a float where one is wanted; nothing else is
     converted. A check in the dataclass's own ``__post_init__`` raises a UserError that begins with the field's
-    name; the path is put before it here.
+    name; this function prepends the path.
 
     Args:
         kind: the dataclass.
@@ -122,7 +122,7 @@ def build(kind: type[T], value: Any, path: str = "") -> T:
     for key in value:
         if key not in known:
             where = _joined(path, _on_one_line(key))
-            raise UserError(f"{where}: no such setting{nearest(str(key), known)}; known here: {', '.join(known)}")
+            raise UserError(f"{where}: no such setting{nearest(str(key), known)}; settings here: {', '.join(known)}")
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         optional = (field.default, field.default_factory) != (dataclasses.MISSING, dataclasses.MISSING)
         if field.name not in value and not optional:
@@ -210,7 +210,7 @@ def _checked(kind: Any, value: Any, path: str) -> Any:
 
 
 def _one_of(options: tuple[Any, ...], value: Any, path: str) -> Any:
-    """The shape of a value picks the option: None, a mapping, a list, or else the first."""
+    """The shape of the value selects the option: None, a mapping, a list, or else the first."""
     if value is None and type(None) in options:
         return None
     inner = [option for option in options if option is not type(None)]

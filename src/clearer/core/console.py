@@ -1,4 +1,4 @@
-"""What verbs print: tables for people, one JSON object for programs, a progress bar.
+"""Print tables for people, one JSON object for programs, and progress bars.
 
 rich is imported when something is printed: ``clearer --help`` does without it.
 """
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def console_for_people(as_json: bool) -> Console:
-    """Return the console for tables and progress: standard output, or standard error if JSON goes to the former."""
+    """Return the console for tables and progress: standard output, or standard error if JSON goes to standard
+    output."""
     from rich.console import Console
 
     return Console(stderr=as_json)
@@ -46,8 +47,8 @@ def print_table(
         title: a line above, or an empty string.
         heads: the heading of each column; no row of headings is printed if all are empty.
         rows: the cells, as many as headings in each.
-        console: where to.
-        total: a last row.
+        console: where to print.
+        total: cells of a last row.
         left: how many of the first columns hold text; the others hold numbers, which are justified right.
     """
     from rich.box import SIMPLE
@@ -72,7 +73,7 @@ def progress_bar(name: str, unit: str = "images") -> Iterator[Callable[[int, int
     """Show ``name``, a bar, "3/20 images, 0:12 remaining" on standard error, where that is a terminal.
 
     Yields:
-        What to call with how many ``unit`` are done and how many there are.
+        A function to call with the number of ``unit`` done and the number in all.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

@@ -25,7 +25,7 @@ def find_device(device: str | torch.device, *, mps: bool) -> torch.device:
         return torch.device("mps" if mps and torch.backends.mps.is_available() else "cpu")
     try:
         found = torch.device(device)
-        torch.empty(1, device=found)  # fails if the device does not exist
+        torch.empty(1, device=found)  # raises if the device does not exist
     except (RuntimeError, AssertionError, NotImplementedError):
         raise UserError(
             f"device: {str(device)!r} is not available on this machine or in this build of torch; use auto or cpu"

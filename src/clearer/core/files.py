@@ -86,7 +86,7 @@ FORMER_KEYS = {
     "parallel_probabilities": "parallel_mixing_weights",
     "licence": "license",
 }
-"""Keys in the files of version 0.1, and their present names."""
+"""Keys in files of version 0.1, and their present names."""
 
 
 def with_present_keys(value: Any) -> Any:

@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Names, each with the ``"module:attribute"`` that it stands for.
+    """A mapping of names to objects that are imported on first use.
 
-    `get` imports; listing and checking names does not, and so needs no torch.
+    `get` imports the object; listing and checking names does not, and so needs no torch.
 
     Args:
         key: what the names choose, as error messages call it, such as ``"train.loss"``.
@@ -52,7 +52,7 @@ class Registry(Generic[T]):
         return name
 
     def get(self, name: str) -> T:
-        """Import and return what ``name`` stands for.
+        """Import and return the object registered as ``name``.
 
         Raises:
             UserError: see `check`.
@@ -61,5 +61,5 @@ class Registry(Generic[T]):
         return cast(T, getattr(import_module(module), attribute))
 
     def all(self) -> dict[str, T]:
-        """Import everything; return it by name, in order."""
+        """Import all objects; return them by name, in order."""
         return {name: self.get(name) for name in self._entries}
