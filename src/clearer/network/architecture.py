@@ -1,4 +1,4 @@
-"""What a search chooses from (`SearchSpace`) and what it has chosen (`Architecture`)."""
+"""The space that a search chooses from (`SearchSpace`) and its choice (`Architecture`)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORMER_DEPTH = 4
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSpace:
-    """Everything about the network but the choice of modules.
+    """Everything about the network except the choice of modules.
 
     Args:
         channels: channels of the images (1 gray, 3 color, or more).
@@ -74,7 +74,7 @@ class SearchSpace:
         for letter in letters:
             CANDIDATES.check(letter)
         if not letters or len(set(letters)) < len(letters):
-            raise UserError(f"network.candidates: {letters!r} names none or one twice; give letters such as PF")
+            raise UserError(f"network.candidates: {letters!r} is empty or repeats a letter; give letters such as PF")
 
     def _check_scales(self) -> None:
         if not 2 <= self.scales <= 5:
@@ -134,7 +134,7 @@ class SearchSpace:
         return same == self and set(architecture.choices) <= set(self.candidates)
 
     def all_architectures(self) -> Iterator[Architecture]:
-        """Yield all ``len(candidates)**modules`` architectures; that of the first candidate alone comes first."""
+        """Yield all ``len(candidates)**modules`` architectures; the first one consists of the first candidate alone."""
         for choices in itertools.product(self.candidates, repeat=self.modules):
             yield self.architecture(choices)
 
@@ -159,15 +159,14 @@ def _one_form(values: Any, growth: Sequence[int]) -> Any:
 
 @dataclass(frozen=True, init=False)
 class Architecture:
-    """A chosen network: its `SearchSpace`, and the letter of the candidate that each module is.
+    """A chosen network: its `SearchSpace`, and the candidate letter of each module.
 
     A frozen value: it parses, prints (its genotype), hashes, and goes to JSON and back.
 
     Args:
         cells: the letters, one string a cell.
-        space: what they were chosen from.
-        fields: instead of ``space``, its fields (see `SearchSpace`); scales, depths and candidates follow from the
-            letters.
+        space: the space that they were chosen from.
+        fields: fields of `SearchSpace`, instead of ``space``; scales, depths and candidates follow from the letters.
 
     Raises:
         UserError: the letters are not an architecture, or a field is out of range.
@@ -271,8 +270,8 @@ class Architecture:
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form as a dict, the genotype under ``architecture``.
 
-        ``unshuffle`` and ``candidates`` are in it only where they are not 1 and those of the letters, so that the
-        forms and digests of networks that are older than these fields stay as they were.
+        ``unshuffle`` is left out where it is 1, ``candidates`` where they are those of the letters. So the JSON and
+        the digests of networks that are older than these fields stay as they were.
         """
         space = self.space
         value: dict[str, Any] = {"architecture": str(self), "channels": space.channels}

@@ -1,4 +1,4 @@
-"""The frame that the fixed network and the supernet share.
+"""The parts that the fixed network and the supernet share.
 
 image -> stem (two modules at full scale) -> (transition, searched modules) x cells -> fusion to the full scale ->
 one convolution -> image. With ``unshuffle``, all of this works on the pixel-unshuffled image, as FFDNet's
@@ -29,11 +29,11 @@ class Cell(nn.Module):
 
 
 class Backbone(nn.Module):
-    """The frame of both networks.
+    """The base class of both networks.
 
     Args:
-        plan: what it computes.
-        searched: gives the module of a searched place from the steps that may stand there.
+        plan: the layer graph.
+        searched: makes the module of a searched place from the steps that may stand there.
     """
 
     def __init__(self, plan: NetworkPlan, searched: Callable[[tuple[Step, ...]], nn.Module]) -> None:
@@ -77,7 +77,7 @@ class Backbone(nn.Module):
         """
         height, width = x.shape[-2:]
         pad_h, pad_w = -height % self.multiple, -width % self.multiple
-        # A program that is being recorded for export has to fit all sizes: it always pads, if only by nothing.
+        # A program traced for export must fit all sizes: it always pads, by 0 pixels where nothing is missing.
         pads = torch.compiler.is_compiling() or pad_h or pad_w
         padded = _mirrored(_mirrored(x, 2, pad_h), 3, pad_w) if pads else x
         result = self.unfolded(inner(self.folded(padded)))

@@ -1,6 +1,6 @@
-"""What a network costs: parameters and multiply-adds, part by part, read off its plan.
+"""The parameters and multiply-adds of a network, part by part, computed from its plan.
 
-A MAC is a multiply-add of a convolution.
+A MAC is one multiply-add of a convolution.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def per_pixel(amount: float, placed: Placed, space: SearchSpace) -> float:
-    """Return an amount at each output position of a convolution, per pixel of an image.
+    """Convert an amount per output position of a convolution to an amount per pixel of an image.
 
     The sides of the image are multiples of the network's multiple.
     """
@@ -46,7 +46,7 @@ def step_macs(step: Step, space: SearchSpace) -> float:
 
 
 def cost_table(architecture: Architecture) -> list[Part]:
-    """Return the cost of each part of the network in the order of computing."""
+    """Return the cost of each part of the network in the order of computation."""
     rows: dict[str, list[Step]] = {}
     for step in plan_network(architecture).steps:
         rows.setdefault(step.label, []).append(step)

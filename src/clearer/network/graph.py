@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Operation = Literal["none", "conv", "strided", "upsample", "last"]
-"""What an edge is, as a drawing's legend names it (supplement, Fig. 1 (b)-(d))."""
+"""The kinds of edges, as a drawing's legend names them (supplement, Fig. 1 (b)-(d))."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ Layer = Conv | Upsample
 
 
 class Placed(NamedTuple):
-    """A convolution, and where it stands.
+    """A convolution and its place in the network.
 
     Args:
         conv: the convolution.
-        scale: at which its output lies.
-        name: of its layer in the network, from the step's own name on.
+        scale: scale of its output.
+        name: name of its layer, relative to the step's name.
         norm: name of its batch norm, or None.
     """
 
@@ -79,11 +79,11 @@ class Edge:
     Args:
         source, target: scales; 0 is the finest.
         operation: how a drawing shows it.
-        name: of its weights, from the step's own name on.
-        layers: in order; none is the identity.
-        shortcut: None, or the layers that lead around ``layers`` in a residual block, whose sum ends in a ReLU;
-            none of them is the input itself.
-        bare: the one convolution has the edge's own name instead of a number within it.
+        name: name of its weights, relative to the step's name.
+        layers: its layers in order; an empty tuple is the identity.
+        shortcut: the layers around ``layers`` in a residual block, whose sum ends in a ReLU; an empty tuple is the
+            identity. None: the edge is no residual block.
+        bare: whether its one convolution has the edge's own name, without a number.
     """
 
     source: int
@@ -124,17 +124,17 @@ class Edge:
 
 @dataclass(frozen=True)
 class Step:
-    """From the features of all scales to the features of all scales.
+    """A step of the network: maps the features of all scales to the features of all scales.
 
     Args:
         letter: P, F, ... for a candidate, T for a transition, C for the last convolution.
-        name: where its weights are in the network, such as ``cells.0.searched.1``.
-        label: what a table of costs calls the part of the network that it belongs to.
-        group: the bracket that a drawing sets it under.
+        name: path of its weights in the network, such as ``cells.0.searched.1``.
+        label: name, in a table of costs, of the part of the network that it belongs to.
+        group: title of the bracket over it in a drawing.
         scales: number of features after it.
         edges: all paths; several to one scale are summed.
         relu: whether each sum ends in a ReLU.
-        number: of a searched module, from 1; 0 for a fixed step.
+        number: number of the searched module, from 1; 0 for a fixed step.
         drawn: whether a drawing shows it as a step of its own.
     """
 

@@ -14,8 +14,9 @@ PUBLISHED_STD = 1e-3
 def initialize(network: nn.Module, space: SearchSpace) -> None:
     """Set the initial weights, in place.
 
-    With batch norm, as the released program: every convolution is normal with std 1e-3. Without, He's for the
-    convolutions, and zero for the last convolution of each residual block, so that the block begins as the identity;
+    With batch norm, as in the released program: every convolution is normal with std 1e-3. Without batch norm: He
+    initialization for the convolutions, and zero for the last convolution of each residual block, so that the block
+    begins as the identity;
     the edges of a sum begin small, so that sums do not grow with depth.
     """
     for layer in network.modules():

@@ -1,4 +1,4 @@
-"""How many numbers a pass of a network keeps at once, read off its plan."""
+"""The most numbers that a forward pass holds at once, computed from the network's plan."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Channels = dict[int, int]
 
 @lru_cache
 def live_numbers(architecture: Architecture) -> float:
-    """Return the most numbers alive at once in a pass, per pixel of the image.
+    """Return the most numbers alive at once in a forward pass, per pixel of the image.
 
     At each edge these are the features before the step, those that the step has made so far, the layer's own input
     and output, and the sum that it goes into. Nothing is counted as computed in place.

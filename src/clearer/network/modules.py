@@ -17,10 +17,10 @@ Features = list[Tensor]
 
 
 class LayerSequence(nn.Sequential):
-    """Layers in turn. A batch norm in eval mode, over weights that do not learn, costs nothing.
+    """Layers in sequence; a batch norm in eval mode whose weights are frozen costs nothing.
 
-    It is then one scale and one shift a channel, which the weights of the convolution before it take: in an
-    architecture step and in restoring, nothing but convolutions runs over the features.
+    It is then one scale and one shift per channel, folded into the weights of the convolution before it: in an
+    architecture step and when restoring, only convolutions run over the features.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ class LayerSequence(nn.Sequential):
 
 
 def _run(layers: Iterable[nn.Module], x: Tensor) -> Tensor:
-    waiting: nn.Conv2d | None = None  # a convolution that may take the norm after it
+    waiting: nn.Conv2d | None = None  # a convolution that the norm after it may be folded into
     for layer in layers:
         if waiting is not None:
             if isinstance(layer, nn.BatchNorm2d) and not layer.training:
@@ -113,8 +113,8 @@ def _layers(layers: Sequence[Layer]) -> list[nn.Module]:
 class StepModule(nn.Module):
     """One step: every target scale is its edge's result, or the sum of its edges' results.
 
-    What comes from coarser scales is summed on its way up, so that only one sum is upsampled to each scale in
-    between: nearest upsampling of a sum is the sum of the upsampled.
+    Results from coarser scales are summed on the way up, so that only one sum is upsampled to each scale in between:
+    nearest upsampling of a sum is the sum of the upsampled.
     """
 
     def __init__(self, step: Step) -> None:
@@ -149,7 +149,7 @@ class StepModule(nn.Module):
         return total
 
     def _from_above(self, target: int, features: Features) -> Tensor | None:
-        """Return the sum of all that comes from coarser scales, upsampled to ``target``."""
+        """Return the sum of all results from coarser scales, upsampled to ``target``."""
         rising = {e.source: m for e, m in self.paths[target] if isinstance(m, UpsampleSequence)}
         above: Tensor | None = None
         for source in range(max(rising, default=target), target, -1):
@@ -168,7 +168,7 @@ def _sum(total: Tensor | None, part: Tensor, given: Tensor | None) -> Tensor:
 
 
 def _place(parent: nn.Module, path: str, module: nn.Module) -> None:
-    """Register ``module`` under a dotted path; what lies in between are empty modules."""
+    """Register ``module`` under a dotted path, creating empty modules on the way."""
     *outer, last = path.split(".")
     for name in outer:
         if name not in parent._modules:

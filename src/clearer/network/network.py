@@ -1,4 +1,4 @@
-"""The network that is trained and shipped: the modules that an `Architecture` names, and nothing else."""
+"""The network that is trained and shipped: only the modules that an `Architecture` names."""
 
 from __future__ import annotations
 

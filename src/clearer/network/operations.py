@@ -15,7 +15,7 @@ from clearer.network.graph import Conv, Edge, Layer, Upsample
 
 @dataclass(frozen=True)
 class Operations(ABC):
-    """What the edges of a network are made of.
+    """The layers of each kind of edge.
 
     Args:
         widths: channels of each scale, finest first.

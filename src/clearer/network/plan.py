@@ -1,6 +1,6 @@
 """The layer graph of a network: what each step computes, from the image to the image.
 
-Everything that has to know the graph reads it here: the modules, the counts of parameters and multiply-adds, the
+Everything that depends on the graph reads it here: the modules, the counts of parameters and multiply-adds, the
 receptive field, the bound on memory, the drawing, and the fused inference on CPUs.
 """
 
@@ -19,7 +19,7 @@ from clearer.network.operations import STYLES, Operations
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """The steps of a network in the order of computing.
+    """The steps of a network in the order of computation.
 
     Args:
         space: see `SearchSpace`.
@@ -59,7 +59,7 @@ def plan_supernet(space: SearchSpace) -> NetworkPlan:
 
 
 def operations_of(space: SearchSpace) -> Operations:
-    """Return what the edges of a space's networks are made of."""
+    """Return the operations that the edges of a space's networks consist of."""
     return STYLES[space.operations](space.widths, space.channels * space.unshuffle**2, space.norm)
 
 

@@ -1,10 +1,11 @@
-"""How far a network sees: the pixels on which one pixel of its result may depend.
+"""The receptive field of a network: how far away the pixels lie on which one pixel of its result may depend.
 
-Followed through the plan, layer by layer. A strided convolution and an upsampling treat the positions of their grid
+It is followed through the plan, layer by layer. A strided convolution and an upsampling treat the positions of their
+grid
 differently, so every feature is followed at each phase: position ``i`` of scale ``s`` begins at pixel ``i * 2**s``,
 its phase is ``i`` modulo ``2**(scales - 1 - s)``, and its reach is the first and the last pixel that it depends on,
 counted from that beginning. Height and width are alike, so one axis is enough. Behind a pixel unshuffle the positions
-are squares of pixels, and the last step counts pixels.
+are blocks of pixels, and the last step counts pixels.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def receptive_field(architecture: Architecture) -> int:
             for target in range(step.scales)
         ]
     squares = max(max(-first, last) for first, last in features[0])
-    # After a pixel shuffle, the nearest pixel of a square looks as far as the farthest.
+    # After a pixel shuffle, the nearest pixel of a block looks as far as the farthest.
     return squares * architecture.unshuffle + architecture.unshuffle - 1
 
 

@@ -64,7 +64,7 @@ class Supernet(Backbone):
     published space parallel, then fusion); the mixing weights are its softmax.
 
     Args:
-        space: what it chooses from.
+        space: the space to choose from.
         fusion_input: ``"same"``, or ``"parallel"`` for the released program's chaining (see `MixedModule`).
 
     Raises:
@@ -123,7 +123,7 @@ class Supernet(Backbone):
         architecture = architecture or self.discretize()
         if not self.space.holds(architecture):
             raise UserError(f"architecture: {architecture.to_json()} is not of the supernet's space, {self.space}")
-        # On the meta device no initial weights are drawn, so that torch's random numbers stay where they were.
+        # On the meta device no initial weights are drawn, so the state of torch's random generator does not change.
         with torch.device("meta"):
             network = RestorationNetwork(architecture)
         mine = self.state_dict()
@@ -154,6 +154,6 @@ class Supernet(Backbone):
 
 
 def _take_former_names(module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
-    """Checkpoints of version 0.1 call alpha ``logits``."""
+    """Rename ``logits``, as checkpoints of version 0.1 call alpha."""
     if f"{prefix}logits" in state:
         state[f"{prefix}alpha"] = state.pop(f"{prefix}logits")

@@ -1,6 +1,6 @@
 """F: every scale becomes the ReLU of the sum of all scales (Fig. 1 (a)).
 
-A scale's own feature comes in unchanged, finer ones by strided convolution, coarser ones by upsampling.
+A scale's own feature enters unchanged, finer ones by strided convolution, coarser ones by upsampling.
 """
 
 from __future__ import annotations

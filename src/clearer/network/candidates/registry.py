@@ -1,4 +1,4 @@
-"""The registry of candidates, by their letter. A further one is a file beside this one and a line here."""
+"""The registry of candidates, by their letter. To add one, add a file beside this one and a line here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""S: every scale stays as it is, at no cost. A search that may choose it decides the depth, too (not in the paper)."""
+"""S: every scale stays as it is, at no cost. With it, a search also chooses the depth (not in the paper)."""
 
 from __future__ import annotations
 

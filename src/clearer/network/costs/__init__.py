@@ -1,1 +1,1 @@
-"""What L_Comp counts: the cost of each candidate in each searched place, one file per measure."""
+"""The costs in L_Comp, of each candidate in each searched place: one file per measure."""

@@ -1,4 +1,4 @@
-"""The activations of each candidate: numbers that its convolutions write, which memory traffic follows.
+"""The activations of each candidate: the numbers that its convolutions write, a measure of memory traffic.
 
 Radosavovic et al., "Designing network design spaces" (CVPR 2020), found them closer to run time than multiply-adds.
 """

@@ -1,4 +1,4 @@
-"""Costs that are measured on the plan: a number per step, as a share of the most expensive place."""
+"""Costs counted on the plan: a number per step, relative to the most expensive place."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from clearer.network.plan import plan_supernet
 
 
 def measured_costs(space: SearchSpace, of_step: Callable[[Step], float]) -> Tensor:
-    """Return ``of_step`` of each candidate in each searched place, ``(modules, K)``.
+    """Return the cost ``of_step`` of each candidate in each searched place, ``(modules, K)``.
 
-    Each is given as a share of the dearest place's candidates together, so that the largest row sums to one.
+    The costs are divided by those of the most expensive place's candidates together: the largest row sums to 1.
     """
     costs = torch.tensor([[float(of_step(step)) for step in place] for place in plan_supernet(space).searched])
     return costs / costs.sum(dim=1).max()

@@ -1,4 +1,4 @@
-"""The registry of costs, by the names of ``search.costs``. A further one is a file beside this one and a line here."""
+"""The registry of costs, by the names of ``search.costs``. To add one, add a file beside this one and a line here."""
 
 from __future__ import annotations
 
