@@ -1,1 +1,1 @@
-"""Architecture search: its objectives, the bilevel job, convergence, and scores by shared weights."""
+"""Architecture search: its objectives, the bilevel job, convergence, and scoring with shared weights."""

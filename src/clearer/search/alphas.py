@@ -1,4 +1,4 @@
-"""What the architecture parameters of a search show: gap, entropy, and whether it has converged."""
+"""Summaries of the architecture parameters of a search: gap, entropy, and whether it has converged."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Convergence:
     The count stays on the device of alpha: no step waits for it.
 
     Args:
-        gap: the least mean gap; None: nothing is counted, and nothing converges.
-        steps: this many in a row mean that the search has converged.
+        gap: the least mean gap; with None, nothing is counted and the search never counts as converged.
+        steps: the number of such steps in a row after which the search has converged.
 
     >>> convergence = Convergence(0.5, 2)
     >>> for alpha in ([[2.0, 0.0]], [[0.0, 2.0]], [[0.0, 2.0]]):
@@ -58,7 +58,7 @@ class Convergence:
 
     @torch.no_grad()
     def note(self, mixing_weights: Tensor) -> None:
-        """Take notice of the mixing weights, (modules, K), after one more architecture step."""
+        """Record the mixing weights, (modules, K), after an architecture step."""
         if self.gap is None:
             return
         choices = mixing_weights.argmax(dim=1)
@@ -78,6 +78,6 @@ class Convergence:
         return {} if self.count is None or self.choices is None else {"count": self.count, "letters": self.choices}
 
     def load_state_dict(self, state: dict[str, Tensor], device: torch.device) -> None:
-        """Take up a state of `state_dict`."""
+        """Restore a state that `state_dict` returned."""
         if state:
             self.count, self.choices = state["count"].to(device), state["letters"].to(device)

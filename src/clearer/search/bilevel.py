@@ -1,4 +1,5 @@
-"""The search: weights move on training images, alpha on held-out images, in turn (first order)."""
+"""The bilevel search (first order): steps of the weights on training images alternate with steps of alpha on held-out
+images."""
 
 from __future__ import annotations
 
@@ -31,11 +32,10 @@ from clearer.training.run_device import device_name, on_device, peak_memory_mb
 def search(recipe: Recipe, context: RunContext) -> Architecture:
     """Search as the recipe says; return the architecture of the largest mixing weights.
 
-    Resumes where an earlier call stopped; a finished search is not repeated. Several processes search as one
-    would.
+    Resumes where an earlier call stopped; a finished search is not repeated. Several processes give the result of one.
 
     Raises:
-        UserError, Interrupted: as of `clearer.training.loop.run_job`.
+        UserError, Interrupted: see `clearer.training.loop.run_job`.
     """
     stage = context.folder.search
     finished = distributed.first(lambda: stage.read_result() if stage.finished else None)
@@ -60,7 +60,7 @@ def search(recipe: Recipe, context: RunContext) -> Architecture:
 class SearchJob(TrainingJob):
     """Minimizes L = L_Res + lambda_1 L_Arch + lambda_2 L_Comp (method section of the paper).
 
-    Each step moves the weights of the supernet by L_Res on a training batch. After the warm-up it then moves alpha
+    Each step updates the weights of the supernet by L_Res on a training batch. After the warm-up it then updates alpha
     by L on a validation batch, with the supernet in eval mode.
     """
 
@@ -94,7 +94,7 @@ class SearchJob(TrainingJob):
         )
 
     def step(self, index: int) -> dict[str, Tensor]:
-        """Move the weights; after the warm-up, alpha too."""
+        """Update the weights; after the warm-up, alpha too."""
         epoch = index // self.steps_per_epoch
         values = self.weight_step(epoch)
         if epoch >= self.settings.warmup_epochs:
@@ -102,7 +102,7 @@ class SearchJob(TrainingJob):
         return values
 
     def weight_step(self, epoch: int) -> dict[str, Tensor]:
-        """Move the weights against the gradient of L_Res on a training batch."""
+        """Update the weights by the gradient of L_Res on a training batch."""
         set_learning_rate(self.weight_optimizer, learning_rate(self.settings.weights, epoch, self.epochs))
         self.supernet.train()
         self.supernet.alpha.requires_grad_(False)
@@ -116,7 +116,7 @@ class SearchJob(TrainingJob):
         return {"loss": loss, "grad_norm": norm}
 
     def alpha_step(self, epoch: int) -> dict[str, Tensor]:
-        """Move alpha against the gradient of L on a validation batch."""
+        """Update alpha by the gradient of L on a validation batch."""
         settings, alpha = self.settings, self.supernet.alpha
         set_learning_rate(self.alpha_optimizer, learning_rate(settings.alpha, epoch, self.epochs))
         self.supernet.eval()
@@ -139,7 +139,7 @@ class SearchJob(TrainingJob):
         return MSE(partial(self.context.restore, self.supernet), sampler.draw())
 
     def end_epoch(self, epoch: int, means: dict[str, float]) -> EpochLine:
-        """Return the means, and what alpha has come to."""
+        """Return the means of the epoch and the present mixing weights."""
         line: dict[str, Any] = {
             "arch_step": self._alpha_steps((epoch + 1) * self.steps_per_epoch),
             **means,
@@ -151,7 +151,7 @@ class SearchJob(TrainingJob):
         return cast(EpochLine, line)
 
     def converged(self) -> bool:
-        """Return whether the choices have stayed the same, and apart, for long enough."""
+        """Return whether the choices have stayed the same, with a large enough gap, for long enough."""
         return self.convergence.converged()
 
     def state_dict(self) -> dict[str, Any]:
@@ -178,7 +178,7 @@ class SearchJob(TrainingJob):
         return self.recipe.space.architecture(self.supernet.discretize().choices)
 
     def result(self, steps: int, seconds: float) -> SearchResult:
-        """Return what search/result.json holds, for a search of so many ``steps`` and ``seconds``."""
+        """Return the contents of search/result.json, for a search that took ``steps`` and ``seconds``."""
         result: dict[str, Any] = {
             "architecture": str(self.architecture()),
             **describe_mixing_weights(self.supernet.mixing_weights.detach().cpu()),

@@ -1,4 +1,4 @@
-"""Scores of all architectures of a space with the shared weights of a finished supernet.
+"""Score all architectures of a space with the shared weights of a finished supernet.
 
 All K^modules architectures are paths through one tree: two that agree in their first modules share those modules'
 features. The tree is walked depth first, so that each distinct prefix is computed once and memory holds one path.
@@ -26,7 +26,7 @@ from clearer.runs.layout import RunFolder
 from clearer.training.checkpoints import load_checkpoint
 
 STATISTICS = ("batch", "running")
-"""Where a batch norm takes mean and variance from while architectures are scored; see `score_architectures`."""
+"""Source of a batch norm's mean and variance while architectures are scored; see `score_architectures`."""
 
 
 def load_supernet(folder: str | Path, device: torch.device) -> tuple[Recipe, Supernet]:
@@ -56,7 +56,7 @@ def reestimate(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """Set the running mean and variance of every batch norm to their plain average over ``batches``.
 
     Weights shared by many architectures keep statistics of the mixture; a single architecture's features
-    are distributed otherwise. Each batch is (B, C, H, W). The network ends in the mode it came in.
+    are distributed otherwise. Each batch is (B, C, H, W). The network's mode is restored.
     """
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     was_training, momenta = network.training, [norm.momentum for norm in norms]
@@ -87,7 +87,7 @@ def score_architectures(
     Args:
         supernet: with both candidates fed the module's input (``fusion_input="same"``).
         degraded, clean: (B, C, H, W) held-out patches; sides multiples of the space's multiple.
-        architectures: which; default: all of the space.
+        architectures: the architectures to score; default: all of the space.
         statistics: ``"batch"``: every batch norm takes those of the patches at hand, so that each
             architecture has its own; ``"running"``: those the supernet gathered of the mixture.
         chunk: patches that go through together; with ``"batch"`` they share statistics.

@@ -15,7 +15,7 @@ from clearer.network.plan import plan_supernet
 def costs_of_all(space: SearchSpace) -> dict[str, tuple[int, float]]:
     """Return parameters and multiply-adds per pixel of all architectures of the space, by genotype.
 
-    A module costs the same whatever stands around it, so that one plan gives all sums.
+    The cost of a module does not depend on the others, so one plan gives all sums.
     """
     plan = plan_supernet(space)
     fixed = [position[0] for position in plan.positions if not position[0].number]
@@ -31,7 +31,8 @@ def costs_of_all(space: SearchSpace) -> dict[str, tuple[int, float]]:
 
 
 def pareto_front(points: dict[str, tuple[float, float]]) -> list[str]:
-    """Return the names of ``(cost, quality)`` points that no other beats in one and equals in the other, by cost."""
+    """Return the names of the Pareto-optimal ``(cost, quality)`` points, by cost: no other point is better in one and
+    at least equal in the other."""
     front: list[str] = []
     best = float("-inf")
     for name, (_, quality) in sorted(points.items(), key=lambda item: (item[1][0], -item[1][1])):
