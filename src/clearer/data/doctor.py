@@ -20,7 +20,7 @@ from clearer.images.view import read_image
 from clearer.recipe.schema import Pairs
 
 SAMPLE = 24
-"""Number of files that are read to find out whether a folder is side by side."""
+"""Number of files read to find out whether a folder is side by side."""
 DARK = 16
 """Highest 8-bit gray level of a nearly black image: 12 bits stored in 16 reach no further."""
 SAME = 1.0

@@ -190,7 +190,7 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _sub_folders(folder: Path) -> list[Path]:
-    """Return the folders directly in ``folder`` but hidden ones, sorted by name."""
+    """Return the folders directly in ``folder`` except hidden ones, sorted by name."""
     return sorted(p for p in _inside(folder) if p.is_dir() and not p.name.startswith("."))
 
 

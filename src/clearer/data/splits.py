@@ -94,7 +94,7 @@ class _Prints:
 
 
 def _with_part_folders(settings: DataSettings) -> DataSettings:
-    """Take a folder of sub-folders named train, val and test, or similar, as the split that it is."""
+    """Use the sub-folders named train, val and test, or similar, of a folder as the split."""
     folder = settings.folder
     if settings.train is not None or not isinstance(folder, str):
         return settings
@@ -110,7 +110,7 @@ def _with_part_folders(settings: DataSettings) -> DataSettings:
 
 
 def _fractions(settings: DataSettings, has_validation: bool, has_test: bool) -> tuple[float, float, float]:
-    """Return the fractions to split by: that of a part which is not to be split off stays in training."""
+    """Return the fractions to split by: the fraction of a part that is not split off stays in training."""
     train, validation, test = settings.fractions
     if settings.train is not None or has_test:
         train, test = train + test, 0.0
