@@ -183,7 +183,7 @@ def test_a_derainer_is_fitted_on_clean_images_alone(tmp_path: Path) -> None:
         Image.fromarray(read_image(SHIPPED / name, 3)[:64, :64]).save(tmp_path / f"{Path(name).stem}.png")
     change = {**TINY, "data.degradation.kind": "rain", "architecture": "PF", "data.folder": str(tmp_path)}
     change |= {"network.channels": 3, "data.layout": "auto"}
-    with pytest.raises(UserError, match=r"rain-rgb needs pairs .*rain-synthetic"):
+    with pytest.raises(UserError, match=r"rain-rgb needs pairs, .*rain-synthetic"):
         fit("derain", tmp_path / "run", change, console=Console(quiet=True))
     assert not (tmp_path / "run").exists()  # before anything was trained
     parts = {**change, "data.folder": None, "data.train": str(tmp_path)}

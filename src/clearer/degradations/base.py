@@ -30,13 +30,13 @@ class Degradation(ABC):
     """Whether the degraded images have to be on disk, because nothing is added to them."""
 
     replaces: ClassVar[bool] = False
-    """Whether a degraded patch is made of the clean one in place of a pair's, instead of of the pair's."""
+    """Whether it replaces a pair's degraded patch by one made from the clean patch, instead of degrading it more."""
 
     protocols: ClassVar[tuple[ProtocolFamily, ...]] = ()
     """The evaluation protocols that it brings."""
 
     share: float = 0.0
-    """Where it ``replaces``: share of the pairs whose degraded patch is made anew. An image without a degraded one
+    """Where it ``replaces``: share of the pairs whose degraded patch is replaced. An image without a degraded one
     is always degraded.
     """
 
@@ -48,8 +48,8 @@ class Degradation(ABC):
             clean: (B, C, H, W), floating point, in [0, 1].
             generator: on the device of ``clean``. One on the CPU works for any device, more slowly, and then
                 draws the same numbers for all of them.
-            start, of: ``clean`` is the part from ``start`` of a batch of ``of``. Random numbers are drawn for all
-                of that batch, so that its parts are degraded as the whole is.
+            start, of: ``clean`` is the part from index ``start`` of a batch of ``of`` images. Random numbers are drawn
+                for the whole batch, so that its parts are degraded as the whole is.
 
         Returns:
             (B, C, H, W), the device and dtype of ``clean``.
@@ -57,11 +57,11 @@ class Degradation(ABC):
 
     @abstractmethod
     def describe(self) -> str:
-        """Return what it does in words, for model cards, such as ``"Gaussian noise of sigma 5 to 50, not clipped"``."""
+        """Return a description for model cards, such as ``"Gaussian noise of sigma 5 to 50, not clipped"``."""
 
     @abstractmethod
     def effect(self) -> str:
-        """Return what degraded images show, in a few words, such as ``"noise of level 25"``; "" for pairs on disk."""
+        """Return the visible effect in a few words, such as ``"noise of level 25"``; "" for pairs on disk."""
 
     def degrade_image(self, clean: npt.NDArray[np.uint8], seed: int, k: int) -> npt.NDArray[np.float32]:
         """Return image ``k`` of a data set as evaluation protocols degrade it: the same on every machine.
@@ -89,11 +89,12 @@ class Degradation(ABC):
         return None
 
     def at_level(self, share: float) -> Self:
-        """Return it with the single level at ``share``, 0 to 1, of its range; itself where there is no range."""
+        """Return the degradation with the single level at ``share``, 0 to 1, of its range; itself where there is no
+        range."""
         return self
 
     def held_out(self) -> Self:
-        """Return it as used on images that validate: their pairs stay as they are on disk."""
+        """Return the degradation as used on validation images: their pairs stay as they are on disk."""
         return self
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a degradation states of the evaluation protocols it brings."""
+"""The description of the evaluation protocols that a degradation brings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clearer.core.config import Range
 
 @dataclass(frozen=True)
 class ProtocolFamily:
-    """Evaluation protocols whose names differ in the level alone; see `clearer.evaluation.protocols`.
+    """Evaluation protocols whose names differ only in the level; see `clearer.evaluation.protocols`.
 
     Args:
         form: the name, such as ``"rain-y"``. With a level, its last character stands for it: ``"gray-awgn-S"``.

@@ -1,8 +1,8 @@
-"""Synthetic rain: layers of streaks over clean images, drawn anew for each image.
+"""Synthetic rain: layers of streaks over clean images, drawn for each image.
 
 A layer is white noise, thinned to a few bright points, each drawn out to a streak: a convolution with one
 soft line, done in the frequency domain for all images and layers at once. Streaks add up as light does in a
-double exposure, so that bright places stay below white. Haze, if any, pales what is behind them.
+double exposure, so that bright places stay below white. Haze, if any, fades what is behind them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Rain(Degradation):
         brightness: at the middle of a streak; 1 is white.
         layers: number of layers, whole.
         haze: share of a uniform gray veil over everything, 0 for none.
-        share: of the pairs, how many get new rain on their clean image in place of their degraded one; an image
+        share: share of the pairs whose degraded image is replaced by new rain on the clean one; an image
             without a degraded one always gets it.
 
     Raises:
