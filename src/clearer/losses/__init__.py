@@ -1,1 +1,1 @@
-"""What training minimizes, one file per kind."""
+"""Training losses, one file per kind."""

@@ -23,7 +23,7 @@ class Batch(NamedTuple):
 
 
 class Loss(ABC):
-    """What a training minimizes.
+    """A training loss.
 
     To add one, write a file with an instance and name it in `clearer.losses.registry`. Import torch inside
     functions: recipes are checked against losses without it.
