@@ -41,7 +41,7 @@ def use_present_settings(value: dict[str, Any]) -> list[str]:
 
 
 def with_present_keys(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return overrides by their present dotted keys, and a note for each that version 0.1 named otherwise."""
+    """Return overrides by their present dotted keys, and a note for each that had another name in version 0.1."""
     found: dict[str, Any] = {}
     notes = []
     for key, new in overrides.items():

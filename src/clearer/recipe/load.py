@@ -1,4 +1,4 @@
-"""Read recipes by name or from YAML, replace single settings, and check the whole."""
+"""Read recipes by name or from YAML, override single settings, and check the whole recipe."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def shipped_recipes() -> dict[str, Path]:
 
 
 def load_recipe(name_or_path: str | Path, overrides: dict[str, Any] | None = None) -> Recipe:
-    """Read a recipe and replace single settings.
+    """Read a recipe and override single settings.
 
     Settings that version 0.1 named otherwise are accepted; the log notes the present name.
 

@@ -64,8 +64,8 @@ class DataSettings:
             part, or ``drop`` that image.
         convert: convert images whose number of channels differs from the network's.
         only_validation: a text file with one file name per line; only these validation images are used.
-        limit_train, limit_validation: use only so many images, spread evenly over the sorted names.
-        limit_test: use only the first so many images, as `clearer.evaluate` does.
+        limit_train, limit_validation: use only this many images, spread evenly over the sorted names.
+        limit_test: use only the first images, this many, as `clearer.evaluate` does.
         augment: true flips and rotates patches in all eight ways; ``mirror`` flips them left to right only, for
             degradations such as rain with an up and a down; false leaves them as they are.
         degradation: what degrades the clean images; its ``kind`` chooses the other settings.
@@ -162,12 +162,12 @@ class TrainSettings:
 
     Args:
         seed: of the initial weights and of the batches; by default the recipe's, which also splits the images.
-        start: a weight file, run folder or pretrained model to start from instead of random weights. Modules
-            whose letter differs start anew; a color network may start from a gray one; all else must agree.
+        start: a weight file, run folder or pretrained model to start from instead of random weights. Modules whose
+            letter differs start from random weights; a color network may start from a gray one; all else must agree.
         loss: what training minimizes.
         average: decay of the averaged weights, 0 for none.
         validate_every: epochs from one validation to the next.
-        validation_images: validate on the first so many images only.
+        validation_images: validate on the first images only, this many.
         validation_crop: validate on center crops of this many pixels.
     """
 
@@ -192,7 +192,7 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """Protocols that measure the test images, whether by the x8 self-ensemble, and number of images to show."""
+    """The protocols for the test images, the x8 self-ensemble or not, and the number of sample images to save."""
 
     protocols: list[str] = field(default_factory=list)
     ensemble: bool = False
