@@ -1,4 +1,4 @@
-"""RunFolder: where every file of a run lies, and what each holds.
+"""RunFolder: the path and the contents of every file of a run.
 
 ::
 
@@ -14,7 +14,7 @@
     samples/, samples.json  a few restored images
     report.html             the page of the run
     tensorboard/            event files, where asked for
-    verdict/                what 'clearer verdict' found
+    verdict/                the results of 'clearer verdict'
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class RunFolder:
 
     @property
     def record(self) -> Path:
-        """What ran, with what, on what."""
+        """The recipe's name, software, device and number of images."""
         return self.path / "run.json"
 
     @property
@@ -123,7 +123,7 @@ class RunFolder:
 
     @property
     def weights(self) -> Path:
-        """Weights of the best validation: the model that a run stands for."""
+        """Weights of the best validation: the model of the run."""
         return self.path / "model.safetensors"
 
     @property
@@ -168,7 +168,7 @@ class RunFolder:
 
     @property
     def verdict(self) -> Path:
-        """Folder of what 'clearer verdict' found."""
+        """Folder of the results of 'clearer verdict'."""
         return self.path / "verdict"
 
     @property
@@ -190,10 +190,10 @@ class RunFolder:
         return self.evaluation / f"{name}.json"
 
     def read_recipe(self, overrides: dict[str, Any] | None = None) -> Recipe:
-        """Return the recipe, with single settings replaced.
+        """Return the recipe, with single settings overridden.
 
         Raises:
-            UserError: as of `clearer.recipe.load.load_recipe`.
+            UserError: see `clearer.recipe.load.load_recipe`.
         """
         return load_recipe(self.recipe, overrides)
 

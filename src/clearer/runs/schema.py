@@ -1,6 +1,6 @@
 """Types of the JSON files in a run folder.
 
-A run that has not come so far, or that an earlier version wrote, lacks some keys: read those that may be absent
+Unfinished runs, and runs of earlier versions, lack some keys: read those that may be absent
 with ``get``.
 """
 
@@ -56,7 +56,7 @@ class TrainResult(TypedDict, total=False):
 
 
 class EpochLine(TypedDict, total=False):
-    """One line of metrics.jsonl: the means over an epoch, and what was measured at its end.
+    """One line of metrics.jsonl: the means over an epoch, and the values measured at its end.
 
     Every line has ``epoch`` (from 1), ``step``, ``loss``, ``grad_norm``, ``lr`` and ``seconds`` since the start.
     Those of a search add the terms of the architecture loss and the mixing weights, (modules, K); those of a
@@ -91,7 +91,7 @@ class ModuleCost(TypedDict):
 
 
 class CostTable(TypedDict, total=False):
-    """cost.json: the cost of the network and of each of its parts, in the order of computing."""
+    """cost.json: the cost of the network and of each of its parts, in the order of computation."""
 
     parameters: int
     macs_per_pixel: float
@@ -99,7 +99,7 @@ class CostTable(TypedDict, total=False):
 
 
 class ImageScore(TypedDict):
-    """What was measured on one image. Height and width in pixels, after the protocol's crop; PSNR in dB."""
+    """The scores of one image. Height and width in pixels, after the protocol's crop; PSNR in dB."""
 
     name: str
     height: int
