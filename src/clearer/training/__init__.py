@@ -1,1 +1,1 @@
-"""Training: the loop that search and training share, checkpoints, several processes, and the training job."""
+"""Training: the loop that search and training share, checkpoints, distributed runs, and the training job."""

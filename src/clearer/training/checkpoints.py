@@ -72,7 +72,7 @@ def load_checkpoint(folder: Path, report: Callable[[str], None]) -> dict[str, An
 def shared_checkpoint(folder: Path, report: Callable[[str], None]) -> dict[str, Any] | None:
     """Call `load_checkpoint` in the first process and send the others the state.
 
-    So a damaged file is judged once, and only the first process needs to see the folder.
+    So a damaged file is reported and renamed once, and only the first process needs access to the folder.
     """
     state = load_checkpoint(folder, report) if distributed.rank() == 0 else None
     if distributed.world() == 1:

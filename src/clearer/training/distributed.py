@@ -1,10 +1,10 @@
-"""Several processes that work on one run: torch.distributed under torchrun.
+"""Distributed runs: several processes of torchrun work on one run, through torch.distributed.
 
 Every process holds the whole network and computes its share of each batch. Only the first one (rank 0) reads and
 writes the run folder and prints. All processes must call these functions in the same order. With one process they
 cost nothing, and torch.distributed is not imported.
 
-Messages between processes go through the CPU (gloo); gradients that lie on GPUs go from device to device (nccl).
+Messages between processes go through the CPU (gloo); gradients on GPUs go from device to device (nccl).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _members = (0, 1)  # rank and number of processes, once they have joined
-_joined = False  # stays true after parting
+_joined = False  # stays true after leaving
 
 
 def launched() -> tuple[int, int]:
@@ -35,12 +35,12 @@ def launched() -> tuple[int, int]:
 
 
 def local_rank() -> int:
-    """Return the place of this process among those of its machine, from 0."""
+    """Return the rank of this process on its machine, from 0."""
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 def rank() -> int:
-    """Return the place of this process among all; 0 is the first, which writes and prints."""
+    """Return the rank of this process among all; 0 is the first, which writes and prints."""
     return _members[0]
 
 
@@ -85,9 +85,9 @@ def leave() -> None:
 
 
 def part() -> None:
-    """Leave when the common work is done, all at once: no process closes a connection that another still reads."""
+    """Leave together with all processes when the work is done: none closes a connection that another still reads."""
     if world() > 1:
-        agreed(0)  # each waits for all, on the CPU: a barrier would use the GPU
+        agreed(0)  # wait for all on the CPU: a barrier would use the GPU
         leave()
 
 
@@ -104,7 +104,7 @@ def _broken_connection_in_one_line() -> Iterator[None]:
 
 
 def shared(data: bytes, source: int = 0) -> bytes:
-    """Return the ``data`` of process ``source``; that of the others is ignored."""
+    """Return the ``data`` of process ``source`` in all processes; the ``data`` of the others is ignored."""
     if world() == 1:
         return data
     import torch
@@ -207,7 +207,8 @@ def mean_gradients(parameters: Iterable[nn.Parameter], *values: Tensor) -> list[
 
 
 def same_everywhere(network: nn.Module) -> None:
-    """Copy the first process' weights to all, on the CPU: another kind of machine may draw other random numbers."""
+    """Copy the first process's weights to all, through the CPU: different kinds of machines draw different random
+    numbers."""
     if world() == 1:
         return
     import torch.distributed as dist
@@ -226,5 +227,5 @@ def check_batch(key: str, batch: int) -> None:
     if batch % world():
         raise UserError(
             f"{key}: a batch of {batch} patches has no equal shares for {world()} processes; "
-            f"make it a multiple of {world()}, or start another number of processes"
+            f"make it a multiple of {world()}, or change the number of processes"
         )

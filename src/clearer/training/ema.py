@@ -8,10 +8,10 @@ from clearer.network.network import RestorationNetwork
 
 
 class AveragedWeights:
-    """A network of its own whose weights follow those of the trained one.
+    """A separate network whose weights follow those of the trained one.
 
     Args:
-        network: the one that trains.
+        network: the network being trained.
         decay: share of the average that a step keeps. Early steps keep less, (1 + step) / (10 + step), so that the
             initial weights are soon forgotten.
     """

@@ -41,7 +41,7 @@ def settings_of(model: str) -> dict[str, Any]:
 def check_start(recipe: Recipe, run: RunFolder) -> Path | None:
     """Return the weight file that a training starts from; None for random weights or a checkpoint.
 
-    The genotype may differ, and a color network may start from a gray one; all else has to agree. Before a search,
+    The genotype may differ, and a color network may start from a gray one; everything else must agree. Before a search,
     when the genotype is not known yet, only the numbers of modules are compared.
 
     Raises:
@@ -61,7 +61,7 @@ def check_start(recipe: Recipe, run: RunFolder) -> Path | None:
         known["modules_per_cell"] = "-".join(map(str, recipe.space.depths))
     else:
         known |= {"scales": wanted.scales, "modules_per_cell": _modules(wanted)}
-    if facts["scales"] != known["scales"]:  # which says it all
+    if facts["scales"] != known["scales"]:  # whose error names the cause
         del facts["modules_per_cell"]
     if (facts["channels"], known["channels"]) == (1, 3):
         del facts["channels"]
@@ -76,7 +76,7 @@ def _modules(architecture: Architecture) -> str:
 
 
 def begin_with(network: RestorationNetwork, weights: Path) -> str:
-    """Copy the weights of a file into a network; return what was copied, in words.
+    """Copy the weights of a file into a network; return a line that states what was copied.
 
     A searched module with another candidate keeps its random weights. In a color network, the stem and the last
     convolution of a gray one are spread so that it adds to each color what the gray one adds to their mean.

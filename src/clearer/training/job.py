@@ -1,4 +1,4 @@
-"""TrainingJob: what the loop repeats. RunContext: what the jobs of a run share."""
+"""TrainingJob: the steps and the state of a search or training. RunContext: the resources that a run's jobs share."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ MetricLog = Callable[[str, EpochLine], None]
 
 @dataclass(frozen=True)
 class RunContext:
-    """What the search and the training of a run share, resolved once.
+    """The resources that the search and the training of a run share, resolved once.
 
     Args:
         folder: the run folder; only the first process reads and writes it.
-        console: where progress goes.
-        device: of this process.
+        console: where progress is printed.
+        device: the device of this process.
         precision: ``fp32`` or ``bf16``.
-        rank, world: this process among all, and how many they are; each draws its share of every batch.
-        degradation: what is done to clean images.
+        rank, world: rank of this process and number of processes; each draws its share of every batch.
+        degradation: how clean images are degraded.
         training, validation: the decoded images.
         log: gets every line of metrics in the first process.
     """
@@ -67,7 +67,7 @@ class RunContext:
         device: torch.device | None = None,
         log: MetricLog | None = None,
     ) -> RunContext:
-        """Resolve what the recipe leaves to the machine.
+        """Return the context of a recipe on this machine: resolve ``auto`` settings.
 
         Args:
             recipe: all settings.
@@ -95,7 +95,7 @@ class RunContext:
         )
 
     def restore(self, network: nn.Module, degraded: Tensor) -> Tensor:
-        """Return what ``network`` makes of a batch, (B, C, H, W) float32, computed in the run's precision."""
+        """Return the result of ``network`` for a batch, (B, C, H, W) float32, computed in the run's precision."""
         with autocast(self.precision, self.device):
             restored: Tensor = network(degraded.contiguous(memory_format=torch.channels_last))
         return restored.float()
@@ -106,7 +106,7 @@ class RunContext:
 
 
 class TrainingJob(ABC):
-    """Epochs of steps, and all state that the next step depends on. `clearer.training.loop.run_job` runs it."""
+    """Epochs of steps, and all state that later steps depend on. `clearer.training.loop.run_job` runs it."""
 
     name: str
     """``search`` or ``train``: its folder in the run, and its name in messages."""
@@ -120,11 +120,11 @@ class TrainingJob(ABC):
 
     @abstractmethod
     def step(self, index: int) -> dict[str, Tensor]:
-        """Do the step ``index``, from 0; return scalars to average over the epoch, the same in all processes."""
+        """Run step ``index``, from 0; return scalars to average over the epoch, the same in all processes."""
 
     @abstractmethod
     def end_epoch(self, epoch: int, means: dict[str, float]) -> EpochLine:
-        """End the ``epoch``, from 0; return the line to log, with the ``means`` of what its steps returned."""
+        """End the ``epoch``, from 0; return the line to log, including ``means``, the mean scalars of its steps."""
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
@@ -132,7 +132,7 @@ class TrainingJob(ABC):
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` returned."""
+        """Restore a state that `state_dict` returned."""
 
     def converged(self) -> bool:
         """Return whether the job may end after this epoch, before its last one."""

@@ -1,4 +1,4 @@
-"""The loop that search and training share: epochs of steps that survive being stopped at any moment."""
+"""The loop that search and training share: epochs of steps that can be stopped and resumed at any moment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from clearer.training.job import RunContext, TrainingJob
 from clearer.training.progress import progress_lines
 
 CHECK_EVERY = 50
-"""Steps between checks for values that are not finite where checking means waiting for the device."""
+"""Steps between checks for values that are not finite, where a check has to wait for the device."""
 
 
 def run_job(job: TrainingJob, context: RunContext, *, minutes: float) -> tuple[int, float]:
@@ -33,9 +33,9 @@ def run_job(job: TrainingJob, context: RunContext, *, minutes: float) -> tuple[i
     where the job was interrupted. Only the first of several processes writes; all stop at the same step.
 
     Args:
-        job: what to run.
-        context: its run; the job's files go to the folder of its name.
-        minutes: between checkpoints.
+        job: the job to run.
+        context: of the run; the job's files go to the folder of its name.
+        minutes: minutes between checkpoints.
 
     Raises:
         Interrupted: SIGTERM or Ctrl-C reached a process; a checkpoint was written.
@@ -66,7 +66,8 @@ def run_job(job: TrainingJob, context: RunContext, *, minutes: float) -> tuple[i
 class _Loop:
     """A job in progress.
 
-    ``done``: steps done; ``sums``: of what the steps of this epoch returned; ``figures``: the last value of each
+    ``done``: steps done; ``sums``: sums of the scalars that the steps of this epoch returned; ``figures``: the last
+        value of each
     key of the metrics, as not every epoch has a validation.
     """
 
@@ -162,7 +163,7 @@ def caught_signals() -> Iterator[list[int]]:
     try:
         for number in (int(signal.SIGTERM), int(signal.SIGINT)):
             before[number] = signal.signal(number, note)
-    except ValueError:  # not in the main thread: signals are the caller's business
+    except ValueError:  # not in the main thread: the caller handles signals
         pass
     try:
         yield caught

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 SMALLEST = 8
 """AdamW moves matrices with a side below this, such as those at the channels of the image."""
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the Newton-Schulz polynomial (Jordan et al.)."""
+"""Coefficients of the Newton-Schulz polynomial (Jordan et al.)."""
 STEPS = 5
 """Newton-Schulz steps."""
 RMS = 0.2

@@ -1,4 +1,4 @@
-"""Optimizers and learning-rate schedules, as a recipe states them."""
+"""Optimizers and learning-rate schedules, as set in a recipe."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def make_optimizer(
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Load the state of an optimizer, with its moments laid out in memory as the parameters are.
 
-    A fused step walks parameter and moments in the order of memory and ignores their strides. Moments from a file
+    A fused step reads parameter and moments in the order of memory and ignores their strides. Moments from a file
     are contiguous; parameters may be channels_last.
     """
     optimizer.load_state_dict(state)

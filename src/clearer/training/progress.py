@@ -17,7 +17,7 @@ from clearer.runs.schema import EpochLine
 def progress_lines(console: Console, name: str, done: int, steps: int) -> Iterator[Callable[[int, EpochLine], None]]:
     """Show the progress of a job, ``done`` of ``steps`` steps so far.
 
-    Yields what is to be called with the steps done and the last figures.
+    Yields a function to call with the steps done and the last figures.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with _Lines(*columns, console=console, refresh_per_second=2) as progress:

@@ -1,4 +1,4 @@
-"""The device of each process of a run, how a network is placed on it, and what it used."""
+"""The device of each process of a run: choose it, place a network on it, and report its name and peak memory."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def choose_device(name: str) -> torch.device:
 
 
 def _one_of_several(name: str, place: int) -> torch.device:
-    """Return the device of the process at this place on its machine."""
+    """Return the device of the process with this rank on its machine."""
     if name not in ("auto", "cpu", "cuda"):
         raise UserError(f"device: {name} is one device, and torchrun started several processes; use cuda or auto")
-    # Not by trying a CUDA device: every process would then hold memory on the first one.
+    # Counted without touching a CUDA device: every process would then hold memory on the first one.
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -49,7 +49,7 @@ def _one_of_several(name: str, place: int) -> torch.device:
 def on_device(network: Network, device: torch.device) -> Network:
     """Move a network to its device, channels last.
 
-    Of several processes, all get the first one's weights, and batch norms that see the whole batch.
+    In a distributed run, all processes get the first one's weights, and batch norms see the whole batch.
     """
     if distributed.world() > 1:
         distributed.same_everywhere(network)

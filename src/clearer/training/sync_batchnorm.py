@@ -1,4 +1,4 @@
-"""Batch norm over a batch that is spread over several processes, with the mean and variance of the whole batch."""
+"""Batch norm over a batch spread over several processes, with the mean and variance of the whole batch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def use_global_statistics(network: nn.Module, total: Total, parts: int) -> None:
     Parameters, names and statistics are kept; nothing changes in eval mode.
 
     Args:
-        network: to change.
+        network: the network to change.
         total: returns the sum of a tensor over the processes, the same in each.
         parts: the number of processes.
     """

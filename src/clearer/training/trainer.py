@@ -1,4 +1,4 @@
-"""Training of the network that a search found or a user gave."""
+"""Train the network that a search found or a user gave."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from clearer.zoo.weights import save_weights
 def train(recipe: Recipe, architecture: Architecture, context: RunContext) -> TrainResult:
     """Train ``architecture`` as the recipe says; write model.safetensors (best) and last.safetensors.
 
-    Resumes where an earlier call stopped; a finished training is not repeated. Several processes train as one
-    would.
+    Resumes where an earlier call stopped; a finished training is not repeated. Several processes give the result of
+    one.
 
     Raises:
-        UserError, Interrupted: as of `clearer.training.loop.run_job`.
+        UserError, Interrupted: see `clearer.training.loop.run_job`.
     """
     stage = context.folder.train
     finished = distributed.first(lambda: stage.read_result() if stage.finished else None)
@@ -67,17 +67,18 @@ class Best:
     weights: dict[str, Tensor] = field(default_factory=dict)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return it for a checkpoint."""
+        """Return the state for a checkpoint."""
         return {"epoch": self.epoch, "psnr": self.psnr if self.epoch else None, "weights": self.weights}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take it from a checkpoint."""
+        """Restore the state of a checkpoint."""
         if state["epoch"]:
             self.epoch, self.psnr, self.weights = state["epoch"], state["psnr"], state["weights"]
 
 
 class WeightTraining(TrainingJob):
-    """Moves the weights of one network by a loss on training patches; the validation images choose the best ones."""
+    """Trains the weights of one network by a loss on training patches; the validation images choose the best
+    weights."""
 
     name = "train"
 
@@ -124,7 +125,7 @@ class WeightTraining(TrainingJob):
         return self.network if self.averaged is None else self.averaged.network
 
     def step(self, index: int) -> dict[str, Tensor]:
-        """Draw a batch and move the weights against the gradient of its loss."""
+        """Draw a batch and update the weights by the gradient of its loss."""
         rate = learning_rate(self.settings.optimizer, index // self.steps_per_epoch, self.epochs)
         set_learning_rate(self.optimizer, rate)
         batch = self.sampler.draw()
@@ -140,7 +141,7 @@ class WeightTraining(TrainingJob):
         return {"loss": loss, "grad_norm": norm}
 
     def end_epoch(self, epoch: int, means: dict[str, float]) -> EpochLine:
-        """Validate every so many epochs and after the last one, and keep the best weights."""
+        """Validate after every ``train.validate_every`` epochs and after the last one, and keep the best weights."""
         line: EpochLine = {
             "loss": means["loss"],
             "grad_norm": means["grad_norm"],
@@ -184,7 +185,7 @@ class WeightTraining(TrainingJob):
         self.last_psnr = next(iter(state["last_psnr"]), None)
 
     def result(self, seconds: float) -> TrainResult:
-        """Return what train/result.json holds; ``seconds``: of the whole training."""
+        """Return the contents of train/result.json; ``seconds``: of the whole training."""
         assert self.last_psnr is not None  # the last epoch ends with a validation
         return {
             "architecture": str(self.network.architecture),
@@ -220,10 +221,10 @@ class WeightTraining(TrainingJob):
 
 
 def _take_initial_weights(network: RestorationNetwork, recipe: Recipe, context: RunContext) -> None:
-    """Give the network the weights of ``train.start`` if the training begins anew."""
+    """Load the weights of ``train.start`` into the network, unless the training resumes from a checkpoint."""
     if recipe.train.start is None:
         return
-    # A damaged checkpoint is not a beginning: it is set aside before `check_start` looks for one.
+    # A damaged checkpoint does not count: it is renamed before `check_start` looks for one.
     load_checkpoint(context.folder.train.checkpoints, context.say)
     weights = check_start(recipe, context.folder)
     if weights is not None:

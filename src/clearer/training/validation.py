@@ -16,7 +16,7 @@ from clearer.training import distributed
 
 
 class Validation:
-    """Pairs of degraded and clean images, degraded once from a fixed seed. Several processes measure a share each.
+    """Pairs of degraded and clean images, degraded once from a fixed seed. Several processes each measure a share.
 
     Args:
         images: (clean, degraded or None) of each image, uint8 (H, W, C).
@@ -50,7 +50,7 @@ class Validation:
     def measure(self, restore: Callable[[Tensor], Tensor]) -> float:
         """Return the mean PSNR in dB of ``restore``: (1, C, H, W) -> the same."""
         found = {k: psnr(restore(x).float().clamp(0, 1), clean) for k, (x, clean) in self.pairs.items()}
-        values = torch.zeros(self.count)  # zero for the images of other processes
+        values = torch.zeros(self.count)  # 0 for the images of other processes
         for k, value in found.items():
             values[k] = value.item()
         return float(distributed.total(values).mean())
