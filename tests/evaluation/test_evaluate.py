@@ -143,5 +143,5 @@ def test_synthetic_rain_is_measured_on_clean_images_and_repeats(tmp_path: Path) 
     assert again.per_image[0]["psnr"] == first.per_image[0]["psnr"]
     assert evaluate(lambda x: x, tmp_path, "rain-synthetic", seed=1).psnr != first.psnr
     assert all((rain >= -1e-6).all() for rain in seen) and not torch.equal(seen[0][..., :9, :9], seen[1][..., :9, :9])
-    with pytest.raises(UserError, match=r"needs pairs .*rain-synthetic"):
+    with pytest.raises(UserError, match=r"needs pairs, .*rain-synthetic"):
         evaluate(lambda x: x, find_items(tmp_path), "rain-rgb")

@@ -32,7 +32,7 @@ _WARM_UP = 64  # side in pixels of the corner that is restored once before timin
 
 @dataclass(frozen=True)
 class Result:
-    """What `evaluate` measured. PSNR in dB and SSIM are means over the images.
+    """The result of `evaluate`. PSNR in dB and SSIM are means over the images.
 
     Args:
         protocol: name of the protocol.
@@ -42,7 +42,7 @@ class Result:
         psnr, ssim: of the restored images, clamped to [0, 1].
         seconds: time in ``restore`` for all images, without reading, degrading and metrics.
         megapixels_per_second: pixels, not counting channels, per second of that time.
-        per_image: the scores of each image, in the order of measuring.
+        per_image: the scores of each image, in the order of measurement.
     """
 
     protocol: str
@@ -85,7 +85,7 @@ def evaluate(
         data: a folder, two folders, or items. A protocol that needs pairs measures on them; any other degrades
             the clean images.
         protocol: a protocol or its name.
-        limit: measure only the first so many images.
+        limit: measure only the first images, this many.
         ensemble: restore by the x8 self-ensemble.
         seed: of the degradation; keep 0 for comparable results.
         layout: see `clearer.data.folders.find_items`. If the protocol needs pairs, ``"auto"`` reads the files of a
@@ -151,7 +151,7 @@ def check_fit(items: Sequence[Item], protocol: Protocol) -> None:
         if protocol.needs_pairs and not item.is_pair:
             others = ", ".join(without_pairs(protocol))
             raise UserError(
-                f"{item.clean}: {protocol.name} needs pairs where this is a single image; give two folders of pairs "
+                f"{item.clean}: {protocol.name} needs pairs, and this is a single image; give two folders of pairs "
                 f"or files with both halves side by side{f', or use {others} for clean images' if others else ''}"
             )
         files = [path for path in (item.clean, item.degraded if protocol.needs_pairs else None) if path is not None]

@@ -75,8 +75,8 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
 
     Gaussian windows of 11x11 pixels, sigma 1.5, population variances, ``data_range`` 1. The mean is taken over
     channels and over the windows around every pixel of the image, mirrored at its edges, as in torchmetrics.
-    scikit-image and the original program leave out the windows that reach over an edge; their values differ by
-    some 0.001 on photographs of 481x321 pixels. A side of less than 6 pixels cannot be mirrored and is first
+    scikit-image and the original program leave out the windows that reach over an edge; their values differ by about
+    0.001 on photographs of 481x321 pixels. A side of less than 6 pixels cannot be mirrored and is first
     extended to 6 by repeating its edges.
 
     Args:

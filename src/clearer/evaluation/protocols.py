@@ -1,8 +1,8 @@
-"""Named ways to evaluate, exact enough that two people's figures can be compared.
+"""Named evaluation protocols, exact enough that two people's figures can be compared.
 
 In all of them, PSNR and SSIM are measured in [0, 1] after clamping (the input is clamped too, for its own figures)
 and averaged over images. Clean images are degraded after any crop, as
-`clearer.degradations.base.Degradation.degrade_image` states. Each degradation states the protocols that it brings:
+`clearer.degradations.base.Degradation.degrade_image` states. Each degradation declares its protocols:
 
 - `clearer.degradations.gaussian.Gaussian`: ``gray-awgn-S``, ``color-awgn-S``, ``clearer-gray-S``.
 - `clearer.degradations.rain.Rain`: ``rain-synthetic``.
@@ -24,17 +24,17 @@ from clearer.degradations.registry import DEGRADATIONS
 PROTOCOLS: dict[str, tuple[ProtocolFamily, type[Degradation]]] = {
     family.form: (family, kind) for kind in DEGRADATIONS.all().values() for family in kind.protocols
 }
-"""All protocols by the form of their names, such as ``"gray-awgn-S"``, and what degrades their images."""
+"""All protocols by the form of their names, such as ``"gray-awgn-S"``, and the degradation of their images."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """One way to evaluate; `parse_protocol` makes it from its name.
+    """An evaluation protocol; `parse_protocol` makes it from its name.
 
     Args:
         name: as given to `parse_protocol`.
         channels: channels of the images that the network sees, 1 or 3.
-        degradation: what degrades the clean images, with a single level; `NoDegradation` for pairs on disk.
+        degradation: degrades the clean images, with a single level; `NoDegradation` for pairs on disk.
         crop: center crop to a multiple of this many pixels; 1 keeps whole images.
         luma: measure on Y of BT.601 (16-235) instead of on all channels.
         shows: the degradation that the images show, such as ``"rain"``; "" for any.

@@ -1,4 +1,4 @@
-"""What an evaluation saves: the result, and which model was measured on what."""
+"""The record that an evaluation saves: the result, the model, and the data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def evaluation_record(
         model: the weight file or run folder as it was given; "" for a model in memory.
         data: where the images are.
         architecture: of the model; its cost is counted.
-        device, precision: what the model ran on, and in.
+        device, precision: those that the model ran with.
         seed: of the noise.
     """
     return {
