@@ -41,7 +41,7 @@ test: $(VENV)/dev.stamp ## Run all tests but those of the browser
 	$(PYTEST)
 
 test-fast: $(VENV)/dev.stamp ## Run the tests that take less than a minute together
-	$(PYTEST) -m 'not slow and not web'
+	$(PYTEST) -m 'not slow and not web' tests
 
 test-web: $(VENV)/dev.stamp ## Run the tests of the web page in Chromium (installed by apt if missing)
 	@command -v chromium >/dev/null || sh tests/install_chromium.sh
