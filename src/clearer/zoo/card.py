@@ -1,4 +1,4 @@
-"""The model card: what a weight file states about its model, typed, and stored as JSON."""
+"""The model card: typed facts about a model, stored as JSON in its weight file."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class CardResult:
 
 @dataclass(frozen=True, eq=False)
 class ModelCard(Mapping[str, Any]):
-    """What a weight file states about its model.
+    """The facts that a weight file states about its model.
 
     Every value may be missing (None). A card also reads as a mapping of its JSON form:
     ``card["task"]``, ``card.get("limits")``, ``dict(card)``; two cards, or a card and a dict, are

@@ -1,4 +1,4 @@
-"""What the pretrained models are: purpose, cost, results."""
+"""The list of pretrained models: purpose, cost, results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ModelEntry(TypedDict):
     """A model that can be loaded by name; JSON values throughout.
 
     Keys:
-        name: what `clearer.load` takes.
+        name: the name that `clearer.load` takes.
         task: ``"denoise"``, ``"derain"`` or ``"restore"``; empty if not stated.
         description: what the model is for; empty if not stated.
         architecture: see `clearer.Architecture.to_dict`.

@@ -1,4 +1,4 @@
-"""Where models are: names of pretrained models, and the weight file that a name or a path means. No torch."""
+"""Locate models: the names of pretrained models, and the weight file of a name or a path. Imports no torch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ModelFile:
     """A weight file that can be loaded by name.
 
     Attributes:
-        name: what `clearer.load` takes.
+        name: the name that `clearer.load` takes.
         path: of the weight file.
         source: where it was found: in the installed package, in the folder that the environment variable
             CLEARER_MODELS names, or in the ``models`` folder of the checkout that the package runs from.
@@ -90,12 +90,12 @@ def _weight_files(folder: Path) -> dict[str, Path]:
 
 
 def is_model_name(text: str) -> bool:
-    """Tell whether a text is the name of a model, whether its weights are here or not."""
+    """Return whether a text is the name of a model, even if its weights are not on this machine."""
     return text in RESEARCH_MODELS or text in find_models()
 
 
 def located(name_or_path: str | Path) -> Path:
-    """Return the weight file (or exported file) that a name or a path means.
+    """Return the weight file (or exported file) of a name or a path.
 
     Args:
         name_or_path: a weight file; an exported file; a run folder, for its ``model.safetensors``; or the

@@ -25,7 +25,7 @@ def save_weights(
     """Write a weight file: the network's weights, its architecture and its card.
 
     Args:
-        path: where to write it, whole or not at all.
+        path: the file to write, completely or not at all.
         network: its state is copied to the CPU.
         card: a `ModelCard`, or its JSON form.
         half: round the weights to float16, which halves the file. Loading converts them to float32.
