@@ -18,7 +18,7 @@ _NOT_FINITE, _BLACK = "values that are not finite (NaN or infinity)", "nothing b
 
 
 class HasPrecision(Protocol):
-    """Something that computes in a precision and may have a copy that computes in fp32: a `clearer.Restorer`."""
+    """An object that computes in some precision and may have an fp32 copy, such as a `clearer.Restorer`."""
 
     precision: str
 
@@ -33,7 +33,7 @@ R = TypeVar("R", bound=HasPrecision)
 
 
 class Unsound(Exception):
-    """The network's output is not an image; the text says what it is."""
+    """The network's output is not an image; the text states what it is instead."""
 
 
 def in_sound_precision(restorer: R, work: Callable[[R], T], name: str = "image") -> T:
@@ -52,7 +52,7 @@ def in_sound_precision(restorer: R, work: Callable[[R], T], name: str = "image")
             return work(restorer.in_fp32())
         except Unsound as error:
             fault = str(error)
-    raise UserError(f"{name}: the network made {fault} of it{also}; train it again or choose another model")
+    raise UserError(f"{name}: the network returned {fault}{also}; train it again or choose another model")
 
 
 def sound(restorer: R, x: Tensor, run: Callable[[R], Tensor]) -> Tensor:

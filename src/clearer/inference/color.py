@@ -1,4 +1,4 @@
-"""A network on the pages of an image file: gray, RGB or CMYK, of any depth.
+"""Run a network on the pages of an image file: gray, RGB or CMYK, of any depth.
 
 On a color page, a gray network (one channel) restores the luma or each channel. On a gray page, a color
 network (three channels) sees three equal channels. C, M and Y are restored as the light that they let through,
@@ -65,7 +65,7 @@ def _beyond(page: ImagePage, span: Span) -> str | None:
 
 
 def most_runs(page: ImagePage, channels: int, options: RestoreOptions) -> int:
-    """Return how often the network runs on a page at most. It runs once where R, G and B are equal."""
+    """Return the largest number of times that the network runs on a page. It runs once where R, G and B are equal."""
     found = int(page.color.shape[2])
     if not options.strength:
         return 0

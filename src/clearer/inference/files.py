@@ -35,7 +35,7 @@ class Failure(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What became of the files of one call: the outputs written or skipped, failures, and notes of one line each."""
+    """The result of one call: the outputs written or skipped, failures, and notes of one line each."""
 
     written: list[Path] = field(default_factory=list)
     skipped: list[Path] = field(default_factory=list)
@@ -75,7 +75,7 @@ def restore_path(
 
 
 class _Batch:
-    """The files of one call: read ahead, restored, written behind."""
+    """The files of one call: each is read while the one before it is restored, and written while the next one is."""
 
     def __init__(self, restorer: Restorer, plan: Plan, options: RestoreOptions, progress: Progress | None) -> None:
         self.restorer, self.plan, self.options, self.progress = restorer, plan, options, progress
@@ -192,7 +192,7 @@ class _Batch:
             self._settle(job)
 
     def _settle(self, job: Job, error: UserError | None = None) -> None:
-        """Record that a file is done; called by the thread that writes, too."""
+        """Record that a file is done; the writing thread calls this, too."""
         outcome, count = self.outcome, len(self.plan.jobs)
         with self.lock:
             if error is not None:

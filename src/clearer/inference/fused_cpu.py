@@ -1,10 +1,10 @@
-"""A trained network as fast as a CPU runs it: the same result from fewer and larger steps.
+"""Fast inference on CPUs: the same result from fewer and larger steps.
 
 - Every batch norm is folded into the convolution before it (`clearer.network.modules.folded`).
-- ReLUs and sums are done by the convolution before them, while its result is still in the cache (oneDNN's
-  post-operations, which torch reaches through ``torch.ops.mkldnn``).
+- The convolution before a ReLU or a sum computes it, while its result is still in the cache (oneDNN's
+  post-operations, which torch offers in ``torch.ops.mkldnn``).
 - The 1x1 convolutions of an upsample sequence are one matrix, multiplied out beforehand.
-- Weights are laid out once as the convolutions want them; features are channels_last.
+- Weights are reordered once into the layout that the convolutions use; features are channels_last.
 
 In bfloat16 the last convolution still runs in float32: only the features are rounded, the image is not.
 """
@@ -25,11 +25,11 @@ from clearer.network.network import RestorationNetwork
 Forward = Callable[[Tensor], Tensor]
 Gather = Callable[[Features], Tensor]
 Find = Callable[[Placed], tuple[nn.Conv2d, nn.BatchNorm2d | None]]
-"""Gives the layers of a convolution of the plan."""
+"""Returns the torch layers of a convolution of the plan."""
 
 
 def can_fuse() -> bool:
-    """Tell whether this build of torch has oneDNN's fused convolutions."""
+    """Return whether this build of torch has oneDNN's fused convolutions."""
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     return all(hasattr(torch.ops.mkldnn, n) for n in ("_convolution_pointwise", "_convolution_pointwise_"))
@@ -71,7 +71,7 @@ def _finder(network: RestorationNetwork, step: Step) -> Find:
 
 
 class _FusedConvolution:
-    """conv, BN and what comes after; or several 1x1 convolutions with nothing but norms between, as one."""
+    """conv, BN and the operations after them; or several 1x1 convolutions with only norms between them, as one."""
 
     def __init__(self, parts: Sequence[tuple[nn.Conv2d, nn.BatchNorm2d | None]], kind: torch.dtype, relu: bool) -> None:
         weight, bias = _folded(*parts[0])
@@ -120,7 +120,7 @@ def _convolutions(placed: Sequence[Placed], find: Find, kind: torch.dtype) -> li
 
 
 def _step(step: Step, find: Find, kind: torch.dtype) -> list[Gather]:
-    """Return a function a target scale."""
+    """Return one function per target scale."""
     return [_target(step.into(target), step.relu, find, kind) for target in range(step.scales)]
 
 
@@ -170,7 +170,7 @@ def _residual(edge: Edge, find: Find, kind: torch.dtype) -> Forward:
 def _sum(edges: Sequence[Edge], relu: bool, find: Find, kind: torch.dtype) -> Gather:
     """Return the sum of all edges to a scale (Fig. 1 (a), fusion); the last convolution of a path adds it in.
 
-    One edge is the identity, coarser scales come by 1x1 convolutions and upsampling, finer ones by convolutions.
+    One edge is the identity; coarser scales enter by 1x1 convolutions and upsampling, finer ones by convolutions.
     """
     target = edges[0].target
     ups: dict[int, _FusedConvolution] = {}

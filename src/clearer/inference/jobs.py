@@ -1,4 +1,4 @@
-"""Which file goes where, and in which format: for a file, a folder, a folder tree or standard input."""
+"""Plan the output file and format of each input: a file, a folder, a folder tree or standard input."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Plan(NamedTuple):
 
 
 def plan_jobs(source: str | Path, target: str | Path, options: RestoreOptions) -> Plan:
-    """Plan which files are restored to where.
+    """Plan the output of each file to restore.
 
     Args:
         source: an image, a video, a folder, or "-" for standard input.

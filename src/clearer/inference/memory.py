@@ -1,4 +1,4 @@
-"""How much memory there is, and how much a pass of the network takes."""
+"""The free memory, and the memory that a forward pass of the network takes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from clearer.network.live_features import live_numbers
 
 MARGIN = 1.1
 FLOATS_PER_PIXEL = 48
-"""With these no pass of benchmarks/memory/tile_memory.py takes more than `bytes_per_pixel` (docs/restoring.md)."""
+"""With these values, no pass of benchmarks/memory/tile_memory.py exceeds `bytes_per_pixel` (docs/restoring.md)."""
 SHARE = 0.5
-"""Of the free memory, what one pass may take: other programs and the image itself need some."""
+"""The share of the free memory that one pass may take: other programs and the image itself need some."""
 _UNKNOWN = 2 * 2**30
 
 

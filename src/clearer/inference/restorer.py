@@ -187,7 +187,7 @@ class Restorer(HubMixin):
         return result
 
     def run(self, x: Tensor) -> Tensor:
-        """Run the network once, without gradients; see `__call__`. Out of memory, torch's error is raised."""
+        """Run the network once, without gradients; see `__call__`. If memory runs out, torch's error is raised."""
         with torch.inference_mode():
             y = self._forward(x.to(device=self.device, dtype=torch.float32))
             return y.to(x.device)
@@ -257,7 +257,7 @@ class Restorer(HubMixin):
                 RGB, and come back so). Its ``info`` (profile, resolution) is kept.
                 Floats may leave [0, 1], as noise does. The network computes in float32 or bfloat16.
             ensemble: use the x8 self-ensemble, the average over eight flips and rotations, at eight times the cost.
-            tile: ``"auto"`` restores the image as a whole if the free memory allows, else in tiles that fit. If
+            tile: ``"auto"`` restores the image as a whole if the free memory allows, otherwise in tiles that fit. If
                 memory still runs out, tiles get smaller and a warning is logged (logger ``clearer``). ``"none"``
                 never tiles. A number is the side of tiles in pixels, without the overlap.
             overlap: pixels around a tile that the network also sees, on each side. ``"full"`` is the radius of

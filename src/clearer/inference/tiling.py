@@ -1,6 +1,6 @@
 """Restore an image in tiles, with the result of restoring it as a whole.
 
-A tile is the part of the result that one pass of the network gives. The network sees the tile and an overlap
+A tile is the part of the result that one pass of the network computes. The network sees the tile and an overlap
 on every side, extended to where its grids of halved resolutions lie as in the whole image. At the edge of the
 image, it pads as it pads the whole. If the overlap is the radius of the receptive field, the result equals that
 of the whole image except for rounding.
