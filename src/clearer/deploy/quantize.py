@@ -25,7 +25,7 @@ from clearer.inference.onnx_network import INPUT, OnnxNetwork
 from clearer.zoo.card import ModelCard
 
 CALIBRATION_IMAGES, CALIBRATION_CROP = 16, 192
-"""At most so many images set the ranges, each by a center crop of this side in pixels."""
+"""Largest number of images that set the ranges, and the side in pixels of the center crop used of each."""
 MEASURED_IMAGES, MEASURED_CROP = 16, 512
 """The same for the images that measure the loss."""
 
@@ -33,10 +33,10 @@ Array = npt.NDArray[np.float32]
 
 
 class QuantizationLoss(TypedDict):
-    """What int8 costs on the held-out images; PSNR in dB of clamped images, means over images.
+    """The loss of quality by int8 on the held-out images; PSNR in dB of clamped images, means over images.
 
     Keys:
-        calibrated_with: how many images of which folder set the ranges.
+        calibrated_with: number and folder of the images that set the ranges.
         held_out: number of images measured.
         input_psnr: of the degraded images.
         psnr_fp32, psnr: restored in fp32, and in int8.
