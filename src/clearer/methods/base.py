@@ -33,7 +33,7 @@ class Method:
         sigmas: lowest and highest noise level the method is meant for, in gray levels; None means any.
         parameters: number of weights, if it has any.
         macs_per_pixel: multiply-adds of its convolutions per pixel, if it has any.
-        notes: one or two sentences that a reader of its figures must know; tables print a footnote.
+        notes: one or two sentences that a reader of its figures must know; tables print them as a footnote.
         sha256: digest of the file behind the method. A new digest invalidates kept measurements.
         setup: how the method runs, such as device and precision. A new value invalidates kept measurements.
     """

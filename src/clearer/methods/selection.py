@@ -1,4 +1,4 @@
-"""The methods that a command line names."""
+"""Select the methods that a command line names."""
 
 from __future__ import annotations
 
