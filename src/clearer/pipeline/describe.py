@@ -19,7 +19,7 @@ from clearer.zoo.weight_metadata import read_architecture
 
 @dataclass(frozen=True)
 class Description:
-    """An architecture, the cost of each of its parts in the order of computing, and the card of its weight file."""
+    """An architecture, the cost of each of its parts in the order of computation, and the card of its weight file."""
 
     architecture: Architecture
     parts: tuple[Part, ...]
@@ -64,7 +64,7 @@ def describe(target: str | Path | Architecture, **fields: Any) -> Description:
     Args:
         target: an `Architecture`; its genotype, such as ``"FPPF-FFFF-PFFP"``; a pretrained model; a weight
             file; or a run folder (its ``model.safetensors``, or ``architecture.json`` before training).
-        fields: what a genotype does not state, as in `Architecture`: ``channels``, ``width``, ``operations``,
+        fields: the fields of `Architecture` that a genotype does not state: ``channels``, ``width``, ``operations``,
             ``norm``, ``residual``, ``unshuffle``.
 
     Raises:

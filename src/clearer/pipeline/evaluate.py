@@ -1,4 +1,4 @@
-"""Evaluate a trained network: from its weight file to a saved table."""
+"""Evaluate a trained network and save the scores as a table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from clearer.runs.schema import EvaluationRecord
 
 
 class Machine(TypedDict, total=False):
-    """Where and how precisely a network runs."""
+    """The device and the precision that a network runs with."""
 
     device: str
     precision: str
@@ -43,13 +43,13 @@ def evaluate(
         model: a weight file, a run folder, a pretrained model, or a restorer, which has its own device and precision.
         data: a folder, or two `Folders` of pairs.
         protocol: such as ``"gray-awgn-50"``; see `clearer.evaluation.protocols`.
-        limit: measure the first ``limit`` images only.
+        limit: measure only the first ``limit`` images.
         ensemble: restore by the x8 self-ensemble.
         seed: of the degradation; keep 0 for comparable results.
         layout: see `clearer.data.folders.find_items`.
         out: a JSON file to write; the table of all images goes beside it as CSV.
         progress: called with (images done, number of images) after each image.
-        machine: ``device`` and ``precision`` as of `clearer.load`, by default ``"auto"`` and ``"fp32"``.
+        machine: ``device`` and ``precision``, see `clearer.load`; by default ``"auto"`` and ``"fp32"``.
 
     Returns:
         The means over the images, the scores of each image, and what was measured, as a dict.
@@ -126,7 +126,7 @@ def _named(path: Path) -> str:
 
 
 def _check_place(path: Path) -> None:
-    """Check that the result can be written, before hours are spent on measuring."""
+    """Check that the result can be written, before hours of measuring."""
     if path.suffix.lower() == ".csv":
         raise UserError(f"{path}: name the JSON file here; the table is written beside it with the suffix .csv")
     if path.is_dir():

@@ -1,4 +1,4 @@
-"""fit: images -> search -> discretize -> train -> evaluate -> report, into one run folder."""
+"""fit: search, discretize, train, evaluate and report, all in one run folder."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ def fit(
         recipe: a shipped name, a YAML file, or a `Recipe`.
         out: the run folder; by default ``runs/`` and the recipe's name.
         overrides: dotted key to value, such as ``{"search.lambda_arch": 0.1}``.
-        stages: which of search, train, evaluate to do.
+        stages: the stages to run: search, train, evaluate.
         tensorboard: also write event files to the run folder.
-        console: where progress goes; by default standard error.
+        console: where progress is printed; by default standard error.
 
     Raises:
         UserError: a problem that the user can fix, in one line.
@@ -98,7 +98,7 @@ def fit(
             if "train" in stages:
                 result["train"] = train(recipe, architecture, context)
             is_first = context.rank == 0
-            distributed.part()  # evaluation may take long: the others do not wait for it
+            distributed.part()  # evaluation may take long, so the other processes do not wait for it
             if is_first:
                 result = {"folder": str(folder), **result, **_conclude(recipe, context, splits, stages)}
     return Run(folder.path, architecture, result)

@@ -37,7 +37,7 @@ def quickstart(
     Args:
         out: the run folder.
         overrides: dotted key to value, as in `clearer.fit`.
-        console: where progress goes; by default standard error.
+        console: where progress is printed; by default standard error.
 
     Raises:
         UserError: scikit-image is not installed, or one of `clearer.fit`.

@@ -1,4 +1,4 @@
-"""Checks before a run: what cannot work is refused before its folder is made."""
+"""Checks before a run: settings that cannot work are refused before its folder is created."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from clearer.training.run_device import choose_device
 def check_run(
     recipe: Recipe, folder: RunFolder, stages: Sequence[str], say: Callable[[str], None]
 ) -> tuple[torch.device, Splits]:
-    """Check that a run can do its stages; return the device of this process and the images of each part.
+    """Check that the stages of a run can work; return the device of this process and the images of each part.
 
-    If torchrun has started several processes, they meet here.
+    If torchrun has started several processes, they join here.
 
     Args:
         recipe: all settings.
-        folder: where the run goes; it is read, not written.
+        folder: the run folder; it is read, not written.
         stages: of search, train, evaluate.
         say: takes remarks, such as on images that are left out.
 
@@ -58,7 +58,7 @@ def _check_protocol(name: str, recipe: Recipe) -> None:
 
 
 def _meet(recipe: Recipe, stages: Sequence[str]) -> torch.device:
-    """Meet the other processes, if torchrun has started several; return the device of this one."""
+    """Join the other processes, if torchrun has started several; return the device of this one."""
     distributed.join()
     device = distributed.together(lambda: choose_device(recipe.device))
     for part, batch in (("search", recipe.search.batch), ("train", recipe.train.batch)):
@@ -73,11 +73,11 @@ def _find_images(recipe: Recipe, say: Callable[[str], None]) -> Splits:
 
 
 def _refuse_other_images(splits: Splits) -> None:
-    """Refuse images that differ from those of the first process: on another machine they may."""
+    """Refuse images that differ from those of the first process, as they may on another machine."""
 
     def check() -> None:
         if names != splits.names():
-            raise UserError("data: the images are not those of the first process; give all machines the same ones")
+            raise UserError("data: the images are not those of the first process; give all machines the same images")
 
     names = distributed.first(splits.names)
     distributed.together(check)

@@ -1,4 +1,4 @@
-"""Opening a run folder: one process at a time writes it, and runs of different recipes or images do not mix."""
+"""Open a run folder: one process at a time writes it, and it never mixes runs of different recipes or images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from clearer.training import distributed
 from clearer.training.job import RunContext
 from clearer.training.run_device import device_name
 
-# Where a run is computed, and how often it is saved, may change between resumptions.
+# Settings of device, precision and checkpoints may change when a run is resumed.
 FREE = ("device", "checkpoint_minutes", "description")
 
 
@@ -101,7 +101,7 @@ def refuse_other_recipe(folder: RunFolder, recipe: Recipe) -> None:
     """
     if not folder.is_run:
         return
-    # Built anew, so that a setting that came later has its default in an older run.
+    # Rebuilt, so that settings added since have their defaults in an older run.
     before = recipe_from_dict(yaml.safe_load(folder.recipe.read_text(encoding="utf-8"))).to_dict()
     free = FREE if recipe.given is None else (*FREE, "search")  # a given architecture is not searched
     difference = _first_difference(before, recipe.to_dict(), "", free)
@@ -132,7 +132,7 @@ def _record_images(folder: RunFolder, splits: Splits) -> None:
 def _record_run(recipe: Recipe, context: RunContext, splits: Splits) -> None:
     folder = context.folder
     if folder.train.finished:
-        return  # what is finished was not made by this process
+        return  # finished stages were not run by this process
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     record: RunRecord = {
         "recipe": recipe.name,

@@ -1,4 +1,4 @@
-"""Speed of models on this machine, measured on request and remembered in the user's cache folder."""
+"""The speed of models on this machine, measured on request and kept in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def measure_speed(model: str | Path) -> tuple[Architecture, Speed]:
 
 
 def _machine() -> str:
-    """Return what a measurement holds for: this computer and these versions."""
+    """Return the machine and versions that a measurement is valid for."""
     return f"{platform.node()}, {os.cpu_count()} CPUs, clearer {__version__}, torch {version('torch')}"
 
 
