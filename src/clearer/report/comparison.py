@@ -105,7 +105,7 @@ def detail_crop(truth: AnyArray, height: int, width: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the parts of a sample stand, in pixels of the figure."""
+    """The positions of the parts of a sample, in pixels of the figure."""
 
     sample: Sample
     images: tuple[npt.NDArray[np.uint8], ...]

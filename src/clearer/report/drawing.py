@@ -30,14 +30,14 @@ OPERATIONS: dict[str, tuple[str, float, Any, str]] = {
     "none": ("#7d848c", 1.2, (0, (3, 1.6)), "none (identity)"),
     "last": (INK, 1.6, "-", "single convolution"),
 }
-# Inches: between rows, around all, above the finest row, of a legend row, of a line above the title.
+# Distances in inches: between rows, around all, above the finest row, of a legend row, of a line above the title.
 ROW, MARGIN, HEADER, LINE, HEADING = 0.78, 0.32, 1.62, 0.3, 0.34
 MARK = "#d55e00"
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Where columns and rows lie, in inches from the upper left corner."""
+    """The positions of columns and rows, in inches from the upper left corner."""
 
     pitch: float
     left: float
@@ -168,7 +168,7 @@ def _draw_edge(axes: Axes, grid: Grid, column: int, edge: Edge) -> None:
 
 
 def _draw_residual(axes: Axes, grid: Grid, last: int) -> None:
-    """The input's way around the network, above the finest row."""
+    """Draw the path of the input around the network, above the finest row."""
     top, over = HEADER - grid.side(0) / 2, HEADER - 0.235
     xs = (grid.x(0), grid.x(0), grid.x(last), grid.x(last))
     line = Line2D(xs, (top, over, over, top), color=INK, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1)
@@ -188,7 +188,7 @@ def _draw_title(axes: Axes, architecture: Architecture, width: float) -> None:
 
 
 def _draw_groups(axes: Axes, steps: Sequence[Step], grid: Grid) -> None:
-    """A bracket over each group of steps, and a gray band behind each cell."""
+    """Draw a bracket over each group of steps, and a gray band behind each cell."""
     for group in dict.fromkeys(step.group for step in steps):
         inside = [i for i, step in enumerate(steps) if step.group == group]
         # From just behind the squares the group starts from to just behind its last squares, so that
@@ -271,7 +271,7 @@ def _resolution(factor: int) -> str:
 
 
 def _wrapped(items: Sequence[Item], width: float) -> list[list[Item]]:
-    """Break a row of the legend into as many rows as ``width`` inches ask for."""
+    """Break a row of the legend into rows of at most ``width`` inches."""
     rows: list[list[Item]] = [[]]
     for item in items:
         if rows[-1] and sum(other.width for other in rows[-1]) + item.width > width:

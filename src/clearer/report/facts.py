@@ -10,7 +10,7 @@ from clearer.runs.record import Record, number
 
 
 class Fact(NamedTuple):
-    """A figure of the headline: what it is, its value, and a remark (or an empty string)."""
+    """A figure of the headline: its name, its value, and a remark (or an empty string)."""
 
     name: str
     value: str

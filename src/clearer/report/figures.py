@@ -252,7 +252,7 @@ def places_apart(values: Sequence[float], distance: float, limits: tuple[float, 
         wish = sum(values[i] for i in group) / len(group)
         return min(max(wish, low), high) if low <= high else (low + high) / 2
 
-    # Joining two groups may make a third touch, so look back.
+    # Joining two groups may make a third one touch, so check backwards.
     at = 0
     while at + 1 < len(groups):
         a, b = groups[at], groups[at + 1]
