@@ -61,7 +61,7 @@ def read_upload(place: Path, limits: Limits) -> ImageFile:
         if _DAMAGED in what:
             raise UserError(f"The image is damaged: {what}. Take another copy.") from error
         todo = todo or "choose another"
-        raise UserError(f"The image cannot be taken: {what}. {todo[:1].upper()}{todo[1:]}.") from error
+        raise UserError(f"The image cannot be used: {what}. {todo[:1].upper()}{todo[1:]}.") from error
     for page in image.pages:
         if page.color.dtype.kind == "f":
             _check_span(page.color)
@@ -74,7 +74,7 @@ def _check_span(pixels: AnyPixels) -> None:
     except UserError as error:
         what, _, todo = str(error).partition(";")
         other = "Scale them, or use clearer restore --range LOW,HIGH." if "--range" in todo else "Replace them."
-        raise UserError(f"The image cannot be taken: {what}. {other}") from error
+        raise UserError(f"The image cannot be used: {what}. {other}") from error
 
 
 def show_upload(place: Path, limits: Limits, added: Added = CLEAN) -> tuple[Path, str]:
@@ -179,7 +179,7 @@ def _write_result(folder: Path, file: Path, after: ImageFile, seen: dict[str, Ui
         remove(folder)
         what = str(error).removeprefix(f"{file}: ").replace(str(folder), "the result").partition(";")[0]
         raise UserError(f"The result could not be written: {what}.") from error
-    except FileNotFoundError:  # so many other uploads came meanwhile that this one was removed
+    except FileNotFoundError:  # other uploads have displaced this one meanwhile
         raise UserError(GONE) from None
     except BaseException:
         remove(folder)

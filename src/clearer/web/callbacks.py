@@ -1,4 +1,4 @@
-"""What the page does on each event: every callback returns new values for the widgets that it names."""
+"""The callbacks of the page: each returns new values for the widgets that it names."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ RUNS = Path("runs")
 
 @dataclass(frozen=True)
 class Model:
-    """A model on offer: its name on the page, its source for `clearer.load`, and a line on what it is for."""
+    """A model on offer: its name on the page, its source for `clearer.load`, and a line on its purpose."""
 
     name: str
     source: str

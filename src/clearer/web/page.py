@@ -1,4 +1,4 @@
-"""The layout of the page, and which callback each widget calls."""
+"""The layout of the page, and the callback of each widget."""
 
 from __future__ import annotations
 

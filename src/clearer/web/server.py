@@ -1,4 +1,4 @@
-"""Serve the page: one process, one address, nothing left behind at the end."""
+"""Serve the page from one process at one address; at the end, remove all files."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Limits:
 
     Args:
         megapixels: largest image, in millions of pixels.
-        files: number of images kept at a time, of all visitors; the one unused for longest is removed.
+        files: number of images kept at a time, of all visitors; the least recently used one is removed.
         minutes: an image unused for longer is removed.
     """
 
@@ -135,7 +135,7 @@ def check_image(path: Path, limits: Limits) -> tuple[int, int]:
         raise UserError("The image has no pixels: choose another.")
     if opaque:
         raise UserError(
-            f"The image cannot be taken: it is compressed as {opaque}, which hides its size until it is decoded. "
+            f"The image cannot be used: it is compressed as {opaque}, which hides its size until it is decoded. "
             "Save it with another compression, or use clearer restore."
         )
     if pixels > limits.megapixels * 1e6:
