@@ -1,4 +1,4 @@
-"""Verbs that list what comes with the program: models, recipes."""
+"""Verbs that list the included models and recipes: models, recipes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verbs that make a model: fit, search, train, quickstart."""
+"""Verbs that train a model: fit, search, train, quickstart."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def fit(options: FitOptions) -> None:
 
 @verb("search", "clearer search denoise-gray --data photos -o runs/mine")
 def search(options: FitOptions) -> None:
-    """Run the architecture search of 'fit' alone.
+    """Run only the architecture search of 'fit'.
 
     Rerun the same command to resume where it stopped. 'train' with the same options trains the architecture found.
     """

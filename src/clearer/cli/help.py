@@ -1,6 +1,6 @@
 """Help pages for 80 columns, plain text: usage, description, examples, options in groups.
 
-Typer's own pages give the explanations the columns that its boxes and types leave, 25 of 80.
+Typer's own pages leave 25 of 80 columns for the explanations; its boxes and types take the rest.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class VerbCommand(TyperCommand):
 
 
 class VerbGroup(TyperGroup):
-    """Verbs under headings; an unknown one is answered with the nearest."""
+    """Verbs under headings; the error for an unknown verb names the nearest one."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the page that lists the verbs."""
@@ -70,7 +70,7 @@ class VerbGroup(TyperGroup):
         formatter.write(_page(self, ctx, [*verbs.items(), *_sections(self.get_params(ctx))]))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse what stands before the verb; without any, print the help and end with status 2."""
+        """Parse the arguments before the verb; without a verb, print the help and exit with status 2."""
         if not args and not ctx.resilient_parsing:
             typer.echo(ctx.get_help(), err=True)
             raise typer.Exit(2)

@@ -1,4 +1,4 @@
-"""Entry point: run the command line; end with one line and an exit status where something fails."""
+"""Entry point: run the command line; on failure, print one line and exit with a status."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from clearer.training import distributed as processes
 def main() -> None:
     """Run ``clearer`` with the arguments of the process.
 
-    Exit status: 0 if all went well; 1 if files of a folder failed; 2 for whatever the user can fix, said
-    in one line; 128 + signal if stopped.
+    Exit status: 0 on success; 1 if files of a folder failed; 2 for an error that the user can fix, printed as one line;
+        128 + signal if stopped.
     """
     try:
         _run()
@@ -36,7 +36,7 @@ def _run() -> None:
         finally:
             sys.stdout.flush()
     except LostProcess as error:
-        _end(str(error), 2, speakers=2)  # the first process may be the one that is lost
+        _end(str(error), 2, speakers=2)  # the first process may be the one that died
     except UserError as error:
         _end(str(error), 2)
     except UsageError as error:
@@ -46,14 +46,14 @@ def _run() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output is gone; Python would complain again when it closes stdout.
+        # The reader of the output is gone; Python would report that again when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
     sys.exit(status or 0)
 
 
 def _end(message: str, status: int, speakers: int = 1) -> NoReturn:
-    """End with a line, which the first ``speakers`` of several processes print."""
+    """Exit after printing a line, which only the first ``speakers`` of several processes print."""
     if processes.launched()[0] < speakers:
         print(f"clearer: {' '.join(message.splitlines())}", file=sys.stderr)
     sys.exit(status)

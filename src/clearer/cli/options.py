@@ -35,7 +35,7 @@ def protocol_names() -> list[str]:
 
 
 def method_names() -> list[str]:
-    """Return the values of ``--classical``, but for lists of several."""
+    """Return the values of ``--classical``, except lists of several."""
     from clearer.methods.registry import METHODS
 
     return [*METHODS, "all", "none"]
@@ -104,7 +104,7 @@ class ImageOptions:
         """Return the folder, or the two folders of pairs.
 
         Raises:
-            UserError: none is given; or as of `pairs`.
+            UserError: none is given; or see `pairs`.
         """
         from clearer.data.folders import Folders
 

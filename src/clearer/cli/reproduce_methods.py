@@ -50,7 +50,7 @@ class MethodOptions:
     precision: Precision = "fp32"
 
     def methods(self) -> list[Method]:
-        """Return them: classical ones, those of Python files, trained networks."""
+        """Return the methods: classical ones, those of Python files, trained networks."""
         from clearer.methods.selection import all_methods
 
         return all_methods(

@@ -1,4 +1,4 @@
-"""A mistyped command line, said in one line: what failed, its value, the nearest that exists."""
+"""Errors of a mistyped command line as one line: what failed, its value, the nearest valid name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 @contextmanager
 def naming_context(context: Any) -> Iterator[None]:
-    """Tell a `UsageError` that leaves the block which verb it is about; click forgets it for some."""
+    """Add the verb to a `UsageError` that leaves the block; click leaves it out of some."""
     try:
         yield
     except UsageError as error:
@@ -54,7 +54,7 @@ def _name(param: Any) -> str:
 
 
 def _nearest(name: str, context: Any) -> str:
-    """Return the nearest option as `nearest` does; the dashes, which all begin with, do not count."""
+    """Return the nearest option as `nearest` does; the leading dashes, which all share, do not count."""
     params = context.command.get_params(context)
     known = [option for param in params if param.param_type_name == "option" for option in param.opts]
     near = nearest(name.lstrip("-"), [option.lstrip("-") for option in known])

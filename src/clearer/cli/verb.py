@@ -26,7 +26,7 @@ class Verb(Generic[T]):
 
     Args:
         name: the word after ``clearer``.
-        run: what it does; its docstring is the help: one line that fits 57 columns, then paragraphs.
+        run: the function; its docstring is the help: one line that fits 57 columns, then paragraphs.
         examples: whole command lines, each at most 76 columns.
         former: option names of earlier versions and their present ones; accepted, but not shown.
     """
@@ -94,9 +94,9 @@ def option(
         group: the heading under which the verb's help lists it.
         help: a noun phrase or an imperative.
         names: such as ``"--out", "-o"``; by default the field's name.
-        metavar: what stands for the value, in capitals; None for a flag.
+        metavar: placeholder of the value, in capitals; None for a flag.
         complete: lists values for the shell.
-        parser: makes the value of its text, see `whole` and `real`.
+        parser: converts the text to the value, see `whole` and `real`.
     """
     return typer.Option(
         *names, metavar=metavar, help=help, parser=parser, autocompletion=_completer(complete), rich_help_panel=group

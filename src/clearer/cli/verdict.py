@@ -1,4 +1,4 @@
-"""Verbs that question the paper: verdict, compare-protocols."""
+"""Verbs that test claims of the paper: verdict, compare-protocols."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class WebOptions:
     ] = 24
     max_files: Annotated[
         int,
-        option("Server", "Images kept at a time; the one unused for longest is removed.", metavar="N", parser=whole(1)),
+        option("Server", "Images kept at a time; the least recently used is removed.", metavar="N", parser=whole(1)),
     ] = 16
     device: Device = "auto"
     precision: Precision = "auto"
