@@ -156,9 +156,9 @@ def run_ablations(
 
 
 def terms_alone(settings: SearchSettings, space: SearchSpace, lambda_comp: float) -> TermsAlone:
-    """Let L_Arch and L_Comp alone move alpha from near zero, with the search's Adam and number of steps.
+    """Update alpha from near zero by L_Arch and L_Comp alone, with the search's Adam and number of steps.
 
-    Neither a network nor images take part. The pulls are the first gradients of the two terms: the largest minus
+    No network and no images are involved. The pulls are the first gradients of the two terms: the largest minus
     the smallest among a module's candidates, a mean over modules.
     """
     torch.manual_seed(0)
@@ -187,7 +187,8 @@ def terms_alone(settings: SearchSettings, space: SearchSpace, lambda_comp: float
 
 
 def _make(plans: Sequence[Plan], base: Recipe, jobs: int | None, console: Console) -> None:
-    """Make each run once: variants share the recipe as it is, and searches may find the same architecture."""
+    """Run each search and training once: variants share the recipe as it is, and searches may find the same
+    architecture."""
     different = list({plan.folder: plan for plan in plans}.values())
     carry_out(different, jobs=jobs or default_jobs(base.device, len(different)), console=console)
 
@@ -232,7 +233,7 @@ def _row(question: str, variant: str, seed: int, plan: Plan, console: Console) -
 
 
 def _scores(supernet: Supernet, held_out: tuple[Tensor, Tensor]) -> SharedWeightScores:
-    """Score random architectures with the shared weights: which ones they favor, whatever alpha is."""
+    """Score random architectures with the shared weights: which ones the weights favor, independent of alpha."""
     space = supernet.space
     drawn = {space.random_architecture(seed) for seed in range(SCORED)}
     psnr = score_architectures(supernet, *held_out, sorted(drawn, key=str))

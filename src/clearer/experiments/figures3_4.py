@@ -1,7 +1,7 @@
 """Figures 3 and 4 of the supplement: the architectures learned for denoising and deraining.
 
-The paper prints the genotype of only one of them, by Table 1's row for lambda_1 = 0.10. Of the one for
-deraining it says only that it also has eight fusion and four parallel modules, at other positions.
+The paper prints the genotype of only one of them, by Table 1's row for lambda_1 = 0.10. Of the deraining one, it states
+only that it also has eight fusion and four parallel modules, at other positions.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ def _counted(architecture: Architecture) -> Counted:
 
 
 def _compared(target: Path, task: str, architecture: Architecture) -> FoundArchitecture:
-    """Compare with the published genotype, if modules stand in the same places."""
+    """Compare with the published genotype, if both have modules in the same places."""
     known = Architecture.parse(published.ARCHITECTURE)
     counted = _counted(architecture)
     row: FoundArchitecture = {

@@ -83,7 +83,7 @@ def caption(figure: ComparisonFigure) -> list[str]:
 
 
 class _Layout(NamedTuple):
-    """Where the parts of a figure stand, in pixels."""
+    """The positions of the parts of a figure, in pixels."""
 
     heads: list[list[str]]  # the lines of each column's head
     whole: tuple[int, int, int, int]  # left, top, width, height of the whole image
@@ -131,7 +131,7 @@ def comparison_figure(out: Path, shown: ComparisonFigure) -> Figure:
     corner = (crop["left"] * scale - 0.5, crop["top"] * scale - 0.5)
     axes.add_patch(Rectangle(corner, crop["side"] * scale, crop["side"] * scale, fill=False, ec=BOX, lw=1.6))
     for index, lines in enumerate(layout.heads):
-        for i, text in enumerate(reversed(lines)):  # the last line of every head stands on its column
+        for i, text in enumerate(reversed(lines)):  # the last line of every heading is directly above its column
             own = 0 < index < len(layout.heads) - 1
             middle = layout.left + index * (CELL + GAP) + CELL / 2
             _write(canvas, middle, base - HEAD * (i + 0.5), text, size=10.5, color=INK if own else MUTED)

@@ -1,4 +1,4 @@
-"""The effect of the evaluation protocol on the figures of one method."""
+"""Measure the effect of the evaluation protocol on the figures of one method."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PATCH = 64  # pixels, the side of separate patches
 
 @dataclass(frozen=True)
 class Way:
-    """One way to evaluate: how it differs from the base, its protocol, and whether it uses the x8 self-ensemble."""
+    """One way to evaluate: its difference from the base, its protocol, and whether it uses the x8 self-ensemble."""
 
     text: str
     protocol: Protocol
@@ -63,7 +63,7 @@ def compare_protocols(
     out: str | Path | None = None,
     console: Console | None = None,
 ) -> ProtocolEffects:
-    """Evaluate one method in several ways, each of which differs in one thing from the base.
+    """Evaluate one method in several ways, each of which differs from the base in one respect.
 
     The base is ``clearer-gray-S`` for gray noise, ``color-awgn-S`` for color noise and ``rain-rgb`` for
     rain. The other ways, if they apply: whole images or their center crop, clipped or unclipped noise,

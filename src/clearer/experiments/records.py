@@ -39,7 +39,7 @@ class FoundWeights(PublishedWeights):
 
 
 class Table1(TypedDict):
-    """table1.json: what each search found, beside the published rows."""
+    """table1.json: the result of each search, beside the published rows."""
 
     scale: str
     recipe: RecipeJson

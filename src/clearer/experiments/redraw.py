@@ -23,7 +23,7 @@ DRAWN: dict[str, Callable[[Path], None]] = {
     "verdict.json": verdict_page.redraw,
     "ablations.json": ablations_page.redraw,
 }
-"""What draws an experiment, by the name of its JSON file."""
+"""The function that draws an experiment, by the name of its JSON file."""
 
 
 def redraw_folder(folder: str | Path) -> list[str]:

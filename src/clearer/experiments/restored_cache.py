@@ -29,7 +29,7 @@ class Quality(TypedDict):
 
 
 class Scores(Quality):
-    """The same, and the seconds of restoring."""
+    """PSNR, SSIM, and the seconds of restoring."""
 
     seconds: float
 
@@ -69,7 +69,7 @@ def restored_once(
     restored = _run(method, degraded, protocol).clip(0, 1)
     seconds = round(time.perf_counter() - began, 3)
     scores = {**measured(restored, clean, protocol), "seconds": seconds}
-    facts.unlink(missing_ok=True)  # if stopped here, no image has the scores of another
+    facts.unlink(missing_ok=True)  # if the process stops here, no image has the scores of another
     write_image(image, as_bytes(restored))
     write_json(facts, {"key": key.hexdigest(), "corner": corner, "figures": scores})
     return as_bytes(restored), scores

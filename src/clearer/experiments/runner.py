@@ -1,4 +1,4 @@
-"""Carry out the runs of an experiment, several at a time."""
+"""Run the searches and trainings of an experiment, several at a time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ POLL = 0.5  # seconds
 
 @dataclass(frozen=True)
 class Plan:
-    """A run to carry out: ``stage`` (``search`` or ``train``) of ``recipe``, into ``folder``."""
+    """A planned run: ``stage`` (``search`` or ``train``) of ``recipe``, into ``folder``."""
 
     name: str
     recipe: Recipe
@@ -56,7 +56,7 @@ class Plan:
         return int(settings.epochs * settings.steps_per_epoch)
 
     def steps_done(self) -> int:
-        """Return the number of weight steps done, as of the last full epoch."""
+        """Return the number of weight steps done, up to the last full epoch."""
         if self.finished:
             return self.steps
         lines = self.run.stage(self.stage).read_metrics(strict=False)
@@ -97,7 +97,7 @@ def data_settings(data: str | None, train: str | None, validation: str | None) -
 def default_jobs(device: str, plans: int) -> int:
     """Return the number of runs at a time: one on a GPU, one per core on a CPU, at most ``plans``.
 
-    Small networks leave cores idle, so that runs at a time finish sooner than one after another.
+    Small networks leave cores idle, so parallel runs finish sooner than consecutive ones.
     """
     if choose_device(device).type != "cpu":
         return 1
@@ -105,7 +105,7 @@ def default_jobs(device: str, plans: int) -> int:
 
 
 def carry_out(plans: Sequence[Plan], *, jobs: int, console: Console) -> None:
-    """Carry out all runs, ``jobs`` at a time. Finished runs are kept, stopped ones resume.
+    """Do all runs, ``jobs`` at a time. Finished runs are kept, stopped ones resume.
 
     One job runs in this process. With more, each run is a process with its share of the cores as threads
     and writes its output to ``FOLDER.log``.

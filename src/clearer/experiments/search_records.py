@@ -1,4 +1,4 @@
-"""The JSON files of the experiments that question a search: verdict.json and ablations.json."""
+"""The JSON files of the experiments that test a search: verdict.json and ablations.json."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SupernetGap(TypedDict):
 
 
 class ScoresAsked(TypedDict):
-    """What the scores of ranking.json depend on."""
+    """The settings that the scores of ranking.json depend on."""
 
     sample: int | None
     statistics: str
@@ -174,7 +174,7 @@ class AblationRow(TypedDict):
 
 
 class TermsAlone(TypedDict):
-    """What L_Arch and L_Comp do to alpha without images; the pulls are their first gradients."""
+    """The effect of L_Arch and L_Comp on alpha without images; the pulls are their first gradients."""
 
     lambda_comp: float
     gap: float

@@ -33,7 +33,7 @@ Assigned = dict[str, dict[str, Method]]  # name of the row -> name of the protoc
 
 
 class MeasurementKey(TypedDict):
-    """What a measurement depends on. A kept one with another key is measured again."""
+    """The settings that a measurement depends on. A kept measurement with another key is measured again."""
 
     method: str
     sha256: str
@@ -142,7 +142,7 @@ def _assigned(methods: Sequence[Method], protocols: Sequence[Protocol]) -> Assig
 
 
 def _meant_for(method: Method) -> str:
-    """Return a method's name and what it is meant for, such as ``DnCNN (sigma 30)``.
+    """Return a method's name and its range of use, such as ``DnCNN (sigma 30)``.
 
     >>> _meant_for(Method("x", "gaussian", lambda image, sigma: image, channels=3, sigmas=(5, 50)))
     'x (sigma 5 to 50, color)'
@@ -194,7 +194,7 @@ def _measured(
 
 
 def _file_name(key: MeasurementKey) -> str:
-    """Return a readable name, with a digest of what the readable part may not tell apart."""
+    """Return a readable name, with a digest that distinguishes names whose readable part is the same."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", key["method"])[:60]
     part = f"-first{key['limit']}" if key["limit"] is not None else ""
     part += f"-seed{key['seed']}" if key["seed"] else ""

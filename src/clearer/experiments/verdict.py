@@ -1,7 +1,7 @@
-"""Is the search worth its cost? A verdict on a finished search, a question that the paper leaves open.
+"""A verdict on a finished search: is it worth its cost? The paper leaves this question open.
 
-(a) The rank of the chosen architecture among all, by the shared weights. (b) The PSNR of it and of others,
-each trained from scratch with one budget and several seeds. (c) The gap between the supernet and the
+(a) The rank of the chosen architecture among all, by the shared weights. (b) Its PSNR and that of others, each trained
+from scratch with one budget and several seeds. (c) The gap between the supernet and the
 network discretized from it. (d) The cost of all of it.
 """
 
@@ -39,7 +39,7 @@ from clearer.training.run_device import choose_device, device_name
 
 @dataclass(frozen=True)
 class VerdictSettings:
-    """How a verdict is made.
+    """The settings of a verdict.
 
     Args:
         budget: settings of each training: ``full`` (the run's own) or ``laptop``.
@@ -89,7 +89,7 @@ def verdict(
     Args:
         run: a run folder with a finished search.
         out: the folder of the verdict; the default is ``run``/verdict.
-        settings: how the verdict is made.
+        settings: the settings of the verdict.
         console: where progress is printed; the default is standard error.
         changes: single settings, such as ``seeds=4``, in place of those of ``settings``.
 

@@ -61,7 +61,7 @@ def choose_candidates(chosen: Architecture, random: int) -> list[tuple[str, Arch
 def training_plan(base: Recipe, architecture: Architecture, seed: int, out: Path) -> Plan:
     """Return the training of one architecture with one seed; its run folder is in ``out``/trainings."""
     settings = dataclasses.replace(base.train, seed=seed)
-    evaluate = dataclasses.replace(base.evaluate, protocols=[], samples=0)  # validation images decide here
+    evaluate = dataclasses.replace(base.evaluate, protocols=[], samples=0)  # the verdict compares on validation images
     name = f"{architecture}-seed{seed}"
     recipe = dataclasses.replace(base, name=name, architecture=str(architecture), train=settings, evaluate=evaluate)
     return Plan(name, recipe, out / "trainings" / name, "train")
