@@ -211,7 +211,7 @@ def _score(
     restored = run(degraded).float().cpu()  # .cpu() waits for the device
     seconds = time.perf_counter() - start
     if restored.shape != clean.shape:
-        raise ValueError(f"restore made {tuple(restored.shape)} of {tuple(clean.shape)}")
+        raise ValueError(f"restore returned shape {tuple(restored.shape)} for {tuple(clean.shape)}")
     if not bool(torch.isfinite(restored).all()):
         raise UserError(f"{name}: restored values are not finite; the network has diverged: train it again")
     before, after = degraded.clamp(0, 1), restored.clamp(0, 1)
