@@ -1,4 +1,4 @@
-"""The Python face of the package. A change here changes what users' programs rely on."""
+"""The Python interface of the package. A change here breaks users' programs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def bare_signature(function: object) -> str:
     return str(found.replace(parameters=bare, return_annotation=inspect.Signature.empty))
 
 
-def test_the_python_face_is_as_published():
+def test_the_python_interface_is_as_published():
     assert sorted(PYTHON) == sorted(clearer.__all__)
     assert set(PYTHON) <= set(dir(clearer))
     found = {name: bare_signature(getattr(clearer, name)) if form else None for name, form in PYTHON.items()}

@@ -1,4 +1,4 @@
-"""The verbs, their options and their help. A change of a name here breaks users' scripts."""
+"""The verbs, their options and their help. Changing a name here breaks users' scripts."""
 
 from __future__ import annotations
 
@@ -95,13 +95,13 @@ VERB_WORDS = [words for words in PAGES if not hasattr(found(words), "commands")]
 
 
 def parsed(words: tuple[str, ...], arguments: list[str]) -> dict[str, Any]:
-    """Return what a verb's options become; the verb does not run."""
+    """Return the values that a verb gets for its options; the verb does not run."""
     with found(words).make_context(words[-1], arguments) as context:
         return dict(context.params)
 
 
 def parsed_line(line: str) -> dict[str, Any]:
-    """Return what the options of a whole command line become."""
+    """Return the values of the options of a whole command line."""
     program, *rest = shlex.split(line, comments=True)
     assert program == "clearer", line
     own = tuple(rest[: 2 if rest[0] == "reproduce" else 1])

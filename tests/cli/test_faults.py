@@ -1,4 +1,4 @@
-"""What a user can do wrong: one line, status 2, nothing written."""
+"""Errors that a user can make: one line, status 2, nothing written."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_is_said_in_one_line_and_leaves_nothing_behind(place, name):
+def test_a_fault_is_reported_in_one_line_and_leaves_nothing_behind(place, name):
     arguments, words = FAULTS[name]
     before = {path: path.read_bytes() if path.is_file() else None for path in place.rglob("*")}
     ended = command(*arguments)

@@ -1,4 +1,4 @@
-"""Entry point: exit status of a run that is stopped, a reader that leaves, a package imported by parts."""
+"""Entry point: exit status of a stopped run, a closed pipe, a package imported in parts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
     ("raised", "status", "said"),
     [(Interrupted("train: stopped", 15), 143, "clearer: train: stopped\n"), (KeyboardInterrupt(), 130, "")],
 )
-def test_a_run_that_is_stopped_says_so_in_its_status(monkeypatch, raised, status, said):
+def test_a_stopped_run_exits_with_the_status_of_its_signal(monkeypatch, raised, status, said):
     def stopped(*_args, **_options):
         raise raised
 
@@ -29,7 +29,7 @@ def test_a_run_that_is_stopped_says_so_in_its_status(monkeypatch, raised, status
     assert (ended.status, ended.err) == (status, said)
 
 
-def test_a_reader_that_leaves_is_no_fault():
+def test_a_closed_pipe_is_no_error():
     program = subprocess.Popen(
         [sys.executable, "-m", "clearer", "recipes", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )

@@ -13,7 +13,7 @@ from helpers.command import clearer as command
 from helpers.photos import photograph
 
 
-def test_restore_a_image_and_a_folder(run, photos, tmp_path):
+def test_restore_an_image_and_a_folder(run, photos, tmp_path):
     assert command("restore", run, photos / "moon.png", "-o", tmp_path / "one.png").status == 0
     ended = command("restore", run / "model.safetensors", photos, "-o", tmp_path / "all", "--json")
     names = sorted(path.name for path in photos.iterdir())

@@ -1,4 +1,4 @@
-"""Settings built from plain values: what the recipe's tests do not see."""
+"""Settings built from plain values, as far as the recipe's tests do not cover them."""
 
 from __future__ import annotations
 

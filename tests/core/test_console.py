@@ -1,4 +1,4 @@
-"""What verbs print."""
+"""The output of verbs: lines, tables and progress."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def narrow() -> Console:
     return Console(file=io.StringIO(), width=40)
 
 
-def test_what_is_said_is_never_broken(narrow):
+def test_a_line_is_never_broken(narrow):
     path = "runs/a folder/" + 50 * "x" + "[bold].png"
     say(f"model: {path}", narrow)
     assert narrow.file.getvalue() == f"model: {path}\n"

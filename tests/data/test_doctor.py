@@ -194,7 +194,7 @@ def printed(findings) -> str:
     return console.file.getvalue()
 
 
-def test_a_healthy_folder_has_little_to_say(tmp_path: Path) -> None:
+def test_a_healthy_folder_gets_little_advice(tmp_path: Path) -> None:
     for k in range(10):
         write_image(tmp_path / f"{k}.png", scene(k))
     findings = examine(tmp_path)

@@ -28,7 +28,7 @@ def refused(what: str, call, *args, **keys) -> str:
 # Listing
 
 
-def test_listing_is_sorted_by_plain_name_and_passes_over_the_rest(tmp_path: Path) -> None:
+def test_listing_is_sorted_by_plain_name_and_skips_the_rest(tmp_path: Path) -> None:
     for name in ("b.png", "B.PNG", "10.png", "9.png", ".hidden.png", "._9.png"):
         write_image(tmp_path / name, noise(4, 4))
     (tmp_path / "notes.txt").write_text("x")

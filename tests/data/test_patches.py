@@ -121,7 +121,7 @@ def test_mirrored_patches_stay_upright() -> None:
     assert seen == {tuple(form.flatten().tolist()) for form in (image, image[:, ::-1])}
 
 
-def test_a_sampler_goes_on_from_another_kind_of_devices_state_the_same_each_time() -> None:
+def test_a_sampler_resumes_repeatably_from_the_state_of_another_kind_of_device() -> None:
     """A CUDA generator's state is 16 bytes, which no CPU generator takes."""
     images = [(_numbered(20, 20, 1, 0), None)]
     a, b, c = (_sampler(images, kind="gaussian", sigma=25.0) for _ in range(3))

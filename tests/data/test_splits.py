@@ -108,7 +108,7 @@ def test_the_settings_are_not_changed(photos: Path) -> None:
     assert dataclasses.asdict(data) == before
 
 
-def test_what_is_not_given_is_split_off_the_training_images(photos: Path, tmp_path: Path) -> None:
+def test_missing_parts_are_split_off_the_training_images(photos: Path, tmp_path: Path) -> None:
     other = str(write_photos(tmp_path / "other", ("page.png", "coins.png")))
     found = _resolve(train=str(photos))
     assert found.validation and not found.test and len(found.train) + len(found.validation) == len(NAMES)
@@ -130,7 +130,7 @@ def test_several_folders_train_together(tmp_path: Path) -> None:
     assert {f"{folder.as_posix()}/{Path(NAMES[0]).stem}" for folder in (one, two)} <= stems
 
 
-def test_a_list_says_which_images_validate(tmp_path: Path) -> None:
+def test_a_text_file_selects_the_validation_images(tmp_path: Path) -> None:
     train, held_out = write_photos(tmp_path / "a", NAMES[:4]), write_photos(tmp_path / "b", NAMES[4:])
     wanted = sorted(path.name for path in held_out.iterdir())[1:]
     (tmp_path / "list.txt").write_text("\n".join(wanted) + "\n\n")

@@ -103,13 +103,13 @@ def test_parts_of_a_batch_get_the_noise_of_the_whole() -> None:
     assert torch.equal(torch.cat(parts), how.apply(clean, chance(1)))
 
 
-def test_a_range_is_gone_through_by_shares() -> None:
+def test_a_range_is_covered_by_shares() -> None:
     assert Gaussian((0, 60)).at_level(0.25) == Gaussian(15)
     assert Gaussian(30).at_level(0.25) == Gaussian(30)
     assert (Gaussian(30).noise_levels(), Gaussian((5, 50)).noise_levels()) == ((30, 30), (5, 50))
 
 
-def test_what_it_does_in_words() -> None:
+def test_it_is_described_in_words() -> None:
     assert Gaussian((5, 50)).describe() == "Gaussian noise of sigma 5 to 50 gray levels, not clipped"
     noise = Gaussian(12.5, clip8=True)
     assert noise.describe() == "Gaussian noise of sigma 12.5 gray levels, clipped and floored to 8 bits"

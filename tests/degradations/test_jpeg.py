@@ -1,4 +1,4 @@
-"""JPEG compression as a degradation: one file and one line of the registry, known everywhere else."""
+"""JPEG compression as a degradation: one file and one line of the registry suffice."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_lower_quality_is_farther_from_the_clean_image_and_values_stay_in_range(
 
 
 @pytest.mark.parametrize("quality", [0, 101, -5, 10.5, (10, 101), (50, 10), (1, 2, 3), "10", True, None, float("nan")])
-def test_what_is_no_quality_is_refused(quality: Any) -> None:
+def test_invalid_qualities_are_refused(quality: Any) -> None:
     with pytest.raises(UserError, match=r"^quality: ") as caught:
         Jpeg(quality)
     assert "\n" not in str(caught.value)

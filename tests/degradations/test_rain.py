@@ -1,4 +1,4 @@
-"""Synthetic rain: seeded, of the stated shape, and where a recipe wants it."""
+"""Synthetic rain: seeded, of the stated shape, and applied where a recipe asks for it."""
 
 from __future__ import annotations
 
@@ -120,12 +120,12 @@ def test_denser_and_brighter_rain_is_lighter_and_haze_pales() -> None:
         ("density", (0, 0.1), "within"),
     ],
 )
-def test_what_rain_cannot_be_is_refused(field: str, value: object, what: str) -> None:
+def test_invalid_rain_is_refused(field: str, value: object, what: str) -> None:
     with pytest.raises(UserError, match=rf"^{field}: .*{what}"):
         Rain(**{field: value})  # type: ignore[arg-type]
 
 
-def test_a_share_of_the_pairs_is_rained_on_anew() -> None:
+def test_a_share_of_the_pairs_gets_new_rain() -> None:
     clean = np.full((32, 32, 3), 64, np.uint8)
     other = np.full((32, 32, 3), 200, np.uint8)
     how = Rain(density=(0.02, 0.02), share=0.25)
@@ -163,7 +163,7 @@ def test_a_wrong_share_is_refused() -> None:
         degradation_from_dict({"kind": "rain", "share": 1.5})
 
 
-def test_what_version_0_1_stored_is_read() -> None:
+def test_settings_stored_by_version_0_1_are_read() -> None:
     former = {
         "kind": "rain",
         "sigma": 0.0,

@@ -1,4 +1,4 @@
-"""What holds for every degradation, and what version 0.1 stored of them."""
+"""Properties of every degradation, and the settings that version 0.1 stored of them."""
 
 from __future__ import annotations
 

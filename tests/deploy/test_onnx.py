@@ -223,7 +223,7 @@ def test_int8_is_calibrated_and_its_loss_measured(run: Path, photos: Path, tmp_p
     assert list(tmp_path.iterdir()) == [tmp_path / "q.onnx"]
 
 
-def test_calibration_goes_through_a_range_of_noise_evenly(photos: Path) -> None:
+def test_calibration_covers_a_range_of_noise_evenly(photos: Path) -> None:
     card = {"degradation": {"kind": "gaussian", "sigma": [0.0, 60.0], "clip8": False}}
     found = read_calibration(photos, ModelCard.from_dict(card), 1)
     ((degraded, truth),) = found.held_out

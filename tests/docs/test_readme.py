@@ -41,7 +41,7 @@ def lines() -> list[str]:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory) -> Path:
-    """What a reader has: ``photos``, ``photo.png``, color pairs in two folders and side by side."""
+    """The files that a reader has: ``photos``, ``photo.png``, color pairs in two folders and side by side."""
     folder = tmp_path_factory.mktemp("reader")
     Image.fromarray(read_image(SHIPPED / "coffee.png", 3)[100:180, 100:180]).save(folder / "photo.png")
     noise = np.random.default_rng(0)

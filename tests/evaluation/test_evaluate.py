@@ -81,7 +81,7 @@ def test_pairs_side_by_side_and_in_two_folders_measure_the_same(tmp_path: Path, 
     assert values[0][0][0] == pytest.approx(expected.item(), abs=1e-4)
 
 
-def test_ensemble_is_used_and_said(tmp_path: Path) -> None:
+def test_ensemble_is_used_and_reported(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "clean", (20, 30, 1))
     calls: list[tuple[int, ...]] = []
 
@@ -116,11 +116,11 @@ def test_what_does_not_fit_is_refused_before_any_work(tmp_path: Path) -> None:
         evaluate(never, gray, "gray-awgn-50", limit=0)
 
 
-def test_a_diverged_network_is_told_and_a_wrong_shape_is_a_bug(tmp_path: Path) -> None:
+def test_a_diverged_network_is_reported_and_a_wrong_shape_is_a_bug(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "clean", (20, 30, 1))
     with pytest.raises(UserError, match=r"p0.png: .*not finite"):
         evaluate(lambda x: x * float("nan"), folder, "gray-awgn-50")
-    with pytest.raises(ValueError, match="restore made"):
+    with pytest.raises(ValueError, match="restore returned shape"):
         evaluate(lambda x: x[..., 1:], folder, "gray-awgn-50")
 
 

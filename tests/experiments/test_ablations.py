@@ -1,4 +1,5 @@
-"""Ablations: one search for what variants share, tables from JSON alone, and what two terms do without images."""
+"""Ablations: one search for variants that share it, tables from JSON alone, and the effect of two terms without
+images."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_l_comp_at_a_tenth_sends_every_module_to_fusion_and_at_nothing_none() -> None:
+def test_l_comp_of_0_1_makes_every_module_fusion_and_of_0_none() -> None:
     """Method notes: at 0.1, beside lambda_1 = 0.01, it pulls hundreds of times as hard as L_Arch near one half."""
     strong = terms_alone(SearchSettings(epochs=40, lambda_arch=0.01), SearchSpace(), 0.1)
     assert strong["fusions"] == 12 and strong["gap"] > 0.3
@@ -36,7 +37,7 @@ def test_l_comp_at_a_tenth_sends_every_module_to_fusion_and_at_nothing_none() ->
     assert nothing["pull_comp"] == 0 and 0 < nothing["fusions"] < 12 and nothing["gap"] < 0.1
 
 
-def test_the_short_search_moves_alpha_as_far_as_the_long_one_could() -> None:
+def test_the_short_search_can_move_alpha_as_far_as_the_long_one() -> None:
     full, short = load_recipe("paper-denoise-50").search, load_recipe("paper-denoise-50", SCALES["laptop"]).search
     reach = [s.alpha.lr * (s.epochs - s.warmup_epochs) * s.steps_per_epoch for s in (full, short)]
     assert reach[1] == pytest.approx(reach[0], rel=0.01)
@@ -79,13 +80,13 @@ def test_variants_share_searches_and_trainings(images: Path, tmp_path: Path) -> 
     assert {name: (out / name).read_bytes() for name in drawn} == drawn
 
 
-def test_modules_that_seeds_share_stand_beside_what_chance_gives() -> None:
+def test_modules_that_seeds_share_are_compared_with_chance() -> None:
     words = [{"architecture": word, "modules": 6} for word in ("PPF-FFF", "PFF-FFF")]
     assert _shared_modules(words) == "5.0 of 6 (chance 3.7)"  # (4/6 x 5/6 + 2/6 x 1/6) x 6
     assert _shared_modules(words[:1]) == ""
 
 
-def test_faults_are_said_in_one_line(images: Path, tmp_path: Path) -> None:
+def test_faults_are_reported_in_one_line(images: Path, tmp_path: Path) -> None:
     for arguments, words in (
         (("reproduce", "ablations", "--data", images, "--only", "lambda"), "did you mean 'lambda-comp'?"),
         (("reproduce", "redraw", images), "holds none of table1.json"),

@@ -46,7 +46,7 @@ def test_chance_is_that_of_all_architectures_with_as_many_fusions() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.text("PF", min_size=1, max_size=12), st.data())
-def test_chance_knows_its_bounds(known: str, data: st.DataObject) -> None:
+def test_chance_stays_within_its_bounds(known: str, data: st.DataObject) -> None:
     fusions = data.draw(st.integers(0, len(known)))
     values = [chance_agreement(known, fusions, agreed)["at_least"] for agreed in range(len(known) + 2)]
     assert values[0] == pytest.approx(1) and values[-1] == 0
@@ -135,7 +135,7 @@ def test_networks_of_different_length_share_a_figure() -> None:
     assert sum(name.startswith("b-map-") for name in ids) == 5 + 2 * 5 + 3 * 5
 
 
-def test_faults_are_said_in_one_line(tmp_path: Path) -> None:
+def test_faults_are_reported_in_one_line(tmp_path: Path) -> None:
     derain = searched(tmp_path / "run", published.ARCHITECTURE, "derain")
     (tmp_path / "empty").mkdir()
     (tmp_path / "other.json").write_text("{}")

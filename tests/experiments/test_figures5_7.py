@@ -1,4 +1,4 @@
-"""Figures 5 to 7: crops, the figures beneath them, and what is restored only once."""
+"""Figures 5 to 7: crops, the figures below them, and the cache of restored images."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def test_images_that_differ_in_suffix_only_get_figures_of_their_own(tmp_path: Pa
     assert len({shown["name"] for shown in result["figures"]}) == 2
 
 
-def test_faults_are_said_before_any_work(clean: Path, rain: Path, tmp_path: Path) -> None:
+def test_faults_are_reported_before_any_work(clean: Path, rain: Path, tmp_path: Path) -> None:
     def unused(image: ImageArray, sigma: float | None) -> ImageArray:
         raise AssertionError("restored all the same")
 

@@ -1,4 +1,4 @@
-"""What the way of evaluating does to a figure: separate patches, clipping, crops, Y, the self-ensemble."""
+"""The effect of the protocol on a figure: separate patches, clipping, crops, Y, the self-ensemble."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from helpers.photos import NAMES, SHIPPED, write_photos
 
 
 def blend(image: ImageArray, sigma: float | None) -> ImageArray:
-    """A weak denoiser whose result hangs on how the image is turned, so that an ensemble helps."""
+    """A weak denoiser whose result depends on the orientation of the image, so that an ensemble helps."""
     return (image + np.roll(image, 1, 0)) / np.float32(2)
 
 
@@ -73,7 +73,7 @@ def test_patch_psnr_is_the_mean_over_the_patches_of_the_center(
     assert (found >= psnr(a[whole], b[whole]) - 1e-4).all()  # Jensen
 
 
-def test_a_image_smaller_than_a_patch_has_none() -> None:
+def test_an_image_smaller_than_a_patch_has_none() -> None:
     with pytest.raises(ValueError, match="no patch of 64x64 pixels fits into 90x63"):
         patch_psnr(torch.zeros(1, 1, 63, 90), torch.zeros(1, 1, 63, 90))
 

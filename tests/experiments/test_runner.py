@@ -1,4 +1,4 @@
-"""Runs that belong together: side by side or one by one the same, stopped together, and going on."""
+"""Runs of one experiment: the same result in parallel and in sequence, stopped together, resumed."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_signal_stops_all_and_the_next_call_goes_on(
 
 
 @pytest.mark.slow
-def test_what_a_failing_run_says_is_passed_on(images: Path, tmp_path: Path) -> None:
+def test_the_error_of_a_failing_run_is_passed_on(images: Path, tmp_path: Path) -> None:
     sound, faulty = _plans(images, tmp_path)
     recipe = load_recipe("paper-denoise-50", {**TINY, "data.train": str(tmp_path / "nowhere")})
     faulty = Plan("faulty", recipe, faulty.folder, "search")
@@ -124,7 +124,7 @@ def test_a_finished_run_of_another_recipe_is_refused_and_not_taken(images: Path,
         carry_out(_plans(images, tmp_path, **{"search.epochs": 4}), jobs=1, console=QUIET)
 
 
-def test_of_an_architecture_given_by_hand_the_search_does_not_matter(images: Path, tmp_path: Path) -> None:
+def test_search_settings_may_change_where_the_architecture_is_given(images: Path, tmp_path: Path) -> None:
     recipe = dataclasses.replace(_plans(images, tmp_path)[0].recipe, architecture="PF")
     write_text(tmp_path / "recipe.yaml", recipe.to_yaml())
     other = dataclasses.replace(recipe, search=dataclasses.replace(recipe.search, epochs=99))

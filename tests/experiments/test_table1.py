@@ -32,7 +32,7 @@ def test_published_values_agree_with_each_other() -> None:
     assert letters == published.ARCHITECTURE.replace("-", "")
 
 
-def test_the_laptop_scale_keeps_what_the_balance_of_the_alpha_hangs_on() -> None:
+def test_the_laptop_scale_keeps_the_settings_that_balance_alpha() -> None:
     full, laptop = (load_recipe("paper-denoise-50", SCALES[scale]).search for scale in ("full", "laptop"))
     assert full.alpha == laptop.alpha
     steps = [(s.epochs - s.warmup_epochs) * s.steps_per_epoch for s in (full, laptop)]
@@ -70,7 +70,7 @@ def test_a_table_without_any_search_still_holds_the_published_rows() -> None:
     assert text.count("\n") == 3 and "FPPF-FFFF-PFFP" in text
 
 
-def test_faults_are_said_in_one_line(images: Path, tmp_path: Path) -> None:
+def test_faults_are_reported_in_one_line(images: Path, tmp_path: Path) -> None:
     for arguments, words in (
         (("--data", images, "--scale", "huge"), "scale: 'huge' is not one of full, laptop"),
         ((), "give --data FOLDER with its sub-folders train and val"),
@@ -83,7 +83,7 @@ def test_faults_are_said_in_one_line(images: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_of_an_older_program_goes_on_when_settings_are_new_with_defaults(images: Path, tmp_path: Path) -> None:
+def test_a_run_of_an_older_program_resumes_with_defaults_for_new_settings(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "t"
     command = ("reproduce", "table1", "--data", images, "-o", out, "--jobs", 1, "--lambda", 0.1, *settings(TINY))
     assert clearer(*command).status == 0

@@ -114,7 +114,7 @@ def test_published_rows_are_all_there_and_clearer_p_stands_apart(gray: Path, tmp
     assert "all 3 images" in text and "only" not in text
 
 
-def test_what_was_measured_is_measured_again_only_when_something_changed(gray: Path, tmp_path: Path) -> None:
+def test_measurements_are_repeated_only_after_a_change(gray: Path, tmp_path: Path) -> None:
     blend = Counting()
     method = Method("m", "gaussian", blend, sha256="a")
 
@@ -189,7 +189,7 @@ def test_the_page_comes_from_the_json_alone(gray: Path, tmp_path: Path) -> None:
     assert (tmp_path / "tables.md").read_text() == text
 
 
-def test_faults_are_said_in_one_line_before_anything_is_measured(gray: Path, tmp_path: Path) -> None:
+def test_faults_are_reported_in_one_line_before_anything_is_measured(gray: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text("METHODS = 3")
     for arguments, words in (
         ((), "images: none are named; give --bsd500"),

@@ -1,4 +1,4 @@
-"""The verdict on a search: candidates, ranks, what is said of chance, and the verb."""
+"""The verdict on a search: candidates, ranks, the comparison with chance, and the verb."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_nothing_is_trained_twice_where_names_coincide() -> None:
 
 
 @pytest.mark.slow
-def test_the_verb_ranks_trains_and_goes_on(run: Path) -> None:
+def test_the_verb_ranks_trains_and_resumes(run: Path) -> None:
     command = ("verdict", run, "--patches", 8, "--random", 1, "--jobs", 1, "--set", "train.steps_per_epoch=2", "--json")
     outcome = clearer(*command)
     assert outcome.status == 0, outcome.err
@@ -86,17 +86,17 @@ def test_a_sample_without_trainings(run: Path, tmp_path: Path) -> None:
     ("difference", "error", "words"),
     [(0.5, 0.1, "better than chance"), (-0.5, 0.1, "worse than chance"), (0.15, 0.1, "indistinguishable from chance")],
 )
-def test_what_is_said_follows_the_figures(difference: float, error: float, words: str) -> None:
+def test_the_judgement_follows_the_figures(difference: float, error: float, words: str) -> None:
     chance = {"random": 4, "random_better": 1, "difference": difference, "seed_spread": 0.1, "standard_error": error}
     assert words in judgement(chance)
 
 
-def test_one_seed_says_nothing_of_noise() -> None:
+def test_one_seed_cannot_show_the_noise_between_seeds() -> None:
     chance: AgainstChance = {"random": 4, "random_better": 1, "difference": 1.0, "seed_spread": None}
     assert "cannot show the noise" in judgement(chance)
 
 
-def test_faults_are_said_in_one_line(run: Path, tmp_path: Path) -> None:
+def test_faults_are_reported_in_one_line(run: Path, tmp_path: Path) -> None:
     for arguments, words in (
         ((tmp_path,), "holds no finished search"),
         ((run, "--budget", "huge"), "budget: 'huge' is not one of full, laptop"),

@@ -403,7 +403,7 @@ BY_HEADER = ("lab", "int16", "uint32", "12 bits", "5 channels", "float, white is
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_one_view_refuses_the_other_refuses_alike(tmp_path: Path, name: str) -> None:
+def test_both_views_refuse_the_same_files(tmp_path: Path, name: str) -> None:
     make, words = REFUSED[name]
     path = tmp_path / "x.tif"
     path.write_bytes(make())

@@ -149,7 +149,7 @@ def test_damaged_files_are_read_or_refused_never_worse(tmp_path_factory, suffix,
             assert "\n" not in str(error)
 
 
-def test_other_unreadable_files_say_why(tmp_path: Path) -> None:
+def test_other_unreadable_files_are_reported_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.png").write_text("not an image")
     (tmp_path / "folder.png").mkdir()

@@ -104,7 +104,7 @@ def with_good_checksums(data: bytes) -> bytes:
 
 
 def tried(folder: Path, name: str, data: bytes) -> str | None:
-    """Restore the bytes; return what was said. Nothing may be left but the input, and the output if all is well."""
+    """Restore the bytes; return the message. Only the input may remain, and on success the output."""
     source, target = folder / name, folder / f"out-{name}"
     source.write_bytes(data)
     said = None

@@ -215,7 +215,7 @@ def test_unsound_output_is_recomputed_in_fp32_or_refused(tmp_path: Path, factor:
     assert np.array_equal(tifffile.imread(target), pixels)
     target.unlink()
     hopeless = Restorer(Degraded(factor, True), device="cpu", precision="bf16")  # type: ignore[arg-type]
-    with pytest.raises(UserError, match=rf"a\.tif: the network made .*{words}.* in fp32 too"):
+    with pytest.raises(UserError, match=rf"a\.tif: the network returned .*{words}.* in fp32 too"):
         restore_large(hopeless, source, target, tile=32)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif"]
     dark = written(tmp_path / "dark.tif", np.full((60, 40), 3, np.uint8))

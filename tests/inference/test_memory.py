@@ -1,4 +1,4 @@
-"""How much memory there is, and what a pass is taken to need."""
+"""The free memory, and the memory that a pass is assumed to need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tiles: what the network sees of an image, and that the result is seamless."""
+"""Tiles: the part of an image that the network sees, and a seamless result."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_a_loss_trains_the_network_that_it_is_given(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LOSSES.names)
-def test_supervised_losses_say_that_they_need_clean_images(name: str) -> None:
+def test_supervised_losses_declare_that_they_need_clean_images(name: str) -> None:
     loss = LOSSES.get(name)
     assert loss.needs_clean
     with pytest.raises(ValueError, match="needs clean images"):

@@ -39,7 +39,7 @@ def test_ssim_is_scikit_images() -> None:
 
 
 @given(height=st.integers(WINDOW, 20), width=st.integers(WINDOW, 20), seed=st.integers(0, 9))
-def test_the_loss_is_what_ssim_lacks_of_1(height: int, width: int, seed: int) -> None:
+def test_the_loss_is_1_minus_ssim(height: int, width: int, seed: int) -> None:
     output, clean = batches(seed, height, width)
     loss = LOSSES.get("ssim")
     assert torch.equal(loss(lambda x: x, Batch(output, clean)), 1 - ssim(output, clean))

@@ -43,7 +43,7 @@ def test_a_model_is_what_its_card_says(tmp_path: Path) -> None:
     assert suited == ["gray-awgn-50", "clearer-gray-50"]
 
 
-def test_a_blind_model_is_for_its_range_and_its_noise_is_told(tmp_path: Path) -> None:
+def test_a_blind_model_suits_its_range_and_its_notes_state_the_noise(tmp_path: Path) -> None:
     card = {"degradation": {"kind": "gaussian", "sigma": [5, 55], "clip8": False}}
     method = method_of_model(write_model(tmp_path / "m.safetensors", card), "cpu")
     assert [method.suits(parse_protocol(f"clearer-gray-{s}")) for s in (5, 30, 55, 70)] == [True, True, True, False]
@@ -107,7 +107,7 @@ def test_a_method_must_keep_the_shape() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(METHODS))
 @pytest.mark.parametrize("channels", [1, 3])
-def test_classical_methods_take_noise_away(name: str, channels: int) -> None:
+def test_classical_methods_remove_noise(name: str, channels: int) -> None:
     (method,) = choose(name)
     clean, degraded = noisy(30, channels)
     before = degraded.copy()
@@ -212,7 +212,7 @@ def ffdnet(layers, x, sigma): return x + sigma
 """
 
 
-def test_peers_come_from_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_baselines_come_from_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLEARER_PEERS", str(tmp_path))
     with pytest.raises(UserError, match=r"peer.py: no such file; set CLEARER_PEERS"):
         methods_from_file(PEERS)

@@ -1,4 +1,4 @@
-"""`Architecture` and `SearchSpace`: values that parse, print, hash, and refuse what they cannot be."""
+"""`Architecture` and `SearchSpace`: values that parse, print, hash, and refuse invalid input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network: published sizes, the supplement's sequences as worded, and images of any size."""
+"""The network: published sizes, the sequences of the supplement, and images of any size."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_upsampling_last_changes_nothing(target: int, steps: int, training: bool
 
 
 @pytest.mark.parametrize("operations", OPERATIONS)
-def test_weights_that_do_not_learn_take_their_norms(operations: str) -> None:
+def test_norms_are_folded_into_frozen_weights(operations: str) -> None:
     torch.manual_seed(0)
     space = SearchSpace(width=4, operations=operations)
     network = converged(RestorationNetwork(space.random_architecture(3))).eval()
@@ -336,8 +336,8 @@ def test_a_size_that_needs_no_padding_is_not_padded(monkeypatch: pytest.MonkeyPa
         network(torch.rand(1, 1, 8, 13))
 
 
-def test_what_is_far_from_the_padding_does_not_see_it() -> None:
-    """The padding adds nothing but its edge: far from it, a cut image is restored as the whole one."""
+def test_pixels_far_from_the_padding_do_not_depend_on_it() -> None:
+    """The padding affects only pixels near it: far from it, a cropped image is restored as the whole one."""
     torch.manual_seed(0)
     network = RestorationNetwork(Architecture.parse("P", width=2, norm="none")).eval()
     whole = torch.rand(1, 1, 96, 96)

@@ -1,4 +1,4 @@
-"""The plan is the network: every convolution stands where it says, and everything read off it holds."""
+"""The plan matches the network: the place of every convolution, and all counts computed from it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_plan_names_every_convolution(space: SearchSpace, seed: int) -> None
 
 @settings(max_examples=20, derandomize=True)
 @given(space=spaces(), seed=st.integers(0, 99))
-def test_what_is_read_off_the_plan_holds(space: SearchSpace, seed: int) -> None:
+def test_counts_read_from_the_plan_match_the_network(space: SearchSpace, seed: int) -> None:
     architecture = space.random_architecture(seed)
     torch.manual_seed(seed)
     network = converged(RestorationNetwork(architecture)).eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""The mixed network: both branches see one input, and at 0/1 it is the network it derives."""
+"""The mixed network: both branches see one input, and with weights of 0 and 1 it equals the discretized network."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SMALL = SearchSpace(width=4, scales=3, modules_per_cell=2)
 
 
 def scrambled(supernet: Supernet, seed: int = 0) -> Supernet:
-    """Return it in float64, every weight and statistic drawn anew, so that no zero or one hides a difference."""
+    """Return it in float64 with random weights and statistics, so that no zero or one hides a difference."""
     chance = torch.Generator().manual_seed(seed)
     for layer in supernet.double().modules():
         if isinstance(layer, nn.Conv2d):
@@ -130,7 +130,7 @@ def test_discretize_takes_the_larger_and_parallel_on_a_tie() -> None:
     assert supernet.discretize().space == SMALL
 
 
-def test_derive_follows_the_mixing_weights() -> None:
+def test_discretize_follows_the_mixing_weights() -> None:
     supernet = Supernet(SearchSpace(width=1, modules_per_cell=20))
     supernet.alpha.data.normal_(generator=torch.Generator().manual_seed(0))
     letters = "".join("P" if p >= f else "F" for p, f in supernet.mixing_weights.tolist())

@@ -73,7 +73,7 @@ def test_text_is_read_in_either_case_but_a_folder_of_that_name_wins(tmp_path, mo
 
 
 @pytest.mark.parametrize("suffix", [".svg", ".png"])
-def test_the_drawing_is_a_image(tmp_path, suffix):
+def test_the_drawing_is_an_image(tmp_path, suffix):
     path = tmp_path / f"drawn{suffix}"
     clearer.describe(PUBLISHED).draw(path)
     if suffix == ".svg":
@@ -94,7 +94,7 @@ def test_the_drawing_is_a_image(tmp_path, suffix):
         ("model.safetensors", {}, "no such weight file or run folder"),
     ],
 )
-def test_what_is_not_there_is_said(tmp_path, monkeypatch, target, fields, words):
+def test_missing_targets_are_reported(tmp_path, monkeypatch, target, fields, words):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=words):
         clearer.describe(target, **fields)

@@ -1,4 +1,4 @@
-"""Runs that version 0.1 stopped in the middle end as they would have ended then.
+"""Runs that version 0.1 left unfinished end as they would have ended in that version.
 
 The fixtures in tests/data/run-0.1 were made by version 0.1 on one thread: a search and a training that were each
 stopped at step 7 of 12, and a run of the same recipe that was not stopped.

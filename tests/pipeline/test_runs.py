@@ -1,4 +1,4 @@
-"""Runs that survive: kill -9, SIGTERM, damage, a full disk, numbers that are not finite."""
+"""Runs that resume after kill -9, SIGTERM, damage, a full disk, and values that are not finite."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def _same(a: Path, b: Path) -> None:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
-    """A run that nothing interrupted."""
+    """An uninterrupted run."""
     out = tmp_path_factory.mktemp("whole") / "run"
     _fit(out, photos, LONGER)
     return out
 
 
 def _start_and_signal(out: Path, photos: Path, part: str, lines: int, number: int) -> subprocess.CompletedProcess[str]:
-    """Start the run in a process and signal it once ``part`` has logged so many lines."""
+    """Start the run in a process and signal it once ``part`` has logged ``lines`` lines."""
     with subprocess.Popen(
         _command(out, photos), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     ) as process:
@@ -188,7 +188,7 @@ def test_a_run_that_another_process_writes_is_refused(tmp_path: Path, photos: Pa
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adam", "adamw", "muon"])
-def test_an_optimizer_goes_on_the_same_from_a_file_whatever_the_layout(tmp_path: Path, kind: Any) -> None:
+def test_an_optimizer_resumes_identically_in_any_memory_layout(tmp_path: Path, kind: Any) -> None:
     # Large enough for Muon to take it as a matrix.
     start = torch.randn(16, 8, 3, 3, generator=torch.Generator().manual_seed(0))
     gradients = [torch.randn(16, 8, 3, 3, generator=torch.Generator().manual_seed(k)) for k in (1, 2)]
@@ -316,7 +316,7 @@ def test_a_later_evaluation_on_a_folder_called_test_leaves_the_runs_own_alone(tm
 
 
 @pytest.mark.parametrize("name", ["denoise-gray-large", "denoise-color-large", "derain-large"])
-def test_the_recipes_of_the_large_tier_train_made_small(tmp_path: Path, name: str) -> None:
+def test_large_recipes_train_at_a_small_size(tmp_path: Path, name: str) -> None:
     photographs = tmp_path / "photographs"
     photographs.mkdir()
     color = not name.startswith("denoise-gray")
@@ -334,7 +334,7 @@ def test_the_recipes_of_the_large_tier_train_made_small(tmp_path: Path, name: st
 
 @pytest.mark.parametrize("color", [False, True])
 def test_a_users_own_pairs_of_whatever_kind(tmp_path: Path, color: bool) -> None:
-    """Two folders, matched by name; what makes the degraded ones is for the network to find out."""
+    """Two folders, matched by name; the kind of degradation is not stated."""
     for file in NAMES:
         image = read_image(SHIPPED / file, 3 if color else 1)[:80, :80]
         for folder, levels in (("clean", image), ("dim", image // 2)):

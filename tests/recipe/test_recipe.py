@@ -275,7 +275,7 @@ def test_wrong_settings_of_degradations_name_the_key(kind: str, setting: str, va
     assert message.startswith(f"data.degradation.{setting}: ")
 
 
-def test_settings_of_another_kind_are_refused_and_say_which_kind_has_them() -> None:
+def test_settings_of_another_kind_are_refused_with_the_kind_that_has_them() -> None:
     message = refused(nested("data.degradation", {"kind": "rain", "sigma": 5}))
     assert message.startswith("data.degradation.sigma: no such setting; it belongs to data.degradation.kind=gaussian")
     message = refused(nested("data.degradation", {"kind": "jpeg", "qualitty": 5}))
@@ -313,7 +313,7 @@ def test_missing_keys_are_named_by_their_path() -> None:
     assert refused({}) == "name: missing"
 
 
-def test_a_whole_that_is_no_mapping() -> None:
+def test_a_recipe_that_is_no_mapping() -> None:
     for value in ([], None, "x", 5):
         with pytest.raises(UserError, match="not a mapping"):
             build(Recipe, value)
@@ -521,7 +521,7 @@ FORMER_RAIN = {
 
 
 def formerly(kind: str, **settings: Any) -> dict[str, Any]:
-    """All that version 0.1 wrote of a degradation into the recipe of a run folder."""
+    """All settings of a degradation that version 0.1 wrote into the recipe of a run folder."""
     rain = FORMER_RAIN | settings.pop("rain", {})
     return {"kind": kind, "sigma": 0.0, "clip8": False, "rain": rain, "share": 0.0} | settings
 

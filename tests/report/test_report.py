@@ -268,7 +268,7 @@ def test_the_page_stands_alone(run: Path) -> None:
     assert page.stat().st_size < 6e6
 
 
-def test_the_page_tells_the_whole_run(run: Path) -> None:
+def test_the_page_covers_the_whole_run(run: Path) -> None:
     parser, text = parsed(run / "report.html"), (run / "report.html").read_text(encoding="utf-8")
     expected = ["Architecture", "Results", "Images", "Training", "Search", "Time and memory", "Use the model", "Recipe"]
     assert parser.headings == expected
@@ -329,7 +329,7 @@ def test_parts_without_files_are_left_out(tmp_path: Path) -> None:
     print_summary(folder, console)
 
 
-def test_faults_are_told_in_one_line(tmp_path: Path) -> None:
+def test_faults_are_reported_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"recipe\.yaml"):
         write_page(tmp_path / "none")
     folder = write_run(tmp_path / "run")
@@ -358,7 +358,7 @@ def test_odd_values_do_not_stop_the_page(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_search_that_ended_early_says_so_in_one_line(tmp_path: Path) -> None:
+def test_a_search_that_ended_early_is_summarized_in_one_line(tmp_path: Path) -> None:
     write_run(tmp_path / "run", images=0)
     result = tmp_path / "run" / "search" / "result.json"
     early = {**json.loads(result.read_text()), "steps": 4000, "steps_saved": 6000, "seconds_saved": 1800.0}
@@ -370,7 +370,7 @@ def test_a_search_that_ended_early_says_so_in_one_line(tmp_path: Path) -> None:
     assert line in write_page(tmp_path / "run").read_text(encoding="utf-8")
 
 
-def test_the_summary_tells_figures_and_places(run: Path) -> None:
+def test_the_summary_prints_figures_and_paths(run: Path) -> None:
     console = Console(file=io.StringIO(), width=140)
     print_summary(run, console)
     text = console.file.getvalue()  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Scoring architectures by shared weights: the tree gives what every network by itself gives."""
+"""Scoring architectures by shared weights: the tree gives the result of each network by itself."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_costs_of_all_are_those_of_each() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12))
-def test_the_front_is_what_nothing_dominates(points: list[tuple[int, int]]) -> None:
+def test_no_point_dominates_one_of_the_front(points: list[tuple[int, int]]) -> None:
     named = {str(i): (float(cost), float(quality)) for i, (cost, quality) in enumerate(points)}
     front = {named[name] for name in pareto_front(named)}
     for cost, quality in named.values():

@@ -31,7 +31,7 @@ from helpers.photos import photograph
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("strength", "gap", "tolerance"), [(0.1, 0.669, 0.005), (0.01, 0.0, 0.005)])
-def test_the_architecture_loss_alone_settles_where_weight_decay_balances_it(
+def test_the_architecture_loss_alone_converges_where_weight_decay_balances_it(
     strength: float, gap: float, tolerance: float
 ) -> None:
     """Under the published Adam; 0.6709 is the caption of the supplement's Figure 2 for lambda 0.1."""
@@ -109,7 +109,7 @@ def test_a_strong_complexity_term_chooses_what_is_cheap(tmp_path: Path, tiny: di
 
 
 @pytest.mark.slow
-def test_a_search_that_has_converged_ends_early_and_says_what_it_saved(tmp_path: Path, tiny: dict[str, Any]) -> None:
+def test_a_converged_search_ends_early_and_reports_what_it_saved(tmp_path: Path, tiny: dict[str, Any]) -> None:
     # By L_Comp alone all letters become F within an epoch or two, and stay so.
     strong = {**tiny, "search.lambda_comp": 100.0, "search.lambda_arch": 0.0, "search.epochs": 12}
     early = {**strong, "search.stop_gap": 0.0, "search.stop_steps": 7, "search.alpha.lr": 0.01}
@@ -147,7 +147,7 @@ def test_a_supernet_may_have_a_norm_of_its_own(tmp_path: Path, tiny: dict[str, A
         load_recipe("quickstart", {**tiny, "search.norm": "batch", "search.batch": 1})
 
 
-def test_what_settles_is_counted_and_goes_on_from_a_checkpoint() -> None:
+def test_convergence_is_counted_and_resumes_from_a_checkpoint() -> None:
     def note(convergence: Convergence, *rows: list[list[float]]) -> int:
         for row in rows:
             convergence.note(torch.tensor(row))

@@ -1,4 +1,4 @@
-"""More than one process on one run: equal to one process, and whoever dies, the run goes on from its checkpoint."""
+"""Several processes on one run: the result of one process, and a resumable run whichever process dies."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_what_several_processes_cannot_do_is_refused(second: None, monkeypatch: 
     processes.check_batch("search.batch", 33)
 
 
-def test_only_fitting_verbs_work_under_torchrun_and_one_process_says_so(
+def test_only_fitting_verbs_work_under_torchrun_and_one_process_reports_it(
     second: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = clearer("recipes")
@@ -169,7 +169,7 @@ def _free_port() -> str:
 
 
 def _pair(out: Path, photos: Path) -> list[subprocess.Popen[str]]:
-    """Start two processes as torchrun would, but sooner."""
+    """Start two processes as torchrun would, but faster."""
     shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": _free_port()}
     return [
         subprocess.Popen(
@@ -192,7 +192,7 @@ def _wait_for(path: Path, lines: int, alive: Callable[[], bool] = lambda: True) 
 
 
 def _stopped_alone(out: Path, photos: Path, part: str, lines: int) -> None:
-    """Fit in this process, and stop it once ``part`` has logged so many lines."""
+    """Fit in this process, and stop it once ``part`` has logged ``lines`` lines."""
 
     def stop() -> None:
         _wait_for(out / part / "metrics.jsonl", lines)
@@ -237,7 +237,7 @@ def _alike(out: Path, whole: Path) -> None:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
-    """A run of one process that nothing disturbed."""
+    """An uninterrupted run of one process."""
     out = tmp_path_factory.mktemp("whole") / "run"
     _alone(out, photos)
     return out

@@ -116,7 +116,7 @@ def small(tmp_path: Path) -> tuple[Recipe, Path, Path]:
     return load_recipe("quickstart", letters), tmp_path / "run", tmp_path / "run" / "train" / "checkpoints"
 
 
-def test_only_a_whole_checkpoint_takes_the_place_of_the_start(small: tuple[Recipe, Path, Path]) -> None:
+def test_only_a_sound_checkpoint_replaces_the_start_weights(small: tuple[Recipe, Path, Path]) -> None:
     recipe, folder, checkpoints = small
     checkpoints.mkdir(parents=True)
     (checkpoints / ".step-00000005.safetensors.1.tmp").touch()  # a kill in the middle of the first one
@@ -126,7 +126,7 @@ def test_only_a_whole_checkpoint_takes_the_place_of_the_start(small: tuple[Recip
     assert check_start(recipe, RunFolder(folder)) is None
 
 
-def test_a_training_whose_checkpoint_is_damaged_begins_with_the_start_again(small: tuple[Recipe, Path, Path]) -> None:
+def test_a_training_with_a_damaged_checkpoint_begins_with_the_start_weights(small: tuple[Recipe, Path, Path]) -> None:
     recipe, folder, checkpoints = small
     short = dataclasses.replace(recipe.train, epochs=1, steps_per_epoch=1, patch=16, batch=2, validation_crop=16)
     no_step = dataclasses.replace(short.optimizer, lr=0.0, lr_final=0.0)

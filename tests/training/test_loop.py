@@ -80,7 +80,7 @@ def test_every_step_is_done_once_and_every_epoch_logged(context: RunContext) -> 
 
 
 @pytest.mark.parametrize("index", [1, 3, 6])
-def test_an_interrupted_job_ends_as_one_that_was_not(context: RunContext, index: int) -> None:
+def test_an_interrupted_job_ends_like_an_uninterrupted_one(context: RunContext, index: int) -> None:
     with pytest.raises(Interrupted) as stopped:
         run_job(Counting(stop_before=index), context, minutes=10)
     # The step that the signal came in is done.

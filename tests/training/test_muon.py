@@ -64,7 +64,7 @@ def test_the_first_step_has_the_stated_size() -> None:
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_taken_up_again_it_goes_on_the_same(layout: torch.memory_format) -> None:
+def test_a_resumed_optimizer_takes_identical_steps(layout: torch.memory_format) -> None:
     made = OptimizerSettings(kind="muon", lr=1e-2, momentum=0.9, weight_decay=1e-2)
     whole = network().to(memory_format=layout)  # type: ignore[call-overload]
     optimizer = make_optimizer(made, whole.parameters())
@@ -77,7 +77,7 @@ def test_taken_up_again_it_goes_on_the_same(layout: torch.memory_format) -> None
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
 
 
-def test_what_has_no_gradient_stays() -> None:
+def test_parameters_without_gradient_do_not_change() -> None:
     net = network()
     net[2].requires_grad_(False)
     before = net[2].weight.clone()

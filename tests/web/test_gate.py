@@ -1,4 +1,4 @@
-"""What reaches the page's server: uploads as they come in, addresses that are answered, the process itself."""
+"""The page's server: receiving uploads, the addresses it answers, and the process itself."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_uploads_are_answered_with_their_path_and_counted(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_page_is_built_of_its_own_files_and_tells_nobody(tmp_path, monkeypatch):
+def test_the_page_loads_only_its_own_files_and_contacts_no_other_host(tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "True")
     monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "0")
@@ -191,7 +191,7 @@ def test_the_page_is_built_of_its_own_files_and_tells_nobody(tmp_path, monkeypat
     assert {c["id"] for c in config["components"] if c["type"] == "dropdown"}
 
 
-def test_addresses_that_cannot_be_served_are_said(tmp_path):
+def test_addresses_that_cannot_be_served_are_reported(tmp_path):
     assert is_local("127.0.0.1") and is_local("::1") and is_local("localhost") and not is_local("0.0.0.0")
     for host, port in (("203.0.113.7", 0), ("no such host", 0)):
         with pytest.raises(UserError, match="choose another --port or --host"):
@@ -224,7 +224,7 @@ def test_the_verb_serves_and_leaves_nothing_when_it_is_ended(tmp_path):
     assert list(temporary.iterdir()) == [] and not (tmp_path / "not-here").exists()
 
 
-def test_an_uploaded_image_is_a_image(tmp_path):
+def test_an_uploaded_image_is_an_image(tmp_path):
     data = encoded(photograph("camera.png")[..., 0])
     answer = client(tmp_path).post(gate.UPLOAD_ROUTE, files={"files": ("camera.png", data)})
     assert Path(answer.json()[0]).read_bytes() == data

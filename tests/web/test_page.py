@@ -44,7 +44,7 @@ class Visitor:
         self.page.set_input_files("#drop input[type=file]", file)
 
     def kept(self) -> list[str]:
-        """Return the names of all files that the server keeps, but for its lock."""
+        """Return the names of all files that the server keeps, except its lock."""
         return sorted(path.name for path in self.files.rglob("*") if path.is_file() and path.name != ".lock")
 
 
@@ -117,7 +117,7 @@ def downloaded(visitor: Visitor) -> np.ndarray:
         return np.asarray(image)
 
 
-def test_a_image_is_dropped_restored_compared_and_downloaded(visitor):
+def test_an_image_is_dropped_restored_compared_and_downloaded(visitor):
     page = visitor.page
     assert not page.is_enabled("#restore") and not page.is_visible("#download")
     visitor.upload(SHIPPED / "coffee.png")
@@ -152,7 +152,7 @@ def test_a_image_is_dropped_restored_compared_and_downloaded(visitor):
     assert visitor.complaints == []
 
 
-def test_another_model_and_a_new_image_take_the_place_of_the_old(visitor):
+def test_another_model_and_a_new_image_replace_the_old_ones(visitor):
     page = visitor.page
     visitor.upload(SHIPPED / "camera.png")
     page.wait_for_selector("#status >> text=512 × 512, gray")
@@ -180,7 +180,7 @@ def test_another_model_and_a_new_image_take_the_place_of_the_old(visitor):
         ("<img src=x onerror=alert(1)>.png", b"x", "This is not an image"),
     ],
 )
-def test_files_that_cannot_be_taken_are_refused_clearly(visitor, name, data, text):
+def test_unusable_files_are_refused_clearly(visitor, name, data, text):
     visitor.upload({"name": name, "mimeType": "image/png", "buffer": data})
     visitor.page.wait_for_selector(f"#status .problem >> text={text}")
     assert not visitor.page.is_enabled("#restore") and visitor.kept() == []

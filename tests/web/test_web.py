@@ -1,4 +1,4 @@
-"""The page without a browser: its models, its folder, what it does with images, hostile ones too."""
+"""The page without a browser: its models, its folder, and its handling of images, also hostile ones."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_models_come_from_the_command_line_and_from_finished_runs(tmp_path):
     assert "denoise-gray-50" not in named and "denoise-gray-50" in models.offered(["denoise-gray-50"], tmp_path)
 
 
-def test_faults_of_models_are_said_at_once(tmp_path):
+def test_faults_of_models_are_reported_at_once(tmp_path):
     one = write_identity(tmp_path / "one.safetensors")
     (tmp_path / "text.safetensors").write_text("text")
     for wanted, text in (
@@ -101,7 +101,7 @@ def test_a_model_is_loaded_once_and_only_if_offered(tmp_path):
         restorer(str(one))
 
 
-def test_the_verb_says_what_is_wrong_before_it_serves(tmp_path, monkeypatch):
+def test_the_verb_reports_errors_before_it_serves(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ended = command("web", "--model", "nowhere")
     assert (ended.status, ended.err.count("\n")) == (2, 1) and "nowhere: no such weight file" in ended.err
@@ -132,7 +132,7 @@ def test_the_folder_is_private_and_gone_at_the_end(monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_process_left_is_removed_and_what_another_uses_stays(tmp_path):
+def test_folders_of_killed_processes_are_removed_and_those_in_use_stay(tmp_path):
     for name in ("abandoned", "used", "beginning"):
         place = tmp_path / f"{uploads.PREFIX}{name}"
         uploaded_to = place / "image"
@@ -150,7 +150,7 @@ BAD_NAMES = ("", ".", "..", "../x", "/etc", "a" * 31, "g" * 32, "A" * 32, "a" * 
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
-def test_only_random_names_lead_to_a_image(tmp_path, name):
+def test_only_random_names_lead_to_an_image(tmp_path, name):
     (tmp_path / UPLOAD).write_bytes(b"x")
     with pytest.raises(UserError, match="no longer here"):
         uploads.place_of(tmp_path, name)
@@ -158,7 +158,7 @@ def test_only_random_names_lead_to_a_image(tmp_path, name):
     assert uploads.place_of(tmp_path, place.name) == place
 
 
-def test_old_images_go_and_the_longest_unused_beyond_the_count(tmp_path):
+def test_old_images_are_removed_and_then_the_least_recently_used(tmp_path):
     (tmp_path / ".lock").touch()
     places = [uploaded(tmp_path, b"x") for _ in range(6)]
     (tmp_path / "something").mkdir()
@@ -173,7 +173,7 @@ def test_old_images_go_and_the_longest_unused_beyond_the_count(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
-# images that cannot be taken
+# images that are refused
 
 
 COLOR = np.random.default_rng(0).integers(0, 256, (16, 20, 3), dtype=np.uint8)
@@ -199,18 +199,18 @@ def lab() -> bytes:
         (tiff(np.float32([[0, 4000]])), r"reach from 0 to 4000, .*white\. Scale them, or use .* --range"),
         (tiff(np.float32([[0.5, np.nan]])), r"values that are not finite \(NaN or infinity\)\. Replace them\.$"),
         # Sound files of kinds that are not restored: what is the matter, and what to do.
-        (tiff(COLOR[..., 0].astype(np.int16)), "^The image cannot be taken: page 1: 16-bit int16 are .* Convert"),
-        (tiff(COLOR[..., 0].astype(np.int32)), "^The image cannot be taken: page 1: 32-bit int32 are .* Convert"),
-        (lab(), r"^The image cannot be taken: page 1: its colors .* \(CIELAB\)\. Convert it to RGB\.$"),
-        (tiff(COLOR[..., [0, 1, 2, 0, 1]], planarconfig="contig"), "^The image cannot be taken: .*has 5 channels"),
-        (b"P5\n2 1\n1023\n" + bytes(4), r"^The image cannot be taken: its levels end at 1023, .* Convert it first"),
+        (tiff(COLOR[..., 0].astype(np.int16)), "^The image cannot be used: page 1: 16-bit int16 are .* Convert"),
+        (tiff(COLOR[..., 0].astype(np.int32)), "^The image cannot be used: page 1: 32-bit int32 are .* Convert"),
+        (lab(), r"^The image cannot be used: page 1: its colors .* \(CIELAB\)\. Convert it to RGB\.$"),
+        (tiff(COLOR[..., [0, 1, 2, 0, 1]], planarconfig="contig"), "^The image cannot be used: .*has 5 channels"),
+        (b"P5\n2 1\n1023\n" + bytes(4), r"^The image cannot be used: its levels end at 1023, .* Convert it first"),
         (b"P5\n2 1\n65535\n" + bytes(3), r"^The image is damaged: .*\. Take another copy\.$"),
         (encoded(COLOR)[:-20], r"^The image is damaged: .*the PNG is cut short\)\. Take another copy\.$"),
         (tiff(COLOR, compression="lzw")[:-900], r"^The image is damaged: .*cut short\)\. Take"),
-        (tiff(COLOR, compression="jpegxl"), "^The image cannot be taken: it is compressed as JPEGXL, .* Save it"),
+        (tiff(COLOR, compression="jpegxl"), "^The image cannot be used: it is compressed as JPEGXL, .* Save it"),
     ],
 )
-def test_what_cannot_be_taken_is_refused_in_a_sentence(tmp_path, gray, data, text):
+def test_unusable_images_are_refused_in_one_sentence(tmp_path, gray, data, text):
     place = uploaded(tmp_path, data)
     for call in (lambda: work.show_upload(place, LIMITS), lambda: work.restore_upload(place, gray, LIMITS)):
         with pytest.raises(UserError, match=text) as caught:
@@ -363,7 +363,7 @@ TIFFS = {
 
 
 @pytest.mark.parametrize("kind", TIFFS)
-def test_a_tiff_is_taken_if_the_command_line_takes_it(tmp_path, gray, color, kind):
+def test_a_tiff_is_accepted_if_the_command_line_accepts_it(tmp_path, gray, color, kind):
     image, how = TIFFS[kind]
     data = tiff(image, **how)
     clean = read_file(data).pages[0].color
@@ -421,7 +421,7 @@ def test_the_limits_count_every_page(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_strength_and_the_color_of_a_gray_model_are_the_visitors_choice(tmp_path):
+def test_visitors_choose_the_strength_and_the_color_of_a_gray_model(tmp_path):
     changing = load(write_model(tmp_path / "changing.safetensors", BLIND), "cpu")
     place = uploaded(tmp_path, (SHIPPED / "coffee.png").read_bytes())
 
@@ -438,7 +438,7 @@ def test_strength_and_the_color_of_a_gray_model_are_the_visitors_choice(tmp_path
     assert not np.array_equal(restored(color="channels"), restored())
 
 
-def test_a_result_takes_the_place_of_the_one_before(tmp_path, gray):
+def test_a_new_result_replaces_the_old_one(tmp_path, gray):
     place = uploaded(tmp_path, ORIGINALS["PNG"])
     first, second = (work.restore_upload(place, gray, LIMITS) for _ in range(2))
     assert {path.name for path in place.iterdir()} == {UPLOAD, second.folder.name}
@@ -448,7 +448,7 @@ def test_a_result_takes_the_place_of_the_one_before(tmp_path, gray):
     assert not second.folder.exists()
 
 
-def test_a_image_removed_meanwhile_is_said_to_be_gone(tmp_path, gray):
+def test_an_image_removed_meanwhile_is_reported(tmp_path, gray):
     place = uploaded(tmp_path, ORIGINALS["PNG"])
 
     def vanish(share: float, doing: str) -> None:

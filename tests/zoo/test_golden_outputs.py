@@ -1,6 +1,6 @@
-"""Golden outputs: every pretrained model computes what it computed in version 0.1.
+"""Golden outputs: every pretrained model gives the same output as in version 0.1.
 
-golden-0.1.npz holds one small input for each model, and what version 0.1 computed of it in fp32.
+golden-0.1.npz holds one small input for each model, and the output of version 0.1 for it in fp32.
 """
 
 from __future__ import annotations
