@@ -2,7 +2,7 @@
 
     python tools/make_architecture.py
 
-A row for each folder and file of src/clearer: the first line of its docstring. Folders stand in the import order
+A row for each folder and file of src/clearer: the first line of its docstring. Folders are listed in the import order
 that tests/test_structure.py checks; the test of the page fails when the table is out of date.
 """
 
@@ -26,13 +26,13 @@ def main() -> None:
 
 
 def filled(page: str) -> str:
-    """Return the page with its folder table made anew."""
+    """Return the page with its folder table rewritten."""
     before, rest = page.split(BEGIN)
     return f"{before}{BEGIN}\n{table(import_order(page))}\n{END}{rest.split(END)[1]}"
 
 
 def import_order(page: str) -> list[str]:
-    """Return the folders in the order of the page: its one line of nothing but names."""
+    """Return the folders in the order of the page: its one line that consists of names only."""
     (line,) = re.findall(r"^(?:`\w+` ?){2,}$", page, re.MULTILINE)
     return re.findall(r"`(\w+)`", line)
 

@@ -325,11 +325,11 @@ KINDS: dict[str, Callable[[Any], str]] = {
     "web": web_table,
     "runtimes": runtimes_table,
 }
-"""What makes a table of a result, by the first word of the result's name."""
+"""The function that makes the table of a result, by the first word of the result's name."""
 
 
 def filled(page: str) -> str:
-    """Return the text of a page with its tables made anew."""
+    """Return the text of a page with its tables rewritten."""
 
     def fill(match: re.Match[str]) -> str:
         name = match[1]

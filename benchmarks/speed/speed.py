@@ -86,7 +86,7 @@ class Worker:
 
 
 def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Time all variants of a workload in turn."""
+    """Time all variants of a workload, one after another."""
     kinds = ["ours", "reference"] + (["dncnn"] if name.startswith("restore") else [])
     kinds += [] if name in ("data", "startup") else ["peak"]
     workers = {kind: Worker(name, kind, options) for kind in kinds}

@@ -158,7 +158,7 @@ def architecture_step(kind: str, device: torch.device, width: int, precision: st
 def whole_search(kind: str, device: torch.device, width: int, precision: str) -> Work:
     """Two weight and two architecture steps with their data; ours also with the logs and checkpoints of a run.
 
-    On a GPU 50 of each, so that what a run does once does not outweigh them.
+    On a GPU 50 of each, so that work that a run does only once does not outweigh them.
     """
     pixels = BATCH * PATCH**2
     count = 50 if device.type == "cuda" else 2

@@ -1,4 +1,4 @@
-"""Measure what moves alpha in a search: the gradient of L_Res and its noise, L_Arch, weight decay.
+"""Measure the forces on alpha in a search: the gradient of L_Res and its noise, L_Arch, weight decay.
 
     python benchmarks/studies/alpha_pulls.py RUN [--batch 8 32] [--patch 32 64] [-o OUT.json]
 

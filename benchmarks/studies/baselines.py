@@ -38,7 +38,7 @@ def program() -> Any:
 
 
 def method(name: str, weights: str, sigmas: tuple[float, float], noise: str) -> Method:
-    """Return the baseline of ``FOLDER/weights.npz``; ``noise`` says what it was trained on."""
+    """Return the baseline of ``FOLDER/weights.npz``; ``noise`` states the noise that it was trained on."""
     path = FOLDER / f"{weights}.npz"
     if not path.is_file():
         raise UserError(

@@ -3,7 +3,7 @@
     python benchmarks/studies/stopping.py RUN [RUN ...] -o docs/results/stopping.json
 
 Reads the mixing weights that each search logged at the end of every epoch, which `search.stop_gap` and
-`search.stop_steps` look at too. Runs no search.
+`search.stop_steps` use too. Runs no search.
 """
 
 from __future__ import annotations
