@@ -99,7 +99,7 @@ def test_faults_of_pairs_are_named(tmp_path: Path) -> None:
     item = Item("1.png", tmp_path / "clean" / "1.png", tmp_path / "noisy" / "1.bmp")
     refused("one size", read_item, item, 3)
     write_image(tmp_path / "noisy" / "2.png", noise(12, 10))
-    refused("two files that differ in suffix only", find_items, tmp_path)
+    refused("two files that differ only in suffix", find_items, tmp_path)
     (tmp_path / "lq").mkdir()
     refused("more than one sub-folder", find_items, tmp_path)
 
@@ -125,7 +125,7 @@ def test_channels_are_checked(tmp_path: Path) -> None:
         check_channels(items, channels, convert=True)
     gray = [items[1]]
     check_channels(gray, 1)
-    refused("3 channels are wanted", check_channels, gray, 3)
+    refused("3 channels are needed", check_channels, gray, 3)
     check_channels(gray, 3, convert=True)
 
 

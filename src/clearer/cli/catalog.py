@@ -1,4 +1,4 @@
-"""Verbs that list the included models and recipes: models, recipes."""
+"""Verbs that list what is included: models, recipes."""
 
 from __future__ import annotations
 

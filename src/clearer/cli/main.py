@@ -16,7 +16,7 @@ def main() -> None:
     """Run ``clearer`` with the arguments of the process.
 
     Exit status: 0 on success; 1 if files of a folder failed; 2 for an error that the user can fix, printed as one line;
-        128 + signal if stopped.
+    128 + signal if stopped.
     """
     try:
         _run()

@@ -1,4 +1,4 @@
-"""A verb: a function that takes one dataclass of options, and the Typer command made of both.
+"""A verb: a function that takes one dataclass of options, and the Typer command built from both.
 
 Declare the options as a dataclass whose fields are annotated with `argument` or `option`, then decorate
 a function of it with `verb`. `clearer.cli.app` lists the verbs of the program.

@@ -14,8 +14,8 @@ def keep_freed_memory() -> bool:
     """Let this process keep the memory of freed tensors for the next ones; return whether it can.
 
     By default glibc returns large blocks to the system at once, and the next tensor of that size has to map every page
-    again: about a tenth of a training step on a CPU. The peak memory of the process does not
-    change. Works on Linux with glibc; elsewhere it does nothing.
+    again: about a tenth of a training step on a CPU. The peak memory of the process does not change. Works on Linux
+    with glibc; elsewhere it does nothing.
     """
     if not sys.platform.startswith("linux"):
         return False

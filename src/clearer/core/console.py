@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 
 def console_for_people(as_json: bool) -> Console:
-    """Return the console for tables and progress: standard output, or standard error if JSON goes to standard
-    output."""
+    """Return the console for tables and progress: standard output, or standard error beside JSON."""
     from rich.console import Console
 
     return Console(stderr=as_json)

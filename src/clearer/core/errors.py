@@ -1,4 +1,4 @@
-"""Errors that a user can cause and fix, each one line."""
+"""Errors that a user can cause and fix, each with a message of one line."""
 
 from __future__ import annotations
 

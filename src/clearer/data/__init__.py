@@ -1,1 +1,1 @@
-"""Data sets: images and pairs in folders, splits, training batches, and the doctor that examines a set."""
+"""Datasets: images and pairs in folders, splits, training batches, and the doctor that examines a set."""

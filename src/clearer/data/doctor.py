@@ -1,4 +1,4 @@
-"""Examine a data set: what it contains, what is wrong with it, and how to split it."""
+"""Examine a dataset: what it contains, what is wrong with it, and how to split it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class _Set:
-    """One part of the data set, not yet read: where it is, its items, and what cannot be paired."""
+    """One part of the dataset, not yet read: where it is, its items, and what cannot be paired."""
 
     name: str
     kind: str
@@ -44,7 +44,7 @@ class _Set:
 def examine(
     where: Source, layout: str = "auto", clean_side: str = "left", progress: Progress | None = None
 ) -> Findings:
-    """Read every image of a data set and report on it. Broken files are findings, not errors.
+    """Read every image of a dataset and report on it. Broken files are findings, not errors.
 
     ``layout="auto"`` takes a folder as side by side if the halves of its files agree: their thumbprints
     correlate at 0.996 (median) in Rain800, at 0.2 in BSDS500. Sub-folders are examined only if the folder has
@@ -82,7 +82,7 @@ def examine(
 
 
 def _find_sets(where: Source, layout: str, clean_side: str) -> list[_Set]:
-    """Return the parts of a data set: its sub-folders named train, val or test, or the whole as one part."""
+    """Return the parts of a dataset: its sub-folders named train, val or test, or the whole as one part."""
     if not isinstance(where, Pairs):
         named = [(kind, folder) for kind, folders in part_folders(where).items() for folder in folders]
         if named and pairs_of(where) is None:
@@ -99,7 +99,7 @@ def _find_set(name: str, kind: str, source: Source, layout: str, clean_side: str
         matching = match_pairs(pairs)
         unpaired = [f"{name} has no degraded partner" for name in matching.only_clean]
         unpaired += [f"{name} has no clean partner" for name in matching.only_degraded]
-        unpaired += [f"{name} stands for two files that differ in suffix only" for name in matching.twice]
+        unpaired += [f"{name} belongs to two files that differ only in suffix" for name in matching.twice]
         return _Set(name, kind, folder, matching.items, "pairs", unpaired)
     if not alone and not isinstance(source, Pairs) and not has_images(source):
         return _Set(name, kind, folder, [], "none")

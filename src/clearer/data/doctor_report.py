@@ -1,4 +1,4 @@
-"""The findings of the data-set doctor: as values, as advice, and as a table."""
+"""The findings of the dataset doctor: as values, as advice, and as a table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Spread = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Part:
-    """The findings for one part of a data set: a folder of images or pairs, or a sub-folder such as ``train``.
+    """The findings for one part of a dataset: a folder of images or pairs, or a sub-folder such as ``train``.
 
     Args:
         name: name of the sub-folder; ``"all"`` if the folder has no parts.

@@ -27,7 +27,7 @@ DEGRADED_NAMES = (
     "input", "inputs", "noisy", "rainy", "rain", "degraded", "lq", "low", "blur", "blurry", "hazy",
 )  # fmt: skip
 PART_PREFIXES = {"train": "train", "validation": "val", "test": "test"}
-"""Parts of a data set, and how the names of their sub-folders begin."""
+"""Parts of a dataset, and how the names of their sub-folders begin."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def has_images(folder: str | Path) -> bool:
 
 
 def part_folders(where: str | Path) -> dict[str, list[Path]]:
-    """Return the sub-folders named train, val and test, or similar, by part of the data set.
+    """Return the sub-folders named train, val and test, or similar, by part of the dataset.
 
     All lists are empty if ``where`` is not a folder or has images of its own.
     """
@@ -217,7 +217,7 @@ def _checked_pairs(pairs: Pairs) -> list[Item]:
     found = match_pairs(pairs)
     if found.twice:
         raise UserError(
-            f"{pairs.clean}: {len(found.twice)} names stand for two files that differ in suffix only "
+            f"{pairs.clean}: {len(found.twice)} names belong to two files that differ only in suffix "
             f"({few(found.twice)}); remove one of each"
         )
     for folder, other, names in (

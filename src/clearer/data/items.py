@@ -1,4 +1,4 @@
-"""Items of a data set: single images and pairs, read and checked."""
+"""Items of a dataset: single images and pairs, read and checked."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def check_channels(items: Sequence[Item], channels: int, convert: bool = False) 
         )
     if gray and channels == 3:
         raise UserError(
-            f"{gray[0]}: gray, where 3 channels are wanted, as are all {len(gray)} files of the set; "
+            f"{gray[0]}: gray, but 3 channels are needed, as are all {len(gray)} files of the set; "
             "set network.channels=1, or data.convert=true to repeat gray as color"
         )
 

@@ -64,7 +64,7 @@ class Degradation(ABC):
         """Return the visible effect in a few words, such as ``"noise of level 25"``; "" for pairs on disk."""
 
     def degrade_image(self, clean: npt.NDArray[np.uint8], seed: int, k: int) -> npt.NDArray[np.float32]:
-        """Return image ``k`` of a data set as evaluation protocols degrade it: the same on every machine.
+        """Return image ``k`` of a dataset as evaluation protocols degrade it: the same on every machine.
 
         Args:
             clean: (H, W, C), after any crop.
@@ -89,8 +89,7 @@ class Degradation(ABC):
         return None
 
     def at_level(self, share: float) -> Self:
-        """Return the degradation with the single level at ``share``, 0 to 1, of its range; itself where there is no
-        range."""
+        """Return the degradation at one level, at ``share``, 0 to 1, of its range; itself where there is no range."""
         return self
 
     def held_out(self) -> Self:

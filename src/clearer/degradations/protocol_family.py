@@ -17,7 +17,7 @@ class ProtocolFamily:
     Args:
         form: the name, such as ``"rain-y"``. With a level, its last character stands for it: ``"gray-awgn-S"``.
         channels: channels of the images that the network sees, 1 or 3.
-        level: the setting of the degradation that the level goes to, or "" for a name without a level.
+        level: the setting of the degradation that the level sets, or "" for a name without a level.
         levels: the levels that a name may state.
         meaning: the level in words, for messages.
         example: a level, for messages.

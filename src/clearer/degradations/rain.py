@@ -1,8 +1,8 @@
 """Synthetic rain: layers of streaks over clean images, drawn for each image.
 
-A layer is white noise, thinned to a few bright points, each drawn out to a streak: a convolution with one
-soft line, done in the frequency domain for all images and layers at once. Streaks add up as light does in a
-double exposure, so that bright places stay below white. Haze, if any, fades what is behind them.
+A layer is white noise, thinned to a few bright points, each drawn out to a streak: a convolution with one soft line,
+done in the frequency domain for all images and layers at once. Streaks add up as light does in a double exposure, so
+that bright places stay below white. Haze, if any, fades what is behind them.
 """
 
 from __future__ import annotations

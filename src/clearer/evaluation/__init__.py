@@ -1,1 +1,1 @@
-"""Metrics, named protocols, and the measurement of a model on a data set."""
+"""Metrics, named protocols, and the measurement of a model on a dataset."""

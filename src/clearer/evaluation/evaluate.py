@@ -85,7 +85,7 @@ def evaluate(
         data: a folder, two folders, or items. A protocol that needs pairs measures on them; any other degrades
             the clean images.
         protocol: a protocol or its name.
-        limit: measure only the first images, this many.
+        limit: number of images to measure, the first ones by name.
         ensemble: restore by the x8 self-ensemble.
         seed: of the degradation; keep 0 for comparable results.
         layout: see `clearer.data.folders.find_items`. If the protocol needs pairs, ``"auto"`` reads the files of a

@@ -187,8 +187,7 @@ def terms_alone(settings: SearchSettings, space: SearchSpace, lambda_comp: float
 
 
 def _make(plans: Sequence[Plan], base: Recipe, jobs: int | None, console: Console) -> None:
-    """Run each search and training once: variants share the recipe as it is, and searches may find the same
-    architecture."""
+    """Run each search and training once: variants share the base recipe, and searches may find equal architectures."""
     different = list({plan.folder: plan for plan in plans}.values())
     carry_out(different, jobs=jobs or default_jobs(base.device, len(different)), console=console)
 

@@ -1,8 +1,8 @@
 """A verdict on a finished search: is it worth its cost? The paper leaves this question open.
 
 (a) The rank of the chosen architecture among all, by the shared weights. (b) Its PSNR and that of others, each trained
-from scratch with one budget and several seeds. (c) The gap between the supernet and the
-network discretized from it. (d) The cost of all of it.
+from scratch with one budget and several seeds. (c) The gap between the supernet and the network discretized from it.
+(d) The cost of all of it.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ BOUNDED = {
 }
 """Codecs whose decoders are given the size of the output and never exceed it."""
 
-_MARKERS = 200  # searched for the frame of a JPEG; no real file has so many (tables, profile, texts) before it
+_MARKERS = 200  # searched for the frame of a JPEG; real files have fewer before it (tables, profile, texts)
 _PADDING = 4  # padding at the edges counts only if all tiles have more than this many times the page's pixels
 
 

@@ -161,7 +161,7 @@ def _one_form(values: Any, growth: Sequence[int]) -> Any:
 class Architecture:
     """A chosen network: its `SearchSpace`, and the candidate letter of each module.
 
-    A frozen value: it parses, prints (its genotype), hashes, and goes to JSON and back.
+    A frozen value: it parses, prints (its genotype), hashes, and converts to JSON and back.
 
     Args:
         cells: the letters, one string a cell.
@@ -338,6 +338,6 @@ def _check_cells(cells: tuple[str, ...]) -> None:
 
 
 def _candidates_of(cells: Sequence[str]) -> str:
-    """Return the published candidates and whatever others the letters name, in the registry's order."""
+    """Return the published candidates and any others that the letters name, in the registry's order."""
     present = set(PUBLISHED_CANDIDATES).union(*cells)
     return "".join(letter for letter in CANDIDATES if letter in present)

@@ -16,8 +16,7 @@ def initialize(network: nn.Module, space: SearchSpace) -> None:
 
     With batch norm, as in the released program: every convolution is normal with std 1e-3. Without batch norm: He
     initialization for the convolutions, and zero for the last convolution of each residual block, so that the block
-    begins as the identity;
-    the edges of a sum begin small, so that sums do not grow with depth.
+    begins as the identity; the edges of a sum begin small, so that sums do not grow with depth.
     """
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):

@@ -1,11 +1,10 @@
 """The receptive field of a network: how far away the pixels lie on which one pixel of its result may depend.
 
 It is followed through the plan, layer by layer. A strided convolution and an upsampling treat the positions of their
-grid
-differently, so every feature is followed at each phase: position ``i`` of scale ``s`` begins at pixel ``i * 2**s``,
-its phase is ``i`` modulo ``2**(scales - 1 - s)``, and its reach is the first and the last pixel that it depends on,
-counted from that beginning. Height and width are alike, so one axis is enough. Behind a pixel unshuffle the positions
-are blocks of pixels, and the last step counts pixels.
+grid differently, so every feature is followed at each phase: position ``i`` of scale ``s`` begins at pixel
+``i * 2**s``, its phase is ``i`` modulo ``2**(scales - 1 - s)``, and its reach is the first and the last pixel that it
+depends on, counted from that beginning. Height and width are alike, so one axis is enough. Behind a pixel unshuffle the
+positions are blocks of pixels, and the last step counts pixels.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ Reach = list[tuple[int, int]]
 def receptive_field(architecture: Architecture) -> int:
     """Return the radius in pixels: no pixel of the result depends on a pixel farther away in its row or column.
 
-    It is exact: some pixel of the result depends on one at this distance (unless weights are zero). The edge of the
-    image is not counted, where padding lets a pixel stand for those beyond.
+    It is exact: some pixel of the result depends on one at this distance (unless weights are zero). The border of the
+    image is not considered, where padding substitutes a pixel for those beyond it.
 
     >>> receptive_field(Architecture.parse("P", width=4))  # two scales
     12

@@ -56,7 +56,7 @@ class DataSettings:
     Args:
         folder: one folder, split into training, validation and test images by clean image; see ``fractions``.
         train, validation, test: a folder for each part instead; ``train`` may be a list.
-        train_clean: further folders of clean images to train on, whatever the layout of the others.
+        train_clean: further folders of clean images to train on, in addition to the others, of any layout.
         layout: how a folder holds its images; ``auto`` finds out.
         clean_side: the clean half of a file that holds both images of a pair side by side.
         fractions: shares of training, validation and test images; they sum to 1.
@@ -64,8 +64,8 @@ class DataSettings:
             part, or ``drop`` that image.
         convert: convert images whose number of channels differs from the network's.
         only_validation: a text file with one file name per line; only these validation images are used.
-        limit_train, limit_validation: use only this many images, spread evenly over the sorted names.
-        limit_test: use only the first images, this many, as `clearer.evaluate` does.
+        limit_train, limit_validation: number of images to use, spread evenly over the sorted names.
+        limit_test: number of images to use, the first ones by name, as `clearer.evaluate` does.
         augment: true flips and rotates patches in all eight ways; ``mirror`` flips them left to right only, for
             degradations such as rain with an up and a down; false leaves them as they are.
         degradation: what degrades the clean images; its ``kind`` chooses the other settings.
@@ -167,7 +167,7 @@ class TrainSettings:
         loss: what training minimizes.
         average: decay of the averaged weights, 0 for none.
         validate_every: epochs from one validation to the next.
-        validation_images: validate on the first images only, this many.
+        validation_images: number of images to validate on, the first ones.
         validation_crop: validate on center crops of this many pixels.
     """
 

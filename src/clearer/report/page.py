@@ -27,7 +27,7 @@ from clearer.report.markup import drawing, folded, note, section, table
 from clearer.runs.layout import RunFolder, objects
 from clearer.runs.record import Record, number, read_record, sample_images
 
-# The browser loads nothing and runs nothing, whatever the files of the run contain.
+# The browser loads and runs nothing, even if the files of the run contain scripts or links.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 

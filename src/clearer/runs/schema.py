@@ -1,7 +1,6 @@
 """Types of the JSON files in a run folder.
 
-Unfinished runs, and runs of earlier versions, lack some keys: read those that may be absent
-with ``get``.
+Unfinished runs, and runs of earlier versions, lack some keys: read those that may be absent with ``get``.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""The bilevel search (first order): steps of the weights on training images alternate with steps of alpha on held-out
-images."""
+"""Bilevel search (first order): alternate steps of the weights on training images and of alpha on held-out ones."""
 
 from __future__ import annotations
 

@@ -55,8 +55,8 @@ def load_supernet(folder: str | Path, device: torch.device) -> tuple[Recipe, Sup
 def reestimate(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """Set the running mean and variance of every batch norm to their plain average over ``batches``.
 
-    Weights shared by many architectures keep statistics of the mixture; a single architecture's features
-    are distributed otherwise. Each batch is (B, C, H, W). The network's mode is restored.
+    Weights shared by many architectures keep statistics of the mixture; a single architecture's features are
+    distributed otherwise. Each batch is (B, C, H, W). The network's mode is restored.
     """
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     was_training, momenta = network.training, [norm.momentum for norm in norms]

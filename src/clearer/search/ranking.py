@@ -31,8 +31,7 @@ def costs_of_all(space: SearchSpace) -> dict[str, tuple[int, float]]:
 
 
 def pareto_front(points: dict[str, tuple[float, float]]) -> list[str]:
-    """Return the names of the Pareto-optimal ``(cost, quality)`` points, by cost: no other point is better in one and
-    at least equal in the other."""
+    """Return the names of the Pareto-optimal ``(cost, quality)`` points, by cost."""
     front: list[str] = []
     best = float("-inf")
     for name, (_, quality) in sorted(points.items(), key=lambda item: (item[1][0], -item[1][1])):

@@ -207,8 +207,7 @@ def mean_gradients(parameters: Iterable[nn.Parameter], *values: Tensor) -> list[
 
 
 def same_everywhere(network: nn.Module) -> None:
-    """Copy the first process's weights to all, through the CPU: different kinds of machines draw different random
-    numbers."""
+    """Copy the first process's weights to all, through the CPU: other machines may draw other random numbers."""
     if world() == 1:
         return
     import torch.distributed as dist

@@ -61,7 +61,7 @@ def check_start(recipe: Recipe, run: RunFolder) -> Path | None:
         known["modules_per_cell"] = "-".join(map(str, recipe.space.depths))
     else:
         known |= {"scales": wanted.scales, "modules_per_cell": _modules(wanted)}
-    if facts["scales"] != known["scales"]:  # whose error names the cause
+    if facts["scales"] != known["scales"]:  # reported alone: they explain the other difference
         del facts["modules_per_cell"]
     if (facts["channels"], known["channels"]) == (1, 3):
         del facts["channels"]

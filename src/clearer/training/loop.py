@@ -67,8 +67,7 @@ class _Loop:
     """A job in progress.
 
     ``done``: steps done; ``sums``: sums of the scalars that the steps of this epoch returned; ``figures``: the last
-        value of each
-    key of the metrics, as not every epoch has a validation.
+    value of each key of the metrics, as not every epoch has a validation.
     """
 
     def __init__(self, job: TrainingJob, context: RunContext) -> None:

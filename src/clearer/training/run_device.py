@@ -34,7 +34,7 @@ def _one_of_several(name: str, place: int) -> torch.device:
     """Return the device of the process with this rank on its machine."""
     if name not in ("auto", "cpu", "cuda"):
         raise UserError(f"device: {name} is one device, and torchrun started several processes; use cuda or auto")
-    # Counted without touching a CUDA device: every process would then hold memory on the first one.
+    # Counted, because trying a CUDA device would make every process hold memory on the first one.
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -77,8 +77,7 @@ class Best:
 
 
 class WeightTraining(TrainingJob):
-    """Trains the weights of one network by a loss on training patches; the validation images choose the best
-    weights."""
+    """Trains one network by a loss on training patches; the validation images choose the best weights."""
 
     name = "train"
 

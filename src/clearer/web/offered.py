@@ -61,7 +61,7 @@ def offered(wanted: Iterable[str] = (), runs: Path = RUNS) -> dict[str, Model]:
 def loader(models: dict[str, Model], device: str, precision: str) -> Callable[[str], Restorer]:
     """Return a function that maps a model's name to its restorer, loaded at the first call and kept.
 
-    The function raises UserError if the name is not on offer, and whatever `clearer.load` raises.
+    The function raises UserError if the name is not on offer, and the errors of `clearer.load`.
     """
     loaded: dict[str, Restorer] = {}
     one_at_a_time = threading.Lock()

@@ -112,7 +112,7 @@ def check_image(path: Path, limits: Limits) -> tuple[int, int]:
     """Return width and height of an upload's first page, after checking the upload by its headers.
 
     Raises:
-        UserError: it is empty, not of a known format (whatever its name), or larger than the limit.
+        UserError: it is empty, not of a known format (regardless of its name), or larger than the limit.
     """
     if path.stat().st_size == 0:
         raise UserError("The file is empty (0 bytes): choose another.")

@@ -22,8 +22,8 @@ def card_lines(
 ) -> list[str]:
     """Return the sections of a model card as lines of Markdown: results, data, cost, limits, license.
 
-    ``results``, ``data`` and ``license`` replace those of ``card``. Facts that neither states are
-    written as "not stated".
+    ``results``, ``data`` and ``license`` replace those of ``card``. Facts that neither states are written as "not
+    stated".
     """
     data, license = data or card.data, license or card.license
     degradation = card.trained_on()
