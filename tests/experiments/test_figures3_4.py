@@ -21,6 +21,8 @@ from clearer.report.figures import svg_text
 from helpers.command import clearer
 from helpers.synthetic_run import write_run
 
+pytestmark = pytest.mark.slow  # whole pages, figures and verbs
+
 LETTERS = published.ARCHITECTURE.replace("-", "")
 
 

@@ -28,6 +28,8 @@ from clearer.zoo.weights import save_weights
 from helpers.command import clearer
 from helpers.photos import SHIPPED, write_photos
 
+pytestmark = pytest.mark.slow  # whole pages, figures and verbs
+
 NAMES = ("astronaut.png", "camera.png", "coffee.png")
 
 

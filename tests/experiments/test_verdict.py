@@ -20,6 +20,8 @@ from helpers.command import clearer, settings
 from helpers.photos import write_photos
 from helpers.recipes import TINY
 
+pytestmark = pytest.mark.slow  # whole pages, figures and verbs
+
 SMALL = {**TINY, "network.scales": 3, "train.epochs": 1}
 
 

@@ -41,6 +41,8 @@ from clearer.runs.record import read_record
 from clearer.search.objectives import architecture_loss
 from helpers.synthetic_run import HOSTILE, TABLE_1, write_run
 
+pytestmark = pytest.mark.slow  # whole pages, figures and verbs
+
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 

@@ -34,6 +34,8 @@ from helpers.networks import BLIND, write_identity, write_model
 from helpers.photos import SHIPPED, photograph
 from helpers.uploads import bomb, encoded, packed_tiff, tiff
 
+pytestmark = pytest.mark.slow  # whole pages, figures and verbs
+
 LIMITS = Limits(megapixels=1)
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM")
 
