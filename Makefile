@@ -37,7 +37,7 @@ quickstart: $(VENV)/quickstart.stamp ## Search, train and evaluate on shipped ph
 
 env: $(VENV)/dev.stamp ## Make the environment for development
 
-test: $(VENV)/dev.stamp ## Run all tests but those of the browser
+test: $(VENV)/dev.stamp ## Run all tests except those in the browser
 	$(PYTEST)
 
 test-fast: $(VENV)/dev.stamp ## Run the tests that take less than a minute together

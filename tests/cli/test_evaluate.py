@@ -22,7 +22,7 @@ def test_evaluate_saves_its_table_in_the_run(run, photos):
     assert len(place.with_suffix(".csv").read_text().splitlines()) == 3
     assert {"model", "data", "architecture", "parameters", "macs_per_pixel", "device", "precision"} <= set(result)
     assert result["images"] == len(result["per_image"]) == 2
-    assert 14 < result["input_psnr"] < 17  # sigma 50: 14.15 dB and what clamping takes away
+    assert 14 < result["input_psnr"] < 17  # sigma 50: 14.15 dB, more after clamping
     table = command("evaluate", run, "--protocol", "gray-awgn-50", "--data", photos, "--limit", 2)
     assert f"{result['input_psnr']:.2f}" in table.out and f"{result['psnr']:.2f}" in table.out
     again = clearer.evaluate(run, photos, "gray-awgn-50", limit=2)

@@ -52,7 +52,7 @@ def test_show_prints_a_recipe_that_reads_back(tmp_path):
     recipe = clearer.load_recipe(path)
     assert recipe.train.epochs == 7
     assert recipe.to_dict()["data"]["folder"] == {"clean": "a", "degraded": "b"}
-    # Options stand in place of all images that a recipe names.
+    # Options replace all images that a recipe names.
     shown = command("search", path, "--show", "--json", "--train", "x", "--test", "y").json["data"]
     assert [shown[key] for key in ("folder", "train", "validation", "test")] == [None, "x", None, "y"]
     assert command("fit", path, "--show", "--json", "--test", "y").json["data"]["folder"]["clean"] == "a"

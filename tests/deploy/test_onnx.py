@@ -127,7 +127,7 @@ def test_no_folder_of_this_machine_is_in_the_files(run: Path) -> None:
         assert source not in content and str(run).encode() not in content
 
 
-# what the file does
+# the exported file
 
 
 @settings(deadline=None)
@@ -208,7 +208,7 @@ def test_int8_is_calibrated_and_its_loss_measured(run: Path, photos: Path, tmp_p
     assert ended.status == 0, ended.err
     reported = ended.json["onnx"]
     assert reported["loss"] == pytest.approx(reported["psnr_fp32"] - reported["psnr"]) and reported["held_out"] == 1
-    # What it says is what another measures.
+    # The reported loss is that of a separate measurement.
     calibration = read_calibration(photos, ModelCard.from_dict(CARD), 1)
     assert len(calibration.ranges) == 6 and len(calibration.held_out) == 1
     (degraded, truth), int8 = calibration.held_out[0], clearer.load(tmp_path / "q.onnx")

@@ -21,7 +21,7 @@ from helpers.recipes import TINY
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 
-# What is added to a verb, so that it takes a second or two.
+# Options added to a verb, so that it takes a second or two.
 ADDED = {verb: settings(TINY) for verb in ("quickstart", "fit", "search", "train")}
 ADDED_TO_START = settings({key: value for key, value in TINY.items() if not key.startswith("network.")})
 # Commands of other programs, which are not run here.

@@ -109,7 +109,7 @@ def test_every_crop_is_the_same_place_of_its_image(clean: Path, tmp_path: Path, 
     for whole, file in ((restored, cell["crop"]), (truth, chosen["truth"])):
         assert np.array_equal(read_image(tmp_path / file), whole[5:45, 7:47])
     error = (restored / 255.0 - truth / 255.0) ** 2
-    assert cell["psnr"] == pytest.approx(-10 * np.log10(error.mean()), abs=0.05)  # but for the rounding to 8 bits
+    assert cell["psnr"] == pytest.approx(-10 * np.log10(error.mean()), abs=0.05)  # except for the rounding to 8 bits
 
 
 def test_only_what_has_changed_is_restored_again(clean: Path, tmp_path: Path, undrawn: None) -> None:

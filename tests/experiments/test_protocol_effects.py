@@ -114,7 +114,7 @@ def test_gray_noise(gray: Path) -> None:
     patches = rows["mean over separate 64x64 patches"]
     assert patches["difference"] > 0 and patches["ssim"] is None
     assert rows["x8 self-ensemble"]["difference"] > 0
-    # Two things differ between the base and gray-awgn; each alone is something else again.
+    # Two things differ between the base and gray-awgn; each alone has a row of its own.
     alone = [rows[name]["psnr"] for name in ("noise not clipped", "whole images")]
     assert len({*alone, rows["clearer-gray-50"]["psnr"], rows["both: gray-awgn-50"]["psnr"]}) == 4
 

@@ -89,7 +89,7 @@ def test_from_the_command_line_to_a_table(gray: Path, rainy: Path, tmp_path: Pat
     assert (cell["parameters"], cell["macs_per_pixel"]) == (measured["parameters"], measured["macs_per_pixel"])
     start = row_of(result, "degraded input", "input")["cells"]["clearer-gray-50"]
     assert start["psnr"] == measured["input_psnr"] and start["ssim"] == measured["input_ssim"]
-    # A network of one level is not put to another; what takes any level is.
+    # A network for one level is not measured at another; a method for any level is.
     assert list(row_of(result, "ours")["cells"]) == ["clearer-gray-50"]
     assert list(row_of(result, "TV")["cells"]) == ["clearer-gray-50", "clearer-gray-70"]
     assert list(row_of(result, "two", table=1)["cells"]) == ["rain-rgb"] and result["left_out"] == []
@@ -123,7 +123,7 @@ def test_measurements_are_repeated_only_after_a_change(gray: Path, tmp_path: Pat
         tables(tmp_path / "t", [method], data_noise=data, **{"sigmas": [50], **how})
         return len(blend.sigmas) - before
 
-    assert measured() == 4 and set(blend.sigmas) == {50}  # three images, and the corner before the clock runs
+    assert measured() == 4 and set(blend.sigmas) == {50}  # three images, and the corner before timing
     assert measured() == 0
     assert measured(sigmas=[50, 30]) == 4
     assert measured(limit=2) == 3 and measured(limit=2) == 0 and measured() == 0

@@ -305,7 +305,7 @@ def test_a_dark_image_may_become_black() -> None:
     assert not restorer.restore(np.zeros((5, 6), np.uint8)).any()
 
 
-# What is said, and what is left behind
+# Messages, and files left behind
 
 
 def test_formats_that_cannot_be_written_become_png(tmp_path: Path) -> None:

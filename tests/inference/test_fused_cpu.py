@@ -45,7 +45,7 @@ def test_bf16_rounds_features_only(operations: str) -> None:
     plain, rounded = fuse(network)(image), fuse(network, "bf16")(image)
     scale = float((plain - image).abs().max())
     assert 0 < float((rounded - plain).abs().max()) < 0.05 * scale
-    # What the features do not reach keeps all its bits: with a zero last layer the image comes back whole.
+    # bf16 rounds features only: with a zero last layer the image comes back bit for bit.
     torch.nn.init.zeros_(network.last.weight)
     if network.last.bias is not None:
         torch.nn.init.zeros_(network.last.bias)

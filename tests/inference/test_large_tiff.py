@@ -94,7 +94,7 @@ def test_restoring_by_rows_equals_restoring_in_memory(kind: str, dtype: str, tmp
     found, expected = tifffile.imread(target), restorer.restore(pixels, tile="none")
     assert found.dtype == pixels.dtype and found.shape == pixels.shape
     assert np.abs(found.astype(float) - expected).max() <= (1e-5 if dtype == "float32" else 1)
-    assert (found != expected).mean() < (1 if dtype == "float32" else 0.01)  # but for rounding
+    assert (found != expected).mean() < (1 if dtype == "float32" else 0.01)  # except for rounding
     assert done == [(40, 150), (80, 150), (120, 150), (150, 150)]
     with tifffile.TiffFile(source) as old, tifffile.TiffFile(target) as new:
         assert old.byteorder == new.byteorder

@@ -22,7 +22,7 @@ def test_the_model_covers_all_that_was_measured() -> None:
         limit = memory.bytes_per_pixel(architecture)
         assert row["bytes_per_pixel"] <= limit, row
         if row["precision"] == "fp32":
-            assert row["bytes_per_pixel"] > limit / 3, row  # nor is memory left lying about
+            assert row["bytes_per_pixel"] > limit / 3, row  # the bound is below 3 times the need
 
 
 def test_free_memory_is_what_linux_and_the_control_group_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,7 +143,7 @@ def test_what_several_processes_cannot_do_is_refused(second: None, monkeypatch: 
         choose_device("cuda")
     monkeypatch.undo()
     monkeypatch.setattr(processes, "_members", (0, 3))
-    with pytest.raises(UserError, match=r"^search\.batch: a batch of 32 patches has no equal shares for 3 processes"):
+    with pytest.raises(UserError, match=r"^search\.batch: a batch of 32 patches cannot be divided equally among 3 pro"):
         processes.check_batch("search.batch", 32)
     processes.check_batch("search.batch", 33)
 

@@ -225,6 +225,6 @@ def check_batch(key: str, batch: int) -> None:
     """
     if batch % world():
         raise UserError(
-            f"{key}: a batch of {batch} patches has no equal shares for {world()} processes; "
+            f"{key}: a batch of {batch} patches cannot be divided equally among {world()} processes; "
             f"make it a multiple of {world()}, or change the number of processes"
         )
