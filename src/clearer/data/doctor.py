@@ -128,7 +128,7 @@ def _looks_side_by_side(items: Sequence[Item]) -> bool:
 
 @dataclass
 class _Tally:
-    """What is found in the images of one part, filled item by item."""
+    """The findings in the images of one part, filled item by item."""
 
     mismatched: list[str]
     prints: list[Fingerprint] = field(default_factory=list)

@@ -66,7 +66,7 @@ class Leak:
 
 @dataclass(frozen=True)
 class Findings:
-    """What `clearer.data.doctor.examine` found.
+    """The findings of `clearer.data.doctor.examine`.
 
     Args:
         where: the folder, or both folders of pairs.

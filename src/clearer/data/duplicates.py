@@ -60,7 +60,7 @@ def thumbprint(clean: Uint8Pixels) -> Vectors:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What identifies the clean image of one item.
+    """The identity of the clean image of one item.
 
     Args:
         name: name of the item.
@@ -80,7 +80,7 @@ class Fingerprint:
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """What identifies the clean images of a set, in the order of its items.
+    """The identities of the clean images of a set, in the order of its items.
 
     Args:
         names: names of the items.

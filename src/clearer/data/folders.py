@@ -125,7 +125,7 @@ def list_images(folder: str | Path) -> list[Path]:
 
 
 def has_images(folder: str | Path) -> bool:
-    """Tell whether ``folder`` is a folder with images directly in it."""
+    """Return whether ``folder`` is a folder with images directly in it."""
     folder = Path(folder)
     return folder.is_dir() and any(
         p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and not p.is_dir() for p in _inside(folder)

@@ -1,1 +1,1 @@
-"""How clean images are degraded, one file per kind."""
+"""Degradations of clean images, one file per kind."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Degradation(ABC):
-    """How a clean image is degraded.
+    """A degradation of clean images.
 
     A kind is a frozen dataclass whose fields are the settings under ``data.degradation`` of a recipe, checked in
     ``__post_init__`` by messages that begin with the field's name. To add one, write a file with a class and name
@@ -36,7 +36,7 @@ class Degradation(ABC):
     """The evaluation protocols that it brings."""
 
     share: float = 0.0
-    """Where it ``replaces``: share of the pairs whose degraded patch is replaced. An image without a degraded one
+    """If it ``replaces``: share of the pairs whose degraded patch is replaced. An image without a degraded one
     is always degraded.
     """
 

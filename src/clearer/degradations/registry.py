@@ -20,7 +20,7 @@ DEGRADATIONS: Registry[type[Degradation]] = Registry(
 )
 
 BY_KIND = ChosenBy("kind", DEGRADATIONS, default="none")
-"""How a mapping of settings chooses its class."""
+"""The key ``kind`` of a mapping of settings chooses its class."""
 
 FORMER_KEYS = ("sigma", "clip8", "rain", "share")
 """Version 0.1 stored the settings of all its kinds: these, those of rain under ``rain``."""

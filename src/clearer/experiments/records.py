@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any, NotRequired, TypedDict
 
 ArchitectureJson = dict[str, Any]
-"""What `clearer.network.architecture.Architecture.to_dict` returns."""
+"""The JSON form that `clearer.network.architecture.Architecture.to_dict` returns."""
 RecipeJson = dict[str, Any]
-"""What `clearer.recipe.schema.Recipe.to_dict` returns; `clearer.recipe.load.recipe_from_dict` reads it."""
+"""The plain values that `clearer.recipe.schema.Recipe.to_dict` returns; `clearer.recipe.load.recipe_from_dict` reads
+it."""
 
 
 # table1.json
@@ -215,7 +216,7 @@ class Tables(TypedDict):
     tables: list[ResultTable]
 
 
-# what compare-protocols writes
+# the file of compare-protocols
 
 
 class EffectRow(TypedDict):

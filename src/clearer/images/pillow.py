@@ -287,7 +287,7 @@ def _dpi(given: Any) -> tuple[float, float] | None:
 
 
 def _more_than_8_bits(data: bytes) -> bool:
-    """Tell whether the ``pixi`` box of AVIF or HEIF, the bits of each channel, declares more than 8."""
+    """Return whether the ``pixi`` box of AVIF or HEIF, the bits of each channel, declares more than 8."""
     place = data.find(b"pixi", 0, 1 << 16)
     return place >= 0 and len(data) > place + 9 and data[place + 9] > 8
 

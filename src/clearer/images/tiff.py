@@ -148,14 +148,14 @@ def _photometric(page: Any) -> str:
 
 
 def _few_bits(page: Any) -> bool:
-    """Tell whether samples have fewer bits than their data type, apart from bilevel images and palettes."""
+    """Return whether samples have fewer bits than their data type, apart from bilevel images and palettes."""
     return bool(
         page.bitspersample != page.dtype.itemsize * 8 and page.bitspersample != 1 and _photometric(page) != "PALETTE"
     )
 
 
 def _is_raw_ycbcr(page: Any) -> bool:
-    """Tell whether YCbCr comes out of the decoder; those of JPEG and of its successors return RGB."""
+    """Return whether YCbCr comes out of the decoder; those of JPEG and of its successors return RGB."""
     return _photometric(page) == "YCBCR" and page.compression in BOUNDED
 
 

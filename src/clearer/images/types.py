@@ -100,7 +100,7 @@ class ImageFile:
 
 
 class Header(NamedTuple):
-    """What the header of a file declares: the size in pixels as displayed, and the channels (1 gray, 3 color).
+    """The facts in the header of a file: the size in pixels as displayed, and the channels (1 gray, 3 color).
 
     CMYK and palettes count as color; alpha is not counted.
     """
@@ -121,7 +121,7 @@ class Header(NamedTuple):
 
 
 class Format(NamedTuple):
-    """What a format can hold. The first suffix is the usual one; depths are "1", "8", "16" and "float"."""
+    """The abilities of a file format. The first suffix is the usual one; depths are "1", "8", "16" and "float"."""
 
     suffixes: tuple[str, ...]
     depths: tuple[str, ...]

@@ -41,7 +41,7 @@ log = logging.getLogger("clearer")
 
 
 def is_large(path: str | Path, pixels: int | None = None) -> bool:
-    """Tell whether a file is a TIFF that `restore_large` can restore, of at least ``pixels`` (default: `LARGE`)."""
+    """Return whether a file is a TIFF that `restore_large` can restore, of at least ``pixels`` (default: `LARGE`)."""
     try:
         with tifffile.TiffFile(path) as file:
             page: Any = file.pages[0].aspage()

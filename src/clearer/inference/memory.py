@@ -73,7 +73,7 @@ def pixels_that_fit(architecture: Architecture, device: torch.device, batch: int
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Tell whether torch ran out of memory; on the CPU it has no exception of its own for it."""
+    """Return whether torch ran out of memory; on the CPU it has no exception of its own for it."""
     said = str(error)
     words = ("out of memory", "allocate memory", "not enough memory")
     return isinstance(error, torch.OutOfMemoryError) or any(word in said for word in words)

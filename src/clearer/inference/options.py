@@ -15,7 +15,7 @@ COLORS = ("luma", "channels")
 
 @dataclass(frozen=True)
 class RestoreOptions:
-    """How images, files and folders are restored. All options have a default.
+    """Options for restoring images, files and folders. All have a default.
 
     Attributes:
         color: how a gray network (one channel) treats color pages. ``"luma"`` restores the luma (BT.601) and

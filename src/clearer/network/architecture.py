@@ -129,7 +129,7 @@ class SearchSpace:
         return Architecture(space=self, cells=tuple(text[a:b] for a, b in itertools.pairwise(ends)))
 
     def holds(self, architecture: Architecture) -> bool:
-        """Tell whether the architecture is one that this space can choose."""
+        """Return whether the architecture is one that this space can choose."""
         same = dataclasses.replace(architecture.space, candidates=self.candidates)
         return same == self and set(architecture.choices) <= set(self.candidates)
 

@@ -22,7 +22,7 @@ RUNS = 3  # the first warms up
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast a model restores images on a device of this machine.
+    """The speed of a model on a device of this machine.
 
     Attributes:
         seconds: per megapixel, reading and writing files not included.

@@ -21,7 +21,7 @@ from clearer.network.costs.registry import COSTS
 
 Count = Annotated[int, Range(above=0)]
 FromZero = Annotated[int, Range(0)]
-Seed = Annotated[int, Range(0, below=2**63 - 2**16)]  # what torch accepts, less what is added for each use
+Seed = Annotated[int, Range(0, below=2**63 - 2**16)]  # torch's largest seed, less the offset that each use adds
 Amount = Annotated[float, Range(0)]
 Share = Annotated[float, Range(0, below=1)]
 

@@ -70,7 +70,7 @@ class Convergence:
         self.choices = choices
 
     def converged(self) -> bool:
-        """Tell whether the last ``steps`` steps had the same choices and a mean gap of at least ``gap``."""
+        """Return whether the last ``steps`` steps had the same choices and a mean gap of at least ``gap``."""
         return self.count is not None and int(self.count) >= self.steps
 
     def state_dict(self) -> dict[str, Tensor]:

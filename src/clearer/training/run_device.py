@@ -42,7 +42,7 @@ def _one_of_several(name: str, place: int) -> torch.device:
         instead = f"start torchrun --nproc-per-node {there}" if there else "use device=cpu"
         raise UserError(f"device: this machine has {there} CUDA device(s), fewer than processes; {instead}")
     mine = torch.device("cuda", place)
-    torch.cuda.set_device(mine)  # where nccl looks
+    torch.cuda.set_device(mine)  # nccl uses the current device
     return mine
 
 

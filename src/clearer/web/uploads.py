@@ -150,7 +150,7 @@ def check_image(path: Path, limits: Limits) -> tuple[int, int]:
 
 
 class _Claims(NamedTuple):
-    """What the headers of a file claim: size of the first page, pages, pixels of all pages; see `Extent` of TIFF."""
+    """The claims in the headers of a file: size of the first page, pages, pixels of all pages; see `Extent` of TIFF."""
 
     width: int
     height: int
