@@ -119,9 +119,7 @@ def main() -> None:
     parser.add_argument("--precision", default="auto", help="of clearer and of the matrix product: auto, bf16 or fp32")
     parser.add_argument("--threads", type=int, help="threads of each process (default: all cores)")
     parser.add_argument("-o", "--out", type=Path, help="write the lines to this JSON file")
-    parser.add_argument(
-        "--table", type=Path, metavar="FILE", help="only print FILE, written by -o, as a table"
-    )
+    parser.add_argument("--table", type=Path, metavar="FILE", help="only print FILE, written by -o, as a table")
     options = parser.parse_args()
     if options.table is not None:
         return print_table(json.loads(options.table.read_text(encoding="utf-8"))["lines"])

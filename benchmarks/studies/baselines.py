@@ -29,9 +29,7 @@ def program() -> Any:
     path = FOLDER / "peer.py"
     spec = importlib.util.spec_from_file_location("peer", path)
     if spec is None or spec.loader is None or not path.is_file():
-        raise UserError(
-            f"{path}: no such file; set CLEARER_PEERS to the folder with peer.py and the weights"
-        )
+        raise UserError(f"{path}: no such file; set CLEARER_PEERS to the folder with peer.py and the weights")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -41,9 +39,7 @@ def method(name: str, weights: str, sigmas: tuple[float, float], noise: str) -> 
     """Return the baseline of ``FOLDER/weights.npz``; ``noise`` states the noise that it was trained on."""
     path = FOLDER / f"{weights}.npz"
     if not path.is_file():
-        raise UserError(
-            f"{path}: no such file; set CLEARER_PEERS to the folder with peer.py and the weights"
-        )
+        raise UserError(f"{path}: no such file; set CLEARER_PEERS to the folder with peer.py and the weights")
     layers = PEER.load(weights)
     half_size = weights.startswith("ffdnet")  # its convolutions see the four phases of the image
     network = PEER.ffdnet if half_size else PEER.dncnn

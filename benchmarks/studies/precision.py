@@ -61,9 +61,7 @@ def main() -> None:
         crop=256,
         device=choose_device("cpu"),
     )
-    values = {
-        key: held_out.measure(load(plan.run.last_weights, "cpu", "fp32")) for key, plan in plans.items()
-    }
+    values = {key: held_out.measure(load(plan.run.last_weights, "cpu", "fp32")) for key, plan in plans.items()}
     rows = []
     for norm in NORMS:
         pairs = [[values[norm, seed, precision] for precision in PRECISIONS] for seed in range(given.seeds)]

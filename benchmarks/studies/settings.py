@@ -81,9 +81,7 @@ def main() -> None:
     console = Console(stderr=True)
     recipe = load_recipe(given.recipe, base)
     splits = resolve_splits(recipe.data, channels=recipe.network.channels, patch=64, seed=0, say=console.print)
-    training, validation = (
-        read_images(part, recipe.network.channels) for part in (splits.train, splits.validation)
-    )
+    training, validation = (read_images(part, recipe.network.channels) for part in (splits.train, splits.validation))
     rows = []
     for number, (name, change) in enumerate(PAPER.items()):
         if given.only and number not in given.only:

@@ -26,9 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", help="names, weight files or runs")
     parser.add_argument("--images", type=Path, required=True)
-    parser.add_argument(
-        "--half", choices=["whole", "left", "right"], default="whole", help="part of each image"
-    )
+    parser.add_argument("--half", choices=["whole", "left", "right"], default="whole", help="part of each image")
     parser.add_argument("--width", type=int, default=480, help="width of each image in pixels")
     parser.add_argument("--rows", type=int, default=6, help="images per figure")
     parser.add_argument("--limit", type=int, help="read only the first N images")

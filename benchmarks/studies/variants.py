@@ -103,9 +103,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=3.0, help="minutes per training")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings of all variants")
-    parser.add_argument(
-        "--levels", nargs="*", type=float, default=[15.0, 25.0, 50.0], help="noise levels to measure"
-    )
+    parser.add_argument("--levels", nargs="*", type=float, default=[15.0, 25.0, 50.0], help="noise levels to measure")
     parser.add_argument("--only", type=int, nargs="*", help="variants to run, counted from 0 (default: all)")
     parser.add_argument("-o", "--out", required=True, type=Path)
     given = parser.parse_args()
@@ -113,9 +111,7 @@ def main() -> None:
     everything = {name: recipe_of(given, change) for name, change in VARIANTS[given.task].items()}
     first = next(iter(everything.values()))
     splits = resolve_splits(first.data, channels=first.network.channels, patch=64, seed=0, say=console.print)
-    training, validation = (
-        read_images(part, first.network.channels) for part in (splits.train, splits.validation)
-    )
+    training, validation = (read_images(part, first.network.channels) for part in (splits.train, splits.validation))
     rows: list[dict[str, Any]] = []
     if given.out.exists():  # resume: skip the variants that are done
         before = json.loads(given.out.read_text())
@@ -218,8 +214,7 @@ def held_out(recipe: Recipe, validation: Any, levels: list[float]) -> dict[str, 
     device = choose_device("cpu")
     if recipe.data.degradation.kind == "gaussian":
         return {
-            f"sigma {level:g}": Validation(validation, Gaussian(level), crop=256, device=device)
-            for level in levels
+            f"sigma {level:g}": Validation(validation, Gaussian(level), crop=256, device=device) for level in levels
         }
     return {"pairs": Validation(validation, recipe.data.degradation, crop=320, device=device)}
 

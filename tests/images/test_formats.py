@@ -163,9 +163,7 @@ def case_files() -> dict[str, Case]:
         "ppm 16": plain(lambda: netpbm(C16), C16),
         "tiff bilevel": plain(lambda: tiff(BILEVEL), BILEVEL),
         "tiff bilevel white is zero": plain(lambda: tiff(~BILEVEL, "miniswhite"), BILEVEL),
-        "tiff group 4": plain(
-            lambda: pillow(Image.fromarray(BILEVEL[:, :, 0]), "TIFF", compression="group4"), BILEVEL
-        ),
+        "tiff group 4": plain(lambda: pillow(Image.fromarray(BILEVEL[:, :, 0]), "TIFF", compression="group4"), BILEVEL),
         "tiff gray 4 bits": plain(lambda: tiff(FOUR, bitspersample=4), FOUR * np.uint8(17)),
         "tiff gray 4 bits white is zero": plain(
             lambda: tiff(FOUR, "miniswhite", bitspersample=4), 255 - FOUR * np.uint8(17)
@@ -175,9 +173,7 @@ def case_files() -> dict[str, Case]:
         "tiff float16": plain(lambda: tiff(pixels(1, "float16")), pixels(1, "float16")),
         "tiff float64": plain(lambda: tiff(pixels(1, "float64")), pixels(1, "float64")),
         "tiff float32 rgb": plain(lambda: tiff(pixels(3, "float32")), pixels(3, "float32")),
-        "tiff float32 planar": plain(
-            lambda: tiff(pixels(3, "float32"), planarconfig="separate"), pixels(3, "float32")
-        ),
+        "tiff float32 planar": plain(lambda: tiff(pixels(3, "float32"), planarconfig="separate"), pixels(3, "float32")),
         "tiff jpeg": plain(lambda: tiff(smooth(3), compression="jpeg"), smooth(3), 4),
         "tiff jpeg subsampled": plain(
             lambda: tiff(smooth(3), compression="jpeg", subsampling=(2, 2), tile=(16, 16)), smooth(3), 10
@@ -192,9 +188,7 @@ def case_files() -> dict[str, Case]:
         white = np.iinfo(gray.dtype).max
         found |= {
             f"tiff gray {depth}": plain(lambda gray=gray: tiff(gray), gray),
-            f"tiff gray alpha {depth}": plain(
-                lambda gray=gray: tiff(np.concatenate([gray, gray // 2], 2)), gray
-            ),
+            f"tiff gray alpha {depth}": plain(lambda gray=gray: tiff(np.concatenate([gray, gray // 2], 2)), gray),
             f"tiff white is zero {depth}": plain(lambda gray=gray, w=white: tiff(w - gray, "miniswhite"), gray),
             f"tiff rgb {depth}": plain(lambda color=color: tiff(color), color),
             f"tiff rgb planar {depth}": plain(lambda color=color: tiff(color, planarconfig="separate"), color),

@@ -42,9 +42,7 @@ def test_the_published_network_in_the_released_form():
     operations=st.sampled_from(OPERATIONS),
 )
 def test_the_table_adds_up_to_the_network(seed, scales, modules, width, channels, operations):
-    space = SearchSpace(
-        channels=channels, width=width, scales=scales, modules_per_cell=modules, operations=operations
-    )
+    space = SearchSpace(channels=channels, width=width, scales=scales, modules_per_cell=modules, operations=operations)
     architecture = space.random_architecture(seed)
     found = clearer.describe(architecture)
     assert found.parameters == sum(p.numel() for p in RestorationNetwork(architecture).parameters())

@@ -53,9 +53,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 
 def _explained(error: OSError, path: Path) -> UserError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(
-            f"{path}: the disk is full; nothing was written; free some space and rerun the command"
-        )
+        return UserError(f"{path}: the disk is full; nothing was written; free some space and rerun the command")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return UserError(f"{path}: cannot be written ({error.strerror}); choose another place for the output")
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):

@@ -207,8 +207,7 @@ def _pair_folders(where: Path) -> Pairs | None:
         if len(found) > 1:
             names = ", ".join(p.name for p in found)
             raise UserError(
-                f"{where}: more than one sub-folder may hold the {kind} images ({names}); "
-                "name the two folders yourself"
+                f"{where}: more than one sub-folder may hold the {kind} images ({names}); name the two folders yourself"
             )
     return Pairs(clean=str(clean[0]), degraded=str(degraded[0]))
 

@@ -194,8 +194,7 @@ def _without_leaks(splits: Splits, policy: str, known: _Prints, say: Say) -> Spl
         first, second = found[0]
         dropped = {name for name, _ in found}  # one may match several of the other part
         what = (
-            f"{len(dropped)} {part} image(s) show the same clean image as a {other} image, "
-            f"such as {first} and {second}"
+            f"{len(dropped)} {part} image(s) show the same clean image as a {other} image, such as {first} and {second}"
         )
         if policy == "refuse":
             raise UserError(f"data: {what}; move them, or set data.leaks=drop to leave them out of {part}")

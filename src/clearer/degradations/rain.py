@@ -102,8 +102,7 @@ class Rain(Degradation):
         haze, gray = drawn(self.haze, batch), drawn((0.6, 0.9), batch)
         noise = torch.rand((batch, most, height, width), generator=generator, device=place)[mine]
         count, angle, length, density, thickness, brightness, haze, gray = (
-            t[mine].to(clean.device)
-            for t in (count, angle, length, density, thickness, brightness, haze, gray)
+            t[mine].to(clean.device) for t in (count, angle, length, density, thickness, brightness, haze, gray)
         )
         noise = noise.to(clean.device)
         # A point where the noise is below the density; how far below is how bright it is.

@@ -116,9 +116,7 @@ def figures5_7(
     return result
 
 
-def _parts(
-    bsd500: str | Path | None, rain800: str | Path | None, sigmas: Sequence[float], protocol: str
-) -> list[Part]:
+def _parts(bsd500: str | Path | None, rain800: str | Path | None, sigmas: Sequence[float], protocol: str) -> list[Part]:
     if bsd500 is None and rain800 is None:
         raise UserError("images: none are named; give --bsd500 FOLDER, --rain800 FOLDER or both")
     if not sigmas:

@@ -129,8 +129,7 @@ def carry_out(plans: Sequence[Plan], *, jobs: int, console: Console) -> None:
     left = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
     with caught_signals() as caught, Progress(*columns, *left, console=console, refresh_per_second=1) as progress:
         bars = {
-            plan.folder: progress.add_task(plan.name, total=plan.steps, completed=plan.steps_done())
-            for plan in waiting
+            plan.folder: progress.add_task(plan.name, total=plan.steps, completed=plan.steps_done()) for plan in waiting
         }
         try:
             while waiting or running:

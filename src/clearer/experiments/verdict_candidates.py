@@ -67,9 +67,7 @@ def training_plan(base: Recipe, architecture: Architecture, seed: int, out: Path
     return Plan(name, recipe, out / "trainings" / name, "train")
 
 
-def trained(
-    plans: Sequence[tuple[str, Architecture, int, Plan]], scores: dict[str, float], base: Recipe
-) -> Trainings:
+def trained(plans: Sequence[tuple[str, Architecture, int, Plan]], scores: dict[str, float], base: Recipe) -> Trainings:
     """Gather the results of finished trainings and compare them with the supernet's scores and with chance.
 
     Args:

@@ -208,9 +208,7 @@ def _own(page: Any, has_alpha: bool, resolution: Resolution | None) -> PageOwn:
         "predictor": page.predictor in (2, 3),
         "extrasample": int(page.extrasamples[0]) if has_alpha and page.extrasamples else 2,
         "subfiletype": int(page.subfiletype),
-        "tags": [
-            (t.code, int(t.dtype), t.count, t.value, False) for code in _CARRIED if (t := page.tags.get(code))
-        ],
+        "tags": [(t.code, int(t.dtype), t.count, t.value, False) for code in _CARRIED if (t := page.tags.get(code))],
     }
     if resolution is not None:
         own["resolution"] = resolution

@@ -152,9 +152,7 @@ def _files_inside(source: Path, target: Path, recursive: bool, pattern: str | No
     output = target.resolve()  # may lie inside the source; its images must not be restored again
     for folder, below, names in os.walk(source):
         here = Path(folder)
-        below[:] = sorted(
-            n for n in below if recursive and not n.startswith(".") and (here / n).resolve() != output
-        )
+        below[:] = sorted(n for n in below if recursive and not n.startswith(".") and (here / n).resolve() != output)
         for name in names:
             path = here / name
             if name.startswith("."):

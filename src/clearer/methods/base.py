@@ -71,9 +71,7 @@ def as_restore(method: Method, sigma: float | None) -> Callable[[Tensor], Tensor
         image = np.ascontiguousarray(to_array(x))
         restored = np.asarray(method.restore(image, sigma), dtype=np.float32)
         if restored.shape != image.shape:
-            raise UserError(
-                f"{method.name}: restore returned shape {restored.shape} for {image.shape}; keep the shape"
-            )
+            raise UserError(f"{method.name}: restore returned shape {restored.shape} for {image.shape}; keep the shape")
         return to_batch(restored)
 
     return restore

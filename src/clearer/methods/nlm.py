@@ -26,9 +26,7 @@ def nlm(h: float = H, patch: int = PATCH, reach: int = REACH) -> Method:
     library = import_library("skimage.restoration")
 
     def restore(image: ImageArray, sigma: float) -> Any:
-        return library.denoise_nl_means(
-            image, patch, reach, h=h * sigma, sigma=sigma, fast_mode=True, channel_axis=-1
-        )
+        return library.denoise_nl_means(image, patch, reach, h=h * sigma, sigma=sigma, fast_mode=True, channel_axis=-1)
 
     setup = f"scikit-image {version('scikit-image')}, h {h:g}, patch {patch}, reach {reach}"
     return non_blind_denoiser("NLM", restore, setup)

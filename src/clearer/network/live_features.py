@@ -49,7 +49,5 @@ def _channels(edge: Edge, features: Channels) -> int:
 
 def _layers(edge: Edge) -> float:
     """Return the largest input and output of one of an edge's layers, together."""
-    sizes = (
-        (conv.source * 4.0 ** (conv.stride - 1) + conv.target) * 4.0**-scale for conv, scale, _, _ in edge.placed
-    )
+    sizes = ((conv.source * 4.0 ** (conv.stride - 1) + conv.target) * 4.0**-scale for conv, scale, _, _ in edge.placed)
     return max(sizes, default=0.0)

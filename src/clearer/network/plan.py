@@ -88,9 +88,7 @@ def _plan(space: SearchSpace, chosen: tuple[str, ...] | None) -> NetworkPlan:
                 kind = CANDIDATES.get(letter).name
                 name = f"{place}.{kind}" if chosen is None else place
                 label = f"{group} module {number} ({kind})"
-                steps.append(
-                    candidate_step(space, letter, scales, name=name, label=label, group=group, number=number)
-                )
+                steps.append(candidate_step(space, letter, scales, name=name, label=label, group=group, number=number))
             positions.append(tuple(steps))
     gather = edges_to(operations, space.scales, 0)
     positions.append((Step("F", "fusion", "fusion to full scale", "to full scale", 1, gather, relu=True),))

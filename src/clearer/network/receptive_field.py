@@ -35,8 +35,7 @@ def receptive_field(architecture: Architecture) -> int:
     features: list[Reach] = [[(0, 0)] * 2 ** (architecture.scales - 1)]
     for step in plan_network(architecture).steps:
         features = [
-            _union([_along(edge, features[edge.source]) for edge in step.into(target)])
-            for target in range(step.scales)
+            _union([_along(edge, features[edge.source]) for edge in step.into(target)]) for target in range(step.scales)
         ]
     squares = max(max(-first, last) for first, last in features[0])
     # After a pixel shuffle, the nearest pixel of a block looks as far as the farthest.

@@ -52,9 +52,7 @@ def load_recipe(name_or_path: str | Path, overrides: dict[str, Any] | None = Non
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from error
     if not isinstance(value, dict):
-        raise UserError(
-            f"{path}: not a mapping of keys to values; see an example with 'clearer fit quickstart --show'"
-        )
+        raise UserError(f"{path}: not a mapping of keys to values; see an example with 'clearer fit quickstart --show'")
     value.setdefault("name", path.stem)
     notes = use_present_settings(value)
     changes, further = with_present_keys(overrides or {})

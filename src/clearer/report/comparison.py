@@ -156,9 +156,7 @@ def _draw_sample(figure: Figure, layout: _Layout, top: int, size: tuple[int, int
         axes.imshow(_resized(image, shown_w, layout.shown), interpolation="nearest", aspect="auto")
         axes.set_axis_off()
         scale = min(1, layout.zoom)  # enlarged images keep their own pixels as coordinates
-        box = Rectangle(
-            (x * scale, y * scale), crop_w * scale, crop_h * scale, fill=False, ec=COLORS[4], linewidth=1.5
-        )
+        box = Rectangle((x * scale, y * scale), crop_w * scale, crop_h * scale, fill=False, ec=COLORS[4], linewidth=1.5)
         axes.add_patch(box)
         upper += layout.shown + GAP
         axes = figure.add_axes(place(left, upper, layout.column, layout.zoomed))
