@@ -228,3 +228,14 @@ def test_baselines_come_from_a_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     assert np.array_equal(found[0].restore(image, 30), image - 1)
     assert np.array_equal(found[3].restore(image, 30), image + 30)
     assert all("test images" in m.notes for m in found) and len({m.name for m in found}) == 3
+
+
+def test_a_file_of_version_0_1_still_runs(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from clearer.reproduction.methods import Method\n"
+        "METHODS = [Method('same', 'gaussian', lambda image, _: image)]\n"
+    )
+    (method,) = methods_from_file(path)
+    assert method.name == "same"
+    assert "clearer.reproduction" not in sys.modules

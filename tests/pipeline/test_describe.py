@@ -70,6 +70,13 @@ def test_text_is_read_in_either_case_but_a_folder_of_that_name_wins(tmp_path, mo
     assert str(clearer.describe("PF-FP").architecture) == "FF-FF"
 
 
+def test_a_misspelt_model_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"denoise-gry: no such model .did you mean 'denoise-gray'"):
+        clearer.describe("denoise-gry")
+    with pytest.raises(UserError, match="'FPPX' is not of the form"):
+        clearer.describe("fppx")
+
+
 @pytest.mark.parametrize("suffix", [".svg", ".png"])
 def test_the_drawing_is_an_image(tmp_path, suffix):
     path = tmp_path / f"drawn{suffix}"

@@ -94,7 +94,21 @@ def test_the_named_folder_comes_after_the_package_and_before_the_checkout(
 def test_a_named_folder_that_is_missing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLEARER_MODELS", str(tmp_path / "none"))
     with pytest.raises(UserError, match=r"^CLEARER_MODELS: .*none: no such folder; set it to a folder of models or"):
-        located("denoise-gray")
+        located("mine")
+    with pytest.raises(UserError, match=r"^CLEARER_MODELS"):
+        find_models()
+    assert located("denoise-gray").is_file() and is_model_name("denoise-gray")  # the package comes first
+    assert clearer.describe("FP", width=4).parameters > 0
+
+
+def test_a_damaged_file_in_the_named_folder_is_reported_and_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "bad.safetensors").write_bytes(b"junk")
+    monkeypatch.setenv("CLEARER_MODELS", str(tmp_path))
+    names = {model["name"] for model in clearer.models()}
+    assert "denoise-gray" in names and "bad" not in names
+    assert "bad.safetensors: not a weight file" in caplog.text
 
 
 def test_names_are_known_without_their_weights(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -198,7 +198,7 @@ def _print_outcome(outcome: Outcome, options: RestoreOptions) -> None:
     for note in outcome.notes:
         print(f"clearer: note: {note}", file=sys.stderr)
     for _, fault in outcome.failed:
-        print(f"clearer: {fault}", file=sys.stderr)
+        print(f"clearer: {' '.join(str(fault).splitlines())}", file=sys.stderr)
     count = "1 image" if options.to_stdout else f"{len(outcome.written)} image(s)"
     skipped = f", {len(outcome.skipped)} skipped" if outcome.skipped else ""
     failed = f", {len(outcome.failed)} failed" if outcome.failed else ""

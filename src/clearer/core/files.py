@@ -100,6 +100,29 @@ def with_present_keys(value: Any) -> Any:
     return value
 
 
+class FormerKeysDict(dict[str, Any]):
+    """A dict that also answers to the `FORMER_KEYS` of its keys: results handed to programs written for 0.1.
+
+    >>> FormerKeysDict({"images": 3})["pictures"]
+    3
+    """
+
+    def __missing__(self, key: str) -> Any:
+        present = FORMER_KEYS.get(key, key)
+        if present not in self:
+            raise KeyError(key)
+        return self[present]
+
+
+def with_former_keys(value: Any) -> Any:
+    """Return a JSON value whose mappings, at any depth, are each a `FormerKeysDict`."""
+    if isinstance(value, dict):
+        return FormerKeysDict({key: with_former_keys(inner) for key, inner in value.items()})
+    if isinstance(value, list):
+        return [with_former_keys(inner) for inner in value]
+    return value
+
+
 def read_json(path: str | Path) -> Any:
     """Read JSON that clearer wrote; keys of older versions get their present names.
 

@@ -39,10 +39,11 @@ def degradation_from_dict(stated: Mapping[str, Any]) -> Degradation:
     return found
 
 
-def in_present_form(stated: Mapping[str, Any]) -> dict[str, Any]:
+def in_present_form(stated: Mapping[str, Any], *, from_file: bool = False) -> dict[str, Any]:
     """Return settings as they are stored now, from those of version 0.1.
 
-    Of a stored mapping, which held the settings of every kind, those of other kinds are left out.
+    Version 0.1 had the settings of all its kinds in one mapping. Those of other kinds are left out if they were
+    stored by the program, which stated them all, or stand in a recipe file (``from_file``).
 
     >>> in_present_form({"kind": "none", "sigma": 0.0, "clip8": False})
     {'kind': 'none'}
@@ -59,4 +60,5 @@ def in_present_form(stated: Mapping[str, Any]) -> dict[str, Any]:
         del settings[kind]
         settings = {"kind": kind, **own, **settings}
     known = field_names(DEGRADATIONS.get(kind))
-    return {k: v for k, v in settings.items() if not (was_stored and k in FORMER_KEYS and k not in known)}
+    lenient = from_file or was_stored
+    return {k: v for k, v in settings.items() if k in known or not (lenient and k in FORMER_KEYS)}

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.util
 import sys
+import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from clearer.core.errors import UserError
 from clearer.methods.base import Method
+
+FORMER_MODULE = "clearer.reproduction.methods"
+"""Where `Method` was in version 0.1: files written for it still run."""
+
+
+@contextlib.contextmanager
+def _former_module() -> Iterator[None]:
+    """Let a file import `FORMER_MODULE`; it gets `clearer.methods.base`."""
+    parent = FORMER_MODULE.rpartition(".")[0]
+    names = {parent: types.ModuleType(parent), FORMER_MODULE: sys.modules[Method.__module__]}
+    sys.modules.update(names)
+    try:
+        yield
+    finally:
+        for name in names:
+            sys.modules.pop(name, None)
 
 
 def methods_from_file(path: str | Path) -> list[Method]:
@@ -31,7 +50,8 @@ def methods_from_file(path: str | Path) -> list[Method]:
         raise UserError(f"{path}: not a Python file; its name must end in .py")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses of the file look there
     try:
-        spec.loader.exec_module(module)
+        with _former_module():
+            spec.loader.exec_module(module)
     except UserError:
         raise
     except (Exception, SystemExit) as error:

@@ -182,7 +182,7 @@ class Architecture:
     cells: tuple[str, ...]
 
     def __init__(self, *, cells: Sequence[str], space: SearchSpace | None = None, **fields: Any) -> None:
-        cells = tuple(cells)
+        cells = tuple("".join(cell) for cell in cells)
         _check_cells(cells)
         depths = tuple(map(len, cells))
         if space is None:

@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clearer.core.errors import UserError
+from clearer.core.errors import UserError, nearest
 from clearer.core.files import read_json
 from clearer.network.architecture import Architecture
 from clearer.network.cost import Part, cost_table
 from clearer.runs.layout import RunFolder
 from clearer.zoo.card import ModelCard
-from clearer.zoo.locate import is_model_name, located
+from clearer.zoo.locate import find_models, is_model_name, located
 from clearer.zoo.weight_metadata import read_architecture
 
 
@@ -76,7 +76,7 @@ def describe(target: str | Path | Architecture, **fields: Any) -> Description:
     """
     card = ModelCard()
     if not isinstance(target, Architecture) and _is_genotype(target):
-        architecture = Architecture.parse(str(target), **fields)
+        architecture = _parsed(str(target), fields)
     elif fields:
         raise UserError(f"{target}: states its own {', '.join(fields)}; leave these options out")
     elif isinstance(target, Architecture):
@@ -92,6 +92,17 @@ def _is_genotype(target: str | Path) -> bool:
     if Path(text).exists() or is_model_name(text):
         return False
     return re.fullmatch(r"[A-Za-z]+(-[A-Za-z]*)*", text.strip()) is not None
+
+
+def _parsed(text: str, fields: dict[str, Any]) -> Architecture:
+    """Parse a genotype; if it is none, but like a model's name, say so."""
+    try:
+        return Architecture.parse(text, **fields)
+    except UserError as error:
+        near = nearest(text, find_models(strict=False))
+        if near:
+            raise UserError(f"{text}: no such model{near}, and not a genotype such as FPPF-FFFF-PFFP") from error
+        raise
 
 
 def _from_file(path: Path) -> tuple[Architecture, ModelCard]:

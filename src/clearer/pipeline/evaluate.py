@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TypedDict, Unpack, cast
 
 from clearer.core.errors import UserError
+from clearer.core.files import with_former_keys
 from clearer.data.folders import Folders
 from clearer.evaluation.evaluate import evaluate as evaluate_images
 from clearer.evaluation.protocols import parse_protocol
@@ -83,7 +84,7 @@ def evaluate(
     )
     if out is not None:
         write_result(result, out)
-    return result
+    return cast(EvaluationRecord, with_former_keys(result))
 
 
 def default_place(

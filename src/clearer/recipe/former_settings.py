@@ -17,12 +17,12 @@ FORMER_SETTINGS = {
 _DEGRADATION, _FORMER_RAIN = "data.degradation", "data.degradation.rain"
 
 
-def use_present_settings(value: dict[str, Any]) -> list[str]:
+def use_present_settings(value: dict[str, Any], *, from_file: bool = False) -> list[str]:
     """Rename the settings of version 0.1 in a recipe's mapping, in place.
 
     Returns:
-        A note for each setting that was renamed. Settings that a run folder stored of kinds of degradation that
-        it did not use are left out without a note.
+        A note for each setting that was renamed, or left out since the kind of degradation has none of the name.
+        Recipes in run folders of 0.1 state the settings of all kinds: of these there is no note.
     """
     notes = []
     for former, present in FORMER_SETTINGS.items():
@@ -33,9 +33,9 @@ def use_present_settings(value: dict[str, Any]) -> list[str]:
             notes.append(_note(former, present))
     stated = _inner(value, "data", "degradation")
     if isinstance(stated, dict):
-        present_form = in_present_form(stated)
-        if "rain" in stated and "rain" not in present_form and "clip8" not in stated:  # not a run folder's recipe
-            notes.append(_note(_FORMER_RAIN, _DEGRADATION))
+        present_form = in_present_form(stated, from_file=from_file)
+        if not {"sigma", "clip8"} <= stated.keys():  # not a run folder's recipe
+            notes += [_about(key, stated) for key in stated if key not in present_form]
         value["data"]["degradation"] = present_form
     return notes
 
@@ -69,6 +69,14 @@ def _inner(value: Any, *keys: str) -> Any:
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
+
+
+def _about(key: str, stated: Mapping[str, Any]) -> str:
+    """Return a note on a setting of version 0.1 that no longer stands where it stood."""
+    kind = stated.get("kind", "none")
+    if key == kind:
+        return _note(_FORMER_RAIN, _DEGRADATION)
+    return f"{_DEGRADATION}.{key}: ignored, since degradation {kind!r} has no such setting"
 
 
 def _note(former: str, present: str) -> str:

@@ -45,6 +45,30 @@ def load_recipe(name_or_path: str | Path, overrides: dict[str, Any] | None = Non
     if path is None:
         known = ", ".join(shipped)
         raise UserError(f"recipe {text!r}: no such recipe{nearest(text, shipped)}; known: {known}, or a YAML file")
+    recipe, notes = _build(_read(path), path, overrides or {})
+    for note in notes:
+        log.warning("%s", note)
+    return recipe
+
+
+def load_stored_recipe(path: str | Path, overrides: dict[str, Any] | None = None) -> Recipe:
+    """Read a recipe that clearer wrote into a run folder: as `load_recipe`, without notes on former names."""
+    path = Path(path)
+    return _build(_read(path), path, overrides or {})[0]
+
+
+def _build(value: dict[str, Any], path: Path, overrides: dict[str, Any]) -> tuple[Recipe, list[str]]:
+    """Return a recipe from a file's mapping, which is changed, and notes on settings of version 0.1."""
+    value.setdefault("name", path.stem)
+    notes = use_present_settings(value, from_file=True)
+    changes, further = with_present_keys(overrides)
+    forget_settings_of_other_kind(value, changes)
+    for key, new in changes.items():
+        override(value, key, new)
+    return recipe_from_dict(value), list(dict.fromkeys(notes + further))
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -53,15 +77,7 @@ def load_recipe(name_or_path: str | Path, overrides: dict[str, Any] | None = Non
         raise UserError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from error
     if not isinstance(value, dict):
         raise UserError(f"{path}: not a mapping of keys to values; see an example with 'clearer fit quickstart --show'")
-    value.setdefault("name", path.stem)
-    notes = use_present_settings(value)
-    changes, further = with_present_keys(overrides or {})
-    forget_settings_of_other_kind(value, changes)
-    for key, new in changes.items():
-        override(value, key, new)
-    for note in dict.fromkeys(notes + further):
-        log.warning("%s", note)
-    return recipe_from_dict(value)
+    return value
 
 
 def recipe_from_dict(value: dict[str, Any]) -> Recipe:

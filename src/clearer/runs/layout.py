@@ -27,7 +27,7 @@ from typing import Any, Generic, TypeVar, cast
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, with_present_keys
 from clearer.network.architecture import Architecture
-from clearer.recipe.load import load_recipe
+from clearer.recipe.load import load_stored_recipe
 from clearer.recipe.schema import Recipe
 from clearer.runs.schema import (
     CostTable,
@@ -195,7 +195,7 @@ class RunFolder:
         Raises:
             UserError: see `clearer.recipe.load.load_recipe`.
         """
-        return load_recipe(self.recipe, overrides)
+        return load_stored_recipe(self.recipe, overrides)
 
     def read_record(self) -> RunRecord:
         """Return run.json.

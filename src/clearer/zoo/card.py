@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clearer.core.errors import UserError
-from clearer.core.files import FORMER_KEYS, with_present_keys
+from clearer.core.files import FORMER_KEYS, with_former_keys, with_present_keys
 from clearer.degradations.base import Degradation
 from clearer.degradations.registry import degradation_from_dict
 
@@ -143,7 +143,7 @@ class ModelCard(Mapping[str, Any]):
             return None
 
     def __getitem__(self, key: str) -> Any:
-        return self.to_dict()[FORMER_KEYS.get(key, key)]
+        return with_former_keys(self.to_dict()[FORMER_KEYS.get(key, key)])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.to_dict())

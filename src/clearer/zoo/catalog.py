@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, TypedDict
 
+from clearer.core.errors import UserError
 from clearer.network.cost import macs_per_pixel, parameters
 from clearer.zoo.locate import RESEARCH_MODELS, ModelFile, Source, find_models
 from clearer.zoo.weight_metadata import read_architecture
+
+log = logging.getLogger("clearer")
 
 
 class ModelEntry(TypedDict):
@@ -45,13 +49,21 @@ def models() -> list[ModelEntry]:
     These are the models in the package, in the folder that the environment variable CLEARER_MODELS names, and
     in the ``models`` folder of a checkout.
 
+    A damaged file is reported (logger ``clearer``) and left out.
+
     Raises:
-        UserError: CLEARER_MODELS does not name a folder, or a file in it is not a weight file.
+        UserError: CLEARER_MODELS does not name a folder.
 
     >>> "denoise-gray" in {model["name"] for model in models()}
     True
     """
-    return [_entry(file) for file in find_models().values()]
+    found = []
+    for file in find_models().values():
+        try:
+            found.append(_entry(file))
+        except UserError as error:
+            log.warning("%s", error)
+    return found
 
 
 def _entry(file: ModelFile) -> ModelEntry:

@@ -44,10 +44,13 @@ class ModelFile:
     source: Source
 
 
-def find_models() -> dict[str, ModelFile]:
+def find_models(*, strict: bool = True) -> dict[str, ModelFile]:
     """Return all models that can be loaded by name, sorted by name.
 
     Of models with the same name, the package's comes first, then that of CLEARER_MODELS, then the checkout's.
+
+    Args:
+        strict: refuse a CLEARER_MODELS that names no folder, instead of passing over it.
 
     Raises:
         UserError: CLEARER_MODELS does not name a folder.
@@ -55,7 +58,7 @@ def find_models() -> dict[str, ModelFile]:
     package = Path(str(resources.files("clearer")))
     places: list[tuple[Source, Path | None]] = [
         ("package", package / "weights"),
-        ("CLEARER_MODELS", _named_folder()),
+        ("CLEARER_MODELS", _named_folder(strict)),
         ("checkout", _checkout_folder(package)),
     ]
     found: dict[str, ModelFile] = {}
@@ -65,12 +68,14 @@ def find_models() -> dict[str, ModelFile]:
     return dict(sorted(found.items()))
 
 
-def _named_folder() -> Path | None:
+def _named_folder(strict: bool) -> Path | None:
     text = os.environ.get(MODELS_VARIABLE)
     if not text:
         return None
     folder = Path(text).expanduser()
     if not folder.is_dir():
+        if not strict:
+            return None
         raise UserError(f"{MODELS_VARIABLE}: {text}: no such folder; set it to a folder of models or unset it")
     return folder
 
@@ -91,7 +96,7 @@ def _weight_files(folder: Path) -> dict[str, Path]:
 
 def is_model_name(text: str) -> bool:
     """Return whether a text is the name of a model, even if its weights are not on this machine."""
-    return text in RESEARCH_MODELS or text in find_models()
+    return text in RESEARCH_MODELS or text in find_models(strict=False)
 
 
 def located(name_or_path: str | Path) -> Path:
@@ -113,9 +118,10 @@ def located(name_or_path: str | Path) -> Path:
     run = RunFolder(path)
     if run.weights.is_file():
         return run.weights
-    known = find_models()
+    known = find_models(strict=False)
     if name in known and not run.is_run:  # a run without weights yet still takes precedence
         return known[name].path
+    _named_folder(strict=True)
     if path.is_dir():
         raise UserError(f"{path}: the folder holds no {run.weights.name}; name a finished run or a weight file")
     if name in RESEARCH_MODELS:
