@@ -230,7 +230,7 @@ def test_baselines_come_from_a_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     assert all("test images" in m.notes for m in found) and len({m.name for m in found}) == 3
 
 
-def test_a_file_of_version_0_1_still_runs(tmp_path: Path) -> None:
+def test_a_file_of_version_0_1_still_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "mine.py"
     path.write_text(
         "from clearer.reproduction.methods import Method\n"
@@ -239,3 +239,4 @@ def test_a_file_of_version_0_1_still_runs(tmp_path: Path) -> None:
     (method,) = methods_from_file(path)
     assert method.name == "same"
     assert "clearer.reproduction" not in sys.modules
+    assert "clearer.reproduction.methods is now called clearer.methods.base" in caplog.text

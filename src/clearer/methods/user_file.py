@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib.util
+import logging
 import sys
 import types
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from typing import Any
 
 from clearer.core.errors import UserError
 from clearer.methods.base import Method
+
+log = logging.getLogger("clearer")
 
 FORMER_MODULE = "clearer.reproduction.methods"
 """Where `Method` was in version 0.1: files written for it still run."""
@@ -43,7 +46,10 @@ def methods_from_file(path: str | Path) -> list[Method]:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file; name a Python file that defines METHODS, a list of Method")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    content = path.read_bytes()
+    if FORMER_MODULE.encode() in content:
+        log.warning("%s: %s is now called %s", path, FORMER_MODULE, Method.__module__)
+    digest = hashlib.sha256(content).hexdigest()
     name = f"methods_{digest[:16]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
