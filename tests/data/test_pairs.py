@@ -7,23 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clearer.core.errors import UserError
 from clearer.data.folders import Folders, find_items, list_images
 from clearer.data.items import Item, check_channels, check_sizes, read_item
 from clearer.images.view import write_image
-
-
-def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng([seed, height, width]).integers(0, 256, (height, width, channels), dtype=np.uint8)
-
-
-def refused(what: str, call, *args, **keys) -> str:
-    with pytest.raises(UserError, match=what) as caught:
-        call(*args, **keys)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
-
+from helpers.reading import noise, refused
 
 # Listing
 

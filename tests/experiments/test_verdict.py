@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -11,10 +12,11 @@ from rich.console import Console
 
 from clearer.core.errors import UserError
 from clearer.experiments.search_records import AgainstChance
-from clearer.experiments.verdict import verdict
+from clearer.experiments.verdict import _digest, verdict
 from clearer.experiments.verdict_candidates import choose_candidates
 from clearer.experiments.verdict_page import judgement, redraw
 from clearer.network.architecture import SearchSpace
+from clearer.network.supernet import Supernet
 from clearer.training.checkpoints import load_checkpoint, save_checkpoint
 from helpers.command import clearer, settings
 from helpers.photos import write_photos
@@ -106,6 +108,14 @@ def test_faults_are_reported_in_one_line(run: Path, tmp_path: Path) -> None:
     ):
         outcome = clearer("verdict", *arguments, "-o", tmp_path / "v")
         assert outcome.status == 2 and words in outcome.err and outcome.err.count("\n") == 1
+
+
+def test_kept_scores_of_version_0_1_are_of_the_same_supernet() -> None:
+    supernet = Supernet(SearchSpace(width=2, scales=2, modules_per_cell=1))
+    former = hashlib.sha256()
+    for name, value in supernet.state_dict().items():
+        former.update(name.replace("alpha", "logits").encode() + value.numpy().tobytes())
+    assert _digest(supernet) == former.hexdigest()
 
 
 def test_single_settings_are_keywords_of_the_function(run: Path, tmp_path: Path) -> None:

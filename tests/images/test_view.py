@@ -15,19 +15,7 @@ from PIL import Image
 from clearer.core.errors import UserError
 from clearer.images.io import read_header
 from clearer.images.view import native_channels, read_image, write_image
-
-
-def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng([seed, height, width]).integers(0, 256, (height, width, channels), dtype=np.uint8)
-
-
-def refused(what: str, call, *args, **keys) -> str:
-    with pytest.raises(UserError, match=what) as caught:
-        call(*args, **keys)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
-
+from helpers.reading import noise, refused
 
 # Reading
 
