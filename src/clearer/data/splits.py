@@ -10,6 +10,7 @@ from pathlib import Path
 
 from clearer.core.errors import UserError
 from clearer.data.duplicates import PARTS, Fingerprint, Fingerprints, fingerprint, leaks, propose_split
+from clearer.data.exclusions import without_excluded
 from clearer.data.folders import find_items, part_folders
 from clearer.data.items import Item, check_channels, check_sizes
 from clearer.degradations.registry import DEGRADATIONS
@@ -64,12 +65,14 @@ def resolve_splits(settings: DataSettings, *, channels: int, patch: int, seed: i
             raise UserError("data.only_validation: names images of data.validation, which is not given")
         validation = _named(validation, settings.only_validation)
     test = [] if settings.test is None else _find(settings.test, settings)
+    extra = _extra_clean(settings)
+    train, validation, extra = without_excluded([train, validation, extra], settings.exclude, say)
     if settings.train is None or not validation:
         _check(train, settings, channels, patch)
         fractions = _fractions(settings, bool(validation), bool(test))
         parts = propose_split(train, prints.of(train), fractions, seed)
         train, validation, test = parts["train"], validation or parts["validation"], test or parts["test"]
-    train = _evenly(train, settings.limit_train) + _extra_clean(settings)
+    train = _evenly(train, settings.limit_train) + extra
     validation = _evenly(validation, settings.limit_validation)
     test = sorted(test, key=_name)
     measured = test[: settings.limit_test]

@@ -64,6 +64,8 @@ class DataSettings:
             part, or ``drop`` that image.
         convert: convert images whose number of channels differs from the network's.
         only_validation: a text file with one file name per line; only these validation images are used.
+        exclude: a text file, or a list of them, with one file name per line; these images are neither trained nor
+            validated on. ``robustness`` stands for the images of the protocol of that name.
         limit_train, limit_validation: number of images to use, spread evenly over the sorted names.
         limit_test: number of images to use, the first ones by name, as `clearer.evaluate` does.
         augment: true flips and rotates patches in all eight ways; ``mirror`` flips them left to right only, for
@@ -82,6 +84,7 @@ class DataSettings:
     leaks: Literal["refuse", "drop"] = "refuse"
     convert: bool = False
     only_validation: str | None = None
+    exclude: str | list[str] | None = None
     limit_train: Count | None = None
     limit_validation: Count | None = None
     limit_test: Count | None = None
