@@ -52,7 +52,10 @@ def test_values_are_those_of_version_0_1(name: str) -> None:
     assert float(LOSSES.get(name)(identity, Batch(output, clean))) == pytest.approx(VALUES[name], rel=1e-6)
 
 
-@pytest.mark.parametrize("name", LOSSES.names)
+SUPERVISED = [name for name, loss in LOSSES.all().items() if loss.needs_clean]
+
+
+@pytest.mark.parametrize("name", SUPERVISED)
 def test_a_step_down_the_gradient_brings_output_and_truth_together(name: str) -> None:
     output, clean = batches()
     loss = LOSSES.get(name)
@@ -65,7 +68,7 @@ def test_a_step_down_the_gradient_brings_output_and_truth_together(name: str) ->
     assert torch.isfinite(loss(identity, Batch(clean, clean)))
 
 
-@pytest.mark.parametrize("name", LOSSES.names)
+@pytest.mark.parametrize("name", SUPERVISED)
 def test_a_loss_trains_the_network_that_it_is_given(name: str) -> None:
     degraded, clean = batches()
     gain = torch.tensor(0.5, requires_grad=True)
@@ -74,11 +77,10 @@ def test_a_loss_trains_the_network_that_it_is_given(name: str) -> None:
     assert loss.shape == () and gain.grad is not None and gain.grad < 0  # a larger gain is nearer to the clean batch
 
 
-@pytest.mark.parametrize("name", LOSSES.names)
-def test_supervised_losses_declare_that_they_need_clean_images(name: str) -> None:
+@pytest.mark.parametrize("name", SUPERVISED)
+def test_supervised_losses_refuse_a_batch_without_targets(name: str) -> None:
     loss = LOSSES.get(name)
-    assert loss.needs_clean
-    with pytest.raises(ValueError, match="needs clean images"):
+    with pytest.raises(ValueError, match=r"needs (clean images|two exposures)"):
         loss(identity, Batch(batches()[0], None))
 
 

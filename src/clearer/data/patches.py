@@ -78,7 +78,8 @@ class PatchSampler:
     def draw(self) -> Batch:
         """Return the next batch, float32 (B / shares, C, patch, patch) in [0, 1], which noise may leave."""
         degraded, clean = self._draw_pair()
-        return Batch(degraded, clean if self.has_clean else None)
+        clean_if_known = clean if self.has_clean else None
+        return Batch(degraded, clean_if_known, generator=self.noise, start=self.mine.start, of=self.batch)
 
     def _draw_pair(self) -> tuple[Tensor, Tensor]:
         numbers = self._draw_places()[:, self.mine]

@@ -3,23 +3,53 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 
-class Batch(NamedTuple):
-    """Patches to train on.
+@dataclass(frozen=True)
+class Batch:
+    """Patches to train on. It unpacks to ``degraded, clean``.
 
     Args:
         degraded: (B, C, H, W), in [0, 1]; unclipped noise may leave that range.
-        clean: the ground truth, the same shape, or None where there is none.
+        clean: the ground truth, the same shape, or None where there is none. With repeated exposures it is the other
+            exposure.
+        generator: of the random numbers of a loss, on the device of ``degraded``; a resumed run continues it. Without
+            it, `integers` draws the same numbers in each call.
+        start, of: the patches are the part from index ``start`` of a batch of ``of`` patches; by default all.
+        progress: share of the training that is done, from 0 to 1.
     """
 
     degraded: Tensor
     clean: Tensor | None
+    generator: torch.Generator | None = None
+    start: int = 0
+    of: int | None = None
+    progress: float = 1.0
+
+    def __iter__(self) -> Iterator[Tensor | None]:
+        return iter((self.degraded, self.clean))
+
+    def __getitem__(self, place: int) -> Tensor | None:
+        return (self.degraded, self.clean)[place]
+
+    def integers(self, high: int, *shape: int) -> Tensor:
+        """Return random integers from 0 to ``high`` - 1, (B, *shape).
+
+        They are drawn for the whole batch, so that several processes draw what one would.
+        """
+        import torch
+
+        count, device = len(self.degraded), self.degraded.device
+        generator = self.generator or torch.Generator(device=device).manual_seed(0)
+        drawn = torch.randint(high, (self.of or count, *shape), generator=generator, device=device)
+        return drawn[self.start : self.start + count]
 
 
 class Loss(ABC):

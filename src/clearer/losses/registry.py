@@ -13,5 +13,11 @@ LOSSES: Registry[Loss] = Registry(
         "log-mse": "clearer.losses.supervised:LOG_MSE",
         "ssim": "clearer.losses.ssim:SSIM",
         "charbonnier+ssim": "clearer.losses.ssim:CHARBONNIER_SSIM",
+        "neighbor2neighbor": "clearer.losses.neighbor2neighbor:NEIGHBOR2NEIGHBOR",
+        "noise2void": "clearer.losses.noise2void:NOISE2VOID",
+        "noise2void-rows": "clearer.losses.noise2void:NOISE2VOID_ROWS",
+        "noise2void-columns": "clearer.losses.noise2void:NOISE2VOID_COLUMNS",
+        "noise2void-hole": "clearer.losses.noise2void:NOISE2VOID_HOLE",
+        "noise2noise": "clearer.losses.noise2noise:NOISE2NOISE",
     },
 )

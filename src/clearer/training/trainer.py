@@ -127,7 +127,7 @@ class WeightTraining(TrainingJob):
         """Draw a batch and update the weights by the gradient of its loss."""
         rate = learning_rate(self.settings.optimizer, index // self.steps_per_epoch, self.epochs)
         set_learning_rate(self.optimizer, rate)
-        batch = self.sampler.draw()
+        batch = replace(self.sampler.draw(), progress=(index + 1) / self.steps)
         self.network.train()
         loss = self.loss(partial(self.context.restore, self.network), batch)
         self.optimizer.zero_grad(set_to_none=True)
