@@ -130,3 +130,36 @@ def test_a_sampler_resumes_repeatably_from_the_state_of_another_kind_of_device()
     b.load_state_dict(state), c.load_state_dict(state)
     (_, clean), (noisy, same), (again, _) = a.draw(), b.draw(), c.draw()
     assert torch.equal(clean, same) and torch.equal(noisy, again) and not torch.equal(noisy, clean)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sampled_from([np.uint8, np.uint16, np.float32]), st.integers(0, 2**32 - 1), st.booleans())
+def test_patches_have_the_values_of_their_depth(dtype: type, seed: int, augment: bool) -> None:
+    generator = np.random.default_rng(seed)
+    white = {np.uint8: 255, np.uint16: 65535, np.float32: 1}[dtype]
+    images = [(generator.random((9, 12, 1)) * white).astype(dtype) for _ in range(4)]
+    degraded, clean = _sampler([(images[0], images[1]), (images[2], images[3])], augment=augment).draw()
+    known = {np.float32(value) for image in images for value in (image.astype(np.float32) / np.float32(white)).flat}
+    assert set(clean.numpy().flat) | set(degraded.numpy().flat) <= known
+
+
+def test_sixteen_bits_stay_sixteen_bits_in_memory() -> None:
+    image = np.array([[0, 1], [32768, 65535]], np.uint16)[:, :, None]
+    sampler = _sampler([(image, None)], patch=2)
+    assert sampler.clean.element_size() == 2
+    assert sampler.draw()[1][0].flatten().tolist() == pytest.approx([0, 1 / 65535, 32768 / 65535, 1], abs=1e-7)
+
+
+def test_a_span_maps_its_levels_to_zero_and_one_without_clipping() -> None:
+    image = np.array([[100, 600], [1100, 2100]], np.uint16)[:, :, None]
+    made = {"patch": 2, "batch": 1, "degradation": NoDegradation(), "augment": False, "seed": 0}
+    sampler = PatchSampler([(image, image)], **made, device=torch.device("cpu"), span=(600, 1600))
+    for patches in sampler.draw():
+        assert patches.flatten().tolist() == [-0.5, 0.0, 0.5, 1.5]
+
+
+@pytest.mark.parametrize(("other", "white"), [(np.uint16, 65535), (np.float32, 1)])
+def test_eight_bits_among_deeper_images_keep_their_brightness(other: type, white: int) -> None:
+    eight, deep = np.full((8, 8, 1), 51, np.uint8), np.full((8, 8, 1), white, other)
+    _, clean = _sampler([(eight, None), (deep, None)], batch=32).draw()
+    assert sorted({round(value, 6) for value in clean.flatten().tolist()}) == [0.2, 1.0]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
@@ -145,3 +146,29 @@ def test_synthetic_rain_is_measured_on_clean_images_and_repeats(tmp_path: Path) 
     assert all((rain >= -1e-6).all() for rain in seen) and not torch.equal(seen[0][..., :9, :9], seen[1][..., :9, :9])
     with pytest.raises(UserError, match=r"needs pairs, .*rain-synthetic"):
         evaluate(lambda x: x, find_items(tmp_path), "rain-rgb")
+
+
+def _pairs_at_depth(place: Path, truth: np.ndarray, noisy: np.ndarray) -> Folders:
+    for name, image in (("clean", truth), ("noisy", noisy)):
+        (place / name).mkdir(parents=True)
+        tifffile.imwrite(place / name / "a.tif", image)
+    return Folders(clean=str(place / "clean"), degraded=str(place / "noisy"))
+
+
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint16, 65535), (np.float32, 1)])
+def test_pairs_are_measured_in_the_depth_of_their_files(tmp_path: Path, dtype: type, white: int) -> None:
+    generator = np.random.default_rng(0)
+    truth = (generator.random((40, 50)) * white / 70).astype(dtype)  # within 4 levels of 8 bits
+    noisy = (truth + generator.random(truth.shape) * white / 700).astype(dtype)
+    expected = peak_signal_noise_ratio(truth / white, noisy / white, data_range=1)
+    measured = evaluate(identity, _pairs_at_depth(tmp_path, truth, noisy), "pairs-gray")
+    assert measured.psnr == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_span_is_the_range_that_psnr_refers_to(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    truth = generator.integers(100, 1000, (40, 50)).astype(np.uint16)
+    noisy = (truth + generator.integers(0, 90, truth.shape)).astype(np.uint16)
+    folders = _pairs_at_depth(tmp_path, truth, noisy)
+    expected = peak_signal_noise_ratio(truth / 4095, noisy / 4095, data_range=1)
+    assert evaluate(identity, folders, "pairs-gray", span=(0, 4095)).psnr == pytest.approx(expected, abs=1e-3)

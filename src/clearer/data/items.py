@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, overload
 
 import numpy as np
 
 from clearer.core.errors import UserError
 from clearer.images.io import read_header
-from clearer.images.types import Uint8Pixels
+from clearer.images.pixels import WHOLE, Span
+from clearer.images.types import AnyPixels, Uint8Pixels
 from clearer.images.view import native_channels, read_image
 
 
@@ -23,12 +25,14 @@ class Item:
         clean: file of the clean image, or of both halves.
         degraded: file of the degraded image of a pair; None if there is none, or if it is a half of ``clean``.
         side: the half that is clean, ``"left"`` or ``"right"``; None if the file is not side by side.
+        span: the levels that are black and white in files of 16 bits and floating point.
     """
 
     name: str
     clean: Path
     degraded: Path | None = None
     side: str | None = None
+    span: Span = WHOLE
 
     @property
     def is_pair(self) -> bool:
@@ -89,15 +93,27 @@ def item_size(item: Item) -> tuple[int, int]:
     return header.height, header.width // 2 if item.side else header.width
 
 
-def read_item(item: Item, channels: int | None = None) -> tuple[Uint8Pixels, Uint8Pixels | None]:
-    """Return the clean and the degraded image, uint8 (H, W, C); None if there is no degraded image.
+@overload
+def read_item(
+    item: Item, channels: int | None = None, depth: Literal[8] = 8
+) -> tuple[Uint8Pixels, Uint8Pixels | None]: ...
 
-    ``channels`` is that of `clearer.images.view.read_image`.
+
+@overload
+def read_item(item: Item, channels: int | None, depth: Literal[8] | None) -> tuple[AnyPixels, AnyPixels | None]: ...
+
+
+def read_item(
+    item: Item, channels: int | None = None, depth: Literal[8] | None = 8
+) -> tuple[AnyPixels, AnyPixels | None]:
+    """Return the clean and the degraded image, (H, W, C); None if there is no degraded image.
+
+    ``channels`` and ``depth`` are those of `clearer.images.view.read_image`: uint8, or the depth of the files.
 
     Raises:
         UserError: a file cannot be read, or the two images differ in size or channels.
     """
-    image = read_image(item.clean, channels)
+    image = read_image(item.clean, channels, depth, item.span)
     if item.side is not None:
         check_even(item.clean, image.shape[1])
         half = image.shape[1] // 2
@@ -105,16 +121,16 @@ def read_item(item: Item, channels: int | None = None) -> tuple[Uint8Pixels, Uin
         return (left, right) if item.side == "left" else (right, left)
     if item.degraded is None:
         return image, None
-    degraded = read_image(item.degraded, channels)
+    degraded = read_image(item.degraded, channels, depth, item.span)
     check_same_size(item, image.shape[:2], degraded.shape[:2])
     if degraded.shape != image.shape:
         raise UserError(f"{item.degraded}: not of the same channels as its clean {item.clean}; set data.convert=true")
     return image, degraded
 
 
-def read_images(items: Sequence[Item], channels: int | None = None) -> list[tuple[Uint8Pixels, Uint8Pixels | None]]:
-    """Return the clean and the degraded image of each item, as `read_item` does."""
-    return [read_item(item, channels) for item in items]
+def read_images(items: Sequence[Item], channels: int | None = None) -> list[tuple[AnyPixels, AnyPixels | None]]:
+    """Return the clean and the degraded image of each item, as `read_item` does, in the depth of the files."""
+    return [read_item(item, channels, None) for item in items]
 
 
 def check_same_size(item: Item, clean: tuple[int, ...], degraded: tuple[int, ...]) -> None:

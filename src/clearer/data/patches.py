@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from clearer.degradations.base import Degradation
+from clearer.images.pixels import WHOLE, Span, in_one_depth
+from clearer.images.tensors import as_levels, unit_of
 from clearer.losses.base import Batch
 
 TrainingImages = Sequence[tuple[np.ndarray | None, np.ndarray | None]]
-"""Decoded images, (clean, degraded) of each, uint8 (H, W, C); one of the two may be None."""
+"""Decoded images, (clean, degraded) of each; one of the two may be None.
+
+(H, W, C), uint8, uint16 or float32 in [0, 1].
+"""
 
 
 class PatchSampler:
     """Draw batches of degraded and clean patches from random generators of its own.
 
-    The images lie end to end in one uint8 buffer on the device, so that a batch is a single gather. Positions
+    The images lie end to end in one buffer of their depth on the device, so that a batch is a single gather. Positions
     are drawn on the CPU and copied to the device as four numbers a patch, without synchronization. With
     ``state_dict`` a resumed run draws what the uninterrupted run would have drawn.
 
@@ -34,6 +40,7 @@ class PatchSampler:
         seed: of both generators.
         device: where the images lie and the batches are made.
         share, shares: draw the whole batch, but return only part ``share`` of ``shares`` equal parts.
+        span: the integer levels that are black and white.
     """
 
     def __init__(
@@ -48,6 +55,7 @@ class PatchSampler:
         device: torch.device,
         share: int = 0,
         shares: int = 1,
+        span: Span = WHOLE,
     ) -> None:
         self.patch, self.batch, self.degradation, self.augment, self.device = patch, batch, degradation, augment, device
         part = batch // shares
@@ -60,14 +68,14 @@ class PatchSampler:
         self.widths = torch.tensor([target.shape[1] for target in targets])
         sizes = self.heights * self.widths * self.channels
         self.starts = torch.cumsum(sizes, 0) - sizes
-        self.clean = torch.from_numpy(np.concatenate([target.reshape(-1) for target in targets])).to(device)
+        self.clean = _buffer(targets).to(device)
         self.paired = torch.tensor([degraded is not None for _, degraded in images])
         self.has_pairs = bool(self.paired.any())
         # False if every patch is taken from disk: degrading them would be wasted.
         self.replaces = degradation.replaces and (degradation.share > 0 or not bool(self.paired.all()))
         if self.has_pairs:
-            flat = [_either(degraded, clean).reshape(-1) for clean, degraded in images]
-            self.degraded = torch.from_numpy(np.concatenate(flat)).to(device)
+            self.degraded = _buffer([_either(degraded, clean) for clean, degraded in images]).to(device)
+        self.unit = partial(unit_of, span=span)
         side = torch.arange(patch, device=device)
         self.row, self.column = side[:, None], side[None, :]
         self.channel = torch.arange(self.channels, device=device)[:, None, None]
@@ -87,8 +95,8 @@ class PatchSampler:
             numbers = numbers.pin_memory().to(self.device, non_blocking=True)
         first, down, along, made = numbers.to(self.device)[:, :, None, None, None]
         index = first + self.row * down + self.column * along + self.channel  # (B / shares, C, patch, patch)
-        clean = _gathered(self.clean, index)
-        source = _gathered(self.degraded, index) if self.has_pairs else clean
+        clean = self.unit(_gathered(self.clean, index))
+        source = self.unit(_gathered(self.degraded, index)) if self.has_pairs else clean
         if self.degradation.replaces and not self.replaces:
             return source, clean
         before = clean if self.replaces else source
@@ -138,7 +146,11 @@ def _either(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray:
     return image
 
 
+def _buffer(images: Sequence[np.ndarray]) -> Tensor:
+    """Return the pixels of all images, one after another, in their depth."""
+    return as_levels(np.concatenate([image.reshape(-1) for image in in_one_depth(images)]))
+
+
 def _gathered(levels: Tensor, index: Tensor) -> Tensor:
     # On the CPU several times faster than levels[index].
-    found: Tensor = levels.index_select(0, index.view(-1)).view(index.shape).float() / 255
-    return found
+    return levels.index_select(0, index.view(-1)).view(index.shape)

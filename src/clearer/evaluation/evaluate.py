@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -21,8 +20,9 @@ from clearer.data.items import Item, item_size, read_item
 from clearer.evaluation.metrics import luma601, psnr, ssim
 from clearer.evaluation.protocols import Protocol, parse_protocol, without_pairs
 from clearer.evaluation.self_ensemble import self_ensemble
-from clearer.images.pixels import crop_to_multiple
+from clearer.images.pixels import WHOLE, Span, crop_to_multiple, to_unit
 from clearer.images.tensors import to_batch
+from clearer.images.types import AnyPixels, UnitPixels
 from clearer.images.view import native_channels
 from clearer.recipe.schema import Pairs
 from clearer.runs.schema import ImageScore, ResultRecord
@@ -70,6 +70,7 @@ def evaluate(
     ensemble: bool = False,
     seed: int = 0,
     layout: str = "auto",
+    span: Span | None = None,
     progress: Callable[[int, int], None] | None = None,
     observe: Callable[[Tensor, Tensor, Tensor], None] | None = None,
 ) -> Result:
@@ -90,6 +91,7 @@ def evaluate(
         seed: of the degradation; keep 0 for comparable results.
         layout: see `clearer.data.folders.find_items`. If the protocol needs pairs, ``"auto"`` reads the files of a
             plain folder as pairs side by side, the clean half on the left. Not used for items.
+        span: the levels that are black and white, in place of those of the items.
         progress: called with (images done, number of images) after each image.
         observe: called with the clean, degraded and restored image, in the order of measuring, for further
             measurements: (1, C, H, W) float32 on the CPU, clamped, all channels.
@@ -103,6 +105,8 @@ def evaluate(
     if limit is not None and limit < 1:
         raise UserError(f"limit: {limit} is less than 1; leave it out to measure all images")
     items = _items(data, protocol, layout)[:limit]
+    if span is not None:
+        items = [dataclasses.replace(item, span=span) for item in items]
     check_fit(items, protocol)
     run = (lambda x: self_ensemble(restore, x)) if ensemble else restore
     scores: list[ImageScore] = []
@@ -171,32 +175,43 @@ def check_fit(items: Sequence[Item], protocol: Protocol) -> None:
 
 def _pair(item: Item, protocol: Protocol, seed: int, k: int) -> tuple[Tensor, Tensor]:
     """Return the clean and the degraded image, each (1, C, H, W) float32 in units of [0, 1]."""
-    clean, degraded = read_item(item, protocol.channels)
+    clean, degraded = read_for(item, protocol)
     clean = crop_to_multiple(clean, protocol.crop)
     degraded = None if degraded is None else crop_to_multiple(degraded, protocol.crop)
-    return _tensor(clean), _tensor(degraded_by(protocol, clean, degraded, seed, k))
+    return to_batch(unit_image(clean)).clamp(0, 1), to_batch(degraded_by(protocol, clean, degraded, seed, k))
 
 
-def degraded_by(
-    protocol: Protocol,
-    clean: npt.NDArray[np.uint8],
-    degraded: npt.NDArray[np.uint8] | None,
-    seed: int,
-    k: int,
-) -> npt.NDArray[np.float32]:
+def read_for(item: Item, protocol: Protocol) -> tuple[AnyPixels, AnyPixels | None]:
+    """Return the clean and the degraded image as a protocol takes them, uint8 or float32 in units of [0, 1].
+
+    Pairs are measured in the depth of their files. A protocol that degrades clean images takes them as 8 bits, as
+    published.
+    """
+    clean, degraded = read_item(item, protocol.channels, None if protocol.needs_pairs else 8)
+    if not protocol.needs_pairs:
+        return clean, degraded
+    return _scaled(clean, item.span), None if degraded is None else _scaled(degraded, item.span)
+
+
+def _scaled(image: AnyPixels, span: Span) -> AnyPixels:
+    as_stored = image.dtype.kind == "f" or (image.dtype == np.uint8 and span == WHOLE)
+    return image if as_stored else to_unit(image, span)
+
+
+def degraded_by(protocol: Protocol, clean: AnyPixels, degraded: AnyPixels | None, seed: int, k: int) -> UnitPixels:
     """Return the degraded form of image ``k``, (H, W, C) float32 in units of [0, 1]: the pair's, or a computed one.
 
-    ``clean`` and ``degraded`` are (H, W, C) after any crop; ``degraded`` is None for a single image.
+    ``clean`` and ``degraded`` are those of `read_for`, (H, W, C), after any crop.
     """
     if not protocol.needs_pairs:
         return protocol.degradation.degrade_image(clean, seed, k)
     assert degraded is not None  # check_fit
-    return (degraded / 255).astype(np.float32)
+    return unit_image(degraded)
 
 
-def _tensor(image: npt.NDArray[Any]) -> Tensor:
-    unit = (image / 255).astype(np.float32) if image.dtype == np.uint8 else image
-    return to_batch(unit)
+def unit_image(image: AnyPixels) -> UnitPixels:
+    """Return an image of `read_for` as float32, 0 black and 1 white."""
+    return image if image.dtype == np.float32 else (image / 255).astype(np.float32)
 
 
 def _score(

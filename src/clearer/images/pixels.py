@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -73,6 +75,16 @@ def to_uint8(pixels: AnyPixels) -> Uint8Pixels:
         UserError: as for `to_unit`.
     """
     return pixels if pixels.dtype == np.uint8 else from_unit(to_unit(pixels), np.uint8)
+
+
+def in_one_depth(images: Sequence[AnyPixels]) -> Sequence[AnyPixels]:
+    """Return images of 8 and 16 bits as 16 bits, without loss, and as float32 in [0, 1] if any has floating point."""
+    kinds = {image.dtype.name for image in images}
+    if len(kinds) <= 1:
+        return images
+    if kinds == {"uint8", "uint16"}:
+        return [image if image.dtype == np.uint16 else image * np.uint16(257) for image in images]
+    return [to_unit(image) for image in images]
 
 
 def gray_of(rgb: AnyPixels) -> AnyPixels:

@@ -13,7 +13,7 @@ import numpy as np
 
 from clearer.core.errors import UserError
 from clearer.images.io import errors_named, read_file, read_header, write_file
-from clearer.images.pixels import gray_of, rgb_of_cmyk, to_uint8, to_unit, unmultiplied, upright
+from clearer.images.pixels import WHOLE, Span, gray_of, rgb_of_cmyk, to_uint8, to_unit, unmultiplied, upright
 from clearer.images.types import (
     CMYK,
     GRAY,
@@ -39,14 +39,18 @@ def native_channels(path: str | Path) -> int:
 
 
 @overload
-def read_image(path: str | Path, channels: int | None = None, depth: Literal[8] = 8) -> Uint8Pixels: ...
+def read_image(
+    path: str | Path, channels: int | None = None, depth: Literal[8] = 8, span: Span = WHOLE
+) -> Uint8Pixels: ...
 
 
 @overload
-def read_image(path: str | Path, channels: int | None, depth: None) -> AnyPixels: ...
+def read_image(path: str | Path, channels: int | None, depth: Literal[8] | None, span: Span = WHOLE) -> AnyPixels: ...
 
 
-def read_image(path: str | Path, channels: int | None = None, depth: Literal[8] | None = 8) -> AnyPixels:
+def read_image(
+    path: str | Path, channels: int | None = None, depth: Literal[8] | None = 8, span: Span = WHOLE
+) -> AnyPixels:
     """Return the pixels of a file (H, W, C), rotated as its EXIF orientation says.
 
     Alpha is dropped. Of several pages or frames, the first is read. CMYK becomes RGB without its color
@@ -59,28 +63,33 @@ def read_image(path: str | Path, channels: int | None = None, depth: Literal[8] 
         depth: 8 returns uint8: 16 bits are rounded as ``round(value / 257)``, floating point is clipped to
             [0, 1] and rounded. None returns the depth of the file: uint8, uint16, or float32 with 0 black and
             1 white, not clipped.
+        span: the levels that are black and white. With ``depth`` None, integers stay as they are.
 
     Raises:
-        UserError: the file cannot be read, or its floating-point values are not finite or far outside [0, 1].
+        UserError: the file cannot be read, its floating-point values are not finite, or values lie outside the span
+            by more than its length.
     """
     if channels not in (None, GRAY, RGB):
         raise UserError(f"{path}: cannot be read as {channels} channels; use 1 (gray) or 3 (color)")
     page = read_file(path, first_page=True).pages[0]
     with errors_named(str(path)):
-        pixels = _in_channels(_at_own_depth(page), channels)
+        pixels = _in_channels(_at_own_depth(page, span), channels)
+        if span != WHOLE and pixels.dtype.kind != "f":
+            scaled = to_unit(pixels, span)  # refuses levels far outside the span
+            pixels = pixels if depth is None else scaled
         if depth == 8:
             pixels = to_uint8(pixels)
         return np.require(upright(pixels, page.orientation), requirements=["C", "W"])
 
 
-def _at_own_depth(page: ImagePage) -> AnyPixels:
-    """Return gray or color as stored in the file; bilevel becomes 8 bits, floating point float32."""
+def _at_own_depth(page: ImagePage, span: Span) -> AnyPixels:
+    """Return gray or color as stored in the file; bilevel becomes 8 bits, floating point float32 by the span."""
     pixels = page.color
     if page.alpha is not None and page.own.get("extrasample") == 1:  # TIFF: color is multiplied by alpha
         pixels = unmultiplied(pixels, page.alpha)
     if pixels.dtype.kind == "b":
         return to_uint8(pixels)
-    return to_unit(pixels) if pixels.dtype.kind == "f" else pixels
+    return to_unit(pixels, span) if pixels.dtype.kind == "f" else pixels
 
 
 def _in_channels(pixels: AnyPixels, channels: int | None) -> AnyPixels:

@@ -62,6 +62,8 @@ class DataSettings:
         fractions: shares of training, validation and test images; they sum to 1.
         leaks: ``refuse`` to run if a training or validation image shows the same clean image as one of a later
             part, or ``drop`` that image.
+        range: the levels that stand for black and white in files of 16 bits and floating point, such as [0, 4095] for
+            12 bits in files of 16. By default 0 and the largest level of the file; 12 and 14 bits are noticed.
         convert: convert images whose number of channels differs from the network's.
         only_validation: a text file with one file name per line; only these validation images are used.
         exclude: a text file, or a list of them, with one file name per line; these images are neither trained nor
@@ -82,6 +84,7 @@ class DataSettings:
     clean_side: Literal["left", "right"] = "left"
     fractions: list[float] = field(default_factory=lambda: [0.8, 0.1, 0.1])
     leaks: Literal["refuse", "drop"] = "refuse"
+    range: list[float] | None = None
     convert: bool = False
     only_validation: str | None = None
     exclude: str | list[str] | None = None
@@ -97,6 +100,15 @@ class DataSettings:
             raise UserError(
                 f"fractions: {shares} are not three positive shares that sum to 1 (train, validation, test)"
             )
+        if self.range is not None and not (
+            len(self.range) == 2 and all(map(math.isfinite, self.range)) and self.range[0] < self.range[1]
+        ):
+            raise UserError(f"range: {self.range} are not two numbers, black and white, the smaller one first")
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The values that stand for black and white, as `clearer.images.pixels.to_unit` takes them."""
+        return (0.0, 1.0) if self.range is None else (self.range[0], self.range[1])
 
 
 @dataclass(frozen=True)

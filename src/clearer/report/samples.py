@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from clearer.core.files import write_json
-from clearer.data.items import Item, read_item
-from clearer.evaluation.evaluate import degraded_by
+from clearer.data.items import Item
+from clearer.evaluation.evaluate import degraded_by, read_for, unit_image
 from clearer.evaluation.metrics import psnr, ssim
 from clearer.evaluation.protocols import parse_protocol
 from clearer.images.pixels import center_crop
@@ -37,12 +37,12 @@ def write_samples(run: RunFolder, restorer: Restorer, items: list[Item], protoco
     protocol = parse_protocol(protocol_name)
     entries: list[SampleEntry] = []
     for k, item in enumerate(items):
-        clean, degraded = read_item(item, protocol.channels)
+        clean, degraded = read_for(item, protocol)
         truth = center_crop(clean, LARGEST, LARGEST)
         degraded = None if degraded is None else center_crop(degraded, LARGEST, LARGEST)
         input_image = degraded_by(protocol, truth, degraded, 0, k)
         x = to_batch(input_image)
-        t = to_batch(truth).float() / 255
+        t = to_batch(unit_image(truth)).clamp(0, 1)
         y = restorer(x).clamp(0, 1)
         x = x.clamp(0, 1)
         files = {}

@@ -90,6 +90,7 @@ class SearchJob(TrainingJob):
             device=self.context.device,
             share=self.context.rank,
             shares=self.context.world,
+            span=self.recipe.data.span,
         )
 
     def step(self, index: int) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ from clearer.training import distributed
 from clearer.training.run_device import choose_device
 
 HeldOutImages = Sequence[tuple[np.ndarray, np.ndarray | None]]
-"""Decoded images: (clean, degraded or None) of each, uint8 (H, W, C)."""
+"""Decoded images: (clean, degraded or None) of each, (H, W, C) uint8, uint16 or float32 in [0, 1]."""
 
 MetricLog = Callable[[str, EpochLine], None]
 """Takes the name of a job and a line of its metrics."""

@@ -102,6 +102,7 @@ class WeightTraining(TrainingJob):
             device=context.device,
             share=context.rank,
             shares=context.world,
+            span=recipe.data.span,
         )
         self.loss = LOSSES.get(settings.loss)
         if self.loss.needs_clean and not self.sampler.has_clean:
@@ -114,6 +115,7 @@ class WeightTraining(TrainingJob):
             context.degradation,
             crop=settings.validation_crop,
             device=context.device,
+            span=recipe.data.span,
         )
         self.best = Best()
         self.last_psnr: float | None = None

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from clearer.degradations.base import Degradation
 from clearer.evaluation.metrics import psnr
-from clearer.images.pixels import center_crop
-from clearer.images.tensors import to_batch
+from clearer.images.pixels import WHOLE, Span, center_crop
+from clearer.images.tensors import as_levels, to_batch, unit_of
 from clearer.training import distributed
 
 
@@ -19,10 +19,11 @@ class Validation:
     """Pairs of degraded and clean images, degraded once from a fixed seed. Several processes each measure a share.
 
     Args:
-        images: (clean, degraded or None) of each image, uint8 (H, W, C).
+        images: (clean, degraded or None) of each image, (H, W, C) uint8, uint16 or float32 in [0, 1].
         degradation: applied to the clean image, or to the degraded one of a pair, unless it replaces these.
         crop: side of the center crop in pixels, or None for whole images; a smaller image stays whole.
         device: where the images lie.
+        span: the integer levels that are black and white. As in evaluations, ground truth is clamped to them.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Validation:
         *,
         crop: int | None,
         device: torch.device,
+        span: Span = WHOLE,
     ) -> None:
         self.count = len(images)
         self.pairs: dict[int, tuple[Tensor, Tensor]] = {}
@@ -39,11 +41,11 @@ class Validation:
         for k in range(distributed.rank(), self.count, distributed.world()):
             clean, degraded = images[k]
             generator.manual_seed(k)
-            target = _tensor(clean, crop)
-            source = target if degraded is None else _tensor(degraded, crop)
+            target = _tensor(clean, crop, span)
+            source = target if degraded is None else _tensor(degraded, crop, span)
             if degraded is None or not degradation.replaces:
                 source = degradation.apply(source, generator)
-            self.pairs[k] = source.to(device), target.to(device)
+            self.pairs[k] = source.to(device), target.clamp(0, 1).to(device)
         self.input_psnr = self.measure(lambda x: x)
 
     @torch.inference_mode()
@@ -56,5 +58,6 @@ class Validation:
         return float(distributed.total(values).mean())
 
 
-def _tensor(image: np.ndarray, crop: int | None) -> Tensor:
-    return to_batch(image if crop is None else center_crop(image, crop, crop)).float() / 255
+def _tensor(image: np.ndarray, crop: int | None, span: Span) -> Tensor:
+    cropped = image if crop is None else center_crop(image, crop, crop)
+    return to_batch(unit_of(as_levels(np.ascontiguousarray(cropped)), span).numpy())
