@@ -210,7 +210,7 @@ def _checked(kind: Any, value: Any, path: str) -> Any:
 
 
 def _one_of(options: tuple[Any, ...], value: Any, path: str) -> Any:
-    """The shape of the value selects the option: None, a mapping, a list, or else the first."""
+    """The shape of the value selects the option: None, a mapping, a list, its very type, or else the first."""
     if value is None and type(None) in options:
         return None
     inner = [option for option in options if option is not type(None)]
@@ -218,6 +218,8 @@ def _one_of(options: tuple[Any, ...], value: Any, path: str) -> Any:
         inner = [option for option in inner if dataclasses.is_dataclass(option)] or inner
     elif isinstance(value, list | tuple):
         inner = [option for option in inner if typing.get_origin(option) in (list, tuple)] or inner
+    else:
+        inner = [option for option in inner if option is type(value)] or inner
     return _checked(inner[0], value, path)
 
 

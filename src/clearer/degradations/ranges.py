@@ -50,6 +50,17 @@ def checked_span(name: str, value: Any, low: float, high: float) -> Span:
     return first, last
 
 
+def checked_share(name: str, value: Any) -> float:
+    """Return a share of the images as a float.
+
+    Raises:
+        UserError: it is not a number from 0 to 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise UserError(f"{name}: {value!r} is not a share of the images, from 0 to 1")
+    return float(value)
+
+
 def ends(level: Level) -> Span:
     """Return the least and the largest value.
 

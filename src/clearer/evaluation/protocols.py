@@ -6,7 +6,8 @@ and averaged over images. Clean images are degraded after any crop, as
 
 - `clearer.degradations.gaussian.Gaussian`: ``gray-awgn-S``, ``color-awgn-S``, ``clearer-gray-S``.
 - `clearer.degradations.rain.Rain`: ``rain-synthetic``.
-- `clearer.degradations.jpeg.Jpeg`: ``jpeg-Q``, ``jpeg-gray-Q``.
+- `clearer.degradations.jpeg.Jpeg`: ``jpeg-Q``, ``jpeg-gray-Q``, ``jpeg-444-Q``,
+  ``jpeg-twice-Q``, ``jpeg-gray-twice-Q``.
 - `clearer.degradations.none.NoDegradation`, for pairs on disk: ``rain-rgb``, ``rain-y``, ``pairs-gray``,
   ``pairs-color``.
 """
