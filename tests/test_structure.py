@@ -17,8 +17,8 @@ PACKAGE = Path(clearer.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FOLDERS = (
-    "core", "images", "degradations", "losses", "network", "recipe", "runs", "data", "zoo", "evaluation", "training",
-    "inference", "search", "deploy", "methods", "report", "web", "pipeline", "experiments", "cli",
+    "core", "images", "noise", "degradations", "losses", "network", "recipe", "runs", "data", "zoo", "evaluation",
+    "training", "inference", "search", "deploy", "methods", "report", "web", "pipeline", "experiments", "cli",
 )  # fmt: skip
 """A file imports only files of its own folder and of the folders before it."""
 

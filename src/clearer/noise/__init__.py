@@ -1,0 +1,1 @@
+"""Measure the noise of images, without ground truth: level, profile, and what it means in words."""

@@ -1,0 +1,96 @@
+"""The blind noise level: right values on photographs, whatever the noise, and no noise where there is none."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.helpers.photos import SHIPPED
+from torch import Tensor
+
+from clearer.images.view import read_image
+from clearer.noise.level import estimate_level
+
+
+def photo(name: str) -> Tensor:
+    """Return a photograph of scikit-image, (1, 3, H, W)."""
+    pixels = read_image(SHIPPED / name, 3)
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+
+
+def noise_like(image: Tensor, seed: int = 0) -> Tensor:
+    return torch.randn(image.shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("sigma", [5, 15, 25, 50, 75])
+@pytest.mark.parametrize("name", ["astronaut.png", "coffee.png", "chelsea.png"])
+def test_white_noise_on_photographs_is_measured_within_6_percent(name: str, sigma: float) -> None:
+    clean = photo(name)
+    found = float(estimate_level(clean + sigma / 255 * noise_like(clean))) * 255
+    assert found == pytest.approx(sigma, rel=0.06, abs=1.0)  # these photographs have noise of their own
+
+
+@pytest.mark.parametrize("sigma", [15, 25, 50])
+def test_a_batch_of_patches_has_no_bias(sigma: float) -> None:
+    clean = photo("astronaut.png")
+    patches = clean[0].unfold(1, 64, 64).unfold(2, 64, 64).reshape(3, -1, 64, 64).transpose(0, 1)
+    found = estimate_level(patches + sigma / 255 * noise_like(patches)) * 255
+    assert found.shape == (64,)
+    assert float(found.median()) == pytest.approx(sigma, rel=0.04)
+
+
+def test_clean_images_have_nearly_no_noise() -> None:
+    for name in ("astronaut.png", "coffee.png"):
+        assert float(estimate_level(photo(name))) * 255 < 2.5
+
+
+def test_a_smooth_image_has_exactly_the_noise_added() -> None:
+    ramp = torch.linspace(0.2, 0.8, 512).expand(1, 1, 512, 512)
+    assert float(estimate_level(ramp)) < 1e-4
+    assert float(estimate_level(ramp + 0.05 * noise_like(ramp))) == pytest.approx(0.05, rel=0.02)
+
+
+def test_blurred_noise_on_a_photograph_is_not_overlooked() -> None:
+    clean = photo("astronaut.png")
+    noise = noise_like(clean)
+    blurred = sum(noise.roll((y, x), (2, 3)) for y in range(3) for x in range(3)) / 3  # RMS 1
+    assert float(estimate_level(clean + 20 / 255 * blurred)) * 255 == pytest.approx(20, rel=0.25)
+
+
+def test_the_level_of_clipped_noise_is_that_of_the_noise_as_stored() -> None:
+    clean = photo("coffee.png")
+    stored = ((clean + 50 / 255 * noise_like(clean)).clamp(0, 1) * 255).round() / 255
+    assert float(estimate_level(stored)) == pytest.approx(float((stored - clean).square().mean().sqrt()), rel=0.12)
+
+
+def test_clipped_areas_do_not_count_as_free_of_noise() -> None:
+    image = torch.full((1, 1, 256, 256), 0.5) + 0.1 * noise_like(torch.empty(1, 1, 256, 256))
+    image[..., :128] = 0  # half of it black
+    assert float(estimate_level(image)) == pytest.approx(0.1, rel=0.05)
+
+
+def test_of_channels_the_level_is_the_rms() -> None:
+    level = torch.tensor([0.02, 0.04, 0.1]).view(1, 3, 1, 1)
+    noisy = 0.5 + level * noise_like(torch.empty(1, 3, 256, 256))
+    assert float(estimate_level(noisy)) == pytest.approx(float(level.square().mean().sqrt()), rel=0.03)
+
+
+@settings(max_examples=25, deadline=None)
+@given(height=st.integers(1, 40), width=st.integers(1, 40), channels=st.integers(1, 4), batch=st.integers(1, 3))
+def test_any_shape_gives_a_finite_level_that_does_not_depend_on_the_batch(
+    height: int, width: int, channels: int, batch: int
+) -> None:
+    images = 0.5 + 0.1 * noise_like(torch.empty(batch, channels, height, width))
+    found = estimate_level(images)
+    assert found.shape == (batch,) and bool(torch.isfinite(found).all())
+    assert torch.allclose(found[-1:], estimate_level(images[-1:]), rtol=1e-5, atol=1e-7)
+
+
+def test_the_level_scales_with_the_image_and_is_float32_without_gradient() -> None:
+    image = (0.5 + 0.1 * noise_like(torch.empty(1, 1, 96, 96))).requires_grad_()
+    found = estimate_level(image)
+    assert found.dtype == torch.float32 and not found.requires_grad
+    assert float(estimate_level(image * 0.25)) == pytest.approx(float(found) / 4, rel=1e-3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert float(estimate_level(image)) == float(found)
