@@ -15,6 +15,7 @@ DEGRADATIONS: Registry[type[Degradation]] = Registry(
         "gaussian": "clearer.degradations.gaussian:Gaussian",
         "rain": "clearer.degradations.rain:Rain",
         "jpeg": "clearer.degradations.jpeg:Jpeg",
+        "camera": "clearer.degradations.camera.kind:Camera",
         "none": "clearer.degradations.none:NoDegradation",
     },
 )

@@ -8,6 +8,7 @@ and averaged over images. Clean images are degraded after any crop, as
 - `clearer.degradations.rain.Rain`: ``rain-synthetic``.
 - `clearer.degradations.jpeg.Jpeg`: ``jpeg-Q``, ``jpeg-gray-Q``, ``jpeg-444-Q``,
   ``jpeg-twice-Q``, ``jpeg-gray-twice-Q``.
+- `clearer.degradations.camera.kind.Camera`: ``camera-I``, ``camera-gray-I``, ``camera-processed-I``.
 - `clearer.degradations.none.NoDegradation`, for pairs on disk: ``rain-rgb``, ``rain-y``, ``pairs-gray``,
   ``pairs-color``.
 """

@@ -1,0 +1,1 @@
+"""Camera noise: sensor, demosaicing, color, tone curve and in-camera processing."""

@@ -1,0 +1,150 @@
+"""Camera noise: the noise of a sensor, as it looks after everything a camera does to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from clearer.core.config import Range
+from clearer.core.errors import UserError, nearest
+from clearer.degradations.base import Degradation
+from clearer.degradations.camera import curves, processing, sensor
+from clearer.degradations.camera.demosaic import DEMOSAICS, REACH, demosaic, mosaic, site_colors
+from clearer.degradations.protocol_family import ProtocolFamily
+from clearer.degradations.ranges import Level, at_share, checked_level, checked_share, ends, in_words
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+_LOWEST, _HIGHEST = 1.0, 1_000_000.0
+_NUMBERS = 6 + sensor.NUMBERS + 4 + processing.NUMBERS
+_family = partial(
+    ProtocolFamily, level="iso", levels=Range(_LOWEST, below=_HIGHEST), meaning="a sensitivity, ISO 1 or more",
+    example=1600, shows="camera",
+)  # fmt: skip
+_PLAIN = {"processed": 0, "scaled": 0}
+
+
+@dataclass(frozen=True)
+class Camera(Degradation):
+    """Camera noise on clean images.
+
+    The image is turned back into the light that a camera would have seen and into the values of its sensor behind a
+    mosaic of colors; these get shot and read noise. Demosaicing, color matrix and tone curve then act on the noise as
+    a camera's do. The image itself keeps its sharpness: only the difference that the noise makes is added to it, as
+    between one photograph and the average of many. Without noise an 8-bit image comes back bit for bit.
+
+    Curve, white balance, color matrix, exposure and mosaic are drawn for each image. Results are rounded to 8 bits, as
+    files of cameras are. A gray image goes through as a color one of equal channels; the result is its luma.
+
+    Protocols: ``camera-ISO`` (color) and ``camera-gray-ISO``, without processing and scaling, on whole images;
+    ``camera-processed-ISO``, with both.
+
+    Args:
+        iso: sensitivity. ISO 100 counts 20,000 electrons at white. A range draws one for each image, uniformly in
+            the logarithm.
+        demosaic: ``bilinear`` or ``gradient``, or a list of these from which each image draws one.
+        processed: share of the images with in-camera smoothing and sharpening, which make noise coarse.
+        scaled: share of the images that are scaled from another resolution.
+        scale: resolution of the camera by that of the image; a range draws one for each scaled image.
+
+    Raises:
+        UserError: a value is of the wrong type or out of range.
+    """
+
+    iso: Level = (100.0, 25600.0)
+    demosaic: str | list[str] = DEMOSAICS  # type: ignore[assignment]
+    processed: float = 0.5
+    scaled: float = 0.5
+    scale: Level = (1.0, 2.0)
+
+    kind: ClassVar[str] = "camera"
+    protocols: ClassVar[tuple[ProtocolFamily, ...]] = (
+        _family("camera-I", 3, settings=_PLAIN),
+        _family("camera-gray-I", 1, settings=_PLAIN),
+        _family("camera-processed-I", 3, settings={"processed": 1, "scaled": 1}),
+    )
+
+    def __post_init__(self) -> None:
+        iso = checked_level("iso", self.iso, _LOWEST, _HIGHEST, "a sensitivity from ISO 1 to 1,000,000, such as 1600")
+        scale = checked_level("scale", self.scale, 0.25, 4, "a scale from 0.25 to 4")
+        several = isinstance(self.demosaic, list | tuple)
+        names: Any = self.demosaic if several else [self.demosaic]
+        for name in names or [""]:
+            if name not in DEMOSAICS:
+                known = ", ".join(DEMOSAICS)
+                raise UserError(f"demosaic: {name!r} is not one of {known}{nearest(str(name), DEMOSAICS)}")
+        # frozen: lists from YAML become tuples
+        object.__setattr__(self, "iso", iso)
+        object.__setattr__(self, "scale", scale)
+        object.__setattr__(self, "demosaic", tuple(names) if several else self.demosaic)
+        for share in ("processed", "scaled"):
+            object.__setattr__(self, share, checked_share(share, getattr(self, share)))
+
+    def apply(self, clean: Tensor, generator: torch.Generator, *, start: int = 0, of: int | None = None) -> Tensor:
+        import torch
+
+        if clean.shape[1] not in (1, 3):
+            raise ValueError(f"images of cameras have 1 or 3 channels, not {clean.shape[1]}")
+        batch = clean.shape[0] if of is None else of
+        place = generator.device
+        shares = torch.rand((batch, _NUMBERS), generator=generator, device=place).tolist()
+        seeds = torch.randint(2**31, (batch,), generator=generator, device=place).tolist()
+        found = []
+        for i, image in enumerate(clean.float().clamp(0, 1), start):
+            own = torch.Generator(device=place).manual_seed(seeds[i])
+            noise = self._noise(image.expand(3, -1, -1), shares[i], own)
+            if clean.shape[1] == 1:
+                noise = (noise * noise.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(0, keepdim=True)
+            found.append(image + noise)
+        return ((torch.stack(found).clamp(0, 1) * 255).round() / 255).to(clean.dtype)
+
+    def _noise(self, image: Tensor, shares: list[float], generator: torch.Generator) -> Tensor:
+        """Return the difference that noise makes to one image, (3, H, W)."""
+        which, iso, is_scaled, scale, is_processed, _, *rest = shares
+        low, high = ends(self.iso)
+        taken = sensor.drawn_sensor(low * (high / low) ** iso, rest[: sensor.NUMBERS])
+        curve = curves.ToneCurve.drawn(rest[sensor.NUMBERS : sensor.NUMBERS + 4])
+        stated: Any = self.demosaic
+        names: tuple[str, ...] = stated if isinstance(stated, tuple) else (stated,)
+        name = names[min(int(which * len(names)), len(names) - 1)]
+        size = (image.shape[1], image.shape[2])
+        if is_scaled < self.scaled:
+            factor = at_share(self.scale, scale)
+            image = processing.resized(image, (math.ceil(size[0] * factor), math.ceil(size[1] * factor))).clamp(0, 1)
+        noise = _captured(image, taken, curve, name, generator) - image
+        if is_processed < self.processed:
+            noise = processing.processed(noise, rest[-processing.NUMBERS :])
+        return processing.resized(noise, size) if is_scaled < self.scaled else noise
+
+    def describe(self) -> str:
+        return f"camera noise of ISO {in_words(self.iso)}, {self.processed:.0%} processed, {self.scaled:.0%} scaled"
+
+    def effect(self) -> str:
+        return f"camera noise of ISO {in_words(self.iso)}"
+
+    def at_level(self, share: float) -> Self:
+        low, high = ends(self.iso)
+        return dataclasses.replace(self, iso=low * (high / low) ** share)
+
+
+def _captured(
+    image: Tensor, taken: sensor.Sensor, curve: curves.ToneCurve, how: str, generator: torch.Generator
+) -> Tensor:
+    """Return an image, (3, H, W), with the noise of a camera and the sharpness that it has."""
+    import torch
+
+    height, width = image.shape[1:]
+    light = curve.to_light(image)
+    raw = taken.raw(light)
+    around = (REACH, REACH + width % 2, REACH, REACH + height % 2)
+    seen = mosaic(torch.nn.functional.pad(raw[None], around, mode="replicate")[0], taken.phase)
+    noise = taken.noise(seen, generator)
+    balance = [[taken.gains[color] / taken.exposure for color in row] for row in site_colors(taken.phase)]
+    noise.view(seen.shape[0] // 2, 2, seen.shape[1] // 2, 2).mul_(noise.new_tensor(balance)[None, :, None, :])
+    colored = demosaic(noise, taken.phase, how, taken.matrix.to(image.device))[:, :height, :width]
+    return curve.to_image((light + colored).clamp(0, 1))

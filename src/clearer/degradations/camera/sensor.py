@@ -1,0 +1,96 @@
+"""The sensor of a camera and its colors, drawn for each image: noise, gains, color matrix, exposure, mosaic."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+ELECTRONS = 20_000
+"""Electrons at white at ISO 100. A camera with larger pixels counts more, one of a phone fewer."""
+READ_LINE = (2.18, 1.2)
+"""Log read variance by log shot variance, from Brooks et al., Unprocessing Images for Learned Raw Denoising (2019)."""
+READ_SPREAD = 0.8
+"""Largest distance from that line."""
+RED_GAIN, BLUE_GAIN = (1.2, 2.6), (1.2, 2.6)
+EXPOSURE = (0.6, 1.0)
+"""Share of the sensor's range that white of the image fills."""
+# Camera color to sRGB, both balanced: rows sum to 1. Bounds of the off-diagonal values.
+MIXING = ((-0.9, -0.3), (-0.25, 0.15), (-0.4, 0.0), (-0.6, -0.15), (-0.1, 0.1), (-0.8, -0.2))
+NUMBERS = 13
+"""Numbers from 0 to 1 that choose a sensor."""
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """A sensor at one exposure.
+
+    Args:
+        shot, read: the variance of the noise at value x, in [0, 1], is shot x + read.
+        gains: of white balance, red, green, blue.
+        matrix: (3, 3), balanced camera color to linear sRGB; rows sum to 1.
+        exposure: sensor value of the green of white.
+        phase: rows and columns by which the RGGB mosaic is moved.
+        clips: whether values below black are cut off before demosaicing, not after.
+    """
+
+    shot: float
+    read: float
+    gains: tuple[float, float, float]
+    matrix: Tensor
+    exposure: float
+    phase: tuple[int, int]
+    clips: bool
+
+    def raw(self, light: Tensor) -> Tensor:
+        """Return the sensor values, (3, H, W) in [0, 1], of linear sRGB light."""
+        import torch
+
+        scale = torch.tensor([self.exposure / gain for gain in self.gains], device=light.device)
+        back = torch.linalg.inv(self.matrix).to(light.device) * scale[:, None]
+        values: Tensor = (back @ light.flatten(1)).view_as(light).clamp(0, 1)
+        return values
+
+    def noise(self, seen: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the noise of the sensor values ``seen``, (H, W); noisy values do not exceed white."""
+        import torch
+
+        white = torch.randn(seen.shape, generator=generator, device=generator.device).to(seen.device)
+        noisy = seen + white * (seen * self.shot + self.read).sqrt()
+        return noisy.clamp(0 if self.clips else None, 1) - seen
+
+
+def shot_of_iso(iso: float) -> float:
+    """Return the shot variance at white.
+
+    >>> shot_of_iso(400)
+    0.0002
+    """
+    return iso / 100 / ELECTRONS
+
+
+def drawn_sensor(iso: float, shares: list[float]) -> Sensor:
+    """Return the sensor that `NUMBERS` numbers from 0 to 1 choose."""
+    import torch
+
+    def within(span: tuple[float, float], share: float) -> float:
+        return span[0] + (span[1] - span[0]) * share
+
+    read, red, blue, exposure, down, right, clips, *mixing = shares
+    shot = shot_of_iso(iso)
+    slope, offset = READ_LINE
+    spread = within((-READ_SPREAD, READ_SPREAD), read)
+    rg, rb, gr, gb, br, bg = (within(span, share) for span, share in zip(MIXING, mixing, strict=True))
+    return Sensor(
+        shot=shot,
+        read=math.exp(slope * math.log(shot) + offset + spread),
+        gains=(within(RED_GAIN, red), 1.0, within(BLUE_GAIN, blue)),
+        matrix=torch.tensor([[1 - rg - rb, rg, rb], [gr, 1 - gr - gb, gb], [br, bg, 1 - br - bg]]),
+        exposure=within(EXPOSURE, exposure),
+        phase=(int(down < 0.5), int(right < 0.5)),
+        clips=clips < 0.5,
+    )

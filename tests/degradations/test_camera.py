@@ -1,0 +1,111 @@
+"""Camera noise: clean without noise, more of it with ISO, as in a sensor, and the same for parts of a batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from clearer.core.errors import UserError
+from clearer.degradations.camera.curves import ToneCurve
+from clearer.degradations.camera.demosaic import demosaic, mosaic
+from clearer.degradations.camera.kind import Camera
+from clearer.degradations.camera.sensor import drawn_sensor, shot_of_iso
+from clearer.degradations.registry import degradation_from_dict
+from clearer.evaluation.protocols import parse_protocol
+
+
+def chance(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def levels(*shape: int) -> torch.Tensor:
+    return torch.randint(0, 256, shape, generator=chance(3)).float() / 255
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_without_noise_an_8_bit_image_comes_back_bit_for_bit(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clearer.degradations.camera.sensor.ELECTRONS", 1e14)
+    clean = levels(12, channels, 21, 32)
+    assert torch.equal(Camera(100).apply(clean, chance()), clean)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_noise_rises_with_iso(channels: int) -> None:
+    clean = torch.rand(1, channels, 8, 8, generator=chance()).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    found = [(Camera(iso).apply(clean, chance()) - clean).std().item() for iso in (100, 400, 1600, 6400, 25600)]
+    assert found == sorted(found) and found[-1] > 5 * found[0] > 0
+
+
+def test_noise_of_the_sensor_has_the_variance_of_shot_and_read_noise() -> None:
+    taken = drawn_sensor(1600, [0.5] * 13)
+    for value in (0.0, 0.1, 0.5):
+        noise = taken.noise(torch.full((500, 500), value), chance())
+        expected = value * shot_of_iso(1600) + taken.read
+        assert noise.var().item() == pytest.approx(expected, rel=0.02)
+        assert abs(noise.mean().item()) < 4 * (expected / 250_000) ** 0.5
+
+
+def test_values_of_the_sensor_are_light_by_gains_and_exposure() -> None:
+    taken = drawn_sensor(100, [0.3] * 13)
+    white = taken.raw(torch.ones(3, 1, 1)).flatten().tolist()
+    assert white == pytest.approx([taken.exposure / gain for gain in taken.gains], rel=1e-5)
+    assert taken.matrix.sum(1).tolist() == pytest.approx([1, 1, 1])
+
+
+@pytest.mark.parametrize("how", ["bilinear", "gradient"])
+@pytest.mark.parametrize("phase", [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_demosaicing_restores_what_is_linear_and_keeps_the_color_of_each_site(how: str, phase: tuple[int, int]) -> None:
+    rows, columns = torch.meshgrid(torch.arange(12.0), torch.arange(10.0), indexing="ij")
+    ramp = (2 * rows + 3 * columns + 1).expand(3, -1, -1).contiguous()  # gray: Malvar's correction expects edges there
+    found = demosaic(mosaic(ramp, phase), phase, how, torch.eye(3))
+    assert torch.allclose(found, ramp[:, 2:-2, 2:-2], atol=1e-4)
+    any_color = torch.rand(3, 12, 10, generator=chance())
+    seen = mosaic(any_color, phase)
+    again = mosaic(demosaic(seen, phase, how, torch.eye(3)), phase)
+    assert torch.allclose(again, seen[2:-2, 2:-2], atol=1e-6)
+
+
+@pytest.mark.parametrize("curve", [ToneCurve(), ToneCurve(2.2), ToneCurve(0, 4, 0.3), ToneCurve(2.6, 3, 0.6)])
+def test_a_tone_curve_and_its_inverse_cancel(curve: ToneCurve) -> None:
+    values = torch.linspace(0, 1, 256)
+    light = curve.to_light(values)
+    assert light[0] == pytest.approx(0, abs=1e-6) and light[-1] == pytest.approx(1, abs=1e-5) and bool((light.diff() > 0).all())
+    assert torch.allclose(curve.to_image(light), values, atol=1e-5)
+
+
+def test_srgb_has_the_values_of_its_standard() -> None:
+    assert ToneCurve().to_light(torch.tensor([0.04045, 0.5])).tolist() == pytest.approx([0.0031308, 0.214041], rel=1e-4)
+
+
+def test_parts_of_a_batch_are_degraded_as_the_whole_is() -> None:
+    how = Camera()
+    clean = levels(6, 3, 17, 12)
+    whole = how.apply(clean, chance(1))
+    parts = [how.apply(clean[i : i + 2], chance(1), start=i, of=6) for i in (0, 2, 4)]
+    assert torch.equal(torch.cat(parts), whole)
+    assert not torch.equal(whole, how.apply(clean, chance(2)))
+    assert how.apply(levels(1, 1, 1, 1), chance()).shape == (1, 1, 1, 1)
+    assert torch.equal((whole * 255).round() / 255, whole)
+    with pytest.raises(ValueError, match="1 or 3 channels, not 2"):
+        how.apply(torch.zeros(1, 2, 8, 8), chance())
+
+
+def test_settings_make_a_round_trip() -> None:
+    how = Camera((100, 6400), demosaic=["gradient"], processed=0.25, scaled=1, scale=1.5)
+    assert degradation_from_dict(how.to_dict()) == how
+    assert how.effect() == "camera noise of ISO 100 to 6400"
+    assert [how.at_level(share).iso for share in (0, 0.5, 1)] == pytest.approx([100, 800, 6400])
+    assert parse_protocol("camera-1600").degradation == Camera(1600, processed=0, scaled=0)
+    assert parse_protocol("camera-gray-400").channels == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("iso", 0), ("iso", [400, 100]), ("demosaic", "nearest"), ("demosaic", []), ("processed", 2), ("scale", 9)],
+)
+def test_invalid_settings_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(UserError, match=rf"^degradation\.{name}: ") as caught:
+        degradation_from_dict({"kind": "camera", name: value})
+    assert "\n" not in str(caught.value)
