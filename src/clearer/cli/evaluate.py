@@ -20,7 +20,9 @@ class EvaluateOptions(ImageOptions):
         str,
         option(
             "Evaluation",
-            "gray-awgn-S, color-awgn-S, clearer-gray-S (S: noise level), jpeg-Q, jpeg-gray-Q (Q: quality), "
+            "gray-awgn-S, color-awgn-S, clearer-gray-S (S: noise level), "
+            "camera-I, camera-gray-I, camera-processed-I (I: ISO), "
+            "jpeg-Q, jpeg-gray-Q, jpeg-444-Q, jpeg-twice-Q, jpeg-gray-twice-Q (Q: quality), "
             "rain-rgb, rain-y, rain-synthetic, pairs-gray or pairs-color.",
             metavar="PROTOCOL",
             complete=protocol_names,
