@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from clearer.inference.restorer import Restorer
-from clearer.network.architecture import NORMS, OPERATIONS, Architecture, SearchSpace
+from clearer.network.architecture import CONDITIONS, NORMS, OPERATIONS, Architecture, SearchSpace
 from clearer.network.network import RestorationNetwork
 from clearer.zoo.weights import save_weights
 
@@ -28,6 +28,7 @@ SPACES = st.builds(
     norm=st.sampled_from(NORMS),
     residual=st.booleans(),
     unshuffle=st.sampled_from([1, 2, 3]),
+    condition=st.sampled_from(CONDITIONS),
 )
 
 

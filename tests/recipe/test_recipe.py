@@ -472,6 +472,7 @@ def test_published_network_and_search(name: str) -> None:
         "residual": False,
         "unshuffle": 1,
         "candidates": "PF",
+        "condition": "none",
     }
     search = recipe.search
     assert (search.epochs, search.steps_per_epoch, search.warmup_epochs) == (200, 50, 10)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,13 +85,56 @@ def test_a_color_network_begins_by_adding_what_the_gray_one_adds_to_the_mean(
         torch.testing.assert_close(color(x), x + added, atol=2e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("unshuffle", [1, 2])
+@pytest.mark.parametrize("operations", ["supplement", "released"])
+def test_a_network_with_noise_level_begins_as_one_without(
+    tmp_path: Path, unshuffle: int, operations: str, channels: int
+) -> None:
+    torch.manual_seed(0)
+    # Width 4 is also the number of channels of a color image beside its level: one layer alone may be touched.
+    form: dict[str, Any] = {"width": 4, "norm": "none", "operations": operations, "unshuffle": unshuffle}
+    plain = shaken(clearer.Architecture.parse("PF-FP", channels=channels, **form))
+    save_weights(tmp_path / "plain.safetensors", plain, {})
+    network = RestorationNetwork(clearer.Architecture.parse("PF-FP", channels=channels, condition="level", **form))
+    begin_with(network.eval(), tmp_path / "plain.safetensors")
+    x = torch.rand(2, channels, 21, 32)
+    with torch.no_grad():
+        for level in (None, 0.0, torch.rand(2, 1, 21, 32)):
+            torch.testing.assert_close(network(x, level), plain(x), atol=1e-6, rtol=1e-5)
+    gray = shaken(clearer.Architecture.parse("PF-FP", channels=1, residual=True, **form))
+    save_weights(tmp_path / "gray.safetensors", gray, {})
+    form |= {"residual": True, "condition": "level"}
+    color = RestorationNetwork(clearer.Architecture.parse("PF-FP", channels=3, **form)).eval()
+    begin_with(color, tmp_path / "gray.safetensors")
+    x = torch.rand(2, 3, 24, 32)
+    with torch.no_grad():
+        mean = x.mean(1, keepdim=True)
+        torch.testing.assert_close(color(x, 0.2), x + gray(mean) - mean, atol=2e-5, rtol=1e-4)
+
+
+def test_a_network_without_noise_level_cannot_start_from_one_with_it(tmp_path: Path) -> None:
+    form = {"width": 4, "norm": "none", "residual": True}
+    told = clearer.Architecture.parse("PFF-FFP", condition="level", **form)
+    save_weights(tmp_path / "a.safetensors", RestorationNetwork(told), {})
+    letters = {"architecture": "PFF-FFP", "train.start": str(tmp_path / "a.safetensors"), "network.width": 4}
+    with pytest.raises(UserError, match="train.start: .* has condition level, unlike the network"):
+        check_start(load_recipe("quickstart", letters), RunFolder(tmp_path / "run"))
+    recipe = load_recipe("quickstart", letters | {"network.condition": "level"})
+    assert check_start(recipe, RunFolder(tmp_path / "run")) is not None
+
+
 def test_the_start_option_takes_the_form_of_the_model(tmp_path: Path) -> None:
     form = {"width": 4, "norm": "batch", "operations": "released", "unshuffle": 2, "residual": True}
     save_weights(tmp_path / "a.safetensors", RestorationNetwork(clearer.Architecture.parse("PFF-FFP", **form)), {})
     ended = command("train", "denoise-color", "--start", tmp_path / "a.safetensors", "--show", "--json")
     shown = json.loads(ended.out.splitlines()[-1])
     assert shown["architecture"] == "PFF-FFP" and shown["train"]["start"] == str(tmp_path / "a.safetensors")
-    assert shown["network"] == {"channels": 3, "scales": 3, "modules_per_cell": 3, "candidates": "PF", **form}
+    space = {"channels": 3, "scales": 3, "modules_per_cell": 3, "candidates": "PF", "condition": "none", **form}
+    assert shown["network"] == space
+    with_level = ["--set", "network.condition=level"]
+    ended = command("train", "denoise-color", "--start", tmp_path / "a.safetensors", *with_level, "--show", "--json")
+    assert json.loads(ended.out.splitlines()[-1])["network"] == {**space, "condition": "level"}
     letters = ["--architecture", "FFFF-FFFF"]
     other = command("train", "denoise-color", "--start", "denoise-gray", *letters, "--show", "--json")
     shown = json.loads(other.out.splitlines()[-1])

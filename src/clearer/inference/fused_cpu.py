@@ -12,15 +12,22 @@ In bfloat16 the last convolution still runs in float32: only the features are ro
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from clearer.network.backbone import Level
 from clearer.network.graph import Edge, Placed, Step, Upsample
 from clearer.network.modules import Features, folded
 from clearer.network.network import RestorationNetwork
+
+class FusedNetwork(Protocol):
+    """A network in eval mode; see `RestorationNetwork.forward`."""
+
+    def __call__(self, x: Tensor, level: Level | None = None) -> Tensor: ...
+
 
 Forward = Callable[[Tensor], Tensor]
 Gather = Callable[[Features], Tensor]
@@ -35,8 +42,10 @@ def can_fuse() -> bool:
     return all(hasattr(torch.ops.mkldnn, n) for n in ("_convolution_pointwise", "_convolution_pointwise_"))
 
 
-def fuse(network: RestorationNetwork, precision: str = "fp32") -> Forward:
+def fuse(network: RestorationNetwork, precision: str = "fp32") -> FusedNetwork:
     """Return a function equal to ``network`` in eval mode: (B, C, H, W) float32 -> the same, any H and W.
+
+    The function takes a noise level as the network does.
 
     Args:
         network: on the CPU; its weights are copied, so later changes to it have no effect.
@@ -54,9 +63,9 @@ def fuse(network: RestorationNetwork, precision: str = "fp32") -> Forward:
             features = [gather(features) for gather in targets]
         return last(features[0].float())
 
-    def forward(x: Tensor) -> Tensor:
+    def forward(x: Tensor, level: Level | None = None) -> Tensor:
         with torch.inference_mode():
-            return network.on_multiples(x, features_to_image)
+            return network.on_multiples(x, features_to_image, level)
 
     return forward
 

@@ -13,11 +13,14 @@ from typing import Any
 
 from clearer.core.errors import UserError
 from clearer.network.candidates.registry import CANDIDATES
+from clearer.network.genotype import FUSION as FUSION
+from clearer.network.genotype import PARALLEL as PARALLEL
+from clearer.network.genotype import PUBLISHED_CANDIDATES as PUBLISHED_CANDIDATES
+from clearer.network.genotype import candidates_of, check_cells
 
-PARALLEL, FUSION = "P", "F"
-PUBLISHED_CANDIDATES = PARALLEL + FUSION
 OPERATIONS = ("supplement", "released")
 NORMS = ("batch", "none", "bias-free")
+CONDITIONS = ("none", "level")
 FORMER_DEPTH = 4
 """Modules in each cell of the published space."""
 
@@ -41,6 +44,8 @@ class SearchSpace:
             last): scale 0 is that much coarser than the image, and the same width costs ``unshuffle**2`` times less.
         candidates: letters of the modules that a search chooses from, such as ``"PF"`` (as published) or ``"PFS"``;
             see `clearer.network.candidates`.
+        condition: ``"level"``: the network also sees the noise level, as one more channel beside the unshuffled
+            image (FFDNet; Zhang et al., TIP 2018); or ``"none"``.
 
     Raises:
         UserError: a value is out of range.
@@ -55,6 +60,7 @@ class SearchSpace:
     residual: bool = False
     unshuffle: int = 1
     candidates: str = PUBLISHED_CANDIDATES
+    condition: str = "none"
 
     def __post_init__(self) -> None:
         self._check_scales()
@@ -64,7 +70,7 @@ class SearchSpace:
         for key, numbers in (("channels", (self.channels,)), ("width", self.widths), ("modules_per_cell", self.depths)):
             if min(numbers) < 1:
                 raise UserError(f"network.{key}: {getattr(self, key)} is less than 1")
-        for key, known in (("operations", OPERATIONS), ("norm", NORMS)):
+        for key, known in (("operations", OPERATIONS), ("norm", NORMS), ("condition", CONDITIONS)):
             if getattr(self, key) not in known:
                 raise UserError(f"network.{key}: {getattr(self, key)!r} is not one of {', '.join(known)}")
         if not 1 <= self.unshuffle <= 4:
@@ -112,6 +118,11 @@ class SearchSpace:
     def multiple(self) -> int:
         """The network pads images to a multiple of this many pixels."""
         return int(self.unshuffle * 2 ** (self.scales - 1))
+
+    @property
+    def takes_level(self) -> bool:
+        """Whether the network sees the noise level."""
+        return self.condition == "level"
 
     def architecture(self, choices: str | Sequence[str]) -> Architecture:
         """Return the architecture of this space with these modules, one letter each, in order.
@@ -183,10 +194,10 @@ class Architecture:
 
     def __init__(self, *, cells: Sequence[str], space: SearchSpace | None = None, **fields: Any) -> None:
         cells = tuple("".join(cell) for cell in cells)
-        _check_cells(cells)
+        check_cells(cells)
         depths = tuple(map(len, cells))
         if space is None:
-            fields.setdefault("candidates", _candidates_of(cells))
+            fields.setdefault("candidates", candidates_of(cells))
             space = SearchSpace(scales=len(cells) + 1, modules_per_cell=depths, **fields)
         elif fields:
             raise TypeError(f"Architecture: a space states {', '.join(fields)}; leave them out")
@@ -253,6 +264,16 @@ class Architecture:
         return self.space.unshuffle
 
     @property
+    def condition(self) -> str:
+        """See `SearchSpace`."""
+        return self.space.condition
+
+    @property
+    def takes_level(self) -> bool:
+        """Whether the network sees the noise level."""
+        return self.space.takes_level
+
+    @property
     def scales(self) -> int:
         """Number of resolutions."""
         return self.space.scales
@@ -270,8 +291,8 @@ class Architecture:
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form as a dict, the genotype under ``architecture``.
 
-        ``unshuffle`` is left out where it is 1, ``candidates`` where they are those of the letters. So the JSON and
-        the digests of networks that are older than these fields stay as they were.
+        ``unshuffle`` is left out where it is 1, ``condition`` where it is none, ``candidates`` where they are those of
+        the letters. So the JSON and the digests of networks that are older than these fields stay as they were.
         """
         space = self.space
         value: dict[str, Any] = {"architecture": str(self), "channels": space.channels}
@@ -279,8 +300,10 @@ class Architecture:
         value |= {"operations": space.operations, "norm": space.norm, "residual": space.residual}
         if space.unshuffle != 1:
             value["unshuffle"] = space.unshuffle
-        if space.candidates != _candidates_of(self.cells):
+        if space.candidates != candidates_of(self.cells):
             value["candidates"] = space.candidates
+        if space.condition != "none":
+            value["condition"] = space.condition
         return value
 
     def to_json(self) -> str:
@@ -296,7 +319,7 @@ class Architecture:
         """
         types: dict[str, tuple[type, ...]] = {"architecture": (str,), "channels": (int,), "width": (int, list)}
         types |= {"operations": (str,), "norm": (str,), "residual": (bool,)}
-        optional: dict[str, tuple[type, ...]] = {"unshuffle": (int,), "candidates": (str,)}
+        optional: dict[str, tuple[type, ...]] = {"unshuffle": (int,), "candidates": (str,), "condition": (str,)}
         if not isinstance(value, dict) or set(value) - set(optional) != set(types):
             raise UserError(f"architecture: not an architecture's JSON form (needs {', '.join(types)})")
         for key, inner in value.items():
@@ -323,21 +346,3 @@ class Architecture:
     def digest(self) -> str:
         """Twelve hexadecimal digits that name this value, the same on every machine."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
-
-
-def _check_cells(cells: tuple[str, ...]) -> None:
-    text = "-".join(cells)
-    if not 1 <= len(cells) <= 4:
-        raise UserError(f"architecture: {text!r} has {len(cells)} cells; use 1 to 4 (2 to 5 scales)")
-    for cell in cells:
-        if not cell or any(letter not in CANDIDATES for letter in cell):
-            raise UserError(
-                f"architecture: {text!r} is not of the form FPPF-FFFF-PFFP "
-                f"(letters {', '.join(CANDIDATES)}; a dash between cells)"
-            )
-
-
-def _candidates_of(cells: Sequence[str]) -> str:
-    """Return the published candidates and any others that the letters name, in the registry's order."""
-    present = set(PUBLISHED_CANDIDATES).union(*cells)
-    return "".join(letter for letter in CANDIDATES if letter in present)

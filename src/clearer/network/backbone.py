@@ -2,7 +2,7 @@
 
 image -> stem (two modules at full scale) -> (transition, searched modules) x cells -> fusion to the full scale ->
 one convolution -> image. With ``unshuffle``, all of this works on the pixel-unshuffled image, as FFDNet's
-convolutions do (beyond the paper).
+convolutions do (beyond the paper). With ``condition: level``, the noise level is one more channel beside that image.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from clearer.network.graph import Step
 from clearer.network.initialization import initialize
 from clearer.network.modules import Features, StepModule, edge_module
 from clearer.network.plan import NetworkPlan
+from clearer.noise.level import estimate_level
+
+Level = float | Tensor
+"""The noise level in units of [0, 1], its standard deviation: one for all pixels, one an image, or a map."""
 
 
 class Cell(nn.Module):
@@ -43,6 +47,7 @@ class Backbone(nn.Module):
         self.multiple = space.multiple
         self.residual = space.residual
         self.unshuffle = space.unshuffle
+        self.takes_level = space.takes_level
         places: Iterator[tuple[Step, ...]] = iter(plan.positions)
         stem = [position[0] for position in plan.positions if position[0].group == "stem"]
         self.stem = nn.Sequential(*(edge_module(next(places)[0].edges[0]) for _ in stem))
@@ -53,8 +58,13 @@ class Backbone(nn.Module):
         self.last = edge_module(next(places)[0].edges[0])
         initialize(self, space)
 
-    def run(self, x: Tensor, step: Callable[[nn.Module, Features, int], Features]) -> Tensor:
-        """Map ``(B, C, H, W)`` to the same; ``step(module, features, index)`` applies a searched module."""
+    def run(
+        self, x: Tensor, step: Callable[[nn.Module, Features, int], Features], level: Level | None = None
+    ) -> Tensor:
+        """Map ``(B, C, H, W)`` to the same; ``step(module, features, index)`` applies a searched module.
+
+        ``level``: see `on_multiples`.
+        """
 
         def inner(padded: Tensor) -> Tensor:
             features = [self.stem(padded)]
@@ -67,10 +77,13 @@ class Backbone(nn.Module):
                     index += 1
             return self.last(self.fusion(features)[0])  # type: ignore[no-any-return]
 
-        return self.on_multiples(x, inner)
+        return self.on_multiples(x, inner, level)
 
-    def on_multiples(self, x: Tensor, inner: Callable[[Tensor], Tensor]) -> Tensor:
+    def on_multiples(self, x: Tensor, inner: Callable[[Tensor], Tensor], level: Level | None = None) -> Tensor:
         """Apply ``inner`` to an image of any size, pixel-unshuffled; a residual network adds the image itself.
+
+        ``level`` is the noise level of a network that takes it, in units of [0, 1]: a number, (B,), (B, 1, 1, 1) or
+        a map (B, 1, H, W); by default it is estimated from ``x``. ``inner`` sees it as the last channel.
 
         The bottom and right are padded to the network's multiple by mirroring, and the result is cropped back.
         (Repeating the edge instead would draw its noise out into streaks, which look like structure.)
@@ -80,7 +93,15 @@ class Backbone(nn.Module):
         # A program traced for export must fit all sizes: it always pads, by 0 pixels where nothing is missing.
         pads = torch.compiler.is_compiling() or pad_h or pad_w
         padded = _mirrored(_mirrored(x, 2, pad_h), 3, pad_w) if pads else x
-        result = self.unfolded(inner(self.folded(padded)))
+        seen = self.folded(padded)
+        if level is not None and not self.takes_level:
+            raise ValueError("a noise level for a network that takes none (condition: none)")
+        if self.takes_level:
+            spread = level_map(estimate_level(x) if level is None else level, x)
+            # Padded as the image is: all its channels see the same pixels.
+            spread = _mirrored(_mirrored(spread, 2, pad_h), 3, pad_w) if pads else spread
+            seen = torch.cat([seen, spread if self.unshuffle == 1 else F.avg_pool2d(spread, self.unshuffle)], 1)
+        result = self.unfolded(inner(seen))
         if self.residual:
             result = result + padded
         return result[..., :height, :width] if pads else result
@@ -92,6 +113,16 @@ class Backbone(nn.Module):
     def unfolded(self, x: Tensor) -> Tensor:
         """Undo `folded`."""
         return x if self.unshuffle == 1 else F.pixel_shuffle(x, self.unshuffle)
+
+
+def level_map(level: Level, x: Tensor) -> Tensor:
+    """Return a noise level as a map (B, 1, H, W) for the images ``x``, (B, C, H, W).
+
+    ``level``: a number, (B,), or any shape that broadcasts to the map.
+    """
+    value = torch.as_tensor(level, dtype=x.dtype, device=x.device)
+    value = value.reshape(-1, 1, 1, 1) if value.ndim <= 1 else value
+    return value.expand(x.shape[0], 1, *x.shape[-2:])
 
 
 def _mirrored(x: Tensor, axis: int, pad: int) -> Tensor:

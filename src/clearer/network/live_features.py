@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from clearer.network.architecture import Architecture
 from clearer.network.graph import Edge, Step
-from clearer.network.plan import plan_network
+from clearer.network.plan import operations_of, plan_network
 
 Channels = dict[int, int]
 """Channels of the feature of each scale."""
@@ -19,7 +19,7 @@ def live_numbers(architecture: Architecture) -> float:
     At each edge these are the features before the step, those that the step has made so far, the layer's own input
     and output, and the sum that it goes into. Nothing is counted as computed in place.
     """
-    features: Channels = {0: architecture.channels * architecture.unshuffle**2}
+    features: Channels = {0: operations_of(architecture.space).seen}
     most = 0.0
     for step in plan_network(architecture).steps:
         peak, features = _step(step, features)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from torch import Tensor
 
 from clearer.network.architecture import Architecture
-from clearer.network.backbone import Backbone
+from clearer.network.backbone import Backbone, Level
 from clearer.network.modules import StepModule
 from clearer.network.plan import plan_network
 
 
 class RestorationNetwork(Backbone):
     """``(B, C, H, W)`` in [0, 1] -> the same, any ``H`` and ``W``.
+
+    ``level``: the noise level of a network with ``condition: level``; see `Backbone.on_multiples`.
 
     >>> import torch
     >>> network = RestorationNetwork(Architecture.parse("PF-FP", width=4))
@@ -23,5 +25,5 @@ class RestorationNetwork(Backbone):
         super().__init__(plan_network(architecture), lambda steps: StepModule(steps[0]))
         self.architecture = architecture
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.run(x, lambda module, features, _: module(features))
+    def forward(self, x: Tensor, level: Level | None = None) -> Tensor:
+        return self.run(x, lambda module, features, _: module(features), level)

@@ -21,11 +21,18 @@ class Operations(ABC):
         widths: channels of each scale, finest first.
         folded: channels of the image after pixel unshuffle.
         norm: ``"batch"``, ``"none"`` or ``"bias-free"``.
+        level: whether the network sees the noise level beside the image.
     """
 
     widths: tuple[int, ...]
     folded: int
     norm: str
+    level: bool = False
+
+    @property
+    def seen(self) -> int:
+        """Channels that the first convolution sees: the image's, and one of the noise level if the network takes it."""
+        return self.folded + self.level
 
     def conv(self, source: int, target: int, kernel: int = 3, stride: int = 1, *, relu: bool = False) -> Conv:
         """Return a convolution with this network's norm or bias."""
@@ -70,7 +77,7 @@ class Supplement(Operations):
     """
 
     def stem(self) -> tuple[Edge, ...]:
-        lift = Edge(0, 0, "conv", "", (self.conv(self.folded, self.widths[0], relu=True),))
+        lift = Edge(0, 0, "conv", "", (self.conv(self.seen, self.widths[0], relu=True),))
         return lift, self.residual(0, ""), self.residual(0, "")
 
     def strided(self, source: int, target: int, name: str, *, relu: bool = True) -> Edge:
@@ -95,7 +102,7 @@ class Released(Operations):
     """The authors' program: two bottlenecks to ``4 * width`` channels, and a first transition that narrows them."""
 
     def stem(self) -> tuple[Edge, ...]:
-        return self._bottleneck(self.folded), self._bottleneck(4 * self.widths[0])
+        return self._bottleneck(self.seen), self._bottleneck(4 * self.widths[0])
 
     def _bottleneck(self, source: int) -> Edge:
         """Return 1x1, 3x3, 1x1 to ``4 * width``; the shortcut is a projection where the channels differ."""

@@ -60,7 +60,8 @@ def plan_supernet(space: SearchSpace) -> NetworkPlan:
 
 def operations_of(space: SearchSpace) -> Operations:
     """Return the operations that the edges of a space's networks consist of."""
-    return STYLES[space.operations](space.widths, space.channels * space.unshuffle**2, space.norm)
+    folded = space.channels * space.unshuffle**2
+    return STYLES[space.operations](space.widths, folded, space.norm, space.takes_level)
 
 
 def candidate_step(space: SearchSpace, letter: str, scales: int, **place: Any) -> Step:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from clearer.core.errors import UserError
 from clearer.network.architecture import FUSION, PARALLEL, Architecture, SearchSpace
-from clearer.network.backbone import Backbone
+from clearer.network.backbone import Backbone, Level
 from clearer.network.candidates.registry import CANDIDATES
 from clearer.network.graph import Step
 from clearer.network.modules import Features, StepModule
@@ -88,9 +88,9 @@ class Supernet(Backbone):
         """The softmax of alpha, ``(modules, K)``."""
         return self.alpha.softmax(dim=1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, level: Level | None = None) -> Tensor:
         weights = self.mixing_weights
-        return self.run(x, lambda module, features, index: module(features, weights[index]))
+        return self.run(x, lambda module, features, index: module(features, weights[index]), level)
 
     def weights(self) -> list[nn.Parameter]:
         """Return all parameters but alpha."""

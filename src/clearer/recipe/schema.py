@@ -47,6 +47,7 @@ class NetworkSettings:
     residual: bool = False
     unshuffle: int = 1
     candidates: str = PUBLISHED_CANDIDATES
+    condition: Literal["none", "level"] = "none"
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,9 @@ class TrainSettings:
             letter differs start from random weights; a color network may start from a gray one; all else must agree.
         loss: what training minimizes.
         average: decay of the averaged weights, 0 for none.
+        level_estimated: share of the patches whose noise level a network with ``network.condition: level`` gets as
+            estimated from the degraded patch; the others get the true one, the RMS of degraded minus clean.
+        level_jitter: standard deviation of the logarithm of the factor that these levels are multiplied by.
         validate_every: epochs from one validation to the next.
         validation_images: number of images to validate on, the first ones.
         validation_crop: validate on center crops of this many pixels.
@@ -194,12 +198,16 @@ class TrainSettings:
     patch: Count = 64
     loss: Annotated[str, Named(LOSSES)] = "mse"
     average: Share = 0.0
+    level_estimated: Amount = 0.5
+    level_jitter: Amount = 0.1
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     validate_every: Count = 10
     validation_images: Count | None = None
     validation_crop: Count | None = None
 
     def __post_init__(self) -> None:
+        if self.level_estimated > 1:
+            raise UserError(f"level_estimated: {self.level_estimated:g} is not a share from 0 to 1")
         smallest = LOSSES.get(self.loss).smallest_patch
         if self.patch < smallest:
             raise UserError(f"patch: {self.patch} is less than the {smallest} pixels that train.loss {self.loss} needs")

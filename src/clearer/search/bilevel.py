@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any, cast
 
 import torch
@@ -23,6 +22,7 @@ from clearer.search.alphas import Convergence, describe_mixing_weights
 from clearer.search.objectives import architecture_loss, complexity_loss
 from clearer.training import distributed
 from clearer.training.job import RunContext, TrainingJob
+from clearer.training.levels import PatchLevels
 from clearer.training.loop import run_job
 from clearer.training.optimizers import learning_rate, load_optimizer, make_optimizer, set_learning_rate
 from clearer.training.run_device import device_name, on_device, peak_memory_mb
@@ -78,6 +78,11 @@ class SearchJob(TrainingJob):
         self.alpha_optimizer = make_optimizer(settings.alpha, [self.supernet.alpha])
         self.training = self._sampler(context.training, context.degradation, recipe.seed + 10)
         self.validation = self._sampler(context.validation, context.degradation.held_out(), recipe.seed + 20)
+        needed = recipe.search_space.takes_level
+        self.levels = {
+            half: PatchLevels(recipe.train, needed, settings.batch, recipe.seed + seed, context)
+            for half, seed in (("train", 12), ("validation", 22))
+        }
 
     def _sampler(self, images: TrainingImages, degradation: Degradation, seed: int) -> PatchSampler:
         return PatchSampler(
@@ -106,7 +111,7 @@ class SearchJob(TrainingJob):
         set_learning_rate(self.weight_optimizer, learning_rate(self.settings.weights, epoch, self.epochs))
         self.supernet.train()
         self.supernet.alpha.requires_grad_(False)
-        loss = self.restoration_loss(self.training)
+        loss = self.restoration_loss("train")
         self.weight_optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         (loss,) = distributed.mean_gradients(self.weights, loss)
@@ -121,7 +126,7 @@ class SearchJob(TrainingJob):
         set_learning_rate(self.alpha_optimizer, learning_rate(settings.alpha, epoch, self.epochs))
         self.supernet.eval()
         with self.supernet.only_alpha():
-            restoration = self.restoration_loss(self.validation)
+            restoration = self.restoration_loss("validation")
             mixing_weights = self.supernet.mixing_weights
             entropy, cost = architecture_loss(mixing_weights), complexity_loss(mixing_weights, self.costs)
             total = restoration + settings.lambda_arch * entropy + settings.lambda_comp * cost
@@ -134,9 +139,10 @@ class SearchJob(TrainingJob):
         self.convergence.note(self.supernet.mixing_weights)
         return {"loss_validation": total, "loss_res": restoration, "loss_arch": entropy, "loss_comp": cost}
 
-    def restoration_loss(self, sampler: PatchSampler) -> Tensor:
-        """Return L_Res on a batch of the sampler."""
-        return MSE(partial(self.context.restore, self.supernet), sampler.draw())
+    def restoration_loss(self, half: str) -> Tensor:
+        """Return L_Res on a batch of a half of the images, ``train`` or ``validation``."""
+        batch = (self.training if half == "train" else self.validation).draw()
+        return MSE(self.levels[half].restore(self.supernet, batch), batch)
 
     def end_epoch(self, epoch: int, means: dict[str, float]) -> EpochLine:
         """Return the means of the epoch and the present mixing weights."""
@@ -161,6 +167,7 @@ class SearchJob(TrainingJob):
             "weight_optimizer": self.weight_optimizer.state_dict(),
             "alpha_optimizer": self.alpha_optimizer.state_dict(),
             "draws": {"train": self.training.state_dict(), "validation": self.validation.state_dict()},
+            "levels": {half: levels.state_dict() for half, levels in self.levels.items()},
             "convergence": self.convergence.state_dict(),
         }
 
@@ -171,6 +178,8 @@ class SearchJob(TrainingJob):
         load_optimizer(self.alpha_optimizer, state["alpha_optimizer"])
         self.training.load_state_dict(state["draws"]["train"])
         self.validation.load_state_dict(state["draws"]["validation"])
+        for half, levels in self.levels.items():
+            levels.load_state_dict(state.get("levels", {}).get(half, {}))
         self.convergence.load_state_dict(state.get("convergence", {}), self.context.device)
 
     def architecture(self) -> Architecture:

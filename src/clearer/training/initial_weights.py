@@ -23,13 +23,15 @@ from clearer.zoo.weights import load_weights
 def settings_of(model: str) -> dict[str, Any]:
     """Return the settings for training a network like ``model`` from its weights; dotted key to value.
 
-    The number of channels stays that of the recipe.
+    The number of channels stays that of the recipe, and so does ``network.condition`` if the model takes no noise level.
 
     Raises:
         UserError: there is no such model.
     """
     found = read_architecture(located(model))[0]
     form = {field.name for field in dataclasses.fields(NetworkSettings)} - {"channels"}
+    if not found.takes_level:
+        form.remove("condition")  # a network that takes the noise level can start from one that does not
     facts = json.loads(json.dumps(dataclasses.asdict(found.space)))  # lists, as YAML has them
     return {
         "train.start": model,
@@ -41,8 +43,9 @@ def settings_of(model: str) -> dict[str, Any]:
 def check_start(recipe: Recipe, run: RunFolder) -> Path | None:
     """Return the weight file that a training starts from; None for random weights or a checkpoint.
 
-    The genotype may differ, and a color network may start from a gray one; everything else must agree. Before a search,
-    when the genotype is not known yet, only the numbers of modules are compared.
+    The genotype may differ, a color network may start from a gray one, and one that takes the noise level from one
+    that does not; everything else must agree. Before a search, when the genotype is not known yet, only the numbers of
+    modules are compared.
 
     Raises:
         UserError: ``train.start`` names no model, or one whose network differs.
@@ -65,6 +68,8 @@ def check_start(recipe: Recipe, run: RunFolder) -> Path | None:
         del facts["modules_per_cell"]
     if (facts["channels"], known["channels"]) == (1, 3):
         del facts["channels"]
+    if (facts["condition"], known["condition"]) == ("none", "level"):
+        del facts["condition"]
     other = ", ".join(f"{key} {facts[key]}" for key, value in known.items() if key in facts and facts[key] != value)
     if other:
         raise UserError(f"train.start: {source} has {other}, unlike the network to be trained; make them agree")
@@ -79,7 +84,8 @@ def begin_with(network: RestorationNetwork, weights: Path) -> str:
     """Copy the weights of a file into a network; return a line that states what was copied.
 
     A searched module with another candidate keeps its random weights. In a color network, the stem and the last
-    convolution of a gray one are spread so that it adds to each color what the gray one adds to their mean.
+    convolution of a gray one are spread so that it adds to each color what the gray one adds to their mean. The weights
+    of the noise level are zero where the file's network takes none, so that the network begins as the same function.
 
     Raises:
         UserError: the file cannot be read.
@@ -92,15 +98,36 @@ def begin_with(network: RestorationNetwork, weights: Path) -> str:
         for place, letters in enumerate(zip(ours, theirs, strict=True))
         if letters[0] != letters[1]
     }
+    shapes = {key: value.shape for key, value in mine.items()}
+    if network.architecture.takes_level and not other.architecture.takes_level:
+        shapes = _shapes_without_level(network.architecture)
     network.load_state_dict(
         {
-            key: value if key.startswith(tuple(fresh)) else _over_colors(source[key], value.shape)
+            key: value if key.startswith(tuple(fresh)) else _beside_level(source[key], shapes[key], value.shape)
             for key, value in mine.items()
         }
     )
     modules = sum(map(len, network.architecture.cells))
     new = f", except for {len(fresh)} of {modules} modules, which are new" if fresh else ""
     return f"starts from {weights}{new}"
+
+
+def _shapes_without_level(architecture: Architecture) -> dict[str, torch.Size]:
+    space = dataclasses.replace(architecture.space, condition="none")
+    with torch.device("meta"):  # without drawing weights
+        plain = RestorationNetwork(Architecture(cells=architecture.cells, space=space))
+    return {key: value.shape for key, value in plain.state_dict().items()}
+
+
+def _beside_level(source: Tensor, plain: torch.Size, shape: torch.Size) -> Tensor:
+    """Return weights of ``shape``, that of a layer of a network with noise level; ``plain``: its shape without it.
+
+    The level is the last channel that the first convolution sees.
+    """
+    spread = _over_colors(source, plain)
+    if plain == shape:
+        return spread
+    return torch.cat([spread, spread.new_zeros(shape[0], shape[1] - plain[1], *shape[2:])], 1)
 
 
 def _over_colors(gray: Tensor, shape: torch.Size) -> Tensor:

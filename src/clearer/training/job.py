@@ -94,10 +94,14 @@ class RunContext:
             log=log,
         )
 
-    def restore(self, network: nn.Module, degraded: Tensor) -> Tensor:
-        """Return the result of ``network`` for a batch, (B, C, H, W) float32, computed in the run's precision."""
+    def restore(self, network: nn.Module, degraded: Tensor, level: Tensor | None = None) -> Tensor:
+        """Return the result of ``network`` for a batch, (B, C, H, W) float32, computed in the run's precision.
+
+        ``level``: noise level of each image, (B,), for a network that takes it; by default the network estimates it.
+        """
+        told = () if level is None else (level,)
         with autocast(self.precision, self.device):
-            restored: Tensor = network(degraded.contiguous(memory_format=torch.channels_last))
+            restored: Tensor = network(degraded.contiguous(memory_format=torch.channels_last), *told)
         return restored.float()
 
     def say(self, text: str) -> None:

@@ -24,6 +24,7 @@ from clearer.training.checkpoints import load_checkpoint
 from clearer.training.ema import AveragedWeights
 from clearer.training.initial_weights import begin_with, check_start
 from clearer.training.job import RunContext, TrainingJob
+from clearer.training.levels import PatchLevels
 from clearer.training.loop import run_job
 from clearer.training.optimizers import learning_rate, load_optimizer, make_optimizer, set_learning_rate
 from clearer.training.run_device import device_name, on_device, peak_memory_mb
@@ -104,6 +105,7 @@ class WeightTraining(TrainingJob):
             shares=context.world,
             span=recipe.data.span,
         )
+        self.levels = PatchLevels(settings, architecture.takes_level, settings.batch, self.seed + 2, context)
         self.loss = LOSSES.get(settings.loss)
         if self.loss.needs_clean and not self.sampler.has_clean:
             raise UserError(
@@ -131,7 +133,7 @@ class WeightTraining(TrainingJob):
         set_learning_rate(self.optimizer, rate)
         batch = replace(self.sampler.draw(), progress=(index + 1) / self.steps)
         self.network.train()
-        loss = self.loss(partial(self.context.restore, self.network), batch)
+        loss = self.loss(self.levels.restore(self.network, batch), batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         (loss,) = distributed.mean_gradients(self.network.parameters(), loss)
@@ -171,6 +173,7 @@ class WeightTraining(TrainingJob):
             "averaged": {} if self.averaged is None else self.averaged.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "sampler": self.sampler.state_dict(),
+            "levels": self.levels.state_dict(),
             "best": self.best.state_dict(),
             "last_psnr": [] if self.last_psnr is None else [self.last_psnr],
         }
@@ -182,6 +185,7 @@ class WeightTraining(TrainingJob):
             self.averaged.network.load_state_dict(state["averaged"])
         load_optimizer(self.optimizer, state["optimizer"])
         self.sampler.load_state_dict(state["sampler"])
+        self.levels.load_state_dict(state.get("levels", {}))
         self.best.load_state_dict(state["best"])
         self.last_psnr = next(iter(state["last_psnr"]), None)
 
