@@ -103,5 +103,5 @@ def test_networks_without_it_are_stored_as_before_and_refuse_it() -> None:
     assert Architecture.from_json(told.to_json()) == told != plain
     with pytest.raises(ValueError, match="takes none"):
         RestorationNetwork(Architecture.parse("P", width=2))(torch.rand(1, 1, 8, 8), 0.1)
-    with pytest.raises(UserError, match="network.condition: 'sigma' is not one of none, level"):
+    with pytest.raises(UserError, match=r"network.condition: 'sigma' is not one of none, level"):
         SearchSpace(condition="sigma")

@@ -118,7 +118,7 @@ def test_a_network_without_noise_level_cannot_start_from_one_with_it(tmp_path: P
     told = clearer.Architecture.parse("PFF-FFP", condition="level", **form)
     save_weights(tmp_path / "a.safetensors", RestorationNetwork(told), {})
     letters = {"architecture": "PFF-FFP", "train.start": str(tmp_path / "a.safetensors"), "network.width": 4}
-    with pytest.raises(UserError, match="train.start: .* has condition level, unlike the network"):
+    with pytest.raises(UserError, match=r"train.start: .* has condition level, unlike the network"):
         check_start(load_recipe("quickstart", letters), RunFolder(tmp_path / "run"))
     recipe = load_recipe("quickstart", letters | {"network.condition": "level"})
     assert check_start(recipe, RunFolder(tmp_path / "run")) is not None

@@ -53,6 +53,9 @@ def test_without_jitter_a_level_is_the_true_one_or_the_estimate(tmp_path: Path) 
     torch.testing.assert_close(levels(tmp_path, 0, 0).draw(batch), true)
     torch.testing.assert_close(levels(tmp_path, 1, 0).draw(batch), estimate)
     torch.testing.assert_close(levels(tmp_path, 0, 0).draw(Batch(batch.degraded, None)), estimate)
+    exposures = levels(tmp_path, 0, 0)
+    exposures.truth = False
+    torch.testing.assert_close(exposures.draw(batch), estimate)
     both = levels(tmp_path, 0.5, 0)
     estimated = torch.stack([(both.draw(batch) - estimate).abs() < 1e-6 for _ in range(40)])
     assert 0.4 < estimated.float().mean() < 0.6
@@ -108,7 +111,7 @@ def test_a_search_and_a_training_take_the_level(tmp_path: Path, photos: Path) ->
     restorer = run.restorer()
     assert restorer.architecture.condition == "level"
     assert run.result["protocols"]["gray-awgn-50"]["psnr"] > 0
-    with pytest.raises(UserError, match="level_estimated: 1.5 is not a share"):
+    with pytest.raises(UserError, match=r"level_estimated: 1.5 is not a share"):
         load_recipe("quickstart", {"train.level_estimated": 1.5})
 
 

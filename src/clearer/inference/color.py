@@ -12,11 +12,15 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from clearer.core.errors import UserError
 from clearer.images.convert import depth_for
 from clearer.images.pixels import WHOLE, Span, depth_of, dtype_of, from_unit, to_unit, turned_back, upright
+from clearer.images.tensors import to_array, to_batch
 from clearer.images.types import CMYK, GRAY, AnyPixels, ImageFile, ImagePage, UnitPixels, with_notes
+from clearer.inference.noise_level import WHITE, NoiseLevel, unit_level
 from clearer.inference.options import RestoreOptions
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601, full range
@@ -98,6 +102,32 @@ def restore_pixels(x: UnitPixels, run: Run, channels: int, options: RestoreOptio
         return x
     y = _restored(x, partial(_in_channels, run=run, channels=channels, color=options.color))
     return y if options.strength == 1 else x + np.float32(options.strength) * (y - x)
+
+
+def restore_batch(
+    x: Tensor,
+    run: Callable[[Tensor, NoiseLevel | None], Tensor],
+    channels: int,
+    options: RestoreOptions,
+    level: NoiseLevel | None,
+) -> Tensor:
+    """Restore a batch (B, C, H, W) in [0, 1] with a network of ``channels``, as `restore_pixels` does one image.
+
+    Args:
+        run: the network: a batch of its channels, and the noise level in gray levels -> the same shape.
+        level: of the batch, in gray levels; None: ``run`` estimates it.
+    """
+    if x.shape[1] == channels and options.strength == 1:
+        return run(x, level)
+    levels = [None] * len(x) if level is None else unit_level(level, tuple(x.shape)) * WHITE
+
+    def restored(one: Tensor, level: Tensor | None) -> Tensor:
+        def on_array(part: UnitPixels) -> UnitPixels:
+            return to_array(run(to_batch(part), level))
+
+        return torch.from_numpy(restore_pixels(to_array(one), on_array, channels, options)).permute(2, 0, 1)
+
+    return torch.stack([restored(*pair) for pair in zip(x, levels, strict=True)]).to(x.device)
 
 
 def _restored(x: UnitPixels, run: Run) -> UnitPixels:

@@ -16,14 +16,20 @@ from clearer.core.prefetch import one_ahead, one_behind
 from clearer.images.convert import check_pages, depth_for, fitted
 from clearer.images.io import read_file, to_bytes, write_file
 from clearer.images.pixels import WHOLE
+from clearer.images.tensors import to_batch
 from clearer.images.types import GRAY, ImageFile, UnitPixels, format_of_suffix
 from clearer.inference.color import restore_file, restore_pixels
 from clearer.inference.jobs import Job, Plan, plan_jobs
 from clearer.inference.large_tiff import is_large, restore_large
+from clearer.inference.noise_level import ImageLevels, check_takes_level
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
+from clearer.noise.level import estimate_level
 
 Progress = Callable[[int, int], None]
+
+FRAMES_SMOOTHING = 0.9
+"""Share of the earlier frames' noise level in that of a frame: estimates that jump would flicker."""
 
 
 class Failure(NamedTuple):
@@ -35,12 +41,17 @@ class Failure(NamedTuple):
 
 @dataclass
 class Outcome:
-    """The result of one call: the outputs written or skipped, failures, and notes of one line each."""
+    """The result of one call: the outputs written or skipped, failures, and notes of one line each.
+
+    ``levels``: by file, the noise level in gray levels that was estimated for a network that takes one; of several
+    pages, channels or frames, the RMS.
+    """
 
     written: list[Path] = field(default_factory=list)
     skipped: list[Path] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    levels: dict[str, float] = field(default_factory=dict)
 
 
 def restore_path(
@@ -71,6 +82,8 @@ def restore_path(
             Files of a folder that cannot be restored are listed in the outcome.
     """
     options = options or RestoreOptions()
+    if options.sigma is not None:
+        check_takes_level(restorer.architecture, restorer.name)
     return _Batch(restorer, plan_jobs(source, target, options), options, progress).run()
 
 
@@ -83,6 +96,7 @@ class _Batch:
         self.outcome = Outcome(notes=list(plan.notes))
         self.lock = threading.Lock()
         self.by_rows: set[Job] = set()
+        self.levels = self._new_levels()
 
     def run(self) -> Outcome:
         """Restore all files."""
@@ -132,13 +146,22 @@ class _Batch:
         """Return the image to be written; None if it was written already."""
         if isinstance(image, UserError):
             raise image
+        self.levels = self._new_levels(FRAMES_SMOOTHING if job.is_video else 0.0)
+        restored: ImageFile | None = None
         if image is not None:
-            return self._restored_image(job, image)
-        if job.is_video:
+            restored = self._restored_image(job, image)
+        elif job.is_video:
             self._restore_video(job)
         else:
             self._restore_by_rows(job)
-        return None
+        level = self.levels.summary()
+        if level is not None:
+            self.outcome.levels[job.name] = level
+        return restored
+
+    def _new_levels(self, smoothing: float = 0.0) -> ImageLevels:
+        takes = self.restorer.architecture.takes_level
+        return ImageLevels(self.options.sigma, estimate_level if takes else None, smoothing)
 
     def _restored_image(self, job: Job, image: ImageFile) -> ImageFile:
         try:
@@ -173,11 +196,14 @@ class _Batch:
             options.tile,
             options.overlap,
             see=partial(restore_pixels, channels=self.channels, options=options),
+            levels=self.levels,
             progress=self.progress if len(self.plan.jobs) == 1 else None,
         )
 
     def _run(self, x: UnitPixels) -> UnitPixels:
-        return self.restorer.restore(x, self.options.ensemble, self.options.tile, self.options.overlap)
+        o = self.options
+        level = self.levels.of(to_batch(x))
+        return self.restorer.restore(x, o.ensemble, o.tile, o.overlap, level=level)
 
     def _write(self, item: tuple[Job, ImageFile]) -> None:
         job, image = item

@@ -23,6 +23,7 @@ from clearer.network.graph import Edge, Placed, Step, Upsample
 from clearer.network.modules import Features, folded
 from clearer.network.network import RestorationNetwork
 
+
 class FusedNetwork(Protocol):
     """A network in eval mode; see `RestorationNetwork.forward`."""
 

@@ -22,8 +22,10 @@ from clearer.images.types import AnyPixels, UnitPixels
 from clearer.inference.checks import Watch, in_sound_precision
 from clearer.inference.color import Run
 from clearer.inference.memory import is_out_of_memory, pixels_that_fit
+from clearer.inference.noise_level import WHITE, ImageLevels, NoiseLevel, beside_level, unit_level
 from clearer.inference.restorer import Restorer
 from clearer.inference.tiling import Overlap, Tile, Tiling, as_overlap, as_tiling, cut, restore_tiles, shape_within
+from clearer.noise.level import estimate_level
 
 See = Callable[[UnitPixels, Run], UnitPixels]
 """Maps (h, w, channels of the file) in [0, 1], and a network for its own channels, to the restored pixels."""
@@ -34,6 +36,8 @@ SEEN_AT_ONCE = 4 * 10**6
 """Pixels that the network sees at most at once, however much memory is free."""
 BAND_ROWS, FEWEST_BAND_ROWS = 512, 64
 """Rows of the result that are held at a time: at most, and however wide the image is."""
+SAMPLED_BANDS, SAMPLED_ROWS = 5, 256
+"""Number and rows of the bands from which the noise level is estimated."""
 BAND_BYTES = 2**27
 """Bytes of the result that are held at a time, if `FEWEST_BAND_ROWS` allows."""
 
@@ -59,6 +63,7 @@ def restore_large(
     overlap: Overlap = "auto",
     *,
     see: See | None = None,
+    levels: ImageLevels | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Restore a TIFF to a TIFF by rows; return ``target``.
@@ -77,6 +82,8 @@ def restore_large(
         overlap: see `clearer.Restorer.restore`.
         see: runs the network on the file's pixels. By default the file has the network's channels, or is gray
             and seen by a color network as three equal channels.
+        levels: gives the noise level, if the network takes one; by default it is estimated. One level counts for the
+            whole image: the RMS of the estimates of bands spread over it (`SAMPLED_BANDS`).
         progress: called with (rows done, rows in all).
 
     Raises:
@@ -92,6 +99,7 @@ def restore_large(
             with written_whole(target) as temporary:
                 tiles = _tiles(rows, restorer, chosen, border)
                 work = _RowRestorer(rows, restorer, border, ensemble, see or _equal_channels(restorer))
+                work.find_level(levels or ImageLevels(None, estimate_level))
                 try:
                     write_rows(temporary, rows, _counted(work.bands(tiles), rows.height, progress))
                 except (ValueError, TypeError, struct.error) as error:  # tags that the writer refuses
@@ -157,6 +165,25 @@ class _RowRestorer:
         self.watch = Watch()
         self.first = 0  # the first row held
         self.held: AnyPixels = np.empty((0, rows.width, rows.samples), rows.dtype)
+        self.level: NoiseLevel | None = None
+
+    def find_level(self, levels: ImageLevels) -> None:
+        """Find the noise level of the whole image before any part is restored, so that no tile has its own."""
+        rows = self.rows
+        if not self.restorer.architecture.takes_level:
+            return
+        if levels.given is not None:
+            self.level = unit_level(levels.given, (1, 1, rows.height, rows.width)) * WHITE
+            return
+        high = min(rows.height, SAMPLED_ROWS)
+
+        def measure(x: UnitPixels) -> UnitPixels:
+            levels.of(to_batch(x))
+            return x
+
+        for top in np.linspace(0, rows.height - high, SAMPLED_BANDS).astype(int).tolist():
+            self.see(self._to_unit(rows.read(top, top + high)), measure)
+        self.level = levels.summary()
 
     def bands(self, tiles: list[list[Tile]]) -> Iterator[AnyPixels]:
         """Yield the restored rows band by band, (n, W, samples), in the depth of the file.
@@ -208,15 +235,21 @@ class _RowRestorer:
 
     def _read(self, part: Tile) -> Tensor:
         pixels = self._to_unit(self.held[part.top - self.first : part.bottom - self.first, part.left : part.right])
-        return torch.from_numpy(pixels).permute(2, 0, 1)[None]
+        x = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+        if isinstance(self.level, Tensor):  # a map, cut and turned as the image is
+            return torch.cat([x, self.level[..., part.top : part.bottom, part.left : part.right]], 1)
+        return x
 
     def _forward(self, x: Tensor) -> Tensor:
-        return to_batch(self.see(np.ascontiguousarray(to_array(x)), self._run))
+        channels = self.rows.channels
+        level = x[:, channels:] if x.shape[1] > channels else self.level
 
-    def _run(self, x: UnitPixels) -> UnitPixels:
-        y = self.restorer.run(to_batch(x))
-        self.watch.add_output(y)
-        return to_array(y)
+        def run(part: UnitPixels) -> UnitPixels:
+            y = self.restorer.run(beside_level(to_batch(part), level, self.restorer.architecture, self.restorer.name))
+            self.watch.add_output(y)
+            return to_array(y)
+
+        return to_batch(self.see(np.ascontiguousarray(to_array(x[:, :channels])), run))
 
 
 def _counted(

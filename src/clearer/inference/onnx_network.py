@@ -15,10 +15,12 @@ from torch import Tensor, nn
 
 from clearer.core.errors import UserError
 from clearer.network.architecture import Architecture
+from clearer.network.backbone import Level, level_map
+from clearer.noise.level import estimate_level
 from clearer.zoo.card import ModelCard
 
 FORMAT = "clearer-onnx-1"
-INPUT, OUTPUT = "image", "restored"
+INPUT, LEVEL, OUTPUT = "image", "level", "restored"
 FORMER_INPUT = "picture"
 """The input's name in files of version 0.1."""
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -27,7 +29,8 @@ PRECISIONS = ("fp32", "fp16", "int8")
 class OnnxNetwork(nn.Module):
     """An exported network as a module: maps (B, C, H, W) float32 in [0, 1] on the CPU to the same shape, any H and W.
 
-    It has no torch parameters; the session holds the weights. Any number of threads may call it.
+    It has no torch parameters; the session holds the weights. Any number of threads may call it. As in PyTorch, a
+    noise level that is not given is estimated.
 
     Args:
         path: a file that `clearer.export` wrote.
@@ -54,11 +57,16 @@ class OnnxNetwork(nn.Module):
             raise UserError(f"{path}: damaged, or not an ONNX file that can run ({what}); export it again") from error
         self.metadata: dict[str, str] = dict(self.session.get_modelmeta().custom_metadata_map)
         self.architecture, self.card, self.precision = _checked(self.metadata, self.session, path)
-        self.input: str = self.session.get_inputs()[0].name
+        self.input: str = next(one.name for one in self.session.get_inputs() if one.name != LEVEL)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, level: Level | None = None) -> Tensor:
+        image = x.detach().contiguous()
+        given = {self.input: image.numpy()}
+        if self.architecture.takes_level:
+            told = level_map(estimate_level(image) if level is None else level, image)
+            given[LEVEL] = told.detach().contiguous().numpy()
         try:
-            (restored,) = self.session.run([OUTPUT], {self.input: x.detach().contiguous().numpy()})
+            (restored,) = self.session.run([OUTPUT], given)
         except Exception as error:
             if "llocat" in str(error):  # "Failed to allocate memory", "bad allocation"; there is no class for it
                 raise RuntimeError("not enough memory") from error
@@ -68,11 +76,13 @@ class OnnxNetwork(nn.Module):
 
 def metadata_of(architecture: Architecture, card: ModelCard, precision: str, **more: Any) -> dict[str, str]:
     """Return the metadata of an ONNX file, which `OnnxNetwork` reads; ``more`` are JSON values to add."""
+    level = "float32 (batch, 1, height, width): standard deviation of the noise at each pixel, sigma / 255"
     return {
         "format": FORMAT,
         "architecture": architecture.to_json(),
         "task": card.task or "",
         "range": "float32 (batch, channels, height, width) in 0..1, in and out; the output is not clamped",
+        **({LEVEL: level} if architecture.takes_level else {}),
         "channels": str(architecture.channels),
         "multiple": str(architecture.multiple),
         "padding": "inside the graph: any height and width",
@@ -89,6 +99,11 @@ def _checked(metadata: dict[str, str], session: Any, path: str | Path) -> tuple[
         architecture = Architecture.from_json(metadata["architecture"])
         card, precision = json.loads(metadata["card"]), metadata["precision"]
         takes, gives = session.get_inputs(), session.get_outputs()
+        if architecture.takes_level:
+            (level,) = [one for one in takes if one.name == LEVEL] or [None]
+            if level is None or level.type != "tensor(float)" or len(level.shape) != 4 or level.shape[1] != 1:
+                raise ValueError(f"{LEVEL} is not a float input (batch, 1, height, width)")
+            takes = [one for one in takes if one is not level]
         for kind, names, found in ((INPUT, (INPUT, FORMER_INPUT), takes), (OUTPUT, (OUTPUT,), gives)):
             if len(found) != 1 or found[0].name not in names or found[0].type != "tensor(float)":
                 raise ValueError(f"it does not have exactly one float {kind}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from clearer.core.errors import UserError, nearest
 from clearer.images.pixels import WHOLE, Span
@@ -22,6 +23,8 @@ class RestoreOptions:
             changes R, G and B by the same amount, which keeps the color; ``"channels"`` restores R, G and B
             one by one.
         strength: blends input and output: 0 gives the input, 1 the network's output.
+        sigma: the noise level that a network is told, if it takes one: a number of gray levels, or a map (H, W) for
+            all images; see `clearer.Restorer.restore`. By default each image is measured.
         span: the values that stand for black and white in floating-point images; if not 0 and 1, also in
             images of 8 and 16 bits (0 and 4095 for 12 bits stored in 16).
         ensemble: use the x8 self-ensemble, at eight times the cost.
@@ -40,6 +43,7 @@ class RestoreOptions:
 
     color: str = "luma"
     strength: float = 1.0
+    sigma: float | npt.NDArray[np.float32] | None = field(default=None, compare=False)
     span: Span = WHOLE
     ensemble: bool = False
     tile: Tiling = "auto"

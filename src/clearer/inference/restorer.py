@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, TypedDict, TypeVar, Unpack, overload
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
@@ -16,13 +15,13 @@ from torch import Tensor
 from clearer.core.device import choose_precision, find_device
 from clearer.core.errors import UserError, nearest
 from clearer.evaluation.self_ensemble import ORIENTATIONS
-from clearer.images.tensors import to_array, to_batch
 from clearer.inference.arrays import apply_to
 from clearer.inference.checks import sound
-from clearer.inference.color import restore_pixels
+from clearer.inference.color import restore_batch
 from clearer.inference.fused_cpu import can_fuse, fuse
 from clearer.inference.hub_mixin import HubMixin
 from clearer.inference.memory import is_out_of_memory, pixels_that_fit
+from clearer.inference.noise_level import NoiseLevel, beside_level
 from clearer.inference.onnx_network import OnnxNetwork
 from clearer.inference.options import RestoreOptions
 from clearer.inference.tiling import Overlap, Tiling, as_overlap, as_tiling, cut, restore_tiles, shape_within
@@ -37,6 +36,13 @@ PRECISIONS = ("auto", "fp32", "bf16")
 AnyArray = TypeVar("AnyArray", bound=npt.NDArray[Any])
 Progress = Callable[[float], None]
 """Called with the share of an image that is done, up to 1."""
+
+
+class _How(TypedDict, total=False):
+    color: str
+    strength: float
+    level: NoiseLevel | None
+    progress: Progress | None
 
 
 def load(name_or_path: str | Path, device: str | torch.device = "auto", precision: str = "auto") -> Restorer:
@@ -102,7 +108,7 @@ class Restorer(HubMixin):
         self.network = network.eval().requires_grad_(False)
         self._run = self._prepared()
 
-    def _prepared(self) -> Callable[[Tensor], Tensor]:
+    def _prepared(self) -> Callable[..., Tensor]:
         if isinstance(self.network, RestorationNetwork) and self.device.type == "cpu" and can_fuse():
             return fuse(self.network, self.precision)
         return self._autocast
@@ -119,9 +125,13 @@ class Restorer(HubMixin):
         exact._run = exact._prepared()
         return exact
 
+    @property
+    def name(self) -> str:
+        """The name of the model, or else of its recipe."""
+        return self.card.name or self.card.recipe or "network"
+
     def __repr__(self) -> str:
-        name = self.card.name or self.card.recipe or "network"
-        return f"<Restorer {name}: {self.architecture}, {self.device}, {self.precision}>"
+        return f"<Restorer {self.name}: {self.architecture}, {self.device}, {self.precision}>"
 
     @property
     def architecture(self) -> Architecture:
@@ -135,15 +145,17 @@ class Restorer(HubMixin):
         tile: Tiling = "none",
         overlap: Overlap = "auto",
         progress: Progress | None = None,
+        level: NoiseLevel | None = None,
     ) -> Tensor:
         """Run the network: (B, C, H, W) floating point in [0, 1] to float32 of the same shape, not clamped.
 
         ``x`` may be on any device; the result is on the same one. The other arguments are those of `restore`,
-        but by default the image is not tiled.
+        but by default the image is not tiled. Without ``level``, it is estimated once, from the whole of ``x``.
 
         Raises:
             UserError: the image needs more memory than is free.
         """
+        seen = beside_level(x, level, self.architecture, self.name)
         size, multiple = (x.shape[-2], x.shape[-1]), self.architecture.multiple
         chosen, border = as_tiling(tile), as_overlap(overlap, self.architecture)
         if chosen == "none":
@@ -168,7 +180,7 @@ class Restorer(HubMixin):
         try:
             for part, y in restore_tiles(
                 forward,
-                lambda t: x[..., t.top : t.bottom, t.left : t.right].detach(),
+                lambda t: seen[..., t.top : t.bottom, t.left : t.right].detach(),
                 tiles,
                 size,
                 border,
@@ -187,17 +199,22 @@ class Restorer(HubMixin):
         return result
 
     def run(self, x: Tensor) -> Tensor:
-        """Run the network once, without gradients; see `__call__`. If memory runs out, torch's error is raised."""
+        """Run the network once, without gradients; see `__call__`. If memory runs out, torch's error is raised.
+
+        ``x``: the image; for a network that takes the noise level, with the level in [0, 1] as one more channel.
+        """
         with torch.inference_mode():
             y = self._forward(x.to(device=self.device, dtype=torch.float32))
             return y.to(x.device)
 
     def _forward(self, x: Tensor) -> Tensor:
-        return self._run(x.contiguous(memory_format=torch.channels_last))
+        channels = self.architecture.channels
+        level = () if x.shape[1] == channels else (x[:, channels:],)
+        return self._run(x[:, :channels].contiguous(memory_format=torch.channels_last), *level)
 
-    def _autocast(self, x: Tensor) -> Tensor:
+    def _autocast(self, x: Tensor, *level: Tensor) -> Tensor:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
-            y: Tensor = self.network(x)
+            y: Tensor = self.network(x, *level)
         return y.float()
 
     @overload
@@ -207,10 +224,7 @@ class Restorer(HubMixin):
         ensemble: bool = False,
         tile: Tiling = "auto",
         overlap: Overlap = "auto",
-        *,
-        color: str = "luma",
-        strength: float = 1.0,
-        progress: Progress | None = None,
+        **more: Unpack[_How],
     ) -> AnyArray: ...
     @overload
     def restore(
@@ -219,10 +233,7 @@ class Restorer(HubMixin):
         ensemble: bool = False,
         tile: Tiling = "auto",
         overlap: Overlap = "auto",
-        *,
-        color: str = "luma",
-        strength: float = 1.0,
-        progress: Progress | None = None,
+        **more: Unpack[_How],
     ) -> Tensor: ...
     @overload
     def restore(
@@ -231,10 +242,7 @@ class Restorer(HubMixin):
         ensemble: bool = False,
         tile: Tiling = "auto",
         overlap: Overlap = "auto",
-        *,
-        color: str = "luma",
-        strength: float = 1.0,
-        progress: Progress | None = None,
+        **more: Unpack[_How],
     ) -> Image.Image: ...
     def restore(
         self,
@@ -245,6 +253,7 @@ class Restorer(HubMixin):
         *,
         color: str = "luma",
         strength: float = 1.0,
+        level: NoiseLevel | None = None,
         progress: Progress | None = None,
     ) -> Any:
         """Restore an image; the result has the type, dtype, shape and (torch) device of ``image``.
@@ -267,6 +276,8 @@ class Restorer(HubMixin):
                 `clearer.inference.options.RestoreOptions`. A color network sees a gray image as three equal
                 channels, and the result is gray.
             strength: blends input and output: 0 gives the input, 1 the network's output.
+            level: for a network that takes it, the standard deviation of the noise in gray levels (255 is white): a
+                number, or a map (H, W). By default it is estimated, once for the image (docs/restoring.md).
             progress: called with the share done after each pass of the network: each tile, and each orientation
                 of the self-ensemble. It begins again if bf16 fails and fp32 is tried.
 
@@ -295,24 +306,14 @@ class Restorer(HubMixin):
             self._check_channels(x)
 
             def run(restorer: Restorer) -> Tensor:
-                return restorer._in_channels(x, options, lambda part: restorer(part, ensemble, tile, overlap, progress))
+                def forward(part: Tensor, level: NoiseLevel | None) -> Tensor:
+                    return restorer(part, ensemble, tile, overlap, progress, level)
+
+                return restore_batch(x, forward, self.architecture.channels, options, level)
 
             return sound(self, x, run).clamp(0, 1)
 
         return apply_to(image, work)
-
-    def _in_channels(self, x: Tensor, options: RestoreOptions, run: Callable[[Tensor], Tensor]) -> Tensor:
-        """Run the network on (B, C, H, W) in [0, 1], where C may differ from the network's channels."""
-        expected = self.architecture.channels
-        if x.shape[1] == expected and options.strength == 1:
-            return run(x)
-
-        def on_array(part: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-            return to_array(run(to_batch(part)))
-
-        arrays = (to_array(one) for one in x)
-        done = [torch.from_numpy(restore_pixels(one, on_array, expected, options)).permute(2, 0, 1) for one in arrays]
-        return torch.stack(done).to(x.device)
 
     def _check_channels(self, x: Tensor) -> None:
         """Refuse (B, C, H, W) unless C is the network's channels, or one of the two is gray and the other color."""

@@ -62,6 +62,9 @@ class Loss(ABC):
     needs_clean: ClassVar[bool] = True
     """Whether the batch must have clean images. A self-supervised loss sets this to False."""
 
+    between_exposures: ClassVar[bool] = False
+    """Whether the batch's clean images are other exposures, as noisy as the degraded ones."""
+
     smallest_patch: int = 1
     """Side in pixels of the smallest patch that the loss is defined for."""
 

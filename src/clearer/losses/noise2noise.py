@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from clearer.losses.base import Batch, Loss
 
@@ -19,6 +19,8 @@ class Noise2Noise(Loss):
     The mean of the noise is predicted, which is 0 for noise that neither exposure shares with the other. Only a squared
     error has this property, so that losses for clean images do not take its place.
     """
+
+    between_exposures: ClassVar[bool] = True
 
     def __call__(self, network: Callable[[Tensor], Tensor], batch: Batch) -> Tensor:
         if batch.clean is None:

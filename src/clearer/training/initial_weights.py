@@ -23,7 +23,7 @@ from clearer.zoo.weights import load_weights
 def settings_of(model: str) -> dict[str, Any]:
     """Return the settings for training a network like ``model`` from its weights; dotted key to value.
 
-    The number of channels stays that of the recipe, and so does ``network.condition`` if the model takes no noise level.
+    The number of channels stays that of the recipe; so does ``network.condition`` for a model that takes none.
 
     Raises:
         UserError: there is no such model.

@@ -31,10 +31,20 @@ class PatchLevels:
         batch: patches in a batch.
         seed: of the generator.
         context: of the run.
+        truth: whether clean patches are the ground truth, not other exposures.
     """
 
-    def __init__(self, settings: TrainSettings, needed: bool, batch: int, seed: int, context: RunContext) -> None:
-        self.settings, self.needed, self.batch, self.context = settings, needed, batch, context
+    def __init__(
+        self,
+        settings: TrainSettings,
+        needed: bool,
+        batch: int,
+        seed: int,
+        context: RunContext,
+        *,
+        truth: bool = True,
+    ) -> None:
+        self.settings, self.needed, self.batch, self.context, self.truth = settings, needed, batch, context, truth
         part = batch // context.world
         self.mine = slice(context.rank * part, (context.rank + 1) * part)
         self.generator = torch.Generator().manual_seed(seed)
@@ -43,10 +53,9 @@ class PatchLevels:
         """Return the levels of a batch, (B,), in units of [0, 1]."""
         choice = torch.rand(self.batch, generator=self.generator)[self.mine]
         factor = (self.settings.level_jitter * torch.randn(self.batch, generator=self.generator)).exp()[self.mine]
-        degraded, clean = batch
-        level = estimate_level(degraded)
-        if clean is not None:
-            true = (degraded - clean).square().mean((1, 2, 3)).sqrt()
+        level = estimate_level(batch.degraded)
+        if self.truth and batch.clean is not None:
+            true = (batch.degraded - batch.clean).square().mean((1, 2, 3)).sqrt()
             level = torch.where((choice < self.settings.level_estimated).to(level.device), level, true)
         return level * factor.to(level.device)
 

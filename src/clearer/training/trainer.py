@@ -105,8 +105,15 @@ class WeightTraining(TrainingJob):
             shares=context.world,
             span=recipe.data.span,
         )
-        self.levels = PatchLevels(settings, architecture.takes_level, settings.batch, self.seed + 2, context)
         self.loss = LOSSES.get(settings.loss)
+        self.levels = PatchLevels(
+            settings,
+            architecture.takes_level,
+            settings.batch,
+            self.seed + 2,
+            context,
+            truth=not self.loss.between_exposures,
+        )
         if self.loss.needs_clean and not self.sampler.has_clean:
             raise UserError(
                 f"train.loss: {settings.loss} needs ground truth, which some training images lack; "
