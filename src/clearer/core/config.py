@@ -14,6 +14,7 @@ from clearer.core.errors import UserError, nearest
 from clearer.core.registry import Registry
 
 T = TypeVar("T")
+_LATER = "left out at its default"
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,10 @@ class ChosenBy:
                 self._refuse(_on_one_line(key), name, path)
         return build(kind, settings, path)
 
+    def plain(self, value: Any) -> dict[str, Any]:
+        """Return the mapping from which `build` builds ``value`` again."""
+        return {self.key: getattr(value, self.key), **plain(value)}
+
     def _refuse(self, key: str, name: str, path: str) -> NoReturn:
         known = {one: field_names(kind) for one, kind in self.registry.all().items()}
         owner = next((one for one, names in known.items() if key in names), None)
@@ -140,13 +145,28 @@ def plain(value: Any) -> Any:
         return [plain(inner) for inner in value]
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return value
-    hints, found = typing.get_type_hints(type(value), include_extras=True), {}
-    for name in field_names(type(value)):
-        inner = getattr(value, name)
-        marks = typing.get_args(hints[name])[1:] if typing.get_origin(hints[name]) is Annotated else ()
-        chosen = {mark.key: getattr(inner, mark.key) for mark in marks if isinstance(mark, ChosenBy)}
-        found[name] = {**chosen, **plain(inner)} if chosen else plain(inner)
-    return found
+    hints = typing.get_type_hints(type(value), include_extras=True)
+    return {
+        field.name: _plain_as(hints[field.name], getattr(value, field.name))
+        for field in dataclasses.fields(value)
+        if not (field.metadata.get(_LATER) and getattr(value, field.name) == field.default)
+    }
+
+
+def later(default: Any) -> Any:
+    """Return a dataclass field that `plain` leaves out at its default, so that what was stored before stays equal."""
+    return dataclasses.field(default=default, metadata={_LATER: True})
+
+
+def _plain_as(hint: Any, value: Any) -> Any:
+    """Return a field's value as plain values; its type says which mappings name their class."""
+    if typing.get_origin(hint) is Annotated:
+        for mark in typing.get_args(hint)[1:]:
+            if isinstance(mark, ChosenBy):
+                return mark.plain(value)
+    if typing.get_origin(hint) in (list, tuple) and isinstance(value, list | tuple):
+        return [_plain_as(typing.get_args(hint)[0], inner) for inner in value]
+    return plain(value)
 
 
 def field_names(kind: Any) -> list[str]:
@@ -198,11 +218,13 @@ def _checked(kind: Any, value: Any, path: str) -> Any:
                 return one
         raise UserError(f"{path}: {value!r} is not one of {', '.join(known)}{nearest(str(value), known)}")
     if origin is list:
-        if not isinstance(value, list):
+        if not isinstance(value, list | tuple):
             raise UserError(f"{path}: {value!r} is not a list, such as [0, 1]")
         return [_checked(typing.get_args(kind)[0], v, f"{path}[{i}]") for i, v in enumerate(value)]
     if origin is tuple:
         kinds = typing.get_args(kind)
+        if kinds[-1] is Ellipsis:
+            return tuple(_checked(list[kinds[0]], value, path))  # type: ignore[valid-type]
         if not isinstance(value, list | tuple) or len(value) != len(kinds):
             raise UserError(f"{path}: {value!r} is not a list of {len(kinds)} values, such as [0, 1]")
         return tuple(_checked(one, v, f"{path}[{i}]") for i, (one, v) in enumerate(zip(kinds, value, strict=True)))

@@ -74,14 +74,14 @@ class Degradation(ABC):
         Returns:
             (H, W, C), in units of [0, 1]; unclipped noise may leave that range.
         """
-        import numpy as np
         import torch
 
         from clearer.images.tensors import to_array, to_batch
 
-        batch = to_batch((clean / 255).astype(np.float32))
+        # In float64, so that the rounding to float32 is the same everywhere.
+        batch = to_batch(clean / 255)
         degraded = self.apply(batch, torch.Generator().manual_seed(1_000_003 * seed + k))
-        image: npt.NDArray[np.float32] = to_array(degraded)
+        image: npt.NDArray[np.float32] = to_array(degraded.float())
         return image
 
     def noise_levels(self) -> tuple[float, float] | None:

@@ -80,14 +80,18 @@ def in_words(level: Level) -> str:
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
-def at_share(level: Level, share: float) -> float:
-    """Return the value at a share, 0 to 1, of the range.
+def at_share(level: Level, share: float, *, log: bool = False) -> float:
+    """Return the value at a share, 0 to 1, of the range; with ``log``, of the range of the logarithms.
 
     >>> at_share((10.0, 50.0), 0.25)
     20.0
+    >>> at_share((10.0, 1000.0), 0.5, log=True)
+    100.0
     """
     low, high = ends(level)
-    return low if low == high else low + (high - low) * share
+    if low == high:
+        return low
+    return low * (high / low) ** share if log else low + (high - low) * share
 
 
 def _checked_number(name: str, value: Any, low: float, high: float, what: str) -> float:

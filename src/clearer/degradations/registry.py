@@ -16,6 +16,11 @@ DEGRADATIONS: Registry[type[Degradation]] = Registry(
         "rain": "clearer.degradations.rain:Rain",
         "jpeg": "clearer.degradations.jpeg:Jpeg",
         "camera": "clearer.degradations.camera.kind:Camera",
+        "correlated": "clearer.degradations.correlated:Correlated",
+        "poisson-gaussian": "clearer.degradations.poisson_gaussian:PoissonGaussian",
+        "speckle": "clearer.degradations.speckle:Speckle",
+        "mixture": "clearer.degradations.mixture:Mixture",
+        "chain": "clearer.degradations.chain:Chain",
         "none": "clearer.degradations.none:NoDegradation",
     },
 )
@@ -33,8 +38,8 @@ def degradation_from_dict(stated: Mapping[str, Any]) -> Degradation:
     Raises:
         UserError: the kind or a setting is unknown, or a value is out of range.
 
-    >>> degradation_from_dict({"kind": "gaussian", "sigma": [0, 75]})
-    Gaussian(sigma=(0.0, 75.0), clip8=False)
+    >>> degradation_from_dict({"kind": "gaussian", "sigma": [0, 75]}).describe()
+    'Gaussian noise of sigma 0 to 75 gray levels, not clipped'
     """
     found: Degradation = BY_KIND.build(in_present_form(stated), "degradation")
     return found

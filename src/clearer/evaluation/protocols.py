@@ -4,7 +4,11 @@ In all of them, PSNR and SSIM are measured in [0, 1] after clamping (the input i
 and averaged over images. Clean images are degraded after any crop, as
 `clearer.degradations.base.Degradation.degrade_image` states. Each degradation declares its protocols:
 
-- `clearer.degradations.gaussian.Gaussian`: ``gray-awgn-S``, ``color-awgn-S``, ``clearer-gray-S``.
+- `clearer.degradations.gaussian.Gaussian`: ``gray-awgn-S``, ``color-awgn-S``, ``clearer-gray-S``,
+  ``color-gray-noise-S``, ``color-uneven-S``.
+- `clearer.degradations.correlated.Correlated`: ``color-correlated-S``, ``gray-correlated-S``.
+- `clearer.degradations.poisson_gaussian.PoissonGaussian`: ``color-poisson-P``, ``gray-poisson-P``.
+- `clearer.degradations.speckle.Speckle`: ``color-speckle-L``, ``gray-speckle-L``.
 - `clearer.degradations.rain.Rain`: ``rain-synthetic``.
 - `clearer.degradations.jpeg.Jpeg`: ``jpeg-Q``, ``jpeg-gray-Q``, ``jpeg-444-Q``,
   ``jpeg-twice-Q``, ``jpeg-gray-twice-Q``.
@@ -67,8 +71,8 @@ def parse_protocol(name: str) -> Protocol:
     Raises:
         UserError: no protocol has this name; the message has the nearest one.
 
-    >>> parse_protocol("clearer-gray-30").degradation
-    Gaussian(sigma=30.0, clip8=True)
+    >>> parse_protocol("clearer-gray-30").degradation.describe()
+    'Gaussian noise of sigma 30 gray levels, clipped and floored to 8 bits'
     >>> parse_protocol("rain-y").luma
     True
     """

@@ -1,0 +1,171 @@
+"""A mixture of degradations: every image draws its own kind by stated shares."""
+
+from __future__ import annotations
+
+import dataclasses
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+
+from clearer.core.config import ChosenBy
+from clearer.core.errors import UserError
+from clearer.degradations.base import Degradation
+from clearer.degradations.chain import Chain, check_parts
+from clearer.degradations.correlated import Correlated
+from clearer.degradations.gaussian import Gaussian
+from clearer.degradations.poisson_gaussian import PoissonGaussian
+from clearer.degradations.ranges import checked_level, ends
+from clearer.degradations.registry import BY_KIND, DEGRADATIONS
+from clearer.degradations.speckle import Speckle
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+_CLEAN = -1
+
+
+@dataclass(frozen=True)
+class Part:
+    """One degradation of a mixture.
+
+    Args:
+        share: of the images, relative to the shares of the other parts.
+        degradation: what degrades them.
+    """
+
+    share: float
+    degradation: Degradation
+
+
+@dataclass(frozen=True)
+class PartBy(ChosenBy):
+    """A part in settings: its ``share`` stands beside the ``kind`` and the settings of its degradation."""
+
+    def build(self, value: Any, path: str) -> Part:
+        if not isinstance(value, dict):
+            raise UserError(f"{path}: {value!r} is not a mapping such as {{share: 0.5, kind: gaussian, sigma: 25}}")
+        for key in ("share", self.key):
+            if key not in value:
+                raise UserError(f"{path}.{key}: missing")
+        settings = {key: inner for key, inner in value.items() if key != "share"}
+        return Part(_share(f"{path}.share", value["share"]), super().build(settings, path))
+
+    def plain(self, value: Part) -> dict[str, Any]:
+        return {"share": value.share, **super().plain(value.degradation)}
+
+
+PART = PartBy(BY_KIND.key, DEGRADATIONS, BY_KIND.default)
+
+
+@dataclass(frozen=True)
+class Mixture(Degradation):
+    """A mixture of degradations: every image of a batch draws one part by its share.
+
+    In a recipe, ``parts: [{share: 0.4, kind: gaussian, sigma: [0, 50]}, {share: 0.2, kind: jpeg}]``. A part of
+    several steps is a ``chain``.
+
+    Args:
+        parts: the degradations, by default one of each kind of noise and of noise with JPEG compression. Their
+            shares are relative to one another: they divide what ``clean`` leaves.
+        clean: share of the images that stay as they are.
+
+    Raises:
+        UserError: a share is no number or out of range, or a part takes its degraded images from disk.
+    """
+
+    parts: tuple[Annotated[Part, PART], ...] = (
+        Part(0.3, Gaussian((0, 50), channel_spread=0.7, channel_correlation=(0, 1))),
+        Part(0.25, Correlated()),
+        Part(0.2, PoissonGaussian()),
+        Part(0.05, Speckle()),
+        Part(0.2, Chain()),
+    )
+    clean: float = 0.05
+
+    kind: ClassVar[str] = "mixture"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parts", tuple(self.parts))
+        object.__setattr__(self, "clean", _share("clean", self.clean))
+        for k, part in enumerate(self.parts):
+            _share(f"parts[{k}].share", part.share)
+        check_parts("parts", tuple(part.degradation for part in self.parts))
+        if self.clean < 1 and not sum(part.share for part in self.parts):
+            raise UserError("parts: all shares are 0; give one of them a share above 0")
+
+    def apply(self, clean: Tensor, generator: torch.Generator, *, start: int = 0, of: int | None = None) -> Tensor:
+        import torch
+
+        whole = clean.shape[0] if of is None else of
+        drawn = torch.rand(whole, generator=generator, device=generator.device).tolist()
+        bounds = list(accumulate([self.clean, *self._probabilities()]))
+        chosen = [min(bisect_right(bounds, number), len(self.parts)) - 1 for number in drawn]
+        return apply_by_choice([part.degradation.apply for part in self.parts], chosen, clean, generator, start=start)
+
+    def _probabilities(self) -> list[float]:
+        total = sum(part.share for part in self.parts)
+        return [(1 - self.clean) * part.share / total if total else 0.0 for part in self.parts]
+
+    def describe(self) -> str:
+        shares = zip(self._probabilities(), self.parts, strict=True)
+        stated = [f"{share:.0%} {part.degradation.describe()}" for share, part in shares]
+        return f"a mixture of {'; '.join([*stated, *([f'{self.clean:.0%} clean images'] if self.clean else [])])}"
+
+    def effect(self) -> str:
+        return ", or ".join(dict.fromkeys(part.degradation.effect() for part in self.parts))
+
+    def noise_levels(self) -> tuple[float, float] | None:
+        """Return the lowest and the highest noise level of all parts that have one."""
+        found = [levels for part in self.parts if (levels := part.degradation.noise_levels()) is not None]
+        if not found:
+            return None
+        return 0.0 if self.clean else min(low for low, _ in found), max(high for _, high in found)
+
+    def at_level(self, share: float) -> Self:
+        return self._of_each(lambda one: one.at_level(share))
+
+    def held_out(self) -> Self:
+        return self._of_each(lambda one: one.held_out())
+
+    def _of_each(self, change: Callable[[Degradation], Degradation]) -> Self:
+        parts = tuple(dataclasses.replace(part, degradation=change(part.degradation)) for part in self.parts)
+        return dataclasses.replace(self, parts=parts)
+
+
+def apply_by_choice(
+    applied: Sequence[Callable[..., Tensor]],
+    chosen: Sequence[int],
+    clean: Tensor,
+    generator: torch.Generator,
+    *,
+    start: int,
+) -> Tensor:
+    """Degrade each image of a batch by one of several functions, each called once for all of its images.
+
+    Args:
+        applied: functions such as `Degradation.apply`; all return the shape of their batch.
+        chosen: for each image of the whole batch, the place in ``applied``; -1 leaves the image as it is.
+        clean, generator, start: as in `Degradation.apply`; the whole batch has as many images as ``chosen``.
+    """
+    import torch
+
+    # A generator for each function: how many numbers one takes does not change what the others get.
+    seeds = torch.randint(2**62, (len(applied),), generator=generator, device=generator.device).tolist()
+    degraded = clean.clone()
+    for place, (apply, seed) in enumerate(zip(applied, seeds, strict=True)):
+        own = [k for k, choice in enumerate(chosen) if choice == place]
+        mine = [k - start for k in own if start <= k < start + clean.shape[0]]
+        if not mine:
+            continue
+        before = sum(k < start for k in own)
+        index = torch.tensor(mine, device=clean.device)
+        noise = torch.Generator(device=generator.device).manual_seed(seed)
+        degraded[index] = apply(clean[index], noise, start=before, of=len(own))
+    return degraded
+
+
+def _share(name: str, value: Any) -> float:
+    return ends(checked_level(name, (0, value), 0, 1, "a share from 0 to 1"))[1]
