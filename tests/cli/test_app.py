@@ -17,6 +17,7 @@ import typer.main
 from clearer.cli import help as help_pages
 from clearer.cli.app import app
 from clearer.cli.options import protocol_names
+from clearer.evaluation.protocols import PROTOCOLS
 from helpers.command import clearer as command
 
 # Options of version 0.1. All of them still work.
@@ -219,11 +220,13 @@ def test_the_words_of_an_option_are_explained_with_its_default():
     assert "clearer doctor [FOLDER] [OPTIONS]" in command("doctor", "--help").out
 
 
-def test_evaluate_names_every_protocol():
-    explained = " ".join(command("evaluate", "--help").out.split())
-    for name in protocol_names():
-        form = name.rstrip("0123456789")
-        assert re.search(rf"\b{form}(?![a-z-]{{2}})", explained), name
+def test_every_protocol_is_explained_and_a_wrong_name_lists_all():
+    page = (CHECKOUT / "docs" / "degradations.md").read_text(encoding="utf-8")
+    refused = command("evaluate", "denoise-gray", "--protocol", "nothing", "--data", ".").err
+    for form in PROTOCOLS:
+        assert f"`{form}`" in page, form
+        assert re.search(rf"[ ,]{form}[ ,]", refused), form
+    assert all(name in protocol_names() for name in ("gray-awgn-50", "jpeg-10", "rain-y"))
 
 
 HEAVY = {"torch", "numpy", "PIL", "matplotlib", "torchmetrics", "skimage", "gradio", "rich", "yaml", "pydantic"}

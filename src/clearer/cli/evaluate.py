@@ -20,10 +20,8 @@ class EvaluateOptions(ImageOptions):
         str,
         option(
             "Evaluation",
-            "gray-awgn-S, color-awgn-S, clearer-gray-S (S: noise level), "
-            "camera-I, camera-gray-I, camera-processed-I (I: ISO), "
-            "jpeg-Q, jpeg-gray-Q, jpeg-444-Q, jpeg-twice-Q, jpeg-gray-twice-Q (Q: quality), "
-            "rain-rgb, rain-y, rain-synthetic, pairs-gray or pairs-color.",
+            "Name of a protocol, such as gray-awgn-25, color-awgn-25, jpeg-10, rain-y, pairs-gray or pairs-color. "
+            "docs/degradations.md explains all; a wrong name lists them.",
             metavar="PROTOCOL",
             complete=protocol_names,
         ),
