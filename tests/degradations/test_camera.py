@@ -71,7 +71,11 @@ def test_demosaicing_restores_what_is_linear_and_keeps_the_color_of_each_site(ho
 def test_a_tone_curve_and_its_inverse_cancel(curve: ToneCurve) -> None:
     values = torch.linspace(0, 1, 256)
     light = curve.to_light(values)
-    assert light[0] == pytest.approx(0, abs=1e-6) and light[-1] == pytest.approx(1, abs=1e-5) and bool((light.diff() > 0).all())
+    assert (
+        light[0] == pytest.approx(0, abs=1e-6)
+        and light[-1] == pytest.approx(1, abs=1e-5)
+        and bool((light.diff() > 0).all())
+    )
     assert torch.allclose(curve.to_image(light), values, atol=1e-5)
 
 

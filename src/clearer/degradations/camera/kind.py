@@ -15,6 +15,7 @@ from clearer.degradations.camera import curves, processing, sensor
 from clearer.degradations.camera.demosaic import DEMOSAICS, REACH, demosaic, mosaic, site_colors
 from clearer.degradations.protocol_family import ProtocolFamily
 from clearer.degradations.ranges import Level, at_share, checked_level, checked_share, ends, in_words
+from clearer.degradations.resampling import resampled
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +46,7 @@ class Camera(Degradation):
     ``camera-processed-ISO``, with both.
 
     Args:
-        iso: sensitivity. ISO 100 counts 20,000 electrons at white. A range draws one for each image, uniformly in
+        iso: sensitivity. ISO 100 counts 40,000 electrons at white. A range draws one for each image, uniformly in
             the logarithm.
         demosaic: ``bilinear`` or ``gradient``, or a list of these from which each image draws one.
         processed: share of the images with in-camera smoothing and sharpening, which make noise coarse.
@@ -56,7 +57,7 @@ class Camera(Degradation):
         UserError: a value is of the wrong type or out of range.
     """
 
-    iso: Level = (100.0, 25600.0)
+    iso: Level = (50.0, 51200.0)
     demosaic: str | list[str] = DEMOSAICS  # type: ignore[assignment]
     processed: float = 0.5
     scaled: float = 0.5
@@ -115,11 +116,12 @@ class Camera(Degradation):
         size = (image.shape[1], image.shape[2])
         if is_scaled < self.scaled:
             factor = at_share(self.scale, scale)
-            image = processing.resized(image, (math.ceil(size[0] * factor), math.ceil(size[1] * factor))).clamp(0, 1)
+            larger = (math.ceil(size[0] * factor), math.ceil(size[1] * factor))
+            image = resampled(image, larger, "bilinear")
         noise = _captured(image, taken, curve, name, generator) - image
         if is_processed < self.processed:
             noise = processing.processed(noise, rest[-processing.NUMBERS :])
-        return processing.resized(noise, size) if is_scaled < self.scaled else noise
+        return resampled(noise, size, "bicubic") if is_scaled < self.scaled else noise
 
     def describe(self) -> str:
         return f"camera noise of ISO {in_words(self.iso)}, {self.processed:.0%} processed, {self.scaled:.0%} scaled"

@@ -36,24 +36,17 @@ def blurred(image: Tensor, sigma: float) -> Tensor:
     """Return an image, (C, H, W), after a gaussian blur; edge pixels are repeated outwards."""
     import torch
 
-    reach = max(1, math.ceil(3 * sigma))
-    places = torch.arange(-reach, reach + 1, device=image.device, dtype=image.dtype)
-    line = torch.exp(-0.5 * (places / sigma) ** 2)
-    line = line / line.sum()
-    padded = torch.nn.functional.pad(image[:, None], (reach, reach, reach, reach), mode="replicate")
-    along = torch.nn.functional.conv2d(padded, line.view(1, 1, 1, -1))
-    found: Tensor = torch.nn.functional.conv2d(along, line.view(1, 1, -1, 1))[:, 0]
-    return found
-
-
-def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return an image, (C, H, W), of another size: bicubic, with antialiasing."""
-    import torch
-
-    found: Tensor = torch.nn.functional.interpolate(
-        image[None], size=size, mode="bicubic", align_corners=False, antialias=True
-    )[0]
-    return found
+    reach = max(1, math.ceil(2.5 * sigma))
+    weights = [math.exp(-0.5 * (place / sigma) ** 2) for place in range(-reach, reach + 1)]
+    total = sum(weights)
+    # A sum of moved images: for a single image several times faster than a convolution.
+    for pad, dim in (((0, 0, reach, reach), 1), ((reach, reach, 0, 0), 2)):
+        side = image.shape[dim]
+        padded = torch.nn.functional.pad(image[None], pad, mode="replicate")[0]
+        image = torch.zeros_like(image)
+        for place, weight in enumerate(weights):
+            image.add_(padded.narrow(dim, place, side), alpha=weight / total)
+    return image
 
 
 def _within(span: tuple[float, float], share: float) -> float:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-ELECTRONS = 20_000
+ELECTRONS = 40_000
 """Electrons at white at ISO 100. A camera with larger pixels counts more, one of a phone fewer."""
 READ_LINE = (2.18, 1.2)
 """Log read variance by log shot variance, from Brooks et al., Unprocessing Images for Learned Raw Denoising (2019)."""
@@ -48,10 +48,11 @@ class Sensor:
 
     def raw(self, light: Tensor) -> Tensor:
         """Return the sensor values, (3, H, W) in [0, 1], of linear sRGB light."""
+        import numpy as np
         import torch
 
         scale = torch.tensor([self.exposure / gain for gain in self.gains], device=light.device)
-        back = torch.linalg.inv(self.matrix).to(light.device) * scale[:, None]
+        back = torch.from_numpy(np.linalg.inv(self.matrix.numpy())).to(light.device) * scale[:, None]
         values: Tensor = (back @ light.flatten(1)).view_as(light).clamp(0, 1)
         return values
 
@@ -68,7 +69,7 @@ def shot_of_iso(iso: float) -> float:
     """Return the shot variance at white.
 
     >>> shot_of_iso(400)
-    0.0002
+    0.0001
     """
     return iso / 100 / ELECTRONS
 
