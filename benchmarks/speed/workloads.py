@@ -1,8 +1,9 @@
 """The workloads that speed.py times: each function prepares one and returns it with its operation count.
 
-``kind`` is ``ours``, ``reference`` (reference.py) or, where it applies, ``dncnn``. A workload is a function without
-arguments that returns when its result is complete, and the GFLOP of the plain implementation: 2 per multiply-add, with
-the backward passes for features and for weights counted like the forward pass.
+``kind`` is ``ours``, ``reference`` (reference.py) or, where it applies, ``dncnn``, ``ffdnet-color`` or ``ffdnet-gray``
+(ffdnet.py). A workload is a function without arguments that returns when its result is complete, and the GFLOP of the
+plain implementation: 2 per multiply-add, with the backward passes for features and for weights counted like the
+forward pass.
 """
 
 from __future__ import annotations
@@ -17,14 +18,16 @@ from pathlib import Path
 import numpy as np
 import reference
 import torch
+from ffdnet import fastest
 from torch import Tensor, nn
 
 from clearer.core.allocator import keep_freed_memory
 from clearer.core.device import autocast, choose_precision
 from clearer.data.patches import PatchSampler
 from clearer.degradations.gaussian import Gaussian
-from clearer.inference.restorer import Restorer
+from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture, SearchSpace
+from clearer.network.cost import macs_per_pixel
 from clearer.network.network import RestorationNetwork
 from clearer.network.supernet import Supernet
 from clearer.recipe.load import load_recipe
@@ -229,6 +232,31 @@ def _restore(kind: str, device: torch.device, width: int, precision: str, size: 
     return synchronized(device, lambda: restorer(x)), gflop
 
 
+def restore_model(kind: str, device: torch.device, precision: str, model: str) -> Work:
+    """Restore an image of 1920x1080: a shipped model by its fastest path, or FFDNet with its weights in the precision.
+
+    FFDNet gets the level; a blind model estimates what it needs, which counts. GFLOP are those of each network.
+    """
+    pixels = 1080 * 1920
+    if kind == "ours":
+        keep_freed_memory()
+        restorer = load(model, device=device, precision=precision)
+        x = torch.rand(1, restorer.architecture.channels, 1080, 1920, device=device)
+        return synchronized(device, lambda: restorer(x)), 2 * macs_per_pixel(restorer.architecture) * pixels / 1e9
+    channels = 1 if kind == "ffdnet-gray" else 3
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    network = fastest(channels, device, dtype)
+    x = torch.rand(1, channels, 1080, 1920, device=device)
+    keep_freed_memory()
+
+    def forward() -> Tensor:
+        with torch.inference_mode():
+            return network(x.to(dtype), 25.0).float()
+
+    macs = sum(layer.weight.numel() for layer in network.convolutions) / 4
+    return synchronized(device, forward), 2 * macs * pixels / 1e9
+
+
 def dncnn(x: Tensor) -> Callable[[], Tensor]:
     """Return a forward pass of DnCNN's 17 convolutions with ReLUs (norms folded), channels_last, float32."""
     widths = [1, *[64] * 16, 1]
@@ -269,10 +297,12 @@ WORK: dict[str, tuple[Callable[[str, torch.device, int, str], Work], list[str]]]
 }
 
 
-def prepare(name: str, kind: str, device_name: str, width: int, precision: str) -> tuple[Work, str]:
-    """Return a workload and the precision in which it runs."""
+def prepare(name: str, kind: str, device_name: str, width: int, precision: str, model: str = "") -> tuple[Work, str]:
+    """Return a workload and the precision in which it runs; ``model`` is that of ``restore-model``."""
     device = choose_device(device_name)
     chosen = choose_precision(precision, device)
     if kind == "peak":
         return peak(device, chosen), chosen
+    if name == "restore-model":
+        return restore_model(kind, device, chosen, model), chosen
     return WORK[name][0](kind, device, width, chosen), chosen if kind == "ours" else "fp32"

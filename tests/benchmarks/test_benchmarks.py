@@ -23,7 +23,7 @@ from helpers.networks import converged
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
-NO_SCRIPTS = {"reference.py", "workloads.py", "baselines.py"}  # imported by scripts, or METHODS of `--also`
+NO_SCRIPTS = {"reference.py", "ffdnet.py", "workloads.py", "baselines.py"}  # imported by scripts, or METHODS of `--also`
 SCRIPTS = sorted(
     path.relative_to(ROOT)
     for folder in (BENCHMARKS, ROOT / "tools")

@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from clearer.cli.options import Device, Ensemble, ImageOptions, Json, Limit, Model, Precision, Seed, protocol_names
+from clearer.cli.options import (
+    ROBUSTNESS,
+    Device,
+    Ensemble,
+    ImageOptions,
+    Json,
+    Limit,
+    Model,
+    Precision,
+    Seed,
+    protocol_names,
+)
 from clearer.cli.verb import option, verb
 from clearer.core.console import console_for_people, print_json, print_table, progress_bar, say
 
@@ -20,8 +31,10 @@ class EvaluateOptions(ImageOptions):
         str,
         option(
             "Evaluation",
-            "Name of a protocol, such as gray-awgn-25, color-awgn-25, jpeg-10, rain-y, pairs-gray or pairs-color. "
-            "docs/degradations.md explains all; a wrong name lists them.",
+            "gray-awgn-S, color-awgn-S, clearer-gray-S (S: noise level), "
+            "camera-I, camera-gray-I, camera-processed-I (I: ISO), "
+            "jpeg-Q, jpeg-gray-Q, jpeg-444-Q, jpeg-twice-Q, jpeg-gray-twice-Q (Q: quality), "
+            "rain-rgb, rain-y, rain-synthetic, pairs-gray, pairs-color, or robustness (many rows).",
             metavar="PROTOCOL",
             complete=protocol_names,
         ),
@@ -59,15 +72,20 @@ def evaluate(options: EvaluateOptions) -> None:
     The table shows the means over the degraded images (input) and over the restored ones; the values of each image
     are saved.
     """
+    from clearer.cli.robustness import evaluate_robustness
     from clearer.pipeline import evaluate as measure
 
-    images = options.images()
     how: dict[str, Any] = {
         "limit": options.limit,
         "ensemble": options.ensemble,
         "seed": options.seed,
         "precision": options.precision,
     }
+    if options.protocol == ROBUSTNESS:
+        return evaluate_robustness(
+            options.model, options.one_folder(), options.out, options.as_json, device=options.device, **how
+        )
+    images = options.images()
     place = options.out or measure.default_place(options.model, images, options.protocol, **how)
     with progress_bar("evaluate") as progress:
         result = measure.evaluate(
@@ -84,3 +102,4 @@ def evaluate(options: EvaluateOptions) -> None:
     say(f"values of each image: {place.with_suffix('.csv')}", console)
     if options.as_json:
         print_json({**result, "saved": str(place)})
+    return None

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from clearer.data.folders import Folders
 
 
+ROBUSTNESS = "robustness"
+"""The protocol of many rows, `clearer.evaluation.robustness.NAME`, named here without importing torch."""
+
+
 def model_names() -> list[str]:
     """Return the names of the pretrained models."""
     from clearer.zoo.locate import find_models
@@ -31,7 +35,7 @@ def protocol_names() -> list[str]:
     """Return the names of the protocols, each with one level."""
     from clearer.evaluation.protocols import example_names
 
-    return example_names()
+    return [*example_names(), ROBUSTNESS]
 
 
 def method_names() -> list[str]:
@@ -99,6 +103,16 @@ class ImageOptions:
             UserError: one of the two is missing, or ``--data`` is given too.
         """
         return pairs_of(self.data, self.clean, self.degraded)
+
+    def one_folder(self) -> str | None:
+        """Return ``--data``, where two folders of pairs make no sense.
+
+        Raises:
+            UserError: ``--clean`` or ``--degraded`` is given.
+        """
+        if self.pairs():
+            raise UserError(f"--clean {self.clean}: {ROBUSTNESS} degrades images itself; give --data FOLDER")
+        return self.data
 
     def images(self) -> str | Folders:
         """Return the folder, or the two folders of pairs.

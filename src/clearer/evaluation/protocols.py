@@ -15,6 +15,8 @@ and averaged over images. Clean images are degraded after any crop, as
 - `clearer.degradations.camera.kind.Camera`: ``camera-I``, ``camera-gray-I``, ``camera-processed-I``.
 - `clearer.degradations.none.NoDegradation`, for pairs on disk: ``rain-rgb``, ``rain-y``, ``pairs-gray``,
   ``pairs-color``.
+
+The protocol ``robustness`` is a table of many rows; see `clearer.evaluation.robustness`.
 """
 
 from __future__ import annotations
@@ -79,6 +81,8 @@ def parse_protocol(name: str) -> Protocol:
     found = _parsed(name)
     if found is not None:
         return found
+    if name == "robustness":
+        raise UserError("protocol: robustness is a table of many; use `clearer evaluate MODEL --protocol robustness`")
     # The level that the user wrote goes into the suggestion, so that it can be pasted back.
     number = re.search(r"[0-9]+(\.[0-9]+)?$", name)
     names = []
