@@ -1,6 +1,6 @@
 """Record FFDNet's figures for the robustness table: on every row, the level and the weights that score best.
 
-    CLEARER_SHARED=FOLDER python benchmarks/robustness/ffdnet_rows.py
+    python benchmarks/robustness/ffdnet_rows.py
 
 CLEARER_SHARED names a folder with ``data`` (docs/data.md) and ``peers`` (weights as npz). Writes
 src/clearer/evaluation/baselines/robustness-ffdnet.json. To keep it to minutes, the level is searched in bf16 on every
@@ -93,7 +93,7 @@ def main() -> None:
     sets = read_sets(data_folder(None))
     known = {} if options.again else read_json_if_there(BASELINE) or {}
     value: dict[str, Any] = {
-        "command": "CLEARER_SHARED=FOLDER python benchmarks/robustness/ffdnet_rows.py",
+        "command": "python benchmarks/robustness/ffdnet_rows.py",
         "torch": torch.__version__,
         "weights": {},
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import re
 import runpy
@@ -11,19 +12,27 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from clearer.evaluation.metrics import psnr
 from clearer.network.architecture import SearchSpace
 from clearer.network.network import RestorationNetwork
 from clearer.network.supernet import Supernet
 from clearer.search.objectives import architecture_loss
 from helpers.networks import converged
+from helpers.photos import photograph
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
-NO_SCRIPTS = {"reference.py", "ffdnet.py", "workloads.py", "baselines.py"}  # imported by scripts, or METHODS of `--also`
+NO_SCRIPTS = {
+    "reference.py",
+    "ffdnet.py",
+    "workloads.py",
+    "baselines.py",
+}  # imported, or METHODS of `--also`
 SCRIPTS = sorted(
     path.relative_to(ROOT)
     for folder in (BENCHMARKS, ROOT / "tools")
@@ -106,3 +115,67 @@ def test_a_line_of_speed() -> None:
     assert line["work"] == "data" and line["patches_per_second"] > 0
     assert line["ours"]["seconds"] > 0 and line["reference"]["seconds"] > 0
     assert line["ratio_to_reference"] == pytest.approx(line["reference"]["seconds"] / line["ours"]["seconds"], rel=0.1)
+
+
+def ffdnet() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("ffdnet", BENCHMARKS / "speed" / "ffdnet.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def phases(x: torch.Tensor) -> torch.Tensor:
+    """Return the four half-size phases of each channel, in the column-major order of the published weights."""
+    return torch.stack([x[:, :, i::2, j::2] for j in (0, 1) for i in (0, 1)], 2).flatten(1, 2)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_ffdnet_reads_weights_whose_phases_stand_in_column_major_order(channels: int, tmp_path: Path) -> None:
+    module, rng = ffdnet(), np.random.default_rng(0)
+    count, width = module.SIZES[channels]
+    widths = [4 * channels + 1, *[width] * (count - 1), 4 * channels]
+    layers = [
+        (rng.normal(0, 0.05, (b, a, 3, 3)).astype(np.float32), rng.normal(0, 0.05, b).astype(np.float32))
+        for a, b in itertools.pairwise(widths)
+    ]
+    np.savez(
+        tmp_path / "w.npz",
+        **{f"{n}{i:02d}": v for i, pair in enumerate(layers) for n, v in zip("wb", pair, strict=True)},
+    )
+    x = torch.rand(2, channels, 8, 10)
+    y = torch.cat([phases(x), torch.full((2, 1, 4, 5), 25 / 255)], 1)
+    for i, (weight, bias) in enumerate(layers):
+        y = nn.functional.conv2d(y, torch.from_numpy(weight), torch.from_numpy(bias), padding=1)
+        y = y.relu() if i < count - 1 else y
+    with torch.no_grad():
+        found = module.FFDNet(channels).load_published(tmp_path / "w.npz")(x, 25)
+    assert torch.allclose(phases(found), y, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["ffdnet_gray", "ffdnet_color", "ffdnet_color_clip"])
+def test_ffdnet_denoises_with_its_published_weights(name: str) -> None:
+    module = ffdnet()
+    path = module.published(name)
+    if path is None:
+        pytest.skip("CLEARER_SHARED names no folder with the published weights")
+    channels = 1 if "gray" in name else 3
+    clean = torch.from_numpy(photograph("coffee.png", 96)[..., :1] / 255).float().permute(2, 0, 1)[None]
+    clean = clean.expand(-1, channels, -1, -1)
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0)) * 25 / 255
+    noisy = (clean + noise).clamp(0, 1) if "clip" in name else clean + noise
+    with torch.no_grad():
+        restored = module.FFDNet(channels).load_published(path).eval()(noisy, 25)
+    assert psnr(restored.clamp(0, 1), clean).item() > psnr(noisy.clamp(0, 1), clean).item() + 8
+
+
+@pytest.mark.slow
+def test_a_model_is_timed_beside_ffdnet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS / "speed"))
+    workloads = importlib.import_module("workloads")
+    counts = {}
+    for kind in ("ours", "ffdnet-color", "ffdnet-gray"):
+        (_, gflop), precision = workloads.prepare("restore-model", kind, "cpu", 0, "fp32", "denoise-color")
+        counts[kind] = gflop * 1e6 / 2 / (1080 * 1920)
+        assert precision == "fp32"
+    assert counts == pytest.approx({"ours": 46.688, "ffdnet-color": 212.9, "ffdnet-gray": 121.1}, rel=0.01)

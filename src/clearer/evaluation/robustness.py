@@ -42,6 +42,7 @@ DEAD_GAIN, BASELINE_GAIN = 0.5, 2.0
 """A model is dead on a row on which it gains less than the first, in dB, and FFDNet at least the second."""
 SAME_INPUT = 0.02
 """Recorded figures apply if the degraded images measure the same within this many dB."""
+_ROUNDING = 1e-6
 BASELINE = Path(__file__).parent / "baselines" / "robustness-ffdnet.json"
 
 
@@ -174,13 +175,18 @@ def with_baseline(scores: Sequence[RowScore], baseline: Mapping[str, BaselineRow
     found = []
     for score in scores:
         recorded = baseline.get(score["name"])
-        if recorded and recorded["digest"] == digests.get(score["name"]):
-            gained = recorded["psnr"] - recorded["input_psnr"]
-            if abs(recorded["input_psnr"] - score["input_psnr"]) <= SAME_INPUT:
-                dead = score["psnr"] - score["input_psnr"] < DEAD_GAIN and gained >= BASELINE_GAIN
-                score = {**score, "ffdnet_psnr": recorded["psnr"], "ffdnet_level": recorded["level"], "dead": dead}
+        if recorded and _same_images(score, recorded, digests):
+            gained, by_ffdnet = (one["psnr"] - one["input_psnr"] for one in (score, recorded))
+            dead = gained < DEAD_GAIN - _ROUNDING and by_ffdnet >= BASELINE_GAIN - _ROUNDING
+            score = {**score, "ffdnet_psnr": recorded["psnr"], "ffdnet_level": recorded["level"], "dead": dead}
         found.append(score)
     return found
+
+
+def _same_images(score: RowScore, recorded: BaselineRow, digests: Mapping[str, str]) -> bool:
+    whole = len(image_lists()[score["name"].partition(":")[0]]) == score["images"]
+    alike = abs(recorded["input_psnr"] - score["input_psnr"]) <= SAME_INPUT
+    return whole and alike and recorded["digest"] == digests.get(score["name"])
 
 
 def row_digest(one: ImageSet, row: Row) -> str:

@@ -20,6 +20,8 @@ from clearer.images.pixels import gray_of, luma_of
 from clearer.images.tensors import to_array, to_batch
 
 Settings = Mapping[str, Any]
+CAMERA_ISO = (200, 800, 3200, 12800)
+CAMERA_JPEG = 90
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,26 @@ def _white(sigma: float) -> Settings:
     return {"kind": "gaussian", "sigma": sigma}
 
 
+def _jpeg(quality: int) -> Settings:
+    return {"kind": "jpeg", "quality": quality}  # 4:2:0
+
+
+def _camera(iso: int, processed: int = 0) -> Settings:
+    return {"kind": "camera", "iso": iso, "processed": processed, "scaled": 0}
+
+
 def _rows() -> Iterator[Row]:
     for sigma in (15, 25, 50):
         yield Row(f"white-{sigma}", (_white(sigma),), stored=False)
     yield Row("white-25-8bit", (_white(25),))
     yield Row("gray-image-white-25", (_white(25),), of_gray=True, gray="")
     for quality in (95, 75):
-        yield Row(f"white-25-jpeg-{quality}", (_white(25), {"kind": "jpeg", "quality": quality}))
+        yield Row(f"white-25-jpeg-{quality}", (_white(25), _jpeg(quality)))
+    for iso in CAMERA_ISO:
+        yield Row(f"camera-{iso}", (_camera(iso),), gray="luma")
+    for iso in CAMERA_ISO:
+        yield Row(f"camera-{iso}-jpeg-{CAMERA_JPEG}", (_camera(iso), _jpeg(CAMERA_JPEG)), gray="luma")
+    yield Row("camera-3200-processed", (_camera(3200, processed=1),), gray="luma")
     yield Row("clean", (), stored=False)
 
 
