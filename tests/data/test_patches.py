@@ -10,11 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clearer.core.errors import UserError
 from clearer.data.patches import PatchSampler
 from clearer.degradations.base import Degradation
 from clearer.degradations.gaussian import Gaussian
 from clearer.degradations.none import NoDegradation
 from clearer.degradations.registry import degradation_from_dict
+from clearer.recipe.load import load_recipe
 
 
 def _sampler(
@@ -95,8 +97,8 @@ def test_a_seed_gives_the_patches_that_it_always_gave(
     made = {"patch": 16, "batch": 4, "degradation": degradation, "augment": augment, "seed": 3}
     pairs = [(p, 255 - p if paired else None) for p in images]
 
-    def sampler(**share: int) -> PatchSampler:
-        one = PatchSampler(pairs, **made, **share, device=torch.device("cpu"))  # type: ignore[arg-type]
+    def sampler(**part: tuple[int, int]) -> PatchSampler:
+        one = PatchSampler(pairs, **made, **part, device=torch.device("cpu"))  # type: ignore[arg-type]
         one.draw()
         return one
 
@@ -107,7 +109,7 @@ def test_a_seed_gives_the_patches_that_it_always_gave(
     ]
     assert tuple(digests) == expected
     # Two processes draw the two halves of it, and end with the same generators.
-    halves = [sampler(share=k, shares=2) for k in range(2)]
+    halves = [sampler(part=(k, 2)) for k in range(2)]
     for both, batch in zip(zip(*(half.draw() for half in halves), strict=True), whole, strict=True):
         assert torch.equal(torch.cat(both), batch)
     assert all(torch.equal(a, b) for a, b in zip(*(half.state_dict().values() for half in halves), strict=True))
@@ -163,3 +165,36 @@ def test_eight_bits_among_deeper_images_keep_their_brightness(other: type, white
     eight, deep = np.full((8, 8, 1), 51, np.uint8), np.full((8, 8, 1), white, other)
     _, clean = _sampler([(eight, None), (deep, None)], batch=32).draw()
     assert sorted({round(value, 6) for value in clean.flatten().tolist()}) == [0.2, 1.0]
+
+
+# Gray patches for a color network
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_a_share_of_color_patches_is_gray_with_the_same_noise_in_all_channels(pairs: bool) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    made = {"patch": 16, "batch": 200, "degradation": Gaussian(25), "augment": True, "seed": 1, "gray_share": 0.3}
+    device = torch.device("cpu")
+    images = [(image, 255 - image if pairs else None)]
+    degraded, clean = PatchSampler(images, **made, device=device).draw()  # type: ignore[arg-type]
+    assert clean is not None and degraded is not None
+    gray = (clean[:, :1] == clean).all(1).all((1, 2))
+    assert 0.2 < gray.float().mean() < 0.4
+    assert (degraded[gray][:, :1] == degraded[gray]).all()
+    noise = degraded - (1 - clean if pairs else clean)
+    assert noise[gray].std() * 255 == pytest.approx(25, rel=0.02) == noise[~gray].std() * 255
+    red, green = noise[~gray][:, 0].flatten(), noise[~gray][:, 1].flatten()
+    assert abs(torch.corrcoef(torch.stack([red, green]))[0, 1]) < 0.02
+    # A gray patch is the luma of the color patch that the same seed draws without it.
+    _, color = PatchSampler(images, **(made | {"gray_share": 0.0}), device=device).draw()  # type: ignore[arg-type]
+    assert color is not None
+    luma = (color * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1)
+    assert torch.allclose(clean[gray][:, 0], luma[gray], atol=1e-6) and torch.equal(clean[~gray], color[~gray])
+    halves = [PatchSampler(images, **made, device=device, part=(k, 2)).draw()[0] for k in range(2)]  # type: ignore[arg-type]
+    assert torch.equal(torch.cat(halves), degraded)  # type: ignore[arg-type]
+
+
+def test_gray_patches_need_a_color_network() -> None:
+    with pytest.raises(UserError, match=r"^data\.gray_share: 0\.2 needs network\.channels=3, not 1$"):
+        load_recipe("denoise-gray", {"data.gray_share": 0.2})
+    assert load_recipe("denoise-color", {"data.gray_share": 0.2}).data.gray_share == 0.2

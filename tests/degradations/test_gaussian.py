@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clearer.core.errors import UserError
 from clearer.degradations.gaussian import Gaussian, protocol_noise
 from clearer.degradations.none import NoDegradation
 from clearer.degradations.registry import degradation_from_dict
+from clearer.evaluation.protocols import parse_protocol
 
 
 def chance(seed: int = 0) -> torch.Generator:
@@ -85,6 +86,8 @@ def test_dtype_is_kept(dtype: torch.dtype) -> None:
         ({"sigma": "30"}, "sigma: '30' is not a number"),
         ({"sigma": True}, "sigma: True is not a number"),
         ({"clip8": 1}, "clip8"),
+        ({"channel_spread": 2}, "channel_spread: 2 is not a spread"),
+        ({"channel_correlation": -1}, "channel_correlation: -1 is not a correlation"),
     ],
 )
 def test_bad_values_are_refused_in_one_line(fields: dict[str, object], words: str) -> None:
@@ -114,6 +117,72 @@ def test_it_is_described_in_words() -> None:
     noise = Gaussian(12.5, clip8=True)
     assert noise.describe() == "Gaussian noise of sigma 12.5 gray levels, clipped and floored to 8 bits"
     assert Gaussian((0, 75)).effect() == "noise of level 0 to 75"
+
+
+@settings(max_examples=25, deadline=None)
+@given(correlation=st.floats(0, 1), spread=st.floats(0, 1), channels=st.sampled_from([1, 2, 3]), seed=st.integers(0, 9))
+def test_channels_keep_the_level_in_the_root_mean_square(
+    correlation: float, spread: float, channels: int, seed: int
+) -> None:
+    clean = torch.zeros(4, channels, 64, 64)
+    how = Gaussian(20, channel_spread=spread, channel_correlation=correlation)
+    noise = how.apply(clean, chance(seed)) * 255
+    rms = noise.square().mean((1, 2, 3)).sqrt()
+    assert torch.allclose(rms, torch.tensor(20.0), rtol=0.1)
+    parts = [how.apply(clean[i : i + 2], chance(seed), start=i, of=4) for i in (0, 2)]
+    assert torch.equal(torch.cat(parts) * 255, noise)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.3, 0.9, 1.0])
+def test_channels_are_correlated_as_stated(correlation: float) -> None:
+    noise = Gaussian(20, channel_correlation=correlation).apply(torch.zeros(4, 3, 128, 128), chance()) * 255
+    found = torch.corrcoef(noise.transpose(0, 1).flatten(1))
+    assert torch.allclose(found, torch.eye(3) * (1 - correlation) + correlation, atol=0.015)
+    assert correlation < 1 or torch.equal(noise[:, :1].expand_as(noise), noise)
+
+
+def test_a_range_of_correlations_is_drawn_for_each_image() -> None:
+    noise = Gaussian(20, channel_correlation=(0, 1)).apply(torch.zeros(100, 3, 64, 64), chance())
+    found = [float(torch.corrcoef(image.flatten(1))[0, 1]) for image in noise]
+    assert min(found) < 0.1 and max(found) > 0.9
+
+
+def test_levels_of_channels_differ_up_to_the_spread() -> None:
+    def ratios(spread: float) -> torch.Tensor:
+        noise = Gaussian(20, channel_spread=spread).apply(torch.zeros(200, 3, 64, 64), chance())
+        levels = noise.std((2, 3))
+        return levels.max(1)[0] / levels.min(1)[0]
+
+    assert ratios(0).max() < 1.1
+    assert 1.5 < ratios(0.5).max() < 3.1  # at most 1.5 to 0.5
+    assert ratios(1).max() > 10
+
+
+def test_gray_images_have_no_channels_that_differ() -> None:
+    clean = levels(2, 1, 8, 8)
+    how = Gaussian((5, 50), channel_spread=1, channel_correlation=1)
+    assert torch.equal(how.apply(clean, chance()), Gaussian((5, 50)).apply(clean, chance()))
+
+
+def test_settings_of_channels_are_stated_where_they_are_not_the_default() -> None:
+    assert Gaussian(5).to_dict() == {"kind": "gaussian", "sigma": 5, "clip8": False}
+    how = Gaussian(5, channel_spread=0.5, channel_correlation=(0, 1))
+    assert how.to_dict() == {**Gaussian(5).to_dict(), "channel_spread": 0.5, "channel_correlation": [0, 1]}
+    assert degradation_from_dict(how.to_dict()) == how
+    assert how.describe() == (
+        "Gaussian noise of sigma 5 gray levels, channels of different level (spread 0.5), "
+        "channels correlated by 0 to 1, not clipped"
+    )
+
+
+def test_protocols_of_channels() -> None:
+    clean = np.full((48, 64, 3), 128, np.uint8)
+    gray, uneven = parse_protocol("color-gray-noise-25"), parse_protocol("color-uneven-25")
+    same = gray.degradation.degrade_image(clean, 0, 0)
+    assert np.array_equal(same[..., :1].repeat(3, 2), same) and float(same.std() * 255) == pytest.approx(25, rel=0.05)
+    channels = uneven.degradation.degrade_image(clean, 0, 0).std((0, 1)) * 255
+    assert np.sqrt(np.square(channels).mean()) == pytest.approx(25, rel=0.05) and channels.max() > 1.3 * channels.min()
+    assert (gray.channels, uneven.sigma) == (3, 25)
 
 
 def test_protocol_noise_is_exactly_as_published() -> None:

@@ -38,6 +38,19 @@ def test_every_kind_keeps_its_promises(name: str) -> None:
     assert torch.equal(found, how.apply(clean, chance()))
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", DEGRADATIONS.names)
+def test_every_kind_degrades_parts_of_a_batch_as_the_whole(name: str, channels: int) -> None:
+    how = DEGRADATIONS.get(name)()
+    clean = torch.rand(5, channels, 33, 48, generator=chance())
+    generators = [chance(1) for _ in range(3)]
+    edges = [(0, 2), (2, 3), (3, 5)]
+    parts = [how.apply(clean[a:b], one, start=a, of=5) for (a, b), one in zip(edges, generators, strict=True)]
+    assert torch.equal(torch.cat(parts), how.apply(clean, chance(1)))
+    # All processes go on with equal generators.
+    assert len({one.get_state().numpy().tobytes() for one in generators}) == 1
+
+
 @pytest.mark.parametrize(
     ("former", "present"),
     [

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from clearer.degradations.base import Degradation
+from clearer.degradations.choice import apply_by_choice
 from clearer.images.pixels import WHOLE, Span, in_one_depth
 from clearer.images.tensors import as_levels, unit_of
 from clearer.losses.base import Batch
@@ -39,8 +40,11 @@ class PatchSampler:
         augment: random flips and quarter turns; ``"mirror"``: only left-right flips.
         seed: of both generators.
         device: where the images lie and the batches are made.
-        share, shares: draw the whole batch, but return only part ``share`` of ``shares`` equal parts.
+        part: of how many equal parts which one is returned, ``(0, 2)`` for the first half of each batch; the whole
+            batch is drawn all the same.
         span: the integer levels that are black and white.
+        gray_share: share of the color patches that are turned gray before they are degraded. All of their channels are
+            equal then, and so is the noise in them.
     """
 
     def __init__(
@@ -53,13 +57,13 @@ class PatchSampler:
         augment: bool | str,
         seed: int,
         device: torch.device,
-        share: int = 0,
-        shares: int = 1,
+        part: tuple[int, int] = (0, 1),
         span: Span = WHOLE,
+        gray_share: float = 0.0,
     ) -> None:
         self.patch, self.batch, self.degradation, self.augment, self.device = patch, batch, degradation, augment, device
-        part = batch // shares
-        self.mine = slice(share * part, (share + 1) * part)
+        place, parts = part
+        self.mine = slice(place * (batch // parts), (place + 1) * (batch // parts))
         self.has_clean = all(clean is not None for clean, _ in images)
         # Where the ground truth is missing, the degraded image stands in its place and is not returned.
         targets = [_either(clean, degraded) for clean, degraded in images]
@@ -76,6 +80,7 @@ class PatchSampler:
         if self.has_pairs:
             self.degraded = _buffer([_either(degraded, clean) for clean, degraded in images]).to(device)
         self.unit = partial(unit_of, span=span)
+        self.gray_share = gray_share
         side = torch.arange(patch, device=device)
         self.row, self.column = side[:, None], side[None, :]
         self.channel = torch.arange(self.channels, device=device)[:, None, None]
@@ -84,27 +89,40 @@ class PatchSampler:
         self.noise = torch.Generator(device=device).manual_seed(seed + 1)
 
     def draw(self) -> Batch:
-        """Return the next batch, float32 (B / shares, C, patch, patch) in [0, 1], which noise may leave."""
+        """Return the next batch, float32 (B / parts, C, patch, patch) in [0, 1], which noise may leave."""
         degraded, clean = self._draw_pair()
         clean_if_known = clean if self.has_clean else None
         return Batch(degraded, clean_if_known, generator=self.noise, start=self.mine.start, of=self.batch)
 
     def _draw_pair(self) -> tuple[Tensor, Tensor]:
-        numbers = self._draw_places()[:, self.mine]
+        places = self._draw_places()
+        gray = places[4].tolist() if self.gray_share else []
+        numbers = places[:4, self.mine]
         if self.device.type == "cuda":
             numbers = numbers.pin_memory().to(self.device, non_blocking=True)
         first, down, along, made = numbers.to(self.device)[:, :, None, None, None]
-        index = first + self.row * down + self.column * along + self.channel  # (B / shares, C, patch, patch)
+        index = first + self.row * down + self.column * along + self.channel  # (B / parts, C, patch, patch)
         clean = self.unit(_gathered(self.clean, index))
         source = self.unit(_gathered(self.degraded, index)) if self.has_pairs else clean
+        if any(gray):
+            turned = torch.tensor(gray[self.mine], dtype=torch.bool, device=self.device)[:, None, None, None]
+            clean, source = (torch.where(turned, _luma(image), image) for image in (clean, source))
         if self.degradation.replaces and not self.replaces:
             return source, clean
         before = clean if self.replaces else source
-        degraded = self.degradation.apply(before, self.noise, start=self.mine.start, of=self.batch)
+        if gray:
+            both = (self.degradation.apply, self._degraded_in_gray)
+            degraded = apply_by_choice(both, gray, before, self.noise, start=self.mine.start)
+        else:
+            degraded = self.degradation.apply(before, self.noise, start=self.mine.start, of=self.batch)
         return torch.where(made.bool(), degraded, source) if self.replaces else degraded, clean
 
+    def _degraded_in_gray(self, gray: Tensor, generator: torch.Generator, *, start: int, of: int) -> Tensor:
+        one = self.degradation.apply(gray[:, :1], generator, start=start, of=of)
+        return one.expand(-1, self.channels, -1, -1)
+
     def _draw_places(self) -> Tensor:
-        """Return (4, B): offset of each patch in the buffer, its row and column strides, and whether to degrade it."""
+        """Return (5, B): offset of each patch in the buffer, its row and column strides, to be degraded, to be gray."""
         n, side, g = self.batch, self.patch, self.places
         which = torch.randint(len(self.starts), (n,), generator=g)
         width = self.widths[which]
@@ -124,7 +142,8 @@ class PatchSampler:
         made = ~self.paired[which]
         if self.replaces and self.degradation.share:
             made |= torch.rand(n, generator=g) < self.degradation.share
-        return torch.stack([first, down * self.channels, along * self.channels, made.long()])
+        gray = torch.rand(n, generator=g) < self.gray_share if self.gray_share else torch.zeros(n, dtype=torch.bool)
+        return torch.stack([first, down * self.channels, along * self.channels, made.long(), gray.long()])
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the states of both generators."""
@@ -154,3 +173,9 @@ def _buffer(images: Sequence[np.ndarray]) -> Tensor:
 def _gathered(levels: Tensor, index: Tensor) -> Tensor:
     # On the CPU several times faster than levels[index].
     return levels.index_select(0, index.view(-1)).view(index.shape)
+
+
+def _luma(rgb: Tensor) -> Tensor:
+    """Return the BT.601 luma, (B, 1, H, W), of (B, 3, H, W)."""
+    red, green, blue = rgb.unbind(1)
+    return (0.299 * red + 0.587 * green + 0.114 * blue)[:, None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
@@ -13,10 +13,11 @@ from clearer.core.config import ChosenBy
 from clearer.core.errors import UserError
 from clearer.degradations.base import Degradation
 from clearer.degradations.chain import Chain, check_parts
+from clearer.degradations.choice import apply_by_choice
 from clearer.degradations.correlated import Correlated
 from clearer.degradations.gaussian import Gaussian
 from clearer.degradations.poisson_gaussian import PoissonGaussian
-from clearer.degradations.ranges import checked_level, ends
+from clearer.degradations.ranges import checked_share
 from clearer.degradations.registry import BY_KIND, DEGRADATIONS
 from clearer.degradations.speckle import Speckle
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-_CLEAN = -1
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class PartBy(ChosenBy):
             if key not in value:
                 raise UserError(f"{path}.{key}: missing")
         settings = {key: inner for key, inner in value.items() if key != "share"}
-        return Part(_share(f"{path}.share", value["share"]), super().build(settings, path))
+        return Part(checked_share(f"{path}.share", value["share"]), super().build(settings, path))
 
     def plain(self, value: Part) -> dict[str, Any]:
         return {"share": value.share, **super().plain(value.degradation)}
@@ -71,6 +72,7 @@ class Mixture(Degradation):
         parts: the degradations, by default one of each kind of noise and of noise with JPEG compression. Their
             shares are relative to one another: they divide what ``clean`` leaves.
         clean: share of the images that stay as they are.
+        stored: share of the degraded images that are clipped to [0, 1] and rounded to 8 bits, as in image files.
 
     Raises:
         UserError: a share is no number or out of range, or a part takes its degraded images from disk.
@@ -84,14 +86,16 @@ class Mixture(Degradation):
         Part(0.2, Chain()),
     )
     clean: float = 0.05
+    stored: float = 0.5
 
     kind: ClassVar[str] = "mixture"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", tuple(self.parts))
-        object.__setattr__(self, "clean", _share("clean", self.clean))
+        for name in ("clean", "stored"):
+            object.__setattr__(self, name, checked_share(name, getattr(self, name)))
         for k, part in enumerate(self.parts):
-            _share(f"parts[{k}].share", part.share)
+            checked_share(f"parts[{k}].share", part.share)
         check_parts("parts", tuple(part.degradation for part in self.parts))
         if self.clean < 1 and not sum(part.share for part in self.parts):
             raise UserError("parts: all shares are 0; give one of them a share above 0")
@@ -100,10 +104,17 @@ class Mixture(Degradation):
         import torch
 
         whole = clean.shape[0] if of is None else of
-        drawn = torch.rand(whole, generator=generator, device=generator.device).tolist()
+        which, as_file = torch.rand((2, whole), generator=generator, device=generator.device).tolist()
         bounds = list(accumulate([self.clean, *self._probabilities()]))
-        chosen = [min(bisect_right(bounds, number), len(self.parts)) - 1 for number in drawn]
-        return apply_by_choice([part.degradation.apply for part in self.parts], chosen, clean, generator, start=start)
+        chosen = [min(bisect_right(bounds, number), len(self.parts)) - 1 for number in which]
+        applied = [part.degradation.apply for part in self.parts]
+        degraded = apply_by_choice(applied, chosen, clean, generator, start=start)
+        drawn = list(zip(as_file, chosen, strict=True))[start : start + clean.shape[0]]
+        stored = [number < self.stored and choice >= 0 for number, choice in drawn]
+        if any(stored):
+            place = torch.tensor(stored, device=clean.device)[:, None, None, None]
+            degraded = torch.where(place, (degraded.clamp(0, 1) * 255).round() / 255, degraded)
+        return degraded
 
     def _probabilities(self) -> list[float]:
         total = sum(part.share for part in self.parts)
@@ -112,10 +123,15 @@ class Mixture(Degradation):
     def describe(self) -> str:
         shares = zip(self._probabilities(), self.parts, strict=True)
         stated = [f"{share:.0%} {part.degradation.describe()}" for share, part in shares]
-        return f"a mixture of {'; '.join([*stated, *([f'{self.clean:.0%} clean images'] if self.clean else [])])}"
+        if self.clean:
+            stated.append(f"{self.clean:.0%} clean images")
+        return f"a mixture of {'; '.join(stated)}; {self.stored:.0%} of the degraded ones clipped and rounded to 8 bits"
 
     def effect(self) -> str:
-        return ", or ".join(dict.fromkeys(part.degradation.effect() for part in self.parts))
+        *effects, last = dict.fromkeys(part.degradation.effect() for part in self.parts)
+        if len(effects) >= _NAMED:
+            effects, last = effects[:_NAMED], "other degradations"
+        return " or ".join([", ".join(effects), last] if effects else [last])
 
     def noise_levels(self) -> tuple[float, float] | None:
         """Return the lowest and the highest noise level of all parts that have one."""
@@ -133,39 +149,3 @@ class Mixture(Degradation):
     def _of_each(self, change: Callable[[Degradation], Degradation]) -> Self:
         parts = tuple(dataclasses.replace(part, degradation=change(part.degradation)) for part in self.parts)
         return dataclasses.replace(self, parts=parts)
-
-
-def apply_by_choice(
-    applied: Sequence[Callable[..., Tensor]],
-    chosen: Sequence[int],
-    clean: Tensor,
-    generator: torch.Generator,
-    *,
-    start: int,
-) -> Tensor:
-    """Degrade each image of a batch by one of several functions, each called once for all of its images.
-
-    Args:
-        applied: functions such as `Degradation.apply`; all return the shape of their batch.
-        chosen: for each image of the whole batch, the place in ``applied``; -1 leaves the image as it is.
-        clean, generator, start: as in `Degradation.apply`; the whole batch has as many images as ``chosen``.
-    """
-    import torch
-
-    # A generator for each function: how many numbers one takes does not change what the others get.
-    seeds = torch.randint(2**62, (len(applied),), generator=generator, device=generator.device).tolist()
-    degraded = clean.clone()
-    for place, (apply, seed) in enumerate(zip(applied, seeds, strict=True)):
-        own = [k for k, choice in enumerate(chosen) if choice == place]
-        mine = [k - start for k in own if start <= k < start + clean.shape[0]]
-        if not mine:
-            continue
-        before = sum(k < start for k in own)
-        index = torch.tensor(mine, device=clean.device)
-        noise = torch.Generator(device=generator.device).manual_seed(seed)
-        degraded[index] = apply(clean[index], noise, start=before, of=len(own))
-    return degraded
-
-
-def _share(name: str, value: Any) -> float:
-    return ends(checked_level(name, (0, value), 0, 1, "a share from 0 to 1"))[1]

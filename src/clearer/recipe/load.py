@@ -95,6 +95,8 @@ def recipe_from_dict(value: dict[str, Any]) -> Recipe:
         raise UserError(
             f"architecture: {given} has {given.scales} scales where network.scales is {space.scales}; make them agree"
         )
+    if recipe.data.gray_share and space.channels != 3:
+        raise UserError(f"data.gray_share: {recipe.data.gray_share:g} needs network.channels=3, not {space.channels}")
     multiple = space.multiple
     for part, settings, norm in (
         ("search", recipe.search, recipe.search_space.norm),

@@ -73,6 +73,8 @@ class DataSettings:
         limit_test: number of images to use, the first ones by name, as `clearer.evaluate` does.
         augment: true flips and rotates patches in all eight ways; ``mirror`` flips them left to right only, for
             degradations such as rain with an up and a down; false leaves them as they are.
+        gray_share: share of a color network's training patches that are turned gray before they are degraded, so that
+            it learns noise that is the same in all channels.
         degradation: what degrades the clean images; its ``kind`` chooses the other settings.
     """
 
@@ -93,6 +95,7 @@ class DataSettings:
     limit_validation: Count | None = None
     limit_test: Count | None = None
     augment: Literal[True, False, "mirror"] = True
+    gray_share: Share = 0.0
     degradation: Annotated[Degradation, BY_KIND] = field(default_factory=NoDegradation)
 
     def __post_init__(self) -> None:

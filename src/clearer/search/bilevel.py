@@ -93,9 +93,9 @@ class SearchJob(TrainingJob):
             augment=self.recipe.data.augment,
             seed=seed,
             device=self.context.device,
-            share=self.context.rank,
-            shares=self.context.world,
+            part=(self.context.rank, self.context.world),
             span=self.recipe.data.span,
+            gray_share=self.recipe.data.gray_share,
         )
 
     def step(self, index: int) -> dict[str, Tensor]:

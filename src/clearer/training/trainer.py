@@ -101,9 +101,9 @@ class WeightTraining(TrainingJob):
             augment=recipe.data.augment,
             seed=self.seed,
             device=context.device,
-            share=context.rank,
-            shares=context.world,
+            part=(context.rank, context.world),
             span=recipe.data.span,
+            gray_share=recipe.data.gray_share,
         )
         self.loss = LOSSES.get(settings.loss)
         self.levels = PatchLevels(
