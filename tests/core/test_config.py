@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import pytest
 
-from clearer.core.config import ChosenBy, Named, build, plain
+from clearer.core.config import ChosenBy, Named, build, later, plain
 from clearer.core.errors import UserError
 from clearer.core.registry import Registry
 
@@ -79,3 +79,23 @@ def test_wrong_values_name_the_key_and_the_nearest(value: dict[str, Any], messag
     with pytest.raises(UserError, match="^" + re.escape(message)) as caught:
         build(Drawing, value)
     assert "\n" not in str(caught.value)
+
+
+@dataclass(frozen=True)
+class Collage:
+    shapes: tuple[Annotated[Shape, ChosenBy("kind", SHAPES, default="circle")], ...] = ()
+    title: str = later("none")
+
+
+@pytest.mark.parametrize("shapes", [(), (Circle(2.0),), (Square((1.0, 2.0)), Circle(), Square())])
+def test_a_list_of_chosen_classes_goes_round(shapes: tuple[Shape, ...]) -> None:
+    stated = plain(Collage(shapes))
+    assert [shape["kind"] for shape in stated["shapes"]] == [shape.kind for shape in shapes]
+    assert build(Collage, stated) == Collage(shapes)
+    with pytest.raises(UserError, match=r"^shapes\[1\]\.side: no such setting; it belongs to shapes\[1\]\.kind=square"):
+        build(Collage, {"shapes": [{"kind": "square"}, {"side": 1}]})
+
+
+def test_a_later_setting_is_stored_where_it_is_not_the_default() -> None:
+    assert plain(Collage()) == {"shapes": []}
+    assert plain(Collage(title="new")) == {"shapes": [], "title": "new"}

@@ -57,7 +57,7 @@ def held_out_patches(
     training = sampler("train", degradation, settings.batch)
     held_out = sampler("validation", degradation.held_out(), count).draw()
     assert held_out.clean is not None
-    return (held_out.degraded, held_out.clean), [training.draw()[0] for _ in range(STATISTICS_BATCHES)]
+    return (held_out.degraded, held_out.clean), [training.draw().degraded for _ in range(STATISTICS_BATCHES)]
 
 
 def supernet_gap(supernet: Supernet, held_out: tuple[Tensor, Tensor], batches: list[Tensor]) -> SupernetGap:
