@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from clearer.core.errors import UserError
+from clearer.core.errors import UserError, nearest
 
 Span = tuple[float, float]
 Level = float | Span
@@ -59,6 +59,28 @@ def checked_share(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise UserError(f"{name}: {value!r} is not a share of the images, from 0 to 1")
     return float(value)
+
+
+def checked_names(name: str, value: Any, known: Sequence[str]) -> str | tuple[str, ...]:
+    """Return one name, or the names of a list as a tuple.
+
+    Raises:
+        UserError: a name is not known, or the list is empty.
+    """
+    several = isinstance(value, list | tuple)
+    for one in (value or [""]) if several else [value]:
+        if one not in known:
+            raise UserError(f"{name}: {one!r} is not one of {', '.join(known)}{nearest(str(one), known)}")
+    return tuple(value) if several else value
+
+
+def one_of(names: str | Sequence[str], share: float) -> str:
+    """Return the name that a number from 0 to 1 chooses.
+
+    >>> one_of(("bicubic", "area"), 0.7), one_of("bicubic", 0.7)
+    ('area', 'bicubic')
+    """
+    return names if isinstance(names, str) else names[min(int(share * len(names)), len(names) - 1)]
 
 
 def ends(level: Level) -> Span:

@@ -21,6 +21,8 @@ DEGRADATIONS: Registry[type[Degradation]] = Registry(
         "speckle": "clearer.degradations.speckle:Speckle",
         "mixture": "clearer.degradations.mixture:Mixture",
         "chain": "clearer.degradations.chain:Chain",
+        "resize": "clearer.degradations.resize:Resize",
+        "blur": "clearer.degradations.blur:Blur",
         "none": "clearer.degradations.none:NoDegradation",
     },
 )

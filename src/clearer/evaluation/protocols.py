@@ -13,6 +13,8 @@ and averaged over images. Clean images are degraded after any crop, as
 - `clearer.degradations.jpeg.Jpeg`: ``jpeg-Q``, ``jpeg-gray-Q``, ``jpeg-444-Q``,
   ``jpeg-twice-Q``, ``jpeg-gray-twice-Q``.
 - `clearer.degradations.camera.kind.Camera`: ``camera-I``, ``camera-gray-I``, ``camera-processed-I``.
+- `clearer.degradations.resize.Resize`: ``resize-F``, ``resize-gray-F``.
+- `clearer.degradations.blur.Blur`: ``blur-X``, ``blur-gray-X``, ``blur-disk-X``, ``blur-motion-X``.
 - `clearer.degradations.none.NoDegradation`, for pairs on disk: ``rain-rgb``, ``rain-y``, ``pairs-gray``,
   ``pairs-color``.
 

@@ -6,15 +6,23 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from clearer.core.config import Range
-from clearer.core.errors import UserError, nearest
 from clearer.degradations.base import Degradation
 from clearer.degradations.camera import curves, processing, sensor
 from clearer.degradations.camera.demosaic import DEMOSAICS, REACH, demosaic, mosaic, site_colors
 from clearer.degradations.protocol_family import ProtocolFamily
-from clearer.degradations.ranges import Level, at_share, checked_level, checked_share, ends, in_words
+from clearer.degradations.ranges import (
+    Level,
+    at_share,
+    checked_level,
+    checked_names,
+    checked_share,
+    ends,
+    in_words,
+    one_of,
+)
 from clearer.degradations.resampling import resampled
 
 if TYPE_CHECKING:
@@ -73,16 +81,10 @@ class Camera(Degradation):
     def __post_init__(self) -> None:
         iso = checked_level("iso", self.iso, _LOWEST, _HIGHEST, "a sensitivity from ISO 1 to 1,000,000, such as 1600")
         scale = checked_level("scale", self.scale, 0.25, 4, "a scale from 0.25 to 4")
-        several = isinstance(self.demosaic, list | tuple)
-        names: Any = self.demosaic if several else [self.demosaic]
-        for name in names or [""]:
-            if name not in DEMOSAICS:
-                known = ", ".join(DEMOSAICS)
-                raise UserError(f"demosaic: {name!r} is not one of {known}{nearest(str(name), DEMOSAICS)}")
         # frozen: lists from YAML become tuples
         object.__setattr__(self, "iso", iso)
         object.__setattr__(self, "scale", scale)
-        object.__setattr__(self, "demosaic", tuple(names) if several else self.demosaic)
+        object.__setattr__(self, "demosaic", checked_names("demosaic", self.demosaic, DEMOSAICS))
         for share in ("processed", "scaled"):
             object.__setattr__(self, share, checked_share(share, getattr(self, share)))
 
@@ -110,9 +112,7 @@ class Camera(Degradation):
         low, high = ends(self.iso)
         taken = sensor.drawn_sensor(low * (high / low) ** iso, rest[: sensor.NUMBERS])
         curve = curves.ToneCurve.drawn(rest[sensor.NUMBERS : sensor.NUMBERS + 4])
-        stated: Any = self.demosaic
-        names: tuple[str, ...] = stated if isinstance(stated, tuple) else (stated,)
-        name = names[min(int(which * len(names)), len(names) - 1)]
+        name = one_of(self.demosaic, which)
         size = (image.shape[1], image.shape[2])
         if is_scaled < self.scaled:
             factor = at_share(self.scale, scale)
