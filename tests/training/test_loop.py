@@ -117,8 +117,8 @@ def test_progress_names_its_numbers_within_80_columns() -> None:
     said = io.StringIO()
     console = Console(file=said, width=80, force_terminal=True, no_color=True, legacy_windows=False)
     with progress_lines(console, "search", 0, 10000) as show:
-        show(5000, {"loss": 0.0119544826, "psnr": 19.7807, "gap": 0.0166})
-        show(10000, {"loss": 0.0119544826, "psnr": 19.7807, "gap": 0.0166})
+        show(5000, 10000, {"loss": 0.0119544826, "psnr": 19.7807, "gap": 0.0166})
+        show(10000, 10000, {"loss": 0.0119544826, "psnr": 19.7807, "gap": 0.0166})
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.getvalue()).replace("\r", "\n").splitlines()
     assert max(map(len, lines)) <= 80
     assert any(line.startswith("search ") and line.rstrip().endswith(" 10000/10000") for line in lines)

@@ -183,6 +183,8 @@ class TrainSettings:
         seed: of the initial weights and of the batches; by default the recipe's, which also splits the images.
         start: a weight file, run folder or pretrained model to start from instead of random weights. Modules whose
             letter differs start from random weights; a color network may start from a gray one; all else must agree.
+        watch_start: steps after which a start that has gained next to nothing is compared with fresh weights trained
+            as long; the better ones go on. 0: never. At most half of all steps.
         loss: what training minimizes.
         average: decay of the averaged weights, 0 for none.
         level_estimated: share of the patches whose noise level a network with ``network.condition: level`` gets as
@@ -195,6 +197,7 @@ class TrainSettings:
 
     seed: Seed | None = None
     start: str | None = None
+    watch_start: FromZero = 500
     epochs: Count = 1000
     steps_per_epoch: Count = 100
     batch: Count = 32

@@ -39,6 +39,27 @@ class SearchResult(TypedDict, total=False):
     precision: str
 
 
+class StartRecord(TypedDict, total=False):
+    """How a training fared that began with the weights of a model (``train.start``). PSNR in dB on validation images.
+
+    ``psnr``: before the first step; ``reached_psnr``: the best in the first ``steps`` steps; ``fresh_psnr``: the best
+    of fresh weights in as many, if the two were compared. ``kept``: which of the two was trained to the end, ``start``
+    or ``fresh``. ``dead`` of ``features`` channels gave nothing on the training images; ``revived`` got new weights.
+    """
+
+    model: str
+    features: int
+    dead: int
+    revived: int
+    last_active: float
+    psnr: float
+    input_psnr: float
+    steps: int
+    reached_psnr: float
+    fresh_psnr: float
+    kept: str
+
+
 class TrainResult(TypedDict, total=False):
     """train/result.json. PSNR in dB on the validation images."""
 
@@ -52,6 +73,7 @@ class TrainResult(TypedDict, total=False):
     best_psnr: float
     last_psnr: float
     input_psnr: float
+    start: StartRecord
 
 
 class EpochLine(TypedDict, total=False):
@@ -59,7 +81,8 @@ class EpochLine(TypedDict, total=False):
 
     Every line has ``epoch`` (from 1), ``step``, ``loss``, ``grad_norm``, ``lr`` and ``seconds`` since the start.
     Those of a search add the terms of the architecture loss and the mixing weights, (modules, K); those of a
-    training add ``psnr``, ``input_psnr`` and ``best`` where the epoch ended with a validation.
+    training add ``psnr``, ``input_psnr`` and ``best`` where the epoch ended with a validation, and ``fresh`` where
+    fresh weights were trained in place of those of ``train.start``.
     """
 
     epoch: int
@@ -71,6 +94,7 @@ class EpochLine(TypedDict, total=False):
     psnr: float
     input_psnr: float
     best: bool
+    fresh: bool
     arch_step: int
     loss_validation: float
     loss_res: float

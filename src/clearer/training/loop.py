@@ -44,12 +44,12 @@ def run_job(job: TrainingJob, context: RunContext, *, minutes: float) -> tuple[i
     loop = _Loop(job, context)
     loop.resume()
     with caught_signals() as caught, progress_lines(context.console, job.name, loop.done, job.steps) as show:
-        show(loop.done, loop.figures)
+        show(loop.done, job.steps, loop.figures)
         while not loop.ended:
             loop.step()
             if loop.at_epoch_end:
                 loop.end_epoch()
-            show(loop.done, loop.figures)
+            show(loop.done, job.steps, loop.figures)
             due = loop.ended or time.monotonic() - loop.saved > 60 * minutes
             stop, save = distributed.agreed(caught[0] if caught else 0, int(due))
             if stop or save:

@@ -14,15 +14,14 @@ from clearer.runs.schema import EpochLine
 
 
 @contextmanager
-def progress_lines(console: Console, name: str, done: int, steps: int) -> Iterator[Callable[[int, EpochLine], None]]:
-    """Show the progress of a job, ``done`` of ``steps`` steps so far.
-
-    Yields a function to call with the steps done and the last figures.
-    """
+def progress_lines(
+    console: Console, name: str, done: int, steps: int
+) -> Iterator[Callable[[int, int, EpochLine], None]]:
+    """Show the progress of a job, ``done`` of ``steps`` steps so far; yield a function to call after each step."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with _Lines(*columns, console=console, refresh_per_second=2) as progress:
         bar = progress.add_task(name, total=steps, completed=done, figures="")
-        yield lambda done, figures: progress.update(bar, completed=done, figures=in_words(figures))
+        yield lambda done, steps, figures: progress.update(bar, completed=done, total=steps, figures=in_words(figures))
 
 
 def in_words(figures: EpochLine) -> str:

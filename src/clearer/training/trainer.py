@@ -28,6 +28,7 @@ from clearer.training.levels import PatchLevels
 from clearer.training.loop import run_job
 from clearer.training.optimizers import learning_rate, load_optimizer, make_optimizer, set_learning_rate
 from clearer.training.run_device import device_name, on_device, peak_memory_mb
+from clearer.training.start_watch import StartWatch, watched_epochs
 from clearer.training.validation import Validation
 from clearer.zoo.card import ModelCard
 from clearer.zoo.weights import save_weights
@@ -87,8 +88,8 @@ class WeightTraining(TrainingJob):
         self.recipe, self.settings, self.context = recipe, settings, context
         self.epochs, self.steps_per_epoch = settings.epochs, settings.steps_per_epoch
         self.seed = recipe.seed if settings.seed is None else settings.seed
-        torch.manual_seed(self.seed)
-        network = RestorationNetwork(architecture)
+        self.architecture = architecture
+        network = self.fresh_network()
         distributed.first(partial(_take_initial_weights, network, recipe, context))
         self.network = on_device(network, context.device)
         self.averaged = AveragedWeights(self.network, settings.average) if settings.average else None
@@ -128,6 +129,19 @@ class WeightTraining(TrainingJob):
         )
         self.best = Best()
         self.last_psnr: float | None = None
+        self.first_batches = self.sampler.state_dict()
+        self.watch = StartWatch(
+            watched_epochs(settings),
+            save=self.training_state,
+            load=self.load_training_state,
+            renew=self.renew,
+            say=context.say,
+        )
+
+    @property
+    def steps(self) -> int:
+        """Steps of all epochs, and those of weights that the watch gave up."""
+        return (self.epochs + self.watch.other_epochs) * self.steps_per_epoch
 
     @property
     def judged(self) -> RestorationNetwork:
@@ -136,6 +150,9 @@ class WeightTraining(TrainingJob):
 
     def step(self, index: int) -> dict[str, Tensor]:
         """Draw a batch and update the weights by the gradient of its loss."""
+        if index == 0 and self.watch.phase == "start":
+            self.watch.begin(self.measure(), self.validation.input_psnr)
+        index -= self.watch.other_epochs * self.steps_per_epoch
         rate = learning_rate(self.settings.optimizer, index // self.steps_per_epoch, self.epochs)
         set_learning_rate(self.optimizer, rate)
         batch = replace(self.sampler.draw(), progress=(index + 1) / self.steps)
@@ -157,24 +174,58 @@ class WeightTraining(TrainingJob):
             "grad_norm": means["grad_norm"],
             "lr": self.optimizer.param_groups[0]["lr"],
         }
-        if (epoch + 1) % self.settings.validate_every == 0 or epoch + 1 == self.epochs:
+        own = epoch - self.watch.other_epochs
+        decides = self.watch.due(own)
+        if (own + 1) % self.settings.validate_every == 0 or own + 1 == self.epochs or decides:
             line |= self.validate(epoch)
+        if self.watch.trains_fresh:
+            line["fresh"] = True
+        if decides:
+            self.watch.decide(self.best.psnr, (own + 1) * self.steps_per_epoch)
         return line
 
     def validate(self, epoch: int) -> EpochLine:
         """Measure the PSNR on the validation images and keep the weights if they are the best so far."""
-        judged = self.judged.eval()
-        with autocast(self.context.precision, self.context.device):
-            psnr = self.validation.measure(judged)
-        self.last_psnr = psnr
+        psnr = self.last_psnr = self.measure()
         is_best = psnr > self.best.psnr
         if is_best:
-            weights = {name: value.detach().clone() for name, value in judged.state_dict().items()}
+            weights = {name: value.detach().clone() for name, value in self.judged.state_dict().items()}
             self.best = Best(epoch + 1, psnr, weights)
         return {"psnr": psnr, "input_psnr": self.validation.input_psnr, "best": is_best}
 
+    def measure(self) -> float:
+        """Return the PSNR on the validation images, in dB."""
+        judged = self.judged.eval()
+        with autocast(self.context.precision, self.context.device):
+            return self.validation.measure(judged)
+
+    def renew(self) -> None:
+        """Begin again as a training without ``train.start`` begins, with fresh weights and the first batches."""
+        self.network.load_state_dict(self.fresh_network().state_dict())
+        if self.averaged is not None:
+            self.averaged = AveragedWeights(self.network, self.settings.average)
+        self.optimizer = make_optimizer(self.settings.optimizer, self.network.parameters(), self.context.precision)
+        self.sampler.load_state_dict(self.first_batches)
+        self.best, self.last_psnr = Best(), None
+
+    def fresh_network(self) -> RestorationNetwork:
+        """Return a network with the random weights of the training's seed, the same in all processes."""
+        torch.manual_seed(self.seed)
+        network = RestorationNetwork(self.architecture)
+        distributed.same_everywhere(network)
+        return network
+
     def state_dict(self) -> dict[str, Any]:
         """See `TrainingJob`."""
+        return self.training_state() | {"watch": self.watch.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `TrainingJob`."""
+        self.load_training_state(state)
+        self.watch.load_state_dict(state.get("watch"))
+
+    def training_state(self) -> dict[str, Any]:
+        """Return the state of the network that is trained now."""
         return {
             "network": self.network.state_dict(),
             "averaged": {} if self.averaged is None else self.averaged.network.state_dict(),
@@ -185,8 +236,8 @@ class WeightTraining(TrainingJob):
             "last_psnr": [] if self.last_psnr is None else [self.last_psnr],
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """See `TrainingJob`."""
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        """Restore a state that `training_state` returned."""
         self.network.load_state_dict(state["network"])
         if self.averaged is not None:
             self.averaged.network.load_state_dict(state["averaged"])
@@ -199,9 +250,9 @@ class WeightTraining(TrainingJob):
     def result(self, seconds: float) -> TrainResult:
         """Return the contents of train/result.json; ``seconds``: of the whole training."""
         assert self.last_psnr is not None  # the last epoch ends with a validation
-        return {
+        result: TrainResult = {
             "architecture": str(self.network.architecture),
-            "steps": self.steps,
+            "steps": self.epochs * self.steps_per_epoch,
             "seconds": round(seconds, 1),
             "peak_memory_mb": round(peak_memory_mb(self.context.device)),
             "device": device_name(self.context.device),
@@ -211,6 +262,9 @@ class WeightTraining(TrainingJob):
             "last_psnr": self.last_psnr,
             "input_psnr": self.validation.input_psnr,
         }
+        if self.settings.start is not None:
+            result["start"] = {"model": self.settings.start, **self.watch.record}
+        return result
 
     def save_weights(self) -> None:
         """Write the last and the best weights; afterwards the network holds the best ones."""
@@ -220,10 +274,10 @@ class WeightTraining(TrainingJob):
             task=self.recipe.task,
             description=self.recipe.description,
             degradation=self.context.degradation.to_dict(),
-            steps=self.steps,
+            steps=self.epochs * self.steps_per_epoch,
             seed=self.seed,
             precision=self.context.precision,
-            start=self.settings.start,
+            start=None if self.watch.gave_up_start else self.settings.start,
         )
         last = replace(card, weights="last", validation_psnr=self.last_psnr)
         save_weights(folder.last_weights, network, last)
