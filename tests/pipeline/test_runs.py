@@ -332,6 +332,19 @@ def test_large_recipes_train_at_a_small_size(tmp_path: Path, name: str) -> None:
     assert run.result["train"]["steps"] == 12
 
 
+@pytest.mark.parametrize(("name", "width"), [("denoise-photo", [4, 4, 8]), ("dejpeg", [4, 8])])
+def test_recipes_of_photographs_train_at_a_small_size(tmp_path: Path, name: str, width: list[int]) -> None:
+    photographs = tmp_path / "photographs"
+    photographs.mkdir()
+    for file in NAMES[:6]:
+        Image.fromarray(read_image(SHIPPED / file, 3)[:64, :64]).save(photographs / f"{Path(file).stem}.png")
+    change = {key: value for key, value in TINY.items() if key.startswith("train.") or key == "precision"}
+    change |= {"network.width": width, "data.folder": str(photographs), "evaluate.samples": 0}
+    run = fit(name, tmp_path / "run", change, console=Console(quiet=True))
+    assert run.result["train"]["steps"] == 12
+    assert len(run.result["protocols"]) == 3
+
+
 @pytest.mark.parametrize("color", [False, True])
 def test_a_users_own_pairs_of_whatever_kind(tmp_path: Path, color: bool) -> None:
     """Two folders, matched by name; the kind of degradation is not stated."""
