@@ -35,11 +35,14 @@ VERBS_0_1 = {
         "--device", "--json",
     },
     "restore": {
-        "--out", "--ensemble", "--tile", "--overlap", "--color", "--strength", "--range", "--format", "--depth",
-        "--quality", "--recursive", "--pattern", "--skip-existing", "--precision", "--device", "--json",
+        "--out", "--ensemble", "--tile", "--overlap", "--color", "--strength", "--sigma", "--range", "--format",
+        "--depth", "--quality", "--recursive", "--pattern", "--skip-existing", "--precision", "--device", "--json",
     },
     "export": {"--onnx", "--torch", "--half", "--int8", "--calibrate", "--layout", "--json"},
-    "describe": {"--operations", "--channels", "--width", "--norm", "--residual", "--unshuffle", "--out", "--json"},
+    "describe": {
+        "--operations", "--channels", "--width", "--norm", "--residual", "--unshuffle", "--condition", "--out",
+        "--json",
+    },
     "doctor": {"--clean", "--degraded", "--layout", "--clean-side", "--json"},
     "models": {"--json"},
     "recipes": {"--json"},

@@ -89,11 +89,17 @@ def plausible(architecture: Architecture, seed: int = 0, positive: bool = False)
 
 
 def write_model(
-    path: Path, card: dict[str, Any] = NON_BLIND, channels: int = 1, genotype: str = "PF-FP", std: float = 0.05
+    path: Path,
+    card: dict[str, Any] = NON_BLIND,
+    channels: int = 1,
+    genotype: str = "PF-FP",
+    std: float = 0.05,
+    condition: str = "none",
 ) -> Path:
     """Write a weight file of a tiny residual network; ``std`` 0 gives the identity."""
     torch.manual_seed(0)
-    network = RestorationNetwork(Architecture.parse(genotype, channels=channels, width=4, norm="none", residual=True))
+    form: dict[str, Any] = {"channels": channels, "width": 4, "norm": "none", "residual": True, "condition": condition}
+    network = RestorationNetwork(Architecture.parse(genotype, **form))
     nn.init.normal_(network.get_parameter("last.weight"), std=std)
     nn.init.zeros_(network.get_parameter("last.bias"))
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from PIL import Image
 
 from clearer.web.added import Added, degraded
 from clearer.web.uploads import PREFIX
-from helpers.networks import write_identity
+from helpers.networks import BLIND, write_identity, write_model
 from helpers.photos import SHIPPED
 from helpers.uploads import bomb
 
@@ -57,7 +57,8 @@ def served(tmp_path_factory) -> Iterator[tuple[str, Path]]:
     temporary = desk / "temporary"
     temporary.mkdir()
     verb = [sys.executable, "-m", "clearer", "web", "--port", "0", "--max-megapixels", "0.5", "--device", "cpu"]
-    verb += ["--model", "identity.safetensors", "--model", "in color=color.safetensors"]
+    write_model(desk / "told.safetensors", BLIND, condition="level")
+    verb += ["--model", "identity.safetensors", "--model", "in color=color.safetensors", "--model", "told.safetensors"]
     places = {**os.environ, "TMPDIR": str(temporary)}
     started = subprocess.Popen(verb, cwd=desk, env=places, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -167,6 +168,27 @@ def test_another_model_and_a_new_image_replace_the_old_ones(visitor):
     page.wait_for_selector("#status >> text=Your image will appear here")
     page.wait_for_selector("#download", state="hidden")
     assert visitor.kept() == [] and not page.is_enabled("#restore")
+    assert visitor.complaints == []
+
+
+def test_the_noise_level_is_estimated_until_it_is_set(visitor):
+    page = visitor.page
+    assert not page.is_visible("#levels")
+    visitor.upload(SHIPPED / "camera.png")
+    page.wait_for_selector("#status >> text=512 × 512, gray")
+    page.click("#model input")
+    page.click("text=told")
+    page.wait_for_selector("#levels")
+    page.click("#restore")
+    page.wait_for_selector("#status >> text=/noise level .* \\(estimated\\)/")
+    page.wait_for_function("document.querySelector('#level input[type=number]').value > 0")
+    blind = downloaded(visitor)
+    page.locator("#level input[type=number]").fill("60")
+    page.locator("#level input[type=number]").blur()
+    page.locator("#estimate input").uncheck()
+    page.click("#restore")
+    page.wait_for_function("!document.querySelector('#status').textContent.includes('estimated')")
+    assert not np.array_equal(downloaded(visitor), blind)
     assert visitor.complaints == []
 
 

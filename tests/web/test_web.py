@@ -9,7 +9,10 @@ import shutil
 import sys
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -27,6 +30,7 @@ from clearer.web import actions as work
 from clearer.web import close_up, uploads
 from clearer.web import offered as models
 from clearer.web.added import Added
+from clearer.web.callbacks import Callbacks, Choices, Visit
 from clearer.web.uploads import UPLOAD, Limits
 from clearer.zoo.locate import RESEARCH_MODELS, find_models
 from helpers.command import clearer as command
@@ -438,6 +442,36 @@ def test_visitors_choose_the_strength_and_the_color_of_a_gray_model(tmp_path):
         np.abs(restored() - clean).mean() / 2, rel=0.2
     )
     assert not np.array_equal(restored(color="channels"), restored())
+
+
+def test_visitors_set_the_noise_level_or_see_the_estimate(tmp_path):
+    name = str(write_model(tmp_path / "told.safetensors", BLIND, condition="level"))
+    known = models.offered([f"told={name}", f"blind={write_model(tmp_path / 'blind.safetensors', BLIND)}"])
+    assert known["told"].takes_level and not known["blind"].takes_level
+    place = uploaded(tmp_path, (SHIPPED / "camera.png").read_bytes())
+    added = Added(20)
+    restorer = models.loader(known, "cpu", "fp32")
+
+    def restored(sigma: float | None) -> tuple[np.ndarray, work.Result]:
+        result = work.restore_upload(place, restorer("told"), LIMITS, added, RestoreOptions(sigma=sigma))
+        with Image.open(result.file) as image:
+            return np.asarray(image), result
+
+    blind, found = restored(None)
+    assert found.level == pytest.approx(20, abs=3) and f"noise level {found.level:.1f} (estimated)" in found.text
+    told, given = restored(found.level)
+    assert np.array_equal(told, blind) and given.level is None and "estimated" not in given.text
+    assert not np.array_equal(restored(60.0)[0], blind)
+    # The callback: an estimate moves the slider; what the visitor sets is used; other models are told nothing.
+    request: Any = SimpleNamespace(session_hash="visitor")
+    calls = Callbacks(restorer, tmp_path, LIMITS, {"visitor": Visit(place)})
+    choices = Choices("told", 20, 0, 0, False, "luma", 1, "4×")
+    *_, level = calls.restore(choices, request, lambda *_: None)  # type: ignore[arg-type]
+    assert level["value"] == round(found.level, 1)
+    text, *_, level = calls.restore(replace(choices, estimate=False, level=60), request, lambda *_: None)  # type: ignore[arg-type]
+    assert "value" not in level and "estimated" not in text
+    text, *_ = calls.restore(replace(choices, model="blind", estimate=False), request, lambda *_: None)  # type: ignore[arg-type]
+    assert "restored in" in text
 
 
 def test_a_new_result_replaces_the_old_one(tmp_path, gray):

@@ -56,6 +56,8 @@ def models(options: ModelsOptions) -> None:
 
     'restore', 'evaluate' and the other verbs take their names.
 
+    (level): takes the noise level as an optional input, restore --sigma.
+
     quality: PSNR on a test set; s50 stands for noise of level 50.
 
     kMAC/px: thousand multiply-adds per pixel.
@@ -106,7 +108,7 @@ def _measured(names: Sequence[str]) -> dict[str, Speed]:
 def _task(model: ModelEntry) -> str:
     """Return such as "denoise gray"."""
     color = "gray" if model["architecture"].get("channels") == 1 else "color"
-    return f"{model['task'] or 'restore'} {color}"
+    return f"{model['task'] or 'restore'} {color}{' (level)' if model['takes_level'] else ''}"
 
 
 DATASETS = {"bsd68": "BSD68", "cbsd68": "CBSD68", "set12": "Set12", "test": "BSD500", "test_syn": "Rain800"}

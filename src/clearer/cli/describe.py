@@ -48,6 +48,15 @@ class DescribeOptions:
     unshuffle: Annotated[
         int | None, option("Network", "Pixel unshuffle factor (default: 1).", metavar="N", parser=whole(1))
     ] = None
+    condition: Annotated[
+        str | None,
+        option(
+            "Network",
+            "none (default) or level: takes the noise level.",
+            metavar="WHAT",
+            complete=lambda: ["none", "level"],
+        ),
+    ] = None
     out: Annotated[
         Path | None, option("Output", "Draw the architecture to an .svg or .png file.", "--out", "-o", metavar="FILE")
     ] = None
@@ -62,6 +71,7 @@ class DescribeOptions:
             "norm": self.norm,
             "residual": self.residual or None,
             "unshuffle": self.unshuffle,
+            "condition": self.condition,
         }
         return {key: value for key, value in given.items() if value is not None}
 
@@ -77,6 +87,7 @@ def describe(options: DescribeOptions) -> None:
     a = found.architecture
     title = f"{a}: {a.operations} operations, {a.channels} channel(s), width {a.width}, norm {a.norm}"
     title += f", unshuffle {a.unshuffle}" if a.unshuffle > 1 else ""
+    title += ", noise level as an optional input" if a.takes_level else ""
     rows = [(part.module, f"{part.parameters:,}", f"{part.macs_per_pixel:,.0f}") for part in found.parts]
     total = ("whole network", f"{found.parameters:,}", f"{found.macs_per_pixel:,.0f}")
     console = console_for_people(options.as_json)

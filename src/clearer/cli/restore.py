@@ -54,6 +54,15 @@ class RestoreOptions:
     strength: Annotated[
         float, option("Restoration", "Blend: 0 gives the input, 1 the model's output.", metavar="X", parser=real(0, 1))
     ] = 1
+    sigma: Annotated[
+        str | None,
+        option(
+            "Restoration",
+            "Noise level for a model that takes it: sigma in gray levels of 255, or a map (.png, .tif, .npy) "
+            "(default: estimated).",
+            metavar="LEVEL",
+        ),
+    ] = None
     tile: Annotated[
         str,
         option(
@@ -124,12 +133,14 @@ class RestoreOptions:
         Raises:
             UserError: a value is out of range.
         """
+        from clearer.inference.noise_level import read_level
         from clearer.inference.options import RestoreOptions as Options
         from clearer.inference.tiling import as_tiling, parse_overlap
 
         return Options(
             color=self.color,
             strength=self.strength,
+            sigma=None if self.sigma is None else read_level(self.sigma),
             span=self._span(),
             ensemble=self.ensemble,
             tile=as_tiling(self.tile),
@@ -162,6 +173,7 @@ def restore(options: RestoreOptions) -> None:
     folder, files that fail are reported, the others are restored, and the exit status is 1.
     """
     from clearer.inference.files import restore_path
+    from clearer.inference.noise_level import check_takes_level
     from clearer.inference.restorer import load
     from clearer.inference.tiling import as_overlap
 
@@ -169,6 +181,8 @@ def restore(options: RestoreOptions) -> None:
         raise UserError("-o -: stdout is a terminal; send it to a file or a program")
     chosen = options.chosen()
     restorer = load(options.model, options.device, options.precision)
+    if options.sigma is not None:
+        check_takes_level(restorer.architecture, str(options.model))
     with (
         terminable("stopped; files restored so far are complete"),
         progress_bar("restore", _unit(options.source)) as progress,
@@ -177,7 +191,7 @@ def restore(options: RestoreOptions) -> None:
     _print_outcome(outcome, options)
     if options.as_json:
         facts = {"model": str(options.model), "architecture": str(restorer.architecture), "ensemble": options.ensemble}
-        facts |= {"color": options.color, "strength": options.strength, "tile": chosen.tile}
+        facts |= {"color": options.color, "strength": options.strength, "sigma": options.sigma, "tile": chosen.tile}
         facts |= {"overlap": as_overlap(chosen.overlap, restorer.architecture)}
         where = {"device": str(restorer.device), "precision": restorer.precision}
         print_json({**facts, **where, **_files(outcome)})
@@ -202,7 +216,11 @@ def _print_outcome(outcome: Outcome, options: RestoreOptions) -> None:
     count = "1 image" if options.to_stdout else f"{len(outcome.written)} image(s)"
     skipped = f", {len(outcome.skipped)} skipped" if outcome.skipped else ""
     failed = f", {len(outcome.failed)} failed" if outcome.failed else ""
-    say(f"{count} restored{skipped}{failed}: {options.out}", console_for_people(options.as_json or options.to_stdout))
+    console = console_for_people(options.as_json or options.to_stdout)
+    say(f"{count} restored{skipped}{failed}: {options.out}", console)
+    if outcome.levels:
+        least, most = (f"{choose(outcome.levels.values()):.1f}" for choose in (min, max))
+        say(f"noise level (estimated): {least if least == most else f'{least} to {most}'} gray levels", console)
 
 
 def _files(outcome: Outcome) -> dict[str, Any]:
@@ -211,4 +229,5 @@ def _files(outcome: Outcome) -> dict[str, Any]:
         "skipped": [str(path) for path in outcome.skipped],
         "failed": [{"file": name, "error": fault} for name, fault in outcome.failed],
         "notes": outcome.notes,
+        "estimated_levels": {name: round(level, 2) for name, level in outcome.levels.items()},
     }

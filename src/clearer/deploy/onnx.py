@@ -1,7 +1,8 @@
 """Export a trained network to ONNX or torch.export (.pt2), and verify the file.
 
 The files take images of any size: height, width and batch are dynamic, and padding to the network's multiple is
-part of the graph. Each file is compared with PyTorch before it is kept.
+part of the graph. The file of a network that takes the noise level has a second input, a map of the image's size.
+Each file is compared with PyTorch before it is kept.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from clearer.core.errors import UserError
 from clearer.core.files import written_whole
 from clearer.deploy.quantize import Calibration, QuantizationLoss, quantize, read_calibration
-from clearer.inference.onnx_network import INPUT, OUTPUT, OnnxNetwork, metadata_of
+from clearer.inference.onnx_network import INPUT, LEVEL, OUTPUT, OnnxNetwork, metadata_of
 from clearer.inference.restorer import Restorer, load
 from clearer.network.modules import LayerSequence
 from clearer.network.network import RestorationNetwork
@@ -36,7 +37,8 @@ SIZES = ((2, 45, 61), (1, 64, 96), (1, 7, 129))
 """Batch, height and width of the comparison: odd, a multiple of every network's, smaller than the multiple."""
 OPSET = 18
 
-Run = Callable[[Tensor], Tensor]
+Run = Callable[..., Tensor]
+"""A network: takes the image, and the noise level map if it takes one."""
 
 
 class Comparison(TypedDict):
@@ -145,7 +147,7 @@ def folded_copy(network: RestorationNetwork) -> RestorationNetwork:
 def largest_difference(run: Run, network: RestorationNetwork) -> float:
     """Return the largest difference between ``run`` and the network at `SIZES`; NaN counts as infinity.
 
-    The images are smooth and noisy, and the noise leaves [0, 1].
+    The images are smooth and noisy, and the noise leaves [0, 1]. Levels differ from pixel to pixel.
     """
     generator = torch.Generator().manual_seed(0)
     largest = 0.0
@@ -154,9 +156,11 @@ def largest_difference(run: Run, network: RestorationNetwork) -> float:
         coarse = torch.rand((*shape[:2], 4, 4), generator=generator)
         smooth = nn.functional.interpolate(coarse, (height, width), mode="bilinear")
         x = smooth + 0.1 * torch.randn(shape, generator=generator)
+        level = (0.3 * torch.rand((batch, 1, height, width), generator=generator),)
+        inputs = (x, *level) if network.takes_level else (x,)
         with torch.no_grad():
-            expected = network(x)
-        found = run(x)
+            expected = network(*inputs)
+        found = run(*inputs)
         if found.shape != expected.shape or not bool(torch.isfinite(found).all()):
             return float("inf")
         largest = max(largest, (found - expected).abs().max().item())
@@ -168,10 +172,10 @@ def onnx_model(network: RestorationNetwork) -> Any:
     with _quiet():
         program = torch.onnx.export(
             network,
-            (_example(network),),
+            _example(network),
             dynamo=True,
-            dynamic_shapes=(_open_sizes(),),
-            input_names=[INPUT],
+            dynamic_shapes=_open_sizes(network),
+            input_names=[INPUT, LEVEL] if network.takes_level else [INPUT],
             output_names=[OUTPUT],
             opset_version=OPSET,
             verbose=False,
@@ -219,7 +223,7 @@ def _write_onnx(
 
 def _write_pt2(network: RestorationNetwork, card: ModelCard, path: Path) -> ExportedFile:
     with _quiet(), _no_size_is_special():
-        program = torch.export.export(network, (_example(network),), dynamic_shapes=(_open_sizes(),))
+        program = torch.export.export(network, _example(network), dynamic_shapes=_open_sizes(network))
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # it names this machine's folders
     facts = json.dumps(metadata_of(network.architecture, card, "fp32"))
@@ -228,10 +232,10 @@ def _write_pt2(network: RestorationNetwork, card: ModelCard, path: Path) -> Expo
             torch.export.save(program, temporary, extra_files={"clearer.json": facts})
             module = torch.export.load(temporary).module()  # safe: the file was just written here
 
-        def run(x: Tensor) -> Tensor:
+        def run(x: Tensor, *level: Tensor) -> Tensor:
             try:
                 with torch.no_grad():
-                    restored: Tensor = module(x)
+                    restored: Tensor = module(x, *level)
                 return restored
             except (AssertionError, RuntimeError) as error:  # the program does not accept this size
                 raise UserError(
@@ -262,13 +266,14 @@ def _compared(run: Run, network: RestorationNetwork, path: Path, precision: str)
     return {"sizes": sizes, "largest_difference": difference, "tolerance": tolerance}
 
 
-def _example(network: RestorationNetwork) -> Tensor:
+def _example(network: RestorationNetwork) -> tuple[Tensor, ...]:
     # No side divides another or the multiple: torch.export would take sizes that agree by chance as equal.
-    return torch.rand(2, network.architecture.channels, 53, 45, generator=torch.Generator().manual_seed(0))
+    channels = (network.architecture.channels, *((1,) if network.takes_level else ()))
+    return tuple(torch.rand(2, c, 53, 45, generator=torch.Generator().manual_seed(0)) for c in channels)
 
 
-def _open_sizes() -> dict[int, Any]:
-    return dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+def _open_sizes(network: RestorationNetwork) -> tuple[dict[int, Any], ...]:
+    return tuple(dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC) for _ in _example(network))
 
 
 def _set_metadata(model: Any, metadata: dict[str, str]) -> None:

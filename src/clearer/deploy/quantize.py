@@ -21,7 +21,9 @@ from clearer.degradations.registry import degradation_from_dict
 from clearer.evaluation.metrics import psnr
 from clearer.images.pixels import center_crop
 from clearer.images.tensors import to_batch
-from clearer.inference.onnx_network import INPUT, OnnxNetwork
+from clearer.inference.onnx_network import INPUT, LEVEL, OnnxNetwork
+from clearer.network.backbone import level_map
+from clearer.noise.level import estimate_level
 from clearer.zoo.card import ModelCard
 
 CALIBRATION_IMAGES, CALIBRATION_CROP = 16, 192
@@ -139,7 +141,7 @@ def quantize(model: Any, metadata: dict[str, str], calibration: Calibration) -> 
         quantize_static(
             str(ready),
             str(small),
-            _reader(calibration.ranges),
+            _reader(calibration.ranges, takes_level=LEVEL in {one.name for one in model.graph.input}),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv", "Relu", "Add", "Resize"],
             nodes_to_exclude=[node.name for node in images],
@@ -167,7 +169,7 @@ def quantize(model: Any, metadata: dict[str, str], calibration: Calibration) -> 
     }
 
 
-def _reader(images: tuple[Array, ...]) -> Any:
+def _reader(images: tuple[Array, ...], takes_level: bool) -> Any:
     from onnxruntime.quantization import CalibrationDataReader
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -182,9 +184,19 @@ def _reader(images: tuple[Array, ...]) -> Any:
 
         def get_next(self) -> dict[str, Array] | None:
             image = next(self.left, None)
-            return None if image is None else {INPUT: image}
+            if image is None:
+                return None
+            level = {LEVEL: _estimated(image)} if takes_level else {}
+            return {INPUT: image, **level}
 
     return Reader()
+
+
+def _estimated(image: Array) -> Array:
+    """Return the noise level map of an image, as a blind use has it."""
+    x = torch.from_numpy(image)
+    found: Array = level_map(estimate_level(x), x).contiguous().numpy()
+    return found
 
 
 def _psnrs(restore: Callable[[Tensor], Tensor], calibration: Calibration) -> list[float]:

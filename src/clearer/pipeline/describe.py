@@ -65,7 +65,7 @@ def describe(target: str | Path | Architecture, **fields: Any) -> Description:
         target: an `Architecture`; its genotype, such as ``"FPPF-FFFF-PFFP"``; a pretrained model; a weight
             file; or a run folder (its ``model.safetensors``, or ``architecture.json`` before training).
         fields: the fields of `Architecture` that a genotype does not state: ``channels``, ``width``, ``operations``,
-            ``norm``, ``residual``, ``unshuffle``.
+            ``norm``, ``residual``, ``unshuffle``, ``condition``.
 
     Raises:
         UserError: there is no such file, it is not a weight file of clearer, the genotype is not valid, or

@@ -16,10 +16,13 @@ from clearer.core.errors import UserError
 from clearer.images.convert import fitted
 from clearer.images.io import read_file, write_file
 from clearer.images.pixels import depth_of, dtype_of, from_unit, to_unit, upright
+from clearer.images.tensors import to_batch
 from clearer.images.types import CMYK, FORMATS, GRAY, AnyPixels, ImageFile, ImagePage, Uint8Pixels, UnitPixels
 from clearer.inference.color import most_runs, restore_file
+from clearer.inference.noise_level import ImageLevels
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
+from clearer.noise.level import estimate_level
 from clearer.web.added import CLEAN, Added, degraded
 from clearer.web.uploads import GONE, UPLOAD, Limits, check_image, remove
 
@@ -34,11 +37,15 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class Result:
-    """A restored image: its folder (see `restore_upload`), the file in it, and a line about it."""
+    """A restored image: its folder (see `restore_upload`), the file in it, and a line about it.
+
+    ``level``: the noise level in gray levels that was estimated; None where it was given or the model takes none.
+    """
 
     folder: Path
     file: Path
     text: str
+    level: float | None = None
 
 
 def read_upload(place: Path, limits: Limits) -> ImageFile:
@@ -112,7 +119,7 @@ def restore_upload(
         restorer: the model.
         limits: see `read_upload`.
         added: noise and rain to add first.
-        how: how color images are restored, and how strongly; see `RestoreOptions`.
+        how: how color images are restored, how strongly, and for which noise level; see `RestoreOptions`.
         ensemble: use the x8 self-ensemble.
         progress: called with the share done, 0 to 0.9, and a word on the work, after each pass of the network.
 
@@ -126,7 +133,8 @@ def restore_upload(
     progress(_READ, "Restoring")
     began = time.perf_counter()
     format = clean.format if clean.format in FORMATS else "PNG"
-    after = _restored(before, format, restorer, how, ensemble, progress)
+    levels = ImageLevels(how.sigma, estimate_level if restorer.architecture.takes_level else None)
+    after = _restored(before, format, restorer, how, levels, ensemble, progress)
     seconds = time.perf_counter() - began
     progress(_RESTORED, "Writing")
     folder = place / f"{secrets.token_hex(8)}-result"
@@ -136,15 +144,24 @@ def restore_upload(
     _forget_results(place, but=folder)
     gray_on_color = restorer.architecture.channels == 1 and seen["before"].shape[2] == 3
     apart = f", {'channel by channel' if how.color == 'channels' else 'luma only'}" if gray_on_color else ""
-    text = f"{_size(seen['before'])}, restored in {seconds:.1f} s{apart}."
+    level = levels.summary()
+    told = "" if level is None else f", noise level {level:.1f} (estimated)"
+    text = f"{_size(seen['before'])}, restored in {seconds:.1f} s{apart}{told}."
     if not added.nothing:
         truth = _visible(clean.pages[0])
         text += f" PSNR {_psnr(seen['before'], truth)} → {_psnr(seen['after'], truth)}."
-    return Result(folder, file, " ".join([text, *(f"{note[:1].upper()}{note[1:]}." for note in after.notes)]))
+    notes = (f"{note[:1].upper()}{note[1:]}." for note in after.notes)
+    return Result(folder, file, " ".join([text, *notes]), level)
 
 
 def _restored(
-    before: ImageFile, format: str, restorer: Restorer, how: RestoreOptions, ensemble: bool, progress: Progress
+    before: ImageFile,
+    format: str,
+    restorer: Restorer,
+    how: RestoreOptions,
+    levels: ImageLevels,
+    ensemble: bool,
+    progress: Progress,
 ) -> ImageFile:
     """Return the restored file, converted to what ``format`` can hold."""
     channels = restorer.architecture.channels
@@ -156,7 +173,7 @@ def _restored(
         def tell(share: float) -> None:
             progress(_READ + (_RESTORED - _READ) * (runs + share) / most, "Restoring")
 
-        y = restorer.restore(x, ensemble, progress=tell)
+        y = restorer.restore(x, ensemble, level=levels.of(to_batch(x)), progress=tell)
         runs += 1
         return y
 

@@ -36,7 +36,10 @@ class Visit:
 
 @dataclass(frozen=True)
 class Choices:
-    """The values of the controls when a visitor presses Restore."""
+    """The values of the controls when a visitor presses Restore.
+
+    ``level``: the noise level that a model which takes one is told, unless ``estimate`` is set.
+    """
 
     model: str
     sigma: float
@@ -46,6 +49,8 @@ class Choices:
     color: str
     strength: float
     zoom: str
+    estimate: bool = True
+    level: float = 0.0
 
 
 class Callbacks:
@@ -88,7 +93,7 @@ class Callbacks:
             return _empty(problem(error))
 
     def restore(self, choices: Choices, request: gr.Request, progress: gr.Progress) -> list[Any]:
-        """Restore the upload; show it in the view and in the close-up."""
+        """Restore the upload; show it in the view and in the close-up, and an estimated noise level in its slider."""
         visit = self.visits.get(_visitor(request))
         try:
             if visit is None:
@@ -97,17 +102,19 @@ class Callbacks:
             progress(0, "Loading the model")
             network = self.restorer(choices.model)
             added = Added(choices.sigma, choices.rain, choices.seed or 0)
-            how = RestoreOptions(choices.color, choices.strength)
+            told = network.architecture.takes_level and not choices.estimate
+            how = RestoreOptions(choices.color, choices.strength, choices.level if told else None)
             result = restore_upload(place, network, self.limits, added, how, choices.ensemble, progress)
             visit.result = result.folder
             near = _close_up(visit, choices.zoom)
         except UserError as error:
             # Only the text changes; the view stays.
-            return [problem(error), *([gr.skip()] * (VIEW + 1))]
+            return [problem(error), *([gr.skip()] * (VIEW + 2))]
         pair = tuple(str(result.folder / f"{kind}-seen.png") for kind in ("before", "after"))
         compared = gr.update(value=pair, elem_classes=["restored"])
         offer = gr.update(value=str(result.file), visible=True)
-        return [line(result.text), compared, gr.skip(), offer, gr.update(visible=True), *near]
+        level = gr.skip() if result.level is None else gr.update(value=round(result.level, 1))
+        return [line(result.text), compared, gr.skip(), offer, gr.update(visible=True), *near, level]
 
     def zoom(self, zoom: str, request: gr.Request) -> list[Any]:
         """Show the close-up with another zoom."""

@@ -21,11 +21,19 @@ RUNS = Path("runs")
 
 @dataclass(frozen=True)
 class Model:
-    """A model on offer: its name on the page, its source for `clearer.load`, and a line on its purpose."""
+    """A model on offer.
+
+    Args:
+        name: its name on the page.
+        source: what `clearer.load` takes.
+        about: a line on its purpose.
+        takes_level: whether it takes a noise level.
+    """
 
     name: str
     source: str
     about: str
+    takes_level: bool = False
 
 
 def offered(wanted: Iterable[str] = (), runs: Path = RUNS) -> dict[str, Model]:
@@ -78,7 +86,8 @@ def loader(models: dict[str, Model], device: str, precision: str) -> Callable[[s
 
 
 def _model(name: str, source: str | Path) -> Model:
-    return Model(name, str(source), about(*read_architecture(located(source))))
+    architecture, card = read_architecture(located(source))
+    return Model(name, str(source), about(architecture, card), architecture.takes_level)
 
 
 def about(architecture: Architecture, card: ModelCard) -> str:

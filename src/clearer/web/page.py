@@ -33,6 +33,9 @@ class _Controls:
 
     file: gr.File
     model: gr.Dropdown
+    levels: gr.Column
+    estimate: gr.Checkbox
+    level: gr.Slider
     sigma: gr.Slider
     rain: gr.Slider
     strength: gr.Slider
@@ -100,6 +103,12 @@ def _controls(models: dict[str, Model], limits: Limits) -> _Controls:
             list(models), value=first.name, label="Model", info=first.about, filterable=len(models) > 8,
             elem_id="model",
         )  # fmt: skip
+        with gr.Column(visible=first.takes_level, elem_id="levels") as levels:
+            estimate = gr.Checkbox(True, label="Estimate the noise level", elem_id="estimate")
+            level = gr.Slider(
+                0, 75, value=0, step=0.1, label="Noise level", elem_id="level",
+                info="Standard deviation in gray levels. Move it to restore more or less.",
+            )  # fmt: skip
         sigma = gr.Slider(
             0, 75, value=0, step=1, label="Add noise", elem_id="sigma",
             info="Noise level, to try a model on a clean image.",
@@ -114,7 +123,9 @@ def _controls(models: dict[str, Model], limits: Limits) -> _Controls:
             ensemble = gr.Checkbox(False, label="Average over 8 flips and rotations (8× slower)")
         restore = gr.Button("Restore", variant="primary", interactive=False, elem_id="restore")
         download = gr.DownloadButton("Download the result", visible=False, elem_id="download")
-    return _Controls(file, model, sigma, rain, strength, color, seed, ensemble, restore, download)
+    return _Controls(
+        file, model, levels, estimate, level, sigma, rain, strength, color, seed, ensemble, restore, download
+    )
 
 
 def _view() -> _View:
@@ -143,13 +154,13 @@ def _connect(blocks: gr.Blocks, models: dict[str, Model], c: _Controls, v: _View
     added = [c.sigma, c.rain, c.seed]
 
     def about(name: str) -> Any:
-        return gr.update(info=models[name].about)
+        return gr.update(info=models[name].about), gr.update(visible=models[name].takes_level)
 
     # A set of inputs: gradio passes the values as one dict by widget.
     def restore(values: dict[Any, Any], request: gr.Request, progress: gr.Progress = gr.Progress()) -> list[Any]:  # noqa: B008
         choices = Choices(
             values[c.model], values[c.sigma], values[c.rain], values[c.seed], values[c.ensemble], values[c.color],
-            values[c.strength], values[v.zoom],
+            values[c.strength], values[v.zoom], values[c.estimate], values[c.level],
         )  # fmt: skip
         return calls.restore(choices, request, progress)
 
@@ -157,9 +168,10 @@ def _connect(blocks: gr.Blocks, models: dict[str, Model], c: _Controls, v: _View
     c.file.upload(calls.upload, [c.file, *added], view, preprocess=False, show_progress="hidden", **_LOOK)
     c.file.clear(calls.clear, None, view, show_progress="hidden", **_QUICK)
     gr.on([c.sigma.release, c.rain.release, c.seed.change], calls.degrade, added, view, **latest, **_LOOK)
-    c.model.change(about, c.model, c.model, show_progress="hidden", **_QUICK)
-    chosen = {c.model, *added, c.ensemble, c.color, c.strength, v.zoom}
-    c.restore.click(restore, chosen, [*view, *near], show_progress_on=v.compared, **_SLOW)
+    c.model.change(about, c.model, [c.model, c.levels], show_progress="hidden", **_QUICK)
+    c.level.release(lambda: False, None, c.estimate, show_progress="hidden", **_QUICK)  # who sets it wants it used
+    chosen = {c.model, *added, c.ensemble, c.color, c.strength, v.zoom, c.estimate, c.level}
+    c.restore.click(restore, chosen, [*view, *near, c.level], show_progress_on=v.compared, **_SLOW)
     v.zoom.change(calls.zoom, v.zoom, near, **latest, **_QUICK)
     v.map.select(calls.point, v.zoom, near, **latest, **_QUICK)
     blocks.unload(calls.forget)

@@ -65,7 +65,8 @@ def _architecture_line(a: Architecture) -> str:
     norm = "no norm" if a.norm == "none" else f"{a.norm} norm"
     residual = ", global residual" if a.residual else ""
     unshuffle = f", {a.unshuffle}x{a.unshuffle} pixel unshuffle" if a.unshuffle > 1 else ""
-    return f"Architecture {a}: {a.operations} operations, width {a.width}, {norm}{residual}{unshuffle}."
+    level = " It takes the noise level as an optional input and estimates it otherwise." if a.takes_level else ""
+    return f"Architecture {a}: {a.operations} operations, width {a.width}, {norm}{residual}{unshuffle}.{level}"
 
 
 def _result_lines(results: Sequence[CardResult], card: ModelCard) -> list[str]:

@@ -21,6 +21,7 @@ class ModelEntry(TypedDict):
         task: ``"denoise"``, ``"derain"`` or ``"restore"``; empty if not stated.
         description: what the model is for; empty if not stated.
         architecture: see `clearer.Architecture.to_dict`.
+        takes_level: whether it takes the noise level as an optional input (``clearer restore --sigma``).
         parameters: number of weights.
         macs_per_pixel: multiply-adds per pixel.
         bytes: size of the weight file.
@@ -34,6 +35,7 @@ class ModelEntry(TypedDict):
     task: str
     description: str
     architecture: dict[str, Any]
+    takes_level: bool
     parameters: int
     macs_per_pixel: float
     bytes: int
@@ -73,6 +75,7 @@ def _entry(file: ModelFile) -> ModelEntry:
         "task": card.task or "",
         "description": card.description or "",
         "architecture": architecture.to_dict(),
+        "takes_level": architecture.takes_level,
         "parameters": parameters(architecture),
         "macs_per_pixel": macs_per_pixel(architecture),
         "bytes": file.path.stat().st_size,
