@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from clearer.degradations.base import Degradation
 from clearer.degradations.protocol_family import ProtocolFamily
-from clearer.degradations.ranges import Level, at_share, checked_level, checked_names, ends, in_words, one_of
+from clearer.degradations.ranges import Level, at_share, checked_level, checked_names, in_words, one_of
 
 if TYPE_CHECKING:
     import torch
@@ -70,16 +70,9 @@ class Blur(Degradation):
         batch = clean.shape[0] if of is None else of
         shares = torch.rand((batch, 3), generator=generator, device=generator.device)
         mine = shares[start : start + clean.shape[0]].tolist()
-        height, width = clean.shape[-2:]
-        reach = self._reach()
-        padded = torch.nn.functional.pad(clean.float(), (reach,) * 4, mode="replicate")
-        # The same for any part of the batch, as FFTs of another size round otherwise.
-        kernels = torch.stack([self._kernel(reach, *numbers) for numbers in mine]).to(clean.device)
-        size = (padded.shape[2], padded.shape[3])
-        spectrum = torch.fft.rfft2(padded) * torch.fft.rfft2(kernels, s=size)[:, None]
-        # The kernel's middle is at (reach, reach), which moves the image by as much.
-        found: Tensor = torch.fft.irfft2(spectrum, s=size)[..., 2 * reach :, 2 * reach :]
-        return found[..., :height, :width].to(clean.dtype)
+        # One by one: an FFT of several images rounds otherwise than one of a part of them.
+        found = [convolved(image, self._kernel(*numbers)) for image, numbers in zip(clean.float(), mine, strict=True)]
+        return torch.stack(found).to(clean.dtype)
 
     def describe(self) -> str:
         return f"blur ({self._in_words()})"
@@ -91,18 +84,11 @@ class Blur(Degradation):
         changes: Any = {SHAPES[one]: at_share(getattr(self, SHAPES[one]), share) for one in self._shapes()}
         return dataclasses.replace(self, **changes)
 
-    def _reach(self) -> int:
-        """Return the pixels from the middle to the end of the largest kernel."""
-        farthest = {
-            "gaussian": 3 * ends(self.sigma)[1],
-            "disk": ends(self.radius)[1],
-            "motion": ends(self.length)[1] / 2,
-        }
-        return math.ceil(max(farthest[shape] for shape in self._shapes())) + 1
-
-    def _kernel(self, reach: int, which: float, extent: float, angle: float) -> Tensor:
+    def _kernel(self, which: float, extent: float, angle: float) -> Tensor:
         shape = one_of(self.shape, which)
-        return kernel(shape, at_share(getattr(self, SHAPES[shape]), extent), at_share(self.angle, angle), reach)
+        size = at_share(getattr(self, SHAPES[shape]), extent)
+        farthest = {"gaussian": 3 * size, "disk": size, "motion": size / 2}[shape]
+        return kernel(shape, size, at_share(self.angle, angle), math.ceil(farthest) + 1)
 
     def _shapes(self) -> tuple[str, ...]:
         return (self.shape,) if isinstance(self.shape, str) else tuple(self.shape)
@@ -110,6 +96,19 @@ class Blur(Degradation):
     def _in_words(self) -> str:
         extents = [f"{shape} of {SHAPES[shape]} {in_words(getattr(self, SHAPES[shape]))}" for shape in self._shapes()]
         return ", ".join(extents)
+
+
+def convolved(image: Tensor, weights: Tensor) -> Tensor:
+    """Return an image, (C, H, W), convolved with a square kernel of odd side; edge pixels are repeated outwards."""
+    import torch
+
+    reach = weights.shape[0] // 2
+    padded = torch.nn.functional.pad(image[None], (reach,) * 4, mode="replicate")[0]
+    size = (padded.shape[1], padded.shape[2])
+    spectrum = torch.fft.rfft2(padded) * torch.fft.rfft2(weights.to(image.device), s=size)
+    # The middle of the kernel is at (reach, reach), which moves the image by as much.
+    found: Tensor = torch.fft.irfft2(spectrum, s=size)[:, 2 * reach :, 2 * reach :]
+    return found
 
 
 def kernel(shape: str, extent: float, angle: float, reach: int) -> Tensor:
