@@ -20,6 +20,7 @@ from clearer.degradations.gaussian import Gaussian
 from clearer.degradations.jpeg import Jpeg
 from clearer.degradations.none import NoDegradation
 from clearer.degradations.rain import Rain
+from clearer.evaluation.protocols import parse_protocol
 from clearer.recipe.load import load_recipe, parse_override, recipe_from_dict, shipped_recipes
 from clearer.recipe.schema import OptimizerSettings, Pairs, Recipe
 
@@ -292,6 +293,45 @@ def test_a_kind_that_is_set_starts_from_its_own_defaults() -> None:
     assert load_recipe("denoise-gray", settings).data.degradation == Rain(angle=(0, 5))
     kept = load_recipe("denoise-gray", {"data.degradation.kind": "gaussian", "data.degradation.clip8": True})
     assert kept.data.degradation == Gaussian((0, 75), clip8=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "protocols"),
+    [
+        ("denoise-gray", {"kind": "jpeg"}, ["jpeg-gray-10"]),
+        ("denoise-gray", {"kind": "jpeg", "quality": [30, 60]}, ["jpeg-gray-30"]),
+        ("denoise-color", {"kind": "camera"}, ["camera-1600"]),
+        ("denoise-color", {"kind": "correlated"}, ["color-correlated-25"]),
+        ("denoise-color", {"kind": "poisson-gaussian", "photons": 30}, ["color-poisson-30"]),
+        ("denoise-gray", {"kind": "speckle"}, ["gray-speckle-10"]),
+        ("denoise-gray", {"kind": "none"}, ["pairs-gray"]),
+        ("denoise-gray", {"kind": "rain"}, []),
+        ("derain", {"kind": "rain"}, ["rain-rgb"]),
+        ("pairs-gray", {"kind": "gaussian", "sigma": [0, 30]}, ["gray-awgn-30"]),
+        ("denoise-color", {"kind": "gaussian"}, ["color-awgn-15", "color-awgn-25", "color-awgn-50"]),
+        ("denoise-color", {"sigma": 5}, ["color-awgn-15", "color-awgn-25", "color-awgn-50"]),
+        ("denoise-gray", {"kind": "chain"}, ["gray-poisson-100", "jpeg-gray-50"]),
+        ("denoise-gray", {"kind": "mixture", "parts": [
+            {"share": 0.5, "kind": "gaussian", "sigma": 20}, {"share": 0.5, "kind": "jpeg", "quality": 20}]},
+         ["gray-awgn-15", "gray-awgn-25", "gray-awgn-50", "jpeg-gray-20"]),
+    ],
+)  # fmt: skip
+def test_a_kind_that_is_set_is_measured_by_its_own_protocols(
+    name: str, changes: dict[str, Any], protocols: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    before = load_recipe(name).evaluate.protocols
+    changes = {f"data.degradation.{key}": value for key, value in changes.items()}
+    recipe = load_recipe(name, changes)
+    assert recipe.evaluate.protocols == protocols
+    assert all(parse_protocol(one).channels == recipe.network.channels for one in protocols)
+    notes = [record.message for record in caplog.records]
+    if protocols == before:
+        assert notes == []
+    else:
+        assert len(notes) == 1 and notes[0].startswith("evaluate.protocols: ") and "\n" not in notes[0]
+    kept = load_recipe(name, {**changes, "evaluate.protocols": before})
+    assert kept.evaluate.protocols == before
+    assert recipe_from_dict(recipe.to_dict()) == recipe
 
 
 @pytest.mark.parametrize(

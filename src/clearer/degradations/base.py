@@ -96,6 +96,10 @@ class Degradation(ABC):
         """Return the degradation as used on validation images: their pairs stay as they are on disk."""
         return self
 
+    def components(self) -> tuple[Degradation, ...]:
+        """Return the single degradations that it is made of; itself where it is one."""
+        return (self,)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the kind and all settings as plain values, as recipes and model cards store them."""
         return {"kind": self.kind, **plain(self)}

@@ -51,6 +51,9 @@ class Chain(Degradation):
     def noise_levels(self) -> tuple[float, float] | None:
         return next((levels for step in self.steps if (levels := step.noise_levels()) is not None), None)
 
+    def components(self) -> tuple[Degradation, ...]:
+        return tuple(one for step in self.steps for one in step.components())
+
     def at_level(self, share: float) -> Self:
         return dataclasses.replace(self, steps=tuple(step.at_level(share) for step in self.steps))
 

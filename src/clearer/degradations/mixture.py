@@ -140,6 +140,9 @@ class Mixture(Degradation):
             return None
         return 0.0 if self.clean else min(low for low, _ in found), max(high for _, high in found)
 
+    def components(self) -> tuple[Degradation, ...]:
+        return tuple(one for part in self.parts for one in part.degradation.components())
+
     def at_level(self, share: float) -> Self:
         return self._of_each(lambda one: one.at_level(share))
 

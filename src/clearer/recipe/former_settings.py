@@ -65,6 +65,12 @@ def forget_settings_of_other_kind(value: dict[str, Any], overrides: Mapping[str,
         value["data"]["degradation"] = {}
 
 
+def kind_of(value: Mapping[str, Any]) -> Any:
+    """Return the kind of degradation that a recipe's mapping states, unchecked."""
+    stated = _inner(value, "data", "degradation")
+    return stated.get("kind", "none") if isinstance(stated, dict) else "none"
+
+
 def _inner(value: Any, *keys: str) -> Any:
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None

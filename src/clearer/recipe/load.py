@@ -12,7 +12,13 @@ import yaml
 
 from clearer.core.config import build, override
 from clearer.core.errors import UserError, nearest
-from clearer.recipe.former_settings import forget_settings_of_other_kind, use_present_settings, with_present_keys
+from clearer.recipe.former_settings import (
+    forget_settings_of_other_kind,
+    kind_of,
+    use_present_settings,
+    with_present_keys,
+)
+from clearer.recipe.kind_protocols import with_protocols_of_kind
 from clearer.recipe.schema import Recipe
 
 log = logging.getLogger("clearer")
@@ -33,7 +39,8 @@ def load_recipe(name_or_path: str | Path, overrides: dict[str, Any] | None = Non
     Args:
         name_or_path: name of a recipe, such as ``"quickstart"``, or a path ending in ``.yaml`` or ``.yml``.
         overrides: dotted key to value, such as ``{"search.lambda_arch": 0.1}``. A new
-            ``data.degradation.kind`` starts from that kind's defaults.
+            ``data.degradation.kind`` starts from that kind's defaults, and its protocols replace those of the recipe
+            that do not measure it.
 
     Raises:
         UserError: the recipe or a key is unknown (with the nearest known one), a value is of the wrong type or out
@@ -58,14 +65,19 @@ def load_stored_recipe(path: str | Path, overrides: dict[str, Any] | None = None
 
 
 def _build(value: dict[str, Any], path: Path, overrides: dict[str, Any]) -> tuple[Recipe, list[str]]:
-    """Return a recipe from a file's mapping, which is changed, and notes on settings of version 0.1."""
+    """Return a recipe from a file's mapping, which is changed, and notes on what was renamed or chosen."""
     value.setdefault("name", path.stem)
     notes = use_present_settings(value, from_file=True)
     changes, further = with_present_keys(overrides)
+    kind = kind_of(value)
     forget_settings_of_other_kind(value, changes)
     for key, new in changes.items():
         override(value, key, new)
-    return recipe_from_dict(value), list(dict.fromkeys(notes + further))
+    recipe = recipe_from_dict(value)
+    if recipe.data.degradation.kind != kind and not {"evaluate", "evaluate.protocols"} & changes.keys():
+        recipe, chosen = with_protocols_of_kind(recipe)
+        further = further + chosen
+    return recipe, list(dict.fromkeys(notes + further))
 
 
 def _read(path: Path) -> dict[str, Any]:

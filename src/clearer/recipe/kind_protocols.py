@@ -1,0 +1,68 @@
+"""The evaluation protocols of a recipe whose kind of degradation was replaced."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from clearer.core.errors import UserError
+from clearer.degradations.base import Degradation
+from clearer.degradations.protocol_family import ProtocolFamily
+from clearer.degradations.ranges import ends
+from clearer.degradations.registry import DEGRADATIONS
+from clearer.recipe.schema import Recipe
+
+
+def with_protocols_of_kind(recipe: Recipe) -> tuple[Recipe, list[str]]:
+    """Return the recipe with protocols that measure its degradation, and a note of one line if they changed.
+
+    Protocols that measure it, or a part of it, stay. Each part that none of them measures adds its first one.
+    """
+    kinds = {part.kind: part for part in recipe.data.degradation.components()}
+    # A name that belongs to no kind is a table of many, or is refused later.
+    kept = [name for name in recipe.evaluate.protocols if not (shown := _shown_by(name)) or shown & kinds.keys()]
+    measured = set().union(*map(_shown_by, kept))
+    own = [_first_protocol(part, recipe.network.channels) for kind, part in kinds.items() if kind not in measured]
+    protocols = kept + [name for name in own if name is not None]
+    if protocols == recipe.evaluate.protocols:
+        return recipe, []
+    kind = recipe.data.degradation.kind
+    note = (
+        f"evaluate.protocols: {', '.join(protocols) or 'none'} for degradation {kind!r}, instead of the recipe's "
+        f"{', '.join(recipe.evaluate.protocols) or 'none'}; set evaluate.protocols to choose others"
+    )
+    evaluate = dataclasses.replace(recipe.evaluate, protocols=protocols)
+    return dataclasses.replace(recipe, evaluate=evaluate), [note]
+
+
+def _shown_by(name: str) -> set[str]:
+    """Return the kinds of degradation that a protocol measures."""
+    found = set()
+    for kind, one in DEGRADATIONS.all().items():
+        for family in one.protocols:
+            try:
+                if family.settings_of(name) is not None:
+                    found |= {kind, family.shows}
+            except UserError:  # a level out of range, which the check of the protocols refuses
+                found.add(kind)
+    return found
+
+
+def _first_protocol(degradation: Degradation, channels: int) -> str | None:
+    """Return the first protocol of a degradation for images of these channels; None if it has none."""
+    for family in degradation.protocols:
+        if family.channels == channels and family.shows in ("", degradation.kind):
+            return family.name_at(f"{_level(family, degradation):.12g}")
+    return None
+
+
+def _level(family: ProtocolFamily, degradation: Degradation) -> float:
+    """Return the level of the family's example, or the nearest one that the degradation draws."""
+    if not family.level:
+        return 0
+    low, high = ends(getattr(degradation, family.level))
+    nearest = min(max(family.example, low), high)
+    try:
+        family.levels.check(nearest, family.level)
+    except UserError:
+        return family.example
+    return nearest
