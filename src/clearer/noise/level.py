@@ -17,11 +17,11 @@ import math
 from functools import cache
 from typing import TYPE_CHECKING
 
+from clearer.noise.blocks import BLOCK, dct_basis, frequencies
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-BLOCK = 8
-"""Side of a block, in pixels."""
 MOST_BLOCKS = 2304
 """Blocks read per image; of larger images, a regular grid of blocks is read."""
 GROUPS = 4
@@ -133,11 +133,8 @@ def _basis(device: str) -> tuple[Tensor, list[int]]:
     """Return the functions of the highest frequencies and of two sets of lower ones, (64, sum), and their numbers."""
     import torch
 
-    k = torch.arange(BLOCK, dtype=torch.float64)
-    dct = torch.cos((2 * k + 1) * k[:, None] * math.pi / (2 * BLOCK)) / math.sqrt(BLOCK / 2)
-    dct[0] /= math.sqrt(2)
-    functions = torch.einsum("ui,vj->uvij", dct, dct).reshape(BLOCK * BLOCK, -1)
-    row, column = torch.arange(BLOCK * BLOCK) // BLOCK, torch.arange(BLOCK * BLOCK) % BLOCK
+    row, column = torch.from_numpy(frequencies())
+    functions = torch.from_numpy(dct_basis())
     frequency = row + column
     low = frequency <= 8
     sets = (frequency >= 11, low & (row % 2 == 0) & (frequency >= 2), low & (row % 2 == 1))

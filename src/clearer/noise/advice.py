@@ -1,0 +1,35 @@
+"""The way to train on noisy images alone that fits a kind of noise."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Kind = Literal["clean", "independent", "lines", "correlated", "blocky"]
+Method = Literal["none", "neighbor2neighbor", "structured-blind-spots", "blind-spot-teacher", "dejpeg"]
+Direction = Literal["rows", "columns"]
+
+METHODS: dict[Kind, Method] = {
+    "clean": "none",
+    "independent": "neighbor2neighbor",
+    "lines": "structured-blind-spots",
+    "correlated": "blind-spot-teacher",
+    "blocky": "dejpeg",
+}
+
+
+def recommendation(kind: Kind, direction: Direction | None) -> str:
+    """Return how to restore images with such noise, in a sentence or two.
+
+    Args:
+        kind: see `clearer.noise.profile.NoiseProfile`.
+        direction: of the lines, if the kind is ``lines``.
+    """
+    alone = "clearer fit --noisy FOLDER"
+    return {
+        "clean": "There is little to remove: a denoiser would hardly change these images.",
+        "independent": f"Train on the noisy images alone with Neighbor2Neighbor: {alone}.",
+        "lines": f"Train on the noisy images alone with blind spots along {direction}: {alone}.",
+        "correlated": "Train on the noisy images alone with a blind-spot teacher, since neighbors share noise: "
+        f"{alone}. With repeated exposures of each scene, Noise2Noise does better.",
+        "blocky": "Remove the compression with a model trained for JPEG; training on these images alone cannot.",
+    }[kind]

@@ -1,0 +1,67 @@
+"""Blocks of images and their frequencies, from which noise is measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from clearer.images.types import UnitPixels
+
+Floats = npt.NDArray[np.float64]
+
+BLOCK = 8
+"""Side of a block whose frequencies are looked at, in pixels."""
+CLIPPED = 0.05
+"""Share of black or white pixels above which a block says nothing about noise."""
+
+
+@cache
+def dct_basis() -> Floats:
+    """Return the functions of the orthonormal cosine transform of a block, (64, 64): row 8 u + v, then pixels."""
+    k = np.arange(BLOCK)
+    dct = np.cos((2 * k + 1) * k[:, None] * math.pi / (2 * BLOCK)) / math.sqrt(BLOCK / 2)
+    dct[0] /= math.sqrt(2)
+    basis: Floats = np.einsum("ui,vj->uvij", dct, dct).reshape(BLOCK * BLOCK, -1)
+    return basis
+
+
+@cache
+def frequencies() -> npt.NDArray[np.int64]:
+    """Return (u, v) of each function of `dct_basis`, (2, 64): along columns of pixels, and along rows."""
+    return np.stack([np.arange(BLOCK * BLOCK) // BLOCK, np.arange(BLOCK * BLOCK) % BLOCK])
+
+
+def cut_blocks(images: Sequence[UnitPixels], side: int, most: int) -> Floats:
+    """Return blocks of all images, (N, C, side, side), on a regular grid of each image.
+
+    Args:
+        images: (H, W, C) with the same C. Images smaller than a block give none.
+        side: of a block, in pixels.
+        most: blocks of all images together, about.
+    """
+    found = []
+    for image in images:
+        rows, columns = image.shape[0] // side, image.shape[1] // side
+        skip = max(1, math.ceil(math.sqrt(rows * columns * len(images) / most)))
+        tall = image[: rows * side, : columns * side].reshape(rows, side, columns, side, -1)
+        few = tall[(skip - 1) // 2 :: skip, :, (skip - 1) // 2 :: skip]
+        found.append(few.transpose(0, 2, 4, 1, 3).reshape(-1, image.shape[2], side, side))
+    return np.concatenate(found).astype(np.float64)
+
+
+def clipped_share(blocks: Floats) -> Floats:
+    """Return the share of black or white pixels of each block, (...) of (..., side, side).
+
+    Values beyond 0 and 1 were not clipped.
+    """
+    share: Floats = ((blocks == 0) | (blocks == 1)).mean((-2, -1))
+    return share
+
+
+def unclipped(share: Floats) -> npt.NDArray[np.bool_]:
+    """Return which blocks to read: those with few clipped pixels, or the tenth with the fewest if none has few."""
+    return share <= max(CLIPPED, float(np.quantile(share, 0.1)))

@@ -1,0 +1,157 @@
+"""The noise profile finds the noise that was added: its kind, its levels, its correlation."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.helpers.photos import SHIPPED
+
+from clearer.core.errors import UserError
+from clearer.images.view import read_image
+from clearer.noise.profile import NoiseProfile, profile_images
+from clearer.noise.words import in_words
+
+COFFEE = read_image(SHIPPED / "coffee.png", 3)[:384, :512]
+UNIT = (COFFEE / np.float32(255)).astype(np.float32)
+NOISE = np.random.default_rng(0).normal(0, 1, UNIT.shape).astype(np.float32)
+
+
+def stored(image: np.ndarray) -> np.ndarray:
+    """Return floats as an 8-bit file holds them."""
+    return np.round(image.clip(0, 1) * 255).astype(np.uint8)
+
+
+def compressed(image: np.ndarray, quality: int) -> np.ndarray:
+    file = BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=quality)
+    return np.array(Image.open(file))
+
+
+def test_a_clean_photograph_is_clean() -> None:
+    found = profile_images([COFFEE])
+    assert found.kind == "clean" and found.method == "none" and found.level * 255 < 1.5
+    assert found.bits == found.used_bits == 8 and not found.blurred
+    assert in_words(found)[0].startswith("Nearly no noise")
+
+
+def test_white_noise_is_independent_and_has_its_level_at_every_brightness() -> None:
+    found = profile_images([stored(UNIT + 10 / 255 * NOISE)])
+    assert found.kind == "independent" and found.method == "neighbor2neighbor"
+    for brightness in (0.2, 0.5, 0.8):
+        assert found.level_at(brightness) * 255 == pytest.approx(10, rel=0.06)
+    assert max(np.abs(found.rows[2:])) < 0.1 and found.rows[0] == pytest.approx(1, abs=1e-3)
+    assert found.channels == pytest.approx(0, abs=0.1)
+    assert "the same at every brightness" in in_words(found)[0]
+
+
+def test_poisson_gaussian_noise_gives_back_gain_and_offset() -> None:
+    gain, offset = 0.004, 0.0004  # at white 16.9 gray levels, at black 5.1
+    found = profile_images([UNIT + np.sqrt(gain * UNIT + offset) * NOISE])
+    assert found.kind == "independent"
+    assert np.mean(found.gain) == pytest.approx(gain, rel=0.1)
+    assert np.mean(found.offset) == pytest.approx(offset, rel=0.3)
+    assert found.level == pytest.approx(np.sqrt((gain * UNIT + offset).mean()), rel=0.06)
+    assert "grows with brightness" in in_words(found)[0]
+
+
+def test_the_levels_of_channels_are_told_apart() -> None:
+    levels = np.array([4, 8, 16], np.float32) / 255
+    found = profile_images([UNIT + levels * NOISE])
+    assert [np.sqrt(0.5 * a + b) for a, b in zip(found.gain, found.offset, strict=True)] == pytest.approx(
+        levels, rel=0.15
+    )
+
+
+def test_noise_blurred_by_a_known_kernel_has_the_autocorrelation_of_that_kernel() -> None:
+    kernel = np.array([1, 2, 1]) / np.sqrt(6)  # correlation 4/6 and 1/6 at distances 1 and 2, none beyond
+    noise = sum(kernel[i] * np.roll(NOISE, i, 1) for i in range(3))
+    noise = sum(kernel[i] * np.roll(noise, i, 0) for i in range(3))
+    found = profile_images([UNIT + 15 / 255 * noise])
+    assert found.kind == "correlated" and found.method == "blind-spot-teacher"
+    for along in (found.rows, found.columns):
+        assert along[:5] == pytest.approx([1, 4 / 6, 1 / 6, 0, 0], abs=0.08)
+    assert found.patch[4][4] == pytest.approx(1, abs=1e-3) and found.patch[5][5] == pytest.approx(16 / 36, abs=0.1)
+    assert found.patch[3][6] == pytest.approx(found.patch[5][2], abs=1e-9)  # symmetric about the center
+    assert found.level * 255 == pytest.approx(15, rel=0.2)
+
+
+@pytest.mark.parametrize("axis, direction", [(1, "rows"), (0, "columns")])
+def test_noise_correlated_along_one_direction_is_lines(axis: int, direction: str) -> None:
+    noise = (NOISE + np.roll(NOISE, 1, axis) + np.roll(NOISE, 2, axis)) / np.sqrt(3)
+    found = profile_images([UNIT + 12 / 255 * noise])
+    assert (found.kind, found.direction, found.method) == ("lines", direction, "structured-blind-spots")
+    assert f"along {direction}" in in_words(found)[0] and direction in found.recommendation
+
+
+def test_row_stripes_are_measured() -> None:
+    rows = np.random.default_rng(1).normal(0, 1, (UNIT.shape[0], 1, 1)).astype(np.float32)
+    found = profile_images([UNIT + 8 / 255 * NOISE + 5 / 255 * rows])
+    assert found.row_stripes * 255 == pytest.approx(5, rel=0.15) and found.column_stripes * 255 < 0.8
+    assert (found.kind, found.direction) == ("lines", "rows")
+    assert any("Whole rows" in line for line in in_words(found))
+
+
+def test_noise_shared_by_channels_is_said_so() -> None:
+    found = profile_images([UNIT + 15 / 255 * NOISE[..., :1]])
+    assert found.channels == pytest.approx(1, abs=0.05) and found.color is None
+    assert any("same noise" in line for line in in_words(found))
+
+
+@pytest.mark.parametrize("row, column", [(0, 0), (3, 5)])
+def test_the_grid_of_jpeg_is_found_where_it_begins(row: int, column: int) -> None:
+    found = profile_images([compressed(COFFEE, 30)[-row % 8 :, -column % 8 :]])
+    assert (found.kind, found.method, found.grid_at) == ("blocky", "dejpeg", (row, column))
+    assert found.grid > 0.08 > profile_images([COFFEE]).grid
+
+
+def test_noise_that_was_saved_as_jpeg_is_correlated_in_color() -> None:
+    found = profile_images([compressed(stored(UNIT + 25 / 255 * NOISE), 95)])
+    assert found.kind == "correlated" and found.color is not None and found.color > 0.5
+    assert "in color" in in_words(found)[0]
+
+
+def test_twelve_bits_in_sixteen_are_seen_however_they_are_stored() -> None:
+    gray = COFFEE[..., 0].astype(np.uint16) * 16 + np.arange(512, dtype=np.uint16) % 16
+    gray[0, :2] = 0, 4095
+    assert profile_images([gray]).used_bits == 12
+    assert profile_images([gray * np.uint16(16)]).used_bits == 12
+    assert profile_images([COFFEE.astype(np.uint16) * np.uint16(257)]).used_bits == 8
+    assert profile_images([UNIT]).used_bits is None
+    assert "The values use 12 of 16 bits." in in_words(profile_images([gray]))
+
+
+def test_clipped_values_are_counted() -> None:
+    image = COFFEE.copy()
+    image[:96], image[96:144] = 0, 255
+    found = profile_images([image])
+    assert found.black == pytest.approx(0.25, abs=0.02) and found.white == pytest.approx(0.125, abs=0.02)
+
+
+def test_a_blurred_and_an_enlarged_image_are_told_from_a_sharp_one() -> None:
+    small = Image.fromarray(COFFEE).resize((256, 192), Image.Resampling.BOX)
+    enlarged = np.array(small.resize((512, 384), Image.Resampling.BICUBIC))
+    assert profile_images([enlarged]).blurred and not profile_images([COFFEE]).blurred
+    assert not profile_images([stored(UNIT + 50 / 255 * NOISE)]).blurred  # noise hides it: not said
+
+
+def test_a_profile_is_json_and_needs_pixels() -> None:
+    found = json.loads(json.dumps(profile_images([COFFEE[..., 0], COFFEE[:200, :200, 1]]).to_dict()))
+    assert found["images"] == 2 and found["method"] == "none" and found["recommendation"]
+    assert {"gain", "rows", "kind", "blurred"} <= set(found)
+    with pytest.raises(UserError, match="8x8"):
+        profile_images([COFFEE[:7]])
+
+
+def test_dim_data_of_sixteen_bits_is_measured_against_its_own_range() -> None:
+    dim = np.round((UNIT * 0.02 + 0.001 * NOISE + 0.01) * 65535).astype(np.uint16)
+    found: NoiseProfile = profile_images([dim])
+    assert found.kind == "independent" and found.level == pytest.approx(0.001, rel=0.06)
+    assert "gray levels of 65535" in in_words(found)[0]
+
+
+def test_a_constant_image_is_clean() -> None:
+    assert profile_images([np.full((64, 64), 7, np.uint8)]).kind == "clean"
