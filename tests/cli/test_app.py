@@ -69,7 +69,12 @@ REPRODUCE_0_1 = {
     "ablations": {*EXPERIMENT, "--seeds", "--only"},
     "redraw": {"--json"},
 }
-VERBS = {**VERBS_0_1, "models": {"--json", "--all", "--measure"}}
+FITTING_NOW = FITTING | {"--noisy", "--exposures"}
+VERBS = {
+    **VERBS_0_1,
+    **dict.fromkeys(("fit", "search", "train"), FITTING_NOW),
+    "models": {"--json", "--all", "--measure"},
+}
 REPRODUCE = {
     **REPRODUCE_0_1,
     "figures5-7": REPRODUCE_0_1["figures5-7"] - {"--picture", "--pictures"} | {"--image", "--images"},
@@ -251,7 +256,7 @@ USAGE = {
     "restor": "restor: no such verb (did you mean 'restore'?); see 'clearer --help'",
     "reproduce tabel": "tabel: no such verb (did you mean 'tables'?); see 'clearer reproduce --help'",
     "fit quickstart --sett a=1": "fit: --sett: no such option (did you mean '--set'?); see 'clearer fit --help'",
-    "fit": "fit: RECIPE: missing; see 'clearer fit --help'",
+    "fit": "images: none are given; name them with --data, --noisy, or --clean and --degraded",
     "restore m a": "restore: --out: missing; see 'clearer restore --help'",
     "restore m a b -o c": "restore: got unexpected extra argument",
     "restore m a -o c --quality 200": "restore: --quality: 200 is not from 1 to 100; see 'clearer restore --help'",

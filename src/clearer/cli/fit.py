@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from clearer.cli.options import ImageOptions, Json, Set, model_names, parsed, recipe_names
 from clearer.cli.verb import argument, option, verb
-from clearer.core.console import console_for_people, print_json
+from clearer.core.console import console_for_people, print_json, say
 from clearer.core.errors import UserError
 
 RunFolder = Annotated[Path | None, option("Output", "Run folder (default: runs/NAME).", "--out", "-o", metavar="RUN")]
@@ -19,13 +19,23 @@ RunFolder = Annotated[Path | None, option("Output", "Run folder (default: runs/N
 class FitOptions(ImageOptions):
     """Options of fit, search and train."""
 
-    recipe: Annotated[str, argument("RECIPE", "Name of a recipe, or a YAML file.", complete=recipe_names)]
+    recipe: Annotated[
+        str | None,
+        argument("RECIPE", "Name of a recipe, or a YAML file (default: by the images).", complete=recipe_names),
+    ] = None
     out: RunFolder = None
     settings: Set = None
     data: Annotated[
         str | None,
         option("Data", "Folder of images or pairs, split into training, validation and test images.", metavar="FOLDER"),
     ] = None
+    noisy: Annotated[
+        str | None,
+        option("Data", "Folder of noisy images, or one file, without ground truth.", metavar="FOLDER"),
+    ] = None
+    exposures: Annotated[
+        bool, option("Data", "The noisy images are exposures of scenes: NAME_1, NAME_2.", "--exposures")
+    ] = False
     train: Annotated[
         str | None, option("Data", "Training images, in place of --data.", "--train", metavar="FOLDER")
     ] = None
@@ -67,6 +77,10 @@ class FitOptions(ImageOptions):
         """Return the settings of the images; they replace all images that the recipe names."""
         pairs = self.pairs()
         whole = self.data if pairs is None else pairs
+        if self.noisy is not None:
+            return self._noisy(self.noisy, whole)
+        if self.exposures:
+            raise UserError("--exposures: needs --noisy FOLDER, the folder of the exposures")
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
         named = {f"data.{part}": folder for part, folder in parts.items() if folder is not None}
         if whole is not None and (self.train is not None or self.validation is not None):
@@ -79,9 +93,21 @@ class FitOptions(ImageOptions):
         nothing = dict.fromkeys(("data.folder", "data.train", "data.validation", "data.test"))
         return {**nothing, "data.folder": whole, **named}
 
+    def _noisy(self, folder: str, other: Any) -> dict[str, Any]:
+        """Return the settings of the images for ``--noisy``."""
+        if other is not None or self.train is not None:
+            raise UserError(
+                f"--noisy {folder}: given together with other training images; leave out one of them "
+                "(images with ground truth train better)"
+            )
+        layout = "exposures" if self.exposures else "noisy"
+        parts = {"data.validation": self.validation, "data.test": self.test}
+        return {"data.folder": folder, "data.train": None, "data.layout": layout, **parts}
+
 
 @verb(
     "fit",
+    "clearer fit --noisy photos -o runs/mine",
     "clearer fit denoise-gray --data photos -o runs/mine",
     "clearer fit derain --clean pairs/clean --degraded pairs/degraded",
 )
@@ -134,10 +160,14 @@ def _fit(options: FitOptions, stages: Sequence[str]) -> None:
         print_json(run.result)
 
 
-def _show(recipe: str, overrides: dict[str, Any], as_json: bool) -> None:
+def _show(recipe: str | None, overrides: dict[str, Any], as_json: bool) -> None:
+    from clearer.pipeline.data_mode import choose
     from clearer.recipe.load import load_recipe
 
-    resolved = load_recipe(recipe, overrides)
+    chosen = choose(recipe, overrides)
+    for remark in chosen.remarks:
+        say(remark, console_for_people(as_json=True))
+    resolved = load_recipe(chosen.recipe, chosen.overrides)
     if as_json:
         print_json(resolved.to_dict())
     else:

@@ -13,6 +13,7 @@ from clearer.data.duplicates import PARTS, Fingerprint, Fingerprints, fingerprin
 from clearer.data.exclusions import without_excluded
 from clearer.data.folders import find_items, part_folders
 from clearer.data.items import Item, check_channels, check_sizes
+from clearer.data.noisy import is_noisy_only, split_noisy
 from clearer.degradations.registry import DEGRADATIONS
 from clearer.recipe.schema import DataSettings, Pairs
 
@@ -53,6 +54,8 @@ def resolve_splits(settings: DataSettings, *, channels: int, patch: int, seed: i
         UserError: no images are named; a folder is missing, empty or does not fit (channels, sizes,
             partners); or there is a leak.
     """
+    if is_noisy_only(settings):
+        return _noisy_splits(settings, channels, patch, say)
     settings = _with_part_folders(settings)
     whole = settings.folder if settings.train is None else settings.train
     if whole is None:
@@ -81,6 +84,19 @@ def resolve_splits(settings: DataSettings, *, channels: int, patch: int, seed: i
     # The whole test set may be measured later, so leaks into any of it count.
     splits = _without_leaks(Splits(train, validation, test), settings.leaks, prints, say)
     return dataclasses.replace(splits, test=measured)
+
+
+def _noisy_splits(settings: DataSettings, channels: int, patch: int, say: Say) -> Splits:
+    """Return the images of each part where there is no ground truth; see `split_noisy`."""
+    parts = split_noisy(settings)
+    train, validation = without_excluded([parts["train"], parts["validation"]], settings.exclude, say)
+    train = _evenly(train, settings.limit_train)
+    validation = _evenly(validation, settings.limit_validation)
+    test = sorted(parts["test"], key=_name)[: settings.limit_test]
+    for part in (train, validation, test):
+        check_channels(part, channels, settings.convert)
+    check_sizes(train, patch)
+    return Splits(train, validation, test)
 
 
 class _Prints:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,14 +15,19 @@ from clearer.core.console import progress_bar, say
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
 from clearer.data.items import read_images
+from clearer.data.noisy import is_noisy_only
+from clearer.data.patches import TrainingImages
 from clearer.data.splits import Splits
 from clearer.evaluation.evaluate import evaluate
 from clearer.evaluation.record import evaluation_record, write_result
 from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
 from clearer.network.cost import cost_table
+from clearer.pipeline.data_mode import choose
+from clearer.pipeline.noisy import noisy_images
 from clearer.pipeline.run_checks import check_run
 from clearer.pipeline.run_folder import opened_run
+from clearer.pipeline.teacher import taught
 from clearer.recipe.load import load_recipe, recipe_from_dict
 from clearer.recipe.schema import Recipe
 from clearer.report.page import write_page
@@ -32,7 +37,7 @@ from clearer.runs.layout import RunFolder
 from clearer.runs.schema import CostTable
 from clearer.search.bilevel import search
 from clearer.training import distributed
-from clearer.training.job import RunContext
+from clearer.training.job import HeldOutImages, RunContext
 from clearer.training.tensorboard import tensorboard_log
 from clearer.training.trainer import train
 
@@ -57,7 +62,7 @@ class Run:
 
 
 def fit(
-    recipe: str | Path | Recipe,
+    recipe: str | Path | Recipe | None = None,
     out: str | Path | None = None,
     overrides: dict[str, Any] | None = None,
     *,
@@ -71,7 +76,8 @@ def fit(
     processes search and train together and the first one evaluates; the `Run` of the others has no results.
 
     Args:
-        recipe: a shipped name, a YAML file, or a `Recipe`.
+        recipe: a shipped name, a YAML file, or a `Recipe`. ``"noisy"`` and ``"pairs"`` stand for the gray or the color
+            recipe; None chooses by the images, see `clearer.pipeline.data_mode.choose`.
         out: the run folder; by default ``runs/`` and the recipe's name.
         overrides: dotted key to value, such as ``{"search.lambda_arch": 0.1}``.
         stages: the stages to run: search, train, evaluate.
@@ -83,7 +89,7 @@ def fit(
         Interrupted: SIGTERM or Ctrl-C; a checkpoint was written.
     """
     console = Console(quiet=True) if distributed.launched()[0] else console or Console(stderr=True)
-    recipe = _resolved(recipe, overrides)
+    recipe = _resolved(recipe, overrides, partial(say, console=console))
     folder = RunFolder(Path(out) if out is not None else Path("runs") / recipe.name)
     device, splits = check_run(recipe, folder, stages, partial(say, console=console))
     with tensorboard_log(folder.tensorboard, tensorboard) as log:
@@ -96,7 +102,7 @@ def fit(
             result: dict[str, Any] = {"architecture": str(architecture)}
             result |= distributed.first(partial(_write_cost, folder, architecture))
             if "train" in stages:
-                result["train"] = train(recipe, architecture, context)
+                result["train"] = train(recipe, architecture, taught(recipe, architecture, context))
             is_first = context.rank == 0
             distributed.part()  # evaluation may take long, so the other processes do not wait for it
             if is_first:
@@ -104,9 +110,14 @@ def fit(
     return Run(folder.path, architecture, result)
 
 
-def _resolved(recipe: str | Path | Recipe, overrides: dict[str, Any] | None) -> Recipe:
+def _resolved(
+    recipe: str | Path | Recipe | None, overrides: dict[str, Any] | None, say: Callable[[str], None]
+) -> Recipe:
     if not isinstance(recipe, Recipe):
-        return load_recipe(recipe, overrides)
+        chosen = choose(recipe, overrides or {})
+        for remark in chosen.remarks:
+            say(remark)
+        return load_recipe(chosen.recipe, chosen.overrides)
     if overrides:
         raise UserError("overrides: give them with a recipe's name or file; change a Recipe with dataclasses.replace")
     return recipe_from_dict(recipe.to_dict())
@@ -122,9 +133,13 @@ def _with_images(context: RunContext, recipe: Recipe, splits: Splits, stages: Se
     if not distributed.first(wanted):
         return context
     channels = recipe.network.channels
-    training, validation = distributed.together(
-        lambda: (read_images(splits.train, channels), read_images(splits.validation, channels))
-    )
+
+    def decoded() -> tuple[TrainingImages, HeldOutImages]:
+        if is_noisy_only(recipe.data):
+            return noisy_images(recipe, splits)
+        return read_images(splits.train, channels), read_images(splits.validation, channels)
+
+    training, validation = distributed.together(decoded)
     return dataclasses.replace(context, training=training, validation=validation)
 
 

@@ -8,9 +8,11 @@ from functools import partial
 import torch
 
 from clearer.core.errors import UserError
+from clearer.data.noisy import is_noisy_only
 from clearer.data.splits import Splits, resolve_splits
 from clearer.evaluation.evaluate import check_fit
 from clearer.evaluation.protocols import parse_protocol
+from clearer.losses.registry import LOSSES
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
 from clearer.training import distributed
@@ -36,6 +38,8 @@ def check_run(
     """
     for name in recipe.evaluate.protocols:
         _check_protocol(name, recipe)
+    if is_noisy_only(recipe.data):
+        _check_noisy(recipe)
     device = _meet(recipe, stages)
     splits = distributed.together(partial(_find_images, recipe, say))
     if "evaluate" in stages:
@@ -54,6 +58,28 @@ def _check_protocol(name: str, recipe: Recipe) -> None:
         raise UserError(
             f"evaluate.protocols: {name} is for {channels} channel(s) where network.channels is "
             f"{recipe.network.channels}; choose a protocol that fits, or none with evaluate.protocols=[]"
+        )
+
+
+def _check_noisy(recipe: Recipe) -> None:
+    """Refuse what needs ground truth where there is none."""
+    if recipe.given is None:
+        raise UserError(
+            f"data.layout: {recipe.data.layout} has no ground truth, which the search needs; give an architecture, "
+            "such as --architecture FPFF-FFFF"
+        )
+    exposures, taught = recipe.data.layout == "exposures", recipe.teacher.stride > 1
+    loss = LOSSES.get(recipe.train.loss)
+    if loss.needs_clean and not exposures and not taught:
+        known = ", ".join(name for name, one in LOSSES.all().items() if not one.needs_clean)
+        raise UserError(
+            f"train.loss: {recipe.train.loss} needs ground truth, and data.layout {recipe.data.layout} has none; "
+            f"choose one of {known}, or the recipe noisy"
+        )
+    if exposures and loss.needs_clean and recipe.train.loss != "noise2noise":
+        raise UserError(
+            f"train.loss: {recipe.train.loss} takes the other exposure for ground truth; choose noise2noise, or a loss "
+            "that needs none with data.layout=noisy"
         )
 
 

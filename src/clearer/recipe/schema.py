@@ -58,7 +58,8 @@ class DataSettings:
         folder: one folder, split into training, validation and test images by clean image; see ``fractions``.
         train, validation, test: a folder for each part instead; ``train`` may be a list.
         train_clean: further folders of clean images to train on, in addition to the others, of any layout.
-        layout: how a folder holds its images; ``auto`` finds out.
+        layout: how a folder holds its images; ``auto`` finds out. ``noisy``: noisy images without ground truth;
+            ``exposures``: repeated noisy exposures of each scene (docs/noisy-only.md).
         clean_side: the clean half of a file that holds both images of a pair side by side.
         fractions: shares of training, validation and test images; they sum to 1.
         leaks: ``refuse`` to run if a training or validation image shows the same clean image as one of a later
@@ -83,7 +84,7 @@ class DataSettings:
     validation: str | Pairs | None = None
     test: str | Pairs | None = None
     train_clean: str | list[str] | None = None
-    layout: Literal["auto", "clean", "pairs", "side-by-side"] = "auto"
+    layout: Literal["auto", "clean", "pairs", "side-by-side", "noisy", "exposures"] = "auto"
     clean_side: Literal["left", "right"] = "left"
     fractions: list[float] = field(default_factory=lambda: [0.8, 0.1, 0.1])
     leaks: Literal["refuse", "drop"] = "refuse"
@@ -220,6 +221,24 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
+class TeacherSettings:
+    """A teacher for noise that is correlated in both directions (docs/noisy-only.md).
+
+    Every ``stride``-th pixel of each row and column makes an image whose noise is less correlated. The teacher learns
+    from these images alone; what it makes of them, put together again, is the ground truth for ``train``.
+
+    Args:
+        stride: 1 for no teacher.
+        loss: what the training of the teacher minimizes.
+        epochs: of that training; its other settings are those of ``train``.
+    """
+
+    stride: Annotated[int, Range(1, below=9)] = 1
+    loss: Annotated[str, Named(LOSSES)] = "neighbor2neighbor"
+    epochs: Count = 60
+
+
+@dataclass(frozen=True)
 class EvaluateSettings:
     """The protocols for the test images, the x8 self-ensemble or not, and the number of sample images to save."""
 
@@ -243,6 +262,7 @@ class Recipe:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     data: DataSettings = field(default_factory=DataSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
+    teacher: TeacherSettings = field(default_factory=TeacherSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
 

@@ -61,7 +61,11 @@ class StartRecord(TypedDict, total=False):
 
 
 class TrainResult(TypedDict, total=False):
-    """train/result.json. PSNR in dB on the validation images."""
+    """train/result.json. PSNR in dB on the validation images.
+
+    Without ground truth, ``estimated_*`` and ``standard_error`` take its place; ``measure`` is a key of
+    `clearer.evaluation.no_reference.WHAT`.
+    """
 
     architecture: str
     steps: int
@@ -74,6 +78,11 @@ class TrainResult(TypedDict, total=False):
     last_psnr: float
     input_psnr: float
     start: StartRecord
+    measure: str
+    best_estimated_psnr: float
+    standard_error: float
+    last_estimated_psnr: float
+    estimated_input_psnr: float
 
 
 class EpochLine(TypedDict, total=False):
@@ -82,7 +91,8 @@ class EpochLine(TypedDict, total=False):
     Every line has ``epoch`` (from 1), ``step``, ``loss``, ``grad_norm``, ``lr`` and ``seconds`` since the start.
     Those of a search add the terms of the architecture loss and the mixing weights, (modules, K); those of a
     training add ``psnr``, ``input_psnr`` and ``best`` where the epoch ended with a validation, and ``fresh`` where
-    fresh weights were trained in place of those of ``train.start``.
+    fresh weights were trained in place of those of ``train.start``. Without ground truth ``estimated_psnr``, its
+    ``standard_error`` and ``estimated_input_psnr`` take the place of the PSNR.
     """
 
     epoch: int
@@ -95,6 +105,9 @@ class EpochLine(TypedDict, total=False):
     input_psnr: float
     best: bool
     fresh: bool
+    estimated_psnr: float
+    standard_error: float
+    estimated_input_psnr: float
     arch_step: int
     loss_validation: float
     loss_res: float

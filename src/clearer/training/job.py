@@ -16,6 +16,7 @@ from clearer.core.console import say
 from clearer.core.device import autocast, choose_precision
 from clearer.data.patches import TrainingImages
 from clearer.degradations.base import Degradation
+from clearer.evaluation.noise_model import NoiseModel
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
 from clearer.runs.schema import EpochLine
@@ -42,6 +43,7 @@ class RunContext:
         degradation: how clean images are degraded.
         training, validation: the decoded images.
         log: gets every line of metrics in the first process.
+        noise: the measured noise of images without ground truth; None where no model fits it.
     """
 
     folder: RunFolder
@@ -54,6 +56,7 @@ class RunContext:
     training: TrainingImages
     validation: HeldOutImages
     log: MetricLog | None = None
+    noise: NoiseModel | None = None
 
     @classmethod
     def of(

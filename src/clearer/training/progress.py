@@ -35,6 +35,8 @@ def in_words(figures: EpochLine) -> str:
         words.append(f"loss {figures['loss']:.5f}")
     if "psnr" in figures:
         words.append(f"psnr {figures['psnr']:.2f} dB")
+    if "estimated_psnr" in figures:
+        words.append(f"estimated psnr {figures['estimated_psnr']:.2f} ± {figures['standard_error']:.2f} dB")
     if "gap" in figures:
         words.append(f"gap {figures['gap']:.3f}")
     return "  ".join(words)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from clearer.core.allocator import keep_freed_memory
 from clearer.core.device import autocast
 from clearer.core.errors import UserError
 from clearer.core.files import write_json
+from clearer.data.noisy import is_noisy_only
 from clearer.data.patches import PatchSampler
 from clearer.losses.registry import LOSSES
 from clearer.network.architecture import Architecture
@@ -20,12 +21,14 @@ from clearer.network.network import RestorationNetwork
 from clearer.recipe.schema import Recipe
 from clearer.runs.schema import EpochLine, TrainResult
 from clearer.training import distributed
+from clearer.training.best import Best
 from clearer.training.checkpoints import load_checkpoint
 from clearer.training.ema import AveragedWeights
 from clearer.training.initial_weights import begin_with, check_start
 from clearer.training.job import RunContext, TrainingJob
 from clearer.training.levels import PatchLevels
 from clearer.training.loop import run_job
+from clearer.training.noisy_validation import NoisyValidation
 from clearer.training.optimizers import learning_rate, load_optimizer, make_optimizer, set_learning_rate
 from clearer.training.run_device import device_name, on_device, peak_memory_mb
 from clearer.training.start_watch import StartWatch, watched_epochs
@@ -58,24 +61,6 @@ def train(recipe: Recipe, architecture: Architecture, context: RunContext) -> Tr
         return result
 
     return distributed.first(write)
-
-
-@dataclass
-class Best:
-    """The best validation so far, and the weights that gave it. Epochs count from 1; 0 before the first one."""
-
-    epoch: int = 0
-    psnr: float = float("-inf")
-    weights: dict[str, Tensor] = field(default_factory=dict)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state for a checkpoint."""
-        return {"epoch": self.epoch, "psnr": self.psnr if self.epoch else None, "weights": self.weights}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the state of a checkpoint."""
-        if state["epoch"]:
-            self.epoch, self.psnr, self.weights = state["epoch"], state["psnr"], state["weights"]
 
 
 class WeightTraining(TrainingJob):
@@ -120,13 +105,8 @@ class WeightTraining(TrainingJob):
                 f"train.loss: {settings.loss} needs ground truth, which some training images lack; "
                 "give pairs or clean images, or choose a loss that needs none"
             )
-        self.validation = Validation(
-            context.validation[: settings.validation_images],
-            context.degradation,
-            crop=settings.validation_crop,
-            device=context.device,
-            span=recipe.data.span,
-        )
+        without_truth = is_noisy_only(recipe.data)
+        self.validation = NoisyValidation(recipe, context) if without_truth else _validation(recipe, context)
         self.best = Best()
         self.last_psnr: float | None = None
         self.first_batches = self.sampler.state_dict()
@@ -155,7 +135,7 @@ class WeightTraining(TrainingJob):
         index -= self.watch.other_epochs * self.steps_per_epoch
         rate = learning_rate(self.settings.optimizer, index // self.steps_per_epoch, self.epochs)
         set_learning_rate(self.optimizer, rate)
-        batch = replace(self.sampler.draw(), progress=(index + 1) / self.steps)
+        batch = replace(self.sampler.draw(), progress=(index + 1) / (self.epochs * self.steps_per_epoch))
         self.network.train()
         loss = self.loss(self.levels.restore(self.network, batch), batch)
         self.optimizer.zero_grad(set_to_none=True)
@@ -187,14 +167,14 @@ class WeightTraining(TrainingJob):
     def validate(self, epoch: int) -> EpochLine:
         """Measure the PSNR on the validation images and keep the weights if they are the best so far."""
         psnr = self.last_psnr = self.measure()
-        is_best = psnr > self.best.psnr
+        is_best = self.best.is_beaten_by(psnr, self.validation.latest)
         if is_best:
             weights = {name: value.detach().clone() for name, value in self.judged.state_dict().items()}
-            self.best = Best(epoch + 1, psnr, weights)
-        return {"psnr": psnr, "input_psnr": self.validation.input_psnr, "best": is_best}
+            self.best = self.best.followed_by(epoch + 1, psnr, weights, self.validation.latest)
+        return {**self.validation.line(psnr), "best": is_best}
 
     def measure(self) -> float:
-        """Return the PSNR on the validation images, in dB."""
+        """Return the PSNR on the validation images, in dB; without ground truth, an estimate."""
         judged = self.judged.eval()
         with autocast(self.context.precision, self.context.device):
             return self.validation.measure(judged)
@@ -258,9 +238,7 @@ class WeightTraining(TrainingJob):
             "device": device_name(self.context.device),
             "precision": self.context.precision,
             "best_epoch": self.best.epoch,
-            "best_psnr": self.best.psnr,
-            "last_psnr": self.last_psnr,
-            "input_psnr": self.validation.input_psnr,
+            **self.validation.result(self.best.psnr, self.best.estimate, self.last_psnr),
         }
         if self.settings.start is not None:
             result["start"] = {"model": self.settings.start, **self.watch.record}
@@ -279,11 +257,23 @@ class WeightTraining(TrainingJob):
             precision=self.context.precision,
             start=None if self.watch.gave_up_start else self.settings.start,
         )
-        last = replace(card, weights="last", validation_psnr=self.last_psnr)
+        measured = not isinstance(self.validation, NoisyValidation)  # a card states no estimate as a PSNR
+        last = replace(card, weights="last", validation_psnr=self.last_psnr if measured else None)
         save_weights(folder.last_weights, network, last)
         network.load_state_dict(self.best.weights)
-        best = replace(card, weights="best", epoch=self.best.epoch, validation_psnr=self.best.psnr)
+        psnr = self.best.psnr if measured else None
+        best = replace(card, weights="best", epoch=self.best.epoch, validation_psnr=psnr)
         save_weights(folder.weights, network, best)
+
+
+def _validation(recipe: Recipe, context: RunContext) -> Validation:
+    return Validation(
+        context.validation[: recipe.train.validation_images],
+        context.degradation,
+        crop=recipe.train.validation_crop,
+        device=context.device,
+        span=recipe.data.span,
+    )
 
 
 def _take_initial_weights(network: RestorationNetwork, recipe: Recipe, context: RunContext) -> None:

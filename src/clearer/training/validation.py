@@ -10,8 +10,10 @@ from torch import Tensor
 
 from clearer.degradations.base import Degradation
 from clearer.evaluation.metrics import psnr
+from clearer.evaluation.no_reference import Estimate
 from clearer.images.pixels import WHOLE, Span, center_crop
 from clearer.images.tensors import as_levels, to_batch, unit_of
+from clearer.runs.schema import EpochLine, TrainResult
 from clearer.training import distributed
 
 
@@ -25,6 +27,8 @@ class Validation:
         device: where the images lie.
         span: the integer levels that are black and white. As in evaluations, ground truth is clamped to them.
     """
+
+    latest: Estimate | None = None  # measured, not estimated
 
     def __init__(
         self,
@@ -56,6 +60,14 @@ class Validation:
         for k, value in found.items():
             values[k] = value.item()
         return float(distributed.total(values).mean())
+
+    def line(self, psnr: float) -> EpochLine:
+        """Return the figures of the metrics after `measure`."""
+        return {"psnr": psnr, "input_psnr": self.input_psnr}
+
+    def result(self, best: float, estimate: Estimate | None, last: float) -> TrainResult:
+        """Return the figures of the result: the PSNR of the best weights and of the last ones."""
+        return {"best_psnr": best, "last_psnr": last, "input_psnr": self.input_psnr}
 
 
 def _tensor(image: np.ndarray, crop: int | None, span: Span) -> Tensor:

@@ -1,0 +1,173 @@
+"""Sets of noisy images without ground truth: single images, or repeated exposures of each scene."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from clearer.core.errors import UserError
+from clearer.core.text import few
+from clearer.data.duplicates import thumbprint
+from clearer.data.folders import find_items, has_images, list_images, pairs_of
+from clearer.data.items import Item, check_same_size
+from clearer.images.io import read_header
+from clearer.images.types import AnyPixels
+from clearer.images.view import read_image
+from clearer.recipe.schema import DataSettings, Pairs
+
+NOISY_LAYOUTS = ("noisy", "exposures")
+"""Values of ``data.layout`` for images without ground truth."""
+SAME_SCENE = 0.3
+"""Least correlation of the 16x16 gray thumbnails of two exposures of one scene."""
+
+Scene = list[Item]
+"""An image, or the exposures of a scene, each with the next one as ``degraded``."""
+
+
+def is_noisy_only(settings: DataSettings) -> bool:
+    """Return whether the training images have no ground truth."""
+    return settings.layout in NOISY_LAYOUTS
+
+
+def find_scenes(where: str | Pairs, layout: str) -> list[Scene]:
+    """Return the scenes of a set, sorted by name.
+
+    Args:
+        where: a folder of images, or one image file. With ``"exposures"``: a folder with files NAME_1, NAME_2, ... of
+            each scene; a folder of folders, each with one exposure of every scene under the same name; or two folders.
+        layout: ``"noisy"`` or ``"exposures"``.
+
+    Raises:
+        UserError: nothing is found, a folder holds pairs, an exposure is alone, or exposures of a scene differ in size
+            or do not show the same.
+    """
+    if layout == "exposures":
+        found = _by_folder(where) if isinstance(where, Pairs) or not has_images(where) else _by_number(Path(where))
+        scenes = [_scene(name, files) for name, files in sorted(found.items())]
+        _check_same_scene(scenes[0])
+        return scenes
+    if isinstance(where, Pairs):
+        raise UserError(f"data.layout: noisy needs one folder, not two ({where.clean}, {where.degraded})")
+    if Path(where).is_file():
+        read_header(where)
+        return [[Item(name=Path(where).name, clean=Path(where))]]
+    pairs = None if has_images(where) else pairs_of(where)
+    if pairs is not None:
+        raise UserError(
+            f"{where}: holds pairs ({Path(pairs.clean).name} and {Path(pairs.degraded).name}); "
+            f"train on them with --data {where}, or give the noisy images alone as --noisy {pairs.degraded}"
+        )
+    return [[item] for item in find_items(where, "clean")]
+
+
+def split_noisy(settings: DataSettings) -> dict[str, list[Item]]:
+    """Return the images of each part; the validation images are spread evenly over the sorted scenes.
+
+    Only their noise has to be independent of the training images, which it is in other files. A single image is in both
+    parts: `halves` divides it. Test images are those of ``settings.test``, if any: pairs.
+
+    Raises:
+        UserError: no images are named, or see `find_scenes`.
+    """
+    whole = settings.folder if settings.train is None else settings.train
+    if whole is None:
+        raise UserError("data: no images are named; give --noisy FOLDER")
+    places = whole if isinstance(whole, list) else [whole]
+    scenes = [scene for place in places for scene in find_scenes(place, settings.layout)]
+    held_out: list[Scene] = []
+    if settings.validation is not None:
+        held_out = find_scenes(settings.validation, settings.layout)
+    elif len(scenes) == 1:
+        held_out = scenes
+    else:
+        chosen = _spread(len(scenes), settings.fractions[1])
+        held_out = [scene for k, scene in enumerate(scenes) if k in chosen]
+        scenes = [scene for k, scene in enumerate(scenes) if k not in chosen]
+    return {
+        "train": [item for scene in scenes for item in scene],
+        "validation": [item for scene in held_out for item in scene],
+        "test": [] if settings.test is None else find_items(settings.test),
+    }
+
+
+def halves(image: AnyPixels, patch: int) -> tuple[AnyPixels, AnyPixels]:
+    """Divide a single image across its longer side: four fifths to train on and one fifth to validate on.
+
+    Raises:
+        UserError: a part is smaller than a patch.
+    """
+    height, width = image.shape[:2]
+    longer = max(height, width)
+    cut = longer - max(longer // 5, patch)
+    if min(height, width, cut) < patch:
+        raise UserError(
+            f"data: the only image has {width}x{height} pixels, too few for patches of {patch}x{patch} to train and to "
+            "validate on; add images or make the patch smaller (train.patch)"
+        )
+    return (image[:cut], image[cut:]) if height >= width else (image[:, :cut], image[:, cut:])
+
+
+def _spread(count: int, share: float) -> set[int]:
+    """Return a share of the numbers below ``count``, at least one, evenly spread."""
+    chosen = max(1, round(share * count))
+    return {(2 * i + 1) * count // (2 * chosen) for i in range(chosen)}
+
+
+def _by_number(folder: Path) -> dict[str, list[Path]]:
+    """Return the files NAME_1, NAME_2, ... of each scene."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in list_images(folder):
+        parts = re.fullmatch(r"(.+)[_-](\d+)", path.stem)
+        if parts is None:
+            raise UserError(f"{path}: not an exposure by its name; name the exposures of a scene NAME_1, NAME_2, ...")
+        found[parts[1]].append(path)
+    return found
+
+
+def _by_folder(where: str | Pairs) -> dict[str, list[Path]]:
+    """Return the files of the same name in several folders."""
+    if isinstance(where, Pairs):
+        folders = [Path(where.clean), Path(where.degraded)]
+    else:
+        inside = sorted(path for path in Path(where).iterdir() if path.is_dir()) if Path(where).is_dir() else []
+        folders = [path for path in inside if has_images(path)]
+        if len(folders) < 2:
+            raise UserError(f"{where}: no exposures, neither as files NAME_1, NAME_2, ... nor as folders; add them")
+    found: dict[str, list[Path]] = defaultdict(list)
+    for folder in folders:
+        for path in list_images(folder):
+            found[path.stem].append(path)
+    return found
+
+
+def _scene(name: str, files: Sequence[Path]) -> Scene:
+    """Return an item for each exposure of a scene; each is compared with the next."""
+    if len(files) < 2:
+        raise UserError(f"{files[0]}: the only exposure of {name}; add another one or remove it")
+    in_one_folder = len({path.parent for path in files}) == 1
+    items = [
+        Item(
+            name=path.name if in_one_folder else f"{path.parent.name}/{path.name}",
+            clean=path,
+            degraded=files[(k + 1) % len(files)],
+        )
+        for k, path in enumerate(files)
+    ]
+    for item in items:
+        assert item.degraded is not None
+        check_same_size(item, read_header(item.clean)[:2], read_header(item.degraded)[:2])
+    return items
+
+
+def _check_same_scene(scene: Scene) -> None:
+    """Refuse exposures that do not show the same, as numbered images of different scenes would."""
+    first, second = (thumbprint(read_image(item.clean)) for item in scene[:2])
+    both_have_content = bool(first.any()) and bool(second.any())  # a dim or flat image has no thumbprint
+    if both_have_content and float(first @ second) < SAME_SCENE:
+        names = few([item.name for item in scene[:2]])
+        raise UserError(
+            f"{scene[0].clean.parent}: {names} do not show the same scene, so they are not exposures of it; "
+            "leave out --exposures to take each file as an image of its own"
+        )

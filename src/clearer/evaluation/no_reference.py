@@ -1,0 +1,174 @@
+"""Estimate the error of a denoiser from noisy images alone, with the uncertainty of the estimate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from clearer.evaluation.noise_model import NoiseModel
+from clearer.images.pixels import WHOLE, Span, center_crop
+from clearer.images.tensors import as_levels, to_batch, unit_of
+from clearer.images.types import AnyPixels
+from clearer.losses.base import Batch
+from clearer.losses.noise2void import Noise2Void
+
+Restore = Callable[[Tensor], Tensor]
+"""(1, C, H, W) in [0, 1], which noise may leave, -> the same shape."""
+
+UNITS = 8
+"""Least number of parts that the images are divided into, whose spread is the uncertainty of their mean."""
+STEP = 0.05
+"""Size of the disturbance that measures how a result follows the noise, in standard deviations of the noise."""
+SMALLEST = 1e-6
+"""Least mean squared error for a PSNR: an estimate may be 0 or below."""
+WHAT = {
+    "exposures": "compared with another exposure, less its noise",
+    "sure": "SURE: distance from the noisy image, corrected by the noise model and by how the result follows the noise",
+    "masked": "prediction of hidden pixels, compared with their noisy values, less the noise where its level is known",
+}
+"""The measures, best first, as reports explain them."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Estimated mean squared errors against the unknown ground truth.
+
+    Args:
+        measure: the key in `WHAT`.
+        errors: one for each image, or part of an image; their mean is unbiased where the noise model holds, and single
+            ones may be negative.
+    """
+
+    measure: str
+    errors: tuple[float, ...]
+
+    @property
+    def psnr(self) -> float:
+        """PSNR in dB of the mean error."""
+        return -10 * math.log10(max(fmean(self.errors), SMALLEST))
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of `psnr` in dB, from the spread over the parts; infinite for a single part."""
+        return 10 / math.log(10) * _error_of_mean(self.errors) / max(fmean(self.errors), SMALLEST)
+
+    def gain_over(self, other: Estimate) -> tuple[float, float]:
+        """Return how much smaller the mean error is than another's on the same parts, in dB, and its standard error.
+
+        Content and noise that both share cancel, so that it is more certain than two values apart.
+        """
+        mine, theirs = (max(fmean(one.errors), SMALLEST) for one in (self, other))
+        # The delta method for the logarithm of a ratio of means.
+        terms = [a / mine - b / theirs for a, b in zip(self.errors, other.errors, strict=True)]
+        return 10 * math.log10(theirs / mine), 10 / math.log(10) * _error_of_mean(terms)
+
+
+def _error_of_mean(values: Sequence[float]) -> float:
+    return stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.inf
+
+
+class NoReference:
+    """Noisy images on which denoisers are compared without ground truth, always by the same random numbers.
+
+    Args:
+        images: (noisy, another exposure or None) of each image, (H, W, C) of any depth.
+        noise: the measured noise; None if no model fits. It is not needed for exposures.
+        hide: the pixels around a pixel with which its noise is correlated.
+        crop: side of the center crop in pixels, or None for whole images.
+        device: where the images lie.
+        span: see `clearer.images.tensors.unit_of`.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[tuple[AnyPixels, AnyPixels | None]],
+        noise: NoiseModel | None,
+        *,
+        hide: Noise2Void | None = None,
+        crop: int | None = None,
+        device: torch.device | None = None,
+        span: Span = WHOLE,
+    ) -> None:
+        self.noise, self.hide, self.device = noise, hide or Noise2Void(), device or torch.device("cpu")
+        self.noisy = [_tensor(image, crop, span) for image, _ in images]
+        self.others = [None if other is None else _tensor(other, crop, span) for _, other in images]
+        self.grid = max(1, math.ceil(math.sqrt(UNITS / len(images)))) if images else 1
+        paired = bool(images) and all(other is not None for other in self.others)
+        self.measure = "exposures" if paired else "masked" if noise is None else "sure"
+
+    def __len__(self) -> int:
+        return len(self.noisy)
+
+    @torch.no_grad()
+    def errors(self, restore: Restore, k: int, measure: str | None = None) -> list[float]:
+        """Return the estimated mean squared errors of the parts of image ``k``, by this measure."""
+        noisy, other = self.noisy[k].to(self.device), self.others[k]
+        measure = measure or self.measure
+        if measure == "masked":
+            return self._masked(restore, noisy, k)
+        restored = _clamped(restore, noisy)
+        if measure == "exposures" and other is not None:
+            other = other.to(self.device)
+            return self._parts((restored - other).square() - (noisy - other).square() / 2)
+        if self.noise is None:
+            raise ValueError("SURE needs a noise model")
+        variance = self.noise.variance(noisy)
+        probe = variance.sqrt() * self.noise.draw(noisy.shape, _generator(k)).to(noisy)
+        slope = (_clamped(restore, noisy + STEP * probe) - restored) / STEP
+        return self._parts((restored - noisy).square() - variance + 2 * probe * slope)
+
+    def estimate(self, restore: Restore, measure: str | None = None) -> Estimate:
+        """Estimate the error of ``restore`` on all images."""
+        errors = [error for k in range(len(self)) for error in self.errors(restore, k, measure)]
+        return Estimate(measure or self.measure, tuple(errors))
+
+    @torch.no_grad()
+    def whiteness(self, restore: Restore) -> tuple[float, float]:
+        """Return the correlation of what is removed at neighboring pixels, (along rows, along columns).
+
+        For noise that is independent from pixel to pixel, a perfect denoiser gives 0; removed image content gives more.
+        """
+        found = []
+        for noisy in self.noisy:
+            removed = noisy - _clamped(restore, noisy.to(self.device)).cpu()
+            removed = removed - removed.mean()
+            power = float(removed.square().mean()) or 1.0
+            along_row = float((removed[..., 1:] * removed[..., :-1]).mean())
+            along_column = float((removed[..., 1:, :] * removed[..., :-1, :]).mean())
+            found.append((along_row / power, along_column / power))
+        return fmean(row for row, _ in found), fmean(column for _, column in found)
+
+    def _masked(self, restore: Restore, noisy: Tensor, k: int) -> list[float]:
+        generator = torch.Generator(device=self.device).manual_seed(k)
+        hidden = self.hide.hide(Batch(noisy, None, generator))
+        error = (_clamped(restore, hidden.images) - noisy).square()
+        if self.noise is not None:
+            error = error - self.noise.variance(noisy)
+        return self._parts(error, hidden.centers.to(noisy))
+
+    def _parts(self, error: Tensor, weight: Tensor | None = None) -> list[float]:
+        """Return the means over the parts of an image, of the pixels that have a weight."""
+        error = error.mean(1, keepdim=True)
+        if weight is None:
+            return [float(v) for v in functional.adaptive_avg_pool2d(error, self.grid).flatten()]
+        sums, counts = (functional.adaptive_avg_pool2d(x, self.grid).flatten() for x in (error * weight, weight))
+        return [float(a / b) for a, b in zip(sums, counts, strict=True) if b > 0]
+
+
+def _clamped(restore: Restore, noisy: Tensor) -> Tensor:
+    return restore(noisy).float().clamp(0, 1)
+
+
+def _generator(k: int) -> torch.Generator:
+    return torch.Generator().manual_seed(k)
+
+
+def _tensor(image: AnyPixels, crop: int | None, span: Span) -> Tensor:
+    pixels = image if crop is None else center_crop(image, crop, crop)
+    return unit_of(as_levels(to_batch(pixels).numpy()), span)

@@ -1,0 +1,57 @@
+"""A noise model: the variance at each brightness, and the correlation of neighboring pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+NEIGHBORHOOD = 5
+"""Side in pixels of the square whose mean is taken for the brightness without noise."""
+
+
+@dataclass(frozen=True)
+class NoiseModel:
+    """Noise whose variance is a linear function of brightness: Gaussian, Poisson, or both.
+
+    Args:
+        gain, offset: the variance of each channel at brightness x is ``gain * x + offset``, all in units of [0, 1].
+        along_rows, along_columns: correlation of pixels 1, 2, ... apart; empty for independent ones.
+    """
+
+    gain: tuple[float, ...]
+    offset: tuple[float, ...]
+    along_rows: tuple[float, ...] = ()
+    along_columns: tuple[float, ...] = ()
+
+    def variance(self, noisy: Tensor) -> Tensor:
+        """Return the variance at each pixel of noisy images, (B, C, H, W)."""
+        margin = NEIGHBORHOOD // 2
+        padded = functional.pad(noisy, (margin,) * 4, "replicate")
+        level = functional.avg_pool2d(padded, NEIGHBORHOOD, 1)
+        settings = torch.tensor([self.gain, self.offset], device=noisy.device)
+        gain, offset = settings.view(2, 1, -1, 1, 1).unbind()
+        return (gain * level + offset).clamp(min=1e-8)
+
+    def draw(self, shape: torch.Size, generator: torch.Generator) -> Tensor:
+        """Return noise of variance 1 with these correlations, (B, C, H, W), on the CPU."""
+        white = torch.randn(shape, generator=generator)
+        if not self.along_rows and not self.along_columns:
+            return white
+        height, width = shape[-2:]
+        power = _spectrum(self.along_columns, height)[:, None] * _spectrum(self.along_rows, width)[None, :]
+        shaped: Tensor = torch.fft.ifft2(torch.fft.fft2(white) * power.sqrt()).real
+        return shaped
+
+
+def _spectrum(correlation: tuple[float, ...], size: int) -> Tensor:
+    """Return the power at each frequency of noise with this correlation on a ring of pixels; its mean is 1."""
+    ring = torch.zeros(size)
+    ring[0] = 1
+    for distance, value in enumerate(correlation, 1):
+        if distance < size - distance:
+            ring[distance] = ring[size - distance] = value
+    power: Tensor = torch.fft.fft(ring).real.clamp(min=0)
+    return power / power.mean()

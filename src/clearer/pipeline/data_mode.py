@@ -1,0 +1,101 @@
+"""Choose the recipe and its settings by the images that a command is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clearer.core.errors import UserError
+from clearer.data.folders import list_images, pairs_of, part_folders
+from clearer.data.noisy import NOISY_LAYOUTS, find_scenes
+from clearer.degradations.registry import DEGRADATIONS
+from clearer.images.view import native_channels
+from clearer.pipeline.noisy import method_for
+from clearer.recipe.schema import Pairs
+
+BY_CHANNELS = {"noisy": "noisy images", "pairs": "pairs"}
+"""Names that stand for two recipes, NAME-gray and NAME-color, and what they train on."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A recipe, the settings that replace its own, and a line for the user about each choice."""
+
+    recipe: str
+    overrides: dict[str, Any]
+    remarks: list[str] = field(default_factory=list)
+
+
+def choose(recipe: str | Path | None, overrides: dict[str, Any]) -> Choice:
+    """Choose what the user left open.
+
+    Args:
+        recipe: a recipe's name or file; ``"noisy"`` or ``"pairs"``, for gray or color by the images; or None, to choose
+            by the images: noisy ones alone, pairs, or clean ones with a degradation.
+        overrides: settings by dotted key; these are kept.
+
+    Raises:
+        UserError: no images are given, they cannot be read, or they are clean and nothing degrades them.
+    """
+    if recipe is not None and str(recipe) not in (*BY_CHANNELS, "noisy-gray", "noisy-color"):
+        return Choice(str(recipe), overrides)
+    where = _images(overrides)
+    if where is None:
+        if recipe is None or str(recipe) in BY_CHANNELS:
+            raise UserError("images: none are given; name them with --data, --noisy, or --clean and --degraded")
+        return Choice(str(recipe), overrides)
+    name, remarks = str(recipe) if recipe else _mode(where, overrides), []
+    if name.startswith("noisy"):
+        overrides = {"data.layout": "noisy", **overrides}
+    if name in (*BY_CHANNELS, "denoise"):
+        channels = _channels(where, overrides)
+        what = BY_CHANNELS.get(name, "clean images and a degradation")
+        name = f"{name}-{'gray' if channels == 1 else 'color'}"
+        remarks.append(f"recipe {name}: {what} are given")
+    if name.startswith("noisy") and "train.loss" not in overrides:
+        method = method_for(where, overrides["data.layout"], 1 if name.endswith("gray") else 3)
+        overrides = {**method.settings, **overrides}
+        remarks += method.remarks
+    return Choice(name, overrides, remarks)
+
+
+def _images(overrides: dict[str, Any]) -> str | Pairs | None:
+    """Return the first folder of training images, or the two folders of pairs."""
+    found = overrides.get("data.folder") or overrides.get("data.train")
+    if isinstance(found, list):
+        found = found[0]
+    if isinstance(found, dict):
+        return Pairs(**found)
+    if found is None or isinstance(found, Pairs):
+        return found
+    if overrides.get("data.layout") not in NOISY_LAYOUTS and Path(found).is_dir():
+        parts = part_folders(found)["train"]
+        found = str(parts[0]) if parts else found
+    return str(found)
+
+
+def _mode(where: str | Pairs, overrides: dict[str, Any]) -> str:
+    layout, kind = overrides.get("data.layout", "auto"), overrides.get("data.degradation.kind", "none")
+    if layout in NOISY_LAYOUTS:
+        return "noisy"
+    if layout == "side-by-side" or pairs_of(where, layout) is not None:
+        return "pairs"
+    if kind != "none":
+        DEGRADATIONS.check(kind)
+        return "denoise"
+    raise UserError(
+        f"{where}: single images; if they are noisy, give --noisy {where}; if they are clean, name what degrades them: "
+        "a recipe such as denoise-color, or --set data.degradation.kind=gaussian"
+    )
+
+
+def _channels(where: str | Pairs, overrides: dict[str, Any]) -> int:
+    """Return 1 for a gray set and 3 for a color one, by its first file."""
+    if "network.channels" in overrides:
+        return int(overrides["network.channels"])
+    layout = overrides.get("data.layout", "auto")
+    if layout in NOISY_LAYOUTS:
+        return native_channels(find_scenes(where, layout)[0][0].clean)
+    pairs = pairs_of(where, layout)
+    return native_channels(list_images(pairs.clean if pairs is not None else str(where))[0])

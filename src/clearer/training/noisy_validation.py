@@ -1,0 +1,74 @@
+"""Validation without ground truth: the estimated error on held-out noisy images."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from clearer.evaluation.no_reference import Estimate, NoReference
+from clearer.losses.noise2void import Noise2Void
+from clearer.losses.registry import LOSSES
+from clearer.recipe.schema import Recipe
+from clearer.runs.schema import EpochLine, TrainResult
+from clearer.training import distributed
+from clearer.training.job import RunContext
+
+
+class NoisyValidation:
+    """Estimates of the error on the validation images, always by the same random numbers.
+
+    Several processes each measure a share. The network runs in fp32: SURE takes small differences.
+
+    Attributes:
+        latest: the last estimate.
+        input_psnr: estimated PSNR of the noisy images, in dB.
+    """
+
+    def __init__(self, recipe: Recipe, context: RunContext) -> None:
+        settings, loss = recipe.train, LOSSES.get(recipe.train.loss)
+        self.images = NoReference(
+            context.validation[: settings.validation_images],
+            context.noise,
+            hide=loss if isinstance(loss, Noise2Void) else None,
+            crop=settings.validation_crop,
+            device=context.device,
+            span=recipe.data.span,
+        )
+        self.latest = Estimate(self.images.measure, ())
+        self.input_psnr = self.measure(nn.Identity())
+
+    def measure(self, network: nn.Module) -> float:
+        """Return the estimated PSNR of a network in evaluation mode, in dB."""
+        rank, world = distributed.rank(), distributed.world()
+
+        def restore(noisy: Tensor) -> Tensor:
+            restored: Tensor = network(noisy)
+            return restored
+
+        with torch.autocast(self.images.device.type, enabled=False):
+            found = {k: self.images.errors(restore, k) for k in range(rank, len(self.images), world)}
+        (parts,) = distributed.agreed(max(map(len, found.values()), default=0))
+        errors = torch.zeros(len(self.images), parts, dtype=torch.float64)  # 0 for the images of other processes
+        for k, values in found.items():
+            errors[k] = torch.tensor(values, dtype=torch.float64)
+        self.latest = Estimate(self.images.measure, tuple(distributed.total(errors).flatten().tolist()))
+        return self.latest.psnr
+
+    def line(self, psnr: float) -> EpochLine:
+        """Return the figures of the metrics after `measure`."""
+        return {
+            "estimated_psnr": psnr,
+            "standard_error": self.latest.standard_error,
+            "estimated_input_psnr": self.input_psnr,
+        }
+
+    def result(self, best: float, estimate: Estimate | None, last: float) -> TrainResult:
+        """Return the figures of the result: the estimated PSNR of the best weights and of the last ones."""
+        assert estimate is not None
+        return {
+            "measure": estimate.measure,
+            "best_estimated_psnr": best,
+            "standard_error": estimate.standard_error,
+            "last_estimated_psnr": last,
+            "estimated_input_psnr": self.input_psnr,
+        }

@@ -1,0 +1,176 @@
+"""Training from noisy images alone: end to end, resumed, from one image, from exposures, and by a teacher."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+from safetensors.torch import load_file
+
+from clearer.core.errors import UserError
+from clearer.inference.restorer import load
+from clearer.pipeline.fit import Run, fit
+from clearer.training.trainer import WeightTraining
+from helpers.noisy_images import clean_image, noisy_folder, noisy_image
+
+TINY: dict[str, Any] = {
+    "precision": "fp32",
+    "network.width": 8,
+    "architecture": "PP",
+    "network.scales": 2,
+    "train.epochs": 12,
+    "train.steps_per_epoch": 5,
+    "train.batch": 4,
+    "train.patch": 32,
+    "train.validate_every": 4,
+    "train.optimizer.lr": 5e-3,
+    "train.optimizer.lr_final": 5e-4,
+    "train.optimizer.warmup_epochs": 1,
+    "teacher.epochs": 2,
+    "checkpoint_minutes": 1e-6,
+}
+
+
+def fitted(out: Path, where: Path, **changes: Any) -> Run:
+    return fit("noisy", out, {**TINY, "data.folder": str(where), **changes}, console=Console(quiet=True))
+
+
+def errors(run: Path, k: int = 0) -> tuple[float, float]:
+    """Return the mean squared error of the noisy and of the restored image, in gray levels."""
+    noisy, clean = noisy_image(k), clean_image(k)
+    restored = load(run, "cpu", "fp32").restore(noisy)
+    return float(np.square(noisy - clean).mean()), float(np.square(restored - clean).mean())
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return noisy_folder(tmp_path_factory.mktemp("set") / "noisy")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, noisy: Path) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "run"
+    fitted(out, noisy)
+    return out
+
+
+def test_training_without_ground_truth_removes_noise(whole: Path) -> None:
+    before, after = errors(whole)
+    assert after < 0.7 * before
+
+
+def test_no_result_without_ground_truth_is_called_a_psnr(whole: Path) -> None:
+    result = json.loads((whole / "train" / "result.json").read_text())
+    assert {"best_psnr", "last_psnr", "input_psnr"}.isdisjoint(result)
+    assert result["standard_error"] > 0
+    assert load(whole).card.validation_psnr is None
+    assert "dB" not in (whole / "report.html").read_text().split("</header>")[0]
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("teacher", [1, 2])
+def test_a_stopped_training_resumes_to_the_same_bits(
+    tmp_path: Path, noisy: Path, teacher: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"teacher.stride": teacher, "train.loss": "charbonnier" if teacher > 1 else "neighbor2neighbor"}
+    fitted(tmp_path / "whole", noisy, **changes)
+    whole_step, count = WeightTraining.step, 0
+
+    def step(self: WeightTraining, index: int) -> Any:
+        nonlocal count
+        count += 1
+        if count in (8, 35):
+            raise Stopped
+        return whole_step(self, index)
+
+    monkeypatch.setattr(WeightTraining, "step", step)
+    for _ in range(2):
+        with pytest.raises(Stopped):
+            fitted(tmp_path / "run", noisy, **changes)
+    fitted(tmp_path / "run", noisy, **changes)
+    for name in ("model.safetensors", "last.safetensors"):
+        mine, expected = (load_file(tmp_path / run / name) for run in ("run", "whole"))
+        assert all(torch.equal(mine[key], expected[key]) for key in expected)
+
+
+def test_a_single_file_is_enough(tmp_path: Path) -> None:
+    Image.fromarray(noisy_image(0, height=80, width=160)).save(tmp_path / "one.png")
+    fitted(tmp_path / "run", tmp_path / "one.png")
+    before, after = errors(tmp_path / "run")
+    assert after < 0.7 * before
+
+
+@pytest.mark.parametrize("layout", ["numbers", "folders"])
+def test_exposures_of_each_scene_are_compared(tmp_path: Path, layout: str) -> None:
+    for k in range(3):
+        for exposure in range(2):
+            path = f"p{k}_{exposure}.png" if layout == "numbers" else f"take{exposure}/p{k}.png"
+            (tmp_path / "set" / path).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(noisy_image(k, exposure=exposure)).save(tmp_path / "set" / path)
+    fitted(tmp_path / "run", tmp_path / "set", **{"data.layout": "exposures"})
+    recipe = (tmp_path / "run" / "recipe.yaml").read_text()
+    assert "loss: noise2noise" in recipe
+    before, after = errors(tmp_path / "run")
+    assert after < 0.7 * before
+    # Both exposures of a scene are in the same part.
+    images = json.loads((tmp_path / "run" / "images.json").read_text())
+    assert (len(images["train"]), len(images["validation"])) == (4, 2)
+    # Against another exposure, the error is known without a noise model: here that of the ground truth within 15 %.
+    result = json.loads((tmp_path / "run" / "train" / "result.json").read_text())
+    assert result["measure"] == "exposures"
+    truth = [-10 * np.log10(np.square((noisy_image(1, exposure=e) - clean_image(1)) / 255).mean()) for e in range(2)]
+    assert result["estimated_input_psnr"] == pytest.approx(np.mean(truth), abs=0.4)
+
+
+def faulty(tmp_path: Path, case: str) -> dict[str, Any]:
+    folder = noisy_folder(tmp_path / "noisy", 2)
+    if case == "pairs":
+        noisy_folder(tmp_path / "set" / "clean", 1)
+        noisy_folder(tmp_path / "set" / "noisy", 1)
+        return {"data.folder": str(tmp_path / "set")}
+    if case == "small":
+        Image.fromarray(noisy_image(0, height=20)).save(folder / "p0.png")
+    if case == "one small":
+        return {"data.folder": str(folder / "p0.png"), "train.patch": 48}
+    if case == "alone":
+        return {"data.folder": str(folder), "data.layout": "exposures"}
+    if case == "loss":
+        return {"data.folder": str(folder), "train.loss": "mse"}
+    if case == "scenes":
+        y = np.mgrid[:64, :80][0]
+        Image.fromarray(y.astype(np.uint8) * 3).save(folder / "q_1.png")
+        Image.fromarray(255 - y.astype(np.uint8) * 3).save(folder / "q_2.png")
+        for k in range(2):
+            (folder / f"p{k}.png").unlink()
+        return {"data.folder": str(folder), "data.layout": "exposures"}
+    if case == "search":
+        return {"data.folder": str(folder), "architecture": None}
+    return {"data.folder": str(folder)}
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ("pairs", r"holds pairs \(clean and noisy\); train on them with --data"),
+        ("small", r"has 80x20 pixels, less than a patch of 32x32"),
+        ("one small", r"only image has 80x64 pixels, too few for patches of 48x48"),
+        ("alone", r"p0.png: not an exposure by its name; name the exposures of a scene NAME_1, NAME_2"),
+        ("scenes", r"q_1.png, q_2.png do not show the same scene"),
+        ("loss", r"train.loss: mse needs ground truth, and data.layout noisy has none; choose one of neighbor"),
+        ("search", r"noisy has no ground truth, which the search needs; give an architecture"),
+    ],
+)
+def test_faults_are_one_line(tmp_path: Path, case: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        fit("noisy", tmp_path / "run", {**TINY, **faulty(tmp_path, case)}, console=Console(quiet=True))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run" / "train").exists()
