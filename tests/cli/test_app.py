@@ -43,7 +43,7 @@ VERBS_0_1 = {
         "--operations", "--channels", "--width", "--norm", "--residual", "--unshuffle", "--condition", "--out",
         "--json",
     },
-    "doctor": {"--clean", "--degraded", "--layout", "--clean-side", "--json"},
+    "doctor": {"--clean", "--degraded", "--layout", "--clean-side", "--figure", "--json"},
     "models": {"--json"},
     "recipes": {"--json"},
     "reproduce": set(),

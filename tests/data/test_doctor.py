@@ -203,7 +203,9 @@ def test_a_healthy_folder_gets_little_advice(tmp_path: Path) -> None:
     assert (part.heights, part.widths) == ((48, 48, 48), (64, 64, 64))
     assert part.bytes == sum(p.stat().st_size for p in tmp_path.iterdir())
     assert {name: len(names) for name, names in findings.split.items()} == {"train": 8, "validation": 1, "test": 1}
-    assert findings.to_dict()["advice"] == ["A split by clean image is proposed: 8 train, 1 validation, 1 test."]
+    noise, use, split = findings.to_dict()["advice"]
+    assert noise.startswith("Noise of the images, measured on 10: nearly no noise") and "clean images" in use
+    assert split == "A split by clean image is proposed: 8 train, 1 validation, 1 test."
 
 
 def test_broken_and_odd_files_are_reported_not_raised(tmp_path: Path) -> None:
@@ -301,3 +303,41 @@ def test_twelve_bits_in_a_file_of_sixteen_are_reported(tmp_path: Path) -> None:
     found = examine(tmp_path)
     assert found.parts[0].dark == ("camera.png",)
     assert any("such as camera.png" in sentence and "12 bits" in sentence for sentence in advice(found))
+
+
+# Noise
+
+
+def test_noisy_images_alone_are_not_taken_for_clean(tmp_path: Path) -> None:
+    coffee = skimage.data.coffee()
+    for k in range(3):
+        write_image(tmp_path / f"{k}.png", degraded(coffee[:256, 100 * k : 100 * k + 256], 15, k))
+    findings = examine(tmp_path)
+    noise = findings.parts[0].noise
+    assert noise is not None and noise.kind == "independent" and noise.level * 255 == pytest.approx(15, rel=0.06)
+    assert printed(findings).count("(guessed)") == 0 and "single images" in printed(findings)
+    said = " ".join(advice(findings))
+    assert "Noise of the images, measured on 3: noise of about 15 gray levels" in said and "Neighbor2Neighbor" in said
+    assert json.loads(json.dumps(findings.to_dict()))["parts"][0]["noise"]["kind"] == "independent"
+
+
+def test_of_pairs_the_noise_of_the_degraded_images_is_measured(tmp_path: Path) -> None:
+    coffee = skimage.data.coffee()[:256, :256]
+    for side in ("clean", "degraded"):
+        (tmp_path / side).mkdir()
+    write_image(tmp_path / "clean" / "a.png", coffee)
+    write_image(tmp_path / "degraded" / "a.png", degraded(coffee, 20))
+    (part,) = examine(tmp_path).parts
+    assert part.noise is not None and part.noise.level * 255 == pytest.approx(20, rel=0.1)
+    assert part.same == ()
+
+
+@pytest.mark.parametrize("scale", [257, 16, 2])
+def test_dim_pairs_are_the_same_image_twice_only_if_they_are(tmp_path: Path, scale: int) -> None:
+    signal = skimage.data.coffee()[:96, :96, 0].astype(np.uint16)
+    noisy = degraded(signal.astype(np.uint8), 12).astype(np.uint16)
+    for side, images in (("clean", (signal, signal)), ("degraded", (noisy, signal))):
+        (tmp_path / side).mkdir()
+        for name, image in zip(("noisy", "equal"), images, strict=True):
+            Image.fromarray(image * np.uint16(scale)).save(tmp_path / side / f"{name}.png")
+    assert examine(tmp_path).parts[0].same == ("equal.png",)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from clearer.cli.options import ImageOptions, Json, Layout
 from clearer.cli.verb import argument, option, verb
 from clearer.core.console import console_for_people, print_json, progress_bar
+from clearer.core.errors import UserError
+
+if TYPE_CHECKING:
+    from clearer.data.doctor_report import Findings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,15 +32,24 @@ class DoctorOptions(ImageOptions):
             complete=lambda: ["left", "right"],
         ),
     ] = "left"
+    figure: Annotated[
+        Path | None,
+        option("Output", "Draw the noise to this .svg, .png or .html file.", "--figure", metavar="FILE"),
+    ] = None
     as_json: Json = False
 
 
-@verb("doctor", "clearer doctor photos", "clearer doctor --clean pairs/clean --degraded pairs/degraded")
+@verb(
+    "doctor",
+    "clearer doctor photos",
+    "clearer doctor noisy --figure noise.html",
+    "clearer doctor --clean pairs/clean --degraded pairs/degraded",
+)
 def doctor(options: DoctorOptions) -> None:
     """Check a folder of images and propose how to split it.
 
-    The report covers counts, sizes, unreadable files, duplicates, leaks between training and test images, and images
-    without a partner.
+    The report covers counts, sizes, unreadable files, duplicates, leaks between training and test images, images
+    without a partner, and the noise: its level against brightness, its correlation, and the training that fits it.
     """
     from clearer.data.doctor import examine
     from clearer.data.doctor_report import print_findings
@@ -44,5 +58,16 @@ def doctor(options: DoctorOptions) -> None:
     with progress_bar("read") as progress:
         findings = examine(images, options.layout, options.clean_side, progress)
     print_findings(findings, console_for_people(options.as_json))
+    if options.figure is not None:
+        _draw(findings, options.figure)
     if options.as_json:
         print_json(findings.to_dict())
+
+
+def _draw(findings: Findings, path: Path) -> None:
+    from clearer.report.noise_figure import save_noise_figure
+
+    profiles = {part.name: part.noise for part in findings.parts if part.noise is not None}
+    if not profiles:
+        raise UserError(f"--figure {path}: no image has 8x8 pixels, which measuring noise needs; leave it out")
+    save_noise_figure(profiles, path)

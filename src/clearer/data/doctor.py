@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from clearer.core.errors import UserError
+from clearer.data.doctor_noise import NoiseSample
 from clearer.data.doctor_report import Findings, Leak, Part, Spread
 from clearer.data.duplicates import Fingerprint, Fingerprints, groups, leaks, propose_split, thumbprint
 from clearer.data.folders import Source, find_items, has_images, match_pairs, pairs_of, part_folders
 from clearer.data.items import Item
-from clearer.images.types import Uint8Pixels
+from clearer.images.pixels import to_uint8, to_unit
+from clearer.images.types import AnyPixels
 from clearer.images.view import read_image
 from clearer.recipe.schema import Pairs
 
@@ -23,8 +25,9 @@ SAMPLE = 24
 """Number of files read to find out whether a folder is side by side."""
 DARK = 16
 """Highest 8-bit gray level of a nearly black image: 12 bits stored in 16 reach no further."""
-SAME = 1.0
-"""Mean absolute difference, in 8-bit gray levels, below which both images of a pair are the same."""
+SAME = 1 / 255
+"""Mean absolute difference below which both images of a pair are the same, as a share of the brightness that the
+clean image spans. Of dim images, where a few gray levels are the whole signal, one level is a difference."""
 
 Progress = Callable[[int, int], None]
 
@@ -62,7 +65,7 @@ def examine(
     parts: list[Part] = []
     prints: list[Fingerprints] = []
     for one in sets:
-        tally = _Tally(list(one.unpaired))
+        tally = _Tally(list(one.unpaired), sample=NoiseSample.of(one.items))
         before = sum(part.count for part in parts)
         for done, item in enumerate(one.items, before + 1):
             tally.add(item)
@@ -131,6 +134,7 @@ class _Tally:
     """The findings in the images of one part, filled item by item."""
 
     mismatched: list[str]
+    sample: NoiseSample
     prints: list[Fingerprint] = field(default_factory=list)
     shapes: list[tuple[int, ...]] = field(default_factory=list)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
@@ -156,18 +160,20 @@ class _Tally:
             if clean.shape != degraded.shape:
                 self.mismatched.append(f"{item.name} is {_shape(clean)} but its degraded partner is {_shape(degraded)}")
                 return
-            if np.abs(clean.astype(np.int16) - degraded).mean() < SAME:
+            if _same(clean, degraded):
                 self.same.append(item.name)
+        self.sample.add(item, images[-1])
+        clean = to_uint8(clean)
         if clean.max() <= DARK:
             self.dark.append(item.name)
         self.prints.append(Fingerprint.of(item.name, clean))
         self.shapes.append(clean.shape)
 
-    def _read(self, path: Path) -> Uint8Pixels | None:
+    def _read(self, path: Path) -> AnyPixels | None:
         """Return the image, or None after noting why it cannot be read."""
         try:
             self.bytes += path.stat().st_size if path.exists() else 0
-            return read_image(path)
+            return read_image(path, None, depth=None)
         except UserError as error:
             self.unreadable.append((f"{path.parent.name}/{path.name}", str(error).removeprefix(f"{path}: ")))
             return None
@@ -192,10 +198,19 @@ def _part(found: _Set, tally: _Tally, prints: Fingerprints) -> Part:
         dark=tuple(tally.dark),
         copies=_together(prints.names, prints.digests),
         near=_together(prints.names, groups(prints)),
+        noise=tally.sample.profile(),
     )
 
 
-def _shape(image: Uint8Pixels) -> str:
+def _same(clean: AnyPixels, degraded: AnyPixels) -> bool:
+    """Return whether two images of one shape differ by less than can be seen in the brightness they span."""
+    first, second = (to_unit(image) for image in (clean, degraded))
+    low, high = np.quantile(first[::2, ::2], (0.001, 0.999))
+    difference = float(np.abs(first - second).mean())
+    return difference == 0 or difference < SAME * float(high - low)
+
+
+def _shape(image: AnyPixels) -> str:
     return f"{image.shape[1]}x{image.shape[0]} {'gray' if image.shape[2] == 1 else 'color'}"
 
 

@@ -11,6 +11,8 @@ from rich.console import Console
 
 from clearer.core.console import print_table, say
 from clearer.core.text import few
+from clearer.noise.profile import NoiseProfile
+from clearer.noise.words import in_levels, in_words
 
 Spread = tuple[int, int, int]
 """Smallest, median and largest, in pixels."""
@@ -35,6 +37,7 @@ class Part:
         dark: clean images that use only the lowest sixteenth of the gray levels.
         copies: groups of names with exactly equal clean images.
         near: groups of names with the same clean image, exact copies included.
+        noise: of the images, or of the degraded ones of pairs, measured on a sample; None if there are none.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Part:
     dark: tuple[str, ...] = ()
     copies: tuple[tuple[str, ...], ...] = ()
     near: tuple[tuple[str, ...], ...] = ()
+    noise: NoiseProfile | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,10 @@ class Findings:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the findings, and the advice drawn from them, ready for JSON."""
-        return {**dataclasses.asdict(self), "advice": advice(self)}
+        found = {**dataclasses.asdict(self), "advice": advice(self)}
+        for part, stated in zip(self.parts, found["parts"], strict=True):
+            stated["noise"] = None if part.noise is None else part.noise.to_dict()
+        return found
 
 
 def advice(findings: Findings) -> list[str]:
@@ -128,7 +135,7 @@ def _faults(part: Part) -> Iterator[str]:
     if part.dark:
         yield (
             f"{_many(part.dark, 'image')} of {part.count} use at most a sixteenth of the gray levels, such as "
-            f"{part.dark[0]}. Multiply 12 bits of a camera in 16-bit files by 16: training reads images as 8 bits."
+            f"{part.dark[0]}. For 12 bits of a camera in 16-bit files, set data.range=[0,4095]."
         )
 
 
@@ -145,6 +152,8 @@ def _hints(part: Part, guessed: bool) -> Iterator[str]:
             "Both halves of each file agree, so each seems to hold a pair side by side. Look at one: set "
             "data.layout=side-by-side, and data.clean_side to the clean half (left or right)."
         )
+    if part.noise is not None:
+        yield from _noise_hints(part, part.noise)
     if part.near:
         inside = sum(len(group) for group in part.near)
         todo = (
@@ -158,12 +167,25 @@ def _hints(part: Part, guessed: bool) -> Iterator[str]:
         )
 
 
+def _noise_hints(part: Part, noise: NoiseProfile) -> Iterator[str]:
+    """Yield what was measured of the noise; of single images, also how to train on them."""
+    which = "the degraded images" if part.layout in ("pairs", "side-by-side") else "the images"
+    first, *others = in_words(noise)
+    yield f"Noise of {which}, measured on {noise.images}: {first[:1].lower()}{first[1:]}"
+    yield from others
+    if part.layout != "clean":
+        return
+    if noise.kind == "clean":
+        yield "They can serve as clean images, to which a recipe adds its degradation."
+    else:
+        yield f"As clean images they would teach a network to keep this. {noise.recommendation}"
+
+
 def print_findings(findings: Findings, console: Console) -> None:
     """Print a table with a column for each part, then the advice."""
-    guess = " (guessed)" if findings.guessed else ""
     parts = findings.parts
     rows = [
-        ("layout", *(part.layout + guess for part in parts)),
+        ("layout", *(_layout(part, findings.guessed) for part in parts)),
         ("images or pairs", *(str(part.count) for part in parts)),
         ("gray / color", *(f"{part.gray} / {part.color}" for part in parts)),
         ("height: min, median, max", *(_numbers(part.heights) for part in parts)),
@@ -173,12 +195,24 @@ def print_findings(findings: Findings, console: Console) -> None:
         ("cannot be paired", *(str(len(part.mismatched)) for part in parts)),
         ("same image twice in a pair", *(str(len(part.same)) for part in parts)),
         ("nearly black", *(str(len(part.dark)) for part in parts)),
+        ("noise", *(_short(part.noise) for part in parts)),
         ("exact copies", *(_grouped(part.copies) for part in parts)),
         ("near-duplicates", *(_grouped(part.near) for part in parts)),
     ]
     print_table(f"Images in {findings.where}", ("", *(part.name for part in parts)), rows, console)
     for sentence in advice(findings) or ["No problems found."]:
         say(f"- {sentence}", console)
+
+
+def _layout(part: Part, guessed: bool) -> str:
+    """Return the layout in words. Whether single images are clean is not guessed: their noise is measured."""
+    if part.layout == "clean" and guessed:
+        return "single images"
+    return f"{part.layout}{' (guessed)' if guessed else ''}"
+
+
+def _short(noise: NoiseProfile | None) -> str:
+    return "-" if noise is None else f"{in_levels(noise, noise.level, unit=False)}, {noise.kind}"
 
 
 def _numbers(spread: Spread | None) -> str:

@@ -67,10 +67,16 @@ def _remarks(profile: NoiseProfile) -> Iterator[str]:
 
 
 def in_levels(profile: NoiseProfile, level: float, unit: bool = True) -> str:
-    """Return a level such as "about 12 gray levels": of 255, of the bits used, or of 1 in floating point."""
-    if profile.bits == 32 or profile.bits == 64 or profile.used_bits is None:
-        return f"about {level:.2g}{' (white is 1)' if unit else ''}"
-    count = level * (2**profile.bits - 1)
-    top = f" of {2**profile.bits - 1}" if profile.bits != 8 else ""
-    number = f"{count:.1f}" if count < 10 else f"{count:.0f}"
-    return f"about {number}{f' gray levels{top}' if unit else ''}"
+    """Return a level such as "about 12 gray levels"; see `gray_levels`."""
+    scale, name = gray_levels(profile)
+    count = level * scale
+    number = f"{count:.2g}" if scale == 1 else f"{count:.1f}" if count < 9.95 else f"{count:.0f}"
+    return f"about {number}{f' {name}' if unit else ''}"
+
+
+def gray_levels(profile: NoiseProfile) -> tuple[float, str]:
+    """Return the factor from [0, 1] to the values of the files, and their unit in words."""
+    if profile.used_bits is None:
+        return 1.0, "(white is 1)"
+    top = 2**profile.bits - 1
+    return float(top), "gray levels" if top == 255 else f"gray levels of {top}"
