@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from clearer.core.config import ChosenBy
 from clearer.core.errors import UserError
 from clearer.degradations.base import Degradation
+from clearer.degradations.camera.kind import Camera
 from clearer.degradations.chain import Chain, check_parts
 from clearer.degradations.choice import apply_by_choice
 from clearer.degradations.correlated import Correlated
 from clearer.degradations.gaussian import Gaussian
+from clearer.degradations.jpeg import Jpeg
 from clearer.degradations.poisson_gaussian import PoissonGaussian
 from clearer.degradations.ranges import checked_share
 from clearer.degradations.registry import BY_KIND, DEGRADATIONS
@@ -69,8 +71,8 @@ class Mixture(Degradation):
     several steps is a ``chain``.
 
     Args:
-        parts: the degradations, by default one of each kind of noise and of noise with JPEG compression. Their
-            shares are relative to one another: they divide what ``clean`` leaves.
+        parts: the degradations, by default all kinds of noise, also with JPEG compression after it. Their shares are
+            relative to one another: they divide what ``clean`` leaves.
         clean: share of the images that stay as they are.
         stored: share of the degraded images that are clipped to [0, 1] and rounded to 8 bits, as in image files.
 
@@ -80,10 +82,12 @@ class Mixture(Degradation):
 
     parts: tuple[Annotated[Part, PART], ...] = (
         Part(0.3, Gaussian((0, 50), channel_spread=0.7, channel_correlation=(0, 1))),
-        Part(0.25, Correlated()),
-        Part(0.2, PoissonGaussian()),
+        Part(0.2, Correlated()),
+        Part(0.1, PoissonGaussian()),
         Part(0.05, Speckle()),
-        Part(0.2, Chain()),
+        Part(0.1, Chain()),
+        Part(0.15, Camera()),
+        Part(0.1, Chain((Camera(), Jpeg((50, 98))))),
     )
     clean: float = 0.05
     stored: float = 0.5
