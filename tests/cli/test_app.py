@@ -69,10 +69,11 @@ REPRODUCE_0_1 = {
     "ablations": {*EXPERIMENT, "--seeds", "--only"},
     "redraw": {"--json"},
 }
-FITTING_NOW = FITTING | {"--noisy", "--exposures"}
+FITTING_NOW = FITTING | {"--noisy", "--exposures", "--range", "--channel"}
 VERBS = {
     **VERBS_0_1,
     **dict.fromkeys(("fit", "search", "train"), FITTING_NOW),
+    "evaluate": VERBS_0_1["evaluate"] | {"--range"},
     "models": {"--json", "--all", "--measure"},
 }
 REPRODUCE = {

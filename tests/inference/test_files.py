@@ -21,6 +21,7 @@ from clearer.images.pixels import turned_back, upright
 from clearer.images.types import ImageFile, ImagePage
 from clearer.inference.files import restore_path
 from clearer.inference.options import RestoreOptions
+from clearer.zoo.card import ModelCard
 from helpers.networks import stand_in
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -358,6 +359,23 @@ def test_the_range_of_gray_levels_can_be_set(tmp_path: Path) -> None:
     assert np.abs(tifffile.imread(tmp_path / "y.tif") - image / 4095 * 255).max() <= 0.51
     with pytest.raises(UserError, match=r"x\.tif: its levels reach from .*--range"):
         restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "z.tif", RestoreOptions(span=(0, 255)))
+
+
+def test_the_levels_of_the_model_are_used_and_said_once(tmp_path: Path) -> None:
+    image = (pixels((6, 5), "float32") * 3000 + 100).round().astype("uint16")
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        tifffile.imwrite(tmp_path / "in" / f"{name}.tif", image)
+    tifffile.imwrite(tmp_path / "in" / "eight.tif", (image // 16).astype("uint8"))
+    restorer = stand_in(shift=0.1)
+    restorer.card = ModelCard(range=[0, 4095])
+    outcome = restore_path(restorer, tmp_path / "in", tmp_path / "out")
+    assert np.abs(tifffile.imread(tmp_path / "out" / "a.tif") - np.minimum(image + 409.5, 4095)).max() <= 0.51
+    assert np.abs(tifffile.imread(tmp_path / "out" / "eight.tif") - np.minimum(image // 16 + 25.5, 255)).max() <= 0.51
+    assert [note for note in outcome.notes if "black and white" in note] == [
+        "levels 0 and 4095 are black and white, as in training (--range says otherwise)"
+    ]
+    assert np.array_equal(restorer.restore(image), tifffile.imread(tmp_path / "out" / "a.tif"))
 
 
 # Other formats and depths

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from clearer.core.errors import UserError
@@ -12,9 +13,24 @@ from clearer.inference.options import RestoreOptions
 
 def test_defaults_change_nothing_but_the_pixels() -> None:
     options = RestoreOptions()
-    assert (options.color, options.strength, options.span) == ("luma", 1.0, (0.0, 1.0))
+    assert (options.color, options.strength, options.span) == ("luma", 1.0, None)
     assert (options.tile, options.overlap, options.ensemble) == ("auto", "auto", False)
     assert (options.format, options.depth, options.quality) == (None, None, None)
+    assert options.span_of(np.zeros((2, 2, 1), np.uint16)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [
+        (np.array([0, 4095], np.uint16), (0, 4095)),
+        (np.array([0, 255], np.uint8), (0, 1)),
+        (np.array([-0.1, 1.2], np.float32), (0, 1)),
+        (np.array([0, 3000], np.float32), (0, 4095)),
+    ],
+)
+def test_levels_of_the_model_hold_for_what_may_be_levels(pixels: np.ndarray, expected: tuple[float, float]) -> None:
+    assert RestoreOptions(levels=(0, 4095)).span_of(pixels) == expected
+    assert RestoreOptions(levels=(0, 4095), span=(0, 65535)).span_of(pixels) == (0, 65535)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,10 @@ from clearer.cli.options import (
     Limit,
     Model,
     Precision,
+    Range,
     Seed,
     protocol_names,
+    span_of,
 )
 from clearer.cli.verb import option, verb
 from clearer.core.console import console_for_people, print_json, print_table, progress_bar, say
@@ -43,6 +45,7 @@ class EvaluateOptions(ImageOptions):
         str | None,
         option("Data", "Test images: clean ones for noise and synthetic rain, pairs otherwise.", metavar="FOLDER"),
     ] = None
+    span: Range = None
     limit: Limit = None
     ensemble: Ensemble = False
     seed: Seed = 0
@@ -88,6 +91,7 @@ def evaluate(options: EvaluateOptions) -> None:
     images = options.images()
     place = options.out or measure.default_place(options.model, images, options.protocol, **how)
     with progress_bar("evaluate") as progress:
+        how["span"] = None if options.span is None else span_of(options.span)
         result = measure.evaluate(
             options.model, images, options.protocol, **how, device=options.device, out=place, progress=progress
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from clearer.cli.options import ImageOptions, Json, Set, model_names, parsed, recipe_names
+from clearer.cli.options import ImageOptions, Json, Range, Set, model_names, parsed, recipe_names, span_of
 from clearer.cli.verb import argument, option, verb
 from clearer.core.console import console_for_people, print_json, say
 from clearer.core.errors import UserError
@@ -44,6 +44,13 @@ class FitOptions(ImageOptions):
         option("Data", "Validation images, with --train (default: split off it).", "--validation", metavar="FOLDER"),
     ] = None
     test: Annotated[str | None, option("Data", "Test images, measured at the end.", "--test", metavar="FOLDER")] = None
+    span: Range = None
+    channel: Annotated[
+        str | None,
+        option(
+            "Data", "Channel of stacks or of files FIELD_CHANNEL, such as 2 or DAPI (default: all).", metavar="NAME"
+        ),
+    ] = None
     architecture: Annotated[
         str | None,
         option("Training", "Genotype to train, such as FPPF-FFFF-PFFP; skips the search.", metavar="GENOTYPE"),
@@ -65,6 +72,10 @@ class FitOptions(ImageOptions):
             UserError: options contradict each other, or ``--start`` names no model.
         """
         found = self._images()
+        if self.span is not None:
+            found["data.range"] = list(span_of(self.span))
+        if self.channel is not None:
+            found["data.channel"] = self.channel
         if self.start is not None:
             from clearer.training.initial_weights import settings_of
 

@@ -68,6 +68,15 @@ Clean = Annotated[str | None, option("Data", "Clean images of pairs in two folde
 Degraded = Annotated[
     str | None, option("Data", "Degraded images of these pairs, with the same file names.", metavar="FOLDER")
 ]
+Range = Annotated[
+    str | None,
+    option(
+        "Data",
+        "Black and white in files of 16 bits or floats, such as 0,4095 (default: noticed).",
+        "--range",
+        metavar="LOW,HIGH",
+    ),
+]
 Limit = Annotated[int | None, option("Data", "Measure only the first N images.", metavar="N", parser=whole(1))]
 Layout = Annotated[str, option("Data", "auto, clean, pairs or side-by-side.", metavar="LAYOUT", complete=layout_names)]
 Set = Annotated[
@@ -145,3 +154,16 @@ def parsed(settings: list[str] | None) -> dict[str, Any]:
     from clearer.recipe.load import parse_override
 
     return dict(parse_override(text) for text in settings or [])
+
+
+def span_of(text: str) -> tuple[float, float]:
+    """Return the two numbers of ``--range``.
+
+    Raises:
+        UserError: they are not two numbers.
+    """
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        raise UserError(f"--range {text}: not of the form LOW,HIGH, two numbers") from None
+    return low, high

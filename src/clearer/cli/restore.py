@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clearer.cli.options import Device, Ensemble, Json, Model, Precision
+from clearer.cli.options import Device, Ensemble, Json, Model, Precision, span_of
 from clearer.cli.verb import argument, option, real, verb, whole
 from clearer.core.console import console_for_people, print_json, progress_bar, say
 from clearer.core.errors import UserError
@@ -33,14 +33,14 @@ class RestoreOptions:
         str | None, option("Input", "Files to take from a folder, such as '*.png' or 'day?/*.png'.", metavar="GLOB")
     ] = None
     span: Annotated[
-        str,
+        str | None,
         option(
             "Input",
-            "Black and white of float images; also gray levels of 8 or 16 bits, such as 0,4095.",
+            "Black and white of float images; also gray levels, such as 0,4095 (default: the model's, or 0,1).",
             "--range",
             metavar="LOW,HIGH",
         ),
-    ] = "0,1"
+    ] = None
     ensemble: Ensemble = False
     color: Annotated[
         str,
@@ -141,7 +141,7 @@ class RestoreOptions:
             color=self.color,
             strength=self.strength,
             sigma=None if self.sigma is None else read_level(self.sigma),
-            span=self._span(),
+            span=None if self.span is None else span_of(self.span),
             ensemble=self.ensemble,
             tile=as_tiling(self.tile),
             overlap=parse_overlap(self.overlap),
@@ -152,13 +152,6 @@ class RestoreOptions:
             recursive=self.recursive,
             pattern=self.pattern,
         )
-
-    def _span(self) -> tuple[float, float]:
-        try:
-            low, high = map(float, self.span.split(","))
-        except ValueError:
-            raise UserError(f"--range {self.span}: not of the form LOW,HIGH, two numbers") from None
-        return low, high
 
 
 @verb(

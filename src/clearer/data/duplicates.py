@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from clearer.core.errors import UserError
-from clearer.data.items import Item, read_item
-from clearer.images.types import Uint8Pixels
+from clearer.data.items import Item, clean_as_stored
+from clearer.images.types import AnyPixels
 
 Vectors = npt.NDArray[np.float32]
 
@@ -26,21 +26,31 @@ SIDE = 16
 NEAR = 0.98
 """Two images show the same scene if their thumbprints correlate by at least this much; see `thumbprint`."""
 FLAT = 1.0
-"""Standard deviation of the reduced luma, in gray levels, below which an image is flat and near to no other."""
+"""Standard deviation of the reduced luma, in 8-bit gray levels, below which an image is flat and near to no other.
+
+Of deeper images, which may use a few of 65,536 levels, in 255th of their brightest value.
+"""
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 PARTS = ("train", "validation", "test")
 """The parts of a split, in order."""
 
 
-def thumbprint(clean: Uint8Pixels) -> Vectors:
+def thumbprint(clean: AnyPixels) -> Vectors:
     """Return a descriptor of an image, float32 (256,); the dot product of two is their correlation.
 
     The luma is reduced by area to 16x16, centered to mean 0 and scaled to norm 1. A flat image gives zeros,
     which are near to nothing, not even to themselves. Flipped images are not recognized.
     """
-    luma = Image.fromarray(clean if clean.shape[2] == 3 else clean[:, :, 0]).convert("L")
+    if clean.dtype == np.uint8:
+        luma = Image.fromarray(clean if clean.shape[2] == 3 else clean[:, :, 0]).convert("L")
+        flat = FLAT
+    else:
+        deep = clean.astype(np.float32)
+        luma = Image.fromarray(deep[:, :, 0] if deep.shape[2] == 1 else deep @ _LUMA)
+        flat = FLAT / 255 * float(np.abs(deep).max())
     # Mode F: reduced to 8 bits, a dim image would be mostly rounding.
     small = np.asarray(luma.convert("F").resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float64)
-    if small.std() < FLAT:
+    if not small.std() >= flat or not small.std():
         return np.zeros(SIDE * SIDE, dtype=np.float32)
     centered = (small - small.mean()).ravel()
     unit: Vectors = (centered / np.linalg.norm(centered)).astype(np.float32)
@@ -73,7 +83,7 @@ class Fingerprint:
     thumb: Vectors
 
     @classmethod
-    def of(cls, name: str, clean: Uint8Pixels) -> Fingerprint:
+    def of(cls, name: str, clean: AnyPixels) -> Fingerprint:
         """Return the fingerprint of an image (H, W, C)."""
         return cls(name, digest(clean), thumbprint(clean))
 
@@ -104,7 +114,7 @@ class Fingerprints:
         return len(self.names)
 
 
-def digest(clean: Uint8Pixels) -> str:
+def digest(clean: AnyPixels) -> str:
     """Return 32 hexadecimal digits that identify the pixels and the shape of an image."""
     hashed = hashlib.blake2b(repr(clean.shape).encode(), digest_size=16)
     hashed.update(np.ascontiguousarray(clean).data)
@@ -119,8 +129,8 @@ def fingerprint(item: Item) -> Fingerprint:
     Raises:
         UserError: the image cannot be read.
     """
-    # The clean image alone: a degraded partner in a file of its own need not be decoded.
-    clean, _ = read_item(item if item.side else Item(item.name, item.clean))
+    # Values as stored: in 8 bits, dim images of 16 bits would all be alike.
+    clean = clean_as_stored(item)
     return Fingerprint.of(item.name, clean)
 
 
@@ -142,14 +152,20 @@ def fingerprints(items: Sequence[Item], progress: Callable[[int, int], None] | N
     return Fingerprints.of(prints)
 
 
-def groups(prints: Fingerprints, near: float = NEAR) -> list[int]:
+def groups(prints: Fingerprints, near: float = NEAR, fields: Mapping[str, str] | None = None) -> list[int]:
     """Return a group number for each image, numbered from 0 in order of first appearance.
 
-    Two images are in one group if they are exact copies or near-duplicates, or if a chain of such images
-    connects them.
+    Two images are in one group if they are exact copies or near-duplicates, if ``fields`` gives their names one
+    field of view, or if a chain of such images connects them.
     """
     first = {d: i for i, d in reversed(list(enumerate(prints.digests)))}
     labels = np.array([first[d] for d in prints.digests], dtype=np.int64)
+    members: dict[str, list[int]] = {}
+    for k, name in enumerate(prints.names):
+        if fields and name in fields:
+            members.setdefault(fields[name], []).append(k)
+    for rows in members.values():
+        labels[np.isin(labels, labels[rows])] = labels[rows].min()
     for start, hits in _near_blocks(prints.thumbs, prints.thumbs, near):
         for row in np.flatnonzero(hits.any(axis=1)):
             joined = np.unique(np.append(labels[hits[row]], labels[start + row]))
@@ -175,6 +191,7 @@ def propose_split(
     prints: Fingerprints,
     fractions: Sequence[float] = (0.8, 0.1, 0.1),
     seed: int = 0,
+    fields: Mapping[str, str] | None = None,
 ) -> dict[str, list[Item]]:
     """Split a set into train, validation and test so that no clean image is in two of them.
 
@@ -187,6 +204,7 @@ def propose_split(
         prints: their fingerprints.
         fractions: of train (above 0), validation and test (0 or more), with sum 1.
         seed: of the order of groups.
+        fields: the field of view of each name that has one; see `clearer.data.fields.fields_of`.
 
     Returns:
         The items of each of `PARTS`.
@@ -200,7 +218,7 @@ def propose_split(
             "(train above 0, validation and test 0 or more)"
         )
     known = set(prints.names)
-    group_of = dict(zip(prints.names, groups(prints), strict=True))
+    group_of = dict(zip(prints.names, groups(prints, fields=fields), strict=True))
     members: dict[int, int] = {}
     for item in items:
         if item.name in known:

@@ -9,6 +9,7 @@ from pathlib import Path
 from clearer.core.errors import UserError, nearest
 from clearer.core.text import few
 from clearer.data.items import Item, check_even, check_same_size
+from clearer.data.stacks import pages_of
 from clearer.images.io import read_header
 from clearer.images.types import SUFFIXES
 from clearer.recipe.schema import Pairs
@@ -49,6 +50,8 @@ class Matching:
 def find_items(where: Source, layout: str = "auto", clean_side: str = "left") -> list[Item]:
     """Return the items of a set, sorted by name. Headers of pairs are checked; no image is decoded.
 
+    Each page of a stack is an item; see `clearer.data.stacks.pages_of`.
+
     Args:
         where: a folder, or two folders of pairs.
         layout: ``"clean"``: a folder of single images. ``"pairs"``: two folders, or a folder that contains
@@ -69,7 +72,7 @@ def find_items(where: Source, layout: str = "auto", clean_side: str = "left") ->
         raise UserError(f"data.layout: {layout!r} needs one folder, not two ({where.clean}, {where.degraded})")
     pairs = pairs_of(where, layout)
     if pairs is not None:
-        return _checked_pairs(pairs)
+        return pages_of(_checked_pairs(pairs))
     assert not isinstance(where, Pairs)
     if layout == "pairs":
         raise UserError(
@@ -81,7 +84,7 @@ def find_items(where: Source, layout: str = "auto", clean_side: str = "left") ->
     if side is not None:
         for item in items:
             check_even(item.clean, read_header(item.clean).width)
-    return items
+    return pages_of(items)
 
 
 def find_pairs(where: Source, layout: str = "auto") -> list[Item]:

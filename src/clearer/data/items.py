@@ -26,6 +26,7 @@ class Item:
         degraded: file of the degraded image of a pair; None if there is none, or if it is a half of ``clean``.
         side: the half that is clean, ``"left"`` or ``"right"``; None if the file is not side by side.
         span: the levels that are black and white in files of 16 bits and floating point.
+        page: of files that are stacks, from 0; None for other files, of which the first page is read.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Item:
     degraded: Path | None = None
     side: str | None = None
     span: Span = WHOLE
+    page: int | None = None
 
     @property
     def is_pair(self) -> bool:
@@ -53,10 +55,12 @@ def check_channels(items: Sequence[Item], channels: int, convert: bool = False) 
     if convert:
         return
     kinds: dict[int, list[Path]] = {1: [], 3: []}
+    files = {path: None for item in items for path in (item.clean, item.degraded) if path is not None}
+    known = {path: native_channels(path) for path in files}  # a stack is opened once
     for item in items:
         for path in (item.clean, item.degraded):
             if path is not None:
-                kinds[native_channels(path)].append(path)
+                kinds[known[path]].append(path)
     gray, color = kinds[1], kinds[3]
     if gray and color:
         odd, kind = (gray, "gray") if len(gray) <= len(color) else (color, "color")
@@ -113,19 +117,40 @@ def read_item(
     Raises:
         UserError: a file cannot be read, or the two images differ in size or channels.
     """
-    image = read_image(item.clean, channels, depth, item.span)
+    image = read_image(item.clean, channels, depth, item.span, item.page)
     if item.side is not None:
-        check_even(item.clean, image.shape[1])
-        half = image.shape[1] // 2
-        left, right = np.ascontiguousarray(image[:, :half]), np.ascontiguousarray(image[:, half:])
-        return (left, right) if item.side == "left" else (right, left)
+        return halves(item, image)
     if item.degraded is None:
         return image, None
-    degraded = read_image(item.degraded, channels, depth, item.span)
+    degraded = read_image(item.degraded, channels, depth, item.span, item.page)
     check_same_size(item, image.shape[:2], degraded.shape[:2])
     if degraded.shape != image.shape:
         raise UserError(f"{item.degraded}: not of the same channels as its clean {item.clean}; set data.convert=true")
     return image, degraded
+
+
+def clean_as_stored(item: Item) -> AnyPixels:
+    """Return the clean image of an item with the values of its file, whatever its depth.
+
+    A degraded image in a file of its own is not decoded.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    image = read_image(item.clean, None, None, None, item.page)
+    return image if item.side is None else halves(item, image)[0]
+
+
+def halves(item: Item, image: AnyPixels) -> tuple[AnyPixels, AnyPixels]:
+    """Return the clean and the degraded half of a file that holds both.
+
+    Raises:
+        UserError: the width is odd.
+    """
+    check_even(item.clean, image.shape[1])
+    half = image.shape[1] // 2
+    left, right = np.ascontiguousarray(image[:, :half]), np.ascontiguousarray(image[:, half:])
+    return (left, right) if item.side == "left" else (right, left)
 
 
 def read_images(items: Sequence[Item], channels: int | None = None) -> list[tuple[AnyPixels, AnyPixels | None]]:

@@ -72,13 +72,13 @@ class PatchSampler:
         self.widths = torch.tensor([target.shape[1] for target in targets])
         sizes = self.heights * self.widths * self.channels
         self.starts = torch.cumsum(sizes, 0) - sizes
-        self.clean = _buffer(targets).to(device)
+        self.clean = _buffer(targets, span).to(device)
         self.paired = torch.tensor([degraded is not None for _, degraded in images])
         self.has_pairs = bool(self.paired.any())
         # False if every patch is taken from disk: degrading them would be wasted.
         self.replaces = degradation.replaces and (degradation.share > 0 or not bool(self.paired.all()))
         if self.has_pairs:
-            self.degraded = _buffer([_either(degraded, clean) for clean, degraded in images]).to(device)
+            self.degraded = _buffer([_either(degraded, clean) for clean, degraded in images], span).to(device)
         self.unit = partial(unit_of, span=span)
         self.gray_share = gray_share
         side = torch.arange(patch, device=device)
@@ -165,9 +165,9 @@ def _either(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray:
     return image
 
 
-def _buffer(images: Sequence[np.ndarray]) -> Tensor:
+def _buffer(images: Sequence[np.ndarray], span: Span) -> Tensor:
     """Return the pixels of all images, one after another, in their depth."""
-    return as_levels(np.concatenate([image.reshape(-1) for image in in_one_depth(images)]))
+    return as_levels(np.concatenate([image.reshape(-1) for image in in_one_depth(images, span)]))
 
 
 def _gathered(levels: Tensor, index: Tensor) -> Tensor:

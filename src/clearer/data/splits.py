@@ -11,9 +11,11 @@ from pathlib import Path
 from clearer.core.errors import UserError
 from clearer.data.duplicates import PARTS, Fingerprint, Fingerprints, fingerprint, leaks, propose_split
 from clearer.data.exclusions import without_excluded
+from clearer.data.fields import fields_of
 from clearer.data.folders import find_items, part_folders
 from clearer.data.items import Item, check_channels, check_sizes
 from clearer.data.noisy import is_noisy_only, split_noisy
+from clearer.data.stacks import only_channel
 from clearer.degradations.registry import DEGRADATIONS
 from clearer.recipe.schema import DataSettings, Pairs
 
@@ -73,7 +75,10 @@ def resolve_splits(settings: DataSettings, *, channels: int, patch: int, seed: i
     if settings.train is None or not validation:
         _check(train, settings, channels, patch)
         fractions = _fractions(settings, bool(validation), bool(test))
-        parts = propose_split(train, prints.of(train), fractions, seed)
+        fields, rule = fields_of(train, settings.group)
+        if rule:
+            say(f"data: {rule}: the images of a field stay in one part (data.group)")
+        parts = propose_split(train, prints.of(train), fractions, seed, fields)
         train, validation, test = parts["train"], validation or parts["validation"], test or parts["test"]
     train = _evenly(train, settings.limit_train) + extra
     validation = _evenly(validation, settings.limit_validation)
@@ -151,7 +156,8 @@ def _evenly(items: list[Item], limit: int | None) -> list[Item]:
 
 
 def _find(where: str | Pairs, settings: DataSettings) -> list[Item]:
-    return find_items(where, settings.layout, settings.clean_side)
+    items = find_items(where, settings.layout, settings.clean_side)
+    return items if settings.channel is None else only_channel(items, settings.channel)
 
 
 def _find_all(places: list[str], settings: DataSettings) -> list[Item]:

@@ -104,7 +104,7 @@ def evaluate(
     protocol = parse_protocol(protocol) if isinstance(protocol, str) else protocol
     if limit is not None and limit < 1:
         raise UserError(f"limit: {limit} is less than 1; leave it out to measure all images")
-    items = _items(data, protocol, layout)[:limit]
+    items = items_for(data, protocol, layout)[:limit]
     if span is not None:
         items = [dataclasses.replace(item, span=span) for item in items]
     check_fit(items, protocol)
@@ -134,8 +134,12 @@ def evaluate(
     )
 
 
-def _items(data: Source | Sequence[Item], protocol: Protocol, layout: str) -> list[Item]:
-    """Return all items, sorted by name."""
+def items_for(data: Source | Sequence[Item], protocol: Protocol, layout: str = "auto") -> list[Item]:
+    """Return all items that a protocol measures, sorted by name.
+
+    Raises:
+        UserError: there are none; or see `clearer.data.folders.find_items`.
+    """
     if isinstance(data, str | Path | Pairs):
         items = find_pairs(data, layout) if protocol.needs_pairs else find_items(data, layout)
     else:

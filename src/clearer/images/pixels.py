@@ -48,7 +48,7 @@ def to_unit(pixels: AnyPixels, span: Span = WHOLE) -> UnitPixels:
         what = "floats" if white is None else "levels"
         raise UserError(
             f"its {what} reach from {least:g} to {most:g}, where {low:g} is taken as black and {high:g} as white; "
-            "rescale them, or restore with --range LOW,HIGH"
+            "rescale them, or state both with --range LOW,HIGH"
         )
     scaled = pixels if span == WHOLE else (pixels.astype(np.float64) - low) / (high - low)
     return scaled.astype(np.float32)
@@ -77,14 +77,17 @@ def to_uint8(pixels: AnyPixels) -> Uint8Pixels:
     return pixels if pixels.dtype == np.uint8 else from_unit(to_unit(pixels), np.uint8)
 
 
-def in_one_depth(images: Sequence[AnyPixels]) -> Sequence[AnyPixels]:
-    """Return images of 8 and 16 bits as 16 bits, without loss, and as float32 in [0, 1] if any has floating point."""
+def in_one_depth(images: Sequence[AnyPixels], span: Span = WHOLE) -> Sequence[AnyPixels]:
+    """Return images of 8 and 16 bits as 16 bits, without loss, and all as float32 in [0, 1] if any has floating point.
+
+    Floats are in [0, 1] already; ``span`` is that of the integers.
+    """
     kinds = {image.dtype.name for image in images}
     if len(kinds) <= 1:
         return images
     if kinds == {"uint8", "uint16"}:
         return [image if image.dtype == np.uint16 else image * np.uint16(257) for image in images]
-    return [to_unit(image) for image in images]
+    return [image if image.dtype.kind == "f" else to_unit(image, span) for image in images]
 
 
 def gray_of(rgb: AnyPixels) -> AnyPixels:

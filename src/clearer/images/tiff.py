@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import struct
+from mmap import mmap
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -61,7 +62,7 @@ def read_tiff(data: bytes, first_page: bool = False) -> ImageFile:
             check_size(1, pixels)
             total += pixels
         check_size(1, 1, total)
-        found = tuple(_read_page(page, data, number) for number, page in enumerate(pages, start=1))
+        found = tuple(read_page(page, data, number) for number, page in enumerate(pages, start=1))
         bits = sorted({page.bitspersample for page in pages if _few_bits(page)})
         notes = tuple(f"{count} bits a sample are written as 8" for count in bits)
         return ImageFile("TIFF", found, {"byteorder": tiff.byteorder, "bigtiff": tiff.is_bigtiff}, notes)
@@ -94,6 +95,15 @@ def count_pages(data: bytes) -> int:
     """Count the pages of a file without reading their tags.
 
     Raises:
+        UserError: see `page_offsets`.
+    """
+    return len(page_offsets(data))
+
+
+def page_offsets(data: bytes | mmap) -> list[int]:
+    """Return where the tags of each page begin in a file; none of them is read.
+
+    Raises:
         UserError: the chain of pages is broken or a circle, in which tifffile would run forever.
     """
     order = "<" if data[:2] == b"II" else ">"
@@ -101,15 +111,15 @@ def count_pages(data: bytes) -> int:
     (count_code, count_size, entry, offset_code, size, first) = (
         ("Q", 8, 20, "Q", 8, 8) if big else ("H", 2, 12, "I", 4, 4)
     )
-    seen: set[int] = set()
+    found: dict[int, None] = {}
     place = first
     while True:
         (start,) = struct.unpack_from(order + offset_code, data, place)
         if start == 0:
-            return len(seen)
-        if start in seen or start + count_size > len(data):
+            return list(found)
+        if start in found or start + count_size > len(data):
             raise UserError("not readable as an image (its pages lead nowhere or in a circle); replace or remove it")
-        seen.add(start)
+        found[start] = None
         (count,) = struct.unpack_from(order + count_code, data, start)
         place = start + count_size + count * entry
         if place + size > len(data):
@@ -164,7 +174,12 @@ def _orientation(page: Any) -> int:
     return valid_orientation(tag.value) if tag else 1
 
 
-def _read_page(page: Any, data: bytes, number: int) -> ImagePage:
+def read_page(page: Any, data: bytes | mmap, number: int) -> ImagePage:
+    """Decode a page of tifffile, given the bytes of its file; messages call it page ``number``.
+
+    Raises:
+        UserError: the page is truncated or of a kind that is not supported. tifffile raises other exceptions too.
+    """
     where = f"page {number}: "
     colors = _checked_colors(page, where)
     if any(o + n > len(data) for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)):
@@ -249,7 +264,7 @@ def _bytes(tag: Any) -> bytes | None:
     return (tag.value if isinstance(tag.value, bytes) else bytes(tag.value)) or None if tag else None
 
 
-def _exif(data: bytes, page: Any) -> bytes | None:
+def _exif(data: bytes | mmap, page: Any) -> bytes | None:
     """Return what TIFF stores in tags of the page as an EXIF block: texts, camera and location."""
     found = Image.Exif()
     for code in TEXTS:
@@ -274,7 +289,7 @@ def _exif(data: bytes, page: Any) -> bytes | None:
     return plain(found.tobytes()) if len(found) else None
 
 
-def _offset_of(data: bytes, tag: Any) -> int:
+def _offset_of(data: bytes | mmap, tag: Any) -> int:
     """Return the offset of the group that a tag points to; tifffile would return its contents."""
     order = tag.parent.byteorder
     size, code = (8, "Q") if int(tag.dtype) in (16, 18) else (4, "I")  # LONG8, IFD8

@@ -14,6 +14,7 @@ import numpy as np
 from clearer.core.errors import UserError
 from clearer.images.io import errors_named, read_file, read_header, write_file
 from clearer.images.pixels import WHOLE, Span, gray_of, rgb_of_cmyk, to_uint8, to_unit, unmultiplied, upright
+from clearer.images.tiff_stack import read_stack_page
 from clearer.images.types import (
     CMYK,
     GRAY,
@@ -40,21 +41,34 @@ def native_channels(path: str | Path) -> int:
 
 @overload
 def read_image(
-    path: str | Path, channels: int | None = None, depth: Literal[8] = 8, span: Span = WHOLE
+    path: str | Path,
+    channels: int | None = None,
+    depth: Literal[8] = 8,
+    span: Span | None = WHOLE,
+    page: int | None = None,
 ) -> Uint8Pixels: ...
 
 
 @overload
-def read_image(path: str | Path, channels: int | None, depth: Literal[8] | None, span: Span = WHOLE) -> AnyPixels: ...
+def read_image(
+    path: str | Path,
+    channels: int | None,
+    depth: Literal[8] | None,
+    span: Span | None = WHOLE,
+    page: int | None = None,
+) -> AnyPixels: ...
 
 
 def read_image(
-    path: str | Path, channels: int | None = None, depth: Literal[8] | None = 8, span: Span = WHOLE
+    path: str | Path,
+    channels: int | None = None,
+    depth: Literal[8] | None = 8,
+    span: Span | None = WHOLE,
+    page: int | None = None,
 ) -> AnyPixels:
     """Return the pixels of a file (H, W, C), rotated as its EXIF orientation says.
 
-    Alpha is dropped. Of several pages or frames, the first is read. CMYK becomes RGB without its color
-    profile.
+    Alpha is dropped. CMYK becomes RGB without its color profile.
 
     Args:
         path: a file of any format that `clearer.images.io.read_file` reads.
@@ -63,7 +77,9 @@ def read_image(
         depth: 8 returns uint8: 16 bits are rounded as ``round(value / 257)``, floating point is clipped to
             [0, 1] and rounded. None returns the depth of the file: uint8, uint16, or float32 with 0 black and
             1 white, not clipped.
-        span: the levels that are black and white. With ``depth`` None, integers stay as they are.
+        span: the levels that are black and white. With ``depth`` None, integers stay as they are. None checks
+            nothing, and returns floating point as stored.
+        page: of a stack (see `clearer.images.tiff_stack`), from 0; by default the first page or frame of any file.
 
     Raises:
         UserError: the file cannot be read, its floating-point values are not finite, or values lie outside the span
@@ -71,25 +87,27 @@ def read_image(
     """
     if channels not in (None, GRAY, RGB):
         raise UserError(f"{path}: cannot be read as {channels} channels; use 1 (gray) or 3 (color)")
-    page = read_file(path, first_page=True).pages[0]
-    with errors_named(str(path)):
-        pixels = _in_channels(_at_own_depth(page, span), channels)
-        if span != WHOLE and pixels.dtype.kind != "f":
+    found = read_file(path, first_page=True).pages[0] if page is None else read_stack_page(Path(path), page)
+    with errors_named(str(path) if page is None else f"{path}, page {page + 1}"):
+        pixels = _in_channels(_at_own_depth(found, span), channels)
+        if span is not None and span != WHOLE and pixels.dtype.kind != "f":
             scaled = to_unit(pixels, span)  # refuses levels far outside the span
             pixels = pixels if depth is None else scaled
         if depth == 8:
             pixels = to_uint8(pixels)
-        return np.require(upright(pixels, page.orientation), requirements=["C", "W"])
+        return np.require(upright(pixels, found.orientation), requirements=["C", "W"])
 
 
-def _at_own_depth(page: ImagePage, span: Span) -> AnyPixels:
+def _at_own_depth(page: ImagePage, span: Span | None) -> AnyPixels:
     """Return gray or color as stored in the file; bilevel becomes 8 bits, floating point float32 by the span."""
     pixels = page.color
     if page.alpha is not None and page.own.get("extrasample") == 1:  # TIFF: color is multiplied by alpha
         pixels = unmultiplied(pixels, page.alpha)
     if pixels.dtype.kind == "b":
         return to_uint8(pixels)
-    return to_unit(pixels, span) if pixels.dtype.kind == "f" else pixels
+    if pixels.dtype.kind != "f":
+        return pixels
+    return pixels.astype(np.float32) if span is None else to_unit(pixels, span)
 
 
 def _in_channels(pixels: AnyPixels, channels: int | None) -> AnyPixels:

@@ -45,7 +45,7 @@ def restore_file(image: ImageFile, run: Run, channels: int, options: RestoreOpti
     """
     pages, notes = [], []
     for number, page in enumerate(image.pages, 1):
-        beyond = _beyond(page, options.span)
+        beyond = _beyond(page, options.span_of(page.color))
         if beyond:
             notes.append(f"page {number}: {beyond}" if len(image.pages) > 1 else beyond)
         pages.append(restore_page(page, run, channels, options, depth_for(page, format, options.depth)))
@@ -81,11 +81,12 @@ def restore_page(page: ImagePage, run: Run, channels: int, options: RestoreOptio
     """Restore one page; its color and alpha get ``depth``. See `restore_file` for the other arguments."""
     stays = depth == depth_of(page.color)
     dtype = page.color.dtype if stays and depth == "float" else dtype_of(depth)
-    x = to_unit(page.color, options.span)
+    span = options.span_of(page.color)
+    x = to_unit(page.color, span)
     x = np.ascontiguousarray(upright(x, page.orientation))
     y = restore_pixels(x, run, channels, options)
     y = np.ascontiguousarray(turned_back(y, page.orientation))
-    color = from_unit(y, dtype, options.span if stays else WHOLE)
+    color = from_unit(y, dtype, span if stays else WHOLE)
     alpha: AnyPixels | None = page.alpha
     if alpha is not None and alpha.dtype != dtype:
         alpha = from_unit(to_unit(alpha), dtype)

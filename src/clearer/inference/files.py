@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from clearer.inference.color import restore_file, restore_pixels
 from clearer.inference.jobs import Job, Plan, plan_jobs
 from clearer.inference.large_tiff import is_large, restore_large
 from clearer.inference.noise_level import ImageLevels, check_takes_level
-from clearer.inference.options import RestoreOptions
+from clearer.inference.options import RestoreOptions, may_hold_levels
 from clearer.inference.restorer import Restorer
 from clearer.noise.level import estimate_level
 
@@ -91,7 +91,8 @@ class _Batch:
     """The files of one call: each is read while the one before it is restored, and written while the next one is."""
 
     def __init__(self, restorer: Restorer, plan: Plan, options: RestoreOptions, progress: Progress | None) -> None:
-        self.restorer, self.plan, self.options, self.progress = restorer, plan, options, progress
+        self.options = replace(options, levels=restorer.card.span)
+        self.restorer, self.plan, self.progress = restorer, plan, progress
         self.channels = restorer.architecture.channels
         self.outcome = Outcome(notes=list(plan.notes))
         self.lock = threading.Lock()
@@ -114,6 +115,8 @@ class _Batch:
                 if restored is None:
                     self._settle(job)
                 else:
+                    assert isinstance(image, ImageFile)
+                    self._note_levels(image)
                     self.outcome.notes += [f"{job.name}: {note}" for note in restored.notes]
                     put((job, restored))
         return self.outcome
@@ -136,7 +139,9 @@ class _Batch:
 
     def _fits_by_rows(self, job: Job) -> bool:
         options = self.options
-        if job.source is None or job.target is None or options.tile == "none" or options.span != WHOLE:
+        if job.source is None or job.target is None or options.tile == "none":
+            return False
+        if options.levels is not None or options.span not in (None, WHOLE):
             return False
         unchanged = options.depth is None and options.quality is None
         to_tiff = format_of_suffix(job.target) == "TIFF" and job.format in (None, "TIFF")
@@ -177,13 +182,23 @@ class _Batch:
         except MemoryError:
             raise UserError(f"{job.name}: needs more memory than is free; cut it into smaller files") from None
 
+    def _note_levels(self, image: ImageFile) -> None:
+        """Note once which levels the model takes for black and white."""
+        levels = self.options.levels
+        if levels is None or self.options.span is not None or not any(may_hold_levels(p.color) for p in image.pages):
+            return
+        note = f"levels {levels[0]:g} and {levels[1]:g} are black and white, as in training (--range says otherwise)"
+        if note not in self.outcome.notes:
+            self.outcome.notes.append(note)
+
     def _restore_video(self, job: Job) -> None:
         from clearer.inference.video import restore_video
 
         assert job.source is not None and job.target is not None
         if self.options.depth is not None:
             raise UserError(f"{job.name}: --depth is for images; leave it out for a video")
-        restore_video(job.source, job.target, self._run, self.channels, self.options, self.progress)
+        options = replace(self.options, levels=None)  # frames have no levels of a camera
+        restore_video(job.source, job.target, self._run, self.channels, options, self.progress)
 
     def _restore_by_rows(self, job: Job) -> None:
         assert job.source is not None and job.target is not None

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from clearer.core.errors import UserError, nearest
 from clearer.images.pixels import WHOLE, Span
+from clearer.images.types import AnyPixels
 from clearer.inference.tiling import Overlap, Tiling, as_tiling, parse_overlap
 
 COLORS = ("luma", "channels")
@@ -26,7 +27,9 @@ class RestoreOptions:
         sigma: the noise level that a network is told, if it takes one: a number of gray levels, or a map (H, W) for
             all images; see `clearer.Restorer.restore`. By default each image is measured.
         span: the values that stand for black and white in floating-point images; if not 0 and 1, also in
-            images of 8 and 16 bits (0 and 4095 for 12 bits stored in 16).
+            images of 8 and 16 bits (0 and 4095 for 12 bits stored in 16). By default ``levels`` or 0 and 1.
+        levels: those of the model's training images (see `clearer.zoo.card.ModelCard.span`); they hold for images of
+            16 bits, and of floating point beyond [-1, 2], unless ``span`` says otherwise.
         ensemble: use the x8 self-ensemble, at eight times the cost.
         tile, overlap: see `clearer.Restorer.restore`.
         format: output format of files, such as ``"png"``; by default that of the output's name, or of the input.
@@ -44,7 +47,8 @@ class RestoreOptions:
     color: str = "luma"
     strength: float = 1.0
     sigma: float | npt.NDArray[np.float32] | None = field(default=None, compare=False)
-    span: Span = WHOLE
+    span: Span | None = None
+    levels: Span | None = None
     ensemble: bool = False
     tile: Tiling = "auto"
     overlap: Overlap = "auto"
@@ -60,8 +64,21 @@ class RestoreOptions:
             raise UserError(f"color: {self.color!r} is not one of {', '.join(COLORS)}{nearest(self.color, COLORS)}")
         if not 0 <= self.strength <= 1:
             raise UserError(f"strength: {self.strength:g} is not between 0 (the input) and 1 (the network's output)")
-        low, high = self.span
+        low, high = self.span or WHOLE
         if not (np.isfinite(low) and np.isfinite(high) and low < high):
             raise UserError(f"range: {low:g},{high:g} is not two numbers with the smaller one first")
         as_tiling(self.tile)
         parse_overlap(self.overlap)
+
+    def span_of(self, pixels: AnyPixels) -> Span:
+        """Return the values that stand for black and white in an image."""
+        if self.span is not None:
+            return self.span
+        return self.levels if self.levels is not None and may_hold_levels(pixels) else WHOLE
+
+
+def may_hold_levels(pixels: AnyPixels) -> bool:
+    """Return whether values may be levels of a camera: 16 bits, or floats that are not units of [0, 1]."""
+    if pixels.dtype.kind == "f":
+        return not -1 <= float(pixels.min()) <= float(pixels.max()) <= 2
+    return pixels.dtype == np.uint16

@@ -313,7 +313,7 @@ class Restorer(HubMixin):
 
             return sound(self, x, run).clamp(0, 1)
 
-        return apply_to(image, work)
+        return apply_to(image, work, self.card.span)
 
     def _check_channels(self, x: Tensor) -> None:
         """Refuse (B, C, H, W) unless C is the network's channels, or one of the two is gray and the other color."""

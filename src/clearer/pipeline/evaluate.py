@@ -11,18 +11,22 @@ from clearer.core.errors import UserError
 from clearer.core.files import with_former_keys
 from clearer.data.folders import Folders
 from clearer.evaluation.evaluate import evaluate as evaluate_images
+from clearer.evaluation.evaluate import items_for
 from clearer.evaluation.protocols import parse_protocol
 from clearer.evaluation.record import evaluation_record, write_result
+from clearer.images.depth import depth_of_file
+from clearer.images.pixels import Span
 from clearer.inference.restorer import Restorer, load
 from clearer.runs.layout import RunFolder
 from clearer.runs.schema import EvaluationRecord
 
 
 class Machine(TypedDict, total=False):
-    """The device and the precision that a network runs with."""
+    """The device and the precision that a network runs with, and the levels that are its black and white."""
 
     device: str
     precision: str
+    span: Span | None
 
 
 def evaluate(
@@ -50,7 +54,8 @@ def evaluate(
         layout: see `clearer.data.folders.find_items`.
         out: a JSON file to write; the table of all images goes beside it as CSV.
         progress: called with (images done, number of images) after each image.
-        machine: ``device`` and ``precision``, see `clearer.load`; by default ``"auto"`` and ``"fp32"``.
+        machine: ``device`` and ``precision``, see `clearer.load`; by default ``"auto"`` and ``"fp32"``; and ``span``,
+            the levels that are black and white. By default those of the model, in files of 16 bits and floating point.
 
     Returns:
         The means over the images, the scores of each image, and what was measured, as a dict.
@@ -63,15 +68,19 @@ def evaluate(
         _check_place(Path(out))
     measured_by = parse_protocol(protocol)
     machine = {"device": "auto", "precision": "fp32", **machine}
-    restorer = model if isinstance(model, Restorer) else load(model, **machine)
+    span = machine.get("span")
+    restorer = model if isinstance(model, Restorer) else load(model, machine["device"], machine["precision"])
     architecture = restorer.architecture
     if architecture.channels != measured_by.channels:
         raise UserError(
             f"{'model' if isinstance(model, Restorer) else model}: takes {architecture.channels} channel(s) where "
             f"{protocol} has {measured_by.channels}; choose a protocol or a model that fits"
         )
+    items = items_for(data, measured_by, layout)
+    if span is None and depth_of_file(items[0].clean) != "8":
+        span = restorer.card.span
     measured = evaluate_images(
-        restorer, data, measured_by, limit=limit, ensemble=ensemble, seed=seed, layout=layout, progress=progress
+        restorer, items, measured_by, limit=limit, ensemble=ensemble, seed=seed, span=span, progress=progress
     )
     result = evaluation_record(
         measured,

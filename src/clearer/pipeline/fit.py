@@ -20,6 +20,7 @@ from clearer.data.patches import TrainingImages
 from clearer.data.splits import Splits
 from clearer.evaluation.evaluate import evaluate
 from clearer.evaluation.record import evaluation_record, write_result
+from clearer.images.pixels import WHOLE
 from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
 from clearer.network.cost import cost_table
@@ -92,6 +93,7 @@ def fit(
     recipe = _resolved(recipe, overrides, partial(say, console=console))
     folder = RunFolder(Path(out) if out is not None else Path("runs") / recipe.name)
     device, splits = check_run(recipe, folder, stages, partial(say, console=console))
+    recipe = _with_noticed_range(recipe, splits)
     with tensorboard_log(folder.tensorboard, tensorboard) as log:
         context = RunContext.of(recipe, folder, console=console, device=device, log=log)
         with opened_run(recipe, context, splits):
@@ -121,6 +123,14 @@ def _resolved(
     if overrides:
         raise UserError("overrides: give them with a recipe's name or file; change a Recipe with dataclasses.replace")
     return recipe_from_dict(recipe.to_dict())
+
+
+def _with_noticed_range(recipe: Recipe, splits: Splits) -> Recipe:
+    """Return the recipe with the range that was noticed in the images, so that the run and its model state it."""
+    span = splits.train[0].span
+    if recipe.data.range is not None or span == WHOLE:
+        return recipe
+    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, range=list(span)))
 
 
 def _with_images(context: RunContext, recipe: Recipe, splits: Splits, stages: Sequence[str]) -> RunContext:

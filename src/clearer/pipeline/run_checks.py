@@ -9,6 +9,7 @@ import torch
 
 from clearer.core.errors import UserError
 from clearer.data.noisy import is_noisy_only
+from clearer.data.ranges import with_range
 from clearer.data.splits import Splits, resolve_splits
 from clearer.evaluation.evaluate import check_fit
 from clearer.evaluation.protocols import parse_protocol
@@ -95,7 +96,8 @@ def _meet(recipe: Recipe, stages: Sequence[str]) -> torch.device:
 
 def _find_images(recipe: Recipe, say: Callable[[str], None]) -> Splits:
     patch = max(recipe.search.patch if recipe.given is None else 0, recipe.train.patch)
-    return resolve_splits(recipe.data, channels=recipe.network.channels, patch=patch, seed=recipe.seed, say=say)
+    splits = resolve_splits(recipe.data, channels=recipe.network.channels, patch=patch, seed=recipe.seed, say=say)
+    return with_range(splits, None if recipe.data.range is None else recipe.data.span, say)
 
 
 def _refuse_other_images(splits: Splits) -> None:

@@ -64,6 +64,10 @@ class DataSettings:
         fractions: shares of training, validation and test images; they sum to 1.
         leaks: ``refuse`` to run if a training or validation image shows the same clean image as one of a later
             part, or ``drop`` that image.
+        channel: use only this channel: of stacks, a number from 1 or a name; of files named FIELD_CHANNEL, the part
+            behind the last separator.
+        group: a regular expression for the names of images of one field of view, which stay in one part; its first
+            group is the field. By default names of the form FIELD_CHANNEL are noticed.
         range: the levels that stand for black and white in files of 16 bits and floating point, such as [0, 4095] for
             12 bits in files of 16. By default 0 and the largest level of the file; 12 and 14 bits are noticed.
         convert: convert images whose number of channels differs from the network's.
@@ -88,6 +92,8 @@ class DataSettings:
     clean_side: Literal["left", "right"] = "left"
     fractions: list[float] = field(default_factory=lambda: [0.8, 0.1, 0.1])
     leaks: Literal["refuse", "drop"] = "refuse"
+    channel: str | None = None
+    group: str | None = None
     range: list[float] | None = None
     convert: bool = False
     only_validation: str | None = None

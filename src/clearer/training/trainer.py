@@ -252,6 +252,7 @@ class WeightTraining(TrainingJob):
             task=self.recipe.task,
             description=self.recipe.description,
             degradation=self.context.degradation.to_dict(),
+            range=self.recipe.data.range,
             steps=self.epochs * self.steps_per_epoch,
             seed=self.seed,
             precision=self.context.precision,

@@ -164,6 +164,7 @@ def _restored(
     progress: Progress,
 ) -> ImageFile:
     """Return the restored file, converted to what ``format`` can hold."""
+    how = replace(how, levels=restorer.card.span)
     channels = restorer.architecture.channels
     runs, most = 0, max(1, sum(most_runs(page, channels, how) for page in before.pages))
 

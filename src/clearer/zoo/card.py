@@ -76,6 +76,8 @@ class ModelCard(Mapping[str, Any]):
         task: ``"denoise"``, ``"derain"`` or ``"restore"``.
         description: what the model is for.
         degradation: how clean images were degraded in training, as in the recipe.
+        range: the levels that were black and white in training files of 16 bits or floating point, such as
+            ``[0, 4095]``; None for 0 and the largest.
         data: the training images, in words.
         limits: what the model is not for, in words.
         license: of the weights.
@@ -102,6 +104,7 @@ class ModelCard(Mapping[str, Any]):
     task: str | None = None
     description: str | None = None
     degradation: Mapping[str, Any] | None = None
+    range: Sequence[float] | None = None
     data: str | None = None
     limits: str | None = None
     license: str | None = None
@@ -134,6 +137,15 @@ class ModelCard(Mapping[str, Any]):
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; what is not stated is left out."""
         return _stated(self)
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """The ``range``, black first; None if there is none or it is not two rising numbers."""
+        try:
+            low, high = map(float, self.range or ())
+        except (TypeError, ValueError):
+            return None
+        return (low, high) if low < high else None
 
     def trained_on(self) -> Degradation | None:
         """Return the degradation in training; None if the card states none, or one that this version does not know."""
@@ -195,6 +207,8 @@ def _json_types(kind: type) -> dict[str, tuple[type, ...]]:
             plain += (int,)
         if any(typing.get_origin(option) is Mapping for option in options):
             plain += (dict,)
+        if any(typing.get_origin(option) is Sequence for option in options):
+            plain += (list,)
         if name not in ("results", "extra"):
             found[name] = plain
     return found

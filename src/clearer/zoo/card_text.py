@@ -38,6 +38,7 @@ def card_lines(
         sentence(data or f"Training images: {NOT_STATED}"),
         "",
         f"Degradation in training: {NOT_STATED if degradation is None else degradation.describe()}.",
+        *_range_lines(card),
         "",
         "## Cost",
         "",
@@ -50,6 +51,13 @@ def card_lines(
         "",
         f"Weights: {license or NOT_STATED}.",
     ]
+
+
+def _range_lines(card: ModelCard) -> list[str]:
+    if card.span is None:
+        return []
+    low, high = card.span
+    return ["", f"Black is level {low:g} and white is {high:g}, in files of 16 bits and floating point."]
 
 
 def _cost_line(architecture: Architecture, card: ModelCard) -> str:

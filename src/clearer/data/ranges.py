@@ -1,0 +1,151 @@
+"""The levels that are black and white in a set: stated, or noticed where a camera fills only 12 or 14 of 16 bits."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from clearer.core.errors import UserError
+from clearer.data.items import Item
+from clearer.data.splits import Splits
+from clearer.images.depth import depth_of_file
+from clearer.images.pixels import WHOLE, Span
+from clearer.images.view import read_image
+
+CAMERA_BITS = (12, 14)
+"""Bits of cameras whose levels are stored in 16 bits; fewer are taken for a dim image of these."""
+_BEYOND = (-1.0, 2.0)
+"""Floats outside are levels, not units of [0, 1]; see `clearer.images.pixels.to_unit`."""
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """The lowest and the highest value of files of one depth, and the first file of them."""
+
+    depth: str
+    low: float
+    high: float
+    files: int
+    example: Path
+    step: int
+
+    @property
+    def are_levels(self) -> bool:
+        """Whether floats are gray levels rather than units of [0, 1]."""
+        return self.depth == "float" and (self.low < _BEYOND[0] or self.high > _BEYOND[1])
+
+
+def with_range(splits: Splits, stated: Span | None, say: Callable[[str], None]) -> Splits:
+    """Return the images of a run with the levels that are black and white in their files.
+
+    Args:
+        splits: the images of a run.
+        stated: by the recipe, ``data.range``.
+        say: takes a line on what was noticed.
+
+    Raises:
+        UserError: the files do not fit the stated range, or floats are levels of unknown range.
+    """
+    items = [item for part in splits.parts().values() for item in part]
+    span = settled_range(items, stated, say)
+    if span is None:
+        return splits
+    return Splits(
+        **{name: [dataclasses.replace(item, span=span) for item in part] for name, part in splits.parts().items()}
+    )
+
+
+def settled_range(items: Sequence[Item], stated: Span | None, say: Callable[[str], None]) -> Span | None:
+    """Return the levels that are black and white in all items; see `with_range`."""
+    depths = depths_of(items)
+    deep = [depth for depth in ("16", "float") if depths.get(depth)]
+    if stated is not None and stated != WHOLE and depths.get("8") and deep:
+        raise UserError(
+            f"data.range: {stated[0]:g} to {stated[1]:g} for files of 16 bits or floating point, but "
+            f"{len(depths['8'])} have 8 bits, such as {depths['8'][0]}; convert these, or leave the range out"
+        )
+    if not deep:
+        return stated
+    if len(deep) + bool(depths.get("8")) > 1:
+        counts = ", ".join(f"{len(paths)} of {_named(depth)}" for depth, paths in depths.items())
+        say(f"data: files of several depths ({counts}): each is scaled from its own black to its own white")
+    if stated is not None:
+        return stated
+    found = {depth: extremes_of(items, depth, depths[depth]) for depth in deep}
+    noticed = _noticed(found, say)
+    if noticed is not None and depths.get("8"):
+        raise UserError(
+            f"{depths[deep[0]][0]}: holds levels of 0 to {noticed[1]:g}, beside {depths['8'][0]} of 8 bits; "
+            "convert one of them, or state --range 0,65535 if the 16 bits are dim"
+        )
+    return noticed
+
+
+def depths_of(items: Sequence[Item]) -> dict[str, list[Path]]:
+    """Return the files of a set by depth, "8", "16" or "float", from their headers."""
+    found: dict[str, list[Path]] = {}
+    for path in dict.fromkeys(path for item in items for path in (item.clean, item.degraded) if path is not None):
+        found.setdefault(depth_of_file(path), []).append(path)
+    return found
+
+
+def extremes_of(items: Sequence[Item], depth: str, files: Sequence[Path]) -> Extremes:
+    """Read the images in these files and return their lowest and highest value."""
+    wanted = set(files)
+    low, high, bits, example, peak = np.inf, -np.inf, 0, files[0], -np.inf
+    for item in items:
+        for path in (item.clean, item.degraded):
+            if path is None or path not in wanted:
+                continue
+            pixels = read_image(path, None, None, None, item.page)
+            low, high = min(low, float(pixels.min())), max(high, float(pixels.max()))
+            if high > peak:
+                example, peak = path, high
+            if depth == "16":
+                bits |= int(np.bitwise_or.reduce(pixels, axis=None))
+    return Extremes(depth, low, high, len(files), example, bits & -bits)
+
+
+def _noticed(found: dict[str, Extremes], say: Callable[[str], None]) -> Span | None:
+    """Return the range that the values themselves suggest, and say so; None for the files' own."""
+    whole, floats = found.get("16"), found.get("float")
+    if whole is None:
+        if floats is not None and floats.are_levels:
+            raise UserError(
+                f"{floats.example}: its floats reach from {floats.low:g} to {floats.high:g}; state which levels are "
+                f"black and white, as by --range 0,{_white_above(floats.high):g}"
+            )
+        return None
+    white = next((2.0**bits - 1 for bits in CAMERA_BITS if whole.high < 2**bits), 65535.0)
+    if floats is not None and floats.are_levels:
+        white = max(white, float(_white_above(floats.high)))
+        say(f"data: 16-bit and float files hold levels: 0 is black and {white:g} is white (data.range)")
+        return 0.0, white
+    if white == 65535.0:
+        if whole.step >= 4:
+            bits = 16 - (whole.step.bit_length() - 1)
+            say(f"data: the 16-bit files hold {bits} bits, multiplied by {whole.step}: 65535 stays white")
+        return None
+    if floats is not None:
+        raise UserError(
+            f"{whole.example}: levels up to {whole.high:g} of 65535, beside floats up to {floats.high:g}; "
+            f"convert one of them, or state --range 0,65535 if the 16 bits are dim"
+        )
+    say(
+        f"data: levels of the {whole.files} 16-bit files end at {whole.high:g}, as of a camera of "
+        f"{len(bin(int(white))) - 2} bits: 0 is black and {white:g} is white (--range 0,65535 keeps all 16 bits)"
+    )
+    return 0.0, white
+
+
+def _white_above(value: float) -> float:
+    """Return the highest level of the camera that reaches a value."""
+    return next((2.0**bits - 1 for bits in (8, 10, 12, 14, 16) if value < 2**bits), value)
+
+
+def _named(depth: str) -> str:
+    return "floating point" if depth == "float" else f"{depth} bits"

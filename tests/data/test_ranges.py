@@ -1,0 +1,72 @@
+"""The levels that are black and white in a set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from clearer.core.errors import UserError
+from clearer.data.folders import find_items
+from clearer.data.ranges import settled_range
+
+
+def _settled(place: Path, *images: np.ndarray, stated: tuple[float, float] | None = None):
+    for k, image in enumerate(images):
+        tifffile.imwrite(place / f"{k}.tif", image)
+    said: list[str] = []
+    return settled_range(find_items(place), stated, said.append), said
+
+
+def _levels(top: int, dtype: type = np.uint16, step: int = 1) -> np.ndarray:
+    image = (np.arange(64).reshape(8, 8) * step).astype(dtype)
+    image[0, 0] = top
+    return image
+
+
+@pytest.mark.parametrize(("top", "white"), [(900, 4095), (4095, 4095), (4096, 16383), (16383, 16383)])
+def test_cameras_of_12_and_14_bits_are_noticed_and_said(tmp_path: Path, top: int, white: int) -> None:
+    span, said = _settled(tmp_path, _levels(63), _levels(top))
+    assert span == (0, white) and len(said) == 1
+    assert f"end at {top}" in said[0] and f"{white} is white (--range 0,65535 keeps" in said[0]
+
+
+def test_files_that_use_their_depth_stay_as_they_are(tmp_path: Path) -> None:
+    assert _settled(tmp_path, _levels(16384)) == (None, [])
+    eight = tmp_path / "eight"
+    eight.mkdir()
+    assert _settled(eight, _levels(63, np.uint8)) == (None, [])
+    floats = tmp_path / "floats"
+    floats.mkdir()
+    assert _settled(floats, _levels(1, np.float32) / 64) == (None, [])
+
+
+def test_12_bits_times_16_are_said_and_need_no_range(tmp_path: Path) -> None:
+    span, (line,) = _settled(tmp_path, _levels(65520, step=16))
+    assert span is None and "hold 12 bits, multiplied by 16" in line
+
+
+def test_a_stated_range_holds(tmp_path: Path) -> None:
+    assert _settled(tmp_path, _levels(900), stated=(0, 65535)) == ((0, 65535), [])
+
+
+def test_floats_that_are_levels_need_a_range_unless_integers_show_it(tmp_path: Path) -> None:
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    with pytest.raises(UserError, match=r"floats reach from 1 to 3000; .* --range 0,4095$"):
+        _settled(alone, _levels(3000, np.float32).clip(1, None))
+    span, said = _settled(tmp_path, _levels(3000), _levels(2500, np.float32))
+    assert span == (0, 4095) and any("several depths" in line for line in said)
+
+
+def test_depths_whose_levels_cannot_agree_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="1 have 8 bits, such as"):
+        _settled(tmp_path, _levels(900), _levels(63, np.uint8), stated=(0, 4095))
+    with pytest.raises(UserError, match="holds levels of 0 to 4095, beside"):
+        _settled(tmp_path, _levels(900), _levels(63, np.uint8))
+    span, (line,) = _settled(tmp_path, _levels(60000), _levels(63, np.uint8))
+    assert span is None and "1 of 8 bits, 1 of 16 bits" in line.replace(
+        "1 of 16 bits, 1 of 8 bits", "1 of 8 bits, 1 of 16 bits"
+    )
