@@ -22,10 +22,15 @@ from clearer.runs.schema import EvaluationRecord
 
 
 class Machine(TypedDict, total=False):
-    """The device and the precision that a network runs with, and the levels that are its black and white."""
+    """The device and the precision that a network runs with."""
 
     device: str
     precision: str
+
+
+class Measuring(Machine, total=False):
+    """The machine, and the levels that are black and white."""
+
     span: Span | None
 
 
@@ -40,7 +45,7 @@ def evaluate(
     layout: str = "auto",
     out: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
-    **machine: Unpack[Machine],
+    **machine: Unpack[Measuring],
 ) -> EvaluationRecord:
     """Measure a trained network on a folder of images by a protocol.
 
