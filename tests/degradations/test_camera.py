@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -43,8 +44,10 @@ def test_noise_of_the_sensor_has_the_variance_of_shot_and_read_noise() -> None:
     for value in (0.0, 0.1, 0.5):
         noise = taken.noise(torch.full((500, 500), value), chance())
         expected = value * shot_of_iso(1600) + taken.read
+        assert noise.mean().item() == pytest.approx(0, abs=4 * (expected / 250_000) ** 0.5)
+        skewness = (noise**3).mean().item() / expected**1.5
+        assert skewness == pytest.approx(value * shot_of_iso(1600) ** 2 / expected**1.5, abs=0.02)
         assert noise.var().item() == pytest.approx(expected, rel=0.02)
-        assert abs(noise.mean().item()) < 4 * (expected / 250_000) ** 0.5
 
 
 def test_values_of_the_sensor_are_light_by_gains_and_exposure() -> None:
@@ -83,6 +86,42 @@ def test_srgb_has_the_values_of_its_standard() -> None:
     assert ToneCurve().to_light(torch.tensor([0.04045, 0.5])).tolist() == pytest.approx([0.0031308, 0.214041], rel=1e-4)
 
 
+def test_banding_moves_whole_rows_and_hot_pixels_are_few_and_bright() -> None:
+    clean = torch.full((1, 3, 64, 64), 0.2)
+    plain = Camera(12800, demosaic="bilinear", processed=0, scaled=0, banding=0, hot=0)
+    without = plain.apply(clean, chance(1))
+    banded = dataclasses.replace(plain, banding=1).apply(clean, chance(1)) - without
+    assert banded.std() > 0.002 and banded.mean(3).std() > 0.8 * banded.std()
+    hot = dataclasses.replace(plain, iso=50, hot=1)
+    bright = torch.cat([hot.apply(clean, chance(seed)) for seed in range(20)]) - clean
+    share = (bright.amax(1) > 0.2).float().mean().item()
+    assert 0 < share < 0.005  # each spreads over its neighbors by demosaicing
+
+
+def test_extras_leave_the_noise_of_the_sensor_as_it_is() -> None:
+    clean = levels(12, 3, 16, 16)
+    plain = Camera(400, processed=0, scaled=0, banding=0, hot=0)
+    some = dataclasses.replace(plain, processed=0.4).apply(clean, chance(1))
+    same = (some == plain.apply(clean, chance(1))).flatten(1).all(1)
+    assert 0 < int(same.sum()) < 12
+
+
+def test_processing_makes_noise_coarse_in_chroma() -> None:
+    """Neighboring pixels become more alike, those of chroma most."""
+    clean = torch.full((8, 3, 64, 64), 0.4)
+
+    def likeness(noise: torch.Tensor) -> float:
+        noise = noise - noise.mean((-2, -1), keepdim=True)
+        return ((noise[..., 1:] * noise[..., :-1]).mean() / (noise**2).mean()).item()
+
+    found = [
+        Camera(6400, processed=share, scaled=0, banding=0, hot=0).apply(clean, chance(2)) - clean for share in (0, 1)
+    ]
+    luma = [likeness((noise * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1)) for noise in found]
+    chroma = [likeness(noise[:, 2] - noise[:, 1]) for noise in found]
+    assert luma[1] > luma[0] + 0.05 and chroma[1] > chroma[0] + 0.1 and chroma[1] > luma[1]
+
+
 def test_parts_of_a_batch_are_degraded_as_the_whole_is() -> None:
     how = Camera()
     clean = levels(6, 3, 17, 12)
@@ -101,7 +140,7 @@ def test_settings_make_a_round_trip() -> None:
     assert degradation_from_dict(how.to_dict()) == how
     assert how.effect() == "camera noise of ISO 100 to 6400"
     assert [how.at_level(share).iso for share in (0, 0.5, 1)] == pytest.approx([100, 800, 6400])
-    assert parse_protocol("camera-1600").degradation == Camera(1600, processed=0, scaled=0)
+    assert parse_protocol("camera-1600").degradation == Camera(1600, processed=0, scaled=0, banding=0, hot=0)
     assert parse_protocol("camera-gray-400").channels == 1
 
 

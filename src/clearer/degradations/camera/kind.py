@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from clearer.core.config import Range
 from clearer.degradations.base import Degradation
 from clearer.degradations.camera import curves, processing, sensor
-from clearer.degradations.camera.demosaic import DEMOSAICS, REACH, demosaic, mosaic, site_colors
+from clearer.degradations.camera.capture import Capture
+from clearer.degradations.camera.demosaic import DEMOSAICS
 from clearer.degradations.protocol_family import ProtocolFamily
 from clearer.degradations.ranges import (
     Level,
@@ -30,12 +31,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _LOWEST, _HIGHEST = 1.0, 1_000_000.0
-_NUMBERS = 6 + sensor.NUMBERS + 4 + processing.NUMBERS
 _family = partial(
     ProtocolFamily, level="iso", levels=Range(_LOWEST, below=_HIGHEST), meaning="a sensitivity, ISO 1 or more",
     example=1600, shows="camera",
 )  # fmt: skip
-_PLAIN = {"processed": 0, "scaled": 0}
+_PLAIN = {"processed": 0, "scaled": 0, "banding": 0, "hot": 0}
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ class Camera(Degradation):
         processed: share of the images with in-camera smoothing and sharpening, which make noise coarse.
         scaled: share of the images that are scaled from another resolution.
         scale: resolution of the camera by that of the image; a range draws one for each scaled image.
+        banding: share of the images whose rows have offsets of their own.
+        hot: share of the images with hot pixels.
 
     Raises:
         UserError: a value is of the wrong type or out of range.
@@ -70,12 +72,14 @@ class Camera(Degradation):
     processed: float = 0.5
     scaled: float = 0.5
     scale: Level = (1.0, 2.0)
+    banding: float = 0.1
+    hot: float = 0.05
 
     kind: ClassVar[str] = "camera"
     protocols: ClassVar[tuple[ProtocolFamily, ...]] = (
         _family("camera-I", 3, settings=_PLAIN),
         _family("camera-gray-I", 1, settings=_PLAIN),
-        _family("camera-processed-I", 3, settings={"processed": 1, "scaled": 1}),
+        _family("camera-processed-I", 3, settings=_PLAIN | {"processed": 1, "scaled": 1}),
     )
 
     def __post_init__(self) -> None:
@@ -85,7 +89,7 @@ class Camera(Degradation):
         object.__setattr__(self, "iso", iso)
         object.__setattr__(self, "scale", scale)
         object.__setattr__(self, "demosaic", checked_names("demosaic", self.demosaic, DEMOSAICS))
-        for share in ("processed", "scaled"):
+        for share in ("processed", "scaled", "banding", "hot"):
             object.__setattr__(self, share, checked_share(share, getattr(self, share)))
 
     def apply(self, clean: Tensor, generator: torch.Generator, *, start: int = 0, of: int | None = None) -> Tensor:
@@ -94,34 +98,40 @@ class Camera(Degradation):
         if clean.shape[1] not in (1, 3):
             raise ValueError(f"images of cameras have 1 or 3 channels, not {clean.shape[1]}")
         batch = clean.shape[0] if of is None else of
-        place = generator.device
-        shares = torch.rand((batch, _NUMBERS), generator=generator, device=place).tolist()
-        seeds = torch.randint(2**31, (batch,), generator=generator, device=place).tolist()
+        seeds = torch.randint(2**31, (batch,), generator=generator, device=generator.device).tolist()
         found = []
-        for i, image in enumerate(clean.float().clamp(0, 1), start):
-            own = torch.Generator(device=place).manual_seed(seeds[i])
-            noise = self._noise(image.expand(3, -1, -1), shares[i], own)
-            if clean.shape[1] == 1:
-                noise = (noise * noise.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(0, keepdim=True)
-            found.append(image + noise)
+        for seed, image in zip(seeds[start:], clean.float().clamp(0, 1), strict=False):
+            noise = self._noise(image.expand(3, -1, -1), seed, generator.device)
+            found.append(image + (processing.luma_of(noise) if clean.shape[1] == 1 else noise))
         return ((torch.stack(found).clamp(0, 1) * 255).round() / 255).to(clean.dtype)
 
-    def _noise(self, image: Tensor, shares: list[float], generator: torch.Generator) -> Tensor:
+    def _noise(self, image: Tensor, seed: int, place: torch.device) -> Tensor:
         """Return the difference that noise makes to one image, (3, H, W)."""
-        which, iso, is_scaled, scale, is_processed, _, *rest = shares
+        import torch
+
+        # Extras have a generator of their own, so that they leave the noise of the sensor as it is.
+        own, extra = (torch.Generator(device=place).manual_seed(one) for one in (seed, seed + 2**31))
+        name, iso, *chosen = torch.rand(2 + sensor.NUMBERS + 4, generator=own, device=place).tolist()
+        scaled, scale, processes, bands, hot, *more = torch.rand(
+            5 + sensor.DEFECTS + processing.NUMBERS, generator=extra, device=place
+        ).tolist()
         low, high = ends(self.iso)
-        taken = sensor.drawn_sensor(low * (high / low) ** iso, rest[: sensor.NUMBERS])
-        curve = curves.ToneCurve.drawn(rest[sensor.NUMBERS : sensor.NUMBERS + 4])
-        name = one_of(self.demosaic, which)
+        taken = sensor.drawn_sensor(low * (high / low) ** iso, chosen[: sensor.NUMBERS])
         size = (image.shape[1], image.shape[2])
-        if is_scaled < self.scaled:
+        if scaled < self.scaled:
             factor = at_share(self.scale, scale)
-            larger = (math.ceil(size[0] * factor), math.ceil(size[1] * factor))
-            image = resampled(image, larger, "bilinear")
-        noise = _captured(image, taken, curve, name, generator) - image
-        if is_processed < self.processed:
-            noise = processing.processed(noise, rest[-processing.NUMBERS :])
-        return resampled(noise, size, "bicubic") if is_scaled < self.scaled else noise
+            image = resampled(image, (math.ceil(size[0] * factor), math.ceil(size[1] * factor)), "bilinear")
+        capture = Capture(
+            sensor=taken,
+            curve=curves.ToneCurve.drawn(chosen[sensor.NUMBERS :]),
+            demosaic=one_of(self.demosaic, name),
+            banding=more[: sensor.DEFECTS] if bands < self.banding else None,
+            hot=more[: sensor.DEFECTS] if hot < self.hot else None,
+        )
+        noise = capture.noise(image, own, extra)
+        if processes < self.processed:
+            noise = processing.processed(noise, image, more[sensor.DEFECTS :])
+        return resampled(noise, size, "bicubic") if scaled < self.scaled else noise
 
     def describe(self) -> str:
         return f"camera noise of ISO {in_words(self.iso)}, {self.processed:.0%} processed, {self.scaled:.0%} scaled"
@@ -132,21 +142,3 @@ class Camera(Degradation):
     def at_level(self, share: float) -> Self:
         low, high = ends(self.iso)
         return dataclasses.replace(self, iso=low * (high / low) ** share)
-
-
-def _captured(
-    image: Tensor, taken: sensor.Sensor, curve: curves.ToneCurve, how: str, generator: torch.Generator
-) -> Tensor:
-    """Return an image, (3, H, W), with the noise of a camera and the sharpness that it has."""
-    import torch
-
-    height, width = image.shape[1:]
-    light = curve.to_light(image)
-    raw = taken.raw(light)
-    around = (REACH, REACH + width % 2, REACH, REACH + height % 2)
-    seen = mosaic(torch.nn.functional.pad(raw[None], around, mode="replicate")[0], taken.phase)
-    noise = taken.noise(seen, generator)
-    balance = [[taken.gains[color] / taken.exposure for color in row] for row in site_colors(taken.phase)]
-    noise.view(seen.shape[0] // 2, 2, seen.shape[1] // 2, 2).mul_(noise.new_tensor(balance)[None, :, None, :])
-    colored = demosaic(noise, taken.phase, how, taken.matrix.to(image.device))[:, :height, :width]
-    return curve.to_image((light + colored).clamp(0, 1))

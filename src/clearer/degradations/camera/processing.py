@@ -8,28 +8,45 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-LUMA_BLUR, CHROMA_BLUR = (0.3, 1.1), (0.5, 3.0)
-"""Standard deviation in pixels of the in-camera smoothing."""
-SHARPENING, SHARPENING_RADIUS = (0.0, 1.2), (0.6, 1.6)
-NUMBERS = 5
+LUMA_BLUR, CHROMA_BLUR = (0.3, 1.5), (0.5, 5.0)
+"""Standard deviation in pixels of the in-camera smoothing; that of chroma is uniform in the logarithm."""
+MOST_GRAIN = 0.6
+"""Largest share of the fine luma noise that the smoothing leaves, as cameras do for a natural look."""
+EDGE_SHARE, EDGE_CONTRAST = 0.6, (0.5, 4.0)
+"""Share of the cameras that smooth less at edges, and the contrast of an edge by the noise around it."""
+SHARPEN_SHARE, SHARPENING, SHARPENING_RADIUS = 0.7, (0.0, 1.5), (0.6, 1.6)
+NUMBERS = 8
 """Numbers from 0 to 1 that choose the processing."""
 
 
-def processed(noise: Tensor, shares: list[float]) -> Tensor:
-    """Return noise after in-camera smoothing, more of chroma than of luma, and sharpening.
+def processed(noise: Tensor, image: Tensor, shares: list[float]) -> Tensor:
+    """Return noise after in-camera smoothing, more of chroma than of luma and less at edges, and sharpening.
 
     Args:
         noise: (3, H, W).
+        image: (3, H, W), the image beneath it.
         shares: `NUMBERS` numbers from 0 to 1.
     """
-    luma_blur, chroma_blur, amount, radius, keep = shares
-    weights = noise.new_tensor([0.299, 0.587, 0.114])
-    luma = (weights[:, None, None] * noise).sum(0, keepdim=True)
-    chroma = blurred(noise - luma, _within(CHROMA_BLUR, chroma_blur))
+    luma_blur, chroma_blur, grain, has_edges, contrast, sharpens, amount, radius = shares
+    luma = luma_of(noise)
+    low, high = CHROMA_BLUR
+    chroma = blurred(noise - luma, low * (high / low) ** chroma_blur)
     smooth = blurred(luma, _within(LUMA_BLUR, luma_blur))
-    luma = smooth + (luma - smooth) * (keep * 0.5)
-    sharper = luma + (luma - blurred(luma, _within(SHARPENING_RADIUS, radius))) * _within(SHARPENING, amount)
-    return sharper + chroma
+    kept: Tensor | float = MOST_GRAIN * grain
+    if has_edges < EDGE_SHARE:
+        gray = luma_of(image)
+        edges = blurred((gray - blurred(gray, 1.5)).abs(), 1.5)
+        kept = kept + (1 - kept) * edges / (edges + _within(EDGE_CONTRAST, contrast) * luma.std() + 1e-6)
+    luma = smooth + (luma - smooth) * kept
+    if sharpens < SHARPEN_SHARE:
+        luma = luma + (luma - blurred(luma, _within(SHARPENING_RADIUS, radius))) * _within(SHARPENING, amount)
+    return luma + chroma
+
+
+def luma_of(image: Tensor) -> Tensor:
+    """Return the luma of BT.601, (1, H, W), of a color image."""
+    weights = image.new_tensor([0.299, 0.587, 0.114])
+    return (weights[:, None, None] * image).sum(0, keepdim=True)
 
 
 def blurred(image: Tensor, sigma: float) -> Tensor:

@@ -16,13 +16,18 @@ READ_LINE = (2.18, 1.2)
 """Log read variance by log shot variance, from Brooks et al., Unprocessing Images for Learned Raw Denoising (2019)."""
 READ_SPREAD = 0.8
 """Largest distance from that line."""
-RED_GAIN, BLUE_GAIN = (1.2, 2.6), (1.2, 2.6)
+RED_GAIN, BLUE_GAIN = (1.2, 2.8), (1.4, 2.6)
+"""White balance. In warm light red needs a small gain and blue a large one."""
 EXPOSURE = (0.6, 1.0)
 """Share of the sensor's range that white of the image fills."""
 # Camera color to sRGB, both balanced: rows sum to 1. Bounds of the off-diagonal values.
-MIXING = ((-0.9, -0.3), (-0.25, 0.15), (-0.4, 0.0), (-0.6, -0.15), (-0.1, 0.1), (-0.8, -0.2))
-NUMBERS = 13
-"""Numbers from 0 to 1 that choose a sensor."""
+MIXING = ((-1.2, -0.2), (-0.4, 0.4), (-0.4, -0.05), (-0.6, 0.1), (-0.1, 0.15), (-1.1, -0.25))
+BANDING = (0.3, 3.0)
+"""Standard deviation of the offset of a line, by that of the read noise; uniform in the logarithm."""
+HOT = (1e-5, 1e-3)
+"""Share of the pixels that are hot; uniform in the logarithm."""
+NUMBERS, DEFECTS = 13, 3
+"""Numbers from 0 to 1 that choose a sensor, and its defects."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +62,19 @@ class Sensor:
         return values
 
     def noise(self, seen: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the noise of the sensor values ``seen``, (H, W); noisy values do not exceed white."""
+        """Return the shot and read noise of the sensor values ``seen``, (H, W)."""
         import torch
 
         white = torch.randn(seen.shape, generator=generator, device=generator.device).to(seen.device)
-        noisy = seen + white * (seen * self.shot + self.read).sqrt()
-        return noisy.clamp(0 if self.clips else None, 1) - seen
+        counted = seen * self.shot
+        variance = counted + self.read
+        # The second term gives the skewness of counts, which shows where few electrons are counted.
+        found: Tensor = white * variance.sqrt() + (white * white - 1) * counted / variance * (self.shot / 6)
+        return found
+
+    def clipped(self, noise: Tensor, seen: Tensor) -> Tensor:
+        """Return the noise that is left where no value exceeds white, nor, if the camera clips there, black."""
+        return (seen + noise).clamp(0 if self.clips else None, 1) - seen
 
 
 def shot_of_iso(iso: float) -> float:
@@ -74,6 +86,27 @@ def shot_of_iso(iso: float) -> float:
     return iso / 100 / ELECTRONS
 
 
+def banding(height: int, read: float, shares: list[float], generator: torch.Generator) -> Tensor:
+    """Return the offset of each row, (height, 1), of a sensor of this read variance."""
+    import torch
+
+    low, high = BANDING
+    strength = low * (high / low) ** shares[0] * math.sqrt(read)
+    found: Tensor = torch.randn((height, 1), generator=generator, device=generator.device) * strength
+    return found
+
+
+def hot_pixels(shape: tuple[int, int], shares: list[float], generator: torch.Generator) -> Tensor:
+    """Return the values, (H, W) in [0, 1], that hot pixels add to those of a sensor; 0 for most."""
+    import torch
+
+    low, high = HOT
+    density = low * (high / low) ** shares[1]
+    drawn = torch.rand(shape, generator=generator, device=generator.device)
+    found: Tensor = (1 - drawn / density).clamp(min=0) * shares[2]
+    return found
+
+
 def drawn_sensor(iso: float, shares: list[float]) -> Sensor:
     """Return the sensor that `NUMBERS` numbers from 0 to 1 choose."""
     import torch
@@ -81,7 +114,8 @@ def drawn_sensor(iso: float, shares: list[float]) -> Sensor:
     def within(span: tuple[float, float], share: float) -> float:
         return span[0] + (span[1] - span[0]) * share
 
-    read, red, blue, exposure, down, right, clips, *mixing = shares
+    read, red, other, exposure, down, right, clips, *mixing = shares
+    blue = (1 - red + other) / 2
     shot = shot_of_iso(iso)
     slope, offset = READ_LINE
     spread = within((-READ_SPREAD, READ_SPREAD), read)
