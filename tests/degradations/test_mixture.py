@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
+from rich.console import Console
 
 from clearer.core.errors import UserError
 from clearer.data.patches import PatchSampler
@@ -21,9 +24,14 @@ from clearer.degradations.mixture import Mixture, Part
 from clearer.degradations.poisson_gaussian import PoissonGaussian
 from clearer.degradations.rain import Rain
 from clearer.degradations.registry import degradation_from_dict
+from clearer.deploy.quantize import read_calibration
+from clearer.images.view import read_image
+from clearer.pipeline.fit import fit
 from clearer.recipe.load import load_recipe, recipe_from_dict
 from clearer.training.validation import Validation
 from clearer.zoo.card import ModelCard
+from helpers.photos import SHIPPED
+from helpers.recipes import TINY
 
 STATED: dict[str, Any] = {
     "kind": "mixture",
@@ -222,3 +230,30 @@ def test_batches_of_a_sampler_mix_the_parts() -> None:
     degraded, clean = sampler.draw()
     assert {round(float(value), 3) for value in degraded.unique()} == {round(100 / 255, 3), 1, 2}  # type: ignore[union-attr]
     assert clean is not None and (clean == 100 / 255).all()
+
+
+@pytest.mark.slow
+def test_a_color_network_is_trained_evaluated_and_calibrated_for_a_mixture(tmp_path: Path) -> None:
+    for k, name in enumerate(("astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg")):
+        Image.fromarray(read_image(SHIPPED / name, 3)[100:196, 100:196]).save(tmp_path / f"{k}.png")
+    change = TINY | {
+        "data.folder": str(tmp_path),
+        "data.fractions": [0.5, 0.25, 0.25],
+        "data.degradation.kind": "mixture",
+        "data.gray_share": 0.3,
+        "architecture": "PF",
+        "train.epochs": 1,
+        "train.steps_per_epoch": 2,
+    }
+    run = fit("denoise-color", tmp_path.with_name("run"), change, console=Console(quiet=True))
+    assert set(run.result["protocols"]) == {
+        "color-awgn-15", "color-awgn-25", "color-awgn-50", "color-correlated-25", "color-poisson-100",
+        "color-speckle-10", "jpeg-50", "camera-1600",
+    }  # fmt: skip
+    card = run.restorer().card
+    assert degradation_from_dict(card["degradation"]) == Mixture()
+    assert read_calibration(tmp_path, card, 3).held_out[0][0].shape[1] == 3
+    again = fit(
+        "denoise-color", tmp_path.with_name("run"), change, console=Console(quiet=True)
+    )  # nothing is done twice
+    assert again.result["train"] == run.result["train"]

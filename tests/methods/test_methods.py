@@ -50,6 +50,21 @@ def test_a_blind_model_suits_its_range_and_its_notes_state_the_noise(tmp_path: P
     assert "sigma 5 to 55 gray levels, not clipped" in method.notes
 
 
+def test_a_model_of_a_mixture_suits_the_protocols_of_its_parts(tmp_path: Path) -> None:
+    parts = [
+        {"share": 0.5, "kind": "chain", "steps": [{"kind": "correlated"}, {"kind": "jpeg", "quality": 80}]},
+        {"share": 0.5, "kind": "gaussian", "sigma": [0, 40]},
+    ]
+    write_model(tmp_path / "m.safetensors", card={"degradation": {"kind": "mixture", "parts": parts}})
+    method = method_of_model(tmp_path / "m.safetensors", device="cpu")
+    assert (method.degradation, method.also, method.sigmas) == ("gaussian", ("correlated", "jpeg"), (0, 40))
+    suited = {
+        name: method.suits(parse_protocol(name))
+        for name in ("gray-awgn-25", "gray-awgn-50", "gray-correlated-50", "jpeg-gray-80", "gray-speckle-4", "jpeg-80")
+    }
+    assert [name for name, suits in suited.items() if suits] == ["gray-awgn-25", "gray-correlated-50", "jpeg-gray-80"]
+
+
 def test_a_network_trained_on_pairs_is_for_rain_if_its_task_is(tmp_path: Path) -> None:
     for task, suits in (("derain", True), ("deblur", False)):
         card = {"degradation": {"kind": "none", "sigma": 0.0, "clip8": False}, "task": task}

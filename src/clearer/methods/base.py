@@ -36,6 +36,7 @@ class Method:
         notes: one or two sentences that a reader of its figures must know; tables print them as a footnote.
         sha256: digest of the file behind the method. A new digest invalidates kept measurements.
         setup: how the method runs, such as device and precision. A new value invalidates kept measurements.
+        also: further degradations that the method removes, such as those of a mixture.
     """
 
     name: str
@@ -48,11 +49,14 @@ class Method:
     notes: str = ""
     sha256: str = ""
     setup: str = ""
+    also: tuple[str, ...] = ()
 
     def suits(self, protocol: Protocol) -> bool:
         """Return whether the method is meant for the degradation that the protocol measures."""
-        if protocol.shows not in ("", self.degradation) or self.channels not in (None, protocol.channels):
+        if protocol.shows not in ("", self.degradation, *self.also) or self.channels not in (None, protocol.channels):
             return False
+        if protocol.shows in self.also:  # the levels are those of the first degradation
+            return True
         return protocol.sigma is None or self.sigmas is None or self.sigmas[0] <= protocol.sigma <= self.sigmas[1]
 
 

@@ -33,7 +33,7 @@ def method_of_model(
     name, source = name_and_source(str(path_or_name))
     restorer = load(source, device, precision)
     weights = located(source)
-    degradation, sigmas, notes = _meant_for(restorer.card, source)
+    (degradation, *also), sigmas, notes = _meant_for(restorer.card, source)
 
     def restore(image: ImageArray, sigma: float | None) -> ImageArray:
         x = to_batch(image)
@@ -51,15 +51,19 @@ def method_of_model(
         notes=notes,
         sha256=hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "",
         setup=f"{restorer.device}, {restorer.precision}{', x8 self-ensemble' if ensemble else ''}",
+        also=tuple(also),
     )
 
 
-def _meant_for(card: ModelCard, source: str) -> tuple[str, tuple[float, float] | None, str]:
-    """Return the degradation, the range of noise levels and the note that a model card states."""
+def _meant_for(card: ModelCard, source: str) -> tuple[list[str], tuple[float, float] | None, str]:
+    """Return the degradations, the range of noise levels of the first one and the note that a model card states."""
     degradation = card.trained_on()
     if degradation is None:
         raise UserError(f"{source}: its card does not state a degradation; train it again with 'clearer train'")
     if degradation.needs_pairs:  # only the task says how the degraded images are degraded
         task = card.task or ""
-        return ("rain" if "rain" in task.lower() else task), None, ""
-    return degradation.kind, degradation.noise_levels(), f"trained on {degradation.describe()}"
+        return ["rain" if "rain" in task.lower() else task], None, ""
+    # White noise first: tables of it list a model of a mixture among the denoisers.
+    parts = sorted(degradation.components(), key=lambda part: part.kind != "gaussian")
+    kinds = list(dict.fromkeys(part.kind for part in parts))
+    return kinds, parts[0].noise_levels(), f"trained on {degradation.describe()}"
