@@ -74,13 +74,14 @@ def checked_names(name: str, value: Any, known: Sequence[str]) -> str | tuple[st
     return tuple(value) if several else value
 
 
-def one_of(names: str | Sequence[str], share: float) -> str:
-    """Return the name that a number from 0 to 1 chooses.
+def one_of(choices: Any, share: float) -> Any:
+    """Return the one that a number from 0 to 1 chooses of several, or the only one.
 
     >>> one_of(("bicubic", "area"), 0.7), one_of("bicubic", 0.7)
     ('area', 'bicubic')
     """
-    return names if isinstance(names, str) else names[min(int(share * len(names)), len(names) - 1)]
+    several = isinstance(choices, list | tuple)
+    return choices[min(int(share * len(choices)), len(choices) - 1)] if several else choices
 
 
 def ends(level: Level) -> Span:

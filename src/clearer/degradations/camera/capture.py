@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from clearer.degradations.camera.curves import ToneCurve
+from clearer.degradations.camera.curves import TableCurve, ToneCurve
 from clearer.degradations.camera.demosaic import REACH, demosaic, mosaic, site_colors
 from clearer.degradations.camera.sensor import Sensor, banding, hot_pixels
 
@@ -26,7 +26,7 @@ class Capture:
     """
 
     sensor: Sensor
-    curve: ToneCurve
+    curve: ToneCurve | TableCurve
     demosaic: str
     banding: list[float] | None = None
     hot: list[float] | None = None

@@ -70,3 +70,33 @@ class ToneCurve:
     def _ends(self) -> tuple[float, float]:
         low, high = (1 / (1 + math.exp(-self.contrast * (end - self.middle))) for end in (0, 1))
         return low, high
+
+
+@dataclass(frozen=True)
+class TableCurve:
+    """A measured tone curve, linear between its points.
+
+    Args:
+        light, image: (N,), rising from 0 to 1.
+    """
+
+    light: Tensor
+    image: Tensor
+
+    def to_light(self, image: Tensor) -> Tensor:
+        """Return the light, 0 to 1, of image values from 0 to 1."""
+        return _interpolated(image, self.image, self.light)
+
+    def to_image(self, light: Tensor) -> Tensor:
+        """Return the image values, 0 to 1, of light from 0 to 1."""
+        return _interpolated(light, self.light, self.image)
+
+
+def _interpolated(values: Tensor, places: Tensor, heights: Tensor) -> Tensor:
+    import torch
+
+    places, heights = places.to(values.device), heights.to(values.device)
+    above = torch.searchsorted(places, values.contiguous()).clamp(1, len(places) - 1)
+    low, high = places[above - 1], places[above]
+    share = ((values - low) / (high - low).clamp(min=1e-12)).clamp(0, 1)
+    return torch.lerp(heights[above - 1], heights[above], share)

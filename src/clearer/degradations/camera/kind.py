@@ -6,13 +6,16 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from clearer.core.config import Range
+from clearer.core.errors import UserError
 from clearer.degradations.base import Degradation
-from clearer.degradations.camera import curves, processing, sensor
+from clearer.degradations.camera import processing, sensor
 from clearer.degradations.camera.capture import Capture
+from clearer.degradations.camera.curves import ToneCurve
 from clearer.degradations.camera.demosaic import DEMOSAICS
+from clearer.degradations.camera.files import read_cameras, read_curves
 from clearer.degradations.protocol_family import ProtocolFamily
 from clearer.degradations.ranges import (
     Level,
@@ -62,6 +65,10 @@ class Camera(Degradation):
         scale: resolution of the camera by that of the image; a range draws one for each scaled image.
         banding: share of the images whose rows have offsets of their own.
         hot: share of the images with hot pixels.
+        curves: file of measured tone curves, in place of the built-in ones; see
+            `clearer.degradations.camera.files.read_curves`. Read when the first image is degraded.
+        cameras: file of measured cameras, in place of the built-in gains and color matrices; see
+            `clearer.degradations.camera.files.read_cameras`.
 
     Raises:
         UserError: a value is of the wrong type or out of range.
@@ -74,6 +81,8 @@ class Camera(Degradation):
     scale: Level = (1.0, 2.0)
     banding: float = 0.1
     hot: float = 0.05
+    curves: str = ""
+    cameras: str = ""
 
     kind: ClassVar[str] = "camera"
     protocols: ClassVar[tuple[ProtocolFamily, ...]] = (
@@ -89,6 +98,9 @@ class Camera(Degradation):
         object.__setattr__(self, "iso", iso)
         object.__setattr__(self, "scale", scale)
         object.__setattr__(self, "demosaic", checked_names("demosaic", self.demosaic, DEMOSAICS))
+        for name in ("curves", "cameras"):
+            if not isinstance(getattr(self, name), str):
+                raise UserError(f"{name}: {getattr(self, name)!r} is not the name of a file")
         for share in ("processed", "scaled", "banding", "hot"):
             object.__setattr__(self, share, checked_share(share, getattr(self, share)))
 
@@ -116,14 +128,16 @@ class Camera(Degradation):
             5 + sensor.DEFECTS + processing.NUMBERS, generator=extra, device=place
         ).tolist()
         low, high = ends(self.iso)
-        taken = sensor.drawn_sensor(low * (high / low) ** iso, chosen[: sensor.NUMBERS])
+        cameras = read_cameras(self.cameras) if self.cameras else ()
+        taken = sensor.drawn_sensor(low * (high / low) ** iso, chosen[: sensor.NUMBERS], cameras)
+        tones = chosen[sensor.NUMBERS :]
         size = (image.shape[1], image.shape[2])
         if scaled < self.scaled:
             factor = at_share(self.scale, scale)
             image = resampled(image, (math.ceil(size[0] * factor), math.ceil(size[1] * factor)), "bilinear")
         capture = Capture(
             sensor=taken,
-            curve=curves.ToneCurve.drawn(chosen[sensor.NUMBERS :]),
+            curve=one_of(read_curves(self.curves), tones[0]) if self.curves else ToneCurve.drawn(tones),
             demosaic=one_of(self.demosaic, name),
             banding=more[: sensor.DEFECTS] if bands < self.banding else None,
             hot=more[: sensor.DEFECTS] if hot < self.hot else None,
@@ -138,6 +152,10 @@ class Camera(Degradation):
 
     def effect(self) -> str:
         return f"camera noise of ISO {in_words(self.iso)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        files = {name for name in ("curves", "cameras") if not getattr(self, name)}
+        return {name: value for name, value in super().to_dict().items() if name not in files}
 
     def at_level(self, share: float) -> Self:
         low, high = ends(self.iso)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from clearer.degradations.camera.files import CameraColors
+from clearer.degradations.ranges import one_of
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +22,8 @@ READ_SPREAD = 0.8
 """Largest distance from that line."""
 RED_GAIN, BLUE_GAIN = (1.2, 2.8), (1.4, 2.6)
 """White balance. In warm light red needs a small gain and blue a large one."""
+OTHER_LIGHT = (0.85, 1.15)
+"""White balance by that of a measured camera."""
 EXPOSURE = (0.6, 1.0)
 """Share of the sensor's range that white of the image fills."""
 # Camera color to sRGB, both balanced: rows sum to 1. Bounds of the off-diagonal values.
@@ -107,8 +113,8 @@ def hot_pixels(shape: tuple[int, int], shares: list[float], generator: torch.Gen
     return found
 
 
-def drawn_sensor(iso: float, shares: list[float]) -> Sensor:
-    """Return the sensor that `NUMBERS` numbers from 0 to 1 choose."""
+def drawn_sensor(iso: float, shares: list[float], cameras: Sequence[CameraColors] = ()) -> Sensor:
+    """Return the sensor that `NUMBERS` numbers from 0 to 1 choose, with the colors of one of ``cameras`` if any."""
     import torch
 
     def within(span: tuple[float, float], share: float) -> float:
@@ -120,11 +126,19 @@ def drawn_sensor(iso: float, shares: list[float]) -> Sensor:
     slope, offset = READ_LINE
     spread = within((-READ_SPREAD, READ_SPREAD), read)
     rg, rb, gr, gb, br, bg = (within(span, share) for span, share in zip(MIXING, mixing, strict=True))
+    matrix = torch.tensor([[1 - rg - rb, rg, rb], [gr, 1 - gr - gb, gb], [br, bg, 1 - br - bg]])
+    gains = (within(RED_GAIN, red), 1.0, within(BLUE_GAIN, blue))
+    if cameras:
+        which, between, *_ = mixing
+        camera = one_of(cameras, which)
+        first, last = camera.matrices[0], camera.matrices[-1]
+        matrix = torch.from_numpy(first + (last - first) * between).float()
+        gains = (camera.gains[0] * within(OTHER_LIGHT, red), 1.0, camera.gains[2] * within(OTHER_LIGHT, blue))
     return Sensor(
         shot=shot,
         read=math.exp(slope * math.log(shot) + offset + spread),
-        gains=(within(RED_GAIN, red), 1.0, within(BLUE_GAIN, blue)),
-        matrix=torch.tensor([[1 - rg - rb, rg, rb], [gr, 1 - gr - gb, gb], [br, bg, 1 - br - bg]]),
+        gains=gains,
+        matrix=matrix,
         exposure=within(EXPOSURE, exposure),
         phase=(int(down < 0.5), int(right < 0.5)),
         clips=clips < 0.5,
