@@ -40,7 +40,15 @@ def _patches() -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fields", [{}, {"operations": "released"}, {"norm": "none", "residual": True, "unshuffle": 2}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"operations": "released"},
+        {"norm": "none", "residual": True, "unshuffle": 2},
+        {"norm": "none", "condition": "level", "unshuffle": 2},
+    ],
+)
 @pytest.mark.parametrize("statistics", ["batch", "running"])
 def test_every_score_is_that_of_the_extracted_network(fields: dict[str, object], statistics: str) -> None:
     supernet, (degraded, clean) = _supernet(**fields), _patches()

@@ -92,19 +92,30 @@ class Backbone(nn.Module):
         pad_h, pad_w = -height % self.multiple, -width % self.multiple
         # A program traced for export must fit all sizes: it always pads, by 0 pixels where nothing is missing.
         pads = torch.compiler.is_compiling() or pad_h or pad_w
-        padded = _mirrored(_mirrored(x, 2, pad_h), 3, pad_w) if pads else x
-        seen = self.folded(padded)
+
+        def padded(values: Tensor) -> Tensor:
+            return _mirrored(_mirrored(values, 2, pad_h), 3, pad_w) if pads else values
+
         if level is not None and not self.takes_level:
             raise ValueError("a noise level for a network that takes none (condition: none)")
-        if self.takes_level:
-            spread = level_map(estimate_level(x) if level is None else level, x)
-            # Padded as the image is: all its channels see the same pixels.
-            spread = _mirrored(_mirrored(spread, 2, pad_h), 3, pad_w) if pads else spread
-            seen = torch.cat([seen, spread if self.unshuffle == 1 else F.avg_pool2d(spread, self.unshuffle)], 1)
-        result = self.unfolded(inner(seen))
+        image = padded(x)
+        # Estimated before padding; a map is padded as the image is, so that both show the same pixels.
+        told = padded(level_map(estimate_level(x) if level is None else level, x)) if self.takes_level else None
+        result = self.unfolded(inner(self.seen(image, told)))
         if self.residual:
-            result = result + padded
+            result = result + image
         return result[..., :height, :width] if pads else result
+
+    def seen(self, x: Tensor, level: Tensor | None = None) -> Tensor:
+        """Return what the stem sees of an image whose sides are multiples of the network's.
+
+        This is `folded`, and for a network that takes the noise level its map (B, 1, H, W), averaged over the pixels
+        of each position.
+        """
+        if not self.takes_level:
+            return self.folded(x)
+        told = level_map(estimate_level(x), x) if level is None else level
+        return torch.cat([self.folded(x), told if self.unshuffle == 1 else F.avg_pool2d(told, self.unshuffle)], 1)
 
     def folded(self, x: Tensor) -> Tensor:
         """Pixel-unshuffle: ``(B, C, H, W)`` -> ``(B, C u^2, H / u, W / u)``, u = unshuffle."""

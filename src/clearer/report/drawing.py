@@ -136,6 +136,7 @@ def _draw_network(axes: Axes, drawing: Drawing, grid: Grid, width: float) -> Non
             _draw_square(axes, grid.x(i), grid.y(scale), side, color).set_gid(f"map-{i}-{scale}")
     for i, name in ((0, "input"), (len(steps), "output")):
         channels = "1 channel" if architecture.channels == 1 else f"{architecture.channels} channels"
+        channels += "\n+ noise level" if architecture.takes_level and name == "input" else ""
         axes.text(grid.x(i), HEADER + 0.27, f"{name}\n{channels}", ha="center", va="top", size=7.5, color=MUTED)
     if architecture.residual:
         _draw_residual(axes, grid, len(steps))

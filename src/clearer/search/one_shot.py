@@ -129,7 +129,7 @@ def score_architectures(
                 if progress is not None and (done % 32 == 0 or done == len(sums) * len(chunks)):
                     progress(done // len(chunks), len(sums))
 
-            _walk(supernet, "", [supernet.stem(supernet.folded(x))], prefixes, leaf)
+            _walk(supernet, "", [supernet.stem(supernet.seen(x))], prefixes, leaf)
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

@@ -53,10 +53,13 @@ class PatchLevels:
         """Return the levels of a batch, (B,), in units of [0, 1]."""
         choice = torch.rand(self.batch, generator=self.generator)[self.mine]
         factor = (self.settings.level_jitter * torch.randn(self.batch, generator=self.generator)).exp()[self.mine]
-        level = estimate_level(batch.degraded)
-        if self.truth and batch.clean is not None:
-            true = (batch.degraded - batch.clean).square().mean((1, 2, 3)).sqrt()
-            level = torch.where((choice < self.settings.level_estimated).to(level.device), level, true)
+        if not self.truth or batch.clean is None:
+            level = estimate_level(batch.degraded)
+        else:
+            level = (batch.degraded - batch.clean).square().mean((1, 2, 3)).sqrt()
+            places = (choice < self.settings.level_estimated).nonzero()[:, 0].to(level.device)
+            if len(places):  # estimating takes a few per cent of a step
+                level[places] = estimate_level(batch.degraded[places])
         return level * factor.to(level.device)
 
     def restore(self, network: nn.Module, batch: Batch) -> Restore:
