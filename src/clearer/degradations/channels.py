@@ -17,19 +17,25 @@ def channel_noise(draws: Draws, shape: tuple[int, ...], correlation: Level) -> T
     Args:
         draws: the source.
         shape: channels, height, width.
-        correlation: of two channels, 0 to 1; at 1 all channels have the same noise.
+        correlation: of two channels, -0.5 to 1. At 1 all channels have the same noise; at -0.5 the noise of three
+            channels sums up to 0, which leaves the brightness as it is.
 
     Returns:
         (B, \\*shape).
     """
+    import torch
+
     channels, *sides = shape
     if channels == 1 or correlation == 0:
         return draws.normal(*shape)
     if correlation == 1:
         return draws.normal(1, *sides).expand(-1, channels, -1, -1)
-    own, common, share = draws.normal(*shape), draws.normal(1, *sides), draws.level(correlation)
-    # Variances add: the common part gives the covariance, and both together a variance of 1.
-    return common * share**0.5 + own * (1 - share) ** 0.5
+    own = draws.normal(*shape)
+    share = draws.level(correlation)
+    # The square root of the covariance matrix acts on the mean of the channels and on the rest.
+    mean = own.mean(1, keepdim=True)
+    along = ((1 + (channels - 1) * torch.as_tensor(share)).clamp(min=0)).sqrt()
+    return (own - mean) * (1 - share) ** 0.5 + mean * along.to(own)
 
 
 def channel_factors(draws: Draws, channels: int, spread: float) -> Tensor | float:
@@ -53,7 +59,7 @@ def checked_spread(value: Any) -> float:
 
 def checked_correlation(value: Any) -> Level:
     """Return the setting ``channel_correlation``, or raise a UserError that begins with its name."""
-    return checked_level("channel_correlation", value, 0, 1, "a correlation from 0 to 1")
+    return checked_level("channel_correlation", value, -0.5, 1, "a correlation from -0.5 to 1")
 
 
 def channels_in_words(spread: float, correlation: Level) -> str:

@@ -46,8 +46,8 @@ class Gaussian(Degradation):
             Otherwise noisy values may leave [0, 1].
         channel_spread: how much the levels of the channels differ, 0 to 1. Each channel of an image draws a factor
             from [1 - spread, 1 + spread]; then all are scaled so that their root mean square is ``sigma``.
-        channel_correlation: correlation of the noise in two channels, 0 to 1; at 1 all channels have the same
-            noise. A range draws one for each image.
+        channel_correlation: correlation of the noise in two channels, -0.5 to 1. At 1 all channels have the same
+            noise; at -0.5 three channels have noise of the color alone. A range draws one for each image.
 
     Raises:
         UserError: a value is of the wrong type or out of range.

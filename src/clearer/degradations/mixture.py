@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _NAMED = 3
+# Noise of the color is coarser than that of the brightness.
+_COLOR_NOISE = Correlated((0, 20), (1, 3), channel_correlation=-0.5)
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,13 @@ class Mixture(Degradation):
     """
 
     parts: tuple[Annotated[Part, PART], ...] = (
-        Part(0.3, Gaussian((0, 50), channel_spread=0.7, channel_correlation=(0, 1))),
+        Part(0.25, Gaussian((0, 50), channel_spread=0.7, channel_correlation=(0, 1))),
         Part(0.2, Correlated()),
+        # Noise of the color is coarser than that of the brightness.
+        Part(
+            0.05,
+            Chain((Correlated((0, 20), (1, 3), channel_correlation=-0.5), Gaussian((0, 20), channel_correlation=1))),
+        ),
         Part(0.1, PoissonGaussian()),
         Part(0.05, Speckle()),
         Part(0.1, Chain()),
