@@ -24,6 +24,8 @@ SIDE, GAP, LINE, LINES = 160, 4, 12, 3
 OTHERS = ("rain",)
 """Kinds that another tool draws."""
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
+SENSOR = {"processed": 0, "scaled": 0, "banding": 0, "hot": 0}
+"""Camera noise without what follows the sensor."""
 SHOWN: dict[str, list[dict[str, Any]]] = {
     "gaussian": [
         {"sigma": 15},
@@ -47,7 +49,34 @@ SHOWN: dict[str, list[dict[str, Any]]] = {
         {"photons": 20, "read": 20, "clip": True},
     ],
     "speckle": [{"looks": 100}, {"looks": 20}, {"looks": 4}, {"looks": 1}, {"looks": 4, "law": "gaussian"}],
-    "jpeg": [{"quality": quality} for quality in (80, 40, 20, 10, 5)],
+    "camera": [
+        {"iso": 1600, **SENSOR},
+        {"iso": 6400, **SENSOR},
+        {"iso": 25600, **SENSOR},
+        {"iso": 25600, **SENSOR, "processed": 1},
+        {"iso": 25600, **SENSOR, "processed": 1, "scaled": 1},
+    ],
+    "jpeg": [
+        {"quality": 40},
+        {"quality": 10},
+        {"quality": 10, "subsampling": 444},
+        {"quality": 30, "twice": 1, "first_quality": 10},
+        {"quality": 10, "aligned": 0},
+    ],
+    "resize": [
+        {"factor": 2, "down": "bicubic", "up": "bicubic"},
+        {"factor": 4, "down": "bicubic", "up": "bicubic"},
+        {"factor": 4, "down": "nearest", "up": "bicubic"},
+        {"factor": 4, "down": "area", "up": "nearest"},
+        {"factor": 4, "down": "lanczos", "up": "bilinear"},
+    ],
+    "blur": [
+        {"shape": "gaussian", "sigma": 1},
+        {"shape": "gaussian", "sigma": 3},
+        {"shape": "disk", "radius": 4},
+        {"shape": "motion", "length": 15, "angle": 0},
+        {"shape": "motion", "length": 15, "angle": 45},
+    ],
 }
 """Settings that the row of a kind shows. Others show their range by `SHARES`, or several draws of the defaults."""
 
@@ -77,7 +106,7 @@ def variants(kind: str) -> list[tuple[str, Degradation]]:
 
 def in_words(stated: dict[str, Any]) -> str:
     """Return settings as a caption."""
-    return ", ".join(f"{key} {str(value).lower()}" for key, value in stated.items())
+    return ", ".join(f"{key} {str(value).lower()}" for key, value in stated.items() if SENSOR.get(key) != value)
 
 
 def drawn(shown: list[tuple[str, Degradation | None]], clean: torch.Tensor) -> Image.Image:
