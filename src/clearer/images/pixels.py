@@ -17,6 +17,8 @@ Span = tuple[float, float]
 _WHITE = {"bool": 1, "uint8": 255, "uint16": 65535}
 WHOLE: Span = (0.0, 1.0)
 """The default span: 0 to 1 for floating point, all gray levels for integers."""
+LARGEST_UNIT = 2.0
+"""Larger floats are levels of a camera, not units of [0, 1] with noise."""
 _SLACK = 1.0  # how far noise may exceed the span, in spans
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
@@ -29,6 +31,22 @@ def depth_of(pixels: AnyPixels) -> str:
 def dtype_of(depth: str) -> np.dtype:
     """Return the data type of a depth, float32 for "float"."""
     return np.dtype({"1": "bool", "8": "uint8", "16": "uint16", "float": "float32"}[depth])
+
+
+def levels_hold(levels: Span, white: int | None, least: float, most: float) -> bool:
+    """Return whether a model's levels hold for an image from ``least`` to ``most``.
+
+    Levels of a camera, such as 0 and 4095, hold for 16 bits and for floats that are not units of [0, 1]; a part of
+    [0, 1] holds for floats.
+
+    Args:
+        levels: black and white in the training images.
+        white: the largest level of an integer image; None for floating point.
+        least, most: the extremes of the image.
+    """
+    if levels[1] <= LARGEST_UNIT:
+        return white is None
+    return white == 65535 or (white is None and not -1 <= least <= most <= LARGEST_UNIT)
 
 
 def to_unit(pixels: AnyPixels, span: Span = WHOLE) -> UnitPixels:

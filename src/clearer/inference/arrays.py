@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from clearer.core.errors import UserError
-from clearer.images.pixels import Span
+from clearer.images.pixels import Span, levels_hold
 
 _PIL_MODES = ("L", "RGB", "I;16", "I;16B")
 _WHITE = {"uint8": 255, "uint16": 65535}
@@ -29,7 +29,7 @@ def apply_to(image: Any, work: Work, levels: Span | None = None) -> Any:
     Args:
         image: NumPy, PIL or torch; see `clearer.Restorer.restore`.
         work: its result is rounded to the nearest for integer images.
-        levels: black and white of images of 16 bits, and of floats above 2; by default 0 and 65535.
+        levels: black and white of images for which they hold; see `clearer.images.pixels.levels_hold`.
 
     Raises:
         UserError: the image is of another type or empty, or its floats are not finite or far outside [0, 1].
@@ -79,7 +79,7 @@ def _in_range(x: Tensor, white: int | None, work: Work, levels: Span | None) -> 
     """Apply ``work`` to (B, C, H, W) float32: integers from 0 to ``white``, or values in [0, 1] if that is None."""
     if not x.numel():
         raise UserError(f"image: it is empty (batch, channels, height, width are {tuple(x.shape)})")
-    if levels is not None and (white == 65535 or (white is None and x.amax() > 2)):
+    if levels is not None and levels_hold(levels, white, x.amin().item(), x.amax().item()):
         low, high = levels
         y = work((x - low) / (high - low)) * (high - low) + low
         return y if white is None else y.round().clamp(0, white)

@@ -22,7 +22,7 @@ from clearer.inference.color import restore_file, restore_pixels
 from clearer.inference.jobs import Job, Plan, plan_jobs
 from clearer.inference.large_tiff import is_large, restore_large
 from clearer.inference.noise_level import ImageLevels, check_takes_level
-from clearer.inference.options import RestoreOptions, may_hold_levels
+from clearer.inference.options import RestoreOptions, are_levels
 from clearer.inference.restorer import Restorer
 from clearer.noise.level import estimate_level
 
@@ -185,7 +185,7 @@ class _Batch:
     def _note_levels(self, image: ImageFile) -> None:
         """Note once which levels the model takes for black and white."""
         levels = self.options.levels
-        if levels is None or self.options.span is not None or not any(may_hold_levels(p.color) for p in image.pages):
+        if levels is None or self.options.span is not None or not any(are_levels(p.color, levels) for p in image.pages):
             return
         note = f"levels {levels[0]:g} and {levels[1]:g} are black and white, as in training (--range says otherwise)"
         if note not in self.outcome.notes:

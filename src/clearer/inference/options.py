@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clearer.core.errors import UserError, nearest
-from clearer.images.pixels import WHOLE, Span
+from clearer.images.pixels import WHOLE, Span, levels_hold
 from clearer.images.types import AnyPixels
 from clearer.inference.tiling import Overlap, Tiling, as_tiling, parse_overlap
 
@@ -29,7 +29,7 @@ class RestoreOptions:
         span: the values that stand for black and white in floating-point images; if not 0 and 1, also in
             images of 8 and 16 bits (0 and 4095 for 12 bits stored in 16). By default ``levels`` or 0 and 1.
         levels: those of the model's training images (see `clearer.zoo.card.ModelCard.span`); they hold for images of
-            16 bits, and of floating point beyond [-1, 2], unless ``span`` says otherwise.
+            16 bits, and of floating point beyond [-1, 2], unless ``span`` says otherwise; see `are_levels`.
         ensemble: use the x8 self-ensemble, at eight times the cost.
         tile, overlap: see `clearer.Restorer.restore`.
         format: output format of files, such as ``"png"``; by default that of the output's name, or of the input.
@@ -74,11 +74,10 @@ class RestoreOptions:
         """Return the values that stand for black and white in an image."""
         if self.span is not None:
             return self.span
-        return self.levels if self.levels is not None and may_hold_levels(pixels) else WHOLE
+        return self.levels if self.levels is not None and are_levels(pixels, self.levels) else WHOLE
 
 
-def may_hold_levels(pixels: AnyPixels) -> bool:
-    """Return whether values may be levels of a camera: 16 bits, or floats that are not units of [0, 1]."""
-    if pixels.dtype.kind == "f":
-        return not -1 <= float(pixels.min()) <= float(pixels.max()) <= 2
-    return pixels.dtype == np.uint16
+def are_levels(pixels: AnyPixels, levels: Span) -> bool:
+    """Return whether the levels of a model hold for an image; see `clearer.images.pixels.levels_hold`."""
+    white = None if pixels.dtype.kind == "f" else {"uint16": 65535}.get(pixels.dtype.name, 255)
+    return levels_hold(levels, white, float(pixels.min()), float(pixels.max()))

@@ -1,0 +1,120 @@
+"""Train the recipe `microscopy` on real pairs of a fluorescence microscope and compare it with blur and BM3D.
+
+    python benchmarks/studies/microscopy.py --steps 1500 -o docs/results/microscopy.json
+
+Reads W2S (Zhou et al. 2020), ``data/microscopy_w2s`` of the folder that the environment variable CLEARER_SHARED
+names: ``train`` is split by field of view into training and validation images; ``val`` is opened once, at the end,
+after the training and after the choice of the blur on the validation images. ``--dry`` measures the validation images
+instead. BM3D needs the package ``bm3d``; it gets the noise level that `clearer.noise.level` estimates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from clearer.core.files import write_json
+from clearer.data.folders import find_items
+from clearer.data.items import Item
+from clearer.evaluation.evaluate import Result, evaluate
+from clearer.methods.bm3d import bm3d
+from clearer.noise.level import estimate_level
+from clearer.pipeline.fit import Run, fit
+from clearer.runs.layout import RunFolder
+
+PROTOCOL = "pairs-gray"
+BLURS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
+FRACTIONS = [0.85, 0.1, 0.05]
+Restore = Callable[[Tensor], Tensor]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, default=Path("runs/microscopy"), help="run folder; a rerun resumes")
+    parser.add_argument("--steps", type=int, default=1500, help="training steps, a multiple of 50")
+    parser.add_argument("--recipe", default="microscopy")
+    parser.add_argument("--dry", action="store_true", help="measure the validation images; val stays closed")
+    parser.add_argument("--without-bm3d", action="store_true")
+    parser.add_argument("--limit", type=int, help="number of images to measure")
+    parser.add_argument("-o", "--out", type=Path)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    data = Path(os.environ["CLEARER_SHARED"]) / "data" / "microscopy_w2s"
+    run = trained(data, given.recipe, given.run, given.steps)
+    held_out = validation_items(data, run)
+    chosen = max(BLURS, key=lambda sigma: measured(blurred(sigma), held_out, given.limit).psnr)
+    items = held_out if given.dry else find_items(data / "val")
+    methods: dict[str, Restore] = {f"Gaussian blur, sigma {sigma:g}": blurred(sigma) for sigma in BLURS}
+    if not given.without_bm3d:
+        methods["BM3D, estimated level"] = by_bm3d()
+    methods[given.recipe] = run.restorer("cpu", "fp32")
+    rows = [row(name, measured(restore, items, given.limit)) for name, restore in methods.items()]
+    result = {
+        "command": shlex.join(["python", *sys.argv]),
+        "images": len(items[: given.limit]),
+        "part": "validation" if given.dry else "val",
+        "blur_chosen_on_validation": chosen,
+        "training": {key: run.result[key] for key in ("architecture", "parameters", "macs_per_pixel", "train")},
+        "rows": rows,
+    }
+    if given.out is not None:
+        write_json(given.out, result)
+
+
+def trained(data: Path, recipe: str, run: Path, steps: int) -> Run:
+    """Train on fields of view of ``train``."""
+    overrides = {
+        "data.folder": str(data / "train"), "data.fractions": FRACTIONS, "train.epochs": steps // 50,
+        "train.steps_per_epoch": 50, "evaluate.protocols": [],
+    }  # fmt: skip
+    return fit(recipe, run, overrides)
+
+
+def validation_items(data: Path, run: Run) -> list[Item]:
+    """Return the images on which the best weights were chosen."""
+    names = set(RunFolder(run.folder).read_images()["validation"])
+    return [item for item in find_items(data / "train") if item.name in names]
+
+
+def blurred(sigma: float) -> Restore:
+    """Return a Gaussian blur."""
+    return lambda x: torch.from_numpy(gaussian_filter(x.numpy(), (0, 0, sigma, sigma), mode="reflect"))
+
+
+def by_bm3d() -> Restore:
+    """Return BM3D with the noise level estimated from the image."""
+    method = bm3d()
+
+    def restore(x: Tensor) -> Tensor:
+        sigma = float(estimate_level(x)[0]) * 255
+        restored = method.restore(x[0].permute(1, 2, 0).numpy(), sigma)
+        return torch.from_numpy(restored).permute(2, 0, 1)[None].float()
+
+    return restore
+
+
+def measured(restore: Restore, items: Sequence[Item], limit: int | None) -> Result:
+    """Return the result of a method by the protocol of gray pairs."""
+    return evaluate(restore, items, PROTOCOL, limit=limit)
+
+
+def row(name: str, result: Result) -> dict[str, Any]:
+    """Return a line of the table, and print it."""
+    print(f"{result.psnr:6.2f} dB  {result.ssim:.4f}  {result.seconds / result.images:6.2f} s  {name}", flush=True)
+    facts = result.to_dict()
+    return {"name": name, **{key: facts[key] for key in ("input_psnr", "input_ssim", "psnr", "ssim")}} | {
+        key: facts[key] for key in ("intensity", "per_image") if facts.get(key)
+    }
+
+
+if __name__ == "__main__":
+    main()
