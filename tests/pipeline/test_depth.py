@@ -49,6 +49,8 @@ def test_a_run_on_12_bits_in_16_states_its_range_from_the_data_to_the_restored_f
     )
     whole = evaluate(run.folder, data, "pairs-gray", span=(0, 65535), device="cpu")["input_psnr"]
     assert own == stated and whole - own == pytest.approx(20 * np.log10(65535 / 4095), abs=0.01)
+    page = (RunFolder(run.folder).report).read_text(encoding="utf-8")
+    assert "intensity" in page and "in levels of 0 to 4095" in page and "times brighter" not in page
     again, _ = _fit(tmp_path / "run", data)  # the same command resumes
     assert again.result["train"] == run.result["train"]
 

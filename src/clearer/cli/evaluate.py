@@ -77,6 +77,7 @@ def evaluate(options: EvaluateOptions) -> None:
     """
     from clearer.cli.robustness import evaluate_robustness
     from clearer.pipeline import evaluate as measure
+    from clearer.report.intensity import intensity_line, intensity_of
 
     how: dict[str, Any] = {
         "limit": options.limit,
@@ -102,6 +103,8 @@ def evaluate(options: EvaluateOptions) -> None:
     console = console_for_people(options.as_json)
     title = f"{options.protocol}, {result['images']} image(s){', x8 self-ensemble' if options.ensemble else ''}"
     print_table(title, ("", "PSNR dB", "SSIM"), rows, console)
+    if (intensity := intensity_of(result)) is not None:
+        say(f"intensity: {intensity_line(intensity)}", console)
     say(f"result: {place}", console)
     say(f"values of each image: {place.with_suffix('.csv')}", console)
     if options.as_json:

@@ -17,6 +17,7 @@ from torch import Tensor
 from clearer.core.errors import UserError
 from clearer.data.folders import Source, find_items, find_pairs
 from clearer.data.items import Item, item_size, read_item
+from clearer.evaluation.intensity import IntensityMeter, levels_of
 from clearer.evaluation.metrics import luma601, psnr, ssim
 from clearer.evaluation.protocols import Protocol, parse_protocol, without_pairs
 from clearer.evaluation.self_ensemble import self_ensemble
@@ -25,7 +26,7 @@ from clearer.images.tensors import to_batch
 from clearer.images.types import AnyPixels, UnitPixels
 from clearer.images.view import native_channels
 from clearer.recipe.schema import Pairs
-from clearer.runs.schema import ImageScore, ResultRecord
+from clearer.runs.schema import ImageScore, IntensityRecord, ResultRecord
 
 _WARM_UP = 64  # side in pixels of the corner that is restored once before timing starts
 
@@ -43,6 +44,7 @@ class Result:
         seconds: time in ``restore`` for all images, without reading, degrading and metrics.
         megapixels_per_second: pixels, not counting channels, per second of that time.
         per_image: the scores of each image, in the order of measurement.
+        intensity: of pairs of any degradation, how brightness is preserved; see `clearer.evaluation.intensity`.
     """
 
     protocol: str
@@ -55,10 +57,14 @@ class Result:
     seconds: float
     megapixels_per_second: float
     per_image: list[ImageScore]
+    intensity: IntensityRecord | None = None
 
     def to_dict(self) -> ResultRecord:
         """Return the JSON form."""
-        return cast(ResultRecord, dataclasses.asdict(self))
+        facts = dataclasses.asdict(self)
+        if self.intensity is None:
+            del facts["intensity"]
+        return cast(ResultRecord, facts)
 
 
 def evaluate(
@@ -110,12 +116,15 @@ def evaluate(
     check_fit(items, protocol)
     run = (lambda x: self_ensemble(restore, x)) if ensemble else restore
     scores: list[ImageScore] = []
+    any_pairs = protocol.needs_pairs and not protocol.shows
+    meter = IntensityMeter(levels_of(items[0].clean, items[0].span)) if any_pairs else None
+    watch = [see for see in (observe, None if meter is None else meter.add) if see is not None]
     with torch.inference_mode():
         for k, item in enumerate(items):
             clean, degraded = _pair(item, protocol, seed, k)
             if k == 0:
                 restore(degraded[..., :_WARM_UP, :_WARM_UP])
-            scores.append(_score(run, item.name, clean, degraded, protocol.luma, observe))
+            scores.append(_score(run, item.name, clean, degraded, protocol.luma, watch))
             if progress is not None:
                 progress(k + 1, len(items))
     seconds = sum(score["seconds"] for score in scores)
@@ -131,6 +140,7 @@ def evaluate(
         seconds=seconds,
         megapixels_per_second=pixels / 1e6 / max(seconds, 1e-9),
         per_image=scores,
+        intensity=None if meter is None else meter.record(),
     )
 
 
@@ -224,7 +234,7 @@ def _score(
     clean: Tensor,
     degraded: Tensor,
     luma: bool,
-    observe: Callable[[Tensor, Tensor, Tensor], None] | None,
+    watch: Sequence[Callable[[Tensor, Tensor, Tensor], None]],
 ) -> ImageScore:
     start = time.perf_counter()
     restored = run(degraded).float().cpu()  # .cpu() waits for the device
@@ -234,8 +244,8 @@ def _score(
     if not bool(torch.isfinite(restored).all()):
         raise UserError(f"{name}: restored values are not finite; the network has diverged: train it again")
     before, after = degraded.clamp(0, 1), restored.clamp(0, 1)
-    if observe is not None:
-        observe(clean, before, after)
+    for see in watch:
+        see(clean, before, after)
     if luma:
         clean, before, after = luma601(clean), luma601(before), luma601(after)
     return ImageScore(

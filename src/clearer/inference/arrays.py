@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from clearer.core.errors import UserError
-from clearer.images.pixels import Span, levels_hold
+from clearer.images.pixels import LARGEST_UNIT, Span, levels_hold
 
 _PIL_MODES = ("L", "RGB", "I;16", "I;16B")
 _WHITE = {"uint8": 255, "uint16": 65535}
@@ -79,7 +79,8 @@ def _in_range(x: Tensor, white: int | None, work: Work, levels: Span | None) -> 
     """Apply ``work`` to (B, C, H, W) float32: integers from 0 to ``white``, or values in [0, 1] if that is None."""
     if not x.numel():
         raise UserError(f"image: it is empty (batch, channels, height, width are {tuple(x.shape)})")
-    if levels is not None and levels_hold(levels, white, x.amin().item(), x.amax().item()):
+    # Floats of a part of [0, 1] are scaled by their reader: arrays are in units.
+    if levels is not None and levels[1] > LARGEST_UNIT and levels_hold(levels, white, x.amin().item(), x.amax().item()):
         low, high = levels
         y = work((x - low) / (high - low)) * (high - low) + low
         return y if white is None else y.round().clamp(0, white)

@@ -23,6 +23,7 @@ from clearer.report.figures import (
     png_bytes,
     scatter,
 )
+from clearer.report.intensity import intensity_figure, intensity_line, intensity_of
 from clearer.report.markup import drawing, folded, note, section, table
 from clearer.runs.layout import RunFolder, objects
 from clearer.runs.record import Record, number, read_record, sample_images
@@ -112,6 +113,9 @@ def _results(record: Record) -> str:
         if single:
             heads = ("image", "size", "input dB", "PSNR dB", "SSIM", "time")
             details += folded(f"{protocol_name(e)}, each image", table(heads, single, left=1))
+        if (intensity := intensity_of(e)) is not None:
+            about = f"{protocol_name(e)}, intensity"
+            details += drawing(intensity_figure(intensity), "chart", about) + note(intensity_line(intensity))
     head = ("protocol", "data", "images", "input dB", "PSNR dB", "gain dB", "SSIM", "time")
     return section("Results", table(head, rows, left=2) + details)
 
@@ -125,6 +129,8 @@ def _images(record: Record) -> str:
         data = base64.b64encode(png_bytes(comparison([Sample.of(entry, images)]), DPI)).decode()
         about = escape(f"{entry.get('name', '')}: input, restored and ground truth, each with an enlarged crop below")
         shown += f'<div class="wide"><img class="sample" alt="{about}" src="data:image/png;base64,{data}"></div>'
+        if (gain := number(entry, "gain")) is not None:
+            shown += note(f"{entry.get('name', '')} is shown {gain:.1f} times brighter.")
     return section("Images", shown) if shown else ""
 
 

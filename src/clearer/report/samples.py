@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from clearer.core.files import write_json
 from clearer.data.items import Item
@@ -18,6 +19,8 @@ from clearer.inference.restorer import Restorer
 from clearer.runs.layout import RunFolder
 from clearer.runs.schema import SampleEntry
 
+DIM = 0.25
+"""Where 99.9 % of the ground truth is below this, images are shown brighter: PNG files of 8 bits would be black."""
 LARGEST = 512
 """Largest side in pixels; larger images are cropped to their center, to keep the page small."""
 
@@ -46,13 +49,22 @@ def write_samples(run: RunFolder, restorer: Restorer, items: list[Item], protoco
         y = restorer(x).clamp(0, 1)
         x = x.clamp(0, 1)
         files = {}
+        gain = _gain(t)
         for kind, tensor in (("input", x), ("restored", y), ("truth", t)):
             file = run.samples / f"{k}-{Path(item.name).stem}-{kind}.png"
-            write_image(file, to_array((tensor[0] * 255).round().to(torch.uint8)))
+            write_image(file, to_array((tensor[0] * gain * 255).round().clamp(0, 255).to(torch.uint8)))
             files[kind] = file.relative_to(run.path).as_posix()
         entries.append({
             "name": item.name, "input": files["input"], "restored": files["restored"], "truth": files["truth"],
             "input_psnr": float(psnr(x, t)), "input_ssim": float(ssim(x, t)),
             "psnr": float(psnr(y, t)), "ssim": float(ssim(y, t)),
         })  # fmt: skip
+        if gain > 1:
+            entries[-1]["gain"] = gain
     write_json(run.sample_list, entries)
+
+
+def _gain(truth: Tensor) -> float:
+    """Return by how much images are shown brighter."""
+    bright = float(truth.flatten().kthvalue(max(1, round(0.999 * truth.numel()))).values)
+    return 1.0 if bright >= DIM or bright <= 0 else 1 / bright

@@ -147,6 +147,33 @@ class ImageScore(TypedDict):
     seconds: float
 
 
+class IntensityBin(TypedDict):
+    """Pixels of similar brightness: their mean ground truth, and the error of the mean, in the levels of the files."""
+
+    level: float
+    pixels: int
+    bias: float
+    input_bias: float
+    rmse: float
+
+
+class IntensityRecord(TypedDict):
+    """Restored against ground truth, by least squares over all pixels: ``restored = slope * truth + offset``.
+
+    Offsets and biases (mean of restored less truth) are in the levels of the files, of which ``levels`` are black and
+    white; ``input_*`` are those of the degraded images.
+    """
+
+    levels: list[float]
+    slope: float
+    offset: float
+    input_slope: float
+    input_offset: float
+    bias: float
+    input_bias: float
+    bins: list[IntensityBin]
+
+
 class ResultRecord(TypedDict):
     """The JSON form of `clearer.evaluation.evaluate.Result`."""
 
@@ -160,6 +187,7 @@ class ResultRecord(TypedDict):
     seconds: float
     megapixels_per_second: float
     per_image: list[ImageScore]
+    intensity: NotRequired[IntensityRecord]
 
 
 class EvaluationRecord(ResultRecord):
@@ -179,7 +207,10 @@ class EvaluationRecord(ResultRecord):
 
 
 class SampleEntry(TypedDict, total=False):
-    """An entry of samples.json: three image files, relative to the run folder, and their figures."""
+    """An entry of samples.json: three image files, relative to the run folder, and their figures.
+
+    Dim images are shown ``gain`` times brighter.
+    """
 
     name: str
     input: str
@@ -189,3 +220,4 @@ class SampleEntry(TypedDict, total=False):
     input_ssim: float
     psnr: float
     ssim: float
+    gain: float
