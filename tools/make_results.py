@@ -300,6 +300,22 @@ def runtimes_table(value: dict[str, Any]) -> str:
     return f"`{value['command']}`\n\n{table(head, rows)}\n\n{said}"
 
 
+def level_table(value: dict[str, Any]) -> str:
+    """Return a table of networks with and without the noise level, PSNR in dB."""
+    keys = ("input", "without", "estimated", "true", "half", "double")
+    rows = [
+        [
+            r["trained_on"],
+            r["protocol"],
+            *(f"{r[key]:.2f}" for key in keys),
+            f"{r['level_estimated']:.1f} / {r['level_true']:.1f}",
+        ]
+        for r in value["rows"]
+    ]
+    head = ["trained on", "protocol", "input", "without the level", *keys[2:], "mean level, estimated / true"]
+    return f"`{value['command']}`\n\n" + table(head, rows)
+
+
 KINDS: dict[str, Callable[[Any], str]] = {
     "run": run_table,
     "settings": settings_table,
@@ -322,6 +338,7 @@ KINDS: dict[str, Callable[[Any], str]] = {
     "memory": memory_table,
     "stopping": stopping_table,
     "large": large_table,
+    "level": level_table,
     "web": web_table,
     "runtimes": runtimes_table,
 }

@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=32, help="validation images")
     parser.add_argument("--width", type=int, default=12)
     parser.add_argument("--epochs", type=int, default=15, help="epochs of 100 steps")
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("-o", "--out", required=True, type=Path)
     given = parser.parse_args()
@@ -72,6 +73,7 @@ def main() -> None:
         "network.width": given.width,
         "train.epochs": given.epochs,
         "train.average": 0.99,
+        "train.batch": given.batch,
         "train.patch": 64,
         "train.validate_every": given.epochs,
         "train.validation_images": 4,
@@ -98,6 +100,7 @@ def main() -> None:
                 context = RunContext.of(chosen, RunFolder(Path(folder)), training, validation, console=console)
                 seconds[f"{name}, {condition}"] = train(chosen, architecture, context)["seconds"]
                 models[condition] = load(context.folder.last_weights, "cpu", "fp32")
+            console.print(name, condition, f"{seconds[f'{name}, {condition}']:.0f} s")
         for protocol in PROTOCOLS:
             measured = _measured(models, clean, protocol)
             console.print(name, protocol, measured)
@@ -107,6 +110,7 @@ def main() -> None:
         {
             "command": f"python benchmarks/studies/level_input.py {shlex.join(sys.argv[1:])}",
             "steps": given.epochs * recipe.train.steps_per_epoch,
+            "batch": given.batch,
             "width": given.width,
             "genotype": str(recipe.given),
             "images": len(clean),

@@ -19,7 +19,7 @@ from clearer.core.errors import UserError
 from clearer.inference import large_tiff
 from clearer.inference.files import restore_path
 from clearer.inference.large_tiff import restore_large
-from clearer.inference.noise_level import read_level, unit_level
+from clearer.inference.noise_level import ImageLevels, read_level, unit_level
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
 from clearer.network.architecture import Architecture
@@ -223,6 +223,15 @@ def test_the_command_takes_numbers_and_maps(tmp_path: Path) -> None:
     assert ended.err.count("\n") == 1
     ended = command("restore", "denoise-gray-50", tmp_path / "a.png", "-o", tmp_path / "out.png", "--sigma", "12")
     assert ended.status == 2 and "denoise-gray-50 does not take a noise level; " in ended.err
+
+
+def test_frames_share_a_level_that_changes_slowly() -> None:
+    found = iter([0.1, 0.2, 0.0])
+    levels = ImageLevels(None, lambda x: torch.tensor([next(found)]), smoothing=0.9)
+    x = torch.zeros(1, 1, 4, 4)
+    assert [levels.of(x) for _ in range(3)] == pytest.approx([25.5, 28.05, 25.245])
+    assert levels.summary() == pytest.approx((sum(v**2 for v in (25.5, 28.05, 25.245)) / 3) ** 0.5)
+    assert ImageLevels(7.0, None).of(x) == 7 and ImageLevels(None, None).of(x) is None
 
 
 @pytest.mark.parametrize("channels", [1, 3])
