@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage.data
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
@@ -21,6 +22,7 @@ from clearer.data.duplicates import NEAR, Fingerprints, fingerprints, groups, le
 from clearer.data.folders import Folders, find_items
 from clearer.data.items import Item
 from clearer.images.view import write_image
+from helpers.microscope import write_pairs
 
 
 def scene(seed: int, height: int = 48, width: int = 64) -> np.ndarray:
@@ -303,6 +305,35 @@ def test_twelve_bits_in_a_file_of_sixteen_are_reported(tmp_path: Path) -> None:
     found = examine(tmp_path)
     assert found.parts[0].dark == ("camera.png",)
     assert any("such as camera.png" in sentence and "12 bits" in sentence for sentence in advice(found))
+
+
+def test_levels_of_16_bits_and_their_range_are_said(tmp_path: Path) -> None:
+    write_pairs(tmp_path, 4, 32, 3000, offset=100)
+    findings = examine(tmp_path)
+    (part,) = findings.parts
+    (levels,) = part.levels
+    assert (levels.depth, levels.files) == ("16", 16) and levels.high < 4096
+    assert not part.same and not part.unreadable and part.near == ()
+    text = printed(findings)
+    assert f"16 bits: {levels.low:g} to {levels.high:g}" in text
+    assert "as of a camera of 12 bits: 0 is black and 4095 is white" in text
+    assert "field (names are FIELD_CHANNEL (4 fields, 2 channels))" in text
+    assert findings.split is not None
+    assert len({name[:2] for name in findings.split["train"]}) * 2 == len(findings.split["train"])
+    assert findings.to_dict()["parts"][0]["levels"][0]["depth"] == "16"
+
+
+def test_floats_that_are_levels_are_examined_and_ask_for_a_range(tmp_path: Path) -> None:
+    write_pairs(tmp_path, 3, 32, 3000, dtype=np.float32)
+    findings = examine(tmp_path)
+    assert not findings.parts[0].unreadable
+    assert "state which levels are black and white" in printed(findings)
+
+
+def test_pages_of_stacks_are_examined_one_by_one(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.stack([scene(k)[:, :, 0] for k in range(5)]), photometric="minisblack")
+    findings = examine(tmp_path)
+    assert findings.parts[0].count == findings.parts[0].gray == 5
 
 
 # Noise

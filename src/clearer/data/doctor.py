@@ -14,9 +14,12 @@ from clearer.core.errors import UserError
 from clearer.data.doctor_noise import NoiseSample
 from clearer.data.doctor_report import Findings, Leak, Part, Spread
 from clearer.data.duplicates import Fingerprint, Fingerprints, groups, leaks, propose_split, thumbprint
+from clearer.data.fields import fields_of
 from clearer.data.folders import Source, find_items, has_images, match_pairs, pairs_of, part_folders
 from clearer.data.items import Item
-from clearer.images.pixels import to_uint8, to_unit
+from clearer.data.ranges import LevelTally, white_above
+from clearer.data.stacks import pages_of
+from clearer.images.pixels import LARGEST_UNIT, to_unit
 from clearer.images.types import AnyPixels
 from clearer.images.view import read_image
 from clearer.recipe.schema import Pairs
@@ -81,6 +84,7 @@ def examine(
         leaks=tuple(_leaks(parts, prints)),
         split=split,
         why_no_split=why_no_split,
+        fields=fields_of(sets[0].items)[1] if len(sets) == 1 else "",
     )
 
 
@@ -103,7 +107,11 @@ def _find_set(name: str, kind: str, source: Source, layout: str, clean_side: str
         unpaired = [f"{name} has no degraded partner" for name in matching.only_clean]
         unpaired += [f"{name} has no clean partner" for name in matching.only_degraded]
         unpaired += [f"{name} belongs to two files that differ only in suffix" for name in matching.twice]
-        return _Set(name, kind, folder, matching.items, "pairs", unpaired)
+        try:
+            items = pages_of(matching.items)
+        except UserError as error:
+            items, unpaired = list(matching.items), [*unpaired, str(error)]
+        return _Set(name, kind, folder, items, "pairs", unpaired)
     if not alone and not isinstance(source, Pairs) and not has_images(source):
         return _Set(name, kind, folder, [], "none")
     # As "clean": the checks for halves would stop at the first odd width, which is a finding here.
@@ -119,7 +127,7 @@ def _looks_side_by_side(items: Sequence[Item]) -> bool:
     agreement = []
     for item in sample:
         try:
-            image = read_image(item.clean)
+            image = read_image(item.clean, None, None, None, item.page)
         except UserError:
             continue
         half = image.shape[1] // 2
@@ -140,11 +148,13 @@ class _Tally:
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     same: list[str] = field(default_factory=list)
     dark: list[str] = field(default_factory=list)
-    bytes: int = 0
+    levels: LevelTally = field(default_factory=LevelTally)
+    sizes: dict[Path, int] = field(default_factory=dict)
 
     def add(self, item: Item) -> None:
         """Read the image or both images of an item."""
-        images = [image for path in (item.clean, item.degraded) if path and (image := self._read(path)) is not None]
+        paths = [path for path in (item.clean, item.degraded) if path is not None]
+        images = [image for path in paths if (image := self._read(path, item.page)) is not None]
         if len(images) != (1 if item.degraded is None else 2):
             return
         if item.side is not None:
@@ -162,18 +172,21 @@ class _Tally:
                 return
             if _same(clean, degraded):
                 self.same.append(item.name)
-        self.sample.add(item, images[-1])
-        clean = to_uint8(clean)
-        if clean.max() <= DARK:
+        self.sample.add(item, _in_units(images[-1]))
+        if to_unit(_in_units(clean)).max() * 255 <= DARK + 0.5:
             self.dark.append(item.name)
         self.prints.append(Fingerprint.of(item.name, clean))
         self.shapes.append(clean.shape)
 
-    def _read(self, path: Path) -> AnyPixels | None:
-        """Return the image, or None after noting why it cannot be read."""
+    def _read(self, path: Path, page: int | None) -> AnyPixels | None:
+        """Return the image with the values of its file, or None after noting why it cannot be read."""
         try:
-            self.bytes += path.stat().st_size if path.exists() else 0
-            return read_image(path, None, depth=None)
+            self.sizes[path] = path.stat().st_size if path.exists() else 0
+            image = read_image(path, None, None, None, page)
+            if not np.isfinite(image).all():
+                raise UserError("it holds values that are not finite (NaN or infinity); replace them first")
+            self.levels.add(path, image)
+            return image
         except UserError as error:
             self.unreadable.append((f"{path.parent.name}/{path.name}", str(error).removeprefix(f"{path}: ")))
             return None
@@ -191,20 +204,28 @@ def _part(found: _Set, tally: _Tally, prints: Fingerprints) -> Part:
         color=channels.count(3),
         heights=_min_median_max([shape[0] for shape in tally.shapes]),
         widths=_min_median_max([shape[1] for shape in tally.shapes]),
-        bytes=tally.bytes,
+        bytes=sum(tally.sizes.values()),
         unreadable=tuple(tally.unreadable),
         mismatched=tuple(tally.mismatched),
         same=tuple(tally.same),
         dark=tuple(tally.dark),
+        levels=tuple(tally.levels.found().values()),
         copies=_together(prints.names, prints.digests),
         near=_together(prints.names, groups(prints)),
         noise=tally.sample.profile(),
     )
 
 
+def _in_units(image: AnyPixels) -> AnyPixels:
+    """Return floats that are levels of a camera as units of [0, 1]; all else as it is."""
+    if image.dtype.kind != "f" or -1 <= float(image.min()) <= float(image.max()) <= LARGEST_UNIT:
+        return image
+    return image / np.float32(white_above(float(image.max())))
+
+
 def _same(clean: AnyPixels, degraded: AnyPixels) -> bool:
     """Return whether two images of one shape differ by less than can be seen in the brightness they span."""
-    first, second = (to_unit(image) for image in (clean, degraded))
+    first, second = (to_unit(_in_units(image)) for image in (clean, degraded))
     low, high = np.quantile(first[::2, ::2], (0.001, 0.999))
     difference = float(np.abs(first - second).mean())
     return difference == 0 or difference < SAME * float(high - low)
@@ -249,7 +270,7 @@ def _split(
     else:
         chosen, fractions = kinds.index("train"), (0.9, 0.1, 0.0)
     try:
-        split = propose_split(items[chosen], prints[chosen], fractions)
+        split = propose_split(items[chosen], prints[chosen], fractions, fields=fields_of(items[chosen])[0])
     except UserError as error:
         return None, str(error)
     return {part: tuple(item.name for item in its) for part, its in split.items() if its}, None

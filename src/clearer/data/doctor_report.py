@@ -10,7 +10,9 @@ from typing import Any
 from rich.console import Console
 
 from clearer.core.console import print_table, say
+from clearer.core.errors import UserError
 from clearer.core.text import few
+from clearer.data.ranges import Extremes, named, noticed_range
 from clearer.noise.profile import NoiseProfile
 from clearer.noise.words import in_levels, in_words
 
@@ -35,6 +37,7 @@ class Part:
         mismatched: what cannot be paired, one sentence each.
         same: pairs whose two images are the same.
         dark: clean images that use only the lowest sixteenth of the gray levels.
+        levels: lowest and highest value of the files of each depth; they decide which levels are black and white.
         copies: groups of names with exactly equal clean images.
         near: groups of names with the same clean image, exact copies included.
         noise: of the images, or of the degraded ones of pairs, measured on a sample; None if there are none.
@@ -54,6 +57,7 @@ class Part:
     mismatched: tuple[str, ...] = ()
     same: tuple[str, ...] = ()
     dark: tuple[str, ...] = ()
+    levels: tuple[Extremes, ...] = ()
     copies: tuple[tuple[str, ...], ...] = ()
     near: tuple[tuple[str, ...], ...] = ()
     noise: NoiseProfile | None = None
@@ -80,6 +84,7 @@ class Findings:
         split: proposed names by part; None if no split can be proposed. A folder with parts is split further
             only if it has one train part and no validation part.
         why_no_split: the reason if ``split`` is None.
+        fields: how fields of view were found in the names, if they were; see `clearer.data.fields.fields_of`.
     """
 
     where: str
@@ -88,11 +93,15 @@ class Findings:
     leaks: tuple[Leak, ...]
     split: dict[str, tuple[str, ...]] | None
     why_no_split: str | None
+    fields: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the findings, and the advice drawn from them, ready for JSON."""
         found = {**dataclasses.asdict(self), "advice": advice(self)}
         for part, stated in zip(self.parts, found["parts"], strict=True):
+            stated["levels"] = [
+                {"depth": one.depth, "files": one.files, "low": one.low, "high": one.high} for one in part.levels
+            ]
             stated["noise"] = None if part.noise is None else part.noise.to_dict()
         return found
 
@@ -112,7 +121,8 @@ def advice(findings: Findings) -> list[str]:
         )
     if findings.split is not None:
         counts = ", ".join(f"{len(names)} {part}" for part, names in findings.split.items())
-        said.append(f"A split by clean image is proposed: {counts}.")
+        by = f"field ({findings.fields}) and clean image" if findings.fields else "clean image"
+        said.append(f"A split by {by} is proposed: {counts}.")
     elif findings.why_no_split and not several:
         said.append(f"No split is proposed: {findings.why_no_split}.")
     return said
@@ -132,7 +142,16 @@ def _faults(part: Part) -> Iterator[str]:
             f"{_many(part.same, 'pair')} of {part.count} show the same image twice, such as {part.same[0]}. "
             "Nothing can be learned or measured from them; remove them."
         )
-    if part.dark:
+    said: list[str] = []
+    noticed = None
+    try:
+        noticed = noticed_range({one.depth: one for one in part.levels}, said.append)
+    except UserError as error:
+        said.append(str(error))
+    for line in said:
+        text = line.removeprefix("data: ")
+        yield f"{text[0].upper()}{text[1:]}." if line != text else f"{text}."
+    if part.dark and noticed is None:
         yield (
             f"{_many(part.dark, 'image')} of {part.count} use at most a sixteenth of the gray levels, such as "
             f"{part.dark[0]}. For 12 bits of a camera in 16-bit files, set data.range=[0,4095]."
@@ -190,6 +209,7 @@ def print_findings(findings: Findings, console: Console) -> None:
         ("gray / color", *(f"{part.gray} / {part.color}" for part in parts)),
         ("height: min, median, max", *(_numbers(part.heights) for part in parts)),
         ("width: min, median, max", *(_numbers(part.widths) for part in parts)),
+        ("levels", *(_levels(part.levels) for part in parts)),
         ("megabytes", *(f"{part.bytes / 1e6:.1f}" for part in parts)),
         ("unreadable files", *(str(len(part.unreadable)) for part in parts)),
         ("cannot be paired", *(str(len(part.mismatched)) for part in parts)),
@@ -213,6 +233,10 @@ def _layout(part: Part, guessed: bool) -> str:
 
 def _short(noise: NoiseProfile | None) -> str:
     return "-" if noise is None else f"{in_levels(noise, noise.level, unit=False)}, {noise.kind}"
+
+
+def _levels(found: Sequence[Extremes]) -> str:
+    return "; ".join(f"{named(one.depth)}: {one.low:g} to {one.high:g}" for one in found) or "-"
 
 
 def _numbers(spread: Spread | None) -> str:

@@ -13,7 +13,8 @@ from clearer.core.errors import UserError
 from clearer.data.items import Item
 from clearer.data.splits import Splits
 from clearer.images.depth import depth_of_file
-from clearer.images.pixels import WHOLE, Span
+from clearer.images.pixels import WHOLE, Span, depth_of
+from clearer.images.types import AnyPixels
 from clearer.images.view import read_image
 
 CAMERA_BITS = (12, 14)
@@ -24,19 +25,52 @@ _BEYOND = (-1.0, 2.0)
 
 @dataclass(frozen=True)
 class Extremes:
-    """The lowest and the highest value of files of one depth, and the first file of them."""
+    """The lowest and the highest value of the files of one depth.
+
+    Attributes:
+        depth: "8", "16" or "float".
+        low, high: the values.
+        files: number of files.
+        example: a file with the highest value.
+        step: of 16 bits, the largest power of two that divides all values.
+    """
 
     depth: str
     low: float
     high: float
     files: int
     example: Path
-    step: int
+    step: int = 1
 
     @property
     def are_levels(self) -> bool:
         """Whether floats are gray levels rather than units of [0, 1]."""
         return self.depth == "float" and (self.low < _BEYOND[0] or self.high > _BEYOND[1])
+
+
+class LevelTally:
+    """The values of the files of a set, by depth, filled image by image."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, dict[Path, None]] = {}
+        self.extremes: dict[str, tuple[float, float, int, Path]] = {}
+
+    def add(self, path: Path, pixels: AnyPixels) -> None:
+        """Take an image with the values of its file."""
+        depth = depth_of(pixels)
+        self.files.setdefault(depth, {})[path] = None
+        low, high, bits, example = self.extremes.get(depth, (np.inf, -np.inf, 0, path))
+        least, most = float(pixels.min()), float(pixels.max())
+        if depth == "16":
+            bits |= int(np.bitwise_or.reduce(pixels, axis=None))
+        self.extremes[depth] = (min(low, least), max(high, most), bits, path if most > high else example)
+
+    def found(self) -> dict[str, Extremes]:
+        """Return the extremes by depth."""
+        return {
+            depth: Extremes(depth, low, high, len(self.files[depth]), example, max(1, bits & -bits))
+            for depth, (low, high, bits, example) in self.extremes.items()
+        }
 
 
 def with_range(splits: Splits, stated: Span | None, say: Callable[[str], None]) -> Splits:
@@ -70,19 +104,16 @@ def settled_range(items: Sequence[Item], stated: Span | None, say: Callable[[str
         )
     if not deep:
         return stated
-    if len(deep) + bool(depths.get("8")) > 1:
-        counts = ", ".join(f"{len(paths)} of {_named(depth)}" for depth, paths in depths.items())
-        say(f"data: files of several depths ({counts}): each is scaled from its own black to its own white")
     if stated is not None:
+        _say_mixture({depth: len(paths) for depth, paths in depths.items()}, say)
         return stated
-    found = {depth: extremes_of(items, depth, depths[depth]) for depth in deep}
-    noticed = _noticed(found, say)
-    if noticed is not None and depths.get("8"):
-        raise UserError(
-            f"{depths[deep[0]][0]}: holds levels of 0 to {noticed[1]:g}, beside {depths['8'][0]} of 8 bits; "
-            "convert one of them, or state --range 0,65535 if the 16 bits are dim"
-        )
-    return noticed
+    tally, wanted = LevelTally(), {path for depth in deep for path in depths[depth]}
+    for item in items:
+        for path in (item.clean, item.degraded):
+            if path is not None and path in wanted:
+                tally.add(path, read_image(path, None, None, None, item.page))
+    eight = {"8": Extremes("8", 0, 255, len(depths["8"]), depths["8"][0])} if depths.get("8") else {}
+    return noticed_range(tally.found() | eight, say)
 
 
 def depths_of(items: Sequence[Item]) -> dict[str, list[Path]]:
@@ -93,21 +124,27 @@ def depths_of(items: Sequence[Item]) -> dict[str, list[Path]]:
     return found
 
 
-def extremes_of(items: Sequence[Item], depth: str, files: Sequence[Path]) -> Extremes:
-    """Read the images in these files and return their lowest and highest value."""
-    wanted = set(files)
-    low, high, bits, example, peak = np.inf, -np.inf, 0, files[0], -np.inf
-    for item in items:
-        for path in (item.clean, item.degraded):
-            if path is None or path not in wanted:
-                continue
-            pixels = read_image(path, None, None, None, item.page)
-            low, high = min(low, float(pixels.min())), max(high, float(pixels.max()))
-            if high > peak:
-                example, peak = path, high
-            if depth == "16":
-                bits |= int(np.bitwise_or.reduce(pixels, axis=None))
-    return Extremes(depth, low, high, len(files), example, bits & -bits)
+def noticed_range(found: dict[str, Extremes], say: Callable[[str], None]) -> Span | None:
+    """Return the range that the values of a set suggest, and say so; None for the files' own.
+
+    Raises:
+        UserError: the levels of the files cannot agree, or their range is unknown.
+    """
+    _say_mixture({depth: one.files for depth, one in found.items()}, say)
+    noticed = _noticed(found, say)
+    if noticed is not None and "8" in found:
+        deep = found["16" if "16" in found else "float"]
+        raise UserError(
+            f"{deep.example}: holds levels of 0 to {noticed[1]:g}, beside {found['8'].example} of 8 bits; "
+            "convert one of them, or state --range 0,65535 if the 16 bits are dim"
+        )
+    return noticed
+
+
+def _say_mixture(files: dict[str, int], say: Callable[[str], None]) -> None:
+    if len(files) > 1:
+        counts = ", ".join(f"{count} of {named(depth)}" for depth, count in files.items())
+        say(f"data: files of several depths ({counts}): each is scaled from its own black to its own white")
 
 
 def _noticed(found: dict[str, Extremes], say: Callable[[str], None]) -> Span | None:
@@ -117,12 +154,12 @@ def _noticed(found: dict[str, Extremes], say: Callable[[str], None]) -> Span | N
         if floats is not None and floats.are_levels:
             raise UserError(
                 f"{floats.example}: its floats reach from {floats.low:g} to {floats.high:g}; state which levels are "
-                f"black and white, as by --range 0,{_white_above(floats.high):g}"
+                f"black and white, as by --range 0,{white_above(floats.high):g}"
             )
         return None
     white = next((2.0**bits - 1 for bits in CAMERA_BITS if whole.high < 2**bits), 65535.0)
     if floats is not None and floats.are_levels:
-        white = max(white, float(_white_above(floats.high)))
+        white = max(white, float(white_above(floats.high)))
         say(f"data: 16-bit and float files hold levels: 0 is black and {white:g} is white (data.range)")
         return 0.0, white
     if white == 65535.0:
@@ -142,10 +179,11 @@ def _noticed(found: dict[str, Extremes], say: Callable[[str], None]) -> Span | N
     return 0.0, white
 
 
-def _white_above(value: float) -> float:
+def white_above(value: float) -> float:
     """Return the highest level of the camera that reaches a value."""
     return next((2.0**bits - 1 for bits in (8, 10, 12, 14, 16) if value < 2**bits), value)
 
 
-def _named(depth: str) -> str:
+def named(depth: str) -> str:
+    """Return a depth in words."""
     return "floating point" if depth == "float" else f"{depth} bits"
