@@ -152,3 +152,28 @@ def test_invalid_settings_are_refused(name: str, value: Any) -> None:
     with pytest.raises(UserError, match=rf"^degradation\.{name}: ") as caught:
         degradation_from_dict({"kind": "camera", name: value})
     assert "\n" not in str(caught.value)
+
+
+def test_read_noise_is_seen_in_the_dark() -> None:
+    plain = Camera(1600, processed=0, scaled=0, banding=0, hot=0)
+    louder = dataclasses.replace(plain, read=4)
+
+    def growth(value: float) -> float:
+        clean = torch.full((8, 3, 32, 32), value)
+        before, after = ((how.apply(clean, chance(1)) - clean).std().item() for how in (plain, louder))
+        return after / before
+
+    assert growth(0.05) > 1.3 > 1.1 > growth(0.8) >= 1
+
+
+def test_specks_are_a_sparse_fine_noise() -> None:
+    """A threshold leaves the strongest of the fine noise: its distribution has long tails."""
+    clean = torch.full((8, 3, 64, 64), 0.5)
+    plain = Camera(25600, processed=1, scaled=0, banding=0, hot=0)
+
+    def tails(how: Camera) -> float:
+        fine = (how.apply(clean, chance(2)) - clean).diff(dim=-1).diff(dim=-2)
+        return ((fine**4).mean((1, 2, 3)) / (fine**2).mean((1, 2, 3)) ** 2).median().item()
+
+    assert tails(dataclasses.replace(plain, specks=1)) > tails(plain) + 0.05
+    assert "specks" not in plain.to_dict() and "read" not in plain.to_dict()

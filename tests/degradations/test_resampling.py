@@ -29,6 +29,16 @@ def test_it_is_pillows(kernel: str, before: tuple[int, int], after: tuple[int, i
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
+def test_long_lines_are_resampled_as_short_ones_are(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = torch.rand(2, 3, 50, 37, generator=torch.Generator().manual_seed(0))
+    for size in ((20, 60), (77, 15)):
+        short = resampled(image, size, kernel)
+        with monkeypatch.context() as patched:
+            patched.setattr("clearer.degradations.resampling.LARGEST_MATRIX", 0)
+            assert torch.allclose(resampled(image, size, kernel), short, atol=1e-6)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
 def test_weights_sum_to_one(kernel: str) -> None:
     for before, after in ((7, 7), (7, 3), (3, 7), (100, 33)):
         assert resampling_matrix(before, after, kernel).sum(1) == pytest.approx(np.ones(after), abs=1e-5)

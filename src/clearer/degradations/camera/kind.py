@@ -65,6 +65,9 @@ class Camera(Degradation):
         scale: resolution of the camera by that of the image; a range draws one for each scaled image.
         banding: share of the images whose rows have offsets of their own.
         hot: share of the images with hot pixels.
+        read: factor of the standard deviation of the read noise; a range draws one for each image, uniformly in the
+            logarithm. 1 is a modern sensor of 1 to 2 electrons; 4 an old or cheap one.
+        specks: share of the processed images whose smoothing leaves specks, as a threshold of wavelets does.
         curves: file of measured tone curves, in place of the built-in ones; see
             `clearer.degradations.camera.files.read_curves`. Read when the first image is degraded.
         cameras: file of measured cameras, in place of the built-in gains and color matrices; see
@@ -81,6 +84,8 @@ class Camera(Degradation):
     scale: Level = (1.0, 2.0)
     banding: float = 0.1
     hot: float = 0.05
+    read: Level = 1.0
+    specks: float = 0.0
     curves: str = ""
     cameras: str = ""
 
@@ -95,13 +100,15 @@ class Camera(Degradation):
         iso = checked_level("iso", self.iso, _LOWEST, _HIGHEST, "a sensitivity from ISO 1 to 1,000,000, such as 1600")
         scale = checked_level("scale", self.scale, 0.25, 4, "a scale from 0.25 to 4")
         # frozen: lists from YAML become tuples
+        read = checked_level("read", self.read, 0.1, 100, "a factor from 0.1 to 100")
         object.__setattr__(self, "iso", iso)
+        object.__setattr__(self, "read", read)
         object.__setattr__(self, "scale", scale)
         object.__setattr__(self, "demosaic", checked_names("demosaic", self.demosaic, DEMOSAICS))
         for name in ("curves", "cameras"):
             if not isinstance(getattr(self, name), str):
                 raise UserError(f"{name}: {getattr(self, name)!r} is not the name of a file")
-        for share in ("processed", "scaled", "banding", "hot"):
+        for share in ("processed", "scaled", "banding", "hot", "specks"):
             object.__setattr__(self, share, checked_share(share, getattr(self, share)))
 
     def apply(self, clean: Tensor, generator: torch.Generator, *, start: int = 0, of: int | None = None) -> Tensor:
@@ -121,22 +128,22 @@ class Camera(Degradation):
         """Return the difference that noise makes to one image, (3, H, W)."""
         import torch
 
-        # Extras have a generator of their own, so that they leave the noise of the sensor as it is.
-        own, extra = (torch.Generator(device=place).manual_seed(one) for one in (seed, seed + 2**31))
+        # Extras have generators of their own, so that they leave the noise of the sensor as it is.
+        own, extra, last = (torch.Generator(device=place).manual_seed(seed + k * 2**31) for k in (0, 1, 2))
         name, iso, *chosen = torch.rand(2 + sensor.NUMBERS + 4, generator=own, device=place).tolist()
         scaled, scale, processes, bands, hot, *more = torch.rand(
             5 + sensor.DEFECTS + processing.NUMBERS, generator=extra, device=place
         ).tolist()
-        low, high = ends(self.iso)
+        read, specks, threshold = torch.rand(3, generator=last, device=place).tolist()
         cameras = read_cameras(self.cameras) if self.cameras else ()
-        taken = sensor.drawn_sensor(low * (high / low) ** iso, chosen[: sensor.NUMBERS], cameras)
+        taken = sensor.drawn_sensor(_in_logarithm(self.iso, iso), chosen[: sensor.NUMBERS], cameras)
         tones = chosen[sensor.NUMBERS :]
         size = (image.shape[1], image.shape[2])
         if scaled < self.scaled:
             factor = at_share(self.scale, scale)
             image = resampled(image, (math.ceil(size[0] * factor), math.ceil(size[1] * factor)), "bilinear")
         capture = Capture(
-            sensor=taken,
+            sensor=sensor.louder(taken, _in_logarithm(self.read, read)),
             curve=one_of(read_curves(self.curves), tones[0]) if self.curves else ToneCurve.drawn(tones),
             demosaic=one_of(self.demosaic, name),
             banding=more[: sensor.DEFECTS] if bands < self.banding else None,
@@ -144,7 +151,8 @@ class Camera(Degradation):
         )
         noise = capture.noise(image, own, extra)
         if processes < self.processed:
-            noise = processing.processed(noise, image, more[sensor.DEFECTS :])
+            level = at_share(processing.THRESHOLD, threshold) if specks < self.specks else 0.0
+            noise = processing.processed(noise, image, more[sensor.DEFECTS :], level)
         return resampled(noise, size, "bicubic") if scaled < self.scaled else noise
 
     def describe(self) -> str:
@@ -154,9 +162,14 @@ class Camera(Degradation):
         return f"camera noise of ISO {in_words(self.iso)}"
 
     def to_dict(self) -> dict[str, Any]:
-        files = {name for name in ("curves", "cameras") if not getattr(self, name)}
-        return {name: value for name, value in super().to_dict().items() if name not in files}
+        later = {"read": 1.0, "specks": 0.0, "curves": "", "cameras": ""}
+        usual = {name for name, value in later.items() if getattr(self, name) == value}
+        return {name: value for name, value in super().to_dict().items() if name not in usual}
 
     def at_level(self, share: float) -> Self:
-        low, high = ends(self.iso)
-        return dataclasses.replace(self, iso=low * (high / low) ** share)
+        return dataclasses.replace(self, iso=_in_logarithm(self.iso, share))
+
+
+def _in_logarithm(level: Level, share: float) -> float:
+    low, high = ends(level)
+    return low * math.exp(math.log(high / low) * share)

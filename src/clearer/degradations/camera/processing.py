@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 LUMA_BLUR, CHROMA_BLUR = (0.3, 1.5), (0.5, 5.0)
 """Standard deviation in pixels of the in-camera smoothing; that of chroma is uniform in the logarithm."""
+THRESHOLD = (0.5, 2.5)
+"""Threshold of the fine luma noise in cameras that have one, by its standard deviation."""
 MOST_GRAIN = 0.6
 """Largest share of the fine luma noise that the smoothing leaves, as cameras do for a natural look."""
 EDGE_SHARE, EDGE_CONTRAST = 0.6, (0.5, 4.0)
@@ -19,14 +21,17 @@ NUMBERS = 8
 """Numbers from 0 to 1 that choose the processing."""
 
 
-def processed(noise: Tensor, image: Tensor, shares: list[float]) -> Tensor:
+def processed(noise: Tensor, image: Tensor, shares: list[float], threshold: float = 0.0) -> Tensor:
     """Return noise after in-camera smoothing, more of chroma than of luma and less at edges, and sharpening.
 
     Args:
         noise: (3, H, W).
         image: (3, H, W), the image beneath it.
         shares: `NUMBERS` numbers from 0 to 1.
+        threshold: of the fine luma noise, by its standard deviation: less is removed, as by wavelets, and specks stay.
     """
+    import torch
+
     luma_blur, chroma_blur, grain, has_edges, contrast, sharpens, amount, radius = shares
     luma = luma_of(noise)
     low, high = CHROMA_BLUR
@@ -37,7 +42,10 @@ def processed(noise: Tensor, image: Tensor, shares: list[float]) -> Tensor:
         gray = luma_of(image)
         edges = blurred((gray - blurred(gray, 1.5)).abs(), 1.5)
         kept = kept + (1 - kept) * edges / (edges + _within(EDGE_CONTRAST, contrast) * luma.std() + 1e-6)
-    luma = smooth + (luma - smooth) * kept
+    fine = luma - smooth
+    if threshold:
+        fine = torch.nn.functional.softshrink(fine, threshold * fine.std().item())
+    luma = smooth + fine * kept
     if sharpens < SHARPEN_SHARE:
         luma = luma + (luma - blurred(luma, _within(SHARPENING_RADIUS, radius))) * _within(SHARPENING, amount)
     return luma + chroma
@@ -45,8 +53,8 @@ def processed(noise: Tensor, image: Tensor, shares: list[float]) -> Tensor:
 
 def luma_of(image: Tensor) -> Tensor:
     """Return the luma of BT.601, (1, H, W), of a color image."""
-    weights = image.new_tensor([0.299, 0.587, 0.114])
-    return (weights[:, None, None] * image).sum(0, keepdim=True)
+    weights = image.new_tensor([[0.299, 0.587, 0.114]])
+    return (weights @ image.flatten(1)).view(1, *image.shape[1:])
 
 
 def blurred(image: Tensor, sigma: float) -> Tensor:

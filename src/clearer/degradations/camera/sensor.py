@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -90,6 +91,11 @@ def shot_of_iso(iso: float) -> float:
     0.0001
     """
     return iso / 100 / ELECTRONS
+
+
+def louder(sensor: Sensor, factor: float) -> Sensor:
+    """Return the sensor with a standard deviation of the read noise ``factor`` times as large."""
+    return dataclasses.replace(sensor, read=sensor.read * factor**2)
 
 
 def banding(height: int, read: float, shares: list[float], generator: torch.Generator) -> Tensor:
