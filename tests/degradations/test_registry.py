@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from clearer.core.errors import UserError
 from clearer.degradations.base import Degradation
 from clearer.degradations.gaussian import Gaussian
+from clearer.degradations.jpeg import Jpeg
 from clearer.degradations.none import NoDegradation
 from clearer.degradations.rain import Rain
 from clearer.degradations.registry import DEGRADATIONS, degradation_from_dict
+from clearer.images.tensors import to_array, to_batch
 from clearer.zoo.card import ModelCard
 
 
@@ -49,6 +52,13 @@ def test_every_kind_degrades_parts_of_a_batch_as_the_whole(name: str, channels: 
     assert torch.equal(torch.cat(parts), how.apply(clean, chance(1)))
     # All processes go on with equal generators.
     assert len({one.get_state().numpy().tobytes() for one in generators}) == 1
+
+
+@pytest.mark.parametrize("how", [Rain(), Jpeg((10, 90))], ids=["rain", "jpeg"])
+def test_protocols_that_were_drawn_in_float32_stay_as_they_were(how: Degradation) -> None:
+    clean = np.random.default_rng(0).integers(0, 256, (33, 48, 3), np.uint8)
+    single = how.apply(to_batch((clean / 255).astype(np.float32)), chance(1_000_003 * 2 + 3))
+    assert np.array_equal(how.degrade_image(clean, 2, 3), to_array(single))
 
 
 @pytest.mark.parametrize(
