@@ -3,9 +3,13 @@
     python tools/make_models.py denoise-gray runs/denoise-gray --data "BSDS500 train and test" \
         --evaluate gray-awgn-50=bsd68 gray-awgn-25=bsd68 --limits "..."
 
+    python tools/make_models.py --robustness denoise-gray denoise-color  # add their robustness tables
+
 The weight file goes into the package (src/clearer/weights), or with --research into models/NAME. models/NAME also
 gets the recipe, the metrics, the results and a README. Each result is what `clearer evaluate` prints for the
-written file; the file's card holds it too. Without arguments, only models/README.md is written again.
+written file; the file's card holds it too. ``--robustness`` measures denoisers by the protocol of that name
+(CLEARER_SHARED names the folder with the images), writes docs/results/robustness-NAME.json, and adds the table to the
+card in the file and to the README. Without arguments, only models/README.md is written again.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import argparse
 import dataclasses
 import hashlib
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -25,8 +30,9 @@ from clearer.core.files import write_json, write_text
 from clearer.network.cost import macs_per_pixel, parameters
 from clearer.runs.layout import RunFolder
 from clearer.zoo.card import CardResult, ModelCard
-from clearer.zoo.card_text import card_lines, sentence
+from clearer.zoo.card_text import card_lines, robustness_lines, sentence
 from clearer.zoo.locate import RESEARCH_MODELS, ModelFile, find_models
+from clearer.zoo.robustness_table import rows_for_card
 from clearer.zoo.weight_metadata import read_architecture
 from clearer.zoo.weights import load_weights, save_weights
 
@@ -81,7 +87,10 @@ def main() -> None:
     parser.add_argument("--mean-with", type=Path, help="run whose best weights are averaged with those of RUN")
     parser.add_argument("--last", action="store_true", help="take last.safetensors, not the best on validation")
     parser.add_argument("--research", action="store_true", help="keep the weights in models/NAME, not in the package")
+    parser.add_argument("--robustness", nargs="+", default=[], metavar="NAME", help="add the robustness tables")
     given = parser.parse_args()
+    for name in given.robustness:
+        add_robustness(name)
     if given.name:
         if not (given.run and given.data):
             parser.error("give a name, a run folder and --data, or nothing")
@@ -159,6 +168,29 @@ def measure(file: Path, protocol: str, where: str, out: Path) -> dict[str, Any]:
     result = {"command": f"clearer {shlex.join(arguments)}", **result, "model": str(file.relative_to(ROOT))}
     write_json(out, result)
     return result
+
+
+def add_robustness(name: str) -> None:
+    """Measure a model of the package or of models/ by the protocol `robustness`; add the table to file and README."""
+    file = find_models()[name].path
+    out = ROOT / "docs" / "results" / f"robustness-{name}.json"
+    arguments = ["evaluate", name, "--protocol", "robustness"]
+    command = [sys.executable, "-m", "clearer", *arguments, "--out", str(out), "--json"]
+    subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+    record = {"command": f"clearer {shlex.join(arguments)}", **json.loads(out.read_text())}
+    rows = [json.dumps({**row, **rows_for_card([row])[0]}) for row in record.pop("rows")]
+    whole = json.dumps(record, indent=1)[:-2] + ',\n "rows": [\n  ' + ",\n  ".join(rows) + "\n ]\n}\n"
+    write_text(out, whole)
+    network, card = load_weights(file)
+    former = hashlib.sha256(file.read_bytes()).hexdigest()
+    card = dataclasses.replace(card, robustness={"rows": rows_for_card(json.loads(whole)["rows"])})
+    save_weights(file, network, card, half=True)
+    # Other parts of the README may have been edited by hand: only the table and the line on the file change.
+    page = MODELS / name / "README.md"
+    text = re.sub(r"## Robustness\n.*?(?=## Data\n)", "", page.read_text(), flags=re.DOTALL)
+    text = text.replace("## Data\n", "\n".join([*robustness_lines(card), "## Data"]) + "\n", 1)
+    text = text.replace(former, hashlib.sha256(file.read_bytes()).hexdigest())
+    write_text(page, re.sub(r"[\d,]+(?= bytes, float16)", f"{file.stat().st_size:,}", text))
 
 
 def readme(file: Path, card: ModelCard) -> str:

@@ -1,6 +1,8 @@
 """Record FFDNet's figures for the robustness table: on every row, the level and the weights that score best.
 
     python benchmarks/robustness/ffdnet_rows.py
+    python benchmarks/robustness/ffdnet_rows.py --images tests/data/robustness-small \\
+        -o tests/data/robustness-small/ffdnet.json
 
 CLEARER_SHARED names a folder with ``data`` (docs/data.md) and ``peers`` (weights as npz). Writes
 src/clearer/evaluation/baselines/robustness-ffdnet.json. To keep it to minutes, the level is searched in bf16 on every
@@ -15,8 +17,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shlex
 import sys
-import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,9 +30,20 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "speed"))
 from ffdnet import FFDNet, published  # type: ignore[import-not-found, unused-ignore]
 
 from clearer.core.files import read_json_if_there, write_text
+from clearer.data.folders import list_images
 from clearer.evaluation.metrics import psnr
-from clearer.evaluation.robustness import BASELINE, LEVELS, SETS, data_folder, read_sets, row_digest, rows_for
+from clearer.evaluation.robustness import (
+    BASELINE,
+    LEVELS,
+    SETS,
+    ImageSet,
+    data_folder,
+    read_sets,
+    row_digest,
+    rows_for,
+)
 from clearer.evaluation.robustness_rows import Row
+from clearer.images.view import read_image
 
 FIRST = (5, 15, 30, 50, 75)
 BATCH, SEARCHED, CLOSE = 4, 3, 0.1
@@ -86,14 +99,34 @@ def degrade(row: Row, images: list[Any], channels: int) -> tuple[Tensor, Tensor]
     return torch.cat([clean for clean, _ in pairs]), torch.cat([degraded for _, degraded in pairs])
 
 
+def measured(row: Row, images: list[Any], kind: str, before: dict[str, Any] | None, digest: str) -> dict[str, Any]:
+    """Return FFDNet's figures on a row: those of ``before`` where the degraded images are the same."""
+    clean, degraded = degrade(row, images, 3 if kind == "color" else 1)
+    inputs = float(psnr(degraded.clamp(0, 1), clean).double().mean())
+    if before is not None and before["digest"] == digest and abs(before["input_psnr"] - inputs) <= 1e-3:
+        return before
+    found, (weights, level) = best(f"ffdnet_{kind}", clean, degraded)
+    figures = {"input_psnr": round(inputs, 4), "psnr": round(found, 4), "level": level, "weights": weights}
+    print(row.name, json.dumps(figures), flush=True)
+    return {"digest": digest, **figures}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--again", action="store_true", help="measure rows again that have not changed")
+    parser.add_argument("--images", type=Path, metavar="FOLDER", help="measure these whole color images instead")
+    parser.add_argument("-o", "--out", type=Path, default=BASELINE, help="JSON file, with --images")
     options = parser.parse_args()
-    sets = read_sets(data_folder(None))
-    known = {} if options.again else read_json_if_there(BASELINE) or {}
+    if (options.images is None) != (options.out == BASELINE):
+        parser.error("give both --images and --out, or none of them")
+    if options.images is None:
+        sets = {one: read_sets(data_folder(None))[one.name] for one in SETS}
+    else:
+        one = ImageSet(options.images.name, "", 0)
+        sets = {one: [read_image(path, 3) for path in list_images(options.images)]}
+    known = {} if options.again else read_json_if_there(options.out) or {}
     value: dict[str, Any] = {
-        "command": "python benchmarks/robustness/ffdnet_rows.py",
+        "command": shlex.join(["python", "benchmarks/robustness/ffdnet_rows.py", *sys.argv[1:]]),
         "torch": torch.__version__,
         "weights": {},
     }
@@ -101,24 +134,16 @@ def main() -> None:
         for name in (f"ffdnet_{kind}", f"ffdnet_{kind}_clip"):
             path = published(name)
             value["weights"][name] = "" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
-    began = time.perf_counter()
     for kind, channels in (("color", 3), ("gray", 1)):
         before = {line["name"]: line for line in known.get(kind, [])}
         value[kind] = []
-        for one in SETS:
+        for one, images in sets.items():
             for row in rows_for(channels):
-                name, digest = f"{one.name}:{row.name}", row_digest(one, row)
-                clean, degraded = degrade(row, sets[one.name], channels)
-                inputs = float(psnr(degraded.clamp(0, 1), clean).double().mean())
-                line = before.get(name)
-                if line is None or line["digest"] != digest or abs(line["input_psnr"] - inputs) > 1e-3:
-                    found, (weights, level) = best(f"ffdnet_{kind}", clean, degraded)
-                    line = {"name": name, "digest": digest, "input_psnr": round(inputs, 4), "psnr": round(found, 4)}
-                    line |= {"level": level, "weights": weights}
-                    print(json.dumps(line), f"{time.perf_counter() - began:.0f} s", flush=True)
-                value[kind].append(line)
+                name = f"{one.name}:{row.name}"
+                digest = row.digest() if options.images else row_digest(one, row)
+                value[kind].append({"name": name, **measured(row, images, kind, before.get(name), digest)})
                 # Rows are saved one by one: what is measured is not lost if the program is stopped.
-                write_text(BASELINE, as_lines({**known, **value}))
+                write_text(options.out, as_lines({**known, **value}))
 
 
 def as_lines(value: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors import safe_open
@@ -14,6 +15,7 @@ from clearer.network.architecture import Architecture
 from clearer.zoo.card import CardResult, ModelCard, as_results
 from clearer.zoo.card_text import card_lines
 from clearer.zoo.locate import find_models
+from clearer.zoo.robustness_table import rows_for_card
 
 RESULT = {"protocol": "gray-awgn-50", "psnr": 26.5, "ssim": 0.72, "input_psnr": 14.9, "images": 68}
 STATED = {
@@ -91,3 +93,22 @@ def test_the_card_as_text() -> None:
         "Weights: not stated.",
     ):
         assert line in text, line
+
+
+def test_the_robustness_table_says_what_fails() -> None:
+    def row(name: str, before: float, after: float, ffdnet: float | None, dead: bool = False) -> dict[str, Any]:
+        return {"name": name, "input_psnr": before, "psnr": after, "ffdnet_psnr": ffdnet, "dead": dead, "images": 4}
+
+    rows = [
+        row("a:white-25", 20.171, 30.004, 30.5), row("a:camera", 20, 20.1, 26.789, dead=True),
+        row("b:white-25", 20, 31, 30), row("b:clean", 100, 48, None),
+    ]  # fmt: skip
+    card = ModelCard(robustness={"rows": rows_for_card(rows)})
+    assert ModelCard.from_dict(card.to_dict()) == card and not ModelCard.from_dict(card.to_dict()).extra
+    text = "\n".join(card_lines(Architecture.parse("PF-FP", width=4), card))
+    assert "| degradation | a: input | restored | FFDNet | b: input | restored | FFDNet |" in text
+    assert "| white-25 | 20.17 | 30.00 | 30.50 | 20.00 | 31.00 | 30.00 |" in text
+    assert "| camera | 20.00 | 20.10 (dead) | 26.79 |  |  |  |" in text
+    assert "Dead on 1 of 4 rows (it gains less than 0.5 dB where FFDNet gains 2 dB or more): a:camera." in text
+    assert "Behind FFDNet on 2 of 3 rows that are not clean." in text
+    assert "## Robustness" not in "\n".join(card_lines(Architecture.parse("PF-FP", width=4), ModelCard()))

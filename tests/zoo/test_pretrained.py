@@ -77,8 +77,8 @@ def test_a_denoiser_denoises_a_photograph(name: str) -> None:
     color = restorer.architecture.channels == 3
     clean = COFFEE if color else photograph("camera.png", 256)
     noise = restorer.card["degradation"]
-    sigma = noise["sigma"] if isinstance(noise["sigma"], float) else 50.0
-    noisy = Gaussian(sigma, noise["clip8"]).degrade_image(clean, 0, 0)
+    single = isinstance(noise.get("sigma"), float)
+    noisy = Gaussian(noise["sigma"] if single else 50.0, noise.get("clip8", False)).degrade_image(clean, 0, 0)
     before = psnr(np.clip(noisy, 0, 1) * 255, clean)
     assert psnr(restorer.restore(noisy) * 255, clean) > before + 8
 

@@ -20,7 +20,7 @@ from clearer.images.pixels import gray_of, luma_of
 from clearer.images.tensors import to_array, to_batch
 
 Settings = Mapping[str, Any]
-CAMERA_ISO = (200, 800, 3200, 12800)
+CAMERA_ISO = (400, 1600, 6400, 25600)
 CAMERA_JPEG = 90
 
 
@@ -78,6 +78,10 @@ def _white(sigma: float) -> Settings:
     return {"kind": "gaussian", "sigma": sigma}
 
 
+def _blurred(blur: float) -> Settings:
+    return {"kind": "correlated", "sigma": 25, "blur": blur, "stretch": 1}
+
+
 def _jpeg(quality: int) -> Settings:
     return {"kind": "jpeg", "quality": quality}  # 4:2:0
 
@@ -90,14 +94,21 @@ def _rows() -> Iterator[Row]:
     for sigma in (15, 25, 50):
         yield Row(f"white-{sigma}", (_white(sigma),), stored=False)
     yield Row("white-25-8bit", (_white(25),))
+    yield Row("uneven-channels-25", ({**_white(25), "channel_spread": 1.0},), gray="")
+    yield Row("gray-noise-25", ({**_white(25), "channel_correlation": 1.0},), gray="")
     yield Row("gray-image-white-25", (_white(25),), of_gray=True, gray="")
+    for blur in (0.5, 1.0):
+        yield Row(f"blurred-noise-{blur:g}", (_blurred(blur),))
+    for photons in (100, 30):
+        yield Row(f"poisson-{photons}", ({"kind": "poisson-gaussian", "photons": photons, "read": 0},))
+    yield Row("speckle-30", ({"kind": "speckle", "looks": 30},))
     for quality in (95, 75):
         yield Row(f"white-25-jpeg-{quality}", (_white(25), _jpeg(quality)))
     for iso in CAMERA_ISO:
         yield Row(f"camera-{iso}", (_camera(iso),), gray="luma")
     for iso in CAMERA_ISO:
         yield Row(f"camera-{iso}-jpeg-{CAMERA_JPEG}", (_camera(iso), _jpeg(CAMERA_JPEG)), gray="luma")
-    yield Row("camera-3200-processed", (_camera(3200, processed=1),), gray="luma")
+    yield Row("camera-6400-processed", (_camera(6400, processed=1),), gray="luma")
     yield Row("clean", (), stored=False)
 
 

@@ -90,6 +90,7 @@ class ModelCard(Mapping[str, Any]):
         epoch: of the best weights, counted from 1.
         validation_psnr: in dB.
         results: measurements of this very file.
+        robustness: of a denoiser, ``{"rows": [...]}`` as `clearer.zoo.robustness_table.rows_for_card` makes them.
         extra: values under keys that this version does not know, or of a type it does not expect.
 
     >>> card = ModelCard.from_dict({"task": "denoise", "licence": "MIT", "note": 7})
@@ -117,6 +118,7 @@ class ModelCard(Mapping[str, Any]):
     epoch: int | None = None
     validation_psnr: float | None = None
     results: tuple[CardResult, ...] = ()
+    robustness: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod

@@ -8,6 +8,7 @@ from pathlib import Path
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel, parameters
 from clearer.zoo.card import CardResult, ModelCard
+from clearer.zoo.robustness_table import INTRODUCTION, table_lines
 
 NOT_STATED = "not stated"
 
@@ -20,7 +21,8 @@ def card_lines(
     data: str | None = None,
     license: str | None = None,
 ) -> list[str]:
-    """Return the sections of a model card as lines of Markdown: results, data, cost, limits, license.
+    """Return the sections of a model card as lines of Markdown: results, robustness, data, cost, limits,
+    license.
 
     ``results``, ``data`` and ``license`` replace those of ``card``. Facts that neither states are written as "not
     stated".
@@ -33,6 +35,7 @@ def card_lines(
         "",
         *_result_lines(results or card.results, card),
         "",
+        *robustness_lines(card),
         "## Data",
         "",
         sentence(data or f"Training images: {NOT_STATED}"),
@@ -58,6 +61,13 @@ def _range_lines(card: ModelCard) -> list[str]:
         return []
     low, high = card.span
     return ["", f"Black is level {low:g} and white is {high:g}, in files of 16 bits and floating point."]
+
+
+def robustness_lines(card: ModelCard) -> list[str]:
+    """Return the section on the robustness table; none where the card states no table."""
+    if not card.robustness:
+        return []
+    return ["## Robustness", "", INTRODUCTION, "", *table_lines(card.robustness["rows"]), ""]
 
 
 def _cost_line(architecture: Architecture, card: ModelCard) -> str:
