@@ -62,6 +62,15 @@ def test_gray_images_have_one_channel_in_all_three_or_are_luma() -> None:
     assert (degraded - clean).std().item() * 255 == pytest.approx(expected, rel=0.03)
 
 
+def test_the_ground_truth_of_a_soft_image_is_soft() -> None:
+    image = np.random.default_rng(0).integers(100, 156, (64, 64, 3), np.uint8)
+    clean, degraded = ROW["soft-image-white-25"].pair(image, 3, 0, 0)
+    sharp = ROW["white-25"].pair(image, 3, 0, 0)[0]
+    assert clean.diff(dim=-1).square().mean() < 0.3 * sharp.diff(dim=-1).square().mean()
+    assert (degraded - clean).std().item() * 255 == pytest.approx(25, rel=0.03)
+    assert ROW["soft-image-white-25"].digest() != Row("x", ROW["white-25"].steps).digest()
+
+
 def test_the_digest_changes_with_settings_images_and_crop() -> None:
     photos, bsd68 = robustness.SETS
     row = ROW["white-25"]

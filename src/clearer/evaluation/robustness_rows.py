@@ -20,6 +20,7 @@ from clearer.images.pixels import gray_of, luma_of
 from clearer.images.tensors import to_array, to_batch
 
 Settings = Mapping[str, Any]
+_HALVED = {"kind": "resize", "factor": 2, "down": "bicubic", "up": "bicubic"}
 CAMERA_ISO = (400, 1600, 6400, 25600)
 CAMERA_JPEG = 90
 
@@ -33,6 +34,7 @@ class Row:
         steps: settings of degradations, as under ``data.degradation`` of a recipe, one after another.
         stored: clip to [0, 1] and round to 8 bits in the end, as image files do.
         gray: how the row is made for gray models: of the gray image, as luma of the color images, or not at all.
+        truth: settings of degradations that make the ground truth: what a denoiser is not asked to undo.
         of_gray: color models get the gray image in all three channels, with the noise of one channel.
     """
 
@@ -41,6 +43,7 @@ class Row:
     stored: bool = True
     gray: Literal["gray", "luma", ""] = "gray"
     of_gray: bool = False
+    truth: tuple[Settings, ...] = ()
 
     @cached_property
     def degradations(self) -> tuple[Degradation, ...]:
@@ -59,19 +62,27 @@ class Row:
         in_gray = self.of_gray or (channels == 1 and self.gray == "gray")
         start = to_batch(((gray_of(clean) if in_gray else clean) / 255).astype(np.float32))
         generator = torch.Generator().manual_seed(1_000_003 * seed + k)
+        for step in self.truth:
+            start = _rounded(degradation_from_dict(step).apply(start, generator))
         degraded = start
         for degradation in self.degradations:
             degraded = degradation.apply(degraded, generator)
         if channels == 1 and self.gray == "luma":
             start, degraded = (to_batch(luma_of(to_array(image))) for image in (start, degraded))
         if self.stored:
-            degraded = (degraded.clamp(0, 1) * 255).round() / 255
+            degraded = _rounded(degraded)
         return start.expand(-1, channels, -1, -1).contiguous(), degraded.expand(-1, channels, -1, -1).contiguous()
 
     def digest(self) -> str:
         """Return a digest of all settings, which changes with the defaults of a degradation too."""
-        whole = [[degradation.to_dict() for degradation in self.degradations], self.stored, self.gray, self.of_gray]
+        whole: list[Any] = [[degradation.to_dict() for degradation in self.degradations], self.stored, self.gray, self.of_gray]
+        if self.truth:
+            whole.append([degradation_from_dict(step).to_dict() for step in self.truth])
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _rounded(image: Tensor) -> Tensor:
+    return (image.clamp(0, 1) * 255).round() / 255
 
 
 def _white(sigma: float) -> Settings:
@@ -109,6 +120,7 @@ def _rows() -> Iterator[Row]:
     for iso in CAMERA_ISO:
         yield Row(f"camera-{iso}-jpeg-{CAMERA_JPEG}", (_camera(iso), _jpeg(CAMERA_JPEG)), gray="luma")
     yield Row("camera-6400-processed", (_camera(6400, processed=1),), gray="luma")
+    yield Row("soft-image-white-25", (_white(25),), truth=(_HALVED,))
     yield Row("clean", (), stored=False)
 
 
