@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import shlex
 import sys
 from functools import cache
@@ -114,6 +115,7 @@ def measured(row: Row, images: list[Any], kind: str, before: dict[str, Any] | No
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--again", action="store_true", help="measure rows again that have not changed")
+    parser.add_argument("--rows", default="", metavar="REGEX", help="measure only rows whose names match")
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="measure these whole color images instead")
     parser.add_argument("-o", "--out", type=Path, default=BASELINE, help="JSON file, with --images")
     options = parser.parse_args()
@@ -141,7 +143,10 @@ def main() -> None:
             for row in rows_for(channels):
                 name = f"{one.name}:{row.name}"
                 digest = row.digest() if options.images else row_digest(one, row)
-                value[kind].append({"name": name, **measured(row, images, kind, before.get(name), digest)})
+                if re.search(options.rows, name):
+                    value[kind].append({"name": name, **measured(row, images, kind, before.get(name), digest)})
+                elif name in before:
+                    value[kind].append(before[name])
                 # Rows are saved one by one: what is measured is not lost if the program is stopped.
                 write_text(options.out, as_lines({**known, **value}))
 

@@ -75,7 +75,8 @@ class Row:
 
     def digest(self) -> str:
         """Return a digest of all settings, which changes with the defaults of a degradation too."""
-        whole: list[Any] = [[degradation.to_dict() for degradation in self.degradations], self.stored, self.gray, self.of_gray]
+        steps = [degradation.to_dict() for degradation in self.degradations]
+        whole: list[Any] = [steps, self.stored, self.gray, self.of_gray]
         if self.truth:
             whole.append([degradation_from_dict(step).to_dict() for step in self.truth])
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]

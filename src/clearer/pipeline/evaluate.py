@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict, Unpack, cast
 
+from torch import Tensor
+
 from clearer.core.errors import UserError
 from clearer.core.files import with_former_keys
 from clearer.data.folders import Folders
@@ -52,7 +54,8 @@ def evaluate(
     Args:
         model: a weight file, a run folder, a pretrained model, or a restorer, which has its own device and precision.
         data: a folder, or two `Folders` of pairs.
-        protocol: such as ``"gray-awgn-50"``; see `clearer.evaluation.protocols`.
+        protocol: such as ``"gray-awgn-50"``; see `clearer.evaluation.protocols`. A color network measured on gray
+            images sees three equal channels, and the mean of its three counts.
         limit: measure only the first ``limit`` images.
         ensemble: restore by the x8 self-ensemble.
         seed: of the degradation; keep 0 for comparable results.
@@ -76,7 +79,8 @@ def evaluate(
     span = machine.get("span")
     restorer = model if isinstance(model, Restorer) else load(model, machine["device"], machine["precision"])
     architecture = restorer.architecture
-    if architecture.channels != measured_by.channels:
+    in_equal_channels = architecture.channels == 3 and measured_by.channels == 1
+    if architecture.channels != measured_by.channels and not in_equal_channels:
         raise UserError(
             f"{'model' if isinstance(model, Restorer) else model}: takes {architecture.channels} channel(s) where "
             f"{protocol} has {measured_by.channels}; choose a protocol or a model that fits"
@@ -84,8 +88,9 @@ def evaluate(
     items = items_for(data, measured_by, layout)
     if span is None and depth_of_file(items[0].clean) != "8":
         span = restorer.card.span
+    run = _in_equal_channels(restorer) if in_equal_channels else restorer
     measured = evaluate_images(
-        restorer, items, measured_by, limit=limit, ensemble=ensemble, seed=seed, span=span, progress=progress
+        run, items, measured_by, limit=limit, ensemble=ensemble, seed=seed, span=span, progress=progress
     )
     result = evaluation_record(
         measured,
@@ -99,6 +104,11 @@ def evaluate(
     if out is not None:
         write_result(result, out)
     return cast(EvaluationRecord, with_former_keys(result))
+
+
+def _in_equal_channels(restorer: Restorer) -> Callable[[Tensor], Tensor]:
+    """Return a function that restores gray batches by a color network, as `clearer restore` does gray files."""
+    return lambda x: restorer(x.expand(-1, 3, -1, -1)).mean(1, keepdim=True)
 
 
 def default_place(
