@@ -99,7 +99,7 @@ def _jpeg(quality: int) -> Settings:
 
 
 def _camera(iso: int, processed: int = 0) -> Settings:
-    return {"kind": "camera", "iso": iso, "processed": processed, "scaled": 0}
+    return {"kind": "camera", "iso": iso, "processed": processed, "scaled": 0, "banding": 0, "hot": 0}
 
 
 def _rows() -> Iterator[Row]:
