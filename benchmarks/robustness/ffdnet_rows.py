@@ -6,10 +6,10 @@
 
 CLEARER_SHARED names a folder with ``data`` (docs/data.md) and ``peers`` (weights as npz). Writes
 src/clearer/evaluation/baselines/robustness-ffdnet.json. To keep it to minutes, the level is searched in bf16 on every
-third image of the row: 5, 15, 30, 50 and 75, then upwards or downwards by 5 from the best of them, first with the plain
-weights, then with those for clipped noise. The best is measured on all images in fp32; so is the second where it is
-within 0.1 dB, and the better counts.
-Rows whose digest and input PSNR are unchanged are not measured again; ``--again`` measures all.
+third image of the row: upwards or downwards by 5 from the root mean square error of the input as long as PSNR grows,
+first with the plain weights, then from their best with those for clipped noise. The best is measured on all images in
+fp32; so is the second where it is within 0.1 dB, and the better counts. Rows whose digest and input PSNR are unchanged
+are not measured again; ``--again`` measures all.
 """
 
 from __future__ import annotations
@@ -46,7 +46,6 @@ from clearer.evaluation.robustness import (
 from clearer.evaluation.robustness_rows import Row
 from clearer.images.view import read_image
 
-FIRST = (5, 15, 30, 50, 75)
 BATCH, SEARCHED, CLOSE = 4, 3, 0.1
 Choice = tuple[str, int]
 
@@ -88,7 +87,8 @@ def best(kind: str, clean: Tensor, degraded: Tensor) -> tuple[float, Choice]:
                 return sigma
             sigma = top
 
-    plain = climb(kind, max(FIRST, key=lambda s: at((kind, s))))
+    error = 255 * float((degraded - clean).square().mean()) ** 0.5
+    plain = climb(kind, min(LEVELS, key=lambda s: abs(s - error)))
     climb(f"{kind}_clip", plain)
     first, second = sorted(found, key=lambda choice: -found[choice])[:2]
     finalists = [first, second] if found[first] - found[second] < CLOSE else [first]
@@ -147,8 +147,12 @@ def main() -> None:
                     value[kind].append({"name": name, **measured(row, images, kind, before.get(name), digest)})
                 elif name in before:
                     value[kind].append(before[name])
-                # Rows are saved one by one: what is measured is not lost if the program is stopped.
-                write_text(options.out, as_lines({**known, **value}))
+                # Rows are saved one by one: nothing is lost if the program is stopped.
+                names = {line["name"] for line in value[kind]}
+                rest = [line for line in before.values() if line["name"] not in names]
+                write_text(options.out, as_lines({**known, **value, kind: value[kind] + rest}))
+        if kind not in known or value[kind] != known[kind]:
+            write_text(options.out, as_lines({**known, **value}))
 
 
 def as_lines(value: dict[str, Any]) -> str:
