@@ -301,7 +301,5 @@ def runtimes_table(value: dict[str, Any]) -> str:
     return f"`{value['command']}`\n\n{table(head, rows)}\n\n{said}"
 
 
-
-
 def robustness_table(value: dict[str, Any]) -> str:
     return f"`{value['command']}` ({value['precision']})\n\n" + "\n".join(table_lines(value["rows"]))
