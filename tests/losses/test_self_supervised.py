@@ -55,10 +55,15 @@ def test_neighbor2neighbor_of_the_identity_has_a_known_value() -> None:
 
 
 def test_the_second_term_of_neighbor2neighbor_grows_with_progress() -> None:
-    images = torch.rand(2, 1, 8, 8, generator=seeded(1))
-    values = [
-        float(Neighbor2Neighbor()(lambda x: 0 * x, Batch(images, None, seeded(2), progress=p))) for p in (0.0, 0.5, 1.0)
-    ]
+    images = torch.rand(1, 1, 8, 8, generator=seeded(1)).expand(6, -1, -1, -1)
+    choice = seeded(2).get_state()
+
+    def value(progress: float) -> float:
+        generator = seeded(2)
+        generator.set_state(choice)
+        return float(Neighbor2Neighbor(every=1)(lambda x: 0 * x, Batch(images, None, generator, progress=progress)))
+
+    values = [value(progress) for progress in (0.0, 0.5, 1.0)]
     # The restored images are 0, so both terms are the mean square of the second sub-image.
     assert values[1] == pytest.approx(2 * values[0]) and values[2] == pytest.approx(3 * values[0])
 
@@ -129,6 +134,17 @@ def test_parts_of_a_batch_draw_what_the_whole_draws() -> None:
     whole = NOISE2VOID.hide(Batch(images, None, seeded(7)))
     part = NOISE2VOID.hide(Batch(images[2:], None, seeded(7), start=2, of=4))
     assert torch.equal(whole.images[2:], part.images) and torch.equal(whole.centers[2:], part.centers)
+
+
+@pytest.mark.parametrize("parts", [[(0, 6)], [(0, 3), (3, 6)], [(k, k + 1) for k in range(6)]])
+def test_processes_compute_the_second_term_of_the_whole_batch(parts: list[tuple[int, int]]) -> None:
+    images = torch.rand(6, 1, 8, 8, generator=seeded(1))
+    values = [
+        float(Neighbor2Neighbor()(lambda x: x * x, Batch(images[a:b], None, seeded(2), start=a, of=6)))
+        for a, b in parts
+    ]
+    whole = Neighbor2Neighbor()(lambda x: x * x, Batch(images, None, seeded(2)))
+    assert sum(values) / len(values) == pytest.approx(float(whole), rel=1e-5)
 
 
 def test_noise2noise_compares_with_the_other_exposure() -> None:

@@ -25,6 +25,9 @@ UNITS = 8
 """Least number of parts that the images are divided into, whose spread is the uncertainty of their mean."""
 STEP = 0.05
 """Size of the disturbance that measures how a result follows the noise, in standard deviations of the noise."""
+NOISE_ERROR = 0.06
+"""Relative error of a measured noise variance. Of the true one, the measured one was 0.89 to 0.99 on 10 images of W2S
+and 0.98 to 1.17 on 17 images of BSDS500 with sigma 25, saved in 8 bits."""
 SMALLEST = 1e-6
 """Least mean squared error for a PSNR: an estimate may be 0 or below."""
 WHAT = {
@@ -43,10 +46,12 @@ class Estimate:
         measure: the key in `WHAT`.
         errors: one for each image, or part of an image; their mean is unbiased where the noise model holds, and single
             ones may be negative.
+        systematic: an error that all share, because the noise is not known exactly.
     """
 
     measure: str
     errors: tuple[float, ...]
+    systematic: float = 0.0
 
     @property
     def psnr(self) -> float:
@@ -55,13 +60,14 @@ class Estimate:
 
     @property
     def standard_error(self) -> float:
-        """Standard error of `psnr` in dB, from the spread over the parts; infinite for a single part."""
-        return 10 / math.log(10) * _error_of_mean(self.errors) / max(fmean(self.errors), SMALLEST)
+        """Standard error of `psnr` in dB, from the spread over the parts and ``systematic``; infinite for one part."""
+        error = math.hypot(_error_of_mean(self.errors), self.systematic)
+        return 10 / math.log(10) * error / max(fmean(self.errors), SMALLEST)
 
     def gain_over(self, other: Estimate) -> tuple[float, float]:
         """Return how much smaller the mean error is than another's on the same parts, in dB, and its standard error.
 
-        Content and noise that both share cancel, so that it is more certain than two values apart.
+        What both share cancels, so that it is more certain than two values apart.
         """
         mine, theirs = (max(fmean(one.errors), SMALLEST) for one in (self, other))
         # The delta method for the logarithm of a ratio of means.
@@ -78,7 +84,7 @@ class NoReference:
 
     Args:
         images: (noisy, another exposure or None) of each image, (H, W, C) of any depth.
-        noise: the measured noise; None if no model fits. It is not needed for exposures.
+        noise: the measured noise of each image; None if no model fits. It is not needed for exposures.
         hide: the pixels around a pixel with which its noise is correlated.
         crop: side of the center crop in pixels, or None for whole images.
         device: where the images lie.
@@ -88,7 +94,7 @@ class NoReference:
     def __init__(
         self,
         images: Sequence[tuple[AnyPixels, AnyPixels | None]],
-        noise: NoiseModel | None,
+        noise: Sequence[NoiseModel] | None,
         *,
         hide: Noise2Void | None = None,
         crop: int | None = None,
@@ -118,15 +124,23 @@ class NoReference:
             return self._parts((restored - other).square() - (noisy - other).square() / 2)
         if self.noise is None:
             raise ValueError("SURE needs a noise model")
-        variance = self.noise.variance(noisy)
-        probe = variance.sqrt() * self.noise.draw(noisy.shape, _generator(k)).to(noisy)
+        variance = self.noise[k].variance(noisy)
+        probe = variance.sqrt() * self.noise[k].draw(noisy.shape, _generator(k)).to(noisy)
         slope = (_clamped(restore, noisy + STEP * probe) - restored) / STEP
         return self._parts((restored - noisy).square() - variance + 2 * probe * slope)
 
     def estimate(self, restore: Restore, measure: str | None = None) -> Estimate:
         """Estimate the error of ``restore`` on all images."""
         errors = [error for k in range(len(self)) for error in self.errors(restore, k, measure)]
-        return Estimate(measure or self.measure, tuple(errors))
+        return self.summary(errors, measure)
+
+    def summary(self, errors: Sequence[float], measure: str | None = None) -> Estimate:
+        """Return the estimate that the errors of all images make."""
+        measure = measure or self.measure
+        if self.noise is None or measure == "exposures":
+            return Estimate(measure, tuple(errors))
+        known = [float(model.variance(noisy).mean()) for model, noisy in zip(self.noise, self.noisy, strict=True)]
+        return Estimate(measure, tuple(errors), NOISE_ERROR * fmean(known))
 
     @torch.no_grad()
     def whiteness(self, restore: Restore) -> tuple[float, float]:
@@ -149,7 +163,7 @@ class NoReference:
         hidden = self.hide.hide(Batch(noisy, None, generator))
         error = (_clamped(restore, hidden.images) - noisy).square()
         if self.noise is not None:
-            error = error - self.noise.variance(noisy)
+            error = error - self.noise[k].variance(noisy)
         return self._parts(error, hidden.centers.to(noisy))
 
     def _parts(self, error: Tensor, weight: Tensor | None = None) -> list[float]:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from clearer.noise.profile import NoiseProfile
+
 NEIGHBORHOOD = 5
 """Side in pixels of the square whose mean is taken for the brightness without noise."""
 
@@ -25,6 +27,17 @@ class NoiseModel:
     offset: tuple[float, ...]
     along_rows: tuple[float, ...] = ()
     along_columns: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, profile: NoiseProfile) -> NoiseModel:
+        """Return the model that a measured profile describes."""
+        correlated = profile.kind not in ("independent", "clean")
+        return cls(
+            profile.gain,
+            profile.offset,
+            along_rows=profile.rows[1:] if correlated else (),
+            along_columns=profile.columns[1:] if correlated else (),
+        )
 
     def variance(self, noisy: Tensor) -> Tensor:
         """Return the variance at each pixel of noisy images, (B, C, H, W)."""

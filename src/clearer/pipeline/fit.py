@@ -25,12 +25,14 @@ from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
 from clearer.network.cost import cost_table
 from clearer.pipeline.data_mode import choose
-from clearer.pipeline.noisy import noisy_images
+from clearer.pipeline.noisy import measured_noise, noisy_images
+from clearer.pipeline.ranking import rank
 from clearer.pipeline.run_checks import check_run
 from clearer.pipeline.run_folder import opened_run
 from clearer.pipeline.teacher import taught
 from clearer.recipe.load import load_recipe, recipe_from_dict
 from clearer.recipe.schema import Recipe
+from clearer.report.noisy_samples import write_noisy_samples
 from clearer.report.page import write_page
 from clearer.report.samples import write_samples
 from clearer.report.summary import print_summary
@@ -150,7 +152,8 @@ def _with_images(context: RunContext, recipe: Recipe, splits: Splits, stages: Se
         return read_images(splits.train, channels), read_images(splits.validation, channels)
 
     training, validation = distributed.together(decoded)
-    return dataclasses.replace(context, training=training, validation=validation)
+    noise = measured_noise(context.folder, training, validation) if is_noisy_only(recipe.data) else None
+    return dataclasses.replace(context, training=training, validation=validation, noise=noise)
 
 
 def _find_architecture(recipe: Recipe, context: RunContext, stages: Sequence[str]) -> Architecture:
@@ -199,11 +202,25 @@ def _conclude(recipe: Recipe, context: RunContext, splits: Splits, stages: Seque
         if recipe.evaluate.samples and recipe.evaluate.protocols and not folder.sample_list.exists():
             shown = splits.test or splits.validation
             write_samples(folder, restorer, shown[: recipe.evaluate.samples], recipe.evaluate.protocols[0])
+        if is_noisy_only(recipe.data):
+            result |= _ranked(recipe, context, splits, restorer)
     if folder.search.finished:
         result["search"] = dict(folder.search.read_result())
     write_page(folder.path)
     print_summary(folder.path, context.console)
     return result
+
+
+def _ranked(recipe: Recipe, context: RunContext, splits: Splits, restorer: Restorer) -> dict[str, Any]:
+    """Estimate the errors of this model and of others without ground truth, and write samples; return the ranking."""
+    folder = context.folder
+    ranking = read_json(folder.ranking) if folder.ranking.exists() else rank(recipe, folder, restorer, splits)
+    if ranking["better"]:
+        names = " and ".join(ranking["better"])
+        context.say(f"{names}: estimated to do better without training on these images; see the report")
+    if recipe.evaluate.samples and not folder.sample_list.exists():
+        write_noisy_samples(folder, restorer, splits.validation[: recipe.evaluate.samples], recipe.network.channels)
+    return {"ranking": ranking}
 
 
 def _evaluate(name: str, recipe: Recipe, folder: RunFolder, restorer: Restorer, splits: Splits) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -97,5 +97,5 @@ def _held_out_phases(images: HeldOutImages, stride: int) -> HeldOutImages:
     return [(next(phases(image, stride)), None) for image, _ in images]
 
 
-def _uncorrelated(noise: NoiseModel | None) -> NoiseModel | None:
-    return None if noise is None else dataclasses.replace(noise, along_rows=(), along_columns=())
+def _uncorrelated(noise: Sequence[NoiseModel] | None) -> list[NoiseModel] | None:
+    return None if noise is None else [dataclasses.replace(one, along_rows=(), along_columns=()) for one in noise]

@@ -35,6 +35,7 @@ class Sample:
         input, restored, truth: ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)``, uint8 or floats in [0, 1].
         input_psnr, psnr: PSNR in dB of input and restored image.
         input_ssim, ssim: SSIM of the same.
+        third: the caption of ``truth``, which may be another image where there is no ground truth.
     """
 
     name: str
@@ -45,13 +46,25 @@ class Sample:
     psnr: float | None = None
     input_ssim: float | None = None
     ssim: float | None = None
+    third: str = "ground truth"
 
     @classmethod
     def of(cls, entry: SampleEntry, images: Mapping[str, AnyArray]) -> Sample:
         """Return a sample of a run: its entry in samples.json and its images by key."""
         scores = [entry.get(key) for key in ("input_psnr", "psnr", "input_ssim", "ssim")]
-        numbers = [float(score) if isinstance(score, int | float) else None for score in scores]
-        return cls(str(entry.get("name", "")), images["input"], images["restored"], images["truth"], *numbers)
+        before, after, ssim_before, ssim_after = (float(x) if isinstance(x, int | float) else None for x in scores)
+        without_truth = "removed" in images
+        return cls(
+            name=str(entry.get("name", "")),
+            input=images["input"],
+            restored=images["restored"],
+            truth=images["removed" if without_truth else "truth"],
+            input_psnr=before,
+            psnr=after,
+            input_ssim=ssim_before,
+            ssim=ssim_after,
+            third="removed" if without_truth else "ground truth",
+        )
 
     @property
     def captions(self) -> tuple[str, str, str]:
@@ -59,7 +72,7 @@ class Sample:
         return (
             _caption("input", self.input_psnr, self.input_ssim),
             _caption("restored", self.psnr, self.ssim),
-            "ground truth",
+            self.third,
         )
 
 
@@ -133,7 +146,7 @@ class _Layout:
         crop_w = min(CROP, wide)
         crop_h = min(2 * CROP // 3 if wide > high else CROP, high)
         shown, zoomed = max(1, round(high * zoom)), round(column * crop_h / crop_w)
-        top, left = detail_crop(images[2], crop_h, crop_w)
+        top, left = detail_crop(images[1 if sample.third == "removed" else 2], crop_h, crop_w)
         return cls(sample, images, column, zoom, shown, zoomed, (top, left, crop_h, crop_w))
 
 

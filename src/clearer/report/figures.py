@@ -182,6 +182,8 @@ def curves_training(lines: Lines) -> Figure:
     panels = [("loss", ("loss",)), ("learning rate", ("lr",))]
     if any(number(line, "psnr") is not None for line in lines):
         panels.insert(1, ("validation PSNR (dB)", ("psnr",)))
+    if any(number(line, "estimated_psnr") is not None for line in lines):
+        panels.insert(1, ("estimated validation PSNR (dB)", ("estimated_psnr",)))
     return _curves(lines, panels, {"psnr": "restored"})
 
 

@@ -25,6 +25,7 @@ from clearer.report.figures import (
 )
 from clearer.report.intensity import intensity_figure, intensity_line, intensity_of
 from clearer.report.markup import drawing, folded, note, section, table
+from clearer.report.noisy import estimated_line, noise_section, ranking_section
 from clearer.runs.layout import RunFolder, objects
 from clearer.runs.record import Record, number, read_record, sample_images
 
@@ -46,6 +47,8 @@ def write_page(run: str | Path) -> Path:
         _headline(record),
         _architecture(record),
         _results(record),
+        noise_section(record),
+        ranking_section(record),
         _images(record),
         _training(record),
         _search(record),
@@ -127,7 +130,8 @@ def _images(record: Record) -> str:
         if images is None:
             continue
         data = base64.b64encode(png_bytes(comparison([Sample.of(entry, images)]), DPI)).decode()
-        about = escape(f"{entry.get('name', '')}: input, restored and ground truth, each with an enlarged crop below")
+        third = "removed" if "removed" in images else "ground truth"
+        about = escape(f"{entry.get('name', '')}: input, restored and {third}, each with an enlarged crop below")
         shown += f'<div class="wide"><img class="sample" alt="{about}" src="data:image/png;base64,{data}"></div>'
         if (gain := number(entry, "gain")) is not None:
             shown += note(f"{entry.get('name', '')} is shown {gain:.1f} times brighter.")
@@ -142,6 +146,8 @@ def _training(record: Record) -> str:
     epoch = _format(t, "best_epoch", ".0f")
     text = f"Validation PSNR: {', '.join(known)}{f' (best at epoch {epoch})' if epoch else ''}."
     chart = drawing(curves_training(record.train_lines), "chart", "training curves")
+    if estimated := estimated_line(record):
+        known, text = [estimated], f"Estimated on the validation images, without ground truth: {estimated}."
     return section("Training", chart + (note(text) if known else ""))
 
 

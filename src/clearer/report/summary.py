@@ -10,6 +10,7 @@ from rich.console import Console
 from clearer.core.console import print_table, say
 from clearer.core.text import duration
 from clearer.report.facts import convergence, headline_facts, protocol_name, task_of
+from clearer.report.noisy import estimated_line
 from clearer.runs.layout import RunFolder
 from clearer.runs.record import Record, number, read_record
 
@@ -43,4 +44,9 @@ def _rows(record: Record) -> list[tuple[str, str]]:
         if before is not None and after is not None:
             name = protocol_name(measured) if record.evaluations else "validation"
             rows.append((name, f"{before:.2f} -> {after:.2f} dB ({after - before:+.2f} dB)"))
+    if words := record.noise.get("words"):
+        rows.append(("noise", str(words[0])))
+    if estimated := estimated_line(record):
+        rows.append(("estimated, no ground truth", estimated))
+    rows += [("estimated better, untrained", str(name)) for name in record.ranking.get("better") or []]
     return rows

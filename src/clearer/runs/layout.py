@@ -12,6 +12,8 @@
     last.safetensors        the weights of the last epoch
     evaluation/*.json       results on test images
     samples/, samples.json  a few restored images
+    noise.json              the measured noise, where images have no ground truth
+    ranking.json            estimated errors of this model and others on held-out noisy images
     report.html             the page of the run
     tensorboard/            event files, where asked for
     verdict/                the results of 'clearer verdict'
@@ -145,6 +147,16 @@ class RunFolder:
     def evaluation(self) -> Path:
         """Folder of the results on test images."""
         return self.path / "evaluation"
+
+    @property
+    def noise(self) -> Path:
+        """The measured noise of images without ground truth."""
+        return self.path / "noise.json"
+
+    @property
+    def ranking(self) -> Path:
+        """Estimated errors on held-out images without ground truth."""
+        return self.path / "ranking.json"
 
     @property
     def samples(self) -> Path:

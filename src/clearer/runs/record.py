@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from PIL import Image
 
 from clearer.core.errors import UserError
 from clearer.network.architecture import Architecture
-from clearer.runs.layout import RunFolder
+from clearer.runs.layout import RunFolder, read_object
 from clearer.runs.schema import (
     CostTable,
     EpochLine,
@@ -38,6 +39,7 @@ class Record:
         train, train_lines: train/result.json and train/metrics.jsonl.
         evaluations: evaluation/*.json; the run's own results first, self-ensembles last.
         samples: samples.json.
+        noise, ranking: noise.json and ranking.json, of runs without ground truth.
     """
 
     folder: Path
@@ -51,6 +53,8 @@ class Record:
     train_lines: list[EpochLine]
     evaluations: list[EvaluationRecord]
     samples: list[SampleEntry]
+    noise: Mapping[str, Any]
+    ranking: Mapping[str, Any]
 
     @property
     def name(self) -> str:
@@ -100,6 +104,8 @@ def read_record(run: str | Path) -> Record:
         train_lines=folder.train.read_metrics(),
         evaluations=_in_order(folder.read_evaluations()),
         samples=folder.read_samples(),
+        noise=read_object(folder.noise) if folder.noise.exists() else {},
+        ranking=read_object(folder.ranking) if folder.ranking.exists() else {},
     )
 
 
@@ -120,13 +126,13 @@ def number(values: Mapping[str, object], key: str) -> float | None:
 
 
 def sample_images(record: Record, sample: SampleEntry) -> dict[str, npt.NDArray[np.uint8]] | None:
-    """Read a sample's ``input``, ``restored`` and ``truth``; None where one of the files is absent.
+    """Read a sample's ``input``, ``restored``, and ``truth`` or ``removed``; None where one of the files is absent.
 
     Raises:
         UserError: a file is not an image, or lies outside the run folder.
     """
     images = {}
-    for key in ("input", "restored", "truth"):
+    for key in ("input", "restored", "removed" if "removed" in sample else "truth"):
         name = sample.get(key)
         if not isinstance(name, str) or not (path := record.folder / name).is_file():
             return None

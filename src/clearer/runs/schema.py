@@ -209,13 +209,15 @@ class EvaluationRecord(ResultRecord):
 class SampleEntry(TypedDict, total=False):
     """An entry of samples.json: three image files, relative to the run folder, and their figures.
 
-    Dim images are shown ``gain`` times brighter.
+    Dim images are shown ``gain`` times brighter. Without ground truth, ``removed`` takes the place of ``truth``: the
+    noisy image minus the restored one, on mid-gray.
     """
 
     name: str
     input: str
     restored: str
     truth: str
+    removed: str
     input_psnr: float
     input_ssim: float
     psnr: float

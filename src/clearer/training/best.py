@@ -47,7 +47,7 @@ class Best:
     def state_dict(self) -> dict[str, Any]:
         """Return the state for a checkpoint."""
         estimates = {
-            key: {"measure": one.measure, "errors": list(one.errors)}
+            key: {"measure": one.measure, "errors": list(one.errors), "systematic": one.systematic}
             for key, one in (("estimate", self.estimate), ("leading", self.leading))
             if one is not None
         }
@@ -58,6 +58,6 @@ class Best:
         if state["epoch"]:
             self.epoch, self.psnr, self.weights = state["epoch"], state["psnr"], state["weights"]
         self.estimate, self.leading = (
-            Estimate(state[key]["measure"], tuple(state[key]["errors"])) if key in state else None
+            Estimate(**{**state[key], "errors": tuple(state[key]["errors"])}) if key in state else None
             for key in ("estimate", "leading")
         )

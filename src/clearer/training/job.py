@@ -43,7 +43,7 @@ class RunContext:
         degradation: how clean images are degraded.
         training, validation: the decoded images.
         log: gets every line of metrics in the first process.
-        noise: the measured noise of images without ground truth; None where no model fits it.
+        noise: the measured noise of each validation image, where there is no ground truth.
     """
 
     folder: RunFolder
@@ -56,7 +56,7 @@ class RunContext:
     training: TrainingImages
     validation: HeldOutImages
     log: MetricLog | None = None
-    noise: NoiseModel | None = None
+    noise: Sequence[NoiseModel] | None = None
 
     @classmethod
     def of(

@@ -28,7 +28,7 @@ class NoisyValidation:
         settings, loss = recipe.train, LOSSES.get(recipe.train.loss)
         self.images = NoReference(
             context.validation[: settings.validation_images],
-            context.noise,
+            None if context.noise is None else context.noise[: settings.validation_images],
             hide=loss if isinstance(loss, Noise2Void) else None,
             crop=settings.validation_crop,
             device=context.device,
@@ -51,7 +51,7 @@ class NoisyValidation:
         errors = torch.zeros(len(self.images), parts, dtype=torch.float64)  # 0 for the images of other processes
         for k, values in found.items():
             errors[k] = torch.tensor(values, dtype=torch.float64)
-        self.latest = Estimate(self.images.measure, tuple(distributed.total(errors).flatten().tolist()))
+        self.latest = self.images.summary(distributed.total(errors).flatten().tolist())
         return self.latest.psnr
 
     def line(self, psnr: float) -> EpochLine:

@@ -1,0 +1,111 @@
+"""Rank the trained model among pretrained ones and simple filters on held-out noisy images, without ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from clearer.core.files import write_json
+from clearer.data.splits import Splits
+from clearer.evaluation.no_reference import WHAT, Estimate, NoReference
+from clearer.inference.restorer import Restorer, load
+from clearer.losses.noise2void import Noise2Void
+from clearer.losses.registry import LOSSES
+from clearer.pipeline.noisy import noise_of_each, noisy_images
+from clearer.recipe.schema import Recipe
+from clearer.runs.layout import RunFolder
+from clearer.zoo.catalog import models
+
+CERTAIN = 2.0
+"""Standard errors by which a difference has to exceed 0 before it is called one."""
+
+
+def rank(recipe: Recipe, folder: RunFolder, restorer: Restorer, splits: Splits) -> dict[str, Any]:
+    """Estimate the errors on the validation images, the same parts for all, and write ranking.json.
+
+    Returns:
+        ``rows``, best first: name, estimated PSNR, its standard error, and the gain of the model over the row, in dB,
+        with the standard error of that difference; ``better``: pretrained models that certainly do better.
+
+    Raises:
+        UserError: an image or a model cannot be read.
+    """
+    loss = LOSSES.get(recipe.train.loss)
+    training, validation = noisy_images(recipe, splits)
+    validation = validation[: recipe.train.validation_images]
+    images = NoReference(
+        validation,
+        noise_of_each(training, validation),
+        hide=loss if isinstance(loss, Noise2Void) else None,
+        crop=recipe.train.validation_crop,
+        device=restorer.device,
+        span=recipe.data.span,
+    )
+    mine = images.estimate(restorer)
+    others: dict[str, Estimate] = {}
+    kinds = {"this model": "trained"}
+    for name, restore, kind in _others(recipe, restorer):
+        others[name], kinds[name] = images.estimate(restore), kind
+    rows = [_row("this model", "trained", mine, mine)]
+    rows += [_row(name, kinds[name], estimate, mine) for name, estimate in others.items()]
+    rows.sort(key=lambda row: -float(row["estimated_psnr"]))
+    along_rows, along_columns = images.whiteness(restorer)
+    result = {
+        "measure": mine.measure,
+        "explanation": WHAT[mine.measure],
+        "images": len(images),
+        "parts": len(mine.errors),
+        "rows": rows,
+        "better": [
+            row["name"]
+            for row in rows
+            if row["kind"] == "pretrained" and row["gain"] < -CERTAIN * row["gain_standard_error"]
+        ],
+        "removed_along_rows": along_rows,
+        "removed_along_columns": along_columns,
+    }
+    write_json(folder.ranking, result)
+    return result
+
+
+def _others(recipe: Recipe, restorer: Restorer) -> list[tuple[str, Callable[[Tensor], Tensor], str]]:
+    """Return what the model is compared with: nothing done, blurs, and pretrained denoisers of as many channels."""
+    found: list[tuple[str, Callable[[Tensor], Tensor], str]] = [("nothing done", lambda x: x, "input")]
+    found += [(f"Gaussian blur of {sigma:g} pixels", _blur(sigma), "filter") for sigma in (1.0, 2.0)]
+    for model in models():
+        fits = model["architecture"]["channels"] == recipe.network.channels
+        if model["task"] == "denoise" and fits and not model["research"]:
+            found.append((model["name"], load(model["file"], restorer.device, "fp32"), "pretrained"))
+    return found
+
+
+def _row(name: str, kind: str, estimate: Estimate, mine: Estimate) -> dict[str, Any]:
+    gain, error = mine.gain_over(estimate)
+    return {
+        "name": name,
+        "kind": kind,
+        "estimated_psnr": estimate.psnr,
+        "standard_error": estimate.standard_error,
+        "gain": gain,
+        "gain_standard_error": error,
+    }
+
+
+def _blur(sigma: float) -> Callable[[Tensor], Tensor]:
+    """Return a Gaussian blur, mirrored at the edges."""
+    radius = round(3 * sigma)
+    place = torch.arange(-radius, radius + 1, dtype=torch.float32)
+    window = torch.exp(-(place**2) / (2 * sigma**2))
+    window = window / window.sum()
+
+    def blur(x: Tensor) -> Tensor:
+        channels, kernel = x.shape[1], window.to(x)
+        x = functional.pad(x, (radius,) * 4, "reflect")
+        x = functional.conv2d(x, kernel.view(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)
+        return functional.conv2d(x, kernel.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
+
+    return blur
