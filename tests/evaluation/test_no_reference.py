@@ -1,0 +1,113 @@
+"""Errors estimated without ground truth, against the errors that ground truth gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from clearer.evaluation.no_reference import Estimate, NoReference
+from clearer.evaluation.noise_model import NoiseModel
+from clearer.images.tensors import to_batch
+
+SIGMA = 0.08
+MODEL = NoiseModel((0.0,), (SIGMA**2,))
+
+
+def scene(k: int) -> np.ndarray:
+    y, x = np.mgrid[:96, :96]
+    return (0.5 + 0.2 * np.sin(x / (4 + k)) * np.cos(y / 7)).astype(np.float32)[:, :, None]
+
+
+def noise_of(model: NoiseModel, k: int, clean: np.ndarray) -> np.ndarray:
+    drawn = model.draw(torch.Size((1, 1, 96, 96)), torch.Generator().manual_seed(100 + k))
+    return (drawn * model.variance(to_batch(clean)).sqrt())[0, 0].numpy()[:, :, None]
+
+
+def mean_filter(size: int) -> nn.Module:
+    return nn.Sequential(nn.ReflectionPad2d(size // 2), nn.AvgPool2d(size, 1)) if size > 1 else nn.Identity()
+
+
+CLEAN = [scene(k) for k in range(4)]
+
+
+def true_error(restore: nn.Module, noisy: list[np.ndarray]) -> float:
+    errors = [(restore(to_batch(n)).clamp(0, 1) - to_batch(c)).square().mean() for n, c in zip(noisy, CLEAN, strict=True)]
+    return float(torch.stack(errors).mean())
+
+
+@pytest.mark.parametrize(
+    "model",
+    [MODEL, NoiseModel((0.01,), (0.001,)), NoiseModel((0.0,), (SIGMA**2,), (0.6, 0.2), (0.3, 0.0))],
+    ids=["gaussian", "poisson-gaussian", "correlated"],
+)
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_sure_is_the_true_error(model: NoiseModel, size: int) -> None:
+    noisy = [clean + noise_of(model, k, clean) for k, clean in enumerate(CLEAN)]
+    restore = mean_filter(size)
+    estimate = NoReference([(image, None) for image in noisy], [model] * 4).estimate(restore)
+    noise = float(np.mean([np.square(n - c).mean() for n, c in zip(noisy, CLEAN, strict=True)]))
+    assert np.mean(estimate.errors) == pytest.approx(true_error(restore, noisy), abs=0.06 * noise)
+    assert estimate.measure == "sure"
+
+
+def test_sure_ranks_filters_as_the_truth_does() -> None:
+    noisy = [clean + noise_of(MODEL, k, clean) for k, clean in enumerate(CLEAN)]
+    images = NoReference([(image, None) for image in noisy], [MODEL] * 4)
+    filters = {size: mean_filter(size) for size in (1, 3, 5, 9)}
+    estimated = sorted(filters, key=lambda size: -images.estimate(filters[size]).psnr)
+    assert estimated == sorted(filters, key=lambda size: true_error(filters[size], noisy))
+
+
+def test_exposures_need_no_noise_model() -> None:
+    noisy = [[clean + noise_of(MODEL, k + 10 * e, clean) for k, clean in enumerate(CLEAN)] for e in range(2)]
+    images = NoReference(list(zip(*noisy, strict=True)), None)
+    restore = mean_filter(3)
+    assert np.mean(images.estimate(restore).errors) == pytest.approx(true_error(restore, noisy[0]), abs=0.06 * SIGMA**2)
+
+
+def test_masked_pixels_are_predicted_without_being_seen() -> None:
+    # The identity predicts a hidden pixel by a neighbor: twice the noise, of which one part is subtracted.
+    flat = [np.full((96, 96, 1), 0.5, np.float32) + noise_of(MODEL, k, CLEAN[k]) for k in range(4)]
+    images = NoReference([(image, None) for image in flat], [MODEL] * 4)
+    assert np.mean(images.estimate(nn.Identity(), "masked").errors) == pytest.approx(SIGMA**2, rel=0.1)
+
+
+def test_the_standard_error_covers_the_spread() -> None:
+    inside = 0
+    for trial in range(20):
+        noisy = [clean + noise_of(MODEL, 50 * trial + k, clean) for k, clean in enumerate(CLEAN)]
+        images = NoReference([(image, None) for image in noisy], [MODEL] * 4)
+        restore = mean_filter(3)
+        estimate, truth = images.estimate(restore), -10 * np.log10(true_error(restore, noisy))
+        inside += abs(estimate.psnr - truth) < 2 * estimate.standard_error
+    assert inside >= 17
+
+
+def test_gains_are_of_the_same_parts() -> None:
+    first, second = Estimate("sure", (1e-3, 2e-3, 3e-3)), Estimate("sure", (2e-3, 4e-3, 6e-3))
+    gain, error = first.gain_over(second)
+    # A constant ratio is certain, though the errors differ from part to part.
+    assert (gain, error) == (pytest.approx(10 * np.log10(2)), pytest.approx(0, abs=1e-12))
+    assert first.standard_error > 0.5
+
+
+def test_drawn_noise_has_the_correlation_of_the_model() -> None:
+    model = NoiseModel((0.0,), (1.0,), (0.5, 0.1), (0.25,))
+    drawn: Tensor = model.draw(torch.Size((1, 1, 512, 512)), torch.Generator().manual_seed(0))
+    values = [(drawn[..., 1:] * drawn[..., :-1]).mean(), (drawn[..., 1:, :] * drawn[..., :-1, :]).mean()]
+    assert [float(drawn.square().mean()), *map(float, values)] == pytest.approx([1, 0.5, 0.25], abs=0.03)
+
+
+def test_white_residuals_have_no_correlation_and_blurs_of_texture_do() -> None:
+    noisy = [clean + noise_of(MODEL, k, clean) for k, clean in enumerate(CLEAN)]
+    images = NoReference([(image, None) for image in noisy], [MODEL] * 4)
+    assert images.whiteness(lambda x: x * 0 + 0.5)[1] > 0.2  # all content removed
+    exact = dict(zip((float(n.sum()) for n in noisy), CLEAN, strict=True))
+
+    def perfect(x: Tensor) -> Tensor:
+        key = min(exact, key=lambda total: abs(total - float(x.sum())))
+        return to_batch(exact[key])
+
+    assert images.whiteness(perfect) == pytest.approx((0, 0), abs=0.03)
