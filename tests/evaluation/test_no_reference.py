@@ -33,7 +33,8 @@ CLEAN = [scene(k) for k in range(4)]
 
 
 def true_error(restore: nn.Module, noisy: list[np.ndarray]) -> float:
-    errors = [(restore(to_batch(n)).clamp(0, 1) - to_batch(c)).square().mean() for n, c in zip(noisy, CLEAN, strict=True)]
+    restored = [restore(to_batch(image)).clamp(0, 1) for image in noisy]
+    errors = [(r - to_batch(clean)).square().mean() for r, clean in zip(restored, CLEAN, strict=True)]
     return float(torch.stack(errors).mean())
 
 
