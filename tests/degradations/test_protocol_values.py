@@ -1,0 +1,32 @@
+"""Protocols of simulated photographs keep their values, so that recorded figures stay comparable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage
+
+from clearer.evaluation.protocols import parse_protocol
+from clearer.images.view import read_image
+
+PHOTOGRAPH = read_image(Path(skimage.__file__).parent / "data" / "astronaut.png", 3)[60:188, 140:268]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "expected"),
+    [
+        ("camera-400", 37.86), ("camera-1600", 32.09), ("camera-6400", 26.03), ("camera-25600", 19.69),
+        ("camera-gray-1600", 37.69),
+        ("camera-processed-1600", 38.56), ("jpeg-10", 26.70), ("jpeg-444-10", 26.86), ("jpeg-twice-30", 28.82),
+        ("jpeg-gray-twice-30", 30.04), ("resize-2", 30.26), ("resize-gray-3", 26.99), ("blur-2", 24.86),
+        ("blur-disk-2", 28.22),
+        ("blur-motion-9", 24.65),
+    ],
+)  # fmt: skip
+def test_the_psnr_of_the_input_is_that_of_before(protocol: str, expected: float) -> None:
+    stated = parse_protocol(protocol)
+    clean = PHOTOGRAPH if stated.channels == 3 else PHOTOGRAPH[..., 1:2]
+    errors = [((stated.degradation.degrade_image(clean, 0, k) - clean / 255) ** 2).mean() for k in range(4)]
+    assert np.mean(-10 * np.log10(errors)) == pytest.approx(expected, abs=0.02)
