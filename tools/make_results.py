@@ -301,5 +301,80 @@ def runtimes_table(value: dict[str, Any]) -> str:
     return f"`{value['command']}`\n\n{table(head, rows)}\n\n{said}"
 
 
+def level_table(value: dict[str, Any]) -> str:
+    """Return a table of networks with and without the noise level, PSNR in dB."""
+    keys = ("input", "without", "estimated", "true", "half", "double")
+    rows = [
+        [
+            r["trained_on"],
+            r["protocol"],
+            *(f"{r[key]:.2f}" for key in keys),
+            f"{r['level_estimated']:.1f} / {r['level_true']:.1f}",
+        ]
+        for r in value["rows"]
+    ]
+    head = ["trained on", "protocol", "input", "without the level", *keys[2:], "mean level, estimated / true"]
+    return f"`{value['command']}`\n\n" + table(head, rows)
+
+
 def robustness_table(value: dict[str, Any]) -> str:
     return f"`{value['command']}` ({value['precision']})\n\n" + "\n".join(table_lines(value["rows"]))
+
+
+KINDS: dict[str, Callable[[Any], str]] = {
+    "run": run_table,
+    "settings": settings_table,
+    "forms": forms_table,
+    "arms": arms_table,
+    "peers": peers_table,
+    "table1": table1_table,
+    "verdict": as_part(verdict_page.as_markdown),
+    "tables": as_part(tables_page.as_markdown),
+    "protocols": as_part(protocols.as_markdown),
+    "figures34": as_part(figures3_4.as_markdown),
+    "ablations": as_part(ablations_page.as_markdown),
+    "alone": alone_table,
+    "pulls": pulls_table,
+    "speed": speed_table,
+    "profile": profile_table,
+    "compiled": compiled_table,
+    "precision": precision_table,
+    "overlap": overlap_table,
+    "memory": memory_table,
+    "stopping": stopping_table,
+    "large": large_table,
+    "level": level_table,
+    "web": web_table,
+    "runtimes": runtimes_table,
+    "robustness": robustness_table,
+}
+"""The function that makes the table of a result, by the first word of the result's name."""
+
+
+def filled(page: str) -> str:
+    """Return the text of a page with its tables rewritten."""
+
+    def fill(match: re.Match[str]) -> str:
+        name = match[1]
+        if not (STORE / f"{name}.json").exists():
+            return match[0]
+        value = read_json(STORE / f"{name}.json")
+        return f"<!-- table {name} -->\n{KINDS[name.split('-')[0]](value)}\n<!-- end -->"
+
+    return re.sub(r"<!-- table ([\w-]+) -->.*?<!-- end -->", fill, page, flags=re.DOTALL)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--collect", nargs=3, metavar=("RUN", "NAME", "COMMAND"), help="first copy a run's figures")
+    parser.add_argument("--keep", nargs=3, metavar=("FILE", "NAME", "COMMAND"), help="first copy a result's JSON")
+    given = parser.parse_args()
+    for copy, words in ((collect, given.collect), (keep, given.keep)):
+        if words:
+            copy(Path(words[0]), words[1], words[2])
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
