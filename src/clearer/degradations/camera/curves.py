@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-# The bounds within which the family comes within 0.01 (median of the root mean square) of the 201 measured curves of
-# the Database of Response Functions (Grossberg and Nayar, 2003).
+# Within these bounds the family comes within 0.01 (median of the root mean square) of the 201 measured curves of the
+# Database of Response Functions (Grossberg and Nayar, 2003).
 CONTRAST = (0.0, 6.0)
 """Steepness of the S-curve at its middle; small ones are more frequent."""
 MIDDLE = (0.2, 0.7)
