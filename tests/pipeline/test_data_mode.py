@@ -1,0 +1,113 @@
+"""The recipe and the method that are chosen by the images."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.ndimage import uniform_filter, uniform_filter1d
+
+from clearer.core.errors import UserError
+from clearer.noise.profile import NoiseProfile, profile_images
+from clearer.pipeline.data_mode import choose
+from clearer.pipeline.noisy import method_by
+from clearer.recipe.load import load_recipe
+from helpers.noisy_images import clean_image, noisy_folder, noisy_image
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("modes")
+    noisy_folder(place / "gray", 2)
+    noisy_folder(place / "pairs" / "clean", 2, sigma=0)
+    noisy_folder(place / "pairs" / "noisy", 2)
+    (place / "color").mkdir()
+    Image.fromarray(np.dstack([noisy_image(0, exposure=e) for e in range(3)])).save(place / "color" / "p0.png")
+    return place
+
+
+@pytest.mark.parametrize(
+    ("where", "settings", "recipe"),
+    [
+        ("gray", {"data.layout": "noisy"}, "noisy-gray"),
+        ("color", {"data.layout": "noisy"}, "noisy-color"),
+        ("color/p0.png", {"data.layout": "noisy"}, "noisy-color"),
+        ("pairs", {}, "pairs-gray"),
+        ("gray", {"data.degradation.kind": "gaussian"}, "denoise-gray"),
+        ("color", {"data.degradation.kind": "jpeg"}, "denoise-color"),
+    ],
+)
+def test_the_recipe_follows_from_the_images(folder: Path, where: str, settings: dict[str, Any], recipe: str) -> None:
+    chosen = choose(None, {"data.folder": str(folder / where), **settings})
+    assert chosen.recipe == recipe
+    assert chosen.remarks[0].startswith(f"recipe {recipe}: ")
+    assert load_recipe(chosen.recipe, chosen.overrides).network.channels == (3 if recipe.endswith("color") else 1)
+
+
+def test_two_folders_of_pairs_are_pairs(folder: Path) -> None:
+    pairs = {"clean": str(folder / "pairs" / "clean"), "degraded": str(folder / "pairs" / "noisy")}
+    assert choose(None, {"data.folder": pairs}).recipe == "pairs-gray"
+
+
+def test_a_named_recipe_is_kept(folder: Path) -> None:
+    overrides = {"data.folder": str(folder / "gray")}
+    assert choose("derain", overrides) == choose(Path("derain"), overrides)
+    assert choose("derain", overrides).overrides == overrides and choose("derain", overrides).remarks == []
+
+
+def test_noisy_and_data_are_the_same_as_the_option(folder: Path) -> None:
+    images = {"data.folder": str(folder / "gray")}
+    assert choose("noisy", images) == choose(None, {**images, "data.layout": "noisy"})
+
+
+def test_the_users_loss_is_kept(folder: Path) -> None:
+    chosen = choose("noisy", {"data.folder": str(folder / "gray"), "train.loss": "noise2void"})
+    assert load_recipe(chosen.recipe, chosen.overrides).train.loss == "noise2void"
+
+
+def test_single_images_without_a_degradation_are_refused(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"gray: single images; if they are noisy, give --noisy .*; if they are clean"):
+        choose(None, {"data.folder": str(folder / "gray")})
+    with pytest.raises(UserError, match=r"images: none are given; name them with --data, --noisy"):
+        choose(None, {})
+
+
+def profile(filtered: Any) -> NoiseProfile:
+    images = []
+    for k in range(4):
+        noise = filtered(np.random.default_rng(k).normal(0, 1, (160, 160)))
+        images.append(clean_image(k, 160, 160) + 15 * noise / noise.std())
+    return profile_images([image.clip(0, 255).round().astype(np.uint8) for image in images])
+
+
+CASES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "independent": (lambda noise: noise, {"train.loss": "neighbor2neighbor"}),
+    "rows": (
+        lambda noise: uniform_filter1d(noise, 3, axis=1),
+        {"train.loss": "noise2void-rows", "data.augment": "mirror"},
+    ),
+    "columns": (
+        lambda noise: uniform_filter1d(noise, 3, axis=0),
+        {"train.loss": "noise2void-columns", "data.augment": "mirror"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_method_follows_from_the_noise(case: str) -> None:
+    filtered, settings = CASES[case]
+    method = method_by(profile(filtered))
+    assert method.settings == settings
+    assert method.remarks[0].startswith("Noise of about 1") and settings["train.loss"] in method.remarks[-1]
+
+
+def test_the_teacher_skips_as_many_pixels_as_are_correlated() -> None:
+    strides = [method_by(profile(lambda noise, n=n: uniform_filter(noise, n))).settings for n in (2, 3)]
+    assert [found["teacher.stride"] for found in strides] == [2, 3]
+    assert {found["train.loss"] for found in strides} == {"charbonnier"}
+    compressed = dataclasses.replace(profile(lambda noise: noise), kind="blocky")
+    assert method_by(compressed).settings["teacher.stride"] == 4
