@@ -321,6 +321,16 @@ def robustness_table(value: dict[str, Any]) -> str:
     return f"`{value['command']}` ({value['precision']})\n\n" + "\n".join(table_lines(value["rows"]))
 
 
+def dejpeg_table(value: dict[str, Any]) -> str:
+    rows = []
+    for r in value["rows"]:
+        figures = [f"{r['input_psnr']:.2f} / {r['input_ssim']:.4f}", f"{r['psnr']:.2f} / {r['ssim']:.4f}"]
+        bar = f"{r['bar']:.2f} ({r['psnr'] - r['bar']:+.2f})" if "bar" in r else ""
+        rows.append([f"{r['data']}, {r['images']} images", r["protocol"], *figures, bar])
+    head = ["images", "protocol", "JPEG, dB / SSIM", f"{value['model']}, dB / SSIM", "DnCNN-3, dB"]
+    return f"`{value['command']}` ({value['macs_per_pixel'] / 1e3:.1f} kMAC/pixel)\n\n" + table(head, rows)
+
+
 KINDS: dict[str, Callable[[Any], str]] = {
     "run": run_table,
     "settings": settings_table,
@@ -347,6 +357,7 @@ KINDS: dict[str, Callable[[Any], str]] = {
     "web": web_table,
     "runtimes": runtimes_table,
     "robustness": robustness_table,
+    "dejpeg": dejpeg_table,
 }
 """The function that makes the table of a result, by the first word of the result's name."""
 
