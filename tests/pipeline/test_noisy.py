@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file
 
 from clearer.core.errors import UserError
+from clearer.data.noisy import find_scenes
 from clearer.inference.restorer import load
 from clearer.pipeline.fit import Run, fit
+from clearer.pipeline.noisy import noise_of_each
 from clearer.training.trainer import WeightTraining
 from helpers.noisy_images import clean_image, noisy_folder, noisy_image
 
@@ -174,3 +177,13 @@ def test_faults_are_one_line(tmp_path: Path, case: str, message: str) -> None:
         fit("noisy", tmp_path / "run", {**TINY, **faulty(tmp_path, case)}, console=Console(quiet=True))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run" / "train").exists()
+
+
+def test_the_pages_of_one_stack_are_images_and_noise_is_in_units_of_the_span(tmp_path: Path) -> None:
+    levels = [np.rint(noisy_image(k, 20) / 255 * 4095).astype(np.uint16) for k in range(3)]
+    tifffile.imwrite(tmp_path / "stack.tif", np.stack(levels), photometric="minisblack")
+    scenes = find_scenes(str(tmp_path / "stack.tif"), "noisy")
+    assert [item.page for (item,) in scenes] == [0, 1, 2]
+    images = [level[:, :, None] for level in levels]
+    for model in noise_of_each([(None, image) for image in images], [(images[0], None)], (0.0, 4095.0)):
+        assert model.gain[0] * 0.5 + model.offset[0] == pytest.approx((20 / 255) ** 2, rel=0.25)

@@ -12,6 +12,7 @@ from clearer.core.text import few
 from clearer.data.duplicates import thumbprint
 from clearer.data.folders import find_items, has_images, list_images, pairs_of
 from clearer.data.items import Item, check_same_size
+from clearer.data.stacks import pages_of
 from clearer.images.io import read_header
 from clearer.images.types import AnyPixels
 from clearer.images.view import read_image
@@ -52,7 +53,7 @@ def find_scenes(where: str | Pairs, layout: str) -> list[Scene]:
         raise UserError(f"data.layout: noisy needs one folder, not two ({where.clean}, {where.degraded})")
     if Path(where).is_file():
         read_header(where)
-        return [[Item(name=Path(where).name, clean=Path(where))]]
+        return [[item] for item in pages_of([Item(name=Path(where).name, clean=Path(where))])]
     pairs = None if has_images(where) else pairs_of(where)
     if pairs is not None:
         raise UserError(

@@ -152,7 +152,9 @@ def _with_images(context: RunContext, recipe: Recipe, splits: Splits, stages: Se
         return read_images(splits.train, channels), read_images(splits.validation, channels)
 
     training, validation = distributed.together(decoded)
-    noise = measured_noise(context.folder, training, validation) if is_noisy_only(recipe.data) else None
+    noise = None
+    if is_noisy_only(recipe.data):
+        noise = measured_noise(context.folder, training, validation, recipe.data.span)
     return dataclasses.replace(context, training=training, validation=validation, noise=noise)
 
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from clearer.core.files import write_json
-from clearer.data.items import read_images
+from clearer.data.items import read_images, read_item
 from clearer.data.noisy import find_scenes, halves
 from clearer.data.patches import TrainingImages
 from clearer.data.splits import Splits
 from clearer.evaluation.noise_model import NoiseModel
-from clearer.images.view import read_image
+from clearer.images.pixels import WHOLE, Span, to_unit
+from clearer.images.types import AnyPixels
 from clearer.noise.profile import NoiseProfile, profile_images
 from clearer.noise.words import in_words
 from clearer.recipe.schema import Pairs, Recipe
@@ -49,7 +50,7 @@ def method_for(where: str | Pairs, layout: str, channels: int) -> Method:
         return Method({"train.loss": "noise2noise"}, ["method noise2noise: exposures of the same scenes are given"])
     chosen = [scenes[i * len(scenes) // MEASURED][0] for i in range(MEASURED)] if len(scenes) > MEASURED else None
     items = chosen or [scene[0] for scene in scenes]
-    return method_by(profile_images([read_image(item.clean, channels, None) for item in items]))
+    return method_by(profile_images([read_item(item, channels, None)[0] for item in items]))
 
 
 def method_by(profile: NoiseProfile) -> Method:
@@ -82,26 +83,28 @@ def _stride(profile: NoiseProfile) -> int:
     return STRIDES[-1]
 
 
-def measured_noise(folder: RunFolder, training: TrainingImages, validation: HeldOutImages) -> list[NoiseModel]:
+def measured_noise(
+    folder: RunFolder, training: TrainingImages, validation: HeldOutImages, span: Span
+) -> list[NoiseModel]:
     """Measure the noise of the training images, note it in the run folder; return that of each validation image."""
-    profile = _profile(training)
+    profile = profile_images([image for _, image in training if image is not None])
     distributed.first(lambda: write_json(folder.noise, {**profile.to_dict(), "words": in_words(profile)}))
-    return noise_of_each(training, validation)
+    return noise_of_each(training, validation, span)
 
 
-def noise_of_each(training: TrainingImages, validation: HeldOutImages) -> list[NoiseModel]:
-    """Return the noise of each validation image.
+def noise_of_each(training: TrainingImages, validation: HeldOutImages, span: Span) -> list[NoiseModel]:
+    """Return the noise of each validation image, in units of the span of black and white.
 
     The model of the whole set is the more certain one; an image whose noise differs from it has its own.
     """
-    profile = _profile(training)
-    own = [profile_images([image]) for image, _ in validation]
+    profile = profile_images([_scaled(image, span) for _, image in training if image is not None])
+    own = [profile_images([_scaled(image, span)]) for image, _ in validation]
     alike = [1 / SAME_LEVEL < one.level / max(profile.level, 1e-6) < SAME_LEVEL for one in own]
     return [NoiseModel.of(profile if same else one) for one, same in zip(own, alike, strict=True)]
 
 
-def _profile(training: TrainingImages) -> NoiseProfile:
-    return profile_images([image for _, image in training if image is not None])
+def _scaled(image: AnyPixels, span: Span) -> AnyPixels:
+    return image if span == WHOLE or image.dtype.kind == "f" else to_unit(image, span)
 
 
 def noisy_images(recipe: Recipe, splits: Splits) -> tuple[TrainingImages, HeldOutImages]:

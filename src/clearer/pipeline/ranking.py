@@ -39,7 +39,7 @@ def rank(recipe: Recipe, folder: RunFolder, restorer: Restorer, splits: Splits) 
     validation = validation[: recipe.train.validation_images]
     images = NoReference(
         validation,
-        noise_of_each(training, validation),
+        noise_of_each(training, validation, recipe.data.span),
         hide=loss if isinstance(loss, Noise2Void) else None,
         crop=recipe.train.validation_crop,
         device=restorer.device,
