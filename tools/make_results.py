@@ -331,6 +331,23 @@ def dejpeg_table(value: dict[str, Any]) -> str:
     return f"`{value['command']}` ({value['macs_per_pixel'] / 1e3:.1f} kMAC/pixel)\n\n" + table(head, rows)
 
 
+def noisy_table(value: dict[str, Any]) -> str:
+    """Return a table of the same network trained with and without ground truth, beside classical filters."""
+    parts = []
+    for name, title in (("bsd68", "BSD68, sigma 25, saved in 8 bits"), ("w2s", "W2S, val part")):
+        if name not in value:
+            continue
+        result, rows = value[name], []
+        for method, score in result["test"].items():
+            run = result["runs"].get({"noisy images": "noisy"}.get(method, method), {})
+            trained = f"{run['train']['steps']:,} steps of {run['loss']}" if run else ""
+            rows.append([method, f"{score['psnr']:.2f} / {score['ssim']:.4f}", trained])
+        first = next(iter(result["test"].values()))
+        head = [f"{title} (input {first['input_psnr']:.2f} dB)", "PSNR (dB) / SSIM", "training"]
+        parts.append(f"`{result['command']}`\n\n" + table(head, rows))
+    return "\n\n".join(parts)
+
+
 KINDS: dict[str, Callable[[Any], str]] = {
     "run": run_table,
     "settings": settings_table,
@@ -357,7 +374,10 @@ KINDS: dict[str, Callable[[Any], str]] = {
     "web": web_table,
     "runtimes": runtimes_table,
     "robustness": robustness_table,
+<<<<<<< HEAD
     "dejpeg": dejpeg_table,
+=======
+    "noisy": noisy_table,
 }
 """The function that makes the table of a result, by the first word of the result's name."""
 
