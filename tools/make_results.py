@@ -374,9 +374,7 @@ KINDS: dict[str, Callable[[Any], str]] = {
     "web": web_table,
     "runtimes": runtimes_table,
     "robustness": robustness_table,
-<<<<<<< HEAD
     "dejpeg": dejpeg_table,
-=======
     "noisy": noisy_table,
 }
 """The function that makes the table of a result, by the first word of the result's name."""
