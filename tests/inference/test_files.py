@@ -348,7 +348,10 @@ def test_the_range_of_gray_levels_can_be_set(tmp_path: Path) -> None:
     """A camera's 12 bits in a file of 16."""
     image = (pixels((6, 5), "float32") * 3000 + 100).round().astype("uint16")
     tifffile.imwrite(tmp_path / "x.tif", image)
+    dim = restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif")
+    assert [note for note in dim.notes if f"levels end at {image.max()} of 65535" in note and "--range 0,4095" in note]
     twelve = RestoreOptions(span=(0, 4095))
+    assert not restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif", options=twelve).notes
     restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif", options=twelve)
     assert np.array_equal(tifffile.imread(tmp_path / "y.tif"), image)
     restore_path(stand_in(shift=0.1), tmp_path / "x.tif", tmp_path / "y.tif", options=twelve)

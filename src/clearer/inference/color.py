@@ -49,7 +49,17 @@ def restore_file(image: ImageFile, run: Run, channels: int, options: RestoreOpti
         if beyond:
             notes.append(f"page {number}: {beyond}" if len(image.pages) > 1 else beyond)
         pages.append(restore_page(page, run, channels, options, depth_for(page, format, options.depth)))
-    return with_notes(replace(image, pages=tuple(pages)), *notes)
+    dim = _dim(image, options)
+    return with_notes(replace(image, pages=tuple(pages)), *notes, *([] if dim is None else [dim]))
+
+
+def _dim(image: ImageFile, options: RestoreOptions) -> str | None:
+    """Return a note if a file of 16 bits holds 12 or fewer, which a network sees as nearly black."""
+    colors = [page.color for page in image.pages]
+    if any(color.dtype != np.uint16 or options.span_of(color) != WHOLE for color in colors):
+        return None
+    most = max(int(color.max()) for color in colors)
+    return f"its levels end at {most} of 65535; for 12 bits set white with --range 0,4095" if 0 < most < 4096 else None
 
 
 def _beyond(page: ImagePage, span: Span) -> str | None:
