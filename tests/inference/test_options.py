@@ -30,6 +30,7 @@ def test_defaults_change_nothing_but_the_pixels() -> None:
 )
 def test_levels_of_the_model_hold_for_what_may_be_levels(pixels: np.ndarray, expected: tuple[float, float]) -> None:
     assert RestoreOptions(levels=(0, 4095)).span_of(pixels) == expected
+    assert RestoreOptions(levels=(0, 12)).span_of(pixels) == ((0, 12) if pixels.max() > 2 else (0, 1))
     part = (0, 0.1) if pixels.dtype == np.float32 else (0, 1)
     assert RestoreOptions(levels=(0, 0.1)).span_of(pixels) == part
     assert RestoreOptions(levels=(0, 4095), span=(0, 65535)).span_of(pixels) == (0, 65535)

@@ -36,8 +36,8 @@ def dtype_of(depth: str) -> np.dtype:
 def levels_hold(levels: Span, white: int | None, least: float, most: float) -> bool:
     """Return whether a model's levels hold for an image from ``least`` to ``most``.
 
-    Levels of a camera, such as 0 and 4095, hold for 16 bits and for floats that are not units of [0, 1]; a part of
-    [0, 1] holds for floats.
+    Levels of a camera, such as 0 and 4095, hold for integers that reach as far and for floats that are not units of
+    [0, 1]; a part of [0, 1] holds for floats.
 
     Args:
         levels: black and white in the training images.
@@ -46,7 +46,9 @@ def levels_hold(levels: Span, white: int | None, least: float, most: float) -> b
     """
     if levels[1] <= LARGEST_UNIT:
         return white is None
-    return white == 65535 or (white is None and not -1 <= least <= most <= LARGEST_UNIT)
+    if white is None:
+        return not -1 <= least <= most <= LARGEST_UNIT
+    return levels[1] <= white
 
 
 def to_unit(pixels: AnyPixels, span: Span = WHOLE) -> UnitPixels:

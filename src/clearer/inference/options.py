@@ -28,8 +28,8 @@ class RestoreOptions:
             all images; see `clearer.Restorer.restore`. By default each image is measured.
         span: the values that stand for black and white in floating-point images; if not 0 and 1, also in
             images of 8 and 16 bits (0 and 4095 for 12 bits stored in 16). By default ``levels`` or 0 and 1.
-        levels: those of the model's training images (see `clearer.zoo.card.ModelCard.span`); they hold for images of
-            16 bits, and of floating point beyond [-1, 2], unless ``span`` says otherwise; see `are_levels`.
+        levels: those of the model's training images (see `clearer.zoo.card.ModelCard.span`), for the images that
+            `are_levels` states, unless ``span`` says otherwise.
         ensemble: use the x8 self-ensemble, at eight times the cost.
         tile, overlap: see `clearer.Restorer.restore`.
         format: output format of files, such as ``"png"``; by default that of the output's name, or of the input.
@@ -79,5 +79,5 @@ class RestoreOptions:
 
 def are_levels(pixels: AnyPixels, levels: Span) -> bool:
     """Return whether the levels of a model hold for an image; see `clearer.images.pixels.levels_hold`."""
-    white = None if pixels.dtype.kind == "f" else {"uint16": 65535}.get(pixels.dtype.name, 255)
+    white = None if pixels.dtype.kind == "f" else {"uint16": 65535, "uint8": 255}.get(pixels.dtype.name, 1)
     return levels_hold(levels, white, float(pixels.min()), float(pixels.max()))

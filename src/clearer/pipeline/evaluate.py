@@ -16,8 +16,9 @@ from clearer.evaluation.evaluate import evaluate as evaluate_images
 from clearer.evaluation.evaluate import items_for
 from clearer.evaluation.protocols import parse_protocol
 from clearer.evaluation.record import evaluation_record, write_result
-from clearer.images.depth import depth_of_file
 from clearer.images.pixels import Span
+from clearer.images.view import read_image
+from clearer.inference.options import are_levels
 from clearer.inference.restorer import Restorer, load
 from clearer.runs.layout import RunFolder
 from clearer.runs.schema import EvaluationRecord
@@ -86,8 +87,9 @@ def evaluate(
             f"{protocol} has {measured_by.channels}; choose a protocol or a model that fits"
         )
     items = items_for(data, measured_by, layout)
-    if span is None and depth_of_file(items[0].clean) != "8":
-        span = restorer.card.span
+    if span is None and (levels := restorer.card.span) is not None:
+        first = read_image(items[0].clean, None, None, None, items[0].page)
+        span = levels if are_levels(first, levels) else None
     run = _in_equal_channels(restorer) if in_equal_channels else restorer
     measured = evaluate_images(
         run, items, measured_by, limit=limit, ensemble=ensemble, seed=seed, span=span, progress=progress
