@@ -37,6 +37,7 @@ VERBS_0_1 = {
     "restore": {
         "--out", "--ensemble", "--tile", "--overlap", "--color", "--strength", "--sigma", "--range", "--format",
         "--depth", "--quality", "--recursive", "--pattern", "--skip-existing", "--precision", "--device", "--json",
+        "--quiet",
     },
     "export": {"--onnx", "--torch", "--half", "--int8", "--calibrate", "--layout", "--json"},
     "describe": {
@@ -74,7 +75,7 @@ VERBS = {
     **VERBS_0_1,
     **dict.fromkeys(("fit", "search", "train"), FITTING_NOW),
     "evaluate": VERBS_0_1["evaluate"] | {"--range"},
-    "models": {"--json", "--all", "--measure"},
+    "models": {"--json", "--all", "--measure", "--for"},
 }
 REPRODUCE = {
     **REPRODUCE_0_1,

@@ -7,11 +7,14 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from tests.helpers.photos import SHIPPED
 
 from clearer.core.errors import UserError
 from clearer.images.view import read_image
+from clearer.noise.glance import glance
 from clearer.noise.profile import NoiseProfile, profile_images
 from clearer.noise.words import in_words
 
@@ -155,3 +158,21 @@ def test_dim_data_of_sixteen_bits_is_measured_against_its_own_range() -> None:
 
 def test_a_constant_image_is_clean() -> None:
     assert profile_images([np.full((64, 64), 7, np.uint8)]).kind == "clean"
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    height=st.integers(1, 40), width=st.integers(1, 40), channels=st.sampled_from([1, 3, 4]), value=st.floats(0, 1),
+    noise=st.sampled_from([0.0, 1e-4, 0.1, 10.0]),
+)  # fmt: skip
+def test_no_image_is_too_small_or_too_flat_to_be_looked_at(
+    height: int, width: int, channels: int, value: float, noise: float
+) -> None:
+    chance = np.random.default_rng(height * 100 + width)
+    image = (value + noise * chance.normal(0, 1, (height, width, channels))).clip(0, 1).astype(np.float32)
+    seen = glance(image)
+    assert np.isfinite([seen.level, seen.span]).all()
+    if min(height, width) >= 8:
+        found = profile_images([image, image])
+        assert np.isfinite([found.level, found.level_at(0.5), found.row_stripes, *found.rows]).all()
+        assert in_words(found) and found.recommendation

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from clearer.cli.options import Json
@@ -47,10 +48,13 @@ class ModelsOptions:
     measure: Annotated[
         bool, option("Output", "Time each model on an image of 1 megapixel; remember it.", "--measure")
     ] = False
+    file: Annotated[
+        Path | None, option("Output", "Look at this image and name the model that fits it.", "--for", metavar="FILE")
+    ] = None
     as_json: Json = False
 
 
-@verb("models", "clearer models", "clearer models --measure", "clearer models --all --json")
+@verb("models", "clearer models", "clearer models --measure", "clearer models --for photo.jpg")
 def models(options: ModelsOptions) -> None:
     """List the pretrained models.
 
@@ -64,6 +68,9 @@ def models(options: ModelsOptions) -> None:
 
     s/MP: seconds per megapixel on this machine, once --measure has been run.
     """
+    if options.file is not None:
+        _print_choice(options.file, options.as_json)
+        return
     from clearer.network.architecture import Architecture
     from clearer.pipeline.speed import remembered_speeds
     from clearer.zoo.catalog import models as catalog
@@ -86,6 +93,16 @@ def models(options: ModelsOptions) -> None:
         say(f"{len(known) - len(found)} research models: clearer models --all", console)
     if options.as_json:
         print_json({"models": entries})
+
+
+def _print_choice(file: Path, as_json: bool) -> None:
+    """Look at an image, and say which model fits it and why."""
+    from clearer.inference.auto import look
+
+    found = look(file)
+    say(found.choice.line(), console_for_people(as_json))
+    if as_json:
+        print_json(found.to_dict())
 
 
 def _measured(names: Sequence[str]) -> dict[str, Speed]:

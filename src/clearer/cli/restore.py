@@ -16,10 +16,11 @@ from clearer.core.errors import UserError
 from clearer.core.signals import terminable
 
 if TYPE_CHECKING:
-    from clearer.inference.files import Outcome
+    from clearer.inference.files import Outcome, Progress
     from clearer.inference.options import RestoreOptions as Options
 
 STREAM = "-"
+AUTO = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +115,9 @@ class RestoreOptions:
     skip_existing: Annotated[bool, option("Output", "Leave existing output files as they are.", "--skip-existing")] = (
         False
     )
+    quiet: Annotated[
+        bool, option("Output", "Do not check whether the model fits, and print no summary.", "--quiet", "-q")
+    ] = False
     as_json: Json = False
     device: Device = "auto"
     precision: Precision = "auto"
@@ -151,6 +155,7 @@ class RestoreOptions:
             skip_existing=self.skip_existing,
             recursive=self.recursive,
             pattern=self.pattern,
+            check=not self.quiet,
         )
 
 
@@ -158,38 +163,65 @@ class RestoreOptions:
     "restore",
     "clearer restore denoise-gray noisy.png -o restored.png",
     "clearer restore denoise-color noisy -o restored --recursive",
+    "clearer restore auto photo.jpg -o restored.jpg",
 )
 def restore(options: RestoreOptions) -> None:
     """Restore images, folders and videos with a model.
 
+    With auto as the MODEL, each image is looked at, and the pretrained model that fits restores it.
+
     Bit depth, alpha, color profile, EXIF and file format are kept; anything that cannot be preserved is reported. In a
     folder, files that fail are reported, the others are restored, and the exit status is 1.
     """
+    if options.to_stdout and sys.stdout.isatty():
+        raise UserError("-o -: stdout is a terminal; send it to a file or a program")
+    chosen = options.chosen()
+    with (
+        terminable("stopped; files restored so far are complete"),
+        progress_bar("restore", _unit(options.source)) as progress,
+    ):
+        how = _restore_auto if str(options.model) == AUTO and not options.model.exists() else _restore_with
+        outcome, facts = how(options, chosen, progress)
+    _print_outcome(outcome, options)
+    if options.as_json:
+        settings = {"ensemble": options.ensemble, "color": options.color, "strength": options.strength}
+        print_json({**facts, **settings, "sigma": options.sigma, "tile": chosen.tile, **_files(outcome)})
+    if outcome.failed:
+        raise typer.Exit(1)
+
+
+def _restore_with(options: RestoreOptions, chosen: Options, progress: Progress) -> tuple[Outcome, dict[str, Any]]:
+    """Restore with the model that was named; return also the facts of the call."""
     from clearer.inference.files import restore_path
     from clearer.inference.noise_level import check_takes_level
     from clearer.inference.restorer import load
     from clearer.inference.tiling import as_overlap
 
-    if options.to_stdout and sys.stdout.isatty():
-        raise UserError("-o -: stdout is a terminal; send it to a file or a program")
-    chosen = options.chosen()
     restorer = load(options.model, options.device, options.precision)
     if options.sigma is not None:
         check_takes_level(restorer.architecture, str(options.model))
-    with (
-        terminable("stopped; files restored so far are complete"),
-        progress_bar("restore", _unit(options.source)) as progress,
-    ):
-        outcome = restore_path(restorer, options.source, options.out, chosen, progress)
-    _print_outcome(outcome, options)
-    if options.as_json:
-        facts = {"model": str(options.model), "architecture": str(restorer.architecture), "ensemble": options.ensemble}
-        facts |= {"color": options.color, "strength": options.strength, "sigma": options.sigma, "tile": chosen.tile}
-        facts |= {"overlap": as_overlap(chosen.overlap, restorer.architecture)}
-        where = {"device": str(restorer.device), "precision": restorer.precision}
-        print_json({**facts, **where, **_files(outcome)})
-    if outcome.failed:
-        raise typer.Exit(1)
+    outcome = restore_path(restorer, options.source, options.out, chosen, progress)
+    facts = {"model": str(options.model), "architecture": str(restorer.architecture)}
+    facts |= {"device": str(restorer.device), "precision": restorer.precision}
+    return outcome, {**facts, "overlap": as_overlap(chosen.overlap, restorer.architecture)}
+
+
+def _restore_auto(options: RestoreOptions, chosen: Options, progress: Progress) -> tuple[Outcome, dict[str, Any]]:
+    """Restore each image with the model that fits it, and say which and why; return also the choices."""
+    from clearer.inference.auto import restore_auto
+    from clearer.inference.restorer import load
+
+    found = restore_auto(
+        lambda model: load(model, options.device, options.precision), options.source, options.out, chosen, progress
+    )
+    if not options.quiet:
+        groups: dict[str | None, list[str]] = {}
+        for one in found.chosen:
+            groups.setdefault(one.choice.model, []).append(f"{one.file}: {one.choice.line()}")
+        for same in groups.values():
+            others = "" if len(same) == 1 else f" (as for {len(same) - 1} more)"
+            print(f"clearer: {same[0]}{others}", file=sys.stderr)
+    return found.outcome, {"model": AUTO, "chosen": [one.to_dict() for one in found.chosen]}
 
 
 def _unit(source: str) -> str:
@@ -202,10 +234,14 @@ def _unit(source: str) -> str:
 
 
 def _print_outcome(outcome: Outcome, options: RestoreOptions) -> None:
-    for note in outcome.notes:
+    from clearer.inference.fit_check import lines
+
+    for note in [*outcome.notes, *lines(outcome.fits)]:
         print(f"clearer: note: {note}", file=sys.stderr)
     for _, fault in outcome.failed:
         print(f"clearer: {' '.join(str(fault).splitlines())}", file=sys.stderr)
+    if options.quiet:
+        return
     count = "1 image" if options.to_stdout else f"{len(outcome.written)} image(s)"
     skipped = f", {len(outcome.skipped)} skipped" if outcome.skipped else ""
     failed = f", {len(outcome.failed)} failed" if outcome.failed else ""
@@ -222,5 +258,6 @@ def _files(outcome: Outcome) -> dict[str, Any]:
         "skipped": [str(path) for path in outcome.skipped],
         "failed": [{"file": name, "error": fault} for name, fault in outcome.failed],
         "notes": outcome.notes,
+        "fits": [fit.to_dict() for fit in outcome.fits],
         "estimated_levels": {name: round(level, 2) for name, level in outcome.levels.items()},
     }

@@ -17,6 +17,7 @@ from PIL import Image
 
 from clearer.core.errors import UserError
 from clearer.images.exif import orientation_of, plain, with_orientation
+from clearer.images.jpeg_quality import quality_of
 from clearer.images.types import (
     CMYK,
     FORMATS,
@@ -61,7 +62,10 @@ def read_with_pillow(data: bytes, first_page: bool = False) -> ImageFile:
         frames, own = frames_of(image, first_page)
         info = dict(image.info)
         exif = _exif_of(image, name)
+        quality = quality_of(getattr(image, "quantization", {}))
     jpeg: PageOwn = {}
+    if name == "JPEG" and quality is not None:
+        jpeg["quality"] = quality
     if name == "JPEG" and info.get("comment"):
         jpeg["comment"] = info["comment"]
     if name == "JPEG" and info.get("progressive"):

@@ -38,6 +38,7 @@ class PageOwn(TypedDict, total=False):
     chunks: list[tuple[bytes, bytes]]  # PNG: kind and body
     comment: bytes  # JPEG
     progressive: int  # JPEG
+    quality: int  # JPEG: as read, 1 to 100; a file is written with the quality that is asked for
     bits: int  # HEIF: 10 or 12
     photometric: str | None  # TIFF, as all below: "MINISWHITE" or None
     compression: str

@@ -19,6 +19,7 @@ from clearer.images.pixels import WHOLE
 from clearer.images.tensors import to_batch
 from clearer.images.types import GRAY, ImageFile, UnitPixels, format_of_suffix
 from clearer.inference.color import restore_file, restore_pixels
+from clearer.inference.fit_check import Fit, FitCheck
 from clearer.inference.jobs import Job, Plan, plan_jobs
 from clearer.inference.large_tiff import is_large, restore_large
 from clearer.inference.noise_level import ImageLevels, check_takes_level
@@ -43,6 +44,7 @@ class Failure(NamedTuple):
 class Outcome:
     """The result of one call: the outputs written or skipped, failures, and notes of one line each.
 
+    ``fits``: by file, how well the model fits what it was given, as far as it was looked at.
     ``levels``: by file, the noise level in gray levels that was estimated for a network that takes one; of several
     pages, channels or frames, the RMS.
     """
@@ -52,6 +54,7 @@ class Outcome:
     failed: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     levels: dict[str, float] = field(default_factory=dict)
+    fits: list[Fit] = field(default_factory=list)
 
 
 def restore_path(
@@ -82,9 +85,14 @@ def restore_path(
             Files of a folder that cannot be restored are listed in the outcome.
     """
     options = options or RestoreOptions()
+    return restore_jobs(restorer, plan_jobs(source, target, options), options, progress)
+
+
+def restore_jobs(restorer: Restorer, plan: Plan, options: RestoreOptions, progress: Progress | None = None) -> Outcome:
+    """Restore the files of a plan; see `restore_path`."""
     if options.sigma is not None:
         check_takes_level(restorer.architecture, restorer.name)
-    return _Batch(restorer, plan_jobs(source, target, options), options, progress).run()
+    return _Batch(restorer, plan, options, progress).run()
 
 
 class _Batch:
@@ -98,6 +106,8 @@ class _Batch:
         self.lock = threading.Lock()
         self.by_rows: set[Job] = set()
         self.levels = self._new_levels()
+        self.fit_check = FitCheck.of(restorer) if options.check else None
+        self.fit_check = FitCheck.of(restorer) if options.check else None
 
     def run(self) -> Outcome:
         """Restore all files."""
@@ -152,6 +162,8 @@ class _Batch:
         if isinstance(image, UserError):
             raise image
         self.levels = self._new_levels(FRAMES_SMOOTHING if job.is_video else 0.0)
+        if self.fit_check is not None:
+            self.fit_check.seen = None  # of an image that failed
         restored: ImageFile | None = None
         if image is not None:
             restored = self._restored_image(job, image)
@@ -162,6 +174,9 @@ class _Batch:
         level = self.levels.summary()
         if level is not None:
             self.outcome.levels[job.name] = level
+        quality = image.pages[0].own.get("quality") if image is not None else None
+        if self.fit_check is not None and (fit := self.fit_check.finish(job.name, quality)):
+            self.outcome.fits.append(fit)
         return restored
 
     def _new_levels(self, smoothing: float = 0.0) -> ImageLevels:
@@ -218,7 +233,10 @@ class _Batch:
     def _run(self, x: UnitPixels) -> UnitPixels:
         o = self.options
         level = self.levels.of(to_batch(x))
-        return self.restorer.restore(x, o.ensemble, o.tile, o.overlap, level=level)
+        y = self.restorer.restore(x, o.ensemble, o.tile, o.overlap, level=level)
+        if self.fit_check is not None:
+            self.fit_check.see(x, y)
+        return y
 
     def _write(self, item: tuple[Job, ImageFile]) -> None:
         job, image = item

@@ -39,6 +39,7 @@ class RestoreOptions:
         recursive: include sub-folders of a folder, which are created again below the output folder.
         pattern: restore the files of a folder that match, whatever their suffix: ``*.png``, or with a slash
             ``day?/*.png``, which is matched against the path below the folder. By default, all images and no videos.
+        check: look whether the model fits each image, see `clearer.inference.fit_check.FitCheck`.
 
     Raises:
         UserError: ``color``, ``strength``, ``span``, ``tile`` or ``overlap`` is out of range.
@@ -58,6 +59,7 @@ class RestoreOptions:
     skip_existing: bool = False
     recursive: bool = False
     pattern: str | None = None
+    check: bool = True
 
     def __post_init__(self) -> None:
         if self.color not in COLORS:

@@ -47,7 +47,7 @@ def cut_blocks(images: Sequence[UnitPixels], side: int, most: int) -> Floats:
     for image in images:
         rows, columns = image.shape[0] // side, image.shape[1] // side
         skip = max(1, math.ceil(math.sqrt(rows * columns * len(images) / most)))
-        tall = image[: rows * side, : columns * side].reshape(rows, side, columns, side, -1)
+        tall = image[: rows * side, : columns * side].reshape(rows, side, columns, side, image.shape[2])
         few = tall[(skip - 1) // 2 :: skip, :, (skip - 1) // 2 :: skip]
         found.append(few.transpose(0, 2, 4, 1, 3).reshape(-1, image.shape[2], side, side))
     return np.concatenate(found).astype(np.float64)
@@ -64,4 +64,4 @@ def clipped_share(blocks: Floats) -> Floats:
 
 def unclipped(share: Floats) -> npt.NDArray[np.bool_]:
     """Return which blocks to read: those with few clipped pixels, or the tenth with the fewest if none has few."""
-    return share <= max(CLIPPED, float(np.quantile(share, 0.1)))
+    return share <= max(CLIPPED, float(np.quantile(share, 0.1)) if len(share) else 0.0)

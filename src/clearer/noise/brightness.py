@@ -118,12 +118,15 @@ def fit_line(brightness: Floats, variance: Floats, trust: Floats) -> tuple[float
         spread = max(1.4826 * float(np.median(np.abs(error))), 0.02)
         weight = trust / scale**2 / np.maximum(np.abs(error) / (1.5 * spread), 1)
         gain, offset = _weighted_line(brightness, variance, weight)
-        fitted = np.maximum(gain * brightness + offset, 0)
+        before, fitted = fitted, np.maximum(gain * brightness + offset, 0)
+        if (np.abs(fitted - before) <= 1e-3 * scale).all():
+            break
     return gain, offset
 
 
 def _weighted_line(x: Floats, y: Floats, weight: Floats) -> tuple[float, float]:
-    mean_x, mean_y = np.average(x, weights=weight), np.average(y, weights=weight)
-    spread = np.average((x - mean_x) ** 2, weights=weight)
-    gain = float(max(np.average((x - mean_x) * (y - mean_y), weights=weight) / spread, 0))
-    return gain, float(mean_y - gain * mean_x)
+    share = weight / weight.sum()
+    mean_x, mean_y = float(share @ x), float(share @ y)
+    across = x - mean_x
+    gain = max(float(share @ (across * (y - mean_y))) / float(share @ across**2), 0.0)
+    return gain, mean_y - gain * mean_x

@@ -12,8 +12,8 @@ from clearer.images.types import UnitPixels
 from clearer.noise.blocks import Floats, clipped_share, cut_blocks, unclipped
 
 SIDE = 16
-LAGS = 8
-"""Largest distance of two pixels that are compared, in pixels."""
+LAGS, PATCH = 8, 4
+"""Largest distance of two pixels that are compared, along lines and in the drawing, in pixels."""
 MOST_BLOCKS = 20_000
 FLAT = 0.04
 """Share of the blocks that are read: the flattest in relation to the noise expected at their brightness."""
@@ -54,6 +54,8 @@ def noise_correlation(images: Sequence[UnitPixels], gain: float, offset: float) 
         None if no image has a block of 16x16 pixels with noise.
     """
     blocks = cut_blocks(images, SIDE, MOST_BLOCKS)
+    if not len(blocks):
+        return None
     residual, variance = _detrended(blocks)
     expected = np.maximum(gain * blocks.mean((-2, -1)) + offset, TINY).mean(1)
     usable = unclipped(clipped_share(blocks).mean(1)) & (variance.min(1) > TINY)
@@ -64,24 +66,29 @@ def noise_correlation(images: Sequence[UnitPixels], gain: float, offset: float) 
     flat = np.argpartition(relative, count - 1)[:count]
     unit = residual[flat] / np.sqrt(variance[flat])[..., None, None]
     pairs = [(unit[:, i] * unit[:, j]).mean() for i in range(unit.shape[1]) for j in range(i)]
-    rows = np.array([_at(unit, 0, lag) for lag in range(LAGS + 1)])
-    columns = np.array([_at(unit, lag, 0) for lag in range(LAGS + 1)])
-    half = [[_at(unit, down, right) for right in range(-4, 5)] for down in range(5)]
-    patch = np.array([[half[abs(y)][x + 4 if y >= 0 else 4 - x] for x in range(-4, 5)] for y in range(-4, 5)])
-    return Correlation(rows, columns, float(np.mean(pairs)) if pairs else None, _in_color(unit), patch)
+    found = _lags(unit, 1.0)
+    near = slice(LAGS - PATCH, LAGS + PATCH + 1)
+    return Correlation(
+        rows=found[LAGS, LAGS:],
+        columns=found[LAGS:, LAGS],
+        channels=float(np.mean(pairs)) if pairs else None,
+        color=_in_color(unit),
+        patch=found[near, near],
+    )
 
 
 def _in_color(unit: Floats) -> float | None:
     color = unit - unit.mean(1, keepdims=True)
-    variance = _at(color, 0, 0, float((color**2).mean()))
-    if variance < COLORED:
+    share = float((color**2).mean())
+    if share < COLORED:
         return None
-    return (_at(color, 0, 1, variance) + _at(color, 1, 0, variance)) / 2 / variance
+    found = _lags(color, share)
+    return float((found[LAGS, LAGS + 1] + found[LAGS + 1, LAGS]) / 2 / found[LAGS, LAGS])
 
 
 def _detrended(blocks: Floats) -> tuple[Floats, Floats]:
     """Return blocks minus the plane fitted to each, and their variance, unbiased for white noise."""
-    flat = blocks.reshape(*blocks.shape[:-2], -1)
+    flat = blocks.reshape(*blocks.shape[:-2], SIDE * SIDE)
     residual = flat - flat @ _planes().T @ _planes()
     return residual.reshape(blocks.shape), (residual**2).sum(-1) / (SIDE * SIDE - 3)
 
@@ -96,15 +103,24 @@ def _planes() -> Floats:
     return flat
 
 
-def _at(unit: Floats, down: int, right: int, variance: float = 1.0) -> float:
-    """Return the mean product of pixels that are so far apart, free of the bias of removing a plane."""
-    first, second = _shifted(unit, down, right)
-    a, b = _shifted(_planes().reshape(3, SIDE, SIDE), down, right)
-    return float((first * second).mean() + variance * (a * b).sum(0).mean())
+def _lags(blocks: Floats, variance: float) -> Floats:
+    """Return the mean product of two pixels at distances -8 to 8 down and right, (17, 17), of (..., 16, 16).
+
+    It is free of the bias of removing a plane, which is that of white noise of this variance.
+    """
+    return _mean_products(blocks.reshape(-1, SIDE, SIDE)) + variance * _bias()
 
 
-def _shifted(blocks: Floats, down: int, right: int) -> tuple[Floats, Floats]:
-    height, width = SIDE - down, SIDE - abs(right)
-    left = max(right, 0)
-    first = blocks[..., :height, max(-right, 0) : max(-right, 0) + width]
-    return first, blocks[..., down : down + height, left : left + width]
+@cache
+def _bias() -> Floats:
+    return 3 * _mean_products(_planes().reshape(3, SIDE, SIDE))
+
+
+def _mean_products(blocks: Floats) -> Floats:
+    """Return the same of (N, 16, 16), by the power spectrum of the blocks in a frame of zeros."""
+    size = 2 * SIDE
+    power = (np.abs(np.fft.rfft2(blocks, (size, size))) ** 2).mean(0)
+    sums = np.fft.fftshift(np.fft.irfft2(power, (size, size)))[SIDE - LAGS :, SIDE - LAGS :]
+    overlap = SIDE - np.abs(np.arange(-LAGS, LAGS + 1))
+    found: Floats = sums[: 2 * LAGS + 1, : 2 * LAGS + 1] / np.outer(overlap, overlap)
+    return found

@@ -13,11 +13,12 @@ from clearer.core.errors import UserError
 from clearer.images.pixels import center_crop, in_one_depth, to_unit
 from clearer.images.types import AnyPixels
 from clearer.noise.advice import METHODS, Direction, Kind, Method, recommendation
-from clearer.noise.blockiness import Grid, block_grid
+from clearer.noise.blockiness import block_grid
 from clearer.noise.blocks import BLOCK
 from clearer.noise.brightness import BrightnessCurve, brightness_curve, fit_line
-from clearer.noise.correlation import Correlation, noise_correlation
+from clearer.noise.correlation import noise_correlation
 from clearer.noise.depth import clipped_shares, used_bits
+from clearer.noise.kind import COLORED, kind_of
 from clearer.noise.sharpness import BLURRED, sharpness
 from clearer.noise.stripes import stripe_levels
 
@@ -25,20 +26,6 @@ MOST_IMAGES = 24
 """Images of a folder that are measured, at equal distances in its order."""
 MOST_SIDE = 1024
 """Of larger images, the center is measured."""
-CORRELATED = 0.18
-"""Correlation of neighbors from which noise is correlated. White noise of 5 gray levels measures 0.09 on photographs,
-noise blurred by half a pixel 0.25; chosen on BSDS500 train and CID22."""
-SMOOTH = 0.87
-"""Correlation of neighbors, both ways, beyond which it is a smooth image and not noise: noise blurred by 1.5 pixels
-measures 0.82, sharp photographs blurred by 2 pixels 0.89."""
-COLORED = 1.3
-"""Level that is noise beyond doubt, over that of the highest frequencies, from which noise is correlated."""
-IN_COLOR = 0.3
-"""The same for noise in color alone."""
-CLEAN = 1.5 / 255
-"""Level below which images are called clean, as a share of the brightness they span."""
-STRIPES = 0.15
-"""Level of row or column offsets, as a share of the noise level, from which they are stripes."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +127,8 @@ def profile_images(images: Sequence[AnyPixels]) -> NoiseProfile:
     units = [to_unit(image) for image in stored]
     whole = brightness_curve(units)
     correlation = noise_correlation(units, *fit_line(whole.brightness, whole.total, whole.trust))
-    certain = float(np.median([brightness_curve([unit]).certain_level for unit in units]))
+    single = [whole] if len(units) == 1 else [brightness_curve([unit]) for unit in units]
+    certain = float(np.median([curve.certain_level for curve in single]))
     colored = certain > COLORED * whole.level
     curves = [brightness_curve([unit[:, :, c : c + 1] for unit in units]) for c in range(units[0].shape[2])]
     lines = [fit_line(curve.brightness, _variance(curve, colored), curve.trust) for curve in curves]
@@ -148,7 +136,7 @@ def profile_images(images: Sequence[AnyPixels]) -> NoiseProfile:
     stripes, grid = stripe_levels(units), block_grid(units)
     low, high = np.quantile(np.concatenate([unit[::2, ::2].ravel() for unit in units]), (0.001, 0.999))
     black, white = clipped_shares(stored)
-    kind = _kind(whole.level, certain if colored else level, float(high - low), correlation, stripes, grid)
+    kind = kind_of(whole.level, certain if colored else level, float(high - low), correlation, stripes, grid)
     return NoiseProfile(
         kind=kind,
         level=whole.level if kind in ("clean", "blocky") else level,
@@ -185,34 +173,6 @@ def _chosen(images: Sequence[AnyPixels]) -> list[AnyPixels]:
     few = [same[i] for i in sorted({round(x) for x in np.linspace(0, len(same) - 1, MOST_IMAGES)})]
     cropped = [center_crop(image, MOST_SIDE, MOST_SIDE) for image in few]
     return list(in_one_depth(cropped))
-
-
-def _kind(
-    white: float, level: float, span: float, seen: Correlation | None, stripes: tuple[float, float], grid: Grid
-) -> Kind:
-    """Return the kind of noise.
-
-    Args:
-        white: level by the highest frequencies alone, which image content hardly reaches.
-        level: the level by all frequencies if noise is correlated, else the same.
-        span: brightness that the images span.
-        seen: correlation of the noise.
-        stripes: levels of rows and columns.
-        grid: of JPEG.
-    """
-    if grid.visible and white < 2 * CLEAN * span:
-        return "blocky"
-    # Regular texture can pass for faint correlated noise: without white noise, twice the level is asked for.
-    if seen is None or level < CLEAN * span or (white < CLEAN * span and level < 2 * CLEAN * span):
-        return "clean"
-    rows, columns = float(seen.rows[1]), float(seen.columns[1])
-    if white < CLEAN * span and min(rows, columns) > SMOOTH:
-        return "clean"
-    striped = [one > STRIPES * level for one in stripes]
-    along_rows, along_columns = rows > CORRELATED or striped[0], columns > CORRELATED or striped[1]
-    if along_rows != along_columns:
-        return "lines"
-    return "correlated" if along_rows or (seen.color or 0) > IN_COLOR else "independent"
 
 
 def _variance(curve: BrightnessCurve, colored: bool) -> Any:

@@ -1,0 +1,160 @@
+"""Restore each image with the model that fits it, chosen by looking at the image."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from clearer.core.errors import UserError
+from clearer.core.files import written_whole
+from clearer.images.io import read_file
+from clearer.images.types import format_of_bytes
+from clearer.inference.choice import AUTO, Candidate, Choice, candidates, choose
+from clearer.inference.files import Failure, Outcome, Progress, restore_jobs
+from clearer.inference.image_facts import ImageFacts, facts_of_file
+from clearer.inference.jobs import Job, Plan, plan_jobs
+from clearer.inference.large_tiff import is_large
+from clearer.inference.options import RestoreOptions
+from clearer.inference.restorer import Restorer
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A file, what it shows, and the model chosen for it."""
+
+    file: str
+    facts: ImageFacts
+    choice: Choice
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the choice with the facts, ready for JSON."""
+        return {"file": self.file, "model": self.choice.model, "reason": self.choice.reason, **self.facts.to_dict()}
+
+
+@dataclass
+class AutoOutcome:
+    """The result of one call: that of `restore_path`, and the model chosen for each file that could be read."""
+
+    outcome: Outcome = field(default_factory=Outcome)
+    chosen: list[Chosen] = field(default_factory=list)
+
+
+def look(path: Path, options: RestoreOptions | None = None, among: list[Candidate] | None = None) -> Chosen:
+    """Look at an image file and choose a model for it.
+
+    Args:
+        path: an image file.
+        options: the ``span`` of its values.
+        among: the models; by default all pretrained ones.
+
+    Raises:
+        UserError: it cannot be read, is a video, or is too large to be read as a whole.
+    """
+    job = Job(path, None, None)
+    if job.is_video:
+        raise UserError(f"{path}: {AUTO} is for images; name a model for a video")
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; check the path")
+    if is_large(path):
+        raise UserError(f"{path}: too large for {AUTO}; name a model")
+    facts = facts_of_file(read_file(path, first_page=True), options)
+    return Chosen(str(path), facts, choose(facts, among))
+
+
+def restore_auto(
+    load: Callable[[str], Restorer],
+    source: str | Path,
+    target: str | Path,
+    options: RestoreOptions | None = None,
+    progress: Progress | None = None,
+) -> AutoOutcome:
+    """Restore a file, or the images of a folder, each with the model that fits it.
+
+    An image in which there is nothing to remove, or for which no model is known, is copied as it is.
+
+    Args:
+        load: returns the restorer of a model's name.
+        source, target, options, progress: see `clearer.inference.files.restore_path`; no video, no standard input.
+
+    Raises:
+        UserError: see `clearer.inference.files.restore_path` and `look`.
+    """
+    options = options or RestoreOptions()
+    plan = plan_jobs(source, target, options)
+    if not plan.is_folder and plan.jobs[0].source is None:
+        raise UserError(f"standard input: {AUTO} looks at a file before it restores it; name a model or a file")
+    found = AutoOutcome(Outcome(notes=list(plan.notes)))
+    models = list(candidates())
+    groups: dict[str | None, list[Job]] = {}
+    for job in plan.jobs:
+        assert job.source is not None
+        if options.skip_existing and job.target is not None and job.target.exists():
+            found.outcome.skipped.append(job.target)
+            continue
+        try:
+            seen = look(job.source, options, models)
+        except UserError as error:
+            if not plan.is_folder:
+                raise
+            found.outcome.failed.append(Failure(job.name, str(error)))
+            continue
+        found.chosen.append(seen)
+        groups.setdefault(seen.choice.model, []).append(job)
+    for model, jobs in groups.items():
+        part = _Part(found.outcome, len(plan.jobs), progress)
+        if model is None:
+            _copy(load, models, Plan(jobs, plan.is_folder, []), options, part)
+        else:
+            part.add(restore_jobs(load(model), Plan(jobs, plan.is_folder, []), options, part.progress))
+    return found
+
+
+@dataclass
+class _Part:
+    """The files of one model among all."""
+
+    whole: Outcome
+    count: int
+    tell: Progress | None
+
+    def progress(self, done: int, of: int) -> None:
+        """Count the files done before."""
+        before = len(self.whole.written) + len(self.whole.failed) + len(self.whole.skipped)
+        if self.tell is not None:
+            self.tell(*((done, of) if self.count == 1 else (before + done, self.count)))
+
+    def add(self, part: Outcome) -> None:
+        """Add the result of these files."""
+        self.whole.written += part.written
+        self.whole.failed += part.failed
+        self.whole.notes += part.notes
+        self.whole.fits += part.fits
+        self.whole.levels |= part.levels
+
+
+def _copy(
+    load: Callable[[str], Restorer], models: list[Candidate], plan: Plan, options: RestoreOptions, part: _Part
+) -> None:
+    """Copy files; those that change their format or depth are written anew, with the same pixels."""
+    anew: list[Job] = []
+    for job in plan.jobs:
+        assert job.source is not None
+        if job.target is None or options.depth or options.quality or job.format not in (None, _format(job.source)):
+            anew.append(job)
+            continue
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(job.target) as temporary:
+            shutil.copyfile(job.source, temporary)
+        part.add(Outcome(written=[job.target]))
+    if anew:
+        unchanged = replace(options, strength=0.0, sigma=None, check=False)
+        part.add(restore_jobs(load(models[0].name), Plan(anew, plan.is_folder, []), unchanged, part.progress))
+
+
+def _format(path: Path) -> str | None:
+    """Return the format of a file, by its content."""
+    with path.open("rb") as file:
+        return format_of_bytes(file.read(16))

@@ -1,0 +1,128 @@
+"""Choose a pretrained model for an image: by what it shows, and by what the models were trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from clearer.core.errors import UserError
+from clearer.inference.image_facts import ImageFacts
+from clearer.network.architecture import Architecture
+from clearer.network.cost import macs_per_pixel
+from clearer.zoo.card import ModelCard
+from clearer.zoo.locate import RESEARCH_MODELS, find_models
+from clearer.zoo.weight_metadata import read_architecture
+
+AUTO = "auto"
+"""The name of a model that stands for the choice by the image."""
+
+WHITE_NOISE = frozenset({"gaussian", "poisson-gaussian", "speckle"})
+OTHER_NOISE = frozenset({"correlated", "camera"})
+NOISE = WHITE_NOISE | OTHER_NOISE
+BLUR = frozenset({"blur", "resize"})
+OF_TASK = {"denoise": frozenset({"gaussian"}), "derain": frozenset({"rain"}), "dejpeg": frozenset({"jpeg"})}
+"""The kinds of degradation that a task stands for, where a card states none, as after training on pairs."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that can be chosen: its name, the degradations that it was trained on, its channels and cost."""
+
+    name: str
+    kinds: frozenset[str]
+    levels: tuple[float, float] | None
+    gray: bool
+    macs: float
+
+    @classmethod
+    def of(cls, name: str, architecture: Architecture, card: ModelCard) -> Candidate:
+        """Return the candidate of a model."""
+        kinds, levels = trained_kinds(card), None
+        degradation = card.trained_on()
+        if degradation is not None:
+            levels = degradation.noise_levels()
+        return cls(name, kinds, levels, architecture.channels == 1, macs_per_pixel(architecture))
+
+    @property
+    def denoises(self) -> bool:
+        """Whether noise is what it removes, among other things."""
+        return bool(self.kinds & NOISE)
+
+    def covers(self, facts: ImageFacts) -> bool:
+        """Whether it was trained on what an image shows."""
+        if facts.rain:
+            return self.kinds == {"rain"}
+        if facts.noisy:
+            wanted = WHITE_NOISE if facts.kind == "independent" else OTHER_NOISE
+            low, high = self.levels or (0.0, 255.0)
+            return bool(self.kinds & wanted) and low <= 1.3 * facts.level and facts.level <= 1.3 * high
+        if facts.compressed:
+            return self.kinds == {"jpeg"}
+        return facts.blurred and bool(self.kinds) and self.kinds <= BLUR
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model and why; None where nothing is to be done, or no model present was trained on what the image shows."""
+
+    model: str | None
+    reason: str
+    needed: bool
+
+    def line(self) -> str:
+        """Return the choice in a line."""
+        if self.model is not None:
+            return f"{self.model}: {self.reason}"
+        return f"{'no model fits' if self.needed else 'nothing to do'}: {self.reason}"
+
+
+def trained_kinds(card: ModelCard) -> frozenset[str]:
+    """Return the kinds of degradation that a model was trained on; empty if its card does not tell."""
+    degradation = card.trained_on()
+    kinds = () if degradation is None else (one.kind for one in degradation.components())
+    return frozenset(kinds) - {"none"} or OF_TASK.get(card.task or "", frozenset())
+
+
+def candidates() -> Iterator[Candidate]:
+    """Yield the pretrained models that restore images of a known kind; those of the paper's studies are left out."""
+    for name, file in find_models(strict=False).items():
+        if name in RESEARCH_MODELS:
+            continue
+        try:
+            found = Candidate.of(name, *read_architecture(file.path))
+        except UserError:
+            continue  # `clearer models` reports it
+        if found.kinds:
+            yield found
+
+
+def choose(facts: ImageFacts, among: Iterable[Candidate] | None = None) -> Choice:
+    """Choose the model for an image with these facts.
+
+    Models whose channels are the image's come first, then those trained on the most kinds of degradation, then the
+    fastest. For a gray image whose noise is not that of a constant level, the kinds come first.
+
+    Args:
+        facts: of the image.
+        among: the models; by default all pretrained ones.
+    """
+    if not (facts.rain or facts.noisy or facts.compressed or facts.blurred):
+        return Choice(None, facts.in_words(), needed=False)
+    fitting = [one for one in (candidates() if among is None else among) if one.covers(facts)]
+    if not fitting:
+        return Choice(None, facts.in_words(), needed=facts.rain or facts.noisy or facts.compressed)
+    simple = facts.gray and facts.kind == "independent" and facts.steady
+
+    def rank(one: Candidate) -> tuple[int, ...]:
+        other_channels = int(one.gray != facts.gray)
+        return (other_channels, -len(one.kinds)) if simple or not facts.gray else (-len(one.kinds), other_channels)
+
+    best = min(fitting, key=lambda one: (*rank(one), one.macs))
+    return Choice(best.name, facts.in_words(), needed=True)
+
+
+def default_model(names: Iterable[str]) -> str | None:
+    """Return the model for photographs among pretrained models: that for color images trained on the most kinds."""
+    wanted = set(names)
+    found = [one for one in candidates() if one.name in wanted and one.denoises and not one.gray]
+    return max(found, key=lambda one: (len(one.kinds), -one.macs)).name if found else None

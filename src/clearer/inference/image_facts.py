@@ -1,0 +1,98 @@
+"""Look at an image file before restoring it: its noise, its compression, its sharpness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from clearer.images.pixels import rgb_of_cmyk, to_unit
+from clearer.images.types import CMYK, ImageFile, UnitPixels
+from clearer.inference.options import RestoreOptions
+from clearer.noise.advice import Kind
+from clearer.noise.glance import Glance, glance
+
+SIDE = 512
+"""The center of so many pixels is looked at."""
+COMPRESSED = 75
+"""JPEG quality up to which compression is what is to be removed, if there is little noise."""
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What an image shows.
+
+    Attributes:
+        gray: whether it is gray, also as three equal channels.
+        kind: of noise, see `clearer.noise.profile.NoiseProfile`.
+        level: RMS of the noise in gray levels of 255.
+        steady: whether the noise is about the same at every brightness.
+        blurred: whether it is blurred or enlarged.
+        rain: whether it shows streaks of rain.
+        quality: of a JPEG file, 1 to 100; None of other files.
+    """
+
+    gray: bool
+    kind: Kind
+    level: float
+    steady: bool
+    blurred: bool
+    rain: bool
+    quality: int | None
+
+    @property
+    def noisy(self) -> bool:
+        """Whether there is noise to remove; streaks of rain are none."""
+        return not self.rain and self.kind in ("independent", "lines", "correlated")
+
+    @property
+    def compressed(self) -> bool:
+        """Whether JPEG compression is visible, or its quality says that it must be."""
+        return self.kind == "blocky" or (self.quality is not None and self.quality <= COMPRESSED)
+
+    def in_words(self) -> str:
+        """Return a phrase such as "noise of about 12 gray levels, independent from pixel to pixel"."""
+        found = ["streaks as of rain"] if self.rain else []
+        if self.noisy:
+            found.append(f"noise of about {self.level:.0f} gray levels, {HOW[self.kind]}")
+        if self.compressed:
+            found.append("JPEG compression" if self.quality is None else f"JPEG compression of quality {self.quality}")
+        if not self.noisy and not self.rain:
+            found.append(f"nearly no noise ({self.level:.1f} gray levels)")
+        if self.blurred:
+            found.append("blurred or enlarged")
+        return ", ".join(found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts, ready for JSON."""
+        return {
+            "gray": self.gray, "kind": self.kind, "level": self.level, "rain": self.rain, "blurred": self.blurred,
+            "quality": self.quality,
+        }  # fmt: skip
+
+
+HOW = {
+    "independent": "independent from pixel to pixel",
+    "lines": "correlated along lines",
+    "correlated": "correlated between pixels, as of cameras and compression",
+}
+
+
+def facts_of_file(image: ImageFile, options: RestoreOptions | None = None) -> ImageFacts:
+    """Look at the first page of a file.
+
+    Raises:
+        UserError: its floating-point values are not finite or far outside [0, 1].
+    """
+    page = image.pages[0]
+    unit = to_unit(page.color, (options or RestoreOptions()).span_of(page.color))
+    unit = to_unit(rgb_of_cmyk(page.color)) if unit.shape[2] == CMYK else unit
+    return facts_of(unit, page.own.get("quality"))
+
+
+def facts_of(unit: UnitPixels, quality: int | None = None, side: int = SIDE) -> ImageFacts:
+    """Look at the center of an image (H, W, C) in [0, 1]; ``quality`` is that of its JPEG file, if it is from one."""
+    gray = unit.shape[2] == 1 or bool((unit[::4, ::4] == unit[::4, ::4, :1]).all())
+    seen: Glance = glance(np.ascontiguousarray(unit[:, :, :1]) if gray else unit, side)
+    return ImageFacts(gray, seen.kind, seen.level * 255, seen.steady, seen.blurred, seen.streaks, quality)

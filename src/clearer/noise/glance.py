@@ -1,0 +1,60 @@
+"""A quick look at one image: what a model should remove from it, in about 10 ms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from clearer.images.pixels import center_crop
+from clearer.images.types import UnitPixels
+from clearer.noise.advice import Kind
+from clearer.noise.blockiness import block_grid
+from clearer.noise.blocks import BLOCK
+from clearer.noise.brightness import brightness_curve, fit_line
+from clearer.noise.correlation import noise_correlation
+from clearer.noise.kind import COLORED, kind_of
+from clearer.noise.sharpness import BLURRED, sharpness
+from clearer.noise.streaks import shows_streaks
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What the center of an image shows.
+
+    Attributes:
+        kind: of noise, see `clearer.noise.profile.NoiseProfile`; stripes are not looked for.
+        level: RMS of the noise, white is 1.
+        span: brightness spanned.
+        blurred: whether it is blurred or enlarged; False if it cannot be told.
+        steady: whether the noise is the same at every brightness, about.
+        streaks: whether there are streaks of rain; see `clearer.noise.streaks.shows_streaks`.
+    """
+
+    kind: Kind
+    level: float
+    span: float
+    blurred: bool
+    steady: bool
+    streaks: bool
+
+
+def glance(image: UnitPixels, side: int = 256) -> Glance:
+    """Look at the center of an image (H, W, C) in [0, 1]; below 8x8 pixels it is called clean."""
+    center = center_crop(image, side, side)
+    low, high = np.quantile(center, (0.001, 0.999))
+    if min(center.shape[:2]) < BLOCK:
+        return Glance("clean", 0.0, float(high - low), False, True, False)
+    units = [np.asarray(center, np.float32)]
+    curve = brightness_curve(units)
+    seen = noise_correlation(units, *fit_line(curve.brightness, curve.total, curve.trust))
+    certain = curve.certain_level
+    level = certain if certain > COLORED * curve.level else curve.level
+    grid = block_grid(units)
+    kind = kind_of(curve.level, level, float(high - low), seen, (0.0, 0.0), grid)
+    sharp = sharpness(units, level**2)
+    gain, offset = fit_line(curve.brightness, curve.white, curve.trust)
+    dark, bright = (max(gain * x + offset, 0.0) for x in (low, high))
+    steady = max(dark, bright) <= 2 * min(dark, bright)
+    blurred = sharp is not None and sharp < BLURRED
+    return Glance(kind, level, float(high - low), blurred, steady, shows_streaks(seen, curve.total_level, grid))

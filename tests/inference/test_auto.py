@@ -1,0 +1,66 @@
+"""`restore auto`: each image of a folder by the model that fits it; the others are copied."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clearer.core.errors import UserError
+from clearer.images.view import read_image
+from clearer.inference.auto import look, restore_auto
+from clearer.inference.options import RestoreOptions
+from clearer.inference.restorer import Restorer, load
+from helpers.photos import SHIPPED
+
+COFFEE = read_image(SHIPPED / "coffee.png", 3)[:256, :256]
+
+
+def restorer(model: str) -> Restorer:
+    return load(model, "cpu", "fp32")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a noisy gray image, a clean color one, and a broken file."""
+    place = tmp_path / "in"
+    place.mkdir()
+    noise = np.random.default_rng(0).normal(0, 18, COFFEE.shape[:2])
+    Image.fromarray((COFFEE[..., 0] + noise).clip(0, 255).astype(np.uint8)).save(place / "noisy.png")
+    Image.fromarray(COFFEE).save(place / "clean.png")
+    (place / "broken.png").write_bytes(b"no image")
+    return place
+
+
+def test_each_file_gets_its_model_and_clean_ones_are_copied(folder: Path, tmp_path: Path) -> None:
+    steps: list[tuple[int, int]] = []
+    found = restore_auto(restorer, folder, tmp_path / "out", progress=lambda *step: steps.append(step))
+    models = {Path(one.file).name: one.choice.model for one in found.chosen}
+    assert models["clean.png"] is None and models["noisy.png"] is not None
+    assert (tmp_path / "out" / "clean.png").read_bytes() == (folder / "clean.png").read_bytes()
+    clean = COFFEE[..., 0].astype(float)
+    before, after = (np.asarray(Image.open(p / "noisy.png")).astype(float) for p in (folder, tmp_path / "out"))
+    assert np.square(after - clean).mean() < 0.2 * np.square(before - clean).mean()
+    assert [Path(name).name for name, _ in found.outcome.failed] == ["broken.png"]
+    assert sorted(path.name for path in found.outcome.written) == ["clean.png", "noisy.png"]
+    assert {fit.file: fit.problem for fit in found.outcome.fits} == {str(folder / "noisy.png"): None}
+    assert steps and steps[-1][1] == 3
+
+
+def test_a_copy_in_another_format_has_the_same_pixels(folder: Path, tmp_path: Path) -> None:
+    restore_auto(restorer, folder / "clean.png", tmp_path / "a.tif", RestoreOptions(depth="16"))
+    assert np.array_equal(read_image(tmp_path / "a.tif", 3, depth=None), COFFEE.astype(np.uint16) * 257)
+
+
+def test_what_cannot_be_looked_at_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="standard input"):
+        restore_auto(restorer, "-", tmp_path / "a.png")
+    (tmp_path / "a.mp4").write_bytes(b"")
+    with pytest.raises(UserError, match="video"):
+        look(tmp_path / "a.mp4")
+    with pytest.raises(UserError, match="no such file"):
+        look(tmp_path / "missing.png")
+    with pytest.raises(UserError, match="broken"):
+        restore_auto(restorer, folder / "broken.png", tmp_path / "b.png")
