@@ -187,14 +187,3 @@ def test_the_pages_of_one_stack_are_images_and_noise_is_in_units_of_the_span(tmp
     images = [level[:, :, None] for level in levels]
     for model in noise_of_each([(None, image) for image in images], [(images[0], None)], (0.0, 4095.0)):
         assert model.gain[0] * 0.5 + model.offset[0] == pytest.approx((20 / 255) ** 2, rel=0.25)
-
-
-def test_pairs_given_for_testing_are_measured(tmp_path: Path, noisy: Path) -> None:
-    for k in range(2):
-        for part, image in (("clean", clean_image(k).round().astype(np.uint8)), ("noisy", noisy_image(k))):
-            (tmp_path / "test" / part).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image).save(tmp_path / "test" / part / f"t{k}.png")
-    run = fitted(tmp_path / "run", noisy, **{"data.test": str(tmp_path / "test"), "train.epochs": 2})
-    measured = run.result["protocols"]["pairs-gray"]
-    assert measured["images"] == 2 and measured["psnr"] > measured["input_psnr"]
-    assert "truth" in json.loads((tmp_path / "run" / "samples.json").read_text())[0]

@@ -174,7 +174,7 @@ def test_a_training_with_a_damaged_checkpoint_begins_with_the_start_weights(smal
     recipe, folder, checkpoints = small
     short = dataclasses.replace(recipe.train, epochs=1, steps_per_epoch=1, patch=16, batch=2, validation_crop=16)
     no_step = dataclasses.replace(short.optimizer, lr=0.0, lr_final=0.0)
-    still = dataclasses.replace(short, optimizer=no_step, average=0.0)
+    still = dataclasses.replace(short, optimizer=no_step, average=0.0, watch_start=0)
     checkpoints.mkdir(parents=True)
     (checkpoints / "step-00000001.safetensors").write_bytes(b"torn")
     image = [(np.full((32, 32, 1), 99, np.uint8), None)]

@@ -191,7 +191,8 @@ class TrainSettings:
         start: a weight file, run folder or pretrained model to start from instead of random weights. Modules whose
             letter differs start from random weights; a color network may start from a gray one; all else must agree.
         watch_start: steps after which a start that has gained next to nothing is compared with fresh weights trained
-            as long; the better ones go on. 0: never. At most half of all steps.
+            as long; the better ones go on. At most half of all steps. 0: the start is taken as it is, without this and
+            without reviving dead features.
         loss: what training minimizes.
         average: decay of the averaged weights, 0 for none.
         level_estimated: share of the patches whose noise level a network with ``network.condition: level`` gets as

@@ -57,6 +57,24 @@ def convergence(search: Mapping[str, object]) -> str:
     )
 
 
+def start_line(training: Mapping[str, object]) -> str:
+    """Return where the weights came from, what was revived, and which were kept; an empty string without a start."""
+    start = training.get("start")
+    if not isinstance(start, Mapping):
+        return ""
+    text = f"Started from {start.get('model')}."
+    dead, features = number(start, "dead"), number(start, "features")
+    if dead is not None and features:
+        text += f" {dead:,.0f} of its {features:,.0f} features were dead on these images"
+        text += "; its weights were mixed with fresh ones." if number(start, "revived") else "."
+    steps, reached, fresh = (number(start, key) for key in ("steps", "reached_psnr", "fresh_psnr"))
+    if steps is not None and reached is not None and fresh is not None:
+        kept = "fresh weights" if start.get("kept") == "fresh" else "the start"
+        text += f" After {steps:,.0f} steps: {reached:.2f} dB from it, {fresh:.2f} dB from fresh weights"
+        text += f"; training went on from {kept}."
+    return text
+
+
 def protocol_name(result: Mapping[str, object]) -> str:
     """Return the protocol of an evaluation, and whether the x8 self-ensemble was used."""
     return f"{result.get('protocol', '')}{' with x8 self-ensemble' if result.get('ensemble') else ''}"

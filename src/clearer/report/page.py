@@ -14,7 +14,7 @@ from clearer.core.text import duration
 from clearer.network.candidates.registry import CANDIDATES
 from clearer.report.comparison import DPI, Sample, comparison
 from clearer.report.drawing import architecture_figure
-from clearer.report.facts import convergence, headline_facts, protocol_name, result_line, task_of
+from clearer.report.facts import convergence, headline_facts, protocol_name, result_line, start_line, task_of
 from clearer.report.figures import (
     curves_search,
     curves_training,
@@ -148,7 +148,7 @@ def _training(record: Record) -> str:
     chart = drawing(curves_training(record.train_lines), "chart", "training curves")
     if estimated := estimated_line(record):
         known, text = [estimated], f"Estimated on the validation images, without ground truth: {estimated}."
-    return section("Training", chart + (note(text) if known else ""))
+    return section("Training", chart + "".join(note(line) for line in (text if known else "", start_line(t)) if line))
 
 
 def _search(record: Record) -> str:

@@ -1,8 +1,8 @@
 """Watch a training that started from a model (`train.start`): give the start up where fresh weights do better.
 
-After ``train.watch_start`` steps, a start that has gained next to nothing is compared with fresh weights that train as
-long, on the same batches. The better ones go on. If these are the fresh ones, the training is from then on the one
-that would have been without a start.
+After ``train.watch_start`` steps, a start that has gained next to nothing, or was revived, is compared with fresh
+weights that train as long, on the same batches. The better ones go on. If these are the fresh ones, the training is
+from then on the one that would have been without a start.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ class StartWatch:
         self.record |= {"steps": steps, "reached_psnr": best}
         before, over_input = self.record["psnr"], best - self.record["input_psnr"]
         gain = best - max(before, self.record["input_psnr"])
-        if gain >= LEAST_GAIN and over_input >= LEAST_OVER_INPUT:
+        revived = self.record.get("revived", 0) > 0  # such a start is hardly better than fresh weights, if at all
+        if gain >= LEAST_GAIN and over_input >= LEAST_OVER_INPUT and not revived:
             self.phase, self.record["kept"] = "decided", "start"
             return
         self.say(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,7 +20,7 @@ from clearer.losses.registry import LOSSES
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
 from clearer.recipe.schema import Recipe
-from clearer.runs.schema import EpochLine, TrainResult
+from clearer.runs.schema import EpochLine, StartRecord, TrainResult
 from clearer.training import distributed
 from clearer.training.best import Best
 from clearer.training.checkpoints import load_checkpoint
@@ -30,6 +31,7 @@ from clearer.training.levels import PatchLevels
 from clearer.training.loop import run_job
 from clearer.training.noisy_validation import NoisyValidation
 from clearer.training.optimizers import learning_rate, load_optimizer, make_optimizer, set_learning_rate
+from clearer.training.revival import revive, sample_of
 from clearer.training.run_device import device_name, on_device, peak_memory_mb
 from clearer.training.start_watch import StartWatch, watched_epochs
 from clearer.training.validation import Validation
@@ -75,7 +77,7 @@ class WeightTraining(TrainingJob):
         self.seed = recipe.seed if settings.seed is None else settings.seed
         self.architecture = architecture
         network = self.fresh_network()
-        distributed.first(partial(_take_initial_weights, network, recipe, context))
+        found = distributed.first(partial(_take_initial_weights, network, recipe, context))
         self.network = on_device(network, context.device)
         self.averaged = AveragedWeights(self.network, settings.average) if settings.average else None
         self.optimizer = make_optimizer(settings.optimizer, self.network.parameters(), context.precision)
@@ -109,7 +111,7 @@ class WeightTraining(TrainingJob):
         self.validation = NoisyValidation(recipe, context) if without_truth else _validation(recipe, context)
         self.best = Best()
         self.last_psnr: float | None = None
-        self.first_batches = self.sampler.state_dict()
+        self.first_draws = {"sampler": self.sampler.state_dict(), "levels": self.levels.state_dict()}
         self.watch = StartWatch(
             watched_epochs(settings),
             save=self.training_state,
@@ -117,6 +119,7 @@ class WeightTraining(TrainingJob):
             renew=self.renew,
             say=context.say,
         )
+        self.watch.record |= found
 
     @property
     def steps(self) -> int:
@@ -185,7 +188,8 @@ class WeightTraining(TrainingJob):
         if self.averaged is not None:
             self.averaged = AveragedWeights(self.network, self.settings.average)
         self.optimizer = make_optimizer(self.settings.optimizer, self.network.parameters(), self.context.precision)
-        self.sampler.load_state_dict(self.first_batches)
+        self.sampler.load_state_dict(self.first_draws["sampler"])
+        self.levels.load_state_dict(self.first_draws["levels"])
         self.best, self.last_psnr = Best(), None
 
     def fresh_network(self) -> RestorationNetwork:
@@ -277,12 +281,22 @@ def _validation(recipe: Recipe, context: RunContext) -> Validation:
     )
 
 
-def _take_initial_weights(network: RestorationNetwork, recipe: Recipe, context: RunContext) -> None:
-    """Load the weights of ``train.start`` into the network, unless the training resumes from a checkpoint."""
+def _take_initial_weights(network: RestorationNetwork, recipe: Recipe, context: RunContext) -> StartRecord:
+    """Load the weights of ``train.start`` into the network, unless the training resumes from a checkpoint.
+
+    Dead features are revived. Returns what the run's record states about it.
+    """
     if recipe.train.start is None:
-        return
+        return {}
     # A damaged checkpoint does not count: it is renamed before `check_start` looks for one.
     load_checkpoint(context.folder.train.checkpoints, context.say)
     weights = check_start(recipe, context.folder)
-    if weights is not None:
-        context.say(begin_with(network, weights))
+    if weights is None:
+        return {}
+    fresh = copy.deepcopy(network)
+    context.say(begin_with(network, weights))
+    if recipe.train.watch_start == 0:
+        return {}
+    found = revive(network, fresh, sample_of(recipe, context))
+    context.say(found.in_words())
+    return found.record()
