@@ -143,6 +143,17 @@ def test_the_start_option_takes_the_form_of_the_model(tmp_path: Path) -> None:
     assert ended.status == 2 and "no such weight file" in ended.err
 
 
+@pytest.mark.parametrize("width", [4, [4, 8]])
+@pytest.mark.parametrize("stated", [4, [4, 8]])
+def test_widths_agree_in_both_ways_of_stating_them(tmp_path: Path, width: Any, stated: Any) -> None:
+    file = tmp_path / "a.safetensors"
+    save_weights(file, RestorationNetwork(Architecture.parse("PF", width=width, norm="none")), {})
+    change = {"architecture": "PF", "network.width": stated, "network.norm": "none", "network.residual": False}
+    change |= {"network.scales": 2, "network.modules_per_cell": 2, "train.start": str(file)}
+    recipe = load_recipe("pairs-gray", change)
+    assert check_start(recipe, RunFolder(tmp_path / "run")) == file
+
+
 def test_nothing_else_may_differ(tmp_path: Path) -> None:
     gray = RestorationNetwork(clearer.Architecture.parse("PF", width=4))
     save_weights(tmp_path / "a.safetensors", gray, {})

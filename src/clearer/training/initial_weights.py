@@ -60,6 +60,8 @@ def check_start(recipe: Recipe, run: RunFolder) -> Path | None:
     facts = json.loads(json.dumps(dataclasses.asdict(found.space))) | {"modules_per_cell": _modules(found)}
     del facts["candidates"]  # the genotype states them
     known = dataclasses.asdict(recipe.network)
+    width = (recipe.space if wanted is None else wanted.space).width  # in the one form that a space gives it
+    known["width"] = width if isinstance(width, int) else list(width)
     if wanted is None:
         known["modules_per_cell"] = "-".join(map(str, recipe.space.depths))
     else:
