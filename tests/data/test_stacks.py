@@ -11,9 +11,10 @@ import tifffile
 from clearer.core.errors import UserError
 from clearer.data.folders import find_items
 from clearer.data.items import read_item
+from clearer.data.noisy import split_noisy
 from clearer.data.stacks import only_channel
 from clearer.images.tiff_stack import Stack, read_stack_page, stack_of
-from clearer.recipe.schema import Pairs
+from clearer.recipe.schema import DataSettings, Pairs
 
 HYPER = np.random.default_rng(0).integers(0, 4096, (3, 2, 2, 20, 24)).astype(np.uint16)  # T, Z, C, Y, X
 
@@ -83,3 +84,11 @@ def test_one_page_is_read_without_the_others(tmp_path: Path, compression: str | 
     assert np.array_equal(read_stack_page(path, 7).color[:, :, 0], HYPER.reshape(12, 20, 24)[7])
     with pytest.raises(UserError, match=r"a\.tif"):
         read_stack_page(path, 12)
+
+
+def test_a_noisy_stack_alone_is_split_by_pages_of_one_channel(tmp_path: Path) -> None:
+    path = _hyperstack(tmp_path / "a.tif", "imagej")
+    for folder in (str(path), str(tmp_path)):
+        parts = split_noisy(DataSettings(folder=folder, layout="noisy", channel="2"))
+        pages = {part: [item.page for item in items] for part, items in parts.items()}
+        assert pages["validation"] and sorted(pages["train"] + pages["validation"]) == [1, 3, 5, 7, 9, 11]

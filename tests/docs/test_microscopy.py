@@ -31,7 +31,7 @@ def commands() -> list[list[str]]:
 @pytest.fixture
 def desk(tmp_path: Path) -> Path:
     """``cells`` of 12 bits in 16, and ``stacks``: hyperstacks of two channels."""
-    write_pairs(tmp_path / "cells", 6, 32, 3871, offset=100)
+    write_pairs(tmp_path / "cells", 6, 32, 2600, offset=100)
     for k in range(4):
         truth = np.stack([[structure(32, 10 * k + 2 * t + c) for c in range(2)] for t in range(3)])
         for folder, images in (("truth", truth), ("noisy", exposure(truth, 40, 0.03, k))):

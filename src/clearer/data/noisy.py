@@ -12,7 +12,7 @@ from clearer.core.text import few
 from clearer.data.duplicates import thumbprint
 from clearer.data.folders import find_items, has_images, list_images, pairs_of
 from clearer.data.items import Item, check_same_size
-from clearer.data.stacks import pages_of
+from clearer.data.stacks import only_channel, pages_of
 from clearer.images.io import read_header
 from clearer.images.types import AnyPixels
 from clearer.images.view import read_image
@@ -76,10 +76,10 @@ def split_noisy(settings: DataSettings) -> dict[str, list[Item]]:
     if whole is None:
         raise UserError("data: no images are named; give --noisy FOLDER")
     places = whole if isinstance(whole, list) else [whole]
-    scenes = [scene for place in places for scene in find_scenes(place, settings.layout)]
+    scenes = _of_channel([scene for place in places for scene in find_scenes(place, settings.layout)], settings.channel)
     held_out: list[Scene] = []
     if settings.validation is not None:
-        held_out = find_scenes(settings.validation, settings.layout)
+        held_out = _of_channel(find_scenes(settings.validation, settings.layout), settings.channel)
     elif len(scenes) == 1:
         held_out = scenes
     else:
@@ -91,6 +91,13 @@ def split_noisy(settings: DataSettings) -> dict[str, list[Item]]:
         "validation": [item for scene in held_out for item in scene],
         "test": [] if settings.test is None else find_items(settings.test),
     }
+
+
+def _of_channel(scenes: list[Scene], channel: str | None) -> list[Scene]:
+    if channel is None:
+        return scenes
+    kept = set(only_channel([item for scene in scenes for item in scene], channel))
+    return [found for scene in scenes if (found := [item for item in scene if item in kept])]
 
 
 def halves(image: AnyPixels, patch: int) -> tuple[AnyPixels, AnyPixels]:
