@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import re
 import shutil
 import sys
 import time
@@ -24,6 +25,7 @@ from PIL import Image
 
 from clearer.core.errors import UserError
 from clearer.images.io import read_file
+from clearer.inference.choice import default_model
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer, load
 from clearer.web import actions as work
@@ -34,7 +36,7 @@ from clearer.web.callbacks import Callbacks, Choices, Visit
 from clearer.web.uploads import UPLOAD, Limits
 from clearer.zoo.locate import RESEARCH_MODELS, find_models
 from helpers.command import clearer as command
-from helpers.networks import BLIND, write_identity, write_model
+from helpers.networks import BLIND, stand_in, write_identity, write_model
 from helpers.photos import SHIPPED, photograph
 from helpers.uploads import bomb, encoded, packed_tiff, tiff
 
@@ -74,16 +76,19 @@ def test_models_come_from_the_command_line_and_from_finished_runs(tmp_path):
     (tmp_path / "runs" / "broken" / "model.safetensors").write_bytes(b"nothing")
     found = models.offered([str(one), f"mine={one}"], tmp_path / "runs")
     shipped = {name: str(file.path) for name, file in find_models().items() if name not in RESEARCH_MODELS}
+    photographs = default_model(shipped)
+    others = [(name, path) for name, path in shipped.items() if name != photographs]
     assert list({name: model.source for name, model in found.items()}.items()) == [
         ("one", str(one)),
         ("mine", str(one)),
+        (photographs, shipped[photographs]),  # the default where no model is named
         ("done", str(tmp_path / "runs" / "done")),
-        *shipped.items(),
+        *others,
     ]
     assert found["done"].about == "For gray images, noise of level 0 to 75."
     # A run that is named is not offered twice.
     named = models.offered([f"mine={tmp_path / 'runs' / 'done'}"], tmp_path / "runs")
-    assert list(named) == ["mine", *shipped]
+    assert list(named) == ["mine", photographs, *dict(others)]
     assert "denoise-gray-50" not in named and "denoise-gray-50" in models.offered(["denoise-gray-50"], tmp_path)
 
 
@@ -532,3 +537,15 @@ def test_a_region_is_inside_its_image(width, height, center, zoom):
     left, top, right, bottom = close_up.region((width, height), center, zoom)
     assert 0 <= left < right <= width and 0 <= top < bottom <= height
     assert (right - left) * zoom <= close_up.CLOSE_UP[0] and (bottom - top) * zoom <= close_up.CLOSE_UP[1]
+
+
+def test_the_page_says_which_model_fits_and_where_a_model_does_not(tmp_path):
+    chance = np.random.default_rng(0)
+    ramp = np.linspace(60, 190, 160)[None, :].repeat(160, 0)
+    noisy = (ramp + chance.normal(0, 20, ramp.shape)).round().astype(np.uint8)
+    place = uploaded(tmp_path, encoded(noisy))
+    assert re.match(r"Denoise-[a-z-]+: noise of about 20 gray levels, independent", work.suggest(place, LIMITS))
+    result = work.restore_upload(place, stand_in(1), LIMITS)  # changes nothing
+    assert "About 19 of 19 gray levels of noise are left; denoise-gray is for that." in result.text
+    smooth = uploaded(tmp_path, encoded(ramp.astype(np.uint8)))
+    assert work.suggest(smooth, LIMITS).startswith("Nothing to do")

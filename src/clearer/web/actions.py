@@ -17,8 +17,21 @@ from clearer.images.convert import fitted
 from clearer.images.io import read_file, write_file
 from clearer.images.pixels import depth_of, dtype_of, from_unit, to_unit, upright
 from clearer.images.tensors import to_batch
-from clearer.images.types import CMYK, FORMATS, GRAY, AnyPixels, ImageFile, ImagePage, Uint8Pixels, UnitPixels
+from clearer.images.types import (
+    CMYK,
+    FORMATS,
+    GRAY,
+    AnyPixels,
+    ImageFile,
+    ImagePage,
+    Uint8Pixels,
+    UnitPixels,
+    with_notes,
+)
+from clearer.inference.choice import choose
 from clearer.inference.color import most_runs, restore_file
+from clearer.inference.fit_check import FitCheck
+from clearer.inference.image_facts import facts_of_file
 from clearer.inference.noise_level import ImageLevels
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
@@ -96,6 +109,18 @@ def show_upload(place: Path, limits: Limits, added: Added = CLEAN) -> tuple[Path
     shown = _visible(replace(page, color=degraded(page.color, added)))
     file = _write(place / f"{secrets.token_hex(8)}-seen.png", _for_show(shown))
     return file, f"{_size(shown)}, {_kind(image)}"
+
+
+def suggest(place: Path, limits: Limits, added: Added = CLEAN) -> str:
+    """Return which pretrained model fits an upload degraded by ``added``, and why, in a sentence.
+
+    Raises:
+        UserError: see `read_upload`.
+    """
+    image = read_upload(place, limits)
+    page = image.pages[0]
+    line = choose(facts_of_file(replace(image, pages=(replace(page, color=degraded(page.color, added)),)))).line()
+    return f"{line[:1].upper()}{line[1:]}."
 
 
 def restore_upload(
@@ -176,10 +201,15 @@ def _restored(
 
         y = restorer.restore(x, ensemble, level=levels.of(to_batch(x)), progress=tell)
         runs += 1
+        check.see(x, y)
         return y
 
+    check = FitCheck.of(restorer)
     try:
-        return fitted(restore_file(before, run, channels, how, format), format)
+        after = fitted(restore_file(before, run, channels, how, format), format)
+        fit = check.finish(UPLOAD, before.pages[0].own.get("quality"))
+        line = None if fit is None else fit.line()
+        return after if line is None else with_notes(after, line)
     except UserError as error:
         what = str(error).removeprefix("image: ").partition(";")[0]
         raise UserError(f"The image could not be restored: {what}.") from error

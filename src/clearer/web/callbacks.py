@@ -13,7 +13,7 @@ import gradio as gr
 from clearer.core.errors import UserError
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
-from clearer.web.actions import restore_upload, show_upload
+from clearer.web.actions import restore_upload, show_upload, suggest
 from clearer.web.added import Added
 from clearer.web.close_up import close_up
 from clearer.web.uploads import UPLOAD, Limits, place_of, remove
@@ -146,7 +146,8 @@ class Callbacks:
     def _degraded(self, visit: Visit, added: Added) -> list[Any]:
         visit.result = None
         seen, size = show_upload(visit.place, self.limits, added)
-        ready = " ".join(filter(None, [f"{size}.", str(added), "Press Restore."]))
+        fitting = suggest(visit.place, self.limits, added)
+        ready = " ".join(filter(None, [f"{size}.", str(added), fitting, "Press Restore."]))
         hidden = gr.update(value=None, visible=False)
         pair = gr.update(value=(str(seen), str(seen)), visible=True, elem_classes=[])
         return [line(ready), pair, gr.update(interactive=True), hidden, gr.update(visible=False)]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clearer.core.errors import UserError
+from clearer.inference.choice import default_model
 from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
 from clearer.runs.layout import RunFolder
@@ -39,6 +40,8 @@ class Model:
 def offered(wanted: Iterable[str] = (), runs: Path = RUNS) -> dict[str, Model]:
     """Return the models on offer by name: those of the command line, finished runs, and pretrained models for use.
 
+    After those of the command line comes the pretrained model for photographs: the first is the page's default.
+
     Args:
         wanted: each a weight file, a run folder or a pretrained model, or ``NAME=`` followed by one.
         runs: a folder of run folders; it may be missing. Unfinished runs, runs with unreadable weights and
@@ -54,14 +57,18 @@ def offered(wanted: Iterable[str] = (), runs: Path = RUNS) -> dict[str, Model]:
             raise UserError(f"--model: {name!r} names two models; write --model NAME={source} with another name")
         found[name] = _model(name, source)
     known = {Path(model.source).resolve() for model in found.values()}
+    pretrained = {name: file for name, file in find_models().items() if name not in RESEARCH_MODELS}
+    photographs = default_model(pretrained)
+    if photographs is not None and photographs not in found:
+        found[photographs] = _model(photographs, pretrained[photographs].path)
     for run in sorted(runs.iterdir()) if runs.is_dir() else []:
         folder = RunFolder(run)
         finished = folder.train.finished and folder.weights.is_file()
         if finished and not {run.resolve(), folder.weights.resolve()} & known and run.name not in found:
             with contextlib.suppress(UserError):
                 found[run.name] = _model(run.name, run)
-    for name, file in find_models().items():
-        if name not in found and name not in RESEARCH_MODELS:  # those are offered where they are asked for
+    for name, file in pretrained.items():  # those of the paper's studies are offered where they are asked for
+        if name not in found:
             found[name] = _model(name, file.path)
     return found
 
