@@ -91,12 +91,14 @@ def brightness_curve(images: Sequence[UnitPixels]) -> BrightnessCurve:
 def _flat_spectrum(energies: Floats) -> tuple[Floats, float]:
     """Return the mean energy at each frequency, (64,), in the flattest of blocks (N, 64), and how alike they are."""
     row, column = frequencies()
-    low = (row + column >= 1) & (row + column <= 8)
+    low = (row + column >= 2) & (row + column <= 8)
     first, second = low & (row % 2 == 0), low & (row % 2 == 1)
     count = min(len(energies), max(8, round(FLAT * len(energies))))
     orders = [np.argsort(energies[:, half].sum(1), kind="stable") for half in (first, second)]
     by_first, by_second = (energies[order[:count]].mean(0) for order in orders)
     spectrum: Floats = np.where(first, by_second, np.where(second, by_first, (by_first + by_second) / 2))
+    # Smooth images are planes everywhere alike: the lowest frequencies are taken to be as the next ones.
+    spectrum[row + column == 1] = spectrum[row + column == 2].mean()
     following = energies[orders[0][2 * count : 3 * count]]
     alike = (by_first[second].sum() + TINY) / (following[:, second].mean(0).sum() + TINY) if len(following) else 0.0
     return spectrum, float(alike)

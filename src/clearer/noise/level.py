@@ -54,9 +54,9 @@ def estimate_level(images: Tensor) -> Tensor:
     """Return the noise level of each image, (B,): the RMS of its noise, 1 being white (so sigma / 255).
 
     Blind and deterministic; gradients do not flow. The level is that of the noise as stored: noise clipped at 0
-    or 1 measures less than before. Of several channels, the level is the RMS of theirs. Blurred or compressed
-    noise is underestimated by a third on patches, less on whole images. A few gray levels of regular texture
-    pass for noise.
+    or 1 measures less than before. Of several channels, the level is the RMS of theirs. Noise
+    that neighbors share is underestimated, on patches by half or more, see docs/noise.md. A few gray levels of
+    regular texture pass for noise.
 
     Args:
         images: (B, C, H, W), any floating type, on any device. With a side below 8 pixels, the differences of
@@ -136,7 +136,7 @@ def _basis(device: str) -> tuple[Tensor, list[int]]:
     row, column = torch.from_numpy(frequencies())
     functions = torch.from_numpy(dct_basis())
     frequency = row + column
-    low = frequency <= 8
-    sets = (frequency >= 11, low & (row % 2 == 0) & (frequency >= 2), low & (row % 2 == 1))
+    low = (frequency >= 2) & (frequency <= 8)  # below are planes, which smooth images have everywhere alike
+    sets = (frequency >= 11, low & (row % 2 == 0), low & (row % 2 == 1))
     chosen = [functions[one] for one in sets]
     return torch.cat(chosen).T.float().to(device).contiguous(), [len(one) for one in chosen]
