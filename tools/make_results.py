@@ -321,6 +321,20 @@ def robustness_table(value: dict[str, Any]) -> str:
     return f"`{value['command']}` ({value['precision']})\n\n" + "\n".join(table_lines(value["rows"]))
 
 
+def ffdnet_table(value: dict[str, Any]) -> str:
+    """Return the times of models beside FFDNet, as `speed.py restore-model` measured them."""
+    rows = []
+    for line in value["lines"]:
+        kinds = (("ours", line["model"]), ("ffdnet-color", "FFDNet color"), ("ffdnet-gray", "FFDNet gray"))
+        for kind, name in kinds:
+            seconds = line[kind]["seconds"]
+            ratio = f"{seconds / line['ours']['seconds']:.2f}"
+            rows.append([name, line[kind]["precision"], f"{seconds:.2f} s", ratio, f"{line[kind]['peak_mib']:,}"])
+    facts = value["lines"][0]
+    head = ["1920x1080", "precision", "median", "relative to the model", "peak MiB"]
+    return f"`{value['command']}` ({facts['device']}, torch {facts['torch']})\n\n" + table(head, rows)
+
+
 def dejpeg_table(value: dict[str, Any]) -> str:
     rows = []
     for r in value["rows"]:
@@ -376,6 +390,7 @@ KINDS: dict[str, Callable[[Any], str]] = {
     "robustness": robustness_table,
     "dejpeg": dejpeg_table,
     "noisy": noisy_table,
+    "ffdnet": ffdnet_table,
 }
 """The function that makes the table of a result, by the first word of the result's name."""
 
