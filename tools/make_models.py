@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--robustness", nargs="+", default=[], metavar="NAME", help="add the robustness tables")
     given = parser.parse_args()
     for name in given.robustness:
-        add_robustness(name)
+        measure_robustness(name)
     if given.name:
         if not (given.run and given.data):
             parser.error("give a name, a run folder and --data, or nothing")
@@ -170,20 +170,27 @@ def measure(file: Path, protocol: str, where: str, out: Path) -> dict[str, Any]:
     return result
 
 
-def add_robustness(name: str) -> None:
-    """Measure a model of the package or of models/ by the protocol `robustness`; add the table to file and README."""
-    file = find_models()[name].path
+def measure_robustness(name: str) -> None:
+    """Measure a model of the package or of models/ by the protocol `robustness`, and keep the record."""
     out = ROOT / "docs" / "results" / f"robustness-{name}.json"
     arguments = ["evaluate", name, "--protocol", "robustness"]
     command = [sys.executable, "-m", "clearer", *arguments, "--out", str(out), "--json"]
     subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
-    record = {"command": f"clearer {shlex.join(arguments)}", **json.loads(out.read_text())}
-    rows = [json.dumps({**row, **rows_for_card([row])[0]}) for row in record.pop("rows")]
-    whole = json.dumps(record, indent=1)[:-2] + ',\n "rows": [\n  ' + ",\n  ".join(rows) + "\n ]\n}\n"
-    write_text(out, whole)
-    network, card = load_weights(file)
+    keep_robustness(name, {"command": f"clearer {shlex.join(arguments)}", **json.loads(out.read_text())})
+
+
+def keep_robustness(name: str, record: dict[str, Any]) -> None:
+    """Write a record of the protocol `robustness` to docs/results, and its table to the weight file and the README."""
+    table = rows_for_card(record["rows"])
+    lines = [json.dumps({**row, **shown}) for row, shown in zip(record["rows"], table, strict=True)]
+    head = json.dumps({key: value for key, value in record.items() if key != "rows"}, indent=1)[:-2]
+    rows = ",\n  ".join(lines)
+    out = ROOT / "docs" / "results" / f"robustness-{name}.json"
+    write_text(out, f'{head},\n "rows": [\n  {rows}\n ]\n}}\n')
+    file = find_models()[name].path
     former = hashlib.sha256(file.read_bytes()).hexdigest()
-    card = dataclasses.replace(card, robustness={"rows": rows_for_card(json.loads(whole)["rows"])})
+    network, card = load_weights(file)
+    card = dataclasses.replace(card, robustness={"rows": table})
     save_weights(file, network, card, half=True)
     # Other parts of the README may have been edited by hand: only the table and the line on the file change.
     page = MODELS / name / "README.md"

@@ -16,10 +16,10 @@ import clearer
 from clearer.core.files import read_json
 from clearer.data.folders import list_images
 from clearer.evaluation import robustness
-from clearer.evaluation.robustness import BASELINE_GAIN, DEAD_GAIN, SAME_INPUT, rows_for
+from clearer.evaluation.robustness import BASELINE_GAIN, DEAD_GAIN, SAME_INPUT, SETS, row_digest, rows_for
 from clearer.evaluation.robustness_rows import ROWS
 from clearer.images.view import read_image
-from clearer.zoo.locate import find_models
+from clearer.zoo.locate import RESEARCH_MODELS, find_models
 
 SMALL = Path(__file__).parents[1] / "data" / "robustness-small"
 DENOISERS = sorted(name for name in find_models() if name.startswith("denoise"))
@@ -69,3 +69,27 @@ def test_no_row_of_denoise_photo_is_dead_on_photographs() -> None:
     found = {score["name"]: score["psnr"] - score["input_psnr"] for score in scores}
     by_ffdnet = {name: line["psnr"] - line["input_psnr"] for name, line in recorded.items()}
     assert {name for name in found if found[name] < DEAD_GAIN and by_ffdnet[name] >= BASELINE_GAIN} == set()
+
+
+@pytest.mark.parametrize("name", [name for name in DENOISERS if name not in RESEARCH_MODELS])
+def test_the_card_of_a_denoiser_carries_its_table(name: str) -> None:
+    restorer = clearer.load(name, "cpu", "fp32")
+    table = restorer.card.robustness
+    assert table is not None, f"run python tools/make_models.py --robustness {name}"
+    names = [f"{one.name}:{row.name}" for one in SETS for row in rows_for(restorer.architecture.channels)]
+    assert [row["name"] for row in table["rows"]] == names
+    for row in table["rows"]:
+        is_dead = row["psnr"] - row["input_psnr"] < DEAD_GAIN - 0.005
+        assert is_dead or not row["dead"]
+        assert name != PHOTO or not row["dead"]
+    page = (Path(__file__).parents[2] / "models" / name / "README.md").read_text()
+    assert "## Robustness" in page and all(f"{row['psnr']:.2f}" in page for row in table["rows"])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_figures_of_ffdnet_are_recorded_for_every_row(channels: int) -> None:
+    recorded = robustness.recorded_baseline(channels)
+    digests = {f"{one.name}:{row.name}": row_digest(one, row) for one in SETS for row in rows_for(channels)}
+    assert {name: line["digest"] for name, line in recorded.items()} == digests
+    assert all(5 <= line["level"] <= 75 and line["level"] % 5 == 0 for line in recorded.values())
+    assert all(line["psnr"] > line["input_psnr"] + 8 for name, line in recorded.items() if name.endswith("white-25"))

@@ -24,7 +24,7 @@ def evaluate_robustness(model: Path, data: str | None, out: Path | None, as_json
         record = measure_robustness(model, folder, out=place, progress=progress, **how)
     console = console_for_people(as_json)
     rows = [_row(score) for score in record["rows"]]
-    print_table("robustness", ("degradation", "input dB", "PSNR dB", "gain", "FFDNet dB", "its level"), rows, console)
+    print_table("robustness", ("degradation", "input", "PSNR dB", "gain", "FFDNet", ""), rows, console)
     if record["dead"]:
         names = ", ".join(record["dead"])
         say(f"dead (gain < {DEAD_GAIN:g} dB where FFDNet gains {BASELINE_GAIN:g} dB or more): {names}", console)
@@ -36,12 +36,12 @@ def evaluate_robustness(model: Path, data: str | None, out: Path | None, as_json
 
 
 def _row(score: RowScore) -> tuple[str, ...]:
-    baseline, level = score["ffdnet_psnr"], score["ffdnet_level"]
+    baseline = score["ffdnet_psnr"]
     return (
         score["name"],
         f"{score['input_psnr']:.2f}",
         f"{score['psnr']:.2f}",
-        f"{score['psnr'] - score['input_psnr']:+.2f}{' dead' if score['dead'] else ''}",
+        f"{score['psnr'] - score['input_psnr']:+.2f}",
         "" if baseline is None else f"{baseline:.2f}",
-        "" if level is None else str(level),
+        "dead" if score["dead"] else "",
     )
