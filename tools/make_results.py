@@ -362,6 +362,32 @@ def noisy_table(value: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def microscopy_table(value: dict[str, Any]) -> str:
+    """Return a table of methods on pairs of a microscope, with their intensities."""
+    rows = []
+    for r in value["rows"]:
+        line = r["intensity"]
+        biases = [one["bias"] for one in line["bins"]]
+        drift = f"{min(biases):+.1f} to {max(biases):+.1f}"
+        rows.append(
+            [r["name"], f"{r['psnr']:.2f} / {r['ssim']:.4f}", f"{line['slope']:.3f}", f"{line['offset']:+.1f}", drift]
+        )
+    head = [f"{value['images']} images", "dB / SSIM", "slope", "offset", "bias by brightness, levels"]
+    training = value["training"]
+    said = (
+        f"`{value['command']}` (input {value['rows'][0]['input_psnr']:.2f} dB; {training['macs_per_pixel'] / 1e3:.0f} "
+        f"kMAC/pixel; blur chosen on validation images: sigma {value['blur_chosen_on_validation']:g})"
+    )
+    return f"{said}\n\n" + table(head, rows)
+
+
+def depth_table(value: dict[str, Any]) -> str:
+    """Return a table of the same images stored at several depths."""
+    rows = [[r["stored"], f"{r['white']:.3g}", f"{r['input_psnr']:.2f}", f"{r['psnr']:.2f}"] for r in value["rows"]]
+    head = ["stored as", "white", "input, dB", "restored, dB"]
+    return f"`{value['command']}`\n\n" + table(head, rows)
+
+
 KINDS: dict[str, Callable[[Any], str]] = {
     "run": run_table,
     "settings": settings_table,
@@ -391,6 +417,8 @@ KINDS: dict[str, Callable[[Any], str]] = {
     "dejpeg": dejpeg_table,
     "noisy": noisy_table,
     "ffdnet": ffdnet_table,
+    "microscopy": microscopy_table,
+    "depth": depth_table,
 }
 """The function that makes the table of a result, by the first word of the result's name."""
 
