@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file
+from scipy.ndimage import uniform_filter
 
 from clearer.core.errors import UserError
 from clearer.data.noisy import find_scenes
@@ -187,3 +188,39 @@ def test_the_pages_of_one_stack_are_images_and_noise_is_in_units_of_the_span(tmp
     images = [level[:, :, None] for level in levels]
     for model in noise_of_each([(None, image) for image in images], [(images[0], None)], (0.0, 4095.0)):
         assert model.gain[0] * 0.5 + model.offset[0] == pytest.approx((20 / 255) ** 2, rel=0.25)
+
+
+def test_pairs_given_for_testing_are_measured(tmp_path: Path, noisy: Path) -> None:
+    for k in range(2):
+        for part, image in (("clean", clean_image(k).round().astype(np.uint8)), ("noisy", noisy_image(k))):
+            (tmp_path / "test" / part).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(tmp_path / "test" / part / f"t{k}.png")
+    run = fitted(tmp_path / "run", noisy, **{"data.test": str(tmp_path / "test"), "train.epochs": 2})
+    measured = run.result["protocols"]["pairs-gray"]
+    assert measured["images"] == 2 and measured["psnr"] > measured["input_psnr"]
+    assert "truth" in json.loads((tmp_path / "run" / "samples.json").read_text())[0]
+
+
+@pytest.mark.slow
+def test_a_teacher_removes_noise_that_neighbors_share(tmp_path: Path) -> None:
+    def correlated(k: int) -> np.ndarray:
+        noise = uniform_filter(np.random.default_rng(k).normal(0, 1, (64, 80)), 2)
+        return np.clip(clean_image(k) + 20 * noise / noise.std(), 0, 255).round().astype(np.uint8)
+
+    (tmp_path / "set").mkdir()
+    for k in range(6):
+        Image.fromarray(correlated(k)).save(tmp_path / "set" / f"p{k}.png")
+    settings = {
+        "direct": {"train.loss": "neighbor2neighbor", "train.epochs": 40},
+        "taught": {"train.loss": "charbonnier", "train.epochs": 20, "teacher.stride": 2, "teacher.epochs": 40},
+    }
+    found = {}
+    for name, changes in settings.items():
+        fitted(tmp_path / name, tmp_path / "set", **changes)
+        restored = load(tmp_path / name, "cpu", "fp32").restore(correlated(0))
+        found[name] = float(np.square(restored - clean_image(0)).mean())
+    noise = float(np.square(correlated(0) - clean_image(0)).mean())
+    assert found["direct"] > 0.6 * noise and found["taught"] < 0.5 * noise
+    # SURE with the measured correlation knows it, without ground truth.
+    result = json.loads((tmp_path / "taught" / "train" / "result.json").read_text())
+    assert result["best_estimated_psnr"] == pytest.approx(-10 * np.log10(found["taught"] / 255**2), abs=1.5)
