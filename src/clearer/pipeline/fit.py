@@ -154,7 +154,8 @@ def _with_images(context: RunContext, recipe: Recipe, splits: Splits, stages: Se
     training, validation = distributed.together(decoded)
     noise = None
     if is_noisy_only(recipe.data):
-        noise = measured_noise(context.folder, training, validation, recipe.data.span)
+        held_out = validation[: recipe.train.validation_images]
+        noise = measured_noise(context.folder, training, held_out, recipe.data.span)
     return dataclasses.replace(context, training=training, validation=validation, noise=noise)
 
 
