@@ -47,8 +47,8 @@ from clearer.training.trainer import WeightTraining
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results" / "noisy-only.json"
 SIGMA = 25
-STEPS = 100
-"""Steps of an epoch."""
+STEPS = 25
+"""Steps of an epoch: the learning rate changes from epoch to epoch."""
 
 
 def noisy_files(sources: list[Path], folder: Path) -> None:
@@ -110,7 +110,7 @@ def recipe_of(kind: str, settings: dict[str, Any], out: Path, epochs: int | None
     """Return the recipe of a run: that of noisy images, or the same one with ground truth."""
     common = {"train.steps_per_epoch": STEPS, "evaluate.protocols": [], "train.validation_images": 8}
     if epochs is not None:
-        common |= {"train.epochs": epochs, "train.validate_every": max(1, epochs // 4)}
+        common |= {"train.epochs": epochs, "train.validate_every": max(1, epochs // 3)}
     if kind == "noisy":
         chosen = choose("noisy-gray", {**common, **settings})
         return load_recipe(chosen.recipe, chosen.overrides)

@@ -53,6 +53,9 @@ def choose(recipe: str | Path | None, overrides: dict[str, Any]) -> Choice:
         what = BY_CHANNELS.get(name, "clean images and a degradation")
         name = f"{name}-{'gray' if channels == 1 else 'color'}"
         remarks.append(f"recipe {name}: {what} are given")
+    if name.startswith("noisy") and overrides.get("data.test") and "evaluate.protocols" not in overrides:
+        overrides = {**overrides, "evaluate.protocols": [name.replace("noisy", "pairs")]}
+        remarks.append(f"protocol {name.replace('noisy', 'pairs')}: test images are given")
     if name.startswith("noisy") and "train.loss" not in overrides:
         method = method_for(where, overrides["data.layout"], 1 if name.endswith("gray") else 3)
         overrides = {**method.settings, **overrides}
