@@ -16,7 +16,7 @@ PYTHON = {
     "RestorationNetwork": "(architecture)",
     "Restorer": "(network, card=None, *, device='auto', precision='auto')",
     "SearchSpace": "(*, channels=1, width=32, scales=4, modules_per_cell=4, operations='supplement', norm='batch', "
-    "residual=False, unshuffle=1, candidates='PF')",
+    "residual=False, unshuffle=1, candidates='PF', condition='none')",
     "Supernet": "(space, fusion_input='same')",
     "UserError": None,
     "__version__": None,
@@ -24,7 +24,7 @@ PYTHON = {
     "evaluate": "(model, data, protocol, *, limit=None, ensemble=False, seed=0, layout='auto', out=None, "
     "progress=None, **machine)",
     "export": "(model, *, onnx=None, pt2=None, half=False, int8=False, calibrate=None, layout='auto')",
-    "fit": "(recipe, out=None, overrides=None, *, stages=('search', 'train', 'evaluate'), tensorboard=False, "
+    "fit": "(recipe=None, out=None, overrides=None, *, stages=('search', 'train', 'evaluate'), tensorboard=False, "
     "console=None)",
     "load": "(name_or_path, device='auto', precision='auto')",
     "load_recipe": "(name_or_path, overrides=None)",

@@ -1,8 +1,9 @@
 """Noisy images alone against clean ones: the same network, trained for the same processor time, and classical filters.
 
-    CLEARER_SHARED=FOLDER python benchmarks/studies/noisy_only.py bsd68 --seconds 600 --work noisy-only
-    CLEARER_SHARED=FOLDER python benchmarks/studies/noisy_only.py w2s --seconds 600 --work noisy-only
+    python benchmarks/studies/noisy_only.py bsd68 --seconds 600 --work noisy-only
+    python benchmarks/studies/noisy_only.py w2s --seconds 600 --work noisy-only
 
+The environment variable CLEARER_SHARED names the folder of the images.
 ``bsd68``: the training and test images of BSDS500 in gray, each degraded once by sigma 25 and saved as an 8-bit file.
 The noisy run has these files alone; the supervised one has the clean images and fresh noise, in batches of half the
 size, since a step costs more. Validation: the images of BSDS500 val that are not in BSD68. ``w2s``: the noisy folder of
