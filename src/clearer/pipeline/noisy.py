@@ -22,7 +22,7 @@ from clearer.training.job import HeldOutImages
 
 MEASURED = 12
 """Images from which the noise is measured before training, at most, spread evenly over the sorted names."""
-INDEPENDENT = 0.1
+INDEPENDENT = 0.15
 """Correlation below which noise counts as independent at a distance."""
 SAME_LEVEL = 1.1
 """Ratio of noise levels up to which an image has the noise of its set. 17 photographs of BSDS500 with sigma 25 measure
