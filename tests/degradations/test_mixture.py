@@ -247,7 +247,7 @@ def test_a_color_network_is_trained_evaluated_and_calibrated_for_a_mixture(tmp_p
     }
     run = fit("denoise-color", tmp_path.with_name("run"), change, console=Console(quiet=True))
     assert set(run.result["protocols"]) == {
-        "color-awgn-15", "color-awgn-25", "color-awgn-50", "color-correlated-25", "color-poisson-100",
+        "color-awgn-15", "color-awgn-25", "color-awgn-50", "color-correlated-20", "color-poisson-100",
         "color-speckle-10", "jpeg-50", "camera-1600",
     }  # fmt: skip
     card = run.restorer().card

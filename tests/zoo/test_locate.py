@@ -14,7 +14,7 @@ import clearer
 from clearer.core.errors import UserError
 from clearer.zoo.locate import RESEARCH_MODELS, find_models, is_model_name, located
 
-PACKAGED = ["denoise-color", "denoise-gray", "denoise-gray-medium", "derain"]
+PACKAGED = ["dejpeg", "denoise-color", "denoise-gray", "denoise-gray-medium", "denoise-photo", "derain"]
 PACKAGE = Path(clearer.__file__).parent
 
 
@@ -39,12 +39,12 @@ def in_new_process(site: Path, code: str, **environment: str) -> str:
     return ended.stdout + ended.stderr.strip().rpartition("\n")[2]
 
 
-def test_a_checkout_has_all_eleven_and_the_package_four(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkout_has_all_models_and_the_package_those_for_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLEARER_MODELS", raising=False)
     found = find_models()
     assert sorted(name for name, file in found.items() if file.source == "package") == PACKAGED
     assert sorted(name for name, file in found.items() if file.source == "checkout") == sorted(RESEARCH_MODELS)
-    assert list(found) == sorted([*PACKAGED, *RESEARCH_MODELS]) and len(found) == 11
+    assert list(found) == sorted([*PACKAGED, *RESEARCH_MODELS]) and len(found) == 13
     for name, file in found.items():
         assert located(name) == file.path and file.name == name and file.path.is_file()
 
@@ -84,7 +84,7 @@ def test_the_named_folder_comes_after_the_package_and_before_the_checkout(
     shutil.copy(located("denoise-gray"), tmp_path / "single.safetensors")
     monkeypatch.setenv("CLEARER_MODELS", str(tmp_path))
     found = find_models()
-    assert len(found) == 13 and found["denoise-gray"].source == "package"
+    assert len(found) == 15 and found["denoise-gray"].source == "package"
     for name in ("denoise-gray-50", "mine"):
         assert (found[name].path, found[name].source) == (tmp_path / name / "model.safetensors", "CLEARER_MODELS")
     assert located("single") == tmp_path / "single.safetensors"

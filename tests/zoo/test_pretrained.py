@@ -27,7 +27,7 @@ from helpers.photos import SHIPPED, photograph
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(find_models())
-LARGEST = 4_000_000
+LARGEST = 6_500_000
 COFFEE = np.ascontiguousarray(read_image(SHIPPED / "coffee.png", 3)[72:328, 172:428])
 
 

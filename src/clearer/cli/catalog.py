@@ -60,11 +60,10 @@ def models(options: ModelsOptions) -> None:
 
     'restore', 'evaluate' and the other verbs take their names.
 
-    (level): takes the noise level as an optional input, restore --sigma.
-
     quality: PSNR on a test set; s50 stands for noise of level 50.
 
-    kMAC/px: thousand multiply-adds per pixel.
+    kMAC/px: thousand multiply-adds per pixel; after +s, the model takes the
+    noise level as an optional input (restore --sigma).
 
     s/MP: seconds per megapixel on this machine, once --measure has been run.
     """
@@ -85,7 +84,8 @@ def models(options: ModelsOptions) -> None:
         speed = speeds.get(Architecture.from_dict(model["architecture"]).digest)
         seconds = None if speed is None else speed.seconds
         entries.append({**model, "seconds_per_megapixel": seconds})
-        cost = f"{model['macs_per_pixel'] / 1e3:.0f}", "" if seconds is None else f"{seconds:.2f}"
+        mark = "+s " if model["takes_level"] else ""
+        cost = f"{mark}{model['macs_per_pixel'] / 1e3:.0f}", "" if seconds is None else f"{seconds:.2f}"
         rows.append((model["name"], _task(model), _quality(model["results"]), *cost))
     console = console_for_people(options.as_json)
     print_table("", ("model", "task", "quality", "kMAC/px", "s/MP"), rows, console, left=3)
@@ -125,10 +125,10 @@ def _measured(names: Sequence[str]) -> dict[str, Speed]:
 def _task(model: ModelEntry) -> str:
     """Return such as "denoise gray"."""
     color = "gray" if model["architecture"].get("channels") == 1 else "color"
-    return f"{model['task'] or 'restore'} {color}{' (level)' if model['takes_level'] else ''}"
+    return f"{model['task'] or 'restore'} {color}"
 
 
-DATASETS = {"bsd68": "BSD68", "cbsd68": "CBSD68", "set12": "Set12", "test": "BSD500", "test_syn": "Rain800"}
+DATASETS = {"bsd68": "BSD68", "cbsd68": "CBSD68", "set12": "Set12", "test": "BSD500", "test_syn": "Rain800", "classic5": "Classic5"}
 """Test sets by the folder names that the cards of our models state."""
 
 
@@ -139,5 +139,6 @@ def _quality(results: Sequence[dict[str, Any]]) -> str:
     first = results[0]
     data = str(first.get("data") or "").replace("\\", "/").rpartition("/")[2]
     level = str(first["protocol"]).rpartition("-")[2]
-    noise = f" s{level}" if level.replace(".", "", 1).isdecimal() else ""
+    is_noise = level.replace(".", "", 1).isdecimal() and not str(first["protocol"]).startswith("jpeg-")
+    noise = f" s{level}" if is_noise else ""
     return f"{first['psnr']:.1f} dB {DATASETS.get(data, data)}{noise}"

@@ -289,6 +289,7 @@ class Restorer(HubMixin):
                 do not fit the network; or the network returns NaN or a black image, in fp32 too (see
                 `clearer.inference.checks`).
 
+        >>> import numpy as np
         >>> restorer = Restorer(RestorationNetwork(Architecture.parse("P-F", width=4)), device="cpu")
         >>> clean = restorer.restore(np.zeros((13, 7), np.uint16))
         >>> clean.shape, clean.dtype

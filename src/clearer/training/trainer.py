@@ -237,7 +237,7 @@ class WeightTraining(TrainingJob):
         result: TrainResult = {
             "architecture": str(self.network.architecture),
             "steps": self.epochs * self.steps_per_epoch,
-            "seconds": round(seconds, 1),
+            "seconds": round(seconds, 3),  # never 0: the cost of a search is divided by it
             "peak_memory_mb": round(peak_memory_mb(self.context.device)),
             "device": device_name(self.context.device),
             "precision": self.context.precision,
