@@ -128,7 +128,14 @@ def _task(model: ModelEntry) -> str:
     return f"{model['task'] or 'restore'} {color}"
 
 
-DATASETS = {"bsd68": "BSD68", "cbsd68": "CBSD68", "set12": "Set12", "test": "BSD500", "test_syn": "Rain800", "classic5": "Classic5"}
+DATASETS = {
+    "bsd68": "BSD68",
+    "cbsd68": "CBSD68",
+    "classic5": "Classic5",
+    "set12": "Set12",
+    "test": "BSD500",
+    "test_syn": "Rain800",
+}
 """Test sets by the folder names that the cards of our models state."""
 
 
