@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from clearer.core.device import choose_precision
 from clearer.data.patches import PatchSampler
+from clearer.data.variety import Variety
 from clearer.degradations.none import NoDegradation
 from clearer.inference.restorer import Restorer
 from clearer.network.architecture import SearchSpace
@@ -75,7 +76,7 @@ def main() -> None:
     drawn = []
     for place in (torch.device("cpu"), device):
         still = NoDegradation()
-        how = {"patch": 32, "batch": 16, "degradation": still, "augment": True, "seed": 3}
+        how = {"patch": 32, "batch": 16, "degradation": still, "variety": Variety(), "seed": 3}
         drawn.append(PatchSampler(images, **how, device=place).draw()[1])  # type: ignore[arg-type]
     # A GPU divides by 255 as a product with its reciprocal, so the last bit may differ.
     rows.append(("patches drawn", difference(drawn[1], drawn[0]), 1e-6))

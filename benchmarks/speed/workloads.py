@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from clearer.core.allocator import keep_freed_memory
 from clearer.core.device import autocast, choose_precision
 from clearer.data.patches import PatchSampler
+from clearer.data.variety import Variety
 from clearer.degradations.gaussian import Gaussian
 from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture, SearchSpace
@@ -52,7 +53,7 @@ def photographs(count: int = 40) -> list[np.ndarray]:
 def sampler(device: torch.device, batch: int = BATCH) -> PatchSampler:
     pairs = [(image[..., None], None) for image in photographs()]
     noise = Gaussian(SIGMA, clip8=True)
-    return PatchSampler(pairs, patch=PATCH, batch=batch, degradation=noise, augment=True, seed=0, device=device)
+    return PatchSampler(pairs, patch=PATCH, batch=batch, degradation=noise, variety=Variety(), seed=0, device=device)
 
 
 def synchronized(device: torch.device, result: Callable[[], object]) -> Callable[[], object]:

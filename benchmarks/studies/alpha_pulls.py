@@ -22,6 +22,7 @@ from clearer.core.files import write_json
 from clearer.data.items import read_images
 from clearer.data.patches import PatchSampler
 from clearer.data.splits import resolve_splits
+from clearer.data.variety import Variety
 from clearer.search.objectives import architecture_loss
 from clearer.search.one_shot import load_supernet
 
@@ -46,7 +47,7 @@ def main() -> None:
     for batch, patch in zip(arguments.batch, arguments.patch, strict=True):
         sampler = PatchSampler(
             images, patch=patch, batch=batch, degradation=recipe.data.degradation,
-            augment=True, seed=recipe.seed + 40, device=torch.device("cpu"),
+            variety=Variety(), seed=recipe.seed + 40, device=torch.device("cpu"),
         )  # fmt: skip
         gradients = []
         for _ in range(arguments.batches):

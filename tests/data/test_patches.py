@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from clearer.core.errors import UserError
 from clearer.data.patches import PatchSampler
+from clearer.data.variety import Variety, softened
 from clearer.degradations.base import Degradation
 from clearer.degradations.gaussian import Gaussian
 from clearer.degradations.none import NoDegradation
@@ -24,7 +25,13 @@ def _sampler(
 ) -> PatchSampler:
     degradation = degradation_from_dict(noise)
     return PatchSampler(
-        images, patch=patch, batch=batch, degradation=degradation, augment=augment, seed=3, device=torch.device("cpu")
+        images,
+        patch=patch,
+        batch=batch,
+        degradation=degradation,
+        variety=Variety(augment),
+        seed=3,
+        device=torch.device("cpu"),
     )
 
 
@@ -94,7 +101,7 @@ def test_a_seed_gives_the_patches_that_it_always_gave(
     paired: bool, channels: int, augment: bool, degradation: Degradation, expected: tuple[str, str]
 ) -> None:
     images = [_numbered(20, 31, channels, 0), _numbered(40, 17, channels, 100)]
-    made = {"patch": 16, "batch": 4, "degradation": degradation, "augment": augment, "seed": 3}
+    made = {"patch": 16, "batch": 4, "degradation": degradation, "variety": Variety(augment), "seed": 3}
     pairs = [(p, 255 - p if paired else None) for p in images]
 
     def sampler(**part: tuple[int, int]) -> PatchSampler:
@@ -154,7 +161,7 @@ def test_sixteen_bits_stay_sixteen_bits_in_memory() -> None:
 
 def test_a_span_maps_its_levels_to_zero_and_one_without_clipping() -> None:
     image = np.array([[100, 600], [1100, 2100]], np.uint16)[:, :, None]
-    made = {"patch": 2, "batch": 1, "degradation": NoDegradation(), "augment": False, "seed": 0}
+    made = {"patch": 2, "batch": 1, "degradation": NoDegradation(), "variety": Variety(augment=False), "seed": 0}
     sampler = PatchSampler([(image, image)], **made, device=torch.device("cpu"), span=(600, 1600))
     for patches in sampler.draw():
         assert patches.flatten().tolist() == [-0.5, 0.0, 0.5, 1.5]
@@ -173,7 +180,7 @@ def test_eight_bits_among_deeper_images_keep_their_brightness(other: type, white
 @pytest.mark.parametrize("pairs", [False, True])
 def test_a_share_of_color_patches_is_gray_with_the_same_noise_in_all_channels(pairs: bool) -> None:
     image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
-    made = {"patch": 16, "batch": 200, "degradation": Gaussian(25), "augment": True, "seed": 1, "gray_share": 0.3}
+    made = {"patch": 16, "batch": 200, "degradation": Gaussian(25), "variety": Variety(gray_share=0.3), "seed": 1}
     device = torch.device("cpu")
     images = [(image, 255 - image if pairs else None)]
     degraded, clean = PatchSampler(images, **made, device=device).draw()  # type: ignore[arg-type]
@@ -186,7 +193,7 @@ def test_a_share_of_color_patches_is_gray_with_the_same_noise_in_all_channels(pa
     red, green = noise[~gray][:, 0].flatten(), noise[~gray][:, 1].flatten()
     assert abs(torch.corrcoef(torch.stack([red, green]))[0, 1]) < 0.02
     # A gray patch is the luma of the color patch that the same seed draws without it.
-    _, color = PatchSampler(images, **(made | {"gray_share": 0.0}), device=device).draw()  # type: ignore[arg-type]
+    _, color = PatchSampler(images, **(made | {"variety": Variety()}), device=device).draw()  # type: ignore[arg-type]
     assert color is not None
     luma = (color * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1)
     assert torch.allclose(clean[gray][:, 0], luma[gray], atol=1e-6) and torch.equal(clean[~gray], color[~gray])
@@ -198,3 +205,41 @@ def test_gray_patches_need_a_color_network() -> None:
     with pytest.raises(UserError, match=r"^data\.gray_share: 0\.2 needs network\.channels=3, not 1$"):
         load_recipe("denoise-gray", {"data.gray_share": 0.2})
     assert load_recipe("denoise-color", {"data.gray_share": 0.2}).data.gray_share == 0.2
+
+
+# Soft patches
+
+
+def test_a_share_of_the_patches_shows_an_enlarged_part() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    made = {"patch": 24, "batch": 200, "degradation": Gaussian(25), "seed": 1, "device": torch.device("cpu")}
+    soft = PatchSampler([(image, None)], variety=Variety(soft_share=0.3), **made)  # type: ignore[arg-type]
+    degraded, clean = soft.draw()
+    _, sharp = PatchSampler([(image, None)], variety=Variety(), **made).draw()  # type: ignore[arg-type]
+    assert clean is not None and sharp is not None and degraded is not None
+    same = (clean == sharp).flatten(1).all(1)
+    assert 0.2 < (~same).float().mean() < 0.4
+    # white noise of the image, smoothed by the enlargement; that of the degradation is not
+    steps = (clean[..., 1:] - clean[..., :-1]).square().mean((1, 2, 3))
+    assert steps[~same].mean() < 0.4 * steps[same].mean()
+    assert (degraded - clean)[~same].std() * 255 == pytest.approx(25, rel=0.02)
+    assert clean.min() >= 0 and clean.max() <= 1
+
+
+def test_pairs_are_not_enlarged() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    made = {"patch": 24, "batch": 50, "degradation": NoDegradation(), "seed": 1, "device": torch.device("cpu")}
+    degraded, clean = PatchSampler([(image, 255 - image)], variety=Variety(soft_share=1.0), **made).draw()  # type: ignore[arg-type]
+    assert clean is not None and torch.allclose(degraded, 1 - clean)  # type: ignore[arg-type]
+    windows = {image[y : y + 24, x : x + 24].tobytes() for y in range(17) for x in range(17)}
+    upright = (clean * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    turned = [[np.rot90(p, k) for k in range(4)] + [np.rot90(p[:, ::-1], k) for k in range(4)] for p in upright]
+    assert all(any(np.ascontiguousarray(v).tobytes() in windows for v in views) for views in turned)
+
+
+def test_enlarged_patches_keep_a_gradient() -> None:
+    ramp = torch.linspace(0, 1, 32).expand(1, 3, 32, 32)
+    enlarged = softened(ramp, [16])
+    assert torch.equal(softened(ramp, [32]), ramp)
+    middle = enlarged[0, 0, 4:-4, 4:-4]
+    assert torch.allclose(middle[:, 1:] - middle[:, :-1], torch.tensor(1 / 31 / 2), atol=1e-5)

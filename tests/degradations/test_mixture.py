@@ -15,6 +15,7 @@ from rich.console import Console
 
 from clearer.core.errors import UserError
 from clearer.data.patches import PatchSampler
+from clearer.data.variety import Variety
 from clearer.degradations.base import Degradation
 from clearer.degradations.chain import Chain
 from clearer.degradations.choice import apply_by_choice
@@ -224,7 +225,7 @@ def test_validation_images_draw_their_parts_once_for_all() -> None:
 def test_batches_of_a_sampler_mix_the_parts() -> None:
     image = np.full((20, 20, 3), 100, np.uint8)
     sampler = PatchSampler(
-        [(image, None)], patch=8, batch=64, degradation=painted(1, 1, clean=0.5), augment=True, seed=0,
+        [(image, None)], patch=8, batch=64, degradation=painted(1, 1, clean=0.5), variety=Variety(), seed=0,
         device=torch.device("cpu"),
     )  # fmt: skip
     degraded, clean = sampler.draw()
@@ -247,7 +248,7 @@ def test_a_color_network_is_trained_evaluated_and_calibrated_for_a_mixture(tmp_p
     }
     run = fit("denoise-color", tmp_path.with_name("run"), change, console=Console(quiet=True))
     assert set(run.result["protocols"]) == {
-        "color-awgn-15", "color-awgn-25", "color-awgn-50", "color-correlated-20", "color-poisson-100",
+        "color-awgn-15", "color-awgn-25", "color-awgn-50", "color-correlated-25", "color-poisson-100",
         "color-speckle-10", "jpeg-50", "camera-1600",
     }  # fmt: skip
     card = run.restorer().card

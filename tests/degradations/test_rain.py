@@ -15,6 +15,7 @@ from rich.console import Console
 
 from clearer.core.errors import UserError
 from clearer.data.patches import PatchSampler
+from clearer.data.variety import Variety
 from clearer.degradations.base import Degradation
 from clearer.degradations.rain import LARGEST_SIDE, Rain, streak
 from clearer.degradations.registry import degradation_from_dict
@@ -132,7 +133,7 @@ def test_a_share_of_the_pairs_gets_new_rain() -> None:
 
     def drawn(images: list, degradation: Degradation) -> torch.Tensor:
         sampler = PatchSampler(
-            images, patch=16, batch=400, degradation=degradation, augment=True, seed=0, device=torch.device("cpu")
+            images, patch=16, batch=400, degradation=degradation, variety=Variety(), seed=0, device=torch.device("cpu")
         )
         degraded, truth = sampler.draw()
         assert torch.equal(truth, torch.full_like(truth, 64 / 255))

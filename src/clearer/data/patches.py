@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clearer.data.variety import Variety, luma, soft_sides, softened
 from clearer.degradations.base import Degradation
 from clearer.degradations.choice import apply_by_choice
 from clearer.images.pixels import WHOLE, Span, in_one_depth
@@ -37,14 +38,12 @@ class PatchSampler:
         batch: number of patches in a batch.
         degradation: applied to the clean patch, or to the pair's degraded patch where there is one. A kind that
             ``replaces`` degraded patches does so in its ``share`` of the pairs.
-        augment: random flips and quarter turns; ``"mirror"``: only left-right flips.
+        variety: flips, gray and soft patches.
         seed: of both generators.
         device: where the images lie and the batches are made.
         part: of how many equal parts which one is returned, ``(0, 2)`` for the first half of each batch; the whole
             batch is drawn all the same.
         span: the integer levels that are black and white.
-        gray_share: share of the color patches that are turned gray before they are degraded. All of their channels are
-            equal then, and so is the noise in them.
     """
 
     def __init__(
@@ -54,14 +53,13 @@ class PatchSampler:
         patch: int,
         batch: int,
         degradation: Degradation,
-        augment: bool | str,
+        variety: Variety,
         seed: int,
         device: torch.device,
         part: tuple[int, int] = (0, 1),
         span: Span = WHOLE,
-        gray_share: float = 0.0,
     ) -> None:
-        self.patch, self.batch, self.degradation, self.augment, self.device = patch, batch, degradation, augment, device
+        self.patch, self.batch, self.degradation, self.variety, self.device = patch, batch, degradation, variety, device
         place, parts = part
         self.mine = slice(place * (batch // parts), (place + 1) * (batch // parts))
         self.has_clean = all(clean is not None for clean, _ in images)
@@ -80,7 +78,6 @@ class PatchSampler:
         if self.has_pairs:
             self.degraded = _buffer([_either(degraded, clean) for clean, degraded in images], span).to(device)
         self.unit = partial(unit_of, span=span)
-        self.gray_share = gray_share
         side = torch.arange(patch, device=device)
         self.row, self.column = side[:, None], side[None, :]
         self.channel = torch.arange(self.channels, device=device)[:, None, None]
@@ -96,17 +93,19 @@ class PatchSampler:
 
     def _draw_pair(self) -> tuple[Tensor, Tensor]:
         places = self._draw_places()
-        gray = places[4].tolist() if self.gray_share else []
+        gray = places[4].tolist() if self.variety.gray_share else []
         numbers = places[:4, self.mine]
         if self.device.type == "cuda":
             numbers = numbers.pin_memory().to(self.device, non_blocking=True)
         first, down, along, made = numbers.to(self.device)[:, :, None, None, None]
         index = first + self.row * down + self.column * along + self.channel  # (B / parts, C, patch, patch)
         clean = self.unit(_gathered(self.clean, index))
+        if not self.has_pairs:
+            clean = softened(clean, places[5, self.mine].tolist())
         source = self.unit(_gathered(self.degraded, index)) if self.has_pairs else clean
         if any(gray):
             turned = torch.tensor(gray[self.mine], dtype=torch.bool, device=self.device)[:, None, None, None]
-            clean, source = (torch.where(turned, _luma(image), image) for image in (clean, source))
+            clean, source = (torch.where(turned, luma(image), image) for image in (clean, source))
         if self.degradation.replaces and not self.replaces:
             return source, clean
         before = clean if self.replaces else source
@@ -122,17 +121,17 @@ class PatchSampler:
         return one.expand(-1, self.channels, -1, -1)
 
     def _draw_places(self) -> Tensor:
-        """Return (5, B): offset of each patch in the buffer, its row and column strides, to be degraded, to be gray."""
+        """Return (6, B): offset in the buffer, row and column strides, to be degraded, to be gray, side to enlarge."""
         n, side, g = self.batch, self.patch, self.places
         which = torch.randint(len(self.starts), (n,), generator=g)
         width = self.widths[which]
         top = (torch.rand(n, generator=g) * (self.heights[which] - side + 1)).long()
         left = (torch.rand(n, generator=g) * (width - side + 1)).long()
         down, along = width, torch.ones_like(width)
-        if self.augment:
+        if self.variety.augment:
             # One symmetry of the square for each patch: a transposition, then flips of the result.
             flip_y, flip_x, turn = (torch.rand(3, n, generator=g) < 0.5).unbind()
-            if self.augment == "mirror":
+            if self.variety.augment == "mirror":
                 flip_y, turn = torch.zeros_like(flip_y), torch.zeros_like(turn)
             from_below, from_right = torch.where(turn, flip_x, flip_y), torch.where(turn, flip_y, flip_x)
             top, down = torch.where(from_below, top + side - 1, top), torch.where(from_below, -down, down)
@@ -142,8 +141,11 @@ class PatchSampler:
         made = ~self.paired[which]
         if self.replaces and self.degradation.share:
             made |= torch.rand(n, generator=g) < self.degradation.share
-        gray = torch.rand(n, generator=g) < self.gray_share if self.gray_share else torch.zeros(n, dtype=torch.bool)
-        return torch.stack([first, down * self.channels, along * self.channels, made.long(), gray.long()])
+        # What is not asked for draws no numbers, so that the patches of a seed stay the same.
+        share = self.variety.gray_share
+        gray = torch.rand(n, generator=g) < share if share else torch.zeros(n, dtype=torch.bool)
+        soft = soft_sides(self.variety, side, n, g) if self.variety.soft_share else torch.full((n,), side)
+        return torch.stack([first, down * self.channels, along * self.channels, made.long(), gray.long(), soft])
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the states of both generators."""
@@ -173,9 +175,3 @@ def _buffer(images: Sequence[np.ndarray], span: Span) -> Tensor:
 def _gathered(levels: Tensor, index: Tensor) -> Tensor:
     # On the CPU several times faster than levels[index].
     return levels.index_select(0, index.view(-1)).view(index.shape)
-
-
-def _luma(rgb: Tensor) -> Tensor:
-    """Return the BT.601 luma, (B, 1, H, W), of (B, 3, H, W)."""
-    red, green, blue = rgb.unbind(1)
-    return (0.299 * red + 0.587 * green + 0.114 * blue)[:, None]

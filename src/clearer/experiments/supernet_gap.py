@@ -9,6 +9,7 @@ from torch import Tensor
 from clearer.data.items import read_images
 from clearer.data.patches import PatchSampler
 from clearer.data.splits import resolve_splits
+from clearer.data.variety import Variety
 from clearer.degradations.base import Degradation
 from clearer.experiments.search_records import SupernetGap
 from clearer.network.supernet import Supernet
@@ -48,7 +49,7 @@ def held_out_patches(
             patch=settings.patch,
             batch=batch,
             degradation=degradation,
-            augment=False,
+            variety=Variety(augment=False),
             seed=recipe.seed + HELD_OUT_SEED,
             device=device,
         )

@@ -15,9 +15,12 @@ from clearer.recipe.schema import Recipe
 def with_protocols_of_kind(recipe: Recipe) -> tuple[Recipe, list[str]]:
     """Return the recipe with protocols that measure its degradation, and a note of one line if they changed.
 
-    Protocols that measure it, or a part of it, stay. Each part that none of them measures adds its first one.
+    Protocols that measure it, or a part of it, stay. Each kind that none of them measures adds the first protocol of
+    its first part.
     """
-    kinds = {part.kind: part for part in recipe.data.degradation.components()}
+    kinds: dict[str, Degradation] = {}
+    for part in recipe.data.degradation.components():
+        kinds.setdefault(part.kind, part)  # the first of each kind is measured
     # A name that belongs to no kind is a table of many, or is refused later.
     kept = [name for name in recipe.evaluate.protocols if not (shown := _shown_by(name)) or shown & kinds.keys()]
     measured = set().union(*map(_shown_by, kept))

@@ -80,6 +80,8 @@ class DataSettings:
             degradations such as rain with an up and a down; false leaves them as they are.
         gray_share: share of a color network's training patches that are turned gray before they are degraded, so that
             it learns noise that is the same in all channels.
+        soft_share: share of the training patches of clean images that show a smaller part, enlarged by 1 to 3, as
+            smooth as photographs at the full size of their camera.
         degradation: what degrades the clean images; its ``kind`` chooses the other settings.
     """
 
@@ -103,6 +105,7 @@ class DataSettings:
     limit_test: Count | None = None
     augment: Literal[True, False, "mirror"] = True
     gray_share: Share = 0.0
+    soft_share: Share = 0.0
     degradation: Annotated[Degradation, BY_KIND] = field(default_factory=NoDegradation)
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from clearer.core.allocator import keep_freed_memory
 from clearer.core.files import write_json
 from clearer.data.patches import PatchSampler, TrainingImages
+from clearer.data.variety import Variety
 from clearer.degradations.base import Degradation
 from clearer.losses.supervised import MSE
 from clearer.network.architecture import Architecture
@@ -90,12 +91,11 @@ class SearchJob(TrainingJob):
             patch=self.settings.patch,
             batch=self.settings.batch,
             degradation=degradation,
-            augment=self.recipe.data.augment,
+            variety=Variety.of(self.recipe.data),
             seed=seed,
             device=self.context.device,
             part=(self.context.rank, self.context.world),
             span=self.recipe.data.span,
-            gray_share=self.recipe.data.gray_share,
         )
 
     def step(self, index: int) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from clearer.data.patches import PatchSampler
+from clearer.data.variety import Variety
 from clearer.losses.base import Batch
 from clearer.network.network import RestorationNetwork
 from clearer.recipe.schema import Recipe
@@ -71,11 +72,10 @@ def sample_of(recipe: Recipe, context: RunContext) -> Batch:
         patch=recipe.train.patch,
         batch=PATCHES,
         degradation=context.degradation,
-        augment=recipe.data.augment,
+        variety=Variety.of(recipe.data),
         seed=recipe.seed,
         device=torch.device("cpu"),
         span=recipe.data.span,
-        gray_share=recipe.data.gray_share,
     )
     return sampler.draw()
 

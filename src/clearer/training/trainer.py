@@ -16,6 +16,7 @@ from clearer.core.errors import UserError
 from clearer.core.files import write_json
 from clearer.data.noisy import is_noisy_only
 from clearer.data.patches import PatchSampler
+from clearer.data.variety import Variety
 from clearer.losses.registry import LOSSES
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
@@ -86,12 +87,11 @@ class WeightTraining(TrainingJob):
             patch=settings.patch,
             batch=settings.batch,
             degradation=context.degradation,
-            augment=recipe.data.augment,
+            variety=Variety.of(recipe.data),
             seed=self.seed,
             device=context.device,
             part=(context.rank, context.world),
             span=recipe.data.span,
-            gray_share=recipe.data.gray_share,
         )
         self.loss = LOSSES.get(settings.loss)
         self.levels = PatchLevels(
