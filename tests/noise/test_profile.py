@@ -74,7 +74,7 @@ def test_noise_blurred_by_a_known_kernel_has_the_autocorrelation_of_that_kernel(
     noise = sum(kernel[i] * np.roll(NOISE, i, 1) for i in range(3))
     noise = sum(kernel[i] * np.roll(noise, i, 0) for i in range(3))
     found = profile_images([UNIT + 15 / 255 * noise])
-    assert found.kind == "correlated" and found.method == "blind-spot-teacher"
+    assert found.kind == "correlated" and found.method == "subsampled-teacher"
     for along in (found.rows, found.columns):
         assert along[:5] == pytest.approx([1, 4 / 6, 1 / 6, 0, 0], abs=0.1)
     assert found.patch[4][4] == pytest.approx(1, abs=1e-3) and found.patch[5][5] == pytest.approx(16 / 36, abs=0.1)

@@ -52,15 +52,14 @@ def test_denoise_color_is_dead_on_noise_that_is_not_white_in_all_channels() -> N
     assert not {"white-15", "white-25", "white-50", "white-25-8bit"} & dead("denoise-color")
 
 
-@pytest.mark.skipif(PHOTO not in DENOISERS, reason="there is no denoise-photo yet")
 def test_no_row_of_denoise_photo_is_dead() -> None:
     assert dead(PHOTO) == set()
     assert len(gains(PHOTO)) == len(ROWS)
-    assert all(own > 3 for row, (own, _) in gains(PHOTO).items() if row.startswith("white"))
+    # FFDNet itself gains 3.9 dB where the noise was compressed.
+    assert all(own > min(4, 0.8 * ffdnet) for row, (own, ffdnet) in gains(PHOTO).items() if row.startswith("white"))
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(PHOTO not in DENOISERS, reason="there is no denoise-photo yet")
 @pytest.mark.skipif("CLEARER_SHARED" not in os.environ, reason="CLEARER_SHARED names no folder with test images")
 def test_no_row_of_denoise_photo_is_dead_on_photographs() -> None:
     restorer = clearer.load(PHOTO, "cpu", "auto")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Literal
 
 Kind = Literal["clean", "independent", "lines", "correlated", "blocky"]
-Method = Literal["none", "neighbor2neighbor", "structured-blind-spots", "blind-spot-teacher", "dejpeg"]
+Method = Literal["none", "neighbor2neighbor", "structured-blind-spots", "subsampled-teacher", "dejpeg"]
 Direction = Literal["rows", "columns"]
 
 METHODS: dict[Kind, Method] = {
     "clean": "none",
     "independent": "neighbor2neighbor",
     "lines": "structured-blind-spots",
-    "correlated": "blind-spot-teacher",
+    "correlated": "subsampled-teacher",
     "blocky": "dejpeg",
 }
 
@@ -29,7 +29,7 @@ def recommendation(kind: Kind, direction: Direction | None) -> str:
         "clean": "There is little to remove: a denoiser would hardly change these images.",
         "independent": f"Train on the noisy images alone with Neighbor2Neighbor: {alone}.",
         "lines": f"Train on the noisy images alone with blind spots along {direction}: {alone}.",
-        "correlated": "Train on the noisy images alone with a blind-spot teacher, since neighbors share noise: "
-        f"{alone}. With repeated exposures of each scene, Noise2Noise does better.",
+        "correlated": "Train on the noisy images alone with a teacher on subsampled images, since neighbors share "
+        f"noise: {alone}. With repeated exposures of each scene, Noise2Noise does better.",
         "blocky": "Remove the compression with a model trained for JPEG; training on these images alone cannot.",
     }[kind]

@@ -1,0 +1,1 @@
+"""The tables of docs and README.md, one function for each kind of result."""

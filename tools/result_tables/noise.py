@@ -1,0 +1,36 @@
+"""Tables of the measured noise level."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from result_tables.markdown import table
+
+
+def noise_table(value: dict[str, Any]) -> str:
+    """Return the errors of the level on white and other noise, and the time of the check of `restore`."""
+    white = [
+        [f"{name}: {what}", *(_error(cell, key) for cell in cells)]
+        for name, cells in value["white"].items()
+        for what, key in (("bias", "bias"), ("RMS error", "rms"))
+    ]
+    other = [[r["noise"], r["rms"], r["whole"], r["patch"]] for r in value["other"]]
+    check = [
+        [r["megapixels"], "yes" if r["fits"] else "no", f"{r['ms']:.0f}", f"{r['share']:.1%}"] for r in value["check"]
+    ]
+    times = f"{value['ms_of_16_patches']:.0f} ms for 16 color patches of 64x64, {value['ms_of_1_megapixel']:.0f} ms "
+    return "\n\n".join(
+        [
+            f"`{value['command']}`",
+            table(["white noise, level", *map(str, value["levels"])], white),
+            table(["other noise", "RMS", "measured, whole image", "measured, patch"], other),
+            f"Time of the level, one thread: {times}for a color image of 1 megapixel. Time of the check:",
+            table(["megapixels", "the model fits", "ms", "share of the restoration"], check),
+        ]
+    )
+
+
+def _error(cell: dict[str, float], key: str) -> str:
+    if "mean" in cell:
+        return f"{cell['mean']:.1f} levels" if key == "bias" else ""
+    return f"{cell[key]:+.1%}" if key == "bias" else f"{cell[key]:.1%}"
