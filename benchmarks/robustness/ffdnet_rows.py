@@ -5,11 +5,10 @@
         -o tests/data/robustness-small/ffdnet.json
 
 CLEARER_SHARED names a folder with ``data`` (docs/data.md) and ``peers`` (weights as npz). Writes
-src/clearer/evaluation/baselines/robustness-ffdnet.json. To keep it to minutes, the level is searched in bf16 on every
-sixth image of the row (rows without camera were searched on every third): upwards or downwards by 5 from the root mean
-square error of the input as long as PSNR grows, first with the plain weights, then from their best with those for
-clipped noise. The best is measured on all images in fp32; so is the second where it is within 0.1 dB, and the better
-counts. Rows whose digest and input PSNR are unchanged are not measured again; ``--again`` measures all.
+src/clearer/evaluation/baselines/robustness-ffdnet.json. To keep it to minutes, the level is searched in bf16, first on
+every sixth image of the row, from there on all: upwards or downwards by 5 from the root mean square error of the input
+as long as PSNR grows, with the plain weights and with those for clipped noise. The best is measured in fp32. Rows whose
+digest and input PSNR are unchanged are not measured again; ``--again`` measures all.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ import json
 import re
 import shlex
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ from clearer.evaluation.robustness import (
 from clearer.evaluation.robustness_rows import Row
 from clearer.images.view import read_image
 
-BATCH, SEARCHED, CLOSE = 4, 6, 0.1
+BATCH, SEARCHED = 4, 6
 Choice = tuple[str, int]
 
 
@@ -70,29 +70,28 @@ def score(choice: Choice, clean: Tensor, degraded: Tensor, dtype: torch.dtype = 
     return float(torch.cat(found).double().mean())
 
 
+def climbed(at: Callable[[Choice], float], start: Choice) -> Choice:
+    """Return the choice from which no level 5 higher or lower scores better."""
+    name, sigma = start
+    while True:
+        top = max((s for s in (sigma, sigma - 5, sigma + 5) if s in LEVELS), key=lambda s: at((name, s)))
+        if top == sigma:
+            return name, sigma
+        sigma = top
+
+
 def best(kind: str, clean: Tensor, degraded: Tensor) -> tuple[float, Choice]:
     """Return the best mean PSNR, and the weights and level that give it."""
-    found: dict[Choice, float] = {}
-    few = clean[::SEARCHED], degraded[::SEARCHED]
-
-    def at(choice: Choice) -> float:
-        if choice not in found:
-            found[choice] = score(choice, *few, dtype=torch.bfloat16)
-        return found[choice]
-
-    def climb(name: str, sigma: int) -> int:
-        while True:
-            top = max((s for s in (sigma, sigma - 5, sigma + 5) if s in LEVELS), key=lambda s: at((name, s)))
-            if top == sigma:
-                return sigma
-            sigma = top
-
+    on_few = cache(lambda choice: score(choice, clean[::SEARCHED], degraded[::SEARCHED], torch.bfloat16))
+    on_all = cache(lambda choice: score(choice, clean, degraded, torch.bfloat16))
     error = 255 * float((degraded - clean).square().mean()) ** 0.5
-    plain = climb(kind, min(LEVELS, key=lambda s: abs(s - error)))
-    climb(f"{kind}_clip", plain)
-    first, second = sorted(found, key=lambda choice: -found[choice])[:2]
-    finalists = [first, second] if found[first] - found[second] < CLOSE else [first]
-    return max((score(choice, clean, degraded), choice) for choice in finalists)
+    near = min(LEVELS, key=lambda s: abs(s - error))
+    found = []
+    for name in (kind, f"{kind}_clip"):
+        near = climbed(on_few, (name, near))[1]
+        found.append(climbed(on_all, (name, near)))
+    choice = max(found, key=on_all)
+    return score(choice, clean, degraded), choice
 
 
 def degrade(row: Row, images: list[Any], channels: int) -> tuple[Tensor, Tensor]:
