@@ -23,6 +23,7 @@ from clearer.core.errors import UserError
 from clearer.core.prefetch import one_ahead, one_behind
 from clearer.inference.files import restore_path
 from clearer.inference.options import RestoreOptions
+from clearer.inference.output_names import RECORD
 from clearer.inference.restorer import Restorer
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
@@ -39,7 +40,7 @@ def put(path: Path, seed: int = 0) -> Path:
 
 
 def below(folder: Path) -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != RECORD)
 
 
 @pytest.fixture

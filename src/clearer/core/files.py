@@ -6,12 +6,15 @@ import contextlib
 import errno
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from clearer.core.errors import UserError
+from clearer.core.leftovers import remove_leftovers, temporary_name
+
+_swept: set[str] = set()
+"""Folders in which this process has looked for leftovers."""
 
 
 @contextlib.contextmanager
@@ -19,7 +22,8 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; flush it and rename it to ``path`` on a clean exit.
 
     On any error the temporary file is removed and ``path`` stays as it was. The parent folder is created if
-    it is missing. The temporary name keeps the suffix, for encoders that choose the format by it.
+    it is missing. The temporary name keeps the suffix, for encoders that choose the format by it. If ``path`` is a
+    link, the file that it points to is written. Temporary files that a killed process left in the folder are removed.
 
     Raises:
         UserError: the disk is full, or the file cannot be written.
@@ -27,15 +31,18 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     temporary: Path | None = None
     try:
+        path = _through_link(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Only part of the name: a long one with the random part would exceed the limit of the file system.
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}-", suffix=f".tmp{path.suffix}", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+        if str(path.parent) not in _swept:
+            _swept.add(str(path.parent))
+            remove_leftovers(path.parent)
+        place = path.parent / temporary_name(path.stem, path.suffix)
+        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        temporary = place
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        # mkstemp creates private files; the result gets the usual permissions.
+        # It was private until now; the result gets the usual permissions.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
@@ -49,6 +56,20 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+
+
+def _through_link(path: Path) -> Path:
+    """Return the file that a link points to, which may not exist yet; other paths as they are.
+
+    Raises:
+        UserError: the link points to itself, or into a folder that does not exist.
+    """
+    if not path.is_symlink():
+        return path
+    place = Path(os.path.realpath(path))
+    if place.is_symlink() or not place.parent.is_dir():
+        raise UserError(f"{path}: a link to {place}, which cannot be written; mend the link or remove it")
+    return place
 
 
 def _explained(error: OSError, path: Path) -> UserError:

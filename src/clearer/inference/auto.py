@@ -15,7 +15,7 @@ from clearer.images.types import format_of_bytes
 from clearer.inference.choice import AUTO, Candidate, Choice, candidates, choose
 from clearer.inference.files import Failure, Outcome, Progress, restore_jobs
 from clearer.inference.image_facts import ImageFacts, facts_of_file
-from clearer.inference.jobs import Job, Plan, plan_jobs
+from clearer.inference.jobs import Job, Plan, plan_jobs, prepare_outputs
 from clearer.inference.large_tiff import is_large
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
@@ -86,6 +86,7 @@ def restore_auto(
     plan = plan_jobs(source, target, options)
     if not plan.is_folder and plan.jobs[0].source is None:
         raise UserError(f"standard input: {AUTO} looks at a file before it restores it; name a model or a file")
+    prepare_outputs(plan)
     found = AutoOutcome(Outcome(notes=list(plan.notes)))
     models = list(candidates())
     groups: dict[str | None, list[Job]] = {}

@@ -20,7 +20,7 @@ from clearer.images.tensors import to_batch
 from clearer.images.types import GRAY, ImageFile, UnitPixels, format_of_suffix
 from clearer.inference.color import restore_file, restore_pixels
 from clearer.inference.fit_check import Fit, FitCheck
-from clearer.inference.jobs import Job, Plan, plan_jobs
+from clearer.inference.jobs import Job, Plan, plan_jobs, prepare_outputs
 from clearer.inference.large_tiff import is_large, restore_large
 from clearer.inference.noise_level import ImageLevels, check_takes_level
 from clearer.inference.options import RestoreOptions, are_levels
@@ -85,7 +85,9 @@ def restore_path(
             Files of a folder that cannot be restored are listed in the outcome.
     """
     options = options or RestoreOptions()
-    return restore_jobs(restorer, plan_jobs(source, target, options), options, progress)
+    plan = plan_jobs(source, target, options)
+    prepare_outputs(plan)
+    return restore_jobs(restorer, plan, options, progress)
 
 
 def restore_jobs(restorer: Restorer, plan: Plan, options: RestoreOptions, progress: Progress | None = None) -> Outcome:
@@ -106,7 +108,6 @@ class _Batch:
         self.lock = threading.Lock()
         self.by_rows: set[Job] = set()
         self.levels = self._new_levels()
-        self.fit_check = FitCheck.of(restorer) if options.check else None
         self.fit_check = FitCheck.of(restorer) if options.check else None
 
     def run(self) -> Outcome:

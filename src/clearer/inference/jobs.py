@@ -5,13 +5,15 @@ from __future__ import annotations
 import fnmatch
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from clearer.core.errors import UserError
+from clearer.core.leftovers import remove_leftovers
 from clearer.data.folders import list_images
 from clearer.images.types import FORMATS, SUFFIXES, format_named, format_of_bytes, format_of_suffix
 from clearer.inference.options import RestoreOptions
+from clearer.inference.output_names import OutputNames, choose_names
 
 STREAM = "-"
 """Stands for standard input or output in place of a path."""
@@ -44,11 +46,27 @@ class Job(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The jobs of one call. In a folder, a job may fail without ending the others."""
+    """The jobs of one call. In a folder, a job may fail without ending the others.
+
+    ``names``: to be recorded before the first output is written; see `prepare_outputs`.
+    """
 
     jobs: list[Job]
     is_folder: bool
     notes: list[str]
+    names: OutputNames | None = None
+
+
+def prepare_outputs(plan: Plan) -> None:
+    """Record the names of the outputs, and remove what killed processes left in their folders.
+
+    Raises:
+        UserError: the record cannot be written.
+    """
+    if plan.names is not None:
+        plan.names.save()
+    for folder in {job.target.parent for job in plan.jobs if job.target is not None}:
+        remove_leftovers(folder)
 
 
 def plan_jobs(source: str | Path, target: str | Path, options: RestoreOptions) -> Plan:
@@ -67,11 +85,24 @@ def plan_jobs(source: str | Path, target: str | Path, options: RestoreOptions) -
     if source != STREAM and Path(source).is_dir():
         if target == STREAM:
             raise UserError(f"{source}: a folder cannot go to standard output; name an output folder")
-        jobs = _folder_jobs(Path(source), Path(target), format, options)
-        return Plan(jobs, True, _video_notes(Path(source), options))
+        return _folder_plan(Path(source), Path(target), format, options)
     if options.recursive or options.pattern is not None:
         raise UserError(f"{source}: --recursive and --pattern are for folders; leave them out or name a folder")
-    return Plan([_single_job(source, target, format)], False, [])
+    return _single_plan(source, target, format, options)
+
+
+def _single_plan(source: str | Path, target: str | Path, format: str | None, options: RestoreOptions) -> Plan:
+    job = _single_job(source, target, format)
+    if job.source is None or job.target is None or not _is_folder(target):
+        return Plan([job], False, [])
+    names = choose_names(job.target.parent, {job.source.name: job.target.name}, options.skip_existing)
+    job = job._replace(target=names.folder / names.chosen[job.source.name])
+    return Plan([job], False, [], names if _worth_a_record(names, format) else None)
+
+
+def _worth_a_record(names: OutputNames, format: str | None) -> bool:
+    """Return whether an output may be taken for that of another source later."""
+    return format is not None or any(source != output for source, output in names.chosen.items())
 
 
 def _single_job(source: str | Path, target: str | Path, format: str | None) -> Job:
@@ -102,7 +133,7 @@ def _single_job(source: str | Path, target: str | Path, format: str | None) -> J
 def _file_for(source: Path | None, target: str | Path, format: str | None) -> Path:
     """Return the output file; inside ``target`` if that is, or looks like, a folder."""
     place = Path(target)
-    if place.is_dir() or not place.suffix or str(target).endswith(("/", os.sep)):
+    if _is_folder(target):
         if source is None:
             raise UserError(
                 f"{place}: a folder, where standard input needs an output file; name one, such as {place / 'out.png'}"
@@ -113,7 +144,12 @@ def _file_for(source: Path | None, target: str | Path, format: str | None) -> Pa
     return place
 
 
-def _folder_jobs(source: Path, target: Path, format: str | None, options: RestoreOptions) -> list[Job]:
+def _is_folder(target: str | Path) -> bool:
+    """Return whether an output is, or looks like, a folder."""
+    return Path(target).is_dir() or not Path(target).suffix or str(target).endswith(("/", os.sep))
+
+
+def _folder_plan(source: Path, target: Path, format: str | None, options: RestoreOptions) -> Plan:
     if target.exists() and not target.is_dir():
         raise UserError(f"{target}: a file, where a folder for the restored images is needed; choose another output")
     if target.exists() and target.samefile(source):
@@ -122,20 +158,27 @@ def _folder_jobs(source: Path, target: Path, format: str | None, options: Restor
         found = _files_inside(source, target, options.recursive, options.pattern)
         sources = sorted(found, key=lambda path: path.relative_to(source).as_posix())
         if not sources:
-            wanted = f"that match {options.pattern}" if options.pattern else f"of {', '.join(SUFFIXES)}"
-            raise UserError(f"{source}: no images {wanted} in this folder; check --pattern and --recursive")
+            which = f"that match {options.pattern}" if options.pattern else f"of {', '.join(SUFFIXES)}"
+            raise UserError(f"{source}: no images {which} in this folder; check --pattern and --recursive")
     else:
         sources = list_images(source)
-    jobs: list[Job] = []
-    taken: set[Path] = set()
-    for path in sources:
-        below = target / path.parent.relative_to(source)
-        place = below / _output_name(path, format)
-        if place in taken:  # a.tif and a.bmp, both to PNG: the old suffix tells them apart
-            place = below / f"{path.name}{place.suffix}"
-        taken.add(place)
-        jobs.append(Job(path, place, format))
-    return jobs
+    below = {path.relative_to(source).as_posix(): path for path in sources}
+    wanted = {
+        name: PurePosixPath(name).with_name(_output_name(path, format)).as_posix() for name, path in below.items()
+    }
+    names = choose_names(target, wanted, options.skip_existing)
+    jobs = [Job(path, target / names.chosen[name], format) for name, path in below.items()]
+    _refuse_sources(jobs)
+    notes = [*names.notes, *_video_notes(source, options)]
+    return Plan(jobs, True, notes, names if _worth_a_record(names, format) else None)
+
+
+def _refuse_sources(jobs: list[Job]) -> None:
+    """Refuse outputs that are sources by way of links: they would be overwritten."""
+    sources = {os.path.realpath(job.source) for job in jobs if job.source is not None}
+    for job in jobs:
+        if job.target is not None and os.path.realpath(job.target) in sources:
+            raise UserError(f"{job.target}: is one of the source files, through a link; choose another output folder")
 
 
 def _video_notes(source: Path, options: RestoreOptions) -> list[str]:
