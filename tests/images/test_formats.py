@@ -383,7 +383,7 @@ REFUSED = {
         lambda: tiff(C8, "ycbcr", subsampling=(1, 1)).replace(b"\x12\x02\x03\0\x02\0\0\0\x01\0\x01\0", HALF),
         r"\(YCBCR\); convert it to RGB",
     ),
-    "other levels": (lambda: b"P5\n2 1\n1023\n" + bytes(4), "its levels end at 1023"),
+    "other levels": (lambda: b"P5\n2 1\n70000\n" + bytes(4), "its levels end at 70000"),
     "truncated png": (lambda: pillow(C8, "PNG")[:-20], "cut short"),
     "truncated tiff": (lambda: tiff(C8)[:-90], "cut short"),
     "truncated jpeg": (lambda: pillow(C8, "JPEG")[:-200], "not readable as an image"),

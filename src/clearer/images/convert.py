@@ -35,8 +35,11 @@ def depth_for(page: ImagePage, format: str, depth: str | None = None) -> str:
     own = depth_of(page.color)
     if own in possible:
         return own
-    deeper = {"1": ("8",), "float": ("16", "8")}.get(own, ("8",))
-    return next(d for d in deeper if d in possible)
+    nearest_depths = {"1": ("8", "float"), "8": ("16", "float"), "16": ("float", "8"), "float": ("16", "8")}[own]
+    found = next((d for d in nearest_depths if d in possible), None)
+    if found is None:
+        raise UserError(f"{format} holds black and white only; choose another --format, or --depth 1")
+    return found
 
 
 def check_pages(image: ImageFile, format: str) -> None:

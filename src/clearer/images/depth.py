@@ -6,7 +6,7 @@ from pathlib import Path
 
 from clearer.images.io import errors_named
 from clearer.images.pixels import depth_of
-from clearer.images.types import format_of_bytes
+from clearer.images.types import HEAD, format_of_bytes
 from clearer.images.view import read_image
 
 _PNG_BITS = 24  # offset of the bits per channel in a PNG
@@ -21,7 +21,7 @@ def depth_of_file(path: str | Path) -> str:
         UserError: the file is missing, or not an image of a known kind.
     """
     with errors_named(str(path)), Path(path).open("rb") as file:
-        head = file.read(32)
+        head = file.read(HEAD)
         kind = format_of_bytes(head)
         if kind == "PNG":
             return "16" if head[_PNG_BITS : _PNG_BITS + 1] == b"\x10" else "8"

@@ -16,7 +16,8 @@ from PIL import Image, UnidentifiedImageError
 
 from clearer.core.errors import UserError, one_line
 from clearer.core.files import written_whole
-from clearer.images.types import LARGEST_PAGE, Header, ImageFile, format_of_bytes
+from clearer.images.camera_raw import refuse_raw
+from clearer.images.types import HEAD, LARGEST_PAGE, NETPBM, Header, ImageFile, format_of_bytes
 
 _EMPTY = "the file is empty (0 bytes); replace or remove it"
 
@@ -38,7 +39,12 @@ def read_file(source: str | Path | bytes, name: str | None = None, *, first_page
         data = source if isinstance(source, bytes) else Path(source).read_bytes()
         if not data:
             raise UserError(_EMPTY)
-        kind = format_of_bytes(data[:16])
+        refuse_raw(data[:HEAD], io.BytesIO(data))
+        kind = format_of_bytes(data[:HEAD])
+        if kind in NETPBM:
+            from clearer.images.netpbm import read_netpbm
+
+            return read_netpbm(data)
         if kind == "TIFF":
             from clearer.images.tiff import read_tiff
 
@@ -59,11 +65,17 @@ def read_header(path: str | Path) -> Header:
         UserError: the file is missing, empty, not an image, too large, or of a kind that is not supported.
     """
     with errors_named(str(path)), Path(path).open("rb") as file:
-        head = file.read(16)
+        head = file.read(HEAD)
         if not head:
             raise UserError(_EMPTY)
         file.seek(0)
+        refuse_raw(head, file)
+        file.seek(0)
         kind = format_of_bytes(head)
+        if kind in NETPBM:
+            from clearer.images.netpbm import netpbm_header
+
+            return netpbm_header(file)
         if kind == "TIFF":
             from clearer.images.tiff import tiff_header
 
@@ -104,6 +116,10 @@ def encode(file: BinaryIO, image: ImageFile, quality: int | None = None, name: s
             from clearer.images.png import write_png
 
             write_png(file, image)
+        elif image.format in NETPBM:
+            from clearer.images.netpbm import write_netpbm
+
+            write_netpbm(file, image)
         else:
             from clearer.images.pillow import write_with_pillow
 

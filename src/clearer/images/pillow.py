@@ -1,10 +1,9 @@
-"""Read and write JPEG, WebP, BMP, AVIF, HEIF, PGM and PPM, and read other formats, through Pillow."""
+"""Read and write JPEG, WebP, BMP, AVIF and HEIF, and read other formats, through Pillow."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import re
 import struct
 import threading
 import warnings
@@ -22,6 +21,7 @@ from clearer.images.types import (
     CMYK,
     FORMATS,
     GRAY,
+    HEAD,
     RGB,
     AnyPixels,
     FileOwn,
@@ -39,8 +39,8 @@ BEST = 95
 _HEIF_BITS = threading.Lock()
 """Held while the global setting of pillow-heif for the number of bits is changed."""
 _NAMES = {"MPO": "JPEG"}  # the JPEG of a phone, followed by smaller images
+_ANIMATED = ("GIF", "WEBP", "AVIF", "PNG", "FLI", "DCX")
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "F")
-_NETPBM = re.compile(rb"P[56](?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)\s")
 
 
 def read_with_pillow(data: bytes, first_page: bool = False) -> ImageFile:
@@ -53,10 +53,7 @@ def read_with_pillow(data: bytes, first_page: bool = False) -> ImageFile:
     Raises:
         UserError: the image is too large or of a kind that is not supported. Pillow raises other exceptions too.
     """
-    deep = _deep_netpbm(data)
-    if deep is not None:
-        return deep
-    with _opened(io.BytesIO(data), heif=format_of_bytes(data[:16]) == "HEIF") as image:
+    with _opened(io.BytesIO(data), heif=format_of_bytes(data[:HEAD]) == "HEIF") as image:
         check_size(*image.size)
         name = _NAMES.get(image.format or "", image.format or "")
         frames, own = frames_of(image, first_page)
@@ -70,8 +67,6 @@ def read_with_pillow(data: bytes, first_page: bool = False) -> ImageFile:
         jpeg["comment"] = info["comment"]
     if name == "JPEG" and info.get("progressive"):
         jpeg["progressive"] = info["progressive"]
-    if name == "PPM":
-        name = "PGM" if frames[0].color.shape[2] == GRAY else "PPM"
     deep_file = name in ("AVIF", "HEIF") and _more_than_8_bits(data)
     if deep_file and name == "HEIF":
         frames = [_deep_heif(data) or frames[0]]
@@ -127,13 +122,13 @@ def _exif_of(image: Image.Image, name: str) -> bytes | None:
 
 def frames_of(image: Image.Image, first_page: bool = False) -> tuple[list[ImagePage], FileOwn]:
     """Decode an open image: its pixels, or all frames of an animation with its playback values."""
-    count = getattr(image, "n_frames", 1) if image.format not in ("MPO", "HEIF") else 1
+    count = getattr(image, "n_frames", 1) if image.format in _ANIMATED else 1
     if count == 1 or first_page:
         image.load()
         return [_page(image)], {}
     check_size(*image.size, pages=count)
     frames = []
-    own: FileOwn = {"loop": image.info.get("loop", 0)}
+    own: FileOwn = {"loop": _plays(image)}
     for k in range(count):
         image.seek(k)
         frame = image.convert("RGBA")  # a stored frame may hold only what changed; Pillow composes the whole one
@@ -142,6 +137,16 @@ def frames_of(image: Image.Image, first_page: bool = False) -> tuple[list[ImageP
     if all(frame.alpha is not None and bool((frame.alpha == 255).all()) for frame in frames):
         frames = [replace(frame, alpha=None) for frame in frames]
     return frames, own
+
+
+def _plays(image: Image.Image) -> int:
+    """Return how often an animation is played; 0 is forever."""
+    loop = image.info.get("loop")
+    if image.format != "GIF":
+        return int(loop or 0)
+    if loop is None:  # a GIF states repetitions after the first time, or nothing if there is none
+        return 1
+    return int(loop) + 1 if loop else 0
 
 
 def _page(image: Image.Image) -> ImagePage:
@@ -182,11 +187,8 @@ def image_of(page: ImagePage) -> Image.Image:
 
 
 def write_with_pillow(file: BinaryIO, image: ImageFile, quality: int | None = None) -> None:
-    """Write an image in any format of `FORMATS` but TIFF and PNG."""
+    """Write an image in JPEG, WebP, BMP, AVIF or HEIF."""
     page, name = image.pages[0], image.format
-    if name in ("PGM", "PPM"):
-        _write_netpbm(file, page)
-        return
     if name == "BMP" and page.alpha is not None:
         _write_bmp_with_alpha(file, page)
         return
@@ -296,21 +298,6 @@ def _more_than_8_bits(data: bytes) -> bool:
     return place >= 0 and len(data) > place + 9 and data[place + 9] > 8
 
 
-def _deep_netpbm(data: bytes) -> ImageFile | None:
-    """Read binary PGM and PPM of 16 bits, of whose color Pillow keeps 8 bits; None for anything else."""
-    found = _NETPBM.match(data[:4096])
-    if found is None or int(found[3]) < 256:
-        return None
-    width, height, top = (int(found[k]) for k in (1, 2, 3))
-    if top != 65535:
-        raise UserError(f"its levels end at {top}, where 255 or 65535 are usual; convert it first")
-    check_size(width, height)
-    channels = RGB if data[:2] == b"P6" else GRAY
-    pixels = np.frombuffer(data, ">u2", height * width * channels, found.end())
-    name = "PPM" if channels == RGB else "PGM"
-    return ImageFile(name, (ImagePage(pixels.reshape(height, width, channels).astype(np.uint16)),))
-
-
 def _write_bmp_with_alpha(file: BinaryIO, page: ImagePage) -> None:
     """Write a BMP with a version 4 header, which declares alpha; Pillow writes only the older header."""
     height, width = page.color.shape[:2]
@@ -322,11 +309,3 @@ def _write_bmp_with_alpha(file: BinaryIO, page: ImagePage) -> None:
     file.write(struct.pack("<2sIHHI", b"BM", start + size, 0, 0, start))
     file.write((head + masks).ljust(108, b"\0"))
     file.write(pixels.tobytes())
-
-
-def _write_netpbm(file: BinaryIO, page: ImagePage) -> None:
-    pixels: AnyPixels = page.color
-    height, width, channels = pixels.shape
-    top = 65535 if pixels.dtype == np.uint16 else 255
-    file.write(b"P%d\n%d %d\n%d\n" % (6 if channels == RGB else 5, width, height, top))
-    file.write(pixels.astype(">u2" if top == 65535 else np.uint8).tobytes())

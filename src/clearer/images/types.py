@@ -40,6 +40,9 @@ class PageOwn(TypedDict, total=False):
     progressive: int  # JPEG
     quality: int  # JPEG: as read, 1 to 100; a file is written with the quality that is asked for
     bits: int  # HEIF: 10 or 12
+    top: int  # PGM, PPM: the largest level, if not 255 or 65535
+    scale: float  # PFM: as in its header; a negative one means little-endian
+    header_comments: tuple[bytes, ...]  # PBM, PGM, PPM, PFM
     photometric: str | None  # TIFF, as all below: "MINISWHITE" or None
     compression: str
     predictor: bool
@@ -143,11 +146,15 @@ FORMATS = {
     "HEIF": Format((".heic", ".heif"), ("8", "16"), (GRAY, RGB), lossy=True),
     "PGM": Format((".pgm", ".pnm"), ("8", "16"), (GRAY,), alpha=False, orientation=False),
     "PPM": Format((".ppm",), ("8", "16"), (RGB,), alpha=False, orientation=False),
+    "PBM": Format((".pbm",), ("1",), (GRAY,), alpha=False, orientation=False),
+    "PFM": Format((".pfm",), ("float",), (GRAY, RGB), alpha=False, orientation=False),
 }
 """The formats that can be written. Other formats that Pillow reads are written as PNG."""
 
 SUFFIXES = tuple(suffix for format in FORMATS.values() for suffix in format.suffixes)
 """Files in a folder with one of these suffixes, in upper or lower case, are images; others are ignored."""
+
+NETPBM = ("PBM", "PGM", "PPM", "PFM")
 
 _SIGNATURES: dict[str, tuple[bytes, ...]] = {
     "PNG": (b"\x89PNG",),
@@ -156,8 +163,12 @@ _SIGNATURES: dict[str, tuple[bytes, ...]] = {
     "BMP": (b"BM",),
     "PGM": (b"P5", b"P2"),
     "PPM": (b"P6", b"P3"),
+    "PBM": (b"P4", b"P1"),
+    "PFM": (b"Pf", b"PF"),
 }
 _HEIF_BRANDS = (b"hei", b"hev", b"mif", b"msf")
+HEAD = 256
+"""Bytes at the beginning of a file that tell its format."""
 
 
 def format_named(name: str) -> str:
@@ -181,7 +192,7 @@ def format_of_suffix(path: Path) -> str | None:
 
 
 def format_of_bytes(head: bytes) -> str | None:
-    """Return the key of `FORMATS` for the first 16 bytes of a file, or None.
+    """Return the key of `FORMATS` for the first `HEAD` bytes of a file, or None.
 
     >>> format_of_bytes(b"\\x89PNG....")
     'PNG'
@@ -192,8 +203,17 @@ def format_of_bytes(head: bytes) -> str | None:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
     if head[4:8] == b"ftyp":
-        return {b"avif": "AVIF", b"avis": "AVIF"}.get(head[8:12], "HEIF" if head[8:11] in _HEIF_BRANDS else None)
+        return _format_of_brands(head)
     return None
+
+
+def _format_of_brands(head: bytes) -> str | None:
+    """Return AVIF, HEIF or None for a file of boxes: general brands such as mif1 leave it to the list of brands."""
+    size = min(int.from_bytes(head[:4], "big"), len(head))
+    brands = [head[8:12], *(head[at : at + 4] for at in range(16, size - 3, 4))]
+    if any(brand in (b"avif", b"avis") for brand in brands) and brands[0][:3] not in (b"hei", b"hev"):
+        return "AVIF"
+    return "HEIF" if brands[0][:3] in _HEIF_BRANDS else None
 
 
 def with_notes(image: ImageFile, *notes: str) -> ImageFile:

@@ -11,7 +11,7 @@ from typing import Any
 from clearer.core.errors import UserError
 from clearer.core.files import written_whole
 from clearer.images.io import read_file
-from clearer.images.types import format_of_bytes
+from clearer.images.types import HEAD, format_of_bytes
 from clearer.inference.choice import AUTO, Candidate, Choice, candidates, choose
 from clearer.inference.files import Failure, Outcome, Progress, restore_jobs
 from clearer.inference.image_facts import ImageFacts, facts_of_file
@@ -158,4 +158,4 @@ def _copy(
 def _format(path: Path) -> str | None:
     """Return the format of a file, by its content."""
     with path.open("rb") as file:
-        return format_of_bytes(file.read(16))
+        return format_of_bytes(file.read(HEAD))

@@ -2,7 +2,7 @@
 
 On a color page, a gray network (one channel) restores the luma or each channel. On a gray page, a color
 network (three channels) sees three equal channels. C, M and Y are restored as the light that they let through,
-and K by itself. Alpha is not changed.
+and K by itself. Alpha is not changed, nor are the colors under fully transparent pixels.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from clearer.core.errors import UserError
 from clearer.images.convert import depth_for
 from clearer.images.pixels import WHOLE, Span, depth_of, dtype_of, from_unit, to_unit, turned_back, upright
 from clearer.images.tensors import to_array, to_batch
+from clearer.images.transparent import extended, is_multiplied
 from clearer.images.types import CMYK, GRAY, AnyPixels, ImageFile, ImagePage, UnitPixels, with_notes
 from clearer.inference.noise_level import WHITE, NoiseLevel, unit_level
 from clearer.inference.options import RestoreOptions
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601, full range
+_SMALL = np.float32(1e-6)  # instead of an alpha of 0, by which no color can be divided
 _MARGIN = 1 / 20  # share of the span by which pixels may exceed it without a note
 
 Run = Callable[[UnitPixels], UnitPixels]
@@ -81,8 +83,6 @@ def _beyond(page: ImagePage, span: Span) -> str | None:
 def most_runs(page: ImagePage, channels: int, options: RestoreOptions) -> int:
     """Return the largest number of times that the network runs on a page. It runs once where R, G and B are equal."""
     found = int(page.color.shape[2])
-    if not options.strength:
-        return 0
     by_channel = found != GRAY and channels == GRAY and options.color == "channels"
     return (3 if by_channel else 1) + int(found == CMYK)  # K by itself
 
@@ -92,15 +92,37 @@ def restore_page(page: ImagePage, run: Run, channels: int, options: RestoreOptio
     stays = depth == depth_of(page.color)
     dtype = page.color.dtype if stays and depth == "float" else dtype_of(depth)
     span = options.span_of(page.color)
-    x = to_unit(page.color, span)
-    x = np.ascontiguousarray(upright(x, page.orientation))
-    y = restore_pixels(x, run, channels, options)
-    y = np.ascontiguousarray(turned_back(y, page.orientation))
-    color = from_unit(y, dtype, span if stays else WHOLE)
+    x = np.ascontiguousarray(upright(to_unit(page.color, span), page.orientation))
+    restored = partial(restore_pixels, run=run, channels=channels, options=options)
     alpha: AnyPixels | None = page.alpha
+    if alpha is None:
+        y = restored(x)
+    else:
+        y = _beside_transparent(x, upright(to_unit(alpha), page.orientation), is_multiplied(page), restored)
+    if stays and depth == "float":  # the change is added, since a float64 does not survive float32
+        change = turned_back(y.astype(np.float64) - x, page.orientation) * (span[1] - span[0])
+        color = (page.color + change).astype(dtype)
+    else:
+        color = from_unit(np.ascontiguousarray(turned_back(y, page.orientation)), dtype, span if stays else WHOLE)
     if alpha is not None and alpha.dtype != dtype:
         alpha = from_unit(to_unit(alpha), dtype)
     return replace(page, color=color, alpha=alpha)
+
+
+def _beside_transparent(x: UnitPixels, alpha: UnitPixels, multiplied: bool, restored: Run) -> UnitPixels:
+    """Restore the pixels that are seen, as if the image went on under the others, whose colors stay.
+
+    Args:
+        x: (H, W, C).
+        alpha: (H, W, 1).
+        multiplied: whether the colors are multiplied by alpha. They are restored without it.
+        restored: restores (H, W, C).
+    """
+    seen = alpha[:, :, 0] > 0
+    if not multiplied:
+        return np.where(seen[:, :, None], restored(extended(x, seen)), x)
+    straight = extended((x / np.maximum(alpha, _SMALL)).clip(0, 1), seen)
+    return np.asarray(x + alpha * (restored(straight) - straight), np.float32)
 
 
 def restore_pixels(x: UnitPixels, run: Run, channels: int, options: RestoreOptions) -> UnitPixels:
@@ -109,8 +131,6 @@ def restore_pixels(x: UnitPixels, run: Run, channels: int, options: RestoreOptio
     Raises:
         UserError: the network takes neither one channel nor those of ``x``.
     """
-    if not options.strength:
-        return x
     y = _restored(x, partial(_in_channels, run=run, channels=channels, color=options.color))
     return y if options.strength == 1 else x + np.float32(options.strength) * (y - x)
 

@@ -17,10 +17,10 @@ from clearer.images.convert import check_pages, depth_for, fitted
 from clearer.images.io import read_file, to_bytes, write_file
 from clearer.images.pixels import WHOLE
 from clearer.images.tensors import to_batch
-from clearer.images.types import GRAY, ImageFile, UnitPixels, format_of_suffix
+from clearer.images.types import GRAY, ImageFile, UnitPixels, format_of_suffix, with_notes
 from clearer.inference.color import restore_file, restore_pixels
 from clearer.inference.fit_check import Fit, FitCheck
-from clearer.inference.jobs import Job, Plan, plan_jobs, prepare_outputs
+from clearer.inference.jobs import Job, Plan, misnamed, plan_jobs, prepare_outputs
 from clearer.inference.large_tiff import is_large, restore_large
 from clearer.inference.noise_level import ImageLevels, check_takes_level
 from clearer.inference.options import RestoreOptions, are_levels
@@ -192,7 +192,8 @@ class _Batch:
             check_pages(image, format)  # before the network runs
             for page in image.pages:
                 depth_for(page, format, self.options.depth)
-            return fitted(restore_file(image, self._run, self.channels, self.options, format), format)
+            restored = fitted(restore_file(image, self._run, self.channels, self.options, format), format)
+            return with_notes(restored, *misnamed(job, image.format, format))
         except UserError as error:  # raised without the file's name
             raise UserError(f"{job.name}: {str(error).removeprefix('image: ')}") from error
         except MemoryError:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from clearer.core.errors import UserError
 from clearer.core.leftovers import remove_leftovers
 from clearer.data.folders import list_images
-from clearer.images.types import FORMATS, SUFFIXES, format_named, format_of_bytes, format_of_suffix
+from clearer.images.types import FORMATS, HEAD, NETPBM, SUFFIXES, format_named, format_of_bytes, format_of_suffix
 from clearer.inference.options import RestoreOptions
 from clearer.inference.output_names import OutputNames, choose_names
 
@@ -215,13 +215,25 @@ def _output_name(path: Path, format: str | None) -> str:
     own = format_of_suffix(path)
     if format is not None:
         return path.name if own == format else f"{path.stem}{FORMATS[format].suffixes[0]}"
-    try:
-        with path.open("rb") as file:
-            found = format_of_bytes(file.read(16))
-    except OSError:  # the reader reports it
-        found = None
-    both_netpbm = found in ("PGM", "PPM") and own in ("PGM", "PPM")  # gray in .ppm is common
-    if own is not None and (found in (None, own) or both_netpbm):
+    found = written_format(path)
+    if own == found or (path.suffix.lower() == ".pnm" and found in NETPBM):
         return path.name
     # The name keeps the old suffix, so that it cannot equal that of another file in the folder.
-    return f"{path.name}{FORMATS[found or 'PNG'].suffixes[0]}"
+    return f"{path.name}{FORMATS[found].suffixes[0]}"
+
+
+def written_format(path: Path) -> str:
+    """Return the format that a file is written in again, by its content; PNG, if its own is not written."""
+    try:
+        with path.open("rb") as file:
+            return format_of_bytes(file.read(HEAD)) or "PNG"
+    except OSError:  # the reader reports it
+        return format_of_suffix(path) or "PNG"
+
+
+def misnamed(job: Job, found: str, written: str) -> list[str]:
+    """Return a note if the suffix of a file says another format than that of its content, ``found``."""
+    own = None if job.source is None else format_of_suffix(job.source)
+    if own in (None, found) or (job.source is not None and job.source.suffix.lower() == ".pnm" and found in NETPBM):
+        return []
+    return [f"its content is not {own}, as its name says; it is written as {written}"]

@@ -22,7 +22,7 @@ from PIL import Image, UnidentifiedImageError
 
 from clearer.core.errors import UserError
 from clearer.images.tiff import count_pages, extents_of
-from clearer.images.types import format_of_bytes
+from clearer.images.types import HEAD, format_of_bytes
 
 PREFIX = "clearer-web-"
 UPLOAD = "upload"
@@ -160,7 +160,7 @@ class _Claims(NamedTuple):
 
 
 def _is_tiff(file: BinaryIO) -> bool:
-    head = file.read(16)
+    head = file.read(HEAD)
     file.seek(0)
     return format_of_bytes(head) == "TIFF"
 
