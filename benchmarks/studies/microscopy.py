@@ -5,7 +5,8 @@
 Reads W2S (Zhou et al. 2020), ``data/microscopy_w2s`` of the folder that the environment variable CLEARER_SHARED
 names: ``train`` is split by field of view into training and validation images; ``val`` is opened once, at the end,
 after the training and after the choice of the blur on the validation images. ``--dry`` measures the validation images
-instead. BM3D needs the package ``bm3d``; it gets the noise level that `clearer.noise.level` estimates. The second BM3D
+instead. Rows that the file of results has already are kept; ``--again`` measures them again. BM3D needs the package
+``bm3d``; it gets the noise level that `clearer.noise.level` estimates. The second BM3D
 stabilizes the variance first, by the Poisson-Gaussian noise that `clearer.noise.profile` fits to the image: generalized
 Anscombe transform, and its closed-form unbiased inverse (Makitalo and Foi, TIP 2013).
 """
@@ -29,11 +30,12 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from clearer.core.files import write_json
+from clearer.core.files import read_json_if_there, write_json
 from clearer.data.folders import find_items
 from clearer.data.items import Item
 from clearer.evaluation.evaluate import Result, evaluate, read_for
 from clearer.evaluation.protocols import parse_protocol
+from clearer.inference.restorer import load
 from clearer.methods.bm3d import bm3d
 from clearer.noise.level import estimate_level
 from clearer.noise.profile import profile_images
@@ -55,47 +57,61 @@ def main() -> None:
     parser.add_argument("--without-bm3d", action="store_true")
     parser.add_argument("--jobs", type=int, default=1, help="processes for BM3D")
     parser.add_argument("--limit", type=int, help="number of images to measure")
+    parser.add_argument("--again", action="store_true", help="measure rows again that the results have")
     parser.add_argument("-o", "--out", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
     data = Path(os.environ["CLEARER_SHARED"]) / "data" / "microscopy_w2s"
-    run = trained(data, given.recipe, given.run, given.steps)
-    held_out = validation_items(data, run)
+    known = None if given.again or given.out is None else read_json_if_there(given.out)
+    result = known or before_rows(data, given)
+    items = (validation_items(data, given) if given.dry else find_items(data / "val"))[: given.limit]
+    result["images"] = len(items)
+    measured_before = {line["name"] for line in result["rows"]}
+    for name, make in methods(items, given).items():
+        if name not in measured_before:
+            result["rows"].append(row(name, measured(make(), items, None)))
+            if given.out is not None:
+                write_json(given.out, result)
+
+
+def before_rows(data: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """Train, choose the blur on the validation images, and return the result without rows."""
+    run = trained(data, given)
+    held_out = validation_items(data, given)
     chosen = max(BLURS, key=lambda sigma: measured(blurred(sigma), held_out, given.limit).psnr)
-    items = (held_out if given.dry else find_items(data / "val"))[: given.limit]
-    result: dict[str, Any] = {
+    return {
         "command": shlex.join(["python", *sys.argv]),
-        "images": len(items),
         "part": "validation" if given.dry else "val",
         "blur_chosen_on_validation": chosen,
         "training": {key: run.result[key] for key in ("architecture", "parameters", "macs_per_pixel", "train")},
         "rows": [],
     }
-    methods: dict[str, Callable[[], Restore]] = {
+
+
+def methods(items: Sequence[Item], given: argparse.Namespace) -> dict[str, Callable[[], Restore]]:
+    """Return what makes each method; classical ones restore the items when they are made."""
+    made: dict[str, Callable[[], Restore]] = {
         **{f"Gaussian blur, sigma {sigma:g}": partial(blurred, sigma) for sigma in BLURS},
-        given.recipe: partial(run.restorer, "cpu", "fp32"),
+        given.recipe: lambda: load(given.run, "cpu", "fp32"),
     }
     if not given.without_bm3d:
-        methods["BM3D, estimated level"] = partial(computed_before, by_bm3d, items, given.jobs)
-        methods["BM3D after variance stabilization"] = partial(computed_before, by_stabilized_bm3d, items, given.jobs)
-    for name, make in methods.items():
-        result["rows"].append(row(name, measured(make(), items, None)))
-        if given.out is not None:
-            write_json(given.out, result)
+        made["BM3D, estimated level"] = partial(computed_before, by_bm3d, items, given.jobs)
+        made["BM3D after variance stabilization"] = partial(computed_before, by_stabilized_bm3d, items, given.jobs)
+    return made
 
 
-def trained(data: Path, recipe: str, run: Path, steps: int) -> Run:
+def trained(data: Path, given: argparse.Namespace) -> Run:
     """Train on fields of view of ``train``."""
     overrides = {
-        "data.folder": str(data / "train"), "data.fractions": FRACTIONS, "train.epochs": steps // 50,
+        "data.folder": str(data / "train"), "data.fractions": FRACTIONS, "train.epochs": given.steps // 50,
         "train.steps_per_epoch": 50, "evaluate.protocols": [],
     }  # fmt: skip
-    return fit(recipe, run, overrides)
+    return fit(given.recipe, given.run, overrides)
 
 
-def validation_items(data: Path, run: Run) -> list[Item]:
+def validation_items(data: Path, given: argparse.Namespace) -> list[Item]:
     """Return the images on which the best weights were chosen."""
-    names = set(RunFolder(run.folder).read_images()["validation"])
+    names = set(RunFolder(given.run).read_images()["validation"])
     return [item for item in find_items(data / "train") if item.name in names]
 
 

@@ -5,9 +5,9 @@
 
 The environment variable CLEARER_SHARED names the folder of the images.
 ``bsd68``: the training and test images of BSDS500 in gray, each degraded once by sigma 25 and saved as an 8-bit file.
-The noisy run has these files alone; the supervised one has the clean images and fresh noise, in batches of half the
-size, since a step costs more. Validation: the images of BSDS500 val that are not in BSD68. ``w2s``: the noisy folder of
-W2S against its pairs; every sixth field of view validates. The test images are measured once, at the end. Results are
+The noisy runs, one for each loss, have these files alone; the supervised one has the clean images and fresh noise.
+Validation: the images of BSDS500 val that are not in BSD68. ``w2s``: the noisy folder of W2S against its pairs; every
+sixth field of view validates. The test images are measured once, at the end. Results are
 added to docs/results/noisy-only.json.
 """
 
@@ -37,8 +37,8 @@ from clearer.inference.restorer import load
 from clearer.methods.base import Method, as_restore
 from clearer.methods.registry import METHODS
 from clearer.noise.profile import profile_images
-from clearer.pipeline.data_mode import choose
 from clearer.pipeline.fit import fit
+from clearer.pipeline.noisy import with_measured_noise
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
@@ -107,26 +107,29 @@ def prepare_w2s(shared: Path, work: Path, limit: int | None) -> dict[str, dict[s
     return {"noisy": noisy, "supervised": pairs}
 
 
-def recipe_of(kind: str, settings: dict[str, Any], out: Path, epochs: int | None = None) -> Recipe:
-    """Return the recipe of a run: that of noisy images, or the same one with ground truth."""
+def recipe_of(kind: str, settings: dict[str, Any], epochs: int | None = None) -> Recipe:
+    """Return the recipe of a run: that of noisy images with the loss ``kind``, or the same one with ground truth."""
     common = {"train.steps_per_epoch": STEPS, "evaluate.protocols": [], "train.validation_images": 8}
     if epochs is not None:
         common |= {"train.epochs": epochs, "train.validate_every": max(1, epochs // 3)}
-    if kind == "noisy":
-        chosen = choose("noisy-gray", {**common, **settings})
-        return load_recipe(chosen.recipe, chosen.overrides)
-    return load_recipe(
-        "noisy-gray", {"data.layout": "auto", "train.loss": "mse", "train.batch": 8, **common, **settings}
-    )
+    if kind == "supervised":
+        with_truth = {"data.layout": "auto", "train.loss": "mse", "train.batch": 8}
+        return load_recipe("noisy-gray", {**with_truth, **common, **settings})
+    # a step of Neighbor2Neighbor sees a quarter of the pixels
+    batch = 16 if kind == "neighbor2neighbor" else 8
+    return load_recipe("noisy-gray", {"train.loss": kind, "train.batch": batch, **common, **settings})
 
 
 def seconds_per_step(recipe: Recipe, out: Path) -> float:
     """Return the processor time of a training step, the mean of 12 after 3."""
     items = find_items(next(path for path in (recipe.data.folder, recipe.data.train) if isinstance(path, str)))[:8]
     images = [read_item(item) for item in items]
-    training = [(None, a) for a, _ in images] if recipe.data.layout == "noisy" else images
+    noisy = recipe.data.layout == "noisy"
+    training = [(None, a) for a, _ in images] if noisy else images
     held_out = [(images[0][0], images[0][1])]
     context = RunContext.of(recipe, RunFolder(out), training, held_out)
+    if noisy:
+        context = with_measured_noise(context, recipe)
     assert recipe.given is not None
     job = WeightTraining(recipe, recipe.given, context)
     for step in range(3):
@@ -175,7 +178,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600, help="processor time of each training")
     parser.add_argument("--work", type=Path, default=Path("noisy-only"))
     parser.add_argument("--limit", type=int, help="images of each part")
-    parser.add_argument("--only", choices=("noisy", "supervised"), help="train one of the two; measure nothing")
+    parser.add_argument("--losses", nargs="*", default=["recorrupted", "neighbor2neighbor"], help="for noisy images")
+    parser.add_argument("--only", metavar="NAME", help="train with one loss, or 'supervised'; measure nothing")
     parser.add_argument("--classical", nargs="*", default=["nlm", "bm3d"])
     parser.add_argument("-o", "--out", type=Path, default=RESULTS)
     options = parser.parse_args()
@@ -184,20 +188,16 @@ def main() -> None:
     prepare = {"bsd68": prepare_bsd68, "w2s": prepare_w2s}[options.data]
     settings = prepare(shared, work, options.limit)
     runs, models = {}, {}
-    for kind, images in settings.items():
-        if options.only not in (None, kind):
-            continue
-        out = work / f"run-{kind}"
-        plan = work / f"run-{kind}.json"
+    for kind in [*options.losses, "supervised"] if options.only is None else [options.only]:
+        images = settings["supervised" if kind == "supervised" else "noisy"]
+        out, plan = work / f"run-{kind}", work / f"run-{kind}.json"
         if not plan.exists():  # the number of steps is kept, so that a rerun resumes
-            step = seconds_per_step(recipe_of(kind, images, out), out)
+            step = seconds_per_step(recipe_of(kind, images), work / "timing")
             write_json(plan, {"seconds_per_step": step, "epochs": max(2, round(options.seconds / step / STEPS))})
         planned = json.loads(plan.read_text())
-        recipe = recipe_of(kind, images, out, planned["epochs"])
-        run = fit(recipe, out, console=Console(stderr=True))
-        models[f"{kind} images" if kind == "noisy" else kind] = out / "model.safetensors"
-        runs[kind] = {**planned, "loss": recipe.train.loss, "train": run.result["train"]}
-        runs[kind]["macs_per_pixel"] = run.result["macs_per_pixel"]
+        run = fit(recipe_of(kind, images, planned["epochs"]), out, console=Console(stderr=True))
+        models[kind if kind == "supervised" else f"noisy images, {kind}"] = out / "model.safetensors"
+        runs[kind] = {**planned, "train": run.result["train"], "macs_per_pixel": run.result["macs_per_pixel"]}
     if options.only is not None:
         return
     items = find_items(work / "test")

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from clearer.evaluation.no_reference import Estimate, NoReference
-from clearer.evaluation.noise_model import NoiseModel
 from clearer.images.tensors import to_batch
+from clearer.noise.model import NoiseModel
 
 SIGMA = 0.08
 MODEL = NoiseModel((0.0,), (SIGMA**2,))

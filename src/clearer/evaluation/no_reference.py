@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from clearer.evaluation.noise_model import NoiseModel
 from clearer.images.pixels import WHOLE, Span, center_crop
 from clearer.images.tensors import as_levels, to_batch, unit_of
 from clearer.images.types import AnyPixels
 from clearer.losses.base import Batch
 from clearer.losses.noise2void import Noise2Void
+from clearer.noise.model import NoiseModel
 
 Restore = Callable[[Tensor], Tensor]
 """(1, C, H, W) in [0, 1], which noise may leave, -> the same shape."""

@@ -25,7 +25,7 @@ from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
 from clearer.network.cost import cost_table
 from clearer.pipeline.data_mode import choose
-from clearer.pipeline.noisy import measured_noise, noisy_images
+from clearer.pipeline.noisy import noisy_images, with_measured_noise
 from clearer.pipeline.ranking import rank
 from clearer.pipeline.run_checks import check_run
 from clearer.pipeline.run_folder import opened_run
@@ -152,11 +152,8 @@ def _with_images(context: RunContext, recipe: Recipe, splits: Splits, stages: Se
         return read_images(splits.train, channels), read_images(splits.validation, channels)
 
     training, validation = distributed.together(decoded)
-    noise = None
-    if is_noisy_only(recipe.data):
-        held_out = validation[: recipe.train.validation_images]
-        noise = measured_noise(context.folder, training, held_out, recipe.data.span)
-    return dataclasses.replace(context, training=training, validation=validation, noise=noise)
+    context = dataclasses.replace(context, training=training, validation=validation)
+    return with_measured_noise(context, recipe) if is_noisy_only(recipe.data) else context
 
 
 def _find_architecture(recipe: Recipe, context: RunContext, stages: Sequence[str]) -> Architecture:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +11,15 @@ from clearer.data.items import read_images, read_item
 from clearer.data.noisy import find_scenes, halves
 from clearer.data.patches import TrainingImages
 from clearer.data.splits import Splits
-from clearer.evaluation.noise_model import NoiseModel
 from clearer.images.pixels import WHOLE, Span, to_unit
 from clearer.images.types import AnyPixels
+from clearer.losses.registry import LOSSES
+from clearer.noise.model import NoiseModel
 from clearer.noise.profile import NoiseProfile, profile_images
 from clearer.noise.words import in_words
 from clearer.recipe.schema import Pairs, Recipe
-from clearer.runs.layout import RunFolder
 from clearer.training import distributed
-from clearer.training.job import HeldOutImages
+from clearer.training.job import HeldOutImages, RunContext
 
 MEASURED = 12
 """Images from which the noise is measured before training, at most, spread evenly over the sorted names."""
@@ -85,22 +86,30 @@ def _stride(profile: NoiseProfile) -> int:
     return STRIDES[-1]
 
 
-def measured_noise(
-    folder: RunFolder, training: TrainingImages, validation: HeldOutImages, span: Span
-) -> list[NoiseModel]:
-    """Measure the noise of the training images, note it in the run folder; return that of each validation image."""
+def with_measured_noise(context: RunContext, recipe: Recipe) -> RunContext:
+    """Return the context with the noise of each validation image, and of each training image where a loss needs it.
+
+    That of the whole set is noted in the run folder.
+    """
+    span, training = recipe.data.span, context.training
     profile = profile_images([image for _, image in training if image is not None])
-    distributed.first(lambda: write_json(folder.noise, {**profile.to_dict(), "words": in_words(profile)}))
-    return noise_of_each(training, validation, span)
+    noted = {**profile.to_dict(), "words": in_words(profile)}
+    distributed.first(lambda: write_json(context.folder.noise, noted))
+    held_out = context.validation[: recipe.train.validation_images]
+    own, losses = None, [recipe.train.loss, *([recipe.teacher.loss] if recipe.teacher.stride > 1 else [])]
+    if any(LOSSES.get(name).needs_noise for name in losses):
+        own = noise_of_each(training, [(image, None) for _, image in training if image is not None], span)
+    noise = noise_of_each(training, held_out, span)
+    return dataclasses.replace(context, noise=noise, training_noise=own)
 
 
-def noise_of_each(training: TrainingImages, validation: HeldOutImages, span: Span) -> list[NoiseModel]:
-    """Return the noise of each validation image, in units of the span of black and white.
+def noise_of_each(training: TrainingImages, images: HeldOutImages, span: Span) -> list[NoiseModel]:
+    """Return the noise of each image, in units of the span of black and white.
 
     The model of the whole set is the more certain one; an image whose noise differs from it has its own.
     """
     profile = profile_images([_scaled(image, span) for _, image in training if image is not None])
-    own = [profile_images([_scaled(image, span)]) for image, _ in validation]
+    own = [profile_images([_scaled(image, span)]) for image, _ in images]
     alike = [1 / SAME_LEVEL < one.level / max(profile.level, 1e-6) < SAME_LEVEL for one in own]
     return [NoiseModel.of(profile if same else one) for one, same in zip(own, alike, strict=True)]
 

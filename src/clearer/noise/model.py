@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
-from torch.nn import functional
+from typing import TYPE_CHECKING
 
 from clearer.noise.profile import NoiseProfile
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 NEIGHBORHOOD = 5
 """Side in pixels of the square whose mean is taken for the brightness without noise."""
@@ -41,15 +43,12 @@ class NoiseModel:
 
     def variance(self, noisy: Tensor) -> Tensor:
         """Return the variance at each pixel of noisy images, (B, C, H, W)."""
-        margin = NEIGHBORHOOD // 2
-        padded = functional.pad(noisy, (margin,) * 4, "replicate")
-        level = functional.avg_pool2d(padded, NEIGHBORHOOD, 1)
-        settings = torch.tensor([self.gain, self.offset], device=noisy.device)
-        gain, offset = settings.view(2, 1, -1, 1, 1).unbind()
-        return (gain * level + offset).clamp(min=1e-8)
+        return variance_by(lines_of([self]).to(noisy.device), noisy)
 
     def draw(self, shape: torch.Size, generator: torch.Generator) -> Tensor:
         """Return noise of variance 1 with these correlations, (B, C, H, W), on the CPU."""
+        import torch
+
         white = torch.randn(shape, generator=generator)
         if not self.along_rows and not self.along_columns:
             return white
@@ -59,8 +58,32 @@ class NoiseModel:
         return shaped
 
 
+def lines_of(models: Sequence[NoiseModel]) -> Tensor:
+    """Return gain and offset of noise models, (2, N, C)."""
+    import torch
+
+    return torch.tensor([[one.gain for one in models], [one.offset for one in models]])
+
+
+def variance_by(lines: Tensor, noisy: Tensor) -> Tensor:
+    """Return the variance at each pixel of noisy images, (B, C, H, W).
+
+    Args:
+        lines: gain and offset of each image, (2, B, C), or of all, (2, 1, C); see `lines_of`.
+        noisy: the images.
+    """
+    from torch.nn import functional
+
+    padded = functional.pad(noisy, (NEIGHBORHOOD // 2,) * 4, "replicate")
+    gain, offset = lines[..., None, None]
+    variance: Tensor = (gain * functional.avg_pool2d(padded, NEIGHBORHOOD, 1) + offset).clamp(min=1e-8)
+    return variance
+
+
 def _spectrum(correlation: tuple[float, ...], size: int) -> Tensor:
     """Return the power at each frequency of noise with this correlation on a ring of pixels; its mean is 1."""
+    import torch
+
     ring = torch.zeros(size)
     ring[0] = 1
     for distance, value in enumerate(correlation, 1):
