@@ -209,13 +209,16 @@ class _Batch:
             self.outcome.notes.append(note)
 
     def _restore_video(self, job: Job) -> None:
-        from clearer.inference.video import restore_video
+        from clearer.inference.video.restore import restore_video
 
         assert job.source is not None and job.target is not None
         if self.options.depth is not None:
             raise UserError(f"{job.name}: --depth is for images; leave it out for a video")
         options = replace(self.options, levels=None)  # frames have no levels of a camera
-        restore_video(job.source, job.target, self._run, self.channels, options, self.progress)
+        found = restore_video(job.source, job.target, self._run, self.channels, options, self.progress)
+        self.outcome.notes += [f"{job.name}: {note}" for note in found.notes]
+        if found.fault is not None:  # what could be read was written
+            self.outcome.failed.append(Failure(job.name, f"{job.name}: {found.fault}"))
 
     def _restore_by_rows(self, job: Job) -> None:
         assert job.source is not None and job.target is not None

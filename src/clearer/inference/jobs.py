@@ -18,7 +18,10 @@ from clearer.inference.output_names import OutputNames, choose_names
 STREAM = "-"
 """Stands for standard input or output in place of a path."""
 
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".mpeg")
+VIDEO_SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".qt", ".mkv", ".mk3d", ".webm", ".avi", ".divx", ".ts", ".mts", ".m2ts", ".m2t", ".mpg",
+    ".mpeg", ".m2v", ".vob", ".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".mxf", ".gxf", ".nut", ".dv",
+)  # fmt: skip
 
 
 class Job(NamedTuple):

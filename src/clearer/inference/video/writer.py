@@ -1,0 +1,224 @@
+"""Write a video: restored frames through an encoder, packets of other streams as they are."""
+
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from typing import Any
+
+from clearer.core.errors import UserError, one_line
+from clearer.inference.video.containers import Container, closing_quietly, copy_stream
+from clearer.inference.video.encoder import Settings, Source, apply_settings
+from clearer.inference.video.side_data import display_matrix
+
+_STALE = ("encoder", "rotate", "bps", "duration", "number_of_frames", "number_of_bytes", "major_brand", "minor_version",
+          "compatible_brands")  # fmt: skip
+"""Tags about the old encoding."""
+_LONGEST_DELAY = 86400
+"""Seconds by which a frame can be decoded before it is shown."""
+
+
+class Writer:
+    """An output file with the streams of a source.
+
+    Args:
+        target: where to write.
+        container: its format.
+        origin: PyAV's source container.
+        source: the video stream.
+        settings: of its encoder.
+        others: the streams to copy.
+
+    Raises:
+        UserError: the container does not take the sound, or cannot be written.
+    """
+
+    def __init__(
+        self, target: str, container: Container, origin: Any, source: Source, settings: Settings, others: list[Any]
+    ) -> None:
+        self.container, self.origin, self.source, self.settings = container, origin, source, settings
+        self.left_out = [stream for stream in others if not self._holds(stream)]
+        self._check_sound(others)
+        self.moved = 0
+        self.refused = 0
+        kept = [stream for stream in others if stream not in self.left_out]
+        self._open(target, kept)
+        self.last: dict[int, int] = {}
+
+    def _check_sound(self, others: list[Any]) -> None:
+        lost = [stream for stream in self.left_out if stream.type == "audio"]
+        if lost:
+            name = stream_name(lost[0])
+            raise UserError(f"{self.container.suffix} cannot hold its sound ({name}); name the output .mkv")
+
+    def _holds(self, stream: Any) -> bool:
+        """Return whether the container holds a stream beside the video, by writing a header."""
+        import av
+
+        try:
+            with closing_quietly(self.container.open(io.BytesIO())) as probe:
+                self._add_video(probe)
+                copy_stream(probe, stream)
+                probe.start_encoding()
+        except (av.FFmpegError, ValueError, TypeError):
+            return False
+        return True
+
+    def _add_video(self, container: Any) -> Any:
+        """Add and open the video stream."""
+        stream = self._video_with_side_data(container)
+        if stream is None:
+            stream = container.add_stream(self.settings.encoder, rate=self.settings.rate)
+            apply_settings(stream, self.settings, self.source, self.container.global_header)
+            stream.codec_context.open()
+        video = self.source.stream
+        stream.metadata.update({key: value for key, value in video.metadata.items() if not is_stale(key)})
+        stream.disposition = video.disposition
+        matrix = display_matrix(self.source.first)
+        if matrix is not None:
+            stream.set_display_matrix(matrix)
+        return stream
+
+    def _video_with_side_data(self, container: Any) -> Any:
+        """Add and open a stream that inherits the side data of the source's; None if there is none to inherit."""
+        import av
+
+        names = {name.lower() for name in self.source.side_data} - {"displaymatrix", "cpb"}
+        if not names or any("dovi" in name for name in names):
+            return None
+        probe = self.container.open(io.BytesIO())
+        with closing_quietly(probe):
+            try:
+                if self._inherit(probe) is None:
+                    return None
+            except (av.FFmpegError, ValueError):
+                return None
+        return self._inherit(container)
+
+    def _inherit(self, container: Any) -> Any:
+        import av
+
+        name = self.source.stream.codec_context.codec.name
+        try:
+            if av.codec.Codec(name, "w").name != self.settings.encoder:
+                return None
+        except ValueError:
+            return None
+        stream = container.add_stream_from_template(self.source.stream, opaque=False)
+        stream.codec_context.extradata = None
+        apply_settings(stream, self.settings, self.source, self.container.global_header)
+        stream.codec_context.open()
+        return stream
+
+    def _open(self, target: str, kept: list[Any]) -> None:
+        """Open the file with all streams in the source's order; without the lesser ones if they do not go together."""
+        import av
+
+        plain = [stream for stream in kept if stream.type in ("audio", "video")]
+        for chosen in (kept, plain) if len(plain) < len(kept) else (kept,):
+            file = self.container.open(target)
+            try:
+                self._add_streams(file, chosen)
+                file.start_encoding()
+            except (av.FFmpegError, ValueError) as error:
+                with closing_quietly(file):
+                    fault = error
+                continue
+            self.file = file
+            self.left_out += [stream for stream in kept if stream not in chosen]
+            return
+        raise UserError(f"not written as {self.container.suffix} ({reason(fault)}); name the output .mkv") from fault
+
+    def _add_streams(self, file: Any, chosen: list[Any]) -> None:
+        file.metadata.update({key: value for key, value in self.origin.metadata.items() if not is_stale(key)})
+        file.set_chapters(self.origin.chapters())
+        same = self.container.name in self.origin.format.name
+        self.copies: dict[int, Any] = {}
+        for stream in sorted([self.source.stream, *chosen], key=lambda stream: int(stream.index)):
+            if stream.index == self.source.stream.index:
+                self.video = self._add_video(file)
+                if same and self.container.name == "mpegts":
+                    self.video.id = stream.id
+            else:
+                self.copies[stream.index] = copy_stream(file, stream, same and self.container.name == "mpegts")
+
+    def put(self, item: tuple[str, Any]) -> None:
+        """Write a frame or a packet as `Reader.parts` yields them, and ("end", None) after the last."""
+        kind, value = item
+        if kind == "frame":
+            self._mux_video(self.video.encode(self._timed_frame(value)))
+        elif kind == "end":
+            self._mux_video(self.video.encode(None))
+        elif value.stream.index in self.copies:
+            self._copy(value)
+
+    def close(self) -> None:
+        """Write the end of the file."""
+        self.file.close()
+
+    def _mux_video(self, packets: list[Any]) -> None:
+        # libx265 leaves the decoding time of packets unset if the video has fewer frames than it looks ahead.
+        for packet in packets:
+            last = self.last.get(self.source.stream.index)
+            if packet.pts is not None:
+                far = packet.dts is None or abs(packet.dts - packet.pts) * packet.time_base > _LONGEST_DELAY
+                if far or packet.dts > packet.pts:
+                    packet.dts = packet.pts if last is None or packet.pts > last else last + 1
+                self.last[self.source.stream.index] = packet.dts
+            self.file.mux(packet)
+
+    def _timed_frame(self, frame: Any) -> Any:
+        """Return the frame with a time in the encoder's unit that is later than that of the one before it."""
+        unit = self.settings.time_base
+        step = max(
+            1, round(frame.duration * frame.time_base / unit if frame.duration else 1 / self.settings.rate / unit)
+        )
+        last = self.last.get(-1)
+        time = None if frame.pts is None else _rounded(frame.pts * frame.time_base / unit)
+        if last is not None and (time is None or time <= last):
+            self.moved += time is not None
+            time = last + step
+        frame.duration = step if frame.duration else 0
+        frame.pts, frame.time_base = 0 if time is None else time, unit
+        self.last[-1] = frame.pts
+        return frame
+
+    def _copy(self, packet: Any) -> None:
+        import av
+
+        index = packet.stream.index
+        dts = packet.pts if packet.dts is None else packet.dts
+        last = self.last.get(index)
+        if dts is None:
+            dts = 0 if last is None else last + (packet.duration or 1)
+        if last is not None and dts <= last:
+            dts = last + (packet.duration or 1)
+            self.moved += 1
+        packet.dts = self.last[index] = dts
+        packet.pts = dts if packet.pts is None else max(packet.pts, dts)
+        packet.stream = self.copies[index]
+        try:
+            self.file.mux(packet)
+        except (av.FFmpegError, ValueError):
+            self.refused += 1
+
+
+def _rounded(value: Fraction) -> int:
+    return int(value + Fraction(1, 2)) if value >= 0 else -int(-value + Fraction(1, 2))
+
+
+def is_stale(tag: str) -> bool:
+    """Return whether a tag is about the old encoding, which the new file does not need."""
+    key = tag.lower().split("-")[0]
+    return key in _STALE or key.startswith("_statistics")
+
+
+def stream_name(stream: Any) -> str:
+    """Return a stream's codec for messages."""
+    context = stream.codec_context
+    return str(stream.type if context is None else context.codec.canonical_name)
+
+
+def reason(error: Exception) -> str:
+    """Return the reason of an error of PyAV in one line, without the name of any file."""
+    return getattr(error, "strerror", None) or one_line(error)

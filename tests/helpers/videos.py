@@ -1,0 +1,100 @@
+"""Small videos made with PyAV, and what is read back from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+QUIET = {"libx265": {"x265-params": "log-level=none"}}
+
+
+def random_frame(width: int, height: int, pix_fmt: str, seed: int = 0, smooth: bool = False) -> Any:
+    """Return a frame of random samples over the whole range of the format, alpha included."""
+    import av
+
+    from clearer.inference.video.samples import components_of
+
+    frame = av.VideoFrame(width, height, pix_fmt)
+    chance = np.random.default_rng(seed)
+    parts = components_of(frame)
+    assert parts is not None
+    for part in parts:
+        h, w = part.samples.shape
+        if smooth:
+            y, x = np.mgrid[:h, :w]
+            share = 0.5 + 0.3 * np.sin(x / w * 3 + seed) * np.cos(y / h * 2 + len(parts))
+        else:
+            share = chance.random((h, w))
+        part.write(np.floor(share * 2**part.bits).astype(np.float32) if part.bits else share.astype(np.float32))
+    return frame
+
+
+def write_video(
+    path: Path,
+    codec: str = "ffv1",
+    pix_fmt: str = "yuv420p",
+    options: dict[str, str] | None = None,
+    *,
+    size: tuple[int, int] = (32, 24),
+    count: int = 3,
+    rate: Fraction | int = 25,
+    time_base: Fraction | None = None,
+    tags: dict[str, int] | None = None,
+    smooth: bool = False,
+    set_up: Callable[[Any, Any], None] | None = None,
+    more: Callable[[Any], None] | None = None,
+    format: str | None = None,
+) -> Path:
+    """Write frames of random samples with an encoder.
+
+    Args:
+        tags: attributes of the encoder's context and of frames, such as ``color_range``.
+        set_up: called with the container and its video stream before the first frame.
+        more: called with the container after the last frame.
+    """
+    import av
+
+    with av.open(str(path), "w", format=format) as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.width, stream.height = size
+        stream.pix_fmt = pix_fmt
+        stream.options = {**QUIET.get(codec, {}), **(options or {})}
+        if time_base is not None:
+            stream.time_base = stream.codec_context.time_base = time_base
+        for key, value in (tags or {}).items():
+            setattr(stream.codec_context, key, value)
+        if set_up is not None:
+            set_up(container, stream)
+        for k in range(count):
+            frame = random_frame(*size, pix_fmt, k, smooth)
+            for key, value in (tags or {}).items():
+                if key.startswith("color"):
+                    setattr(frame, key, value)
+            frame.pts, frame.time_base = k, 1 / Fraction(rate)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        if more is not None:
+            more(container)
+    return path
+
+
+def read_planes(path: Path) -> list[list[Any]]:
+    """Return the components of every frame of the first video stream, as integers or floats."""
+    import av
+
+    from clearer.inference.video.samples import components_of
+
+    with av.open(str(path)) as container:
+        return [[part.read() for part in components_of(f) or []] for f in container.decode(video=0)]
+
+
+def same_planes(one: list[list[Any]], other: list[list[Any]]) -> bool:
+    """Return whether frames of `read_planes` are equal bit for bit."""
+    return len(one) == len(other) and all(
+        len(a) == len(b) and all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+        for a, b in zip(one, other, strict=True)
+    )
