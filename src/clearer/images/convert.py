@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from clearer.core.errors import UserError, nearest
+from clearer.images.around.xmp import without_announcements
 from clearer.images.pixels import depth_of, from_unit, luma_of, rgb_of_cmyk, to_uint8, to_unit, upright
-from clearer.images.types import CMYK, FORMATS, GRAY, RGB, AnyPixels, ImageFile, ImagePage
+from clearer.images.types import CMYK, FORMATS, GRAY, RGB, AnyPixels, ImageFile, ImagePage, PageOwn
 
 DEPTHS = ("1", "8", "16", "float")
 
@@ -24,6 +25,8 @@ def depth_for(page: ImagePage, format: str, depth: str | None = None) -> str:
         UserError: the format does not have the requested depth.
     """
     possible = FORMATS[format].depths
+    if format == "JPEG" and page.own.get("precision", 8) > 8:
+        possible = ("8", "16")
     if depth is not None:
         if depth not in DEPTHS:
             raise UserError(f"depth: {depth!r} is not one of {', '.join(DEPTHS)}{nearest(depth, DEPTHS)}")
@@ -65,21 +68,30 @@ def fitted(image: ImageFile, format: str) -> ImageFile:
     check_pages(image, format)
     same = format == image.format
     notes: list[str] = []
+    if not same and len(image.pages) > 1 and "hidden" in image.pages[0].own:
+        notes.append(f"its hidden default image was left out, since {format} has none")
+        image = replace(image, pages=image.pages[1:])
     pages = [_fitted_page(page, format, same, notes) for page in image.pages]
     if len(pages) > 1 and format != "TIFF":
         small, large = (f(p.color.shape[:2] for p in pages) for f in (min, max))
-        if small != large or len({depth_of(p.color) for p in pages} - {"8"}):
-            raise UserError(f"its pages differ in size or are not of 8 bits, as {format} needs; use --format tiff")
-        pages = [replace(p, color=_three_channels(p.color)) for p in pages]
+        depths = {depth_of(p.color) for p in pages}
+        if small != large or len(depths) > 1 or not depths < {"8", "16"}:
+            raise UserError(f"its pages differ in size or depth, which {format} cannot hold; use --format tiff")
+        if len({p.color.shape[2] for p in pages}) > 1 or format != "PNG":
+            pages = [replace(p, color=_three_channels(p.color)) for p in pages]
     own = image.own if same or format != "TIFF" else {}
-    return ImageFile(format, tuple(pages), own, image.notes + tuple(dict.fromkeys(notes)))
+    notes_of_all = image.notes + tuple(dict.fromkeys(notes))
+    return replace(image, format=format, pages=tuple(pages), own=own, notes=notes_of_all)
 
 
 def _fitted_page(page: ImagePage, format: str, same: bool, notes: list[str]) -> ImagePage:
     """Return one page as the format can hold it; ``notes`` grows by what was lost."""
     kind = FORMATS[format]
     if not same:
-        page = replace(page, own={"duration": page.own["duration"]} if "duration" in page.own else {})
+        own: PageOwn = {"duration": page.own["duration"]} if "duration" in page.own else {}
+        if "comment" in page.own:
+            own["comment"] = page.own["comment"]
+        page = replace(page, own=own, xmp=without_announcements(page.xmp))
     if page.color.shape[2] not in kind.colors:
         page = _recolored(page, kind.colors)
     if page.alpha is not None and (not kind.alpha or (page.color.shape[2] == CMYK and format != "TIFF")):

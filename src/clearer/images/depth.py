@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from clearer.images.around.jpeg_segments import frame_of
 from clearer.images.io import errors_named
 from clearer.images.pixels import depth_of
 from clearer.images.types import HEAD, format_of_bytes
@@ -35,6 +36,9 @@ def depth_of_file(path: str | Path) -> str:
                 # The colors of a palette have 8 bits, whatever the numbers that stand for them.
                 found = "8" if page.photometric == 3 or page.dtype is None else depth_of(np.empty(0, page.dtype))
                 return "8" if found == "1" else found
-    if kind in ("JPEG", "WEBP", "BMP", "AVIF"):
+        if kind == "JPEG":
+            frame = frame_of(file)
+            return "16" if frame is not None and frame[1][:1] > b"\x08" else "8"
+    if kind in ("WEBP", "BMP", "AVIF"):
         return "8"
     return depth_of(read_image(path, None, None, None))  # rare formats are decoded

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from clearer.core.errors import UserError, one_line
 from clearer.core.files import written_whole
+from clearer.images.around.parts import lost, parts_of
 from clearer.images.camera_raw import refuse_raw
 from clearer.images.types import HEAD, LARGEST_PAGE, NETPBM, Header, ImageFile, format_of_bytes
 
@@ -41,21 +43,30 @@ def read_file(source: str | Path | bytes, name: str | None = None, *, first_page
             raise UserError(_EMPTY)
         refuse_raw(data[:HEAD], io.BytesIO(data))
         kind = format_of_bytes(data[:HEAD])
-        if kind in NETPBM:
-            from clearer.images.netpbm import read_netpbm
+        found = _read(data, kind, first_page)
+        return found if first_page else replace(found, source=kind, parts=parts_of(data, kind))
 
-            return read_netpbm(data)
-        if kind == "TIFF":
-            from clearer.images.tiff import read_tiff
 
-            return read_tiff(data, first_page)
-        if kind == "PNG":
-            from clearer.images.png import read_png
+def _read(data: bytes, kind: str | None, first_page: bool) -> ImageFile:
+    if kind == "TIFF":
+        from clearer.images.tiff import read_tiff
 
-            return read_png(data, first_page)
-        from clearer.images.pillow import read_with_pillow
+        return read_tiff(data, first_page)
+    if kind == "PNG":
+        from clearer.images.png import read_png
 
-        return read_with_pillow(data, first_page)
+        return read_png(data, first_page)
+    if kind == "JPEG":
+        from clearer.images.jpeg import read_jpeg
+
+        return read_jpeg(data)
+    if kind in NETPBM:
+        from clearer.images.netpbm import read_netpbm
+
+        return read_netpbm(data)
+    from clearer.images.pillow import read_with_pillow
+
+    return read_with_pillow(data, first_page)
 
 
 def read_header(path: str | Path) -> Header:
@@ -84,13 +95,19 @@ def read_header(path: str | Path) -> Header:
             from clearer.images.png import png_header
 
             return png_header(file)
+        if kind == "JPEG":
+            from clearer.images.jpeg import jpeg_header
+
+            return jpeg_header(file)
         from clearer.images.pillow import header_with_pillow
 
         return header_with_pillow(file, heif=kind == "HEIF")
 
 
-def write_file(path: str | Path, image: ImageFile, quality: int | None = None) -> None:
+def write_file(path: str | Path, image: ImageFile, quality: int | None = None) -> tuple[str, ...]:
     """Write an image atomically. It must fit its format (see `clearer.images.convert.fitted`).
+
+    The written file is read back: what was around the pixels of the source and is not there is returned as a note.
 
     Args:
         path: the file to write; its suffix is ignored.
@@ -101,8 +118,10 @@ def write_file(path: str | Path, image: ImageFile, quality: int | None = None) -
     Raises:
         UserError: the format cannot hold the image, or the file cannot be written.
     """
-    with written_whole(path) as temporary, temporary.open("wb") as file:
+    with written_whole(path) as temporary, temporary.open("w+b") as file:
         encode(file, image, quality, str(path))
+        file.seek(0)
+        return not_kept(image, file.read() if image.parts else b"")
 
 
 def encode(file: BinaryIO, image: ImageFile, quality: int | None = None, name: str = "image") -> None:
@@ -116,6 +135,10 @@ def encode(file: BinaryIO, image: ImageFile, quality: int | None = None, name: s
             from clearer.images.png import write_png
 
             write_png(file, image)
+        elif image.format == "JPEG":
+            from clearer.images.jpeg import write_jpeg
+
+            write_jpeg(file, image, quality)
         elif image.format in NETPBM:
             from clearer.images.netpbm import write_netpbm
 
@@ -132,6 +155,15 @@ def encode(file: BinaryIO, image: ImageFile, quality: int | None = None, name: s
         raise UserError(f"{name}: cannot be written as {image.format} ({one_line(error)}); use .png") from error
     except (ValueError, RuntimeError, OverflowError) as error:
         raise UserError(f"{name}: cannot be written as {image.format} ({one_line(error)}); use .png") from error
+
+
+def not_kept(image: ImageFile, written: bytes) -> tuple[str, ...]:
+    """Return a note if a written file lacks what was around the pixels of the image's source."""
+    same = image.source == image.format
+    if not image.parts or (same and image.format == "TIFF"):
+        return ()
+    names = lost(image.parts, parts_of(written, image.format), same)
+    return (f"not kept: {', '.join(names)}",) if names else ()
 
 
 def to_bytes(image: ImageFile, quality: int | None = None) -> bytes:

@@ -1,4 +1,4 @@
-"""Read and write JPEG, WebP, BMP, AVIF and HEIF, and read other formats, through Pillow."""
+"""Read and write WebP, BMP, AVIF and HEIF, and read JPEG and other formats, through Pillow."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def read_with_pillow(data: bytes, first_page: bool = False) -> ImageFile:
     jpeg: PageOwn = {}
     if name == "JPEG" and quality is not None:
         jpeg["quality"] = quality
-    if name == "JPEG" and info.get("comment"):
+    if name in ("JPEG", "GIF") and info.get("comment"):
         jpeg["comment"] = info["comment"]
     if name == "JPEG" and info.get("progressive"):
         jpeg["progressive"] = info["progressive"]
@@ -151,6 +151,10 @@ def _plays(image: Image.Image) -> int:
 
 def _page(image: Image.Image) -> ImagePage:
     mode = image.mode
+    if mode == "1" and "transparency" in image.info:
+        levels = np.array(image.convert("L"))[:, :, None]
+        clear = levels == image.info["transparency"]
+        return ImagePage(levels, np.where(clear, 0, 255).astype(np.uint8))
     if mode == "1":
         return ImagePage(np.array(image, dtype=bool)[:, :, None])
     if mode.startswith("I;16") or (mode == "I" and image.format in ("PNG", "PPM")):
@@ -187,7 +191,7 @@ def image_of(page: ImagePage) -> Image.Image:
 
 
 def write_with_pillow(file: BinaryIO, image: ImageFile, quality: int | None = None) -> None:
-    """Write an image in JPEG, WebP, BMP, AVIF or HEIF."""
+    """Write an image in WebP, BMP, AVIF or HEIF."""
     page, name = image.pages[0], image.format
     if name == "BMP" and page.alpha is not None:
         _write_bmp_with_alpha(file, page)
@@ -199,13 +203,10 @@ def write_with_pillow(file: BinaryIO, image: ImageFile, quality: int | None = No
     if keys["exif"] is not None:
         keys["exif"] = b"Exif\0\0" + keys["exif"]
     keys["xmp"] = page.xmp
-    if name in ("JPEG", "BMP") and page.dpi is not None:
+    if name == "BMP" and page.dpi is not None:
         keys["dpi"] = page.dpi
     level = BEST if quality is None else quality
-    if name == "JPEG":
-        keys |= {"quality": level, "subsampling": 0 if level >= 90 else 2}
-        keys |= {key: page.own[key] for key in ("comment", "progressive") if key in page.own}
-    elif name == "WEBP":
+    if name == "WEBP":
         keys |= {"lossless": True, "exact": True} if quality is None else {"quality": level}
     elif name == "AVIF":
         keys |= {"quality": level, "subsampling": "4:4:4" if level >= 90 else "4:2:0"}

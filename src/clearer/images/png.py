@@ -21,39 +21,24 @@ import numpy as np
 from PIL import Image
 
 from clearer.core.errors import UserError
+from clearer.images.apng import differences, framed, read_frames
+from clearer.images.around.png_chunks import SIGNATURE, Chunk, bytes_of, chunks_of
 from clearer.images.exif import orientation_of, plain, with_orientation
-from clearer.images.pillow import frames_of, image_of, save_frames
+from clearer.images.pillow import frames_of, image_of
+from clearer.images.pixels import depth_of
 from clearer.images.types import GRAY, RGB, FileOwn, Header, ImageFile, ImagePage, PageOwn, check_size
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# The chunks that stand before the palette and the pixels, in the order of the specification. Chunks tied to
-# the sample layout (bKGD, hIST, tRNS, sBIT) are dropped: a palette becomes RGB, a transparent color becomes alpha.
-_KEPT = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"mDCV", b"cLLI", b"pHYs", b"tIME", b"tEXt", b"zTXt", b"iTXt")
-
-Chunk = tuple[bytes, bytes]
-
-
-def chunks_of(data: bytes) -> list[Chunk]:
-    """Return the chunks of a PNG file as (kind, body), with their checksums verified.
-
-    Raises:
-        UserError: a checksum is wrong, or the file ends before IEND.
-    """
-    found: list[Chunk] = []
-    place = len(SIGNATURE)
-    while place + 12 <= len(data):
-        (length,) = struct.unpack(">I", data[place : place + 4])
-        kind, body = data[place + 4 : place + 8], data[place + 8 : place + 8 + length]
-        crc = data[place + 8 + length : place + 12 + length]
-        if len(crc) < 4:
-            break
-        if zlib.crc32(kind + body) != struct.unpack(">I", crc)[0]:
-            raise UserError(f"not readable as an image (broken PNG chunk {kind!r}); replace or remove it")
-        found.append((kind, body))
-        place += 12 + length
-        if kind == b"IEND":
-            return found
-    raise UserError("not readable as an image (the PNG is cut short); replace or remove it")
+# Kept although the specification would have unknown editors drop them: they hold for the restored pixels too.
+_KEPT = (
+    *(b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"mDCV", b"mDCv", b"cLLI", b"cLLi", b"pHYs", b"tIME"),
+    *(b"tEXt", b"zTXt", b"iTXt", b"sPLT", b"oFFs", b"pCAL", b"sCAL", b"sTER", b"gIFg", b"gIFt", b"gIFx"),
+)
+# Written anew: pixels and what is tied to how they are stored, frames of an animation, EXIF.
+_ANEW = (
+    *(b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"),
+    *(b"sBIT", b"bKGD", b"eXIf"),
+)
+_XMP = b"XML:com.adobe.xmp\0"
 
 
 def read_png(data: bytes, first_page: bool = False) -> ImageFile:
@@ -77,19 +62,64 @@ def read_png(data: bytes, first_page: bool = False) -> ImageFile:
         across, down = struct.unpack(">II", bodies[b"pHYs"][:8])
         dpi = (across * 0.0254, down * 0.0254) if across and down else None
     if b"iCCP" in bodies:
-        icc = _inflated(bodies[b"iCCP"].partition(b"\0")[2][1:])
+        icc = inflated(bodies[b"iCCP"].partition(b"\0")[2][1:])
+    xmp = next((_text_of(body) for kind, body in chunks if kind == b"iTXt" and body.startswith(_XMP)), None)
     own: FileOwn = {}
-    if bits == 16 and color_type in (2, 4, 6) and b"acTL" not in bodies:
-        frames = [_deep_page(data, width, height, bodies.get(b"tRNS"))]
+    if b"acTL" in bodies:
+        frames, own = read_frames(chunks, lambda one: _pixels_of(one), first_page)
     else:
-        with Image.open(io.BytesIO(data)) as image:
-            frames, own = frames_of(image, first_page)
-    kept: PageOwn = {"chunks": [c for c in chunks if c[0] in _KEPT]}
+        frames = [_pixels_of(data)]
+    kept = _kept(chunks, bits, color_type)
     orientation = orientation_of(exif)
     pages = tuple(
-        replace(f, orientation=orientation, icc=icc, exif=exif, dpi=dpi, own={**kept, **f.own}) for f in frames
+        replace(f, orientation=orientation, icc=icc, exif=exif, xmp=xmp, dpi=dpi, own={**kept, **f.own}) for f in frames
     )
     return ImageFile("PNG", pages, own)
+
+
+def _pixels_of(data: bytes) -> ImagePage:
+    """Decode the pixels of a file of one image."""
+    chunks = chunks_of(data)
+    width, height, bits, color_type = _header_fields(*chunks[0])
+    if bits == 16 and color_type in (2, 4, 6):
+        key = next((body for kind, body in chunks if kind == b"tRNS"), None)
+        return _deep_page(data, width, height, key)
+    with Image.open(io.BytesIO(data)) as image:
+        return frames_of(image)[0][0]
+
+
+def _kept(chunks: list[Chunk], bits: int, color_type: int) -> PageOwn:
+    """Return the chunks to keep, before and behind the pixels, and what is tied to how pixels are stored."""
+    own: PageOwn = {"chunks": [], "chunks_behind": []}
+    palette: bytes = next((body for kind, body in chunks if kind == b"PLTE"), b"")
+    behind = False
+    for kind, body in chunks:
+        behind = behind or kind == b"IDAT"
+        if kind in _KEPT or (kind not in _ANEW and kind[:1].islower() and kind[3:].islower()):
+            own["chunks_behind" if behind else "chunks"].append((kind, body))
+        elif kind == b"sBIT" and body:
+            own["significant_bits"] = tuple(body)
+        elif kind == b"bKGD":
+            background = _background(body, bits, color_type, palette)
+            if background is not None:
+                own["background"] = background
+    return own
+
+
+def _background(body: bytes, bits: int, color_type: int, palette: bytes) -> tuple[float, ...] | None:
+    """Return the background color in [0, 1], of one or three channels."""
+    if color_type == 3:
+        entry = palette[3 * body[0] : 3 * body[0] + 3] if body else b""
+        return tuple(level / 255 for level in entry) if len(entry) == 3 else None
+    levels = struct.unpack(f">{len(body) // 2}H", body[: len(body) // 2 * 2])
+    return tuple(level / (2**bits - 1) for level in levels) if len(levels) in (1, 3) else None
+
+
+def _text_of(body: bytes) -> bytes | None:
+    """Return the text of an iTXt chunk."""
+    rest = body.partition(b"\0")[2]
+    compressed, text = rest[:1] == b"\1", rest[2:].partition(b"\0")[2].partition(b"\0")[2]
+    return (inflated(text) if compressed else text) or None
 
 
 def png_header(file: BinaryIO) -> Header:
@@ -142,23 +172,25 @@ def _deep_page(data: bytes, width: int, height: int, key: bytes | None) -> Image
 def write_png(file: BinaryIO, image: ImageFile) -> None:
     """Write a PNG file; of several pages, an APNG."""
     page = image.pages[0]
-    data: bytes | bytearray
     if len(image.pages) > 1:
-        buffer = io.BytesIO()
-        save_frames(buffer, image, {})
-        data = buffer.getvalue()
-    elif page.color.dtype == np.uint16 and (page.alpha is not None or page.color.shape[2] == 3):
-        parts = [page.color] if page.alpha is None else [page.color, page.alpha]
-        data = imagecodecs.png_encode(np.ascontiguousarray(np.concatenate(parts, 2)))
+        written = framed(image, [_encoded(page) for page in differences(image)])
     else:
-        buffer = io.BytesIO()
-        image_of(page).save(buffer, format="PNG")
-        data = buffer.getvalue()
-    end = len(SIGNATURE) + 25  # of IHDR
-    file.write(data[:end])
-    for kind, body in _chunks_to_write(page):
-        file.write(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
-    file.write(data[end:])
+        written = chunks_of(_encoded(page))
+    file.write(SIGNATURE + bytes_of(written[0]))
+    for chunk in _chunks_to_write(page):
+        file.write(bytes_of(chunk))
+    for chunk in (*written[1:-1], *page.own.get("chunks_behind", []), written[-1]):
+        file.write(bytes_of(chunk))
+
+
+def _encoded(page: ImagePage) -> bytes:
+    """Return a PNG file of nothing but the pixels."""
+    if page.color.dtype == np.uint16 and (page.alpha is not None or page.color.shape[2] == RGB):
+        parts = [page.color] if page.alpha is None else [page.color, page.alpha]
+        return bytes(imagecodecs.png_encode(np.ascontiguousarray(np.concatenate(parts, 2))))
+    buffer = io.BytesIO()
+    image_of(page).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def _chunks_to_write(page: ImagePage) -> list[Chunk]:
@@ -169,18 +201,30 @@ def _chunks_to_write(page: ImagePage) -> list[Chunk]:
             across, down = (round(d / 0.0254) for d in page.dpi)
             kept.append((b"pHYs", struct.pack(">IIB", across, down, 1)))
         if page.xmp is not None:
-            kept.append((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + page.xmp))
+            kept.append((b"iTXt", _XMP + b"\0\0\0\0" + page.xmp))
         if page.icc is not None:
             kept.insert(0, (b"iCCP", b"ICC profile\0\0" + zlib.compress(page.icc)))
+        if "comment" in page.own:
+            kept.append((b"tEXt", b"Comment\0" + page.own["comment"].replace(b"\0", b"")))
     elif page.icc is None:
         kept = [c for c in kept if c[0] != b"iCCP"]
+    channels, depth = page.color.shape[2], {"1": 1, "8": 8, "16": 16}[depth_of(page.color)]
+    bits = page.own.get("significant_bits", ())
+    if len(bits) in (channels, channels + 1) and all(0 < count <= depth for count in bits):
+        alpha = bits[channels:] or (depth,)
+        kept.append((b"sBIT", bytes([*bits[:channels], *(alpha if page.alpha is not None else ())])))
+    background = page.own.get("background")
+    if background is not None and len(background) == channels:
+        levels = [round(level * (2**depth - 1)) for level in background]
+        kept.append((b"bKGD", struct.pack(f">{channels}H", *levels)))
     exif = with_orientation(page.exif, page.orientation)
     if exif is not None:
         kept.append((b"eXIf", exif))
     return kept
 
 
-def _inflated(body: bytes) -> bytes | None:
+def inflated(body: bytes) -> bytes | None:
+    """Return decompressed bytes, at most 64 MiB; None if they are broken."""
     # A profile has kilobytes, seldom a few megabytes; a decompression bomb in its place is cut.
     with contextlib.suppress(zlib.error):
         return zlib.decompressobj().decompress(body, 1 << 26) or None

@@ -11,6 +11,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from clearer.core.errors import UserError, nearest
+from clearer.images.around.jpeg_segments import Around, Segment
+from clearer.images.around.part import Part
+from clearer.images.around.png_chunks import Chunk
 
 AnyPixels = npt.NDArray[Any]
 """(H, W, C) of any depth: bool (True is white), uint8, uint16 or floating point."""
@@ -35,9 +38,19 @@ class PageOwn(TypedDict, total=False):
     """Values of one page that only its format has, used when it is written in the same format again."""
 
     duration: float  # of a frame of an animation, in milliseconds
-    chunks: list[tuple[bytes, bytes]]  # PNG: kind and body
-    comment: bytes  # JPEG
+    chunks: list[Chunk]  # PNG: kind and body
+    chunks_behind: list[Chunk]  # PNG: behind the pixels
+    significant_bits: tuple[int, ...]  # PNG: of each channel
+    background: tuple[float, ...]  # PNG: in [0, 1]
+    delay: tuple[int, int]  # PNG: how long a frame is shown, a fraction of seconds
+    hidden: bool  # PNG: the default image of an animation, which is no frame
+    place: tuple[int, int]  # PNG: of the part of a frame that changes
+    comment: bytes  # JPEG, GIF
     progressive: int  # JPEG
+    segments: list[Segment]  # JPEG
+    tail: Around  # JPEG: with what follows the image
+    precision: int  # JPEG: bits of a sample, if not 8 or without loss
+    lossless: bool  # JPEG
     quality: int  # JPEG: as read, 1 to 100; a file is written with the quality that is asked for
     bits: int  # HEIF: 10 or 12
     top: int  # PGM, PPM: the largest level, if not 255 or 65535
@@ -95,12 +108,16 @@ class ImageFile:
         pages: the pages, or the frames of an animation.
         own: values that only its format has.
         notes: what could not be preserved, one phrase each.
+        source: the format of the file that it was read from, which ``format`` may not be; None if it is not known.
+        parts: what was around the pixels of that file.
     """
 
     format: str
     pages: tuple[ImagePage, ...]
     own: FileOwn = field(default_factory=FileOwn)
     notes: tuple[str, ...] = ()
+    source: str | None = None
+    parts: tuple[Part, ...] = ()
 
 
 class Header(NamedTuple):

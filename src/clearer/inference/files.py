@@ -14,7 +14,7 @@ from typing import NamedTuple
 from clearer.core.errors import UserError
 from clearer.core.prefetch import one_ahead, one_behind
 from clearer.images.convert import check_pages, depth_for, fitted
-from clearer.images.io import read_file, to_bytes, write_file
+from clearer.images.io import not_kept, read_file, to_bytes, write_file
 from clearer.images.pixels import WHOLE
 from clearer.images.tensors import to_batch
 from clearer.images.types import GRAY, ImageFile, UnitPixels, format_of_suffix, with_notes
@@ -247,9 +247,13 @@ class _Batch:
         job, image = item
         try:
             if job.target is None:
-                _write_to_stdout(to_bytes(image, self.options.quality))
+                data = to_bytes(image, self.options.quality)
+                _write_to_stdout(data)
+                notes = not_kept(image, data)
             else:
-                write_file(job.target, image, self.options.quality)
+                notes = write_file(job.target, image, self.options.quality)
+            with self.lock:
+                self.outcome.notes += [f"{job.name}: {note}" for note in notes]
         except UserError as error:
             self._settle(job, error)
         else:

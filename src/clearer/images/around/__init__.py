@@ -1,0 +1,1 @@
+"""What travels beside the pixels of an image file: segments, chunks, boxes and further images."""

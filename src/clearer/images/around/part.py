@@ -1,0 +1,30 @@
+"""A part of a file beside its pixels, and the names that parts have in every format."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import NamedTuple
+
+EXIF, XMP, PROFILE, RESOLUTION = "EXIF", "XMP", "color profile", "resolution"
+FRAMES, TIMES, PLAYS = "number of frames", "times of the frames", "how often it is played"
+
+
+class Part(NamedTuple):
+    """Something beside the pixels.
+
+    Attributes:
+        name: what messages call it.
+        digest: of its content; "" if only its presence counts.
+        exact: whether the content is compared between files of different formats, too.
+        of_format: whether it means nothing in another format.
+    """
+
+    name: str
+    digest: str = ""
+    exact: bool = False
+    of_format: bool = False
+
+
+def digest(content: bytes) -> str:
+    """Return what stands for a content; "" for nothing."""
+    return blake2b(content, digest_size=12).hexdigest() if content else ""
