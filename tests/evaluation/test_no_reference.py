@@ -53,6 +53,35 @@ def test_sure_is_the_true_error(model: NoiseModel, size: int) -> None:
     assert estimate.measure == "sure"
 
 
+@pytest.mark.parametrize("between", [1.0, 0.5, -0.3])
+@pytest.mark.parametrize("own", [0.5, 0.0])
+def test_sure_counts_noise_that_channels_share(between: float, own: float) -> None:
+    levels = SIGMA**2 * np.array([0.6, 1.0, 1.4])
+    model = NoiseModel((0.0,) * 3, tuple(levels), between_channels=between)
+    clean = [np.repeat(one, 3, 2) for one in CLEAN]
+    shape, images = torch.Size((1, 3, 96, 96)), []
+    for k, one in enumerate(clean):
+        # Written out, not drawn by the model: a Cholesky factor of the covariance.
+        factor = np.linalg.cholesky(np.full((3, 3), between) + (1 - between + 1e-9) * np.eye(3))
+        white = torch.randn(shape, generator=torch.Generator().manual_seed(100 + k))[0].permute(1, 2, 0).numpy()
+        images.append((one + white @ factor.T * np.sqrt(levels)).astype(np.float32))
+
+    def restore(x: Tensor) -> Tensor:
+        return own * x + (1 - own) * x.mean(1, keepdim=True)
+
+    estimate = NoReference([(image, None) for image in images], [model] * 4).estimate(restore)
+    results = [restore(to_batch(image)).clamp(0, 1) for image in images]
+    truth = np.mean([float((r - to_batch(c)).square().mean()) for r, c in zip(results, clean, strict=True)])
+    assert np.mean(estimate.errors) == pytest.approx(truth, abs=0.04 * SIGMA**2)
+
+
+def test_drawn_noise_has_the_correlation_of_the_channels() -> None:
+    model = NoiseModel((0.0,) * 3, (1.0,) * 3, (0.4,), (0.2,), between_channels=0.7)
+    drawn = model.draw(torch.Size((1, 3, 256, 256)), torch.Generator().manual_seed(0))[0].flatten(1)
+    expected = torch.tensor([[1, 0.7, 0.7], [0.7, 1, 0.7], [0.7, 0.7, 1]])
+    assert torch.allclose(torch.corrcoef(drawn), expected, atol=0.02)
+
+
 def test_sure_ranks_filters_as_the_truth_does() -> None:
     noisy = [clean + noise_of(MODEL, k, clean) for k, clean in enumerate(CLEAN)]
     images = NoReference([(image, None) for image in noisy], [MODEL] * 4)

@@ -107,6 +107,16 @@ def test_recorrupted_is_the_error_against_the_truth_and_a_constant(strength: flo
     assert float(value) == pytest.approx(expected, rel=0.03)
 
 
+@pytest.mark.parametrize("between", [1.0, 0.5])
+def test_recorrupted_adds_noise_that_channels_share_as_the_image_does(between: float) -> None:
+    noisy = torch.zeros(8, 3, 32, 32)
+    given = {"variance": torch.full_like(noisy, 0.04), "between_channels": torch.full((8,), between)}
+    seen: list[Tensor] = []
+    Recorrupted(0.5)(lambda x: seen.append(x) or x, Batch(noisy, None, seeded(1), **given))  # type: ignore[arg-type]
+    found = torch.cov(seen[0].transpose(0, 1).flatten(1))
+    assert torch.allclose(found, 0.01 * (between + (1 - between) * torch.eye(3)), atol=5e-4)
+
+
 def test_recorrupted_adds_the_noise_of_each_pixel() -> None:
     noisy, variance = torch.zeros(8, 1, 32, 32), torch.zeros(8, 1, 32, 32)
     variance[..., 16:] = 0.04

@@ -45,7 +45,7 @@ class PatchSampler:
         part: of how many equal parts which one is returned, ``(0, 2)`` for the first half of each batch; the whole
             batch is drawn all the same.
         span: the integer levels that are black and white.
-        noise: of each image; batches have the variance of the noise then.
+        noise: of each image; batches have its variance and its correlation between channels then.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class PatchSampler:
             self.degraded = _buffer([_either(degraded, clean) for clean, degraded in images], span).to(device)
         self.unit = partial(unit_of, span=span)
         self.lines = None if noise is None else lines_of(noise).to(device)
+        self.between = torch.tensor([one.between_channels for one in noise or ()], device=device)
         side = torch.arange(patch, device=device)
         self.row, self.column = side[:, None], side[None, :]
         self.channel = torch.arange(self.channels, device=device)[:, None, None]
@@ -93,11 +94,19 @@ class PatchSampler:
         """Return the next batch, float32 (B / parts, C, patch, patch) in [0, 1], which noise may leave."""
         places = self._draw_places()
         degraded, clean = self._pair_at(places)
-        variance = None
+        variance = between = None
         if self.lines is not None:
-            variance = variance_by(self.lines[:, places[6, self.mine].to(self.device)], degraded)
-        clean_if_known = clean if self.has_clean else None
-        return Batch(degraded, clean_if_known, self.noise, self.mine.start, self.batch, variance=variance)
+            which = places[6, self.mine].to(self.device)
+            variance, between = variance_by(self.lines[:, which], degraded), self.between[which]
+        return Batch(
+            degraded,
+            clean if self.has_clean else None,
+            self.noise,
+            self.mine.start,
+            self.batch,
+            variance=variance,
+            between_channels=between,
+        )
 
     def _pair_at(self, places: Tensor) -> tuple[Tensor, Tensor]:
         gray = places[4].tolist() if self.variety.gray_share else []

@@ -25,6 +25,7 @@ class Batch:
         start, of: the patches are the part from index ``start`` of a batch of ``of`` patches; by default all.
         progress: share of the training that is done, from 0 to 1.
         variance: of the noise at each pixel of ``degraded``, the same shape, for a loss that needs it.
+        between_channels: with it, the correlation of the noise of any two channels, (B,); None if they are independent.
     """
 
     degraded: Tensor
@@ -34,6 +35,7 @@ class Batch:
     of: int | None = None
     progress: float = 1.0
     variance: Tensor | None = None
+    between_channels: Tensor | None = None
 
     def __iter__(self) -> Iterator[Tensor | None]:
         return iter((self.degraded, self.clean))

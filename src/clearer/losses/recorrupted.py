@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from clearer.losses.base import Batch, Loss
+from clearer.noise.model import across_channels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +19,7 @@ class Recorrupted(Loss):
 
     Noise z as strong as that of the image y makes two images of it, y + strength * z and y - z / strength, whose noise
     is uncorrelated. The network maps the first to the second. Unlike with subsampling, it sees the image at its own
-    scale. The image's noise must be independent from pixel to pixel.
+    scale. The image's noise must be independent from pixel to pixel; channels may share it.
 
     Args:
         strength: alpha of the paper. The first image has sqrt(1 + strength^2) of the noise, the second one
@@ -33,7 +34,10 @@ class Recorrupted(Loss):
     def __call__(self, network: Callable[[Tensor], Tensor], batch: Batch) -> Tensor:
         if batch.variance is None:
             raise ValueError("the batch has no noise variance")
-        noise = batch.variance.sqrt() * batch.normals(*batch.degraded.shape[1:])
+        noise = batch.normals(*batch.degraded.shape[1:])
+        if batch.between_channels is not None:
+            noise = across_channels(noise, batch.between_channels)
+        noise = batch.variance.sqrt() * noise
         error = network(batch.degraded + self.strength * noise) - (batch.degraded - noise / self.strength)
         return error.square().mean()
 

@@ -1,4 +1,4 @@
-"""A noise model: the variance at each brightness, and the correlation of neighboring pixels."""
+"""A noise model: the variance at each brightness, and the correlation of neighboring pixels and of channels."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ class NoiseModel:
     Args:
         gain, offset: the variance of each channel at brightness x is ``gain * x + offset``, all in units of [0, 1].
         along_rows, along_columns: correlation of pixels 1, 2, ... apart; empty for independent ones.
+        between_channels: correlation of any two channels at the same pixel; 1 for gray noise in a color image.
     """
 
     gain: tuple[float, ...]
     offset: tuple[float, ...]
     along_rows: tuple[float, ...] = ()
     along_columns: tuple[float, ...] = ()
+    between_channels: float = 0.0
 
     @classmethod
     def of(cls, profile: NoiseProfile) -> NoiseModel:
@@ -39,6 +41,7 @@ class NoiseModel:
             profile.offset,
             along_rows=profile.rows[1:] if correlated else (),
             along_columns=profile.columns[1:] if correlated else (),
+            between_channels=profile.channels or 0.0,
         )
 
     def variance(self, noisy: Tensor) -> Tensor:
@@ -49,13 +52,29 @@ class NoiseModel:
         """Return noise of variance 1 with these correlations, (B, C, H, W), on the CPU."""
         import torch
 
-        white = torch.randn(shape, generator=generator)
+        white = across_channels(torch.randn(shape, generator=generator), torch.tensor(self.between_channels))
         if not self.along_rows and not self.along_columns:
             return white
         height, width = shape[-2:]
         power = _spectrum(self.along_columns, height)[:, None] * _spectrum(self.along_rows, width)[None, :]
         shaped: Tensor = torch.fft.ifft2(torch.fft.fft2(white) * power.sqrt()).real
         return shaped
+
+
+def across_channels(white: Tensor, correlation: Tensor) -> Tensor:
+    """Return independent noise of variance 1, (B, C, H, W), with this correlation between any two channels.
+
+    Args:
+        white: the noise.
+        correlation: of each image, (B,), or of all, (); of C channels, -1 / (C - 1) to 1, to which it is clamped.
+    """
+    count = white.shape[1]
+    if count == 1:
+        return white
+    rho = correlation.to(white).clamp(-1 / (count - 1), 1).view(-1, 1, 1, 1)
+    mean = white.mean(1, keepdim=True)
+    # The eigenvectors of the correlation matrix: the mean of the channels, and all that is orthogonal to it.
+    return (1 - rho).sqrt() * (white - mean) + (1 + (count - 1) * rho).clamp_min(0).sqrt() * mean
 
 
 def lines_of(models: Sequence[NoiseModel]) -> Tensor:
