@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import NoReturn
@@ -18,6 +19,9 @@ def main() -> None:
     Exit status: 0 on success; 1 if files of a folder failed; 2 for an error that the user can fix, printed as one line;
     128 + signal if stopped.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files need not fit the encoding of the terminal
+            stream.reconfigure(errors="backslashreplace")
     try:
         _run()
     except SystemExit as end:

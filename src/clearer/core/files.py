@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,24 @@ def written_whole(path: str | Path) -> Iterator[Path]:
                 temporary.unlink()
 
 
+@contextlib.contextmanager
+def utf8_path(path: str | Path) -> Iterator[Path]:
+    """Yield the path of an existing file or folder, for libraries that take only names in UTF-8.
+
+    Other names stand behind a link, with the suffix of the file, in a temporary folder.
+    """
+    path = Path(path)
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        with tempfile.TemporaryDirectory(prefix="clearer-name-") as folder:
+            link = Path(folder) / f"file{path.suffix.encode(errors='ignore').decode()}"
+            link.symlink_to(path.absolute())
+            yield link
+    else:
+        yield path
+
+
 def _through_link(path: Path) -> Path:
     """Return the file that a link points to, which may not exist yet; other paths as they are.
 
@@ -85,9 +104,9 @@ def _explained(error: OSError, path: Path) -> UserError:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write ``text`` as UTF-8, completely or not at all."""
+    """Write ``text`` as UTF-8, completely or not at all; names of files that are not UTF-8 are escaped."""
     with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -40,3 +40,8 @@ def few(names: Sequence[str]) -> str:
     'a, b, c, ...'
     """
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def printable(name: str) -> str:
+    """Return the name of a file as text that can be drawn and encoded: bytes that are not UTF-8 are escaped."""
+    return name.encode(errors="backslashreplace").decode()

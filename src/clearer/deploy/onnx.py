@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from clearer.core.errors import UserError
-from clearer.core.files import written_whole
+from clearer.core.files import utf8_path, written_whole
 from clearer.deploy.quantize import Calibration, QuantizationLoss, quantize, read_calibration
 from clearer.inference.onnx_network import INPUT, LEVEL, OUTPUT, OnnxNetwork, metadata_of
 from clearer.inference.restorer import Restorer, load
@@ -228,9 +228,9 @@ def _write_pt2(network: RestorationNetwork, card: ModelCard, path: Path) -> Expo
         node.meta.pop("stack_trace", None)  # it names this machine's folders
     facts = json.dumps(metadata_of(network.architecture, card, "fp32"))
     with written_whole(path) as temporary:
-        with _quiet():
-            torch.export.save(program, temporary, extra_files={"clearer.json": facts})
-            module = torch.export.load(temporary).module()  # safe: the file was just written here
+        with _quiet(), utf8_path(temporary) as named:
+            torch.export.save(program, named, extra_files={"clearer.json": facts})
+            module = torch.export.load(named).module()  # safe: the file was just written here
 
         def run(x: Tensor, *level: Tensor) -> Tensor:
             try:

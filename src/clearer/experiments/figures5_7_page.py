@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from clearer.core.files import read_json, write_text
+from clearer.core.text import printable
 from clearer.experiments.records import ComparisonFigure, FigureRow, Figures57, InputCell
 from clearer.images.view import read_image
 from clearer.report.figures import COLORS, INK, MUTED, save_figure
@@ -199,5 +200,5 @@ def _show(figure: Figure, image: Bytes, box: tuple[int, int, int, int], smooth: 
 
 
 def _write(canvas: Axes, x: float, y: float, text: str, math: bool = False, **look: Any) -> None:
-    artist = canvas.text(x, y, text, **{"ha": "center", "va": "center", "color": INK, **look})
+    artist = canvas.text(x, y, printable(text), **{"ha": "center", "va": "center", "color": INK, **look})
     artist.set_parse_math(math)  # names of methods and files may hold dollar signs

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from clearer.core.errors import UserError
+from clearer.core.files import utf8_path
 from clearer.network.architecture import Architecture
 from clearer.network.backbone import Level, level_map
 from clearer.noise.level import estimate_level
@@ -51,7 +52,8 @@ class OnnxNetwork(nn.Module):
         options.intra_op_num_threads = threads or torch.get_num_threads()
         options.log_severity_level = 3  # errors only, which are also raised
         try:
-            self.session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            with utf8_path(path) as named:
+                self.session = runtime.InferenceSession(str(named), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no class
             what = " ".join(str(error).split())[:150]
             raise UserError(f"{path}: damaged, or not an ONNX file that can run ({what}); export it again") from error

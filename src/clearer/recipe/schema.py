@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import re
@@ -308,7 +309,8 @@ class Recipe:
         """Return the resolved recipe as YAML; reading it gives an equal recipe."""
         value = self.to_dict()
         text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
-        if yaml.safe_load(text) == value:
-            return text
-        # YAML reads some characters back only if they are escaped, such as U+0085 in a folder's name.
+        with contextlib.suppress(yaml.YAMLError):
+            if yaml.safe_load(text) == value:
+                return text
+        # YAML reads some characters back only if they are escaped: U+0085 in a folder's name, or bytes not UTF-8.
         return yaml.safe_dump(value, sort_keys=False, allow_unicode=False)

@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from clearer.core.errors import UserError
+from clearer.core.text import printable
 from clearer.report.figures import COLORS, INK, MUTED
 from clearer.runs.schema import SampleEntry
 
@@ -159,7 +160,9 @@ def _draw_sample(figure: Figure, layout: _Layout, top: int, size: tuple[int, int
         return left / width, 1 - (upper + h) / height, w / width, h / height
 
     # Without parse_math=False, dollar signs in a file name would make a formula.
-    name = figure.text(2 / width, 1 - (top + 15) / height, layout.sample.name, size=11, color=INK, va="center")
+    name = figure.text(
+        2 / width, 1 - (top + 15) / height, printable(layout.sample.name), size=11, color=INK, va="center"
+    )
     name.set_parse_math(False)
     for index, (caption, image) in enumerate(zip(layout.sample.captions, layout.images, strict=True)):
         left = index * (layout.column + GAP)

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from clearer.core.files import written_whole
+from clearer.core.files import write_text
 from clearer.noise.profile import NoiseProfile
 from clearer.noise.words import gray_levels, in_words
 from clearer.report.figures import COLORS, INK, MUTED, dress, save_figure
@@ -80,5 +80,4 @@ def save_noise_figure(profiles: Mapping[str, NoiseProfile], path: str | Path) ->
     )
     body = section("Noise", said + drawing(figure, "chart", "noise"))
     head = '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Noise</title></head>'
-    with written_whole(path) as temporary:
-        temporary.write_text(f"{head}<body>{body}</body></html>", encoding="utf-8")
+    write_text(path, f"{head}<body>{body}</body></html>")

@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from clearer.core.errors import UserError
-from clearer.core.files import written_whole
+from clearer.core.files import utf8_path, written_whole
 from clearer.training import distributed
 
 KEPT = 2
@@ -57,7 +57,7 @@ def load_checkpoint(folder: Path, report: Callable[[str], None]) -> dict[str, An
     """
     for path in _newest_first(folder):
         try:
-            with safe_open(path, "pt") as file:
+            with utf8_path(path) as named, safe_open(named, "pt") as file:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if metadata["digest"] != _digest(metadata["structure"], tensors):

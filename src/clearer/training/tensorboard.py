@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from clearer.core.errors import UserError
+from clearer.core.files import utf8_path
 from clearer.runs.schema import EpochLine
 
 
@@ -41,11 +42,14 @@ class TensorBoardLog:
         self._make_writer = SummaryWriter
         self._folder = folder
         self._writers: dict[str, Any] = {}
+        self._opened = ExitStack()
 
     def __call__(self, job: str, line: EpochLine) -> None:
         """Write one line of the metrics of ``job``."""
         if job not in self._writers:
-            self._writers[job] = self._make_writer(str(self._folder / job))
+            place = self._folder / job
+            place.mkdir(parents=True, exist_ok=True)
+            self._writers[job] = self._make_writer(str(self._opened.enter_context(utf8_path(place))))
         writer, step = self._writers[job], line["step"]
         for key, value in line.items():
             if isinstance(value, int | float) and key not in ("step", "epoch"):
@@ -58,3 +62,4 @@ class TensorBoardLog:
         """Flush and close all files."""
         for writer in self._writers.values():
             writer.close()
+        self._opened.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from clearer.core.errors import UserError
+from clearer.core.files import utf8_path
 from clearer.network.architecture import Architecture
 from clearer.zoo.card import ModelCard
 
@@ -21,7 +22,7 @@ def read_architecture(path: str | Path) -> tuple[Architecture, ModelCard]:
         UserError: there is no such file, or it is not a weight file of clearer.
     """
     try:
-        with safe_open(path, "np") as file:
+        with utf8_path(path) as named, safe_open(named, "np") as file:
             metadata = file.metadata() or {}
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; name a weight file (model.safetensors) or a run folder") from None

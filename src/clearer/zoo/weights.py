@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from clearer.core.errors import UserError
-from clearer.core.files import written_whole
+from clearer.core.files import utf8_path, written_whole
 from clearer.network.network import RestorationNetwork
 from clearer.zoo.card import ModelCard
 from clearer.zoo.weight_metadata import FORMAT, read_architecture
@@ -58,7 +58,7 @@ def load_weights(path: str | Path) -> tuple[RestorationNetwork, ModelCard]:
     with torch.device("meta"):
         network = RestorationNetwork(architecture)
     try:
-        with safe_open(path, "pt") as file:
+        with utf8_path(path) as named, safe_open(named, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         network.to_empty(device="cpu").load_state_dict(tensors)
     except (SafetensorError, RuntimeError) as error:
