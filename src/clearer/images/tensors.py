@@ -25,6 +25,17 @@ def to_batch(image: npt.NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
 
 
+def batch_view(image: npt.NDArray[Any]) -> Tensor:
+    """Return (H, W, C) as a tensor (1, C, H, W) that shares its memory, unless it has negative strides.
+
+    Unlike `to_batch`, which copies color images, for what reads a part of the pixels only.
+
+    >>> batch_view(np.zeros((5, 7, 3), np.uint8)).is_contiguous()
+    False
+    """
+    return torch.from_numpy(image.copy() if min(image.strides) < 0 else image).permute(2, 0, 1)[None]
+
+
 def to_array(image: Tensor) -> npt.NDArray[Any]:
     """Return (1, C, H, W) or (C, H, W) as an array (H, W, C), a view of a tensor on the CPU.
 

@@ -16,7 +16,7 @@ from clearer.core.prefetch import one_ahead, one_behind
 from clearer.images.convert import check_pages, depth_for, fitted
 from clearer.images.io import not_kept, read_file, to_bytes, write_file
 from clearer.images.pixels import WHOLE
-from clearer.images.tensors import to_batch
+from clearer.images.tensors import batch_view
 from clearer.images.types import GRAY, ImageFile, UnitPixels, format_of_suffix, with_notes
 from clearer.inference.color import restore_file, restore_pixels
 from clearer.inference.fit_check import Fit, FitCheck
@@ -237,7 +237,7 @@ class _Batch:
 
     def _run(self, x: UnitPixels) -> UnitPixels:
         o = self.options
-        level = self.levels.of(to_batch(x))
+        level = self.levels.of(batch_view(x))
         y = self.restorer.restore(x, o.ensemble, o.tile, o.overlap, level=level)
         if self.fit_check is not None:
             self.fit_check.see(x, y)

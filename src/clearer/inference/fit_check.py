@@ -8,17 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from clearer.images.tensors import to_batch
+from clearer.images.tensors import batch_view
 from clearer.images.types import UnitPixels
 from clearer.inference.choice import Candidate, candidates, choose
 from clearer.inference.image_facts import HOW, ImageFacts, facts_of
 from clearer.inference.restorer import Restorer
 from clearer.network.architecture import Architecture
+from clearer.noise.blocks import brightness_ends
 from clearer.noise.level import estimate_level
 from clearer.zoo.card import ModelCard
 
 LOOKED_AT = 192
 """Side in pixels of the center that is looked at closely where the levels are suspicious."""
+BLOCKS = 576
+"""Blocks from which the levels are estimated, in each channel."""
 NOISY, CLEAN = 3.0, 1.5
 """Level from which an image is noisy, and below which it is clean, in 255ths of the brightness it spans."""
 LEFT = 0.4
@@ -94,11 +97,10 @@ class FitCheck:
         if self.seen is None:
             return None
         (x, y), self.seen = self.seen, None
-        before, after = (float(estimate_level(to_batch(image))) * 255 for image in (x, y))
-        sample = x[::3, ::3], y[::3, ::3]
-        change = float(np.sqrt(np.mean((sample[1] - sample[0]) ** 2))) * 255
-        low, high = np.quantile(sample[0][::2, ::2], (0.001, 0.999))
-        span = float(high - low)
+        before, after = (float(estimate_level(batch_view(image), BLOCKS)) * 255 for image in (x, y))
+        change = float(np.sqrt(np.mean((y[::3, ::3] - x[::3, ::3]) ** 2))) * 255
+        low, high = brightness_ends(x)
+        span = high - low
         suspicious = before >= NOISY * span and after > LEFT * before
         if not suspicious and before >= CLEAN * span and change >= LITTLE * span:
             return Fit(file, before, after, change)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clearer.images.types import UnitPixels
-from clearer.noise.blocks import Floats
+from clearer.noise.blocks import Floats, median
 
 GRID = 8
 VISIBLE = 0.08
@@ -45,7 +45,7 @@ def block_grid(images: Sequence[UnitPixels]) -> Grid:
 
 
 def _grid(image: UnitPixels) -> Grid:
-    luma = image.mean(2, dtype=np.float64)
+    luma = image @ np.full(image.shape[2], 1 / image.shape[2], image.dtype)  # `mean(2)` takes 20 times as long
     (down, row), (right, column) = _phase(luma), _phase(luma.T)
     return Grid(min(down, right), row, column)
 
@@ -60,8 +60,7 @@ def _phase(plane: Floats) -> tuple[float, int]:
     excess = np.maximum(steps[1:-1] - (steps[:-2] + steps[2:]) / 2, 0).mean(1)
     usual = (steps[:-2] + steps[2:]).mean(1) / 2 + 1e-5
     share = excess / usual
-    positions = (np.arange(len(share)) + 2) % GRID  # of the row below the step
-    means = np.array([np.median(share[positions == k]) for k in range(GRID)])
+    means = np.array([median(share[(k - 2) % GRID :: GRID]) for k in range(GRID)])  # by the row below the step
     best = int(means.argmax())
     others = np.delete(means, best)
     return float(means[best] - others.max()), best

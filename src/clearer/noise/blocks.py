@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from clearer.images.types import UnitPixels
 
-Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating[Any]]
 
 BLOCK = 8
 """Side of a block whose frequencies are looked at, in pixels."""
@@ -25,7 +26,7 @@ def dct_basis() -> Floats:
     k = np.arange(BLOCK)
     dct = np.cos((2 * k + 1) * k[:, None] * math.pi / (2 * BLOCK)) / math.sqrt(BLOCK / 2)
     dct[0] /= math.sqrt(2)
-    basis: Floats = np.einsum("ui,vj->uvij", dct, dct).reshape(BLOCK * BLOCK, -1)
+    basis: Floats = np.einsum("ui,vj->uvij", dct, dct).reshape(BLOCK * BLOCK, -1).astype(np.float32)
     return basis
 
 
@@ -50,7 +51,7 @@ def cut_blocks(images: Sequence[UnitPixels], side: int, most: int) -> Floats:
         tall = image[: rows * side, : columns * side].reshape(rows, side, columns, side, image.shape[2])
         few = tall[(skip - 1) // 2 :: skip, :, (skip - 1) // 2 :: skip]
         found.append(few.transpose(0, 2, 4, 1, 3).reshape(-1, image.shape[2], side, side))
-    return np.concatenate(found).astype(np.float64)
+    return np.concatenate(found).astype(np.float32)
 
 
 def clipped_share(blocks: Floats) -> Floats:
@@ -64,4 +65,19 @@ def clipped_share(blocks: Floats) -> Floats:
 
 def unclipped(share: Floats) -> npt.NDArray[np.bool_]:
     """Return which blocks to read: those with few clipped pixels, or the tenth with the fewest if none has few."""
-    return share <= max(CLIPPED, float(np.quantile(share, 0.1)) if len(share) else 0.0)
+    usable: npt.NDArray[np.bool_] = share <= CLIPPED
+    return usable if usable.sum() >= 0.1 * len(share) else share <= np.quantile(share, 0.1)
+
+
+def median(values: Floats) -> float:
+    """Return the median of a few values, in a tenth of the time of `numpy.median`."""
+    ordered = np.sort(values)
+    return float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+
+
+def brightness_ends(image: UnitPixels, pixels: int = 5_000) -> tuple[float, float]:
+    """Return the dark and the bright end of an image (H, W, C): all but 0.2 % of the values of about so many pixels."""
+    step = max(1, round(math.sqrt(image.shape[0] * image.shape[1] / pixels)))
+    values = np.sort(image[::step, ::step].ravel())
+    low, high = values[[round(q * (len(values) - 1)) for q in (0.001, 0.999)]]
+    return float(low), float(high)

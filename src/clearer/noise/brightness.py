@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from clearer.images.types import UnitPixels
-from clearer.noise.blocks import BLOCK, Floats, clipped_share, cut_blocks, dct_basis, frequencies, unclipped
+from clearer.noise.blocks import BLOCK, Floats, clipped_share, cut_blocks, dct_basis, frequencies, median, unclipped
 
 MOST_BLOCKS = 60_000
 BIN_BLOCKS = 200
@@ -45,12 +48,12 @@ class BrightnessCurve:
     @property
     def level(self) -> float:
         """RMS of the white noise over all steps."""
-        return float(np.sqrt(np.average(self.white, weights=self.trust)))
+        return math.sqrt(_average(self.white, self.trust))
 
     @property
     def total_level(self) -> float:
         """RMS of the noise over all steps and frequencies."""
-        return float(np.sqrt(np.average(self.total, weights=self.trust)))
+        return math.sqrt(_average(self.total, self.trust))
 
     @property
     def certain_level(self) -> float:
@@ -58,7 +61,7 @@ class BrightnessCurve:
         alike = np.clip((self.alike - ALIKE[0]) / (ALIKE[1] - ALIKE[0]), 0, 1)
         even = np.minimum(self.total, SPREAD * self.total.min())
         certain = self.white + alike * np.maximum(even - self.white, 0)
-        return float(np.sqrt(np.average(certain, weights=self.trust)))
+        return math.sqrt(_average(certain, self.trust))
 
 
 def brightness_curve(images: Sequence[UnitPixels]) -> BrightnessCurve:
@@ -72,36 +75,55 @@ def brightness_curve(images: Sequence[UnitPixels]) -> BrightnessCurve:
     """
     blocks = cut_blocks(images, BLOCK, MOST_BLOCKS).reshape(-1, BLOCK * BLOCK)
     blocks = blocks[unclipped(clipped_share(blocks.reshape(-1, BLOCK, BLOCK)))]
-    energies = (blocks @ dct_basis().T) ** 2
+    energies = np.square(blocks @ dct_basis().T)
     means = blocks.mean(1)
-    steps = np.array_split(np.argsort(means, kind="stable"), max(1, min(BINS, len(means) // BIN_BLOCKS)))
-    read = [_flat_spectrum(energies[step]) for step in steps]
-    spectra, alike = np.stack([spectrum for spectrum, _ in read]), np.array([ratio for _, ratio in read])
-    row, column = frequencies()
-    high = spectra[:, row + column >= 11].mean(1)
-    middle = spectra[:, (row + column >= 2) & (row + column <= 8)].mean(1)
+    steps = max(1, min(BINS, len(means) // BIN_BLOCKS))
+    order = np.argsort(means, kind="stable")[: len(means) // steps * steps].reshape(steps, -1)
+    spectra, alike = _flat_spectra(energies, order)
+    high, middle = (spectra @ _sets()[:2].T).T
     ratio = (middle + TINY) / (high + TINY)
     # Correlated noise has a ratio above 1 at every step, image content at some: only what exceeds the least counts.
     trust = np.maximum(ratio / np.maximum(ratio.min(), 1.5), 1) ** -4
     white = np.maximum(high - LEAK * np.maximum(middle - high, 0), 0)
-    brightness = np.array([means[step].mean() for step in steps])
-    return BrightnessCurve(brightness, white, np.maximum(spectra[:, 1:].mean(1), white), trust, alike)
+    return BrightnessCurve(means[order].mean(1), white, np.maximum(spectra[:, 1:].mean(1), white), trust, alike)
 
 
-def _flat_spectrum(energies: Floats) -> tuple[Floats, float]:
-    """Return the mean energy at each frequency, (64,), in the flattest of blocks (N, 64), and how alike they are."""
+def _flat_spectra(energies: Floats, steps: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return the mean energy at each frequency in the flattest blocks of each step, and how alike these are.
+
+    Args:
+        energies: of all blocks, (N, 64).
+        steps: the blocks of each step, (S, n).
+
+    Returns:
+        (S, 64) and (S,).
+    """
     row, column = frequencies()
-    low = (row + column >= 2) & (row + column <= 8)
-    first, second = low & (row % 2 == 0), low & (row % 2 == 1)
-    count = min(len(energies), max(8, round(FLAT * len(energies))))
-    orders = [np.argsort(energies[:, half].sum(1), kind="stable") for half in (first, second)]
-    by_first, by_second = (energies[order[:count]].mean(0) for order in orders)
-    spectrum: Floats = np.where(first, by_second, np.where(second, by_first, (by_first + by_second) / 2))
+    first, second = halves = _sets()[2:] > 0
+    count = min(steps.shape[1], max(8, round(FLAT * steps.shape[1])))
+    flatness = (energies @ halves.T.astype(np.float32))[steps]  # (S, n, 2)
+    orders = np.take_along_axis(steps[..., None], flatness.argsort(1, kind="stable"), 1)
+    by_first, by_second = (energies[orders[:, :count, k]].mean(1) for k in (0, 1))
+    spectra: Floats = np.where(first, by_second, np.where(second, by_first, (by_first + by_second) / 2))
     # Smooth images are planes everywhere alike: the lowest frequencies are taken to be as the next ones.
-    spectrum[row + column == 1] = spectrum[row + column == 2].mean()
-    following = energies[orders[0][2 * count : 3 * count]]
-    alike = (by_first[second].sum() + TINY) / (following[:, second].mean(0).sum() + TINY) if len(following) else 0.0
-    return spectrum, float(alike)
+    spectra[:, row + column == 1] = spectra[:, row + column == 2].mean(1, keepdims=True)
+    following = energies[orders[:, 2 * count : 3 * count, 0]]
+    if not following.size:
+        return spectra, np.zeros(len(steps), np.float32)
+    return spectra, (by_first @ second + TINY) / (following.mean(1) @ second + TINY)
+
+
+@cache
+def _sets() -> Floats:
+    """Return the weights of 64 frequencies in the means of four sets, (4, 64).
+
+    The sets are the highest frequencies, the middle ones, and two halves of these.
+    """
+    row, column = frequencies()
+    middle = (row + column >= 2) & (row + column <= 8)
+    sets = np.stack([row + column >= 11, middle, middle & (row % 2 == 0), middle & (row % 2 == 1)]).astype(np.float32)
+    weights: Floats = sets / sets.sum(1, keepdims=True)
+    return weights
 
 
 def fit_line(brightness: Floats, variance: Floats, trust: Floats) -> tuple[float, float]:
@@ -111,13 +133,13 @@ def fit_line(brightness: Floats, variance: Floats, trust: Floats) -> tuple[float
     The gain is 0 or more, and so is the variance within the brightness seen.
     """
     if len(brightness) < 3 or np.ptp(brightness) < 1e-3:
-        return 0.0, float(np.average(variance, weights=trust))
-    fitted = np.full(len(variance), np.average(variance, weights=trust))
+        return 0.0, _average(variance, trust)
+    fitted = np.full(len(variance), _average(variance, trust))
     gain = offset = 0.0
     for _ in range(30):
         scale = np.maximum(fitted, 0.02 * variance.max() + TINY)
         error = (variance - fitted) / scale
-        spread = max(1.4826 * float(np.median(np.abs(error))), 0.02)
+        spread = max(1.4826 * median(np.abs(error)), 0.02)
         weight = trust / scale**2 / np.maximum(np.abs(error) / (1.5 * spread), 1)
         gain, offset = _weighted_line(brightness, variance, weight)
         before, fitted = fitted, np.maximum(gain * brightness + offset, 0)
@@ -132,3 +154,7 @@ def _weighted_line(x: Floats, y: Floats, weight: Floats) -> tuple[float, float]:
     across = x - mean_x
     gain = max(float(share @ (across * (y - mean_y))) / float(share @ across**2), 0.0)
     return gain, mean_y - gain * mean_x
+
+
+def _average(values: Floats, weights: Floats) -> float:
+    return float(values @ weights) / float(weights.sum())

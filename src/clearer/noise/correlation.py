@@ -61,8 +61,9 @@ def noise_correlation(images: Sequence[UnitPixels], gain: float, offset: float) 
     usable = unclipped(clipped_share(blocks).mean(1)) & (variance.min(1) > TINY)
     if not usable.any():
         return None
-    residual, variance, relative = residual[usable], variance[usable], (variance.mean(1) / expected)[usable]
-    count = min(len(relative), max(FEWEST, round(FLAT * len(relative))))
+    relative = np.where(usable, variance.mean(1) / expected, np.inf)
+    number = int(usable.sum())
+    count = min(number, max(FEWEST, round(FLAT * number)))
     flat = np.argpartition(relative, count - 1)[:count]
     unit = residual[flat] / np.sqrt(variance[flat])[..., None, None]
     pairs = [(unit[:, i] * unit[:, j]).mean() for i in range(unit.shape[1]) for j in range(i)]
@@ -98,9 +99,9 @@ def _planes() -> Floats:
     """Return an orthonormal basis of planes, (3, 256)."""
     ramp = np.arange(SIDE) - (SIDE - 1) / 2
     planes = np.stack([np.ones((SIDE, SIDE)), np.broadcast_to(ramp, (SIDE, SIDE)), np.tile(ramp[:, None], (1, SIDE))])
-    flat: Floats = planes.reshape(3, -1)
+    flat = planes.reshape(3, -1)
     flat /= np.linalg.norm(flat, axis=1, keepdims=True)
-    return flat
+    return flat.astype(np.float32)
 
 
 def _lags(blocks: Floats, variance: float) -> Floats:

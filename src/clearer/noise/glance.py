@@ -10,7 +10,7 @@ from clearer.images.pixels import center_crop
 from clearer.images.types import UnitPixels
 from clearer.noise.advice import Kind
 from clearer.noise.blockiness import block_grid
-from clearer.noise.blocks import BLOCK
+from clearer.noise.blocks import BLOCK, brightness_ends
 from clearer.noise.brightness import brightness_curve, fit_line
 from clearer.noise.correlation import noise_correlation
 from clearer.noise.kind import COLORED, kind_of
@@ -42,19 +42,19 @@ class Glance:
 def glance(image: UnitPixels, side: int = 256) -> Glance:
     """Look at the center of an image (H, W, C) in [0, 1]; below 8x8 pixels it is called clean."""
     center = center_crop(image, side, side)
-    low, high = np.quantile(center, (0.001, 0.999))
+    low, high = brightness_ends(center)
     if min(center.shape[:2]) < BLOCK:
-        return Glance("clean", 0.0, float(high - low), False, True, False)
+        return Glance("clean", 0.0, high - low, False, True, False)
     units = [np.asarray(center, np.float32)]
     curve = brightness_curve(units)
     seen = noise_correlation(units, *fit_line(curve.brightness, curve.total, curve.trust))
     certain = curve.certain_level
     level = certain if certain > COLORED * curve.level else curve.level
     grid = block_grid(units)
-    kind = kind_of(curve.level, level, float(high - low), seen, (0.0, 0.0), grid)
+    kind = kind_of(curve.level, level, high - low, seen, (0.0, 0.0), grid)
     sharp = sharpness(units, level**2)
     gain, offset = fit_line(curve.brightness, curve.white, curve.trust)
     dark, bright = (max(gain * x + offset, 0.0) for x in (low, high))
     steady = max(dark, bright) <= 2 * min(dark, bright)
     blurred = sharp is not None and sharp < BLURRED
-    return Glance(kind, level, float(high - low), blurred, steady, shows_streaks(seen, curve.total_level, grid))
+    return Glance(kind, level, high - low, blurred, steady, shows_streaks(seen, curve.total_level, grid))

@@ -50,7 +50,7 @@ CLIPPED = 1e6
 """Added to the energy of blocks that are mostly black or white, so that they come last and count nothing."""
 
 
-def estimate_level(images: Tensor) -> Tensor:
+def estimate_level(images: Tensor, most_blocks: int = MOST_BLOCKS) -> Tensor:
     """Return the noise level of each image, (B,): the RMS of its noise, 1 being white (so sigma / 255).
 
     Blind and deterministic; gradients do not flow. The level is that of the noise as stored: noise clipped at 0
@@ -61,13 +61,14 @@ def estimate_level(images: Tensor) -> Tensor:
     Args:
         images: (B, C, H, W), any floating type, on any device. With a side below 8 pixels, the differences of
             neighbors are measured, image content included.
+        most_blocks: read per image; fewer are faster and less exact.
     """
     import torch
 
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
         batch, channels, height, width = images.shape
         planes = images.float().reshape(batch * channels, height, width)
-        variance = _small_variance(planes) if min(height, width) < BLOCK else _variance(planes)
+        variance = _small_variance(planes) if min(height, width) < BLOCK else _variance(planes, most_blocks)
         level: Tensor = variance.view(batch, channels).mean(1).sqrt()
         return level
 
@@ -80,11 +81,11 @@ def _small_variance(planes: Tensor) -> Tensor:
     return torch.cat([*parts, torch.zeros_like(planes[:, :1, 0])], 1).square().mean(1) / 2
 
 
-def _variance(planes: Tensor) -> Tensor:
+def _variance(planes: Tensor, most_blocks: int) -> Tensor:
     """Return the noise variance of each plane, (N,) of (N, H, W)."""
     import torch
 
-    highest, choosing, middle, brightness = _energies(planes)
+    highest, choosing, middle, brightness = _energies(planes, most_blocks)
     groups = max(1, min(GROUPS, brightness.shape[1] // GROUP_BLOCKS))
     size = brightness.shape[1] // groups
     order = brightness.argsort(1)[:, : groups * size]
@@ -106,7 +107,7 @@ def _variance(planes: Tensor) -> Tensor:
     return mean
 
 
-def _energies(planes: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _energies(planes: Tensor, most_blocks: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return per block the energies of the highest frequencies, of two sets of lower ones, and the brightness.
 
     Each is (N, blocks). The first set of lower frequencies is for choosing blocks: mostly clipped blocks come last.
@@ -116,7 +117,7 @@ def _energies(planes: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     height, width = planes.shape[1:]
     step = 5 if height * width <= 100 * 100 else BLOCK
     blocks = planes.unfold(1, BLOCK, step).unfold(2, BLOCK, step)
-    skip = math.ceil(math.sqrt(blocks.shape[1] * blocks.shape[2] / MOST_BLOCKS))
+    skip = math.ceil(math.sqrt(blocks.shape[1] * blocks.shape[2] / most_blocks))
     blocks = blocks[:, (skip - 1) // 2 :: skip, (skip - 1) // 2 :: skip].reshape(len(planes), -1, BLOCK * BLOCK)
     basis, sizes = _basis(str(planes.device))
     highest, choosing, middle = (part.mean(2) for part in torch.split((blocks @ basis).square(), sizes, 2))
