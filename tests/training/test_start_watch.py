@@ -21,7 +21,7 @@ from clearer.recipe.schema import Recipe, TrainSettings
 from clearer.runs.layout import RunFolder
 from clearer.training.job import RunContext
 from clearer.training.loop import run_job
-from clearer.training.start_watch import watched_epochs
+from clearer.training.start_watch import LEAST_GAIN, watched_epochs
 from clearer.training.trainer import WeightTraining, train
 from clearer.zoo.weights import load_weights, save_weights
 from helpers.photos import photograph
@@ -114,7 +114,21 @@ def test_a_useless_start_is_given_up_for_the_training_without_a_start(tmp_path: 
     assert [line["lr"] for line in lines[2:]] == [line["lr"] for line in plain_lines]
 
 
-def test_a_good_start_stays_even_if_it_gains_nothing_more(tmp_path: Path, good: Path) -> None:
+def test_a_good_start_is_not_compared_even_if_it_gains_nothing_more(
+    tmp_path: Path, good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clearer.training.start_watch.GOOD", 1.0)  # so small a network does not gain 2 dB
+    _, result, said = trained(tmp_path / "run", good, **{"train.optimizer.lr": 1e-5})
+    start = result["start"]
+    assert start["psnr"] > start["input_psnr"] + 1 and start["reached_psnr"] < start["psnr"] + LEAST_GAIN
+    assert "fresh" not in said and start["kept"] == "start" and "fresh_psnr" not in start
+    assert len(RunFolder(tmp_path / "run").train.read_metrics()) == EPOCHS
+
+
+def test_a_start_that_gains_nothing_stays_if_fresh_weights_are_worse(
+    tmp_path: Path, good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clearer.training.start_watch.GOOD", 99.0)
     small = {"train.optimizer.lr": 1e-5}
     wanted, plain, _ = trained(tmp_path / "plain", good, **small, **{"train.watch_start": 0})
     assert plain["start"] == {"model": str(good)}  # taken as it is: neither examined nor compared
@@ -146,8 +160,9 @@ class Stopped(WeightTraining):
 
 @pytest.mark.parametrize("which", ["useless", "good"])
 def test_a_training_stopped_in_any_phase_ends_like_an_uninterrupted_one(
-    tmp_path: Path, which: str, request: pytest.FixtureRequest
+    tmp_path: Path, which: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("clearer.training.start_watch.GOOD", 99.0)  # so that both starts are compared
     start, small = request.getfixturevalue(which), {"train.optimizer.lr": 0.003 if which == "useless" else 1e-5}
     wanted, plain, _ = trained(tmp_path / "plain", start, **small)
     recipe, context, _ = context_of(tmp_path / "run", start, **small)

@@ -75,6 +75,21 @@ def start_line(training: Mapping[str, object]) -> str:
     return text
 
 
+def start_outcome(training: Mapping[str, object]) -> str:
+    """Return in a few words what became of a start: kept, revived or given up; an empty string without a start."""
+    start = training.get("start")
+    if not isinstance(start, Mapping):
+        return ""
+    steps, reached, fresh = (number(start, key) for key in ("steps", "reached_psnr", "fresh_psnr"))
+    outcome = "revived and kept" if number(start, "revived") else "kept"
+    if start.get("kept") == "fresh":
+        outcome = "given up for fresh weights"
+    compared = ""
+    if steps is not None and reached is not None and fresh is not None:
+        compared = f" ({reached:.2f} dB after {steps:,.0f} steps, fresh weights {fresh:.2f} dB)"
+    return f"{start.get('model')}: {outcome}{compared}"
+
+
 def protocol_name(result: Mapping[str, object]) -> str:
     """Return the protocol of an evaluation, and whether the x8 self-ensemble was used."""
     return f"{result.get('protocol', '')}{' with x8 self-ensemble' if result.get('ensemble') else ''}"

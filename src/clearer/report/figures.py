@@ -184,7 +184,26 @@ def curves_training(lines: Lines) -> Figure:
         panels.insert(1, ("validation PSNR (dB)", ("psnr",)))
     if any(number(line, "estimated_psnr") is not None for line in lines):
         panels.insert(1, ("estimated validation PSNR (dB)", ("estimated_psnr",)))
-    return _curves(lines, panels, {"psnr": "restored"})
+    figure = _curves(lines, panels, {"psnr": "restored"})
+    _mark_fresh(figure, lines)
+    return figure
+
+
+def _mark_fresh(figure: Figure, lines: Lines) -> None:
+    """Draw a dotted line where fresh weights began, and where training went back to those of the start."""
+    fresh = [line for line in lines if line.get("fresh") is True]
+    if not fresh:
+        return
+    first, last, end = (number(line, "epoch") or 0.0 for line in (fresh[0], fresh[-1], lines[-1]))
+    marks = [(first, "fresh weights")] + ([(last + 1, "the start again")] if last < end else [])
+    for axes in figure.axes:
+        for epoch, name in marks:
+            axes.axvline(epoch - 0.5, color=MUTED, linewidth=1, linestyle=(0, (1, 2)))
+            place = (epoch - 0.5, 0.02)
+            axes.annotate(
+                name, place, xytext=(3, 0), xycoords=axes.get_xaxis_transform(), textcoords="offset points",
+                color=MUTED, size=7.5,
+            )  # fmt: skip
 
 
 def _curves(lines: Lines, panels: Sequence[tuple[str, Sequence[str]]], names: Mapping[str, str]) -> Figure:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from clearer.core.console import print_table, say
 from clearer.core.text import duration
-from clearer.report.facts import convergence, headline_facts, protocol_name, task_of
+from clearer.report.facts import convergence, headline_facts, protocol_name, start_outcome, task_of
 from clearer.report.noisy import estimated_line
 from clearer.runs.layout import RunFolder
 from clearer.runs.record import Record, number, read_record
@@ -38,6 +38,8 @@ def _rows(record: Record) -> list[tuple[str, str]]:
             rows.append((name, " on ".join(filter(None, (duration(seconds), str(values.get("device") or ""))))))
         if name == "search" and (early := convergence(values)):
             rows.append(("", early))
+    if outcome := start_outcome(record.train):
+        rows.append(("start", outcome))
     validated: list[Mapping[str, object]] = [{**record.train, "psnr": record.train.get("best_psnr")}]
     for measured in record.evaluations or validated:
         before, after = number(measured, "input_psnr"), number(measured, "psnr")

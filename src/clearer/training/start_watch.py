@@ -1,8 +1,9 @@
 """Watch a training that started from a model (`train.start`): give the start up where fresh weights do better.
 
 After ``train.watch_start`` steps, a start that has gained next to nothing, or was revived, is compared with fresh
-weights that train as long, on the same batches. The better ones go on. If these are the fresh ones, the training is
-from then on the one that would have been without a start.
+weights that train as long, on the same batches, unless it restored the validation images well from the beginning. The
+better ones go on. If these are the fresh ones, the training is from then on the one that would have been without a
+start.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ LEAST_GAIN = 0.1
 """dB that a start gains in the watched steps; with less, it is compared with fresh weights."""
 LEAST_OVER_INPUT = 0.5
 """dB that the network is over the degraded images after these steps; with less, it is compared with fresh weights."""
+
+GOOD = 2.0
+"""dB over the degraded images from which a start is good before the first step: it is kept, whatever it gains. A start
+that does not fit is below: `denoise-color` is +0.0 dB on noise of cameras."""
 
 Phase = Literal["start", "fresh", "decided"]
 
@@ -97,7 +102,8 @@ class StartWatch:
         before, over_input = self.record["psnr"], best - self.record["input_psnr"]
         gain = best - max(before, self.record["input_psnr"])
         revived = self.record.get("revived", 0) > 0  # such a start is hardly better than fresh weights, if at all
-        if gain >= LEAST_GAIN and over_input >= LEAST_OVER_INPUT and not revived:
+        good = before - self.record["input_psnr"] >= GOOD and best > before - LEAST_GAIN
+        if not revived and (good or (gain >= LEAST_GAIN and over_input >= LEAST_OVER_INPUT)):
             self.phase, self.record["kept"] = "decided", "start"
             return
         self.say(
