@@ -167,6 +167,8 @@ def _attempts(name: str, container: Container, source: Source, quality: int | No
     for pix_fmt in _formats(known, source):
         for rate, time_base in _timings(known, container, source.stream):
             for bit_rate, more in _rates(name, source, pix_fmt):
+                if name.startswith("libvpx") and "a" in pix_fmt.removeprefix("yuv"):
+                    more = {**more, "auto-alt-ref": "0"}  # libvpx has no alternate frames with alpha
                 for strict in ({}, {"strict": "unofficial"}, {"strict": "experimental"}):
                     yield Settings(name, pix_fmt, rate, time_base, bit_rate, {**options, **more, **strict})
 
@@ -175,7 +177,7 @@ def _formats(known: Any, source: Source) -> list[str]:
     """Return the pixel formats to try: the source's, or those that lose least."""
     own = source.first.format
     offered = [format.name for format in known.video_formats or []]
-    if not offered or own.name in offered:
+    if not offered or (own.name in offered and not own.has_palette):
         return [own.name]
     plain = plain_format(own, source.first)
     if plain in offered:

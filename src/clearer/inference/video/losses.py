@@ -59,17 +59,18 @@ class Contents:
                 stream.packets += 1
 
 
-def contents_of(path: str, count: bool = True) -> Contents:
+def contents_of(path: str, count: bool = True, format: str | None = None) -> Contents:
     """Return what a video file holds.
 
     Args:
         path: of the file.
         count: read all packets, for their number and for the times of frames.
+        format: FFmpeg's name of the container, which it does not recognize in very small files.
     """
     import av
 
     container: Any
-    with av.open(path) as container:
+    with av.open(path, format=format) as container:
         lines = describe(container)
         streams = [_facts(s, lines) for s in container.streams if s.discard.name != "all"]
         best = container.streams.best("video")
@@ -86,7 +87,7 @@ def contents_of(path: str, count: bool = True) -> Contents:
                     found.count(packet)
                     if packet.stream.index == main.index:
                         found.times.append(None if packet.pts is None else float(packet.pts * packet.time_base))
-    _look_at_frame(path, main)
+    _look_at_frame(path, main, format)
     return found
 
 
@@ -114,12 +115,12 @@ def _facts(stream: Any, lines: list[str]) -> StreamFacts:
     return made
 
 
-def _look_at_frame(path: str, main: StreamFacts) -> None:
+def _look_at_frame(path: str, main: StreamFacts, format: str | None) -> None:
     """Add what only the first frame tells."""
     import av
 
     container: Any
-    with av.open(path) as container:
+    with av.open(path, format=format) as container:
         try:
             frame = next(container.decode(container.streams[main.index]), None)
         except av.FFmpegError:

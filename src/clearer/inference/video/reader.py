@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
+from statistics import median
 from typing import Any
+
+_STATES_DURATION = ("matroska", "mov", "flv", "asf", "avi", "nut", "mxf")
+"""Formats whose header states the duration; FFmpeg estimates that of others."""
+_BROADCAST = ("mpegts", "mpeg")
+"""Formats in which frames follow each other evenly, so that a gap is a loss."""
 
 
 class Reader:
@@ -23,6 +30,8 @@ class Reader:
         self.damaged = 0  # frames that the decoder marks
         self.unread = 0  # packets that the decoder refuses
         self.packets = 0
+        self.corrupt = 0  # packets that the container marks
+        self.times: list[float] = []  # of frames, in seconds
         self.end = 0.0  # of the last packet of any stream, in seconds
         self.broken: str | None = None
         self.decoder = _decoder(video)
@@ -34,6 +43,7 @@ class Reader:
                 self.end = max(self.end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             if packet.stream.index == self.video.index:
                 self.packets += bool(packet.size)
+                self.corrupt += packet.is_corrupt
                 yield from self._decoded(packet)
             elif packet.size:
                 yield "packet", packet
@@ -67,23 +77,43 @@ class Reader:
                 frame.time_base = self.video.time_base
             self.frames += 1
             self.damaged += frame.is_corrupt
+            if frame.pts is not None:
+                self.times.append(float(frame.pts * frame.time_base))
             yield "frame", frame
 
     def fault(self) -> str | None:
         """Return in one sentence which frames could not be read; None if all could."""
-        promised = max(self.video.frames, self.packets)
-        length = float(self.origin.duration / 1_000_000) if self.origin.duration else 0.0
-        rate = float(self.video.average_rate or self.video.guessed_rate or 25)
-        start = float((self.origin.start_time or 0) / 1_000_000)
-        missing = length - (self.end - start)
-        if _states_duration(self.origin) and missing > max(0.2, 2.5 / rate) and promised == self.packets:
-            promised = max(promised, round(self.frames + missing * rate))
-        text = f"{self.frames} of {promised} frames could be read"
+        promised, about = max(self.video.frames, self.packets), ""
+        if promised == self.packets and self._missing() > 0:
+            promised, about = self.frames + self._missing(), "about "
         if self.frames < promised and (self.unread or self.broken or promised > self.packets):
-            return text
-        if self.damaged:
-            return f"{self.damaged} of {self.frames} frames are damaged"
-        return f"{text}: {self.broken}" if self.broken else None
+            return f"{self.frames} of {about}{promised} frames could be read"
+        if self.damaged or self.corrupt:
+            return f"{max(self.damaged, self.corrupt)} of {self.frames} frames are damaged"
+        return f"{self.frames} frames could be read, then: {self.broken}" if self.broken else None
+
+    def _missing(self) -> int:
+        """Return the number of frames for which the times of the file leave room."""
+        if any(name in self.origin.format.name for name in _BROADCAST):
+            return missing_between(self.times)
+        if not any(name in self.origin.format.name for name in _STATES_DURATION) or not self.origin.duration:
+            return 0
+        rate = float(self.video.average_rate or self.video.guessed_rate or 25)
+        missing = (self.origin.duration + (self.origin.start_time or 0)) / 1_000_000 - self.end
+        return round(missing * rate) if missing > max(0.2, 2.5 / rate) else 0
+
+
+def missing_between(times: list[float]) -> int:
+    """Return the number of frames that are missing between others, by the usual distance of their times.
+
+    Distances of 1.5 times the usual one are those of film at the rate of television.
+
+    >>> missing_between([0, 1, 2, 6, 7, 8.5, 9.5])
+    3
+    """
+    steps = [after - before for before, after in pairwise(times) if after > before]
+    usual = median(steps) if steps else 1
+    return sum(round(step / usual) - 1 for step in steps if step > 1.75 * usual)
 
 
 def _decoder(video: Any) -> Any:
@@ -95,8 +125,3 @@ def _decoder(video: Any) -> Any:
         return av.CodecContext.create(name, "r")
     video.thread_type = "AUTO"
     return video.codec_context
-
-
-def _states_duration(origin: Any) -> bool:
-    """Return whether the format's header states the duration, rather than FFmpeg estimating it."""
-    return any(name in origin.format.name for name in ("matroska", "mov", "flv", "asf", "avi", "nut", "mxf"))

@@ -84,7 +84,8 @@ def restore_video(
         except (av.FFmpegError, ValueError) as error:
             raise UserError(f"{source}: not restored as a video to {target.suffix} ({reason(error)})") from error
         try:
-            outcome.notes += losses(before, contents_of(str(temporary)), target.suffix)
+            format = "mpegts" if Container(target.suffix).name == "mpegts" else None
+            outcome.notes += losses(before, contents_of(str(temporary), format=format), target.suffix)
         except (av.FFmpegError, ValueError) as error:
             text = f"{source}: what was written as {target.suffix} cannot be read ({reason(error)})"
             raise UserError(f"{text}; name the output .mkv") from error

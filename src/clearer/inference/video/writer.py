@@ -12,7 +12,7 @@ from clearer.inference.video.encoder import Settings, Source, apply_settings
 from clearer.inference.video.side_data import display_matrix
 
 _STALE = ("encoder", "rotate", "bps", "duration", "number_of_frames", "number_of_bytes", "major_brand", "minor_version",
-          "compatible_brands")  # fmt: skip
+          "compatible_brands", "material_package_umid", "file_package_umid", "generation_uid", "uid")  # fmt: skip
 """Tags about the old encoding."""
 _LONGEST_DELAY = 86400
 """Seconds by which a frame can be decoded before it is shown."""
