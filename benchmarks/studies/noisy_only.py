@@ -115,8 +115,8 @@ def recipe_of(kind: str, settings: dict[str, Any], epochs: int | None = None) ->
     if kind == "supervised":
         with_truth = {"data.layout": "auto", "train.loss": "mse", "train.batch": 8}
         return load_recipe("noisy-gray", {**with_truth, **common, **settings})
-    # a step of Neighbor2Neighbor sees a quarter of the pixels
-    batch = 16 if kind == "neighbor2neighbor" else 8
+    # A step of Neighbor2Neighbor sees a quarter of the pixels, one of Recorrupted-to-Recorrupted sees them twice.
+    batch = {"neighbor2neighbor": 16, "recorrupted": 4}.get(kind, 8)
     return load_recipe("noisy-gray", {"train.loss": kind, "train.batch": batch, **common, **settings})
 
 
