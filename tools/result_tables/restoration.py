@@ -69,8 +69,8 @@ def noisy_table(value: dict[str, Any]) -> str:
             continue
         result, rows = value[name], []
         for method, score in result["test"].items():
-            run = result["runs"].get({"noisy images": "noisy"}.get(method, method), {})
-            trained = f"{run['train']['steps']:,} steps of {run['loss']}" if run else ""
+            run = result["runs"].get(method.removeprefix("noisy images, "))
+            trained = f"{run['train']['steps']:,} steps" if run else ""
             rows.append([method, f"{score['psnr']:.2f} / {score['ssim']:.4f}", trained])
         first = next(iter(result["test"].values()))
         head = [f"{title} (input {first['input_psnr']:.2f} dB)", "PSNR (dB) / SSIM", "training"]
