@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -98,3 +99,45 @@ def same_planes(one: list[list[Any]], other: list[list[Any]]) -> bool:
         len(a) == len(b) and all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
         for a, b in zip(one, other, strict=True)
     )
+
+
+def write_hdr_matroska(path: Path, codec: str, codec_id: bytes, count: int = 3) -> Path:
+    """Write a Matroska file whose header, not its stream, states HDR10 data; PyAV cannot make one."""
+    import av
+
+    encoder = av.CodecContext.create(codec, "w")
+    encoder.width, encoder.height, encoder.pix_fmt = 32, 24, "yuv420p"
+    encoder.framerate, encoder.time_base = Fraction(25), Fraction(1, 25)
+    encoder.color_range, encoder.colorspace = 1, 9  # VP9 states them itself
+    packets = []
+    for k in range(count):
+        frame = random_frame(32, 24, "yuv420p", k)
+        frame.pts = k
+        packets += encoder.encode(frame)
+    packets += encoder.encode(None)
+    places = (0.68, 0.32, 0.265, 0.69, 0.15, 0.06, 0.3127, 0.329, 1000, 0.0001)
+    display = b"".join(_element(f"55D{k:X}", struct.pack(">d", value)) for k, value in enumerate(places, 1))
+    tags = {"55B1": 9, "55B9": 1, "55BA": 16, "55BB": 9, "55BC": 1000, "55BD": 400}
+    color = b"".join(_number(key, value) for key, value in tags.items()) + _element("55D0", display)
+    video = _number("B0", 32) + _number("BA", 24) + _element("55B0", color)
+    track = _number("D7", 1) + _number("73C5", 1) + _number("83", 1) + _element("86", codec_id)
+    if encoder.extradata:
+        track += _element("63A2", encoder.extradata)
+    track += _number("23E383", 40_000_000) + _element("E0", video)
+    blocks = (b"\x81" + struct.pack(">h", (p.pts or 0) * 40) + b"\x80" + bytes(p) for p in packets)
+    cluster = _number("E7", 0) + b"".join(_element("A3", block) for block in blocks)
+    head = {"4286": 1, "42F7": 1, "42F2": 4, "42F3": 8, "4287": 4, "4285": 2}
+    kind = b"".join(_number(key, value) for key, value in head.items()) + _element("4282", b"matroska")
+    info = _number("2AD7B1", 1_000_000) + _element("4D80", b"x") + _element("5741", b"x")
+    parts = (("1549A966", info), ("1654AE6B", _element("AE", track)), ("1F43B675", cluster))
+    segment = b"".join(_element(key, data) for key, data in parts)
+    path.write_bytes(_element("1A45DFA3", kind) + _element("18538067", segment))
+    return path
+
+
+def _element(key: str, data: bytes) -> bytes:
+    return bytes.fromhex(key) + struct.pack(">Q", len(data) | 1 << 56) + data
+
+
+def _number(key: str, value: int) -> bytes:
+    return _element(key, struct.pack(">I", value))

@@ -133,24 +133,14 @@ def test_a_brighter_frame_is_brighter_by_as_much(
 def test_the_same_frame_in_the_memory_keeps_its_time_and_side_data() -> None:
     frame = random_frame(32, 24, "yuv420p")
     frame.pts, frame.color_trc, frame.color_range = 77, 16, 1
-    made = restored_frame(frame, _tags(), lambda x: x * 0.5, 3, RestoreOptions(strength=0.5))
+    made = restored_frame(frame, Tags(), lambda x: x * 0.5, 3, RestoreOptions(strength=0.5))
     assert (made.pts, made.color_trc, made.color_range, made.pict_type) == (77, 16, 1, 0)
-
-
-def _tags() -> Tags:
-    class Context:
-        color_range, colorspace = 0, 2
-
-    class Stream:
-        codec_context = Context
-
-    return Tags(Stream, None)
 
 
 def test_gray_networks_change_luma_alone() -> None:
     frame = random_frame(32, 24, "yuv420p")
     before = [part.read() for part in components_of(frame) or []]
-    made = restored_frame(frame, _tags(), lambda x: x * 0.5, 1, RestoreOptions())
+    made = restored_frame(frame, Tags(), lambda x: x * 0.5, 1, RestoreOptions())
     after = [part.read() for part in components_of(made) or []]
     assert np.array_equal(before[1], after[1]) and np.array_equal(before[2], after[2])
     assert np.abs(after[0] - before[0]).mean() > 20

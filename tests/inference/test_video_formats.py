@@ -142,7 +142,33 @@ def test_every_suffix_of_a_video_writes_or_says_what_to_ask_for(tmp_path: Path) 
         except UserError as error:
             refused[suffix] = str(error)
     assert all(text.endswith("name the output .mkv") and ".tmp" not in text for text in refused.values()), refused
-    assert set(refused) <= {".dv", ".gxf"}  # fixed frame sizes
+    assert set(refused) <= {".dv", ".gxf", ".rm"}  # fixed frame sizes
+
+
+@pytest.mark.parametrize("suffix", [".y4m", ".h264", ".hevc", ".ivf", ".mjpeg", ".m1v"])
+def test_streams_without_a_container_are_read_and_written(tmp_path: Path, suffix: str) -> None:
+    codec, pix_fmt = {
+        ".y4m": ("wrapped_avframe", "yuv420p"), ".h264": ("libx264", "yuv420p"), ".hevc": ("libx265", "yuv420p"),
+        ".ivf": ("libvpx-vp9", "yuv420p"), ".mjpeg": ("mjpeg", "yuvj420p"), ".m1v": ("mpeg1video", "yuv420p"),
+    }[suffix]  # fmt: skip
+    source = write(tmp_path / f"x{suffix}", codec, pix_fmt)
+    assert not restored(source, tmp_path / f"y{suffix}").failed
+    before, after = read_planes(source), read_planes(tmp_path / f"y{suffix}")
+    assert len(before) == len(after)
+    assert max(np.abs(a[0] - b[0]).mean() for a, b in zip(before, after, strict=True)) < (
+        1e-9 if suffix == ".y4m" else 4
+    )
+
+
+def test_a_source_of_unknown_suffix_is_a_video_where_the_output_is_one(tmp_path: Path) -> None:
+    source = write(tmp_path / "x.mkv", "libx264", "yuv420p").rename(tmp_path / "clip.recording")
+    assert restored(source, tmp_path / "y.mp4").written == [tmp_path / "y.mp4"]
+    (tmp_path / "text.recording").write_text("no video")
+    with pytest.raises(UserError, match=r"text\.recording: not restored as a video to \.mp4"):
+        restored(tmp_path / "text.recording", tmp_path / "z.mp4")
+    (tmp_path / "image.png").write_text("no video")
+    with pytest.raises(UserError, match=r"z\.mp4: cannot be written as '\.mp4'"):
+        restored(tmp_path / "image.png", tmp_path / "z.mp4")
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov", ".nut"])

@@ -13,8 +13,9 @@ import pytest
 from clearer.core.errors import UserError
 from clearer.inference.files import Outcome, restore_path
 from clearer.inference.options import RestoreOptions
-from helpers.networks import stand_in
-from helpers.videos import read_planes, same_planes, write_video
+from helpers.command import clearer as command
+from helpers.networks import stand_in, write_identity
+from helpers.videos import read_planes, same_planes, write_hdr_matroska, write_video
 
 av = pytest.importorskip("av")
 
@@ -245,6 +246,25 @@ def test_hdr10_side_data_are_kept(tmp_path: Path, suffix: str) -> None:
     assert found[0] == found[1] and not outcome.notes
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+@pytest.mark.parametrize(("codec", "codec_id"), [("ffv1", b"V_FFV1"), ("libvpx-vp9", b"V_VP9")])
+def test_hdr10_of_the_container_is_kept_without_the_codec(
+    tmp_path: Path, suffix: str, codec: str, codec_id: bytes
+) -> None:
+    source, target = write_hdr_matroska(tmp_path / "x.mkv", codec, codec_id), tmp_path / f"y{suffix}"
+    outcome = restored(source, target)
+    assert not outcome.notes and not outcome.failed
+    found = []
+    for path in (source, target):
+        with av.open(str(path)) as container:
+            frame = next(container.decode(video=0))
+            assert (frame.color_trc, frame.colorspace, frame.color_primaries) == (16, 9, 9)
+            data = {d.type.name: np.frombuffer(bytes(d), np.int32) for d in frame.side_data}
+        display = data["MASTERING_DISPLAY_METADATA"][:20]
+        found.append((display[::2] / display[1::2], data["CONTENT_LIGHT_LEVEL"][:2].tolist()))
+    assert np.allclose(found[0][0], found[1][0], rtol=1e-3) and found[0][1] == found[1][1] == [1000, 400]
+
+
 def test_hdr10_of_av1_keeps_its_light_and_colors(tmp_path: Path) -> None:
     from clearer.inference.video.side_data import side_data_of
 
@@ -340,6 +360,16 @@ def test_a_cut_file_keeps_what_could_be_read_and_says_so(tmp_path: Path, suffix:
     assert outcome.written == [target]
     (fault,) = outcome.failed
     assert re.fullmatch(rf"{re.escape(str(source))}: {count} of (60|about 6[01]) frames could be read", fault.error)
+
+
+def test_the_command_says_how_many_frames_could_be_read_and_exits_with_1(tmp_path: Path) -> None:
+    model = write_identity(tmp_path / "m.safetensors", 3)
+    source, target = write_video(tmp_path / "x.mkv", count=60), tmp_path / "y.mkv"
+    data = source.read_bytes()
+    source.write_bytes(data[: len(data) * 6 // 10])
+    ended = command("restore", model, source, "-o", target, "--strength", "0")
+    assert ended.status == 1 and target.exists()
+    assert re.search(r"clearer: .*x\.mkv: \d+ of about 60 frames could be read\n", ended.err)
 
 
 def test_a_damaged_transport_stream_names_the_file(tmp_path: Path) -> None:

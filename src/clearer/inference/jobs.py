@@ -20,7 +20,8 @@ STREAM = "-"
 
 VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".qt", ".mkv", ".mk3d", ".webm", ".avi", ".divx", ".ts", ".mts", ".m2ts", ".m2t", ".mpg",
-    ".mpeg", ".m2v", ".vob", ".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".mxf", ".gxf", ".nut", ".dv",
+    ".mpeg", ".m1v", ".m2v", ".vob", ".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".mxf", ".gxf", ".nut",
+    ".dv", ".y4m", ".h264", ".264", ".hevc", ".h265", ".265", ".ivf", ".obu", ".mjpeg", ".swf", ".rm",
 )  # fmt: skip
 
 
@@ -44,8 +45,8 @@ class Job(NamedTuple):
 
     @property
     def is_video(self) -> bool:
-        """Whether the suffix is that of a video."""
-        return self.source is not None and self.source.suffix.lower() in VIDEO_SUFFIXES
+        """Whether the suffix is that of a video, or unknown where the output is one."""
+        return self.source is not None and _is_video(self.source, self.target)
 
 
 class Plan(NamedTuple):
@@ -108,11 +109,17 @@ def _worth_a_record(names: OutputNames, format: str | None) -> bool:
     return format is not None or any(source != output for source, output in names.chosen.items())
 
 
+def _is_video(source: Path, target: Path | None) -> bool:
+    if source.suffix.lower() in VIDEO_SUFFIXES:
+        return True
+    return target is not None and target.suffix.lower() in VIDEO_SUFFIXES and format_of_suffix(source) is None
+
+
 def _single_job(source: str | Path, target: str | Path, format: str | None) -> Job:
     path = None if source == STREAM else Path(source)
     if path is not None and not path.exists():
         raise UserError(f"{path}: no such file or folder; check the path")
-    is_video = path is not None and path.suffix.lower() in VIDEO_SUFFIXES
+    is_video = path is not None and _is_video(path, None if target == STREAM else Path(target))
     if target == STREAM:
         if is_video:
             raise UserError(f"{path}: a video cannot go to standard output; name an output file")

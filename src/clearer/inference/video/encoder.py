@@ -75,6 +75,12 @@ class Source:
         """The name of the codec, not of its decoder."""
         return codec_name(self.stream)
 
+    def tag(self, key: str) -> int:
+        """Return a color tag: that of the decoder, of the first frame, or of the container."""
+        unset = 0 if key == "color_range" else 2
+        values = (getattr(self.stream.codec_context, key), getattr(self.first, key), self.tags[key])
+        return next((int(value) for value in values if value != unset), unset)
+
 
 def codec_name(stream: Any) -> str:
     """Return the codec of a stream, such as "av1" where the decoder is "libdav1d"."""
@@ -125,9 +131,7 @@ def apply_settings(stream: Any, settings: Settings, source: Source, global_heade
     if origin.sample_aspect_ratio or source.stream.sample_aspect_ratio:
         context.sample_aspect_ratio = source.stream.sample_aspect_ratio or origin.sample_aspect_ratio
     for key in COLOR_TAGS:
-        unset = 0 if key == "color_range" else 2
-        known = (value for value in (getattr(origin, key), getattr(frame, key), source.tags[key]) if value != unset)
-        setattr(context, key, next(known, unset))
+        setattr(context, key, source.tag(key))
     if global_header:
         from av.codec.context import Flags
 

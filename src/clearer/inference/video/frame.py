@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,12 +18,12 @@ _PLAIN = {"monob": "gray", "monow": "gray", "pal8": "rgba", "xyz12le": "gbrp12le
 """The formats to which frames without arrays of samples are converted; by default RGB."""
 
 
-class Tags:
+class Tags(NamedTuple):
     """The color tags of a stream, which hold for frames that have none: see `layout_of`."""
 
-    def __init__(self, stream: Any, place: str | None) -> None:
-        self.place = place
-        self.color_range, self.colorspace = stream.codec_context.color_range, stream.codec_context.colorspace
+    place: str | None = None
+    color_range: int = 0
+    colorspace: int = 2
 
 
 def plain_format(format: Any, frame: Any = None) -> str:

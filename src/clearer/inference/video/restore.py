@@ -119,7 +119,7 @@ class _Transcoder:
             source = self._source(first)
             writer = self._writer(source, quality)
             before = contents_of(str(self.path), count=False)
-            tags = Tags(self.video, source.place)
+            tags = Tags(source.place, source.tag("color_range"), source.tag("colorspace"))
             with closing(writer), one_behind(writer.put) as put:
                 for kind, value in chain([("frame", first)], early, parts):
                     if kind == "packet":
