@@ -13,7 +13,7 @@ from clearer.data.folders import find_items
 from clearer.data.items import read_item
 from clearer.data.noisy import split_noisy
 from clearer.data.stacks import only_channel
-from clearer.images.tiff_stack import Stack, read_stack_page, stack_of
+from clearer.images.tiff.stack import Stack, read_stack_page, stack_of
 from clearer.recipe.schema import DataSettings, Pairs
 
 HYPER = np.random.default_rng(0).integers(0, 4096, (3, 2, 2, 20, 24)).astype(np.uint16)  # T, Z, C, Y, X

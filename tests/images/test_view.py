@@ -77,9 +77,12 @@ def test_sixteen_bit_gray_is_scaled_and_rounded(tmp_path: Path, suffix: str) -> 
     assert read_image(tmp_path / f"x.{suffix}", 3).shape == (2, 6, 3)
 
 
-def test_32_bit_integers_are_refused(tmp_path: Path) -> None:
-    Image.fromarray(np.zeros((4, 4), dtype=np.int32)).save(tmp_path / "x.tif")
-    refused("32-bit", read_image, tmp_path / "x.tif")
+def test_integers_of_unusual_depth_need_a_range(tmp_path: Path) -> None:
+    levels = np.arange(16, dtype=np.int32).reshape(4, 4, 1) * 1000 - 500
+    Image.fromarray(levels[:, :, 0]).save(tmp_path / "x.tif")
+    refused("state both with --range", read_image, tmp_path / "x.tif")
+    assert np.array_equal(read_image(tmp_path / "x.tif", None, None, None), levels.astype(np.float32))
+    assert np.allclose(read_image(tmp_path / "x.tif", None, None, (0, 14500)), levels / 14500)
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "webp", "plain.tif", "packed.tif"])

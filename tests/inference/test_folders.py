@@ -363,7 +363,7 @@ def test_a_full_standard_output_is_reported_in_one_line(tmp_path: Path) -> None:
 def test_a_terminated_restore_leaves_no_partial_file(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((900, 1200), np.uint8))
     program = f"""
-import clearer.inference.large_tiff as large, clearer.images.tiff_rows as rows, os, signal, sys
+import clearer.inference.large_tiff as large, clearer.images.tiff.rows as rows, os, signal, sys
 large.LARGE = 10
 write = rows.write_rows
 def announced(target, like, bands):

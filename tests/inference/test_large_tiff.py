@@ -19,7 +19,7 @@ from torch import Tensor
 from clearer.core.errors import UserError
 from clearer.images.exif import plain
 from clearer.images.io import to_bytes
-from clearer.images.tiff_rows import TiffRows
+from clearer.images.tiff.rows import TiffRows
 from clearer.images.types import ImageFile, ImagePage
 from clearer.inference.large_tiff import is_large, restore_large
 from clearer.inference.restorer import Restorer

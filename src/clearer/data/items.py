@@ -10,10 +10,9 @@ from typing import Literal, overload
 import numpy as np
 
 from clearer.core.errors import UserError
-from clearer.images.io import read_header
 from clearer.images.pixels import WHOLE, Span
 from clearer.images.types import AnyPixels, Uint8Pixels
-from clearer.images.view import native_channels, read_image
+from clearer.images.view import native_channels, page_header, read_image
 
 
 @dataclass(frozen=True)
@@ -55,12 +54,10 @@ def check_channels(items: Sequence[Item], channels: int, convert: bool = False) 
     if convert:
         return
     kinds: dict[int, list[Path]] = {1: [], 3: []}
-    files = {path: None for item in items for path in (item.clean, item.degraded) if path is not None}
-    known = {path: native_channels(path) for path in files}  # a stack is opened once
     for item in items:
         for path in (item.clean, item.degraded):
             if path is not None:
-                kinds[known[path]].append(path)
+                kinds[native_channels(path, item.page)].append(path)
     gray, color = kinds[1], kinds[3]
     if gray and color:
         odd, kind = (gray, "gray") if len(gray) <= len(color) else (color, "color")
@@ -93,7 +90,7 @@ def check_sizes(items: Sequence[Item], patch: int) -> None:
 
 def item_size(item: Item) -> tuple[int, int]:
     """Return the height and width of the clean image or half, from the header."""
-    header = read_header(item.clean)
+    header = page_header(item.clean, item.page)
     return header.height, header.width // 2 if item.side else header.width
 
 

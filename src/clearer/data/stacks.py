@@ -10,7 +10,7 @@ from clearer.core.errors import UserError, nearest
 from clearer.core.text import few
 from clearer.data.fields import parted
 from clearer.data.items import Item
-from clearer.images.tiff_stack import Stack, stack_of
+from clearer.images.tiff.stack import Stack, stack_of
 
 
 def pages_of(items: Sequence[Item]) -> list[Item]:

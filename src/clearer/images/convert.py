@@ -31,14 +31,17 @@ def depth_for(page: ImagePage, format: str, depth: str | None = None) -> str:
         if depth not in DEPTHS:
             raise UserError(f"depth: {depth!r} is not one of {', '.join(DEPTHS)}{nearest(depth, DEPTHS)}")
         if depth not in possible:
-            raise UserError(f"{format} holds no depth of {depth} (but {', '.join(possible)}); choose another --format")
+            known = ", ".join(one for one in possible if one in DEPTHS)
+            raise UserError(f"{format} holds no depth of {depth} (but {known}); choose another --format")
         if depth == "1" and (page.color.shape[2] != GRAY or page.alpha is not None):
             raise UserError("depth 1 is for gray without alpha; choose 8, or convert the image first")
         return depth
     own = depth_of(page.color)
     if own in possible:
         return own
-    nearest_depths = {"1": ("8", "float"), "8": ("16", "float"), "16": ("float", "8"), "float": ("16", "8")}[own]
+    nearest_depths = {"1": ("8", "float"), "8": ("16", "float"), "16": ("float", "8"), "float": ("16", "8")}.get(
+        own, ("16", "8")
+    )
     found = next((d for d in nearest_depths if d in possible), None)
     if found is None:
         raise UserError(f"{format} holds black and white only; choose another --format, or --depth 1")

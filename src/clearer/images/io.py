@@ -49,7 +49,7 @@ def read_file(source: str | Path | bytes, name: str | None = None, *, first_page
 
 def _read(data: bytes, kind: str | None, first_page: bool) -> ImageFile:
     if kind == "TIFF":
-        from clearer.images.tiff import read_tiff
+        from clearer.images.tiff.read import read_tiff
 
         return read_tiff(data, first_page)
     if kind == "PNG":
@@ -88,7 +88,7 @@ def read_header(path: str | Path) -> Header:
 
             return netpbm_header(file)
         if kind == "TIFF":
-            from clearer.images.tiff import tiff_header
+            from clearer.images.tiff.read import tiff_header
 
             return tiff_header(file)
         if kind == "PNG":
@@ -121,14 +121,14 @@ def write_file(path: str | Path, image: ImageFile, quality: int | None = None) -
     with written_whole(path) as temporary, temporary.open("w+b") as file:
         encode(file, image, quality, str(path))
         file.seek(0)
-        return not_kept(image, file.read() if image.parts else b"")
+        return not_kept(image, file.read() if image.parts or "source" in image.own else b"")
 
 
 def encode(file: BinaryIO, image: ImageFile, quality: int | None = None, name: str = "image") -> None:
     """Write an image, as `write_file` does, to an open file that can be read and seeked."""
     try:
         if image.format == "TIFF":
-            from clearer.images.tiff_write import write_tiff
+            from clearer.images.tiff.write import write_tiff
 
             write_tiff(file, image)
         elif image.format == "PNG":
@@ -160,6 +160,10 @@ def encode(file: BinaryIO, image: ImageFile, quality: int | None = None, name: s
 def not_kept(image: ImageFile, written: bytes) -> tuple[str, ...]:
     """Return a note if a written file lacks what was around the pixels of the image's source."""
     same = image.source == image.format
+    if same and "source" in image.own:
+        from clearer.images.tiff.compare import differences
+
+        return differences(image.own["source"], written, image.pages)
     if not image.parts or (same and image.format == "TIFF"):
         return ()
     names = lost(image.parts, parts_of(written, image.format), same)

@@ -24,13 +24,14 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 def depth_of(pixels: AnyPixels) -> str:
-    """Return "1", "8", "16" or "float"."""
-    return {"bool": "1", "uint8": "8", "uint16": "16"}.get(pixels.dtype.name, "float")
+    """Return "1", "8", "16", "float", or the data type of other integers."""
+    usual = {"bool": "1", "uint8": "8", "uint16": "16"}
+    return "float" if pixels.dtype.kind == "f" else usual.get(pixels.dtype.name, pixels.dtype.name)
 
 
 def dtype_of(depth: str) -> np.dtype:
     """Return the data type of a depth, float32 for "float"."""
-    return np.dtype({"1": "bool", "8": "uint8", "16": "uint16", "float": "float32"}[depth])
+    return np.dtype({"1": "bool", "8": "uint8", "16": "uint16", "float": "float32"}.get(depth, depth))
 
 
 def levels_hold(levels: Span, white: int | None, least: float, most: float) -> bool:
@@ -60,12 +61,14 @@ def to_unit(pixels: AnyPixels, span: Span = WHOLE) -> UnitPixels:
     white = _WHITE.get(pixels.dtype.name)
     if white is not None and (span == WHOLE or white == 1):
         return pixels.astype(np.float32) / np.float32(white)
+    if span == WHOLE and pixels.dtype.kind in "iu":
+        span = float(np.iinfo(pixels.dtype).min), float(np.iinfo(pixels.dtype).max)
     low, high = span
     least, most = float(pixels.min()), float(pixels.max())
     if not (np.isfinite(least) and np.isfinite(most)):
         raise UserError("it holds values that are not finite (NaN or infinity); replace them first")
     if most > high + _SLACK * (high - low) or least < low - _SLACK * (high - low):
-        what = "floats" if white is None else "levels"
+        what = "floats" if pixels.dtype.kind == "f" else "levels"
         raise UserError(
             f"its {what} reach from {least:g} to {most:g}, where {low:g} is taken as black and {high:g} as white; "
             "rescale them, or state both with --range LOW,HIGH"
@@ -82,10 +85,55 @@ def from_unit(x: UnitPixels, dtype: npt.DTypeLike, span: Span = WHOLE) -> AnyPix
     if dtype.kind == "f":
         low, high = span
         return (x if span == WHOLE else x.astype(np.float64) * (high - low) + low).astype(dtype)
+    if dtype.name not in _WHITE:
+        limits = np.iinfo(dtype)
+        low, high = (float(limits.min), float(limits.max)) if span == WHOLE else span
+        return in_range(x.clip(0, 1).astype(np.float64) * (high - low) + low, dtype)
     white = _WHITE[dtype.name]
     low, high = (0, white) if span == WHOLE else span
     levels: AnyPixels = np.rint(x.clip(0, 1) * np.float32(high - low) + np.float32(low)).clip(0, white).astype(dtype)
     return levels
+
+
+def moved(pixels: AnyPixels, change: UnitPixels, span: Span) -> AnyPixels:
+    """Return pixels with a change in units of the span added: those that do not change stay bit for bit.
+
+    float32 holds neither the levels of 32 bits nor float64, so these do not pass through `to_unit` and back. Levels
+    beyond the span stay beyond it, and others do not leave it.
+    """
+    low, high = span
+    by = change.astype(np.float64) * (high - low)
+    if pixels.dtype.kind == "f":
+        return (pixels.astype(np.float64) + by).astype(pixels.dtype)
+    if pixels.dtype.itemsize < 8:
+        old = pixels.astype(np.float64)
+        return in_range((old + by).clip(np.minimum(old, low), np.maximum(old, high)), pixels.dtype)
+    limits = np.iinfo(pixels.dtype)  # of 64 bits: float64 holds the change, not the level
+    steps, unit = np.rint(by).clip(-(2.0**62), 2.0**62).astype(np.int64), pixels.dtype.type
+    up, down = steps.clip(0).astype(pixels.dtype), (-steps.clip(None, 0)).astype(pixels.dtype)
+    up = np.minimum(up, unit(limits.max) - np.maximum(pixels, unit(0)))
+    down = np.minimum(down, np.minimum(pixels, unit(limits.max)) - unit(max(limits.min, -limits.max)))
+    return np.asarray(pixels + up - down, pixels.dtype)
+
+
+def is_exact_in_units(dtype: npt.DTypeLike, span: Span) -> bool:
+    """Return whether `from_unit` undoes `to_unit` bit for bit."""
+    dtype = np.dtype(dtype)
+    return dtype.name in _WHITE or (dtype.name in ("float16", "float32") and span == WHOLE)
+
+
+def in_range(values: npt.NDArray[np.float64], dtype: npt.DTypeLike) -> AnyPixels:
+    """Return values in a data type: integers rounded and clipped to what it holds, bilevel white from 0.5 up."""
+    dtype = np.dtype(dtype)
+    if dtype.kind == "b":
+        return values >= 0.5
+    if dtype.kind == "f":
+        return values.astype(dtype)
+    limits = np.iinfo(dtype)
+    # The largest of 64 bits has no float; one below it has.
+    most = float(limits.max) if limits.bits < 64 else float(np.nextafter(float(limits.max), 0))
+    clipped: AnyPixels = np.rint(values).clip(float(limits.min), most).astype(dtype)
+    return clipped
 
 
 def to_uint8(pixels: AnyPixels) -> Uint8Pixels:

@@ -16,7 +16,7 @@ from clearer.images.around.part import Part
 from clearer.images.around.png_chunks import Chunk
 
 AnyPixels = npt.NDArray[Any]
-"""(H, W, C) of any depth: bool (True is white), uint8, uint16 or floating point."""
+"""(H, W, C) of any depth: bool (True is white), uint8, uint16, floating point, or of TIFF other integers."""
 Uint8Pixels = npt.NDArray[np.uint8]
 """(H, W, C) gray levels, 0 to 255."""
 UnitPixels = npt.NDArray[np.float32]
@@ -63,6 +63,9 @@ class PageOwn(TypedDict, total=False):
     subfiletype: int
     tags: list[tuple[int, int, int, Any, bool]]  # code, type, count, value, write once
     resolution: Resolution
+    levels: tuple[float, float]  # the values that are black and white, if not those of the data type
+    band: bool  # TIFF: samples that are neither color nor alpha
+    nodata: float  # the value of pixels that have none
 
 
 class FileOwn(TypedDict, total=False):
@@ -71,6 +74,7 @@ class FileOwn(TypedDict, total=False):
     loop: int  # how often an animation is played; 0 is forever
     byteorder: Literal[">", "<"]  # TIFF
     bigtiff: bool  # TIFF
+    source: bytes  # TIFF: the file as read; what is around the pixels is copied from it
 
 
 @dataclass(frozen=True)
@@ -141,8 +145,12 @@ class Header(NamedTuple):
         return cls(width, height, channels) if orientation >= 5 else cls(height, width, channels)
 
 
+WIDE = ("int8", "int16", "int32", "int64", "uint32", "uint64")
+"""Depths of integers, by their data type, that TIFF has beside the usual ones: those of measurements."""
+
+
 class Format(NamedTuple):
-    """The abilities of a file format. The first suffix is the usual one; depths are "1", "8", "16" and "float"."""
+    """The abilities of a file format. The first suffix is the usual one; depths are "1", "8", "16", "float", `WIDE`."""
 
     suffixes: tuple[str, ...]
     depths: tuple[str, ...]
@@ -156,7 +164,7 @@ class Format(NamedTuple):
 FORMATS = {
     "PNG": Format((".png", ".apng"), ("1", "8", "16"), pages=True),
     "JPEG": Format((".jpg", ".jpeg", ".jpe", ".jfif"), ("8",), (GRAY, RGB, CMYK), alpha=False, lossy=True),
-    "TIFF": Format((".tif", ".tiff"), ("1", "8", "16", "float"), (GRAY, RGB, CMYK), pages=True),
+    "TIFF": Format((".tif", ".tiff"), ("1", "8", "16", "float", *WIDE), (GRAY, RGB, CMYK), pages=True),
     "WEBP": Format((".webp",), ("8",), (RGB,), pages=True, lossy=True),
     "BMP": Format((".bmp", ".dib"), ("1", "8"), orientation=False),
     "AVIF": Format((".avif",), ("8",), (RGB,), pages=True, lossy=True),

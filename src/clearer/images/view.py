@@ -13,14 +13,28 @@ import numpy as np
 
 from clearer.core.errors import UserError
 from clearer.images.io import errors_named, read_file, read_header, write_file
-from clearer.images.pixels import WHOLE, Span, gray_of, rgb_of_cmyk, to_uint8, to_unit, unmultiplied, upright
-from clearer.images.tiff_stack import read_stack_page
+from clearer.images.pixels import (
+    WHOLE,
+    Span,
+    depth_of,
+    dtype_of,
+    from_unit,
+    gray_of,
+    rgb_of_cmyk,
+    to_uint8,
+    to_unit,
+    unmultiplied,
+    upright,
+)
+from clearer.images.tiff.stack import read_stack_page, stack_header
 from clearer.images.types import (
     CMYK,
     GRAY,
     RGB,
     SUFFIXES,
+    WIDE,
     AnyPixels,
+    Header,
     ImageFile,
     ImagePage,
     Uint8Pixels,
@@ -28,15 +42,28 @@ from clearer.images.types import (
 )
 
 
-def native_channels(path: str | Path) -> int:
+def native_channels(path: str | Path, page: int | None = None) -> int:
     """Return 1 for a gray file and 3 for a color file; only the header is read.
 
     CMYK and palettes count as color; alpha is not counted.
 
+    Args:
+        path: the file.
+        page: of a stack, from 0.
+
     Raises:
         UserError: as for `clearer.images.io.read_header`.
     """
-    return read_header(path).channels
+    return page_header(path, page).channels
+
+
+def page_header(path: str | Path, page: int | None = None) -> Header:
+    """Return the size, as displayed, and the channels of a page of a stack, or of the first page of any file.
+
+    Raises:
+        UserError: as for `clearer.images.io.read_header`.
+    """
+    return read_header(path) if page is None else stack_header(Path(path), page)
 
 
 @overload
@@ -78,8 +105,9 @@ def read_image(
             [0, 1] and rounded. None returns the depth of the file: uint8, uint16, or float32 with 0 black and
             1 white, not clipped.
         span: the levels that are black and white. With ``depth`` None, integers stay as they are. None checks
-            nothing, and returns floating point as stored.
-        page: of a stack (see `clearer.images.tiff_stack`), from 0; by default the first page or frame of any file.
+            nothing, and returns floating point as stored. Integers of other depths count as floating point (see
+            `clearer.images.types.WIDE`).
+        page: of a stack (see `clearer.images.tiff.stack`), from 0; by default the first page or frame of any file.
 
     Raises:
         UserError: the file cannot be read, its floating-point values are not finite, or values lie outside the span
@@ -105,8 +133,12 @@ def _at_own_depth(page: ImagePage, span: Span | None) -> AnyPixels:
         pixels = unmultiplied(pixels, page.alpha)
     if pixels.dtype.kind == "b":
         return to_uint8(pixels)
+    if depth_of(pixels) in WIDE:
+        pixels = pixels.astype(np.float64)
     if pixels.dtype.kind != "f":
-        return pixels
+        levels = page.own.get("levels")
+        # Of 10 or 12 bits, 16 are made, so that white is white whatever the other files of the set have.
+        return pixels if levels is None else from_unit(to_unit(pixels, levels), dtype_of(depth_of(pixels)))
     return pixels.astype(np.float32) if span is None else to_unit(pixels, span)
 
 

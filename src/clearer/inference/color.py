@@ -17,10 +17,22 @@ from torch import Tensor
 
 from clearer.core.errors import UserError
 from clearer.images.convert import depth_for
-from clearer.images.pixels import WHOLE, Span, depth_of, dtype_of, from_unit, to_unit, turned_back, upright
+from clearer.images.nodata import Hidden, hidden_of, put_back, without
+from clearer.images.pixels import (
+    WHOLE,
+    Span,
+    depth_of,
+    dtype_of,
+    from_unit,
+    is_exact_in_units,
+    moved,
+    to_unit,
+    turned_back,
+    upright,
+)
 from clearer.images.tensors import to_array, to_batch
 from clearer.images.transparent import extended, is_multiplied
-from clearer.images.types import CMYK, GRAY, AnyPixels, ImageFile, ImagePage, UnitPixels, with_notes
+from clearer.images.types import CMYK, GRAY, WIDE, AnyPixels, ImageFile, ImagePage, UnitPixels, with_notes
 from clearer.inference.noise_level import WHITE, NoiseLevel, unit_level
 from clearer.inference.options import RestoreOptions
 
@@ -29,7 +41,7 @@ _SMALL = np.float32(1e-6)  # instead of an alpha of 0, by which no color can be 
 _MARGIN = 1 / 20  # share of the span by which pixels may exceed it without a note
 
 Run = Callable[[UnitPixels], UnitPixels]
-"""A network of C channels: maps (H, W, C) in [0, 1] to the same shape."""
+"""A network of C channels: maps (H, W, C) in [0, 1] to the same shape; NaN, where there is no value, to any."""
 
 
 def restore_file(image: ImageFile, run: Run, channels: int, options: RestoreOptions, format: str) -> ImageFile:
@@ -47,20 +59,38 @@ def restore_file(image: ImageFile, run: Run, channels: int, options: RestoreOpti
     """
     pages, notes = [], []
     for number, page in enumerate(image.pages, 1):
-        beyond = _beyond(page, options.span_of(page.color))
+        beyond = _beyond(page, options.span_of_page(page))
         if beyond:
             notes.append(f"page {number}: {beyond}" if len(image.pages) > 1 else beyond)
         pages.append(restore_page(page, run, channels, options, depth_for(page, format, options.depth)))
-    dim = _dim(image, options)
-    return with_notes(replace(image, pages=tuple(pages)), *notes, *([] if dim is None else [dim]))
+    notes += [note for note in (_dim(image, options), _own_levels(image, options), _bands(image, channels)) if note]
+    return with_notes(replace(image, pages=tuple(pages)), *notes)
+
+
+def _own_levels(image: ImageFile, options: RestoreOptions) -> str | None:
+    """Return a note on the levels that are black and white in integers of no usual range."""
+    pages = [page for page in image.pages if depth_of(page.color) in WIDE]
+    if not pages or options.span is not None:
+        return None
+    (low, high), name = options.span_of_page(pages[0]), pages[0].color.dtype.name
+    return (
+        f"its {name} levels {low:.10g} and {high:.10g} are taken as black and white; set others with --range LOW,HIGH"
+    )
+
+
+def _bands(image: ImageFile, channels: int) -> str | None:
+    """Return a note if a color network restores bands that are no colors."""
+    count = sum(bool(page.own.get("band")) for page in image.pages)
+    if not count or channels == GRAY:
+        return None
+    return f"{count} bands that are no RGB are restored one by one as gray, by a color model; a gray model suits them"
 
 
 def _dim(image: ImageFile, options: RestoreOptions) -> str | None:
     """Return a note if a file of 16 bits holds 12 or fewer, which a network sees as nearly black."""
-    colors = [page.color for page in image.pages]
-    if any(color.dtype != np.uint16 or options.span_of(color) != WHOLE for color in colors):
+    if any(p.color.dtype != np.uint16 or options.span_of_page(p) != WHOLE for p in image.pages):
         return None
-    most = max(int(color.max()) for color in colors)
+    most = max(int(page.color.max()) for page in image.pages)
     return f"its levels end at {most} of 65535; for 12 bits set white with --range 0,4095" if 0 < most < 4096 else None
 
 
@@ -69,7 +99,9 @@ def _beyond(page: ImagePage, span: Span) -> str | None:
     depth = depth_of(page.color)
     if depth == "1" or (depth != "float" and span == WHOLE):
         return None
-    (low, high), least, most = span, float(page.color.min()), float(page.color.max())
+    hidden = hidden_of(page)
+    color = page.color if hidden is None else without(page.color, hidden)
+    (low, high), least, most = span, float(color.min()), float(color.max())
     margin = (high - low) * _MARGIN
     if not (least < low - margin or most > high + margin):
         return None
@@ -90,23 +122,36 @@ def most_runs(page: ImagePage, channels: int, options: RestoreOptions) -> int:
 def restore_page(page: ImagePage, run: Run, channels: int, options: RestoreOptions, depth: str) -> ImagePage:
     """Restore one page; its color and alpha get ``depth``. See `restore_file` for the other arguments."""
     stays = depth == depth_of(page.color)
-    dtype = page.color.dtype if stays and depth == "float" else dtype_of(depth)
-    span = options.span_of(page.color)
-    x = np.ascontiguousarray(upright(to_unit(page.color, span), page.orientation))
-    restored = partial(restore_pixels, run=run, channels=channels, options=options)
+    dtype = page.color.dtype if stays else dtype_of(depth)
+    span, hidden = options.span_of_page(page), hidden_of(page)
+    x = to_unit(page.color if hidden is None else without(page.color, hidden), span)
+    y = x if hidden is not None and hidden.all() else _restored_page(page, x, hidden, run, channels, options)
+    if stays and (depth == "float" or not is_exact_in_units(dtype, span)):
+        color = moved(page.color, y - x, span)  # float32 holds neither float64 nor 32 bits
+    else:
+        color = from_unit(y, dtype, span if stays else WHOLE)
+    if stays and hidden is not None:
+        color = put_back(color, page.color, hidden, page.own.get("nodata"))
     alpha: AnyPixels | None = page.alpha
-    if alpha is None:
-        y = restored(x)
-    else:
-        y = _beside_transparent(x, upright(to_unit(alpha), page.orientation), is_multiplied(page), restored)
-    if stays and depth == "float":  # the change is added, since a float64 does not survive float32
-        change = turned_back(y.astype(np.float64) - x, page.orientation) * (span[1] - span[0])
-        color = (page.color + change).astype(dtype)
-    else:
-        color = from_unit(np.ascontiguousarray(turned_back(y, page.orientation)), dtype, span if stays else WHOLE)
     if alpha is not None and alpha.dtype != dtype:
         alpha = from_unit(to_unit(alpha), dtype)
     return replace(page, color=color, alpha=alpha)
+
+
+def _restored_page(
+    page: ImagePage, x: UnitPixels, hidden: Hidden | None, run: Run, channels: int, options: RestoreOptions
+) -> UnitPixels:
+    """Return the restored pixels of a page, oriented as they are stored; they stay where they are hidden."""
+    restored = partial(restore_pixels, run=run, channels=channels, options=options)
+    # ``run`` fills what is NaN.
+    known = x if hidden is None else np.where(hidden, np.float32(np.nan), x)
+    shown = np.ascontiguousarray(upright(known, page.orientation))
+    if page.alpha is None:
+        y = restored(shown)
+    else:
+        y = _beside_transparent(shown, upright(to_unit(page.alpha), page.orientation), is_multiplied(page), restored)
+    y = np.ascontiguousarray(turned_back(y, page.orientation))
+    return y if hidden is None else np.where(hidden, x, y)
 
 
 def _beside_transparent(x: UnitPixels, alpha: UnitPixels, multiplied: bool, restored: Run) -> UnitPixels:
@@ -178,7 +223,7 @@ def _in_channels(x: UnitPixels, run: Run, channels: int, color: str) -> UnitPixe
         return np.asarray(run(np.repeat(x, channels, axis=2)).mean(2, keepdims=True), np.float32)
     if channels != 1:
         raise UserError(f"has {found} channels where the model takes {channels}; choose another model")
-    if bool((x == x[:, :, :1]).all()):
+    if np.array_equal(x, np.broadcast_to(x[:, :, :1], x.shape), equal_nan=True):
         return np.repeat(run(np.ascontiguousarray(x[:, :, :1])), 3, axis=2)
     if color == "channels":
         return np.concatenate([run(np.ascontiguousarray(x[:, :, k : k + 1])) for k in range(3)], 2)

@@ -11,10 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from clearer.core.errors import UserError
 from clearer.core.prefetch import one_ahead, one_behind
 from clearer.images.convert import check_pages, depth_for, fitted
 from clearer.images.io import not_kept, read_file, to_bytes, write_file
+from clearer.images.nodata import filled
 from clearer.images.pixels import WHOLE
 from clearer.images.tensors import batch_view
 from clearer.images.types import GRAY, ImageFile, UnitPixels, format_of_suffix, with_notes
@@ -236,8 +239,12 @@ class _Batch:
         )
 
     def _run(self, x: UnitPixels) -> UnitPixels:
-        o = self.options
-        level = self.levels.of(batch_view(x))
+        o, hidden = self.options, np.isnan(x)
+        if hidden.any():  # black does not count as free of noise, and a filled area would
+            level = self.levels.of(batch_view(np.where(hidden, np.float32(0), x)))
+            x = filled(x, hidden)
+        else:
+            level = self.levels.of(batch_view(x))
         y = self.restorer.restore(x, o.ensemble, o.tile, o.overlap, level=level)
         if self.fit_check is not None:
             self.fit_check.see(x, y)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from clearer.images.nodata import hidden_of, without
 from clearer.images.pixels import rgb_of_cmyk, to_unit
 from clearer.images.types import CMYK, ImageFile, UnitPixels
 from clearer.inference.options import RestoreOptions
@@ -86,7 +87,10 @@ def facts_of_file(image: ImageFile, options: RestoreOptions | None = None) -> Im
         UserError: its floating-point values are not finite or far outside [0, 1].
     """
     page = image.pages[0]
-    unit = to_unit(page.color, (options or RestoreOptions()).span_of(page.color))
+    hidden = hidden_of(page)
+    color = page.color if hidden is None else without(page.color, hidden)
+    unit = to_unit(color, (options or RestoreOptions()).span_of_page(page))
+    unit = unit if hidden is None else np.where(hidden, np.float32(0), unit)
     unit = to_unit(rgb_of_cmyk(page.color)) if unit.shape[2] == CMYK else unit
     return facts_of(unit, page.own.get("quality"))
 

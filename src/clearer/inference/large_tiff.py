@@ -17,7 +17,7 @@ from clearer.core.errors import UserError
 from clearer.core.files import written_whole
 from clearer.images.pixels import to_unit
 from clearer.images.tensors import to_array, to_batch
-from clearer.images.tiff_rows import TiffRows, refusal, write_rows
+from clearer.images.tiff.rows import TiffRows, refusal, write_rows
 from clearer.images.types import AnyPixels, UnitPixels
 from clearer.inference.checks import Watch, in_sound_precision
 from clearer.inference.color import Run

@@ -8,11 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from clearer.core.errors import UserError, nearest
-from clearer.images.pixels import WHOLE, Span, levels_hold
-from clearer.images.types import AnyPixels
+from clearer.images.nodata import hidden_of, without
+from clearer.images.pixels import LARGEST_UNIT, WHOLE, Span, levels_hold
+from clearer.images.types import AnyPixels, ImagePage
 from clearer.inference.tiling import Overlap, Tiling, as_tiling, parse_overlap
 
 COLORS = ("luma", "channels")
+
+_MARGIN = 1 / 20  # share of a model's levels by which noise may exceed them
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,20 @@ class RestoreOptions:
         if self.span is not None:
             return self.span
         return self.levels if self.levels is not None and are_levels(pixels, self.levels) else WHOLE
+
+    def span_of_page(self, page: ImagePage) -> Span:
+        """Return the values that stand for black and white on a page of a file, which may state them itself."""
+        own = page.own.get("levels")
+        if own is None or self.span is not None:
+            hidden = hidden_of(page)
+            return self.span_of(page.color if hidden is None else without(page.color, hidden))
+        return self.levels if self.levels is not None and _near(own, self.levels) else own
+
+
+def _near(own: Span, levels: Span) -> bool:
+    """Return whether the levels of an image are levels of a camera, but for noise that exceeds them."""
+    margin = _MARGIN * (levels[1] - levels[0])
+    return levels[1] > LARGEST_UNIT and levels[0] - margin <= own[0] and own[1] <= levels[1] + margin
 
 
 def are_levels(pixels: AnyPixels, levels: Span) -> bool:

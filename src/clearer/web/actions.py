@@ -15,7 +15,8 @@ from PIL import Image
 from clearer.core.errors import UserError
 from clearer.images.convert import fitted
 from clearer.images.io import read_file, write_file
-from clearer.images.pixels import depth_of, dtype_of, from_unit, to_unit, upright
+from clearer.images.nodata import filled
+from clearer.images.pixels import WHOLE, depth_of, dtype_of, from_unit, to_unit, upright
 from clearer.images.tensors import to_batch
 from clearer.images.types import (
     CMYK,
@@ -199,7 +200,10 @@ def _restored(
         def tell(share: float) -> None:
             progress(_READ + (_RESTORED - _READ) * (runs + share) / most, "Restoring")
 
-        y = restorer.restore(x, ensemble, level=levels.of(to_batch(x)), progress=tell)
+        hidden = np.isnan(x)  # pixels for which a GeoTIFF states no value
+        level = levels.of(to_batch(np.where(hidden, np.float32(0), x)))
+        x = filled(x, hidden) if hidden.any() else x
+        y = restorer.restore(x, ensemble, level=level, progress=tell)
         runs += 1
         check.see(x, y)
         return y
@@ -236,8 +240,9 @@ def _write_result(folder: Path, file: Path, after: ImageFile, seen: dict[str, Ui
 
 def _visible(page: ImagePage) -> Uint8Pixels:
     """Return a page as a screen shows it: upright, (H, W, 1 or 3), 8 bits."""
+    span = page.own.get("levels", WHOLE)
     page = fitted(ImageFile("", (replace(page, icc=None, alpha=None),)), "PNG").pages[0]
-    levels = from_unit(to_unit(page.color), dtype_of("8"))
+    levels = from_unit(to_unit(page.color, span), dtype_of("8"))
     return np.ascontiguousarray(upright(levels, page.orientation))
 
 
@@ -248,7 +253,9 @@ def _size(shown: Uint8Pixels) -> str:
 def _kind(image: ImageFile) -> str:
     page = image.pages[0]
     color = {GRAY: "gray", CMYK: "CMYK"}.get(page.color.shape[2], "color")
-    depth = {"8": "", "1": ", black and white", "16": ", 16 bits", "float": ", floating point"}[depth_of(page.color)]
+    found = depth_of(page.color)
+    words = {"8": "", "1": ", black and white", "16": ", 16 bits", "float": ", floating point"}
+    depth = words.get(found, f", {found}")
     count = len(image.pages)
     return f"{color}{depth}{f', {count} pages' if count > 1 else ''}"
 

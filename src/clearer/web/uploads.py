@@ -21,7 +21,7 @@ from typing import BinaryIO, NamedTuple
 from PIL import Image, UnidentifiedImageError
 
 from clearer.core.errors import UserError
-from clearer.images.tiff import count_pages, extents_of
+from clearer.images.tiff.read import count_pages, extents_of
 from clearer.images.types import HEAD, format_of_bytes
 
 PREFIX = "clearer-web-"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
+from mmap import mmap
 from typing import Any, NamedTuple
 
 BOUNDED = {
@@ -38,7 +39,7 @@ class Extent(NamedTuple):
     opaque: str
 
 
-def extent_of(page: Any, data: bytes) -> Extent:
+def extent_of(page: Any, data: bytes | mmap) -> Extent:
     """Return the extent of a tifffile page, given the bytes of its file. Broken tags raise any exception."""
     width, height, depth = page.imagewidth, page.imagelength, max(1, page.imagedepth)
     pixels, part = width * height * depth, (page.rowsperstrip or height) * width

@@ -14,12 +14,27 @@ import tifffile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from clearer.images.exif import parsed
-from clearer.images.tiff import EXIF, GPS, ICC, TEXTS, XMP
+from clearer.images.tiff.assemble import write_restored
+from clearer.images.tiff.read import EXIF, GPS, ICC, TEXTS, XMP
 from clearer.images.types import CMYK, GRAY, RGB, ImageFile, ImagePage
 
 
 def write_tiff(file: BinaryIO, image: ImageFile) -> None:
-    """Write all pages to an open file that can be read and seeked."""
+    """Write all pages to an open file that can be read and seeked.
+
+    Pages of a TIFF file are written with everything else of that file, see `clearer.images.tiff.rewrite`.
+    """
+    source = image.own.get("source")
+    if source is not None:
+        buffer = io.BytesIO()
+        if write_restored(buffer, source, image.pages):
+            file.write(buffer.getbuffer())
+            return
+    write_pages(file, image)
+
+
+def write_pages(file: BinaryIO, image: ImageFile) -> None:
+    """Write pages of any file as a TIFF file."""
     order = image.own.get("byteorder", "<")
     size = sum(page.color.nbytes + (0 if page.alpha is None else page.alpha.nbytes) for page in image.pages)
     big = bool(image.own.get("bigtiff")) or size > 4 * 10**9

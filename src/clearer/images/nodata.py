@@ -1,0 +1,92 @@
+"""Pixels without a value: NaN, and the value that GeoTIFF states for it. They are filled for a network, and kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clearer.images.types import AnyPixels, ImagePage, UnitPixels
+
+Hidden = npt.NDArray[np.bool_]
+"""(H, W, C): True where there is no value."""
+
+REACH = 64
+"""Side in pixels of the largest block from which a pixel is filled, a power of two."""
+
+
+def hidden_of(page: ImagePage) -> Hidden | None:
+    """Return where a page has no value; None if it has one everywhere.
+
+    Of floating point, these are the samples that are NaN, one by one. The value that a GeoTIFF states counts
+    where all colors of a pixel have it.
+    """
+    return hidden_in(page.color, page.own.get("nodata"))
+
+
+def hidden_in(color: AnyPixels, nodata: float | None) -> Hidden | None:
+    """Return where pixels (H, W, C) have no value, given the one that stands for none; None if there is no such."""
+    found = np.isnan(color) if color.dtype.kind == "f" else None
+    if nodata is not None and np.isfinite(nodata):
+        wanted = _as_stored(nodata, color.dtype)
+        if wanted is not None:
+            stated = np.broadcast_to((color == wanted).all(2, keepdims=True), color.shape)
+            found = stated if found is None else found | stated
+    return found if found is not None and found.any() else None
+
+
+def _as_stored(nodata: float, dtype: np.dtype[Any]) -> Any:
+    """Return the value in a data type; None if that cannot hold it."""
+    if dtype.kind == "f":
+        return dtype.type(nodata)
+    if dtype.kind not in "iu" or nodata != int(nodata):
+        return None
+    limits = np.iinfo(dtype)
+    return dtype.type(int(nodata)) if limits.min <= nodata <= limits.max else None
+
+
+def without(pixels: AnyPixels, hidden: Hidden) -> AnyPixels:
+    """Return pixels with a value of theirs where there is none, so that they have a range."""
+    known = pixels[~hidden]
+    return np.where(hidden, known[0] if known.size else pixels.dtype.type(0), pixels)
+
+
+def filled(x: UnitPixels, hidden: Hidden) -> UnitPixels:
+    """Return pixels with those that are hidden filled from their neighbors.
+
+    Each becomes the mean of the values in the smallest block around it that has any, of 2, 4, 8 and up to `REACH`
+    pixels a side. Blocks begin at the first pixel; where there is no value within `REACH`, the pixel is black. So the
+    result depends on values in the same block of `REACH` pixels only, and an image can be filled by bands of rows.
+    """
+    out = np.where(hidden, np.float32(0), x)
+    for channel in range(x.shape[2]):
+        down, across = np.nonzero(hidden[:, :, channel])
+        sums = out[:, :, channel].astype(np.float64)
+        counts = (~hidden[:, :, channel]).astype(np.float64)
+        level = 0
+        while len(down) and 2**level < REACH:
+            sums, counts, level = _halved(sums), _halved(counts), level + 1
+            at = down >> level, across >> level
+            found = counts[at] > 0
+            place = down[found], across[found]
+            out[(*place, channel)] = (sums[at][found] / counts[at][found]).astype(np.float32)
+            down, across = down[~found], across[~found]
+    return out
+
+
+def _halved(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    height, width = values.shape
+    even = np.pad(values, ((0, height % 2), (0, width % 2)))
+    return np.asarray(even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2])
+
+
+def put_back(new: AnyPixels, old: AnyPixels, hidden: Hidden, nodata: float | None) -> AnyPixels:
+    """Return new pixels with the old ones where these have no value; no other pixel becomes the value for none."""
+    if nodata is not None and np.isfinite(nodata) and new.dtype.kind in "iu":
+        wanted = _as_stored(nodata, new.dtype)
+        if wanted is not None:
+            beside = wanted - 1 if wanted == np.iinfo(new.dtype).max else wanted + 1
+            became = (new == wanted).all(2, keepdims=True) & ~hidden.all(2, keepdims=True)
+            new = np.where(became, np.asarray(beside, new.dtype), new)
+    return np.where(hidden, old.astype(new.dtype, copy=False), new)

@@ -1,0 +1,1 @@
+"""TIFF files of every depth: their directories, images and tags, read and written without loss."""

@@ -1,0 +1,116 @@
+"""Compare a written TIFF file with its source by reading both: what is not as it was, in phrases."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import tifffile
+
+from clearer.images.tiff.directory import POINTERS, Directory, tree_of
+from clearer.images.tiff.read import opened
+from clearer.images.tiff.rewrite import LAYOUT
+from clearer.images.types import ImagePage
+
+_EXPECTED = {*LAYOUT, *POINTERS}
+_COMPRESSION = 259
+_OF_JPEG = {347, *range(512, 522), 529, 530, 531, 532}
+_OF_FAX = {292, 293, 326, 327, 328}
+_SHOWN = 6
+
+
+def differences(source: bytes, written: bytes, pages: Sequence[ImagePage]) -> tuple[str, ...]:
+    """Return what a file that was written like another one does not have as the other has it.
+
+    Series, shapes, axes and data types are those that tifffile finds; tags are compared as bytes.
+
+    Args:
+        source: the file that was read.
+        written: the file that was written.
+        pages: what was to be written.
+    """
+    found: list[str] = []
+    with _quiet(), opened(source) as old, opened(written) as new:
+        found += _of_series(old, new, {page.color.dtype for page in pages})
+    before, after = tree_of(source), tree_of(written)
+    if len(before.chain) != len(after.chain):
+        return (*found, f"has {len(after.chain)} pages, where the source has {len(before.chain)}")
+    lost: dict[int, None] = {}
+    codecs: dict[tuple[int, int], None] = {}
+    for one, other in zip(before.chain, after.chain, strict=True):
+        _compare(one, other, lost, codecs, before.order)
+    found += [f"its compression ({_codec(a)}) is written as {_codec(b)}" for a, b in codecs]
+    jpeg = any(a != b for a, b in codecs)
+    names = [_name(code) for code in lost if not (jpeg and code in _OF_JPEG | _OF_FAX)]
+    if names:
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        found.append(f"tags not kept: {', '.join(names[:_SHOWN])}{more}")
+    return tuple(found)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence tifffile, which logs what is odd in a file."""
+    log = logging.getLogger("tifffile")
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+def _of_series(old: Any, new: Any, wanted: set[Any]) -> Iterator[str]:
+    try:
+        before = list(old.series)
+    except Exception:  # broken descriptions: the tags are compared all the same
+        return
+    after = list(new.series)
+    if len(before) != len(after):
+        yield f"tifffile reads {len(after)} series of it, where the source has {len(before)}"
+        return
+    for number, (one, other) in enumerate(zip(before, after, strict=True), 1):
+        where = f"series {number}: " if len(before) > 1 else ""
+        if (one.kind, one.axes, one.shape) != (other.kind, other.axes, other.shape):
+            yield (
+                f"{where}tifffile reads it as {other.kind} {other.axes} {other.shape}, and the source as "
+                f"{one.kind} {one.axes} {one.shape}"
+            )
+        elif len(one.levels) != len(other.levels):
+            yield f"{where}has {len(other.levels)} levels, where the source has {len(one.levels)}"
+        elif one.dtype != other.dtype and other.dtype not in wanted:
+            yield f"{where}is {other.dtype}, where the source is {one.dtype}"
+
+
+def _compare(
+    old: Directory, new: Directory, lost: dict[int, None], codecs: dict[tuple[int, int], None], order: str
+) -> None:
+    was, is_ = old.entries.get(_COMPRESSION), new.entries.get(_COMPRESSION)
+    if was is not None and is_ is not None and was.data != is_.data:
+        little = "little" if order == "<" else "big"
+        codecs[int.from_bytes(was.data, little), int.from_bytes(is_.data, little)] = None  # type: ignore[arg-type]
+    for code, entry in old.entries.items():
+        if code not in _EXPECTED and code != _COMPRESSION and new.entries.get(code) != entry:
+            lost[code] = None
+    for code in old.broken:
+        lost[code] = None
+    for code, inner in old.below.items():
+        after = new.below.get(code, [])
+        if len(after) != len(inner):
+            lost[code] = None
+        for one, other in zip(inner, after, strict=False):
+            _compare(one, other, lost, codecs, order)
+
+
+def _name(code: int) -> str:
+    found = tifffile.TIFF.TAGS.get(code, "")
+    return f"{found} ({code})" if found else str(code)
+
+
+def _codec(code: int) -> str:
+    try:
+        return tifffile.COMPRESSION(code).name
+    except ValueError:
+        return str(code)
