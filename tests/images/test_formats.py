@@ -372,7 +372,6 @@ def test_floats_beyond_black_and_white_are_clipped_at_8_bits_only(tmp_path: Path
 REFUSED = {
     "lab": (lambda: pillow(Image.fromarray(C8).convert("LAB"), "TIFF"), r"\(CIELAB\); convert it to RGB"),
     "complex": (lambda: tiff(G8.astype(np.complex64)), "64-bit complex64 are not supported"),
-    "mosaic": (lambda: tiff(G16, "cfa"), r"values of a camera's sensor \(CFA\); develop it first"),
     "float, white is zero": (lambda: tiff(pixels(1, "float32"), "miniswhite"), "white as zero is not supported"),
     "subsampled": (
         lambda: tiff(C8, "ycbcr", subsampling=(1, 1)).replace(b"\x12\x02\x03\0\x02\0\0\0\x01\0\x01\0", HALF),
@@ -388,7 +387,7 @@ REFUSED = {
     "nothing": (lambda: b"", r"empty \(0 bytes\)"),
 }
 HALF = b"\x12\x02\x03\0\x02\0\0\0\x02\0\x02\0"
-BY_HEADER = ("lab", "complex", "mosaic", "float, white is zero", "subsampled", "bomb", "text")
+BY_HEADER = ("lab", "complex", "float, white is zero", "subsampled", "bomb", "text")
 
 
 @pytest.mark.parametrize("name", REFUSED)
