@@ -199,7 +199,7 @@ def _mark_fresh(figure: Figure, lines: Lines) -> None:
     for axes in figure.axes:
         for epoch, name in marks:
             axes.axvline(epoch - 0.5, color=MUTED, linewidth=1, linestyle=(0, (1, 2)))
-            place = (epoch - 0.5, 0.02)
+            place = (epoch - 0.5, 0.94)
             axes.annotate(
                 name, place, xytext=(3, 0), xycoords=axes.get_xaxis_transform(), textcoords="offset points",
                 color=MUTED, size=7.5,
@@ -232,7 +232,9 @@ def _mark_psnr(axes: Axes, lines: Lines) -> None:
     _, inputs = _series(lines, "input_psnr")
     if inputs:
         axes.axhline(inputs[-1], color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)), label="input")
-    xs, ys = _series([line for line in lines if line.get("best") is True], "psnr")
+    kept = lines[-1].get("fresh") if lines else None  # weights given up, of the start or fresh ones, have no best
+    best = [line for line in lines if line.get("best") is True and line.get("fresh") == kept]
+    xs, ys = _series(best, "psnr")
     if xs:
         ring = {"markersize": 9, "markerfacecolor": "none", "markeredgewidth": 1.4, "linestyle": ""}
         axes.plot(xs[-1:], ys[-1:], "o", color=COLORS[1], label=f"best {ys[-1]:.2f} dB", **ring)  # type: ignore[arg-type]
