@@ -64,6 +64,15 @@ def _read(data: bytes, kind: str | None, first_page: bool) -> ImageFile:
         from clearer.images.netpbm import read_netpbm
 
         return read_netpbm(data)
+    if kind == "JXL":
+        from clearer.images.jpeg_xl import read_jpeg_xl
+
+        return read_jpeg_xl(data)
+    from clearer.images.jpeg_2000 import read_deep_jpeg_2000
+
+    deep = read_deep_jpeg_2000(data)
+    if deep is not None:
+        return deep
     from clearer.images.pillow import read_with_pillow
 
     return read_with_pillow(data, first_page)
@@ -87,6 +96,10 @@ def read_header(path: str | Path) -> Header:
             from clearer.images.netpbm import netpbm_header
 
             return netpbm_header(file)
+        if kind == "JXL":
+            from clearer.images.jpeg_xl import jpeg_xl_header
+
+            return jpeg_xl_header(file)
         if kind == "TIFF":
             from clearer.images.tiff.read import tiff_header
 
@@ -139,6 +152,10 @@ def encode(file: BinaryIO, image: ImageFile, quality: int | None = None, name: s
             from clearer.images.jpeg import write_jpeg
 
             write_jpeg(file, image, quality)
+        elif image.format == "JXL":
+            from clearer.images.jpeg_xl import write_jpeg_xl
+
+            write_jpeg_xl(file, image, quality)
         elif image.format in NETPBM:
             from clearer.images.netpbm import write_netpbm
 

@@ -171,6 +171,7 @@ FORMATS = {
     "HEIF": Format((".heic", ".heif"), ("8", "16"), (GRAY, RGB), lossy=True),
     "PGM": Format((".pgm", ".pnm"), ("8", "16"), (GRAY,), alpha=False, orientation=False),
     "PPM": Format((".ppm",), ("8", "16"), (RGB,), alpha=False, orientation=False),
+    "JXL": Format((".jxl",), ("8", "16", "float"), orientation=False, lossy=True),
     "PBM": Format((".pbm",), ("1",), (GRAY,), alpha=False, orientation=False),
     "PFM": Format((".pfm",), ("float",), (GRAY, RGB), alpha=False, orientation=False),
 }
@@ -190,6 +191,7 @@ _SIGNATURES: dict[str, tuple[bytes, ...]] = {
     "PPM": (b"P6", b"P3"),
     "PBM": (b"P4", b"P1"),
     "PFM": (b"Pf", b"PF"),
+    "JXL": (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
 }
 _HEIF_BRANDS = (b"hei", b"hev", b"mif", b"msf")
 HEAD = 256

@@ -14,6 +14,7 @@ from clearer.core.errors import UserError
 from clearer.images.around import jpeg_segments as jpeg
 from clearer.images.around import png_chunks as png
 from clearer.images.around.box_parts import parts_of_boxes
+from clearer.images.around.jxl_header import SIGNATURES, header_of
 from clearer.images.around.part import EXIF, FRAMES, PLAYS, PROFILE, RESOLUTION, TIMES, XMP, Part, digest
 from clearer.images.around.xmp import announces
 
@@ -49,7 +50,7 @@ def parts_of(data: bytes, kind: str | None) -> tuple[Part, ...]:
         "TIFF": _of_tiff,
         "HEIF": parts_of_boxes,
         "AVIF": parts_of_boxes,
-        "JXL": parts_of_boxes,
+        "JXL": _of_jpeg_xl,
         "BMP": _of_bmp,
     }
     reader = readers.get(kind or "")
@@ -233,6 +234,16 @@ def _blocks(data: bytes, place: int) -> tuple[list[bytes], int]:
         found.append(data[place + 1 : place + 1 + data[place]])
         place += 1 + data[place]
     return found, place + 1
+
+
+def _of_jpeg_xl(data: bytes) -> Iterator[Part]:
+    header = header_of(data)
+    if header.profile:
+        yield Part(PROFILE)
+    elif not header.is_srgb:
+        yield Part("color coding", str(header.coding))
+    if not data.startswith(SIGNATURES[0]):
+        yield from parts_of_boxes(data)
 
 
 def _of_bmp(data: bytes) -> Iterator[Part]:
