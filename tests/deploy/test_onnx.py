@@ -203,6 +203,16 @@ def test_half_stores_fp16_and_stays_within_a_gray_level(run: Path, tmp_path: Pat
     assert torch.allclose(half(x), clearer.load(run, "cpu", "fp32")(x), atol=1 / 255)
 
 
+def test_the_opset_is_the_one_that_is_asked_for(run: Path, tmp_path: Path) -> None:
+    import onnx
+
+    def opset(path: Path) -> int:
+        return {entry.domain: entry.version for entry in onnx.load(path).opset_import}[""]
+
+    export(run / "model.safetensors", onnx=tmp_path / "b.onnx", opset=20)
+    assert (opset(run / "a.onnx"), opset(tmp_path / "b.onnx")) == (18, 20)
+
+
 def test_int8_is_calibrated_and_its_loss_measured(run: Path, photos: Path, tmp_path: Path) -> None:
     ended = command("export", run, "--onnx", tmp_path / "q.onnx", "--int8", "--calibrate", photos, "--json")
     assert ended.status == 0, ended.err
@@ -290,6 +300,9 @@ def _break_after(network: RestorationNetwork) -> None:
         (["--torch", "a.pt2", "--half"], "only for ONNX files"),
         (["--onnx", "a.onnx", "--int8"], "needs a folder"),
         (["--onnx", "a.onnx", "--calibrate", "."], "needs a folder"),
+        (["--onnx", "a.onnx", "--opset", "17"], "--opset 17: not from 18, the least that torch writes, to "),
+        (["--onnx", "a.onnx", "--opset", "99"], "--opset 99: not from 18"),
+        (["--torch", "a.pt2", "--opset", "20"], "--opset: only for ONNX files"),
     ],
 )
 def test_contradicting_options_are_refused(

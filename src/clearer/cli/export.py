@@ -34,6 +34,10 @@ class ExportOptions:
         False
     )
     int8: Annotated[bool, option("Output", "ONNX in int8; reports the loss in dB.", "--int8")] = False
+    opset: Annotated[
+        int | None,
+        option("Output", "Version of the ONNX operators, 18 or later (default: 18).", metavar="N"),
+    ] = None
     calibrate: Annotated[
         Path | None,
         option(
@@ -58,7 +62,7 @@ def export(options: ExportOptions) -> None:
 
     o = options
     result = run_export(
-        o.model, onnx=o.onnx, pt2=o.pt2, half=o.half, int8=o.int8, calibrate=o.calibrate, layout=o.layout
+        o.model, onnx=o.onnx, pt2=o.pt2, half=o.half, int8=o.int8, calibrate=o.calibrate, layout=o.layout, opset=o.opset
     )
     console = console_for_people(o.as_json)
     for file in (result.get("onnx"), result.get("pt2")):

@@ -89,9 +89,9 @@ class RestoreOptions:
         str | None,
         option(
             "Output",
-            "Output format: png, jpeg, tiff, webp, bmp, avif, heif, pgm or ppm (default: same as input).",
+            "Output format: png, jpeg, tiff, webp, bmp, avif, heif, jxl, pgm, ppm, pbm, pfm (default: same as input).",
             metavar="FORMAT",
-            complete=lambda: ["png", "jpeg", "tiff", "webp", "bmp", "avif", "heif", "pgm", "ppm"],
+            complete=lambda: ["png", "jpeg", "tiff", "webp", "bmp", "avif", "heif", "jxl", "pgm", "ppm", "pbm", "pfm"],
         ),
     ] = None
     depth: Annotated[
@@ -107,10 +107,14 @@ class RestoreOptions:
         int | None,
         option(
             "Output",
-            "Quality of JPEG, AVIF, HEIF (default: 95), WebP (default: lossless) and video, 1 to 100.",
+            "Quality of JPEG, AVIF, HEIF (default: 95), WebP, JPEG XL (default: lossless) and video, 1 to 100.",
             metavar="N",
             parser=whole(1, 100),
         ),
+    ] = None
+    compare: Annotated[
+        Path | None,
+        option("Output", "PNG to write with the image before and after, side by side.", metavar="FILE.png"),
     ] = None
     skip_existing: Annotated[bool, option("Output", "Leave existing output files as they are.", "--skip-existing")] = (
         False
@@ -155,6 +159,7 @@ class RestoreOptions:
             skip_existing=self.skip_existing,
             recursive=self.recursive,
             pattern=self.pattern,
+            compare=self.compare,
             check=not self.quiet,
         )
 

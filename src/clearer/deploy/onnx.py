@@ -22,6 +22,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from clearer.core.errors import UserError
 from clearer.core.files import utf8_path, written_whole
+from clearer.deploy.export_options import OPSET, check_opset, check_options, require
 from clearer.deploy.quantize import Calibration, QuantizationLoss, quantize, read_calibration
 from clearer.inference.onnx_network import INPUT, LEVEL, OUTPUT, OnnxNetwork, metadata_of
 from clearer.inference.restorer import Restorer, load
@@ -35,8 +36,6 @@ HALF_TOLERANCE = 1 / 255
 """The same for fp16: one gray level. fp16 holds three decimals."""
 SIZES = ((2, 45, 61), (1, 64, 96), (1, 7, 129))
 """Batch, height and width of the comparison: odd, a multiple of every network's, smaller than the multiple."""
-OPSET = 18
-
 Run = Callable[..., Tensor]
 """A network: takes the image, and the noise level map if it takes one."""
 
@@ -88,6 +87,7 @@ def export(
     int8: bool = False,
     calibrate: str | Path | None = None,
     layout: str = "auto",
+    opset: int | None = None,
 ) -> ExportResult:
     """Export a trained network to ONNX, to torch.export, or to both.
 
@@ -101,6 +101,7 @@ def export(
         calibrate: folder of images for ``int8``: clean ones, which are degraded as the model card states, or pairs
             for a model that was trained on pairs. A quarter of them is held out to measure the loss.
         layout: of that folder, see `clearer.data.folders.find_items`.
+        opset: version of the ONNX operators, from `OPSET`, the default, to the newest that the installed onnx knows.
 
     Returns:
         The files that were written, each with its comparison with PyTorch; see `ExportResult`.
@@ -109,7 +110,9 @@ def export(
         UserError: the model or the images cannot be read, the options contradict each other, a package is
             missing, or a file differs too much from PyTorch; that file is not kept.
     """
-    _check_options(onnx, pt2, half, int8, calibrate)
+    check_options(onnx, pt2, half, int8, calibrate)
+    if opset is not None:
+        check_opset(opset, onnx)
     restorer = model if isinstance(model, Restorer) else load(model, "cpu", "fp32")
     if not isinstance(restorer.network, RestorationNetwork):
         raise UserError(f"{model}: already exported; name the weight file or the run that it was made from")
@@ -119,12 +122,12 @@ def export(
         "architecture": str(restorer.architecture),
     }
     if onnx is not None:
-        _require("onnx", "onnxscript", "onnxruntime")
+        require("onnx", "onnxscript", "onnxruntime")
         calibration = None
         if int8:
             assert calibrate is not None
             calibration = read_calibration(calibrate, restorer.card, restorer.architecture.channels, layout)
-        result["onnx"] = _write_onnx(network, restorer.card, Path(onnx), half, calibration)
+        result["onnx"] = _write_onnx(network, restorer.card, Path(onnx), half, calibration, opset)
     if pt2 is not None:
         result["pt2"] = _write_pt2(network, restorer.card, Path(pt2))
     return result
@@ -167,8 +170,13 @@ def largest_difference(run: Run, network: RestorationNetwork) -> float:
     return largest
 
 
-def onnx_model(network: RestorationNetwork) -> Any:
-    """Return a network without batch norms as an ``onnx.ModelProto`` in fp32, with dynamic sizes."""
+def onnx_model(network: RestorationNetwork, opset: int | None = None) -> Any:
+    """Return a network without batch norms as an ``onnx.ModelProto`` in fp32, with dynamic sizes.
+
+    Raises:
+        UserError: the installed torch and onnxscript do not write this opset.
+    """
+    opset = OPSET if opset is None else opset
     with _quiet():
         program = torch.onnx.export(
             network,
@@ -177,11 +185,14 @@ def onnx_model(network: RestorationNetwork) -> Any:
             dynamic_shapes=_open_sizes(network),
             input_names=[INPUT, LEVEL] if network.takes_level else [INPUT],
             output_names=[OUTPUT],
-            opset_version=OPSET,
+            opset_version=opset,
             verbose=False,
         )
     assert program is not None
     model = program.model_proto
+    written = {entry.domain: entry.version for entry in model.opset_import}.get("")
+    if written != opset:  # the exporter falls back to another one
+        raise UserError(f"--opset {opset}: torch {torch.__version__} writes opset {written} instead; leave it out")
     # The exporter's notes on the source name this machine's folders.
     graph = model.graph
     for noted in (*graph.node, *graph.input, *graph.output, *graph.initializer, graph):
@@ -195,13 +206,18 @@ def onnx_model(network: RestorationNetwork) -> Any:
 
 
 def _write_onnx(
-    network: RestorationNetwork, card: ModelCard, path: Path, half: bool, calibration: Calibration | None
+    network: RestorationNetwork,
+    card: ModelCard,
+    path: Path,
+    half: bool,
+    calibration: Calibration | None,
+    opset: int | None,
 ) -> ExportedFile:
     import onnx
 
     architecture = network.architecture
     precision = "int8" if calibration else "fp16" if half else "fp32"
-    model = onnx_model(network)
+    model = onnx_model(network, opset)
     losses: QuantizationLoss | None = None
     if half:
         from onnxruntime.transformers.float16 import convert_float_to_float16
@@ -306,29 +322,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(previous)
-
-
-def _require(*packages: str) -> None:
-    import importlib.util
-
-    missing = [name for name in packages if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UserError(f"--onnx: {', '.join(missing)} is not installed; run pip install 'clearer[onnx]'")
-
-
-def _check_options(
-    onnx: str | Path | None, pt2: str | Path | None, half: bool, int8: bool, calibrate: str | Path | None
-) -> None:
-    if onnx is None and pt2 is None:
-        raise UserError("export: no file is named; add --onnx FILE.onnx, --torch FILE.pt2, or both")
-    for option, path, suffix in (("--onnx", onnx, ".onnx"), ("--torch", pt2, ".pt2")):
-        if path is not None and Path(path).suffix.lower() != suffix:
-            raise UserError(f"{option} {path}: the name must end in {suffix}")
-        if path is not None and Path(path).is_dir():
-            raise UserError(f"{option} {path}: a folder; name a file")
-    if half and int8:
-        raise UserError("--half and --int8 are mutually exclusive; write two files")
-    if (half or int8) and onnx is None:
-        raise UserError(f"--{'half' if half else 'int8'}: only for ONNX files; name one with --onnx FILE.onnx")
-    if int8 != (calibrate is not None):
-        raise UserError("--int8, --calibrate: int8 needs a folder of images, and nothing else does; give both or none")

@@ -114,7 +114,7 @@ def read_header(path: str | Path) -> Header:
             return jpeg_header(file)
         from clearer.images.pillow import header_with_pillow
 
-        return header_with_pillow(file, heif=kind == "HEIF")
+        return header_with_pillow(file, kind)
 
 
 def write_file(path: str | Path, image: ImageFile, quality: int | None = None) -> tuple[str, ...]:

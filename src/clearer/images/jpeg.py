@@ -51,7 +51,7 @@ def jpeg_header(file: BinaryIO) -> Header:
     frame = parts.frame_of(file)
     file.seek(0)
     if frame is None or not is_deep(frame):
-        return header_with_pillow(file, heif=False)
+        return header_with_pillow(file, "JPEG")
     data = file.read()
     height, width, channels = struct.unpack_from(">HHB", frame[1], 1)
     exif = _of_kind(parts.around_of(data), parts.APP1, parts.EXIF)

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from clearer.core.errors import UserError
+from clearer.images.around.box_parts import coding_of, with_coding
 from clearer.images.exif import orientation_of, plain, with_orientation
 from clearer.images.jpeg_quality import quality_of
 from clearer.images.types import (
@@ -53,7 +54,7 @@ def read_with_pillow(data: bytes, first_page: bool = False) -> ImageFile:
     Raises:
         UserError: the image is too large or of a kind that is not supported. Pillow raises other exceptions too.
     """
-    with _opened(io.BytesIO(data), heif=format_of_bytes(data[:HEAD]) == "HEIF") as image:
+    with _opened(io.BytesIO(data), format_of_bytes(data[:HEAD])) as image:
         check_size(*image.size)
         name = _NAMES.get(image.format or "", image.format or "")
         frames, own = frames_of(image, first_page)
@@ -65,6 +66,9 @@ def read_with_pillow(data: bytes, first_page: bool = False) -> ImageFile:
         jpeg["quality"] = quality
     if name in ("JPEG", "GIF") and info.get("comment"):
         jpeg["comment"] = info["comment"]
+    coding = coding_of(data) if name in ("AVIF", "HEIF") else None
+    if coding is not None:
+        jpeg["coding"] = coding
     if name == "JPEG" and info.get("progressive"):
         jpeg["progressive"] = info["progressive"]
     deep_file = name in ("AVIF", "HEIF") and _more_than_8_bits(data)
@@ -91,25 +95,31 @@ def read_with_pillow(data: bytes, first_page: bool = False) -> ImageFile:
     return ImageFile(name, pages, own, notes)
 
 
-def header_with_pillow(file: BinaryIO, heif: bool) -> Header:
+def header_with_pillow(file: BinaryIO, kind: str | None) -> Header:
     """Return the header of an open file of any format that Pillow knows; nothing is decoded.
+
+    Args:
+        file: the file.
+        kind: its format, by its content.
 
     Raises:
         UserError: the image is too large. Pillow raises other exceptions too.
     """
-    with _opened(file, heif) as image:
+    with _opened(file, kind) as image:
         name = _NAMES.get(image.format or "", image.format or "")
         gray = image.mode in _GRAY_MODES or image.mode.startswith("I;16")
         return Header.of_stored(*image.size, orientation_of(_exif_of(image, name)), GRAY if gray else RGB)
 
 
 @contextlib.contextmanager
-def _opened(file: BinaryIO, heif: bool) -> Iterator[Image.Image]:
+def _opened(file: BinaryIO, kind: str | None) -> Iterator[Image.Image]:
     """Open an image without the warnings of Pillow, of sizes (which are checked here) and of strange metadata."""
-    _register_heif(required=heif)
+    _register_heif(required=kind == "HEIF")
+    # Both readers take files of the general brands, such as mif1, and each fails on those of the other.
+    only = [kind] if kind in ("AVIF", "HEIF") else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with Image.open(file) as image:
+        with Image.open(file, formats=only) as image:
             yield image
 
 
@@ -195,6 +205,13 @@ def write_with_pillow(file: BinaryIO, image: ImageFile, quality: int | None = No
     page, name = image.pages[0], image.format
     if name == "BMP" and page.alpha is not None:
         _write_bmp_with_alpha(file, page)
+        return
+    if "coding" in page.own and page.icc is None:
+        buffer = io.BytesIO()
+        plain_own: PageOwn = {key: value for key, value in page.own.items() if key != "coding"}  # type: ignore[assignment]
+        first = replace(page, own=plain_own)
+        write_with_pillow(buffer, replace(image, pages=(first, *image.pages[1:])), quality)
+        file.write(with_coding(buffer.getvalue(), page.own["coding"]))
         return
     if name == "HEIF" and page.color.dtype == np.uint16:
         _write_deep_heif(file, page, BEST if quality is None else quality)

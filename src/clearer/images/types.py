@@ -53,6 +53,7 @@ class PageOwn(TypedDict, total=False):
     lossless: bool  # JPEG
     quality: int  # JPEG: as read, 1 to 100; a file is written with the quality that is asked for
     bits: int  # HEIF: 10 or 12
+    coding: bytes  # AVIF, HEIF: primaries and transfer, where they are not those of sRGB
     top: int  # PGM, PPM: the largest level, if not 255 or 65535
     scale: float  # PFM: as in its header; a negative one means little-endian
     header_comments: tuple[bytes, ...]  # PBM, PGM, PPM, PFM

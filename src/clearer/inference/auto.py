@@ -143,7 +143,13 @@ def _copy(
     anew: list[Job] = []
     for job in plan.jobs:
         assert job.source is not None
-        if job.target is None or options.depth or options.quality or job.format not in (None, _format(job.source)):
+        if (
+            job.target is None
+            or options.depth
+            or options.quality
+            or options.compare
+            or job.format not in (None, _format(job.source))
+        ):
             anew.append(job)
             continue
         job.target.parent.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from clearer.images.nodata import filled
 from clearer.images.pixels import WHOLE
 from clearer.images.tensors import batch_view
 from clearer.images.types import GRAY, ImageFile, UnitPixels, format_of_suffix, with_notes
+from clearer.inference.before_after import check_one_image, write_before_after
 from clearer.inference.color import restore_file, restore_pixels
 from clearer.inference.fit_check import Fit, FitCheck
 from clearer.inference.jobs import Job, Plan, misnamed, plan_jobs, prepare_outputs
@@ -97,6 +98,8 @@ def restore_jobs(restorer: Restorer, plan: Plan, options: RestoreOptions, progre
     """Restore the files of a plan; see `restore_path`."""
     if options.sigma is not None:
         check_takes_level(restorer.architecture, restorer.name)
+    if options.compare is not None:
+        check_one_image(options.compare, plan)
     return _Batch(restorer, plan, options, progress).run()
 
 
@@ -153,7 +156,7 @@ class _Batch:
 
     def _fits_by_rows(self, job: Job) -> bool:
         options = self.options
-        if job.source is None or job.target is None or options.tile == "none":
+        if job.source is None or job.target is None or options.tile == "none" or options.compare is not None:
             return False
         if options.levels is not None or options.span not in (None, WHOLE):
             return False
@@ -196,6 +199,9 @@ class _Batch:
             for page in image.pages:
                 depth_for(page, format, self.options.depth)
             restored = fitted(restore_file(image, self._run, self.channels, self.options, format), format)
+            if self.options.compare is not None:
+                page = image.pages[0]
+                write_before_after(self.options.compare, page, restored.pages[0], self.options.span_of(page.color))
             return with_notes(restored, *misnamed(job, image.format, format))
         except UserError as error:  # raised without the file's name
             raise UserError(f"{job.name}: {str(error).removeprefix('image: ')}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,7 @@ class RestoreOptions:
         recursive: include sub-folders of a folder, which are created again below the output folder.
         pattern: restore the files of a folder that match, whatever their suffix: ``*.png``, or with a slash
             ``day?/*.png``, which is matched against the path below the folder. By default, all images and no videos.
+        compare: a PNG file that gets one image before and after, side by side.
         check: look whether the model fits each image, see `clearer.inference.fit_check.FitCheck`.
 
     Raises:
@@ -62,6 +64,7 @@ class RestoreOptions:
     skip_existing: bool = False
     recursive: bool = False
     pattern: str | None = None
+    compare: str | Path | None = None
     check: bool = True
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from clearer.images.around.boxes import Box, box_at, boxes_of
 from clearer.images.around.part import EXIF, FRAMES, PROFILE, XMP, Part, digest
 
+_UNSTATED, _SRGB_TRANSFER = 2, 13
 _EXIF_ID = b"JpgTiffExif->JP2"
 _XMP_ID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _NAMES = {
@@ -71,14 +72,43 @@ def _of_items(data: bytes, meta: Box) -> Iterator[Part]:
             yield Part("thumbnail")
         elif number != primary and number not in tiles:
             yield Part("further image")
+    has_profile = False
     for box in properties.get(primary, []):
         body = data[box.start : box.end]
         if box.kind == b"colr" and body[:4] in (b"prof", b"rICC"):
+            has_profile = True
             yield Part(PROFILE, digest(body[4:]))
-        elif box.kind == b"colr" and body[:4] == b"nclx" and body[4:8] != b"\0\1\0\x0d":  # of sRGB
-            yield Part("color coding", digest(body[4:8]))
         elif box.kind in (b"clli", b"mdcv"):
             yield Part("levels of brightness", digest(body))
+    coding = coding_of(data)
+    if coding is not None and not has_profile:
+        yield Part("color coding", digest(coding))
+
+
+def coding_of(data: bytes) -> bytes | None:
+    """Return primaries and transfer of the main image, two numbers of 2 bytes; None for sRGB and for none stated."""
+    found = _coding_box(data)
+    if found is None:
+        return None
+    primaries, transfer = struct.unpack_from(">HH", data, found.start + 4)
+    usual = primaries in (1, _UNSTATED) and transfer in (_SRGB_TRANSFER, _UNSTATED)
+    return None if usual else data[found.start + 4 : found.start + 8]
+
+
+def with_coding(data: bytes, coding: bytes) -> bytes:
+    """Return a file that states other primaries and another transfer; unchanged if it states none."""
+    found = _coding_box(data)
+    return data if found is None else data[: found.start + 4] + coding + data[found.start + 8 :]
+
+
+def _coding_box(data: bytes) -> Box | None:
+    try:
+        meta = box_at(data, b"meta")
+        owned = [] if meta is None else _properties(data, meta).get(_primary(data, meta), [])
+    except (struct.error, IndexError):  # broken, which the decoder says
+        return None
+    kinds = (box for box in owned if box.kind == b"colr" and data[box.start : box.start + 4] == b"nclx")
+    return next((box for box in kinds if box.end - box.start >= 8), None)
 
 
 def _of_auxiliary(kind: str) -> Iterator[Part]:

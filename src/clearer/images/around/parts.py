@@ -196,6 +196,9 @@ def _of_tiff(data: bytes) -> Iterator[Part]:
             found.add(RESOLUTION)
         if any(code in tags for code in (271, 272, 315, 33432)):  # maker, model, artist, copyright
             found.add(EXIF)
+        count = len(tiff.pages)
+    if count > 1:
+        yield Part(FRAMES, str(count), exact=True)
     yield from (Part(name) for name in sorted(found))
 
 
