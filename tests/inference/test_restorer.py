@@ -98,12 +98,9 @@ def test_pil_modes_are_converted_only_without_loss() -> None:
     two = Image.fromarray(pixels[..., 0] > 127)
     assert two.mode == "1"
     assert np.array_equal(np.asarray(stand_in().restore(two)), np.asarray(two.convert("L")))
-    for mode, words in (("RGBA", "transparency"), ("LA", "transparency"), ("CMYK", "mode CMYK"), ("F", "mode F")):
-        with pytest.raises(UserError, match=f"^image: .*{words}"):
+    for mode in ("F", "HSV"):
+        with pytest.raises(UserError, match=f"^image: mode {mode} is not one of L, RGB"):
             stand_in(3).restore(Image.new(mode, (4, 4)))
-    palette.info["transparency"] = 0
-    with pytest.raises(UserError, match="transparency"):
-        stand_in(3).restore(palette)
 
 
 def test_any_strides_are_accepted() -> None:
@@ -214,7 +211,7 @@ def test_its_text_form_describes_it() -> None:
         (torch.zeros(4, 4), "shape"),
         (torch.zeros(1, 4, 4, dtype=torch.int32), "tensor of torch.int32"),
         (torch.full((1, 2, 2), float("nan")), "not finite"),
-        (Image.new("CMYK", (4, 4)), "mode CMYK"),
+        (Image.new("YCbCr", (4, 4)), "mode YCbCr"),
         ("image.png", "str is not a numpy array"),
         (None, "NoneType is not"),
     ],

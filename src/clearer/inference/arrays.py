@@ -2,34 +2,56 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
 from clearer.core.errors import UserError
 from clearer.images.pixels import LARGEST_UNIT, Span, levels_hold
+from clearer.images.transparent import extended
 
 _PIL_MODES = ("L", "RGB", "I;16", "I;16B")
+_WITH_ALPHA = {
+    "LA": "LA",
+    "La": "LA",
+    "L": "LA",
+    "PA": "RGBA",
+    "P": "RGBA",
+    "RGB": "RGBA",
+    "RGBA": "RGBA",
+    "RGBa": "RGBA",
+}
+"""Modes of images with transparency, and the mode that has it as a channel."""
 _WHITE = {"uint8": 255, "uint16": 65535}
 _LARGEST_FLOAT = 16.0
 """Noise may leave [0, 1]; larger floats are gray levels that were not divided by 255."""
+_BLOCK, _MARGIN, _SHARE = 16, 0.1, 0.01
+"""Noise leaves [0, 1], but not the mean of a block of pixels by more than a margin, nor in more than a few blocks."""
 
 Work = Callable[[Tensor], Tensor]
 """Maps (B, C, H, W) float32 in [0, 1] to the same shape and range."""
+Warn = Callable[[float, float], None]
+"""Takes the least and the largest value of an image that is not in its range."""
 
 
-def apply_to(image: Any, work: Work, levels: Span | None = None) -> Any:
+def apply_to(
+    image: Any, work: Work, levels: Span | None = None, span: Span | None = None, warn: Warn | None = None
+) -> Any:
     """Return the result of ``work`` on an image, in the image's type, dtype, shape and (torch) device.
 
     Args:
         image: NumPy, PIL or torch; see `clearer.Restorer.restore`.
         work: its result is rounded to the nearest for integer images.
         levels: black and white of images for which they hold; see `clearer.images.pixels.levels_hold`.
+        span: black and white of this image.
+        warn: called if whole regions of the image are not between black and white: ``work`` clips them.
 
     Raises:
         UserError: the image is of another type or empty, or its floats are not finite or far outside [0, 1].
@@ -39,71 +61,164 @@ def apply_to(image: Any, work: Work, levels: Span | None = None) -> Any:
     >>> apply_to(Image.new("L", (7, 13)), lambda x: x).size
     (7, 13)
     """
+    convert = _Conversion(work, levels, span, warn)
     if isinstance(image, Image.Image):
-        made = Image.fromarray(_to_array(np.asarray(_in_plain_mode(image)), work, levels))
-        made.info = dict(image.info)
+        made = _to_pil(image, convert)
+        made.info = {key: value for key, value in image.info.items() if key != "transparency"}
         return made
+    if isinstance(image, np.ma.MaskedArray):
+        return _to_masked(image, convert)
     if isinstance(image, np.ndarray):
-        return _to_array(image, work, levels)
+        return convert.array(image)
     if isinstance(image, Tensor):
-        return _to_tensor(image, work, levels)
+        return convert.tensor(image)
     raise UserError(f"image: {type(image).__name__} is not a numpy array, a PIL image or a torch tensor")
 
 
-def _to_array(image: npt.NDArray[Any], work: Work, levels: Span | None) -> npt.NDArray[Any]:
-    if image.ndim not in (2, 3):
-        raise UserError(f"image: an array of shape {image.shape} is not (H, W) or (H, W, C)")
-    white = _WHITE.get(image.dtype.name)
-    if white is None and image.dtype.kind != "f":
-        raise UserError(f"image: an array of {image.dtype} is not uint8, uint16 or floating point in [0, 1]")
-    # A copy: the caller's array may be read-only, big-endian or have negative strides.
-    x = torch.from_numpy(image.astype(np.float32, order="C"))
-    x = (x[None] if x.ndim == 2 else x.permute(2, 0, 1))[None]  # (1, C, H, W)
-    y = _in_range(x, white, work, levels).numpy()[0]
-    y = y[0] if image.ndim == 2 else y.transpose(1, 2, 0)
-    return np.ascontiguousarray(y.astype(image.dtype))
+class _Conversion:
+    """``work`` on arrays and tensors; see `apply_to`."""
+
+    def __init__(self, work: Work, levels: Span | None, span: Span | None, warn: Warn | None) -> None:
+        self.work, self.levels, self.span, self.warn = work, levels, span, warn
+
+    def array(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        if image.ndim not in (2, 3):
+            raise UserError(f"image: an array of shape {image.shape} is not (H, W) or (H, W, C)")
+        white = self._white(image.dtype.name, image.dtype.kind == "f", f"an array of {image.dtype}")
+        # A copy: the caller's array may be read-only, big-endian or have negative strides.
+        x = torch.from_numpy(image.astype(np.float32, order="C"))
+        x = (x[None] if x.ndim == 2 else x.permute(2, 0, 1))[None]  # (1, C, H, W)
+        y = self._in_range(x, white).numpy()[0]
+        y = y[0] if image.ndim == 2 else y.transpose(1, 2, 0)
+        return np.ascontiguousarray(y.astype(image.dtype))
+
+    def tensor(self, image: Tensor) -> Tensor:
+        if image.ndim not in (3, 4):
+            raise UserError(f"image: a tensor of shape {tuple(image.shape)} is not (C, H, W) or (B, C, H, W)")
+        name = str(image.dtype).removeprefix("torch.")
+        white = self._white(name, image.is_floating_point(), f"a tensor of {image.dtype}")
+        x = image.detach().to(torch.float32)
+        y = self._in_range(x if x.ndim == 4 else x[None], white)
+        return (y if x.ndim == 4 else y[0]).to(image.dtype).contiguous()
+
+    def _white(self, dtype: str, floating: bool, what: str) -> int | None:
+        white = _WHITE.get(dtype)
+        if white is None and not floating:
+            raise UserError(f"image: {what} is not uint8, uint16 or floating point in [0, 1]")
+        return white
+
+    def _in_range(self, x: Tensor, white: int | None) -> Tensor:
+        """Apply ``work`` to (B, C, H, W) float32: integers from 0 to ``white``, or floats if that is None."""
+        if not x.numel():
+            raise UserError(f"image: it is empty (batch, channels, height, width are {tuple(x.shape)})")
+        least, most = x.amin().item(), x.amax().item()
+        if white is None and not (np.isfinite(least) and np.isfinite(most)):
+            raise UserError("image: it holds values that are not finite (NaN or infinity); replace them first")
+        span, levels = self.span, self.levels
+        # Floats of a part of [0, 1] are scaled by their reader: arrays are in units.
+        if span is None and levels is not None and levels[1] > LARGEST_UNIT and levels_hold(levels, white, least, most):
+            span = levels
+        if span is not None:
+            low, high = span
+            y = self._checked((x - low) / (high - low), least, most) * (high - low) + low
+            return y if white is None else y.round().clamp(0, white)
+        if white is not None:
+            return (self.work(x / white) * white).round()
+        largest = max(-least, most)
+        if largest > _LARGEST_FLOAT:
+            raise UserError(
+                f"image: floats are expected in [0, 1] and this one reaches {largest:g}; divide it by its white level, "
+                "or state black and white with range=(low, high)"
+            )
+        return self._checked(x, least, most)
+
+    def _checked(self, x: Tensor, least: float, most: float) -> Tensor:
+        if self.warn is not None and is_beyond(x):
+            self.warn(least, most)
+        return self.work(x)
 
 
-def _to_tensor(image: Tensor, work: Work, levels: Span | None) -> Tensor:
-    if image.ndim not in (3, 4):
-        raise UserError(f"image: a tensor of shape {tuple(image.shape)} is not (C, H, W) or (B, C, H, W)")
-    white = _WHITE.get(str(image.dtype).removeprefix("torch."))
-    if white is None and not image.is_floating_point():
-        raise UserError(f"image: a tensor of {image.dtype} is not uint8, uint16 or floating point in [0, 1]")
-    x = image.detach().to(torch.float32)
-    y = _in_range(x if x.ndim == 4 else x[None], white, work, levels)
-    return (y if x.ndim == 4 else y[0]).to(image.dtype).contiguous()
+def is_beyond(x: Tensor) -> bool:
+    """Return whether more of (B, C, H, W) leaves [0, 1] than noise would: the means of whole blocks do."""
+    if x.amin().item() >= 0 and x.amax().item() <= 1:
+        return False
+    means = F.avg_pool2d(x, (min(_BLOCK, x.shape[-2]), min(_BLOCK, x.shape[-1])))
+    beyond = (means < -_MARGIN) | (means > 1 + _MARGIN)
+    return beyond.float().mean().item() > _SHARE
 
 
-def _in_range(x: Tensor, white: int | None, work: Work, levels: Span | None) -> Tensor:
-    """Apply ``work`` to (B, C, H, W) float32: integers from 0 to ``white``, or values in [0, 1] if that is None."""
-    if not x.numel():
-        raise UserError(f"image: it is empty (batch, channels, height, width are {tuple(x.shape)})")
-    # Floats of a part of [0, 1] are scaled by their reader: arrays are in units.
-    if levels is not None and levels[1] > LARGEST_UNIT and levels_hold(levels, white, x.amin().item(), x.amax().item()):
-        low, high = levels
-        y = work((x - low) / (high - low)) * (high - low) + low
-        return y if white is None else y.round().clamp(0, white)
-    if white is not None:
-        return (work(x / white) * white).round()
-    largest = x.abs().amax().item()
-    if not np.isfinite(largest):
-        raise UserError("image: it holds values that are not finite (NaN or infinity); replace them first")
-    if largest > _LARGEST_FLOAT:
-        raise UserError(
-            f"image: floats are expected in [0, 1] and this one reaches {largest:g}; divide it by its white level"
-        )
-    return work(x)
+class RangeWarning:
+    """Warns once for each end of the range."""
+
+    def __init__(self) -> None:
+        self._said: set[tuple[bool, bool]] = set()
+
+    def __call__(self, least: float, most: float) -> None:
+        kind = (least < 0, most > 1)
+        if kind not in self._said:
+            self._said.add(kind)
+            warnings.warn(
+                f"image: its values reach from {least:g} to {most:g}, and what is not between black and white (by "
+                "default 0 and 1) is clipped; state both, as by restore(image, range=(low, high))",
+                stacklevel=7,
+            )
+
+
+def axes_hint(x: Tensor) -> str:
+    """Return what to do about the number of channels of (B, C, H, W): it may be a side of the image."""
+    channels, height, width = x.shape[1:]
+    if channels > 4 and height in (1, 3, 4):
+        return "arrays are (H, W, C): if this one is (C, H, W), pass numpy.moveaxis(image, 0, -1)"
+    if channels > 4 and width in (1, 3, 4):
+        return "tensors are (C, H, W): if this one is (H, W, C), pass image.movedim(-1, -3)"
+    return "convert it or choose another model"
+
+
+def _to_masked(image: np.ma.MaskedArray[Any, Any], convert: _Conversion) -> np.ma.MaskedArray[Any, Any]:
+    """Restore what is not masked, with the image continued beneath the mask; masked values stay."""
+    data, mask = np.ma.getdata(image), np.ma.getmaskarray(image)
+    pixels = data if data.ndim == 3 else data[..., None]
+    if data.ndim in (2, 3) and data.size and mask.any():
+        hidden = mask if mask.ndim == 2 else mask.any(axis=2)
+        result = data.copy() if hidden.all() else convert.array(extended(pixels, ~hidden).reshape(data.shape))
+        result[mask] = data[mask]
+    else:
+        result = convert.array(data)
+    kept = np.ma.getmask(image)
+    mask_of = np.ma.nomask if kept is np.ma.nomask else kept.copy()
+    return np.ma.MaskedArray(result, mask=mask_of, fill_value=image.fill_value)
+
+
+def _to_pil(image: Image.Image, convert: _Conversion) -> Image.Image:
+    if image.mode == "CMYK":  # C, M and Y as the light that they let through, and K by itself, as files are
+        light = 255 - np.asarray(image)
+        parts = [convert.array(light[:, :, :3]), convert.array(light[:, :, 3:])]
+        return Image.fromarray(255 - np.concatenate(parts, 2), "CMYK")
+    if image.has_transparency_data:
+        return _beside_alpha(image, convert)
+    return Image.fromarray(convert.array(np.asarray(_in_plain_mode(image))))
+
+
+def _beside_alpha(image: Image.Image, convert: _Conversion) -> Image.Image:
+    """Restore the colors of an image with transparency; alpha and the colors under alpha 0 stay."""
+    mode = _WITH_ALPHA.get(image.mode)
+    if mode is None:
+        raise UserError(f"image: it has transparency in mode {image.mode}; convert it to RGBA first")
+    pixels = np.asarray(image.convert(mode))
+    color, alpha = pixels[:, :, :-1], pixels[:, :, -1:]
+    seen = alpha[:, :, 0] > 0
+    restored = convert.array(extended(color, seen)) if seen.any() else color
+    restored = np.where(alpha > 0, restored, color)
+    return Image.fromarray(np.concatenate([restored, alpha], 2), mode)
 
 
 def _in_plain_mode(image: Image.Image) -> Image.Image:
     """Return the image in one of `_PIL_MODES`, if the conversion loses nothing."""
-    if image.mode in _PIL_MODES and "transparency" not in image.info:
+    if image.mode in _PIL_MODES:
         return image
-    if image.has_transparency_data:
-        raise UserError(f"image: it has transparency (mode {image.mode}); remove it first, as by convert('RGB')")
     if image.mode == "1":
         return image.convert("L")
     if image.mode == "P":
         return image.convert("RGB")
-    raise UserError(f"image: mode {image.mode} is not one of {', '.join(_PIL_MODES)}; convert it first")
+    known = ", ".join((*_PIL_MODES, "LA", "RGBA", "CMYK"))
+    raise UserError(f"image: mode {image.mode} is not one of {known}; convert it first")

@@ -7,6 +7,7 @@ onnxruntime only. Nothing is unpickled, and no code runs except the graph.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -48,20 +49,20 @@ class OnnxNetwork(nn.Module):
         runtime = _onnxruntime(path)
         if not Path(path).is_file():
             raise UserError(f"{path}: no such file; name an ONNX file that 'clearer export' wrote")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = threads or torch.get_num_threads()
-        options.log_severity_level = 3  # errors only, which are also raised
+        self._made_of = (Path(path).absolute(), threads or torch.get_num_threads())
         try:
-            with utf8_path(path) as named:
-                self.session = runtime.InferenceSession(str(named), options, providers=["CPUExecutionProvider"])
+            self.session = _session(runtime, *self._made_of)
         except Exception as error:  # onnxruntime's exceptions share no class
             what = " ".join(str(error).split())[:150]
             raise UserError(f"{path}: damaged, or not an ONNX file that can run ({what}); export it again") from error
+        self._process = os.getpid()
         self.metadata: dict[str, str] = dict(self.session.get_modelmeta().custom_metadata_map)
         self.architecture, self.card, self.precision = _checked(self.metadata, self.session, path)
         self.input: str = next(one.name for one in self.session.get_inputs() if one.name != LEVEL)
 
     def forward(self, x: Tensor, level: Level | None = None) -> Tensor:
+        if os.getpid() != self._process:  # forked: the threads of the session stayed in the parent
+            self.session, self._process = _session(_onnxruntime(self._made_of[0]), *self._made_of), os.getpid()
         image = x.detach().contiguous()
         given = {self.input: image.numpy()}
         if self.architecture.takes_level:
@@ -74,6 +75,17 @@ class OnnxNetwork(nn.Module):
                 raise RuntimeError("not enough memory") from error
             raise
         return torch.from_numpy(restored)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OnnxNetwork, self._made_of
+
+
+def _session(runtime: Any, path: Path, threads: int) -> Any:
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # errors only, which are also raised
+    with utf8_path(path) as named:
+        return runtime.InferenceSession(str(named), options, providers=["CPUExecutionProvider"])
 
 
 def metadata_of(architecture: Architecture, card: ModelCard, precision: str, **more: Any) -> dict[str, str]:

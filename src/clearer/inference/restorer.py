@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack, overload
@@ -15,7 +16,8 @@ from torch import Tensor
 from clearer.core.device import choose_precision, find_device
 from clearer.core.errors import UserError, nearest
 from clearer.evaluation.self_ensemble import ORIENTATIONS
-from clearer.inference.arrays import apply_to
+from clearer.images.pixels import Span
+from clearer.inference.arrays import RangeWarning, apply_to, axes_hint
 from clearer.inference.checks import sound
 from clearer.inference.color import restore_batch
 from clearer.inference.fused_cpu import can_fuse, fuse
@@ -24,6 +26,7 @@ from clearer.inference.memory import is_out_of_memory, pixels_that_fit
 from clearer.inference.noise_level import NoiseLevel, beside_level
 from clearer.inference.onnx_network import OnnxNetwork
 from clearer.inference.options import RestoreOptions
+from clearer.inference.processes import note_threads, packed, rebuilt, refuse_fork
 from clearer.inference.tiling import Overlap, Tiling, as_overlap, as_tiling, cut, restore_tiles, shape_within
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
@@ -43,6 +46,7 @@ class _How(TypedDict, total=False):
     strength: float
     level: NoiseLevel | None
     progress: Progress | None
+    range: Span | None
 
 
 def load(name_or_path: str | Path, device: str | torch.device = "auto", precision: str = "auto") -> Restorer:
@@ -107,6 +111,12 @@ class Restorer(HubMixin):
         network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network.eval().requires_grad_(False)
         self._run = self._prepared()
+        self._process, self._warning = os.getpid(), RangeWarning()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the weights and the card, for spawned processes; the copy computes the same."""
+        precision = self.precision if self.can_be_exact else "auto"
+        return rebuilt, (type(self), packed(self.network), self.card.to_dict(), str(self.device), precision)
 
     def _prepared(self) -> Callable[..., Tensor]:
         if isinstance(self.network, RestorationNetwork) and self.device.type == "cpu" and can_fuse():
@@ -203,6 +213,8 @@ class Restorer(HubMixin):
 
         ``x``: the image; for a network that takes the noise level, with the level in [0, 1] as one more channel.
         """
+        refuse_fork(self.device, self._process)
+        note_threads()
         with torch.inference_mode():
             y = self._forward(x.to(device=self.device, dtype=torch.float32))
             return y.to(x.device)
@@ -255,16 +267,18 @@ class Restorer(HubMixin):
         strength: float = 1.0,
         level: NoiseLevel | None = None,
         progress: Progress | None = None,
+        range: Span | None = None,
     ) -> Any:
         """Restore an image; the result has the type, dtype, shape and (torch) device of ``image``.
 
         Args:
             image: one of
-                NumPy (H, W) or (H, W, C), uint8, uint16 or floating point in [0, 1];
+                NumPy (H, W) or (H, W, C), uint8, uint16 or floating point in [0, 1]; masked values stay, masked;
                 torch (C, H, W) or (B, C, H, W), uint8, uint16 or floating point in [0, 1];
-                a PIL image of mode L, RGB, I;16 or I;16B (modes 1 and P lose nothing by conversion to L and
-                RGB, and come back so). Its ``info`` (profile, resolution) is kept.
-                Floats may leave [0, 1], as noise does. The network computes in float32 or bfloat16.
+                a PIL image of mode L, RGB, I;16, I;16B, CMYK, or LA or RGBA, whose alpha is kept (modes 1 and P lose
+                nothing by conversion to L, RGB or RGBA, and come back so). Its ``info`` (profile, resolution) is kept.
+                Floats may leave [0, 1], as noise does; if whole regions do, they are clipped, and a warning says so.
+                The network computes in float32 or bfloat16.
             ensemble: use the x8 self-ensemble, the average over eight flips and rotations, at eight times the cost.
             tile: ``"auto"`` restores the image as a whole if the free memory allows, otherwise in tiles that fit. If
                 memory still runs out, tiles get smaller and a warning is logged (logger ``clearer``). ``"none"``
@@ -280,6 +294,8 @@ class Restorer(HubMixin):
                 number, or a map (H, W). By default it is estimated, once for the image (docs/restoring.md).
             progress: called with the share done after each pass of the network: each tile, and each orientation
                 of the self-ensemble. It begins again if bf16 fails and fp32 is tried.
+            range: the values that are black and white in this image, such as (0, 4095) or (-1, 1). By default 0 and 1,
+                the whole of an integer type, or the model's (``card.range``).
 
         Returns:
             The image, clamped to its range; integers are rounded to the nearest.
@@ -301,7 +317,7 @@ class Restorer(HubMixin):
         >>> restorer.restore(torch.zeros(1, 100, 90), ensemble=True, tile=32, overlap="full").shape
         torch.Size([1, 100, 90])
         """
-        options = RestoreOptions(color=color, strength=strength)
+        options = RestoreOptions(color=color, strength=strength, span=range)
 
         def work(x: Tensor) -> Tensor:
             self._check_channels(x)
@@ -314,16 +330,13 @@ class Restorer(HubMixin):
 
             return sound(self, x, run).clamp(0, 1)
 
-        return apply_to(image, work, self.card.span)
+        return apply_to(image, work, self.card.span, range, self._warning)
 
     def _check_channels(self, x: Tensor) -> None:
         """Refuse (B, C, H, W) unless C is the network's channels, or one of the two is gray and the other color."""
         expected = self.architecture.channels
         if x.shape[1] != expected and {x.shape[1], expected} != {1, 3}:
-            raise UserError(
-                f"image: it has {x.shape[1]} channels where the model takes {expected}; "
-                "convert it or choose another model"
-            )
+            raise UserError(f"image: it has {x.shape[1]} channels where the model takes {expected}; {axes_hint(x)}")
 
 
 def _chosen_precision(precision: str, device: torch.device) -> str:
