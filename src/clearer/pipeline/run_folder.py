@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from clearer.core.errors import UserError
 from clearer.core.files import write_json, write_text
 from clearer.core.version import __version__
 from clearer.data.splits import Splits
+from clearer.pipeline.resumption import check_images, train_longer, with_whole_paths, without_images
 from clearer.recipe.load import recipe_from_dict
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
@@ -42,8 +43,7 @@ def opened_run(recipe: Recipe, context: RunContext, splits: Splits) -> Iterator[
 
         def open_folder() -> None:
             held.enter_context(_locked(folder))
-            _record_recipe(folder, recipe)
-            _record_images(folder, splits)
+            _record(folder, recipe, splits, context.say)
             _record_run(recipe, context, splits)
 
         distributed.first(open_folder)
@@ -86,10 +86,23 @@ def _take(lock: int, folder: RunFolder) -> None:
         ) from None
 
 
-def _record_recipe(folder: RunFolder, recipe: Recipe) -> None:
-    if folder.is_run:
-        refuse_other_recipe(folder, recipe)
-    else:
+def _record(folder: RunFolder, recipe: Recipe, splits: Splits, say: Callable[[str], None]) -> None:
+    """Write the recipe and the images, or check that they are those of the run; raised epochs continue it."""
+    if not folder.is_run:
+        write_text(folder.recipe, recipe.to_yaml())
+        check_images(folder, splits)
+        return
+    before, now = _stored(folder), recipe.to_dict()
+    epochs = before["train"]["epochs"]
+    longer = recipe.train.epochs > epochs
+    if longer:
+        before["train"]["epochs"] = recipe.train.epochs
+    other_folders = _difference(before, now, recipe)
+    _refuse(folder, _difference(without_images(before), without_images(now), recipe))
+    if not check_images(folder, splits):
+        _refuse(folder, other_folders)  # the same images elsewhere, for all that is known by their names
+    if longer:
+        train_longer(folder, recipe, epochs, say)
         write_text(folder.recipe, recipe.to_yaml())
 
 
@@ -99,14 +112,25 @@ def refuse_other_recipe(folder: RunFolder, recipe: Recipe) -> None:
     Raises:
         UserError: the recipes differ in more than where and how the run is computed.
     """
-    if not folder.is_run:
-        return
+    if folder.is_run:
+        _refuse(folder, _difference(_stored(folder), recipe.to_dict(), recipe))
+
+
+def _stored(folder: RunFolder) -> dict[str, Any]:
     # Rebuilt, so that settings added since have their defaults in an older run.
-    before = recipe_from_dict(yaml.safe_load(folder.recipe.read_text(encoding="utf-8"))).to_dict()
-    free = FREE if recipe.given is None else (*FREE, "search")  # a given architecture is not searched
-    difference = _first_difference(before, recipe.to_dict(), "", free)
+    return recipe_from_dict(yaml.safe_load(folder.recipe.read_text(encoding="utf-8"))).to_dict()
+
+
+def _refuse(folder: RunFolder, difference: str | None) -> None:
     if difference:
         raise UserError(f"{folder}: holds a run of another recipe ({difference}); choose another folder with --out")
+
+
+def _difference(before: dict[str, Any], now: dict[str, Any], recipe: Recipe) -> str | None:
+    free = FREE if recipe.given is None else (*FREE, "search")  # a given architecture is not searched
+    if not _first_difference(with_whole_paths(before), with_whole_paths(now), "", free):
+        return None
+    return _first_difference(before, now, "", free)
 
 
 def _first_difference(a: Any, b: Any, path: str, free: tuple[str, ...] = ()) -> str | None:
@@ -119,14 +143,6 @@ def _first_difference(a: Any, b: Any, path: str, free: tuple[str, ...] = ()) -> 
                 return found
         return None
     return None if a == b else f"{path} was {a!r}, now {b!r}"
-
-
-def _record_images(folder: RunFolder, splits: Splits) -> None:
-    """Write the names of the images of each part, or check that they are as when the run began."""
-    if not folder.images.exists():
-        write_json(folder.images, splits.names())
-    elif folder.read_images() != splits.names():
-        raise UserError(f"{folder}: the images have changed since this run began; choose another folder with --out")
 
 
 def _record_run(recipe: Recipe, context: RunContext, splits: Splits) -> None:

@@ -5,6 +5,7 @@
     recipe.yaml             all settings
     run.json                software, device, counts of images
     images.json             file names of each part (version 0.1: pictures.json)
+    digests.json            size and SHA-256 of these files
     architecture.json       the architecture that was searched or given
     cost.json               its parameters and multiply-adds
     search/, train/         one stage each: checkpoints/, metrics.jsonl, result.json
@@ -112,6 +113,11 @@ class RunFolder:
         """File names of the images of each part."""
         former = self.path / "pictures.json"  # version 0.1
         return former if former.is_file() else self.path / "images.json"
+
+    @property
+    def digests(self) -> Path:
+        """Sizes and digests of the image files, which runs of earlier versions lack."""
+        return self.path / "digests.json"
 
     @property
     def architecture(self) -> Path:

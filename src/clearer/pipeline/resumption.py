@@ -1,0 +1,131 @@
+"""What may change when a run is resumed: how its folders are written, and more epochs; images may not."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from clearer.core.errors import UserError
+from clearer.core.files import write_json
+from clearer.core.text import few
+from clearer.data.items import Item
+from clearer.data.splits import Splits
+from clearer.recipe.schema import Recipe
+from clearer.runs.layout import RunFolder, read_object
+from clearer.training.optimizers import learning_rate
+
+PLACES = {"data": ("folder", "train", "validation", "test", "train_clean"), "train": ("start",)}
+"""Settings that are paths."""
+
+Say = Callable[[str], None]
+
+
+def with_whole_paths(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return a recipe's settings with paths as the system resolves them: photos and ./photos are one folder."""
+    settings = copy.deepcopy(settings)
+    for part, keys in PLACES.items():
+        for key in keys:
+            settings[part][key] = _whole(settings[part].get(key))
+    return settings
+
+
+def without_images(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return a recipe's settings without the paths of its images."""
+    settings = copy.deepcopy(settings)
+    for key in PLACES["data"]:
+        settings["data"][key] = None
+    return settings
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _whole(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_whole(inner) for inner in value]
+    return os.path.realpath(value) if isinstance(value, str) else value
+
+
+def digests_of(splits: Splits) -> dict[str, dict[str, Any]]:
+    """Return size and SHA-256 of each file, by part and name: of ``clean``, and of ``degraded`` if it has its own."""
+    known: dict[Path, dict[str, Any]] = {}
+
+    def digest(path: Path) -> dict[str, Any]:
+        if path not in known:
+            try:
+                with path.open("rb") as file:
+                    found = hashlib.file_digest(file, "sha256").hexdigest()
+                    known[path] = {"size": os.fstat(file.fileno()).st_size, "sha256": found}
+            except OSError as error:
+                raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+        return known[path]
+
+    def files(item: Item) -> dict[str, Any]:
+        both = {"clean": item.clean, "degraded": item.degraded}
+        return {kind: digest(path) for kind, path in both.items() if path is not None}
+
+    return {part: {_file_name(item): files(item) for item in items} for part, items in splits.parts().items()}
+
+
+def _file_name(item: Item) -> str:
+    return item.name if item.page is None else item.name.rpartition("#")[0]
+
+
+def check_images(folder: RunFolder, splits: Splits) -> bool:
+    """Record the names and digests of the images of each part, or check that they are as when the run began.
+
+    Returns:
+        Whether their content was compared: runs of earlier versions recorded their names only.
+
+    Raises:
+        UserError: the images have changed.
+    """
+    if not folder.images.exists():
+        write_json(folder.images, splits.names())
+    elif folder.read_images() != splits.names():
+        raise UserError(f"{folder}: the images have changed since this run began; choose another folder with --out")
+    found = digests_of(splits)
+    if not folder.digests.exists():
+        write_json(folder.digests, found)
+        return False
+    before = read_object(folder.digests)
+    changed = [name for part, files in found.items() for name, now in files.items() if before[part].get(name) != now]
+    if changed:
+        raise UserError(
+            f"{folder}: {len(changed)} of its images have changed since this run began ({few(changed)}); "
+            "put the earlier files back, or choose another folder with --out"
+        )
+    return True
+
+
+def train_longer(folder: RunFolder, recipe: Recipe, before: int, say: Say) -> None:
+    """Prepare a run, finished or not, to train for more epochs than the ``before`` of its recipe; say how.
+
+    Results of a finished training move to ``after-N-epochs``, since they are of other weights.
+
+    Raises:
+        UserError: a finished training has no checkpoint left.
+    """
+    stage, epochs = folder.train, recipe.train.epochs
+    if stage.finished and not stage.begun:
+        raise UserError(
+            f"{folder}: its training has ended and has no checkpoint left, so it cannot be continued; "
+            f"train on from its weights with --start {folder} --out ANOTHER"
+        )
+    done = min(len(stage.read_metrics(strict=False)), before)
+    if done:
+        first, last = (learning_rate(recipe.train.optimizer, epoch, epochs) for epoch in (done, epochs - 1))
+        say(
+            f"train.epochs: raised from {before} to {epochs}; epochs {done + 1} to {epochs} follow the learning rate "
+            f"of a run of {epochs} epochs, from {first:.3g} to {last:.3g}"
+        )
+    if stage.finished:
+        earlier = folder.path / f"after-{before}-epochs"
+        earlier.mkdir(exist_ok=True)
+        # The result is last: until it has moved, a killed call does the same again.
+        for path in (folder.evaluation, folder.samples, folder.sample_list, folder.ranking, stage.result):
+            if path.exists():
+                path.replace(earlier / path.name)

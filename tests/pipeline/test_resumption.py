@@ -1,0 +1,111 @@
+"""Resuming a run: folders written otherwise, replaced images, and more epochs."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from clearer.core.errors import UserError
+from clearer.pipeline.fit import fit
+from clearer.recipe.load import load_recipe
+from clearer.training.optimizers import learning_rate
+from helpers.recipes import TINY
+
+GIVEN = {**TINY, "architecture": "PF", "train.epochs": 2, "evaluate.samples": 0, "evaluate.protocols": []}
+
+
+def run(where: str | Path, out: Path, **more: Any) -> str:
+    text = io.StringIO()
+    given = {**GIVEN, "data.folder": str(where), **{key.replace("__", "."): value for key, value in more.items()}}
+    fit("quickstart", out, given, console=Console(file=text, width=1000))
+    return text.getvalue()
+
+
+def photo(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (24, 24), dtype=np.uint8)).save(path)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with images in photos and a finished run."""
+    place = tmp_path_factory.mktemp("resumption")
+    for k in range(6):
+        photo(place / "photos" / f"{k}.bmp", k)
+    run(place / "photos", place / "run")
+    return place
+
+
+@pytest.mark.parametrize("name", ["photos", "./photos", "../{}/photos", "link", "moved"])
+def test_one_folder_may_be_named_in_many_ways(finished: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(finished)
+    if name == "link" and not Path(name).exists():
+        Path(name).symlink_to("photos")
+    if name == "moved":
+        Path("moved").mkdir()
+        for path in Path("photos").iterdir():
+            os.link(path, Path("moved") / path.name)
+    before = (finished / "run" / "model.safetensors").read_bytes()
+    run(name.format(finished.name), finished / "run")
+    assert (finished / "run" / "model.safetensors").read_bytes() == before
+
+
+def test_replaced_images_are_named(finished: Path) -> None:
+    path = finished / "photos" / "3.bmp"
+    before, times = path.read_bytes(), path.stat()
+    photo(path, 99)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert path.stat().st_size == times.st_size  # only the content tells
+    with pytest.raises(UserError, match=r"run: 1 of its images have changed since this run began \(3\.bmp\)"):
+        run(finished / "photos", finished / "run")
+    path.write_bytes(before)
+    run(finished / "photos", finished / "run")
+
+
+def test_runs_without_digests_are_resumed_and_get_them(finished: Path) -> None:
+    recorded = (finished / "run" / "digests.json").read_bytes()
+    (finished / "run" / "digests.json").unlink()
+    run(finished / "photos", finished / "run")
+    assert (finished / "run" / "digests.json").read_bytes() == recorded
+    parts = json.loads(recorded)
+    assert sum(map(len, parts.values())) == 6 and len(parts["train"]["0.bmp"]["clean"]["sha256"]) == 64
+
+
+def test_other_recipes_are_refused(finished: Path) -> None:
+    for key, value in (("seed", 7), ("train__epochs", 1), ("train__batch", 3)):
+        with pytest.raises(UserError, match=r"holds a run of another recipe \((seed|train\.\w+) was"):
+            run(finished / "photos", finished / "run", **{key: value})
+
+
+def test_a_finished_run_is_continued_by_more_epochs(tmp_path: Path) -> None:
+    for k in range(6):
+        photo(tmp_path / "photos" / f"{k}.bmp", k)
+    run(tmp_path / "photos", tmp_path / "run")
+    said = run(tmp_path / "photos", tmp_path / "run", train__epochs=5)
+    settings = load_recipe("quickstart").train.optimizer
+    lines = [json.loads(line) for line in (tmp_path / "run" / "train" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5]
+    rates = [line["lr"] for line in lines]
+    assert rates == [
+        *(learning_rate(settings, e, 2) for e in range(2)),
+        *(learning_rate(settings, e, 5) for e in (2, 3, 4)),
+    ]
+    assert "raised from 2 to 5; epochs 3 to 5 follow the learning rate of a run of 5 epochs" in said
+    assert f"from {rates[2]:.3g} to {rates[4]:.3g}" in said
+    result = json.loads((tmp_path / "run" / "train" / "result.json").read_text())
+    assert result["steps"] == 15
+    assert json.loads((tmp_path / "run" / "after-2-epochs" / "result.json").read_text())["steps"] == 6
+    again = run(tmp_path / "photos", tmp_path / "run", train__epochs=5)
+    assert "raised" not in again
+    for path in (tmp_path / "run" / "train" / "checkpoints").iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match="no checkpoint left, so it cannot be continued"):
+        run(tmp_path / "photos", tmp_path / "run", train__epochs=6)
