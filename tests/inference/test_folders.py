@@ -387,3 +387,28 @@ def test_folders_with_a_dot_and_long_names(tmp_path: Path) -> None:
     put(tmp_path / name)
     outcome = restore_path(stand_in(3), tmp_path / name, f"{tmp_path / 'out.v2'}/")
     assert outcome.written == [tmp_path / "out.v2" / name] and below(tmp_path / "out.v2") == [name]
+
+
+def test_links_to_folders_are_followed_and_never_in_circles(tree: Path, tmp_path: Path) -> None:
+    put(tmp_path / "elsewhere" / "e.png")
+    (tree / "linked").symlink_to(tmp_path / "elsewhere")
+    (tree / "day1" / "up").symlink_to(tree)
+    (tmp_path / "elsewhere" / "back").symlink_to(tree / "day1")
+    (tree / "self").symlink_to("self")
+    restore_path(stand_in(3), tree, tmp_path / "out", RestoreOptions(recursive=True))
+    expected = ["a.png", "b.jpg", "day1/c.png", "day2/deep/d.tif", "linked/back/c.png", "linked/e.png"]
+    assert below(tmp_path / "out") == expected
+
+
+def test_other_kinds_are_restored_and_the_rest_is_counted(tmp_path: Path) -> None:
+    for k, name in enumerate(("a.png", "b.gif", "c.tga", "d.pcx", "e.png")):
+        put(tmp_path / "in" / name, k)
+    (tmp_path / "in" / "e.png").rename(tmp_path / "in" / "e")  # without a suffix
+    for name in ("notes.txt", "more.TXT", "README", "broken.gif", ".hidden"):
+        (tmp_path / "in" / name).write_text("no image")
+    outcome = restore_path(stand_in(3), tmp_path / "in", tmp_path / "out")
+    assert below(tmp_path / "out") == ["a.png", "b.gif.png", "c.tga.png", "d.pcx.png", "e.png"]
+    (note,) = [note for note in outcome.notes if "not restored" in note]
+    assert note.endswith(
+        "in: 4 file(s) not restored, which are no images that can be read: 1 without a suffix, 1 .gif, 2 .txt"
+    )

@@ -104,14 +104,30 @@ class ImageOptions:
     data: Annotated[str | None, option("Data", "Folder of images or of pairs.", metavar="FOLDER")] = None
     clean: Clean = None
     degraded: Degraded = None
+    clean_pattern: Annotated[
+        str | None,
+        option("Data", "Names of clean images, such as '*_gt'; partners have * in common.", metavar="PATTERN"),
+    ] = None
+    degraded_pattern: Annotated[
+        str | None, option("Data", "Names of degraded images, such as '*_in'.", metavar="PATTERN")
+    ] = None
 
     def pairs(self) -> dict[str, str] | None:
         """Return the two folders of pairs, or None where ``--data`` or nothing is given.
 
+        With a pattern, ``--data`` is the folder of both.
+
         Raises:
             UserError: one of the two is missing, or ``--data`` is given too.
         """
-        return pairs_of(self.data, self.clean, self.degraded)
+        patterns = {"clean_pattern": self.clean_pattern, "degraded_pattern": self.degraded_pattern}
+        given = {key: pattern for key, pattern in patterns.items() if pattern is not None}
+        both = self.data is not None and bool(given) and self.clean is None and self.degraded is None
+        found = {"clean": str(self.data), "degraded": str(self.data)} if both else None
+        found = found or pairs_of(self.data, self.clean, self.degraded)
+        if found is None and given:
+            raise UserError("--clean-pattern, --degraded-pattern: no images are named; give --data FOLDER")
+        return None if found is None else {**found, **given}
 
     def one_folder(self) -> str | None:
         """Return ``--data``, where two folders of pairs make no sense.

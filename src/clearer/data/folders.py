@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
 from clearer.core.errors import UserError, nearest
 from clearer.core.text import few
 from clearer.data.items import Item, check_even, check_same_size
+from clearer.data.pairing import Matching, fits, matched, sides
 from clearer.data.stacks import pages_of
 from clearer.images.io import read_header
-from clearer.images.types import SUFFIXES
+from clearer.images.types import SUFFIXES, format_of_bytes
 from clearer.recipe.schema import Pairs
 
 Source = str | Path | Pairs
@@ -29,22 +30,6 @@ DEGRADED_NAMES = (
 )  # fmt: skip
 PART_PREFIXES = {"train": "train", "validation": "val", "test": "test"}
 """Parts of a dataset, and how the names of their sub-folders begin."""
-
-
-@dataclass(frozen=True)
-class Matching:
-    """Two folders matched by the stem of the file name.
-
-    Attributes:
-        items: the pairs.
-        only_clean, only_degraded: names of files without a partner.
-        twice: folder and stem of files that differ only in their suffix.
-    """
-
-    items: tuple[Item, ...]
-    only_clean: tuple[str, ...]
-    only_degraded: tuple[str, ...]
-    twice: tuple[str, ...]
 
 
 def find_items(where: Source, layout: str = "auto", clean_side: str = "left") -> list[Item]:
@@ -150,39 +135,82 @@ def part_folders(where: str | Path) -> dict[str, list[Path]]:
 def pairs_of(where: Source, layout: str = "auto") -> Pairs | None:
     """Return the two folders of pairs that ``where`` is or contains; None for the layouts of one folder.
 
-    ``"auto"`` looks for two sub-folders only if ``where`` has no images of its own.
+    Both are ``where`` itself if all its images are named as clean or degraded, and some match. ``"auto"`` looks for two
+    sub-folders only if ``where`` has no images of its own.
 
     Raises:
         UserError: more than one sub-folder has a known name of the same kind.
     """
     if isinstance(where, Pairs):
         return where if layout in ("auto", "pairs") else None
-    if layout == "pairs" or (layout == "auto" and not has_images(where)):
-        return _pair_folders(Path(where))
-    return None
+    if layout not in ("auto", "pairs"):
+        return None
+    if has_images(where) and sides(list_images(where)) is not None:
+        return Pairs(clean=str(where), degraded=str(where))
+    return None if layout == "auto" and has_images(where) else _pair_folders(Path(where))
 
 
 def match_pairs(pairs: Pairs) -> Matching:
-    """Match two folders by the stem of the file name, without opening the files.
+    """Match clean and degraded images by name, without opening the files; see `clearer.data.pairing.matched`.
+
+    If both folders are one, its files are told apart by their patterns, or by words such as clean and noisy.
 
     Raises:
-        UserError: a folder is missing or contains no images.
+        UserError: a folder is missing or contains no images, or the files of one folder cannot be told apart.
     """
-    clean, degraded = list_images(pairs.clean), list_images(pairs.degraded)
-    twice = [
-        f"{Path(folder).name}/{stem}"
-        for folder, files in ((pairs.clean, clean), (pairs.degraded, degraded))
-        for stem, count in sorted(Counter(p.stem for p in files).items())
-        if count > 1
-    ]
-    partners = {p.stem: p for p in degraded}
-    stems = {p.stem for p in clean}
-    return Matching(
-        items=tuple(Item(name=p.name, clean=p, degraded=partners[p.stem]) for p in clean if p.stem in partners),
-        only_clean=tuple(p.name for p in clean if p.stem not in partners),
-        only_degraded=tuple(p.name for p in degraded if p.stem not in stems),
-        twice=tuple(twice),
-    )
+    patterns = (pairs.clean_pattern, pairs.degraded_pattern)
+    clean = list_images(pairs.clean)
+    if Path(pairs.clean).resolve() != Path(pairs.degraded).resolve():
+        return matched(clean, list_images(pairs.degraded), patterns)
+    if all(patterns):
+        found = [[path for path in clean if fits(path, pattern)] for pattern in patterns]
+        return matched(found[0], found[1], patterns)
+    both = sides(clean)
+    if both is None:
+        raise UserError(
+            f"{pairs.clean}: its clean and degraded images cannot be told apart by words such as clean and noisy in "
+            "their names; give --clean-pattern '*_gt' and --degraded-pattern '*_in'"
+        )
+    return matched(*both, patterns)
+
+
+OTHER_KINDS = (".gif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".tga", ".pcx", ".pbm", ".pam", ".pfm", ".ico")
+"""Suffixes of further images that `clearer.images.io.read_file` may read; they are written as PNG."""
+_STARTS = (b"GIF8", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"P1", b"P4")
+
+
+def is_other_image(path: Path) -> bool:
+    """Return whether a file without a suffix of `SUFFIXES` is an image that can be read all the same."""
+    if path.suffix and path.suffix.lower() not in OTHER_KINDS:
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+        if not path.suffix and format_of_bytes(head) is None and not head.startswith(_STARTS):
+            return False
+        read_header(path)
+    except (UserError, OSError):
+        return False
+    return True
+
+
+def kinds(paths: Iterable[Path]) -> str:
+    """Return how many files there are of each suffix: ``3 .txt, 1 without a suffix``."""
+    counts = Counter(path.suffix.lower() for path in paths)
+    return ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in sorted(counts.items()))
+
+
+def left_out(where: Source) -> list[str]:
+    """Return a line for each folder with images of kinds that are restored, but not trained on."""
+    folders = dict.fromkeys((where.clean, where.degraded) if isinstance(where, Pairs) else (str(where),))
+    lines = []
+    for folder in folders:
+        inside = _inside(Path(folder)) if Path(folder).is_dir() else []
+        files = [p for p in inside if p.suffix.lower() not in SUFFIXES and not p.name.startswith(".") and p.is_file()]
+        images = [path for path in files if is_other_image(path)]
+        if images:
+            lines.append(f"{folder}: {len(images)} image(s) left out ({kinds(images)}); convert them to PNG")
+    return lines
 
 
 def _inside(folder: Path) -> list[Path]:
@@ -229,7 +257,8 @@ def _checked_pairs(pairs: Pairs) -> list[Item]:
         if names:
             raise UserError(
                 f"{folder}: {len(names)} of its images have no partner of the same name in {other} "
-                f"({few(names)}); add the partners or remove them"
+                f"({few(names)}); add the partners, remove them, or say how names match with --clean-pattern '*_gt' "
+                "--degraded-pattern '*_in'"
             )
     for item in found.items:
         assert item.degraded is not None

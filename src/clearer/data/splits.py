@@ -12,7 +12,7 @@ from clearer.core.errors import UserError
 from clearer.data.duplicates import PARTS, Fingerprint, Fingerprints, fingerprint, leaks, propose_split
 from clearer.data.exclusions import without_excluded
 from clearer.data.fields import fields_of
-from clearer.data.folders import find_items, part_folders
+from clearer.data.folders import find_items, left_out, match_pairs, pairs_of, part_folders
 from clearer.data.items import Item, check_channels, check_sizes
 from clearer.data.noisy import is_noisy_only, split_noisy
 from clearer.data.stacks import only_channel
@@ -62,6 +62,8 @@ def resolve_splits(settings: DataSettings, *, channels: int, patch: int, seed: i
     whole = settings.folder if settings.train is None else settings.train
     if whole is None:
         raise UserError("data: no images are named; give --data FOLDER, or --train, --validation and --test")
+    for remark in _remarks(settings, whole):
+        say(remark)
     prints = _Prints()
     train = _find_all(whole, settings) if isinstance(whole, list) else _find(whole, settings)
     validation = [] if settings.validation is None else _find(settings.validation, settings)
@@ -158,6 +160,19 @@ def _evenly(items: list[Item], limit: int | None) -> list[Item]:
 def _find(where: str | Pairs, settings: DataSettings) -> list[Item]:
     items = find_items(where, settings.layout, settings.clean_side)
     return items if settings.channel is None else only_channel(items, settings.channel)
+
+
+def _remarks(settings: DataSettings, whole: str | Pairs | list[str]) -> list[str]:
+    """Return lines about images that are left out, and about names of pairs that match by a rule."""
+    lines = []
+    for place in dict.fromkeys([*(whole if isinstance(whole, list) else [whole]), settings.validation, settings.test]):
+        if place is None:
+            continue
+        lines += left_out(place)
+        pairs = pairs_of(place, settings.layout)
+        if pairs is not None and (rule := match_pairs(pairs).rule):
+            lines.append(f"{pairs.clean}: pairs matched by {rule}")
+    return lines
 
 
 def _find_all(places: list[str], settings: DataSettings) -> list[Item]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from clearer.core.errors import UserError
 from clearer.core.leftovers import remove_leftovers
-from clearer.data.folders import list_images
+from clearer.data.folders import is_other_image, kinds, list_images
 from clearer.images.types import FORMATS, HEAD, NETPBM, SUFFIXES, format_named, format_of_bytes, format_of_suffix
 from clearer.inference.options import RestoreOptions
 from clearer.inference.output_names import OutputNames, choose_names
@@ -164,14 +164,16 @@ def _folder_plan(source: Path, target: Path, format: str | None, options: Restor
         raise UserError(f"{target}: a file, where a folder for the restored images is needed; choose another output")
     if target.exists() and target.samefile(source):
         raise UserError(f"{target}: is the source folder itself; choose another output folder")
-    if options.recursive or options.pattern is not None:
-        found = _files_inside(source, target, options.recursive, options.pattern)
-        sources = sorted(found, key=lambda path: path.relative_to(source).as_posix())
-        if not sources:
-            which = f"that match {options.pattern}" if options.pattern else f"of {', '.join(SUFFIXES)}"
-            raise UserError(f"{source}: no images {which} in this folder; check --pattern and --recursive")
-    else:
-        sources = list_images(source)
+    found = sorted(
+        _files_inside(source, target, options.recursive),
+        key=lambda path: path.relative_to(source).as_posix(),
+    )
+    sources = [path for path in found if _is_wanted(path, source, options.pattern)]
+    if not sources and not options.recursive and options.pattern is None:
+        list_images(source)  # says why there are none
+    if not sources:
+        which = f"that match {options.pattern}" if options.pattern else f"of {', '.join(SUFFIXES)}"
+        raise UserError(f"{source}: no images {which} in this folder; check --pattern and --recursive")
     below = {path.relative_to(source).as_posix(): path for path in sources}
     wanted = {
         name: PurePosixPath(name).with_name(_output_name(path, format)).as_posix() for name, path in below.items()
@@ -179,7 +181,8 @@ def _folder_plan(source: Path, target: Path, format: str | None, options: Restor
     names = choose_names(target, wanted, options.skip_existing)
     jobs = [Job(path, target / names.chosen[name], format) for name, path in below.items()]
     _refuse_sources(jobs)
-    notes = [*names.notes, *_video_notes(source, options)]
+    others = [] if options.pattern is not None else sorted(set(found) - set(sources))
+    notes = [*names.notes, *_left_out_notes(source, others)]
     return Plan(jobs, True, notes, names if _worth_a_record(names, format) else None)
 
 
@@ -191,31 +194,37 @@ def _refuse_sources(jobs: list[Job]) -> None:
             raise UserError(f"{job.target}: is one of the source files, through a link; choose another output folder")
 
 
-def _video_notes(source: Path, options: RestoreOptions) -> list[str]:
-    """Return a note if the folder holds videos, which are restored only if a pattern or their path asks for them."""
-    if options.pattern is not None:
-        return []
-    found = source.rglob("*") if options.recursive else source.iterdir()
-    count = sum(path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".") for path in found)
-    text = f"{source}: {count} video(s) not restored; name each, or select them with --pattern '*.mp4'"
-    return [text] if count else []
+def _left_out_notes(source: Path, others: list[Path]) -> list[str]:
+    """Return a note on the videos of a folder, which only a pattern or their path asks for, and one on what else is no
+    image that can be read.
+    """
+    videos = [path for path in others if path.suffix.lower() in VIDEO_SUFFIXES]
+    rest = [path for path in others if path.suffix.lower() not in VIDEO_SUFFIXES]
+    notes = []
+    if videos:
+        notes.append(f"{source}: {len(videos)} video(s) not restored; name each, or select them with --pattern '*.mp4'")
+    if rest:
+        notes.append(f"{source}: {len(rest)} file(s) not restored, which are no images that can be read: {kinds(rest)}")
+    return notes
 
 
-def _files_inside(source: Path, target: Path, recursive: bool, pattern: str | None) -> Iterator[Path]:
+def _is_wanted(path: Path, source: Path, pattern: str | None) -> bool:
+    if pattern is None:
+        return path.suffix.lower() in SUFFIXES or is_other_image(path)
+    return fnmatch.fnmatch(path.relative_to(source).as_posix() if "/" in pattern else path.name, pattern)
+
+
+def _files_inside(source: Path, target: Path, recursive: bool) -> Iterator[Path]:
+    """Yield the files of a folder, also behind links to folders, but none twice on the way down."""
     output = target.resolve()  # may lie inside the source; its images must not be restored again
-    for folder, below, names in os.walk(source):
+    real = {source: source.resolve()}
+    for folder, below, names in os.walk(source, followlinks=True):
         here = Path(folder)
-        below[:] = sorted(n for n in below if recursive and not n.startswith(".") and (here / n).resolve() != output)
-        for name in names:
-            path = here / name
-            if name.startswith("."):
-                continue
-            if pattern is None:
-                wanted = path.suffix.lower() in SUFFIXES
-            else:
-                wanted = fnmatch.fnmatch(path.relative_to(source).as_posix() if "/" in pattern else name, pattern)
-            if wanted:
-                yield path
+        above = {real[one] for one in (here, *here.parents) if one in real}
+        kept = {name: (here / name).resolve() for name in sorted(below) if recursive and not name.startswith(".")}
+        below[:] = [name for name, place in kept.items() if place != output and place not in above]
+        real |= {here / name: place for name, place in kept.items()}
+        yield from (here / name for name in names if not name.startswith("."))
 
 
 def _output_name(path: Path, format: str | None) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 
-from clearer.core.config import Named, Range, plain
+from clearer.core.config import Named, Range, later, plain
 from clearer.core.errors import UserError
 from clearer.degradations.base import Degradation
 from clearer.degradations.none import NoDegradation
@@ -29,10 +29,17 @@ Share = Annotated[float, Range(0, below=1)]
 
 @dataclass(frozen=True)
 class Pairs:
-    """Two folders of image pairs, matched by the stem of the file name."""
+    """Two folders of image pairs, or one folder twice, matched by the stem of the file name.
+
+    Args:
+        clean_pattern, degraded_pattern: how the names are made, such as ``*_gt`` and ``*_in``, where ``*`` is what
+            partners have in common.
+    """
 
     clean: str
     degraded: str
+    clean_pattern: str | None = later(None)
+    degraded_pattern: str | None = later(None)
 
 
 @dataclass(frozen=True)
