@@ -62,6 +62,7 @@ def test_patterns_are_the_only_rule(tmp_path: Path) -> None:
     found = Pairs(clean, degraded, "*-final", "raw_*.png")
     assert names(found) == [("T1-final.png", "raw_t1.png"), ("T2-final.png", "raw_T2.png")]
     assert match_pairs(found).rule == "patterns *-final and raw_*.png"
+    assert names(Pairs(clean, degraded, "*-final", "raw_*")) == names(found)
     with pytest.raises(UserError, match=r"pattern final: has no \*"):
         find_items(Pairs(clean, degraded, "final", "raw_*"))
     with pytest.raises(UserError, match="no partner"):

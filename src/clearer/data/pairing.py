@@ -10,6 +10,7 @@ from pathlib import Path
 
 from clearer.core.errors import UserError
 from clearer.data.items import Item
+from clearer.images.types import SUFFIXES
 
 CLEAN_WORDS = frozenset(
     "clean target targets gt truth groundtruth ref reference original norain hq hr high sharp".split()  # noqa: SIM905
@@ -79,9 +80,10 @@ def by_pattern(pattern: str) -> Key:
     if "*" not in pattern:
         raise UserError(f"pattern {pattern}: has no * for what clean and degraded names have in common, as in '*_gt'")
     form = re.compile(re.escape(pattern).replace(r"\*", "(.*)"), re.IGNORECASE | re.DOTALL)
+    states_suffix = Path(pattern).suffix.lower() in SUFFIXES
 
     def key(path: Path) -> str:
-        found = form.fullmatch(path.name) or form.fullmatch(path.stem)
+        found = form.fullmatch(path.name if states_suffix else path.stem)
         return "\0".join(found.groups()).casefold() if found else f"\0{path.name}"
 
     return key

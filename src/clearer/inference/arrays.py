@@ -34,6 +34,8 @@ _LARGEST_FLOAT = 16.0
 """Noise may leave [0, 1]; larger floats are gray levels that were not divided by 255."""
 _BLOCK, _MARGIN, _SHARE = 16, 0.1, 0.01
 """Noise leaves [0, 1], but not the mean of a block of pixels by more than a margin, nor in more than a few blocks."""
+_FAR, _FAR_SHARE = 0.5, 0.15
+"""Nor is so large a share of the pixels so far outside, even on black with a noise level of 120 gray levels."""
 
 Work = Callable[[Tensor], Tensor]
 """Maps (B, C, H, W) float32 in [0, 1] to the same shape and range."""
@@ -144,7 +146,8 @@ def is_beyond(x: Tensor) -> bool:
         return False
     means = F.avg_pool2d(x, (min(_BLOCK, x.shape[-2]), min(_BLOCK, x.shape[-1])))
     beyond = (means < -_MARGIN) | (means > 1 + _MARGIN)
-    return beyond.float().mean().item() > _SHARE
+    far = (x < -_FAR) | (x > 1 + _FAR)
+    return beyond.float().mean().item() > _SHARE or far.float().mean().item() > _FAR_SHARE
 
 
 class RangeWarning:
@@ -179,8 +182,8 @@ def _to_masked(image: np.ma.MaskedArray[Any, Any], convert: _Conversion) -> np.m
     data, mask = np.ma.getdata(image), np.ma.getmaskarray(image)
     pixels = data if data.ndim == 3 else data[..., None]
     if data.ndim in (2, 3) and data.size and mask.any():
-        hidden = mask if mask.ndim == 2 else mask.any(axis=2)
-        result = data.copy() if hidden.all() else convert.array(extended(pixels, ~hidden).reshape(data.shape))
+        seen = np.asarray(~(mask if mask.ndim == 2 else mask.any(axis=2)))
+        result = convert.array(extended(pixels, seen).reshape(data.shape)) if seen.any() else data.copy()
         result[mask] = data[mask]
     else:
         result = convert.array(data)
@@ -193,7 +196,7 @@ def _to_pil(image: Image.Image, convert: _Conversion) -> Image.Image:
     if image.mode == "CMYK":  # C, M and Y as the light that they let through, and K by itself, as files are
         light = 255 - np.asarray(image)
         parts = [convert.array(light[:, :, :3]), convert.array(light[:, :, 3:])]
-        return Image.fromarray(255 - np.concatenate(parts, 2), "CMYK")
+        return Image.frombytes("CMYK", image.size, (255 - np.concatenate(parts, 2)).tobytes())
     if image.has_transparency_data:
         return _beside_alpha(image, convert)
     return Image.fromarray(convert.array(np.asarray(_in_plain_mode(image))))
@@ -209,7 +212,7 @@ def _beside_alpha(image: Image.Image, convert: _Conversion) -> Image.Image:
     seen = alpha[:, :, 0] > 0
     restored = convert.array(extended(color, seen)) if seen.any() else color
     restored = np.where(alpha > 0, restored, color)
-    return Image.fromarray(np.concatenate([restored, alpha], 2), mode)
+    return Image.frombytes(mode, image.size, np.concatenate([restored, alpha], 2).tobytes())
 
 
 def _in_plain_mode(image: Image.Image) -> Image.Image:

@@ -49,6 +49,13 @@ def refuse_fork(device: torch.device, process: int) -> None:
         )
 
 
+def sharing(restorer: T) -> T:
+    """Return a copy that shares all its parts; `copy.copy` would pickle the network."""
+    other = object.__new__(type(restorer))
+    other.__dict__.update(restorer.__dict__)
+    return other
+
+
 def packed(network: torch.nn.Module) -> Any:
     """Return a network in a form that `pickle` takes: its architecture and its weights as arrays."""
     if not isinstance(network, RestorationNetwork):

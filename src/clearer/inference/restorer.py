@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,7 +25,7 @@ from clearer.inference.memory import is_out_of_memory, pixels_that_fit
 from clearer.inference.noise_level import NoiseLevel, beside_level
 from clearer.inference.onnx_network import OnnxNetwork
 from clearer.inference.options import RestoreOptions
-from clearer.inference.processes import note_threads, packed, rebuilt, refuse_fork
+from clearer.inference.processes import note_threads, packed, rebuilt, refuse_fork, sharing
 from clearer.inference.tiling import Overlap, Tiling, as_overlap, as_tiling, cut, restore_tiles, shape_within
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
@@ -130,7 +129,7 @@ class Restorer(HubMixin):
 
     def in_fp32(self) -> Restorer:
         """Return a restorer of the same network (shared) that computes in fp32."""
-        exact = copy.copy(self)
+        exact = sharing(self)
         exact.precision = "fp32"
         exact._run = exact._prepared()
         return exact

@@ -24,13 +24,14 @@ PLACES = {"data": ("folder", "train", "validation", "test", "train_clean"), "tra
 Say = Callable[[str], None]
 
 
-def with_whole_paths(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return a recipe's settings with paths as the system resolves them: photos and ./photos are one folder."""
-    settings = copy.deepcopy(settings)
+def in_words_of(now: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings ``before`` with paths as ``now`` has them where both are one: photos and ./photos."""
+    before = copy.deepcopy(before)
     for part, keys in PLACES.items():
         for key in keys:
-            settings[part][key] = _whole(settings[part].get(key))
-    return settings
+            if _whole(before[part].get(key)) == _whole(now[part].get(key)):
+                before[part][key] = now[part].get(key)
+    return before
 
 
 def without_images(settings: dict[str, Any]) -> dict[str, Any]:

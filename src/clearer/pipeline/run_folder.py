@@ -15,7 +15,7 @@ from clearer.core.errors import UserError
 from clearer.core.files import write_json, write_text
 from clearer.core.version import __version__
 from clearer.data.splits import Splits
-from clearer.pipeline.resumption import check_images, train_longer, with_whole_paths, without_images
+from clearer.pipeline.resumption import check_images, in_words_of, train_longer, without_images
 from clearer.recipe.load import recipe_from_dict
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
@@ -128,9 +128,7 @@ def _refuse(folder: RunFolder, difference: str | None) -> None:
 
 def _difference(before: dict[str, Any], now: dict[str, Any], recipe: Recipe) -> str | None:
     free = FREE if recipe.given is None else (*FREE, "search")  # a given architecture is not searched
-    if not _first_difference(with_whole_paths(before), with_whole_paths(now), "", free):
-        return None
-    return _first_difference(before, now, "", free)
+    return _first_difference(in_words_of(now, before), now, "", free)
 
 
 def _first_difference(a: Any, b: Any, path: str, free: tuple[str, ...] = ()) -> str | None:
