@@ -129,7 +129,7 @@ def test_a_failed_write_is_reported_and_leaves_nothing(tree: Path, tmp_path: Pat
         file.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("clearer.images.pillow.write_with_pillow", full)
+    monkeypatch.setattr("clearer.images.jpeg.write_jpeg", full)
     outcome = restore_path(stand_in(3), tree, tmp_path / "out")
     assert [Path(name).name for name, _ in outcome.failed] == ["b.jpg"] and "disk is full" in outcome.failed[0][1]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png"]
