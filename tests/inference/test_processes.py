@@ -62,6 +62,7 @@ def test_an_exported_network_is_pickled_by_its_path(tmp_path: Path) -> None:
     assert isinstance(other, Restorer) and np.array_equal(other.restore(IMAGE), restorer.restore(IMAGE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["spawn", "fork"])
 def test_other_processes_restore_and_do_not_hang(tmp_path: Path, start: str) -> None:
     if start == "fork" and not hasattr(os, "fork"):
@@ -69,7 +70,7 @@ def test_other_processes_restore_and_do_not_hang(tmp_path: Path, start: str) -> 
     (tmp_path / "script.py").write_text(SCRIPT)
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
     command = [sys.executable, str(tmp_path / "script.py"), start, "denoise-gray"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600, check=False)
     assert done.stdout == "same\n", done.stderr
 
 
