@@ -18,7 +18,7 @@ from clearer.core.files import written_whole
 from clearer.images.pixels import to_unit
 from clearer.images.tensors import to_array, to_batch
 from clearer.images.tiff.rows import TiffRows, refusal, write_rows
-from clearer.images.types import AnyPixels, UnitPixels
+from clearer.images.types import LARGEST_PAGE, AnyPixels, UnitPixels
 from clearer.inference.checks import Watch, in_sound_precision
 from clearer.inference.color import Run
 from clearer.inference.memory import is_out_of_memory, pixels_that_fit
@@ -41,6 +41,8 @@ SAMPLED_BANDS, SAMPLED_ROWS = 5, 256
 BAND_BYTES = 2**27
 """Bytes of the result that are held at a time, if `FEWEST_BAND_ROWS` allows."""
 
+_NODATA = 42113  # the tag GDAL_NODATA
+
 log = logging.getLogger("clearer")
 
 
@@ -49,7 +51,10 @@ def is_large(path: str | Path, pixels: int | None = None) -> bool:
     try:
         with tifffile.TiffFile(path) as file:
             page: Any = file.pages[0].aspage()
-            return page.imagelength * page.imagewidth >= (LARGE if pixels is None else pixels) and refusal(file) is None
+            size = page.imagelength * page.imagewidth
+            if _NODATA in page.tags and size <= LARGEST_PAGE:
+                return False  # pixels without a value are kept in memory only
+            return size >= (LARGE if pixels is None else pixels) and refusal(file) is None
     except Exception:  # not a TIFF, or a broken one, which its reader reports
         return False
 

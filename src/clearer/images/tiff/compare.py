@@ -15,7 +15,7 @@ from clearer.images.tiff.rewrite import LAYOUT
 from clearer.images.types import ImagePage
 
 _EXPECTED = {*LAYOUT, *POINTERS}
-_COMPRESSION = 259
+_COMPRESSION, _COLORMAP = 259, 320
 _OF_JPEG = {347, *range(512, 522), 529, 530, 531, 532}
 _OF_FAX = {292, 293, 326, 327, 328}
 _SHOWN = 6
@@ -32,9 +32,13 @@ def differences(source: bytes, written: bytes, pages: Sequence[ImagePage]) -> tu
         pages: what was to be written.
     """
     found: list[str] = []
+    before, after = tree_of(source), tree_of(written)
+    if any(
+        _has_palette(one) and not _has_palette(other) for one, other in zip(before.chain, after.chain, strict=False)
+    ):
+        return ("its palette is written as RGB",)
     with _quiet(), opened(source) as old, opened(written) as new:
         found += _of_series(old, new, {page.color.dtype for page in pages})
-    before, after = tree_of(source), tree_of(written)
     if len(before.chain) != len(after.chain):
         return (*found, f"has {len(after.chain)} pages, where the source has {len(before.chain)}")
     lost: dict[int, None] = {}
@@ -48,6 +52,10 @@ def differences(source: bytes, written: bytes, pages: Sequence[ImagePage]) -> tu
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         found.append(f"tags not kept: {', '.join(names[:_SHOWN])}{more}")
     return tuple(found)
+
+
+def _has_palette(directory: Directory) -> bool:
+    return _COLORMAP in directory.entries
 
 
 @contextlib.contextmanager

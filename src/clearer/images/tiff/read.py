@@ -180,7 +180,7 @@ def decoded(image: StoredImage, copy: int, data: Bytes, where: str = "") -> AnyP
         if start + page.nbytes > len(data):
             raise UserError(cut_short)
         dtype = np.dtype(page.dtype).newbyteorder(page.parent.byteorder)
-        pixels = np.frombuffer(data, dtype, math.prod(page.shaped), start).reshape(page.shaped)
+        pixels = np.frombuffer(data[start : start + int(page.nbytes)], dtype).reshape(page.shaped)
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 

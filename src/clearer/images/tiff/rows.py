@@ -17,6 +17,7 @@ from clearer.images.types import AnyPixels
 _DEPTHS = ("uint8", "uint16", "float32")
 _COLORS = {"MINISBLACK": 1, "MINISWHITE": 1, "RGB": 3}
 _STRIP_BYTES = 2**18
+_ALPHA, _SUBIFDS = (1, 2), 330
 _LARGEST_SEGMENT = 2**28
 _WIDEST = 2**20
 # Tags of the storage layout, which the writer sets itself. 34665, 34853, 40965 and 330 point into the file.
@@ -166,6 +167,13 @@ def refusal(file: tifffile.TiffFile) -> str | None:
     colors = _COLORS.get(getattr(page.photometric, "name", ""))
     if colors is None or page.samplesperpixel not in (colors, colors + 1):
         return f"its colors ({getattr(page.photometric, 'name', page.photometric)}) are not gray or RGB"
+    if (
+        any(int(value) not in _ALPHA for value in page.extrasamples)
+        or len(page.extrasamples) < page.samplesperpixel - colors
+    ):
+        return "it has a band that is neither color nor alpha"
+    if _SUBIFDS in page.tags:
+        return "it has smaller versions below its page (SubIFDs)"
     if page.dtype is None or page.dtype.name not in _DEPTHS or page.bitspersample != page.dtype.itemsize * 8:
         return f"its pixels ({page.bitspersample}-bit {page.dtype}) are not one of {', '.join(_DEPTHS)}"
     if page.dtype.kind == "f" and page.photometric.name == "MINISWHITE":

@@ -1,0 +1,107 @@
+"""TIFF files come back with everything but their pixels, and training reads what restoring reads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from clearer.data.folders import find_items
+from clearer.images.io import read_file, to_bytes, write_file
+from clearer.images.nodata import filled, hidden_in
+from clearer.images.view import read_image
+
+STACK = np.random.default_rng(0).integers(0, 65536, (6, 24, 32)).astype(np.uint16)
+WHITE = {"photometric": "minisblack"}
+RGB = {"photometric": "rgb"}
+CASES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "imagej": (STACK, {"imagej": True, "metadata": {"axes": "ZYX", "Labels": list("abcdef")}}),
+    "imagej, one directory": (STACK, {"imagej": True, "truncate": True}),
+    "one directory": (STACK, {"truncate": True}),
+    "ome": (STACK, {"ome": True, "metadata": {"axes": "ZYX"}}),
+    "two bands": (STACK[:2], {**WHITE, "planarconfig": "separate", "extrasamples": ["unspecified"]}),
+    "rgb and a band": (np.moveaxis(STACK[:4], 0, -1), {**RGB, "extrasamples": ["unspecified"], "tile": (16, 16)}),
+    "planar rgb": (STACK[:3], {**RGB, "planarconfig": "separate", "compression": "zlib", "byteorder": ">"}),
+    "12 bits": (STACK[0] >> 4, {**WHITE, "bitspersample": 12}),
+    "int16": (STACK[0].view(np.int16), {**WHITE, "compression": "lzw", "predictor": 2}),
+    "int32": (STACK[0].astype(np.int32) * 30000 - 9, {**WHITE, "compression": "packbits"}),
+    "uint32": (STACK[0].astype(np.uint32) * 65536 + 3, {**WHITE, "bigtiff": True}),
+    "float16": ((STACK[0] / 65535).astype(np.float16), {**WHITE, "compression": "zstd", "predictor": 3}),
+    "float64": (STACK[0] / 65535, {**WHITE, "compression": "zlib", "predictor": 3, "byteorder": ">"}),
+    "bilevel": (STACK[0] > 30000, {**WHITE, "compression": "packbits"}),
+    "white is zero": (STACK[0], {"photometric": "miniswhite"}),
+    "jpeg 2000": (STACK[0], {**WHITE, "compression": "jpeg2000"}),
+    "volume": (STACK, {**WHITE, "volumetric": True, "tile": (4, 16, 16), "compression": "zlib"}),
+}
+
+
+def write(path: Path, name: str) -> Path:
+    pixels, how = CASES[name]
+    tifffile.imwrite(path, pixels, **{"extratags": [(65000, "s", 0, "private", True)], **how})
+    return path
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_unchanged_pixels_give_back_the_file(tmp_path: Path, name: str) -> None:
+    source = write(tmp_path / "a.tif", name)
+    notes = write_file(tmp_path / "b.tif", read_file(source))
+    assert [note for note in notes if "JPEG2000" not in note] == []
+    with tifffile.TiffFile(source) as old, tifffile.TiffFile(tmp_path / "b.tif") as new:
+        assert [(s.kind, s.axes, s.shape, s.dtype) for s in old.series] == [
+            (s.kind, s.axes, s.shape, s.dtype) for s in new.series
+        ]
+        assert np.array_equal(old.asarray(), new.asarray())
+        assert old.pages[0].tags[65000].value == new.pages[0].tags[65000].value == "private"
+        assert old.imagej_metadata == new.imagej_metadata and old.ome_metadata == new.ome_metadata
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_training_reads_every_image_that_restoring_reads(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "a.tif", name)
+    pages, items = read_file(tmp_path / "a.tif").pages, find_items(tmp_path)
+    assert len(items) == len(pages)
+    for item, page in zip(items, pages, strict=True):
+        found, expected = read_image(item.clean, None, None, None, item.page), page.color
+        if name == "12 bits":
+            expected = np.rint(expected * (65535 / 4095))
+        assert np.array_equal(found, expected * 255 if name == "bilevel" else expected.astype(found.dtype))
+
+
+def test_imagej_reads_contiguous_planes(tmp_path: Path) -> None:
+    """ImageJ reads planes one behind the other from the place that the first directory states."""
+    image = read_file(write(tmp_path / "a.tif", "imagej"))
+    data = to_bytes(replace(image, pages=tuple(replace(page, color=page.color // 2) for page in image.pages)))
+    (tmp_path / "b.tif").write_bytes(data)
+    with tifffile.TiffFile(tmp_path / "b.tif") as new:
+        start = new.pages[0].dataoffsets[0]
+        found = np.frombuffer(data, f"{new.byteorder}u2", STACK.size, start).reshape(STACK.shape)
+    assert np.array_equal(found, STACK // 2)
+
+
+def test_levels_of_a_pyramid_are_made_anew(tmp_path: Path) -> None:
+    base = STACK[0]
+    with tifffile.TiffWriter(tmp_path / "a.tif", ome=True) as writer:
+        writer.write(base, subifds=2, **WHITE)
+        for step in (2, 4):
+            writer.write(base[::step, ::step], subfiletype=1, compression="zlib", **WHITE)
+    image = read_file(tmp_path / "a.tif")
+    assert len(image.pages) == 1
+    (tmp_path / "b.tif").write_bytes(
+        to_bytes(replace(image, pages=(replace(image.pages[0], color=255 - base[..., None] // 257),)))
+    )
+    with tifffile.TiffFile(tmp_path / "b.tif") as new:
+        for level, step in zip(new.series[0].levels, (1, 2, 4), strict=True):
+            assert np.array_equal(level.asarray(), 255 - base[::step, ::step] // 257)
+
+
+def test_pixels_without_a_value_are_filled_from_their_block() -> None:
+    x = np.arange(16, dtype=np.float32).reshape(4, 4, 1)
+    x[0, 0] = np.nan
+    hidden = hidden_in(x, None)
+    assert hidden is not None and hidden.sum() == 1
+    assert filled(x, hidden)[0, 0, 0] == pytest.approx((1 + 4 + 5) / 3)
+    assert hidden_in(x.astype(np.float32), -9999) is not None and hidden_in(np.ones((2, 2, 1), np.int16), 0) is None
