@@ -22,6 +22,7 @@ from clearer.data.duplicates import NEAR, Fingerprints, fingerprints, groups, le
 from clearer.data.folders import Folders, find_items
 from clearer.data.items import Item
 from clearer.images.view import write_image
+from clearer.noise.words import in_words
 from helpers.microscope import write_pairs
 
 
@@ -372,3 +373,16 @@ def test_dim_pairs_are_the_same_image_twice_only_if_they_are(tmp_path: Path, sca
         for name, image in zip(("noisy", "equal"), images, strict=True):
             Image.fromarray(image * np.uint16(scale)).save(tmp_path / side / f"{name}.png")
     assert examine(tmp_path).parts[0].same == ("equal.png",)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_deep_files_are_judged_by_the_range_that_they_show(tmp_path: Path, dtype: type) -> None:
+    y = np.mgrid[:64, :64][0]
+    for k in range(3):
+        noise = np.random.default_rng(k).normal(0, 80, (64, 64))
+        tifffile.imwrite(tmp_path / f"p{k}.tif", (600 + 30 * y + noise).clip(0, 4095).astype(dtype))
+    part = examine(tmp_path).parts[0]
+    assert part.dark == () and part.noise is not None and part.noise.scale == (0, 4095)
+    assert part.noise.level * 4095 == pytest.approx(80, rel=0.15)
+    said = in_words(part.noise)[0]
+    assert "gray levels of 4095" in said and 68 < float(said.split()[3]) < 92

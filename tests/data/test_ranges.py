@@ -52,6 +52,14 @@ def test_a_stated_range_holds(tmp_path: Path) -> None:
     assert _settled(tmp_path, _levels(900), stated=(0, 65535)) == ((0, 65535), [])
 
 
+def test_a_white_beyond_all_levels_of_the_files_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^data.range: 0 to 4095, but .*0.tif has 8 bits, levels of 0 to 255; leave"):
+        _settled(tmp_path, _levels(63, np.uint8), stated=(0, 4095))
+    with pytest.raises(UserError, match=r"^data.range: 0 to 70000, but .*0.tif has 16 bits, levels of 0 to 65535"):
+        _settled(tmp_path, _levels(63), stated=(0, 70000))
+    assert _settled(tmp_path, _levels(63, np.uint8), stated=(16, 235))[0] == (16, 235)
+
+
 def test_floats_that_are_levels_need_a_range_unless_integers_show_it(tmp_path: Path) -> None:
     alone = tmp_path / "alone"
     alone.mkdir()

@@ -177,3 +177,10 @@ def test_specks_are_a_sparse_fine_noise() -> None:
 
     assert tails(dataclasses.replace(plain, specks=1)) > tails(plain) + 0.05
     assert "specks" not in plain.to_dict() and "read" not in plain.to_dict()
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_the_smallest_images_stay_finite(size: int) -> None:
+    camera = Camera(processed=1, specks=1)
+    found = camera.apply(torch.full((2, 3, size, size), 0.5), torch.Generator().manual_seed(0))
+    assert found.shape == (2, 3, size, size) and bool(found.isfinite().all())

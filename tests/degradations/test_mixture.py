@@ -175,7 +175,7 @@ def test_default_mixture_is_readable_and_has_all_kinds_of_noise() -> None:
         ({"parts": ["gaussian"]}, r"degradation\.parts\[0\]: 'gaussian' is not a mapping"),
         ({"parts": [{"kind": "gaussian"}]}, r"degradation\.parts\[0\]\.share: missing"),
         ({"parts": [{"share": 1}]}, r"degradation\.parts\[0\]\.kind: missing"),
-        ({"parts": [{"share": 2, "kind": "gaussian"}]}, r"degradation\.parts\[0\]\.share: 2 is not a share"),
+        ({"parts": [{"share": -2, "kind": "gaussian"}]}, r"degradation\.parts\[0\]\.share: -2 is not a share"),
         ({"parts": [{"share": 0, "kind": "gaussian"}]}, r"degradation\.parts: all shares are 0"),
         ({"parts": [{"share": 1, "kind": "gausian"}]}, r"degradation\.parts\[0\]\.kind: .*did you mean 'gaussian'"),
         ({"parts": [{"share": 1, "kind": "none"}]}, r"degradation\.parts\[0\]\.kind: 'none' degrades nothing"),
@@ -258,3 +258,15 @@ def test_a_color_network_is_trained_evaluated_and_calibrated_for_a_mixture(tmp_p
         "denoise-color", tmp_path.with_name("run"), change, console=Console(quiet=True)
     )  # nothing is done twice
     assert again.result["train"] == run.result["train"]
+
+
+def test_shares_are_relative_to_one_another() -> None:
+    parts = [{"share": 3, "kind": "gaussian", "sigma": 25}, {"share": 1, "kind": "jpeg"}]
+    mixture = degradation_from_dict({"kind": "mixture", "parts": parts, "clean": 0})
+    assert mixture.describe().startswith("a mixture of 75% ") and "; 25% " in mixture.describe()
+
+
+def test_a_mixture_in_a_mixture_with_rain_is_built_again_from_its_settings() -> None:
+    inner = Mixture((Part(1, Rain()), Part(0.5, Chain((Gaussian(10), Rain(share=0.25))))), clean=0.1)
+    for whole in (Mixture((Part(0.5, inner), Part(2, Rain(share=0.25)))), inner):
+        assert degradation_from_dict(whole.to_dict()) == whole

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clearer.core.errors import UserError
-from clearer.images.io import read_header
+from clearer.images.io import errors_named, read_header
 from clearer.images.view import native_channels, read_image, write_image
 from helpers.reading import noise, refused
 
@@ -179,3 +179,11 @@ def test_writing_refuses_unknown_suffixes_and_other_arrays(tmp_path: Path) -> No
         with pytest.raises(ValueError, match="uint8"):
             write_image(tmp_path / "x.png", wrong)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("fault", [ImportError("no such module"), NameError("name 'x' is not defined")])
+def test_faults_of_the_program_are_not_blamed_on_the_file(fault: Exception) -> None:
+    with pytest.raises(type(fault)), errors_named("a.png"):
+        raise fault
+    with pytest.raises(UserError, match=r"^a.png: not readable as an image \(truncated\)"), errors_named("a.png"):
+        raise IndexError("truncated")

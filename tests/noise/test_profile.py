@@ -107,6 +107,8 @@ def test_noise_shared_by_channels_is_said_so() -> None:
 @pytest.mark.parametrize("row, column", [(0, 0), (3, 5)])
 def test_the_grid_of_jpeg_is_found_where_it_begins(row: int, column: int) -> None:
     found = profile_images([compressed(COFFEE, 30)[-row % 8 :, -column % 8 :]])
+    assert found.level == pytest.approx(np.sqrt(np.mean(found.variance)), abs=1 / 255)  # words and curve agree
+    assert found.level == pytest.approx(found.level_at(0.5), abs=1 / 255)
     assert (found.kind, found.method, found.grid_at) == ("blocky", "dejpeg", (row, column))
     assert found.grid > 0.08 > profile_images([COFFEE]).grid
 

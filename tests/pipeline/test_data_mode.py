@@ -76,6 +76,36 @@ def test_single_images_without_a_degradation_are_refused(folder: Path) -> None:
         choose(None, {})
 
 
+@pytest.mark.parametrize("given", ["empty", "tiny"])
+def test_folders_without_usable_images_are_called_so(tmp_path: Path, given: str) -> None:
+    place = tmp_path / given
+    place.mkdir()
+    if given == "tiny":
+        Image.fromarray(np.zeros((5, 40), np.uint8)).save(place / "a.png")
+    with pytest.raises(UserError, match=rf"{given}: no images (directly )?in this folder"):
+        choose(None, {"data.folder": str(place)})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"data.range": [4095, 0]}, r"data.range: .*4095"),
+        ({"data.range": [0, 4095]}, r"data.range: 0 to 4095, but .*a.png has 8 bits, levels of 0 to 255"),
+        ({"data.channel": "2"}, r"channel"),
+        ({"network.channels": 3}, r"a.png: gray, in a set of 1 gray and 1 color files"),
+    ],
+)
+def test_settings_are_checked_before_noise_is_measured(
+    tmp_path: Path, settings: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(tmp_path / "a.png")
+    mixed = "network.channels" in settings
+    Image.fromarray(np.zeros((64, 64, 3) if mixed else (64, 64), np.uint8)).save(tmp_path / "b.png")
+    monkeypatch.setattr("clearer.pipeline.data_mode.noise_of_set", lambda *given: pytest.fail("measured"))
+    with pytest.raises(UserError, match=message):
+        choose("noisy", {"data.folder": str(tmp_path), **settings})
+
+
 def profile(filtered: Any, seed: int = 0) -> NoiseProfile:
     images = []
     for k in range(seed, seed + 4):

@@ -18,8 +18,10 @@ from scipy.ndimage import uniform_filter
 from clearer.core.errors import UserError
 from clearer.data.noisy import find_scenes
 from clearer.inference.restorer import load
+from clearer.noise.words import in_words
+from clearer.pipeline.data_mode import choose
 from clearer.pipeline.fit import Run, fit
-from clearer.pipeline.noisy import noise_of_each
+from clearer.pipeline.noisy import noise_of_each, noise_of_set
 from clearer.training.trainer import WeightTraining
 from helpers.noisy_images import clean_image, noisy_folder, noisy_image
 
@@ -186,8 +188,38 @@ def test_the_pages_of_one_stack_are_images_and_noise_is_in_units_of_the_span(tmp
     scenes = find_scenes(str(tmp_path / "stack.tif"), "noisy")
     assert [item.page for (item,) in scenes] == [0, 1, 2]
     images = [level[:, :, None] for level in levels]
-    for model in noise_of_each([(None, image) for image in images], [(images[0], None)], (0.0, 4095.0)):
+    profile = noise_of_set([item for (item,) in scenes], 1, (0.0, 4095.0))
+    assert in_words(profile)[0].startswith("Noise of about 3") and "gray levels of 4095" in in_words(profile)[0]
+    for model in noise_of_each(profile, [(images[0], None)]):
         assert model.gain[0] * 0.5 + model.offset[0] == pytest.approx((20 / 255) ** 2, rel=0.25)
+
+
+def test_floats_in_levels_train_as_the_same_floats_in_units(tmp_path: Path) -> None:
+    for k in range(3):
+        for name, white in (("levels", 3137), ("units", 1)):
+            (tmp_path / name).mkdir(exist_ok=True)
+            tifffile.imwrite(tmp_path / name / f"p{k}.tif", noisy_image(k).astype(np.float32) / 255 * white)
+    shortened = {"train.epochs": 1, "train.steps_per_epoch": 2}
+    runs = {
+        "units": fitted(tmp_path / "a", tmp_path / "units", **shortened),
+        "levels": fitted(tmp_path / "b", tmp_path / "levels", **shortened, **{"data.range": [0, 3137]}),
+    }
+    found = {name: json.loads((run.folder / "noise.json").read_text()) for name, run in runs.items()}
+    assert found["units"]["level"] == pytest.approx(20 / 255, rel=0.15)
+    assert found["levels"]["level"] == pytest.approx(found["units"]["level"], rel=1e-4)
+    assert found["levels"]["scale"] == [0, 3137] and "gray levels of 3137" in found["levels"]["words"][0]
+    estimates = [run.result["train"]["estimated_input_psnr"] for run in runs.values()]
+    assert estimates[0] == pytest.approx(estimates[1], abs=0.01)
+
+
+def test_the_noise_of_a_single_image_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = noisy_image(0, height=80, width=240)
+    image[:, 192:] = noisy_image(0, sigma=5, height=80, width=240)[:, 192:]  # the part held out is quieter
+    Image.fromarray(image).save(tmp_path / "one.png")
+    said = choose("noisy", {"data.folder": str(tmp_path / "one.png"), "train.patch": 32})
+    run = fitted(tmp_path / "run", tmp_path / "one.png", **{"train.epochs": 1, "train.steps_per_epoch": 2})
+    noted = json.loads((run.folder / "noise.json").read_text())
+    assert said.noise is not None and noted["words"][0] == said.remarks[1] and noted["level"] == said.noise.level
 
 
 def test_pairs_given_for_testing_are_measured(tmp_path: Path, noisy: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from clearer.core.errors import UserError
 from clearer.noise.profile import NoiseProfile, profile_images
-from clearer.report.noise_figure import noise_figure, save_noise_figure
+from clearer.report.noise_figure import check_figure_name, noise_figure, save_noise_figure
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +39,21 @@ def test_svg_png_and_html_are_written(profile: NoiseProfile, tmp_path: Path) -> 
     assert "independent from pixel to pixel" in page and "<svg" in page
     with pytest.raises(UserError, match="svg"):
         save_noise_figure({"all": profile}, tmp_path / "a.pdf")
+
+
+def test_the_page_fits_its_figure_to_the_window(tmp_path: Path, profile: NoiseProfile) -> None:
+    save_noise_figure({"all": profile}, tmp_path / "noise.html")
+    assert "svg{max-width:100%;height:auto}" in (tmp_path / "noise.html").read_text()
+
+
+def test_titles_stay_inside_their_panels(profile: NoiseProfile) -> None:
+    figure = noise_figure({"training images": dataclasses.replace(profile, scale=(0.0, 65535.0))})
+    figure.draw_without_rendering()
+    boxes = [axes._left_title.get_window_extent() for axes in figure.axes]  # type: ignore[attr-defined]
+    edges = [*[box.x0 for box in boxes[1:]], figure.bbox.x1]
+    assert all(box.x1 < edge for box, edge in zip(boxes, edges, strict=True))
+
+
+def test_other_endings_are_refused_before_anything_is_drawn(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"x.gif: drawn as .svg, .png or .html; give the file one of these endings"):
+        check_figure_name(tmp_path / "x.gif")

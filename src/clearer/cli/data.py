@@ -55,6 +55,10 @@ def doctor(options: DoctorOptions) -> None:
     from clearer.data.doctor_report import print_findings
 
     images = options.images()
+    if options.figure is not None:
+        from clearer.report.noise_figure import check_figure_name
+
+        check_figure_name(options.figure)
     with progress_bar("read") as progress:
         findings = examine(images, options.layout, options.clean_side, progress)
     print_findings(findings, console_for_people(options.as_json))

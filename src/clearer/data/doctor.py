@@ -17,9 +17,9 @@ from clearer.data.duplicates import Fingerprint, Fingerprints, groups, leaks, pr
 from clearer.data.fields import fields_of
 from clearer.data.folders import Source, find_items, has_images, match_pairs, pairs_of, part_folders
 from clearer.data.items import Item
-from clearer.data.ranges import LevelTally, white_above
+from clearer.data.ranges import LevelTally, probable_range, white_above
 from clearer.data.stacks import pages_of
-from clearer.images.pixels import LARGEST_UNIT, to_unit
+from clearer.images.pixels import LARGEST_UNIT, WHOLE, Span, to_unit
 from clearer.images.types import AnyPixels
 from clearer.images.view import read_image
 from clearer.recipe.schema import Pairs
@@ -147,7 +147,7 @@ class _Tally:
     shapes: list[tuple[int, ...]] = field(default_factory=list)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     same: list[str] = field(default_factory=list)
-    dark: list[str] = field(default_factory=list)
+    brightest: list[tuple[str, np.dtype, float]] = field(default_factory=list)
     levels: LevelTally = field(default_factory=LevelTally)
     sizes: dict[Path, int] = field(default_factory=dict)
 
@@ -172,11 +172,22 @@ class _Tally:
                 return
             if _same(clean, degraded):
                 self.same.append(item.name)
-        self.sample.add(item, _in_units(images[-1]))
-        if to_unit(_in_units(clean)).max() * 255 <= DARK + 0.5:
-            self.dark.append(item.name)
+        self.sample.add(item, images[-1])
+        self.brightest.append((item.name, clean.dtype, float(clean.max())))
         self.prints.append(Fingerprint.of(item.name, clean))
         self.shapes.append(clean.shape)
+
+    def dark(self, span: Span) -> tuple[str, ...]:
+        """Return the clean images that are nearly black, where deep files have this range."""
+
+        def level(dtype: np.dtype, value: float) -> float:
+            if dtype == np.uint8:
+                return value
+            white = 65535.0 if dtype.kind == "u" else 1.0
+            low, high = (0.0, white) if span == WHOLE else span
+            return 255 * (value - low) / (high - low)
+
+        return tuple(name for name, dtype, value in self.brightest if level(dtype, value) <= DARK + 0.5)
 
     def _read(self, path: Path, page: int | None) -> AnyPixels | None:
         """Return the image with the values of its file, or None after noting why it cannot be read."""
@@ -194,6 +205,8 @@ class _Tally:
 
 def _part(found: _Set, tally: _Tally, prints: Fingerprints) -> Part:
     channels = [shape[2] for shape in tally.shapes]
+    levels = tally.levels.found()
+    span = probable_range(levels)
     return Part(
         name=found.name,
         kind=found.kind,
@@ -208,11 +221,11 @@ def _part(found: _Set, tally: _Tally, prints: Fingerprints) -> Part:
         unreadable=tuple(tally.unreadable),
         mismatched=tuple(tally.mismatched),
         same=tuple(tally.same),
-        dark=tuple(tally.dark),
-        levels=tuple(tally.levels.found().values()),
+        dark=tally.dark(span),
+        levels=tuple(levels.values()),
         copies=_together(prints.names, prints.digests),
         near=_together(prints.names, groups(prints)),
-        noise=tally.sample.profile(),
+        noise=tally.sample.profile(span),
     )
 
 

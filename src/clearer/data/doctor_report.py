@@ -14,7 +14,7 @@ from clearer.core.errors import UserError
 from clearer.core.text import few
 from clearer.data.ranges import Extremes, named, noticed_range
 from clearer.noise.profile import NoiseProfile
-from clearer.noise.words import in_levels, in_words
+from clearer.noise.words import gray_levels, in_levels, in_words
 
 Spread = tuple[int, int, int]
 """Smallest, median and largest, in pixels."""
@@ -232,7 +232,9 @@ def _layout(part: Part, guessed: bool) -> str:
 
 
 def _short(noise: NoiseProfile | None) -> str:
-    return "-" if noise is None else f"{in_levels(noise, noise.level, unit=False)}, {noise.kind}"
+    if noise is None:
+        return "-"
+    return f"{in_levels(noise, noise.level, unit=gray_levels(noise)[0] != 255)}, {noise.kind}"
 
 
 def _levels(found: Sequence[Extremes]) -> str:

@@ -32,18 +32,23 @@ def is_noisy_only(settings: DataSettings) -> bool:
     return settings.layout in NOISY_LAYOUTS
 
 
-def find_scenes(where: str | Pairs, layout: str) -> list[Scene]:
-    """Return the scenes of a set, sorted by name.
+def find_scenes(where: str | Pairs, layout: str, channel: str | None = None) -> list[Scene]:
+    """Return the scenes of a set, sorted by name; of one channel if one is named.
 
     Args:
         where: a folder of images, or one image file. With ``"exposures"``: a folder with files NAME_1, NAME_2, ... of
             each scene; a folder of folders, each with one exposure of every scene under the same name; or two folders.
         layout: ``"noisy"`` or ``"exposures"``.
+        channel: see `clearer.data.stacks.only_channel`.
 
     Raises:
         UserError: nothing is found, a folder holds pairs, an exposure is alone, or exposures of a scene differ in size
             or do not show the same.
     """
+    return _of_channel(_all_scenes(where, layout), channel)
+
+
+def _all_scenes(where: str | Pairs, layout: str) -> list[Scene]:
     if layout == "exposures":
         found = _by_folder(where) if isinstance(where, Pairs) or not has_images(where) else _by_number(Path(where))
         scenes = [_scene(name, files) for name, files in sorted(found.items())]
@@ -76,10 +81,10 @@ def split_noisy(settings: DataSettings) -> dict[str, list[Item]]:
     if whole is None:
         raise UserError("data: no images are named; give --noisy FOLDER")
     places = whole if isinstance(whole, list) else [whole]
-    scenes = _of_channel([scene for place in places for scene in find_scenes(place, settings.layout)], settings.channel)
+    scenes = [scene for place in places for scene in find_scenes(place, settings.layout, settings.channel)]
     held_out: list[Scene] = []
     if settings.validation is not None:
-        held_out = _of_channel(find_scenes(settings.validation, settings.layout), settings.channel)
+        held_out = find_scenes(settings.validation, settings.layout, settings.channel)
     elif len(scenes) == 1:
         held_out = scenes
     else:

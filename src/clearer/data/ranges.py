@@ -102,6 +102,8 @@ def settled_range(items: Sequence[Item], stated: Span | None, say: Callable[[str
             f"data.range: {stated[0]:g} to {stated[1]:g} for files of 16 bits or floating point, but "
             f"{len(depths['8'])} have 8 bits, such as {depths['8'][0]}; convert these, or leave the range out"
         )
+    if stated is not None and not depths.get("float"):
+        _check_reach(stated, "16" if deep else "8", depths)
     if not deep:
         return stated
     if stated is not None:
@@ -114,6 +116,17 @@ def settled_range(items: Sequence[Item], stated: Span | None, say: Callable[[str
                 tally.add(path, read_image(path, None, None, None, item.page))
     eight = {"8": Extremes("8", 0, 255, len(depths["8"]), depths["8"][0])} if depths.get("8") else {}
     return noticed_range(tally.found() | eight, say)
+
+
+def _check_reach(stated: Span, depth: str, depths: dict[str, list[Path]]) -> None:
+    """Refuse a white that no integer of the files reaches: all would be dark."""
+    white = 255 if depth == "8" else 65535
+    if stated[1] > white:
+        paths = depths.get(depth) or next(iter(depths.values()))
+        raise UserError(
+            f"data.range: {stated[0]:g} to {stated[1]:g}, but {paths[0]} has {named(depth)}, levels of 0 to {white}; "
+            "leave the range out"
+        )
 
 
 def depths_of(items: Sequence[Item]) -> dict[str, list[Path]]:
@@ -139,6 +152,15 @@ def noticed_range(found: dict[str, Extremes], say: Callable[[str], None]) -> Spa
             "convert one of them, or state --range 0,65535 if the 16 bits are dim"
         )
     return noticed
+
+
+def probable_range(found: dict[str, Extremes]) -> Span:
+    """Return the range that the values of a set suggest, also where a run would ask for it."""
+    try:
+        return noticed_range(found, lambda line: None) or WHOLE
+    except UserError:
+        floats = found.get("float")
+        return (0.0, float(white_above(floats.high))) if floats is not None and floats.are_levels else WHOLE
 
 
 def _say_mixture(files: dict[str, int], say: Callable[[str], None]) -> None:

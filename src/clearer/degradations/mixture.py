@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,6 +45,13 @@ class Part:
     share: float
     degradation: Degradation
 
+    def __post_init__(self) -> None:
+        # In settings, `share` is that of the part. The share of pairs that a degradation such as rain replaces has no
+        # meaning inside a mixture.
+        given, usual = (getattr(one, "share", None) for one in (self.degradation, type(self.degradation)))
+        if given != usual:
+            object.__setattr__(self, "degradation", dataclasses.replace(self.degradation, share=usual))  # type: ignore[call-arg]
+
 
 @dataclass(frozen=True)
 class PartBy(ChosenBy):
@@ -56,10 +64,21 @@ class PartBy(ChosenBy):
             if key not in value:
                 raise UserError(f"{path}.{key}: missing")
         settings = {key: inner for key, inner in value.items() if key != "share"}
-        return Part(checked_share(f"{path}.share", value["share"]), super().build(settings, path))
+        return Part(_checked_weight(f"{path}.share", value["share"]), super().build(settings, path))
 
     def plain(self, value: Part) -> dict[str, Any]:
-        return {"share": value.share, **super().plain(value.degradation)}
+        return {"share": value.share} | {k: v for k, v in super().plain(value.degradation).items() if k != "share"}
+
+
+def _checked_weight(name: str, value: Any) -> float:
+    """Return a share relative to others as a float.
+
+    Raises:
+        UserError: it is not a finite number of at least 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise UserError(f"{name}: {value!r} is not a share, a number of at least 0; shares are relative to one another")
+    return float(value)
 
 
 PART = PartBy(BY_KIND.key, DEGRADATIONS, BY_KIND.default)
@@ -106,7 +125,7 @@ class Mixture(Degradation):
         for name in ("clean", "stored"):
             object.__setattr__(self, name, checked_share(name, getattr(self, name)))
         for k, part in enumerate(self.parts):
-            checked_share(f"parts[{k}].share", part.share)
+            _checked_weight(f"parts[{k}].share", part.share)
         check_parts("parts", tuple(part.degradation for part in self.parts))
         if self.clean < 1 and not sum(part.share for part in self.parts):
             raise UserError("parts: all shares are 0; give one of them a share above 0")

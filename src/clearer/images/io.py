@@ -212,6 +212,8 @@ def errors_named(name: str) -> Iterator[None]:
         raise UserError(f"{name}: refused as a decompression bomb ({limit}); cut it into smaller files") from error
     except UnidentifiedImageError as error:
         raise UserError(f"{name}: not readable as an image (not a known image format); replace it") from error
+    except (ImportError, NameError):
+        raise  # a fault of the installation or of this program, not of the file
     except Exception as error:
         # Decoders raise many kinds of exceptions on broken bytes, from SyntaxError to IndexError.
         raise UserError(f"{name}: not readable as an image ({one_line(error)}); replace or remove it") from error

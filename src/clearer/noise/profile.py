@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from clearer.core.errors import UserError
-from clearer.images.pixels import center_crop, in_one_depth, to_unit
+from clearer.images.pixels import WHOLE, Span, center_crop, in_one_depth, to_unit
 from clearer.images.types import AnyPixels
 from clearer.noise.advice import METHODS, Direction, Kind, Method, recommendation
 from clearer.noise.blockiness import block_grid
@@ -51,6 +51,7 @@ class NoiseProfile:
             floating point.
         sharpness: see `clearer.noise.sharpness.sharpness`; None if it cannot be told.
         images: number of images measured.
+        scale: the values that are black and white in the files, `clearer.images.pixels.WHOLE` for those of their depth.
     """
 
     kind: Kind
@@ -75,6 +76,7 @@ class NoiseProfile:
     used_bits: int | None
     sharpness: float | None
     images: int
+    scale: Span = WHOLE
 
     @property
     def method(self) -> Method:
@@ -110,7 +112,19 @@ class NoiseProfile:
         return {**dataclasses.asdict(self), "blurred": self.blurred, **named}
 
 
-def profile_images(images: Sequence[AnyPixels]) -> NoiseProfile:
+def profile_from(values: Mapping[str, Any]) -> NoiseProfile | None:
+    """Return the profile that `NoiseProfile.to_dict` wrote; None if another version wrote other fields."""
+    fields = dataclasses.fields(NoiseProfile)
+    if any(field.name not in values and field.default is dataclasses.MISSING for field in fields):
+        return None
+    return NoiseProfile(**{field.name: _fixed(values[field.name]) for field in fields if field.name in values})
+
+
+def _fixed(value: Any) -> Any:
+    return tuple(map(_fixed, value)) if isinstance(value, list) else value
+
+
+def profile_images(images: Sequence[AnyPixels], scale: Span = WHOLE) -> NoiseProfile:
     """Measure the noise of images of one source.
 
     Of more than 24 images, 24 are measured, of images above 1024 pixels in a side the center; about 0.1 s for each
@@ -119,31 +133,34 @@ def profile_images(images: Sequence[AnyPixels]) -> NoiseProfile:
     Args:
         images: (H, W) or (H, W, C), uint8, uint16 or floating point in [0, 1]. If gray and color are mixed, those
             of the kind of the first are measured.
+        scale: the integer levels that are black and white; floats are scaled by it already.
 
     Raises:
         UserError: no image has 8x8 pixels.
     """
-    stored = _chosen(images)
-    units = [to_unit(image) for image in stored]
+    stored = _chosen(images, scale)
+    units = [to_unit(image, WHOLE if image.dtype.kind == "f" else scale) for image in stored]
     whole = brightness_curve(units)
     correlation = noise_correlation(units, *fit_line(whole.brightness, whole.total, whole.trust))
     single = [whole] if len(units) == 1 else [brightness_curve([unit]) for unit in units]
     certain = float(np.median([curve.certain_level for curve in single]))
     colored = certain > COLORED * whole.level
-    curves = [brightness_curve([unit[:, :, c : c + 1] for unit in units]) for c in range(units[0].shape[2])]
-    lines = [fit_line(curve.brightness, _variance(curve, colored), curve.trust) for curve in curves]
     level = whole.total_level if colored else whole.level
     stripes, grid = stripe_levels(units), block_grid(units)
     low, high = np.quantile(np.concatenate([unit[::2, ::2].ravel() for unit in units]), (0.001, 0.999))
     black, white = clipped_shares(stored)
     kind = kind_of(whole.level, certain if colored else level, float(high - low), correlation, stripes, grid)
+    # What fills the lower frequencies of clean and compressed images is not noise.
+    total = colored and kind not in ("clean", "blocky")
+    curves = [brightness_curve([unit[:, :, c : c + 1] for unit in units]) for c in range(units[0].shape[2])]
+    lines = [fit_line(curve.brightness, _variance(curve, total), curve.trust) for curve in curves]
     return NoiseProfile(
         kind=kind,
-        level=whole.level if kind in ("clean", "blocky") else level,
+        level=whole.total_level if total else whole.level,
         gain=tuple(gain for gain, _ in lines),
         offset=tuple(offset for _, offset in lines),
         brightness=_plain(whole.brightness),
-        variance=_plain(_variance(whole, colored)),
+        variance=_plain(_variance(whole, total)),
         rows=() if correlation is None else _plain(correlation.rows),
         columns=() if correlation is None else _plain(correlation.columns),
         patch=() if correlation is None else tuple(_plain(row) for row in correlation.patch),
@@ -160,10 +177,11 @@ def profile_images(images: Sequence[AnyPixels]) -> NoiseProfile:
         used_bits=used_bits(stored),
         sharpness=sharpness(units, level**2),
         images=len(units),
+        scale=(float(scale[0]), float(scale[1])),
     )
 
 
-def _chosen(images: Sequence[AnyPixels]) -> list[AnyPixels]:
+def _chosen(images: Sequence[AnyPixels], scale: Span) -> list[AnyPixels]:
     """Return the images to be measured, (H, W, C) with the same C and dtype."""
     solid = [image if image.ndim == 3 else image[:, :, None] for image in images]
     usable = [image for image in solid if min(image.shape[:2]) >= BLOCK]
@@ -172,11 +190,11 @@ def _chosen(images: Sequence[AnyPixels]) -> list[AnyPixels]:
     same = [image for image in usable if image.shape[2] == usable[0].shape[2]]
     few = [same[i] for i in sorted({round(x) for x in np.linspace(0, len(same) - 1, MOST_IMAGES)})]
     cropped = [center_crop(image, MOST_SIDE, MOST_SIDE) for image in few]
-    return list(in_one_depth(cropped))
+    return list(in_one_depth(cropped, scale))
 
 
-def _variance(curve: BrightnessCurve, colored: bool) -> Any:
-    return curve.total if colored else curve.white
+def _variance(curve: BrightnessCurve, total: bool) -> Any:
+    return curve.total if total else curve.white
 
 
 def _plain(values: Any) -> tuple[float, ...]:

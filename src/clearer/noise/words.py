@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from clearer.images.pixels import WHOLE
+
 if TYPE_CHECKING:
     from clearer.noise.profile import NoiseProfile
 
@@ -76,6 +78,9 @@ def in_levels(profile: NoiseProfile, level: float, unit: bool = True) -> str:
 
 def gray_levels(profile: NoiseProfile) -> tuple[float, str]:
     """Return the factor from [0, 1] to the values of the files, and their unit in words."""
+    low, high = profile.scale
+    if profile.scale != WHOLE:
+        return high - low, f"gray levels of {high:g}" if low == 0 else f"gray levels of {low:g} to {high:g}"
     if profile.used_bits is None:
         return 1.0, "(white is 1)"
     top = 2**profile.bits - 1

@@ -8,10 +8,17 @@ from typing import Any
 
 from clearer.core.errors import UserError
 from clearer.data.folders import list_images, pairs_of, part_folders
+from clearer.data.items import check_channels
 from clearer.data.noisy import NOISY_LAYOUTS, find_scenes
+from clearer.data.ranges import settled_range
 from clearer.degradations.registry import DEGRADATIONS
+from clearer.images.io import read_header
+from clearer.images.pixels import WHOLE
 from clearer.images.view import native_channels
-from clearer.pipeline.noisy import method_for
+from clearer.noise.blocks import BLOCK
+from clearer.noise.profile import NoiseProfile
+from clearer.pipeline.noisy import Method, method_by, noise_of_set
+from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Pairs
 
 BY_CHANNELS = {"noisy": "noisy images", "pairs": "pairs"}
@@ -20,11 +27,15 @@ BY_CHANNELS = {"noisy": "noisy images", "pairs": "pairs"}
 
 @dataclass(frozen=True)
 class Choice:
-    """A recipe, the settings that replace its own, and a line for the user about each choice."""
+    """A recipe, the settings that replace its own, and a line for the user about each choice.
+
+    ``noise``: of the images, if the method was chosen by it.
+    """
 
     recipe: str
     overrides: dict[str, Any]
     remarks: list[str] = field(default_factory=list)
+    noise: NoiseProfile | None = None
 
 
 def choose(recipe: str | Path | None, overrides: dict[str, Any]) -> Choice:
@@ -57,10 +68,32 @@ def choose(recipe: str | Path | None, overrides: dict[str, Any]) -> Choice:
         overrides = {**overrides, "evaluate.protocols": [name.replace("noisy", "pairs")]}
         remarks.append(f"protocol {name.replace('noisy', 'pairs')}: test images are given")
     if name.startswith("noisy") and "train.loss" not in overrides:
-        method = method_for(where, overrides["data.layout"], 1 if name.endswith("gray") else 3)
+        method, profile = _method(name, overrides)
         overrides = {**method.settings, **overrides}
         remarks += method.remarks
+        return Choice(name, overrides, remarks, profile)
     return Choice(name, overrides, remarks)
+
+
+def _method(name: str, overrides: dict[str, Any]) -> tuple[Method, NoiseProfile | None]:
+    """Return the method that fits the noise of the images, and this noise."""
+    recipe = load_recipe(name, overrides)  # refuses wrong settings before anything is measured
+    data, channels = recipe.data, recipe.network.channels
+    places = data.folder if data.train is None else data.train
+    scenes = [
+        scene
+        for place in (places if isinstance(places, list) else [places])
+        if place is not None
+        for scene in find_scenes(place, data.layout, data.channel)
+    ]
+    if data.layout == "exposures":
+        remark = "method noise2noise: exposures of the same scenes are given"
+        return Method({"train.loss": "noise2noise"}, [remark]), None
+    items = [item for scene in scenes for item in scene]
+    check_channels(items, channels, data.convert)
+    span = settled_range(items, None if data.range is None else data.span, lambda line: None) or WHOLE
+    profile = noise_of_set(items, channels, span)
+    return method_by(profile), profile
 
 
 def _images(overrides: dict[str, Any]) -> str | Pairs | None:
@@ -87,6 +120,8 @@ def _mode(where: str | Pairs, overrides: dict[str, Any]) -> str:
     if kind != "none":
         DEGRADATIONS.check(kind)
         return "denoise"
+    if not any(min(read_header(path)[:2]) >= BLOCK for path in list_images(str(where))):
+        raise UserError(f"{where}: no images in this folder but some below {BLOCK}x{BLOCK} pixels; add larger ones")
     raise UserError(
         f"{where}: single images; if they are noisy, give --noisy {where}; if they are clean, name what degrades them: "
         "a recipe such as denoise-color, or --set data.degradation.kind=gaussian"

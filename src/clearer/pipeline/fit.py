@@ -24,6 +24,7 @@ from clearer.images.pixels import WHOLE
 from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
 from clearer.network.cost import cost_table
+from clearer.noise.profile import NoiseProfile
 from clearer.pipeline.data_mode import choose
 from clearer.pipeline.noisy import noisy_images, with_measured_noise
 from clearer.pipeline.ranking import rank
@@ -92,7 +93,7 @@ def fit(
         Interrupted: SIGTERM or Ctrl-C; a checkpoint was written.
     """
     console = Console(quiet=True) if distributed.launched()[0] else console or Console(stderr=True)
-    recipe = _resolved(recipe, overrides, partial(say, console=console))
+    recipe, noise = _resolved(recipe, overrides, partial(say, console=console))
     folder = RunFolder(Path(out) if out is not None else Path("runs") / recipe.name)
     device, splits = check_run(recipe, folder, stages, partial(say, console=console))
     recipe = _with_noticed_range(recipe, splits)
@@ -101,7 +102,7 @@ def fit(
         with opened_run(recipe, context, splits):
             counts = ", ".join(f"{len(names)} {part}" for part, names in splits.names().items())
             context.say(f"{recipe.name}: {counts} images; results go to {folder}")
-            context = _with_images(context, recipe, splits, stages)
+            context = _with_images(context, recipe, splits, stages, noise)
             architecture = _find_architecture(recipe, context, stages)
             result: dict[str, Any] = {"architecture": str(architecture)}
             result |= distributed.first(partial(_write_cost, folder, architecture))
@@ -116,15 +117,16 @@ def fit(
 
 def _resolved(
     recipe: str | Path | Recipe | None, overrides: dict[str, Any] | None, say: Callable[[str], None]
-) -> Recipe:
+) -> tuple[Recipe, NoiseProfile | None]:
+    """Return the recipe, and the noise of the images if the method was chosen by it."""
     if not isinstance(recipe, Recipe):
         chosen = choose(recipe, overrides or {})
         for remark in chosen.remarks:
             say(remark)
-        return load_recipe(chosen.recipe, chosen.overrides)
+        return load_recipe(chosen.recipe, chosen.overrides), chosen.noise
     if overrides:
         raise UserError("overrides: give them with a recipe's name or file; change a Recipe with dataclasses.replace")
-    return recipe_from_dict(recipe.to_dict())
+    return recipe_from_dict(recipe.to_dict()), None
 
 
 def _with_noticed_range(recipe: Recipe, splits: Splits) -> Recipe:
@@ -135,7 +137,9 @@ def _with_noticed_range(recipe: Recipe, splits: Splits) -> Recipe:
     return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, range=list(span)))
 
 
-def _with_images(context: RunContext, recipe: Recipe, splits: Splits, stages: Sequence[str]) -> RunContext:
+def _with_images(
+    context: RunContext, recipe: Recipe, splits: Splits, stages: Sequence[str], noise: NoiseProfile | None
+) -> RunContext:
     """Decode the training and validation images, unless search and training are finished."""
 
     def wanted() -> bool:
@@ -153,7 +157,7 @@ def _with_images(context: RunContext, recipe: Recipe, splits: Splits, stages: Se
 
     training, validation = distributed.together(decoded)
     context = dataclasses.replace(context, training=training, validation=validation)
-    return with_measured_noise(context, recipe) if is_noisy_only(recipe.data) else context
+    return with_measured_noise(context, recipe, splits, noise) if is_noisy_only(recipe.data) else context
 
 
 def _find_architecture(recipe: Recipe, context: RunContext, stages: Sequence[str]) -> Architecture:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clearer.core.files import write_json
-from clearer.data.items import read_images, read_item
-from clearer.data.noisy import find_scenes, halves
+from clearer.core.files import read_json, write_json
+from clearer.data.items import Item, read_images, read_item
+from clearer.data.noisy import halves
 from clearer.data.patches import TrainingImages
 from clearer.data.splits import Splits
-from clearer.images.pixels import WHOLE, Span, to_unit
-from clearer.images.types import AnyPixels
+from clearer.images.pixels import Span
 from clearer.losses.registry import LOSSES
 from clearer.noise.model import NoiseModel
-from clearer.noise.profile import NoiseProfile, profile_images
+from clearer.noise.profile import NoiseProfile, profile_from, profile_images
 from clearer.noise.words import in_words
-from clearer.recipe.schema import Pairs, Recipe
+from clearer.recipe.schema import Recipe
+from clearer.runs.layout import RunFolder
 from clearer.training import distributed
 from clearer.training.job import HeldOutImages, RunContext
 
@@ -41,18 +42,21 @@ class Method:
     remarks: list[str]
 
 
-def method_for(where: str | Pairs, layout: str, channels: int) -> Method:
-    """Choose the method by the measured noise of a set of images.
+def noise_of_set(items: Sequence[Item], channels: int, span: Span) -> NoiseProfile:
+    """Measure the noise of a set of images, from a few of them.
+
+    Args:
+        items: the images; a single one is measured whole.
+        channels: of the network.
+        span: the levels that are black and white.
 
     Raises:
-        UserError: no image is found, or one cannot be read.
+        UserError: an image cannot be read.
     """
-    scenes = find_scenes(where, layout)
-    if layout == "exposures":
-        return Method({"train.loss": "noise2noise"}, ["method noise2noise: exposures of the same scenes are given"])
-    chosen = [scenes[i * len(scenes) // MEASURED][0] for i in range(MEASURED)] if len(scenes) > MEASURED else None
-    items = chosen or [scene[0] for scene in scenes]
-    return method_by(profile_images([read_item(item, channels, None)[0] for item in items]))
+    known = sorted(set(items), key=lambda item: (item.name, item.page or 0))
+    few = [known[i * len(known) // MEASURED] for i in range(MEASURED)] if len(known) > MEASURED else known
+    alone = [dataclasses.replace(item, degraded=None, span=span) for item in few]
+    return profile_images([read_item(item, channels, None)[0] for item in alone], span)
 
 
 def method_by(profile: NoiseProfile) -> Method:
@@ -86,36 +90,42 @@ def _stride(profile: NoiseProfile) -> int:
     return STRIDES[-1]
 
 
-def with_measured_noise(context: RunContext, recipe: Recipe) -> RunContext:
+def with_measured_noise(
+    context: RunContext, recipe: Recipe, splits: Splits, profile: NoiseProfile | None = None
+) -> RunContext:
     """Return the context with the noise of each validation image, and of each training image where a loss needs it.
 
-    That of the whole set is noted in the run folder.
+    That of the whole set is noted in the run folder. It is ``profile``, by which the method was chosen, if that was
+    measured in the same range.
     """
     span, training = recipe.data.span, context.training
-    profile = profile_images([image for _, image in training if image is not None])
+    if profile is None or profile.scale != span:
+        profile = noise_of_set([*splits.train, *splits.validation], recipe.network.channels, span)
     noted = {**profile.to_dict(), "words": in_words(profile)}
     distributed.first(lambda: write_json(context.folder.noise, noted))
     held_out = context.validation[: recipe.train.validation_images]
     own, losses = None, [recipe.train.loss, *([recipe.teacher.loss] if recipe.teacher.stride > 1 else [])]
     if any(LOSSES.get(name).needs_noise for name in losses):
-        own = noise_of_each(training, [(image, None) for _, image in training if image is not None], span)
-    noise = noise_of_each(training, held_out, span)
+        own = noise_of_each(profile, [(image, None) for _, image in training if image is not None])
+    noise = noise_of_each(profile, held_out)
     return dataclasses.replace(context, noise=noise, training_noise=own)
 
 
-def noise_of_each(training: TrainingImages, images: HeldOutImages, span: Span) -> list[NoiseModel]:
-    """Return the noise of each image, in units of the span of black and white.
+def noise_of_each(profile: NoiseProfile, images: HeldOutImages) -> list[NoiseModel]:
+    """Return the noise of each image, in units of the range of black and white, that of the profile of its set.
 
     The model of the whole set is the more certain one; an image whose noise differs from it has its own.
     """
-    profile = profile_images([_scaled(image, span) for _, image in training if image is not None])
-    own = [profile_images([_scaled(image, span)]) for image, _ in images]
+    own = [profile_images([image], profile.scale) for image, _ in images]
     alike = [1 / SAME_LEVEL < one.level / max(profile.level, 1e-6) < SAME_LEVEL for one in own]
     return [NoiseModel.of(profile if same else one) for one, same in zip(own, alike, strict=True)]
 
 
-def _scaled(image: AnyPixels, span: Span) -> AnyPixels:
-    return image if span == WHOLE or image.dtype.kind == "f" else to_unit(image, span)
+def noted_noise(folder: RunFolder, recipe: Recipe, splits: Splits) -> NoiseProfile:
+    """Return the noise of the set that the run noted before its training; measure it where there is no note."""
+    noted = read_json(folder.noise) if folder.noise.exists() else {}
+    profile = profile_from(noted) if "scale" in noted else None  # earlier versions ignored the range
+    return profile or noise_of_set([*splits.train, *splits.validation], recipe.network.channels, recipe.data.span)
 
 
 def noisy_images(recipe: Recipe, splits: Splits) -> tuple[TrainingImages, HeldOutImages]:

@@ -15,7 +15,7 @@ from clearer.evaluation.no_reference import WHAT, Estimate, NoReference
 from clearer.inference.restorer import Restorer, load
 from clearer.losses.noise2void import Noise2Void
 from clearer.losses.registry import LOSSES
-from clearer.pipeline.noisy import noise_of_each, noisy_images
+from clearer.pipeline.noisy import noise_of_each, noisy_images, noted_noise
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
 from clearer.zoo.catalog import models
@@ -35,11 +35,11 @@ def rank(recipe: Recipe, folder: RunFolder, restorer: Restorer, splits: Splits) 
         UserError: an image or a model cannot be read.
     """
     loss = LOSSES.get(recipe.train.loss)
-    training, validation = noisy_images(recipe, splits)
-    validation = validation[: recipe.train.validation_images]
+    profile = noted_noise(folder, recipe, splits)
+    validation = noisy_images(recipe, splits)[1][: recipe.train.validation_images]
     images = NoReference(
         validation,
-        noise_of_each(training, validation, recipe.data.span),
+        noise_of_each(profile, validation),
         hide=loss if isinstance(loss, Noise2Void) else None,
         crop=recipe.train.validation_crop,
         device=restorer.device,

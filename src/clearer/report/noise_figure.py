@@ -10,12 +10,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from clearer.core.errors import UserError
 from clearer.core.files import write_text
 from clearer.noise.profile import NoiseProfile
 from clearer.noise.words import gray_levels, in_words
 from clearer.report.figures import COLORS, INK, MUTED, dress, save_figure
 from clearer.report.markup import drawing, section
 
+PAGES = (".html", ".htm")
+STYLE = "body{margin:1em auto;max-width:70em;padding:0 1em;font:16px sans-serif}svg{max-width:100%;height:auto}"
 CHANNELS = {1: (INK,), 3: ("#c03030", "#2e8b57", "#2f5fb3")}
 
 
@@ -36,7 +39,7 @@ def noise_figure(profiles: Mapping[str, NoiseProfile]) -> Figure:
 
 def _levels(axes: Axes, name: str, profile: NoiseProfile) -> None:
     scale, unit = gray_levels(profile)
-    dress(axes, f"{name}: noise level, {unit}", "brightness (1: white)", whole=False)
+    dress(axes, f"{name}:\nnoise level, {unit}", "brightness (1: white)", whole=False)
     low, high = profile.span
     x = np.linspace(low, high, 60)
     for gain, offset, color in zip(profile.gain, profile.offset, CHANNELS.get(len(profile.gain), COLORS), strict=False):
@@ -57,10 +60,20 @@ def _lags(axes: Axes, profile: NoiseProfile) -> None:
 
 
 def _patch(axes: Axes, profile: NoiseProfile) -> None:
-    dress(axes, "correlation with the pixel in the middle", "pixels to the right")
+    dress(axes, "correlation with\nthe middle pixel", "pixels to the right")
     axes.imshow(profile.patch, cmap="gray", vmin=0, vmax=1, extent=(-4.5, 4.5, 4.5, -4.5), interpolation="nearest")
     axes.set_ylabel("pixels down", fontsize=9, color=MUTED)
     axes.grid(False)
+
+
+def check_figure_name(path: str | Path) -> None:
+    """Refuse a name that `save_noise_figure` cannot write.
+
+    Raises:
+        UserError: its suffix is another one.
+    """
+    if Path(path).suffix.lower() not in (".svg", ".png", *PAGES):
+        raise UserError(f"--figure {path}: drawn as .svg, .png or .html; give the file one of these endings")
 
 
 def save_noise_figure(profiles: Mapping[str, NoiseProfile], path: str | Path) -> None:
@@ -70,8 +83,9 @@ def save_noise_figure(profiles: Mapping[str, NoiseProfile], path: str | Path) ->
         UserError: another suffix, or the file cannot be written.
     """
     path = Path(path)
+    check_figure_name(path)
     figure = noise_figure(profiles)
-    if path.suffix.lower() not in (".html", ".htm"):
+    if path.suffix.lower() not in PAGES:
         save_figure(figure, path)
         return
     said = "".join(
@@ -79,5 +93,6 @@ def save_noise_figure(profiles: Mapping[str, NoiseProfile], path: str | Path) ->
         for name, p in profiles.items()
     )
     body = section("Noise", said + drawing(figure, "chart", "noise"))
-    head = '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Noise</title></head>'
+    head = '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Noise</title>'
+    head += f'<meta name=viewport content="width=device-width"><style>{STYLE}</style></head>'
     write_text(path, f"{head}<body>{body}</body></html>")

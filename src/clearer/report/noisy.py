@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from clearer.noise.profile import NoiseProfile
+from clearer.noise.profile import profile_from
 from clearer.report.markup import drawing, note, section, table
 from clearer.report.noise_figure import noise_figure
 from clearer.runs.layout import objects
@@ -21,21 +20,9 @@ def noise_section(record: Record) -> str:
     words = record.noise.get("words")
     if not isinstance(words, list):
         return ""
-    profile = _profile(record.noise)
+    profile = profile_from(record.noise)
     figure = drawing(noise_figure({"training images": profile}), "chart", "noise") if profile is not None else ""
     return section("Noise", figure + "".join(note(str(sentence)) for sentence in words))
-
-
-def _profile(values: Mapping[str, Any]) -> NoiseProfile | None:
-    """Return the profile of a noise.json; None if another version wrote other fields."""
-    fields = dataclasses.fields(NoiseProfile)
-    if any(field.name not in values for field in fields):
-        return None
-    return NoiseProfile(**{field.name: _fixed(values[field.name]) for field in fields})
-
-
-def _fixed(value: Any) -> Any:
-    return tuple(map(_fixed, value)) if isinstance(value, list) else value
 
 
 def ranking_section(record: Record) -> str:

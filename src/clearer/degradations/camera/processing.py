@@ -41,10 +41,10 @@ def processed(noise: Tensor, image: Tensor, shares: list[float], threshold: floa
     if has_edges < EDGE_SHARE:
         gray = luma_of(image)
         edges = blurred((gray - blurred(gray, 1.5)).abs(), 1.5)
-        kept = kept + (1 - kept) * edges / (edges + _within(EDGE_CONTRAST, contrast) * luma.std() + 1e-6)
+        kept = kept + (1 - kept) * edges / (edges + _within(EDGE_CONTRAST, contrast) * luma.std(unbiased=False) + 1e-6)
     fine = luma - smooth
     if threshold:
-        fine = torch.nn.functional.softshrink(fine, threshold * fine.std().item())
+        fine = torch.nn.functional.softshrink(fine, threshold * fine.std(unbiased=False).item())
     luma = smooth + fine * kept
     if sharpens < SHARPEN_SHARE:
         luma = luma + (luma - blurred(luma, _within(SHARPENING_RADIUS, radius))) * _within(SHARPENING, amount)
