@@ -50,7 +50,7 @@ class Part:
         # meaning inside a mixture.
         given, usual = (getattr(one, "share", None) for one in (self.degradation, type(self.degradation)))
         if given != usual:
-            object.__setattr__(self, "degradation", dataclasses.replace(self.degradation, share=usual))  # type: ignore[call-arg]
+            object.__setattr__(self, "degradation", dataclasses.replace(self.degradation, share=usual))  # type: ignore[type-var]
 
 
 @dataclass(frozen=True)
