@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.special import ndtr
 from torch import Tensor, nn
 
 from clearer.evaluation.no_reference import Estimate, NoReference
@@ -141,3 +142,19 @@ def test_white_residuals_have_no_correlation_and_blurs_of_texture_do() -> None:
         return to_batch(exact[key])
 
     assert images.whiteness(perfect) == pytest.approx((0, 0), abs=0.03)
+
+
+@pytest.mark.parametrize("size", [3, 7])
+def test_sure_counts_less_noise_where_it_was_clipped(size: int) -> None:
+    dark = [0.02 + 0.5 * (clean - clean.min()) ** 2 for clean in CLEAN]
+    drawn = [np.random.default_rng(k).normal(0, SIGMA, clean.shape) for k, clean in enumerate(dark)]
+    noisy = [(clean + noise).clip(0, 1).astype(np.float32) for clean, noise in zip(dark, drawn, strict=True)]
+    restore = mean_filter(size)
+    estimate = NoReference([(image, None) for image in noisy], [MODEL] * 4).estimate(restore)
+    # The mean of the clipped noise is what a filter can find.
+    place = np.array(dark) / SIGMA
+    means = SIGMA * (np.exp(-(place**2) / 2) / np.sqrt(2 * np.pi) + place * ndtr(place))
+    results = [restore(to_batch(image)) for image in noisy]
+    targets = [to_batch(mean.astype(np.float32)) for mean in means]
+    truth = np.mean([float((r - target).square().mean()) for r, target in zip(results, targets, strict=True)])
+    assert np.mean(estimate.errors) == pytest.approx(truth, abs=0.03 * SIGMA**2)

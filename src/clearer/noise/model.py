@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -45,8 +46,21 @@ class NoiseModel:
         )
 
     def variance(self, noisy: Tensor) -> Tensor:
-        """Return the variance at each pixel of noisy images, (B, C, H, W)."""
-        return variance_by(lines_of([self]).to(noisy.device), noisy)
+        """Return the variance at each pixel of noisy images, (B, C, H, W).
+
+        An image without values below black was clipped there, and likewise at white: near these, it has less noise.
+        """
+        import torch
+        from torch.nn import functional
+
+        variance = variance_by(lines_of([self]).to(noisy.device), noisy)
+        padded = functional.pad(noisy, (NEIGHBORHOOD // 2,) * 4, "replicate")
+        brightness, level = functional.avg_pool2d(padded, NEIGHBORHOOD, 1), variance.sqrt()
+        black = noisy.amin((1, 2, 3), keepdim=True) >= 0
+        white = noisy.amax((1, 2, 3), keepdim=True) <= 1
+        for clipped, distance in ((black, brightness), (white, 1 - brightness)):
+            variance = torch.where(clipped, variance * _kept_by_clipping(distance / level), variance)
+        return variance.clamp(min=1e-8)
 
     def draw(self, shape: torch.Size, generator: torch.Generator) -> Tensor:
         """Return noise of variance 1 with these correlations, (B, C, H, W), on the CPU."""
@@ -97,6 +111,24 @@ def variance_by(lines: Tensor, noisy: Tensor) -> Tensor:
     gain, offset = lines[..., None, None]
     variance: Tensor = (gain * functional.avg_pool2d(padded, NEIGHBORHOOD, 1) + offset).clamp(min=1e-8)
     return variance
+
+
+def _kept_by_clipping(distance: Tensor) -> Tensor:
+    """Return the share of the variance of Gaussian noise that clipping leaves.
+
+    Args:
+        distance: of the mean after clipping from the value at which is clipped, in standard deviations.
+    """
+    import torch
+
+    place = torch.linspace(-4, 4, 257, dtype=torch.float64)  # of the mean before clipping
+    density, below = torch.exp(-(place**2) / 2) / math.sqrt(2 * math.pi), torch.special.ndtr(place)
+    mean = density + place * below
+    kept = ((place**2 + 1) * below + place * density - mean**2).to(distance)
+    steps = mean.to(distance)
+    k = torch.searchsorted(steps, distance.contiguous()).clamp(1, len(steps) - 1)
+    share = ((distance - steps[k - 1]) / (steps[k] - steps[k - 1])).clamp(0, 1)
+    return torch.lerp(kept[k - 1], kept[k], share)
 
 
 def _spectrum(correlation: tuple[float, ...], size: int) -> Tensor:
