@@ -12,9 +12,12 @@ from PIL import Image
 from scipy.ndimage import uniform_filter, uniform_filter1d
 
 from clearer.core.errors import UserError
+from clearer.data.doctor import examine
+from clearer.data.doctor_report import advice
 from clearer.noise.profile import NoiseProfile, profile_images
 from clearer.pipeline.data_mode import choose
 from clearer.pipeline.noisy import method_by
+from clearer.pipeline.ranking import tasks_for
 from clearer.recipe.load import load_recipe
 from helpers.noisy_images import clean_image, noisy_folder, noisy_image
 
@@ -142,3 +145,23 @@ def test_the_teacher_skips_as_many_pixels_as_are_correlated(seed: int) -> None:
     assert {found["train.loss"] for found in strides} == {"charbonnier"}
     compressed = dataclasses.replace(profile(lambda noise: noise), kind="blocky")
     assert method_by(compressed).settings["teacher.stride"] == 4
+
+
+def test_exposures_of_one_scene_are_recognized_by_name_and_content(tmp_path: Path) -> None:
+    for name, scenes in (("exposures", (0, 0)), ("series", (0, 5))):
+        (tmp_path / name).mkdir()
+        for k, scene in enumerate(scenes, 1):
+            Image.fromarray(noisy_image(scene, exposure=k)).save(tmp_path / name / f"s0_{k}.png")
+    said = {name: choose("noisy", {"data.folder": str(tmp_path / name)}).remarks for name in ("exposures", "series")}
+    hints = {name: [line for line in lines if "--exposures" in line] for name, lines in said.items()}
+    assert len(hints["exposures"]) == 1 and hints["exposures"][0].startswith("s0_1.png, s0_2.png show the same scene")
+    assert hints["series"] == []
+    findings = examine(str(tmp_path / "exposures"))
+    assert len([line for line in advice(findings) if "--exposures" in line]) == 1
+
+
+def test_a_folder_of_jpeg_is_told_that_training_cannot_help_and_is_compared_with_dejpeg() -> None:
+    compressed = dataclasses.replace(profile(lambda noise: noise), kind="blocky", grid=0.3)
+    assert any("training on these images alone cannot" in line for line in method_by(compressed).remarks)
+    assert tasks_for(compressed) == {"denoise", "dejpeg"}
+    assert tasks_for(profile(lambda noise: noise)) == {"denoise"}

@@ -12,6 +12,7 @@ from rich.console import Console
 from clearer.core.console import print_table, say
 from clearer.core.errors import UserError
 from clearer.core.text import few
+from clearer.data.noisy import exposures_hint, scene_of_name
 from clearer.data.ranges import Extremes, named, noticed_range
 from clearer.noise.profile import NoiseProfile
 from clearer.noise.words import gray_levels, in_levels, in_words
@@ -173,6 +174,9 @@ def _hints(part: Part, guessed: bool) -> Iterator[str]:
         )
     if part.noise is not None:
         yield from _noise_hints(part, part.noise)
+    exposures = next((group for group in part.near if len({scene_of_name(name) for name in group} - {None}) == 1), None)
+    if exposures and part.layout == "clean" and part.noise is not None and part.noise.kind != "clean":
+        yield f"{exposures_hint(exposures)}."
     if part.near:
         inside = sum(len(group) for group in part.near)
         todo = (

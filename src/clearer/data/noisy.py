@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clearer.core.errors import UserError
 from clearer.core.text import few
-from clearer.data.duplicates import thumbprint
+from clearer.data.duplicates import NEAR, thumbprint
 from clearer.data.folders import find_items, has_images, list_images, pairs_of
 from clearer.data.items import Item, check_same_size
 from clearer.data.stacks import only_channel, pages_of
@@ -22,6 +22,8 @@ NOISY_LAYOUTS = ("noisy", "exposures")
 """Values of ``data.layout`` for images without ground truth."""
 SAME_SCENE = 0.3
 """Least correlation of the 16x16 gray thumbnails of two exposures of one scene."""
+LOOKED_AT = 3
+"""Sets of numbered files that are read to find out whether they are exposures."""
 
 Scene = list[Item]
 """An image, or the exposures of a scene, each with the next one as ``degraded``."""
@@ -128,14 +130,46 @@ def _spread(count: int, share: float) -> set[int]:
     return {(2 * i + 1) * count // (2 * chosen) for i in range(chosen)}
 
 
+def exposures_hint(names: Sequence[str]) -> str:
+    """Return what to say of files NAME_1, NAME_2, ... that show the same scene."""
+    return (
+        f"{few(list(names))} show the same scene by their names and content: if they are exposures of it, each with "
+        "noise of its own, give --noisy FOLDER --exposures, which trains better"
+    )
+
+
+def scene_of_name(name: str) -> str | None:
+    """Return NAME of a file NAME_1, NAME_2, ...; None for other names."""
+    parts = re.fullmatch(r"(.+)[_-](\d+)", Path(name).stem)
+    return None if parts is None else parts[1]
+
+
+def unused_exposures(items: Sequence[Item]) -> list[str]:
+    """Return the names of the first scene that several files NAME_1, NAME_2, ... show; empty if there is none.
+
+    All sets of such names that are looked at have to show one scene each, as those of numbered photographs do not.
+    """
+    found: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        scene = scene_of_name(item.name)
+        if scene is not None and item.page is None:
+            found[scene].append(item)
+    scenes = [several for several in found.values() if len(several) > 1][:LOOKED_AT]
+    for scene_items in scenes:
+        prints = [thumbprint(read_image(item.clean, None, None, None)) for item in scene_items[:2]]
+        if float(prints[0] @ prints[1]) < NEAR:
+            return []
+    return [item.name for item in scenes[0]] if scenes else []
+
+
 def _by_number(folder: Path) -> dict[str, list[Path]]:
     """Return the files NAME_1, NAME_2, ... of each scene."""
     found: dict[str, list[Path]] = defaultdict(list)
     for path in list_images(folder):
-        parts = re.fullmatch(r"(.+)[_-](\d+)", path.stem)
-        if parts is None:
+        scene = scene_of_name(path.name)
+        if scene is None:
             raise UserError(f"{path}: not an exposure by its name; name the exposures of a scene NAME_1, NAME_2, ...")
-        found[parts[1]].append(path)
+        found[scene].append(path)
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from clearer.core.errors import UserError
 from clearer.data.folders import list_images, pairs_of, part_folders
 from clearer.data.items import check_channels
-from clearer.data.noisy import NOISY_LAYOUTS, find_scenes
+from clearer.data.noisy import NOISY_LAYOUTS, exposures_hint, find_scenes, unused_exposures
 from clearer.data.ranges import settled_range
 from clearer.degradations.registry import DEGRADATIONS
 from clearer.images.io import read_header
@@ -93,7 +93,10 @@ def _method(name: str, overrides: dict[str, Any]) -> tuple[Method, NoiseProfile 
     check_channels(items, channels, data.convert)
     span = settled_range(items, None if data.range is None else data.span, lambda line: None) or WHOLE
     profile = noise_of_set(items, channels, span)
-    return method_by(profile), profile
+    method = method_by(profile)
+    exposures = unused_exposures(items)
+    hint = [exposures_hint(exposures)] if exposures else []
+    return Method(method.settings, [*hint, *method.remarks]), profile
 
 
 def _images(overrides: dict[str, Any]) -> str | Pairs | None:

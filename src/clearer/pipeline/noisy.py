@@ -70,8 +70,9 @@ def method_by(profile: NoiseProfile) -> Method:
     if profile.kind in ("correlated", "blocky"):
         stride = _stride(profile)
         settings = {"train.loss": "charbonnier", "teacher.stride": stride}
+        few = [profile.recommendation] if profile.kind == "blocky" else []
         remark = f"method neighbor2neighbor on every {ORDINAL[stride]} pixel, whose results teach the network"
-        return Method(settings, [noise, remark])
+        return Method(settings, [noise, *few, remark])
     few = [profile.recommendation] if profile.kind == "clean" else []
     remark = "method neighbor2neighbor: neighboring pixels have independent noise"
     return Method({"train.loss": "neighbor2neighbor"}, [noise, *few, remark])
@@ -107,7 +108,7 @@ def with_measured_noise(
     own, losses = None, [recipe.train.loss, *([recipe.teacher.loss] if recipe.teacher.stride > 1 else [])]
     if any(LOSSES.get(name).needs_noise for name in losses):
         own = noise_of_each(profile, [(image, None) for _, image in training if image is not None])
-    noise = noise_of_each(profile, held_out)
+    noise = None if profile.kind == "blocky" else noise_of_each(profile, held_out)
     return dataclasses.replace(context, noise=noise, training_noise=own)
 
 

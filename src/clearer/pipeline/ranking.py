@@ -15,6 +15,8 @@ from clearer.evaluation.no_reference import WHAT, Estimate, NoReference
 from clearer.inference.restorer import Restorer, load
 from clearer.losses.noise2void import Noise2Void
 from clearer.losses.registry import LOSSES
+from clearer.noise.blockiness import VISIBLE
+from clearer.noise.profile import NoiseProfile
 from clearer.pipeline.noisy import noise_of_each, noisy_images, noted_noise
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
@@ -39,7 +41,7 @@ def rank(recipe: Recipe, folder: RunFolder, restorer: Restorer, splits: Splits) 
     validation = noisy_images(recipe, splits)[1][: recipe.train.validation_images]
     images = NoReference(
         validation,
-        noise_of_each(profile, validation),
+        None if profile.kind == "blocky" else noise_of_each(profile, validation),  # what JPEG leaves is no noise
         hide=loss if isinstance(loss, Noise2Void) else None,
         crop=recipe.train.validation_crop,
         device=restorer.device,
@@ -48,7 +50,7 @@ def rank(recipe: Recipe, folder: RunFolder, restorer: Restorer, splits: Splits) 
     mine = images.estimate(restorer)
     others: dict[str, Estimate] = {}
     kinds = {"this model": "trained"}
-    for name, restore, kind in _others(recipe, restorer):
+    for name, restore, kind in _others(recipe, restorer, profile):
         others[name], kinds[name] = images.estimate(restore), kind
     rows = [_row("this model", "trained", mine, mine)]
     rows += [_row(name, kinds[name], estimate, mine) for name, estimate in others.items()]
@@ -72,13 +74,20 @@ def rank(recipe: Recipe, folder: RunFolder, restorer: Restorer, splits: Splits) 
     return result
 
 
-def _others(recipe: Recipe, restorer: Restorer) -> list[tuple[str, Callable[[Tensor], Tensor], str]]:
-    """Return what the model is compared with: nothing done, blurs, and pretrained denoisers of as many channels."""
+def tasks_for(profile: NoiseProfile) -> set[str]:
+    """Return the tasks of the pretrained models that fit images with this noise."""
+    return {"denoise", "dejpeg"} if profile.grid >= VISIBLE else {"denoise"}
+
+
+def _others(
+    recipe: Recipe, restorer: Restorer, profile: NoiseProfile
+) -> list[tuple[str, Callable[[Tensor], Tensor], str]]:
+    """Return what the model is compared with: nothing done, blurs, and pretrained models of as many channels."""
     found: list[tuple[str, Callable[[Tensor], Tensor], str]] = [("nothing done", lambda x: x, "input")]
     found += [(f"Gaussian blur of {sigma:g} pixels", _blur(sigma), "filter") for sigma in (1.0, 2.0)]
     for model in models():
         fits = model["architecture"]["channels"] == recipe.network.channels
-        if model["task"] == "denoise" and fits and not model["research"]:
+        if model["task"] in tasks_for(profile) and fits and not model["research"]:
             found.append((model["name"], load(model["file"], restorer.device, "fp32"), "pretrained"))
     return found
 
