@@ -1,7 +1,7 @@
 """Noisy images alone against clean ones: the same network, trained for the same processor time, and classical filters.
 
-    python benchmarks/studies/noisy_only.py bsd68 --seconds 600 --work noisy-only
-    python benchmarks/studies/noisy_only.py w2s --seconds 600 --work noisy-only
+    python benchmarks/studies/noisy_only.py bsd68 --seconds 300
+    python benchmarks/studies/noisy_only.py w2s --seconds 300
 
 The environment variable CLEARER_SHARED names the folder of the images.
 ``bsd68``: the training and test images of BSDS500 in gray, each degraded once by sigma 25 and saved as an 8-bit file.
@@ -16,7 +16,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -202,7 +204,7 @@ def main() -> None:
         return
     items = find_items(work / "test")
     result = {
-        "command": f"python benchmarks/studies/noisy_only.py {options.data} --seconds {options.seconds:g}",
+        "command": shlex.join(["python", "benchmarks/studies/noisy_only.py", *sys.argv[1:]]),
         "runs": runs,
         "test": scores(work, models, items, options.classical),
     }

@@ -45,6 +45,11 @@ class NoiseModel:
             between_channels=profile.channels or 0.0,
         )
 
+    @property
+    def is_correlated(self) -> bool:
+        """Whether neighbors share noise."""
+        return bool(self.along_rows or self.along_columns)
+
     def variance(self, noisy: Tensor) -> Tensor:
         """Return the variance at each pixel of noisy images, (B, C, H, W).
 

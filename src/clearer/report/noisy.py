@@ -15,6 +15,11 @@ SIMILAR = 0.1
 """Correlation of what was removed, beyond that of the noise, from which image content is suspected in it."""
 
 
+UNCERTAIN = 10.0
+"""Standard error in dB from which an estimate says nothing: the error is less than the doubt about the noise level."""
+UNKNOWN = "too small to be told from the noise"
+
+
 def noise_section(record: Record) -> str:
     """Return the measured noise in words and as a figure."""
     words = record.noise.get("words")
@@ -49,13 +54,16 @@ def estimated_line(record: Record) -> str:
         return ""
     value = _pair(record.train, "best_estimated_psnr", "standard_error", ".2f")
     before = number(record.train, "estimated_input_psnr")
-    return f"{value} dB{'' if before is None else f', input {before:.2f} dB'}"
+    unit = "" if value == UNKNOWN else " dB"
+    return f"{value}{unit}{'' if before is None else f', input {before:.2f} dB'}"
 
 
 def _pair(values: Mapping[str, Any], key: str, error: str, form: str) -> str:
     value, spread = number(values, key), number(values, error)
     if value is None:
         return ""
+    if spread is not None and spread > UNCERTAIN:
+        return UNKNOWN
     return f"{value:{form}}" + ("" if spread is None else f" ± {spread:{form}}")
 
 

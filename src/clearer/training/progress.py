@@ -36,7 +36,9 @@ def in_words(figures: EpochLine) -> str:
     if "psnr" in figures:
         words.append(f"psnr {figures['psnr']:.2f} dB")
     if "estimated_psnr" in figures:
-        words.append(f"estimated psnr {figures['estimated_psnr']:.2f} ± {figures['standard_error']:.2f} dB")
+        known = figures["standard_error"] <= 10
+        figure = f"{figures['estimated_psnr']:.2f} ± {figures['standard_error']:.2f} dB" if known else "not known"
+        words.append(f"estimated psnr {figure}")
     if "gap" in figures:
         words.append(f"gap {figures['gap']:.3f}")
     return "  ".join(words)

@@ -28,10 +28,14 @@ Phase = Literal["start", "fresh", "decided"]
 
 
 def watched_epochs(settings: TrainSettings) -> int:
-    """Return the number of epochs to watch, at most half of all; 0 without a start."""
-    if settings.start is None:
+    """Return the number of epochs to watch, at most half of all; 0 without a start.
+
+    The warm-up of the learning rate is at most half of them: within it, hardly anything changes.
+    """
+    if settings.start is None or settings.watch_start == 0:
         return 0
-    return min(-(-settings.watch_start // settings.steps_per_epoch), settings.epochs // 2)
+    wanted = -(-settings.watch_start // settings.steps_per_epoch)
+    return min(max(wanted, 2 * settings.optimizer.warmup_epochs), settings.epochs // 2)
 
 
 class StartWatch:
