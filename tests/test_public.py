@@ -23,7 +23,7 @@ PYTHON = {
     "describe": "(target, **fields)",
     "evaluate": "(model, data, protocol, *, limit=None, ensemble=False, seed=0, layout='auto', out=None, "
     "progress=None, **machine)",
-    "export": "(model, *, onnx=None, pt2=None, half=False, int8=False, calibrate=None, layout='auto')",
+    "export": "(model, *, onnx=None, pt2=None, half=False, int8=False, calibrate=None, layout='auto', opset=None)",
     "fit": "(recipe=None, out=None, overrides=None, *, stages=('search', 'train', 'evaluate'), tensorboard=False, "
     "console=None)",
     "load": "(name_or_path, device='auto', precision='auto')",

@@ -37,7 +37,7 @@ SCRIPTS = sorted(
     path.relative_to(ROOT)
     for folder in (BENCHMARKS, ROOT / "tools")
     for path in folder.rglob("*.py")
-    if path.name not in NO_SCRIPTS
+    if path.name not in NO_SCRIPTS and not (path.parent / "__init__.py").exists()
 )
 
 

@@ -70,11 +70,15 @@ REPRODUCE_0_1 = {
     "ablations": {*EXPERIMENT, "--seeds", "--only"},
     "redraw": {"--json"},
 }
-FITTING_NOW = FITTING | {"--noisy", "--exposures", "--range", "--channel"}
+PATTERNS = {"--clean-pattern", "--degraded-pattern"}
+FITTING_NOW = FITTING | PATTERNS | {"--noisy", "--exposures", "--range", "--channel"}
 VERBS = {
     **VERBS_0_1,
     **dict.fromkeys(("fit", "search", "train"), FITTING_NOW),
-    "evaluate": VERBS_0_1["evaluate"] | {"--range"},
+    "evaluate": VERBS_0_1["evaluate"] | PATTERNS | {"--range"},
+    "doctor": VERBS_0_1["doctor"] | PATTERNS,
+    "restore": VERBS_0_1["restore"] | {"--compare"},
+    "export": VERBS_0_1["export"] | {"--opset"},
     "models": {"--json", "--all", "--measure", "--for"},
 }
 REPRODUCE = {

@@ -206,7 +206,8 @@ def test_levels_and_held_out_settings_are_those_of_the_parts() -> None:
     how = Mixture((Part(1, Gaussian((5, 50))), Part(1, Rain(share=0.5))), clean=0)
     assert how.noise_levels() == (5, 50) and Mixture(how.parts, clean=0.1).noise_levels() == (0, 50)
     assert Mixture((Part(1, Jpeg(50)),)).noise_levels() is None
-    assert [part.degradation for part in how.at_level(1).parts] == [Gaussian(50), Rain(share=0.5)]
+    # the share of a part says how often it rains
+    assert [part.degradation for part in how.at_level(1).parts] == [Gaussian(50), Rain()]
     assert [part.degradation for part in how.held_out().parts] == [Gaussian((5, 50)), Rain()]
     chain = Chain((Gaussian((5, 50)), Jpeg((10, 20))))
     assert chain.noise_levels() == (5, 50) and chain.at_level(1) == Chain((Gaussian(50), Jpeg(20)))

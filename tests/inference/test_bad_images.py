@@ -171,7 +171,8 @@ def test_thin_images_come_back(tmp_path: Path, format: str, shape: tuple[int, in
         array = np.full((*shape, channels), 77, np.uint8)
         (tmp_path / name).write_bytes(saved(array[..., 0] if channels == 1 else array, format))
         restore_path(stand_in(channels), tmp_path / name, tmp_path / "out")
-        found = read_file(tmp_path / "out" / name).pages[0].color
+        written = "x.ppm.pgm" if (format, channels) == ("PPM", 1) else name  # Pillow's PPM of a gray image is PGM
+        found = read_file(tmp_path / "out" / written).pages[0].color
         assert found.shape[:2] == shape and np.abs(found.astype(int) - 77).max() <= 2
     for dtype in ("uint16", "float32", "bool"):
         array = np.ones(shape, dtype)

@@ -96,3 +96,9 @@ def test_the_level_scales_with_the_image_and_is_float32_without_gradient() -> No
     assert float(estimate_level(image * 0.25)) == pytest.approx(float(found) / 4, rel=1e-3)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert float(estimate_level(image)) == float(found)
+
+
+@pytest.mark.parametrize("shape", [(8, 900), (900, 9)])
+def test_thin_images_have_a_level_however_few_blocks_are_read(shape: tuple[int, int]) -> None:
+    image = 0.5 + 0.1 * torch.randn(1, 1, *shape, generator=torch.Generator().manual_seed(0))
+    assert float(estimate_level(image, 16)) == pytest.approx(0.1, rel=0.4)

@@ -23,7 +23,7 @@ def profile() -> NoiseProfile:
 def test_the_lines_are_the_model_and_the_points_the_measurement(profile: NoiseProfile) -> None:
     levels, lags, patch = noise_figure({"train": profile}).axes
     *lines, points = levels.get_lines()
-    assert len(lines) == 3 and levels.get_title(loc="left").startswith("train: noise level")
+    assert len(lines) == 3 and levels.get_title(loc="left").startswith("train:\nnoise level")
     x, y = lines[0].get_data()
     assert y[20:] == pytest.approx(np.sqrt(0.002 * np.asarray(x)[20:] + 0.0001), rel=0.15)
     assert points.get_xdata() == pytest.approx(profile.brightness)

@@ -212,7 +212,7 @@ def lab() -> bytes:
         # Sound files of kinds that are not restored: what is the matter, and what to do.
         (tiff(COLOR[..., 0].astype(np.complex64)), "^The image cannot be used: page 1: 64-bit complex64 are .* Conv"),
         (lab(), r"^The image cannot be used: page 1: its colors .* \(CIELAB\)\. Convert it to RGB\.$"),
-        (b"P5\n2 1\n1023\n" + bytes(4), r"^The image cannot be used: its levels end at 1023, .* Convert it first"),
+        (b"P5\n2 1\n99999\n" + bytes(4), r"^The image is damaged: its header cannot be read\. Take another copy\.$"),
         (b"P5\n2 1\n65535\n" + bytes(3), r"^The image is damaged: .*\. Take another copy\.$"),
         (encoded(COLOR)[:-20], r"^The image is damaged: .*the PNG is cut short\)\. Take another copy\.$"),
         (tiff(COLOR, compression="lzw")[:-900], r"^The image is damaged: .*cut short\)\. Take"),

@@ -118,7 +118,8 @@ def _energies(planes: Tensor, most_blocks: int) -> tuple[Tensor, Tensor, Tensor,
     step = 5 if height * width <= 100 * 100 else BLOCK
     blocks = planes.unfold(1, BLOCK, step).unfold(2, BLOCK, step)
     skip = math.ceil(math.sqrt(blocks.shape[1] * blocks.shape[2] / most_blocks))
-    blocks = blocks[:, (skip - 1) // 2 :: skip, (skip - 1) // 2 :: skip].reshape(len(planes), -1, BLOCK * BLOCK)
+    down, along = ((min(skip, count) - 1) // 2 for count in blocks.shape[1:3])  # a thin image has one row of blocks
+    blocks = blocks[:, down::skip, along::skip].reshape(len(planes), -1, BLOCK * BLOCK)
     basis, sizes = _basis(str(planes.device))
     highest, choosing, middle = (part.mean(2) for part in torch.split((blocks @ basis).square(), sizes, 2))
     clipped = ((blocks == 0) | (blocks == 1)).float().mean(2) > 0.5
