@@ -117,8 +117,8 @@ def recipe_of(kind: str, settings: dict[str, Any], epochs: int | None = None) ->
     if kind == "supervised":
         with_truth = {"data.layout": "auto", "train.loss": "mse", "train.batch": 8}
         return load_recipe("noisy-gray", {**with_truth, **common, **settings})
-    # A step of Neighbor2Neighbor sees a quarter of the pixels, one of Recorrupted-to-Recorrupted sees them twice.
-    batch = {"neighbor2neighbor": 16, "recorrupted": 4}.get(kind, 8)
+    # a step of Neighbor2Neighbor sees a quarter of the pixels
+    batch = 16 if kind == "neighbor2neighbor" else 8
     return load_recipe("noisy-gray", {"train.loss": kind, "train.batch": batch, **common, **settings})
 
 
@@ -180,7 +180,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600, help="processor time of each training")
     parser.add_argument("--work", type=Path, default=Path("noisy-only"))
     parser.add_argument("--limit", type=int, help="images of each part")
-    parser.add_argument("--losses", nargs="*", default=["recorrupted", "neighbor2neighbor"], help="for noisy images")
+    parser.add_argument("--losses", nargs="*", default=["neighbor2neighbor"], help="for noisy images")
     parser.add_argument("--only", metavar="NAME", help="train with one loss, or 'supervised'; measure nothing")
     parser.add_argument("--classical", nargs="*", default=["nlm", "bm3d"])
     parser.add_argument("-o", "--out", type=Path, default=RESULTS)

@@ -12,7 +12,6 @@ from clearer.losses.base import Batch, Loss
 from clearer.losses.neighbor2neighbor import NEIGHBORS, Neighbor2Neighbor, subsampled
 from clearer.losses.noise2noise import NOISE2NOISE
 from clearer.losses.noise2void import NOISE2VOID, Noise2Void
-from clearer.losses.recorrupted import Recorrupted
 from clearer.losses.registry import LOSSES
 
 SELF_SUPERVISED = [name for name, loss in LOSSES.all().items() if not loss.needs_clean]
@@ -95,41 +94,6 @@ def test_noise2void_never_sees_the_pixels_that_it_predicts() -> None:
     assert (gradient[hidden.centers] == 0).all() and (gradient[~hidden.centers] != 0).any()
 
 
-@given(strength=st.floats(0.3, 2), factor=st.floats(0, 1.5))
-@settings(max_examples=10, deadline=None)
-def test_recorrupted_is_the_error_against_the_truth_and_a_constant(strength: float, factor: float) -> None:
-    # E (a y1 - y2)^2 = (a - 1)^2 x^2 + a^2 s^2 (1 + t^2) + s^2 (1 + 1 / t^2): the noise of y1 and y2 is uncorrelated.
-    sigma = 0.1
-    noisy = 0.5 + sigma * torch.randn(16, 1, 64, 64, generator=seeded(4))
-    batch = Batch(noisy, None, seeded(5), variance=torch.full_like(noisy, sigma**2))
-    value = Recorrupted(strength)(lambda x: factor * x, batch)
-    expected = (factor - 1) ** 2 * 0.25 + sigma**2 * (factor**2 * (1 + strength**2) + 1 + strength**-2)
-    assert float(value) == pytest.approx(expected, rel=0.03)
-
-
-@pytest.mark.parametrize("between", [1.0, 0.5])
-def test_recorrupted_adds_noise_that_channels_share_as_the_image_does(between: float) -> None:
-    noisy = torch.zeros(8, 3, 32, 32)
-    given = {"variance": torch.full_like(noisy, 0.04), "between_channels": torch.full((8,), between)}
-    seen: list[Tensor] = []
-    Recorrupted(0.5)(lambda x: seen.append(x) or x, Batch(noisy, None, seeded(1), **given))  # type: ignore[arg-type]
-    found = torch.cov(seen[0].transpose(0, 1).flatten(1))
-    assert torch.allclose(found, 0.01 * (between + (1 - between) * torch.eye(3)), atol=5e-4)
-
-
-def test_recorrupted_adds_the_noise_of_each_pixel() -> None:
-    noisy, variance = torch.zeros(8, 1, 32, 32), torch.zeros(8, 1, 32, 32)
-    variance[..., 16:] = 0.04
-    seen: list[Tensor] = []
-
-    def network(x: Tensor) -> Tensor:
-        seen.append(x)
-        return x
-
-    Recorrupted(0.5)(network, Batch(noisy, None, seeded(1), variance=variance))
-    assert (seen[0][..., :16] == 0).all() and seen[0][..., 16:].std() == pytest.approx(0.1, rel=0.05)
-
-
 class Blur(nn.Module):
     """A 3x3 convolution, which starts as the identity."""
 
@@ -149,8 +113,7 @@ def trained(loss: Loss, clean: Tensor, noise: float, paired: bool = False) -> fl
     network = Blur()
     optimizer = torch.optim.Adam(network.parameters(), 0.02)
     for _ in range(60):
-        variance = torch.full_like(first, noise**2)
-        value = loss(network, Batch(first, second if paired else None, generator, variance=variance))
+        value = loss(network, Batch(first, second if paired else None, generator))
         optimizer.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

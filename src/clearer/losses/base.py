@@ -24,8 +24,6 @@ class Batch:
             it, `integers` draws the same numbers in each call.
         start, of: the patches are the part from index ``start`` of a batch of ``of`` patches; by default all.
         progress: share of the training that is done, from 0 to 1.
-        variance: of the noise at each pixel of ``degraded``, the same shape, for a loss that needs it.
-        between_channels: with it, the correlation of the noise of any two channels, (B,); None if they are independent.
     """
 
     degraded: Tensor
@@ -34,8 +32,6 @@ class Batch:
     start: int = 0
     of: int | None = None
     progress: float = 1.0
-    variance: Tensor | None = None
-    between_channels: Tensor | None = None
 
     def __iter__(self) -> Iterator[Tensor | None]:
         return iter((self.degraded, self.clean))
@@ -50,25 +46,10 @@ class Batch:
         """
         import torch
 
-        device = self.degraded.device
-        return self._mine(torch.randint(high, self._whole(shape), generator=self._generator(), device=device))
-
-    def normals(self, *shape: int) -> Tensor:
-        """Return random numbers of the standard normal distribution, (B, *shape), as `integers` draws them."""
-        import torch
-
-        return self._mine(torch.randn(self._whole(shape), generator=self._generator(), device=self.degraded.device))
-
-    def _generator(self) -> torch.Generator:
-        import torch
-
-        return self.generator or torch.Generator(device=self.degraded.device).manual_seed(0)
-
-    def _whole(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        return (self.of or len(self.degraded), *shape)
-
-    def _mine(self, drawn: Tensor) -> Tensor:
-        return drawn[self.start : self.start + len(self.degraded)]
+        count, device = len(self.degraded), self.degraded.device
+        generator = self.generator or torch.Generator(device=device).manual_seed(0)
+        drawn = torch.randint(high, (self.of or count, *shape), generator=generator, device=device)
+        return drawn[self.start : self.start + count]
 
 
 class Loss(ABC):
@@ -83,9 +64,6 @@ class Loss(ABC):
 
     between_exposures: ClassVar[bool] = False
     """Whether the batch's clean images are other exposures, as noisy as the degraded ones."""
-
-    needs_noise: ClassVar[bool] = False
-    """Whether the batch must have the variance of its noise, measured on each training image."""
 
     smallest_patch: int = 1
     """Side in pixels of the smallest patch that the loss is defined for."""

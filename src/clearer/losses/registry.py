@@ -18,7 +18,6 @@ LOSSES: Registry[Loss] = Registry(
         "noise2void-rows": "clearer.losses.noise2void:NOISE2VOID_ROWS",
         "noise2void-columns": "clearer.losses.noise2void:NOISE2VOID_COLUMNS",
         "noise2void-hole": "clearer.losses.noise2void:NOISE2VOID_HOLE",
-        "recorrupted": "clearer.losses.recorrupted:RECORRUPTED",
         "noise2noise": "clearer.losses.noise2noise:NOISE2NOISE",
     },
 )

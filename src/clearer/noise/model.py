@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,9 +57,13 @@ class NoiseModel:
         import torch
         from torch.nn import functional
 
-        variance = variance_by(lines_of([self]).to(noisy.device), noisy)
-        padded = functional.pad(noisy, (NEIGHBORHOOD // 2,) * 4, "replicate")
-        brightness, level = functional.avg_pool2d(padded, NEIGHBORHOOD, 1), variance.sqrt()
+        margin = NEIGHBORHOOD // 2
+        padded = functional.pad(noisy, (margin,) * 4, "replicate")
+        brightness = functional.avg_pool2d(padded, NEIGHBORHOOD, 1)
+        lines = torch.tensor([self.gain, self.offset], device=noisy.device)
+        gain, offset = lines.view(2, 1, -1, 1, 1).unbind()
+        variance: Tensor = (gain * brightness + offset).clamp(min=1e-8)
+        level = variance.sqrt()
         black = noisy.amin((1, 2, 3), keepdim=True) >= 0
         white = noisy.amax((1, 2, 3), keepdim=True) <= 1
         for clipped, distance in ((black, brightness), (white, 1 - brightness)):
@@ -71,7 +74,7 @@ class NoiseModel:
         """Return noise of variance 1 with these correlations, (B, C, H, W), on the CPU."""
         import torch
 
-        white = across_channels(torch.randn(shape, generator=generator), torch.tensor(self.between_channels))
+        white = _across_channels(torch.randn(shape, generator=generator), self.between_channels)
         if not self.along_rows and not self.along_columns:
             return white
         height, width = shape[-2:]
@@ -80,42 +83,18 @@ class NoiseModel:
         return shaped
 
 
-def across_channels(white: Tensor, correlation: Tensor) -> Tensor:
+def _across_channels(white: Tensor, correlation: float) -> Tensor:
     """Return independent noise of variance 1, (B, C, H, W), with this correlation between any two channels.
 
-    Args:
-        white: the noise.
-        correlation: of each image, (B,), or of all, (); of C channels, -1 / (C - 1) to 1, to which it is clamped.
+    It is clamped to what C channels can have, -1 / (C - 1) to 1.
     """
     count = white.shape[1]
     if count == 1:
         return white
-    rho = correlation.to(white).clamp(-1 / (count - 1), 1).view(-1, 1, 1, 1)
+    rho = min(max(correlation, -1 / (count - 1)), 1.0)
     mean = white.mean(1, keepdim=True)
     # The eigenvectors of the correlation matrix: the mean of the channels, and all that is orthogonal to it.
-    return (1 - rho).sqrt() * (white - mean) + (1 + (count - 1) * rho).clamp_min(0).sqrt() * mean
-
-
-def lines_of(models: Sequence[NoiseModel]) -> Tensor:
-    """Return gain and offset of noise models, (2, N, C)."""
-    import torch
-
-    return torch.tensor([[one.gain for one in models], [one.offset for one in models]])
-
-
-def variance_by(lines: Tensor, noisy: Tensor) -> Tensor:
-    """Return the variance at each pixel of noisy images, (B, C, H, W).
-
-    Args:
-        lines: gain and offset of each image, (2, B, C), or of all, (2, 1, C); see `lines_of`.
-        noisy: the images.
-    """
-    from torch.nn import functional
-
-    padded = functional.pad(noisy, (NEIGHBORHOOD // 2,) * 4, "replicate")
-    gain, offset = lines[..., None, None]
-    variance: Tensor = (gain * functional.avg_pool2d(padded, NEIGHBORHOOD, 1) + offset).clamp(min=1e-8)
-    return variance
+    return math.sqrt(1 - rho) * (white - mean) + math.sqrt(max(1 + (count - 1) * rho, 0)) * mean
 
 
 def _kept_by_clipping(distance: Tensor) -> Tensor:
