@@ -54,19 +54,18 @@ def enlarge(chroma: Any, across: Axis, down: tuple[Axis, ...], shape: tuple[int,
         down: the sampling of rows: one for a progressive frame; two for the upper and the lower field, each in rows of
             its own field.
     """
-    out = np.empty(shape, np.float32)
-    for field, how in enumerate(down):
-        step = len(down)
-        rows = enlarged(chroma[field::step], 0, how, len(range(field, shape[0], step)))
-        out[field::step] = enlarged(rows, 1, across, shape[1])
-    return out
+    return _by_fields(enlarged, chroma, across, down, shape)
 
 
 def reduce(values: Any, across: Axis, down: tuple[Axis, ...], shape: tuple[int, int]) -> Any:
     """Return ``values``, of luma's shape, with the ``shape`` (H, W) of chroma; see `enlarge`."""
+    return _by_fields(reduced, values, across, down, shape)
+
+
+def _by_fields(resample: Any, plane: Any, across: Axis, down: tuple[Axis, ...], shape: tuple[int, int]) -> Any:
     out = np.empty(shape, np.float32)
+    step = len(down)
     for field, how in enumerate(down):
-        step = len(down)
-        rows = reduced(values[field::step], 0, how, len(range(field, shape[0], step)))
-        out[field::step] = reduced(rows, 1, across, shape[1])
+        rows = resample(plane[field::step], 0, how, len(range(field, shape[0], step)))
+        out[field::step] = resample(rows, 1, across, shape[1])
     return out
