@@ -105,6 +105,8 @@ class FitCheck:
         if not suspicious and before >= CLEAN * span and change >= LITTLE * span:
             return Fit(file, before, after, change)
         facts = facts_of(x, quality, LOOKED_AT)
+        if not facts.noisy and self.model.denoises and change > before:
+            facts = facts_of(x, quality)  # as far as the choice of a model looks: coarse noise may lie elsewhere
         problem = self._problem(facts, suspicious, before, after, change, span)
         return Fit(file, before, after, change, problem, self._better(facts) if problem else None)
 
