@@ -99,6 +99,14 @@ def microscopy_table(value: dict[str, Any]) -> str:
 
 def depth_table(value: dict[str, Any]) -> str:
     """Return a table of the same images stored at several depths."""
-    rows = [[r["stored"], f"{r['white']:.3g}", f"{r['input_psnr']:.2f}", f"{r['psnr']:.2f}"] for r in value["rows"]]
+    rows = [
+        [
+            r["stored"],
+            f"{r['white']:,}" if r["white"] >= 1 else f"{r['white']:.3f}",
+            f"{r['input_psnr']:.2f}",
+            f"{r['psnr']:.2f}",
+        ]
+        for r in value["rows"]
+    ]
     head = ["stored as", "white", "input, dB", "restored, dB"]
     return f"`{value['command']}`\n\n" + table(head, rows)
