@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +17,7 @@ import pytest
 
 from clearer.core import leftovers
 from clearer.core.files import write_text, written_whole
-from clearer.core.leftovers import remove_leftovers, temporary_name
+from clearer.core.leftovers import held_file, remove_leftovers, temporary_folder, temporary_name
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 
@@ -63,14 +66,13 @@ def test_only_files_of_dead_processes_are_removed(tmp_path: Path) -> None:
     gone = f".x-{machine}-{dead.pid}-1-{random}.tmp"
     kept = [
         own,
-        f".x-{machine}-1-1-{random}.tmp.png" if os.geteuid() else f".x-{machine}-{pid}-0-{random}.tmp.png",
-        f".x-{'0' * 8}-{dead.pid}-1-{random}.tmp.png",  # another machine
         f".x-{random}.tmp.png",  # of an earlier version, or of another program
         f"x-{machine}-{dead.pid}-1-{random}.tmp.png",  # not hidden
         f".x-{machine}-{dead.pid}-1-{random}.png",
         "08.png",
     ]
     removed = [gone, gone + ".png", gone + ".a\nb", f".x-{machine}-{pid}-{int(start) - 1}-{random}.tmp.png"]
+    removed.append(f".x-{machine}-{pid}-0-{random}.tmp.png")  # its start is unknown, and nobody holds it
     for name in (*kept, *removed):
         (tmp_path / name).touch()
     (tmp_path / (gone + ".folder")).mkdir()
@@ -98,3 +100,126 @@ def test_the_longest_names_can_be_written(tmp_path: Path) -> None:
         with written_whole(tmp_path / name) as temporary:
             temporary.write_bytes(b"whole")
         assert (tmp_path / name).read_bytes() == b"whole"
+
+
+HOLD_FOLDER = """
+import sys
+from clearer.core.leftovers import temporary_folder
+with temporary_folder("trial") as folder:
+    (folder / "inner").mkdir()
+    (folder / "inner" / "a").write_bytes(b"x")
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_temporary_folder_is_private_and_goes_at_the_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(leftovers.tempfile, "tempdir", str(tmp_path))
+    for ends in (contextlib.nullcontext(), pytest.raises(RuntimeError)):
+        with ends, temporary_folder("trial") as folder:
+            assert folder.parent == tmp_path and folder.stat().st_mode & 0o077 == 0
+            (folder / "a").touch()
+            if not isinstance(ends, contextlib.nullcontext):
+                raise RuntimeError
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folders_of_killed_processes_go_with_the_next_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(leftovers.tempfile, "tempdir", str(tmp_path))
+    places = {**os.environ, "TMPDIR": str(tmp_path)}
+    processes = []
+    for _ in range(2):
+        run = [sys.executable, "-c", HOLD_FOLDER]
+        processes.append(subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=places))
+    dead, alive = processes
+    assert dead.stdout is not None and alive.stdout is not None
+    gone, kept = (Path(process.stdout.readline().strip()) for process in processes)
+    dead.kill()
+    dead.communicate()
+    (tmp_path / "clearer-other").mkdir()
+    shutil.copytree(gone, tmp_path / gone.name.replace("clearer-", ".clearer-"))
+    with temporary_folder("trial"):
+        assert not gone.exists() and (kept / "inner" / "a").exists()
+    alive.communicate("")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f".{gone.name}", "clearer-other"]
+
+
+@pytest.mark.parametrize("file_system", ["ext4", "nfs4"])
+def test_in_another_container_only_locks_tell_and_only_where_all_see_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file_system: str
+) -> None:
+    dead, left = holding(tmp_path / "a.png")
+    alive, held = holding(tmp_path / "b.png")
+    dead.kill()
+    dead.communicate()
+    # Seen from a container: another machine's name, and numbers of processes that mean nothing, or others.
+    monkeypatch.setattr(leftovers, "_machine", lambda: "0" * 10)
+    monkeypatch.setattr(leftovers, "_file_system", lambda folder, mounts: file_system)
+    assert remove_leftovers(tmp_path) == ([left.name] if file_system == "ext4" else [])
+    monkeypatch.undo()
+    remove_leftovers(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == [held.name]
+    alive.communicate("")
+
+
+def test_a_number_used_again_with_an_unknown_start_is_decided_by_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead, left = holding(tmp_path / "a.png")
+    alive, _ = holding(tmp_path / "b.png")
+    dead.kill()
+    dead.communicate()
+    monkeypatch.setattr(leftovers.os, "kill", lambda pid, number: None)
+    monkeypatch.setattr(leftovers, "_start_of", lambda pid: None)
+    assert remove_leftovers(tmp_path) == [left.name]
+    alive.communicate("")
+
+
+def test_without_locks_the_number_and_the_start_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    def none(descriptor: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with written_whole(tmp_path / "a.png") as own:
+        dead = own.with_name(own.name.replace(f"-{os.getpid()}-", "-4000000-"))
+        elsewhere = own.with_name(own.name.replace(leftovers._machine(), "0" * 10))
+        for path in (dead, elsewhere):
+            path.touch()
+        assert remove_leftovers(tmp_path) == [dead.name]
+        assert own.exists() and elsewhere.exists()
+
+
+def test_a_file_taken_for_a_leftover_before_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = iter(["first", "second"])
+    monkeypatch.setattr(leftovers, "temporary_name", lambda stem, suffix: next(names))
+    is_held = leftovers._is_held
+
+    def removed_first(descriptor: int) -> bool | None:
+        (tmp_path / "first").unlink(missing_ok=True)
+        return is_held(descriptor)
+
+    monkeypatch.setattr(leftovers, "_is_held", removed_first)
+    place, descriptor = held_file(tmp_path, "a", ".png")
+    os.close(descriptor)
+    assert place.name == "second" and [p.name for p in tmp_path.iterdir()] == ["second"]
+
+
+def test_the_file_system_of_a_folder_is_that_of_the_last_mount_over_it() -> None:
+    mounts = "\n".join(
+        [
+            "22 1 254:0 / / rw,relatime - ext4 /dev/vda rw",
+            "23 22 0:30 / /home rw shared:1 - nfs4 server:/home rw",
+            "24 23 0:31 / /home/a\\040b rw - xfs /dev/b rw",
+            "25 22 0:32 / /over rw - tmpfs none rw",
+            "26 22 0:33 / /over rw - fuse.sshfs x rw",
+        ]
+    )
+    found = {
+        place: leftovers._file_system(place, mounts) for place in ("/x", "/home", "/homes", "/home/a b/c", "/over/d")
+    }
+    assert found == {"/x": "ext4", "/home": "nfs4", "/homes": "ext4", "/home/a b/c": "xfs", "/over/d": "fuse.sshfs"}
+    assert leftovers._file_system("/x", "") == ""

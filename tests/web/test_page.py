@@ -18,7 +18,6 @@ import pytest
 from PIL import Image
 
 from clearer.web.added import Added, degraded
-from clearer.web.uploads import PREFIX
 from helpers.networks import BLIND, write_identity, write_model
 from helpers.photos import SHIPPED
 from helpers.uploads import bomb
@@ -82,7 +81,7 @@ def served(tmp_path_factory) -> Iterator[tuple[str, Path]]:
     finally:
         started.kill()
     assert (started.returncode, err) == (0, "")
-    assert list(temporary.glob(f"{PREFIX}*")) == []  # torch leaves an empty folder of its own
+    assert list(temporary.glob("clearer-*")) == []  # torch leaves an empty folder of its own
 
 
 @pytest.fixture(scope="module")

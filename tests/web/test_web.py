@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
 import re
@@ -129,32 +128,6 @@ def test_without_the_extra_the_verb_ends_in_one_line(monkeypatch, library):
     ended = command("web", "--port", 0)
     assert (ended.status, ended.out) == (2, "")
     assert ended.err == f"clearer: web: {library} is not installed; run pip install 'clearer[web]'\n"
-
-
-def test_the_folder_is_private_and_gone_at_the_end(monkeypatch, tmp_path):
-    monkeypatch.setattr(uploads.tempfile, "tempdir", str(tmp_path))
-    with uploads.opened_folder() as folder:
-        assert folder.parent == tmp_path and folder.stat().st_mode & 0o077 == 0
-        uploaded(folder, b"x")
-    assert list(tmp_path.iterdir()) == []
-    with pytest.raises(RuntimeError), uploads.opened_folder() as folder:
-        uploaded(folder, b"x")
-        raise RuntimeError
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_folders_of_killed_processes_are_removed_and_those_in_use_stay(tmp_path):
-    for name in ("abandoned", "used", "beginning"):
-        place = tmp_path / f"{uploads.PREFIX}{name}"
-        uploaded_to = place / "image"
-        uploaded_to.mkdir(parents=True)
-        if name != "beginning":
-            (place / ".lock").touch()
-    (tmp_path / "other").mkdir()
-    with (tmp_path / f"{uploads.PREFIX}used" / ".lock").open("rb+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        uploads.remove_abandoned(tmp_path)
-    assert {path.name.removeprefix(uploads.PREFIX) for path in tmp_path.iterdir()} == {"used", "beginning", "other"}
 
 
 BAD_NAMES = ("", ".", "..", "../x", "/etc", "a" * 31, "g" * 32, "A" * 32, "a" * 32 + "\n", None, 7)

@@ -6,13 +6,12 @@ import contextlib
 import errno
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from clearer.core.errors import UserError
-from clearer.core.leftovers import remove_leftovers, temporary_name
+from clearer.core.leftovers import held_file, remove_leftovers, temporary_folder
 
 _swept: set[str] = set()
 """Folders in which this process has looked for leftovers."""
@@ -31,15 +30,14 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     temporary: Path | None = None
+    descriptor: int | None = None
     try:
         path = _through_link(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if str(path.parent) not in _swept:
             _swept.add(str(path.parent))
             remove_leftovers(path.parent)
-        place = path.parent / temporary_name(path.stem, path.suffix)
-        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        temporary = place
+        temporary, descriptor = held_file(path.parent, path.stem, path.suffix)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
@@ -57,6 +55,8 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -69,8 +69,8 @@ def utf8_path(path: str | Path) -> Iterator[Path]:
     try:
         str(path).encode()
     except UnicodeEncodeError:
-        with tempfile.TemporaryDirectory(prefix="clearer-name-") as folder:
-            link = Path(folder) / f"file{path.suffix.encode(errors='ignore').decode()}"
+        with temporary_folder("name") as folder:
+            link = folder / f"file{path.suffix.encode(errors='ignore').decode()}"
             link.symlink_to(path.absolute())
             yield link
     else:

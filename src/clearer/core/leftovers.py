@@ -1,4 +1,9 @@
-"""Name temporary files after their process, and remove those of processes that have died."""
+"""Temporary files and folders that are held while their process lives, and removed when it has died.
+
+Each is named after its process and locked by it. The lock ends with the process, however it ends, and shows through the
+walls of containers. It does not show through every network folder; there only the name counts, which tells nothing
+about processes elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -8,29 +13,87 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import socket
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-_NAME = re.compile(r"\..*-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}\.tmp(\.[^/]*)?", re.DOTALL)
+_NAME = re.compile(r"(\.|clearer-).*-([0-9a-f]{10})-(\d+)-(\d+)-[0-9a-f]{8}\.tmp(\.[^/]*)?", re.DOTALL)
 """STEM, machine, process, start of the process, random; then the suffix of the file to be made."""
 
-_FIRST_NAMESPACE = "pid:[4026531836]"
-"""Linux: the process ids of the machine itself, not of a container."""
+_LOCAL = (
+    "ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "reiserfs", "bcachefs", "tmpfs", "overlay",
+)  # fmt: skip
+"""File systems of one machine, where a lock is seen by all who see the file."""
 
 
 def temporary_name(stem: str, suffix: str) -> str:
     """Return a hidden file name that states the machine, this process and its start."""
-    pid = os.getpid()
     # Only parts of the name: a long one with what is added would exceed the limit of the file system.
-    return f".{stem[:32]}-{_machine()}-{pid}-{_start_of(pid) or 0}-{secrets.token_hex(4)}.tmp{suffix[:12]}"
+    return f".{stem[:32]}{_signature()}{suffix[:12]}"
+
+
+def _signature() -> str:
+    pid = os.getpid()
+    return f"-{_machine()}-{pid}-{_start_of(pid) or 0}-{secrets.token_hex(4)}.tmp"
+
+
+def held_file(folder: Path, stem: str, suffix: str) -> tuple[Path, int]:
+    """Make an empty hidden file, private to this user.
+
+    Returns:
+        Its path, and the descriptor that holds it: keep it open until the file is renamed or removed, then close it.
+    """
+    while True:
+        place = folder / temporary_name(stem, suffix)
+        descriptor = os.open(place, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        if _hold(descriptor):
+            return place, descriptor
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def temporary_folder(purpose: str) -> Iterator[Path]:
+    """Yield a new folder for temporary files, private to this user, and remove it with its content at the end.
+
+    Folders that killed processes left are removed first.
+    """
+    inside = Path(tempfile.gettempdir()).resolve()
+    remove_leftovers(inside)
+    descriptor = -1
+    while descriptor < 0:
+        place = inside / f"clearer-{purpose}{_signature()}"
+        place.mkdir(mode=0o700)
+        descriptor = _descriptor_of_folder(place)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        if descriptor:
+            os.close(descriptor)
+
+
+def _descriptor_of_folder(place: Path) -> int:
+    """Return the descriptor that holds a new folder; -1 if another process has removed it; 0 without locks."""
+    if sys.platform == "win32":
+        return 0
+    try:
+        descriptor = os.open(place, os.O_RDONLY)
+    except FileNotFoundError:
+        return -1
+    if _hold(descriptor):
+        return descriptor
+    os.close(descriptor)
+    return -1
 
 
 def remove_leftovers(folder: str | Path) -> list[str]:
-    """Remove the temporary files that dead processes of this user and machine left directly in a folder.
+    """Remove the temporary files and folders that dead processes of this user left directly in a folder.
 
-    A file stays if its process may be alive: it has the same number and start, or belongs to another machine, container
-    or user. Nothing is removed where that cannot be found out (not on Windows).
+    What a living process of this machine holds stays, in whatever container it runs. In a network folder, where locks
+    of other machines may not show, only what this start of this machine or container has left is removed.
 
     Returns:
         The names that were removed.
@@ -41,24 +104,73 @@ def remove_leftovers(folder: str | Path) -> list[str]:
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             found = _NAME.fullmatch(entry.name)
-            if found is None or found[1] != _machine() or _may_live(int(found[2]), int(found[3])):
+            if found is None:
                 continue
             with contextlib.suppress(OSError):
-                if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_uid == os.getuid():
-                    Path(entry.path).unlink()
+                if _is_ours(entry, is_folder=found[1] != ".") and _remove_if_dead(
+                    Path(entry.path), found[2], int(found[3]), int(found[4])
+                ):
                     removed.append(entry.name)
     return removed
 
 
-def _may_live(pid: int, start: int) -> bool:
+def _is_ours(entry: os.DirEntry[str], is_folder: bool) -> bool:
+    is_kind = entry.is_dir(follow_symlinks=False) if is_folder else entry.is_file(follow_symlinks=False)
+    return is_kind and entry.stat(follow_symlinks=False).st_uid == os.getuid()
+
+
+def _remove_if_dead(place: Path, machine: str, pid: int, start: int) -> bool:
+    """Remove a file or folder if its process is known to have died; return whether it was removed."""
+    here = machine == _machine()
+    lives = _lives(pid, start) if here else None
+    if lives or not (here or _is_local(place.parent)):
+        return False
+    # A lock of NFS needs a descriptor for writing.
+    descriptor = os.open(place, (os.O_RDONLY if place.is_dir() else os.O_RDWR) | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        held = _is_held(descriptor)
+        if held or (held is None and lives is not False):
+            return False
+        # While the lock is held here: a process that has just made the file finds it gone and makes another.
+        if place.is_dir():
+            shutil.rmtree(place)
+        else:
+            place.unlink()
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _hold(descriptor: int) -> bool:
+    """Lock a new file; return False if another process took it for a leftover before."""
+    return not _is_held(descriptor) and os.fstat(descriptor).st_nlink > 0
+
+
+def _is_held(descriptor: int) -> bool | None:
+    """Take the lock of a file; return whether another process has it, or None if there are no locks here."""
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    return False
+
+
+def _lives(pid: int, start: int) -> bool | None:
+    """Return whether a process of this machine lives; None if its number is in use and its start is unknown."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
-    except (OSError, OverflowError):  # of another user
-        return True
+    except OSError:  # of another user; its start tells
+        pass
     now = _start_of(pid)
-    return now is None or start == 0 or now == start
+    return None if now is None or start == 0 else now == start
 
 
 def _start_of(pid: int) -> int | None:
@@ -73,13 +185,31 @@ def _start_of(pid: int) -> int | None:
 
 @functools.cache
 def _machine() -> str:
-    """Return a name of this machine; in a container, of the container as well."""
-    facts = [socket.gethostname(), _text("/etc/machine-id")]
+    """Return a name of this start of this machine; in a container, of the container as well.
+
+    Numbers of processes and their starts mean the same wherever this name is the same.
+    """
+    facts = [socket.gethostname(), _text("/etc/machine-id"), _text("/proc/sys/kernel/random/boot_id")]
     with contextlib.suppress(OSError):
-        namespace = str(Path("/proc/self/ns/pid").readlink())
-        if namespace != _FIRST_NAMESPACE:
-            facts += [namespace, _text("/proc/sys/kernel/random/boot_id")]
-    return hashlib.sha256("\0".join(facts).encode(errors="surrogateescape")).hexdigest()[:8]
+        facts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.sha256("\0".join(facts).encode(errors="surrogateescape")).hexdigest()[:10]
+
+
+def _is_local(folder: Path) -> bool:
+    """Return whether a folder is known to be on a file system of this machine alone."""
+    return _file_system(os.path.realpath(folder), _text("/proc/self/mountinfo")) in _LOCAL
+
+
+def _file_system(folder: str, mounts: str) -> str:
+    """Return the type of the file system that holds a folder, by the text of Linux's mountinfo; "" if unknown."""
+    found, length = "", -1
+    for line in mounts.splitlines():
+        before, _, after = line.partition(" - ")
+        place = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), (before.split() + [""] * 5)[4])
+        inside = folder == place or folder.startswith(place.rstrip("/") + "/")
+        if place and inside and len(place) >= length:  # the last one covers the others
+            found, length = after.split(" ")[0], len(place)
+    return found
 
 
 def _text(path: str) -> str:

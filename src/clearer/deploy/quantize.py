@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from clearer.core.errors import UserError
+from clearer.core.leftovers import temporary_folder
 from clearer.data.folders import find_items
 from clearer.data.items import read_item
 from clearer.degradations.base import Degradation
@@ -130,8 +130,8 @@ def quantize(model: Any, metadata: dict[str, str], calibration: Calibration) -> 
 
     for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)
-    with tempfile.TemporaryDirectory() as folder:
-        whole, ready, small = (Path(folder) / f"{name}.onnx" for name in ("whole", "ready", "small"))
+    with temporary_folder("quantize") as folder:
+        whole, ready, small = (folder / f"{name}.onnx" for name in ("whole", "ready", "small"))
         onnx.save(model, str(whole))
         # Symbolic shape inference does not help: all sizes are dynamic.
         quant_pre_process(str(whole), str(ready), skip_symbolic_shape=True)

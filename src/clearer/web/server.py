@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clearer.core.errors import UserError
+from clearer.core.leftovers import temporary_folder
 from clearer.core.signals import terminable
 from clearer.web.addresses import is_local
 from clearer.web.offered import Model, loader
-from clearer.web.uploads import Limits, opened_folder, remove_old
+from clearer.web.uploads import Limits, remove_old
 
 if TYPE_CHECKING:  # they import gradio and its server, which the extra installs
     from clearer.web.callbacks import Visit
@@ -37,7 +38,7 @@ def application(
 
     Args:
         models: the models on offer.
-        folder: for uploads and results, see `clearer.web.uploads.opened_folder`.
+        folder: for uploads and results, see `clearer.web.uploads`.
         limits: limits of uploads.
         device, precision: see `clearer.load`.
         local: answer only requests addressed to this machine.
@@ -94,7 +95,11 @@ def serve(
         Interrupted: SIGTERM came; all uploads are removed.
     """
     limits = limits or Limits()
-    with _bound(host, port) as listening, terminable("stopped; all uploads are removed"), opened_folder() as folder:
+    with (
+        _bound(host, port) as listening,
+        terminable("stopped; all uploads are removed"),
+        temporary_folder("web") as folder,
+    ):
         visits: dict[str, Visit] = {}
         app = application(
             models, folder, limits, device=device, precision=precision, local=is_local(host), visits=visits

@@ -11,9 +11,7 @@ import os
 import re
 import secrets
 import shutil
-import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -24,7 +22,6 @@ from clearer.core.errors import UserError
 from clearer.images.tiff.read import count_pages, extents_of
 from clearer.images.types import HEAD, format_of_bytes
 
-PREFIX = "clearer-web-"
 UPLOAD = "upload"
 _NAME = re.compile(r"[0-9a-f]{32}")
 GONE = "The image is no longer here: upload it again."
@@ -53,39 +50,6 @@ class Limits:
     def bytes(self) -> int:
         """The largest upload: four channels of 16 bits, uncompressed, and 1 MiB for metadata."""
         return int(8e6 * self.megapixels) + 2**20
-
-
-@contextlib.contextmanager
-def opened_folder() -> Iterator[Path]:
-    """Yield a new temporary folder that only this user can read; remove it with its content at the end.
-
-    Folders that killed processes left behind are removed first.
-    """
-    remove_abandoned(Path(tempfile.gettempdir()))
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
-    lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        _take(lock)
-        yield folder
-    finally:
-        os.close(lock)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def remove_abandoned(inside: Path) -> None:
-    """Remove this user's upload folders whose process is gone."""
-    for folder in inside.glob(f"{PREFIX}*"):
-        try:
-            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-                continue
-            lock = os.open(folder / ".lock", os.O_RDWR)
-        except (OSError, AttributeError):  # no lock yet: it is being made; or not a POSIX system
-            continue
-        try:
-            if _take(lock):
-                shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(lock)
 
 
 def new_place(folder: Path) -> Path:
@@ -185,7 +149,7 @@ def remove_old(folder: Path, limits: Limits, now: float | None = None) -> None:
     """Remove images unused beyond the limit of time, then those unused for longest beyond the limit of number.
 
     Args:
-        folder: the folder of `opened_folder`; files whose names begin with a dot stay.
+        folder: of the server; files whose names begin with a dot stay.
         limits: limits of time and number.
         now: seconds since the epoch; the default is the current time.
     """
@@ -208,16 +172,3 @@ def remove(entry: Path) -> None:
         shutil.rmtree(entry, ignore_errors=True)
     else:
         entry.unlink(missing_ok=True)
-
-
-def _take(lock: int) -> bool:
-    """Take a lock that this process holds until it ends; return whether the lock was free."""
-    try:
-        import fcntl
-    except ImportError:  # not a POSIX system
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

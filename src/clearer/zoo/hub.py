@@ -6,13 +6,13 @@ architecture) and ``README.md`` (the model card: purpose, results, data, license
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clearer.core.errors import UserError
 from clearer.core.files import write_json, write_text
+from clearer.core.leftovers import temporary_folder
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
 from clearer.zoo.card import CardResult, ModelCard
@@ -122,7 +122,7 @@ def upload(
         UserError: huggingface-hub is not installed, or the Hub cannot be reached or refuses.
     """
     hub = _hub()
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder("upload") as folder:
         save_folder(network, card, folder, name=repo_id, results=results, data=data, license=license)
         try:
             api = api or hub.HfApi(token=token, library_name="clearer")
