@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
 
+from clearer.inference.video.tags import kept_tags
+
 _MUXERS = {".qt": "mov", ".m2t": "mpegts", ".mts": "mpegts", ".m2ts": "mpegts", ".divx": "avi", ".f4v": "f4v",
            ".mpeg": "mpeg", ".3gpp": "3gp", ".vob": "vob",
            ".mk3d": "matroska"}  # fmt: skip
@@ -99,7 +101,7 @@ def copy_stream(container: Any, stream: Any, ids: bool = False) -> Any:
         ValueError: the container does not hold it.
     """
     made = container.add_stream_from_template(stream, opaque=True)
-    made.metadata.update(stream.metadata)
+    made.metadata.update(kept_tags(stream.metadata, of_stream=True))
     made.disposition = stream.disposition
     if ids:
         made.id = stream.id

@@ -8,7 +8,8 @@ from typing import Any
 
 from clearer.inference.video.encoder import codec_name, format_losses
 from clearer.inference.video.headers import chroma_place, describe, side_data_names
-from clearer.inference.video.writer import is_stale
+from clearer.inference.video.side_data import side_data_by_name
+from clearer.inference.video.tags import kept_tags
 
 _OWN_TAGS = ("handler_name", "vendor_id", "creation_time", "timecode")
 """Tags that containers write by themselves, in their own form."""
@@ -23,7 +24,7 @@ _SAME_FIELDS = ({2, 4}, {3, 5})
 
 @dataclass
 class StreamFacts:
-    """One stream: what it is, its tags and flags, and the number of its packets."""
+    """One stream: what it is, its tags and flags, and the number and bytes of its packets."""
 
     index: int
     type: str
@@ -33,6 +34,7 @@ class StreamFacts:
     traits: dict[str, Any] = field(default_factory=dict)
     side_data: frozenset[str] = frozenset()
     packets: int = 0
+    bytes: int = 0
 
     @property
     def name(self) -> str:
@@ -57,6 +59,7 @@ class Contents:
         for stream in self.streams:
             if stream.index == packet.stream.index:
                 stream.packets += 1
+                stream.bytes += packet.size
 
 
 def contents_of(path: str, count: bool = True, format: str | None = None) -> Contents:
@@ -91,14 +94,14 @@ def contents_of(path: str, count: bool = True, format: str | None = None) -> Con
     return found
 
 
-def _tags(metadata: dict[str, str]) -> dict[str, str]:
-    return {key.lower(): value for key, value in metadata.items() if not is_stale(key)}
+def _tags(metadata: dict[str, str], of_stream: bool = False) -> dict[str, str]:
+    return {key.lower(): value for key, value in kept_tags(metadata, of_stream).items()}
 
 
 def _facts(stream: Any, lines: list[str]) -> StreamFacts:
     context = stream.codec_context
     codec = stream.type if context is None else codec_name(stream)
-    made = StreamFacts(stream.index, stream.type, str(codec or stream.name), _tags(stream.metadata))
+    made = StreamFacts(stream.index, stream.type, str(codec or stream.name), _tags(stream.metadata, of_stream=True))
     made.flags = frozenset(flag.name for flag in type(stream.disposition) if flag in stream.disposition)
     made.side_data = frozenset(side_data_names(lines, stream.index))
     if stream.type == "video" and context is not None:
@@ -127,7 +130,7 @@ def _look_at_frame(path: str, main: StreamFacts, format: str | None) -> None:
             return
         if frame is None:
             return
-        main.side_data |= {entry.type.name for entry in frame.side_data}
+        main.side_data |= set(side_data_by_name(frame))
         main.traits["rotation"] = frame.rotation or None
         main.traits["interlaced frames"] = frame.interlaced_frame or None
         main.traits["pixel format"] = frame.format.name
@@ -147,7 +150,7 @@ def losses(before: Contents, after: Contents, suffix: str) -> list[str]:
         names = ", ".join(stream.name for stream in lost)
         notes.append(f"not kept, because {suffix} cannot hold it here: {names}")
     for one, other in pairs:
-        if other.packets < one.packets:
+        if other.packets < one.packets and other.bytes < one.bytes:  # PCM may be cut into other packets
             notes.append(f"{one.name}: {other.packets} of {one.packets} packets were kept")
         changed = [key for key, value in one.traits.items() if value != other.traits.get(key)]
         if changed and one.type != "video":

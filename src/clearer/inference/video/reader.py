@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from itertools import pairwise
 from statistics import median
@@ -34,6 +35,9 @@ class Reader:
         self.times: list[float] = []  # of frames, in seconds
         self.end = 0.0  # of the last packet of any stream, in seconds
         self.broken: str | None = None
+        self.is_avi = "avi" in origin.format.name
+        self.due: deque[int] = deque()  # the times of packets whose frames are to come, in AVI
+        self.last_due = -1
         self.decoder = _decoder(video)
 
     def parts(self) -> Iterator[tuple[str, Any]]:
@@ -44,6 +48,7 @@ class Reader:
             if packet.stream.index == self.video.index:
                 self.packets += bool(packet.size)
                 self.corrupt += packet.is_corrupt
+                self._await(packet)
                 yield from self._decoded(packet)
             elif packet.size:
                 yield "packet", packet
@@ -71,8 +76,12 @@ class Reader:
             frames = self.decoder.decode(packet if packet is None or packet.size else None)
         except (av.FFmpegError, EOFError):
             self.unread += packet is not None and bool(packet.size)
+            if self.due and packet is not None:
+                self.due.pop()
             return
         for frame in frames:
+            if self.due:
+                frame.pts = self.due.popleft()
             if frame.time_base is None:
                 frame.time_base = self.video.time_base
             self.frames += 1
@@ -81,9 +90,21 @@ class Reader:
                 self.times.append(float(frame.pts * frame.time_base))
             yield "frame", frame
 
+    def _await(self, packet: Any) -> None:
+        # AVI states no times of frames: FFmpeg counts packets, which B-frames put in another order. A decoder yields
+        # frames in the order in which they are shown, so each gets the earliest time that is left.
+        if self.is_avi and packet.size and packet.dts is not None:
+            self.due.append(packet.dts)
+            self.last_due = max(self.last_due, packet.dts)
+
+    def _promised(self) -> int:
+        """Return the number of frames that the header states, or of packets if there are more."""
+        skipped = max(0, self.last_due + 1 - self.packets)  # AVI counts places without a frame
+        return max(int(self.video.frames) - skipped, self.packets)
+
     def fault(self) -> str | None:
         """Return in one sentence which frames could not be read; None if all could."""
-        promised, about = max(self.video.frames, self.packets), ""
+        promised, about = self._promised(), ""
         if promised == self.packets and self._missing() > 0:
             promised, about = self.frames + self._missing(), "about "
         if self.frames < promised and (self.unread or self.broken or promised > self.packets):
@@ -99,7 +120,9 @@ class Reader:
         if not any(name in self.origin.format.name for name in _STATES_DURATION) or not self.origin.duration:
             return 0
         rate = float(self.video.average_rate or self.video.guessed_rate or 25)
-        missing = (self.origin.duration + (self.origin.start_time or 0)) / 1_000_000 - self.end
+        # Only MOV counts the duration from the first frame always; others may count from zero.
+        start = self.origin.start_time or 0 if "mov" in self.origin.format.name else 0
+        missing = (self.origin.duration + start) / 1_000_000 - self.end
         return round(missing * rate) if missing > max(0.2, 2.5 / rate) else 0
 
 

@@ -6,13 +6,28 @@ import struct
 from fractions import Fraction
 from typing import Any
 
+_NEW_TYPES = {28: "LCEVC", 29: "VIEW_ID", 30: "3D_REFERENCE_DISPLAYS", 31: "EXIF"}
+"""FFmpeg's types of side data that PyAV has no name for."""
+
+
+def side_data_by_name(frame: Any) -> dict[str, bytes]:
+    """Return the side data of PyAV's ``frame`` by the name of its type, such as "DISPLAYMATRIX"."""
+    from av.sidedata.sidedata import Type
+
+    if "_missing_" not in vars(Type):  # PyAV refuses all side data of a frame that has one of a type it does not know
+        setattr(Type, "_missing_", classmethod(_unnamed))  # noqa: B010
+    return {entry.type.name: bytes(entry) for entry in frame.side_data}
+
+
+def _unnamed(types: Any, value: int) -> Any:
+    made = object.__new__(types)
+    made._name_, made._value_ = _NEW_TYPES.get(value, f"TYPE_{value}"), value
+    return made
+
 
 def side_data_of(frame: Any, name: str) -> bytes | None:
-    """Return the side data of PyAV's ``frame`` of a type, such as "DISPLAYMATRIX"; None if it has none."""
-    for entry in frame.side_data:
-        if entry.type.name == name:
-            return bytes(entry)
-    return None
+    """Return the side data of PyAV's ``frame`` of a type; None if it has none."""
+    return side_data_by_name(frame).get(name)
 
 
 def display_matrix(frame: Any) -> tuple[int, ...] | None:

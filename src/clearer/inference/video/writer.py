@@ -10,10 +10,8 @@ from clearer.core.errors import UserError, one_line
 from clearer.inference.video.containers import Container, closing_quietly, copy_stream
 from clearer.inference.video.encoder import Settings, Source, apply_settings
 from clearer.inference.video.side_data import display_matrix
+from clearer.inference.video.tags import kept_tags, options_for_tags
 
-_STALE = ("encoder", "rotate", "bps", "duration", "number_of_frames", "number_of_bytes", "major_brand", "minor_version",
-          "compatible_brands", "material_package_umid", "file_package_umid", "generation_uid", "uid")  # fmt: skip
-"""Tags about the old encoding."""
 _LONGEST_DELAY = 86400
 """Seconds by which a frame can be decoded before it is shown."""
 
@@ -37,7 +35,7 @@ class Writer:
         self, target: str, container: Container, origin: Any, source: Source, settings: Settings, others: list[Any]
     ) -> None:
         self.container, self.origin, self.source, self.settings = container, origin, source, settings
-        self.left_out = [stream for stream in others if not self._holds(stream)]
+        self.left_out = [stream for stream in others if self._makes(stream) or not self._holds(stream)]
         self._check_sound(others)
         self.moved = 0
         self.refused = 0
@@ -50,6 +48,10 @@ class Writer:
         if lost:
             name = stream_name(lost[0])
             raise UserError(f"{self.container.suffix} cannot hold its sound ({name}); name the output .mkv")
+
+    def _makes(self, stream: Any) -> bool:
+        """Return whether the container makes a stream from a tag by itself: the track of the time code."""
+        return stream.type == "data" and "timecode" in stream.metadata and self.container.name in ("mov", "mp4")
 
     def _holds(self, stream: Any) -> bool:
         """Return whether the container holds a stream beside the video, by writing a header."""
@@ -72,7 +74,7 @@ class Writer:
             apply_settings(stream, self.settings, self.source, self.container.global_header)
             stream.codec_context.open()
         video = self.source.stream
-        stream.metadata.update({key: value for key, value in video.metadata.items() if not is_stale(key)})
+        stream.metadata.update(kept_tags(video.metadata, of_stream=True))
         stream.disposition = video.disposition
         matrix = display_matrix(self.source.first)
         if matrix is not None:
@@ -116,7 +118,7 @@ class Writer:
 
         plain = [stream for stream in kept if stream.type in ("audio", "video")]
         for chosen in (kept, plain) if len(plain) < len(kept) else (kept,):
-            file = self.container.open(target)
+            file = self.container.open(target, options_for_tags(self.container.name, kept_tags(self.origin.metadata)))
             try:
                 self._add_streams(file, chosen)
                 file.start_encoding()
@@ -130,7 +132,7 @@ class Writer:
         raise UserError(f"not written as {self.container.suffix} ({reason(fault)}); name the output .mkv") from fault
 
     def _add_streams(self, file: Any, chosen: list[Any]) -> None:
-        file.metadata.update({key: value for key, value in self.origin.metadata.items() if not is_stale(key)})
+        file.metadata.update(kept_tags(self.origin.metadata))
         file.set_chapters(self.origin.chapters())
         same = self.container.name in self.origin.format.name
         self.copies: dict[int, Any] = {}
@@ -205,12 +207,6 @@ class Writer:
 
 def _rounded(value: Fraction) -> int:
     return int(value + Fraction(1, 2)) if value >= 0 else -int(-value + Fraction(1, 2))
-
-
-def is_stale(tag: str) -> bool:
-    """Return whether a tag is about the old encoding, which the new file does not need."""
-    key = tag.lower().split("-")[0]
-    return key in _STALE or key.startswith("_statistics")
 
 
 def stream_name(stream: Any) -> str:

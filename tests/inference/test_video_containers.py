@@ -1,0 +1,138 @@
+"""What containers do to a video: times without a zero, tags in other places, tracks that they make by themselves."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from clearer.inference.files import restore_path
+from clearer.inference.options import RestoreOptions
+from helpers.networks import stand_in
+from helpers.videos import random_frame, write_video
+
+av = pytest.importorskip("av")
+
+from clearer.inference.video.side_data import side_data_by_name  # noqa: E402
+
+
+def notes_of(source: Path, target: Path) -> list[str]:
+    """Restore with strength 0; return notes and faults."""
+    outcome = restore_path(stand_in(3, gain=0.7, shift=0.1), source, target, RestoreOptions(strength=0, check=False))
+    found = [*outcome.notes, *(fault.error for fault in outcome.failed)]
+    return [text.removeprefix(f"{source}: ") for text in found]
+
+
+def packet_times(path: Path, kind: str = "video") -> list[float]:
+    with av.open(str(path)) as container:
+        stream = next(s for s in container.streams if s.type == kind)
+        return sorted(float(p.pts * p.time_base) for p in container.demux(stream) if p.size)
+
+
+def test_frames_between_others_in_avi_are_not_out_of_order(tmp_path: Path) -> None:
+    source, target = tmp_path / "x.avi", tmp_path / "y.avi"
+    write_video(source, "libx264", "yuv420p", {"bf": "3", "b_strategy": "0"}, count=12, smooth=True)
+    assert notes_of(source, target) == []
+    assert packet_times(source) == packet_times(target)
+    levels = []
+    for path in (source, target):
+        with av.open(str(path)) as container:
+            levels.append([float(frame.to_ndarray(format="gray").mean()) for frame in container.decode(video=0)])
+    assert np.ptp(levels[0]) > 5 and np.allclose(*levels, atol=1)  # the frames come in the same order
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [
+    (".mkv", "libx264"), (".mp4", "libx264"), (".ts", "mpeg2video"), (".flv", "flv"), (".nut", "ffv1"),
+    (".mpg", "mpeg1video"), (".webm", "libvpx-vp9"), (".wmv", "wmv2"),
+])  # fmt: skip
+def test_a_late_start_is_kept_and_no_frame_is_missed(tmp_path: Path, suffix: str, codec: str) -> None:
+    source, target = tmp_path / f"x{suffix}", tmp_path / f"y{suffix}"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        voice = container.add_stream("mp2", rate=48000) if suffix in (".mkv", ".mp4", ".ts", ".mpg") else None
+        for k in range(5):
+            frame = random_frame(64, 48, "yuv420p", k, smooth=True)
+            frame.pts, frame.time_base = 125 + k, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        if voice is not None:
+            for k in range(9):
+                sound = av.AudioFrame.from_ndarray(np.zeros((1, 2304), np.int16), format="s16", layout="stereo")
+                sound.sample_rate, sound.pts, sound.time_base = 48000, 239_712 + 1152 * k, Fraction(1, 48000)
+                container.mux(voice.encode(sound))
+            container.mux(voice.encode(None))
+    assert notes_of(source, target) == []
+    for kind in ("video", "audio") if voice is not None else ("video",):
+        assert np.allclose(packet_times(source, kind), packet_times(target, kind), atol=0.0011), kind
+
+
+def test_sound_without_compression_may_be_cut_into_other_packets(tmp_path: Path) -> None:
+    kept: list[Any] = []
+
+    def set_up(container: Any, _: Any) -> None:
+        kept.append(container.add_stream("pcm_s16le", rate=8000))
+        kept[0].layout = "mono"
+
+    def more(container: Any) -> None:
+        for k in range(40):
+            sound = av.AudioFrame.from_ndarray(np.full((1, 100), k, np.int16), format="s16", layout="mono")
+            sound.sample_rate, sound.pts, sound.time_base = 8000, 100 * k, Fraction(1, 8000)
+            container.mux(kept[0].encode(sound))
+
+    source, target = tmp_path / "x.mov", tmp_path / "y.mov"
+    write_video(source, "png", "rgb24", set_up=set_up, more=more, count=12)
+    assert notes_of(source, target) == []
+    heard = []
+    for path in (source, target):
+        with av.open(str(path)) as container:
+            heard.append(b"".join(bytes(p) for p in container.demux(audio=0)))
+    assert heard[0] == heard[1] and len(heard[0]) == 8000
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".mov", "png"), (".mp4", "libx264"), (".mxf", "mpeg2video")])
+def test_the_time_code_is_kept(tmp_path: Path, suffix: str, codec: str) -> None:
+    def set_up(container: Any, stream: Any) -> None:
+        (container if suffix == ".mxf" else stream).metadata["timecode"] = "01:02:03:04"
+
+    source, target = tmp_path / f"x{suffix}", tmp_path / f"y{suffix}"
+    write_video(source, codec, "rgb24" if codec == "png" else "yuv420p", set_up=set_up, size=(64, 64))
+    assert notes_of(source, target) == []
+    for path in (source, target):
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            assert (stream.metadata | container.metadata)["timecode"] == "01:02:03:04"
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4"])
+@pytest.mark.parametrize("tags", [
+    {"com.apple.quicktime.model": "a phone", "own": "value", "title": "öäü"}, {"title": "T", "artist": "A"},
+])  # fmt: skip
+def test_tags_without_a_place_of_their_own_are_kept(tmp_path: Path, suffix: str, tags: dict[str, str]) -> None:
+    source, target = tmp_path / f"x{suffix}", tmp_path / f"y{suffix}"
+    with av.open(str(source), "w", container_options={"movflags": "use_metadata_tags"}) as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height = 32, 24
+        stream.metadata["title"] = "a track"
+        container.metadata.update(tags)
+        container.mux([*stream.encode(random_frame(32, 24, "yuv420p")), *stream.encode(None)])
+    assert notes_of(source, target) == []
+    with av.open(str(target)) as container:
+        assert {key: container.metadata.get(key) for key in tags} == tags
+
+
+def test_side_data_of_a_type_unknown_to_pyav_do_not_hide_the_others() -> None:
+    encoder = av.CodecContext.create("tiff", "w")
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = 32, 24, "rgb24", Fraction(1, 25)
+    frame = random_frame(32, 24, "rgb24")
+    frame.pts = 0
+    packets = [*encoder.encode(frame), *encoder.encode(None)]
+    decoder = av.CodecContext.create("tiff", "r")
+    (decoded,) = [f for p in packets for f in decoder.decode(p)] or decoder.decode(None)
+    assert all(isinstance(name, str) and data for name, data in side_data_by_name(decoded).items())
+    from av.sidedata.sidedata import Type
+
+    assert Type(31).name == "EXIF" and Type(99).name == "TYPE_99" and Type["DISPLAYMATRIX"].name == "DISPLAYMATRIX"
