@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -21,6 +22,8 @@ from torch import Tensor
 
 from clearer.core.errors import UserError
 from clearer.core.prefetch import one_ahead, one_behind
+from clearer.images.depth import depth_of_file
+from clearer.images.io import read_file, read_header
 from clearer.inference.files import restore_path
 from clearer.inference.options import RestoreOptions
 from clearer.inference.output_names import RECORD
@@ -412,3 +415,32 @@ def test_other_kinds_are_restored_and_the_rest_is_counted(tmp_path: Path) -> Non
     assert note.endswith(
         "in: 4 file(s) not restored, which are no images that can be read: 1 without a suffix, 1 .gif, 2 .txt"
     )
+
+
+@pytest.mark.parametrize("name", ["pipe.png", "pipe.tif", "pipe"])
+def test_a_pipe_is_refused_and_never_waited_for(tree: Path, tmp_path: Path, name: str) -> None:
+    os.mkfifo(tree / name)
+    said = "a device or a pipe"
+    outcome = restore_path(stand_in(3), tree, tmp_path / "out", RestoreOptions(check=False))
+    assert outcome.written and len(outcome.failed) == (1 if "." in name else 0)
+    assert all(said in fault for _, fault in outcome.failed)
+    for read in (
+        lambda path: restore_path(stand_in(1), path, tmp_path / "x.png"),
+        read_file,
+        read_header,
+        depth_of_file,
+    ):
+        with pytest.raises(UserError, match=said):
+            read(tree / name)
+
+
+@pytest.mark.parametrize("through_link", [False, True])
+def test_a_pipe_or_a_device_is_never_replaced(tree: Path, tmp_path: Path, through_link: bool) -> None:
+    source, pipe = next(tree.glob("*.png")), tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    target = tmp_path / "link.png" if through_link else pipe
+    if through_link:
+        target.symlink_to(pipe)
+    with pytest.raises(UserError, match="a device or a pipe"):
+        restore_path(stand_in(1), source, target, RestoreOptions(check=False))
+    assert pipe.is_fifo()

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     descriptor: int | None = None
     try:
         path = _through_link(path)
+        if is_no_file(path):
+            raise UserError(f"{path}: a device or a pipe, where a file is needed; choose another output")
         path.parent.mkdir(parents=True, exist_ok=True)
         if str(path.parent) not in _swept:
             _swept.add(str(path.parent))
@@ -75,6 +78,15 @@ def utf8_path(path: str | Path) -> Iterator[Path]:
             yield link
     else:
         yield path
+
+
+def is_no_file(path: Path) -> bool:
+    """Return whether a path leads to a device, a pipe or a socket: reading may never end, writing would replace it."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _through_link(path: Path) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from clearer.core.errors import UserError, nearest
+from clearer.core.files import is_no_file
 from clearer.core.text import few
 from clearer.data.items import Item, check_even, check_same_size
 from clearer.data.pairing import Matching, fits, matched, sides
@@ -174,14 +175,18 @@ def match_pairs(pairs: Pairs) -> Matching:
     return matched(*both, patterns)
 
 
-OTHER_KINDS = (".gif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".tga", ".pcx", ".pbm", ".pam", ".pfm", ".ico")
+OTHER_KINDS = (
+    ".gif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".tga", ".pcx", ".pbm", ".pam", ".pfm", ".ico", ".cur",
+    ".icns", ".mpo", ".psd", ".dds", ".sgi", ".rgb", ".bw", ".ras", ".im", ".xbm", ".xpm", ".qoi", ".blp", ".fits",
+    ".fit", ".avifs", ".heics",
+)  # fmt: skip
 """Suffixes of further images that `clearer.images.io.read_file` may read; they are written as PNG."""
 _STARTS = (b"GIF8", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"P1", b"P4")
 
 
 def is_other_image(path: Path) -> bool:
     """Return whether a file without a suffix of `SUFFIXES` is an image that can be read all the same."""
-    if path.suffix and path.suffix.lower() not in OTHER_KINDS:
+    if (path.suffix and path.suffix.lower() not in OTHER_KINDS) or is_no_file(path):
         return False
     try:
         with path.open("rb") as file:

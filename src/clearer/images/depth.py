@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clearer.images.around.jpeg_segments import frame_of
-from clearer.images.io import errors_named
+from clearer.images.io import checked_path, errors_named
 from clearer.images.pixels import depth_of
 from clearer.images.types import HEAD, format_of_bytes
 from clearer.images.view import read_image
@@ -21,7 +21,7 @@ def depth_of_file(path: str | Path) -> str:
     Raises:
         UserError: the file is missing, or not an image of a known kind.
     """
-    with errors_named(str(path)), Path(path).open("rb") as file:
+    with errors_named(str(path)), checked_path(path).open("rb") as file:
         head = file.read(HEAD)
         kind = format_of_bytes(head)
         if kind == "PNG":

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from clearer.core.errors import UserError, one_line
-from clearer.core.files import written_whole
+from clearer.core.files import is_no_file, written_whole
 from clearer.images.around.parts import lost, parts_of
 from clearer.images.camera_raw import refuse_raw
 from clearer.images.types import HEAD, LARGEST_PAGE, NETPBM, Header, ImageFile, format_of_bytes
@@ -38,13 +38,24 @@ def read_file(source: str | Path | bytes, name: str | None = None, *, first_page
     """
     name = name or (str(source) if not isinstance(source, bytes) else "image")
     with errors_named(name):
-        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+        data = source if isinstance(source, bytes) else checked_path(source).read_bytes()
         if not data:
             raise UserError(_EMPTY)
         refuse_raw(data[:HEAD], io.BytesIO(data))
         kind = format_of_bytes(data[:HEAD])
         found = _read(data, kind, first_page)
         return found if first_page else replace(found, source=kind, parts=parts_of(data, kind))
+
+
+def checked_path(path: str | Path) -> Path:
+    """Return a path that leads to no device and no pipe, whose reading may never end.
+
+    Raises:
+        UserError: it does.
+    """
+    if is_no_file(Path(path)):
+        raise UserError("a device or a pipe, not a file; pass what it holds to standard input (-)")
+    return Path(path)
 
 
 def _read(data: bytes, kind: str | None, first_page: bool) -> ImageFile:
@@ -84,7 +95,7 @@ def read_header(path: str | Path) -> Header:
     Raises:
         UserError: the file is missing, empty, not an image, too large, or of a kind that is not supported.
     """
-    with errors_named(str(path)), Path(path).open("rb") as file:
+    with errors_named(str(path)), checked_path(path).open("rb") as file:
         head = file.read(HEAD)
         if not head:
             raise UserError(_EMPTY)

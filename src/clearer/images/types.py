@@ -169,7 +169,7 @@ FORMATS = {
     "WEBP": Format((".webp",), ("8",), (RGB,), pages=True, lossy=True),
     "BMP": Format((".bmp", ".dib"), ("1", "8"), orientation=False),
     "AVIF": Format((".avif",), ("8",), (RGB,), pages=True, lossy=True),
-    "HEIF": Format((".heic", ".heif"), ("8", "16"), (GRAY, RGB), lossy=True),
+    "HEIF": Format((".heic", ".heif", ".hif"), ("8", "16"), (GRAY, RGB), lossy=True),
     "PGM": Format((".pgm", ".pnm"), ("8", "16"), (GRAY,), alpha=False, orientation=False),
     "PPM": Format((".ppm",), ("8", "16"), (RGB,), alpha=False, orientation=False),
     "JXL": Format((".jxl",), ("8", "16", "float"), orientation=False, lossy=True),

@@ -9,9 +9,10 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from clearer.core.errors import UserError
+from clearer.core.files import is_no_file
 from clearer.core.leftovers import remove_leftovers
 from clearer.data.folders import is_other_image, kinds, list_images
-from clearer.images.types import FORMATS, HEAD, NETPBM, SUFFIXES, format_named, format_of_bytes, format_of_suffix
+from clearer.images.types import FORMATS, HEAD, SUFFIXES, format_named, format_of_bytes, format_of_suffix
 from clearer.inference.options import RestoreOptions
 from clearer.inference.output_names import OutputNames, choose_names
 
@@ -119,6 +120,8 @@ def _single_job(source: str | Path, target: str | Path, format: str | None) -> J
     path = None if source == STREAM else Path(source)
     if path is not None and not path.exists():
         raise UserError(f"{path}: no such file or folder; check the path")
+    if path is not None and is_no_file(path):
+        raise UserError(f"{path}: a device or a pipe, not a file; pass what it holds to standard input (-)")
     is_video = path is not None and _is_video(path, None if target == STREAM else Path(target))
     if target == STREAM:
         if is_video:
@@ -235,14 +238,21 @@ def _output_name(path: Path, format: str | None) -> str:
     if format is not None:
         return path.name if own == format else f"{path.stem}{FORMATS[format].suffixes[0]}"
     found = written_format(path)
-    if own == found or (path.suffix.lower() == ".pnm" and found in NETPBM):
+    if own == found or _holds(path.suffix, found):
         return path.name
     # The name keeps the old suffix, so that it cannot equal that of another file in the folder.
     return f"{path.name}{FORMATS[found].suffixes[0]}"
 
 
+def _holds(suffix: str, format: str) -> bool:
+    """Return whether a file of this suffix may hold a format of Netpbm: readers of PPM read PGM and PBM too."""
+    return format in {".pgm": ("PBM",), ".ppm": ("PBM", "PGM"), ".pnm": ("PBM", "PGM", "PPM")}.get(suffix.lower(), ())
+
+
 def written_format(path: Path) -> str:
     """Return the format that a file is written in again, by its content; PNG, if its own is not written."""
+    if is_no_file(path):
+        return format_of_suffix(path) or "PNG"
     try:
         with path.open("rb") as file:
             return format_of_bytes(file.read(HEAD)) or "PNG"
@@ -253,6 +263,6 @@ def written_format(path: Path) -> str:
 def misnamed(job: Job, found: str, written: str) -> list[str]:
     """Return a note if the suffix of a file says another format than that of its content, ``found``."""
     own = None if job.source is None else format_of_suffix(job.source)
-    if own in (None, found) or (job.source is not None and job.source.suffix.lower() == ".pnm" and found in NETPBM):
+    if own in (None, found) or (job.source is not None and _holds(job.source.suffix, found)):
         return []
     return [f"its content is not {own}, as its name says; it is written as {written}"]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from clearer.core.errors import UserError
-from clearer.core.files import written_whole
+from clearer.core.files import is_no_file, written_whole
 from clearer.images.pixels import to_unit
 from clearer.images.tensors import to_array, to_batch
 from clearer.images.tiff.rows import TiffRows, refusal, write_rows
@@ -48,6 +48,8 @@ log = logging.getLogger("clearer")
 
 def is_large(path: str | Path, pixels: int | None = None) -> bool:
     """Return whether a file is a TIFF that `restore_large` can restore, of at least ``pixels`` (default: `LARGE`)."""
+    if is_no_file(Path(path)):
+        return False
     try:
         with tifffile.TiffFile(path) as file:
             page: Any = file.pages[0].aspage()
