@@ -366,16 +366,16 @@ def test_a_full_standard_output_is_reported_in_one_line(tmp_path: Path) -> None:
 def test_a_terminated_restore_leaves_no_partial_file(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((900, 1200), np.uint8))
     program = f"""
-import clearer.inference.large_tiff as large, clearer.images.tiff.rows as rows, os, signal, sys
+import clearer.inference.large_tiff as large, os, signal, sys
 large.LARGE = 10
-write = rows.write_rows
-def announced(target, like, bands):
-    def then():
-        for band in bands:
+write = large.write_by_rows
+def announced(file, data, plan, pages, bands):
+    def then(image):
+        for band in bands(image):
             os.kill(os.getpid(), signal.SIGTERM)
             yield band
-    write(target, like, then())
-large.write_rows = announced
+    write(file, data, plan, pages, then)
+large.write_by_rows = announced
 from clearer.cli.main import main
 sys.argv = ["clearer", "restore", "denoise-gray", {str(tmp_path / "a.tif")!r}, "-o", {str(tmp_path / "b.tif")!r}]
 main()

@@ -241,7 +241,7 @@ def test_large_files_have_one_level(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     x = noisy(1, channels, 90, 70)[0]
     pixels = np.ascontiguousarray((x * 65535).round().permute(1, 2, 0).numpy().astype(np.uint16))
     tifffile.imwrite(tmp_path / "a.tif", pixels[:, :, 0] if channels == 1 else pixels, photometric=None)
-    restore_large(restorer, tmp_path / "a.tif", tmp_path / "b.tif", tile=32, overlap="full")
+    restore_large(restorer, tmp_path / "a.tif", tmp_path / "b.tif", RestoreOptions(tile=32, overlap="full"))
     whole = restorer.restore(pixels, tile="none").astype(int)
     assert abs(tifffile.imread(tmp_path / "b.tif").reshape(whole.shape).astype(int) - whole).max() <= 1
     monkeypatch.setattr(large_tiff, "LARGE", 1000)

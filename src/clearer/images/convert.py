@@ -89,7 +89,7 @@ def fitted(image: ImageFile, format: str) -> ImageFile:
 
 def _fitted_page(page: ImagePage, format: str, same: bool, notes: list[str]) -> ImagePage:
     """Return one page as the format can hold it; ``notes`` grows by what was lost."""
-    kind = FORMATS[format]
+    kind, channels = FORMATS[format], page.color.shape[2]
     if not same:
         own: PageOwn = {"duration": page.own["duration"]} if "duration" in page.own else {}
         if "comment" in page.own:
@@ -107,7 +107,8 @@ def _fitted_page(page: ImagePage, format: str, same: bool, notes: list[str]) -> 
     if not kind.orientation and page.orientation != 1:
         alpha = None if page.alpha is None else upright(page.alpha, page.orientation)
         page = replace(page, color=upright(page.color, page.orientation), alpha=alpha, orientation=1)
-    if page.icc is not None and page.icc[16:20] != _PROFILE_SPACES[page.color.shape[2]]:
+    unchanged = same and page.color.shape[2] == channels  # a source may contradict itself
+    if page.icc is not None and not unchanged and page.icc[16:20] != _PROFILE_SPACES[page.color.shape[2]]:
         notes.append("its color profile is of another color space: it was left out")
         page = replace(page, icc=None)
     return page

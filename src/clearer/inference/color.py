@@ -57,14 +57,21 @@ def restore_file(image: ImageFile, run: Run, channels: int, options: RestoreOpti
     Raises:
         UserError: see `depth_for` and `to_unit`; or the network cannot restore the page.
     """
-    pages, notes = [], []
+    pages = tuple(
+        restore_page(page, run, channels, options, depth_for(page, format, options.depth)) for page in image.pages
+    )
+    return with_notes(replace(image, pages=pages), *notes_on(image, channels, options))
+
+
+def notes_on(image: ImageFile, channels: int, options: RestoreOptions) -> list[str]:
+    """Return notes on the values of an image, for a network of ``channels``."""
+    notes = []
     for number, page in enumerate(image.pages, 1):
         beyond = _beyond(page, options.span_of_page(page))
         if beyond:
             notes.append(f"page {number}: {beyond}" if len(image.pages) > 1 else beyond)
-        pages.append(restore_page(page, run, channels, options, depth_for(page, format, options.depth)))
-    notes += [note for note in (_dim(image, options), _own_levels(image, options), _bands(image, channels)) if note]
-    return with_notes(replace(image, pages=tuple(pages)), *notes)
+    more = (_dim(image, options), _own_levels(image, options), _bands(image, channels))
+    return [*notes, *(note for note in more if note)]
 
 
 def _own_levels(image: ImageFile, options: RestoreOptions) -> str | None:

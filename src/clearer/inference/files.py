@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +17,10 @@ from clearer.core.prefetch import one_ahead, one_behind
 from clearer.images.convert import check_pages, depth_for, fitted
 from clearer.images.io import not_kept, read_file, to_bytes, write_file
 from clearer.images.nodata import filled
-from clearer.images.pixels import WHOLE
 from clearer.images.tensors import batch_view
 from clearer.images.types import GRAY, ImageFile, UnitPixels, format_of_suffix, with_notes
 from clearer.inference.before_after import check_one_image, write_before_after
-from clearer.inference.color import restore_file, restore_pixels
+from clearer.inference.color import restore_file
 from clearer.inference.fit_check import Fit, FitCheck
 from clearer.inference.jobs import Job, Plan, misnamed, plan_jobs, prepare_outputs
 from clearer.inference.large_tiff import is_large, restore_large
@@ -72,7 +70,7 @@ def restore_path(
 
     Depth, alpha, profile, EXIF, resolution, pages and format stay as they are, unless ``options`` say otherwise;
     a palette becomes RGB. While the network works on one file, the next one is read and the last one written.
-    TIFF files of 32 million pixels and more that stay TIFF files of the same depth are restored by rows (see
+    TIFF files with an image of 32 million pixels and more that stay TIFF files are restored by rows (see
     `clearer.inference.large_tiff.restore_large`), unless ``options.tile`` is "none".
 
     Args:
@@ -158,11 +156,8 @@ class _Batch:
         options = self.options
         if job.source is None or job.target is None or options.tile == "none" or options.compare is not None:
             return False
-        if options.levels is not None or options.span not in (None, WHOLE):
-            return False
-        unchanged = options.depth is None and options.quality is None
         to_tiff = format_of_suffix(job.target) == "TIFF" and job.format in (None, "TIFF")
-        return unchanged and to_tiff and is_large(job.source)
+        return to_tiff and is_large(job.source)
 
     def _restored(self, job: Job, image: ImageFile | UserError | None) -> ImageFile | None:
         """Return the image to be written; None if it was written already."""
@@ -231,18 +226,18 @@ class _Batch:
 
     def _restore_by_rows(self, job: Job) -> None:
         assert job.source is not None and job.target is not None
-        options = self.options
+        progress = self.progress if len(self.plan.jobs) == 1 else None
+        notes: list[str] = []
         restore_large(
             self.restorer,
             job.source,
             job.target,
-            options.ensemble,
-            options.tile,
-            options.overlap,
-            see=partial(restore_pixels, channels=self.channels, options=options),
+            self.options,
             levels=self.levels,
-            progress=self.progress if len(self.plan.jobs) == 1 else None,
+            progress=progress,
+            say=notes.append,
         )
+        self.outcome.notes += [f"{job.name}: {note}" for note in notes]
 
     def _run(self, x: UnitPixels) -> UnitPixels:
         o, hidden = self.options, np.isnan(x)

@@ -1,37 +1,40 @@
-"""Restore TIFF files that are too large for memory band by band, from file to file."""
+"""Restore TIFF files that are too large for memory by bands of rows, from file to file."""
 
 from __future__ import annotations
 
-import logging
-import struct
+import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import tifffile
-import torch
-from torch import Tensor
 
 from clearer.core.errors import UserError
 from clearer.core.files import is_no_file, written_whole
-from clearer.images.pixels import to_unit
-from clearer.images.tensors import to_array, to_batch
-from clearer.images.tiff.rows import TiffRows, refusal, write_rows
-from clearer.images.types import LARGEST_PAGE, AnyPixels, UnitPixels
-from clearer.inference.checks import Watch, in_sound_precision
-from clearer.inference.color import Run
+from clearer.images.camera_raw import refuse_raw
+from clearer.images.io import errors_named
+from clearer.images.tensors import batch_view
+from clearer.images.tiff.compare import differences_of
+from clearer.images.tiff.directory import Tree, tree_of
+from clearer.images.tiff.plan import Plane, StoredImage, plan_of
+from clearer.images.tiff.read import opened_file
+from clearer.images.tiff.rows import Band, TiffRows, refusal, write_by_rows
+from clearer.images.tiff.samples import alpha_of, flat, pixels_of
+from clearer.images.types import HEAD, AnyPixels, ImagePage, UnitPixels, format_of_bytes
+from clearer.inference.checks import in_sound_precision
+from clearer.inference.color import restore_page
+from clearer.inference.large_outline import Outline, outline_of
 from clearer.inference.memory import is_out_of_memory, pixels_that_fit
-from clearer.inference.noise_level import WHITE, ImageLevels, NoiseLevel, beside_level, unit_level
+from clearer.inference.noise_level import WHITE, ImageLevels, NoiseLevel, unit_level
+from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
-from clearer.inference.tiling import Overlap, Tile, Tiling, as_overlap, as_tiling, cut, restore_tiles, shape_within
+from clearer.inference.tiling import Tile, as_overlap, cut, shape_within, window
+from clearer.inference.window import WindowRestorer
 from clearer.noise.level import estimate_level
 
-See = Callable[[UnitPixels, Run], UnitPixels]
-"""Maps (h, w, channels of the file) in [0, 1], and a network for its own channels, to the restored pixels."""
-
 LARGE = 32 * 10**6
-"""Pixels from which a file is restored by rows instead of in memory."""
+"""Pixels of an image from which its file is restored by rows instead of in memory."""
 SEEN_AT_ONCE = 4 * 10**6
 """Pixels that the network sees at most at once, however much memory is free."""
 BAND_ROWS, FEWEST_BAND_ROWS = 512, 64
@@ -41,230 +44,270 @@ SAMPLED_BANDS, SAMPLED_ROWS = 5, 256
 BAND_BYTES = 2**27
 """Bytes of the result that are held at a time, if `FEWEST_BAND_ROWS` allows."""
 
-_NODATA = 42113  # the tag GDAL_NODATA
+_WIDTH, _HEIGHT = 256, 257  # tags
 
-log = logging.getLogger("clearer")
+Say = Callable[[str], None]
 
 
 def is_large(path: str | Path, pixels: int | None = None) -> bool:
-    """Return whether a file is a TIFF that `restore_large` can restore, of at least ``pixels`` (default: `LARGE`)."""
-    if is_no_file(Path(path)):
+    """Return whether a file is a TIFF that `restore_large` can restore, with an image of at least ``pixels``.
+
+    By default these are `LARGE`.
+    """
+    if is_no_file(path):
         return False
     try:
-        with tifffile.TiffFile(path) as file:
-            page: Any = file.pages[0].aspage()
-            size = page.imagelength * page.imagewidth
-            if _NODATA in page.tags and size <= LARGEST_PAGE:
-                return False  # pixels without a value are kept in memory only
-            return size >= (LARGE if pixels is None else pixels) and refusal(file) is None
-    except Exception:  # not a TIFF, or a broken one, which its reader reports
+        with Path(path).open("rb") as file:
+            head = file.read(HEAD)
+            if format_of_bytes(head) != "TIFF":
+                return False
+            file.seek(0)
+            refuse_raw(head, file)
+        with opened_file(path) as (tiff, data):
+            if _largest(tree_of(data)) < (LARGE if pixels is None else pixels):
+                return False
+            return refusal(plan_of(tiff, data), data) is None
+    except Exception:  # a broken file, or one of a kind that is not supported, which its reader reports
         return False
+
+
+def _largest(tree: Tree) -> int:
+    """Return the pixels of the largest image, by its tags."""
+    found = 0
+    for directory in tree.images():
+        sides = [directory.entries[code] for code in (_WIDTH, _HEIGHT) if code in directory.entries]
+        values = [value for side in sides for value in tree.numbers(side)[:1]]
+        found = max(found, values[0] * values[1] if len(values) == 2 else 0)
+    return found
 
 
 def restore_large(
     restorer: Restorer,
     source: str | Path,
     target: str | Path,
-    ensemble: bool = False,
-    tile: Tiling = "auto",
-    overlap: Overlap = "auto",
+    options: RestoreOptions | None = None,
     *,
-    see: See | None = None,
     levels: ImageLevels | None = None,
     progress: Callable[[int, int], None] | None = None,
+    say: Say | None = None,
 ) -> Path:
     """Restore a TIFF to a TIFF by rows; return ``target``.
 
-    Depth, tags, ICC profile and alpha are kept (see `write_rows`). In memory are the features of one tile, and a
-    band of at most 512 rows (128 MiB) of the result with the rows around it that the network sees. Memory does
-    not grow with the image's height.
+    The result is that of restoring it in memory, with everything around the pixels (see
+    `clearer.images.tiff.rewrite`). In memory are the features of one tile, and a band of at most 512 rows (128 MiB) of
+    the result with the rows around it that the network sees. Memory does not grow with the image's height.
 
     Args:
         restorer: the model.
-        source: a TIFF of one page: gray or RGB, with or without alpha, uint8, uint16 or float32.
+        source: a TIFF, see `clearer.images.tiff.rows.refusal`.
         target: where to write it, whole or not at all.
-        ensemble: use the x8 self-ensemble, tile by tile.
-        tile: see `clearer.Restorer.restore`. "auto" is at most 4 million pixels seen at once, and "none"
-            means "auto".
-        overlap: see `clearer.Restorer.restore`.
-        see: runs the network on the file's pixels. By default the file has the network's channels, or is gray
-            and seen by a color network as three equal channels.
-        levels: gives the noise level, if the network takes one; by default it is estimated. One level counts for the
+        options: color, strength, span, depth, ensemble, tile and overlap. A tile of "auto" is at most 4 million pixels
+            seen at once, and "none" means "auto".
+        levels: gives the noise level, if the network takes one; by default it is estimated. One level counts for a
             whole image: the RMS of the estimates of bands spread over it (`SAMPLED_BANDS`).
         progress: called with (rows done, rows in all).
+        say: takes a line on what is noticed and what is not kept.
 
     Raises:
-        UserError: the source cannot be read by rows, its channels do not fit the network, or its floats are
-            not finite; the target cannot be written; or even small tiles need more memory than is free.
+        UserError: the source cannot be read by rows, its channels do not fit the network, or its values are beyond
+            black and white; the target cannot be written; or even small tiles need more memory than is free.
     """
-    rows = TiffRows(source)
-    try:
-        border, chosen = as_overlap(overlap, restorer.architecture), as_tiling(tile)
-        _check_channels(rows, restorer, see)
+    options = replace(options or RestoreOptions(), levels=restorer.card.span)
+    levels, say = levels or ImageLevels(options.sigma, estimate_level), say or (lambda line: None)
+    with contextlib.ExitStack() as stack, _named(source, target):
+        with errors_named(str(source)):
+            tiff, data = stack.enter_context(opened_file(source))
+            plan = plan_of(tiff, data)
+            why = refusal(plan, data)
+            if why is not None:
+                raise UserError(f"cannot be restored by rows: {why}; convert it, or cut it into smaller files")
+        outline = outline_of(plan, data, str(source), restorer.architecture.channels, options)
+        for note in outline.notes:
+            say(note)
+        found_levels = {plane: _level_of(plane, outline, restorer, options, levels) for plane in outline.pages}
 
         def write(restorer: Restorer) -> None:
+            work = _RowRestorer(restorer, outline, options, found_levels, progress)
             with written_whole(target) as temporary:
-                tiles = _tiles(rows, restorer, chosen, border)
-                work = _RowRestorer(rows, restorer, border, ensemble, see or _equal_channels(restorer))
-                work.find_level(levels or ImageLevels(None, estimate_level))
-                try:
-                    write_rows(temporary, rows, _counted(work.bands(tiles), rows.height, progress))
-                except (ValueError, TypeError, struct.error) as error:  # tags that the writer refuses
-                    raise UserError(f"{target}: cannot be written as TIFF ({error}); convert {source} first") from error
+                with temporary.open("w+b") as file:
+                    write_by_rows(file, data, plan, outline.written, work.bands)
+                with opened_file(temporary) as written:
+                    for note in differences_of((tiff, data), written, list(outline.written.values())):
+                        say(note)
 
-        in_sound_precision(restorer, write, str(source))
-        if rows.groups:
-            log.warning("%s: too large to keep its %s tags; other tags stay", source, " and ".join(rows.groups))
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        raise UserError(
-            f"{source}: even small tiles of it need more memory than {restorer.device} has; free some"
-        ) from error
-    finally:
-        rows.close()
+        try:
+            in_sound_precision(restorer, write, str(source))
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            fault = f"{source}: even small tiles of it need more memory than {restorer.device} has; free some"
+            raise UserError(fault) from error
     return Path(target)
 
 
-def _check_channels(rows: TiffRows, restorer: Restorer, see: See | None) -> None:
-    expected = restorer.architecture.channels
-    if see is None and rows.channels not in (1, expected):
-        raise UserError(
-            f"{rows.path}: has {rows.channels} channels where the model takes {expected}; "
-            "convert it or choose another model"
-        )
+@contextlib.contextmanager
+def _named(source: str | Path, target: str | Path) -> Iterator[None]:
+    """Name the file in errors that the user can fix."""
+    try:
+        yield
+    except UserError as error:
+        if str(error).startswith((f"{source}: ", f"{target}: ")):
+            raise
+        raise UserError(f"{source}: {str(error).removeprefix('image: ')}") from error
 
 
-def _equal_channels(restorer: Restorer) -> See:
-    expected = restorer.architecture.channels
+def _level_of(
+    plane: Plane, outline: Outline, restorer: Restorer, options: RestoreOptions, levels: ImageLevels
+) -> NoiseLevel | None:
+    """Return the noise level of a whole image before any part is restored, so that no tile has its own."""
+    if not restorer.architecture.takes_level:
+        return None
+    if levels.given is not None:
+        return unit_level(levels.given, (1, 1, *_shown(plane, outline))) * WHITE
+    own, rows = ImageLevels(None, levels.estimate), TiffRows(plane.image, outline.data, outline.name)
 
-    def see(x: UnitPixels, run: Run) -> UnitPixels:
-        if x.shape[2] == expected:
-            return run(x)
-        gray: UnitPixels = run(np.repeat(x, expected, axis=2)).clip(0, 1).mean(2, keepdims=True, dtype=np.float32)
-        return gray
+    def measure(x: UnitPixels) -> UnitPixels:
+        hidden = np.isnan(x)
+        own.of(batch_view(np.where(hidden, np.float32(0), x) if hidden.any() else x))
+        return np.where(hidden, np.float32(0), x)
 
-    return see
+    high = min(rows.height, SAMPLED_ROWS)
+    for top in np.linspace(0, rows.height - high, SAMPLED_BANDS).astype(int).tolist():
+        page = _page_of(plane, outline, rows.read(top, top + high))
+        restore_page(page, measure, restorer.architecture.channels, _with_span(options, plane, outline), "float")
+    level = own.summary()
+    levels.estimated += [] if level is None else [level]
+    return level
 
 
-def _tiles(rows: TiffRows, restorer: Restorer, tile: Tiling, overlap: int) -> list[list[Tile]]:
-    """Return the tiles of each band: bands from top to bottom, tiles from left to right."""
-    multiple = restorer.architecture.multiple
-    row_bytes = rows.width * rows.samples * rows.dtype.itemsize
-    most = min(BAND_ROWS, max(FEWEST_BAND_ROWS, BAND_BYTES // row_bytes))
-    if isinstance(tile, int):
-        high = wide = tile
-    else:
-        fit = min(SEEN_AT_ONCE, pixels_that_fit(restorer.architecture, restorer.device))
-        high, wide = shape_within(min(rows.height, most), rows.width, fit, overlap, multiple)
-    bands: dict[int, list[Tile]] = {}
-    for part in cut(rows.height, rows.width, min(high, most), wide):
-        bands.setdefault(part.top, []).append(part)
-    return list(bands.values())
+def _shown(plane: Plane, outline: Outline) -> tuple[int, int]:
+    """Return the height and width of an image as it is shown."""
+    height, width = plane.image.size
+    return (width, height) if outline.pages[plane].orientation >= 5 else (height, width)
+
+
+def _page_of(plane: Plane, outline: Outline, stored: AnyPixels) -> ImagePage:
+    """Return the page of a part, given some of its samples, (separate, 1, h, w, contiguous)."""
+    page, samples = plane.image.page, flat(stored, 0)
+    color, alpha = pixels_of(page, samples, plane.part), alpha_of(page, samples, plane.part)
+    return replace(outline.pages[plane], color=color, alpha=alpha)
+
+
+def _with_span(options: RestoreOptions, plane: Plane, outline: Outline) -> RestoreOptions:
+    return replace(options, span=outline.spans[plane])
 
 
 class _RowRestorer:
-    """Restores the rows of a TIFF, holding the rows around one band at a time."""
+    """Restores the rows of images, holding the rows around one band at a time."""
 
-    def __init__(self, rows: TiffRows, restorer: Restorer, overlap: int, ensemble: bool, see: See) -> None:
-        self.rows, self.restorer, self.overlap, self.ensemble, self.see = rows, restorer, overlap, ensemble, see
-        self.white = np.iinfo(rows.dtype).max if rows.dtype.kind == "u" else 1
-        self.watch = Watch()
-        self.first = 0  # the first row held
-        self.held: AnyPixels = np.empty((0, rows.width, rows.samples), rows.dtype)
-        self.level: NoiseLevel | None = None
+    def __init__(
+        self,
+        restorer: Restorer,
+        outline: Outline,
+        options: RestoreOptions,
+        levels: dict[Plane, NoiseLevel | None],
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self.restorer, self.outline, self.options, self.levels = restorer, outline, options, levels
+        self.progress, self.done = progress, 0
+        self.total = sum(image.size[0] for image in outline.written)
+        self.overlap = as_overlap(options.overlap, restorer.architecture)
 
-    def find_level(self, levels: ImageLevels) -> None:
-        """Find the noise level of the whole image before any part is restored, so that no tile has its own."""
-        rows = self.rows
-        if not self.restorer.architecture.takes_level:
-            return
-        if levels.given is not None:
-            self.level = unit_level(levels.given, (1, 1, rows.height, rows.width)) * WHITE
-            return
-        high = min(rows.height, SAMPLED_ROWS)
-
-        def measure(x: UnitPixels) -> UnitPixels:
-            levels.of(to_batch(x))
-            return x
-
-        for top in np.linspace(0, rows.height - high, SAMPLED_BANDS).astype(int).tolist():
-            self.see(self._to_unit(rows.read(top, top + high)), measure)
-        self.level = levels.summary()
-
-    def bands(self, tiles: list[list[Tile]]) -> Iterator[AnyPixels]:
-        """Yield the restored rows band by band, (n, W, samples), in the depth of the file.
+    def bands(self, image: StoredImage) -> Iterator[Band]:
+        """Yield the restored rows of an image band by band.
 
         Raises:
             Unsound: the network returns values that are not finite, or, at the end, a black image.
         """
-        rows, multiple = self.rows, self.restorer.architecture.multiple
-        reach = self.overlap + multiple
-        # One pass over the tiles of all bands, so that tiles stay small once memory has run out.
-        restored = restore_tiles(
-            self._forward,
-            self._read,
-            (tile for band in tiles for tile in band),
-            (rows.height, rows.width),
-            self.overlap,
-            multiple,
-            self.ensemble,
+        rows = TiffRows(image, self.outline.data, self.outline.name)
+        planes = [plane for plane in self.outline.pages if plane.image is image]
+        runners = {plane: self._runner(plane) for plane in planes}
+        for tiles in self._tiles(image):
+            top, bottom = tiles[0].top, tiles[0].bottom
+            seen = [self._window(tile, plane) for tile in tiles for plane in planes]
+            first, last = min(one.top for one in seen), max(one.bottom for one in seen)
+            held = rows.read(first, last)
+            pages = {plane.part: self._restored(plane, runners[plane], tiles, held, first) for plane in planes}
+            self.done += bottom - top
+            if self.progress is not None:
+                self.progress(self.done, self.total)
+            yield Band(held[:, :, top - first : bottom - first], pages)
+        for runner in runners.values():
+            runner.watch.finish()
+
+    def _runner(self, plane: Plane) -> WindowRestorer:
+        size = _shown(plane, self.outline)
+        return WindowRestorer(self.restorer, size, self.overlap, self.options.ensemble, self.levels[plane])
+
+    def _tiles(self, image: StoredImage) -> list[list[Tile]]:
+        """Return the tiles of each band: bands from top to bottom, tiles from left to right."""
+        (height, width), architecture = image.size, self.restorer.architecture
+        samples = int(np.prod(image.page.shaped[::4]))
+        row_bytes = width * samples * max(np.dtype(image.page.dtype).itemsize, self.outline.item_size(image))
+        most = min(BAND_ROWS, max(FEWEST_BAND_ROWS, BAND_BYTES // row_bytes))
+        if isinstance(self.options.tile, int):
+            high = wide = self.options.tile
+        else:
+            fit = min(SEEN_AT_ONCE, pixels_that_fit(architecture, self.restorer.device))
+            high, wide = shape_within(min(height, most), width, fit, self.overlap, architecture.multiple)
+        bands: dict[int, list[Tile]] = {}
+        for part in cut(height, width, min(high, most), wide):
+            bands.setdefault(part.top, []).append(part)
+        return list(bands.values())
+
+    def _window(self, tile: Tile, plane: Plane) -> Tile:
+        """Return what is needed around a tile, both as stored."""
+        page, multiple = self.outline.pages[plane], self.restorer.architecture.multiple
+        reach, step = self.overlap + multiple, self.outline.step(plane, multiple)
+        if page.alpha is not None:
+            reach *= 2  # the image is continued beneath what is transparent
+        (height, width), turn = plane.image.size, page.orientation
+        # Steps count from the first row and column as shown.
+        rows_backwards, columns_backwards = turn in (3, 4, 6, 7), turn in (2, 3, 7, 8)
+        return Tile(
+            *window(tile.top, tile.bottom, height, reach, step, rows_backwards),
+            *window(tile.left, tile.right, width, reach, step, columns_backwards),
         )
-        for band in tiles:
-            top, bottom = band[0].top, band[0].bottom
-            self.first = max(0, top - reach)
-            self.held = rows.read(self.first, min(rows.height, bottom + reach))
-            own = self.held[top - self.first : bottom - self.first]
-            self.watch.add_input(self._to_unit(own))
-            result = own.copy()  # alpha stays
-            left = result.shape[0] * result.shape[1]
-            while left:
-                tile, y = next(restored)
-                part = result[tile.top - top : tile.bottom - top, tile.left : tile.right, : rows.channels]
-                part[...] = self._from_unit(to_array(y.clamp(0, 1)))
-                left -= tile.pixels
-            if bottom == rows.height:
-                self.watch.finish()
-            yield result
 
-    def _to_unit(self, pixels: AnyPixels) -> UnitPixels:
-        x = pixels[:, :, : self.rows.channels].astype(np.float32) / np.float32(self.white)
-        if self.rows.dtype.kind == "f":
-            try:
-                x = to_unit(x)
-            except UserError as error:
-                raise UserError(f"{self.rows.path}: {error}") from error
-        return 1 - x if self.rows.inverted else x
-
-    def _from_unit(self, x: UnitPixels) -> UnitPixels:
-        x = (1 - x if self.rows.inverted else x) * self.white
-        return x.round() if self.rows.dtype.kind == "u" else x
-
-    def _read(self, part: Tile) -> Tensor:
-        pixels = self._to_unit(self.held[part.top - self.first : part.bottom - self.first, part.left : part.right])
-        x = torch.from_numpy(pixels).permute(2, 0, 1)[None]
-        if isinstance(self.level, Tensor):  # a map, cut and turned as the image is
-            return torch.cat([x, self.level[..., part.top : part.bottom, part.left : part.right]], 1)
-        return x
-
-    def _forward(self, x: Tensor) -> Tensor:
-        channels = self.rows.channels
-        level = x[:, channels:] if x.shape[1] > channels else self.level
-
-        def run(part: UnitPixels) -> UnitPixels:
-            y = self.restorer.run(beside_level(to_batch(part), level, self.restorer.architecture, self.restorer.name))
-            self.watch.add_output(y)
-            return to_array(y)
-
-        return to_batch(self.see(np.ascontiguousarray(to_array(x[:, :channels])), run))
+    def _restored(
+        self, plane: Plane, runner: WindowRestorer, tiles: list[Tile], held: AnyPixels, first: int
+    ) -> ImagePage:
+        """Return a part of a band, given the rows around it, which begin at row ``first``."""
+        top, height = tiles[0].top, tiles[0].height
+        color: AnyPixels | None = None
+        alpha: AnyPixels | None = None
+        for tile in tiles:
+            seen = self._window(tile, plane)
+            page = _page_of(
+                plane, self.outline, held[:, :, seen.top - first : seen.bottom - first, seen.left : seen.right]
+            )
+            run = partial(
+                runner.run,
+                window=_as_shown(seen, plane, page.orientation),
+                core=_as_shown(tile, plane, page.orientation),
+            )
+            channels, depth = self.restorer.architecture.channels, self.outline.depths[plane]
+            done = restore_page(page, run, channels, _with_span(self.options, plane, self.outline), depth)
+            if color is None:
+                color = np.empty((height, plane.image.size[1], done.color.shape[2]), done.color.dtype)
+                alpha = None if done.alpha is None else np.empty((*color.shape[:2], 1), done.alpha.dtype)
+            inside = np.s_[tile.top - seen.top : tile.bottom - seen.top, tile.left - seen.left : tile.right - seen.left]
+            there = np.s_[tile.top - top : tile.bottom - top, tile.left : tile.right]
+            color[there] = done.color[inside]
+            if alpha is not None and done.alpha is not None:
+                alpha[there] = done.alpha[inside]
+        assert color is not None
+        return replace(self.outline.pages[plane], color=color, alpha=alpha)
 
 
-def _counted(
-    bands: Iterator[AnyPixels], height: int, progress: Callable[[int, int], None] | None
-) -> Iterator[AnyPixels]:
-    done = 0
-    for band in bands:
-        done += len(band)
-        if progress is not None:
-            progress(done, height)
-        yield band  # after progress: the writer does not ask for more than it needs
+def _as_shown(tile: Tile, plane: Plane, orientation: int) -> Tile:
+    """Return a part of an image as stored in the place where it is shown; see `clearer.images.pixels.upright`."""
+    height, width = plane.image.size
+    top, bottom, left, right = tile
+    if orientation >= 5:
+        (top, bottom, left, right), (height, width) = (left, right, top, bottom), (width, height)
+    if orientation in (2, 3, 6, 7):
+        left, right = width - right, width - left
+    if orientation in (3, 4, 7, 8):
+        top, bottom = height - bottom, height - top
+    return Tile(top, bottom, left, right)

@@ -203,17 +203,17 @@ def restore_tiles(
     multiple: int,
     ensemble: bool = False,
     may_shrink: bool = True,
+    largest: int | None = None,
 ) -> Iterator[tuple[Tile, Tensor]]:
     """Yield the restored tiles in order; see `restore_tile` for the arguments.
 
     If memory runs out and ``may_shrink`` is set, the tile is halved, and so are all later tiles of its size.
-    A warning is logged (logger ``clearer``).
+    A warning is logged (logger ``clearer``). Tiles of more than ``largest`` pixels are halved at once.
 
     Raises:
         RuntimeError: memory runs out for the smallest tile, or without ``may_shrink``.
     """
     waiting = deque(tiles)
-    largest: int | None = None
     while waiting:
         tile = waiting.popleft()
         y: Tensor | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from clearer.images.tiff.samples import (
     samples_of,
     unscaled,
 )
-from clearer.images.tiff.segments import cut, encoded
+from clearer.images.tiff.segments import Piece, pieces
 from clearer.images.tiff.smaller import smaller_of
 from clearer.images.types import AnyPixels, ImagePage
 
@@ -60,7 +61,13 @@ def _written_part(image: StoredImage, part: Part) -> Part:
     return Part(color, None if part.alpha is None else part.alpha + 2)
 
 
-class _Pixels(NamedTuple):
+def target_like(image: StoredImage, page: ImagePage) -> Target:
+    """Return how an image is written whose first page has become ``page``."""
+    lost_icc = page.icc is None and ICC in image.directory.entries
+    return target_of(image, page.color.dtype, without_icc=lost_icc)
+
+
+class Restored(NamedTuple):
     """What a part of a layer becomes."""
 
     layer: int
@@ -78,38 +85,24 @@ class _Assembly:
     def target(self, image: StoredImage) -> Target:
         """Return how an image is written."""
         base = image.base or image
-        page = self.pages[Plane(base, 0, 0, base.parts[0])]
-        lost_icc = page.icc is None and ICC in image.directory.entries
-        return target_of(image, page.color.dtype, without_icc=lost_icc)
+        return target_like(image, self.pages[Plane(base, 0, 0, base.parts[0])])
 
-    def segments(self, target: Target) -> Iterator[bytes]:
+    def segments(self, target: Target) -> Iterator[Piece]:
         """Yield the encoded segments of an image."""
-        for copy in range(target.image.copies):
-            for segment in cut(target.geometry, self._samples(target, copy)):
-                yield encoded(target.geometry, segment)
-
-    def _samples(self, target: Target, copy: int) -> AnyPixels:
-        """Return the samples of an image as they are stored, (separate, layers, H, W, contiguous)."""
         image = target.image
-        stored = np.empty(target.geometry.shape, target.geometry.dtype)
-        covered = sum(len(part.color) + (part.alpha is not None) for part in image.parts)
-        if covered < samples_of(image.page):  # a second alpha is nothing to be restored
-            stored[...] = _in_dtype(decoded(image, copy, self.source), stored.dtype)
-        for found in self._smaller(image) if image.base else self._restored(image, copy):
-            part = _written_part(image, found.part)
-            for channel, number in enumerate(part.color):
-                _put(stored, found.layer, number, _as_stored(target, found.color[:, :, channel]))
-            if part.alpha is not None and found.alpha is not None:
-                _put(stored, found.layer, part.alpha, unscaled(image.page, found.alpha[:, :, 0]))
-        return stored
+        for copy in range(image.copies):
+            found = self._smaller(image) if image.base else self._restored(image, copy)
+            samples = stored_samples(target, target.geometry.shape, found, partial(decoded, image, copy, self.source))
+            for piece in pieces(target.geometry, samples):
+                yield piece._replace(number=piece.number + copy * target.geometry.segments)
 
-    def _restored(self, image: StoredImage, copy: int) -> Iterator[_Pixels]:
+    def _restored(self, image: StoredImage, copy: int) -> Iterator[Restored]:
         for layer in range(image.layers):
             for part in image.parts:
                 page = self.pages[Plane(image, copy, layer, part)]
-                yield _Pixels(layer, part, page.color, page.alpha)
+                yield Restored(layer, part, page.color, page.alpha)
 
-    def _smaller(self, image: StoredImage) -> Iterator[_Pixels]:
+    def _smaller(self, image: StoredImage) -> Iterator[Restored]:
         """Yield a smaller version of an image, made of the restored one."""
         base = image.base
         assert base is not None
@@ -120,9 +113,37 @@ class _Assembly:
                 new = self.pages[Plane(base, 0, layer, base_part)].color
                 small, old = pixels_of(image.page, samples, part), pixels_of(base.page, around, base_part)
                 alpha = alpha_of(image.page, samples, part)
-                yield _Pixels(
+                yield Restored(
                     layer, part, smaller_of(small, old, new), None if alpha is None else _in_dtype(alpha, new.dtype)
                 )
+
+
+def stored_samples(
+    target: Target,
+    shape: tuple[int, int, int, int, int],
+    parts: Iterable[Restored],
+    old: Callable[[], AnyPixels],
+) -> AnyPixels:
+    """Return the samples of an image, or of some of its rows, as they are stored.
+
+    Args:
+        target: how the image is written.
+        shape: of the samples, (separate, layers, rows, W, contiguous).
+        parts: the restored pixels.
+        old: returns the samples of the source, for those that no part has: a second alpha is nothing to be restored.
+    """
+    image = target.image
+    stored = np.empty(shape, target.geometry.dtype)
+    covered = sum(len(part.color) + (part.alpha is not None) for part in image.parts)
+    if covered < samples_of(image.page):
+        stored[...] = _in_dtype(old(), stored.dtype)
+    for found in parts:
+        part = _written_part(image, found.part)
+        for channel, number in enumerate(part.color):
+            _put(stored, found.layer, number, _as_stored(target, found.color[:, :, channel]))
+        if part.alpha is not None and found.alpha is not None:
+            _put(stored, found.layer, part.alpha, unscaled(image.page, found.alpha[:, :, 0]))
+    return stored
 
 
 def _as_stored(target: Target, color: AnyPixels) -> AnyPixels:

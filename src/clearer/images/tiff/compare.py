@@ -9,7 +9,7 @@ from typing import Any
 
 import tifffile
 
-from clearer.images.tiff.directory import POINTERS, Directory, tree_of
+from clearer.images.tiff.directory import POINTERS, Bytes, Directory, tree_of
 from clearer.images.tiff.read import opened
 from clearer.images.tiff.rewrite import LAYOUT
 from clearer.images.types import ImagePage
@@ -22,22 +22,30 @@ _SHOWN = 6
 
 
 def differences(source: bytes, written: bytes, pages: Sequence[ImagePage]) -> tuple[str, ...]:
+    """Return what a file that was written like another one does not have as the other has it; see `differences_of`."""
+    with opened(source) as old, opened(written) as new:
+        return differences_of((old, source), (new, written), pages)
+
+
+def differences_of(
+    source: tuple[Any, Bytes], written: tuple[Any, Bytes], pages: Sequence[ImagePage]
+) -> tuple[str, ...]:
     """Return what a file that was written like another one does not have as the other has it.
 
     Series, shapes, axes and data types are those that tifffile finds; tags are compared as bytes.
 
     Args:
-        source: the file that was read.
-        written: the file that was written.
+        source: the file that was read: tifffile's view of it, and its bytes.
+        written: the file that was written, likewise.
         pages: what was to be written.
     """
     found: list[str] = []
-    before, after = tree_of(source), tree_of(written)
+    (old, before), (new, after) = ((tiff, tree_of(data)) for tiff, data in (source, written))
     if any(
         _has_palette(one) and not _has_palette(other) for one, other in zip(before.chain, after.chain, strict=False)
     ):
         return ("its palette is written as RGB",)
-    with _quiet(), opened(source) as old, opened(written) as new:
+    with _quiet():
         found += _of_series(old, new, {page.color.dtype for page in pages})
     if len(before.chain) != len(after.chain):
         return (*found, f"has {len(after.chain)} pages, where the source has {len(before.chain)}")

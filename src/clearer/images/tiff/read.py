@@ -10,7 +10,9 @@ import math
 import mmap
 import struct
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -57,6 +59,7 @@ _KEPT_CODECS = ("NONE", "LZW", "ADOBE_DEFLATE", "DEFLATE", "ZSTD", "PACKBITS", "
 _CARRIED = (33723, 34377, 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113)
 _PER_UNIT = {2: 1.0, 3: 2.54}  # inch, centimeter
 _NODATA = 42113
+_NO_PAGE = "not readable as an image (the TIFF has no page); replace or remove it"
 
 
 def read_tiff(data: bytes, first_page: bool = False) -> ImageFile:
@@ -87,9 +90,24 @@ def opened(data: bytes) -> Any:
         UserError: there is no page, or the chain is broken.
     """
     if not count_pages(data):
-        raise UserError("not readable as an image (the TIFF has no page); replace or remove it")
+        raise UserError(_NO_PAGE)
     # OME-TIFF may spread over files; each is a set of images of its own here.
     return tifffile.TiffFile(io.BytesIO(data), _multifile=False)
+
+
+@contextmanager
+def opened_file(path: str | Path) -> Iterator[tuple[Any, mmap.mmap]]:
+    """Open a TIFF; yield tifffile's view of it and its bytes, which are not loaded.
+
+    Raises:
+        UserError: the chain of pages is broken. tifffile raises other exceptions too.
+    """
+    with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if not count_pages(data):
+            raise UserError(_NO_PAGE)
+        # OME-TIFF may spread over files; each is a set of images of its own here.
+        with tifffile.TiffFile(file, _multifile=False) as tiff:
+            yield tiff, data
 
 
 def tiff_header(file: BinaryIO) -> Header:
@@ -125,7 +143,7 @@ def extents_of(data: bytes) -> list[Extent]:
         return found
 
 
-def count_pages(data: bytes) -> int:
+def count_pages(data: Bytes) -> int:
     """Count the main directories of a file without reading their tags.
 
     Raises:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -28,7 +28,7 @@ from clearer.images.tiff.directory import (
 )
 from clearer.images.tiff.plan import Plan, StoredImage
 from clearer.images.tiff.samples import is_indexed, photometric_of, samples_of
-from clearer.images.tiff.segments import DEFLATE, LOSSLESS, NONE, Geometry, geometry_of, usual_rows
+from clearer.images.tiff.segments import DEFLATE, LOSSLESS, NONE, Geometry, Piece, geometry_of, row_bytes, usual_rows
 
 STRIP_OFFSETS, STRIP_COUNTS, TILE_OFFSETS, TILE_COUNTS = 273, 279, 324, 325
 LAYOUT = (258, 259, 262, 266, 273, 277, 278, 279, 284, 288, 289, 317, 324, 325, 338, 339)
@@ -68,8 +68,8 @@ class Target:
         return "MINISBLACK" if found == "MINISWHITE" and self.geometry.dtype.kind == "f" else found
 
 
-Segments = Callable[[Target], Iterator[bytes]]
-"""Yields the encoded segments of an image, in the order of the file, and those of its further copies."""
+Segments = Callable[[Target], Iterator[Piece]]
+"""Yields the encoded segments of an image, in any order; those of its further copies are numbered on."""
 
 
 def target_of(image: StoredImage, dtype: Any = None, *, without_icc: bool = False) -> Target:
@@ -133,12 +133,12 @@ def _keeps_its_place(target: Target, size: int) -> bool:
 
 def _plain_sizes(geometry: Geometry) -> Iterator[int]:
     """Yield the bytes of each segment, uncompressed."""
-    count, layers, height, width, samples = geometry.shape
+    count, layers, height, _, samples = geometry.shape
     if geometry.tile is not None:
         deep, high, wide = geometry.tile
         yield from [deep * high * -(-wide * samples * geometry.bits // 8)] * geometry.segments
         return
-    row = -(-width * samples * geometry.bits // 8)
+    row = row_bytes(geometry)
     for _ in range(count * layers):
         for top in range(0, height, geometry.rows):
             yield row * min(geometry.rows, height - top)
@@ -160,10 +160,10 @@ def _overwrite(file: BinaryIO, source: Bytes, targets: list[Target], segments: S
     for target in targets:
         page = target.image.page
         offsets = [int(place) for place in page.dataoffsets]
-        for number, data in enumerate(segments(target)):
-            copy, segment = divmod(number, len(offsets))
-            file.seek(offsets[segment] + copy * int(page.nbytes))
-            file.write(data)
+        for piece in segments(target):
+            copy, segment = divmod(piece.number, len(offsets))
+            file.seek(offsets[segment] + copy * int(page.nbytes) + piece.skip)
+            file.write(piece.data)
     file.seek(len(source))
 
 
@@ -254,12 +254,25 @@ class _Layout:
         entries[sizes] = integers(self.order, sizes, counts, self.number)
 
     def _write_segments(self, target: Target, directory: Directory, segments: Segments) -> None:
-        offsets, counts = [], []
-        for data in segments(target):
-            offsets.append(self.file.tell())
-            counts.append(self.file.write(data))
-        number = target.geometry.segments  # those of further copies follow without a place of their own
-        self._put_places(directory.entries, target.geometry.tile is not None, offsets[:number], counts[:number])
+        geometry, start = target.geometry, self.file.tell()
+        number = geometry.segments  # those of further copies follow without a place of their own
+        offsets, counts = [0] * number, [0] * number
+        if geometry.compression == NONE:
+            # One behind the other in the order of the file, in whatever order they come.
+            counts = list(_plain_sizes(geometry))
+            offsets = [start, *(start + end for end in accumulate(counts[:-1]))]
+            size = sum(counts)
+            for piece in segments(target):
+                copy, segment = divmod(piece.number, number)
+                self.file.seek(offsets[segment] + copy * size + piece.skip)
+                self.file.write(piece.data)
+            self.file.seek(start + size * target.image.copies)
+        else:
+            for piece in segments(target):
+                if piece.number < number:
+                    offsets[piece.number], counts[piece.number] = self.file.tell(), len(piece.data)
+                self.file.write(piece.data)
+        self._put_places(directory.entries, geometry.tile is not None, offsets, counts)
 
     def _copy_segments(self, old: Directory, new: Directory) -> None:
         tree: Tree = self.plan.tree

@@ -9,6 +9,7 @@ import imagecodecs
 import numpy as np
 import tifffile
 
+from clearer.images.tiff.directory import Order
 from clearer.images.types import AnyPixels
 
 NONE, LZW, DEFLATE, PACKBITS = 1, 5, 8, 32773
@@ -38,7 +39,7 @@ class Geometry(NamedTuple):
     bits: int
     compression: int
     predictor: int
-    order: str
+    order: Order
 
     @property
     def is_separate(self) -> bool:
@@ -88,20 +89,56 @@ def usual_rows(shape: tuple[int, int, int, int, int], dtype: Any) -> int:
     return int(max(1, min(shape[2], _STRIP_BYTES // max(1, row_bytes))))
 
 
-def cut(geometry: Geometry, pixels: AnyPixels) -> Iterator[AnyPixels]:
-    """Yield the segments (layers, height, width, samples) of an image in the shape of its geometry, in file order.
+class Piece(NamedTuple):
+    """A segment, or some rows of an uncompressed strip.
 
-    Tiles that extend beyond the image repeat its last pixels. Fewer rows than those of the image are cut as if they
-    began at a segment's edge.
+    Attributes:
+        number: of the segment, in the order of the file.
+        skip: bytes of the segment before the piece.
+        data: encoded.
+    """
+
+    number: int
+    skip: int
+    data: bytes
+
+
+def is_direct(geometry: Geometry) -> bool:
+    """Return whether each row has a place of its own: in strips that are not compressed."""
+    return geometry.tile is None and geometry.compression == NONE
+
+
+def row_bytes(geometry: Geometry) -> int:
+    """Return the bytes of a row of a strip, uncompressed."""
+    return -(-geometry.shape[3] * geometry.shape[4] * geometry.bits // 8)
+
+
+def pieces(geometry: Geometry, pixels: AnyPixels, first: int = 0) -> Iterator[Piece]:
+    """Yield the segments of an image, or of some of its rows, in file order.
+
+    Tiles that extend beyond the image repeat its last pixels.
+
+    Args:
+        geometry: of the image.
+        pixels: (separate samples, layers, rows, width, contiguous samples).
+        first: where the rows begin in the image: at a segment's edge, unless `is_direct`.
     """
     count, layers, height, width, _ = pixels.shape
+    _, down, rows, across = geometry.grid
     deep, high, wide = geometry.tile or (1, geometry.rows, width)
     for sample in range(count):
         for layer in range(0, layers, deep):
-            for top in range(0, height, high):
-                for left in range(0, width, wide):
-                    part = pixels[sample, layer : layer + deep, top : top + high, left : left + wide]
-                    yield _padded(part, geometry.tile) if geometry.tile else part
+            before = (sample * down + layer // deep) * rows
+            top = 0
+            while top < height:
+                row, inside = divmod(first + top, high)
+                below = min(top + high - inside, height)
+                for column, left in enumerate(range(0, width, wide)):
+                    part = pixels[sample, layer : layer + deep, top:below, left : left + wide]
+                    data = encoded(geometry, _padded(part, geometry.tile) if geometry.tile else part)
+                    skip = inside * row_bytes(geometry) if inside else 0
+                    yield Piece((before + row) * across + column, skip, data)
+                top = below
 
 
 def _padded(part: AnyPixels, tile: tuple[int, int, int]) -> AnyPixels:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import mmap
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +12,9 @@ import tifffile
 
 from clearer.core.errors import UserError
 from clearer.images.io import errors_named
-from clearer.images.tiff.directory import Directory, page_offsets
+from clearer.images.tiff.directory import Directory
 from clearer.images.tiff.plan import Plan, Plane, StoredImage, plan_of
-from clearer.images.tiff.read import decoded, header_of, page_of
+from clearer.images.tiff.read import decoded, header_of, opened_file, page_of
 from clearer.images.tiff.samples import Part
 from clearer.images.types import Header, ImagePage, check_size, format_of_bytes
 
@@ -82,25 +79,13 @@ def read_stack_page(path: Path, number: int) -> ImagePage:
     """
     with errors_named(str(path)):
         place = _place_of(path, number)
-        with _opened(path) as (tiff, data):
+        with opened_file(path) as (tiff, data):
             tiff.filehandle.seek(place.offset)
             page = tifffile.TiffPage(tiff, number)
             check_size(page.imagewidth, page.imagelength)
             image = StoredImage(Directory(place.offset), page, parts=(place.part,))
             stored = decoded(image, place.copy, data, f"page {number + 1}: ")
             return page_of(Plane(image, place.copy, place.layer, place.part), stored, data)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
-    """Open a TIFF; yield tifffile's view of it and its bytes, which are not loaded."""
-    with (
-        path.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        # OME-TIFF may spread over files; each is a set of images of its own here.
-        tifffile.TiffFile(file, _multifile=False) as tiff,
-    ):
-        yield tiff, data
 
 
 def _known(path: Path) -> _Facts | None:
@@ -120,9 +105,7 @@ def _facts_of(path: Path, changed: int, size: int) -> _Facts | None:
     with path.open("rb") as file:
         if format_of_bytes(file.read(16)) != "TIFF":
             return None
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            page_offsets(data)  # refuses circles, in which tifffile would run forever
-    with _opened(path) as (tiff, data):
+    with opened_file(path) as (tiff, data):
         plan = plan_of(tiff, data)
         planes = list(plan.planes())
         places = tuple(_Place(p.image.directory.offset, p.copy, p.layer, p.part, header_of(p)) for p in planes)
