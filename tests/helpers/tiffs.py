@@ -177,7 +177,7 @@ def _same_tags(a: Directory, b: Directory, but: tuple[int, ...]) -> None:
     assert {c: e for c, e in a.entries.items() if c not in skipped} == {
         c: e for c, e in b.entries.items() if c not in skipped
     }
-    assert a.below.keys() == b.below.keys()
+    assert a.again == b.again and a.below.keys() == b.below.keys()
     for code, inner in a.below.items():
         for x, y in zip(inner, b.below[code], strict=True):
             _same_tags(x, y, but)

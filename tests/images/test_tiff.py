@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from clearer.data.folders import find_items
+from clearer.images.exif import plain
 from clearer.images.io import read_file, to_bytes, write_file
 from clearer.images.nodata import filled, hidden_in
+from clearer.images.types import ImageFile, ImagePage
 from clearer.images.view import read_image
 
 STACK = np.random.default_rng(0).integers(0, 65536, (6, 24, 32)).astype(np.uint16)
@@ -105,3 +109,70 @@ def test_pixels_without_a_value_are_filled_from_their_block() -> None:
     assert hidden is not None and hidden.sum() == 1
     assert filled(x, hidden)[0, 0, 0] == pytest.approx((1 + 4 + 5) / 3)
     assert hidden_in(x.astype(np.float32), -9999) is not None and hidden_in(np.ones((2, 2, 1), np.int16), 0) is None
+
+
+def round_trip(tmp_path: Path, change: int = 0) -> tuple[str, ...]:
+    """Read ``a.tif``, write ``b.tif`` like it, and return the notes."""
+    image = read_file(tmp_path / "a.tif")
+    pages = tuple(replace(page, color=page.color ^ page.color.dtype.type(change)) for page in image.pages)
+    return image.notes + write_file(tmp_path / "b.tif", replace(image, pages=pages))
+
+
+def test_a_second_tag_of_the_same_code_is_kept(tmp_path: Path) -> None:
+    """As tifffile writes descriptions: the text of the user, and then the shape."""
+    tifffile.imwrite(tmp_path / "a.tif", STACK, description="Text", compression="zlib", metadata={"axes": "ZYX"})
+    assert round_trip(tmp_path) == ()
+    with tifffile.TiffFile(tmp_path / "b.tif") as new:
+        assert new.series[0].axes == "ZYX" and new.pages[0].description == "Text"
+
+
+def test_a_thumbnail_before_its_image_is_made_anew(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(STACK[0][::4, ::4], subfiletype=1, **WHITE)
+        writer.write(STACK[0], compression="zlib", **WHITE)
+    assert len(read_file(tmp_path / "a.tif").pages) == 1 and round_trip(tmp_path, 65535) == ()
+    with tifffile.TiffFile(tmp_path / "b.tif") as new:
+        assert np.array_equal(new.pages[0].asarray(), ~STACK[0][::4, ::4])
+
+
+def test_offsets_in_a_maker_note_still_lead_into_it(tmp_path: Path) -> None:
+    value, size = b"a value of more than four bytes", 2 + 12 + 4
+    exif = Image.Exif()
+    note = b"\1\0" + struct.pack("<HHII", 9, 2, len(value), 0) + bytes(4) + value
+    exif.get_ifd(34665)[37500] = note
+    data = bytearray(to_bytes(ImageFile("TIFF", (ImagePage(STACK[0, ..., None], exif=plain(exif.tobytes())),))))
+    place = data.index(note)
+    struct.pack_into("<I", data, place + 10, place + size)  # as Canon writes it: from the start of the file
+    (tmp_path / "a.tif").write_bytes(data)
+    assert round_trip(tmp_path, 1) == ()
+    new = (tmp_path / "b.tif").read_bytes()
+    moved = new.index(value) - size
+    assert moved != place and struct.unpack_from("<I", new, moved + 10)[0] == moved + size
+
+
+def test_what_is_not_in_the_file_or_changes_its_kind_is_said(tmp_path: Path) -> None:
+    name = '<OME><Image ID="Image:0"><Pixels><TiffData><UUID FileName="{}">1</UUID></TiffData></Pixels></Image></OME>'
+    xml = name.format("a.tif") + name.format("other.tif")
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0], description=xml, metadata=None, **WHITE)
+    assert [note for note in round_trip(tmp_path) if "2 files of an OME-TIFF" in note]
+    colors = np.moveaxis(STACK[:3] >> 8, 0, -1).astype(np.uint8)
+    Image.frombytes("YCbCr", (32, 24), colors.tobytes()).save(tmp_path / "a.tif")
+    assert round_trip(tmp_path) == ("its YCbCr colors are written as RGB",)
+    expected = Image.frombytes("YCbCr", (32, 24), colors.tobytes()).convert("RGB")
+    assert np.array_equal(tifffile.imread(tmp_path / "b.tif"), np.asarray(expected))
+
+
+def test_rows_of_an_image_with_a_predictor_and_no_compression(tmp_path: Path) -> None:
+    """tifffile takes the rows of such an image for one."""
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0], metadata=None, compression="zlib", predictor=2, **WHITE)
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        tag, page = file.pages[0].tags[259], file.pages[0]
+        data = bytearray((tmp_path / "a.tif").read_bytes())
+        data[tag.valueoffset : tag.valueoffset + 2] = b"\1\0"
+        plain = np.diff(STACK[0], axis=1, prepend=np.zeros((24, 1), np.uint16)).tobytes()
+        for code, value in ((273, len(data)), (279, len(plain))):
+            struct.pack_into(
+                "<I" if int(page.tags[code].dtype) == 4 else "<H", data, page.tags[code].valueoffset, value
+            )
+    (tmp_path / "a.tif").write_bytes(data + plain)
+    assert np.array_equal(read_file(tmp_path / "a.tif").pages[0].color[..., 0], STACK[0])

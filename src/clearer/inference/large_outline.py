@@ -88,7 +88,6 @@ def outline_of(plan: Plan, data: Bytes, name: str, channels: int, options: Resto
     for plane, page, depth in zip(planes, found.pages, depths, strict=True):
         dtype = page.color.dtype if depth == depth_of(page.color) else dtype_of(depth)
         written.setdefault(plane.image, replace(page, color=np.zeros((1, 2, page.color.shape[2]), dtype)))
-    reasons = dict.fromkeys(image.why for image in plan.images if image.why)
     return Outline(
         data,
         name,
@@ -96,7 +95,7 @@ def outline_of(plan: Plan, data: Bytes, name: str, channels: int, options: Resto
         dict(zip(planes, spans, strict=True)),
         dict(zip(planes, depths, strict=True)),
         written,
-        (*reasons, *notes_on(found, channels, options), *found.notes),
+        (*plan.notes, *notes_on(found, channels, options), *found.notes),
     )
 
 

@@ -54,7 +54,7 @@ def is_large(path: str | Path, pixels: int | None = None) -> bool:
 
     By default these are `LARGE`.
     """
-    if is_no_file(path):
+    if is_no_file(Path(path)):
         return False
     try:
         with Path(path).open("rb") as file:

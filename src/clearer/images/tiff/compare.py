@@ -9,14 +9,16 @@ from typing import Any
 
 import tifffile
 
-from clearer.images.tiff.directory import POINTERS, Bytes, Directory, tree_of
+from clearer.images.tiff.directory import POINTERS, Bytes, Directory, Entry, tree_of
+from clearer.images.tiff.maker_note import MAKER_NOTE, moved_note
 from clearer.images.tiff.read import opened
 from clearer.images.tiff.rewrite import LAYOUT
 from clearer.images.types import ImagePage
 
 _EXPECTED = {*LAYOUT, *POINTERS}
-_COMPRESSION, _COLORMAP = 259, 320
+_COMPRESSION, _PHOTOMETRIC, _COLORMAP = 259, 262, 320
 _OF_JPEG = {347, *range(512, 522), 529, 530, 531, 532}
+_OF_YCBCR = {530, 531, 532}
 _OF_FAX = {292, 293, 326, 327, 328}
 _SHOWN = 6
 
@@ -54,8 +56,10 @@ def differences_of(
     for one, other in zip(before.chain, after.chain, strict=True):
         _compare(one, other, lost, codecs, before.order)
     found += [f"its compression ({_codec(a)}) is written as {_codec(b)}" for a, b in codecs]
+    if any(_is_ycbcr(one) and not _is_ycbcr(other) for one, other in zip(before.chain, after.chain, strict=True)):
+        found.append("its YCbCr colors are written as RGB")
     jpeg = any(a != b for a, b in codecs)
-    names = [_name(code) for code in lost if not (jpeg and code in _OF_JPEG | _OF_FAX)]
+    names = [_name(code) for code in lost if not (jpeg and code in _OF_JPEG | _OF_FAX) and code not in _OF_YCBCR]
     if names:
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         found.append(f"tags not kept: {', '.join(names[:_SHOWN])}{more}")
@@ -64,6 +68,11 @@ def differences_of(
 
 def _has_palette(directory: Directory) -> bool:
     return _COLORMAP in directory.entries
+
+
+def _is_ycbcr(directory: Directory) -> bool:
+    entry = directory.entries.get(_PHOTOMETRIC)
+    return entry is not None and entry.data in (b"\6\0", b"\0\6")
 
 
 @contextlib.contextmanager
@@ -108,16 +117,22 @@ def _compare(
         little = "little" if order == "<" else "big"
         codecs[int.from_bytes(was.data, little), int.from_bytes(is_.data, little)] = None  # type: ignore[arg-type]
     for code, entry in old.entries.items():
-        if code not in _EXPECTED and code != _COMPRESSION and new.entries.get(code) != entry:
+        if code not in _EXPECTED and code != _COMPRESSION and not _same(entry, new.entries.get(code)):
             lost[code] = None
-    for code in old.broken:
-        lost[code] = None
+    lost.update(dict.fromkeys(old.broken))
+    lost.update(dict.fromkeys(entry.code for entry in old.again if entry not in new.again))
     for code, inner in old.below.items():
         after = new.below.get(code, [])
         if len(after) != len(inner):
             lost[code] = None
         for one, other in zip(inner, after, strict=False):
             _compare(one, other, lost, codecs, order)
+
+
+def _same(old: Entry, new: Entry | None) -> bool:
+    if new is not None and old.code == MAKER_NOTE:
+        return moved_note(old.data, old.place, new.place) == new.data
+    return old == new
 
 
 def _name(code: int) -> str:

@@ -13,6 +13,7 @@ from mmap import mmap
 from typing import Literal
 
 from clearer.core.errors import UserError
+from clearer.images.tiff.maker_note import MAKER_NOTE, moved_note
 
 SUBIFDS, EXIF, GPS, INTEROPERABILITY = 330, 34665, 34853, 40965
 POINTERS = (SUBIFDS, EXIF, GPS, INTEROPERABILITY)
@@ -29,12 +30,21 @@ Order = Literal["<", ">"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A tag: its code, the code of its data type, the number of values, and these as bytes in the file's order."""
+    """A tag.
+
+    Attributes:
+        code: what it means.
+        type: the code of its data type.
+        count: the number of values.
+        data: these as bytes in the file's order.
+        place: where they were read in the file, if not in the directory itself.
+    """
 
     code: int
     type: int
     count: int
     data: bytes
+    place: int = field(default=0, compare=False)
 
 
 @dataclass
@@ -44,6 +54,7 @@ class Directory:
     Attributes:
         offset: its place in the file it was read from.
         entries: its tags by code, without those of `POINTERS` that could be followed.
+        again: further tags with the code of an earlier one, such as the second description that tifffile writes.
         below: by the code of a pointer, the directories it points to.
         broken: codes of tags whose values lie outside the file.
     """
@@ -52,6 +63,7 @@ class Directory:
     entries: dict[int, Entry] = field(default_factory=dict)
     below: dict[int, list[Directory]] = field(default_factory=dict)
     broken: list[int] = field(default_factory=list)
+    again: list[Entry] = field(default_factory=list)
 
     def walk(self) -> Iterator[Directory]:
         """Yield the directory and those of its SubIFDs, at any depth."""
@@ -159,8 +171,10 @@ def _directory(data: Bytes, offset: int, order: Order, widths: Widths, seen: set
                 found.below[entry.code] = below
             if len(below) < len(inner):
                 found.broken.append(entry.code)
+        elif entry.code in found.entries:
+            found.again.append(entry)
         else:
-            found.entries.setdefault(entry.code, entry)
+            found.entries[entry.code] = entry
     return found
 
 
@@ -174,7 +188,7 @@ def _entry(data: Bytes, place: int, order: Order, widths: Widths) -> Entry | Non
         (inside,) = struct.unpack_from(order + widths.offset, data, inside)
     if inside + size > len(data):
         return None
-    return Entry(code, type_, count, bytes(data[inside : inside + size]))
+    return Entry(code, type_, count, bytes(data[inside : inside + size]), inside if size > widths.size else 0)
 
 
 def integers(order: Order, code: int, values: list[int], type_: int) -> Entry:
@@ -185,10 +199,10 @@ def integers(order: Order, code: int, values: list[int], type_: int) -> Entry:
 
 def block_size(directory: Directory, widths: Widths) -> int:
     """Return the bytes that a directory takes in a file, with the values of its tags and without those below."""
-    tags = [*((len(e.data), e.type) for e in directory.entries.values())]
-    tags += [(len(inner) * widths.size, 4) for inner in directory.below.values()]
-    fixed = widths.count_size + len(tags) * widths.entry + widths.size
-    return fixed + sum(size + size % 2 for size, _ in tags if size > widths.size) + fixed % 2
+    sizes = [len(entry.data) for entry in (*directory.entries.values(), *directory.again)]
+    sizes += [len(inner) * widths.size for inner in directory.below.values()]
+    fixed = widths.count_size + len(sizes) * widths.entry + widths.size
+    return fixed + sum(size + size % 2 for size in sizes if size > widths.size) + fixed % 2
 
 
 def block(
@@ -209,18 +223,19 @@ def block(
         # LONG rather than IFD for a single group: older readers know EXIF and GPS so.
         type_ = kind if code == SUBIFDS else (16 if widths is BIG else 4)
         entries[code] = integers(order, code, offsets, type_)
-    head = [struct.pack(order + widths.count, len(entries))]
-    fixed = widths.count_size + len(entries) * widths.entry + widths.size
+    tags = sorted([*entries.values(), *directory.again], key=lambda entry: entry.code)
+    head = [struct.pack(order + widths.count, len(tags))]
+    fixed = widths.count_size + len(tags) * widths.entry + widths.size
     fixed += fixed % 2
     values: list[bytes] = []
     end = place + fixed
-    for code in sorted(entries):
-        entry = entries[code]
+    for entry in tags:
         field_ = entry.data.ljust(widths.size, b"\0")
         if len(entry.data) > widths.size:
             field_ = struct.pack(order + widths.offset, end)
-            values.append(entry.data + bytes(len(entry.data) % 2))
+            body = moved_note(entry.data, entry.place, end) if entry.code == MAKER_NOTE else entry.data
+            values.append(body + bytes(len(body) % 2))
             end += len(values[-1])
-        head.append(struct.pack(f"{order}HH{widths.offset}", code, entry.type, entry.count) + field_)
+        head.append(struct.pack(f"{order}HH{widths.offset}", entry.code, entry.type, entry.count) + field_)
     head.append(struct.pack(order + widths.offset, next_))
     return b"".join(head).ljust(fixed, b"\0") + b"".join(values)

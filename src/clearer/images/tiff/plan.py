@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -69,10 +70,12 @@ class Plan:
     Attributes:
         tree: its directories.
         images: in the order of its directories.
+        notes: on what is kept as it is, and what belongs to the file and is not in it.
     """
 
     tree: Tree
     images: list[StoredImage]
+    notes: tuple[str, ...] = ()
 
     def planes(self) -> Iterator[Plane]:
         """Yield what is to be restored, in the order of the file."""
@@ -115,7 +118,16 @@ def plan_of(tiff: Any, data: Bytes, *, strict: bool = True) -> Plan:
             image.role = "kept"
     if strict and not any(image.role == "image" for image in images):
         raise UserError("not readable as an image (the TIFF has no page); replace or remove it")
-    return Plan(tree, images)
+    reasons = [*_of_several_files(tiff), *(image.why for image in images if image.why)]
+    return Plan(tree, images, tuple(dict.fromkeys(reasons)))
+
+
+def _of_several_files(tiff: Any) -> list[str]:
+    """Return a note if the metadata of an OME-TIFF speak of further files."""
+    files = set(re.findall(r'<UUID\b[^>]*\bFileName="([^"]*)"', tiff.ome_metadata or ""))
+    if len(files) < 2:
+        return []
+    return [f"one of the {len(files)} files of an OME-TIFF; the others are restored one by one, by their names"]
 
 
 def _of_series(tiff: Any, images: list[StoredImage]) -> tuple[dict[int, int], dict[int, int]]:
@@ -162,9 +174,10 @@ def _find_role(
     if not candidates and parent is not None:
         candidates = [parent]
     if not candidates and flags & _REDUCED:
-        # The base of a thumbnail in the first directory may be below it, that of a pyramid's level stands before it.
+        # The base of a thumbnail may be below it or behind it, that of a pyramid's level stands before it.
         below = {inner.offset for inner in image.directory.below.get(SUBIFDS, [])}
-        candidates = [other for other in images if other.directory.offset in below] or images[:number][::-1]
+        behind = [other for other in images[number + 1 :] if not _flags(other) & _REDUCED]
+        candidates = [o for o in images if o.directory.offset in below] or [*images[:number][::-1], *behind[:1]]
     image.base = next((other for other in candidates if _shows(image, other)), None)
     if image.base is not None:
         image.role = "smaller"

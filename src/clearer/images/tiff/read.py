@@ -79,8 +79,7 @@ def read_tiff(data: bytes, first_page: bool = False) -> ImageFile:
         _check_sizes(planes if first_page else plan.images, data)
         pages = tuple(with_common_levels(list(_pages(planes, data))))
         own: Any = {"byteorder": tiff.byteorder, "bigtiff": tiff.is_bigtiff, "source": data}
-        notes = tuple(dict.fromkeys(image.why for image in plan.images if image.why))
-        return ImageFile("TIFF", pages, own, notes)
+        return ImageFile("TIFF", pages, own, plan.notes)
 
 
 def opened(data: bytes) -> Any:
@@ -191,8 +190,12 @@ def decoded(image: StoredImage, copy: int, data: Bytes, where: str = "") -> AnyP
     cut_short = f"{where}not readable as an image (the file is cut short); replace or remove it"
     if any(o + n > len(data) for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)):
         raise UserError(cut_short)
-    if copy == 0:
-        pixels: AnyPixels = np.asarray(page.asarray(maxworkers=1, squeeze=False)).reshape(page.shaped)
+    if copy == 0 and page.predictor != 1 and page.is_contiguous:
+        pixels: AnyPixels = np.empty(page.shaped, page.dtype)  # tifffile takes the rows of such an image for one
+        for segment, (sample, layer, top, _, _), shape in page.segments(maxworkers=1):
+            pixels[sample, layer : layer + shape[0], top : top + shape[1]] = segment
+    elif copy == 0:
+        pixels = np.asarray(page.asarray(maxworkers=1, squeeze=False)).reshape(page.shaped)
     else:
         start = int(page.dataoffsets[0]) + copy * int(page.nbytes)
         if start + page.nbytes > len(data):

@@ -227,7 +227,8 @@ class _Layout:
         if target.without_icc:
             self._drop(entries, (_ICC,))
         self._put_places(entries, geometry.tile is not None, [0] * geometry.segments, [0] * geometry.segments)
-        return Directory(old.offset, entries, old.below)
+        again = [entry for entry in old.again if entry.code in entries and entry.code not in LAYOUT]
+        return Directory(old.offset, entries, old.below, again=again)
 
     def _with_places(self, old: Directory) -> Directory:
         """Return the tags of an image that is copied; places are zero."""
@@ -239,7 +240,7 @@ class _Layout:
             self._put_places(entries, tiled, [0] * count, [0] * count)
         if _THUMBNAIL in entries:
             entries[_THUMBNAIL] = integers(self.order, _THUMBNAIL, [0], self.number)
-        return Directory(old.offset, entries, old.below)
+        return Directory(old.offset, entries, old.below, again=old.again)
 
     def _put(self, entries: dict[int, Entry], code: int, values: list[int]) -> None:
         entries[code] = integers(self.order, code, values, 3)
@@ -318,7 +319,9 @@ class _Layout:
 
 def _replaced(directory: Directory, new: dict[int, Directory]) -> Directory:
     """Return a directory, and those below it, with the new tags of those that have some."""
-    found = new.get(directory.offset) or Directory(directory.offset, dict(directory.entries), directory.below)
+    found = new.get(directory.offset)
+    if found is None:
+        found = Directory(directory.offset, dict(directory.entries), directory.below, again=directory.again)
     found.below = {code: [_replaced(one, new) for one in inner] for code, inner in directory.below.items()}
     return found
 
