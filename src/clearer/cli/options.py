@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from clearer.data.folders import Folders
 
 
+_MOST_BANDS = 65535
+
 ROBUSTNESS = "robustness"
 """The protocol of many rows, `clearer.evaluation.robustness.NAME`, named here without importing torch."""
 
@@ -183,3 +185,21 @@ def span_of(text: str) -> tuple[float, float]:
     except ValueError:
         raise UserError(f"--range {text}: not of the form LOW,HIGH, two numbers") from None
     return low, high
+
+
+def bands_of(text: str) -> tuple[int, ...]:
+    """Return the numbers of ``--bands``, such as ``1,3`` or ``2-4``.
+
+    Raises:
+        UserError: they are not numbers from 1.
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not (first.strip().isdecimal() and (not dash or last.strip().isdecimal())):
+            raise UserError(f"--bands {text}: not numbers from 1, such as 1,3 or 2-4")
+        low, high = int(first), int(last or first)
+        if not 1 <= low <= high <= _MOST_BANDS:
+            raise UserError(f"--bands {text}: not numbers from 1 to {_MOST_BANDS}, the smaller one first")
+        found += range(low, high + 1)
+    return tuple(dict.fromkeys(found))

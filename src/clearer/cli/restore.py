@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clearer.cli.options import Device, Ensemble, Json, Model, Precision, span_of
+from clearer.cli.options import Device, Ensemble, Json, Model, Precision, bands_of, span_of
 from clearer.cli.verb import argument, option, real, verb, whole
 from clearer.core.console import console_for_people, print_json, progress_bar, say
 from clearer.core.errors import UserError
@@ -41,6 +41,10 @@ class RestoreOptions:
             "--range",
             metavar="LOW,HIGH",
         ),
+    ] = None
+    bands: Annotated[
+        str | None,
+        option("Input", "Bands to restore, such as 1,3 or 2-4; others stay (default: all).", metavar="LIST"),
     ] = None
     ensemble: Ensemble = False
     color: Annotated[
@@ -150,6 +154,7 @@ class RestoreOptions:
             strength=self.strength,
             sigma=None if self.sigma is None else read_level(self.sigma),
             span=None if self.span is None else span_of(self.span),
+            bands=None if self.bands is None else bands_of(self.bands),
             ensemble=self.ensemble,
             tile=as_tiling(self.tile),
             overlap=parse_overlap(self.overlap),

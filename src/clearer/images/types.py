@@ -66,6 +66,7 @@ class PageOwn(TypedDict, total=False):
     resolution: Resolution
     levels: tuple[float, float]  # the values that are black and white, if not those of the data type
     band: bool  # TIFF: samples that are neither color nor alpha
+    bands: tuple[int, ...]  # the number of each channel, from 1, if not 1, 2, 3 ...
     nodata: float  # the value of pixels that have none
 
 

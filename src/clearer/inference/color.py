@@ -7,7 +7,7 @@ and K by itself. Alpha is not changed, nor are the colors under fully transparen
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -57,10 +57,34 @@ def restore_file(image: ImageFile, run: Run, channels: int, options: RestoreOpti
     Raises:
         UserError: see `depth_for` and `to_unit`; or the network cannot restore the page.
     """
+    check_bands(image.pages, options)
     pages = tuple(
         restore_page(page, run, channels, options, depth_for(page, format, options.depth)) for page in image.pages
     )
     return with_notes(replace(image, pages=pages), *notes_on(image, channels, options))
+
+
+def check_bands(pages: Sequence[ImagePage], options: RestoreOptions) -> None:
+    """Check that an image has the bands that are to be restored.
+
+    Raises:
+        UserError: it has not.
+    """
+    known = {number for page in pages for number in _bands_of(page)}
+    unknown = sorted(set(options.bands or ()) - known)
+    if unknown:
+        numbers = ", ".join(map(str, sorted(known)))
+        raise UserError(f"has no band {unknown[0]} that can be restored; choose --bands from {numbers} (alpha is none)")
+
+
+def _bands_of(page: ImagePage) -> tuple[int, ...]:
+    return page.own.get("bands") or tuple(range(1, page.color.shape[2] + 1))
+
+
+def _stays(page: ImagePage, options: RestoreOptions) -> list[int]:
+    """Return the channels that are not to be restored."""
+    chosen = options.bands
+    return [] if chosen is None else [k for k, number in enumerate(_bands_of(page)) if number not in chosen]
 
 
 def notes_on(image: ImageFile, channels: int, options: RestoreOptions) -> list[str]:
@@ -70,7 +94,7 @@ def notes_on(image: ImageFile, channels: int, options: RestoreOptions) -> list[s
         beyond = _beyond(page, options.span_of_page(page))
         if beyond:
             notes.append(f"page {number}: {beyond}" if len(image.pages) > 1 else beyond)
-    more = (_dim(image, options), _own_levels(image, options), _bands(image, channels))
+    more = (_dim(image, options), _own_levels(image, options), _bands(image, channels, options))
     return [*notes, *(note for note in more if note)]
 
 
@@ -85,9 +109,9 @@ def _own_levels(image: ImageFile, options: RestoreOptions) -> str | None:
     )
 
 
-def _bands(image: ImageFile, channels: int) -> str | None:
+def _bands(image: ImageFile, channels: int, options: RestoreOptions) -> str | None:
     """Return a note if a color network restores bands that are no colors."""
-    count = sum(bool(page.own.get("band")) for page in image.pages)
+    count = sum(bool(page.own.get("band")) and not _stays(page, options) for page in image.pages)
     if not count or channels == GRAY:
         return None
     return f"{count} bands that are no RGB are restored one by one as gray, by a color model; a gray model suits them"
@@ -132,7 +156,12 @@ def restore_page(page: ImagePage, run: Run, channels: int, options: RestoreOptio
     dtype = page.color.dtype if stays else dtype_of(depth)
     span, hidden = options.span_of_page(page), hidden_of(page)
     x = to_unit(page.color if hidden is None else without(page.color, hidden), span)
-    y = x if hidden is not None and hidden.all() else _restored_page(page, x, hidden, run, channels, options)
+    kept = _stays(page, options)
+    nothing = len(kept) == x.shape[2] or (hidden is not None and hidden.all())
+    y = x if nothing else _restored_page(page, x, hidden, run, channels, options)
+    if kept and not nothing:
+        y = y.copy()
+        y[:, :, kept] = x[:, :, kept]
     if stays and (depth == "float" or not is_exact_in_units(dtype, span)):
         color = moved(page.color, y - x, span)  # float32 holds neither float64 nor 32 bits
     else:

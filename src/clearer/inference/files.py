@@ -218,6 +218,8 @@ class _Batch:
         assert job.source is not None and job.target is not None
         if self.options.depth is not None:
             raise UserError(f"{job.name}: --depth is for images; leave it out for a video")
+        if self.options.bands is not None:
+            raise UserError(f"{job.name}: --bands is for images; leave it out for a video")
         options = replace(self.options, levels=None)  # frames have no levels of a camera
         found = restore_video(job.source, job.target, self._run, self.channels, options, self.progress)
         self.outcome.notes += [f"{job.name}: {note}" for note in found.notes]

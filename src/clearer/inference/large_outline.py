@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -11,12 +12,12 @@ from clearer.images.convert import depth_for, fitted
 from clearer.images.nodata import REACH, hidden_in
 from clearer.images.pixels import Span, depth_of, dtype_of, to_unit
 from clearer.images.tiff.directory import Bytes
-from clearer.images.tiff.plan import Plan, Plane, StoredImage
-from clearer.images.tiff.read import page_of, with_common_levels
+from clearer.images.tiff.plan import Plan, Plane, StoredImage, bands_of
+from clearer.images.tiff.read import page_of, with_bands, with_common_levels
 from clearer.images.tiff.rows import TiffRows
 from clearer.images.tiff.samples import flat, pixels_of
 from clearer.images.types import AnyPixels, ImageFile, ImagePage, PageOwn
-from clearer.inference.color import notes_on
+from clearer.inference.color import check_bands, notes_on
 from clearer.inference.options import RestoreOptions
 
 _BYTES_AT_ONCE = 2**25
@@ -55,10 +56,11 @@ class Outline:
         return int(np.lcm(multiple, REACH)) if may_be_hidden else multiple
 
 
-def outline_of(plan: Plan, data: Bytes, name: str, channels: int, options: RestoreOptions) -> Outline:
+def outline_of(tiff: Any, plan: Plan, data: Bytes, name: str, channels: int, options: RestoreOptions) -> Outline:
     """Read the facts of a file, and where they matter the lowest and the highest value of each page.
 
     Args:
+        tiff: tifffile's view of it.
         plan: its images.
         data: its bytes.
         name: what errors call it.
@@ -66,7 +68,7 @@ def outline_of(plan: Plan, data: Bytes, name: str, channels: int, options: Resto
         options: span, levels and depth.
 
     Raises:
-        UserError: the file is broken, or values lie far beyond black and white.
+        UserError: the file is broken, it has no such band, or values lie far beyond black and white.
     """
     planes = list(plan.planes())
     pages: dict[Plane, ImagePage] = {}
@@ -78,7 +80,8 @@ def outline_of(plan: Plan, data: Bytes, name: str, channels: int, options: Resto
             mine = {plane: page_of(plane, first, data) for plane in planes if plane.image is image}
             ends += _with_extremes(rows, mine, options)
             pages |= mine
-    ends = with_common_levels(ends)
+    ends = list(with_bands(with_common_levels(ends), bands_of(tiff, plan, planes)))
+    check_bands(ends, options)
     spans = [options.span_of_page(page) for page in ends]
     depths = [depth_for(page, "TIFF", options.depth) for page in ends]
     for page, span in zip(ends, spans, strict=True):
@@ -100,7 +103,10 @@ def outline_of(plan: Plan, data: Bytes, name: str, channels: int, options: Resto
 
 
 def _own(page: ImagePage, ends: ImagePage) -> PageOwn:
-    return {**page.own, "levels": ends.own["levels"]} if "levels" in ends.own else page.own
+    own: PageOwn = {**page.own, "bands": ends.own["bands"]}
+    if "levels" in ends.own:
+        own["levels"] = ends.own["levels"]
+    return own
 
 
 def _with_extremes(rows: TiffRows, pages: dict[Plane, ImagePage], options: RestoreOptions) -> Iterator[ImagePage]:

@@ -121,7 +121,7 @@ def restore_large(
             why = refusal(plan, data)
             if why is not None:
                 raise UserError(f"cannot be restored by rows: {why}; convert it, or cut it into smaller files")
-        outline = outline_of(plan, data, str(source), restorer.architecture.channels, options)
+        outline = outline_of(tiff, plan, data, str(source), restorer.architecture.channels, options)
         for note in outline.notes:
             say(note)
         found_levels = {plane: _level_of(plane, outline, restorer, options, levels) for plane in outline.pages}

@@ -34,6 +34,8 @@ class RestoreOptions:
             images of 8 and 16 bits (0 and 4095 for 12 bits stored in 16). By default ``levels`` or 0 and 1.
         levels: those of the model's training images (see `clearer.zoo.card.ModelCard.span`), for the images that
             `are_levels` states, unless ``span`` says otherwise.
+        bands: the bands that are restored, numbered from 1; others stay. By default all. These are the samples of a
+            pixel (R, G and B are 1, 2 and 3), or the channels of a TIFF stack that states them. Alpha is none.
         ensemble: use the x8 self-ensemble, at eight times the cost.
         tile, overlap: see `clearer.Restorer.restore`.
         format: output format of files, such as ``"png"``; by default that of the output's name, or of the input.
@@ -55,6 +57,7 @@ class RestoreOptions:
     sigma: float | npt.NDArray[np.float32] | None = field(default=None, compare=False)
     span: Span | None = None
     levels: Span | None = None
+    bands: tuple[int, ...] | None = None
     ensemble: bool = False
     tile: Tiling = "auto"
     overlap: Overlap = "auto"
@@ -75,6 +78,8 @@ class RestoreOptions:
         low, high = self.span or WHOLE
         if not (np.isfinite(low) and np.isfinite(high) and low < high):
             raise UserError(f"range: {low:g},{high:g} is not two numbers with the smaller one first")
+        if self.bands is not None and (not self.bands or min(self.bands) < 1):
+            raise UserError(f"bands: {', '.join(map(str, self.bands)) or 'none'}; number them from 1")
         as_tiling(self.tile)
         parse_overlap(self.overlap)
 

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import tifffile
 
 from clearer.core.errors import UserError
 from clearer.images.tiff.directory import SUBIFDS, Bytes, Directory, Tree, tree_of
-from clearer.images.tiff.samples import Part, parts_of
+from clearer.images.tiff.samples import Part, is_indexed, parts_of
 
 _REDUCED, _MASK = 1, 4  # bits of the tag NewSubfileType
 _WIDTH, _SUBFILE, _OLD_SUBFILE = 256, 254, 255
@@ -210,3 +211,40 @@ def _shows(small: StoredImage, base: StoredImage) -> bool:
         and small.page.photometric == base.page.photometric
         and abs(height - wanted) <= 1 + _OFF_ASPECT * height
     )
+
+
+def channels_of(tiff: Any, plan: Plan, planes: list[Plane]) -> tuple[int, ...]:
+    """Return the channel of each image, by the axes of the file's series; empty if they state none."""
+    try:
+        (series,) = tiff.series
+        order = [page.offset for page in series.pages if page is not None]
+    except Exception:  # several series, or broken descriptions
+        return ()
+    images = [image for image in plan.images if image.role == "image"]
+    if order != [image.directory.offset for image in images] and not series.is_truncated:
+        return ()
+    # The samples of a page come last, wherever tifffile puts their axis; colors are restored together.
+    lengths = {axis: length for axis, length in zip(series.axes, series.shape, strict=True) if axis not in "YX"}
+    if all(len(plane.part.color) > 1 for plane in planes):
+        lengths.pop("S", None)
+    axis = "C" if "C" in lengths else "S"
+    if axis not in lengths or np.prod(list(lengths.values())) != len(planes):
+        return ()
+    place = list(lengths).index(axis)
+    return tuple(int(channel) for channel in np.indices(tuple(lengths.values()))[place].ravel())
+
+
+def bands_of(tiff: Any, plan: Plan, planes: list[Plane]) -> list[tuple[int, ...]]:
+    """Return the number of the band, from 1, of each channel of each image.
+
+    Bands are the channels that the axes of the file state, or else the samples of a pixel.
+    """
+    channels = channels_of(tiff, plan, planes)
+    if channels:
+        return [(channel + 1,) for channel in channels]
+    return [
+        (1, 1, 1)
+        if is_indexed(plane.image.page) and plane.part.color[0] == 0
+        else tuple(k + 1 for k in plane.part.color)
+        for plane in planes
+    ]

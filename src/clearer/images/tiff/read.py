@@ -26,7 +26,7 @@ from clearer.images.nodata import hidden_of, without
 from clearer.images.pixels import depth_of
 from clearer.images.tiff.directory import Bytes, page_offsets
 from clearer.images.tiff.limits import Extent, extent_of
-from clearer.images.tiff.plan import Plane, StoredImage, plan_of
+from clearer.images.tiff.plan import Plane, StoredImage, bands_of, plan_of
 from clearer.images.tiff.samples import (
     alpha_of,
     flat,
@@ -77,7 +77,8 @@ def read_tiff(data: bytes, first_page: bool = False) -> ImageFile:
         planes = list(plan.planes())
         planes = planes[:1] if first_page else planes
         _check_sizes(planes if first_page else plan.images, data)
-        pages = tuple(with_common_levels(list(_pages(planes, data))))
+        bands = bands_of(tiff, plan, list(plan.planes()))
+        pages = tuple(with_bands(with_common_levels(list(_pages(planes, data))), bands))
         own: Any = {"byteorder": tiff.byteorder, "bigtiff": tiff.is_bigtiff, "source": data}
         return ImageFile("TIFF", pages, own, plan.notes)
 
@@ -226,6 +227,12 @@ def page_of(plane: Plane, stored: AnyPixels, data: Bytes) -> ImagePage:
         dpi=dpi,
         own=_own(page, part.alpha is not None, len(plane.image.parts) > 1 and len(part.color) == 1, resolution),
     )
+
+
+def with_bands(pages: Iterable[ImagePage], bands: Iterable[tuple[int, ...]]) -> Iterator[ImagePage]:
+    """Yield pages that state the numbers of their bands."""
+    for page, numbers in zip(pages, bands, strict=False):
+        yield replace(page, own={**page.own, "bands": numbers})
 
 
 def with_common_levels(pages: list[ImagePage]) -> list[ImagePage]:

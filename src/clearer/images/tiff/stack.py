@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import tifffile
 
 from clearer.core.errors import UserError
 from clearer.images.io import errors_named
 from clearer.images.tiff.directory import Directory
-from clearer.images.tiff.plan import Plan, Plane, StoredImage, plan_of
+from clearer.images.tiff.plan import Plane, StoredImage, channels_of, plan_of
 from clearer.images.tiff.read import decoded, header_of, opened_file, page_of
 from clearer.images.tiff.samples import Part
 from clearer.images.types import Header, ImagePage, check_size, format_of_bytes
@@ -109,28 +108,7 @@ def _facts_of(path: Path, changed: int, size: int) -> _Facts | None:
         plan = plan_of(tiff, data)
         planes = list(plan.planes())
         places = tuple(_Place(p.image.directory.offset, p.copy, p.layer, p.part, header_of(p)) for p in planes)
-        channels = _channels(tiff, plan, planes)
+        channels = channels_of(tiff, plan, planes)
         names = re.findall(r'<Channel\b[^>]*?\bName="([^"]*)"', tiff.ome_metadata or "") if channels else []
     known = tuple(names) if len(names) == len(set(channels)) else ()
     return _Facts(Stack(len(places), channels, known), places)
-
-
-def _channels(tiff: Any, plan: Plan, planes: list[Plane]) -> tuple[int, ...]:
-    """Return the channel of each image, by the axes of the file's series; empty if they state none."""
-    try:
-        (series,) = tiff.series
-        order = [page.offset for page in series.pages if page is not None]
-    except Exception:  # several series, or broken descriptions
-        return ()
-    images = [image for image in plan.images if image.role == "image"]
-    if order != [image.directory.offset for image in images] and not series.is_truncated:
-        return ()
-    # The samples of a page come last, wherever tifffile puts their axis; colors are restored together.
-    lengths = {axis: length for axis, length in zip(series.axes, series.shape, strict=True) if axis not in "YX"}
-    if all(len(plane.part.color) > 1 for plane in planes):
-        lengths.pop("S", None)
-    axis = "C" if "C" in lengths else "S"
-    if axis not in lengths or np.prod(list(lengths.values())) != len(planes):
-        return ()
-    place = list(lengths).index(axis)
-    return tuple(int(channel) for channel in np.indices(tuple(lengths.values()))[place].ravel())
