@@ -12,10 +12,11 @@ import pytest
 from clearer.inference.files import restore_path
 from clearer.inference.options import RestoreOptions
 from helpers.networks import stand_in
-from helpers.videos import random_frame, write_video
+from helpers.videos import random_frame, read_planes, same_planes, write_video
 
 av = pytest.importorskip("av")
 
+from clearer.inference.video.matroska import write_pixel_shapes  # noqa: E402
 from clearer.inference.video.side_data import side_data_by_name  # noqa: E402
 
 
@@ -136,3 +137,98 @@ def test_side_data_of_a_type_unknown_to_pyav_do_not_hide_the_others() -> None:
     from av.sidedata.sidedata import Type
 
     assert Type(31).name == "EXIF" and Type(99).name == "TYPE_99" and Type["DISPLAYMATRIX"].name == "DISPLAYMATRIX"
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".mkv", "ffv1"), (".webm", "libvpx-vp9"), (".mkv", "libx264")])
+@pytest.mark.parametrize("shape", [Fraction(16, 11), Fraction(3, 2), Fraction(1, 2)])
+def test_matroska_states_the_shape_of_pixels_in_its_own_header(
+    tmp_path: Path, suffix: str, codec: str, shape: Fraction
+) -> None:
+    source, plain = tmp_path / f"x{suffix}", tmp_path / "plain"
+    write_video(source, codec, "yuv420p", count=2)
+    plain.write_bytes(source.read_bytes())
+    assert write_pixel_shapes(str(source), {0: shape})
+    assert source.stat().st_size == plain.stat().st_size
+    assert notes_of(source, tmp_path / f"y{suffix}") == []
+    for path in (source, tmp_path / f"y{suffix}"):
+        with av.open(str(path)) as container:
+            assert container.streams.video[0].sample_aspect_ratio == shape
+            assert len(list(container.decode(video=0))) == 2
+    assert same_planes(read_planes(plain), read_planes(source))
+
+
+def test_files_of_another_build_are_left_alone(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "x.mkv", "ffv1", count=1)
+    data = path.read_bytes()
+    for wrong in (data[:60], data.replace(b"\x16\x54\xae\x6b", b"\x16\x54\xae\x6a"), b"", data[::-1]):
+        path.write_bytes(wrong)
+        assert not write_pixel_shapes(str(path), {0: Fraction(2)})
+        assert path.read_bytes() == wrong
+
+
+def test_the_phase_of_a_late_start_is_kept(tmp_path: Path) -> None:
+    source, target = tmp_path / "x.mkv", tmp_path / "y.mpg"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.time_base = 32, 24, Fraction(1, 1000)
+        stream.codec_context.time_base = Fraction(1, 1000)
+        voice = container.add_stream("mp2", rate=48000)
+        for k in range(6):
+            frame = random_frame(32, 24, "yuv420p", k)
+            frame.pts, frame.time_base = 17 + 40 * k, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 2304), np.int16), format="s16", layout="stereo")
+        sound.sample_rate, sound.pts = 48000, 0
+        container.mux([*voice.encode(sound), *voice.encode(None)])
+    notes_of(source, target)
+    between = [packet_times(path)[0] - packet_times(path, "audio")[0] for path in (source, target)]
+    assert between[0] > 0.015 and abs(between[0] - between[1]) < 0.001
+
+
+@pytest.mark.parametrize(("codec", "pix_fmt", "suffix", "words"), [
+    ("libx264", "yuv420p", ".webm", "h264 cannot be written to .webm; to keep it, name the output .mkv"),
+    ("ffvhuff", "yuv420p", ".mkv", "ffvhuff cannot be written to .mkv; to keep it, name the output .avi"),
+])  # fmt: skip
+def test_another_codec_is_explained_in_plain_words(
+    tmp_path: Path, codec: str, pix_fmt: str, suffix: str, words: str
+) -> None:
+    source = write_video(tmp_path / ("x.avi" if codec == "ffvhuff" else "x.mp4"), codec, pix_fmt)
+    codec = "vp9" if suffix == ".webm" else "ffv1"
+    assert f"encoded as {codec}: {words}" in notes_of(source, tmp_path / f"y{suffix}")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (17, 31)])
+@pytest.mark.parametrize(("codec", "pix_fmt", "suffix"), [
+    ("ffv1", "yuv420p", ".mkv"), ("ffv1", "yuv422p10le", ".mkv"), ("png", "rgb48be", ".mov"),
+    ("rawvideo", "nv12", ".nut"),
+])  # fmt: skip
+def test_odd_sizes_keep_every_sample(
+    tmp_path: Path, size: tuple[int, int], codec: str, pix_fmt: str, suffix: str
+) -> None:
+    source, target = tmp_path / f"x{suffix}", tmp_path / f"y{suffix}"
+    write_video(source, codec, pix_fmt, {"slices": "1"} if codec == "ffv1" else None, size=size, count=2)
+    assert notes_of(source, target) == []
+    assert same_planes(read_planes(source), read_planes(target))
+
+
+@pytest.mark.parametrize("first", ["tt", "bb"])
+def test_the_field_order_of_h264_holds_from_the_first_frame(tmp_path: Path, first: str) -> None:
+    source, target = tmp_path / "x.mp4", tmp_path / "y.mp4"
+    options = {"flags": "+ildct+ilme", "field_order": first, "x264-params": f"{first[0]}ff=1"}
+    write_video(source, "libx264", "yuv420p", options, size=(64, 64), count=4)
+    assert notes_of(source, target) == []
+    orders = []
+    for path in (source, target):
+        with av.open(str(path)) as container:
+            orders.append(container.streams.video[0].codec_context.field_order)
+    assert orders[0] == orders[1] == {"tt": 2, "bb": 3}[first]
+
+
+def test_what_a_pixel_format_and_a_codec_lose_is_named() -> None:
+    from clearer.inference.video.encoder import codec_of, format_losses, why_not
+
+    assert codec_of("libx264") == "h264" and codec_of("libvpx-vp9") == "vp9"
+    assert format_losses("gray10le", "yuv420p10le") == [] and format_losses("yuv420p10le", "yuv420p") == ["depth"]
+    assert why_not("vp9", "yuv420p10le", ".mkv") == "the encoder of vp9 does not take such frames (yuv420p10le)"
+    assert why_not("indeo5", "yuv410p", ".avi") == "FFmpeg has no encoder of indeo5 here"

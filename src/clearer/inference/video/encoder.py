@@ -21,6 +21,8 @@ _ENCODERS = {
     "wmv3": ("wmv2",), "vc1": ("wmv2",), "flv1": ("flv",), "msmpeg4v2": ("msmpeg4v2", "msmpeg4v3"),
 }  # fmt: skip
 """The encoders of a codec, where the name differs or another codec of the same family has one."""
+_KIN = {"vp9": ("libsvtav1", "libx265"), "av1": ("libvpx-vp9", "libx265")}
+"""Encoders for frames whose depth or chroma those of the same codec do not hold."""
 _OTHERS = ("libx264", "libvpx-vp9", "libvpx", "mpeg4", "mpeg2video", "mjpeg")
 _CRF = {"libx264": 51, "libx264rgb": 51, "libx265": 51, "libvpx-vp9": 63, "libvpx": 63, "libsvtav1": 63}
 """The constant rate factor of lowest quality."""
@@ -108,10 +110,16 @@ def choose_settings(container: Container, source: Source, quality: int | None) -
     Raises:
         UserError: no encoder opens; or no frame of this size fits the codec.
     """
-    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints its settings otherwise
+    os.environ.setdefault("SVT_LOG", "0")  # SVT-AV1 prints its settings otherwise
     names = list(_encoder_names(container, source))
-    for name in names:
+    own = [name for name in names if codec_of(name) == source.codec]
+    if own:  # the codec changes where its encoders hold less of the frames than a related one
+        kin = [*(["ffv1"] if source.lossless else []), *_KIN.get(source.codec, ())]
+        own += [name for name in kin if name not in own and _exists(name) and container.takes(name)]
+    for name, keeps_all in [*((name, True) for name in own), *((name, False) for name in names)]:
         for settings in _attempts(name, container, source, quality):
+            if keeps_all and format_losses(source.first.format.name, settings.pix_fmt):
+                continue
             if _opens(settings, container, source):
                 return settings
     frame = source.first
@@ -143,8 +151,6 @@ def apply_settings(stream: Any, settings: Settings, source: Source, global_heade
 
 def _encoder_names(container: Container, source: Source) -> Iterator[str]:
     """Yield the encoders that the container holds: of the source's codec, then others."""
-    import av
-
     own = list(_ENCODERS.get(source.codec, (source.codec,)))
     if own == ["libx264"] and source.first.format.is_rgb:
         own = ["libx264rgb", "libx264"]
@@ -154,13 +160,37 @@ def _encoder_names(container: Container, source: Source) -> Iterator[str]:
         rest = ["ffv1", *_OTHERS, container.default_codec]
     seen: set[str] = set()
     for name in [*own, *rest]:
-        try:
-            av.codec.Codec(name, "w")
-        except ValueError:
-            continue
-        if name not in seen and container.takes(name):
+        if name not in seen and _exists(name) and container.takes(name):
             seen.add(name)
             yield name
+
+
+def _exists(encoder: str) -> bool:
+    import av
+
+    try:
+        av.codec.Codec(encoder, "w")
+    except ValueError:
+        return False
+    return True
+
+
+def codec_of(encoder: str) -> str:
+    """Return the codec of an encoder, such as "h264" of "libx264"."""
+    import av
+
+    return str(av.codec.Codec(encoder, "w").canonical_name)
+
+
+def why_not(codec: str, pix_fmt: str, suffix: str) -> str:
+    """Return in plain words why a video is not encoded with a codec, and what to ask for."""
+    encoders = [name for name in _ENCODERS.get(codec, (codec,)) if _exists(name)]
+    if not encoders:
+        return f"FFmpeg has no encoder of {codec} here"
+    if not any(Container(suffix).takes(name) for name in encoders):
+        others = [other for other in (".mkv", ".mp4", ".mov", ".avi", ".nut") if Container(other).takes(encoders[0])]
+        return f"{codec} cannot be written to {suffix}{f'; to keep it, name the output {others[0]}' if others else ''}"
+    return f"the encoder of {codec} does not take such frames ({pix_fmt})"
 
 
 def _attempts(name: str, container: Container, source: Source, quality: int | None) -> Iterator[Settings]:
@@ -197,9 +227,10 @@ def _distance(wanted: Any, other: Any) -> tuple[float, ...]:
 
     def facts(format: Any) -> tuple[int, int, int, int, int]:
         alpha = any(part.is_alpha for part in format.components)
+        colors = len(format.components) - alpha
+        chroma = format.chroma_width(64) * format.chroma_height(64) if colors > 1 else 0
         return (
-            int(alpha), len(format.components) - alpha, min(part.bits for part in format.components),
-            format.chroma_width(64) * format.chroma_height(64), int(format.is_rgb),
+            int(alpha), colors, min(part.bits for part in format.components), chroma, int(format.is_rgb),
         )  # fmt: skip
 
     if other.has_palette or other.is_bit_stream:
@@ -254,6 +285,9 @@ def _rates(name: str, source: Source, pix_fmt: str) -> Iterator[tuple[int, dict[
         profile = _PRORES.get(context.codec_tag, "4444" if "444" in pix_fmt else "hq")
         yield 0, {"profile": profile}
         yield 0, {"profile": "4444" if "444" in pix_fmt else "hq"}
+    elif name == "ffv1":
+        yield 0, {}
+        yield 0, {"slices": "1"}  # of a few pixels there are no more
     else:
         yield 0, {}
 
@@ -273,12 +307,14 @@ def _options(name: str, source: Source, quality: int | None) -> dict[str, str]:
         level = _QUALITY if quality is None else quality
         options["crf"] = str(round(_CRF[name] * (100 - level) / 100))
     parameters += hdr_parameters(name, source.first)
+    order = _FIELDS.get(source.stream.codec_context.field_order)
+    if name == "libx264" and source.first.interlaced_frame and order is not None:
+        parameters.append("tff=1" if order.endswith("t") else "bff=1")  # which one is shown first
     if parameters:
         options[{"libx264": "x264-params", "libx265": "x265-params"}.get(name, "svtav1-params")] = ":".join(parameters)
     if source.place is not None:
         options["chroma_sample_location"] = source.place
     flags = _INTERLACED if source.first.interlaced_frame else ""
-    order = _FIELDS.get(source.stream.codec_context.field_order)
     if order is not None:
         options["field_order"] = order
     if name not in _CRF and _has_quantizer(name):  # a fixed step from 1 to 31

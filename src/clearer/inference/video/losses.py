@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from clearer.inference.video.encoder import codec_name, format_losses
+from clearer.inference.video.encoder import codec_name, format_losses, why_not
 from clearer.inference.video.headers import chroma_place, describe, side_data_names
 from clearer.inference.video.side_data import side_data_by_name
 from clearer.inference.video.tags import kept_tags
@@ -200,7 +200,7 @@ def _paired(before: Contents, after: Contents) -> tuple[list[tuple[StreamFacts, 
 def _video_losses(before: StreamFacts, after: StreamFacts, suffix: str) -> list[str]:
     notes = []
     if before.codec != after.codec:
-        notes.append(f"encoded as {after.codec}, because there is no encoder of {before.codec} for {suffix}")
+        notes.append(f"encoded as {after.codec}: {why_not(before.codec, before.traits['pixel format'], suffix)}")
     old, new = before.traits.get("pixel format"), after.traits.get("pixel format")
     if old and new and format_losses(old, new):
         notes.append(f"the pixel format {old} became {new}, because {after.codec} has no nearer one")

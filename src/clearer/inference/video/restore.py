@@ -21,7 +21,7 @@ from clearer.inference.video.frame import Tags, restored_frame
 from clearer.inference.video.headers import chroma_place, describe, side_data_names
 from clearer.inference.video.losses import Contents, contents_of, losses
 from clearer.inference.video.reader import Reader
-from clearer.inference.video.writer import Writer, reason
+from clearer.inference.video.writer import Writer, is_cover, reason
 
 Progress = Callable[[int, int], None]
 Part = tuple[str, Any]
@@ -162,17 +162,11 @@ class _Transcoder:
 
 def _main_stream(origin: Any) -> Any:
     """Return the video stream to restore: not a cover."""
-    videos = [s for s in origin.streams.video if s.codec_context is not None and not s.disposition & _attached()]
+    videos = [s for s in origin.streams.video if s.codec_context is not None and not is_cover(s)]
     if not videos:
         raise UserError("holds no video stream that can be decoded")
     best = origin.streams.best("video")
     return next((s for s in videos if best is not None and s.index == best.index), videos[0])
-
-
-def _attached() -> Any:
-    from av.stream import Disposition
-
-    return Disposition.attached_pic
 
 
 def _until_frame(parts: Iterator[Part]) -> tuple[list[Part], Any]:
@@ -188,7 +182,7 @@ def _until_frame(parts: Iterator[Part]) -> tuple[list[Part], Any]:
 def _notes(writer: Writer, source: Source) -> list[str]:
     notes = []
     more = [s for s in writer.origin.streams.video if s.index != source.stream.index and s.index in writer.copies]
-    if any(not stream.disposition & _attached() for stream in more):
+    if any(not is_cover(stream) for stream in more):
         notes.append(f"only video stream {source.stream.index} is restored; the others are copied")
     if writer.moved:
         notes.append(f"{writer.moved} frames or packets were out of order in time and moved behind the one before them")

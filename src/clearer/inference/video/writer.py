@@ -9,6 +9,7 @@ from typing import Any
 from clearer.core.errors import UserError, one_line
 from clearer.inference.video.containers import Container, closing_quietly, copy_stream
 from clearer.inference.video.encoder import Settings, Source, apply_settings
+from clearer.inference.video.matroska import write_pixel_shapes
 from clearer.inference.video.side_data import display_matrix
 from clearer.inference.video.tags import kept_tags, options_for_tags
 
@@ -34,7 +35,13 @@ class Writer:
     def __init__(
         self, target: str, container: Container, origin: Any, source: Source, settings: Settings, others: list[Any]
     ) -> None:
-        self.container, self.origin, self.source, self.settings = container, origin, source, settings
+        self.target, self.container, self.origin, self.source, self.settings = (
+            target,
+            container,
+            origin,
+            source,
+            settings,
+        )
         self.left_out = [stream for stream in others if self._makes(stream) or not self._holds(stream)]
         self._check_sound(others)
         self.moved = 0
@@ -42,6 +49,7 @@ class Writer:
         kept = [stream for stream in others if stream not in self.left_out]
         self._open(target, kept)
         self.last: dict[int, int] = {}
+        self.phase: Fraction | None = None  # by which the source starts beside the encoder's unit of time, in seconds
 
     def _check_sound(self, others: list[Any]) -> None:
         lost = [stream for stream in self.left_out if stream.type == "audio"]
@@ -136,7 +144,9 @@ class Writer:
         file.set_chapters(self.origin.chapters())
         same = self.container.name in self.origin.format.name
         self.copies: dict[int, Any] = {}
-        for stream in sorted([self.source.stream, *chosen], key=lambda stream: int(stream.index)):
+        ordered = sorted([self.source.stream, *chosen], key=lambda stream: int(stream.index))
+        self.tracks = [stream for stream in ordered if stream.type != "attachment" and not is_cover(stream)]
+        for stream in ordered:
             if stream.index == self.source.stream.index:
                 self.video = self._add_video(file)
                 if same and self.container.name == "mpegts":
@@ -155,19 +165,34 @@ class Writer:
             self._copy(value)
 
     def close(self) -> None:
-        """Write the end of the file."""
+        """Write the end of the file, and into it what FFmpeg's muxer was not told."""
         self.file.close()
+        if self.container.name in ("matroska", "webm"):
+            shapes = {place: shape for place, stream in enumerate(self.tracks) if (shape := _pixel_shape(stream))}
+            if shapes:
+                write_pixel_shapes(self.target, shapes)
 
     def _mux_video(self, packets: list[Any]) -> None:
         # libx265 leaves the decoding time of packets unset if the video has fewer frames than it looks ahead.
         for packet in packets:
             last = self.last.get(self.source.stream.index)
+            self._shift(packet)
             if packet.pts is not None:
                 far = packet.dts is None or abs(packet.dts - packet.pts) * packet.time_base > _LONGEST_DELAY
                 if far or packet.dts > packet.pts:
                     packet.dts = packet.pts if last is None or packet.pts > last else last + 1
                 self.last[self.source.stream.index] = packet.dts
             self.file.mux(packet)
+
+    def _shift(self, packet: Any) -> None:
+        """Add the phase to the times of a packet."""
+        unit = self.video.time_base
+        shift = _rounded((self.phase or Fraction(0)) / unit)
+        if shift:
+            ratio = packet.time_base / unit
+            times = (None if time is None else _rounded(time * ratio) + shift for time in (packet.pts, packet.dts))
+            packet.pts, packet.dts = times
+            packet.duration, packet.time_base = _rounded((packet.duration or 0) * ratio), unit
 
     def _timed_frame(self, frame: Any) -> Any:
         """Return the frame with a time in the encoder's unit that is later than that of the one before it."""
@@ -176,7 +201,10 @@ class Writer:
             1, round(frame.duration * frame.time_base / unit if frame.duration else 1 / self.settings.rate / unit)
         )
         last = self.last.get(-1)
-        time = None if frame.pts is None else _rounded(frame.pts * frame.time_base / unit)
+        time = None if frame.pts is None else frame.pts * frame.time_base
+        if self.phase is None:
+            self.phase = Fraction(0) if time is None else time - _rounded(time / unit) * unit
+        time = None if time is None else _rounded((time - self.phase) / unit)
         if last is not None and (time is None or time <= last):
             self.moved += time is not None
             time = last + step
@@ -207,6 +235,19 @@ class Writer:
 
 def _rounded(value: Fraction) -> int:
     return int(value + Fraction(1, 2)) if value >= 0 else -int(-value + Fraction(1, 2))
+
+
+def _pixel_shape(stream: Any) -> Fraction | None:
+    """Return the aspect ratio of the pixels of a video stream; None if they are square."""
+    shape = stream.sample_aspect_ratio if stream.type == "video" else None
+    return Fraction(shape) if shape and shape != 1 else None
+
+
+def is_cover(stream: Any) -> bool:
+    """Return whether a stream is an image attached to the file."""
+    from av.stream import Disposition
+
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def stream_name(stream: Any) -> str:
