@@ -120,3 +120,67 @@ def test_cmyk_is_restored_as_light() -> None:
     pixels = np.full((8, 9, 4), 55, np.uint8)
     found = stand_in(3, gain=0.5).restore(Image.frombytes("CMYK", (9, 8), pixels.tobytes()))
     assert found.mode == "CMYK" and (np.asarray(found) == 155).all()  # 255 - (255 - 55) / 2
+
+
+DTYPES = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "int64", "float16", "float32", "float64"]
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("of_torch", [False, True])
+def test_a_range_holds_for_every_type_and_what_does_not_change_stays(
+    dtype: str, of_torch: bool, strength: float
+) -> None:
+    low, high = (-100, 100) if dtype == "int8" else (0, 200) if dtype in ("uint8", "float16") else (0, 30000)
+    if dtype.endswith(("32", "64")):
+        low, high = (0 if dtype == "uint32" else -(10**9)), 2 * 10**9
+    image = (UNIT * (high - low) + low).astype(dtype)
+    given: Any = torch.from_numpy(image).permute(2, 0, 1) if of_torch else image
+    found = stand_in(3, gain=0.5).restore(given, range=(low, high), strength=strength)
+    assert found.dtype == given.dtype and found.shape == given.shape
+    found = found.permute(1, 2, 0).numpy() if of_torch else found
+    if strength == 0:
+        assert np.array_equal(found, image)
+    else:
+        near = (
+            0.51 if image.dtype.kind in "iu" and high < 10**6 else (high - low) * (1e-3 if dtype == "float16" else 1e-6)
+        )
+        assert np.abs(found.astype(np.float64) - (low + (image.astype(np.float64) - low) / 2)).max() <= near
+
+
+def test_doubles_and_modes_of_floats_and_integers_keep_their_bits() -> None:
+    exact = np.random.default_rng(0).random((20, 30))
+    assert np.array_equal(stand_in(1).restore(exact, strength=0), exact)
+    deep = Image.fromarray((exact * 10**9).astype(np.int32))
+    for image, span in ((Image.fromarray(exact.astype(np.float32)), None), (deep, (0, 10**9))):
+        found = stand_in(1).restore(image, strength=0, range=span)
+        assert found.mode == image.mode and np.array_equal(np.asarray(found), np.asarray(image))
+    assert stand_in(3).restore(Image.new("RGBX", (9, 8), (1, 2, 3, 4))).getpixel((0, 0)) == (1, 2, 3)
+
+
+def test_bright_spots_are_no_noise() -> None:
+    sky = (0.2 + 0.02 * RNG.standard_normal((96, 96))).astype(np.float32)
+    for spot in (np.s_[40:43, 50:53], np.s_[40:41, 50:51]):
+        image = sky.copy()
+        image[spot] = 5
+        assert "reach from" in warned(lambda image=image: stand_in(1).restore(image))[1][0]
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (UNIT.astype(np.int32), r"range=\(low, high\)"),
+        (UNIT > 0.5, "convert it first"),
+        (torch.from_numpy(UNIT).to_sparse(), "a sparse or meta tensor"),
+        (torch.empty(3, 9, 9, device="meta"), "a sparse or meta tensor"),
+    ],
+)
+def test_what_cannot_be_restored_says_what_to_do(image: Any, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        stand_in(3).restore(image)
+
+
+@pytest.mark.parametrize("span", ["0,1", (0, 1, 2), 5, ("a", "b")])
+def test_a_range_that_is_none_is_refused(span: Any) -> None:
+    with pytest.raises(UserError, match="is not two numbers with the smaller one first"):
+        stand_in(3).restore(UNIT, range=span)

@@ -14,10 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 from clearer.core.errors import UserError
-from clearer.images.pixels import LARGEST_UNIT, Span, levels_hold
+from clearer.images.pixels import LARGEST_UNIT, WHOLE, Span, levels_hold
 from clearer.images.transparent import extended
 
-_PIL_MODES = ("L", "RGB", "I;16", "I;16B")
+_PIL_MODES = ("L", "RGB", "I;16", "I;16B", "I", "F")
 _WITH_ALPHA = {
     "LA": "LA",
     "La": "LA",
@@ -30,12 +30,15 @@ _WITH_ALPHA = {
 }
 """Modes of images with transparency, and the mode that has it as a channel."""
 _WHITE = {"uint8": 255, "uint16": 65535}
+_USUAL = [(0, white) for white in _WHITE.values()]
 _LARGEST_FLOAT = 16.0
 """Noise may leave [0, 1]; larger floats are gray levels that were not divided by 255."""
 _BLOCK, _MARGIN, _SHARE = 16, 0.1, 0.01
 """Noise leaves [0, 1], but not the mean of a block of pixels by more than a margin, nor in more than a few blocks."""
 _FAR, _FAR_SHARE = 0.5, 0.15
 """Nor is so large a share of the pixels so far outside, even on black with a noise level of 120 gray levels."""
+_SPOT, _SPOT_MEAN, _SPOT_PIXEL = 3, 1.0, 3.0
+"""Nor is the mean of 9 pixels so far outside, or a single pixel, by 6 times that noise level: bright spots are."""
 
 Work = Callable[[Tensor], Tensor]
 """Maps (B, C, H, W) float32 in [0, 1] to the same shape and range."""
@@ -86,31 +89,45 @@ class _Conversion:
     def array(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if image.ndim not in (2, 3):
             raise UserError(f"image: an array of shape {image.shape} is not (H, W) or (H, W, C)")
-        white = self._white(image.dtype.name, image.dtype.kind == "f", f"an array of {image.dtype}")
+        kind, name = image.dtype.kind, image.dtype.name
+        limits = self._limits(name, kind == "f", kind in "iu", f"an array of {image.dtype}")
+        wide = self._needs_float64(limits, image.dtype.itemsize)
         # A copy: the caller's array may be read-only, big-endian or have negative strides.
-        x = torch.from_numpy(image.astype(np.float32, order="C"))
+        x = torch.from_numpy(image.astype(np.float64 if wide else np.float32, order="C"))
         x = (x[None] if x.ndim == 2 else x.permute(2, 0, 1))[None]  # (1, C, H, W)
-        y = self._in_range(x, white).numpy()[0]
+        y = self._in_range(x, limits).numpy()[0]
         y = y[0] if image.ndim == 2 else y.transpose(1, 2, 0)
         return np.ascontiguousarray(y.astype(image.dtype))
 
     def tensor(self, image: Tensor) -> Tensor:
         if image.ndim not in (3, 4):
             raise UserError(f"image: a tensor of shape {tuple(image.shape)} is not (C, H, W) or (B, C, H, W)")
-        name = str(image.dtype).removeprefix("torch.")
-        white = self._white(name, image.is_floating_point(), f"a tensor of {image.dtype}")
-        x = image.detach().to(torch.float32)
-        y = self._in_range(x if x.ndim == 4 else x[None], white)
+        if image.layout != torch.strided or image.is_meta:
+            raise UserError("image: a sparse or meta tensor; pass a dense one that holds values, as by to_dense()")
+        name, floating = str(image.dtype).removeprefix("torch."), image.is_floating_point()
+        integer = not (floating or image.is_complex() or image.dtype == torch.bool)
+        limits = self._limits(name, floating, integer, f"a tensor of {image.dtype}")
+        wide = self._needs_float64(limits, image.itemsize)
+        x = image.detach().to(_widest(image.device) if wide else torch.float32)
+        y = self._in_range(x if x.ndim == 4 else x[None], limits)
         return (y if x.ndim == 4 else y[0]).to(image.dtype).contiguous()
 
-    def _white(self, dtype: str, floating: bool, what: str) -> int | None:
-        white = _WHITE.get(dtype)
-        if white is None and not floating:
-            raise UserError(f"image: {what} is not uint8, uint16 or floating point in [0, 1]")
-        return white
+    def _limits(self, dtype: str, floating: bool, integer: bool, what: str) -> tuple[int, int] | None:
+        """Return the least and the largest level of an integer type; None for floats."""
+        if floating:
+            return None
+        if dtype not in _WHITE and (not integer or self.span is None):
+            hint = "state black and white with range=(low, high)" if integer else "convert it first"
+            raise UserError(f"image: {what} is not uint8, uint16 or floating point in [0, 1]; {hint}")
+        return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
-    def _in_range(self, x: Tensor, white: int | None) -> Tensor:
-        """Apply ``work`` to (B, C, H, W) float32: integers from 0 to ``white``, or floats if that is None."""
+    def _needs_float64(self, limits: tuple[int, int] | None, itemsize: int) -> bool:
+        """Return whether float32 does not hold the levels, or not when they are scaled to [0, 1] and back."""
+        return itemsize > 4 or (self.span is not None and limits not in _USUAL)
+
+    def _in_range(self, x: Tensor, limits: tuple[int, int] | None) -> Tensor:
+        """Apply ``work`` to (B, C, H, W): integers within ``limits``, or floats if that is None."""
+        white = None if limits is None else limits[1]
         if not x.numel():
             raise UserError(f"image: it is empty (batch, channels, height, width are {tuple(x.shape)})")
         least, most = x.amin().item(), x.amax().item()
@@ -121,9 +138,12 @@ class _Conversion:
         if span is None and levels is not None and levels[1] > LARGEST_UNIT and levels_hold(levels, white, least, most):
             span = levels
         if span is not None:
-            low, high = span
-            y = self._checked((x - low) / (high - low), least, most) * (high - low) + low
-            return y if white is None else y.round().clamp(0, white)
+            if limits in _USUAL:
+                low, high = span
+                y = self._checked((x - low) / (high - low), least, most) * (high - low) + low
+                return y.round().clamp(0, white)
+            y = self._moved(x, span, least, most)
+            return y if limits is None else y.round().clamp(*limits)
         if white is not None:
             return (self.work(x / white) * white).round()
         largest = max(-least, most)
@@ -132,7 +152,14 @@ class _Conversion:
                 f"image: floats are expected in [0, 1] and this one reaches {largest:g}; divide it by its white level, "
                 "or state black and white with range=(low, high)"
             )
-        return self._checked(x, least, most)
+        return self._checked(x, least, most) if x.dtype == torch.float32 else self._moved(x, WHOLE, least, most)
+
+    def _moved(self, x: Tensor, span: Span, least: float, most: float) -> Tensor:
+        """Add what ``work`` changes, so that levels that do not change stay bit for bit."""
+        low, high = span
+        unit = ((x - low) / (high - low)).float()
+        change = self._checked(unit, least, most) - unit.clamp(0, 1)
+        return (x.clamp(low, high) + change.to(x.dtype) * (high - low)).clamp(low, high)
 
     def _checked(self, x: Tensor, least: float, most: float) -> Tensor:
         if self.warn is not None and is_beyond(x):
@@ -147,7 +174,19 @@ def is_beyond(x: Tensor) -> bool:
     means = F.avg_pool2d(x, (min(_BLOCK, x.shape[-2]), min(_BLOCK, x.shape[-1])))
     beyond = (means < -_MARGIN) | (means > 1 + _MARGIN)
     far = (x < -_FAR) | (x > 1 + _FAR)
-    return beyond.float().mean().item() > _SHARE or far.float().mean().item() > _FAR_SHARE
+    if beyond.float().mean().item() > _SHARE or far.float().mean().item() > _FAR_SHARE:
+        return True
+    spots = (
+        F.avg_pool2d(x, (min(_SPOT, x.shape[-2]), min(_SPOT, x.shape[-1])), 1) if min(x.shape[-2:]) >= _SPOT else x[:0]
+    )
+    return any(
+        part.numel() > 0 and (part.amin().item() < -margin or part.amax().item() > 1 + margin)
+        for part, margin in ((spots, _SPOT_MEAN), (x, _SPOT_PIXEL))
+    )
+
+
+def _widest(device: torch.device) -> torch.dtype:
+    return torch.float32 if device.type == "mps" else torch.float64  # which MPS lacks
 
 
 class RangeWarning:
@@ -221,7 +260,7 @@ def _in_plain_mode(image: Image.Image) -> Image.Image:
         return image
     if image.mode == "1":
         return image.convert("L")
-    if image.mode == "P":
+    if image.mode in ("P", "RGBX"):
         return image.convert("RGB")
     known = ", ".join((*_PIL_MODES, "LA", "RGBA", "CMYK"))
     raise UserError(f"image: mode {image.mode} is not one of {known}; convert it first")

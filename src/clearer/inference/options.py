@@ -75,7 +75,10 @@ class RestoreOptions:
             raise UserError(f"color: {self.color!r} is not one of {', '.join(COLORS)}{nearest(self.color, COLORS)}")
         if not 0 <= self.strength <= 1:
             raise UserError(f"strength: {self.strength:g} is not between 0 (the input) and 1 (the network's output)")
-        low, high = self.span or WHOLE
+        try:
+            low, high = (float(value) for value in self.span or WHOLE)
+        except (TypeError, ValueError):
+            raise UserError(f"range: {self.span!r} is not two numbers with the smaller one first") from None
         if not (np.isfinite(low) and np.isfinite(high) and low < high):
             raise UserError(f"range: {low:g},{high:g} is not two numbers with the smaller one first")
         if self.bands is not None and (not self.bands or min(self.bands) < 1):

@@ -274,8 +274,9 @@ class Restorer(HubMixin):
             image: one of
                 NumPy (H, W) or (H, W, C), uint8, uint16 or floating point in [0, 1]; masked values stay, masked;
                 torch (C, H, W) or (B, C, H, W), uint8, uint16 or floating point in [0, 1];
-                a PIL image of mode L, RGB, I;16, I;16B, CMYK, or LA or RGBA, whose alpha is kept (modes 1 and P lose
-                nothing by conversion to L, RGB or RGBA, and come back so). Its ``info`` (profile, resolution) is kept.
+                other integers of both, with ``range``;
+                a PIL image of mode L, RGB, I;16, I;16B, I, F, CMYK, or LA or RGBA, whose alpha is kept (modes 1, P and
+                RGBX lose nothing by conversion to L, RGB or RGBA, and come back so). Its ``info`` is kept.
                 Floats may leave [0, 1], as noise does; if whole regions do, they are clipped, and a warning says so.
                 The network computes in float32 or bfloat16.
             ensemble: use the x8 self-ensemble, the average over eight flips and rotations, at eight times the cost.
