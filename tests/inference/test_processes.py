@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import multiprocessing
 import os
 import pickle
 import subprocess
@@ -16,6 +17,9 @@ import torch
 from clearer.core.errors import UserError
 from clearer.inference.processes import refuse_fork
 from clearer.inference.restorer import Restorer, load
+from clearer.network.architecture import Architecture
+from clearer.network.network import RestorationNetwork
+from clearer.zoo.weights import save_weights
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (24, 32), dtype=np.uint8)
 
@@ -63,13 +67,23 @@ def test_an_exported_network_is_pickled_by_its_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("start", ["spawn", "fork"])
-def test_other_processes_restore_and_do_not_hang(tmp_path: Path, start: str) -> None:
-    if start == "fork" and not hasattr(os, "fork"):
-        pytest.skip("no fork")
+@pytest.mark.parametrize("start", ["spawn", "fork", "forkserver"])
+@pytest.mark.parametrize("exported", [False, True])
+def test_other_processes_restore_and_do_not_hang(tmp_path: Path, start: str, exported: bool) -> None:
+    if start not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {start}")
+    model = "denoise-gray"
+    if exported:
+        pytest.importorskip("onnxruntime")
+        pytest.importorskip("onnxscript")
+        from clearer.deploy.onnx import export
+
+        network, model = tmp_path / "a.safetensors", str(tmp_path / "a.onnx")
+        save_weights(network, RestorationNetwork(Architecture.parse("P-F", width=4)), {})
+        export(network, onnx=model)
     (tmp_path / "script.py").write_text(SCRIPT)
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
-    command = [sys.executable, str(tmp_path / "script.py"), start, "denoise-gray"]
+    command = [sys.executable, str(tmp_path / "script.py"), start, model]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600, check=False)
     assert done.stdout == "same\n", done.stderr
 

@@ -6,6 +6,7 @@ onnxruntime only. Nothing is unpickled, and no code runs except the graph.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 from pathlib import Path
@@ -62,6 +63,7 @@ class OnnxNetwork(nn.Module):
 
     def forward(self, x: Tensor, level: Level | None = None) -> Tensor:
         if os.getpid() != self._process:  # forked: the threads of the session stayed in the parent
+            _keep_for_ever(self.session)
             self.session, self._process = _session(_onnxruntime(self._made_of[0]), *self._made_of), os.getpid()
         image = x.detach().contiguous()
         given = {self.input: image.numpy()}
@@ -78,6 +80,11 @@ class OnnxNetwork(nn.Module):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return OnnxNetwork, self._made_of
+
+
+def _keep_for_ever(session: Any) -> None:
+    """Keep a session of another process: its end would wait for threads that are not in this one."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
 
 
 def _session(runtime: Any, path: Path, threads: int) -> Any:

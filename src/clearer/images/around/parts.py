@@ -17,6 +17,7 @@ from clearer.images.around.box_parts import parts_of_boxes
 from clearer.images.around.jxl_header import SIGNATURES, header_of
 from clearer.images.around.part import EXIF, FRAMES, PLAYS, PROFILE, RESOLUTION, TIMES, XMP, Part, digest
 from clearer.images.around.xmp import announces
+from clearer.images.thumbnail import without_thumbnail
 
 _CREDENTIALS = "content credentials"
 _CHUNK_NAMES = {
@@ -95,8 +96,10 @@ def _of_jpeg(data: bytes) -> Iterator[Part]:
         if marker == jpeg.APP0 and body.startswith(jpeg.JFIF):
             if body[7:8] in (b"\1", b"\2"):
                 yield Part(RESOLUTION)
+        elif marker == jpeg.APP0 and body.startswith(b"JFXX\0"):
+            yield Part("thumbnail in JFIF", digest(body), of_format=True)
         elif marker == jpeg.APP1 and body.startswith(jpeg.EXIF):
-            yield Part(EXIF, digest(body))
+            yield Part(EXIF, digest(without_thumbnail(body.removeprefix(jpeg.EXIF))))
         elif marker == jpeg.APP1 and body.startswith(jpeg.XMP):
             packet = body
             yield Part(XMP, digest(body))
@@ -108,6 +111,8 @@ def _of_jpeg(data: bytes) -> Iterator[Part]:
             yield Part(_CREDENTIALS if b"c2pa" in body else "APP11 data")
         elif marker == jpeg.APP13 and body.startswith(b"Photoshop 3.0"):
             yield Part("IPTC and Photoshop data", digest(body))
+            if b"8BIM\x04\x0c" in body:
+                yield Part("thumbnail of Photoshop", of_format=True)
         elif marker == jpeg.COM:
             yield Part("comment", digest(body))
         elif marker != jpeg.APP14 and not (marker == jpeg.APP2 and body.startswith(jpeg.MPF)):
@@ -152,6 +157,7 @@ def _of_png(data: bytes) -> Iterator[Part]:
         elif kind not in _PIXEL_CHUNKS:
             near_srgb = kind == b"gAMA" and body == struct.pack(">I", 45455)
             # The values that are tied to the layout of pixels are compared where they are written.
+            body = without_thumbnail(body) if kind == b"eXIf" else body
             content = "" if kind in (b"sBIT", b"bKGD") else digest(body)
             yield Part(_CHUNK_NAMES.get(kind, f"chunk {kind.decode('latin-1')}"), content, of_format=near_srgb)
     if delays:
