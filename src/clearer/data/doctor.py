@@ -21,7 +21,7 @@ from clearer.data.ranges import LevelTally, probable_range, white_above
 from clearer.data.stacks import pages_of
 from clearer.images.pixels import LARGEST_UNIT, WHOLE, Span, to_unit
 from clearer.images.types import AnyPixels
-from clearer.images.view import read_image
+from clearer.images.view import read_image, read_with_hidden
 from clearer.recipe.schema import Pairs
 
 SAMPLE = 24
@@ -150,6 +150,7 @@ class _Tally:
     brightest: list[tuple[str, np.dtype, float]] = field(default_factory=list)
     levels: LevelTally = field(default_factory=LevelTally)
     sizes: dict[Path, int] = field(default_factory=dict)
+    gaps: list[tuple[str, float]] = field(default_factory=list)
 
     def add(self, item: Item) -> None:
         """Read the image or both images of an item."""
@@ -193,9 +194,11 @@ class _Tally:
         """Return the image with the values of its file, or None after noting why it cannot be read."""
         try:
             self.sizes[path] = path.stat().st_size if path.exists() else 0
-            image = read_image(path, None, None, None, page)
+            image, hidden = read_with_hidden(path, None, None, None, page)
+            if hidden is not None:
+                self.gaps.append((path.name if page is None else f"{path.name}#{page + 1}", float(hidden.mean())))
             if not np.isfinite(image).all():
-                raise UserError("it holds values that are not finite (NaN or infinity); replace them first")
+                raise UserError("it holds values that are infinite; replace them first")
             self.levels.add(path, image)
             return image
         except UserError as error:
@@ -222,6 +225,7 @@ def _part(found: _Set, tally: _Tally, prints: Fingerprints) -> Part:
         mismatched=tuple(tally.mismatched),
         same=tuple(tally.same),
         dark=tally.dark(span),
+        gaps=tuple(tally.gaps),
         levels=tuple(levels.values()),
         copies=_together(prints.names, prints.digests),
         near=_together(prints.names, groups(prints)),

@@ -38,6 +38,7 @@ class Part:
         mismatched: what cannot be paired, one sentence each.
         same: pairs whose two images are the same.
         dark: clean images that use only the lowest sixteenth of the gray levels.
+        gaps: images with pixels that have no value (NaN, GDAL_NODATA), and their share.
         levels: lowest and highest value of the files of each depth; they decide which levels are black and white.
         copies: groups of names with exactly equal clean images.
         near: groups of names with the same clean image, exact copies included.
@@ -58,6 +59,7 @@ class Part:
     mismatched: tuple[str, ...] = ()
     same: tuple[str, ...] = ()
     dark: tuple[str, ...] = ()
+    gaps: tuple[tuple[str, float], ...] = ()
     levels: tuple[Extremes, ...] = ()
     copies: tuple[tuple[str, ...], ...] = ()
     near: tuple[tuple[str, ...], ...] = ()
@@ -152,6 +154,12 @@ def _faults(part: Part) -> Iterator[str]:
     for line in said:
         text = line.removeprefix("data: ")
         yield f"{text[0].upper()}{text[1:]}." if line != text else f"{text}."
+    if part.gaps:
+        name, share = max(part.gaps, key=lambda gap: gap[1])
+        yield (
+            f"{_many(part.gaps, 'image')} of {part.count} have pixels without a value, at most {share:.1%} in {name}. "
+            "Training takes patches without them."
+        )
     if part.dark and noticed is None:
         yield (
             f"{_many(part.dark, 'image')} of {part.count} use at most a sixteenth of the gray levels, such as "

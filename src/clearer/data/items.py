@@ -10,9 +10,9 @@ from typing import Literal, overload
 import numpy as np
 
 from clearer.core.errors import UserError
-from clearer.images.pixels import WHOLE, Span
+from clearer.images.pixels import WHOLE, Span, to_unit
 from clearer.images.types import AnyPixels, Uint8Pixels
-from clearer.images.view import native_channels, page_header, read_image
+from clearer.images.view import native_channels, page_header, read_image, read_with_hidden
 
 
 @dataclass(frozen=True)
@@ -101,29 +101,41 @@ def read_item(
 
 
 @overload
-def read_item(item: Item, channels: int | None, depth: Literal[8] | None) -> tuple[AnyPixels, AnyPixels | None]: ...
+def read_item(
+    item: Item, channels: int | None, depth: Literal[8] | None, *, gaps: bool = False
+) -> tuple[AnyPixels, AnyPixels | None]: ...
 
 
 def read_item(
-    item: Item, channels: int | None = None, depth: Literal[8] | None = 8
+    item: Item, channels: int | None = None, depth: Literal[8] | None = 8, *, gaps: bool = False
 ) -> tuple[AnyPixels, AnyPixels | None]:
     """Return the clean and the degraded image, (H, W, C); None if there is no degraded image.
 
-    ``channels`` and ``depth`` are those of `clearer.images.view.read_image`: uint8, or the depth of the files.
+    ``channels`` and ``depth`` are those of `clearer.images.view.read_image`: uint8, or the depth of the files. With
+    ``gaps``, an image is float32 with NaN where a pixel has no value; otherwise it is continued there.
 
     Raises:
         UserError: a file cannot be read, or the two images differ in size or channels.
     """
-    image = read_image(item.clean, channels, depth, item.span, item.page)
+    image = _read(item, item.clean, channels, depth, gaps)
     if item.side is not None:
         return halves(item, image)
     if item.degraded is None:
         return image, None
-    degraded = read_image(item.degraded, channels, depth, item.span, item.page)
+    degraded = _read(item, item.degraded, channels, depth, gaps)
     check_same_size(item, image.shape[:2], degraded.shape[:2])
     if degraded.shape != image.shape:
         raise UserError(f"{item.degraded}: not of the same channels as its clean {item.clean}; set data.convert=true")
     return image, degraded
+
+
+def _read(item: Item, path: Path, channels: int | None, depth: Literal[8] | None, gaps: bool) -> AnyPixels:
+    pixels, hidden = read_with_hidden(path, channels, depth, item.span, item.page)
+    if not gaps or hidden is None:
+        return pixels
+    pixels = pixels.copy() if pixels.dtype == np.float32 else to_unit(pixels, item.span)
+    pixels[hidden] = np.nan
+    return pixels
 
 
 def clean_as_stored(item: Item) -> AnyPixels:
@@ -150,9 +162,11 @@ def halves(item: Item, image: AnyPixels) -> tuple[AnyPixels, AnyPixels]:
     return (left, right) if item.side == "left" else (right, left)
 
 
-def read_images(items: Sequence[Item], channels: int | None = None) -> list[tuple[AnyPixels, AnyPixels | None]]:
+def read_images(
+    items: Sequence[Item], channels: int | None = None, *, gaps: bool = False
+) -> list[tuple[AnyPixels, AnyPixels | None]]:
     """Return the clean and the degraded image of each item, as `read_item` does, in the depth of the files."""
-    return [read_item(item, channels, None) for item in items]
+    return [read_item(item, channels, None, gaps=gaps) for item in items]
 
 
 def check_same_size(item: Item, clean: tuple[int, ...], degraded: tuple[int, ...]) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from clearer.core.errors import UserError
 from clearer.data.variety import Variety, luma, soft_sides, softened
 from clearer.degradations.base import Degradation
 from clearer.degradations.choice import apply_by_choice
@@ -20,7 +22,7 @@ from clearer.losses.base import Batch
 TrainingImages = Sequence[tuple[np.ndarray | None, np.ndarray | None]]
 """Decoded images, (clean, degraded) of each; one of the two may be None.
 
-(H, W, C), uint8, uint16 or float32 in [0, 1].
+(H, W, C), uint8, uint16 or float32 in [0, 1]; NaN where a pixel has no value.
 """
 
 
@@ -66,6 +68,10 @@ class PatchSampler:
         # Where the ground truth is missing, the degraded image stands in its place and is not returned.
         targets = [_either(clean, degraded) for clean, degraded in images]
         self.channels = targets[0].shape[2]
+        self.places_of = _places_without_gaps(images, patch)
+        self.usable = torch.tensor([k for k in range(len(images)) if len(self.places_of.get(k, (0,)))])
+        if not len(self.usable):
+            raise UserError(f"training images: no patch of {patch} pixels has a value everywhere; make it smaller")
         self.heights = torch.tensor([target.shape[0] for target in targets])
         self.widths = torch.tensor([target.shape[1] for target in targets])
         sizes = self.heights * self.widths * self.channels
@@ -123,10 +129,15 @@ class PatchSampler:
     def _draw_places(self) -> Tensor:
         """Return (6, B): offset in the buffer, row and column strides, to be degraded, to be gray, side to enlarge."""
         n, side, g = self.batch, self.patch, self.places
-        which = torch.randint(len(self.starts), (n,), generator=g)
+        which = self.usable[torch.randint(len(self.usable), (n,), generator=g)]
         width = self.widths[which]
-        top = (torch.rand(n, generator=g) * (self.heights[which] - side + 1)).long()
+        chance = torch.rand(n, generator=g)
+        top = (chance * (self.heights[which] - side + 1)).long()
         left = (torch.rand(n, generator=g) * (width - side + 1)).long()
+        for k, image in enumerate(which.tolist() if self.places_of else ()):
+            if (places := self.places_of.get(image)) is not None:
+                place = int(places[min(int(chance[k] * len(places)), len(places) - 1)])
+                top[k], left[k] = divmod(place, int(width[k]) - side + 1)
         down, along = width, torch.ones_like(width)
         if self.variety.augment:
             # One symmetry of the square for each patch: a transposition, then flips of the result.
@@ -158,6 +169,23 @@ class PatchSampler:
             self.noise.set_state(state["noise"])
         else:  # the state of another kind of device cannot be continued: seed from what is the same each time
             self.noise.manual_seed(zlib.crc32(state["places"].numpy().tobytes()))
+
+
+def _places_without_gaps(images: TrainingImages, patch: int) -> dict[int, npt.NDArray[np.int64]]:
+    """Return, by the number of each image with pixels that have no value, where patches without any begin.
+
+    A place is ``top * (width - patch + 1) + left``.
+    """
+    found: dict[int, npt.NDArray[np.int64]] = {}
+    for number, pair in enumerate(images):
+        gaps = [np.isnan(image).any(2) for image in pair if image is not None and image.dtype.kind == "f"]
+        hidden = np.logical_or.reduce(gaps) if gaps else np.zeros((1, 1), bool)
+        if hidden.any():
+            # Counts of all squares, from sums over the rectangles that begin at the first pixel.
+            sums = np.pad(hidden.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+            counts = sums[patch:, patch:] - sums[:-patch, patch:] - sums[patch:, :-patch] + sums[:-patch, :-patch]
+            found[number] = np.flatnonzero(counts == 0)
+    return found
 
 
 def _either(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray:

@@ -6,13 +6,16 @@ from. The view drops what is around the pixels: alpha, later pages, metadata.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from clearer.core.errors import UserError
 from clearer.images.io import errors_named, read_file, read_header, write_file
+from clearer.images.nodata import hidden_of
 from clearer.images.pixels import (
     WHOLE,
     Span,
@@ -27,6 +30,7 @@ from clearer.images.pixels import (
     upright,
 )
 from clearer.images.tiff.stack import read_stack_page, stack_header
+from clearer.images.transparent import extended
 from clearer.images.types import (
     CMYK,
     GRAY,
@@ -40,6 +44,9 @@ from clearer.images.types import (
     Uint8Pixels,
     format_of_suffix,
 )
+
+HiddenPixels = npt.NDArray[np.bool_]
+"""(H, W): True where there is no value."""
 
 
 def native_channels(path: str | Path, page: int | None = None) -> int:
@@ -95,7 +102,8 @@ def read_image(
 ) -> AnyPixels:
     """Return the pixels of a file (H, W, C), rotated as its EXIF orientation says.
 
-    Alpha is dropped. CMYK becomes RGB without its color profile.
+    Alpha is dropped. CMYK becomes RGB without its color profile. Where there is no value (NaN, GDAL_NODATA), the image
+    is continued as in a mirror; see `read_with_hidden`.
 
     Args:
         path: a file of any format that `clearer.images.io.read_file` reads.
@@ -110,12 +118,24 @@ def read_image(
         page: of a stack (see `clearer.images.tiff.stack`), from 0; by default the first page or frame of any file.
 
     Raises:
-        UserError: the file cannot be read, its floating-point values are not finite, or values lie outside the span
+        UserError: the file cannot be read, its floating-point values are infinite, or values lie outside the span
             by more than its length.
     """
+    return read_with_hidden(path, channels, depth, span, page)[0]
+
+
+def read_with_hidden(
+    path: str | Path,
+    channels: int | None = None,
+    depth: Literal[8] | None = 8,
+    span: Span | None = WHOLE,
+    page: int | None = None,
+) -> tuple[AnyPixels, HiddenPixels | None]:
+    """Return the pixels of a file as `read_image` does, and where (H, W) they have no value; None for nowhere."""
     if channels not in (None, GRAY, RGB):
         raise UserError(f"{path}: cannot be read as {channels} channels; use 1 (gray) or 3 (color)")
     found = read_file(path, first_page=True).pages[0] if page is None else read_stack_page(Path(path), page)
+    found, hidden = _continued(found)
     with errors_named(str(path) if page is None else f"{path}, page {page + 1}"):
         pixels = _in_channels(_at_own_depth(found, span), channels)
         if span is not None and span != WHOLE and pixels.dtype.kind != "f":
@@ -123,7 +143,18 @@ def read_image(
             pixels = pixels if depth is None else scaled
         if depth == 8:
             pixels = to_uint8(pixels)
-        return np.require(upright(pixels, found.orientation), requirements=["C", "W"])
+        shown = np.require(upright(pixels, found.orientation), requirements=["C", "W"])
+    return shown, None if hidden is None else np.ascontiguousarray(upright(hidden, found.orientation))
+
+
+def _continued(page: ImagePage) -> tuple[ImagePage, HiddenPixels | None]:
+    """Return a page with the image continued where there is no value, and where (H, W) that is."""
+    found = hidden_of(page)
+    if found is None:
+        return page, None
+    hidden = np.asarray(found.any(2))
+    color = np.zeros_like(page.color) if hidden.all() else extended(page.color, ~hidden)
+    return replace(page, color=color), hidden
 
 
 def _at_own_depth(page: ImagePage, span: Span | None) -> AnyPixels:

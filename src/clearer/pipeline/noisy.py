@@ -132,14 +132,17 @@ def noisy_images(recipe: Recipe, splits: Splits) -> tuple[TrainingImages, HeldOu
         UserError: a file cannot be read, or a single image is too small.
     """
     channels = recipe.network.channels
-    training, validation = read_images(splits.train, channels), read_images(splits.validation, channels)
+    training, validation = read_images(splits.train, channels, gaps=True), read_images(splits.validation, channels)
     if recipe.data.layout == "exposures":
         if splits.train == splits.validation:
-            parts = [[halves(image, recipe.train.patch) for image in pair if image is not None] for pair in training]
-            return [(a[0], b[0]) for a, b in parts], [(a[1], b[1]) for a, b in parts]
+            first, second = (
+                [tuple(halves(image, recipe.train.patch)[k] for image in pair if image is not None) for pair in part]
+                for k, part in enumerate((training, validation))
+            )
+            return [(a, b) for a, b in first], [(a, b) for a, b in second]
         return training, validation
     if splits.train == splits.validation:
-        ((image, _),) = training
-        first, second = halves(image, recipe.train.patch)
-        return [(None, first)], [(second, None)]
+        ((image, _),), ((continued, _),) = training, validation  # the same, but for pixels without a value
+        patch = recipe.train.patch
+        return [(None, halves(image, patch)[0])], [(halves(continued, patch)[1], None)]
     return [(None, image) for image, _ in training], validation

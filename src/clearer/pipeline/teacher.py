@@ -11,6 +11,7 @@ import torch
 from clearer.core.errors import UserError
 from clearer.images.pixels import WHOLE, Span, from_unit
 from clearer.images.tensors import as_levels, to_array, to_batch, unit_of
+from clearer.images.transparent import extended
 from clearer.images.types import AnyPixels
 from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
@@ -59,8 +60,15 @@ def taught(recipe: Recipe, architecture: Architecture, context: RunContext) -> R
         ),
     )
     restorer = load(teacher_folder.weights, str(context.device), "fp32")
-    images = [(restored_by_phases(restorer, image, settings.stride, recipe.data.span), image) for image in noisy]
+    images = [
+        (restored_by_phases(restorer, _continued(image), settings.stride, recipe.data.span), image) for image in noisy
+    ]
     return dataclasses.replace(context, training=images)
+
+
+def _continued(image: AnyPixels) -> AnyPixels:
+    """Return an image continued where it has no value; patches are not taken from there."""
+    return extended(image, np.asarray(~np.isnan(image).any(2))) if image.dtype.kind == "f" else image
 
 
 def phases(image: AnyPixels, stride: int) -> Iterator[AnyPixels]:
