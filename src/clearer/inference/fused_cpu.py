@@ -135,7 +135,7 @@ def _step(step: Step, find: Find, kind: torch.dtype) -> list[Gather]:
 
 
 def _target(edges: Sequence[Edge], relu: bool, find: Find, kind: torch.dtype) -> Gather:
-    if len(edges) > 1 or relu:
+    if len(edges) > 1:
         return _sum(edges, relu, find, kind)
     source, run = edges[0].source, _path(edges[0], find, kind)
     return lambda features: run(features[source])

@@ -16,7 +16,9 @@ from clearer.network.candidates.registry import CANDIDATES
 from clearer.network.genotype import FUSION as FUSION
 from clearer.network.genotype import PARALLEL as PARALLEL
 from clearer.network.genotype import PUBLISHED_CANDIDATES as PUBLISHED_CANDIDATES
-from clearer.network.genotype import candidates_of, check_cells
+from clearer.network.genotype import candidates_of, scales_of_cells
+from clearer.network.stored_form import checked, from_text, one_form, to_text
+from clearer.network.topologies.registry import STREAMS, TOPOLOGIES
 
 OPERATIONS = ("supplement", "released")
 NORMS = ("batch", "none", "bias-free")
@@ -33,7 +35,8 @@ class SearchSpace:
         channels: channels of the images (1 gray, 3 color, or more).
         width: channels at scale 0, the full resolution; scale ``s`` has ``width * 2**s``. A sequence states the
             channels of each scale, finest first.
-        scales: number of resolutions, 2 to 5; there are ``scales - 1`` cells.
+        scales: number of resolutions, 2 to 5; there are ``scales - 1`` cells. A U-net has 1 to 5, and
+            ``2 * scales - 1`` cells.
         modules_per_cell: searched modules in each cell; a sequence states them cell by cell.
         operations: ``"supplement"`` (the paper's supplement, Fig. 1) or ``"released"`` (the authors' program).
         norm: ``"batch"`` (as published); ``"none"``: convolutions with biases, and the last convolution of each
@@ -46,6 +49,8 @@ class SearchSpace:
             see `clearer.network.candidates`.
         condition: ``"level"``: the network also sees the noise level, as one more channel beside the unshuffled
             image (FFDNet; Zhang et al., TIP 2018); or ``"none"``.
+        topology: how the scales are connected: ``"streams"`` (as published) or ``"unet"``; see
+            `clearer.network.topologies`.
 
     Raises:
         UserError: a value is out of range.
@@ -61,18 +66,21 @@ class SearchSpace:
     unshuffle: int = 1
     candidates: str = PUBLISHED_CANDIDATES
     condition: str = "none"
+    topology: str = STREAMS
 
     def __post_init__(self) -> None:
         self._check_scales()
         # Frozen: each field has one form, so that equal spaces compare equal.
-        object.__setattr__(self, "width", _one_form(self.width, [1, 2, 4, 8, 16]))
-        object.__setattr__(self, "modules_per_cell", _one_form(self.modules_per_cell, [1] * 4))
+        object.__setattr__(self, "width", one_form(self.width, [1, 2, 4, 8, 16]))
+        object.__setattr__(self, "modules_per_cell", one_form(self.modules_per_cell, [1] * 9))
         for key, numbers in (("channels", (self.channels,)), ("width", self.widths), ("modules_per_cell", self.depths)):
             if min(numbers) < 1:
                 raise UserError(f"network.{key}: {getattr(self, key)} is less than 1")
         for key, known in (("operations", OPERATIONS), ("norm", NORMS), ("condition", CONDITIONS)):
             if getattr(self, key) not in known:
                 raise UserError(f"network.{key}: {getattr(self, key)!r} is not one of {', '.join(known)}")
+        if self.operations not in TOPOLOGIES.get(self.topology).operations:
+            raise UserError(f"network.topology: {self.topology} has no {self.operations} operations; use supplement")
         if not 1 <= self.unshuffle <= 4:
             raise UserError(f"network.unshuffle: {self.unshuffle} is not in 1..4")
         letters = "".join(self.candidates)
@@ -83,19 +91,20 @@ class SearchSpace:
             raise UserError(f"network.candidates: {letters!r} is empty or repeats a letter; give letters such as PF")
 
     def _check_scales(self) -> None:
-        if not 2 <= self.scales <= 5:
-            raise UserError(f"network.scales: {self.scales} is not in 2..5")
+        least, most = TOPOLOGIES.get(self.topology).scales
+        if not least <= self.scales <= most:
+            raise UserError(f"network.scales: {self.scales} is not in {least}..{most}")
         for key, values, wanted in (
             ("width", self.width, self.scales),
-            ("modules_per_cell", self.modules_per_cell, self.scales - 1),
+            ("modules_per_cell", self.modules_per_cell, self.cells),
         ):
             if not isinstance(values, int) and len(values) != wanted:
                 raise UserError(f"network.{key}: {list(values)} has {len(values)} numbers where {wanted} are needed")
 
     @property
     def cells(self) -> int:
-        """Number of cells; each begins with a transition to one more scale."""
-        return self.scales - 1
+        """Number of cells; see the topology."""
+        return TOPOLOGIES.get(self.topology).cells(self.scales)
 
     @property
     def depths(self) -> tuple[int, ...]:
@@ -159,15 +168,6 @@ class SearchSpace:
         return self.architecture(choices)
 
 
-def _one_form(values: Any, growth: Sequence[int]) -> Any:
-    """Return a sequence as one number where it is that number times ``growth``, else as a tuple."""
-    if isinstance(values, int):
-        return values
-    numbers = tuple(values)
-    alike = all(number == numbers[0] * factor for number, factor in zip(numbers, growth, strict=False))
-    return numbers[0] if alike else numbers
-
-
 @dataclass(frozen=True, init=False)
 class Architecture:
     """A chosen network: its `SearchSpace`, and the candidate letter of each module.
@@ -194,11 +194,11 @@ class Architecture:
 
     def __init__(self, *, cells: Sequence[str], space: SearchSpace | None = None, **fields: Any) -> None:
         cells = tuple("".join(cell) for cell in cells)
-        check_cells(cells)
-        depths = tuple(map(len, cells))
+        topology = fields.get("topology", STREAMS) if space is None else space.topology
+        scales, depths = scales_of_cells(cells, topology), tuple(map(len, cells))
         if space is None:
             fields.setdefault("candidates", candidates_of(cells))
-            space = SearchSpace(scales=len(cells) + 1, modules_per_cell=depths, **fields)
+            space = SearchSpace(scales=scales, modules_per_cell=depths, **fields)
         elif fields:
             raise TypeError(f"Architecture: a space states {', '.join(fields)}; leave them out")
         if space.depths != depths or set("".join(cells)) - set(space.candidates):
@@ -208,12 +208,15 @@ class Architecture:
 
     @classmethod
     def parse(cls, text: str, **fields: Any) -> Architecture:
-        """Read a genotype, such as ``FPPF-FFFF-PFFP``; ``fields`` are those of `SearchSpace`.
+        """Read a genotype, such as ``FPPF-FFFF-PFFP``, or the `text` form.
+
+        ``fields`` are those of `SearchSpace`; the text form's own come before them.
 
         Raises:
             UserError: the text is not an architecture.
         """
-        return cls(cells=tuple(text.strip().upper().split("-")), **fields)
+        genotype, own = from_text(text)
+        return cls(cells=tuple(genotype.upper().split("-")), **(fields | own))
 
     def __str__(self) -> str:
         return "-".join(self.cells)
@@ -222,6 +225,11 @@ class Architecture:
     def genotype(self) -> str:
         """The text form: letters, with a dash between cells."""
         return str(self)
+
+    @property
+    def text(self) -> str:
+        """One line that states everything: the genotype and, behind an @, the other fields; `parse` reads it."""
+        return to_text(self.to_dict())
 
     @property
     def choices(self) -> str:
@@ -291,8 +299,8 @@ class Architecture:
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form as a dict, the genotype under ``architecture``.
 
-        ``unshuffle`` is left out where it is 1, ``condition`` where it is none, ``candidates`` where they are those of
-        the letters. So the JSON and the digests of networks that are older than these fields stay as they were.
+        ``unshuffle`` is left out where it is 1, ``condition`` where it is none, ``topology`` where it is streams,
+        ``candidates`` where they are those of the letters. So the JSON and the digests of networks that are older than these fields stay as they were.
         """
         space = self.space
         value: dict[str, Any] = {"architecture": str(self), "channels": space.channels}
@@ -304,6 +312,8 @@ class Architecture:
             value["candidates"] = space.candidates
         if space.condition != "none":
             value["condition"] = space.condition
+        if space.topology != STREAMS:
+            value["topology"] = space.topology
         return value
 
     def to_json(self) -> str:
@@ -317,16 +327,7 @@ class Architecture:
         Raises:
             UserError: keys are missing, unknown or of the wrong type.
         """
-        types: dict[str, tuple[type, ...]] = {"architecture": (str,), "channels": (int,), "width": (int, list)}
-        types |= {"operations": (str,), "norm": (str,), "residual": (bool,)}
-        optional: dict[str, tuple[type, ...]] = {"unshuffle": (int,), "candidates": (str,), "condition": (str,)}
-        if not isinstance(value, dict) or set(value) - set(optional) != set(types):
-            raise UserError(f"architecture: not an architecture's JSON form (needs {', '.join(types)})")
-        for key, inner in value.items():
-            kinds = (types | optional)[key]
-            if type(inner) not in kinds or (isinstance(inner, list) and any(type(n) is not int for n in inner)):
-                raise UserError(f"architecture: {key} is {inner!r}, not of type {kinds[0].__name__}")
-        fields = dict(value)
+        fields = checked(value)
         return cls.parse(fields.pop("architecture"), **fields)
 
     @classmethod

@@ -1,7 +1,7 @@
 """The parts that the fixed network and the supernet share.
 
 image -> stem (two modules at full scale) -> (transition, searched modules) x cells -> fusion to the full scale ->
-one convolution -> image. With ``unshuffle``, all of this works on the pixel-unshuffled image, as FFDNet's
+one convolution -> image. (A U-net has no modules in its stem, and no fusion at its end.) With ``unshuffle``, all of this works on the pixel-unshuffled image, as FFDNet's
 convolutions do (beyond the paper). With ``condition: level``, the noise level is one more channel beside that image.
 """
 
@@ -24,9 +24,9 @@ Level = float | Tensor
 
 
 class Cell(nn.Module):
-    """A transition to one more scale, then the searched modules."""
+    """A transition that adds or removes a scale, if the cell begins with one, then the searched modules."""
 
-    def __init__(self, transition: StepModule, searched: list[nn.Module]) -> None:
+    def __init__(self, transition: StepModule | None, searched: list[nn.Module]) -> None:
         super().__init__()
         self.transition = transition
         self.searched = nn.ModuleList(searched)
@@ -51,10 +51,15 @@ class Backbone(nn.Module):
         places: Iterator[tuple[Step, ...]] = iter(plan.positions)
         stem = [position[0] for position in plan.positions if position[0].group == "stem"]
         self.stem = nn.Sequential(*(edge_module(next(places)[0].edges[0]) for _ in stem))
+        begins = {step.name for step in plan.steps if step.letter == "T"}
         self.cells = nn.ModuleList(
-            Cell(StepModule(next(places)[0]), [searched(next(places)) for _ in range(depth)]) for depth in space.depths
+            Cell(
+                StepModule(next(places)[0]) if f"cells.{number}.transition" in begins else None,
+                [searched(next(places)) for _ in range(depth)],
+            )
+            for number, depth in enumerate(space.depths)
         )
-        self.fusion = StepModule(next(places)[0])
+        self.fusion = StepModule(next(places)[0]) if any(step.name == "fusion" for step in plan.steps) else None
         self.last = edge_module(next(places)[0].edges[0])
         initialize(self, space)
 
@@ -71,11 +76,12 @@ class Backbone(nn.Module):
             index = 0
             for cell in self.cells:
                 assert isinstance(cell, Cell)
-                features = cell.transition(features)
+                features = features if cell.transition is None else cell.transition(features)
                 for module in cell.searched:
                     features = step(module, features, index)
                     index += 1
-            return self.last(self.fusion(features)[0])  # type: ignore[no-any-return]
+            features = features if self.fusion is None else self.fusion(features)
+            return self.last(features[0])  # type: ignore[no-any-return]
 
         return self.on_multiples(x, inner, level)
 

@@ -6,26 +6,33 @@ from collections.abc import Sequence
 
 from clearer.core.errors import UserError
 from clearer.network.candidates.registry import CANDIDATES
+from clearer.network.topologies.registry import STREAMS, TOPOLOGIES
 
 PARALLEL, FUSION = "P", "F"
 PUBLISHED_CANDIDATES = PARALLEL + FUSION
 
 
-def check_cells(cells: tuple[str, ...]) -> None:
-    """Refuse letters that are no architecture.
+def scales_of_cells(cells: tuple[str, ...], topology: str = STREAMS) -> int:
+    """Return the number of scales of a network with these cells.
 
     Raises:
         UserError: there are too few or too many cells, or a letter is not a candidate.
     """
-    text = "-".join(cells)
-    if not 1 <= len(cells) <= 4:
-        raise UserError(f"architecture: {text!r} has {len(cells)} cells; use 1 to 4 (2 to 5 scales)")
+    text, form = "-".join(cells), TOPOLOGIES.get(topology)
     for cell in cells:
         if not cell or any(letter not in CANDIDATES for letter in cell):
             raise UserError(
                 f"architecture: {text!r} is not of the form FPPF-FFFF-PFFP "
                 f"(letters {', '.join(CANDIDATES)}; a dash between cells)"
             )
+    scales = form.scales_of(len(cells))
+    if scales is None:
+        numbers = [form.cells(number) for number in range(form.scales[0], form.scales[1] + 1)]
+        known = f"{numbers[0]} to {numbers[-1]}" if numbers[1] == numbers[0] + 1 else ", ".join(map(str, numbers))
+        raise UserError(
+            f"architecture: {text!r} has {len(cells)} cells; use {known} ({form.scales[0]} to {form.scales[1]} scales)"
+        )
+    return scales
 
 
 def candidates_of(cells: Sequence[str]) -> str:

@@ -133,7 +133,7 @@ class Step:
         group: title of the bracket over it in a drawing.
         scales: number of features after it.
         edges: all paths; several to one scale are summed.
-        relu: whether each sum ends in a ReLU.
+        relu: whether each sum of several edges ends in a ReLU.
         number: number of the searched module, from 1; 0 for a fixed step.
         drawn: whether a drawing shows it as a step of its own.
     """

@@ -144,7 +144,7 @@ class StepModule(nn.Module):
         if above is not None:
             total = _sum(total, above, given)
         assert total is not None
-        if self.step.relu:
+        if self.step.relu and len(self.paths[target]) > 1:
             return total.relu() if total is given else total.relu_()
         return total
 

@@ -6,6 +6,7 @@ receptive field, the bound on memory, the drawing, and the fused inference on CP
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,8 +14,10 @@ from typing import Any
 from clearer.network.architecture import Architecture, SearchSpace
 from clearer.network.candidates.fusion import edges_to
 from clearer.network.candidates.registry import CANDIDATES
-from clearer.network.graph import Step
+from clearer.network.graph import Edge, Step
 from clearer.network.operations import STYLES, Operations
+from clearer.network.topologies.base import CellForm
+from clearer.network.topologies.registry import TOPOLOGIES
 
 
 @dataclass(frozen=True)
@@ -73,13 +76,14 @@ def candidate_step(space: SearchSpace, letter: str, scales: int, **place: Any) -
 
 
 def _plan(space: SearchSpace, chosen: tuple[str, ...] | None) -> NetworkPlan:
-    operations = operations_of(space)
-    positions: list[tuple[Step, ...]] = [(step,) for step in _stem(operations)]
+    operations, topology = operations_of(space), TOPOLOGIES.get(space.topology)
+    positions: list[tuple[Step, ...]] = [(step,) for step in _stem(topology.stem(operations))]
     number = 0
     for cell, depth in enumerate(space.depths):
-        group, scales = f"cell {cell + 1}", cell + 2
-        edges = operations.transition(cell + 1)
-        positions.append((Step("T", f"cells.{cell}.transition", f"{group} transition", group, scales, edges),))
+        group, form = f"cell {cell + 1}", topology.cell(operations, space.scales, cell)
+        if form.transition:
+            name = f"cells.{cell}.transition"
+            positions.append((Step("T", name, f"{group} transition", group, form.scales, form.transition),))
         for index in range(depth):
             number += 1
             place = f"cells.{cell}.searched.{index}"
@@ -89,17 +93,24 @@ def _plan(space: SearchSpace, chosen: tuple[str, ...] | None) -> NetworkPlan:
                 kind = CANDIDATES.get(letter).name
                 name = f"{place}.{kind}" if chosen is None else place
                 label = f"{group} module {number} ({kind})"
-                steps.append(candidate_step(space, letter, scales, name=name, label=label, group=group, number=number))
+                where = {"name": name, "label": label, "group": group, "number": number}
+                steps.append(_in_cell(candidate_step(space, letter, form.scales, **where), form))
             positions.append(tuple(steps))
-    gather = edges_to(operations, space.scales, 0)
-    positions.append((Step("F", "fusion", "fusion to full scale", "to full scale", 1, gather, relu=True),))
+    if topology.gathers:
+        gather = edges_to(operations, space.scales, 0)
+        positions.append((Step("F", "fusion", "fusion to full scale", "to full scale", 1, gather, relu=True),))
     positions.append((Step("C", "last", "last convolution", "to full scale", 1, (operations.last(),)),))
     return NetworkPlan(space, tuple(positions))
 
 
-def _stem(operations: Operations) -> list[Step]:
+def _in_cell(step: Step, form: CellForm) -> Step:
+    """Return a candidate's step with the edges into the scales that the cell changes; others pass unchanged."""
+    edges = [step.into(s) if s in form.changed else (Edge(s, s, "none"),) for s in range(step.scales)]
+    return dataclasses.replace(step, edges=tuple(edge for into in edges for edge in into))
+
+
+def _stem(edges: tuple[Edge, ...]) -> list[Step]:
     """Return the stem's steps; the convolution that lifts the image is drawn as part of the step after it."""
-    edges = operations.stem()
     return [
         Step("P", f"stem.{i}", "stem", "stem", 1, (edge,), drawn=edge.shortcut is not None)
         for i, edge in enumerate(edges)

@@ -19,6 +19,7 @@ from clearer.degradations.registry import BY_KIND
 from clearer.losses.registry import LOSSES
 from clearer.network.architecture import PUBLISHED_CANDIDATES, Architecture, SearchSpace
 from clearer.network.costs.registry import COSTS
+from clearer.network.topologies.registry import STREAMS, TOPOLOGIES
 
 Count = Annotated[int, Range(above=0)]
 FromZero = Annotated[int, Range(0)]
@@ -56,6 +57,7 @@ class NetworkSettings:
     unshuffle: int = 1
     candidates: str = PUBLISHED_CANDIDATES
     condition: Literal["none", "level"] = "none"
+    topology: Annotated[str, Named(TOPOLOGIES)] = later(STREAMS)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ class Candidate:
         name: its name in tables and in the names of a supernet's weights.
         edges: returns its edges, given the network's operations and number of scales. Edges to one scale are summed;
             at most one of them is the identity.
-        relu: whether each sum ends in a ReLU.
+        relu: whether each sum of several edges ends in a ReLU.
         published_cost: its share in the paper's L_Comp, or None where the paper has none.
     """
 

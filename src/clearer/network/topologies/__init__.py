@@ -1,0 +1,1 @@
+"""How the scales of a network are connected, one file per topology."""
