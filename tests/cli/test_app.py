@@ -41,8 +41,8 @@ VERBS_0_1 = {
     },
     "export": {"--onnx", "--torch", "--half", "--int8", "--calibrate", "--layout", "--json"},
     "describe": {
-        "--operations", "--channels", "--width", "--norm", "--residual", "--unshuffle", "--condition", "--out",
-        "--json",
+        "--operations", "--channels", "--width", "--norm", "--residual", "--unshuffle", "--condition", "--topology",
+        "--out", "--json",
     },
     "doctor": {"--clean", "--degraded", "--layout", "--clean-side", "--figure", "--json"},
     "models": {"--json"},

@@ -19,7 +19,8 @@ class DescribeOptions:
         str,
         argument(
             "ARCHITECTURE",
-            "Genotype such as FPPF-FFFF-PFFP, name of a pretrained model, weight file or run folder.",
+            "Genotype such as FPPF-FFFF-PFFP (or the text form, GENOTYPE@width=48,...), name of a pretrained model, "
+            "weight file or run folder.",
             complete=model_names,
         ),
     ]
@@ -57,6 +58,10 @@ class DescribeOptions:
             complete=lambda: ["none", "level"],
         ),
     ] = None
+    topology: Annotated[
+        str | None,
+        option("Network", "streams (default) or unet.", metavar="NAME", complete=lambda: ["streams", "unet"]),
+    ] = None
     out: Annotated[
         Path | None, option("Output", "Draw the architecture to an .svg or .png file.", "--out", "-o", metavar="FILE")
     ] = None
@@ -71,6 +76,7 @@ class DescribeOptions:
             "norm": self.norm,
             "residual": self.residual or None,
             "unshuffle": self.unshuffle,
+            "topology": self.topology,
             "condition": self.condition,
         }
         return {key: value for key, value in given.items() if value is not None}

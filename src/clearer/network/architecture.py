@@ -300,7 +300,7 @@ class Architecture:
         """Return the JSON form as a dict, the genotype under ``architecture``.
 
         ``unshuffle`` is left out where it is 1, ``condition`` where it is none, ``topology`` where it is streams,
-        ``candidates`` where they are those of the letters. So the JSON and the digests of networks that are older than these fields stay as they were.
+        ``candidates`` where they are those of the letters: networks older than these fields keep JSON and digest.
         """
         space = self.space
         value: dict[str, Any] = {"architecture": str(self), "channels": space.channels}

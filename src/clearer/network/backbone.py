@@ -1,8 +1,9 @@
 """The parts that the fixed network and the supernet share.
 
 image -> stem (two modules at full scale) -> (transition, searched modules) x cells -> fusion to the full scale ->
-one convolution -> image. (A U-net has no modules in its stem, and no fusion at its end.) With ``unshuffle``, all of this works on the pixel-unshuffled image, as FFDNet's
-convolutions do (beyond the paper). With ``condition: level``, the noise level is one more channel beside that image.
+one convolution -> image. (A U-net has no modules in its stem, and no fusion at its end.) With ``unshuffle``, all of
+this works on the pixel-unshuffled image, as FFDNet's convolutions do (beyond the paper). With ``condition: level``,
+the noise level is one more channel beside that image.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ class Step:
     """A step of the network: maps the features of all scales to the features of all scales.
 
     Args:
-        letter: P, F, ... for a candidate, T for a transition, C for the last convolution.
+        letter: P, F, ... for a candidate, T for a transition, C for the last convolution and a single first one.
         name: path of its weights in the network, such as ``cells.0.searched.1``.
         label: name, in a table of costs, of the part of the network that it belongs to.
         group: title of the bracket over it in a drawing.

@@ -45,7 +45,7 @@ class NetworkPlan:
 
     @property
     def drawn(self) -> tuple[Step, ...]:
-        """The steps that a drawing shows. A network of S scales with M modules has 2 + (S - 1) + M + 2."""
+        """The steps that a drawing shows. Parallel streams of S scales with M modules have 2 + (S - 1) + M + 2."""
         return tuple(step for step in self.steps if step.drawn)
 
 
@@ -110,8 +110,9 @@ def _in_cell(step: Step, form: CellForm) -> Step:
 
 
 def _stem(edges: tuple[Edge, ...]) -> list[Step]:
-    """Return the stem's steps; the convolution that lifts the image is drawn as part of the step after it."""
+    """Return the stem's steps; the convolution that lifts the image is drawn as part of a module after it."""
+    alone = len(edges) == 1
     return [
-        Step("P", f"stem.{i}", "stem", "stem", 1, (edge,), drawn=edge.shortcut is not None)
+        Step("C" if alone else "P", f"stem.{i}", "stem", "stem", 1, (edge,), drawn=alone or edge.shortcut is not None)
         for i, edge in enumerate(edges)
     ]

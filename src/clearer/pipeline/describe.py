@@ -11,6 +11,7 @@ from clearer.core.errors import UserError, nearest
 from clearer.core.files import read_json
 from clearer.network.architecture import Architecture
 from clearer.network.cost import Part, cost_table
+from clearer.network.stored_form import AT
 from clearer.runs.layout import RunFolder
 from clearer.zoo.card import ModelCard
 from clearer.zoo.locate import find_models, is_model_name, located
@@ -39,6 +40,7 @@ class Description:
         """Return the JSON form; ``cells`` is the table of parts, as in a run's cost.json."""
         return {
             **self.architecture.to_dict(),
+            "text": self.architecture.text,
             "scales": self.architecture.scales,
             "digest": self.architecture.digest,
             "parameters": self.parameters,
@@ -65,7 +67,8 @@ def describe(target: str | Path | Architecture, **fields: Any) -> Description:
         target: an `Architecture`; its genotype, such as ``"FPPF-FFFF-PFFP"``; a pretrained model; a weight
             file; or a run folder (its ``model.safetensors``, or ``architecture.json`` before training).
         fields: the fields of `Architecture` that a genotype does not state: ``channels``, ``width``, ``operations``,
-            ``norm``, ``residual``, ``unshuffle``, ``condition``.
+            ``norm``, ``residual``, ``unshuffle``, ``condition``, ``topology``. The text form states them itself
+            (`Architecture.text`).
 
     Raises:
         UserError: there is no such file, it is not a weight file of clearer, the genotype is not valid, or
@@ -91,7 +94,7 @@ def _is_genotype(target: str | Path) -> bool:
     text = str(target)
     if Path(text).exists() or is_model_name(text):
         return False
-    return re.fullmatch(r"[A-Za-z]+(-[A-Za-z]*)*", text.strip()) is not None
+    return re.fullmatch(rf"[A-Za-z]+(-[A-Za-z]*)*({AT}.*)?", text.strip()) is not None
 
 
 def _parsed(text: str, fields: dict[str, Any]) -> Architecture:

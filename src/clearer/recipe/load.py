@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+import json
 import logging
 from importlib import resources
 from pathlib import Path
@@ -12,6 +14,8 @@ import yaml
 
 from clearer.core.config import build, override
 from clearer.core.errors import UserError, nearest
+from clearer.network.architecture import Architecture
+from clearer.network.stored_form import AT
 from clearer.recipe.former_settings import (
     forget_settings_of_other_kind,
     kind_of,
@@ -100,6 +104,7 @@ def recipe_from_dict(value: dict[str, Any]) -> Recipe:
     """
     value = copy.deepcopy(value)
     use_present_settings(value)
+    _spread_architecture(value)
     recipe = build(Recipe, value)
     space = recipe.space
     given = recipe.given
@@ -122,6 +127,17 @@ def recipe_from_dict(value: dict[str, Any]) -> Recipe:
         if settings.batch < 2 and norm == "batch":
             raise UserError(f"{part}.batch: batch norm needs at least 2 patches a batch")
     return recipe
+
+
+def _spread_architecture(value: dict[str, Any]) -> None:
+    """Turn an architecture's text form into its genotype and the settings of the network, in place."""
+    text = value.get("architecture")
+    if not isinstance(text, str) or AT not in text:
+        return
+    given = Architecture.parse(text, **{"channels": value.get("network", {}).get("channels", 1)})
+    own = json.loads(json.dumps(dataclasses.asdict(given.space)))  # lists, as YAML has them
+    value["architecture"] = str(given)
+    value["network"] = own
 
 
 def parse_override(text: str) -> tuple[str, Any]:

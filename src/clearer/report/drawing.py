@@ -17,6 +17,7 @@ from clearer.network.architecture import FUSION, PUBLISHED_CANDIDATES, Architect
 from clearer.network.candidates.registry import CANDIDATES
 from clearer.network.graph import Edge, Step
 from clearer.network.plan import plan_network
+from clearer.network.topologies.registry import STREAMS
 from clearer.report.figures import INK, MUTED, save_figure
 
 # Squares take steps of viridis and edges the Okabe-Ito colors that viridis lacks: both stay apart for
@@ -177,14 +178,17 @@ def _draw_residual(axes: Axes, grid: Grid, last: int) -> None:
     axes.add_line(line)
 
 
-def _draw_title(axes: Axes, architecture: Architecture, width: float) -> None:
+def _draw_title(axes: Axes, architecture: Architecture, available: float) -> None:
     a = architecture
     axes.text(MARGIN, 0.3, str(a), size=13, weight="bold", family="monospace", color=INK, va="center")
     norm = {"batch": "batch norm", "none": "no norm", "bias-free": "no norm, no biases"}[a.norm]
-    facts = f"{a.scales} scales, width {a.width}, {a.operations} operations, {norm}"
+    width = a.width if isinstance(a.width, int) else ", ".join(map(str, a.width))
+    scales = "1 scale" if a.scales == 1 else f"{a.scales} scales"
+    shape = f"{scales}, " if a.space.topology == STREAMS else f"U-net, {scales}, "
+    facts = f"{shape}width {width}, {a.operations} operations, {norm}"
     # Two rows where the name is so long that it would run into the facts.
-    beside = len(str(a)) * 0.115 + len(facts) * 0.08 < width - 2 * MARGIN
-    place = (width - MARGIN, 0.3) if beside else (MARGIN, 0.53)
+    beside = len(str(a)) * 0.115 + len(facts) * 0.08 < available - 2 * MARGIN
+    place = (available - MARGIN, 0.3) if beside else (MARGIN, 0.53)
     axes.text(*place, facts, size=9, color=MUTED, va="center", ha="right" if beside else "left")
 
 
@@ -197,7 +201,7 @@ def _draw_groups(axes: Axes, steps: Sequence[Step], grid: Grid) -> None:
         behind = 0.45 * grid.pitch / 2
         x0, x1 = grid.x(inside[0]) + behind + 0.04, grid.x(inside[-1] + 1) + behind + 0.01
         if group.startswith("cell"):
-            y0, y1 = 0.96, grid.y(steps[inside[-1]].scales - 1) + 0.32
+            y0, y1 = 0.96, grid.y(max(steps[i].scales for i in inside) - 1) + 0.32
             box = "round,pad=0,rounding_size=0.08"
             axes.add_patch(FancyBboxPatch((x0, y0), x1 - x0, y1 - y0, boxstyle=box, fc="#f1f3f6", ec="none", zorder=0))
         axes.add_line(Line2D((x0, x0, x1, x1), (0.9, 0.84, 0.84, 0.9), color=MUTED, linewidth=0.9))
@@ -251,10 +255,11 @@ def _legend_items(architecture: Architecture, residual: bool, mark: str) -> list
     operations = [Item("operation", name, entry[3]) for name, entry in OPERATIONS.items()]
     if residual:
         operations.append(Item("operation", "residual", "input added to the output"))
+    first = plan_network(architecture).drawn[0]
     letters = [
         *(Item("letter", x, CANDIDATES.get(x).name, searched=True) for x in _letters(architecture)),
         Item("letter", "T", "transition"),
-        Item("letter", "C", "last convolution"),
+        Item("letter", "C", "first and last convolution" if first.letter == "C" else "last convolution"),
         Item("letter", "", "(gray letters are not searched)"),
     ]
     if mark:

@@ -7,6 +7,8 @@ sequence of modules.
 
 from __future__ import annotations
 
+import dataclasses
+
 from clearer.network.graph import Edge
 from clearer.network.operations import Operations
 from clearer.network.topologies.base import CellForm, Topology
@@ -25,7 +27,7 @@ class UNet(Topology):
 
     @staticmethod
     def stem(operations: Operations) -> tuple[Edge, ...]:
-        return operations.stem()[:1]
+        return (dataclasses.replace(operations.stem()[0], operation="last"),)
 
     @staticmethod
     def cell(operations: Operations, scales: int, number: int) -> CellForm:
