@@ -44,6 +44,10 @@ VERBS_0_1 = {
         "--operations", "--channels", "--width", "--norm", "--residual", "--unshuffle", "--condition", "--topology",
         "--out", "--json",
     },
+    "latency": {
+        "--operations", "--channels", "--width", "--norm", "--residual", "--unshuffle", "--condition", "--topology",
+        "--at", "--runtime", "--threads", "--device", "--precision", "--seconds", "--json",
+    },
     "doctor": {"--clean", "--degraded", "--layout", "--clean-side", "--figure", "--json"},
     "models": {"--json"},
     "recipes": {"--json"},
@@ -196,7 +200,7 @@ def test_verbs_stand_under_headings():
     headings = {heading: lines.index(f"{heading}:") for heading in ("Examples", "Use", "Train", "Study", "Help")}
     assert list(headings.values()) == sorted(headings.values())
     use = [line.split()[0] for line in lines[headings["Use"] + 1 : headings["Train"] - 1]]
-    assert use == ["restore", "web", "models", "export", "describe"]
+    assert use == ["restore", "web", "models", "export", "describe", "latency"]
     train = [line.split()[0] for line in lines[headings["Train"] + 1 : headings["Study"] - 1]]
     assert train == ["quickstart", "doctor", "recipes", "fit", "search", "train", "evaluate"]
     study = [line.split()[0] for line in lines[headings["Study"] + 1 : headings["Help"] - 1]]

@@ -13,6 +13,7 @@ from clearer.cli import (
     evaluate,
     export,
     fit,
+    latency,
     reproduce,
     reproduce_methods,
     restore,
@@ -28,7 +29,7 @@ SHARED_VERBS = ("fit", "search", "train")
 """Verbs that several processes of torchrun can run together."""
 
 VERBS: dict[str, tuple[Verb[Any], ...]] = {
-    "Use": (restore.restore, web.web, catalog.models, export.export, describe.describe),
+    "Use": (restore.restore, web.web, catalog.models, export.export, describe.describe, latency.latency),
     "Train": (
         fit.quickstart,
         data.doctor,

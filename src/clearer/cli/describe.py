@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+from clearer.cli.network_options import NetworkOptions
 from clearer.cli.options import Json, model_names
-from clearer.cli.verb import argument, option, verb, whole
+from clearer.cli.verb import argument, option, verb
 from clearer.core.console import console_for_people, print_json, print_table, say
 
 
 @dataclass(frozen=True, kw_only=True)
-class DescribeOptions:
+class DescribeOptions(NetworkOptions):
     """Options of describe; the network's own are for an architecture given as text."""
 
     target: Annotated[
@@ -24,62 +25,10 @@ class DescribeOptions:
             complete=model_names,
         ),
     ]
-    operations: Annotated[
-        str | None,
-        option(
-            "Network", "supplement (default) or released.", metavar="STYLE", complete=lambda: ["supplement", "released"]
-        ),
-    ] = None
-    channels: Annotated[
-        int | None, option("Network", "Image channels: 1 (default) or 3.", metavar="N", parser=whole(1))
-    ] = None
-    width: Annotated[
-        int | None, option("Network", "Channels at full resolution (default: 32).", metavar="N", parser=whole(1))
-    ] = None
-    norm: Annotated[
-        str | None,
-        option(
-            "Network",
-            "batch (default), none or bias-free.",
-            metavar="NORM",
-            complete=lambda: ["batch", "none", "bias-free"],
-        ),
-    ] = None
-    residual: Annotated[bool, option("Network", "Add the input to the output.", "--residual")] = False
-    unshuffle: Annotated[
-        int | None, option("Network", "Pixel unshuffle factor (default: 1).", metavar="N", parser=whole(1))
-    ] = None
-    condition: Annotated[
-        str | None,
-        option(
-            "Network",
-            "none (default) or level: takes the noise level.",
-            metavar="WHAT",
-            complete=lambda: ["none", "level"],
-        ),
-    ] = None
-    topology: Annotated[
-        str | None,
-        option("Network", "streams (default) or unet.", metavar="NAME", complete=lambda: ["streams", "unet"]),
-    ] = None
     out: Annotated[
         Path | None, option("Output", "Draw the architecture to an .svg or .png file.", "--out", "-o", metavar="FILE")
     ] = None
     as_json: Json = False
-
-    def fields(self) -> dict[str, Any]:
-        """Return the fields of `clearer.Architecture` that are given."""
-        given = {
-            "operations": self.operations,
-            "channels": self.channels,
-            "width": self.width,
-            "norm": self.norm,
-            "residual": self.residual or None,
-            "unshuffle": self.unshuffle,
-            "topology": self.topology,
-            "condition": self.condition,
-        }
-        return {key: value for key, value in given.items() if value is not None}
 
 
 @verb("describe", "clearer describe denoise-gray", "clearer describe FPPF-FFFF-PFFP --width 16 -o drawing.svg")

@@ -22,6 +22,7 @@ GROUPS = (
     "Data",
     "Input",
     "Network",
+    "Measurement",
     "Search",
     "Training",
     "Methods",

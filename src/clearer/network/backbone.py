@@ -32,6 +32,10 @@ class Cell(nn.Module):
         self.transition = transition
         self.searched = nn.ModuleList(searched)
 
+    def begin(self, features: Features) -> Features:
+        """Return what the first searched module sees."""
+        return features if self.transition is None else self.transition(features)
+
 
 class Backbone(nn.Module):
     """The base class of both networks.
@@ -77,14 +81,18 @@ class Backbone(nn.Module):
             index = 0
             for cell in self.cells:
                 assert isinstance(cell, Cell)
-                features = features if cell.transition is None else cell.transition(features)
+                features = cell.begin(features)
                 for module in cell.searched:
                     features = step(module, features, index)
                     index += 1
-            features = features if self.fusion is None else self.fusion(features)
-            return self.last(features[0])  # type: ignore[no-any-return]
+            return self.ended(features)
 
         return self.on_multiples(x, inner, level)
+
+    def ended(self, features: Features) -> Tensor:
+        """Return what follows the last cell: the image, folded."""
+        gathered = features if self.fusion is None else self.fusion(features)
+        return self.last(gathered[0])  # type: ignore[no-any-return]
 
     def on_multiples(self, x: Tensor, inner: Callable[[Tensor], Tensor], level: Level | None = None) -> Tensor:
         """Apply ``inner`` to an image of any size, pixel-unshuffled; a residual network adds the image itself.

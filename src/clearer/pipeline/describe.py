@@ -77,16 +77,23 @@ def describe(target: str | Path | Architecture, **fields: Any) -> Description:
     >>> describe("FPPF-FFFF-PFFP", operations="released").parameters
     6073536
     """
-    card = ModelCard()
-    if not isinstance(target, Architecture) and _is_genotype(target):
-        architecture = _parsed(str(target), fields)
-    elif fields:
-        raise UserError(f"{target}: states its own {', '.join(fields)}; leave these options out")
-    elif isinstance(target, Architecture):
-        architecture = target
-    else:
-        architecture, card = _from_file(Path(target))
+    card, architecture = ModelCard(), architecture_of(target, fields)
+    if architecture is None:
+        architecture, card = _from_file(Path(target))  # type: ignore[arg-type]
     return Description(architecture, tuple(cost_table(architecture)), card)
+
+
+def architecture_of(target: str | Path | Architecture, fields: dict[str, Any]) -> Architecture | None:
+    """Return the architecture that a genotype with ``fields``, or a text form, states; None for a file or a model.
+
+    Raises:
+        UserError: see `describe`.
+    """
+    if not isinstance(target, Architecture) and _is_genotype(target):
+        return _parsed(str(target), fields)
+    if fields:
+        raise UserError(f"{target}: states its own {', '.join(fields)}; leave these options out")
+    return target if isinstance(target, Architecture) else None
 
 
 def _is_genotype(target: str | Path) -> bool:

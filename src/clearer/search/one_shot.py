@@ -122,7 +122,7 @@ def score_architectures(
 
             def leaf(word: str, features: Features, x: Tensor = x, target: Tensor = ground_truth) -> None:
                 nonlocal done
-                output = supernet.unfolded(supernet.last(supernet.fusion(features)[0]))
+                output = supernet.unfolded(supernet.ended(features))
                 output = output + x if supernet.residual else output
                 sums[word] += float(psnr(output.float().clamp(0, 1), target).sum())
                 done += 1
@@ -150,7 +150,7 @@ def _walk(
     cell, index = supernet.cells[number], len(choices) - starts[number]
     assert isinstance(cell, Cell)
     if index == 0:
-        features = cell.transition(features)
+        features = cell.begin(features)
     mixed = cell.searched[index]
     assert isinstance(mixed, MixedModule)
     for letter in space.candidates:

@@ -1,0 +1,85 @@
+"""Measure the latency of a model or an architecture on this machine."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import Any
+
+from clearer.core.errors import UserError
+from clearer.deploy.runtimes import running, with_random_weights
+from clearer.inference.budget import ImageSize
+from clearer.inference.latency import peak_macs, random_image, time_runs, using_threads
+from clearer.inference.restorer import Restorer, load
+from clearer.network.architecture import Architecture
+from clearer.network.cost import macs_per_pixel
+from clearer.pipeline.describe import architecture_of
+
+DEFAULT_SIZE = "1080p"
+
+
+def measure_latency(
+    target: str | Path | Architecture | Restorer,
+    *,
+    at: str | ImageSize = DEFAULT_SIZE,
+    runtime: str = "torch",
+    threads: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    seconds: float = 2.0,
+    **fields: Any,
+) -> dict[str, Any]:
+    """Time the restoring of a float32 image that is in memory, the estimate of the noise level included.
+
+    Args:
+        target: a model (its name, a weight file, a run folder, a restorer), or an architecture: its value, its text
+            form, or its genotype with ``fields``; see `clearer.describe`. An architecture gets initial weights: the
+            time does not depend on them.
+        at: the size of the image, such as ``1920x1080``, ``4k`` or ``1mp``.
+        runtime: ``torch``, ``onnxruntime`` or ``openvino``; see `clearer.deploy.runtimes`.
+        threads: of the CPU; by default those of torch.
+        device, precision: of torch; the other runtimes compute in fp32 on the CPU.
+        seconds: how long to measure, after a warm-up; at least 7 runs.
+
+    Returns:
+        ``milliseconds`` (the median), ``quartiles``, ``runs``, ``megapixels_per_second``, ``share_of_peak`` (of the
+        multiply-adds a second of a large matrix product here), and what was measured.
+
+    Raises:
+        UserError: there is no such model or architecture, or the runtime, the device or the size is not available.
+    """
+    size = at if isinstance(at, ImageSize) else ImageSize.parse(at)
+    if runtime != "torch" and (device not in ("auto", "cpu") or precision not in ("auto", "fp32")):
+        raise UserError(f"runtime: {runtime} computes in fp32 on the CPU; leave device and precision out")
+    where = {"device": device, "precision": precision} if runtime == "torch" else {"device": "cpu", "precision": "fp32"}
+    with using_threads(threads) as count:
+        restorer = _restorer(target, fields, **where)
+        architecture = restorer.architecture
+        image = random_image(size, architecture.channels)
+        with running(restorer, runtime, count) as (run, precise):
+            found = time_runs(lambda: run(image), size, seconds)
+        macs = macs_per_pixel(architecture)
+        peak = peak_macs(str(restorer.device), precise, count)
+    return {
+        "target": restorer.name if isinstance(target, Restorer) else str(target),
+        "architecture": architecture.text,
+        "at": [size.width, size.height],
+        "runtime": runtime,
+        "device": str(restorer.device),
+        "processor": platform.processor() or platform.machine(),
+        "threads": count,
+        "precision": precise,
+        "milliseconds": found.milliseconds,
+        "quartiles": list(found.quartiles),
+        "runs": len(found.seconds),
+        "megapixels_per_second": found.megapixels_per_second,
+        "macs_per_pixel": macs,
+        "share_of_peak": macs * size.pixels / (found.milliseconds / 1000) / peak,
+    }
+
+
+def _restorer(target: str | Path | Architecture | Restorer, fields: dict[str, Any], **where: str) -> Restorer:
+    if isinstance(target, Restorer):
+        return target
+    architecture = architecture_of(target, fields)
+    return load(target, **where) if architecture is None else with_random_weights(architecture, **where)  # type: ignore[arg-type]
