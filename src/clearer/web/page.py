@@ -169,7 +169,8 @@ def _connect(blocks: gr.Blocks, models: dict[str, Model], c: _Controls, v: _View
     c.file.clear(calls.clear, None, view, show_progress="hidden", **_QUICK)
     gr.on([c.sigma.release, c.rain.release, c.seed.change], calls.degrade, added, view, **latest, **_LOOK)
     c.model.change(about, c.model, [c.model, c.levels], show_progress="hidden", **_QUICK)
-    c.level.release(lambda: False, None, c.estimate, show_progress="hidden", **_QUICK)  # who sets it wants it used
+    # Who sets it wants it used. In the browser alone, so that it is done when Restore is pressed.
+    c.level.release(None, None, c.estimate, js="() => false", show_progress="hidden", api_visibility="private")
     chosen = {c.model, *added, c.ensemble, c.color, c.strength, v.zoom, c.estimate, c.level}
     c.restore.click(restore, chosen, [*view, *near, c.level], show_progress_on=v.compared, **_SLOW)
     v.zoom.change(calls.zoom, v.zoom, near, **latest, **_QUICK)

@@ -57,6 +57,7 @@ def application(
 
         from clearer.web.gate import gated
         from clearer.web.page import page, style, theme
+        from clearer.web.streams import ordered
     except ImportError as error:
         library = (error.name or "gradio").partition(".")[0]
         raise UserError(f"web: {library} is not installed; run pip install 'clearer[web]'") from error
@@ -67,7 +68,7 @@ def application(
         footer_links=[], run_history=False, show_error=False, max_file_size=limits.bytes, ssr_mode=False,
         enable_monitoring=False, pwa=False, mcp_server=False, theme=theme(), css=style(),
     )  # fmt: skip
-    return gated(app, folder, limits, local=local)
+    return gated(ordered(app), folder, limits, local=local)
 
 
 def serve(
