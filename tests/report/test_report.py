@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -272,8 +273,9 @@ def test_the_page_stands_alone(run: Path) -> None:
 
 def test_the_page_covers_the_whole_run(run: Path) -> None:
     parser, text = parsed(run / "report.html"), (run / "report.html").read_text(encoding="utf-8")
-    expected = ["Architecture", "Results", "Images", "Training", "Search", "Time and memory", "Use the model", "Recipe"]
+    expected = ["Results", "Images", "Architecture", "Training", "Search", "Time and memory", "Use the model", "Recipe"]
     assert parser.headings == expected
+    assert "architecture steps" in text and 'class="warning"' not in text
     for part in (
         "+11.61 dB",
         "6.07 M",
@@ -370,6 +372,21 @@ def test_a_search_that_ended_early_is_summarized_in_one_line(tmp_path: Path) -> 
     line = "converged after 4,000 of 10,000 weight steps, which saved about 30 min 0 s"
     assert line in console.file.getvalue()  # type: ignore[attr-defined]
     assert line in write_page(tmp_path / "run").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_result_below_its_input_is_said_and_a_run_without_search_has_no_column_for_it(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", images=0)
+    shutil.rmtree(folder / "search")
+    for file in (folder / "evaluation").glob("*.json"):
+        result = json.loads(file.read_text())
+        file.write_text(json.dumps({**result, "input_psnr": result["psnr"] + 1}))
+    console = Console(file=io.StringIO(), width=140)
+    print_summary(folder, console)
+    page = write_page(folder).read_text(encoding="utf-8")
+    for said in (console.file.getvalue(), page):  # type: ignore[attr-defined]
+        assert "the result is worse than the input: 26.35 dB instead of 27.35 dB" in said
+    assert "peak memory" in page and "architecture steps" not in page
 
 
 def test_the_summary_prints_figures_and_paths(run: Path) -> None:

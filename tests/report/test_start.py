@@ -47,7 +47,14 @@ def test_fresh_weights_are_marked_and_the_best_is_that_of_the_weights_kept(
         | ({"fresh": True} if e in fresh else {})
         for e in range(1, 6)
     ]
-    axes = curves_training(lines).axes[1]
+    figure = curves_training(lines)
+    axes = figure.axes[1]
     assert [text.get_text() for text in axes.texts] == marks
     ring = next(line for line in axes.get_lines() if str(line.get_label()).startswith("best"))
     assert list(ring.get_xdata()) == [best]
+    for panel in figure.axes if marks else []:  # the names stand above the curves, in a row each
+        curve = next(line for line in panel.get_lines() if len(line.get_xdata()) == len(lines))
+        figure.draw_without_rendering()
+        top = panel.transData.transform([(0.0, float(max(curve.get_ydata())))])[0, 1]
+        assert all(text.get_window_extent().y0 > top for text in panel.texts)
+        assert len({text.xy[1] for text in panel.texts}) == len(panel.texts)

@@ -15,7 +15,7 @@ from clearer.core.text import few
 from clearer.data.noisy import exposures_hint, scene_of_name
 from clearer.data.ranges import Extremes, named, noticed_range
 from clearer.noise.profile import NoiseProfile
-from clearer.noise.words import gray_levels, in_levels, in_words
+from clearer.noise.words import in_levels, in_words
 
 Spread = tuple[int, int, int]
 """Smallest, median and largest, in pixels."""
@@ -246,7 +246,7 @@ def _layout(part: Part, guessed: bool) -> str:
 def _short(noise: NoiseProfile | None) -> str:
     if noise is None:
         return "-"
-    return f"{in_levels(noise, noise.level, unit=gray_levels(noise)[0] != 255)}, {noise.kind}"
+    return f"{in_levels(noise, noise.level)}, {noise.kind}"
 
 
 def _levels(found: Sequence[Extremes]) -> str:

@@ -84,7 +84,9 @@ def _others(
 ) -> list[tuple[str, Callable[[Tensor], Tensor], str]]:
     """Return what the model is compared with: nothing done, blurs, and pretrained models of as many channels."""
     found: list[tuple[str, Callable[[Tensor], Tensor], str]] = [("nothing done", lambda x: x, "input")]
-    found += [(f"Gaussian blur of {sigma:g} pixels", _blur(sigma), "filter") for sigma in (1.0, 2.0)]
+    found += [
+        (f"Gaussian blur of {size}", _blur(sigma), "filter") for sigma, size in ((1.0, "1 pixel"), (2.0, "2 pixels"))
+    ]
     for model in models():
         fits = model["architecture"]["channels"] == recipe.network.channels
         if model["task"] in tasks_for(profile) and fits and not model["research"]:

@@ -190,20 +190,32 @@ def curves_training(lines: Lines) -> Figure:
 
 
 def _mark_fresh(figure: Figure, lines: Lines) -> None:
-    """Draw a dotted line where fresh weights began, and where training went back to those of the start."""
+    """Mark where fresh weights began, and where training went back to those of the start: names above the curves."""
     fresh = [line for line in lines if line.get("fresh") is True]
     if not fresh:
         return
     first, last, end = (number(line, "epoch") or 0.0 for line in (fresh[0], fresh[-1], lines[-1]))
     marks = [(first, "fresh weights")] + ([(last + 1, "the start again")] if last < end else [])
     for axes in figure.axes:
-        for epoch, name in marks:
+        _headroom(axes, 0.1 + 0.1 * len(marks))
+        low, high = axes.get_xlim()
+        for row, (epoch, name) in enumerate(marks):
             axes.axvline(epoch - 0.5, color=MUTED, linewidth=1, linestyle=(0, (1, 2)))
-            place = (epoch - 0.5, 0.94)
+            near = epoch - 0.5 > low + 0.7 * (high - low)  # the right end: the name stands left of its line
             axes.annotate(
-                name, place, xytext=(3, 0), xycoords=axes.get_xaxis_transform(), textcoords="offset points",
-                color=MUTED, size=7.5,
+                name, (epoch - 0.5, 0.94 - 0.09 * row), xytext=(-4 if near else 4, 0), va="center",
+                xycoords=axes.get_xaxis_transform(), textcoords="offset points", ha="right" if near else "left",
+                color=INK, size=8, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             )  # fmt: skip
+
+
+def _headroom(axes: Axes, share: float) -> None:
+    """Leave a share of the axes' height free above the curves."""
+    low, high = axes.get_ylim()
+    if axes.get_yscale() == "log":
+        axes.set_ylim(low, high * (high / low) ** (share / (1 - share)))
+    else:
+        axes.set_ylim(low, high + (high - low) * share / (1 - share))
 
 
 def _curves(lines: Lines, panels: Sequence[tuple[str, Sequence[str]]], names: Mapping[str, str]) -> Figure:

@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from clearer.noise.profile import profile_from
+from clearer.report.facts import UNCERTAIN
 from clearer.report.markup import drawing, note, section, table
 from clearer.report.noise_figure import noise_figure
 from clearer.runs.layout import objects
 from clearer.runs.record import Record, number
 
+CERTAIN = 2.0
+"""Standard errors from which on a difference counts."""
 SIMILAR = 0.1
 """Correlation of what was removed, beyond that of the noise, from which image content is suspected in it."""
-
-
-UNCERTAIN = 10.0
-"""Standard error in dB from which an estimate says nothing: the error is less than the doubt about the noise level."""
 UNKNOWN = "too small to be told from the noise"
 
 
@@ -38,8 +37,9 @@ def ranking_section(record: Record) -> str:
     head = ("estimated on held-out noisy images", "PSNR dB", "this model is better by dB")
     cells = [(str(row.get("name")), _pair(row, "estimated_psnr", "standard_error", ".2f"), _gain(row)) for row in rows]
     count, explanation = record.ranking.get("images"), record.ranking.get("explanation")
+    images = "one held-out image" if count == 1 else f"{count} held-out images"
     text = (
-        f"There is no ground truth: all figures are estimates on {count} held-out image(s) ({explanation}), with their "
+        f"There is no ground truth: all figures are estimates on {images} ({explanation}), with their "
         "standard error. Differences are more certain than the figures themselves, which depend on the noise model."
     )
     better = record.ranking.get("better")
@@ -79,13 +79,17 @@ def _residual(record: Record) -> str:
     own = [_neighbor(record.noise.get(axis)) for axis in ("rows", "columns")]
     if None in found:
         return ""
-    what = ", ".join(f"{value:.2f} along {axis}" for value, axis in zip(found, ("rows", "columns"), strict=True))
+    what = ", ".join(f"{_plain(value)} along {axis}" for value, axis in zip(found, ("rows", "columns"), strict=True))
     text = f"What the model removes has a correlation of neighboring pixels of {what}"
-    text += f"; the noise itself of {own[0]:.2f} and {own[1]:.2f}." if None not in own else "."
+    text += f"; the noise itself of {_plain(own[0])} and {_plain(own[1])}." if None not in own else "."
     excess = [a - b for a, b in zip(found, own, strict=True) if a is not None and b is not None]
     if excess and max(excess) > SIMILAR:
         text += " It is more alike than the noise: image content may be removed with it; see the images."
     return text
+
+
+def _plain(value: float | None) -> str:
+    return f"{round(value or 0.0, 2) + 0.0:.2f}"  # never -0.00
 
 
 def _neighbor(correlation: object) -> float | None:

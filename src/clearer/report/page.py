@@ -26,6 +26,7 @@ from clearer.report.figures import (
 from clearer.report.intensity import intensity_figure, intensity_line, intensity_of
 from clearer.report.markup import drawing, folded, note, section, table
 from clearer.report.noisy import estimated_line, noise_section, ranking_section
+from clearer.report.warnings import warnings_of
 from clearer.runs.layout import RunFolder, objects
 from clearer.runs.record import Record, number, read_record, sample_images
 
@@ -45,11 +46,11 @@ def write_page(run: str | Path) -> Path:
     record = read_record(run)
     parts = (
         _headline(record),
-        _architecture(record),
         _results(record),
-        noise_section(record),
         ranking_section(record),
         _images(record),
+        noise_section(record),
+        _architecture(record),
         _training(record),
         _search(record),
         _resources(record),
@@ -76,12 +77,16 @@ def _headline(record: Record) -> str:
     created = str(record.run.get("created") or "").replace("T", " ")[:16]
     above = [record.run.get("recipe"), created, record.name]
     facts = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(remark)}</small></dd></div>"
+        f"<div><dt>{escape(name.removeprefix('of '))}</dt><dd>{escape(value)}<small>{escape(remark)}</small></dd></div>"
         for name, value, remark in headline_facts(record)
     )
+    warnings = "".join(f"<p>{escape(text)}</p>" for text in warnings_of(record))
     return (
         f'<header><p class="eyebrow">{escape(" · ".join(str(a) for a in above if a))}</p>'
-        f"<h1>{escape(task_of(record))}</h1>" + (f'<dl class="facts">{facts}</dl>' if facts else "") + "</header>"
+        f"<h1>{escape(task_of(record))}</h1>"
+        + (f'<dl class="facts">{facts}</dl>' if facts else "")
+        + (f'<div class="warning" role="note">{warnings}</div>' if warnings else "")
+        + "</header>"
     )
 
 
@@ -135,6 +140,11 @@ def _images(record: Record) -> str:
         shown += f'<div class="wide"><img class="sample" alt="{about}" src="data:image/png;base64,{data}"></div>'
         if (gain := number(entry, "gain")) is not None:
             shown += note(f"{entry.get('name', '')} is shown {gain:.1f} times brighter.")
+    if any("removed" in entry for entry in record.samples):
+        shown += note(
+            "Removed: the input minus the restored image, with stronger contrast; gray is no change. Where it shows "
+            "more of the image than noise that grows with brightness, detail is lost."
+        )
     return section("Images", shown) if shown else ""
 
 
@@ -191,16 +201,19 @@ def _final_mixing_weights(final: Sequence[Sequence[float]], record: Record, name
 
 def _resources(record: Record) -> str:
     stages: tuple[tuple[str, Mapping[str, object]], ...] = (("search", record.search), ("training", record.train))
-    rows = [
-        (
-            name, _time(v), _format(v, "steps", ",.0f"), _format(v, "arch_steps", ",.0f"),
-            _format(v, "peak_memory_mb", ",.0f"), v.get("device") or "",
-        )
-        for name, v in stages
-        if v
-    ]  # fmt: skip
-    head = ("", "time", "steps", "architecture steps", "peak memory MiB", "device")
-    return section("Time and memory", table(head, rows, left=1)) if rows else ""
+    columns: list[tuple[str, list[object]]] = [("", [name for name, v in stages if v])]
+    for head, cell in (
+        ("time", _time),
+        ("steps", lambda v: _format(v, "steps", ",.0f")),
+        ("architecture steps", lambda v: _format(v, "arch_steps", ",.0f")),
+        ("peak memory MiB", lambda v: _format(v, "peak_memory_mb", ",.0f")),
+        ("device", lambda v: v.get("device") or ""),
+    ):
+        cells = [cell(v) for _, v in stages if v]
+        if any(cells):
+            columns.append((head, cells))
+    rows = list(zip(*(cells for _, cells in columns), strict=True))
+    return section("Time and memory", table([head for head, _ in columns], rows, left=1)) if rows else ""
 
 
 def _use(record: Record) -> str:

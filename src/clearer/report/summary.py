@@ -11,6 +11,7 @@ from clearer.core.console import print_table, say
 from clearer.core.text import duration
 from clearer.report.facts import convergence, headline_facts, protocol_name, start_outcome, task_of
 from clearer.report.noisy import estimated_line
+from clearer.report.warnings import warnings_of
 from clearer.runs.layout import RunFolder
 from clearer.runs.record import Record, number, read_record
 
@@ -23,6 +24,8 @@ def print_summary(run: str | Path, console: Console) -> None:
     """
     record = read_record(run)
     print_table(task_of(record), ("", ""), _rows(record), console, left=2)
+    for text in warnings_of(record):
+        say(f"warning: {text}", console)
     folder = RunFolder(record.folder)
     for name, file in (("report", folder.report), ("model", folder.weights)):
         if file.exists():
