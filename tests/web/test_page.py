@@ -209,10 +209,11 @@ window.fetch = async (...request) => {
   if (!response.url.includes("/queue/data")) return response;
   const late = new TransformStream({
     async transform(part, stream) {
-      if (new TextDecoder().decode(part).includes("close_stream")) {
-        await new Promise(read => { window.readEnd = read; });
-      }
-      stream.enqueue(part);
+      const text = new TextDecoder().decode(part), end = text.indexOf('data: {"msg":"close_stream"');
+      if (end < 0) return stream.enqueue(part);
+      if (end > 0) stream.enqueue(new TextEncoder().encode(text.slice(0, end)));
+      await new Promise(read => { window.readEnd = read; });
+      stream.enqueue(new TextEncoder().encode(text.slice(end)));
     },
   });
   return new Response(response.body.pipeThrough(late), response);
@@ -226,6 +227,7 @@ def test_an_event_that_meets_the_end_of_the_stream_of_another_comes_back(visitor
     page.click("#model input")
     page.click("#model ul >> text=in color")
     page.wait_for_function("window.readEnd != null")
+    page.wait_for_selector("#model >> text=For color images")
     page.click("#model input")
     with page.expect_request(re.compile("/queue/join")):
         page.click("#model ul >> text=with level")
