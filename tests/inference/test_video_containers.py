@@ -232,3 +232,36 @@ def test_what_a_pixel_format_and_a_codec_lose_is_named() -> None:
     assert format_losses("gray10le", "yuv420p10le") == [] and format_losses("yuv420p10le", "yuv420p") == ["depth"]
     assert why_not("vp9", "yuv420p10le", ".mkv") == "the encoder of vp9 does not take such frames (yuv420p10le)"
     assert why_not("indeo5", "yuv410p", ".avi") == "FFmpeg has no encoder of indeo5 here"
+
+
+@pytest.mark.parametrize("damage", ["zeros", "noise"])
+def test_frames_of_a_damaged_part_in_the_middle_are_missed(tmp_path: Path, damage: str) -> None:
+    source, target = tmp_path / "x.mkv", tmp_path / "y.mkv"
+    with av.open(str(source), "w", container_options={"cluster_time_limit": "200"}) as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height = 64, 48
+        for k in range(50):
+            frame = random_frame(64, 48, "yuv420p", k)
+            frame.pts = k
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    data = bytearray(source.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 9000] = bytes(9000) if damage == "zeros" else np.random.default_rng(0).bytes(9000)
+    source.write_bytes(data)
+    (fault,) = notes_of(source, target)
+    count = len(read_planes(target))
+    assert 30 < count < 50 and fault == f"{count} of about 50 frames could be read"
+
+
+def test_pauses_between_frames_are_not_missing_frames(tmp_path: Path) -> None:
+    source, target = tmp_path / "x.mkv", tmp_path / "y.mkv"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height = 32, 24
+        for k, time in enumerate([0, 1, 2, 9, 10, 11, 60]):
+            frame = random_frame(32, 24, "yuv420p", k)
+            frame.pts = time
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert notes_of(source, target) == []

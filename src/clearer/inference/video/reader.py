@@ -8,6 +8,8 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
+from clearer.inference.video.coverage import Coverage
+
 _STATES_DURATION = ("matroska", "mov", "flv", "asf", "avi", "nut", "mxf")
 """Formats whose header states the duration; FFmpeg estimates that of others."""
 _BROADCAST = ("mpegts", "mpeg")
@@ -36,6 +38,7 @@ class Reader:
         self.end = 0.0  # of the last packet of any stream, in seconds
         self.broken: str | None = None
         self.is_avi = "avi" in origin.format.name
+        self.coverage = Coverage(video.index)
         self.due: deque[int] = deque()  # the times of packets whose frames are to come, in AVI
         self.last_due = -1
         self.decoder = _decoder(video)
@@ -45,6 +48,8 @@ class Reader:
         for packet in self._packets():
             if packet.size and packet.pts is not None and packet.time_base:
                 self.end = max(self.end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            if packet.size:
+                self.coverage.add(packet)
             if packet.stream.index == self.video.index:
                 self.packets += bool(packet.size)
                 self.corrupt += packet.is_corrupt
@@ -105,8 +110,9 @@ class Reader:
     def fault(self) -> str | None:
         """Return in one sentence which frames could not be read; None if all could."""
         promised, about = self._promised(), ""
-        if promised == self.packets and self._missing() > 0:
-            promised, about = self.frames + self._missing(), "about "
+        missing = max(self._missing(), 0) or self.coverage.missing()
+        if promised == self.packets and missing:
+            promised, about = promised + missing, "about "
         if self.frames < promised and (self.unread or self.broken or promised > self.packets):
             return f"{self.frames} of {about}{promised} frames could be read"
         if self.damaged or self.corrupt:
