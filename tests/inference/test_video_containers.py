@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from clearer.core.errors import UserError
 from clearer.inference.files import restore_path
 from clearer.inference.options import RestoreOptions
 from helpers.networks import stand_in
 from helpers.videos import random_frame, read_planes, same_planes, write_video
 
 av = pytest.importorskip("av")
+
+from av.stream import Disposition  # noqa: E402
 
 from clearer.inference.video.matroska import write_pixel_shapes  # noqa: E402
 from clearer.inference.video.side_data import side_data_by_name  # noqa: E402
@@ -226,7 +230,8 @@ def test_the_field_order_of_h264_holds_from_the_first_frame(tmp_path: Path, firs
 
 
 def test_what_a_pixel_format_and_a_codec_lose_is_named() -> None:
-    from clearer.inference.video.encoder import codec_of, format_losses, why_not
+    from clearer.inference.video.encoder import codec_of, why_not
+    from clearer.inference.video.pixel_formats import format_losses
 
     assert codec_of("libx264") == "h264" and codec_of("libvpx-vp9") == "vp9"
     assert format_losses("gray10le", "yuv420p10le") == [] and format_losses("yuv420p10le", "yuv420p") == ["depth"]
@@ -265,3 +270,62 @@ def test_pauses_between_frames_are_not_missing_frames(tmp_path: Path) -> None:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     assert notes_of(source, target) == []
+
+
+@pytest.mark.parametrize(("suffix", "target"), [(".mkv", ".mkv"), (".mp4", ".mkv")])
+def test_a_cover_is_an_attachment_of_matroska(tmp_path: Path, suffix: str, target: str) -> None:
+    kept: list[Any] = []
+    encoder = av.CodecContext.create("png", "w")
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = 16, 16, "rgb24", Fraction(1)
+    frame = random_frame(16, 16, "rgb24")
+    frame.pts = 0
+    (packet,) = [*encoder.encode(frame), *encoder.encode(None)]
+
+    def set_up(container: Any, _: Any) -> None:
+        if suffix == ".mkv":
+            container.add_attachment("front.png", "image/png", bytes(packet))
+        else:
+            kept.append(container.add_stream("png", rate=1, width=16, height=16, pix_fmt="rgb24"))
+            kept[0].disposition = Disposition.attached_pic
+
+    def more(container: Any) -> None:
+        for cover in kept:
+            container.mux([*cover.encode(frame), *cover.encode(None)])
+
+    source = write_video(tmp_path / f"x{suffix}", "libx264", set_up=set_up, more=more)
+    path = tmp_path / f"y{target}"
+    assert notes_of(source, path) == []
+    with av.open(str(path)) as container:
+        cover = container.streams.video[1]
+        assert cover.disposition & Disposition.attached_pic and len(container.streams) == 2
+        assert cover.metadata["filename"] == ("front.png" if suffix == ".mkv" else "cover.png")
+        assert [bytes(p) for p in container.demux(cover) if p.size] == [bytes(packet)]
+
+
+@pytest.mark.parametrize(
+    "name", ["file:x.mkv", "concat:a|b.mkv", "100%d %s.mkv", "a%03d.mkv", os.fsdecode(b"caf\xe9.mkv")]
+)
+def test_names_are_names_of_files(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "plain.mkv", "ffv1").rename(tmp_path / name)
+    (tmp_path / "out").mkdir()
+    outcome = restore_path(stand_in(3), Path(name), Path("out"), RestoreOptions(check=False))
+    assert not outcome.notes and not outcome.failed
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+    assert notes_of(Path(name), Path(f"again {name}")) == []
+    assert same_planes(read_planes(tmp_path / name), read_planes(tmp_path / f"again {name}"))
+
+
+def test_sound_that_a_transport_stream_would_hide_is_refused(tmp_path: Path) -> None:
+    def set_up(container: Any, _: Any) -> None:
+        kept.append(container.add_stream("flac", rate=48000))
+
+    def more(container: Any) -> None:
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 9216), np.int16), format="s16", layout="stereo")
+        sound.sample_rate, sound.pts = 48000, 0
+        container.mux([*kept[0].encode(sound), *kept[0].encode(None)])
+
+    kept: list[Any] = []
+    source = write_video(tmp_path / "x.mkv", "mpeg2video", set_up=set_up, more=more)
+    with pytest.raises(UserError, match=r"\.ts cannot hold its sound \(flac\); name the output \.mkv"):
+        notes_of(source, tmp_path / "y.ts")

@@ -11,8 +11,8 @@ from typing import Any
 
 from clearer.core.errors import UserError
 from clearer.inference.video.containers import Container, closing_quietly
-from clearer.inference.video.frame import plain_format
 from clearer.inference.video.headers import is_lossless
+from clearer.inference.video.pixel_formats import format_losses, formats_to_try
 from clearer.inference.video.side_data import hdr_parameters
 
 _ENCODERS = {
@@ -184,13 +184,17 @@ def codec_of(encoder: str) -> str:
 
 def why_not(codec: str, pix_fmt: str, suffix: str) -> str:
     """Return in plain words why a video is not encoded with a codec, and what to ask for."""
+    import av
+
     encoders = [name for name in _ENCODERS.get(codec, (codec,)) if _exists(name)]
     if not encoders:
         return f"FFmpeg has no encoder of {codec} here"
-    if not any(Container(suffix).takes(name) for name in encoders):
-        others = [other for other in (".mkv", ".mp4", ".mov", ".avi", ".nut") if Container(other).takes(encoders[0])]
-        return f"{codec} cannot be written to {suffix}{f'; to keep it, name the output {others[0]}' if others else ''}"
-    return f"the encoder of {codec} does not take such frames ({pix_fmt})"
+    offered = [one.name for name in encoders for one in av.codec.Codec(name, "w").video_formats or []]
+    if offered and all(format_losses(pix_fmt, name) for name in offered):
+        return f"the encoder of {codec} does not take such frames ({pix_fmt})"
+    others = [other for other in (".mkv", ".mp4", ".mov", ".avi", ".nut") if Container(other).takes(encoders[0])]
+    others = [other for other in others if other != suffix]
+    return f"{codec} cannot be written to {suffix}{f'; to keep it, name the output {others[0]}' if others else ''}"
 
 
 def _attempts(name: str, container: Container, source: Source, quality: int | None) -> Iterator[Settings]:
@@ -198,59 +202,13 @@ def _attempts(name: str, container: Container, source: Source, quality: int | No
 
     known = av.codec.Codec(name, "w")
     options = _options(name, source, quality)
-    for pix_fmt in _formats(known, source):
+    for pix_fmt in formats_to_try(known, source.first):
         for rate, time_base in _timings(known, container, source.stream):
             for bit_rate, more in _rates(name, source, pix_fmt):
                 if name.startswith("libvpx") and "a" in pix_fmt.removeprefix("yuv"):
                     more = {**more, "auto-alt-ref": "0"}  # libvpx has no alternate frames with alpha
                 for strict in ({}, {"strict": "unofficial"}, {"strict": "experimental"}):
                     yield Settings(name, pix_fmt, rate, time_base, bit_rate, {**options, **more, **strict})
-
-
-def _formats(known: Any, source: Source) -> list[str]:
-    """Return the pixel formats to try: the source's, or those that lose least."""
-    own = source.first.format
-    offered = [format.name for format in known.video_formats or []]
-    if not offered or (own.name in offered and not own.has_palette):
-        return [own.name]
-    plain = plain_format(own, source.first)
-    if plain in offered:
-        return [plain]
-    from av.video.format import VideoFormat
-
-    wanted = VideoFormat(plain, 64, 64)
-    return sorted(offered, key=lambda name: _distance(wanted, VideoFormat(name, 64, 64)))[:2]
-
-
-def _distance(wanted: Any, other: Any) -> tuple[float, ...]:
-    """Return how much a pixel format loses of another: by alpha, color, depth and chroma, most important first."""
-
-    def facts(format: Any) -> tuple[int, int, int, int, int]:
-        alpha = any(part.is_alpha for part in format.components)
-        colors = len(format.components) - alpha
-        chroma = format.chroma_width(64) * format.chroma_height(64) if colors > 1 else 0
-        return (
-            int(alpha), colors, min(part.bits for part in format.components), chroma, int(format.is_rgb),
-        )  # fmt: skip
-
-    if other.has_palette or other.is_bit_stream:
-        return (9.0,)
-    (alpha, colors, bits, chroma, rgb), (alpha2, colors2, bits2, chroma2, rgb2) = facts(wanted), facts(other)
-    rgb_changes = colors > 1 and rgb != rgb2
-    losses = (alpha > alpha2, colors > colors2, max(0, bits - bits2), rgb_changes, max(0, chroma - chroma2))
-    gains = (alpha2 - alpha, colors2 - colors, bits2 - bits, chroma2 - chroma, other.name.startswith("yuvj"))
-    return (*(float(x) for x in losses), *(float(abs(x)) for x in gains))
-
-
-def format_losses(before: str, after: str) -> list[str]:
-    """Return what the pixel format ``after`` holds less of than ``before``: alpha, color, depth or chroma."""
-    from av.video.format import VideoFormat
-
-    kinds = ("alpha", "color", "depth", "model", "chroma")
-    if before == "pal8":  # its colors are those of RGB; whether it has alpha, the palette says
-        return []
-    lost = _distance(*(VideoFormat(plain_format(VideoFormat(name)), 64, 64) for name in (before, after)))[:5]
-    return [kind for kind, less in zip(kinds, lost, strict=False) if less]
 
 
 def _timings(known: Any, container: Container, video: Any) -> list[tuple[Fraction, Fraction]]:

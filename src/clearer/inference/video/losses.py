@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from clearer.inference.video.encoder import codec_name, format_losses, why_not
+from clearer.inference.video.encoder import codec_name, why_not
 from clearer.inference.video.headers import chroma_place, describe, side_data_names
+from clearer.inference.video.pixel_formats import format_losses
 from clearer.inference.video.side_data import side_data_by_name
 from clearer.inference.video.tags import kept_tags
 
@@ -156,7 +157,8 @@ def losses(before: Contents, after: Contents, suffix: str) -> list[str]:
         if changed and one.type != "video":
             notes.append(f"{one.name}: {', '.join(changed)} changed")
     for one, other in [(before.main, after.main), *pairs]:
-        flags = sorted(one.flags - other.flags)
+        alone = sum(stream.type == one.type for stream in before.streams) == 1
+        flags = sorted(one.flags - other.flags - ({"default"} if alone else set()))
         if flags:
             notes.append(f"{one.name}: flags not kept: {', '.join(flags)}")
         missing = _missing(one.tags, other.tags)

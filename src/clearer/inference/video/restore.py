@@ -75,10 +75,13 @@ def restore_video(
     def restore(frame: Any, tags: Tags) -> Any:
         return restored_frame(frame, tags, run, channels, options)
 
-    with written_whole(target) as temporary:
+    # FFmpeg takes what comes before a colon for a protocol, but not in an absolute path.
+    with written_whole(target.absolute()) as temporary:
         try:
-            with av.open(str(source)) as origin:
-                before = _Transcoder(origin, source, temporary, outcome).run(restore, options.quality, progress)
+            with av.open(str(source.absolute())) as origin:
+                before = _Transcoder(origin, source.absolute(), temporary, outcome).run(
+                    restore, options.quality, progress
+                )
         except UserError as error:
             raise UserError(f"{source}: {str(error).removeprefix('image: ')}") from error
         except (av.FFmpegError, ValueError) as error:

@@ -13,6 +13,13 @@ from clearer.inference.video.matroska import write_pixel_shapes
 from clearer.inference.video.side_data import display_matrix
 from clearer.inference.video.tags import kept_tags, options_for_tags
 
+_COVERS = {
+    "png": ("image/png", ".png"), "mjpeg": ("image/jpeg", ".jpg"), "bmp": ("image/bmp", ".bmp"),
+    "webp": ("image/webp", ".webp"), "gif": ("image/gif", ".gif"), "tiff": ("image/tiff", ".tif"),
+}  # fmt: skip
+"""The kind and the suffix of attached images, by codec."""
+_SOUND_OF_MPEGTS = ("mp1", "mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "dts", "truehd", "opus", "s302m")
+"""Others are written into transport streams as data that nobody reads."""
 _LONGEST_DELAY = 86400
 """Seconds by which a frame can be decoded before it is shown."""
 
@@ -61,10 +68,29 @@ class Writer:
         """Return whether the container makes a stream from a tag by itself: the track of the time code."""
         return stream.type == "data" and "timecode" in stream.metadata and self.container.name in ("mov", "mp4")
 
+    def _attaches(self, stream: Any) -> bool:
+        """Return whether a stream becomes an attachment: Matroska holds covers so."""
+        return self.container.name == "matroska" and is_cover(stream) and stream_name(stream) in _COVERS
+
+    def _attach(self, file: Any, cover: Any) -> None:
+        import av
+
+        with av.open(self.origin.name) as origin:
+            data = next(bytes(packet) for packet in origin.demux(origin.streams[cover.index]) if packet.size)
+        kind, suffix = _COVERS[stream_name(cover)]
+        tags = kept_tags(cover.metadata, of_stream=True)
+        name = tags.pop("filename", f"cover{suffix}")
+        made = file.add_attachment(name, tags.pop("mimetype", kind), data)
+        made.metadata.update({"filename": name, "mimetype": kind, **tags})
+
     def _holds(self, stream: Any) -> bool:
         """Return whether the container holds a stream beside the video, by writing a header."""
         import av
 
+        if self._attaches(stream):
+            return True
+        if self.container.name == "mpegts" and stream.type == "audio" and stream_name(stream) not in _SOUND_OF_MPEGTS:
+            return False
         try:
             with closing_quietly(self.container.open(io.BytesIO())) as probe:
                 self._add_video(probe)
@@ -151,6 +177,8 @@ class Writer:
                 self.video = self._add_video(file)
                 if same and self.container.name == "mpegts":
                     self.video.id = stream.id
+            elif self._attaches(stream):
+                self._attach(file, stream)
             else:
                 self.copies[stream.index] = copy_stream(file, stream, same and self.container.name == "mpegts")
 
