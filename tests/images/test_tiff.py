@@ -16,6 +16,7 @@ from clearer.data.folders import find_items
 from clearer.images.exif import plain
 from clearer.images.io import read_file, to_bytes, write_file
 from clearer.images.nodata import filled, hidden_in
+from clearer.images.pixels import moved
 from clearer.images.types import ImageFile, ImagePage
 from clearer.images.view import read_image
 
@@ -176,3 +177,13 @@ def test_rows_of_an_image_with_a_predictor_and_no_compression(tmp_path: Path) ->
             )
     (tmp_path / "a.tif").write_bytes(data + plain)
     assert np.array_equal(read_file(tmp_path / "a.tif").pages[0].color[..., 0], STACK[0])
+
+
+def test_levels_of_64_bits_do_not_overflow() -> None:
+    pixels = np.array([-(2**63), -5, 0, 5, 2**63 - 1])
+    change = np.zeros(5, np.float32)
+    assert np.array_equal(moved(pixels, change, (-(2.0**63), 2.0**63)), pixels)
+    up, down = (moved(pixels, change + by, (0.0, 100.0)) for by in (0.03, -0.03))
+    assert up.tolist() == [-(2**63) + 3, -2, 3, 8, 2**63 - 1] and down.tolist() == [-(2**63), -8, -3, 2, 2**63 - 4]
+    unsigned = np.array([0, 2**64 - 1], np.uint64)
+    assert moved(unsigned, change[:2] + 0.03, (0.0, 100.0)).tolist() == [3, 2**64 - 1]

@@ -5,27 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from torch import Tensor
-from torch.nn.functional import pad
 
 from clearer.inference import large_tiff
 from clearer.inference.files import restore_path
 from clearer.inference.options import RestoreOptions
-from clearer.inference.restorer import Restorer
-from helpers.networks import StandIn
+from helpers.networks import smear
 from helpers.tiffs import kinds, same_files, written
-
-
-class Smear(StandIn):
-    """Moves light down and to the right, with the same bits whatever the size of the tile."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        around = pad(x, (2, 0, 1, 0), mode="replicate")
-        return 0.5 * x + 0.3 * around[..., :-1, 2:] + 0.2 * around[..., 1:, :-2]
-
-
-def smear(channels: int = 1) -> Restorer:
-    return Restorer(Smear(channels), device="cpu", precision="fp32")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.5])

@@ -108,12 +108,12 @@ def moved(pixels: AnyPixels, change: UnitPixels, span: Span) -> AnyPixels:
     if pixels.dtype.itemsize < 8:
         old = pixels.astype(np.float64)
         return in_range((old + by).clip(np.minimum(old, low), np.maximum(old, high)), pixels.dtype)
-    limits = np.iinfo(pixels.dtype)  # of 64 bits: float64 holds the change, not the level
-    steps, unit = np.rint(by).clip(-(2.0**62), 2.0**62).astype(np.int64), pixels.dtype.type
-    up, down = steps.clip(0).astype(pixels.dtype), (-steps.clip(None, 0)).astype(pixels.dtype)
-    up = np.minimum(up, unit(limits.max) - np.maximum(pixels, unit(0)))
-    down = np.minimum(down, np.minimum(pixels, unit(limits.max)) - unit(max(limits.min, -limits.max)))
-    return np.asarray(pixels + up - down, pixels.dtype)
+    # Of 64 bits, float64 holds the change and not the level. Levels count from the lowest one, without a sign.
+    turn = np.uint64(1 << 63 if pixels.dtype.kind == "i" else 0)
+    levels, steps = pixels.view(np.uint64) ^ turn, np.rint(by).clip(-(2.0**62), 2.0**62).astype(np.int64)
+    up, down = steps.clip(0).astype(np.uint64), (-steps.clip(None, 0)).astype(np.uint64)
+    levels = levels + np.minimum(up, ~levels) - np.minimum(down, levels)
+    return np.asarray((levels ^ turn).view(pixels.dtype))
 
 
 def is_exact_in_units(dtype: npt.DTypeLike, span: Span) -> bool:

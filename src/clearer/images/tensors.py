@@ -22,7 +22,9 @@ def to_batch(image: npt.NDArray[Any]) -> Tensor:
     >>> to_batch(np.zeros((5, 7, 3), np.uint8)).shape
     torch.Size([1, 3, 5, 7])
     """
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
+    made = np.ascontiguousarray(image.transpose(2, 0, 1))
+    # Sides of one pixel count as contiguous with a negative stride, which torch refuses.
+    return torch.from_numpy(made.copy() if min(made.strides) < 0 else made)[None]
 
 
 def batch_view(image: npt.NDArray[Any]) -> Tensor:

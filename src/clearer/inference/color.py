@@ -203,7 +203,8 @@ def _beside_transparent(x: UnitPixels, alpha: UnitPixels, multiplied: bool, rest
     if not multiplied:
         return np.where(seen[:, :, None], restored(extended(x, seen)), x)
     straight = extended((x / np.maximum(alpha, _SMALL)).clip(0, 1), seen)
-    return np.asarray(x + alpha * (restored(straight) - straight), np.float32)
+    changed = x + alpha * (restored(straight) - straight)
+    return np.asarray(np.where(seen[:, :, None], changed, x), np.float32)
 
 
 def restore_pixels(x: UnitPixels, run: Run, channels: int, options: RestoreOptions) -> UnitPixels:
@@ -264,5 +265,7 @@ def _in_channels(x: UnitPixels, run: Run, channels: int, color: str) -> UnitPixe
     if color == "channels":
         return np.concatenate([run(np.ascontiguousarray(x[:, :, k : k + 1])) for k in range(3)], 2)
     luma: UnitPixels = (x @ _LUMA)[:, :, None]
-    changed = x + (run(luma) - luma)
+    change = run(luma) - luma
+    change[np.isnan(luma)] = 0  # of a pixel that lacks a value in one channel, the others stay
+    changed = x + change
     return np.asarray(changed.clip(0, 1), np.float32)

@@ -248,7 +248,7 @@ def with_common_levels(pages: list[ImagePage]) -> list[ImagePage]:
     if len(stated) == len(wide):
         wanted = min(low for low, _ in stated), max(high for _, high in stated)
         low, high = wanted if wanted[0] <= low and high <= wanted[1] else (low, high)  # else the tags are stale
-    levels = (low, high if high > low else low + 1)
+    levels = (low, high if high > low else max(low + 1, math.nextafter(low, math.inf)))  # of 64 bits, 1 may be nothing
     return [replace(p, own={**p.own, "levels": levels}) if depth_of(p.color) in WIDE else p for p in pages]
 
 
