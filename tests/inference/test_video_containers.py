@@ -20,6 +20,7 @@ av = pytest.importorskip("av")
 
 from av.stream import Disposition  # noqa: E402
 
+from clearer.inference.video.containers import has_index_first  # noqa: E402
 from clearer.inference.video.matroska import write_pixel_shapes  # noqa: E402
 from clearer.inference.video.side_data import side_data_by_name  # noqa: E402
 
@@ -329,3 +330,42 @@ def test_sound_that_a_transport_stream_would_hide_is_refused(tmp_path: Path) -> 
     source = write_video(tmp_path / "x.mkv", "mpeg2video", set_up=set_up, more=more)
     with pytest.raises(UserError, match=r"\.ts cannot hold its sound \(flac\); name the output \.mkv"):
         notes_of(source, tmp_path / "y.ts")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+@pytest.mark.parametrize("tag", ["hvc1", "hev1"])
+def test_the_name_of_hevc_is_kept(tmp_path: Path, suffix: str, tag: str) -> None:
+    def set_up(_: Any, stream: Any) -> None:
+        stream.codec_context.codec_tag = tag
+
+    source, target = tmp_path / f"x{suffix}", tmp_path / f"y{suffix}"
+    write_video(source, "libx265", "yuv420p", size=(64, 64), set_up=set_up)
+    assert notes_of(source, target) == []
+    for path in (source, target):
+        with av.open(str(path)) as container:
+            assert container.streams.video[0].codec_context.codec_tag == tag
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_index_before_the_media_stays_there(tmp_path: Path, first: bool) -> None:
+    source, target = tmp_path / "x.mp4", tmp_path / "y.mp4"
+    with av.open(str(source), "w", container_options={"movflags": "faststart"} if first else {}) as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height = 32, 24
+        container.metadata["own tag"] = "kept beside it"
+        container.mux([*stream.encode(random_frame(32, 24, "yuv420p")), *stream.encode(None)])
+    notes_of(source, target)
+    assert has_index_first(str(source)) == has_index_first(str(target)) == first
+    data = target.read_bytes()
+    assert (data.index(b"moov") < data.index(b"mdat")) == first
+
+
+def test_frames_of_another_pixel_format_are_said(tmp_path: Path) -> None:
+    data = b""
+    for k, pix_fmt in enumerate(("yuv420p", "yuv444p")):
+        write_video(tmp_path / f"{k}.h264", "libx264", pix_fmt, {"bf": "0"}, count=3)
+        data += (tmp_path / f"{k}.h264").read_bytes()
+    source, target = tmp_path / "x.h264", tmp_path / "y.h264"
+    source.write_bytes(data)
+    assert "3 frames of another pixel format than the first were converted to yuv420p" in notes_of(source, target)
+    assert len(read_planes(target)) == 6

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from clearer.inference.video.tags import kept_tags
@@ -79,6 +80,11 @@ class Container:
         """Whether every frame lasts equally long."""
         return self.name in _STEADY
 
+    @property
+    def is_mov(self) -> bool:
+        """Whether the format is MOV or MP4."""
+        return self.name in ("mov", "mp4", "ipod")
+
     def takes(self, encoder: str) -> bool:
         """Return whether the format holds what an encoder makes."""
         import av
@@ -106,3 +112,19 @@ def copy_stream(container: Any, stream: Any, ids: bool = False) -> Any:
     if ids:
         made.id = stream.id
     return made
+
+
+def has_index_first(path: str) -> bool:
+    """Return whether a MOV or MP4 file has its index before its media, so that a player need not wait for its end."""
+    with Path(path).open("rb") as file:
+        place = 0
+        while len(head := file.read(16)) >= 8:
+            size, kind = int.from_bytes(head[:4], "big"), head[4:8]
+            if kind in (b"moov", b"mdat", b"moof"):
+                return kind == b"moov"
+            size = int.from_bytes(head[8:16], "big") if size == 1 else size
+            if size < 8:
+                return False
+            place += size
+            file.seek(place)
+    return False

@@ -50,6 +50,7 @@ class Settings:
     time_base: Fraction
     bit_rate: int = 0
     options: dict[str, str] = field(default_factory=dict)
+    codec_tag: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,8 @@ def apply_settings(stream: Any, settings: Settings, source: Source, global_heade
     context.width, context.height, context.pix_fmt = frame.width, frame.height, settings.pix_fmt
     context.framerate, context.time_base = settings.rate, settings.time_base
     context.bit_rate = settings.bit_rate
+    if settings.codec_tag:
+        context.codec_tag = settings.codec_tag
     if origin.sample_aspect_ratio or source.stream.sample_aspect_ratio:
         context.sample_aspect_ratio = source.stream.sample_aspect_ratio or origin.sample_aspect_ratio
     for key in COLOR_TAGS:
@@ -202,13 +205,16 @@ def _attempts(name: str, container: Container, source: Source, quality: int | No
 
     known = av.codec.Codec(name, "w")
     options = _options(name, source, quality)
+    # Without the name that Apple asks for, its players refuse HEVC.
+    apple = name == "libx265" and container.is_mov and source.stream.codec_context.codec_tag != "hev1"
+    tag = "hvc1" if apple else ""
     for pix_fmt in formats_to_try(known, source.first):
         for rate, time_base in _timings(known, container, source.stream):
             for bit_rate, more in _rates(name, source, pix_fmt):
                 if name.startswith("libvpx") and "a" in pix_fmt.removeprefix("yuv"):
                     more = {**more, "auto-alt-ref": "0"}  # libvpx has no alternate frames with alpha
                 for strict in ({}, {"strict": "unofficial"}, {"strict": "experimental"}):
-                    yield Settings(name, pix_fmt, rate, time_base, bit_rate, {**options, **more, **strict})
+                    yield Settings(name, pix_fmt, rate, time_base, bit_rate, {**options, **more, **strict}, tag)
 
 
 def _timings(known: Any, container: Container, video: Any) -> list[tuple[Fraction, Fraction]]:

@@ -110,6 +110,7 @@ class _Transcoder:
         check_size(self.video.codec_context.width, self.video.codec_context.height)
         self.others = [s for s in origin.streams if s is not self.video and s.discard.name != "all"]
         self.tags = {key: getattr(self.video.codec_context, key) for key in COLOR_TAGS}
+        self.converted = 0  # frames of another pixel format than the first
         self.reader = Reader(origin, self.video, self.others)
 
     def run(self, restore: Callable[[Any, Tags], Any], quality: int | None, progress: Progress | None) -> Contents:
@@ -122,6 +123,7 @@ class _Transcoder:
             source = self._source(first)
             writer = self._writer(source, quality)
             before = contents_of(str(self.path), count=False)
+            format = first.format.name
             tags = Tags(source.place, source.tag("color_range"), source.tag("colorspace"))
             with closing(writer), one_behind(writer.put) as put:
                 for kind, value in chain([("frame", first)], early, parts):
@@ -131,6 +133,7 @@ class _Transcoder:
                         continue
                     if self._is_other_size(value, source):
                         break
+                    self.converted += value.format.name != format
                     before.times.append(None if value.pts is None else float(value.pts * value.time_base))
                     put((kind, restore(value, tags)))
                     self.outcome.frames += 1
@@ -139,6 +142,11 @@ class _Transcoder:
                 put(("end", None))
         self.outcome.fault = self.outcome.fault or self.reader.fault()
         self.outcome.notes += _notes(writer, source)
+        if self.converted:
+            self.outcome.notes.append(
+                f"{self.converted} frames of another pixel format than the first were converted to "
+                f"{writer.settings.pix_fmt}"
+            )
         return before
 
     def _source(self, first: Any) -> Source:

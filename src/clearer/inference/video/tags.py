@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 _STALE = ("encoder", "rotate", "bps", "duration", "number_of_frames", "number_of_bytes", "major_brand", "minor_version",
           "compatible_brands", "material_package_umid", "file_package_umid", "generation_uid", "uid",
           "product_version_num", "toolkit_version_num", "toolkit_version", "modification_date")  # fmt: skip
@@ -37,10 +35,10 @@ def kept_tags(metadata: dict[str, str], of_stream: bool = False) -> dict[str, st
     return tags
 
 
-def options_for_tags(muxer: str, tags: dict[str, str]) -> dict[str, str]:
-    """Return the options with which a container, by FFmpeg's name, holds the tags of a file.
+def needs_metadata_keys(muxer: str, tags: dict[str, str]) -> bool:
+    """Return whether a container, by FFmpeg's name, holds these tags of a file only as keys with values.
 
     MOV and MP4 hold tags such as "com.apple.quicktime.model" in another place than titles, and all or none are there.
     """
-    usual: Any = {"mov": _QUICKTIME, "mp4": _ITUNES, "ipod": _ITUNES}.get(muxer)
-    return {} if usual is None or usual.issuperset(tags) else {"movflags": "use_metadata_tags"}
+    usual = {"mov": _QUICKTIME, "mp4": _ITUNES, "ipod": _ITUNES}.get(muxer)
+    return usual is not None and not usual.issuperset(tags)

@@ -7,11 +7,11 @@ from fractions import Fraction
 from typing import Any
 
 from clearer.core.errors import UserError, one_line
-from clearer.inference.video.containers import Container, closing_quietly, copy_stream
+from clearer.inference.video.containers import Container, closing_quietly, copy_stream, has_index_first
 from clearer.inference.video.encoder import Settings, Source, apply_settings
 from clearer.inference.video.matroska import write_pixel_shapes
 from clearer.inference.video.side_data import display_matrix
-from clearer.inference.video.tags import kept_tags, options_for_tags
+from clearer.inference.video.tags import kept_tags, needs_metadata_keys
 
 _COVERS = {
     "png": ("image/png", ".png"), "mjpeg": ("image/jpeg", ".jpg"), "bmp": ("image/bmp", ".bmp"),
@@ -152,7 +152,7 @@ class Writer:
 
         plain = [stream for stream in kept if stream.type in ("audio", "video")]
         for chosen in (kept, plain) if len(plain) < len(kept) else (kept,):
-            file = self.container.open(target, options_for_tags(self.container.name, kept_tags(self.origin.metadata)))
+            file = self.container.open(target, self._muxer_options())
             try:
                 self._add_streams(file, chosen)
                 file.start_encoding()
@@ -164,6 +164,14 @@ class Writer:
             self.left_out += [stream for stream in kept if stream not in chosen]
             return
         raise UserError(f"not written as {self.container.suffix} ({reason(fault)}); name the output .mkv") from fault
+
+    def _muxer_options(self) -> dict[str, str]:
+        flags = []
+        if self.container.is_mov and has_index_first(self.origin.name):
+            flags.append("faststart")
+        if needs_metadata_keys(self.container.name, kept_tags(self.origin.metadata)):
+            flags.append("use_metadata_tags")
+        return {"movflags": "+".join(flags)} if flags else {}
 
     def _add_streams(self, file: Any, chosen: list[Any]) -> None:
         file.metadata.update(kept_tags(self.origin.metadata))
