@@ -55,14 +55,14 @@ def fuse(network: RestorationNetwork, precision: str = "fp32") -> FusedNetwork:
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     *inner, final = network.plan.steps
     with torch.no_grad():
-        steps = [_step(step, _finder(network, step), kind) for step in inner]
-        (last,) = _convolutions(final.edges[0].placed, _finder(network, final), torch.float32)
+        steps = [fused_step(network, step, kind) for step in inner]
+        (last,) = fused_step(network, final, torch.float32)
 
     def features_to_image(padded: Tensor) -> Tensor:
         features = [padded.to(kind, memory_format=torch.channels_last)]
         for targets in steps:
             features = [gather(features) for gather in targets]
-        return last(features[0].float())
+        return last([features[0].float()])
 
     def forward(x: Tensor, level: Level | None = None) -> Tensor:
         with torch.inference_mode():
@@ -129,8 +129,9 @@ def _convolutions(placed: Sequence[Placed], find: Find, kind: torch.dtype) -> li
     return [_FusedConvolution([find(one)], kind, one.conv.relu) for one in placed]
 
 
-def _step(step: Step, find: Find, kind: torch.dtype) -> list[Gather]:
-    """Return one function per target scale."""
+def fused_step(network: RestorationNetwork, step: Step, kind: torch.dtype) -> list[Gather]:
+    """Return one function per scale: features before a step of the network -> the feature of this scale after it."""
+    find = _finder(network, step)
     return [_target(step.into(target), step.relu, find, kind) for target in range(step.scales)]
 
 

@@ -129,9 +129,10 @@ class StepModule(nn.Module):
             self.paths.append(paths)
 
     def forward(self, features: Features) -> Features:
-        return [self._into(target, features) for target in range(self.step.scales)]
+        return [self.into(target, features) for target in range(self.step.scales)]
 
-    def _into(self, target: int, features: Features) -> Tensor:
+    def into(self, target: int, features: Features) -> Tensor:
+        """Return the feature of one scale after the step."""
         given: Tensor | None = None  # a feature that others read too: it must not be added to in place
         total: Tensor | None = None
         for edge, module in self.paths[target]:

@@ -1,0 +1,186 @@
+"""Times of the pieces of networks on this machine, measured once each and kept; their sum predicts whole networks.
+
+A piece is what one step of a network computes for one scale, such as a residual block at a width and a size: few are
+different, and networks of a search share most. What a network costs besides (reading the array, pixel unshuffle,
+estimating the level, writing the result) is measured once for each kind of image.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from clearer.core.device import autocast
+from clearer.core.errors import UserError
+from clearer.core.files import read_json, write_json
+from clearer.inference.budget import ImageSize
+from clearer.inference.fused_cpu import can_fuse, fused_step
+from clearer.inference.latency import random_image, time_runs
+from clearer.inference.restorer import Restorer
+from clearer.network.architecture import Architecture
+from clearer.network.graph import Step
+from clearer.network.modules import StepModule
+from clearer.network.network import RestorationNetwork
+from clearer.network.plan import plan_network
+
+SECONDS = 0.15
+"""How long a piece is timed, after its warm-up."""
+
+
+def cache_folder() -> Path:
+    """Return where measurements of this machine are kept: clearer below XDG_CACHE_HOME, by default ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clearer"
+
+
+def device_name(device: torch.device) -> str:
+    """Return the name of a device that a measurement is valid for."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    model = ""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
+    except OSError:
+        pass
+    return f"{model or platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+
+
+class LatencyTable:
+    """Predicts milliseconds of `Restorer.restore` on a float32 image of one size.
+
+    Args:
+        size: of the image.
+        device, precision: see `Restorer`.
+        file: where the times are kept; None for memory alone.
+
+    Raises:
+        UserError: the device or the precision is not available.
+    """
+
+    def __init__(
+        self, size: ImageSize, device: str = "auto", precision: str = "auto", file: Path | None = None
+    ) -> None:
+        self.size, self.file = size, file
+        probe = Restorer(RestorationNetwork(Architecture.parse("P-P", width=1)), device=device, precision=precision)
+        self.device, self.precision = probe.device, probe.precision
+        self.valid_for = {
+            "device": device_name(self.device),
+            "threads": torch.get_num_threads(),
+            "precision": self.precision,
+            "torch": version("torch"),
+        }
+        self.measured_elsewhere: dict[str, Any] | None = None
+        self.times = self._kept()
+
+    def milliseconds(self, architecture: Architecture) -> float:
+        """Return the predicted time of a network; pieces that the table lacks are measured."""
+        network: RestorationNetwork | None = None
+        known, total = len(self.times), 0.0
+        for piece in self._pieces(architecture):
+            key = piece.key
+            if key not in self.times:
+                network = network or self._built(architecture)
+                self.times[key] = self._around(network) if piece.step is None else self._timed(network, piece)
+            total += self.times[key]
+        if len(self.times) > known and self.file is not None:
+            write_json(self.file, {"valid_for": self.valid_for, "milliseconds": self.times})
+        return total
+
+    def _kept(self) -> dict[str, float]:
+        if self.file is None or not self.file.exists():
+            return {}
+        try:
+            value = read_json(self.file)
+            if value["valid_for"] == self.valid_for:
+                return {str(key): float(time) for key, time in value["milliseconds"].items()}
+            self.measured_elsewhere = dict(value["valid_for"])
+        except (UserError, KeyError, TypeError, ValueError, AttributeError):
+            return {}  # damaged: measured again
+        return {}
+
+    def _pieces(self, architecture: Architecture) -> list[_Piece]:
+        space = architecture.space
+        height, width = (-(-side // space.multiple) * space.multiple for side in (self.size.height, self.size.width))
+        folded = (height // space.unshuffle, width // space.unshuffle)
+        around = (space.channels, space.unshuffle, space.condition, space.multiple, str(self.size))
+        found = [_Piece(around, None, 0, {}, folded)]
+        channels = {0: space.channels * space.unshuffle**2 + space.takes_level}
+        for step in plan_network(architecture).steps:
+            after: dict[int, int] = {}
+            for target in range(step.scales):
+                edges = step.into(target)
+                after[target] = edges[-1].placed[-1].conv.target if edges[-1].layers else channels[edges[-1].source]
+                if any(edge.layers for edge in edges):
+                    what = (tuple(dataclasses.replace(edge, name="") for edge in edges), step.relu, folded)
+                    found.append(_Piece((what, step.name == "last"), step, target, channels, folded))
+            channels = after
+        return found
+
+    def _built(self, architecture: Architecture) -> RestorationNetwork:
+        network = RestorationNetwork(architecture).eval().requires_grad_(False)
+        return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def _timed(self, network: RestorationNetwork, piece: _Piece) -> float:
+        """Time one piece as the network computes it, on random features."""
+        assert piece.step is not None
+        kind = torch.bfloat16 if self.precision == "bf16" and piece.step.name != "last" else torch.float32
+        features = [
+            torch.rand(1, count, *(side >> scale for side in piece.folded), device=self.device).to(
+                kind, memory_format=torch.channels_last
+            )
+            for scale, count in sorted(piece.channels.items())
+        ]
+        with torch.inference_mode():
+            if self.device.type == "cpu" and can_fuse():
+                run = fused_step(network, piece.step, kind)[piece.target]
+                return time_runs(lambda: run(features), self.size, SECONDS).milliseconds
+            module = network.get_submodule(piece.step.name)
+
+            def compute() -> None:
+                whole = module.into(piece.target, features) if isinstance(module, StepModule) else module(features[0])
+                float(whole[0, 0, 0, 0])  # waits for a GPU
+
+            with autocast(self.precision, self.device):
+                return time_runs(compute, self.size, SECONDS).milliseconds
+
+    def _around(self, network: RestorationNetwork) -> float:
+        """Time a network of no layers: what `Restorer.restore` does besides."""
+        channels = network.architecture.channels
+        restorer = Restorer(network, device=str(self.device), precision=self.precision)
+
+        def nothing(x: Tensor, *level: Tensor) -> Tensor:
+            return network.on_multiples(x, lambda seen: seen[:, : channels * network.unshuffle**2], *level)
+
+        restorer._run = nothing
+        image = random_image(self.size, channels)
+        return time_runs(lambda: restorer.restore(image), self.size, SECONDS).milliseconds
+
+
+@dataclasses.dataclass(frozen=True)
+class _Piece:
+    """What a step computes for a scale; ``step`` is None for what a network costs besides its layers.
+
+    Args:
+        what: everything that its time depends on.
+        channels: of the features before the step.
+        folded: height and width of scale 0.
+    """
+
+    what: tuple[Any, ...]
+    step: Step | None
+    target: int
+    channels: dict[int, int]
+    folded: tuple[int, int]
+
+    @property
+    def key(self) -> str:
+        """The same for equal pieces, on every machine."""
+        return hashlib.sha256(repr(self.what).encode()).hexdigest()[:16]

@@ -1,0 +1,150 @@
+"""The space over what moves quality at a given cost: unshuffle, topology, scales, width, growth, depth and patterns.
+
+A `Form` states everything but the width, and is fitted to a budget: the widest network of it that the budget allows,
+then as many further modules as fit. So all networks that a search compares cost the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from clearer.core.errors import UserError
+from clearer.network.architecture import Architecture
+from clearer.network.topologies.registry import STREAMS, TOPOLOGIES
+
+T = TypeVar("T")
+Cost = Callable[[Architecture], float]
+"""What a network costs, in the unit of the budget."""
+
+WIDTHS = tuple(range(8, 97, 8))
+UNSHUFFLES = (1, 2, 4)
+SCALES = (1, 2, 3, 4)
+GROWTHS = (1.0, 1.5, 2.0)
+DEPTHS = (1, 2, 3, 4, 5, 6)
+PROFILES = ("flat", "coarse", "fine")
+PATTERNS = ("P", "PF", "PPF", "F")
+"""Modules of a cell of parallel streams, repeated to its depth; the cells of a U-net have parallel modules alone."""
+LEAST_SHARE = 0.9
+"""A network that costs less of its budget is not compared: it would lose by its size."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """A network without its width.
+
+    Args:
+        topology, scales, unshuffle: see `SearchSpace`.
+        growth: the width of a scale over that of the next finer one.
+        depth: modules of a cell.
+        profile: ``flat``, or one module more in each cell for each scale that is ``coarse``-r or ``fine``-r.
+        pattern: letters of a cell, repeated to its depth.
+        more: further modules, one a cell in turn, the coarsest first.
+    """
+
+    topology: str
+    scales: int
+    unshuffle: int
+    growth: float
+    depth: int
+    profile: str
+    pattern: str
+    more: int = 0
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """Modules of each cell."""
+        cells = TOPOLOGIES.get(self.topology).cells(self.scales)
+        coarse = [self._coarseness(cell) for cell in range(cells)]
+        turns = sorted(range(cells), key=lambda cell: (-coarse[cell], cell))
+        extra = [self.more // cells + (turns.index(cell) < self.more % cells) for cell in range(cells)]
+        rank = {"flat": [0] * cells, "coarse": coarse, "fine": [max(coarse) - c for c in coarse]}[self.profile]
+        return tuple(self.depth + r + e for r, e in zip(rank, extra, strict=True))
+
+    def _coarseness(self, cell: int) -> int:
+        if self.topology == STREAMS:
+            return cell
+        return min(cell, 2 * (self.scales - 1) - cell)
+
+    def widths(self, width: int) -> tuple[int, ...]:
+        """Return the channels of each scale, multiples of 8."""
+        return tuple(max(8, round(width * self.growth**scale / 8) * 8) for scale in range(self.scales))
+
+    def architecture(self, width: int, **fields: Any) -> Architecture:
+        """Return the network of a width; ``fields`` are the others of `SearchSpace`."""
+        cells = tuple((self.pattern * depth)[:depth] for depth in self.depths)
+        return Architecture(
+            cells=cells, width=self.widths(width), unshuffle=self.unshuffle, topology=self.topology, **fields
+        )
+
+    def fitted(self, cost: Cost, budget: float, **fields: Any) -> Architecture | None:
+        """Return its largest network within a budget, or None where none costs at least 90 % of it.
+
+        The widest that fits, then as many modules as fit; no cell gets more than 6.
+        """
+        fits = [width for width in WIDTHS if cost(self.architecture(width, **fields)) <= budget]
+        if not fits:
+            return None
+        form, width = self, fits[-1]
+        while True:
+            larger = replace(form, more=form.more + 1)
+            if max(larger.depths) > DEPTHS[-1] or cost(larger.architecture(width, **fields)) > budget:
+                break
+            form = larger
+        found = form.architecture(width, **fields)
+        return found if cost(found) >= LEAST_SHARE * budget else None
+
+
+def form_at(point: Sequence[float]) -> Form:
+    """Return the form of a point of the unit cube of 7 dimensions; each choice has an equal share of its axis."""
+    unshuffle, topology, scales, growth, depth, profile, pattern = point
+    chosen = _pick(("streams", "unet"), topology)
+    least = TOPOLOGIES.get(chosen).scales[0]
+    return Form(
+        topology=chosen,
+        scales=_pick([number for number in SCALES if number >= least], scales),
+        unshuffle=_pick(UNSHUFFLES, unshuffle),
+        growth=_pick(GROWTHS, growth),
+        depth=_pick(DEPTHS[:3], depth),
+        profile=_pick(PROFILES, profile),
+        pattern=_pick(PATTERNS, pattern) if chosen == STREAMS else "P",
+    )
+
+
+def _pick(values: Sequence[T], share: float) -> T:
+    return values[min(int(share * len(values)), len(values) - 1)]
+
+
+def sampled(cost: Cost, budget: float, seed: int, **fields: Any) -> Iterator[Architecture]:
+    """Yield different networks of 90 to 100 % of a budget, quasi-randomly spread over the space (Sobol points).
+
+    ``fields`` are those of `SearchSpace` that a form does not state: channels, norm, residual, condition.
+
+    Raises:
+        UserError: 256 points in a row gave no new network; the message has the nearest cost that can be met.
+    """
+    from torch.quasirandom import SobolEngine
+
+    points = SobolEngine(dimension=7, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
+    seen: set[Architecture] = set()
+    misses, nearest = 0, float("inf")
+    while misses < 256:
+        form = form_at(points.draw(1)[0].tolist())
+        found = form.fitted(cost, budget, **fields)
+        if found is None or found in seen:
+            misses += 1
+            if not seen:
+                nearest = min(
+                    nearest,
+                    *(cost(form.architecture(w, **fields)) for w in (WIDTHS[0], WIDTHS[-1])),
+                    key=lambda value: abs(value - budget),
+                )
+            continue
+        misses = 0
+        seen.add(found)
+        yield found
+    if not seen:
+        raise UserError(
+            f"budget: no network of the space costs 90 to 100 % of {budget:.4g}; the nearest: {nearest:.4g}"
+        )
