@@ -18,6 +18,7 @@ from scipy.ndimage import uniform_filter
 from clearer.core.errors import UserError
 from clearer.data.noisy import find_scenes
 from clearer.inference.restorer import load
+from clearer.noise.profile import profile_images
 from clearer.noise.words import in_words
 from clearer.pipeline.data_mode import choose
 from clearer.pipeline.fit import Run, fit
@@ -192,6 +193,19 @@ def test_the_pages_of_one_stack_are_images_and_noise_is_in_units_of_the_span(tmp
     assert in_words(profile)[0].startswith("Noise of about 3") and "gray levels of 4095" in in_words(profile)[0]
     for model in noise_of_each(profile, [(images[0], None)]):
         assert model.gain[0] * 0.5 + model.offset[0] == pytest.approx((20 / 255) ** 2, rel=0.25)
+
+
+def test_an_image_of_another_gain_has_its_own_noise_though_its_level_is_that_of_the_set() -> None:
+    rng = np.random.default_rng(1)
+
+    def photons(mean: float, gain: float) -> np.ndarray:
+        clean = mean + 0.4 * mean * np.sin(np.mgrid[:160, :160].sum(0) / 20)
+        return np.rint(gain * rng.poisson(clean / gain)).clip(0, 255).astype(np.uint8)[:, :, None]
+
+    # The level of the last one, sqrt(480), is that of the set, whose variance at its brightness is rather 240.
+    images = [photons(120.0, 6.0), photons(120.0, 6.0), photons(40.0, 6.0), photons(40.0, 6.0), photons(40.0, 12.0)]
+    (model,) = noise_of_each(profile_images(images), [(images[-1], None)])
+    assert 255**2 * (model.gain[0] * images[-1].mean() / 255 + model.offset[0]) == pytest.approx(480, rel=0.15)
 
 
 def test_floats_in_levels_train_as_the_same_floats_in_units(tmp_path: Path) -> None:

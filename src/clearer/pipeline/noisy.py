@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from clearer.core.files import read_json, write_json
 from clearer.data.items import Item, read_images, read_item
 from clearer.data.noisy import halves
@@ -26,9 +28,10 @@ MEASURED = 12
 INDEPENDENT = (-0.2, 0.1)
 """Correlations between which noise counts as independent at a distance. Flat blocks have less coarse noise than
 others: noise averaged over 3 pixels measures -0.13 +- 0.03 at a distance of 3, where the true correlation is 0."""
-SAME_LEVEL = 1.1
-"""Ratio of noise levels up to which an image has the noise of its set. 17 photographs of BSDS500 with sigma 25 measure
-0.98 to 1.05 of the level of the set; 12 images of W2S, whose exposures differ, 0.8 to 1.8."""
+SAME_LEVEL = 1.06
+"""Ratio of noise levels up to which an image has the noise of its set: its own one, and what the line of the set states
+at its brightness. 17 photographs of BSDS500 with sigma 25 measure 0.98 to 1.05 of the level of the set; 12 images of
+W2S, whose exposures and channels differ, 0.8 to 1.8."""
 STRIDES = (2, 3, 4)
 """Strides that a teacher may have."""
 
@@ -114,8 +117,13 @@ def noise_of_each(profile: NoiseProfile, images: HeldOutImages) -> list[NoiseMod
     The model of the whole set is the more certain one; an image whose noise differs from it has its own.
     """
     own = [profile_images([image], profile.scale) for image, _ in images]
-    alike = [1 / SAME_LEVEL < one.level / max(profile.level, 1e-6) < SAME_LEVEL for one in own]
-    return [NoiseModel.of(profile if same else one) for one, same in zip(own, alike, strict=True)]
+    return [NoiseModel.of(profile if _has_noise_of(profile, one) else one) for one in own]
+
+
+def _has_noise_of(whole: NoiseProfile, own: NoiseProfile) -> bool:
+    """Return whether an image, by its own profile, has the noise of its set."""
+    level, expected = (np.sqrt(np.mean([one.level_at(x) ** 2 for x in own.brightness])) for one in (own, whole))
+    return bool(1 / SAME_LEVEL < level / max(expected, 1e-6) < SAME_LEVEL)
 
 
 def noted_noise(folder: RunFolder, recipe: Recipe, splits: Splits) -> NoiseProfile:
