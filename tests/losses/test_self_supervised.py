@@ -113,7 +113,8 @@ def trained(loss: Loss, clean: Tensor, noise: float, paired: bool = False) -> fl
     network = Blur()
     optimizer = torch.optim.Adam(network.parameters(), 0.02)
     for _ in range(60):
-        value = loss(network, Batch(first, second if paired else None, generator))
+        variance = torch.full_like(first, noise**2)
+        value = loss(network, Batch(first, second if paired else None, generator, variance=variance))
         optimizer.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -43,7 +43,7 @@ def test_a_clean_photograph_is_clean() -> None:
 
 def test_white_noise_is_independent_and_has_its_level_at_every_brightness() -> None:
     found = profile_images([stored(UNIT + 10 / 255 * NOISE)])
-    assert found.kind == "independent" and found.method == "neighbor2neighbor"
+    assert found.kind == "independent" and found.method == "neighbor2neighbor+sure"
     for brightness in (0.2, 0.5, 0.8):
         assert found.level_at(brightness) * 255 == pytest.approx(10, rel=0.06)
     assert max(np.abs(found.rows[2:])) < 0.1 and found.rows[0] == pytest.approx(1, abs=1e-3)

@@ -118,7 +118,7 @@ def profile(filtered: Any, seed: int = 0) -> NoiseProfile:
 
 
 CASES: dict[str, tuple[Any, dict[str, Any]]] = {
-    "independent": (lambda noise: noise, {"train.loss": "neighbor2neighbor"}),
+    "independent": (lambda noise: noise, {"train.loss": "neighbor2neighbor+sure"}),
     "rows": (
         lambda noise: uniform_filter1d(noise, 3, axis=1),
         {"train.loss": "noise2void-rows", "data.augment": "mirror"},

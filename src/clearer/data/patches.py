@@ -18,6 +18,7 @@ from clearer.degradations.choice import apply_by_choice
 from clearer.images.pixels import WHOLE, Span, in_one_depth
 from clearer.images.tensors import as_levels, unit_of
 from clearer.losses.base import Batch
+from clearer.noise.model import NoiseModel, lines_of, variance_for_stein
 
 TrainingImages = Sequence[tuple[np.ndarray | None, np.ndarray | None]]
 """Decoded images, (clean, degraded) of each; one of the two may be None.
@@ -46,6 +47,7 @@ class PatchSampler:
         part: of how many equal parts which one is returned, ``(0, 2)`` for the first half of each batch; the whole
             batch is drawn all the same.
         span: the integer levels that are black and white.
+        noise: of each image; batches have its variance and its correlation between channels then.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class PatchSampler:
         device: torch.device,
         part: tuple[int, int] = (0, 1),
         span: Span = WHOLE,
+        noise: Sequence[NoiseModel] | None = None,
     ) -> None:
         self.patch, self.batch, self.degradation, self.variety, self.device = patch, batch, degradation, variety, device
         place, parts = part
@@ -84,6 +87,8 @@ class PatchSampler:
         if self.has_pairs:
             self.degraded = _buffer([_either(degraded, clean) for clean, degraded in images], span).to(device)
         self.unit = partial(unit_of, span=span)
+        self.lines = None if noise is None else lines_of(noise).to(device)
+        self.between = torch.tensor([one.between_channels for one in noise or ()], device=device)
         side = torch.arange(patch, device=device)
         self.row, self.column = side[:, None], side[None, :]
         self.channel = torch.arange(self.channels, device=device)[:, None, None]
@@ -93,12 +98,23 @@ class PatchSampler:
 
     def draw(self) -> Batch:
         """Return the next batch, float32 (B / parts, C, patch, patch) in [0, 1], which noise may leave."""
-        degraded, clean = self._draw_pair()
-        clean_if_known = clean if self.has_clean else None
-        return Batch(degraded, clean_if_known, generator=self.noise, start=self.mine.start, of=self.batch)
-
-    def _draw_pair(self) -> tuple[Tensor, Tensor]:
         places = self._draw_places()
+        degraded, clean = self._pair_at(places)
+        variance = between = None
+        if self.lines is not None:
+            which = places[6, self.mine].to(self.device)
+            variance, between = variance_for_stein(self.lines[:, which], degraded), self.between[which]
+        return Batch(
+            degraded,
+            clean if self.has_clean else None,
+            self.noise,
+            self.mine.start,
+            self.batch,
+            variance=variance,
+            between_channels=between,
+        )
+
+    def _pair_at(self, places: Tensor) -> tuple[Tensor, Tensor]:
         gray = places[4].tolist() if self.variety.gray_share else []
         numbers = places[:4, self.mine]
         if self.device.type == "cuda":
@@ -127,7 +143,9 @@ class PatchSampler:
         return one.expand(-1, self.channels, -1, -1)
 
     def _draw_places(self) -> Tensor:
-        """Return (6, B): offset in the buffer, row and column strides, to be degraded, to be gray, side to enlarge."""
+        """Return (7, B): offset in the buffer, row and column strides, to be degraded, to be gray, side to enlarge, and
+        the image.
+        """
         n, side, g = self.batch, self.patch, self.places
         which = self.usable[torch.randint(len(self.usable), (n,), generator=g)]
         width = self.widths[which]
@@ -156,15 +174,18 @@ class PatchSampler:
         share = self.variety.gray_share
         gray = torch.rand(n, generator=g) < share if share else torch.zeros(n, dtype=torch.bool)
         soft = soft_sides(self.variety, side, n, g) if self.variety.soft_share else torch.full((n,), side)
-        return torch.stack([first, down * self.channels, along * self.channels, made.long(), gray.long(), soft])
+        return torch.stack([first, down * self.channels, along * self.channels, made.long(), gray.long(), soft, which])
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the states of both generators."""
-        return {"places": self.places.get_state(), "noise": self.noise.get_state()}
+        """Return the states of both generators, and the noise of the images: a resumed run does not measure it anew."""
+        states = {"places": self.places.get_state(), "noise": self.noise.get_state()}
+        return states if self.lines is None else states | {"lines": self.lines, "between": self.between}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore the states of both generators; from another kind of device, noise continues with other numbers."""
         self.places.set_state(state["places"])
+        if self.lines is not None:
+            self.lines, self.between = (state[name].to(self.device) for name in ("lines", "between"))
         if len(state["noise"]) == len(self.noise.get_state()):
             self.noise.set_state(state["noise"])
         else:  # the state of another kind of device cannot be continued: seed from what is the same each time

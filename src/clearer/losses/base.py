@@ -24,6 +24,8 @@ class Batch:
             it, `integers` draws the same numbers in each call.
         start, of: the patches are the part from index ``start`` of a batch of ``of`` patches; by default all.
         progress: share of the training that is done, from 0 to 1.
+        variance: of the noise at each pixel of ``degraded``, the same shape, for a loss that needs it.
+        between_channels: with it, the correlation of the noise of any two channels, (B,); None if they are independent.
     """
 
     degraded: Tensor
@@ -32,6 +34,8 @@ class Batch:
     start: int = 0
     of: int | None = None
     progress: float = 1.0
+    variance: Tensor | None = None
+    between_channels: Tensor | None = None
 
     def __iter__(self) -> Iterator[Tensor | None]:
         return iter((self.degraded, self.clean))
@@ -64,6 +68,9 @@ class Loss(ABC):
 
     between_exposures: ClassVar[bool] = False
     """Whether the batch's clean images are other exposures, as noisy as the degraded ones."""
+
+    needs_noise: ClassVar[bool] = False
+    """Whether the batch must have the variance of its noise, measured on each training image."""
 
     smallest_patch: int = 1
     """Side in pixels of the smallest patch that the loss is defined for."""

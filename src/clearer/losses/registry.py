@@ -18,6 +18,8 @@ LOSSES: Registry[Loss] = Registry(
         "noise2void-rows": "clearer.losses.noise2void:NOISE2VOID_ROWS",
         "noise2void-columns": "clearer.losses.noise2void:NOISE2VOID_COLUMNS",
         "noise2void-hole": "clearer.losses.noise2void:NOISE2VOID_HOLE",
+        "sure": "clearer.losses.sure:SURE",
+        "neighbor2neighbor+sure": "clearer.losses.in_turn:NEIGHBOR2NEIGHBOR_SURE",
         "noise2noise": "clearer.losses.noise2noise:NOISE2NOISE",
     },
 )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 Kind = Literal["clean", "independent", "lines", "correlated", "blocky"]
-Method = Literal["none", "neighbor2neighbor", "structured-blind-spots", "subsampled-teacher", "dejpeg"]
+Method = Literal["none", "neighbor2neighbor+sure", "structured-blind-spots", "subsampled-teacher", "dejpeg"]
 Direction = Literal["rows", "columns"]
 
 METHODS: dict[Kind, Method] = {
     "clean": "none",
-    "independent": "neighbor2neighbor",
+    "independent": "neighbor2neighbor+sure",
     "lines": "structured-blind-spots",
     "correlated": "subsampled-teacher",
     "blocky": "dejpeg",
@@ -27,7 +27,7 @@ def recommendation(kind: Kind, direction: Direction | None) -> str:
     alone = "clearer fit --noisy FOLDER"
     return {
         "clean": "There is little to remove: a denoiser would hardly change these images.",
-        "independent": f"Train on the noisy images alone with Neighbor2Neighbor: {alone}.",
+        "independent": f"Train on the noisy images alone with Neighbor2Neighbor and SURE: {alone}.",
         "lines": f"Train on the noisy images alone with blind spots along {direction}: {alone}.",
         "correlated": "Train on the noisy images alone with a teacher on subsampled images, since neighbors share "
         f"noise: {alone}. With repeated exposures of each scene, Noise2Noise does better.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,13 +56,9 @@ class NoiseModel:
         An image without values below black was clipped there, and likewise at white: near these, it has less noise.
         """
         import torch
-        from torch.nn import functional
 
-        margin = NEIGHBORHOOD // 2
-        padded = functional.pad(noisy, (margin,) * 4, "replicate")
-        brightness = functional.avg_pool2d(padded, NEIGHBORHOOD, 1)
-        lines = torch.tensor([self.gain, self.offset], device=noisy.device)
-        gain, offset = lines.view(2, 1, -1, 1, 1).unbind()
+        brightness = _local_mean(noisy)
+        gain, offset = lines_of([self]).to(noisy.device)[..., None, None]
         variance: Tensor = (gain * brightness + offset).clamp(min=1e-8)
         level = variance.sqrt()
         black = noisy.amin((1, 2, 3), keepdim=True) >= 0
@@ -95,6 +92,38 @@ def _across_channels(white: Tensor, correlation: float) -> Tensor:
     mean = white.mean(1, keepdim=True)
     # The eigenvectors of the correlation matrix: the mean of the channels, and all that is orthogonal to it.
     return math.sqrt(1 - rho) * (white - mean) + math.sqrt(max(1 + (count - 1) * rho, 0)) * mean
+
+
+def lines_of(models: Sequence[NoiseModel]) -> Tensor:
+    """Return gain and offset of noise models, (2, N, C)."""
+    import torch
+
+    return torch.tensor([[one.gain for one in models], [one.offset for one in models]])
+
+
+def variance_for_stein(lines: Tensor, noisy: Tensor) -> Tensor:
+    """Return the variance at each pixel with which Stein's identity holds for photons too, (B, C, H, W).
+
+    For Gaussian noise it is the variance at the brightness without noise. For Poisson noise of y photons,
+    ``E (y - x) f(y) = E y (f(y) - f(y - 1)) = E x (f(y + 1) - f(y))``: by the slope of f, y leaves an error of second
+    order and x the opposite one, so that their mean leaves none.
+
+    Args:
+        lines: gain and offset of each image, (2, B, C); see `lines_of`.
+        noisy: the images.
+    """
+    gain, offset = lines[..., None, None]
+    variance: Tensor = (gain * (noisy + _local_mean(noisy)) / 2 + offset).clamp(min=1e-8)
+    return variance
+
+
+def _local_mean(noisy: Tensor) -> Tensor:
+    """Return the brightness without noise, about: the mean of the neighborhood of each pixel."""
+    from torch.nn import functional
+
+    padded = functional.pad(noisy, (NEIGHBORHOOD // 2,) * 4, "replicate")
+    mean: Tensor = functional.avg_pool2d(padded, NEIGHBORHOOD, 1)
+    return mean
 
 
 def _kept_by_clipping(distance: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from clearer.data.noisy import halves
 from clearer.data.patches import TrainingImages
 from clearer.data.splits import Splits
 from clearer.images.pixels import Span
+from clearer.losses.registry import LOSSES
 from clearer.noise.model import NoiseModel
 from clearer.noise.profile import NoiseProfile, profile_from, profile_images
 from clearer.noise.words import in_words
@@ -75,9 +76,11 @@ def method_by(profile: NoiseProfile) -> Method:
         few = [profile.recommendation] if profile.kind == "blocky" else []
         remark = f"method neighbor2neighbor on every {ORDINAL[stride]} pixel, whose results teach the network"
         return Method(settings, [noise, *few, remark])
-    few = [profile.recommendation] if profile.kind == "clean" else []
-    remark = "method neighbor2neighbor: neighboring pixels have independent noise"
-    return Method({"train.loss": "neighbor2neighbor"}, [noise, *few, remark])
+    if profile.kind == "clean":
+        remark = "method neighbor2neighbor: neighboring pixels have independent noise"
+        return Method({"train.loss": "neighbor2neighbor"}, [noise, profile.recommendation, remark])
+    remark = "method neighbor2neighbor+sure: neighboring pixels have independent noise, whose level is known"
+    return Method({"train.loss": "neighbor2neighbor+sure"}, [noise, remark])
 
 
 ORDINAL = {2: "second", 3: "third", 4: "fourth"}
@@ -96,19 +99,22 @@ def _stride(profile: NoiseProfile) -> int:
 def with_measured_noise(
     context: RunContext, recipe: Recipe, splits: Splits, profile: NoiseProfile | None = None
 ) -> RunContext:
-    """Return the context with the noise of each validation image.
+    """Return the context with the noise of each validation image, and of each training image where a loss needs it.
 
     That of the whole set is noted in the run folder. It is ``profile``, by which the method was chosen, if that was
     measured in the same range.
     """
-    span = recipe.data.span
+    span, training = recipe.data.span, context.training
     if profile is None or profile.scale != span:
         profile = noise_of_set([*splits.train, *splits.validation], recipe.network.channels, span)
     noted = {**profile.to_dict(), "words": in_words(profile)}
     distributed.first(lambda: write_json(context.folder.noise, noted))
     held_out = context.validation[: recipe.train.validation_images]
+    own, losses = None, [recipe.train.loss, *([recipe.teacher.loss] if recipe.teacher.stride > 1 else [])]
+    if any(LOSSES.get(name).needs_noise for name in losses):
+        own = noise_of_each(profile, [(image, None) for _, image in training if image is not None])
     noise = None if profile.kind == "blocky" else noise_of_each(profile, held_out)
-    return dataclasses.replace(context, noise=noise)
+    return dataclasses.replace(context, noise=noise, training_noise=own)
 
 
 def noise_of_each(profile: NoiseProfile, images: HeldOutImages) -> list[NoiseModel]:

@@ -57,6 +57,7 @@ def taught(recipe: Recipe, architecture: Architecture, context: RunContext) -> R
             training=[(None, phase) for image in noisy for phase in phases(image, settings.stride)],
             validation=_held_out_phases(context.validation, settings.stride),
             noise=_uncorrelated(context.noise),
+            training_noise=_uncorrelated(context.training_noise, settings.stride**2),
         ),
     )
     restorer = load(teacher_folder.weights, str(context.device), "fp32")
@@ -105,5 +106,8 @@ def _held_out_phases(images: HeldOutImages, stride: int) -> HeldOutImages:
     return [(next(phases(image, stride)), None) for image, _ in images]
 
 
-def _uncorrelated(noise: Sequence[NoiseModel] | None) -> list[NoiseModel] | None:
-    return None if noise is None else [dataclasses.replace(one, along_rows=(), along_columns=()) for one in noise]
+def _uncorrelated(noise: Sequence[NoiseModel] | None, times: int = 1) -> list[NoiseModel] | None:
+    """Return the noise of ``times`` phases of each image."""
+    if noise is None:
+        return None
+    return [dataclasses.replace(one, along_rows=(), along_columns=()) for one in noise for _ in range(times)]

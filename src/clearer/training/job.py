@@ -44,6 +44,7 @@ class RunContext:
         training, validation: the decoded images.
         log: gets every line of metrics in the first process.
         noise: the measured noise of each validation image, where there is no ground truth.
+        training_noise: that of each training image, where a loss needs it.
     """
 
     folder: RunFolder
@@ -57,6 +58,7 @@ class RunContext:
     validation: HeldOutImages
     log: MetricLog | None = None
     noise: Sequence[NoiseModel] | None = None
+    training_noise: Sequence[NoiseModel] | None = None
 
     @classmethod
     def of(

@@ -82,6 +82,11 @@ class WeightTraining(TrainingJob):
         self.network = on_device(network, context.device)
         self.averaged = AveragedWeights(self.network, settings.average) if settings.average else None
         self.optimizer = make_optimizer(settings.optimizer, self.network.parameters(), context.precision)
+        self.loss = LOSSES.get(settings.loss)
+        if self.loss.needs_noise and context.training_noise is None:
+            raise UserError(
+                f"train.loss: {settings.loss} needs noisy images alone, whose noise is measured; give --noisy"
+            )
         self.sampler = PatchSampler(
             context.training,
             patch=settings.patch,
@@ -92,8 +97,8 @@ class WeightTraining(TrainingJob):
             device=context.device,
             part=(context.rank, context.world),
             span=recipe.data.span,
+            noise=context.training_noise if self.loss.needs_noise else None,
         )
-        self.loss = LOSSES.get(settings.loss)
         self.levels = PatchLevels(
             settings,
             architecture.takes_level,
