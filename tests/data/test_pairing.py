@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from clearer.core.errors import UserError
+from clearer.data.doctor import examine
+from clearer.data.doctor_report import advice
 from clearer.data.folders import find_items, left_out, match_pairs, pairs_of
 from clearer.data.splits import resolve_splits
 from clearer.recipe.schema import DataSettings, Pairs
@@ -38,6 +40,9 @@ def names(where: str | Pairs) -> list[tuple[str, str]]:
         (("0001_GT_SRGB_010.png",), ("0001_NOISY_SRGB_010.png",), "names without the words gt, noisy"),
         (("clean-7.png", "clean-17.png"), ("noisy-7.png", "noisy-17.png"), "names without the words clean, noisy"),
         (("A.png", "a.png"), ("A.png", "a.png"), ""),
+        (("0001.png", "0002.png"), ("0001x2.png", "0002x2.png"), "patterns * and *x2"),
+        (("x1_gt.png", "x2_gt.png"), ("x1x4.PNG", "x2x4.PNG"), "patterns x*_gt and x*x4"),
+        (("s1.png", "s10.png"), ("s1-n25.png", "s10-n25.png"), "patterns s* and s*-n25"),
     ],
 )
 def test_two_folders_match_by_the_first_rule_that_fits(
@@ -52,6 +57,28 @@ def test_files_without_a_partner_are_named_with_the_fix(tmp_path: Path) -> None:
     pairs = Pairs(make(tmp_path / "x", "a.png", "b.png"), make(tmp_path / "y", "a.png", "c.png"))
     with pytest.raises(UserError, match=r"no partner of the same name .*\(b\.png\).*--clean-pattern"):
         find_items(pairs)
+
+
+@pytest.mark.parametrize(
+    ("clean", "degraded"),
+    [
+        (("cat.png", "car.png"), ("bat.png", "bar.png")),  # words are not cut
+        (("s10.png", "s11.png"), ("s20x.png", "s21x.png")),  # nor are numbers
+        (("a1.png", "a2.png"), ("b1x.png", "b2x.png", "b3x.png")),  # all must match
+        (("s1.png", "s2.png"), ("s1_1.png", "s1_2.png", "s2_1.png", "s2_2.png")),  # one to one
+    ],
+)
+def test_names_are_not_matched_by_chance(tmp_path: Path, clean: tuple[str, ...], degraded: tuple[str, ...]) -> None:
+    with pytest.raises(UserError, match="no partner"):
+        find_items(Pairs(make(tmp_path / "x", *clean), make(tmp_path / "y", *degraded)))
+
+
+def test_the_doctor_says_which_rule_matched(tmp_path: Path) -> None:
+    make(tmp_path / "clean", "1.png", "2.png")
+    make(tmp_path / "noisy", "1x2.png", "2x2.png")
+    findings = examine(tmp_path)
+    assert findings.parts[0].rule == "patterns * and *x2"
+    assert "2 pairs matched by patterns * and *x2." in advice(findings)
 
 
 def test_patterns_are_the_only_rule(tmp_path: Path) -> None:

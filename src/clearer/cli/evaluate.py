@@ -76,6 +76,7 @@ def evaluate(options: EvaluateOptions) -> None:
     are saved.
     """
     from clearer.cli.robustness import evaluate_robustness
+    from clearer.data.folders import matching_note
     from clearer.pipeline import evaluate as measure
     from clearer.report.intensity import intensity_line, intensity_of
 
@@ -90,6 +91,8 @@ def evaluate(options: EvaluateOptions) -> None:
             options.model, options.one_folder(), options.out, options.as_json, device=options.device, **how
         )
     images = options.images()
+    if images is not None and (note := matching_note(images)) is not None:
+        say(f"note: {note}", console_for_people(True))
     place = options.out or measure.default_place(options.model, images, options.protocol, **how)
     with progress_bar("evaluate") as progress:
         how["span"] = None if options.span is None else span_of(options.span)

@@ -45,6 +45,7 @@ class _Set:
     items: Sequence[Item]
     layout: str
     unpaired: Sequence[str] = ()
+    rule: str = ""
 
 
 def examine(
@@ -111,7 +112,7 @@ def _find_set(name: str, kind: str, source: Source, layout: str, clean_side: str
             items = pages_of(matching.items)
         except UserError as error:
             items, unpaired = list(matching.items), [*unpaired, str(error)]
-        return _Set(name, kind, folder, items, "pairs", unpaired)
+        return _Set(name, kind, folder, items, "pairs", unpaired, matching.rule)
     if not alone and not isinstance(source, Pairs) and not has_images(source):
         return _Set(name, kind, folder, [], "none")
     # As "clean": the checks for halves would stop at the first odd width, which is a finding here.
@@ -230,6 +231,7 @@ def _part(found: _Set, tally: _Tally, prints: Fingerprints) -> Part:
         copies=_together(prints.names, prints.digests),
         near=_together(prints.names, groups(prints)),
         noise=tally.sample.profile(span),
+        rule=found.rule,
     )
 
 

@@ -43,6 +43,7 @@ class Part:
         copies: groups of names with exactly equal clean images.
         near: groups of names with the same clean image, exact copies included.
         noise: of the images, or of the degraded ones of pairs, measured on a sample; None if there are none.
+        rule: how the names of pairs match; empty for equal names.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Part:
     copies: tuple[tuple[str, ...], ...] = ()
     near: tuple[tuple[str, ...], ...] = ()
     noise: NoiseProfile | None = None
+    rule: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,12 @@ def _faults(part: Part) -> Iterator[str]:
         first = ": ".join(part.unreadable[0])
         yield f"{_many(part.unreadable, 'file')} cannot be read ({first}). Replace or remove them."
     if part.mismatched:
-        yield f"{len(part.mismatched)} cannot be paired ({part.mismatched[0]}). Add what is missing, or remove them."
+        yield (
+            f"{len(part.mismatched)} cannot be paired ({part.mismatched[0]}). Add what is missing, remove them, or say "
+            "how names match with --clean-pattern '*_gt' --degraded-pattern '*_in'."
+        )
+    if part.rule and part.count:
+        yield f"{_many(range(part.count), 'pair')} matched by {part.rule}."
     if part.same:
         yield (
             f"{_many(part.same, 'pair')} of {part.count} show the same image twice, such as {part.same[0]}. "

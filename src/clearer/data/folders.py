@@ -175,6 +175,17 @@ def match_pairs(pairs: Pairs) -> Matching:
     return matched(*both, patterns)
 
 
+def matching_note(where: Source, layout: str = "auto") -> str | None:
+    """Return a line on the rule by which the names of pairs match; None if they are equal, or of single images.
+
+    Raises:
+        UserError: see `match_pairs` and `pairs_of`.
+    """
+    pairs = pairs_of(where, layout)
+    rule = "" if pairs is None else match_pairs(pairs).rule
+    return f"{pairs.clean}: pairs matched by {rule}" if pairs is not None and rule else None
+
+
 OTHER_KINDS = (
     ".gif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".tga", ".pcx", ".pbm", ".pam", ".pfm", ".ico", ".cur",
     ".icns", ".mpo", ".psd", ".dds", ".sgi", ".rgb", ".bw", ".ras", ".im", ".xbm", ".xpm", ".qoi", ".blp", ".fits",

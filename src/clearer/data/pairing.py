@@ -19,6 +19,7 @@ DEGRADED_WORDS = frozenset(
     "input inputs noisy noise rainy rain degraded blur blurry hazy lq lr low".split()  # noqa: SIM905
 )
 _SEPARATORS = re.compile(r"[_\-. ]+")
+_PARTS = re.compile(r"\d+|[^\W\d_]+|[\W_]+")
 
 Key = Callable[[Path], str]
 """What two partners have in common in their names."""
@@ -43,8 +44,9 @@ class Matching:
 
 
 def matched(clean: Sequence[Path], degraded: Sequence[Path], patterns: tuple[str | None, str | None]) -> Matching:
-    """Match files by the first rule that leaves none alone: equal stems, stems without regard to case, or stems without
-    the words that tell the sides apart; if each leaves some, by the one that matches most.
+    """Match files by the first rule that leaves none alone: equal stems, stems without regard to case, stems without
+    the words that tell the sides apart, or stems without what all of a side begin and end with; if each leaves some, by
+    the one of the first three that matches most.
 
     Args:
         clean, degraded: the files.
@@ -67,8 +69,34 @@ def matched(clean: Sequence[Path], degraded: Sequence[Path], patterns: tuple[str
             f"names without the words {', '.join(used)}",
         ),
     ]
+    around = _around(clean), _around(degraded)
+    if all(around) and any(pattern != "*" for pattern in around):
+        keys = tuple(by_pattern(pattern) for pattern in around)
+        last = _by(clean, degraded, keys[0], keys[1], f"patterns {around[0]} and {around[1]}")
+        if len(last.items) == len(clean) == len(degraded) and not last.twice:
+            rules.append(last)
     whole = (one for one in rules if not (one.only_clean or one.only_degraded or one.twice))
     return next(whole, max(rules, key=lambda one: len(one.items) - len(one.twice)))
+
+
+def _around(files: Sequence[Path]) -> str:
+    """Return the pattern of what all stems of a side begin and end with, such as ``*x2``; "" of fewer than 2 files.
+
+    Numbers and words are not cut: of s10 and s11 it is ``s*``.
+    """
+    parts = [_PARTS.findall(path.stem) for path in files]
+    if len(files) < 2 or any(set("*?[") & set(path.stem) for path in files):
+        return ""
+    begin = _in_common(parts)
+    end = _in_common([part[begin:][::-1] for part in parts])
+    first = parts[0]
+    return f"{''.join(first[:begin])}*{''.join(first[len(first) - end :])}"
+
+
+def _in_common(parts: Sequence[Sequence[str]]) -> int:
+    """Return with how many equal parts all begin; one part of each is left."""
+    most = min(len(part) for part in parts) - 1
+    return next((k for k in range(most) if len({part[k].casefold() for part in parts}) > 1), max(most, 0))
 
 
 def by_pattern(pattern: str) -> Key:

@@ -12,7 +12,7 @@ from clearer.core.errors import UserError
 from clearer.data.duplicates import PARTS, Fingerprint, Fingerprints, fingerprint, leaks, propose_split
 from clearer.data.exclusions import without_excluded
 from clearer.data.fields import fields_of
-from clearer.data.folders import find_items, left_out, match_pairs, pairs_of, part_folders
+from clearer.data.folders import find_items, left_out, matching_note, part_folders
 from clearer.data.items import Item, check_channels, check_sizes
 from clearer.data.noisy import is_noisy_only, split_noisy
 from clearer.data.stacks import only_channel
@@ -169,9 +169,8 @@ def _remarks(settings: DataSettings, whole: str | Pairs | list[str]) -> list[str
         if place is None:
             continue
         lines += left_out(place)
-        pairs = pairs_of(place, settings.layout)
-        if pairs is not None and (rule := match_pairs(pairs).rule):
-            lines.append(f"{pairs.clean}: pairs matched by {rule}")
+        note = matching_note(place, settings.layout)
+        lines += [] if note is None else [note]
     return lines
 
 
