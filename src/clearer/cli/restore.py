@@ -23,6 +23,12 @@ STREAM = "-"
 AUTO = "auto"
 
 
+def _formats() -> list[str]:
+    from clearer.images.types import FORMATS
+
+    return list(FORMATS)
+
+
 @dataclass(frozen=True, kw_only=True)
 class RestoreOptions:
     """Options of restore."""
@@ -93,9 +99,9 @@ class RestoreOptions:
         str | None,
         option(
             "Output",
-            "Output format: png, jpeg, tiff, webp, bmp, avif, heif, jxl, pgm, ppm, pbm, pfm (default: same as input).",
+            "Output format: png, jpeg, tiff, webp, bmp, avif, heif, jxl, pgm, ppm, pbm, pfm, pam (default: the same).",
             metavar="FORMAT",
-            complete=lambda: ["png", "jpeg", "tiff", "webp", "bmp", "avif", "heif", "jxl", "pgm", "ppm", "pbm", "pfm"],
+            complete=lambda: [name.lower() for name in _formats()],
         ),
     ] = None
     depth: Annotated[

@@ -187,7 +187,7 @@ def matching_note(where: Source, layout: str = "auto") -> str | None:
 
 
 OTHER_KINDS = (
-    ".gif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".tga", ".pcx", ".pbm", ".pam", ".pfm", ".ico", ".cur",
+    ".gif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".tga", ".pcx", ".pbm", ".pfm", ".ico", ".cur",
     ".icns", ".mpo", ".psd", ".dds", ".sgi", ".rgb", ".bw", ".ras", ".im", ".xbm", ".xpm", ".qoi", ".blp", ".fits",
     ".fit", ".avifs", ".heics",
 )  # fmt: skip

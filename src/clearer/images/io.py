@@ -20,6 +20,7 @@ from clearer.core.files import is_no_file, written_whole
 from clearer.images.around.parts import lost, parts_of
 from clearer.images.camera_raw import refuse_raw
 from clearer.images.types import HEAD, LARGEST_PAGE, NETPBM, Header, ImageFile, format_of_bytes
+from clearer.images.unsupported import refuse_unsupported
 
 _EMPTY = "the file is empty (0 bytes); replace or remove it"
 
@@ -43,6 +44,8 @@ def read_file(source: str | Path | bytes, name: str | None = None, *, first_page
             raise UserError(_EMPTY)
         refuse_raw(data[:HEAD], io.BytesIO(data))
         kind = format_of_bytes(data[:HEAD])
+        if kind is None:
+            refuse_unsupported(data[:HEAD])
         found = _read(data, kind, first_page)
         return found if first_page else replace(found, source=kind, parts=parts_of(data, kind))
 
@@ -75,6 +78,10 @@ def _read(data: bytes, kind: str | None, first_page: bool) -> ImageFile:
         from clearer.images.netpbm import read_netpbm
 
         return read_netpbm(data)
+    if kind == "PAM":
+        from clearer.images.pam import read_pam
+
+        return read_pam(data)
     if kind == "JXL":
         from clearer.images.jpeg_xl import read_jpeg_xl
 
@@ -103,10 +110,16 @@ def read_header(path: str | Path) -> Header:
         refuse_raw(head, file)
         file.seek(0)
         kind = format_of_bytes(head)
+        if kind is None:
+            refuse_unsupported(head)
         if kind in NETPBM:
             from clearer.images.netpbm import netpbm_header
 
             return netpbm_header(file)
+        if kind == "PAM":
+            from clearer.images.pam import pam_header
+
+            return pam_header(file)
         if kind == "JXL":
             from clearer.images.jpeg_xl import jpeg_xl_header
 
@@ -167,6 +180,10 @@ def encode(file: BinaryIO, image: ImageFile, quality: int | None = None, name: s
             from clearer.images.jpeg_xl import write_jpeg_xl
 
             write_jpeg_xl(file, image, quality)
+        elif image.format == "PAM":
+            from clearer.images.pam import write_pam
+
+            write_pam(file, image)
         elif image.format in NETPBM:
             from clearer.images.netpbm import write_netpbm
 

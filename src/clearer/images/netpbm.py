@@ -113,6 +113,20 @@ def read_netpbm(data: bytes) -> ImageFile:
     return ImageFile(kind, (ImagePage(np.ascontiguousarray(pixels), own=own),))
 
 
+def end_of(data: bytes) -> int | None:
+    """Return where the first image of a file ends; None of levels written as digits.
+
+    Raises:
+        UserError: see `read_netpbm`.
+    """
+    head = _head_of(data[:_LONGEST_HEADER])
+    if head.magic in _PLAIN:
+        return None
+    across = (head.width + 7) // 8 if head.magic == b"P4" else head.width * head.channels
+    sample = 4 if _KINDS[head.magic] == "PFM" else 2 if head.top > 255 else 1
+    return head.end + head.height * across * sample
+
+
 def _stored(data: bytes, head: _Head, dtype: np.dtype) -> AnyPixels:
     count = head.height * head.width * head.channels
     if len(data) < head.end + count * dtype.itemsize:

@@ -139,6 +139,8 @@ def frames_of(image: Image.Image, first_page: bool = False) -> tuple[list[ImageP
     check_size(*image.size, pages=count)
     frames = []
     own: FileOwn = {"loop": _plays(image)}
+    if image.format == "WEBP" and "background" in image.info:
+        own["background"] = image.info["background"]
     for k in range(count):
         image.seek(k)
         frame = image.convert("RGBA")  # a stored frame may hold only what changed; Pillow composes the whole one
@@ -240,6 +242,8 @@ def save_frames(file: BinaryIO, image: ImageFile, keys: dict[str, Any]) -> None:
         durations = [page.own.get("duration", 100) for page in image.pages]
         keys = {**keys, "save_all": True, "append_images": others, "duration": durations}
         keys["loop"] = image.own.get("loop", 0)
+        if image.format == "WEBP" and "background" in image.own:
+            keys["background"] = image.own["background"]
     first.save(file, format=image.format, **keys)
 
 

@@ -54,9 +54,10 @@ class PageOwn(TypedDict, total=False):
     quality: int  # JPEG: as read, 1 to 100; a file is written with the quality that is asked for
     bits: int  # HEIF: 10 or 12
     coding: bytes  # AVIF, HEIF: primaries and transfer, where they are not those of sRGB
-    top: int  # PGM, PPM: the largest level, if not 255 or 65535
+    top: int  # PGM, PPM, PAM: the largest level, if not 255 or 65535
     scale: float  # PFM: as in its header; a negative one means little-endian
-    header_comments: tuple[bytes, ...]  # PBM, PGM, PPM, PFM
+    header_comments: tuple[bytes, ...]  # PBM, PGM, PPM, PFM, PAM
+    tuple_type: str  # PAM: what its channels are
     photometric: str | None  # TIFF, as all below: "MINISWHITE" or None
     compression: str
     predictor: bool
@@ -74,6 +75,7 @@ class FileOwn(TypedDict, total=False):
     """Values of a whole file that only its format has."""
 
     loop: int  # how often an animation is played; 0 is forever
+    background: tuple[int, ...]  # WebP: the color around the frames of an animation
     byteorder: Literal[">", "<"]  # TIFF
     bigtiff: bool  # TIFF
     source: bytes  # TIFF: the file as read; what is around the pixels is copied from it
@@ -176,6 +178,7 @@ FORMATS = {
     "JXL": Format((".jxl",), ("8", "16", "float"), orientation=False, lossy=True),
     "PBM": Format((".pbm",), ("1",), (GRAY,), alpha=False, orientation=False),
     "PFM": Format((".pfm",), ("float",), (GRAY, RGB), alpha=False, orientation=False),
+    "PAM": Format((".pam",), ("8", "16"), orientation=False),
 }
 """The formats that can be written. Other formats that Pillow reads are written as PNG."""
 
@@ -193,6 +196,7 @@ _SIGNATURES: dict[str, tuple[bytes, ...]] = {
     "PPM": (b"P6", b"P3"),
     "PBM": (b"P4", b"P1"),
     "PFM": (b"Pf", b"PF"),
+    "PAM": (b"P7\n",),
     "JXL": (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
 }
 _HEIF_BRANDS = (b"hei", b"hev", b"mif", b"msf")

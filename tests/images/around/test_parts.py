@@ -119,6 +119,19 @@ OTHERS = {
 }
 
 
+def test_a_webp_animation_keeps_its_background_and_says_what_is_behind(tmp_path: Path) -> None:
+    frames = [Image.new("RGBA", (8, 8), (9 * k, 20, 30, 100 + k)) for k in range(3)]
+    file = io.BytesIO()
+    keys = {"append_images": frames[1:], "duration": [10, 20, 33], "background": (1, 2, 3, 4), "lossless": True}
+    frames[0].save(file, "WEBP", save_all=True, **keys)
+    (tmp_path / "a.webp").write_bytes(file.getvalue() + b"more")
+    options = RestoreOptions(strength=0.0, check=False)
+    outcome = restore_path(stand_in(3), tmp_path / "a.webp", tmp_path / "b.webp", options)
+    assert outcome.notes == [f"{tmp_path / 'a.webp'}: not kept: data behind the image"]
+    with Image.open(tmp_path / "b.webp") as image:
+        assert image.info["background"] == (1, 2, 3, 4) and image.n_frames == 3
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_what_becomes_png_says_what_it_loses(tmp_path: Path, name: str) -> None:
     make, want = OTHERS[name]

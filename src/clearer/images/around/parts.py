@@ -53,6 +53,7 @@ def parts_of(data: bytes, kind: str | None) -> tuple[Part, ...]:
         "AVIF": parts_of_boxes,
         "JXL": _of_jpeg_xl,
         "BMP": _of_bmp,
+        **dict.fromkeys(("PBM", "PGM", "PPM", "PFM"), _of_netpbm),
     }
     reader = readers.get(kind or "")
     if reader is None:
@@ -188,6 +189,8 @@ def _of_webp(data: bytes) -> Iterator[Part]:
         place += 8 + size + size % 2
     if times:
         yield from _of_frames(times)
+    if data[8 + int.from_bytes(data[4:8], "little") :]:
+        yield Part("data behind the image")
 
 
 def _of_tiff(data: bytes) -> Iterator[Part]:
@@ -232,6 +235,8 @@ def _of_gif(data: bytes) -> Iterator[Part]:
             yield Part(names.get(blocks[0], f"extension {blocks[0].decode('latin-1')!r}"))
         elif label == 0x01:
             yield Part("text drawn over the image")
+    if data[place + 1 :].strip(b"\0"):
+        yield Part("data behind the image")
     if len(times) > 1:
         yield Part(PLAYS, str(plays), exact=True)
         yield from _of_frames(times)
@@ -253,6 +258,14 @@ def _of_jpeg_xl(data: bytes) -> Iterator[Part]:
         yield Part("color coding", str(header.coding))
     if not data.startswith(SIGNATURES[0]):
         yield from parts_of_boxes(data)
+
+
+def _of_netpbm(data: bytes) -> Iterator[Part]:
+    from clearer.images.netpbm import end_of
+
+    end = end_of(data)
+    if end is not None and data[end:].strip():
+        yield Part("further image" if data[end : end + 1] == b"P" else "data behind the image", digest(data[end:]))
 
 
 def _of_bmp(data: bytes) -> Iterator[Part]:
