@@ -24,7 +24,7 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--dis
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.parse_args()
-    verb = [sys.executable, "-m", "clearer", "web", "--port", "0", "--model", "denoise-gray"]
+    verb = [sys.executable, "-m", "clearer", "web", "--port", "0"]
     served = subprocess.Popen(verb, stdout=subprocess.PIPE, text=True)
     try:
         assert served.stdout is not None
@@ -36,6 +36,7 @@ def main() -> None:
                 profile, executable_path="/usr/bin/chromium", args=FLAGS, viewport={"width": 1180, "height": 1060}
             )
             page = browser.pages[0]
+            page.set_default_timeout(180_000)
             page.goto(url)
             page.set_input_files("#drop input[type=file]", PHOTOGRAPH)
             page.wait_for_selector("#status >> text=Press Restore")
