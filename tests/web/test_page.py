@@ -202,23 +202,23 @@ def test_the_noise_level_is_estimated_until_it_is_set(visitor):
 
 
 # Each end of a stream reaches the page when `readEnd` is called.
-LATE_ENDS = """
-const fetched = window.fetch;
-window.fetch = async (...request) => {
-  const response = await fetched(...request);
-  if (!response.url.includes("/queue/data")) return response;
-  const late = new TransformStream({
-    async transform(part, stream) {
-      const text = new TextDecoder().decode(part), end = text.indexOf('data: {"msg":"close_stream"');
-      if (end < 0) return stream.enqueue(part);
-      if (end > 0) stream.enqueue(new TextEncoder().encode(text.slice(0, end)));
-      await new Promise(read => { window.readEnd = read; });
-      stream.enqueue(new TextEncoder().encode(text.slice(end)));
-    },
-  });
-  return new Response(response.body.pipeThrough(late), response);
-};
-"""
+LATE_ENDS = """() => {
+  const fetched = window.fetch;
+  window.fetch = async (...request) => {
+    const response = await fetched(...request);
+    if (!response.url.includes("/queue/data")) return response;
+    const late = new TransformStream({
+      async transform(part, stream) {
+        const text = new TextDecoder().decode(part), end = text.indexOf('data: {"msg":"close_stream"');
+        if (end < 0) return stream.enqueue(part);
+        if (end > 0) stream.enqueue(new TextEncoder().encode(text.slice(0, end)));
+        await new Promise(read => { window.readEnd = read; });
+        stream.enqueue(new TextEncoder().encode(text.slice(end)));
+      },
+    });
+    return new Response(response.body.pipeThrough(late), response);
+  };
+}"""
 
 
 def test_an_event_that_meets_the_end_of_the_stream_of_another_comes_back(visitor):

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict, Unpack, cast
 
-from torch import Tensor
-
 from clearer.core.errors import UserError
 from clearer.core.files import with_former_keys
 from clearer.data.folders import Folders
@@ -90,7 +88,7 @@ def evaluate(
     if span is None and (levels := restorer.card.span) is not None:
         first = read_image(items[0].clean, None, None, None, items[0].page)
         span = levels if are_levels(first, levels) else None
-    run = _in_equal_channels(restorer) if in_equal_channels else restorer
+    run = in_equal_channels(restorer) if in_equal_channels else restorer
     measured = evaluate_images(
         run, items, measured_by, limit=limit, ensemble=ensemble, seed=seed, span=span, progress=progress
     )
@@ -106,11 +104,6 @@ def evaluate(
     if out is not None:
         write_result(result, out)
     return cast(EvaluationRecord, with_former_keys(result))
-
-
-def _in_equal_channels(restorer: Restorer) -> Callable[[Tensor], Tensor]:
-    """Return a function that restores gray batches by a color network, as `clearer restore` does gray files."""
-    return lambda x: restorer(x.expand(-1, 3, -1, -1)).mean(1, keepdim=True)
 
 
 def default_place(

@@ -12,6 +12,7 @@ from torch.nn import functional
 from clearer.core.files import write_json
 from clearer.data.splits import Splits
 from clearer.evaluation.no_reference import WHAT, Estimate, NoReference
+from clearer.inference.equal_channels import in_equal_channels
 from clearer.inference.restorer import Restorer, load
 from clearer.losses.noise2void import Noise2Void
 from clearer.losses.registry import LOSSES
@@ -19,11 +20,9 @@ from clearer.noise.blockiness import VISIBLE
 from clearer.noise.profile import NoiseProfile
 from clearer.pipeline.noisy import noise_of_each, noisy_images, noted_noise
 from clearer.recipe.schema import Recipe
+from clearer.report.noisy import CERTAIN
 from clearer.runs.layout import RunFolder
 from clearer.zoo.catalog import models
-
-CERTAIN = 2.0
-"""Standard errors by which a difference has to exceed 0 before it is called one."""
 
 
 def rank(recipe: Recipe, folder: RunFolder, restorer: Restorer, splits: Splits) -> dict[str, Any]:
@@ -82,15 +81,18 @@ def tasks_for(profile: NoiseProfile) -> set[str]:
 def _others(
     recipe: Recipe, restorer: Restorer, profile: NoiseProfile
 ) -> list[tuple[str, Callable[[Tensor], Tensor], str]]:
-    """Return what the model is compared with: nothing done, blurs, and pretrained models of as many channels."""
+    """Return what the model is compared with: nothing done, blurs, and pretrained models that take such images."""
     found: list[tuple[str, Callable[[Tensor], Tensor], str]] = [("nothing done", lambda x: x, "input")]
     found += [
         (f"Gaussian blur of {size}", _blur(sigma), "filter") for sigma, size in ((1.0, "1 pixel"), (2.0, "2 pixels"))
     ]
     for model in models():
-        fits = model["architecture"]["channels"] == recipe.network.channels
-        if model["task"] in tasks_for(profile) and fits and not model["research"]:
-            found.append((model["name"], load(model["file"], restorer.device, "fp32"), "pretrained"))
+        channels = model["architecture"]["channels"]
+        if model["task"] not in tasks_for(profile) or channels < recipe.network.channels or model["research"]:
+            continue
+        other = load(model["file"], restorer.device, "fp32")
+        equal = channels > recipe.network.channels
+        found.append((model["name"], in_equal_channels(other) if equal else other, "pretrained"))
     return found
 
 

@@ -8,9 +8,6 @@ from typing import NamedTuple
 from clearer.core.text import count, duration
 from clearer.runs.record import Record, number
 
-UNCERTAIN = 10.0
-"""Standard error in dB from which an estimate says nothing: the error is less than the doubt about the noise level."""
-
 
 class Fact(NamedTuple):
     """A figure of the headline: its name, its value, and a remark (or an empty string)."""
@@ -31,11 +28,6 @@ def headline_facts(record: Record) -> list[Fact]:
     if record.before_after:
         before, after, where = record.before_after
         facts.append(Fact("over the input", f"{after - before:+.2f} dB", f"{before:.2f} to {after:.2f} dB, {where}"))
-    noisy, reached = (number(record.train, key) for key in ("estimated_input_psnr", "best_estimated_psnr"))
-    error = number(record.train, "standard_error") or 0.0
-    if noisy is not None and reached is not None and error <= UNCERTAIN:
-        remark = f"{noisy:.2f} to {reached:.2f} ± {error:.2f} dB, no ground truth"
-        facts.append(Fact("over the input, estimated", f"{reached - noisy:+.1f} dB", remark))
     if (parameters := number(record.cost, "parameters")) is not None:
         facts.append(Fact("parameters", count(parameters), f"{parameters:,.0f}"))
     if (macs := number(record.cost, "macs_per_pixel")) is not None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from clearer.noise.profile import profile_from
-from clearer.report.facts import UNCERTAIN
 from clearer.report.markup import drawing, note, section, table
 from clearer.report.noise_figure import noise_figure
 from clearer.runs.layout import objects
@@ -14,6 +13,8 @@ from clearer.runs.record import Record, number
 
 CERTAIN = 2.0
 """Standard errors from which on a difference counts."""
+UNCERTAIN = 10.0
+"""Standard error in dB from which an estimate says nothing: the error is less than the doubt about the noise level."""
 SIMILAR = 0.1
 """Correlation of what was removed, beyond that of the noise, from which image content is suspected in it."""
 UNKNOWN = "too small to be told from the noise"

@@ -85,8 +85,8 @@ def _headline(record: Record) -> str:
         f'<header><p class="eyebrow">{escape(" · ".join(str(a) for a in above if a))}</p>'
         f"<h1>{escape(task_of(record))}</h1>"
         + (f'<dl class="facts">{facts}</dl>' if facts else "")
-        + (f'<div class="warning" role="note">{warnings}</div>' if warnings else "")
         + "</header>"
+        + (f'<div class="warning" role="note">{warnings}</div>' if warnings else "")
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from clearer.report.facts import UNCERTAIN, protocol_name
-from clearer.report.noisy import CERTAIN
+from clearer.report.facts import protocol_name
+from clearer.report.noisy import CERTAIN, UNCERTAIN
 from clearer.runs.layout import objects
 from clearer.runs.record import Record, number
 

@@ -101,6 +101,8 @@ def about(architecture: Architecture, card: ModelCard) -> str:
     """Return a line such as "For gray images, noise of level 0 to 75."."""
     images = "gray images" if architecture.channels == 1 else "color images"
     degradation = card.trained_on()
+    if card.description and degradation is not None and len(degradation.components()) > 1:
+        return f"{card.description[0].upper()}{card.description[1:]}."  # a list of a dozen degradations helps nobody
     if degradation is not None and degradation.effect():
         return f"For {images}, {degradation.effect()}."
     task = card.task or ""
