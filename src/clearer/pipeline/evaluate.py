@@ -16,6 +16,7 @@ from clearer.evaluation.protocols import parse_protocol
 from clearer.evaluation.record import evaluation_record, write_result
 from clearer.images.pixels import Span
 from clearer.images.view import read_image
+from clearer.inference.equal_channels import in_equal_channels
 from clearer.inference.options import are_levels
 from clearer.inference.restorer import Restorer, load
 from clearer.runs.layout import RunFolder
@@ -78,8 +79,8 @@ def evaluate(
     span = machine.get("span")
     restorer = model if isinstance(model, Restorer) else load(model, machine["device"], machine["precision"])
     architecture = restorer.architecture
-    in_equal_channels = architecture.channels == 3 and measured_by.channels == 1
-    if architecture.channels != measured_by.channels and not in_equal_channels:
+    gray_by_color = architecture.channels == 3 and measured_by.channels == 1
+    if architecture.channels != measured_by.channels and not gray_by_color:
         raise UserError(
             f"{'model' if isinstance(model, Restorer) else model}: takes {architecture.channels} channel(s) where "
             f"{protocol} has {measured_by.channels}; choose a protocol or a model that fits"
@@ -88,7 +89,7 @@ def evaluate(
     if span is None and (levels := restorer.card.span) is not None:
         first = read_image(items[0].clean, None, None, None, items[0].page)
         span = levels if are_levels(first, levels) else None
-    run = in_equal_channels(restorer) if in_equal_channels else restorer
+    run = in_equal_channels(restorer) if gray_by_color else restorer
     measured = evaluate_images(
         run, items, measured_by, limit=limit, ensemble=ensemble, seed=seed, span=span, progress=progress
     )

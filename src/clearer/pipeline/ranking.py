@@ -12,6 +12,7 @@ from torch.nn import functional
 from clearer.core.files import write_json
 from clearer.data.splits import Splits
 from clearer.evaluation.no_reference import WHAT, Estimate, NoReference
+from clearer.inference.choice import trained_kinds
 from clearer.inference.equal_channels import in_equal_channels
 from clearer.inference.restorer import Restorer, load
 from clearer.losses.noise2void import Noise2Void
@@ -92,6 +93,8 @@ def _others(
             continue
         other = load(model["file"], restorer.device, "fp32")
         equal = channels > recipe.network.channels
+        if equal and trained_kinds(other.card) <= {"gaussian"}:
+            continue  # it knows noise that differs between channels, and leaves what three equal channels share
         found.append((model["name"], in_equal_channels(other) if equal else other, "pretrained"))
     return found
 
