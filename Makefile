@@ -12,7 +12,7 @@ INSTALL = if $(PY) -m pip --version >/dev/null 2>&1; then pip="$(PY) -m pip"; \
           $$pip install --disable-pip-version-check -c constraints.txt -e
 
 .DEFAULT_GOAL := help
-.PHONY: help env quickstart test test-fast test-web lint format types check docs speed
+.PHONY: help env quickstart test test-fast test-web lint format types check docs kill speed
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ docs: $(VENV)/dev.stamp ## Write the generated parts of docs/, README.md and mod
 	$(PY) tools/make_results.py
 	$(PY) tools/make_models.py
 	$(PY) tools/make_architecture.py
+
+kill: $(VENV)/dev.stamp ## Kill commands at random moments (N of each verb, SEED, ONLY=verb), and run them again
+	PYTHONPATH=tests $(PY) -m kill --runs $(or $(N),50) --seed $(or $(SEED),0) $(if $(ONLY),--only "$(ONLY)") $(if $(SIGNAL),--signal $(SIGNAL))
 
 speed: $(VENV)/dev.stamp ## Time training, search and restoring beside a plain implementation
 	$(PY) benchmarks/speed/speed.py

@@ -18,7 +18,10 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(
     ("raised", "status", "said"),
-    [(Interrupted("train: stopped", 15), 143, "clearer: train: stopped\n"), (KeyboardInterrupt(), 130, "")],
+    [
+        (Interrupted("train: stopped", 15), 143, "clearer: train: stopped\n"),
+        (Interrupted("train: stopped", 2), 130, "clearer: train: stopped\n"),
+    ],
 )
 def test_a_stopped_run_exits_with_the_status_of_its_signal(monkeypatch, raised, status, said):
     def stopped(*_args, **_options):

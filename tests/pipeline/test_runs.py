@@ -18,7 +18,8 @@ from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file
 
-from clearer.core.errors import UserError
+from clearer.core import signals
+from clearer.core.errors import Interrupted, UserError
 from clearer.images.view import read_image
 from clearer.inference.restorer import load
 from clearer.pipeline import evaluate as measure
@@ -218,10 +219,16 @@ def test_an_optimizer_resumes_identically_in_any_memory_layout(tmp_path: Path, k
     assert torch.allclose(ends[0], ends[2], atol=1e-6)
 
 
-def test_a_second_signal_ends_at_once() -> None:
-    with pytest.raises(KeyboardInterrupt), loop.caught_signals():
+def test_a_second_signal_ends_at_once_unless_it_is_the_same_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    with loop.caught_signals() as caught:  # as `timeout` sends them
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)
+    assert caught == [signal.SIGTERM]
+    monkeypatch.setattr(signals, "REPEATED", 0)
+    with pytest.raises(Interrupted, match="at once") as stopped, loop.caught_signals():
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+    assert stopped.value.signal == signal.SIGINT
 
 
 def test_checkpoints_keep_nested_state_whole(tmp_path: Path) -> None:

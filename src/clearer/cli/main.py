@@ -7,10 +7,11 @@ import os
 import sys
 from typing import NoReturn
 
-from clearer.cli.app import app
-from clearer.cli.usage import UsageError, fault
 from clearer.core.errors import Interrupted, LostProcess, UserError
+from clearer.core.signals import terminable
 from clearer.training import distributed as processes
+
+STOPPED = "stopped; every file written so far is complete; rerun the command"
 
 
 def main() -> None:
@@ -34,25 +35,35 @@ def main() -> None:
 
 
 def _run() -> None:
+    with terminable(STOPPED):
+        try:
+            _run_verb()
+        except LostProcess as error:
+            _end(str(error), 2, speakers=2)  # the first process may be the one that died
+        except UserError as error:
+            _end(str(error), 2)
+        except Interrupted as error:
+            _end(str(error), 128 + error.signal)
+        except KeyboardInterrupt:
+            _end(STOPPED, 130)
+        except BrokenPipeError:
+            # The reader of the output is gone; Python would report that again when it closes stdout.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            sys.exit(1)
+
+
+def _run_verb() -> NoReturn:
+    # Not at the top: a signal while they are imported ends the command in one line, too.
+    from clearer.cli.app import app
+    from clearer.cli.usage import UsageError, fault
+
     try:
         try:
             status = app(prog_name="clearer", standalone_mode=False)
         finally:
             sys.stdout.flush()
-    except LostProcess as error:
-        _end(str(error), 2, speakers=2)  # the first process may be the one that died
-    except UserError as error:
-        _end(str(error), 2)
     except UsageError as error:
         _end(fault(error), 2)
-    except Interrupted as error:
-        _end(str(error), 128 + error.signal)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of the output is gone; Python would report that again when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(1)
     sys.exit(status or 0)
 
 

@@ -17,10 +17,11 @@ class LostProcess(UserError):
     """Another process of a distributed run has died; its checkpoints remain."""
 
 
-class Interrupted(Exception):
-    """A run was asked to stop (SIGTERM, Ctrl-C) and has written its checkpoint.
+class Interrupted(BaseException):
+    """The command was asked to stop (SIGTERM, SIGHUP, Ctrl-C): what it has written is complete.
 
-    ``signal`` is the number of the signal; the exit status is 128 + signal.
+    ``signal`` is the number of the signal; the exit status is 128 + signal. It is no `Exception`, so that no handler
+    of damaged files or missing libraries takes it for its own.
     """
 
     def __init__(self, message: str, signal: int) -> None:

@@ -29,6 +29,11 @@ _LOCAL = (
 """File systems of one machine, where a lock is seen by all who see the file."""
 
 
+def is_temporary(name: str) -> bool:
+    """Return whether a file or folder has the name of a temporary one."""
+    return _NAME.fullmatch(name) is not None
+
+
 def temporary_name(stem: str, suffix: str) -> str:
     """Return a hidden file name that states the machine, this process and its start."""
     # Only parts of the name: a long one with what is added would exceed the limit of the file system.

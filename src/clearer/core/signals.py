@@ -1,19 +1,26 @@
-"""Turn SIGTERM and SIGHUP into an exception, so that interrupted work is undone."""
+"""Turn SIGTERM, SIGHUP and Ctrl-C into an exception, so that interrupted work is undone."""
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from clearer.core.errors import Interrupted
 
+REPEATED = 1.0
+"""Seconds within which a second signal is the same request: `timeout` sends two, to the process and to its group."""
+
+_latest = -REPEATED
+"""When this process last raised `Interrupted`."""
+
 
 @contextmanager
 def terminable(text: str) -> Iterator[None]:
-    """Raise `Interrupted` in the block on SIGTERM or SIGHUP, so that the block closes and removes what it opened.
+    """Raise `Interrupted` in the block on SIGTERM, SIGHUP or Ctrl-C, so that it closes and removes what it opened.
 
     Outside the main thread it changes nothing: signals are handled there by the caller.
 
@@ -22,14 +29,16 @@ def terminable(text: str) -> Iterator[None]:
     """
 
     def end(number: int, frame: FrameType | None) -> None:
-        raise Interrupted(text, number)
+        global _latest
+        if time.monotonic() - _latest >= REPEATED:
+            _latest = time.monotonic()
+            raise Interrupted(text, number)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = [number for number in (signal.SIGTERM, getattr(signal, "SIGHUP", None)) if number is not None]
-    # Under nohup SIGHUP is ignored, and stays so.
-    before = {number: signal.getsignal(number) for number in numbers if signal.getsignal(number) != signal.SIG_IGN}
+    # A signal that is ignored stays so: SIGHUP under nohup, Ctrl-C in the background of a script.
+    before = {number: signal.getsignal(number) for number in stops() if signal.getsignal(number) != signal.SIG_IGN}
     for number in before:
         signal.signal(number, end)
     try:
@@ -37,3 +46,9 @@ def terminable(text: str) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def stops() -> list[signal.Signals]:
+    """Return the signals that ask a process to stop."""
+    found = (getattr(signal, name, None) for name in ("SIGTERM", "SIGINT", "SIGHUP"))
+    return [number for number in found if number is not None]

@@ -59,5 +59,6 @@ def write_result(result: Mapping[str, Any], path: str | Path) -> None:
     table = csv.DictWriter(text, list(ImageScore.__annotations__), lineterminator="\n")
     table.writeheader()
     table.writerows(result["per_image"])
-    write_json(path, result)
+    # The JSON file is last: where it exists, the evaluation is not repeated.
     write_text(path.with_suffix(".csv"), text.getvalue())
+    write_json(path, result)

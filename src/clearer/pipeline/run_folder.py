@@ -13,6 +13,7 @@ import yaml
 
 from clearer.core.errors import UserError
 from clearer.core.files import write_json, write_text
+from clearer.core.leftovers import is_temporary
 from clearer.core.version import __version__
 from clearer.data.splits import Splits
 from clearer.pipeline.resumption import check_images, in_words_of, train_longer, without_images
@@ -68,7 +69,9 @@ def _locked(folder: RunFolder) -> Iterator[None]:
 
 def _refuse_foreign(folder: RunFolder) -> None:
     if folder.path.is_dir() and not folder.is_run:
-        foreign = sorted(entry.name for entry in folder.path.iterdir() if entry != folder.lock)
+        # A call that was killed while it wrote the recipe, its first file, leaves a temporary one.
+        found = [entry for entry in folder.path.iterdir() if not is_temporary(entry.name)]
+        foreign = sorted(entry.name for entry in found if entry != folder.lock)
         if foreign:
             raise UserError(f"{folder}: holds {foreign[0]} and is not a run; choose an empty or new folder with --out")
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
+from clearer.core import signals
 from clearer.core.errors import Interrupted, UserError
 from clearer.core.files import write_text
 from clearer.runs.schema import EpochLine
@@ -150,18 +151,27 @@ def _append(path: Path, line: EpochLine) -> None:
 
 @contextmanager
 def caught_signals() -> Iterator[list[int]]:
-    """Collect SIGTERM and SIGINT instead of ending; a second signal ends the process at once."""
+    """Collect SIGTERM, SIGHUP and Ctrl-C instead of ending; another one, not at once, ends the block.
+
+    Raises:
+        Interrupted: the second signal arrived.
+    """
     caught: list[int] = []
     before: dict[int, Any] = {}
+    latest = 0.0
 
     def note(number: int, _: object) -> None:
-        if caught:
-            raise KeyboardInterrupt
-        caught.append(number)
+        nonlocal latest
+        if caught and time.monotonic() - latest >= signals.REPEATED:
+            raise Interrupted("stopped at once; rerun the command to resume from the last checkpoint", number)
+        if not caught:
+            caught.append(number)
+            latest = time.monotonic()
 
     try:
-        for number in (int(signal.SIGTERM), int(signal.SIGINT)):
-            before[number] = signal.signal(number, note)
+        for number in map(int, signals.stops()):
+            if number in (signal.SIGTERM, signal.SIGINT) or signal.getsignal(number) != signal.SIG_IGN:
+                before[number] = signal.signal(number, note)
     except ValueError:  # not in the main thread: the caller handles signals
         pass
     try:

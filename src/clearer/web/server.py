@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clearer.core.errors import UserError
+from clearer.core.errors import Interrupted, UserError
 from clearer.core.leftovers import temporary_folder
 from clearer.core.signals import terminable
 from clearer.web.addresses import is_local
@@ -114,6 +115,9 @@ def serve(
         with _swept(folder, limits, visits):
             try:
                 server.run(sockets=[listening])
+            except Interrupted as stopped:
+                if stopped.signal != signal.SIGINT:
+                    raise
             except KeyboardInterrupt:
                 return
 
