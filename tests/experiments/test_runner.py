@@ -6,6 +6,8 @@ import dataclasses
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -88,6 +90,38 @@ def test_a_signal_stops_all_and_the_next_call_goes_on(
         assert list((plan.folder / "search" / "checkpoints").glob("*.safetensors"))
         log = plan.folder.with_name(f"{plan.folder.name}.log").read_text()
         assert "the checkpoint is written" in log
+
+
+CARRY_OUT = """
+import sys
+from pathlib import Path
+from rich.console import Console
+from clearer.experiments.runner import Plan, carry_out
+from clearer.recipe.load import load_recipe
+recipe = load_recipe(sys.argv[1])
+plans = [Plan(name, recipe, Path(sys.argv[2]) / name, "search") for name in ("one", "two")]
+carry_out(plans, jobs=2, console=Console(quiet=True))
+"""
+
+
+@pytest.mark.slow
+def test_runs_end_with_a_checkpoint_when_their_parent_is_killed(images: Path, tmp_path: Path) -> None:
+    both = _plans(images, tmp_path, **{"search.epochs": 4000, "checkpoint_minutes": 10.0})
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(both[0].recipe.to_yaml())
+    parent = subprocess.Popen([sys.executable, "-c", CARRY_OUT, str(recipe), str(tmp_path)])
+    runs = [Plan(name, both[0].recipe, tmp_path / name, "search") for name in ("one", "two")]
+    deadline = time.monotonic() + 120
+    while not all(run.steps_done() for run in runs) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    logs = [run.folder.with_name(f"{run.folder.name}.log") for run in runs]
+    while not all("the checkpoint is written" in log.read_text() for log in logs) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for run, log in zip(runs, logs, strict=True):
+        assert "the checkpoint is written" in log.read_text()
+        assert 0 < run.steps_done() < run.steps
 
 
 @pytest.mark.slow

@@ -18,7 +18,8 @@ os.environ["OMP_NUM_THREADS"] = "1"  # a fork has no threads but its own
 
 import torch
 
-from kill.commands import COMMANDS, Command, make_inputs
+from kill.commands import COMMANDS, PAGE, Command, make_inputs
+from kill.page import Page
 from kill.trial import STOPS, Subject, Trial
 
 HEAD = "| verb | kill -9 | SIGTERM, SIGINT | too late | as promised | not | seconds |\n|---|---|---|---|---|---|---|"
@@ -28,7 +29,7 @@ def main() -> int:
     """Run the trials; return 1 if any found a fault."""
     torch.set_num_threads(1)
     options = _options()
-    chosen = [c for c in COMMANDS if not options.only or any(c.name.startswith(name) for name in options.only)]
+    chosen = [c for c in (*COMMANDS, PAGE) if not options.only or any(c.name.startswith(name) for name in options.only)]
     print(HEAD, flush=True)
     faulty = False
     for verb in dict.fromkeys(command.verb for command in chosen):
@@ -54,7 +55,8 @@ def _trials(commands: list[Command], desk: Path, options: argparse.Namespace) ->
         if command.name not in subjects:
             place = desk / str(len(subjects))
             make_inputs(place)
-            subjects[command.name] = Subject(command, place)
+            kind = Page if command is PAGE else Subject
+            subjects[command.name] = kind(command, place)
         trials.append(subjects[command.name].kill(seed, number))
         _tell(command.name, trials[-1])
     return trials

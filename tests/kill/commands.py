@@ -77,8 +77,7 @@ _FIT = ("clearer.pipeline.fit", "clearer.report.page", "matplotlib.pyplot")
 _FILES = ("clearer.inference.files", "clearer.images.tiff.rewrite", "clearer.inference.large_tiff")
 _VIDEO = ("clearer.inference.video.restore", "av")
 _EXPORT = ("clearer.deploy.onnx", "clearer.deploy.quantize", "torch.onnx", "torch.export", "onnx", "onnxruntime")
-_EVALUATE = "evaluate model.safetensors --data photos -o out/r.json"
-_MEASURE = ("clearer.pipeline.evaluate", "clearer.pipeline.robustness", "clearer.experiments.protocols")
+_MEASURE = ("clearer.pipeline.evaluate", "clearer.experiments.protocols")
 
 
 def _run(name: str, line: str) -> Command:
@@ -98,11 +97,12 @@ COMMANDS = (
     Command("restore --compare", "restore auto mixed/a.png -o out/a.png --compare out/both.png", _FILES),
     Command("export --onnx", "export model.safetensors --onnx out/m.onnx --half", _EXPORT),
     Command("export --int8", "export model.safetensors --onnx out/m.onnx --int8 --calibrate photos", _EXPORT),
-    Command("export --pt2", "export model.safetensors --pt2 out/m.pt2", _EXPORT),
-    Command("evaluate protocol", f"{_EVALUATE} --protocol gray-awgn-50", _MEASURE),
-    Command("evaluate robustness", f"{_EVALUATE} --protocol robustness --limit 1", _MEASURE),
-    Command("compare-protocols", "compare-protocols model.safetensors --data photos --limit 1 -o out/p.json", _MEASURE),
+    Command("export --torch", "export model.safetensors --torch out/m.pt2", _EXPORT),
+    Command("evaluate", "evaluate model.safetensors --data photos -o out/r.json --protocol gray-awgn-50", _MEASURE),
+    Command("compare-protocols", "compare-protocols model.safetensors --data photos --limit 1 --sigma 25 -o out/p.json", _MEASURE),
 )  # fmt: skip
+
+PAGE = Command("web", "web --model model.safetensors --port 0 --device cpu", ("clearer.web.server", "clearer.web.page"))
 
 
 def make_inputs(desk: Path) -> None:

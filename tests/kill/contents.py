@@ -19,7 +19,7 @@ from clearer.training.checkpoints import _digest
 
 VIDEOS = (".mkv", ".mp4")
 IMAGES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
-TIMES = re.compile(r"seconds|created|memory|time|^seconds_")
+TIMES = re.compile(r"second|created|memory|time")
 """Keys of values that no two runs share."""
 DURATIONS = re.compile(r"(?:\d[\d.,]* (?:h|min|s|ms)\b ?)+")
 """Durations in words, such as 1 min 3 s."""

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import os
 import random
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -180,6 +181,7 @@ def _listed(folder: Path) -> list[str]:
 
 
 def _stem(name: str) -> str:
+    name = re.sub(r"[0-9a-f]{16,}", "#", name)  # random names of uploads
     match = leftovers._NAME.fullmatch(name)
     return name if match is None else name[: match.start(2) - 1] + (match[5] or "") + " (temporary)"
 

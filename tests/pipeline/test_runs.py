@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,15 @@ from safetensors.torch import load_file
 
 from clearer.core import signals
 from clearer.core.errors import Interrupted, UserError
+from clearer.core.files import written_whole
+from clearer.evaluation import record
 from clearer.images.view import read_image
 from clearer.inference.restorer import load
 from clearer.pipeline import evaluate as measure
+from clearer.pipeline import run_folder
 from clearer.pipeline.fit import Run, fit
 from clearer.recipe.schema import OptimizerSettings
+from clearer.runs.layout import RunFolder
 from clearer.runs.record import read_record
 from clearer.training import checkpoints, loop
 from clearer.training.checkpoints import load_checkpoint, save_checkpoint
@@ -177,13 +183,46 @@ def test_another_recipe_or_other_images_in_the_same_folder_are_refused(
         _fit(tmp_path, photos, TINY)
 
 
-def test_a_run_that_another_process_writes_is_refused(tmp_path: Path, photos: Path) -> None:
+def test_a_call_killed_while_it_wrote_the_recipe_does_not_refuse_the_next_one(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.lock.touch()
+    with contextlib.suppress(KeyError), written_whole(folder.recipe) as temporary:
+        assert temporary.exists()
+        run_folder._refuse_foreign(folder)
+        raise KeyError
+    (tmp_path / ".notes").touch()
+    with pytest.raises(UserError, match=r"holds \.notes and is not a run"):
+        run_folder._refuse_foreign(folder)
+
+
+def test_an_evaluation_killed_between_its_files_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "write_json", lambda path, value: 1 / 0)  # killed here
+    with pytest.raises(ZeroDivisionError):
+        record.write_result({"per_image": []}, tmp_path / "a.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_a_run_is_taken_over_from_a_process_that_is_about_to_end(tmp_path: Path) -> None:
+    import fcntl
+
+    lock = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    with (tmp_path / "lock").open("r+") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        threading.Timer(0.3, fcntl.flock, (other, fcntl.LOCK_UN)).start()
+        run_folder._take(lock, RunFolder(tmp_path))
+    os.close(lock)
+
+
+def test_a_run_that_another_process_writes_is_refused(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import fcntl
 
     out = tmp_path / "run"
     out.mkdir()
     with (out / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        monkeypatch.setattr(run_folder, "LOCK_SECONDS", 0.2)
         with pytest.raises(UserError, match="another process is writing"):
             _fit(out, photos, TINY)
 

@@ -8,7 +8,7 @@ import sys
 from typing import NoReturn
 
 from clearer.core.errors import Interrupted, LostProcess, UserError
-from clearer.core.signals import terminable
+from clearer.core.signals import end_with_parent, terminable
 from clearer.training import distributed as processes
 
 STOPPED = "stopped; every file written so far is complete; rerun the command"
@@ -36,6 +36,7 @@ def main() -> None:
 
 def _run() -> None:
     with terminable(STOPPED):
+        end_with_parent()
         try:
             _run_verb()
         except LostProcess as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import threading
 import time
@@ -52,3 +54,21 @@ def stops() -> list[signal.Signals]:
     """Return the signals that ask a process to stop."""
     found = (getattr(signal, name, None) for name in ("SIGTERM", "SIGINT", "SIGHUP"))
     return [number for number in found if number is not None]
+
+
+PARENT_HOLDS_INPUT = "CLEARER_PARENT_HOLDS_INPUT"
+"""Environment variable of a process whose standard input is a pipe that its parent holds open and never writes to."""
+
+
+def end_with_parent() -> None:
+    """Send SIGTERM to this process when its parent dies, if `PARENT_HOLDS_INPUT` is set."""
+    if os.environ.pop(PARENT_HOLDS_INPUT, None) is None:
+        return
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(0, 1024):
+                pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="clearer-parent", daemon=True).start()

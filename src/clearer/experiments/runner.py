@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from clearer.core.errors import Interrupted, UserError
 from clearer.core.files import write_text
+from clearer.core.signals import PARENT_HOLDS_INPUT
 from clearer.pipeline.fit import fit
 from clearer.pipeline.run_folder import refuse_other_recipe
 from clearer.recipe.load import load_recipe
@@ -159,11 +160,12 @@ def _start(plan: Plan, threads: int) -> subprocess.Popen[bytes]:
     recipe = plan.folder.with_name(f"{plan.folder.name}.yaml")
     write_text(recipe, plan.recipe.to_yaml())
     command = [sys.executable, "-m", "clearer", plan.stage, str(recipe), "--out", str(plan.folder)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    # Without its parent a run would go on, and refuse the next call, which finds it at work in the folder.
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), PARENT_HOLDS_INPUT: "1"}
     with plan.folder.with_name(f"{plan.folder.name}.log").open("ab") as log:
         # A session of its own: Ctrl-C reaches only this process, which then stops all runs.
         return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+            command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -27,6 +28,10 @@ from clearer.training.run_device import device_name
 
 # Settings of device, precision and checkpoints may change when a run is resumed.
 FREE = ("device", "checkpoint_minutes", "description")
+
+
+LOCK_SECONDS = 10.0
+"""Time that a process which was just stopped, or whose parent was killed, has to write its checkpoint and end."""
 
 
 @contextmanager
@@ -81,12 +86,18 @@ def _take(lock: int, folder: RunFolder) -> None:
         import fcntl
     except ImportError:  # not a POSIX system
         return
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise UserError(
-            f"{folder}: another process is writing this run; wait until it ends, or choose another folder with --out"
-        ) from None
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            if time.monotonic() >= until:
+                raise UserError(
+                    f"{folder}: another process is writing this run; wait until it ends, or choose another folder "
+                    "with --out"
+                ) from None
+        time.sleep(0.1)
 
 
 def _record(folder: RunFolder, recipe: Recipe, splits: Splits, say: Callable[[str], None]) -> None:

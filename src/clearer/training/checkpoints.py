@@ -15,6 +15,7 @@ from torch import Tensor
 
 from clearer.core.errors import UserError
 from clearer.core.files import utf8_path, written_whole
+from clearer.core.safetensors_order import in_fixed_order
 from clearer.training import distributed
 
 KEPT = 2
@@ -39,7 +40,8 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> Path:
     try:
         with written_whole(path) as temporary:
             # Not save_file: its errors do not tell written_whole why a write failed.
-            temporary.write_bytes(save(tensors, {"structure": structure, "digest": _digest(structure, tensors)}))
+            metadata = {"structure": structure, "digest": _digest(structure, tensors)}
+            temporary.write_bytes(in_fixed_order(save(tensors, metadata)))
     except UserError as error:
         kept = _newest_first(folder)
         intact = f"the last checkpoint, {kept[0].name}, is intact" if kept else "there is no earlier checkpoint"

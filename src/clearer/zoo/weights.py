@@ -14,6 +14,7 @@ from safetensors.torch import save
 
 from clearer.core.errors import UserError
 from clearer.core.files import utf8_path, written_whole
+from clearer.core.safetensors_order import in_fixed_order
 from clearer.network.network import RestorationNetwork
 from clearer.zoo.card import ModelCard
 from clearer.zoo.weight_metadata import FORMAT, read_architecture
@@ -44,7 +45,7 @@ def save_weights(
     }
     with written_whole(path) as temporary:
         # safetensors' own save_file does not raise an OSError when the disk is full.
-        temporary.write_bytes(save(tensors, metadata))
+        temporary.write_bytes(in_fixed_order(save(tensors, metadata)))
 
 
 def load_weights(path: str | Path) -> tuple[RestorationNetwork, ModelCard]:
