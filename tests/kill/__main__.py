@@ -49,8 +49,11 @@ def main() -> int:
 def _trials(commands: list[Command], desk: Path, options: argparse.Namespace) -> list[Trial]:
     """Kill the commands of a verb in turn."""
     subjects: dict[str, Subject] = {}
-    trials = []
+    trials: list[Trial] = []
+    until = time.monotonic() + 60 * options.minutes
     for k, (number, seed) in enumerate(_plan(options.runs, options.seed, options.signal)):
+        if time.monotonic() > until:
+            break
         command = commands[k % len(commands)]
         if command.name not in subjects:
             place = desk / str(len(subjects))
@@ -70,6 +73,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the first kill")
     parser.add_argument("--only", action="append", help="commands that begin so; repeatable")
     parser.add_argument("--signal", type=int, help="only this signal, once a seed")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no trial of a verb after this time")
     parser.add_argument("--keep", action="store_true", help="keep the folders")
     return parser.parse_args()
 
@@ -77,10 +81,12 @@ def _options() -> argparse.Namespace:
 def _plan(runs: int, seed: int, only: int | None) -> list[tuple[signal.Signals, int]]:
     if only is not None:
         return [(signal.Signals(only), seed + k) for k in range(runs)]
-    stops = max(1, runs // 10)
-    return [(signal.SIGKILL, seed + k) for k in range(runs)] + [
-        (stop, seed + k) for stop in STOPS for k in range(stops)
-    ]
+    plan: list[tuple[signal.Signals, int]] = []
+    for k in range(runs):
+        plan.append((signal.SIGKILL, seed + k))
+        if k % 10 == 1 or runs == 1:
+            plan += [(stop, seed + k) for stop in STOPS]
+    return plan
 
 
 def _tell(name: str, trial: Trial) -> None:

@@ -76,6 +76,7 @@ class Command:
 _FIT = ("clearer.pipeline.fit", "clearer.report.page", "matplotlib.pyplot")
 _FILES = ("clearer.inference.files", "clearer.images.tiff.rewrite", "clearer.inference.large_tiff")
 _VIDEO = ("clearer.inference.video.restore", "av")
+_MODEL = "model.safetensors"
 _EXPORT = ("clearer.deploy.onnx", "clearer.deploy.quantize", "torch.onnx", "torch.export", "onnx", "onnxruntime")
 _MEASURE = ("clearer.pipeline.evaluate", "clearer.experiments.protocols")
 
@@ -99,7 +100,7 @@ COMMANDS = (
     Command("export --int8", "export model.safetensors --onnx out/m.onnx --int8 --calibrate photos", _EXPORT),
     Command("export --torch", "export model.safetensors --torch out/m.pt2", _EXPORT),
     Command("evaluate", "evaluate model.safetensors --data photos -o out/r.json --protocol gray-awgn-50", _MEASURE),
-    Command("compare-protocols", "compare-protocols model.safetensors --data photos --limit 1 --sigma 25 -o out/p.json", _MEASURE),
+    Command("compare-protocols", f"compare-protocols {_MODEL} --data photos --sigma 25 -o out/p.json", _MEASURE),
 )  # fmt: skip
 
 PAGE = Command("web", "web --model model.safetensors --port 0 --device cpu", ("clearer.web.server", "clearer.web.page"))
