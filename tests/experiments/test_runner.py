@@ -111,11 +111,12 @@ def test_runs_end_with_a_checkpoint_when_their_parent_is_killed(images: Path, tm
     recipe.write_text(both[0].recipe.to_yaml())
     parent = subprocess.Popen([sys.executable, "-c", CARRY_OUT, str(recipe), str(tmp_path)])
     runs = [Plan(name, both[0].recipe, tmp_path / name, "search") for name in ("one", "two")]
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not all(run.steps_done() for run in runs) and time.monotonic() < deadline:
         time.sleep(0.05)
     parent.kill()
     parent.wait()
+    deadline = time.monotonic() + 300
     logs = [run.folder.with_name(f"{run.folder.name}.log") for run in runs]
     while not all("the checkpoint is written" in log.read_text() for log in logs) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import io
 import json
 import logging
 import warnings
@@ -243,9 +244,12 @@ def _write_pt2(network: RestorationNetwork, card: ModelCard, path: Path) -> Expo
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # it names this machine's folders
     facts = json.dumps(metadata_of(network.architecture, card, "fp32"))
+    data = io.BytesIO()  # a file's name would go into the archive, and the temporary one differs each time
+    with _quiet():
+        torch.export.save(program, data, extra_files={"clearer.json": facts})
     with written_whole(path) as temporary:
+        temporary.write_bytes(data.getvalue())
         with _quiet(), utf8_path(temporary) as named:
-            torch.export.save(program, named, extra_files={"clearer.json": facts})
             module = torch.export.load(named).module()  # safe: the file was just written here
 
         def run(x: Tensor, *level: Tensor) -> Tensor:
