@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from clearer.core.errors import UserError
 from clearer.images.view import read_image
+from clearer.inference import large_tiff
 from clearer.inference.auto import look, restore_auto
+from clearer.inference.large_tiff import center_of
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer, load
 from helpers.photos import SHIPPED
@@ -64,3 +67,13 @@ def test_what_cannot_be_looked_at_is_refused(folder: Path, tmp_path: Path) -> No
         look(tmp_path / "missing.png")
     with pytest.raises(UserError, match="broken"):
         restore_auto(restorer, folder / "broken.png", tmp_path / "b.png")
+
+
+def test_a_large_tiff_is_judged_by_its_center(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 300, 3)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, rowsperstrip=7, photometric="rgb", compression="zlib")
+    center = center_of(tmp_path / "a.tif", 64).pages[0].color
+    assert np.array_equal(center, pixels[13:77, 118:182])
+    whole = look(tmp_path / "a.tif")
+    monkeypatch.setattr(large_tiff, "LARGE", 1)
+    assert look(tmp_path / "a.tif") == whole

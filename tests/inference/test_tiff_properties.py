@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -51,6 +52,11 @@ def pages(draw: st.DrawFn) -> tuple[np.ndarray, dict[str, Any]]:
         tags.append((42113, "s", 0, str(draw(st.sampled_from([0, 1, -1, 255, "nan", "x"]))), True))
     how["extratags"] = tags
     if samples == 1:
+        bits = draw(st.sampled_from([0, 2, 4, 10, 12, 14]))
+        fits = (dtype == "uint8" and 0 < bits < 8) or (dtype == "uint16" and bits > 8)
+        if fits and codec == "none":
+            how["bitspersample"] = bits
+            return pixels[..., 0] >> np.dtype(dtype).type(8 * np.dtype(dtype).itemsize - bits), how
         return pixels[..., 0], how
     how["extrasamples"] = extra or None
     if draw(st.booleans()):
@@ -71,16 +77,24 @@ def write(path: Path, kind: dict[str, Any], found: list[tuple[np.ndarray, dict[s
             writer.write(pixels, contiguous=False, **how)
 
 
-@given(drawn=files(), strength=st.sampled_from([0.0, 0.5]))
+@given(
+    drawn=files(),
+    strength=st.sampled_from([0.0, 0.5]),
+    channels=st.sampled_from([1, 3]),
+    color=st.sampled_from(["luma", "channels"]),
+)
 @settings(max_examples=EXAMPLES, deadline=None)
-def test_files_come_back_and_rows_agree_with_memory(drawn: Any, strength: float, tmp_path_factory: Any) -> None:
+def test_files_come_back_and_rows_agree_with_memory(
+    drawn: Any, strength: float, channels: int, color: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     place = tmp_path_factory.mktemp("tiff")
     write(place / "a.tif", *drawn)
-    usual, restorer, notes = large_tiff.LARGE, smear(), []
+    usual, restorer, notes = large_tiff.LARGE, smear(channels), []
     try:
         for name, large in (("memory", usual), ("rows", 1)):
             large_tiff.LARGE = large
-            options = RestoreOptions(strength=strength, tile=24 if large == 1 else "none", overlap="full")
+            tile: Any = 24 if large == 1 else "none"
+            options = RestoreOptions(strength=strength, color=color, tile=tile, overlap="full")
             notes.append(restore_path(restorer, place / "a.tif", place / f"{name}.tif", options).notes)
     finally:
         large_tiff.LARGE = usual

@@ -16,7 +16,7 @@ from clearer.inference.choice import AUTO, Candidate, Choice, candidates, choose
 from clearer.inference.files import Failure, Outcome, Progress, restore_jobs
 from clearer.inference.image_facts import ImageFacts, facts_of_file
 from clearer.inference.jobs import Job, Plan, plan_jobs, prepare_outputs
-from clearer.inference.large_tiff import is_large
+from clearer.inference.large_tiff import center_of, is_large
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
 
@@ -51,16 +51,15 @@ def look(path: Path, options: RestoreOptions | None = None, among: list[Candidat
         among: the models; by default all pretrained ones.
 
     Raises:
-        UserError: it cannot be read, is a video, or is too large to be read as a whole.
+        UserError: it cannot be read, or is a video.
     """
     job = Job(path, None, None)
     if job.is_video:
         raise UserError(f"{path}: {AUTO} is for images; name a model for a video")
     if not path.is_file():
         raise UserError(f"{path}: no such file; check the path")
-    if is_large(path):
-        raise UserError(f"{path}: too large for {AUTO}; name a model")
-    facts = facts_of_file(read_file(path, first_page=True), options)
+    image = center_of(path) if is_large(path) else read_file(path, first_page=True)
+    facts = facts_of_file(image, options)
     return Chosen(str(path), facts, choose(facts, among))
 
 

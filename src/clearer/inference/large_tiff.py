@@ -18,10 +18,10 @@ from clearer.images.tensors import batch_view
 from clearer.images.tiff.compare import differences_of
 from clearer.images.tiff.directory import Tree, tree_of
 from clearer.images.tiff.plan import Plane, StoredImage, plan_of
-from clearer.images.tiff.read import opened_file
+from clearer.images.tiff.read import opened_file, page_of, with_common_levels
 from clearer.images.tiff.rows import Band, TiffRows, refusal, write_by_rows
 from clearer.images.tiff.samples import alpha_of, flat, pixels_of
-from clearer.images.types import HEAD, AnyPixels, ImagePage, UnitPixels, format_of_bytes
+from clearer.images.types import HEAD, AnyPixels, ImageFile, ImagePage, UnitPixels, format_of_bytes
 from clearer.inference.checks import in_sound_precision
 from clearer.inference.color import restore_page
 from clearer.inference.large_outline import Outline, outline_of
@@ -69,6 +69,20 @@ def is_large(path: str | Path, pixels: int | None = None) -> bool:
             return refusal(plan_of(tiff, data), data) is None
     except Exception:  # a broken file, or one of a kind that is not supported, which its reader reports
         return False
+
+
+def center_of(path: str | Path, side: int = 2048) -> ImageFile:
+    """Return the center of the first image of a TIFF, at most ``side`` pixels high and wide: the rest is not decoded.
+
+    Raises:
+        UserError: the file is broken, or cannot be read by rows.
+    """
+    with errors_named(str(path)), opened_file(path) as (tiff, data):
+        plane = next(plan_of(tiff, data).planes())
+        (height, width), rows = plane.image.size, TiffRows(plane.image, data, str(path))
+        top, left = max(0, height - side) // 2, max(0, width - side) // 2
+        stored = rows.read(top, min(top + side, height))[..., left : left + side, :]
+        return ImageFile("TIFF", tuple(with_common_levels([page_of(plane, stored, data)])))
 
 
 def _largest(tree: Tree) -> int:
