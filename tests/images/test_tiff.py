@@ -187,3 +187,26 @@ def test_levels_of_64_bits_do_not_overflow() -> None:
     assert up.tolist() == [-(2**63) + 3, -2, 3, 8, 2**63 - 1] and down.tolist() == [-(2**63), -8, -3, 2, 2**63 - 4]
     unsigned = np.array([0, 2**64 - 1], np.uint64)
     assert moved(unsigned, change[:2] + 0.03, (0.0, 100.0)).tolist() == [3, 2**64 - 1]
+
+
+def test_bytes_behind_the_last_image_are_kept(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0], compression="zlib", **WHITE)
+    with (tmp_path / "a.tif").open("ab") as file:
+        file.write(b"what some program adds")
+    assert round_trip(tmp_path, 1) == ()
+    assert (tmp_path / "b.tif").read_bytes().endswith(b"what some program adds")
+
+
+def test_bytes_that_no_tag_refers_to_are_said(tmp_path: Path) -> None:
+    """As the blocks of LSM files, to which offsets within a private tag point."""
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0], compression="zlib", **WHITE)
+    data = (tmp_path / "a.tif").read_bytes()
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        tag = file.pages[0].tags[273]
+        start, count = file.pages[0].dataoffsets[0], file.pages[0].databytecounts[0]
+    moved = bytearray(data + b"a block of a program" + data[start : start + count])
+    struct.pack_into("<I", moved, tag.valueoffset, len(data) + 20)
+    (tmp_path / "a.tif").write_bytes(moved)
+    (note,) = round_trip(tmp_path, 1)
+    number, _, words = note.partition(" ")
+    assert words == "bytes that no tag refers to are not kept" and count + 20 <= int(number) <= count + 36  # aligned

@@ -11,8 +11,10 @@ import tifffile
 
 from clearer.images.tiff.directory import POINTERS, Bytes, Directory, Entry, tree_of
 from clearer.images.tiff.maker_note import MAKER_NOTE, moved_note
+from clearer.images.tiff.plan import plan_of
 from clearer.images.tiff.read import opened
 from clearer.images.tiff.rewrite import LAYOUT
+from clearer.images.tiff.unclaimed import unclaimed
 from clearer.images.types import ImagePage
 
 _EXPECTED = {*LAYOUT, *POINTERS}
@@ -60,10 +62,18 @@ def differences_of(
         found.append("its YCbCr colors are written as RGB")
     jpeg = any(a != b for a, b in codecs)
     names = [_name(code) for code in lost if not (jpeg and code in _OF_JPEG | _OF_FAX) and code not in _OF_YCBCR]
+    missing = _unclaimed(*source) - _unclaimed(*written)
+    if missing > 0:
+        found.append(f"{missing} bytes that no tag refers to are not kept")
     if names:
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         found.append(f"tags not kept: {', '.join(names[:_SHOWN])}{more}")
     return tuple(found)
+
+
+def _unclaimed(tiff: Any, data: Bytes) -> int:
+    with _quiet():
+        return sum(end - start for start, end in unclaimed(data, plan_of(tiff, data, strict=False)))
 
 
 def _has_palette(directory: Directory) -> bool:

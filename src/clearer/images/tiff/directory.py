@@ -56,6 +56,7 @@ class Directory:
         entries: its tags by code, without those of `POINTERS` that could be followed.
         again: further tags with the code of an earlier one, such as the second description that tifffile writes.
         below: by the code of a pointer, the directories it points to.
+        lists: by the code of a pointer, where its offsets were read in the file, and their bytes.
         broken: codes of tags whose values lie outside the file.
     """
 
@@ -64,6 +65,7 @@ class Directory:
     below: dict[int, list[Directory]] = field(default_factory=dict)
     broken: list[int] = field(default_factory=list)
     again: list[Entry] = field(default_factory=list)
+    lists: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def walk(self) -> Iterator[Directory]:
         """Yield the directory and those of its SubIFDs, at any depth."""
@@ -169,6 +171,7 @@ def _directory(data: Bytes, offset: int, order: Order, widths: Widths, seen: set
             below = [one for one in inner if one is not None]
             if below:
                 found.below[entry.code] = below
+                found.lists[entry.code] = (entry.place, len(entry.data))
             if len(below) < len(inner):
                 found.broken.append(entry.code)
         elif entry.code in found.entries:

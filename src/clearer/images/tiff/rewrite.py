@@ -6,6 +6,7 @@ are laid out anew: the first one, then the pixels of all, one behind the other a
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from clearer.images.tiff.directory import (
 from clearer.images.tiff.plan import Plan, StoredImage
 from clearer.images.tiff.samples import is_indexed, photometric_of, samples_of
 from clearer.images.tiff.segments import DEFLATE, LOSSLESS, NONE, Geometry, Piece, geometry_of, row_bytes, usual_rows
+from clearer.images.tiff.unclaimed import tail
 
 STRIP_OFFSETS, STRIP_COUNTS, TILE_OFFSETS, TILE_COUNTS = 273, 279, 324, 325
 LAYOUT = (258, 259, 262, 266, 273, 277, 278, 279, 284, 288, 289, 317, 324, 325, 338, 339)
@@ -197,6 +199,9 @@ class _Layout:
         for image in kept:
             self._copy_segments(image.directory, new[image.directory.offset])
         self._write_directories(chain, first)
+        start, end = tail(self.source, self.plan)
+        file.seek(0, io.SEEK_END)
+        file.write(self.source[start:end])
 
     def _with_new_tags(self, target: Target) -> Directory:
         """Return the tags of an image as they will be written; places are zero."""
