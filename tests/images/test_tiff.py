@@ -210,3 +210,17 @@ def test_bytes_that_no_tag_refers_to_are_said(tmp_path: Path) -> None:
     (note,) = round_trip(tmp_path, 1)
     number, _, words = note.partition(" ")
     assert words == "bytes that no tag refers to are not kept" and count + 20 <= int(number) <= count + 36  # aligned
+
+
+def test_directories_behind_those_below_a_page_are_said(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(STACK[0], subifds=1, compression="zlib", **WHITE)
+        writer.write(STACK[0][::2, ::2], subfiletype=1, **WHITE)
+    data = (tmp_path / "a.tif").read_bytes()
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        (place,) = file.pages[0].tags[330].value
+    (count,) = struct.unpack_from("<H", data, place)
+    chained = bytearray(data)
+    struct.pack_into("<I", chained, place + 2 + 12 * count, file.pages[0].offset)
+    (tmp_path / "a.tif").write_bytes(chained)
+    assert round_trip(tmp_path, 1) == ("tags not kept: SubIFDs (330)",)

@@ -129,7 +129,7 @@ def _compare(
     for code, entry in old.entries.items():
         if code not in _EXPECTED and code != _COMPRESSION and not _same(entry, new.entries.get(code)):
             lost[code] = None
-    lost.update(dict.fromkeys(old.broken))
+    lost.update(dict.fromkeys(code for code in old.broken if code not in new.broken))
     lost.update(dict.fromkeys(entry.code for entry in old.again if entry not in new.again))
     for code, inner in old.below.items():
         after = new.below.get(code, [])

@@ -57,7 +57,7 @@ class Directory:
         again: further tags with the code of an earlier one, such as the second description that tifffile writes.
         below: by the code of a pointer, the directories it points to.
         lists: by the code of a pointer, where its offsets were read in the file, and their bytes.
-        broken: codes of tags whose values lie outside the file.
+        broken: codes of tags whose values lie outside the file, or that lead to more than is followed.
     """
 
     offset: int
@@ -172,13 +172,26 @@ def _directory(data: Bytes, offset: int, order: Order, widths: Widths, seen: set
             if below:
                 found.below[entry.code] = below
                 found.lists[entry.code] = (entry.place, len(entry.data))
-            if len(below) < len(inner):
+            goes_on = entry.code == SUBIFDS and any(_goes_on(data, one, order, widths) for one in offsets)
+            if goes_on or len(below) < len(inner):
                 found.broken.append(entry.code)
         elif entry.code in found.entries:
             found.again.append(entry)
         else:
             found.entries[entry.code] = entry
     return found
+
+
+def _goes_on(data: Bytes, offset: int, order: Order, widths: Widths) -> bool:
+    """Return whether a directory below another one leads to a next one, which no program is known to write."""
+    if offset + widths.count_size > len(data):
+        return False
+    (count,) = struct.unpack_from(order + widths.count, data, offset)
+    place = offset + widths.count_size + count * widths.entry
+    if place + widths.size > len(data):
+        return False
+    (following,) = struct.unpack_from(order + widths.offset, data, place)
+    return bool(0 < following < len(data))
 
 
 def _entry(data: Bytes, place: int, order: Order, widths: Widths) -> Entry | None:
