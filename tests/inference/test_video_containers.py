@@ -21,7 +21,9 @@ av = pytest.importorskip("av")
 from av.stream import Disposition  # noqa: E402
 
 from clearer.inference.video.containers import has_index_first  # noqa: E402
+from clearer.inference.video.encoder import why_not  # noqa: E402
 from clearer.inference.video.matroska import write_pixel_shapes  # noqa: E402
+from clearer.inference.video.pixel_formats import format_losses  # noqa: E402
 from clearer.inference.video.side_data import side_data_by_name  # noqa: E402
 
 
@@ -231,13 +233,30 @@ def test_the_field_order_of_h264_holds_from_the_first_frame(tmp_path: Path, firs
 
 
 def test_what_a_pixel_format_and_a_codec_lose_is_named() -> None:
-    from clearer.inference.video.encoder import codec_of, why_not
-    from clearer.inference.video.pixel_formats import format_losses
-
-    assert codec_of("libx264") == "h264" and codec_of("libvpx-vp9") == "vp9"
     assert format_losses("gray10le", "yuv420p10le") == [] and format_losses("yuv420p10le", "yuv420p") == ["depth"]
-    assert why_not("vp9", "yuv420p10le", ".mkv") == "the encoder of vp9 does not take such frames (yuv420p10le)"
-    assert why_not("indeo5", "yuv410p", ".avi") == "FFmpeg has no encoder of indeo5 here"
+    words = "the encoder of vp9 does not take such frames (64x48 yuv420p10le)"
+    assert why_not("vp9", "64x48", "yuv420p10le", ".webm") == words
+    assert why_not("h264", "17x31", "yuv420p", ".mp4") == (
+        "the encoder of h264 does not take such frames (17x31 yuv420p)"
+    )
+    assert why_not("h264", "16x16", "yuv420p", ".ogv") == (
+        "h264 cannot be written to .ogv; to keep it, name the output .mkv"
+    )
+    assert why_not("indeo5", "16x16", "yuv410p", ".avi") == "FFmpeg has no encoder of indeo5 here"
+
+
+@pytest.mark.parametrize(("codec", "pix_fmt", "suffix", "options"), [
+    ("ljpeg", "yuvj420p", ".avi", {}), ("ljpeg", "bgr24", ".avi", {}),
+    ("jpeg2000", "yuv422p10le", ".mov", {"pred": "1"}),
+    ("jpeg2000", "rgb24", ".mov", {"pred": "1"}),
+])  # fmt: skip
+def test_lossless_kinds_of_jpeg_stay_lossless(
+    tmp_path: Path, codec: str, pix_fmt: str, suffix: str, options: dict[str, str]
+) -> None:
+    source, target = tmp_path / f"x{suffix}", tmp_path / f"y{suffix}"
+    write_video(source, codec, pix_fmt, options, count=2)
+    assert notes_of(source, target) == []
+    assert same_planes(read_planes(source), read_planes(target))
 
 
 @pytest.mark.parametrize("damage", ["zeros", "noise"])

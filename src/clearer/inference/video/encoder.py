@@ -29,7 +29,8 @@ _CRF = {"libx264": 51, "libx264rgb": 51, "libx265": 51, "libvpx-vp9": 63, "libvp
 _QUALITY = 67
 """The default: CRF 17 of 51, which is hardly distinguishable from the original."""
 _LOSSLESS = {"libx264": {"qp": "0"}, "libx264rgb": {"qp": "0"}, "libx265": {"x265-params": "lossless=1"},
-             "libvpx-vp9": {"lossless": "1"}, "libsvtav1": {"svtav1-params": "lossless=1"}}  # fmt: skip
+             "libvpx-vp9": {"lossless": "1"}, "libsvtav1": {"svtav1-params": "lossless=1"},
+             "jpeg2000": {"pred": "1"}}  # fmt: skip
 _LAMBDA = 118  # FFmpeg's FF_QP2LAMBDA
 _PRORES = {"apco": "proxy", "apcs": "lt", "apcn": "standard", "apch": "hq", "ap4h": "4444", "ap4x": "4444xq"}
 _DNXHD_RATES = (36, 45, 60, 75, 90, 110, 115, 120, 145, 175, 180, 185, 220, 240, 290, 365, 440)  # Mb/s
@@ -93,9 +94,14 @@ def codec_name(stream: Any) -> str:
 
 def lossless_source(path: str, stream: Any) -> bool:
     """Return whether a video stream is coded without loss."""
-    if is_always_lossless(stream.codec_context.codec):
+    if is_always_lossless(stream.codec_context.codec) or is_lossless_jpeg(stream):
         return True
     return is_lossless(path, stream.index, codec_name(stream))
+
+
+def is_lossless_jpeg(stream: Any) -> bool:
+    """Return whether a stream of which a frame was decoded is lossless JPEG, which FFmpeg reads as Motion JPEG."""
+    return codec_name(stream) == "mjpeg" and "lossless" in str(stream.codec_context.profile).lower()
 
 
 def is_always_lossless(codec: Any) -> bool:
@@ -113,7 +119,7 @@ def choose_settings(container: Container, source: Source, quality: int | None) -
     """
     os.environ.setdefault("SVT_LOG", "0")  # SVT-AV1 prints its settings otherwise
     names = list(_encoder_names(container, source))
-    own = [name for name in names if codec_of(name) == source.codec]
+    own = [name for name in names if name in _own_encoders(source)]
     if own:  # the codec changes where its encoders hold less of the frames than a related one
         kin = [*(["ffv1"] if source.lossless else []), *_KIN.get(source.codec, ())]
         own += [name for name in kin if name not in own and _exists(name) and container.takes(name)]
@@ -152,11 +158,17 @@ def apply_settings(stream: Any, settings: Settings, source: Source, global_heade
         stream.time_base = settings.time_base
 
 
+def _own_encoders(source: Source) -> list[str]:
+    """Return the encoders of the source's codec."""
+    if is_lossless_jpeg(source.stream):
+        return ["ljpeg"]
+    own = list(_ENCODERS.get(source.codec, (source.codec,)))
+    return ["libx264rgb", "libx264"] if own == ["libx264"] and source.first.format.is_rgb else own
+
+
 def _encoder_names(container: Container, source: Source) -> Iterator[str]:
     """Yield the encoders that the container holds: of the source's codec, then others."""
-    own = list(_ENCODERS.get(source.codec, (source.codec,)))
-    if own == ["libx264"] and source.first.format.is_rgb:
-        own = ["libx264rgb", "libx264"]
+    own = _own_encoders(source)
     if source.codec == "ffv1" or not source.lossless:
         rest = [*_OTHERS, container.default_codec]
     else:
@@ -178,26 +190,19 @@ def _exists(encoder: str) -> bool:
     return True
 
 
-def codec_of(encoder: str) -> str:
-    """Return the codec of an encoder, such as "h264" of "libx264"."""
-    import av
-
-    return str(av.codec.Codec(encoder, "w").canonical_name)
-
-
-def why_not(codec: str, pix_fmt: str, suffix: str) -> str:
+def why_not(codec: str, size: str, pix_fmt: str, suffix: str) -> str:
     """Return in plain words why a video is not encoded with a codec, and what to ask for."""
     import av
 
     encoders = [name for name in _ENCODERS.get(codec, (codec,)) if _exists(name)]
     if not encoders:
         return f"FFmpeg has no encoder of {codec} here"
+    holders = [other for other in (".mkv", ".mp4", ".mov", ".avi", ".nut") if Container(other).takes(encoders[0])]
     offered = [one.name for name in encoders for one in av.codec.Codec(name, "w").video_formats or []]
-    if offered and all(format_losses(pix_fmt, name) for name in offered):
-        return f"the encoder of {codec} does not take such frames ({pix_fmt})"
-    others = [other for other in (".mkv", ".mp4", ".mov", ".avi", ".nut") if Container(other).takes(encoders[0])]
-    others = [other for other in others if other != suffix]
-    return f"{codec} cannot be written to {suffix}{f'; to keep it, name the output {others[0]}' if others else ''}"
+    if suffix in holders or (offered and all(format_losses(pix_fmt, name) for name in offered)):
+        return f"the encoder of {codec} does not take such frames ({size} {pix_fmt})"
+    keep = f"; to keep it, name the output {holders[0]}" if holders else ""
+    return f"{codec} cannot be written to {suffix}{keep}"
 
 
 def _attempts(name: str, container: Container, source: Source, quality: int | None) -> Iterator[Settings]:
@@ -281,7 +286,8 @@ def _options(name: str, source: Source, quality: int | None) -> dict[str, str]:
     flags = _INTERLACED if source.first.interlaced_frame else ""
     if order is not None:
         options["field_order"] = order
-    if name not in _CRF and _has_quantizer(name):  # a fixed step from 1 to 31
+    without_loss = name in _LOSSLESS and lossless
+    if not without_loss and name not in _CRF and _has_quantizer(name):  # a fixed step from 1 to 31
         step = 2 if quality is None else max(1, round(31 * (100 - quality) / 100))
         flags += "+qscale"
         options |= {"global_quality": str(_LAMBDA * step), "qmin": str(min(2, step))}

@@ -74,9 +74,11 @@ def side_data_names(lines: list[str], index: int) -> list[str]:
 
 
 def is_lossless(path: str, index: int, codec: str) -> bool:
-    """Return whether a stream of H.264, HEVC, VP9 or AV1 is coded without loss, by the header of its first frame."""
+    """Return whether a stream is coded without loss, by the header of its first frame; False for unknown codecs."""
     import av
 
+    if codec == "jpeg2000":
+        return _is_reversible(path, index)
     if codec not in (*_BYPASS, "vp9", "av1"):
         return False
     with _logs() as logs, av.open(path) as container:
@@ -96,3 +98,13 @@ def is_lossless(path: str, index: int, codec: str) -> bool:
     if codec in _BYPASS:
         return 1 in values(_BYPASS[codec])
     return all(values(name)[:1] == [0] for name in _QUANTIZERS)
+
+
+def _is_reversible(path: str, index: int) -> bool:
+    """Return whether JPEG 2000 uses the reversible transform, by the COD marker of its first frame."""
+    import av
+
+    with av.open(path) as container:
+        data = next((bytes(packet) for packet in container.demux(container.streams[index]) if packet.size), b"")
+    place = data.find(b"\xff\x52")
+    return place >= 0 and data[place + 13 : place + 14] == b"\x01"

@@ -202,7 +202,8 @@ def _paired(before: Contents, after: Contents) -> tuple[list[tuple[StreamFacts, 
 def _video_losses(before: StreamFacts, after: StreamFacts, suffix: str) -> list[str]:
     notes = []
     if before.codec != after.codec:
-        notes.append(f"encoded as {after.codec}: {why_not(before.codec, before.traits['pixel format'], suffix)}")
+        why = why_not(before.codec, before.traits["size"], before.traits["pixel format"], suffix)
+        notes.append(f"encoded as {after.codec}: {why}")
     old, new = before.traits.get("pixel format"), after.traits.get("pixel format")
     if old and new and format_losses(old, new):
         notes.append(f"the pixel format {old} became {new}, because {after.codec} has no nearer one")
