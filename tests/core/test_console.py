@@ -8,7 +8,7 @@ import time
 import pytest
 from rich.console import Console
 
-from clearer.core.console import print_table, progress_bar, say
+from clearer.core.console import console_for_people, print_table, progress_bar, say
 
 
 def test_a_progress_bar_names_its_numbers(monkeypatch, capsys):
@@ -51,3 +51,12 @@ def test_a_table_keeps_names_whole_and_numbers_right(narrow):
     assert heads.split() == ["dB"] and set(rule.strip()) == {"─"}
     assert row.split() == [name, "26.18"] and row.rstrip().endswith("26.18")
     assert total.split() == ["all", "1"] and len(total.rstrip()) == len(row.rstrip())
+
+
+def test_names_cannot_control_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    console = console_for_people(False)
+    say("a\x1b[2J\u202eb.png: 1\nnext", console)
+    print_table("", ("x", "y"), [("c\x07\x9b.png", "é 猫 \u200d")], console)
+    out = capsys.readouterr().out
+    assert "a\\x1b[2J\\u202eb.png: 1\nnext\n" in out and "c\\x07\\x9b.png" in out and "é 猫" in out
+    assert not set(out) & set("\x1b\x07\x9b\u202e")

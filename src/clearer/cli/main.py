@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from typing import NoReturn
 
 from clearer.core.errors import Interrupted, LostProcess, UserError
 from clearer.core.signals import end_with_parent, terminable
+from clearer.core.text import terminal_safe
 from clearer.training import distributed as processes
 
 STOPPED = "stopped; every file written so far is complete; rerun the command"
@@ -23,6 +25,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names of files need not fit the encoding of the terminal
             stream.reconfigure(errors="backslashreplace")
+    # Pillow warns of damaged metadata with a line of its source. Not around each call: threads read and write.
+    warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
     try:
         _run()
     except SystemExit as end:
@@ -71,5 +75,5 @@ def _run_verb() -> NoReturn:
 def _end(message: str, status: int, speakers: int = 1) -> NoReturn:
     """Exit after printing a line, which only the first ``speakers`` of several processes print."""
     if processes.launched()[0] < speakers:
-        print(f"clearer: {' '.join(message.splitlines())}", file=sys.stderr)
+        print(f"clearer: {terminal_safe(' '.join(message.splitlines()))}", file=sys.stderr)
     sys.exit(status)

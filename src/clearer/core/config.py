@@ -10,7 +10,7 @@ import typing
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
-from clearer.core.errors import UserError, nearest
+from clearer.core.errors import UserError, nearest, shown
 from clearer.core.registry import Registry
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ class Named:
         """Raise a UserError that names ``path`` and the nearest name if ``value`` is not registered."""
         if value not in self.registry:
             known = self.registry.names
-            raise UserError(f"{path}: {value!r} is not one of {', '.join(known)}{nearest(str(value), known)}")
+            raise UserError(f"{path}: {shown(value)} is not one of {', '.join(known)}{nearest(str(value), known)}")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class ChosenBy:
             UserError: see `build`.
         """
         if not isinstance(value, dict):
-            raise UserError(f"{path}: {value!r} is not a mapping of keys to values")
+            raise UserError(f"{path}: {shown(value)} is not a mapping of keys to values")
         settings = dict(value)
         name = settings.pop(self.key, self.default)
         Named(self.registry).check(name, _joined(path, self.key))
@@ -122,7 +122,7 @@ def build(kind: type[T], value: Any, path: str = "") -> T:
             type or range; the message begins with the key's path, such as ``data.train.clean: missing``.
     """
     if not isinstance(value, dict):
-        raise UserError(f"{path or 'settings'}: {value!r} is not a mapping of keys to values")
+        raise UserError(f"{path or 'settings'}: {shown(value)} is not a mapping of keys to values")
     hints, known = typing.get_type_hints(kind, include_extras=True), field_names(kind)
     for key in value:
         if key not in known:
@@ -216,17 +216,17 @@ def _checked(kind: Any, value: Any, path: str) -> Any:
         for one in known.values():
             if value == one and type(value) is type(one):
                 return one
-        raise UserError(f"{path}: {value!r} is not one of {', '.join(known)}{nearest(str(value), known)}")
+        raise UserError(f"{path}: {shown(value)} is not one of {', '.join(known)}{nearest(str(value), known)}")
     if origin is list:
         if not isinstance(value, list | tuple):
-            raise UserError(f"{path}: {value!r} is not a list, such as [0, 1]")
+            raise UserError(f"{path}: {shown(value)} is not a list, such as [0, 1]")
         return [_checked(typing.get_args(kind)[0], v, f"{path}[{i}]") for i, v in enumerate(value)]
     if origin is tuple:
         kinds = typing.get_args(kind)
         if kinds[-1] is Ellipsis:
             return tuple(_checked(list[kinds[0]], value, path))  # type: ignore[valid-type]
         if not isinstance(value, list | tuple) or len(value) != len(kinds):
-            raise UserError(f"{path}: {value!r} is not a list of {len(kinds)} values, such as [0, 1]")
+            raise UserError(f"{path}: {shown(value)} is not a list of {len(kinds)} values, such as [0, 1]")
         return tuple(_checked(one, v, f"{path}[{i}]") for i, (one, v) in enumerate(zip(kinds, value, strict=True)))
     return _plain(kind, value, path)
 
@@ -251,14 +251,14 @@ def _plain(kind: Any, value: Any, path: str) -> Any:
         try:
             value = float(value)
         except ValueError:
-            raise UserError(f"{path}: {value!r} is not a number") from None
+            raise UserError(f"{path}: {shown(value)} is not a number") from None
     if kind is float and type(value) is int:
         try:
             value = float(value)
         except OverflowError:
             raise UserError(f"{path}: the number is too large") from None
     if type(value) is not kind:
-        raise UserError(f"{path}: {value!r} is not of type {kind.__name__}")
+        raise UserError(f"{path}: {shown(value)} is not of type {kind.__name__}")
     if kind is float and not math.isfinite(value):
         raise UserError(f"{path}: {value} is not finite")
     return value

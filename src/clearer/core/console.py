@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from clearer.core.text import terminal_safe
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -23,7 +25,7 @@ def console_for_people(as_json: bool) -> Console:
 
 def say(text: str, console: Console) -> None:
     """Print a line unbroken, whatever the width of the terminal: it may hold a path to copy."""
-    console.print(text, soft_wrap=True, markup=False, highlight=False)
+    console.print("\n".join(map(terminal_safe, text.split("\n"))), soft_wrap=True, markup=False, highlight=False)
 
 
 def print_json(value: dict[str, Any]) -> None:
@@ -63,7 +65,7 @@ def print_table(
             Text(head), footer=Text(total[i]) if total else "", justify="left" if i < left else "right", no_wrap=not i
         )
     for row in rows:
-        table.add_row(*map(Text, row))  # Text: square brackets in a name are not markup
+        table.add_row(*(Text(terminal_safe(cell)) for cell in row))  # Text: square brackets in a name are not markup
     console.print(table)
 
 

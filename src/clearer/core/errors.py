@@ -34,6 +34,16 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
+def shown(value: object) -> str:
+    """Return a value as messages show it: its repr, of a long one the beginning.
+
+    >>> shown("many"), shown([7] * 1000)[-8:]
+    ("'many'", '7, 7,...')
+    """
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``" (did you mean X?)"`` for the known name nearest to ``name``, or an empty string.
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from clearer.core.errors import UserError
 from clearer.core.leftovers import held_file, remove_leftovers, temporary_folder
+from clearer.core.parse import parse_json
 
 _swept: set[str] = set()
 """Folders in which this process has looked for leftovers."""
@@ -182,7 +183,7 @@ def read_json(path: str | Path) -> Any:
         UserError: the file is missing or is not JSON.
     """
     try:
-        return with_present_keys(json.loads(Path(path).read_text(encoding="utf-8")))
+        return with_present_keys(parse_json(Path(path).read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:

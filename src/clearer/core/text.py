@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Characters that control a terminal, break a line, or reverse the order of what follows."""
+
+
+def terminal_safe(text: str) -> str:
+    """Return a text as one line that a terminal shows as it is: names of files may hold any character.
+
+    >>> terminal_safe("a\\nb\\x1b[2J.png")
+    'a\\\\nb\\\\x1b[2J.png'
+    """
+    return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def duration(seconds: float | None) -> str:

@@ -158,7 +158,7 @@ def write_file(path: str | Path, image: ImageFile, quality: int | None = None) -
     with written_whole(path) as temporary, temporary.open("w+b") as file:
         encode(file, image, quality, str(path))
         file.seek(0)
-        return not_kept(image, file.read() if image.parts or "source" in image.own else b"")
+        return not_kept(image, file.read() if image.parts or "source" in image.own else b"", str(path))
 
 
 def encode(file: BinaryIO, image: ImageFile, quality: int | None = None, name: str = "image") -> None:
@@ -198,16 +198,37 @@ def encode(file: BinaryIO, image: ImageFile, quality: int | None = None, name: s
         if error.errno is not None:  # raised by the disk, not by the encoder
             raise
         raise UserError(f"{name}: cannot be written as {image.format} ({one_line(error)}); use .png") from error
-    except (ValueError, RuntimeError, OverflowError) as error:
+    except MemoryError:
+        raise UserError(f"{name}: needs more memory than is free; cut it into smaller files") from None
+    except (ImportError, NameError):
+        raise  # a fault of the installation or of this program
+    except Exception as error:  # encoders raise many kinds on strange metadata, from struct.error to TypeError
         raise UserError(f"{name}: cannot be written as {image.format} ({one_line(error)}); use .png") from error
 
 
-def not_kept(image: ImageFile, written: bytes) -> tuple[str, ...]:
-    """Return a note if a written file lacks what was around the pixels of the image's source."""
+def not_kept(image: ImageFile, written: bytes, name: str = "image") -> tuple[str, ...]:
+    """Return a note if a written file lacks what was around the pixels of the image's source.
+
+    Raises:
+        UserError: the written file cannot be read: something strange was copied from the source.
+    """
+    try:
+        return _not_kept(image, written)
+    except (ImportError, NameError, MemoryError):
+        raise
+    except Exception as error:
+        raise UserError(
+            f"{name}: with what the source holds around its pixels, it cannot be read back as {image.format} "
+            f"({one_line(error)}); use --format png"
+        ) from error
+
+
+def _not_kept(image: ImageFile, written: bytes) -> tuple[str, ...]:
     same = image.source == image.format
     if same and "source" in image.own:
-        from clearer.images.tiff.compare import differences
+        from clearer.images.tiff.compare import check_readable, differences
 
+        check_readable(written, image.pages)
         return differences(image.own["source"], written, image.pages)
     if not image.parts or (same and image.format == "TIFF"):
         return ()

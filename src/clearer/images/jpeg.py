@@ -21,6 +21,7 @@ from clearer.images.pillow import BEST, header_with_pillow, image_of, read_with_
 from clearer.images.types import GRAY, RGB, AnyPixels, Header, ImageFile, ImagePage, PageOwn, check_size
 
 _LOSSLESS = 0xC3  # marker of the frame
+_HUFFMAN = (0xC0, 0xC1, 0xC2, 0xC3)
 _FULL_CHROMA = 90  # least quality at which chroma is not subsampled
 
 
@@ -34,6 +35,7 @@ def read_jpeg(data: bytes) -> ImageFile:
         around = parts.around_of(data)
     except UserError:
         return read_with_pillow(data)  # which reads some broken files, and says what is wrong with the others
+    _check_length(around.frame, len(data))
     own: PageOwn = {"segments": around.segments, "tail": around}
     if is_deep(around.frame):
         return _read_deep(data, around, own)
@@ -62,6 +64,21 @@ def is_deep(frame: parts.Segment) -> bool:
     """Return whether a frame is of more than 8 bits or without loss, which Pillow does not read or not write."""
     marker, body = frame
     return len(body) >= 6 and (marker == _LOSSLESS or body[0] > 8)
+
+
+def _check_length(frame: parts.Segment, size: int) -> None:
+    """Refuse a size that the file is too short for: decoders would fill it with gray.
+
+    Raises:
+        UserError: Huffman coding, whose shortest code has one bit, cannot hold so many blocks.
+    """
+    marker, body = frame
+    if marker not in _HUFFMAN or len(body) < 6:
+        return
+    height, width = struct.unpack_from(">HH", body, 1)
+    block = 1 if marker == _LOSSLESS else 8
+    if -(-height // block) * -(-width // block) > 8 * size:
+        raise UserError(f"truncated: {size} bytes cannot hold {width}x{height} pixels; take another copy of the file")
 
 
 def _read_deep(data: bytes, around: parts.Around, own: PageOwn) -> ImageFile:

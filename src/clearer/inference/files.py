@@ -260,8 +260,8 @@ class _Batch:
         try:
             if job.target is None:
                 data = to_bytes(image, self.options.quality)
+                notes = not_kept(image, data, job.name)
                 _write_to_stdout(data)
-                notes = not_kept(image, data)
             else:
                 notes = write_file(job.target, image, self.options.quality)
             with self.lock:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from clearer.core.errors import UserError
+from clearer.core.errors import UserError, one_line
 from clearer.images.io import read_file
 from clearer.images.pixels import to_unit
 from clearer.network.architecture import Architecture
@@ -92,17 +92,27 @@ def _read_map(path: Path) -> npt.NDArray[np.float32]:
     if not path.is_file():
         raise UserError(f"--sigma {path}: neither a number nor a file; give gray levels or a map (.png, .tif or .npy)")
     if path.suffix.lower() == ".npy":
-        try:
-            found = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise UserError(f"--sigma {path}: not readable as an array ({error})") from error
+        found = _read_array(path)
     else:
         pixels = read_file(path).pages[0].color
         found = pixels if pixels.dtype.kind == "f" else to_unit(pixels) * np.float32(WHITE)
     found = found[:, :, 0] if found.ndim == 3 and found.shape[2] == 1 else found
     if found.ndim != 2 or found.dtype.kind not in "fiu":
         raise UserError(f"--sigma {path}: {found.dtype} of shape {found.shape} where a map (H, W) is needed")
-    return np.asarray(found, np.float32)
+    return np.array(found, np.float32)  # a copy: what was read is a view of the file
+
+
+def _read_array(path: Path) -> npt.NDArray[Any]:
+    try:
+        with np.errstate(over="ignore"):
+            found = np.load(path, allow_pickle=False, mmap_mode="r")  # nothing is allocated for a header that lies
+        if not isinstance(found, np.ndarray):
+            raise ValueError("an archive of arrays")
+        return found
+    except Exception as error:  # a broken header raises whatever its tokens raise
+        raise UserError(
+            f"--sigma {path}: not readable as an array ({one_line(error)}); give a map of one channel"
+        ) from error
 
 
 def check_takes_level(architecture: Architecture, name: str) -> None:

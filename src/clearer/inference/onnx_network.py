@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from clearer.core.errors import UserError
 from clearer.core.files import utf8_path
+from clearer.core.parse import parse_json
 from clearer.network.architecture import Architecture
 from clearer.network.backbone import Level, level_map
 from clearer.noise.level import estimate_level
@@ -53,11 +54,11 @@ class OnnxNetwork(nn.Module):
         self._made_of = (Path(path).absolute(), threads or torch.get_num_threads())
         try:
             self.session = _session(runtime, *self._made_of)
+            self.metadata: dict[str, str] = dict(self.session.get_modelmeta().custom_metadata_map)
         except Exception as error:  # onnxruntime's exceptions share no class
             what = " ".join(str(error).split())[:150]
             raise UserError(f"{path}: damaged, or not an ONNX file that can run ({what}); export it again") from error
         self._process = os.getpid()
-        self.metadata: dict[str, str] = dict(self.session.get_modelmeta().custom_metadata_map)
         self.architecture, self.card, self.precision = _checked(self.metadata, self.session, path)
         self.input: str = next(one.name for one in self.session.get_inputs() if one.name != LEVEL)
 
@@ -118,7 +119,7 @@ def _checked(metadata: dict[str, str], session: Any, path: str | Path) -> tuple[
         raise UserError(f"{path}: an ONNX file that was not written by 'clearer export'; name one that was")
     try:
         architecture = Architecture.from_json(metadata["architecture"])
-        card, precision = json.loads(metadata["card"]), metadata["precision"]
+        card, precision = parse_json(metadata["card"]), metadata["precision"]
         takes, gives = session.get_inputs(), session.get_outputs()
         if architecture.takes_level:
             (level,) = [one for one in takes if one.name == LEVEL] or [None]

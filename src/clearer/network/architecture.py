@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clearer.core.errors import UserError
+from clearer.core.errors import UserError, shown
+from clearer.core.parse import parse_json
 from clearer.network.candidates.registry import CANDIDATES
 from clearer.network.genotype import FUSION as FUSION
 from clearer.network.genotype import PARALLEL as PARALLEL
 from clearer.network.genotype import PUBLISHED_CANDIDATES as PUBLISHED_CANDIDATES
-from clearer.network.genotype import candidates_of, scales_of_cells
+from clearer.network.genotype import candidates_of, check_counts, scales_of_cells
 from clearer.network.stored_form import checked, from_text, one_form, to_text
 from clearer.network.topologies.registry import STREAMS, TOPOLOGIES
 
@@ -74,11 +75,10 @@ class SearchSpace:
         object.__setattr__(self, "width", one_form(self.width, [1, 2, 4, 8, 16]))
         object.__setattr__(self, "modules_per_cell", one_form(self.modules_per_cell, [1] * 9))
         for key, numbers in (("channels", (self.channels,)), ("width", self.widths), ("modules_per_cell", self.depths)):
-            if min(numbers) < 1:
-                raise UserError(f"network.{key}: {getattr(self, key)} is less than 1")
+            check_counts(key, numbers)
         for key, known in (("operations", OPERATIONS), ("norm", NORMS), ("condition", CONDITIONS)):
             if getattr(self, key) not in known:
-                raise UserError(f"network.{key}: {getattr(self, key)!r} is not one of {', '.join(known)}")
+                raise UserError(f"network.{key}: {shown(getattr(self, key))} is not one of {', '.join(known)}")
         if self.operations not in TOPOLOGIES.get(self.topology).operations:
             raise UserError(f"network.topology: {self.topology} has no {self.operations} operations; use supplement")
         if not 1 <= self.unshuffle <= 4:
@@ -88,7 +88,7 @@ class SearchSpace:
         for letter in letters:
             CANDIDATES.check(letter)
         if not letters or len(set(letters)) < len(letters):
-            raise UserError(f"network.candidates: {letters!r} is empty or repeats a letter; give letters such as PF")
+            raise UserError(f"network.candidates: {shown(letters)} is empty or repeats a letter; give some, such as PF")
 
     def _check_scales(self) -> None:
         least, most = TOPOLOGIES.get(self.topology).scales
@@ -144,7 +144,7 @@ class SearchSpace:
         """
         text = "".join(choices)
         if len(text) != self.modules:
-            raise UserError(f"architecture: {text!r} has {len(text)} modules where the space has {self.modules}")
+            raise UserError(f"architecture: {shown(text)} has {len(text)} modules where the space has {self.modules}")
         ends = list(itertools.accumulate(self.depths, initial=0))
         return Architecture(space=self, cells=tuple(text[a:b] for a, b in itertools.pairwise(ends)))
 
@@ -338,7 +338,7 @@ class Architecture:
             UserError: the text is not an architecture's JSON form.
         """
         try:
-            value = json.loads(text)
+            value = parse_json(text)
         except ValueError as error:
             raise UserError(f"architecture: not JSON ({error})") from error
         return cls.from_dict(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from clearer.core.errors import UserError, nearest
+from clearer.core.errors import UserError, nearest, shown
 
 REQUIRED: dict[str, tuple[type, ...]] = {
     "architecture": (str,),
@@ -38,7 +38,7 @@ def checked(value: Any) -> dict[str, Any]:
     for key, inner in value.items():
         kinds = (REQUIRED | OPTIONAL)[key]
         if type(inner) not in kinds or (isinstance(inner, list) and any(type(n) is not int for n in inner)):
-            raise UserError(f"architecture: {key} is {inner!r}, not of type {kinds[0].__name__}")
+            raise UserError(f"architecture: {key} is {shown(inner)}, not of type {kinds[0].__name__}")
     return dict(value)
 
 
@@ -71,9 +71,9 @@ def from_text(text: str) -> tuple[str, dict[str, Any]]:
         if kinds is None or key == "architecture":
             known = [name for name in (*REQUIRED, *OPTIONAL) if name != "architecture"]
             hint = nearest(key, known)
-            raise UserError(f"architecture: {text!r}: {key!r} is not one of {', '.join(known)}{hint}")
+            raise UserError(f"architecture: {shown(text)}: {key!r} is not one of {', '.join(known)}{hint}")
         if key in fields:
-            raise UserError(f"architecture: {text!r} states {key} twice")
+            raise UserError(f"architecture: {shown(text)} states {key} twice")
         fields[key] = _value(text, key, word if equals else "true", kinds)
     return genotype, fields
 
@@ -87,7 +87,7 @@ def _value(text: str, key: str, word: str, kinds: tuple[type, ...]) -> Any:
     if int in kinds and all(number.isdecimal() for number in numbers) and (list in kinds or len(numbers) == 1):
         return int(word) if len(numbers) == 1 else [int(number) for number in numbers]
     form = "true or false" if bool in kinds else "a number" + (", or numbers such as 8:12:16" if list in kinds else "")
-    raise UserError(f"architecture: {text!r}: {key} is {word!r}, not {form}")
+    raise UserError(f"architecture: {shown(text)}: {key} is {shown(word)}, not {form}")
 
 
 def one_form(values: Any, growth: Sequence[int]) -> Any:

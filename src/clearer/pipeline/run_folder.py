@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-import yaml
 
 from clearer.core.errors import UserError
 from clearer.core.files import write_json, write_text
@@ -18,7 +17,7 @@ from clearer.core.leftovers import is_temporary
 from clearer.core.version import __version__
 from clearer.data.splits import Splits
 from clearer.pipeline.resumption import check_images, in_words_of, train_longer, without_images
-from clearer.recipe.load import recipe_from_dict
+from clearer.recipe.load import read_mapping, recipe_from_dict
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
 from clearer.runs.schema import RunRecord
@@ -132,7 +131,13 @@ def refuse_other_recipe(folder: RunFolder, recipe: Recipe) -> None:
 
 def _stored(folder: RunFolder) -> dict[str, Any]:
     # Rebuilt, so that settings added since have their defaults in an older run.
-    return recipe_from_dict(yaml.safe_load(folder.recipe.read_text(encoding="utf-8"))).to_dict()
+    try:
+        return recipe_from_dict(read_mapping(folder.recipe)).to_dict()
+    except UserError as error:
+        text = str(error).removeprefix(f"{folder.recipe}: ")
+        raise UserError(
+            f"{folder.recipe}: damaged ({text}); put it back, or choose another folder with --out"
+        ) from error
 
 
 def _refuse(folder: RunFolder, difference: str | None) -> None:

@@ -10,10 +10,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from clearer.core.config import build, override
-from clearer.core.errors import UserError, nearest
+from clearer.core.errors import UserError, nearest, one_line
+from clearer.core.parse import parse_yaml
 from clearer.network.architecture import Architecture
 from clearer.network.stored_form import AT
 from clearer.recipe.former_settings import (
@@ -56,7 +55,7 @@ def load_recipe(name_or_path: str | Path, overrides: dict[str, Any] | None = Non
     if path is None:
         known = ", ".join(shipped)
         raise UserError(f"recipe {text!r}: no such recipe{nearest(text, shipped)}; known: {known}, or a YAML file")
-    recipe, notes = _build(_read(path), path, overrides or {})
+    recipe, notes = _build(read_mapping(path), path, overrides or {})
     for note in notes:
         log.warning("%s", note)
     return recipe
@@ -65,7 +64,7 @@ def load_recipe(name_or_path: str | Path, overrides: dict[str, Any] | None = Non
 def load_stored_recipe(path: str | Path, overrides: dict[str, Any] | None = None) -> Recipe:
     """Read a recipe that clearer wrote into a run folder: as `load_recipe`, without notes on former names."""
     path = Path(path)
-    return _build(_read(path), path, overrides or {})[0]
+    return _build(read_mapping(path), path, overrides or {})[0]
 
 
 def _build(value: dict[str, Any], path: Path, overrides: dict[str, Any]) -> tuple[Recipe, list[str]]:
@@ -84,13 +83,18 @@ def _build(value: dict[str, Any], path: Path, overrides: dict[str, Any]) -> tupl
     return recipe, list(dict.fromkeys(notes + further))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Return the settings of a YAML file as they stand there, unchecked.
+
+    Raises:
+        UserError: there is no such file, it is not YAML, or not a mapping.
+    """
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        value = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such recipe file") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not readable as YAML ({one_line(error)})") from error
     if not isinstance(value, dict):
         raise UserError(f"{path}: not a mapping of keys to values; see an example with 'clearer fit quickstart --show'")
     return value
@@ -150,6 +154,6 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not equals:
         raise UserError(f"--set {text}: not of the form KEY=VALUE, such as search.lambda_arch=0.1")
     try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        return key.strip(), parse_yaml(value)
+    except ValueError as error:
         raise UserError(f"--set {text}: the value is not readable as YAML") from error

@@ -9,6 +9,7 @@ from html import escape
 from importlib import resources
 from pathlib import Path, PurePath
 
+from clearer.core.errors import UserError, one_line
 from clearer.core.files import write_text
 from clearer.core.text import duration
 from clearer.network.candidates.registry import CANDIDATES
@@ -44,6 +45,20 @@ def write_page(run: str | Path) -> Path:
             be written.
     """
     record = read_record(run)
+    try:
+        page = _html(record)
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+        # The files are JSON, but any value in them may be of another kind than clearer wrote.
+        raise UserError(
+            f"{record.folder}: the page cannot be drawn, since a file of the run holds a value that clearer did not "
+            f"write ({one_line(error)}); put the file back"
+        ) from error
+    path = RunFolder(record.folder).report
+    write_text(path, page)
+    return path
+
+
+def _html(record: Record) -> str:
     parts = (
         _headline(record),
         _results(record),
@@ -59,7 +74,7 @@ def write_page(run: str | Path) -> Path:
         _footer(record),
     )
     style = resources.files("clearer.report").joinpath("page.css").read_text(encoding="utf-8")
-    page = (
+    return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">\n'
@@ -68,9 +83,6 @@ def write_page(run: str | Path) -> Path:
         + "\n".join(part for part in parts if part)
         + "\n</main>\n</body>\n</html>\n"
     )
-    path = RunFolder(record.folder).report
-    write_text(path, page)
-    return path
 
 
 def _headline(record: Record) -> str:

@@ -22,13 +22,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, with_present_keys
+from clearer.core.parse import parse_json
 from clearer.network.architecture import Architecture
 from clearer.recipe.load import load_stored_recipe
 from clearer.recipe.schema import Recipe
@@ -286,7 +286,7 @@ def read_metrics(path: Path, *, strict: bool = True) -> list[EpochLine]:
     values: list[Any] = []
     for index, text in enumerate(texts):
         try:
-            values.append(with_present_keys(json.loads(text)))
+            values.append(with_present_keys(parse_json(text, finite=False)))
         except ValueError as error:
             if strict and index < len(texts) - 1:
                 raise UserError(f"{path}: line {index + 1} is not JSON ({error}); remove that line") from error

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from clearer.core.allocator import keep_freed_memory
+from clearer.core.errors import UserError
 from clearer.core.files import write_json
 from clearer.data.patches import PatchSampler, TrainingImages
 from clearer.data.variety import Variety
@@ -40,7 +41,10 @@ def search(recipe: Recipe, context: RunContext) -> Architecture:
     stage = context.folder.search
     finished = distributed.first(lambda: stage.read_result() if stage.finished else None)
     if finished is not None:
-        return recipe.space.architecture(finished["architecture"].replace("-", ""))
+        found = finished.get("architecture")
+        if not isinstance(found, str):
+            raise UserError(f"{stage.result}: states no architecture; remove it to search again")
+        return recipe.space.architecture(found.replace("-", ""))
     keep_freed_memory()
     job = SearchJob(recipe, context)
     steps, seconds = run_job(job, context, minutes=recipe.checkpoint_minutes)

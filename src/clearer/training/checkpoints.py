@@ -15,6 +15,7 @@ from torch import Tensor
 
 from clearer.core.errors import UserError
 from clearer.core.files import utf8_path, written_whole
+from clearer.core.parse import parse_json
 from clearer.core.safetensors_order import in_fixed_order
 from clearer.training import distributed
 
@@ -64,7 +65,7 @@ def load_checkpoint(folder: Path, report: Callable[[str], None]) -> dict[str, An
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if metadata["digest"] != _digest(metadata["structure"], tensors):
                 raise ValueError("its contents do not match its digest")
-            return _with_present_keys(_unflatten(json.loads(metadata["structure"]), tensors))
+            return _with_present_keys(_unflatten(parse_json(metadata["structure"], finite=False), tensors))
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             report(f"{path}: this checkpoint is damaged ({error}); it was renamed, and the one before it is used")
             path.rename(path.with_suffix(".damaged"))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
 from clearer.core.errors import UserError
 from clearer.core.files import utf8_path
+from clearer.core.parse import parse_json
 from clearer.network.architecture import Architecture
 from clearer.zoo.card import ModelCard
 
@@ -33,7 +33,7 @@ def read_architecture(path: str | Path) -> tuple[Architecture, ModelCard]:
     if metadata.get("format") != FORMAT:
         raise UserError(f"{path}: a safetensors file, but not written by clearer; name a run's model.safetensors")
     try:
-        card = json.loads(metadata["card"])
+        card = parse_json(metadata["card"])
         if not isinstance(card, dict):
             raise ValueError("the card is not a mapping")
         return Architecture.from_json(metadata["architecture"]), ModelCard.from_dict(card)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clearer.core.errors import UserError
+from clearer.core.parse import parse_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +71,7 @@ def read_cameras(path: str) -> tuple[CameraColors, ...]:
         UserError: the file is not there, is not JSON, or has no camera.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = parse_json(Path(path).read_text(encoding="utf-8"))
         found = tuple(_colors(one) for one in _cameras(content))
     except (OSError, ValueError, TypeError, ArithmeticError) as error:
         raise UserError(f"cameras: {path}: {_one_line(error)}; give a .json file of cameras") from None

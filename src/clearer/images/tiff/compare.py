@@ -12,7 +12,7 @@ import tifffile
 from clearer.images.tiff.directory import POINTERS, Bytes, Directory, Entry, tree_of
 from clearer.images.tiff.maker_note import MAKER_NOTE, moved_note
 from clearer.images.tiff.plan import plan_of
-from clearer.images.tiff.read import opened
+from clearer.images.tiff.read import opened, read_tiff
 from clearer.images.tiff.rewrite import LAYOUT
 from clearer.images.tiff.unclaimed import unclaimed
 from clearer.images.types import ImagePage
@@ -23,6 +23,16 @@ _OF_JPEG = {347, *range(512, 522), 529, 530, 531, 532}
 _OF_YCBCR = {530, 531, 532}
 _OF_FAX = {292, 293, 326, 327, 328}
 _SHOWN = 6
+
+
+_READ_BACK = 2**24
+"""Samples of all pages up to which they are decoded again: strange entries do not depend on the size."""
+
+
+def check_readable(written: bytes, pages: Sequence[ImagePage]) -> None:
+    """Read a written file again; a strange entry that was copied raises what the reader raises."""
+    if sum(page.color.size for page in pages) <= _READ_BACK:
+        read_tiff(written)
 
 
 def differences(source: bytes, written: bytes, pages: Sequence[ImagePage]) -> tuple[str, ...]:

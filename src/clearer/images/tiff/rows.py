@@ -40,6 +40,8 @@ def _refusal_of(image: StoredImage, data: Bytes) -> str | None:
         return "it has several images in one directory"
     if page.jpegheader is not None:
         return "its strips are parts of one JPEG"
+    if len(page.dataoffsets) < geometry.segments:
+        return f"it has {len(page.dataoffsets)} strips or tiles where its size needs {geometry.segments}"
     if page.imagewidth > _WIDEST:
         return f"it is {page.imagewidth} pixels wide, more than {_WIDEST}"
     samples = geometry.shape[0] * geometry.shape[4]

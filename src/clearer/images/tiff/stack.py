@@ -10,7 +10,7 @@ from typing import NamedTuple
 import tifffile
 
 from clearer.core.errors import UserError
-from clearer.images.io import errors_named
+from clearer.images.io import checked_path, errors_named
 from clearer.images.tiff.directory import Directory
 from clearer.images.tiff.plan import Plane, StoredImage, channels_of, plan_of
 from clearer.images.tiff.read import decoded, header_of, opened_file, page_of
@@ -88,7 +88,7 @@ def read_stack_page(path: Path, number: int) -> ImagePage:
 
 
 def _known(path: Path) -> _Facts | None:
-    facts = path.stat()
+    facts = checked_path(path).stat()
     return _facts_of(path, facts.st_mtime_ns, facts.st_size)
 
 
