@@ -388,3 +388,12 @@ def test_frames_of_another_pixel_format_are_said(tmp_path: Path) -> None:
     source.write_bytes(data)
     assert "3 frames of another pixel format than the first were converted to yuv420p" in notes_of(source, target)
     assert len(read_planes(target)) == 6
+
+
+def test_dv_has_its_rate_in_mov(tmp_path: Path) -> None:
+    source, target = tmp_path / "x.dv", tmp_path / "y.mov"
+    write_video(source, "dvvideo", "yuv420p", size=(720, 576), count=2, smooth=True)
+    notes_of(source, target)
+    with av.open(str(target)) as container:
+        assert container.streams.video[0].average_rate == 25
+        assert len(list(container.decode(video=0))) == 2

@@ -36,6 +36,7 @@ _PRORES = {"apco": "proxy", "apcs": "lt", "apcn": "standard", "apch": "hq", "ap4
 _DNXHD_RATES = (36, 45, 60, 75, 90, 110, 115, 120, 145, 175, 180, 185, 220, 240, 290, 365, 440)  # Mb/s
 COLOR_TAGS = ("color_range", "color_primaries", "color_trc", "colorspace")
 _INTERLACED = "+ildct+ilme"
+_HIGHEST_RATE = 1000
 _LONGEST_UNIT = 65535  # MPEG-4 stores the time unit in 16 bits
 _FIELDS = {2: "tt", 3: "bb", 4: "tb", 5: "bt"}
 """FFmpeg's names of the values of PyAV's ``field_order``; 0 is unknown, 1 progressive."""
@@ -226,6 +227,8 @@ def _timings(known: Any, container: Container, video: Any) -> list[tuple[Fractio
     """Return frame rates with time units to try: frames bring their timing, so the source's unit keeps it."""
     average = Fraction(video.average_rate or video.guessed_rate or 25)
     usual = Fraction(video.guessed_rate or average)
+    if average > _HIGHEST_RATE:  # the unit of time, which FFmpeg states as the rate of DV
+        average = usual
     allowed = [Fraction(rate.numerator, rate.denominator) for rate in known.frame_rates or []]
     if allowed:
         rate = min(allowed, key=lambda one: abs(one - usual))
