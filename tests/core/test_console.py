@@ -60,3 +60,12 @@ def test_names_cannot_control_a_terminal(capsys: pytest.CaptureFixture[str]) -> 
     out = capsys.readouterr().out
     assert "a\\x1b[2J\\u202eb.png: 1\nnext\n" in out and "c\\x07\\x9b.png" in out and "é 猫" in out
     assert not set(out) & set("\x1b\x07\x9b\u202e")
+
+
+@pytest.mark.parametrize("width", [1, 20, 30])
+def test_no_column_of_a_table_vanishes(width):
+    console = Console(file=io.StringIO(), width=width)
+    print_table("", ("", "train", "all of it"), [("a long name", "12.34", "two words")], console)
+    shown = {word for word in console.file.getvalue().split() if "─" not in word}
+    assert shown == {"train", "all", "of", "it", "a", "long", "name", "12.34", "two", "words"}
+    assert console.width == width

@@ -66,7 +66,13 @@ def print_table(
         )
     for row in rows:
         table.add_row(*(Text(terminal_safe(cell)) for cell in row))  # Text: square brackets in a name are not markup
+    width = console.width
+    # In a terminal too narrow for every column, the last ones would vanish: there, lines are broken by the terminal.
+    columns = list(zip(heads, *rows, *([total] if total else []), strict=True))
+    words = [max(len(word) for cell in column for word in (cell.split() or [""])) for column in columns]
+    console.width = max(width, max(map(len, columns[0])) + sum(words[1:]) + 3 * len(columns))
     console.print(table)
+    console.width = width
 
 
 @contextmanager
