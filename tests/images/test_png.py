@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clearer.core.errors import UserError
 from clearer.images.around.png_chunks import SIGNATURE, Chunk, bytes_of, chunks_of
 from clearer.images.io import read_file
 from clearer.inference.files import restore_path
@@ -231,3 +232,24 @@ def test_broken_animations_are_refused(name: str) -> None:
         chunks.append((kind, change(body)))
     with pytest.raises(UserError, match=words):
         read_file(SIGNATURE + b"".join(map(bytes_of, chunks)))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (9, 5), (37, 53)])
+@pytest.mark.parametrize("color_type", [2, 4, 6])
+def test_interlaced_files_of_16_bits_have_the_same_pixels_and_no_warning(
+    size: tuple[int, int], color_type: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    height, width = size
+    channels = {2: 3, 4: 2, 6: 4}[color_type]
+    levels = np.random.default_rng(0).integers(0, 65536, (height, width, channels)).astype(">u2")
+    passes = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+    parts = [levels[top::down, left::across] for top, left, down, across in passes]
+    rows = b"".join(b"\0" + row.tobytes() for part in parts if part.size for row in part)
+    head = struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 1)
+    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    (page,) = read_file(b"\x89PNG\r\n\x1a\n" + b"".join(map(bytes_of, chunks))).pages
+    found = page.color if page.alpha is None else np.dstack([page.color, page.alpha])
+    assert np.array_equal(found, levels) and capfd.readouterr().err == ""
+    with pytest.raises(UserError, match="not readable as an image"):
+        cut = [chunks[0], (b"IDAT", zlib.compress(rows[:-2])), chunks[2]]
+        read_file(b"\x89PNG\r\n\x1a\n" + b"".join(map(bytes_of, cut)))

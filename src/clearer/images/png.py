@@ -26,7 +26,7 @@ from clearer.images.around.png_chunks import SIGNATURE, Chunk, bytes_of, chunks_
 from clearer.images.exif import orientation_of, plain, with_orientation
 from clearer.images.pillow import frames_of, image_of
 from clearer.images.pixels import depth_of
-from clearer.images.types import GRAY, RGB, FileOwn, Header, ImageFile, ImagePage, PageOwn, check_size
+from clearer.images.types import GRAY, RGB, AnyPixels, FileOwn, Header, ImageFile, ImagePage, PageOwn, check_size
 
 # Kept although the specification would have unknown editors drop them: they hold for the restored pixels too.
 _KEPT = (
@@ -38,6 +38,8 @@ _ANEW = (
     *(b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"),
     *(b"sBIT", b"bKGD", b"eXIf"),
 )
+_PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+"""Of Adam7 interlacing: first row and column, and the steps to the next ones."""
 _XMP = b"XML:com.adobe.xmp\0"
 
 
@@ -159,9 +161,32 @@ def _header_fields(kind: bytes, body: bytes) -> tuple[int, int, int, int]:
     return width, height, bits, color_type
 
 
+def _deep_samples(data: bytes, width: int, height: int) -> AnyPixels:
+    """Decode 16 bits of several channels; the passes of an interlaced file one by one, of which libpng would warn."""
+    (_, head), *others = chunks_of(data)
+    if head[12] == 0:
+        return np.asarray(imagecodecs.png_decode(data)).reshape(height, width, -1)
+    channels = {2: 3, 4: 2, 6: 4}[head[9]]
+    size = 2 * height * width * channels + 7 * height  # a byte before each row of each pass
+    packed = b"".join(body for kind, body in others if kind == b"IDAT")
+    rows = zlib.decompressobj().decompress(packed, size)
+    pixels = np.zeros((height, width, channels), np.uint16)
+    for top, left, down, across in _PASSES:
+        part = pixels[top::down, left::across]
+        if part.size:
+            length = part.shape[0] * (1 + 2 * part.shape[1] * channels)
+            here = struct.pack(">II", part.shape[1], part.shape[0]) + head[8:12] + b"\0"
+            chunks = [(b"IHDR", here), (b"IDAT", zlib.compress(rows[:length], 1)), (b"IEND", b"")]
+            part[:] = np.asarray(imagecodecs.png_decode(SIGNATURE + b"".join(map(bytes_of, chunks)))).reshape(
+                part.shape
+            )
+            rows = rows[length:]
+    return pixels
+
+
 def _deep_page(data: bytes, width: int, height: int, key: bytes | None) -> ImagePage:
     """Decode 16 bits of gray with alpha, RGB or RGBA; a transparent color, if there is one, becomes alpha."""
-    pixels = imagecodecs.png_decode(data).reshape(height, width, -1)
+    pixels = _deep_samples(data, width, height)
     if key is not None and pixels.shape[2] == 3:
         opaque = np.where((pixels == np.frombuffer(key, ">u2")).all(2), 0, 65535)
         pixels = np.dstack([pixels, opaque.astype(np.uint16)])
