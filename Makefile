@@ -68,7 +68,7 @@ docs: $(VENV)/dev.stamp ## Write the generated parts of docs/, README.md and mod
 	$(PY) tools/make_architecture.py
 
 kill: $(VENV)/dev.stamp ## Kill commands at random moments (N of each verb, SEED, ONLY=verb), and run them again
-	PYTHONPATH=tests $(PY) -m kill --runs $(or $(N),50) --seed $(or $(SEED),0) $(if $(ONLY),--only "$(ONLY)") $(if $(SIGNAL),--signal $(SIGNAL))
+	PYTHONPATH=tests $(PY) -m kill --runs $(or $(N),50) --seed $(or $(SEED),0) $(if $(ONLY),--only "$(ONLY)") $(if $(SIGNAL),--signal $(SIGNAL)) $(if $(MINUTES),--minutes $(MINUTES))
 
 speed: $(VENV)/dev.stamp ## Time training, search and restoring beside a plain implementation
 	$(PY) benchmarks/speed/speed.py

@@ -198,6 +198,7 @@ def test_half_stores_fp16_and_stays_within_a_gray_level(run: Path, tmp_path: Pat
         tensor.data_type for tensor in onnx.load(tmp_path / "h.onnx").graph.initializer if np.prod(tensor.dims) > 8
     }
     assert kinds == {onnx.TensorProto.FLOAT16}
+    onnx.checker.check_model(onnx.load(tmp_path / "h.onnx"))  # its nodes are sorted, too
     half, x = clearer.load(tmp_path / "h.onnx"), torch.rand(2, 1, 21, 30)
     assert half.precision == "fp16" and half(x).dtype == torch.float32
     assert torch.allclose(half(x), clearer.load(run, "cpu", "fp32")(x), atol=1 / 255)

@@ -15,11 +15,10 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("command", ["restore FOLDER", "fit RECIPE"])
-def test_killed_commands_give_the_same_result_when_run_again(command: str) -> None:
+def test_killed_commands_give_the_same_result_when_run_again() -> None:
     tests = Path(__file__).parents[1]
     paths = os.pathsep.join([str(tests), os.environ.get("PYTHONPATH", "")])
-    run = [sys.executable, "-m", "kill", "--runs", "2", "--seed", "7", "--only", command]
+    run = [sys.executable, "-m", "kill", "--runs", "1", "--seed", "7", "--only", "restore FOLDER", "--only", "search"]
     ended = subprocess.run(run, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert f"| `{command.split()[0]}` | 2 | 2 | " in ended.stdout
+    assert ended.stdout.count(" | 1 | 2 | ") == 2 and ended.stdout.count(" | 3 | 0 | ") == 2, ended.stdout

@@ -222,9 +222,11 @@ def _write_onnx(
     losses: QuantizationLoss | None = None
     if half:
         from onnxruntime.transformers.float16 import convert_float_to_float16
+        from onnxruntime.transformers.onnx_model import OnnxModel
 
         with _quiet():
             model = convert_float_to_float16(model, keep_io_types=True)
+            OnnxModel.graph_topological_sort(model.graph, is_deterministic=True)  # its casts come last
     if calibration is not None:
         with _quiet():
             model, losses = quantize(model, metadata_of(architecture, card, "fp32"), calibration)
