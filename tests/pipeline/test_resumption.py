@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,21 @@ def test_replaced_images_are_named(finished: Path) -> None:
         run(finished / "photos", finished / "run")
     path.write_bytes(before)
     run(finished / "photos", finished / "run")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda folder: (folder / "3.bmp").unlink(), r"1 missing: 3\.bmp"),
+        (lambda folder: photo(folder / "9.bmp", 9), r"1 new: 9\.bmp"),
+        (lambda folder: (folder / "3.bmp").rename(folder / "x.bmp"), r"1 missing: 3\.bmp; 1 new: x\.bmp"),
+    ],
+)
+def test_what_changed_in_a_folder_is_named(finished: Path, tmp_path: Path, change: Any, said: str) -> None:
+    shutil.copytree(finished / "photos", tmp_path / "photos")
+    change(tmp_path / "photos")
+    with pytest.raises(UserError, match=rf"run: the images have changed since this run began \({said}\); put the"):
+        run(tmp_path / "photos", finished / "run")
 
 
 def test_runs_without_digests_are_resumed_and_get_them(finished: Path) -> None:

@@ -84,11 +84,14 @@ def check_images(folder: RunFolder, splits: Splits) -> bool:
     Raises:
         UserError: the images have changed.
     """
+    found = digests_of(splits)
     if not folder.images.exists():
         write_json(folder.images, splits.names())
-    elif folder.read_images() != splits.names():
-        raise UserError(f"{folder}: the images have changed since this run began; choose another folder with --out")
-    found = digests_of(splits)
+    elif (earlier := folder.read_images()) != splits.names():
+        raise UserError(
+            f"{folder}: the images have changed since this run began ({_differences(folder, earlier, splits, found)}); "
+            "put the earlier files back, or choose another folder with --out"
+        )
     if not folder.digests.exists():
         write_json(folder.digests, found)
         return False
@@ -100,6 +103,27 @@ def check_images(folder: RunFolder, splits: Splits) -> bool:
             "put the earlier files back, or choose another folder with --out"
         )
     return True
+
+
+def _differences(
+    folder: RunFolder, earlier: dict[str, list[str]], splits: Splits, found: dict[str, dict[str, Any]]
+) -> str:
+    """Return in words which images are missing, new, changed or in another part."""
+    before, now = (
+        {name: part for part, names in parts.items() for name in names} for parts in (earlier, splits.names())
+    )
+    recorded = read_object(folder.digests) if folder.digests.exists() else {}
+    old, new = (
+        {name: digest for files in parts.values() for name, digest in files.items()} for parts in (recorded, found)
+    )
+    kinds = {
+        "missing": [name for name in before if name not in now],
+        "new": [name for name in now if name not in before],
+        "changed": [name for name in new if name in old and old[name] != new[name]],
+    }
+    if not any(kinds.values()):
+        kinds["in another part"] = [name for name in now if now[name] != before[name]]
+    return "; ".join(f"{len(names)} {kind}: {few(sorted(names))}" for kind, names in kinds.items() if names)
 
 
 def train_longer(folder: RunFolder, recipe: Recipe, before: int, say: Say) -> None:
