@@ -68,3 +68,13 @@ def test_a_misnamed_file_becomes_what_the_name_of_the_output_says(tmp_path: Path
     outcome = restore_path(stand_in(3), tmp_path / "x.jpg", tmp_path / "y.jpg", RestoreOptions(check=False))
     assert (tmp_path / "y.jpg").read_bytes().startswith(b"\xff\xd8")
     assert outcome.notes == [f"{tmp_path / 'x.jpg'}: its content is not JPEG, as its name says; it is written as JPEG"]
+
+
+@pytest.mark.parametrize("suffix", ["pgm", "ppm", "pnm"])
+def test_a_bitmap_or_a_gray_image_stays_what_it_is_in_a_folder(tmp_path: Path, suffix: str) -> None:
+    for kind in ("PBM", "PGM"):
+        (tmp_path / f"x.{suffix}").write_bytes(CONTENT[kind])
+        options = RestoreOptions(strength=0.0, check=False)
+        outcome = restore_path(stand_in(3), tmp_path / f"x.{suffix}", f"{tmp_path}/out/", options)
+        assert outcome.written == [tmp_path / "out" / f"x.{suffix}"] and not outcome.notes
+        assert outcome.written[0].read_bytes() == CONTENT[kind]

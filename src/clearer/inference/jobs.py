@@ -135,6 +135,8 @@ def _single_job(source: str | Path, target: str | Path, format: str | None) -> J
             raise UserError(f"{place}: cannot hold a video; end the name in {', '.join(VIDEO_SUFFIXES)}")
         return Job(path, place, None)
     own = "PNM" if place.suffix.lower() == ".pnm" else format_of_suffix(place)
+    if format is None and path is not None and _is_folder(target) and _holds(place.suffix, written_format(path)):
+        own = written_format(path)
     if own is None:
         suffixes = ", ".join(f.suffixes[0] for f in FORMATS.values())
         raise UserError(f"{place}: cannot be written as {place.suffix!r}; end the name in {suffixes}")
