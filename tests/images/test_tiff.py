@@ -12,6 +12,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from clearer.core.errors import UserError
 from clearer.data.folders import find_items
 from clearer.images.exif import plain
 from clearer.images.io import read_file, to_bytes, write_file
@@ -19,6 +20,7 @@ from clearer.images.nodata import filled, hidden_in
 from clearer.images.pixels import moved
 from clearer.images.types import ImageFile, ImagePage
 from clearer.images.view import read_image
+from clearer.inference.large_tiff import is_large
 
 STACK = np.random.default_rng(0).integers(0, 65536, (6, 24, 32)).astype(np.uint16)
 WHITE = {"photometric": "minisblack"}
@@ -224,3 +226,15 @@ def test_directories_behind_those_below_a_page_are_said(tmp_path: Path) -> None:
     struct.pack_into("<I", chained, place + 2 + 12 * count, file.pages[0].offset)
     (tmp_path / "a.tif").write_bytes(chained)
     assert round_trip(tmp_path, 1) == ("tags not kept: SubIFDs (330)",)
+
+
+def test_a_page_with_missing_strips_is_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0], compression="zlib", rowsperstrip=4, metadata=None, **WHITE)
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        tag = file.pages[0].tags[257]
+    struct.pack_into("<H" if int(tag.dtype) == 3 else "<I", data, tag.valueoffset, 60000)
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(UserError, match="cut short"):
+        read_file(tmp_path / "a.tif")
+    assert not is_large(tmp_path / "a.tif", 1)

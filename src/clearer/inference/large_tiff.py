@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from clearer.core.errors import UserError
+from clearer.core.errors import UserError, one_line
 from clearer.core.files import is_no_file, written_whole
 from clearer.images.camera_raw import refuse_raw
 from clearer.images.io import errors_named
 from clearer.images.tensors import batch_view
 from clearer.images.tiff.compare import differences_of
-from clearer.images.tiff.directory import Tree, tree_of
-from clearer.images.tiff.plan import Plane, StoredImage, plan_of
+from clearer.images.tiff.directory import Bytes, Tree, tree_of
+from clearer.images.tiff.plan import Plan, Plane, StoredImage, plan_of
 from clearer.images.tiff.read import opened_file, page_of, with_common_levels
 from clearer.images.tiff.rows import Band, TiffRows, refusal, write_by_rows
 from clearer.images.tiff.samples import alpha_of, flat, pixels_of
@@ -135,7 +137,7 @@ def restore_large(
             why = refusal(plan, data)
             if why is not None:
                 raise UserError(f"cannot be restored by rows: {why}; convert it, or cut it into smaller files")
-        outline = outline_of(tiff, plan, data, str(source), restorer.architecture.channels, options)
+        outline = _outline(tiff, plan, data, str(source), restorer, options)
         for note in outline.notes:
             say(note)
         found_levels = {plane: _level_of(plane, outline, restorer, options, levels) for plane in outline.pages}
@@ -143,8 +145,12 @@ def restore_large(
         def write(restorer: Restorer) -> None:
             work = _RowRestorer(restorer, outline, options, found_levels, progress)
             with written_whole(target) as temporary:
-                with temporary.open("w+b") as file:
-                    write_by_rows(file, data, plan, outline.written, work.bands)
+                try:
+                    with temporary.open("w+b") as file:
+                        write_by_rows(file, data, plan, outline.written, work.bands)
+                except (ValueError, OverflowError, struct.error) as error:
+                    fault = f"{target}: cannot be written as TIFF ({one_line(error)}); convert {source} first"
+                    raise UserError(fault) from error
                 with opened_file(temporary) as written:
                     for note in differences_of((tiff, data), written, list(outline.written.values())):
                         say(note)
@@ -157,6 +163,15 @@ def restore_large(
             fault = f"{source}: even small tiles of it need more memory than {restorer.device} has; free some"
             raise UserError(fault) from error
     return Path(target)
+
+
+def _outline(tiff: Any, plan: Plan, data: Bytes, name: str, restorer: Restorer, options: RestoreOptions) -> Outline:
+    try:
+        return outline_of(tiff, plan, data, name, restorer.architecture.channels, options)
+    except (UserError, MemoryError, ImportError, NameError):
+        raise
+    except Exception as error:  # tags of odd types raise many kinds
+        raise UserError(f"{name}: not readable as an image ({one_line(error)}); replace or remove it") from error
 
 
 @contextlib.contextmanager

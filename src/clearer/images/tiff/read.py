@@ -36,6 +36,7 @@ from clearer.images.tiff.samples import (
     photometric_of,
     pixels_of,
 )
+from clearer.images.tiff.segments import geometry_of
 from clearer.images.types import (
     GRAY,
     RGB,
@@ -189,6 +190,9 @@ def decoded(image: StoredImage, copy: int, data: Bytes, where: str = "") -> AnyP
     """
     page = image.page
     cut_short = f"{where}not readable as an image (the file is cut short); replace or remove it"
+    # tifffile would leave what is missing to chance.
+    if not page.is_contiguous and page.jpegheader is None and len(page.dataoffsets) < geometry_of(page).segments:
+        raise UserError(cut_short)
     if any(o + n > len(data) for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)):
         raise UserError(cut_short)
     if copy == 0 and page.predictor != 1 and page.is_contiguous:

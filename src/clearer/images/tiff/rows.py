@@ -118,7 +118,7 @@ class TiffRows:
     def _place(self, band: AnyPixels, number: int) -> None:
         """Decode a strip or tile into the band."""
         page = self.page
-        missing = number >= len(page.dataoffsets) or not page.databytecounts[number] or not page.dataoffsets[number]
+        missing = not page.databytecounts[number] or not page.dataoffsets[number]  # of a sparse file
         data = None if missing else self._bytes_of(number, int(page.databytecounts[number]))
         segment, (sample, _, _, left, _), shape = page.decode(data, number, jpegtables=page.jpegtables)
         there = band[sample, 0, :, left : left + shape[2]]

@@ -23,7 +23,11 @@ def unclaimed(data: Bytes, plan: Plan) -> list[Span]:
         return []
     found: list[Span] = []
     end = widths.first + widths.size
-    for start, stop in sorted(_claims(data, plan, tree, widths)):
+    try:
+        claims = sorted(_claims(data, plan, tree, widths))
+    except Exception:  # tifffile raises many kinds on broken tags, of which nothing can be said
+        return []
+    for start, stop in claims:
         if start > end + _SLACK and _means_something(data, end, start):
             found.append((end, start))
         end = max(end, stop)
