@@ -22,6 +22,8 @@ CPU_SECONDS, WALL_SECONDS = 20, 400
 """Limits of a case, of its processor time and of the time on the clock."""
 PEAK = 2 * 2**30
 """Bytes that a case may keep resident beside what the process had."""
+RETIRED = 1000
+"""Cases after which a process is replaced, since its memory is in pieces."""
 _FORK = mp.get_context("fork")
 
 
@@ -74,9 +76,11 @@ class _Worker:
         theirs.close()
         self.case: int | None = None
         self.begun = self.cpu = 0.0
+        self.tried = 0
 
     def give(self, number: int) -> None:
         """Start a case."""
+        self.tried += 1
         self.case, self.begun, self.cpu = number, time.monotonic(), self._cpu()
         self.connection.send(number)
 
@@ -136,7 +140,7 @@ def _work(connection: Connection, folder: Path, seeds: Seeds, seed: int, kinds: 
             violation = str(error)
         # The peak of a process only rises, where the system does not let it be set back.
         after = peak()
-        grown, before = (after - start if after > before else 0), after
+        grown, before = (after - start if after > before + 2**26 else 0), after
         if grown > PEAK and not violation:
             violation = f"{grown >> 20} MB of memory"
         said, seconds = trials.said, time.perf_counter() - began
@@ -185,6 +189,9 @@ def run_campaign(
                 except EOFError:
                     why = "crash"
                 else:
+                    if worker.tried >= RETIRED:
+                        worker.end()
+                        workers[k] = worker = new(k)
                     if not _next(worker, todo):
                         busy.remove(k)
                     continue

@@ -66,6 +66,8 @@ class Sandbox:
         for number, stream in enumerate(self.streams):
             os.dup2(stream.fileno(), number)
         sys.stdin = open(0, closefd=False)  # noqa: SIM115
+        # Test runners put others in their place.
+        sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
         reserved = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (reserved + MEMORY, -1))
         resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, -1))

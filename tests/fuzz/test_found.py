@@ -32,7 +32,7 @@ from clearer.report.page import write_page
 from clearer.runs.layout import RunFolder
 from clearer.search import bilevel
 from clearer.zoo.weight_metadata import read_architecture
-from fuzz.image_seeds import exif, noise, saved
+from fuzz.image_seeds import chunk, exif, noise, saved
 from fuzz.tiff_mutator import tiff_entries
 from helpers.command import clearer as command
 from helpers.networks import stand_in, write_model
@@ -232,3 +232,16 @@ def test_a_page_of_strange_values_is_refused(tmp_path: Path, weights: object) ->
     (run / "search/metrics.jsonl").write_text(json.dumps({"epoch": 1, "loss": 1.0, "mixing_weights": weights}) + "\n")
     refused("holds a value that clearer did not write", write_page, run)
     assert not (run / "report.html").exists()
+
+
+@pytest.mark.parametrize(("at", "new", "words"), [(8, "000f4240000000a0", "truncated"), (18, "01", "not known"),
+                                                  (20, "02", "not known")])  # fmt: skip
+def test_a_png_header_that_lies_is_refused(at: int, new: str, words: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """libpng printed a warning of its own; a size that the data cannot fill took gigabytes."""
+    data = imagecodecs.png_encode(noise(channels=4, dtype="uint16"))
+    changed = bytes.fromhex(new)
+    body = data[16:29][: at - 8] + changed + data[16:29][at - 8 + len(changed) :]
+    refused(words, read_file, data[:8] + chunk(b"IHDR", body) + data[33:])
+    assert capfd.readouterr() == ("", "")
+    black = np.zeros((3000, 3000), np.uint8)
+    assert read_file(saved(black, "PNG")).pages[0].color.shape == (3000, 3000, 1)

@@ -70,7 +70,7 @@ def _raise(self: trials.Trials, case: object) -> str:
 
 
 def _allocate(self: object, case: object) -> str:
-    assert len(bytearray(b"x") * (campaign.PEAK + 2**20))
+    assert len(bytearray(b"x") * (3 * campaign.PEAK))
     return trials.DONE
 
 
@@ -80,7 +80,7 @@ def _allocate(self: object, case: object) -> str:
     [
         (_abort, "crash .* Fatal Python error: Aborted.* in _abort"),
         (_spin, "seconds of processor time .* in _spin"),
-        (_sleep, "more than 1 seconds .* in _sleep"),
+        (_sleep, "more than 6 seconds .* in _sleep"),
         (_leave, r"files left: \['left.png'\]"),
         (_leave_temporary, r"temporary files left: \['left'\]"),
         (_raise, "traceback: .*KeyError: 'key'"),
@@ -93,7 +93,7 @@ def test_what_no_file_may_cause_is_noticed(
 ) -> None:
     monkeypatch.setattr(trials.Trials, "outcome", fault)
     monkeypatch.setattr(campaign, "CPU_SECONDS", 0.2 if fault is _spin else 20)
-    monkeypatch.setattr(campaign, "WALL_SECONDS", 1 if fault is _sleep else 60)
+    monkeypatch.setattr(campaign, "WALL_SECONDS", 6 if fault is _sleep else 60)
     monkeypatch.setattr(campaign, "PEAK", 2**26)
     results: list[Result] = []
     run_campaign(folder, [3, 4], see=results.append)
@@ -150,7 +150,7 @@ def test_the_parts_of_a_sound_file_make_the_file_again(folder: Path) -> None:
             data = seeds.path(name).read_bytes()
             parts = split(data)
             assert b"".join(part.encoded() for part in parts) == data, name
-            assert len(parts) > 1, name
+            assert len(parts) > 1 or parts[0].inner is not None, name
             if name.endswith((".png", ".apng", ".jpg", ".avif", ".webp")):
                 changed = {part_mutators.mutate_parts(data, random.Random(k), split) for k in range(20)}
                 assert len(changed - {data}) > 15, name

@@ -40,6 +40,7 @@ _ANEW = (
 )
 _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 """Of Adam7 interlacing: first row and column, and the steps to the next ones."""
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _XMP = b"XML:com.adobe.xmp\0"
 
 
@@ -57,6 +58,7 @@ def read_png(data: bytes, first_page: bool = False) -> ImageFile:
     kind, body = chunks[0]
     width, height, bits, color_type = _header_fields(kind, body)
     check_size(width, height)
+    _check_length((width, height, bits, color_type), len(data))
     bodies = dict(reversed(chunks))  # the first of each kind
     exif = plain(bodies.get(b"eXIf"))
     dpi = icc = None
@@ -158,6 +160,8 @@ def _header_fields(kind: bytes, body: bytes) -> tuple[int, int, int, int]:
     if kind != b"IHDR" or len(body) != 13:
         raise UserError("not readable as an image (the PNG has no header); replace or remove it")
     width, height, bits, color_type = struct.unpack(">IIBB", body[:10])
+    if body[10] or body[11] or body[12] > 1:
+        raise UserError("not readable as an image (the PNG states a method that is not known); replace or remove it")
     return width, height, bits, color_type
 
 
@@ -182,6 +186,17 @@ def _deep_samples(data: bytes, width: int, height: int) -> AnyPixels:
             )
             rows = rows[length:]
     return pixels
+
+
+def _check_length(fields: tuple[int, int, int, int], size: int) -> None:
+    """Refuse a size that the file is too short for, before memory is taken for it.
+
+    Raises:
+        UserError: deflate, which makes at most 1032 bytes of one, cannot make so many.
+    """
+    width, height, bits, color_type = fields
+    if width * height * bits * _CHANNELS.get(color_type, 1) // 8 > 1032 * size:
+        raise UserError(f"truncated: {size} bytes cannot hold {width}x{height} pixels; take another copy of the file")
 
 
 def _deep_page(data: bytes, width: int, height: int, key: bytes | None) -> ImagePage:
