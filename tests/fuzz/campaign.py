@@ -185,11 +185,12 @@ def run_campaign(
             why = worker.overdue()
             if worker.connection in ready:
                 try:
-                    see(_kept(worker.connection.recv(), folder, seeds, seed, kinds))
+                    result = worker.connection.recv()
+                    see(_kept(result, folder, seeds, seed, kinds))
                 except EOFError:
                     why = "crash"
                 else:
-                    if worker.tried >= RETIRED:
+                    if worker.tried >= RETIRED or result.violation:  # what it took may show in later cases
                         worker.end()
                         workers[k] = worker = new(k)
                     if not _next(worker, todo):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from clearer.core.errors import UserError
+from clearer.core.errors import UserError, one_line
 from clearer.core.files import utf8_path
 from clearer.core.parse import parse_json
 from clearer.network.architecture import Architecture
@@ -28,7 +28,7 @@ def read_architecture(path: str | Path) -> tuple[Architecture, ModelCard]:
         raise UserError(f"{path}: no such file; name a weight file (model.safetensors) or a run folder") from None
     except (OSError, SafetensorError) as error:
         raise UserError(
-            f"{path}: not a weight file of clearer, or damaged ({error}); name a model.safetensors"
+            f"{path}: not a weight file of clearer, or damaged ({one_line(error)}); name a model.safetensors"
         ) from error
     if metadata.get("format") != FORMAT:
         raise UserError(f"{path}: a safetensors file, but not written by clearer; name a run's model.safetensors")
