@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from clearer.core.config import ChosenBy
-from clearer.core.errors import UserError
+from clearer.core.errors import UserError, shown
 from clearer.degradations.base import Degradation
 from clearer.degradations.camera.kind import Camera
 from clearer.degradations.chain import Chain, check_parts
@@ -59,7 +59,7 @@ class PartBy(ChosenBy):
 
     def build(self, value: Any, path: str) -> Part:
         if not isinstance(value, dict):
-            raise UserError(f"{path}: {value!r} is not a mapping such as {{share: 0.5, kind: gaussian, sigma: 25}}")
+            raise UserError(f"{path}: {shown(value)} is no mapping such as {{share: 0.5, kind: gaussian, sigma: 25}}")
         for key in ("share", self.key):
             if key not in value:
                 raise UserError(f"{path}.{key}: missing")
@@ -77,7 +77,7 @@ def _checked_weight(name: str, value: Any) -> float:
         UserError: it is not a finite number of at least 0.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise UserError(f"{name}: {value!r} is not a share, a number of at least 0; shares are relative to one another")
+        raise UserError(f"{name}: {shown(value)} is not a share of at least 0; shares are relative to one another")
     return float(value)
 
 
