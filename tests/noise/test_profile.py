@@ -17,6 +17,7 @@ from clearer.images.view import read_image
 from clearer.noise.glance import glance
 from clearer.noise.profile import NoiseProfile, profile_images
 from clearer.noise.words import in_words
+from clearer.pipeline.noisy import method_by
 
 COFFEE = read_image(SHIPPED / "coffee.png", 3)[:384, :512]
 UNIT = (COFFEE / np.float32(255)).astype(np.float32)
@@ -59,6 +60,16 @@ def test_poisson_gaussian_noise_gives_back_gain_and_offset() -> None:
     assert np.mean(found.offset) == pytest.approx(offset, rel=0.3)
     assert found.level == pytest.approx(np.sqrt((gain * UNIT + offset).mean()), rel=0.06)
     assert "grows with brightness" in in_words(found)[0]
+
+
+@pytest.mark.parametrize(
+    ("photons", "white", "method"), [(4, 20, "neighbor2neighbor"), (1000, 1200, "neighbor2neighbor+sure")]
+)
+def test_few_photons_exclude_sure(photons: int, white: int, method: str) -> None:
+    found = profile_images([(np.random.default_rng(1).poisson(UNIT * photons) / white).astype(np.float32)])
+    assert (found.kind, found.method) == ("independent", method)
+    assert ("SURE" in found.recommendation) == method.endswith("sure")
+    assert method_by(found).settings == {"train.loss": method}
 
 
 def test_the_levels_of_channels_are_told_apart() -> None:

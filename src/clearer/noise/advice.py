@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 Kind = Literal["clean", "independent", "lines", "correlated", "blocky"]
-Method = Literal["none", "neighbor2neighbor+sure", "structured-blind-spots", "subsampled-teacher", "dejpeg"]
+Method = Literal[
+    "none", "neighbor2neighbor", "neighbor2neighbor+sure", "structured-blind-spots", "subsampled-teacher", "dejpeg"
+]
 Direction = Literal["rows", "columns"]
 
 METHODS: dict[Kind, Method] = {
@@ -17,17 +19,19 @@ METHODS: dict[Kind, Method] = {
 }
 
 
-def recommendation(kind: Kind, direction: Direction | None) -> str:
+def recommendation(kind: Kind, direction: Direction | None, skewed: bool = False) -> str:
     """Return how to restore images with such noise, in a sentence or two.
 
     Args:
         kind: see `clearer.noise.profile.NoiseProfile`.
         direction: of the lines, if the kind is ``lines``.
+        skewed: whether few photons make the noise skewed, if the kind is ``independent``.
     """
     alone = "clearer fit --noisy FOLDER"
     return {
         "clean": "There is little to remove: a denoiser would hardly change these images.",
-        "independent": f"Train on the noisy images alone with Neighbor2Neighbor and SURE: {alone}.",
+        "independent": "Train on the noisy images alone with Neighbor2Neighbor"
+        f"{'' if skewed else ' and SURE'}: {alone}.",
         "lines": f"Train on the noisy images alone with blind spots along {direction}: {alone}.",
         "correlated": "Train on the noisy images alone with a teacher on subsampled images, since neighbors share "
         f"noise: {alone}. With repeated exposures of each scene, Noise2Noise does better.",

@@ -26,6 +26,8 @@ MOST_IMAGES = 24
 """Images of a folder that are measured, at equal distances in its order."""
 MOST_SIDE = 1024
 """Of larger images, the center is measured."""
+SKEWED = 0.1
+"""Skewness of photon noise, gain over level, from which SURE is not trusted: W2S, of 1 to 7 photons, measures 0.33."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,17 @@ class NoiseProfile:
     @property
     def method(self) -> Method:
         """The way to train on such images alone: a key of the recommendation."""
-        return METHODS[self.kind]
+        return "neighbor2neighbor" if self.kind == "independent" and self.is_skewed else METHODS[self.kind]
 
     @property
     def recommendation(self) -> str:
         """What to do, in a sentence or two."""
-        return recommendation(self.kind, self.direction)
+        return recommendation(self.kind, self.direction, self.is_skewed)
+
+    @property
+    def is_skewed(self) -> bool:
+        """Whether the noise is that of few photons: its skewness, the gain over the level, is far from 0."""
+        return max(self.gain) > SKEWED * self.level
 
     @property
     def direction(self) -> Direction | None:
