@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from clearer.cli.options import ImageOptions, Json, Range, Set, model_names, parsed, recipe_names, span_of
-from clearer.cli.verb import argument, option, verb
+from clearer.cli.verb import argument, option, real, verb
 from clearer.core.console import console_for_people, print_json, say
 from clearer.core.errors import UserError
 
@@ -55,6 +55,13 @@ class FitOptions(ImageOptions):
         str | None,
         option("Training", "Genotype to train, such as FPPF-FFFF-PFFP; skips the search.", metavar="GENOTYPE"),
     ] = None
+    budget: Annotated[
+        str | None,
+        option("Search", "Find the best network for 100ms@1mp, 40ms@1080p or 5mp/s here.", metavar="BUDGET"),
+    ] = None
+    search_minutes: Annotated[
+        float, option("Search", "How long that search may take.", metavar="MIN", parser=real(0, 100_000))
+    ] = 60
     start: Annotated[
         str | None,
         option(
@@ -163,10 +170,14 @@ def _fit(options: FitOptions, stages: Sequence[str]) -> None:
         return
     from clearer.pipeline.fit import fit as run_fit
 
-    console = console_for_people(options.as_json)
-    run = run_fit(
-        options.recipe, options.out, overrides, stages=stages, tensorboard=options.tensorboard, console=console
-    )
+    console, out = console_for_people(options.as_json), options.out
+    if options.budget is not None:
+        from clearer.experiments.macro_search import settings_for
+
+        out, overrides = settings_for(
+            options.recipe, out, overrides, options.budget, minutes=options.search_minutes, console=console
+        )
+    run = run_fit(options.recipe, out, overrides, stages=stages, tensorboard=options.tensorboard, console=console)
     if options.as_json and not processes.launched()[0]:
         print_json(run.result)
 

@@ -47,8 +47,9 @@ class Plan:
 
     @property
     def finished(self) -> bool:
-        """Whether the stage has its result."""
-        return self.run.stage(self.stage).finished
+        """Whether the stage has its result; a training of fewer epochs than planned goes on."""
+        stage = self.run.stage(self.stage)
+        return stage.finished and (self.stage != "train" or stage.read_result()["steps"] >= self.steps)
 
     @property
     def steps(self) -> int:

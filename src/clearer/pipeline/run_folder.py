@@ -75,7 +75,7 @@ def _refuse_foreign(folder: RunFolder) -> None:
     if folder.path.is_dir() and not folder.is_run:
         # A call that was killed while it wrote the recipe, its first file, leaves a temporary one.
         found = [entry for entry in folder.path.iterdir() if not is_temporary(entry.name)]
-        foreign = sorted(entry.name for entry in found if entry != folder.lock)
+        foreign = sorted(entry.name for entry in found if entry not in (folder.lock, folder.budget))
         if foreign:
             raise UserError(f"{folder}: holds {foreign[0]} and is not a run; choose an empty or new folder with --out")
 

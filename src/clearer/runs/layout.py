@@ -8,6 +8,7 @@
     digests.json            size and SHA-256 of these files
     architecture.json       the architecture that was searched or given
     cost.json               its parameters and multiply-adds
+    budget/                 the search within a budget: ledger.jsonl, result.json, trainings/
     search/, train/         one stage each: checkpoints/, metrics.jsonl, result.json
     model.safetensors       the weights of the best validation
     last.safetensors        the weights of the last epoch
@@ -138,6 +139,11 @@ class RunFolder:
     def last_weights(self) -> Path:
         """Weights of the last epoch."""
         return self.path / "last.safetensors"
+
+    @property
+    def budget(self) -> Path:
+        """Folder of the search within a budget, which comes before the run's recipe is known."""
+        return self.path / "budget"
 
     @property
     def search(self) -> StageFolder[SearchResult]:
