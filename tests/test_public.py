@@ -16,7 +16,7 @@ PYTHON = {
     "RestorationNetwork": "(architecture)",
     "Restorer": "(network, card=None, *, device='auto', precision='auto')",
     "SearchSpace": "(*, channels=1, width=32, scales=4, modules_per_cell=4, operations='supplement', norm='batch', "
-    "residual=False, unshuffle=1, candidates='PF', condition='none')",
+    "residual=False, unshuffle=1, candidates='PF', condition='none', topology='streams')",
     "Supernet": "(space, fusion_input='same')",
     "UserError": None,
     "__version__": None,

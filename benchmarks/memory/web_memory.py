@@ -20,9 +20,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from clearer.core.leftovers import temporary_folder
 from clearer.inference.restorer import load
 from clearer.web.actions import Added, restore_upload, show_upload
-from clearer.web.uploads import UPLOAD, Limits, new_place, opened_folder
+from clearer.web.uploads import UPLOAD, Limits, new_place
 
 
 def main() -> None:
@@ -33,7 +34,7 @@ def main() -> None:
     given = parser.parse_args()
     height = int(math.sqrt(given.megapixels * 1e6 / 1.5)) // 2 * 2
     size = (height * 3 // 2, height)
-    with tempfile.TemporaryDirectory() as temporary, opened_folder() as folder:
+    with tempfile.TemporaryDirectory() as temporary, temporary_folder("web") as folder:
         rng = np.random.default_rng(0)
         smooth = Image.fromarray(rng.integers(0, 256, (24, 36, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
         smooth.save(Path(temporary) / "image.jpg", quality=92)

@@ -172,7 +172,7 @@ def test_default_mixture_is_readable_and_has_all_kinds_of_noise() -> None:
     [
         ({"parts": []}, r"degradation\.parts: \[\] is empty"),
         ({"parts": "gaussian"}, r"degradation\.parts: 'gaussian' is not a list"),
-        ({"parts": ["gaussian"]}, r"degradation\.parts\[0\]: 'gaussian' is not a mapping"),
+        ({"parts": ["gaussian"]}, r"degradation\.parts\[0\]: 'gaussian' is no mapping such as"),
         ({"parts": [{"kind": "gaussian"}]}, r"degradation\.parts\[0\]\.share: missing"),
         ({"parts": [{"share": 1}]}, r"degradation\.parts\[0\]\.kind: missing"),
         ({"parts": [{"share": -2, "kind": "gaussian"}]}, r"degradation\.parts\[0\]\.share: -2 is not a share"),

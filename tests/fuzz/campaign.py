@@ -211,10 +211,10 @@ def run_campaign(
 
 
 def _prepared(folder: Path) -> None:
-    """Write the sound files in a process of its own: encoders leave threads, which a fork does not copy."""
+    """Write the sound files in a fresh process: encoders and threads do not go well with forks."""
     folder.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
-    maker = _FORK.Process(target=_write_quietly, args=(folder / "seeds",))
+    maker = mp.get_context("spawn").Process(target=_write_quietly, args=(folder / "seeds",))
     maker.start()
     maker.join()
     if maker.exitcode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import random
 import re
@@ -70,7 +71,9 @@ def _raise(self: trials.Trials, case: object) -> str:
 
 
 def _allocate(self: object, case: object) -> str:
-    assert len(bytearray(b"x") * (3 * campaign.PEAK))
+    held = mmap.mmap(-1, 3 * campaign.PEAK)  # new pages: what the process freed before does not serve
+    for place in range(0, len(held), mmap.PAGESIZE):
+        held[place] = 1
     return trials.DONE
 
 

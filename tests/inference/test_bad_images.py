@@ -151,8 +151,10 @@ def test_files_cut_short_are_refused(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp", "bmp", "ppm", "heic", "avif"])
 def test_files_of_nothing_are_refused(tmp_path: Path, suffix: str) -> None:
     assert "empty (0 bytes)" in str(tried(tmp_path, f"x.{suffix}", b""))
-    for data in (b"\0" * 2000, b"text\n" * 50, b"%PDF-1.7", b"PK\3\4" + bytes(50), b"<svg></svg>"):
+    for data in (b"\0" * 2000, b"text\n" * 50):
         assert "not readable" in str(tried(tmp_path, f"x.{suffix}", data))
+    for data in (b"%PDF-1.7", b"PK\3\4" + bytes(50), b"<svg></svg>"):
+        assert "not supported" in str(tried(tmp_path, f"x.{suffix}", data))
 
 
 @pytest.mark.parametrize("name", SEEDS)
@@ -171,8 +173,7 @@ def test_thin_images_come_back(tmp_path: Path, format: str, shape: tuple[int, in
         array = np.full((*shape, channels), 77, np.uint8)
         (tmp_path / name).write_bytes(saved(array[..., 0] if channels == 1 else array, format))
         restore_path(stand_in(channels), tmp_path / name, tmp_path / "out")
-        written = "x.ppm.pgm" if (format, channels) == ("PPM", 1) else name  # Pillow's PPM of a gray image is PGM
-        found = read_file(tmp_path / "out" / written).pages[0].color
+        found = read_file(tmp_path / "out" / name).pages[0].color
         assert found.shape[:2] == shape and np.abs(found.astype(int) - 77).max() <= 2
     for dtype in ("uint16", "float32", "bool"):
         array = np.ones(shape, dtype)
@@ -229,7 +230,8 @@ def test_decompression_bombs_are_refused_before_anything_is_decoded(tmp_path: Pa
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert said is not None and "decompression bomb" in said
+    # A JPEG of a few bytes cannot hold so many pixels, and that is what is said of it.
+    assert said is not None and ("cannot hold 60000x60000" if kind == "jpg" else "decompression bomb") in said
     assert peak < 50e6 < LARGEST_PAGE
 
 

@@ -173,7 +173,7 @@ def test_weights_that_are_not_finite(file: Path, value: float) -> None:
 def test_weights_that_do_not_fit_the_architecture(file: Path) -> None:
     wider = Architecture.from_dict(a_network().architecture.to_dict() | {"width": 8})
     assert "size mismatch" in refused(rewritten(file, architecture=wider.to_json()))
-    huge = Architecture.from_dict(a_network().architecture.to_dict() | {"width": 10**6})
+    huge = Architecture.from_dict(a_network().architecture.to_dict() | {"width": 16_000})
     assert "do not fit" in refused(rewritten(file, architecture=huge.to_json()))
     longer = Architecture.parse("PPPPP-FFFFF", channels=3, width=4)
     assert "Missing key" in refused(rewritten(file, architecture=longer.to_json()))
