@@ -98,7 +98,7 @@ def test_pil_modes_are_converted_only_without_loss() -> None:
     two = Image.fromarray(pixels[..., 0] > 127)
     assert two.mode == "1"
     assert np.array_equal(np.asarray(stand_in().restore(two)), np.asarray(two.convert("L")))
-    with pytest.raises(UserError, match="^image: mode HSV is not one of L, RGB"):
+    with pytest.raises(UserError, match=r"^image: mode HSV is not one of L, RGB"):
         stand_in(3).restore(Image.new("HSV", (4, 4)))
 
 
