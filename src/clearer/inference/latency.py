@@ -54,10 +54,12 @@ def random_image(size: ImageSize, channels: int) -> NDArray[np.float32]:
     return np.random.default_rng(0).random(shape, np.float32)
 
 
-def time_runs(run: Callable[[], object], size: ImageSize, seconds: float = 2.0) -> Latency:
+def time_runs(
+    run: Callable[[], object], size: ImageSize, seconds: float = 2.0, warm_seconds: float = WARM_SECONDS
+) -> Latency:
     """Time a computation that ends when the call returns: at least 7 runs, and as many as ``seconds`` hold."""
     begun, warm = time.perf_counter(), 0
-    while warm < 2 or time.perf_counter() - begun < WARM_SECONDS:
+    while warm < 2 or time.perf_counter() - begun < warm_seconds:
         run()
         warm += 1
     found: list[float] = []

@@ -32,8 +32,8 @@ from clearer.network.modules import StepModule
 from clearer.network.network import RestorationNetwork
 from clearer.network.plan import plan_network
 
-SECONDS = 0.15
-"""How long a piece is timed, after its warm-up."""
+SECONDS, WARM = 0.1, 0.05
+"""How long a piece is timed, and its warm-up."""
 TURNED = 2**28
 """Bytes of features that take turns."""
 
@@ -152,7 +152,7 @@ class LatencyTable:
         with torch.inference_mode():
             if self.device.type == "cpu" and can_fuse():
                 run = fused_step(network, piece.step, kind)[piece.target]
-                return time_runs(lambda: run(next(copies)), self.size, SECONDS).milliseconds
+                return time_runs(lambda: run(next(copies)), self.size, SECONDS, WARM).milliseconds
             module = network.get_submodule(piece.step.name)
 
             def compute() -> None:
@@ -161,7 +161,7 @@ class LatencyTable:
                 float(whole[0, 0, 0, 0])  # waits for a GPU
 
             with autocast(self.precision, self.device):
-                return time_runs(compute, self.size, SECONDS).milliseconds
+                return time_runs(compute, self.size, SECONDS, WARM).milliseconds
 
     def _around(self, network: RestorationNetwork) -> float:
         """Time a network of no layers: what `Restorer.restore` does besides."""
@@ -173,7 +173,7 @@ class LatencyTable:
 
         restorer._run = nothing
         image = random_image(self.size, channels)
-        return time_runs(lambda: restorer.restore(image), self.size, SECONDS).milliseconds
+        return time_runs(lambda: restorer.restore(image), self.size, SECONDS, WARM).milliseconds
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ then as many further modules as fit. So all networks that a search compares cost
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -83,10 +84,11 @@ class Form:
 
         The widest that fits, then as many modules as fit; no cell gets more than 6.
         """
-        fits = [width for width in WIDTHS if cost(self.architecture(width, **fields)) <= budget]
-        if not fits:
+        # By bisection: a cost that is measured takes seconds for each new width.
+        fitting = bisect_right(WIDTHS, budget, key=lambda width: cost(self.architecture(width, **fields)))
+        if fitting == 0:
             return None
-        form, width = self, fits[-1]
+        form, width = self, WIDTHS[fitting - 1]
         while True:
             larger = replace(form, more=form.more + 1)
             if max(larger.depths) > DEPTHS[-1] or cost(larger.architecture(width, **fields)) > budget:
