@@ -249,15 +249,21 @@ def test_enlarged_patches_keep_a_gradient() -> None:
 # Noise of each image
 
 
+def _told(sampler: PatchSampler, noise: list[NoiseModel]) -> PatchSampler:
+    sampler.tell_noise(noise)
+    return sampler
+
+
 def test_patches_have_the_noise_variance_of_their_image() -> None:
     images = [(None, np.full((16, 16, 1), level, np.uint8)) for level in (51, 204)]
     noise = [NoiseModel((0.01,), (0.001,)), NoiseModel((0.02,), (0.0,))]
     made = {"patch": 8, "batch": 32, "degradation": NoDegradation(), "seed": 1, "device": torch.device("cpu")}
-    batch = PatchSampler(images, variety=Variety(), noise=noise, **made).draw()  # type: ignore[arg-type]
+    batch = _told(PatchSampler(images, variety=Variety(), **made), noise).draw()  # type: ignore[arg-type]
     expected = torch.where(batch.degraded < 0.5, 0.01 * 0.2 + 0.001, 0.02 * 0.8)
     assert batch.variance is not None and torch.allclose(batch.variance, expected)
     assert len(batch.variance.unique()) >= 2
-    halves = [PatchSampler(images, variety=Variety(), noise=noise, part=(k, 2), **made).draw() for k in range(2)]  # type: ignore[arg-type]
+    parts = [PatchSampler(images, variety=Variety(), part=(k, 2), **made) for k in range(2)]  # type: ignore[arg-type]
+    halves = [_told(part, noise).draw() for part in parts]
     assert torch.equal(torch.cat([half.variance for half in halves]), batch.variance)  # type: ignore[misc]
     assert PatchSampler(images, variety=Variety(), **made).draw().variance is None  # type: ignore[arg-type]
 
@@ -266,7 +272,7 @@ def test_a_resumed_sampler_keeps_the_noise_that_was_measured_first() -> None:
     images = [(None, np.full((16, 16, 1), 51, np.uint8))]
     made = {"patch": 8, "batch": 4, "degradation": NoDegradation(), "seed": 1, "device": torch.device("cpu")}
     first, other = (
-        PatchSampler(images, variety=Variety(), noise=[NoiseModel((gain,), (0.0,))], **made)  # type: ignore[arg-type]
+        _told(PatchSampler(images, variety=Variety(), **made), [NoiseModel((gain,), (0.0,))])  # type: ignore[arg-type]
         for gain in (0.01, 0.03)
     )
     other.load_state_dict(first.state_dict())

@@ -47,7 +47,6 @@ class PatchSampler:
         part: of how many equal parts which one is returned, ``(0, 2)`` for the first half of each batch; the whole
             batch is drawn all the same.
         span: the integer levels that are black and white.
-        noise: of each image; batches have its variance and its correlation between channels then.
     """
 
     def __init__(
@@ -62,7 +61,6 @@ class PatchSampler:
         device: torch.device,
         part: tuple[int, int] = (0, 1),
         span: Span = WHOLE,
-        noise: Sequence[NoiseModel] | None = None,
     ) -> None:
         self.patch, self.batch, self.degradation, self.variety, self.device = patch, batch, degradation, variety, device
         place, parts = part
@@ -87,14 +85,19 @@ class PatchSampler:
         if self.has_pairs:
             self.degraded = _buffer([_either(degraded, clean) for clean, degraded in images], span).to(device)
         self.unit = partial(unit_of, span=span)
-        self.lines = None if noise is None else lines_of(noise).to(device)
-        self.between = torch.tensor([one.between_channels for one in noise or ()], device=device)
+        self.lines: Tensor | None = None  # see `tell_noise`
+        self.between = torch.zeros(0, device=device)
         side = torch.arange(patch, device=device)
         self.row, self.column = side[:, None], side[None, :]
         self.channel = torch.arange(self.channels, device=device)[:, None, None]
         # Positions are drawn on the CPU, noise on the device.
         self.places = torch.Generator().manual_seed(seed)
         self.noise = torch.Generator(device=device).manual_seed(seed + 1)
+
+    def tell_noise(self, noise: Sequence[NoiseModel]) -> None:
+        """State the noise of each image: batches have its variance and its correlation between channels from now on."""
+        self.lines = lines_of(noise).to(self.device)
+        self.between = torch.tensor([one.between_channels for one in noise], device=self.device)
 
     def draw(self) -> Batch:
         """Return the next batch, float32 (B / parts, C, patch, patch) in [0, 1], which noise may leave."""

@@ -83,10 +83,6 @@ class WeightTraining(TrainingJob):
         self.averaged = AveragedWeights(self.network, settings.average) if settings.average else None
         self.optimizer = make_optimizer(settings.optimizer, self.network.parameters(), context.precision)
         self.loss = LOSSES.get(settings.loss)
-        if self.loss.needs_noise and context.training_noise is None:
-            raise UserError(
-                f"train.loss: {settings.loss} needs noisy images alone, whose noise is measured; give --noisy"
-            )
         self.sampler = PatchSampler(
             context.training,
             patch=settings.patch,
@@ -97,8 +93,13 @@ class WeightTraining(TrainingJob):
             device=context.device,
             part=(context.rank, context.world),
             span=recipe.data.span,
-            noise=context.training_noise if self.loss.needs_noise else None,
         )
+        if self.loss.needs_noise:
+            if context.training_noise is None:
+                raise UserError(
+                    f"train.loss: {settings.loss} needs noisy images alone, whose noise is measured; give --noisy"
+                )
+            self.sampler.tell_noise(context.training_noise)
         self.levels = PatchLevels(
             settings,
             architecture.takes_level,
