@@ -12,8 +12,13 @@ from rich.console import Console
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
 from clearer.experiments import macro_search as module
-from clearer.experiments.macro_search import macro_search, read_ledger, scaled_default, settings_for, short
+from clearer.experiments import short_training
+from clearer.experiments.budget_cost import scaled_default
+from clearer.experiments.budget_fit import settings_for
+from clearer.experiments.macro_search import macro_search
 from clearer.experiments.runner import data_settings
+from clearer.experiments.search_ledger import read_ledger
+from clearer.experiments.short_training import short
 from clearer.inference.budget import Budget
 from clearer.network.cost import macs_per_pixel
 from clearer.pipeline.fit import fit
@@ -37,7 +42,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "STEPS_PER_EPOCH", 2)
+    monkeypatch.setattr(short_training, "STEPS_PER_EPOCH", 2)
 
 
 def searched(recipe: Recipe, out: Path, **more: Any) -> Any:

@@ -172,7 +172,7 @@ def _fit(options: FitOptions, stages: Sequence[str]) -> None:
 
     console, out = console_for_people(options.as_json), options.out
     if options.budget is not None:
-        from clearer.experiments.macro_search import settings_for
+        from clearer.experiments.budget_fit import settings_for
 
         out, overrides = settings_for(
             options.recipe, out, overrides, options.budget, minutes=options.search_minutes, console=console

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 from collections.abc import Callable, Iterator
@@ -13,42 +12,20 @@ from typing import Any
 from rich.console import Console
 
 from clearer.core.console import say
-from clearer.core.errors import UserError
 from clearer.core.files import write_json
 from clearer.core.text import duration
+from clearer.experiments.budget_cost import cost_of_networks, fixed_fields, scaled_default
 from clearer.experiments.runner import Plan, carry_out, default_jobs
+from clearer.experiments.search_ledger import Trained, add_to_ledger, read_ledger
+from clearer.experiments.short_training import end_of, psnr_of, short
 from clearer.inference.budget import Budget
-from clearer.inference.latency_table import LatencyTable, cache_folder
 from clearer.network.architecture import Architecture
-from clearer.network.cost import macs_per_pixel
-from clearer.pipeline.data_mode import choose
-from clearer.recipe.load import load_recipe, recipe_from_dict
 from clearer.recipe.schema import Recipe
-from clearer.runs.layout import RunFolder
-from clearer.runs.schema import EpochLine
 from clearer.search.halving import SEEDS, Gate, Rung, Schedule, best, gate
 from clearer.search.macro_space import Cost, sampled
-from clearer.training import distributed
 
-DEFAULT = "FPFF-FFFF"
-"""The genotype that is scaled in width where nothing is searched; with a pixel unshuffle of 2."""
-NEVER = 10**6
-"""Epochs between validations: only the last epoch of a rung is validated, as of every training."""
-NETWORKS, TIMED_STEPS, STEPS_PER_EPOCH = 27, 20, 100
-"""Networks of the first rung, if there is time; steps that time a training; steps of an epoch."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A line of the ledger: a network after a rung."""
-
-    rung: int
-    architecture: str
-    seed: int
-    steps: int
-    psnr: float
-    seconds: float
-    cost: float
+NETWORKS, TIMED_STEPS = 27, 20
+"""Networks of the first rung, if there is time; steps that time a training."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +62,8 @@ def macro_search(
         UserError: nothing in the space meets the budget, the minutes are too few, or a training fails.
         Interrupted: see `clearer.fit`.
     """
-    cost, unit = _cost(budget, recipe, console)
-    fields = _fields(recipe)
+    cost, unit = cost_of_networks(budget, recipe, console)
+    fields = fixed_fields(recipe)
     default = scaled_default(cost, unit, fields)
     jobs = jobs or default_jobs(recipe.device, NETWORKS)
     schedule = _schedule(recipe, default, out, minutes, jobs, console)
@@ -120,120 +97,10 @@ def macro_search(
     return Found(by_text[best(last, 1)[0]], default, judged, tuple(lines))
 
 
-def settings_for(
-    recipe: str | Path | None,
-    out: str | Path | None,
-    overrides: dict[str, Any],
-    budget: str,
-    *,
-    minutes: float = 60,
-    jobs: int | None = None,
-    console: Console,
-) -> tuple[Path, dict[str, Any]]:
-    """Search within a budget for what `clearer.fit` trains next; return its run folder and all its overrides.
-
-    The search is in the sub-folder ``budget`` of the run folder.
-
-    Args:
-        recipe, out, overrides, console: see `clearer.fit`.
-        budget: such as ``100ms@1mp``; see `Budget.parse`.
-        minutes, jobs: see `macro_search`.
-
-    Raises:
-        UserError: the architecture is given too, or the budget cannot be met; see `macro_search`.
-    """
-    wanted = Budget.parse(budget)
-    if overrides.get("architecture") or overrides.get("train.start"):
-        raise UserError(f"budget: {budget} searches for an architecture, and one is given too; leave out one of them")
-    if distributed.launched()[1] > 1:
-        raise UserError(f"budget: {budget} needs a single process, which runs several trainings; leave torchrun out")
-    chosen = choose(recipe, overrides)
-    for remark in chosen.remarks:
-        say(remark, console)
-    resolved = load_recipe(chosen.recipe, chosen.overrides)
-    folder = Path(out) if out is not None else Path("runs") / resolved.name
-    place = RunFolder(folder).budget
-    place.mkdir(parents=True, exist_ok=True)
-    found = macro_search(resolved, place, wanted, minutes=minutes, jobs=jobs, console=console)
-    write_json(
-        place / "result.json",
-        {
-            "budget": budget,
-            "architecture": found.architecture.text,
-            "default": found.default.text,
-            "spread": found.gate.spread,
-            "chance": found.gate.chance,
-            "trained": [dataclasses.asdict(line) for line in found.trained],
-        },
-    )
-    say(f"search: {found.architecture.text}", console)
-    multiple = found.architecture.multiple
-    patches = {f"{part}.patch": getattr(resolved, part).patch for part in ("search", "train")}
-    rounded = {key: -(-patch // multiple) * multiple for key, patch in patches.items()}
-    return folder, {**overrides, **rounded, "architecture": found.architecture.text}
-
-
-def scaled_default(cost: Cost, budget: float, fields: dict[str, Any]) -> Architecture:
-    """Return the widest default network within a budget.
-
-    Raises:
-        UserError: a network of 4 channels costs more.
-    """
-    widths = [Architecture.parse(DEFAULT, width=w, unshuffle=2, **fields) for w in range(4, 129)]
-    fitting = list(itertools.takewhile(lambda a: cost(a) <= budget, widths))
-    if not fitting:
-        raise UserError(f"budget: the smallest default network costs {cost(widths[0]):.4g}, more than {budget:.4g}")
-    return fitting[-1]
-
-
 def _others(
     cost: Cost, budget: float, seed: int, fields: dict[str, Any], default: Architecture
 ) -> Iterator[Architecture]:
     return (network for network in sampled(cost, budget, seed, **fields) if network != default)
-
-
-def _cost(budget: Budget, recipe: Recipe, console: Console) -> tuple[Cost, float]:
-    """Return the cost of a network and the budget in its unit: milliseconds here, or multiply-adds per pixel."""
-    if budget.milliseconds is None:
-        say(
-            f"search: {budget} counts multiply-adds, which do not rank the time of networks; see docs/search.md",
-            console,
-        )
-        return macs_per_pixel, float(budget.macs_per_pixel or 0)
-    file = cache_folder() / f"latency-{budget.size}.json"
-    table = LatencyTable(budget.size, recipe.device, "auto", file)
-    if table.measured_elsewhere is not None:
-        known = table.measured_elsewhere.get("device")
-        say(f"{file}: measured on {known}; measured again on {table.valid_for['device']}", console)
-    return table.milliseconds, budget.milliseconds
-
-
-def _fields(recipe: Recipe) -> dict[str, Any]:
-    network = recipe.network
-    return {"channels": network.channels, "norm": "none", "residual": True, "condition": network.condition}
-
-
-def short(recipe: Recipe, architecture: Architecture, seed: int, steps: int) -> Recipe:
-    """Return the recipe of a short training: a constant learning rate after the warm-up, and averaged weights.
-
-    It can go on at any time, because the rate does not depend on the number of steps.
-    """
-    rate = recipe.train.optimizer.lr / 2
-    multiple = architecture.multiple
-    values = recipe.to_dict()
-    values |= {"name": f"{recipe.name}-search", "architecture": architecture.text}
-    values["train"] |= {
-        "seed": seed,
-        "start": None,
-        "epochs": max(1, steps // STEPS_PER_EPOCH),
-        "steps_per_epoch": min(steps, STEPS_PER_EPOCH),
-        "patch": -(-recipe.train.patch // multiple) * multiple,
-        "average": 0.998,
-        "validate_every": NEVER,
-        "optimizer": values["train"]["optimizer"] | {"lr": rate, "lr_final": rate, "warmup_epochs": 1},
-    }
-    values["evaluate"] |= {"protocols": [], "samples": 0}
-    return recipe_from_dict(values)
 
 
 def _schedule(
@@ -270,37 +137,14 @@ def _rung(
         )
         for a, seed in pairs
     }
-    carry_out([plan for plan in plans.values() if _end(plan, rung.steps) is None], jobs=jobs, console=console)
+    carry_out([plan for plan in plans.values() if end_of(plan, rung.steps) is None], jobs=jobs, console=console)
     lines = []
     for (text, seed), plan in plans.items():
         line = known.get((number, text, seed))
         if line is None:
-            end, price = _end(plan, rung.steps), cost(Architecture.parse(text))
+            end, price = end_of(plan, rung.steps), cost(Architecture.parse(text))
             assert end is not None  # `carry_out` ends when all are trained
-            line = Trained(number, text, seed, rung.steps, _psnr(end), end["seconds"], price)
-            with ledger.open("a") as file:
-                file.write(json.dumps(dataclasses.asdict(line)) + "\n")
+            line = Trained(number, text, seed, rung.steps, psnr_of(end), end["seconds"], price)
+            add_to_ledger(ledger, line)
         lines.append(line)
     return lines
-
-
-def _end(plan: Plan, steps: int) -> EpochLine | None:
-    """Return the validation of a training after this many steps; it may have gone on since."""
-    lines = plan.run.train.read_metrics(strict=False)
-    validated = ("psnr", "estimated_psnr")
-    return next((line for line in lines if line["step"] == steps and any(key in line for key in validated)), None)
-
-
-def _psnr(line: EpochLine) -> float:
-    return line["psnr"] if "psnr" in line else line["estimated_psnr"]
-
-
-def read_ledger(path: Path) -> list[Trained]:
-    """Return the lines of a ledger; one that a crash cut short does not count."""
-    found = []
-    for text in path.read_text().splitlines() if path.exists() else ():
-        try:
-            found.append(Trained(**json.loads(text)))
-        except (ValueError, TypeError):
-            continue
-    return found

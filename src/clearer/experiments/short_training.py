@@ -1,0 +1,48 @@
+"""The short trainings of a search: they can go on at any time, and are compared by averaged weights."""
+
+from __future__ import annotations
+
+from clearer.experiments.runner import Plan
+from clearer.network.architecture import Architecture
+from clearer.recipe.load import recipe_from_dict
+from clearer.recipe.schema import Recipe
+from clearer.runs.schema import EpochLine
+
+NEVER = 10**6
+"""Epochs between validations: only the last epoch of a rung is validated, as of every training."""
+STEPS_PER_EPOCH = 100
+
+
+def short(recipe: Recipe, architecture: Architecture, seed: int, steps: int) -> Recipe:
+    """Return the recipe of a short training: a constant learning rate after the warm-up, and averaged weights.
+
+    It can go on at any time, because the rate does not depend on the number of steps.
+    """
+    rate = recipe.train.optimizer.lr / 2
+    multiple = architecture.multiple
+    values = recipe.to_dict()
+    values |= {"name": f"{recipe.name}-search", "architecture": architecture.text}
+    values["train"] |= {
+        "seed": seed,
+        "start": None,
+        "epochs": max(1, steps // STEPS_PER_EPOCH),
+        "steps_per_epoch": min(steps, STEPS_PER_EPOCH),
+        "patch": -(-recipe.train.patch // multiple) * multiple,
+        "average": 0.998,
+        "validate_every": NEVER,
+        "optimizer": values["train"]["optimizer"] | {"lr": rate, "lr_final": rate, "warmup_epochs": 1},
+    }
+    values["evaluate"] |= {"protocols": [], "samples": 0}
+    return recipe_from_dict(values)
+
+
+def end_of(plan: Plan, steps: int) -> EpochLine | None:
+    """Return the validation of a training after this many steps; it may have gone on since."""
+    lines = plan.run.train.read_metrics(strict=False)
+    validated = ("psnr", "estimated_psnr")
+    return next((line for line in lines if line["step"] == steps and any(key in line for key in validated)), None)
+
+
+def psnr_of(line: EpochLine) -> float:
+    """Return the PSNR of a validation, estimated where there is no ground truth."""
+    return line["psnr"] if "psnr" in line else line["estimated_psnr"]
