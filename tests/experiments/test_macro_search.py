@@ -15,7 +15,7 @@ from clearer.experiments import macro_search as module
 from clearer.experiments import short_training
 from clearer.experiments.budget_cost import scaled_default
 from clearer.experiments.budget_fit import settings_for
-from clearer.experiments.macro_search import macro_search
+from clearer.experiments.macro_search import kept_schedule, macro_search, seconds_of_step
 from clearer.experiments.runner import data_settings
 from clearer.experiments.search_ledger import read_ledger
 from clearer.experiments.short_training import short
@@ -113,10 +113,10 @@ def test_a_closed_gate_takes_the_default_network(recipe: Recipe, tmp_path: Path,
 def test_the_time_of_a_step_sets_the_schedule(recipe: Recipe, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(module, "TIMED_STEPS", 2)
     network = scaled_default(macs_per_pixel, 2_000, {"channels": 1, "norm": "none", "residual": True})
-    found = module._schedule(recipe, network, tmp_path, 10, 2, QUIET)
+    found = kept_schedule(tmp_path, 10, 2, lambda: seconds_of_step(recipe, network, tmp_path / "timing"))
     kept = json.loads((tmp_path / "schedule.json").read_text())
     assert (kept["networks"], kept["steps"], kept["minutes"]) == (found.networks, found.steps, 10)
-    assert module._schedule(recipe, network, tmp_path, 99, 2, QUIET) == found
+    assert kept_schedule(tmp_path, 99, 2, lambda: 1.0) == found
 
 
 def test_fit_takes_a_budget(recipe: Recipe, tmp_path: Path, tiny: None, monkeypatch: Any) -> None:

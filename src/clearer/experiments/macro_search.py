@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -46,7 +46,14 @@ class Found:
 
 
 def macro_search(
-    recipe: Recipe, out: Path, budget: Budget, *, minutes: float = 60, jobs: int | None = None, console: Console
+    recipe: Recipe,
+    out: Path,
+    budget: Budget,
+    *,
+    minutes: float = 60,
+    jobs: int | None = None,
+    networks: Sequence[Architecture] = (),
+    console: Console,
 ) -> Found:
     """Choose a network for the images of a recipe within a budget; a repeated call resumes.
 
@@ -56,18 +63,18 @@ def macro_search(
         budget: what the network may cost.
         minutes: about as long as the search may take.
         jobs: trainings at a time; by default one a core, each on one thread.
+        networks: what to compare, the scaled default first; by default as many of the space as the minutes allow.
         console: where progress is printed.
 
     Raises:
         UserError: nothing in the space meets the budget, the minutes are too few, or a training fails.
         Interrupted: see `clearer.fit`.
     """
-    cost, unit = cost_of_networks(budget, recipe, console)
-    fields = fixed_fields(recipe)
-    default = scaled_default(cost, unit, fields)
+    cost, amount = cost_of_networks(budget, recipe, console)
+    default = networks[0] if networks else scaled_default(cost, amount, fixed_fields(recipe))
     jobs = jobs or default_jobs(recipe.device, NETWORKS)
-    schedule = _schedule(recipe, default, out, minutes, jobs, console)
-    candidates = [default, *itertools.islice(_others(cost, unit, recipe.seed, fields, default), schedule.networks - 1)]
+    schedule = kept_schedule(out, minutes, jobs, lambda: seconds_of_step(recipe, default, out / "timing"))
+    candidates = list(networks) or networks_within(cost, amount, recipe, default, schedule.networks)
     say(
         f"search: {len(candidates)} networks within {budget}, {schedule.total_steps:,} steps in all, about "
         f"{duration(60 * minutes)}, {jobs} at a time",
@@ -79,10 +86,10 @@ def macro_search(
     for number, rung in enumerate(schedule):
         alive = alive if number == 0 else best({x.architecture: x.psnr for x in lines[-len(alive) :]}, rung.networks)
         pairs = [(by_text[text], 0) for text in alive]
+        trained = partial(_rung, recipe, out, number, rung, jobs=jobs, price=(cost, budget.unit), console=console)
         if number == 0:
-            extra = _rung(recipe, out, number, rung, [(default, s) for s in range(1, SEEDS)], jobs, cost, console)
-            lines += extra
-        lines += (now := _rung(recipe, out, number, rung, pairs, jobs, cost, console))
+            lines += (extra := trained([(default, seed) for seed in range(1, SEEDS)]))
+        lines += (now := trained(pairs))
         if number == 0:
             own = [x.psnr for x in now if x.architecture == default.text] + [x.psnr for x in extra]
             judged = gate([x.psnr for x in now], own)
@@ -97,25 +104,30 @@ def macro_search(
     return Found(by_text[best(last, 1)[0]], default, judged, tuple(lines))
 
 
-def _others(
-    cost: Cost, budget: float, seed: int, fields: dict[str, Any], default: Architecture
-) -> Iterator[Architecture]:
-    return (network for network in sampled(cost, budget, seed, **fields) if network != default)
+def networks_within(cost: Cost, amount: float, recipe: Recipe, default: Architecture, count: int) -> list[Architecture]:
+    """Return the default network and others of 90 to 100 % of a budget, ``count`` in all."""
+    sample = sampled(cost, amount, recipe.seed, **fixed_fields(recipe))
+    return [default, *itertools.islice((network for network in sample if network != default), count - 1)]
 
 
-def _schedule(
-    recipe: Recipe, default: Architecture, out: Path, minutes: float, jobs: int, console: Console
-) -> Schedule:
-    """Return the schedule that fills the minutes; it is kept, so that a repeated call resumes the same search."""
+def kept_schedule(out: Path, minutes: float, jobs: int, seconds_of_all: Callable[[], float]) -> Schedule:
+    """Return the schedule that fills the minutes; it is kept, so that a repeated call resumes the same search.
+
+    ``seconds_of_all`` returns the time of a step; where a schedule serves several budgets, the sum of theirs.
+    """
     file = out / "schedule.json"
     if not file.exists():
-        plan = Plan("time of a step", short(recipe, default, 0, TIMED_STEPS), out / "timing", "train")
-        carry_out([plan], jobs=1, console=Console(quiet=True))
-        step = plan.run.train.read_result()["seconds"] / TIMED_STEPS
-        found = Schedule.within(int(60 * minutes * jobs / step), NETWORKS)
+        found = Schedule.within(int(60 * minutes * jobs / seconds_of_all()), NETWORKS)
         write_json(file, {"networks": found.networks, "steps": found.steps, "rungs": found.rungs, "minutes": minutes})
     kept = json.loads(file.read_text())
     return Schedule(kept["networks"], kept["steps"], kept["rungs"])
+
+
+def seconds_of_step(recipe: Recipe, network: Architecture, folder: Path) -> float:
+    """Return the time of a step of a training here, from a run of a few steps in ``folder``."""
+    plan = Plan("time of a step", short(recipe, network, 0, TIMED_STEPS), folder, "train")
+    carry_out([plan], jobs=1, console=Console(quiet=True))
+    return plan.run.train.read_result()["seconds"] / TIMED_STEPS
 
 
 def _rung(
@@ -124,13 +136,18 @@ def _rung(
     number: int,
     rung: Rung,
     pairs: list[tuple[Architecture, int]],
+    *,
     jobs: int,
-    cost: Callable[[Architecture], float],
+    price: tuple[Cost, str],
     console: Console,
 ) -> list[Trained]:
-    """Train networks to the end of a rung, and add a line each to the ledger; those that are there are not repeated."""
-    ledger = out / "ledger.jsonl"
-    known = {(line.rung, line.architecture, line.seed): line for line in read_ledger(ledger)}
+    """Train networks to the end of a rung, and add a line each to the ledger; those that are there are not repeated.
+
+    ``price`` is the cost of a network and its unit.
+    """
+    ledger, (cost, unit) = out / "ledger.jsonl", price
+    lines_before = [line for line in read_ledger(ledger) if line.unit in ("", unit)]  # "": an early ledger
+    known = {(line.rung, line.architecture, line.seed): line for line in lines_before}
     plans = {
         (a.text, seed): Plan(
             f"{a} {a.digest}", short(recipe, a, seed, rung.steps), out / "trainings" / f"{a.digest}-seed{seed}", "train"
@@ -142,9 +159,10 @@ def _rung(
     for (text, seed), plan in plans.items():
         line = known.get((number, text, seed))
         if line is None:
-            end, price = end_of(plan, rung.steps), cost(Architecture.parse(text))
+            end = end_of(plan, rung.steps)
             assert end is not None  # `carry_out` ends when all are trained
-            line = Trained(number, text, seed, rung.steps, psnr_of(end), end["seconds"], price)
+            costs = cost(Architecture.parse(text))
+            line = Trained(number, text, seed, rung.steps, psnr_of(end), end["seconds"], costs, unit)
             add_to_ledger(ledger, line)
         lines.append(line)
     return lines

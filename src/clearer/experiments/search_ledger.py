@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Trained:
-    """A line of the ledger: a network after a rung."""
+    """A line of the ledger: a network after a rung, and its cost in ``unit``, see `Budget.unit`."""
 
     rung: int
     architecture: str
@@ -19,6 +19,7 @@ class Trained:
     psnr: float
     seconds: float
     cost: float
+    unit: str = ""
 
 
 def read_ledger(path: Path) -> list[Trained]:

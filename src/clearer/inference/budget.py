@@ -100,6 +100,16 @@ class Budget:
             return cls(text, 1000 / amount, one)
         return cls(text, None, one, 1000 * amount)
 
+    @property
+    def unit(self) -> str:
+        """The unit of costs: ``MAC/pixel``, or such as ``ms at 1000x1000``."""
+        return "MAC/pixel" if self.milliseconds is None else f"ms at {self.size}"
+
+    @property
+    def amount(self) -> float:
+        """The most that a network may cost, in `unit`."""
+        return float(self.macs_per_pixel or 0) if self.milliseconds is None else self.milliseconds
+
     def __str__(self) -> str:
         if self.milliseconds is None:
             return f"{(self.macs_per_pixel or 0) / 1000:g} kMAC/pixel"
