@@ -54,7 +54,7 @@ VERBS_0_1 = {
     "reproduce": set(),
     "verdict": {
         "--out", "--budget", "--seeds", "--random", "--sample", "--patches", "--statistics", "--train", "--jobs",
-        "--set", "--json",
+        "--set", "--json", "--space", "--latency", "--minutes", "--test",
     },
     "compare-protocols": {
         "--data", "--sigma", "--also", "--limit", "--seed", "--device", "--precision", "--out", "--json",

@@ -9,6 +9,7 @@ from typing import Annotated
 from clearer.cli.options import Device, Jobs, Json, Limit, Precision, Seed, Set, model_names, parsed
 from clearer.cli.verb import argument, option, real, verb, whole
 from clearer.core.console import console_for_people, print_json, say
+from clearer.core.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +29,19 @@ class VerdictOptions:
             complete=lambda: ["full", "laptop"],
         ),
     ] = "full"
-    seeds: Annotated[int, option("Training", "Trainings of each architecture.", metavar="N", parser=whole(1))] = 2
+    seeds: Annotated[
+        int | None,
+        option("Training", "Trainings of each architecture (default: 2; macro: 3).", metavar="N", parser=whole(1)),
+    ] = None
     random: Annotated[
-        int,
+        int | None,
         option(
-            "Search", "Random architectures to train, with fusion in 8 of 12 modules.", metavar="N", parser=whole(0)
+            "Search",
+            "Random architectures to train (default: 4; macro: as many as the search's seconds could).",
+            metavar="N",
+            parser=whole(0),
         ),
-    ] = 4
+    ] = None
     sample: Annotated[
         int | None, option("Search", "Architectures to score (default: all).", metavar="N", parser=whole(1))
     ] = None
@@ -50,11 +57,37 @@ class VerdictOptions:
     ] = "batch"
     train: Annotated[bool, option("Training", "Train the candidates, or score them only.", "--train/--no-train")] = True
     jobs: Jobs = None
+    space: Annotated[
+        str,
+        option(
+            "Search",
+            "What was searched: genotype, or macro (fit --budget).",
+            metavar="SPACE",
+            complete=lambda: ["genotype", "macro"],
+        ),
+    ] = "genotype"
+    latency: Annotated[
+        list[str] | None,
+        option("Search", "Budget to judge, with --space macro (default: all of the run).", metavar="BUDGET"),
+    ] = None
+    minutes: Annotated[
+        float,
+        option("Training", "Length of each training, with --space macro.", metavar="MIN", parser=real(0, 100_000)),
+    ] = 20
+    test: Annotated[
+        str | None,
+        option("Data", "Test images, with --space macro (default: those of the run).", "--test", metavar="FOLDER"),
+    ] = None
     settings: Set = None
     as_json: Json = False
 
 
-@verb("verdict", "clearer verdict runs/mine", "clearer verdict runs/mine --budget laptop --seeds 1")
+@verb(
+    "verdict",
+    "clearer verdict runs/mine",
+    "clearer verdict runs/mine --budget laptop --seeds 1",
+    "clearer verdict runs/mine --space macro --test bsd68 --minutes 20",
+)
 def verdict(options: VerdictOptions) -> None:
     """Compare a searched architecture with random ones.
 
@@ -64,9 +97,14 @@ def verdict(options: VerdictOptions) -> None:
     from clearer.experiments import verdict as judging
 
     o = options
+    if o.space == "macro":
+        return _macro(o)
+    if o.space != "genotype" or o.latency or o.test:
+        raise UserError(f"--space {o.space}: --latency and --test belong to --space macro, the other is genotype")
     console = console_for_people(o.as_json)
     settings = judging.VerdictSettings(
-        budget=o.budget, overrides=parsed(o.settings), seeds=o.seeds, random=o.random, sample=o.sample,
+        budget=o.budget, overrides=parsed(o.settings), seeds=o.seeds or 2,
+        random=4 if o.random is None else o.random, sample=o.sample,
         patches=o.patches, statistics=o.statistics, jobs=o.jobs, train=o.train,
     )  # fmt: skip
     result = judging.verdict(o.run, o.out, settings, console=console)
@@ -77,6 +115,25 @@ def verdict(options: VerdictOptions) -> None:
         large = ("psnr", "macs_per_pixel")  # of every architecture; verdict.json has them
         ranking = {key: value for key, value in result["ranking"].items() if key not in large}
         print_json({**result, "ranking": ranking, "saved": str(place)})
+
+
+def _macro(o: VerdictOptions) -> None:
+    """Judge a search within budgets."""
+    from clearer.experiments.macro_verdict import MacroVerdictSettings, macro_verdict
+
+    if not o.train:
+        raise UserError("--no-train: a verdict on --space macro consists of trainings; leave it out")
+    console = console_for_people(o.as_json)
+    settings = MacroVerdictSettings(
+        latencies=o.latency or (), minutes=o.minutes, overrides=parsed(o.settings), seeds=o.seeds or 3,
+        random=o.random, test=o.test, jobs=o.jobs,
+    )  # fmt: skip
+    result = macro_verdict(o.run, o.out, settings, console=console)
+    place = o.run / "verdict" if o.out is None else o.out
+    say((place / "macro-verdict.md").read_text(encoding="utf-8"), console)
+    say(f"saved, with its figure: {place}/macro-verdict.md", console)
+    if o.as_json:
+        print_json({**result, "saved": str(place)})
 
 
 @dataclass(frozen=True, kw_only=True)

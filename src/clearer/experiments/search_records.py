@@ -191,3 +191,57 @@ class Ablations(TypedDict):
     seeds: int
     rows: list[AblationRow]
     terms_alone: list[TermsAlone]
+
+
+# macro-verdict.json
+
+
+class Interval(TypedDict):
+    """A mean difference in dB and its interval of 95 %; see `clearer.evaluation.bootstrap`."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class MacroArm(TypedDict):
+    """A network of a verdict on a search within budgets: ``chosen``, ``default`` or ``random``.
+
+    ``validation`` and ``test`` hold PSNR in dB, one a seed, ``per_image`` that of each test image, the mean over the
+    protocols, for each seed.
+    """
+
+    kind: str
+    architecture: str
+    milliseconds: float
+    macs_per_pixel: float
+    steps: int
+    seconds: list[float]
+    validation: list[float]
+    test: list[float]
+    per_image: list[list[float]]
+
+
+class MacroComparison(TypedDict):
+    """The arms of one budget and the differences of the choice from the others, on the test images."""
+
+    budget: str
+    arms: list[MacroArm]
+    best_random: str
+    over_default: Interval
+    over_random_mean: Interval
+    over_best_random: Interval
+
+
+class MacroVerdict(TypedDict):
+    """macro-verdict.json."""
+
+    run: str
+    recipe: str
+    seconds_of_search: float
+    steps: int
+    seeds: int
+    test: str
+    protocols: list[str]
+    latencies: list[MacroComparison]
+    written: str

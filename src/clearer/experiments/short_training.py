@@ -19,7 +19,6 @@ def short(recipe: Recipe, architecture: Architecture, seed: int, steps: int) -> 
     It can go on at any time, because the rate does not depend on the number of steps.
     """
     rate = recipe.train.optimizer.lr / 2
-    multiple = architecture.multiple
     values = recipe.to_dict()
     values |= {"name": f"{recipe.name}-search", "architecture": architecture.text}
     values["train"] |= {
@@ -27,13 +26,18 @@ def short(recipe: Recipe, architecture: Architecture, seed: int, steps: int) -> 
         "start": None,
         "epochs": max(1, steps // STEPS_PER_EPOCH),
         "steps_per_epoch": min(steps, STEPS_PER_EPOCH),
-        "patch": -(-recipe.train.patch // multiple) * multiple,
+        "patch": fitting_patch(recipe.train.patch, architecture),
         "average": 0.998,
         "validate_every": NEVER,
         "optimizer": values["train"]["optimizer"] | {"lr": rate, "lr_final": rate, "warmup_epochs": 1},
     }
     values["evaluate"] |= {"protocols": [], "samples": 0}
     return recipe_from_dict(values)
+
+
+def fitting_patch(patch: int, architecture: Architecture) -> int:
+    """Return the smallest side of a patch, ``patch`` at least, that a network takes without padding."""
+    return -(-patch // architecture.multiple) * architecture.multiple
 
 
 def end_of(plan: Plan, steps: int) -> EpochLine | None:

@@ -1,0 +1,128 @@
+"""The verdict on a search within budgets: arms of equal training, paired seeds, resuming, and what it says."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from clearer.core.errors import UserError
+from clearer.core.files import read_json, write_json
+from clearer.experiments import macro_verdict as module
+from clearer.experiments import short_training
+from clearer.experiments.budget_cost import scaled_default
+from clearer.experiments.budget_results import read_chosen
+from clearer.experiments.macro_verdict import MacroVerdictSettings, macro_verdict, search_seconds, seconds_per_step
+from clearer.experiments.macro_verdict_page import as_markdown, figure, judgement
+from clearer.experiments.runner import data_settings
+from clearer.experiments.search_ledger import Trained, add_to_ledger
+from clearer.network.architecture import Architecture
+from clearer.network.cost import macs_per_pixel
+from clearer.pipeline.fit import fit
+from clearer.runs.layout import RunFolder
+from helpers.photos import NAMES, write_photos
+
+QUIET = Console(quiet=True)
+FIELDS = {"channels": 1, "norm": "none", "residual": True}
+CHOSEN = Architecture.parse("PP", width=8, unshuffle=2, topology="unet", **FIELDS)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder as ``fit --budget`` leaves it, without the trainings of its search."""
+    folder = tmp_path_factory.mktemp("macro")
+    for part, names in (("train", NAMES[:3]), ("val", NAMES[3:4]), ("test", NAMES[4:6])):
+        write_photos(folder / part, names)
+    out = folder / "run"
+    small = {"train.batch": 2, "train.patch": 16, "train.validation_crop": 32, "train.validation_images": 1,
+             "train.epochs": 1, "train.steps_per_epoch": 1, "evaluate.protocols": ["gray-awgn-25"],
+             "evaluate.samples": 0, "architecture": CHOSEN.text}  # fmt: skip
+    fit("denoise-gray", out, {**data_settings(str(folder), None, None), **small}, stages=("train",), console=QUIET)
+    default = scaled_default(macs_per_pixel, 2_000, FIELDS)
+    (out / "budget").mkdir()
+    ledger = out / "budget" / "ledger.jsonl"
+    for rung, network, seed, steps, seconds in (
+        (0, default, 0, 100, 2.0), (0, default, 1, 100, 2.0), (0, CHOSEN, 0, 100, 1.0), (1, CHOSEN, 0, 300, 4.0),
+    ):  # fmt: skip
+        add_to_ledger(ledger, Trained(rung, network.text, seed, steps, 25.0, seconds, 2_000))
+    result = {"budget": "2kmac", "architecture": CHOSEN.text, "default": default.text}
+    write_json(out / "budget" / "result.json", result)
+    return out
+
+
+def test_the_search_is_paid_for(run: Path) -> None:
+    folder = RunFolder(run)
+    assert search_seconds(folder) == 2 + 2 + 4  # a training that went on counts once
+    assert seconds_per_step(folder) == pytest.approx(0.02)
+    assert [one.budget for one in read_chosen(folder, ["2kMAC"])] == ["2kmac"]
+    with pytest.raises(UserError, match="searched within 2kmac, not within"):
+        read_chosen(folder, ["3kmac"])
+    with pytest.raises(UserError, match="no finished search within a budget"):
+        read_chosen(RunFolder(run.parent))
+
+
+def test_a_verdict(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(short_training, "STEPS_PER_EPOCH", 2)
+    monkeypatch.setattr(module, "STEPS_PER_EPOCH", 2)
+    settings = MacroVerdictSettings(
+        minutes=4 * 0.02 / 60, seeds=2, random=2, test=str(run.parent / "test"), jobs=1
+    )  # 4 steps of the default network
+    monkeypatch.setattr(module, "search_seconds", lambda folder: 0.04)
+    result = macro_verdict(run, tmp_path, settings, console=QUIET)
+    (one,) = result["latencies"]
+    kinds = [arm["kind"] for arm in one["arms"]]
+    assert kinds == ["chosen", "default", "random", "random"]
+    assert [arm["steps"] for arm in one["arms"]] == [4, 6, 4, 4]  # the default one trains for the search's seconds more
+    assert len({arm["architecture"] for arm in one["arms"]}) == 4
+    assert all(0.9 * 2_000 <= arm["macs_per_pixel"] <= 2_000 for arm in one["arms"] if arm["kind"] == "random")
+    assert all(np.shape(arm["per_image"]) == (2, 2) for arm in one["arms"])
+    chosen, default = (np.mean(arm["test"]) for arm in one["arms"][:2])
+    assert one["over_default"]["mean"] == pytest.approx(chosen - default)
+    text = (tmp_path / "macro-verdict.md").read_text()
+    assert "gray-awgn-25" in text and "the search's choice" in text and (tmp_path / "macro-verdict.png").exists()
+
+    monkeypatch.setattr(module, "carry_out", lambda plans, **_: [fail(plan) for plan in plans if not plan.finished])
+    monkeypatch.setattr(module, "sampled", lambda *_, **__: pytest.fail("random networks are kept"))
+    monkeypatch.setattr(module, "evaluate", lambda *_: pytest.fail("test scores are kept"))
+    again = macro_verdict(run, tmp_path, settings, console=QUIET)
+    assert again["latencies"] == result["latencies"] == read_json(tmp_path / "macro-verdict.json")["latencies"]
+
+
+def fail(plan: Any) -> None:
+    pytest.fail(f"{plan.name} is trained again")
+
+
+def test_without_test_images_nothing_is_trained(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="give --test FOLDER"):
+        macro_verdict(run, tmp_path, console=QUIET)
+    with pytest.raises(UserError, match="seeds 0 is too small"):
+        MacroVerdictSettings(seeds=0)
+
+
+def test_what_it_says() -> None:
+    def interval(mean: float, low: float, high: float) -> dict[str, float]:
+        return {"mean": mean, "low": low, "high": high}
+
+    arm = {"kind": "chosen", "architecture": "PP", "milliseconds": 9.0, "macs_per_pixel": 2e3, "steps": 4,
+           "seconds": [1.0], "validation": [25.0], "test": [26.0], "per_image": [[26.0]]}  # fmt: skip
+    one: Any = {
+        "budget": "9ms@1mp",
+        "arms": [arm, {**arm, "kind": "default"}, {**arm, "kind": "random", "architecture": "PPP"}],
+        "best_random": "PPP",
+        "over_default": interval(0.08, 0.05, 0.11),
+        "over_random_mean": interval(0.1, 0.02, 0.2),
+        "over_best_random": interval(0.0, -0.02, 0.02),
+    }
+    assert judgement(one).startswith("The search pays")
+    small = copy.deepcopy(one) | {"over_default": interval(0.04, 0.03, 0.05)}
+    assert "not shown to pay" in judgement(small) and "beyond chance" in judgement(small)
+    chance = copy.deepcopy(one) | {"over_random_mean": interval(0.1, -0.02, 0.2)}
+    assert "indistinguishable from chance" in judgement(chance)
+    result: Any = {"run": "mine", "recipe": "denoise-gray", "seconds_of_search": 3600.0, "steps": 4, "seeds": 1,
+                   "test": "bsd68", "protocols": ["gray-awgn-25"], "latencies": [one], "written": ""}  # fmt: skip
+    assert "| random (best by validation) | `PPP` | 9.0 |" in as_markdown(result)
+    assert len(figure(result).axes) == 1
