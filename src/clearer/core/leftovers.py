@@ -59,6 +59,52 @@ def held_file(folder: Path, stem: str, suffix: str) -> tuple[Path, int]:
         os.close(descriptor)
 
 
+def held_at(place: Path) -> int | None:
+    """Make a file that does not exist yet, and hold it; its text names this process.
+
+    Returns:
+        The descriptor that holds it, or None if the file exists.
+    """
+    try:
+        descriptor = os.open(place, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+    except FileExistsError:
+        return None
+    os.write(descriptor, temporary_name(place.stem, "").encode(errors="surrogateescape"))
+    if _hold(descriptor):
+        return descriptor
+    with contextlib.suppress(OSError):
+        if os.path.samestat(os.fstat(descriptor), place.stat()):
+            place.unlink()
+    os.close(descriptor)
+    return None
+
+
+def remove_if_dead(place: Path) -> bool | None:
+    """Remove a file of `held_at` whose process has died.
+
+    Returns:
+        Whether there is no such file now; None if nothing tells whether its process lives, which is then on another
+        machine, or has no locks.
+    """
+    try:
+        descriptor = os.open(place, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+    except FileNotFoundError:
+        return True
+    try:
+        found = _NAME.fullmatch(os.read(descriptor, 4096).decode(errors="surrogateescape"))
+        if found is None:  # being written
+            return None
+        died = _has_died(descriptor, place.parent, found[2], int(found[3]), int(found[4]))
+        # Another process may have removed the file before the lock was taken, and a third made it anew.
+        if died and os.path.samestat(os.fstat(descriptor), place.stat()):
+            place.unlink()
+        return died
+    except FileNotFoundError:
+        return True
+    finally:
+        os.close(descriptor)
+
+
 @contextlib.contextmanager
 def temporary_folder(purpose: str) -> Iterator[Path]:
     """Yield a new folder for temporary files, private to this user, and remove it with its content at the end.
@@ -126,15 +172,10 @@ def _is_ours(entry: os.DirEntry[str], is_folder: bool) -> bool:
 
 def _remove_if_dead(place: Path, machine: str, pid: int, start: int) -> bool:
     """Remove a file or folder if its process is known to have died; return whether it was removed."""
-    here = machine == _machine()
-    lives = _lives(pid, start) if here else None
-    if lives or not (here or _is_local(place.parent)):
-        return False
     # A lock of NFS needs a descriptor for writing.
     descriptor = os.open(place, (os.O_RDONLY if place.is_dir() else os.O_RDWR) | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        held = _is_held(descriptor)
-        if held or (held is None and lives is not False):
+        if not _has_died(descriptor, place.parent, machine, pid, start):
             return False
         # While the lock is held here: a process that has just made the file finds it gone and makes another.
         if place.is_dir():
@@ -144,6 +185,25 @@ def _remove_if_dead(place: Path, machine: str, pid: int, start: int) -> bool:
         return True
     finally:
         os.close(descriptor)
+
+
+def _has_died(descriptor: int, folder: Path, machine: str, pid: int, start: int) -> bool | None:
+    """Return whether the process that holds an open file of a folder has died; None if nothing tells.
+
+    The lock of the file is then held by ``descriptor``, where there are locks.
+    """
+    if sys.platform == "win32":  # no locks, and a process cannot be asked without ending it
+        return None
+    here = machine == _machine()
+    lives = _lives(pid, start) if here else None
+    if lives:
+        return False
+    if not (here or _is_local(folder)):
+        return None
+    held = _is_held(descriptor)
+    if held is None:
+        return None if lives is None else True
+    return not held
 
 
 def _hold(descriptor: int) -> bool:

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import itertools
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 
+from clearer.core.claims import claim
 from clearer.core.console import say
-from clearer.core.files import write_json
 from clearer.core.text import duration
-from clearer.experiments.budget_cost import cost_of_networks, fixed_fields, scaled_default
-from clearer.experiments.runner import Plan, carry_out, default_jobs
-from clearer.experiments.search_ledger import Trained, add_to_ledger, read_ledger
-from clearer.experiments.short_training import end_of, psnr_of, short
+from clearer.experiments.runner import cores
+from clearer.experiments.search_candidates import Candidates, Choice, choose, device_here, ranking
+from clearer.experiments.search_candidates import networks_within as networks_within
+from clearer.experiments.search_cost import PlannedSearch, plan_search, time_trainings
+from clearer.experiments.search_ledger import CLAIMS, Trained
+from clearer.experiments.search_rung import Prices, TrainingsOfRung
+from clearer.experiments.search_workers import Workers, train_together
 from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture
 from clearer.recipe.schema import Recipe
-from clearer.search.halving import SEEDS, Gate, Rung, Schedule, best, gate
-from clearer.search.macro_space import Cost, sampled
+from clearer.search.halving import SEEDS, Gate, Schedule, Timing, gate
 
-NETWORKS, TIMED_STEPS = 27, 20
-"""Networks of the first rung, if there is time; steps that time a training."""
+NETWORKS = 27
+"""Networks of the first rung, if there is time."""
+PRESENT = "measuring"
+WAIT = 0.5  # seconds
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,14 @@ class Found:
         default: the default network, scaled to the budget.
         gate: spread over networks and over seeds.
         trained: all lines of the ledger.
+        milliseconds: of the finalists, each measured as a whole.
     """
 
     architecture: Architecture
     default: Architecture
     gate: Gate
     trained: tuple[Trained, ...]
+    milliseconds: Mapping[str, float] = field(default_factory=dict)
 
 
 def macro_search(
@@ -57,6 +62,8 @@ def macro_search(
 ) -> Found:
     """Choose a network for the images of a recipe within a budget; a repeated call resumes.
 
+    The same call in other processes, on this machine or on others that share the folder, takes part in the search.
+
     Args:
         recipe: its images, its settings of the training, and of the network channels, norm, residual and condition.
         out: folder of the search; each short training is a run folder in ``out``/trainings.
@@ -64,50 +71,129 @@ def macro_search(
         minutes: about as long as the search may take.
         jobs: trainings at a time; by default one a core, each on one thread.
         networks: what to compare, the scaled default first; by default as many of the space as the minutes allow.
+            Searches of several budgets can then share ``out``.
         console: where progress is printed.
 
     Raises:
-        UserError: nothing in the space meets the budget, the minutes are too few, or a training fails.
+        UserError: nothing in the space meets the budget, the minutes are too few, a training fails, or the folder
+            holds a search of another budget or recipe.
         Interrupted: see `clearer.fit`.
     """
-    cost, amount = cost_of_networks(budget, recipe, console)
-    default = networks[0] if networks else scaled_default(cost, amount, fixed_fields(recipe))
-    jobs = jobs or default_jobs(recipe.device, NETWORKS)
-    schedule = kept_schedule(out, minutes, jobs, lambda: seconds_of_step(recipe, default, out / "timing"))
-    candidates = list(networks) or networks_within(cost, amount, recipe, default, schedule.networks)
-    say(
-        f"search: {len(candidates)} networks within {budget}, {schedule.total_steps:,} steps in all, about "
-        f"{duration(60 * minutes)}, {jobs} at a time",
-        console,
-    )
-    by_text = {a.text: a for a in candidates}
+    begun = time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)
+    count = _count(out / "schedule.json")
+    file = out / f"candidates{_suffix(budget, networks)}.json"
+    _once(file, lambda: Candidates.drawn(recipe, budget, count, console, networks).write(file, recipe), console)
+    candidates = Candidates.read(file, recipe, budget)
+    default = candidates.networks[0]
+
+    def plan() -> None:
+        left = 60 * minutes - (time.monotonic() - begun)
+        here = Workers.here(recipe.device, jobs)
+        plan_search(recipe, candidates.networks, out, here, left, minutes, console).write(out / "schedule.json")
+
+    _once(out / "schedule.json", plan, console)
+    planned = PlannedSearch.read(out / "schedule.json")
+    if planned.minutes != minutes:
+        say(f"search: goes on as it was planned, for {planned.minutes:g} minutes instead of {minutes:g}", console)
+    compared = candidates.networks if networks else candidates.networks[: planned.schedule.networks]
+    prices = Prices({network: candidates.costs[network] for network in compared}, budget.unit)
+    workers = Workers.here(recipe.device, jobs, planned.threads)
+    planned.show(str(budget), workers, console)
+    with _present(out, candidates, recipe, budget):
+        lines, judged = _halve(recipe, out, planned, prices, workers, console)
+        if not judged.open:
+            say(
+                f"search: networks of equal cost differ by {judged.spread:.3f} dB, seeds by "
+                f"{judged.chance:.3f} dB: nothing to choose; the default network is taken",
+                console,
+            )
+            return Found(default, default, judged, tuple(lines))
+        choice = _choice(lines, recipe, out / f"choice{_suffix(budget, networks)}.json", budget, candidates, console)
+    return Found(Architecture.parse(choice.architecture), default, judged, tuple(lines), choice.milliseconds)
+
+
+@contextmanager
+def _present(out: Path, candidates: Candidates, recipe: Recipe, budget: Budget) -> Iterator[None]:
+    """Let others know that a process is at work on the device whose time counts; it will measure the finalists."""
+    same = device_here(recipe, budget) == candidates.measured_on
+    held = claim(out / CLAIMS / PRESENT) if same else None
+    with held or nullcontext():
+        yield
+
+
+def _suffix(budget: Budget, networks: Sequence[Architecture]) -> str:
+    return f"-{budget.folder}" if networks else ""
+
+
+def _count(schedule: Path) -> int:
+    return PlannedSearch.read(schedule).schedule.networks if schedule.exists() else NETWORKS
+
+
+def _once(file: Path, make: Callable[[], None], console: Console) -> None:
+    """Make a file in one process of all; the others wait until it is there."""
+    told = False
+    while not file.exists():
+        held = claim(file.parent / CLAIMS / file.stem)
+        if held is not None:
+            with held:
+                if not file.exists():
+                    make()
+        else:
+            if not told:
+                say(f"search: another process makes {file}; waiting for it", console)
+            told = True
+            time.sleep(WAIT)
+
+
+def _halve(
+    recipe: Recipe, out: Path, planned: PlannedSearch, prices: Prices, workers: Workers, console: Console
+) -> tuple[list[Trained], Gate]:
+    """Train all rungs, unless the first one shows that there is nothing to choose."""
+    networks = list(prices.costs)
+    default, by_text = networks[0], {network.text: network for network in networks}
+    expected = planned.timing.of_rungs(planned.schedule, workers.jobs)
     lines: list[Trained] = []
-    alive, judged = [a.text for a in candidates], Gate(float("nan"), 0.0)
-    for number, rung in enumerate(schedule):
-        alive = alive if number == 0 else best({x.architecture: x.psnr for x in lines[-len(alive) :]}, rung.networks)
-        pairs = [(by_text[text], 0) for text in alive]
-        trained = partial(_rung, recipe, out, number, rung, jobs=jobs, price=(cost, budget.unit), console=console)
+    judged = Gate(float("nan"), 0.0)
+    alive = list(networks)
+    for number, rung in enumerate(planned.schedule):
+        begun = time.monotonic()
+        if number > 0:
+            alive = [by_text[text] for text in ranking(lines)[: rung.networks]]
+        tasks = [(network, 0) for network in alive]
         if number == 0:
-            lines += (extra := trained([(default, seed) for seed in range(1, SEEDS)]))
-        lines += (now := trained(pairs))
+            tasks = [*((default, seed) for seed in range(1, SEEDS)), *tasks]
+        work = TrainingsOfRung(recipe, out, (number, rung), tasks, prices)
+        if work.pending():
+            name = f"rung {number + 1}"
+            train_together(work, name=name, claims=out / CLAIMS, workers=workers, console=console)
+            took = duration(time.monotonic() - begun)
+            say(f"search: {name} took {took}, expected {duration(expected[number])}", console)
+        lines += work.lines()
         if number == 0:
-            own = [x.psnr for x in now if x.architecture == default.text] + [x.psnr for x in extra]
-            judged = gate([x.psnr for x in now], own)
+            own = [x.psnr for x in lines if x.architecture == default.text and not x.failed]
+            judged = gate([x.psnr for x in lines if x.seed == 0 and not x.failed], own)
             if not judged.open:
-                say(
-                    f"search: networks of equal cost differ by {judged.spread:.3f} dB, seeds by "
-                    f"{judged.chance:.3f} dB: nothing to choose; the default network is taken",
-                    console,
-                )
-                return Found(default, default, judged, tuple(lines))
-    last = {x.architecture: x.psnr for x in lines[-len(alive) :]}
-    return Found(by_text[best(last, 1)[0]], default, judged, tuple(lines))
+                break
+    return lines, judged
 
 
-def networks_within(cost: Cost, amount: float, recipe: Recipe, default: Architecture, count: int) -> list[Architecture]:
-    """Return the default network and others of 90 to 100 % of a budget, ``count`` in all."""
-    sample = sampled(cost, amount, recipe.seed, **fixed_fields(recipe))
-    return [default, *itertools.islice((network for network in sample if network != default), count - 1)]
+def _choice(
+    lines: list[Trained], recipe: Recipe, file: Path, budget: Budget, candidates: Candidates, console: Console
+) -> Choice:
+    """Choose among the finalists in one process, on the device whose time counts, and keep the choice."""
+    ranked = ranking(lines)
+    finalists = sum(line.rung == lines[-1].rung for line in lines)
+    here = device_here(recipe, budget)
+    present = file.parent / CLAIMS / PRESENT
+    if here != candidates.measured_on:
+        while not file.exists() and (held := claim(present)) is None:
+            time.sleep(WAIT)  # a process on that device is at work, and will measure them
+        if not file.exists() and held is not None:
+            held.release()
+            say(f"search: measured on {candidates.measured_on}, the finalists on {here}", console)
+    _once(file, lambda: choose(ranked, finalists, budget, recipe, console).write(file), console)
+    return Choice.read(file)
 
 
 def kept_schedule(out: Path, minutes: float, jobs: int, seconds_of_all: Callable[[], float]) -> Schedule:
@@ -117,52 +203,12 @@ def kept_schedule(out: Path, minutes: float, jobs: int, seconds_of_all: Callable
     """
     file = out / "schedule.json"
     if not file.exists():
-        found = Schedule.within(int(60 * minutes * jobs / seconds_of_all()), NETWORKS)
-        write_json(file, {"networks": found.networks, "steps": found.steps, "rungs": found.rungs, "minutes": minutes})
-    kept = json.loads(file.read_text())
-    return Schedule(kept["networks"], kept["steps"], kept["rungs"])
+        timing = Timing(0.0, seconds_of_all())
+        found = Schedule.within(60 * minutes, timing, jobs, NETWORKS)
+        PlannedSearch(found, timing, minutes, max(1, cores() // jobs)).write(file)
+    return PlannedSearch.read(file).schedule
 
 
 def seconds_of_step(recipe: Recipe, network: Architecture, folder: Path) -> float:
     """Return the time of a step of a training here, from a run of a few steps in ``folder``."""
-    plan = Plan("time of a step", short(recipe, network, 0, TIMED_STEPS), folder, "train")
-    carry_out([plan], jobs=1, console=Console(quiet=True))
-    return plan.run.train.read_result()["seconds"] / TIMED_STEPS
-
-
-def _rung(
-    recipe: Recipe,
-    out: Path,
-    number: int,
-    rung: Rung,
-    pairs: list[tuple[Architecture, int]],
-    *,
-    jobs: int,
-    price: tuple[Cost, str],
-    console: Console,
-) -> list[Trained]:
-    """Train networks to the end of a rung, and add a line each to the ledger; those that are there are not repeated.
-
-    ``price`` is the cost of a network and its unit.
-    """
-    ledger, (cost, unit) = out / "ledger.jsonl", price
-    lines_before = [line for line in read_ledger(ledger) if line.unit in ("", unit)]  # "": an early ledger
-    known = {(line.rung, line.architecture, line.seed): line for line in lines_before}
-    plans = {
-        (a.text, seed): Plan(
-            f"{a} {a.digest}", short(recipe, a, seed, rung.steps), out / "trainings" / f"{a.digest}-seed{seed}", "train"
-        )
-        for a, seed in pairs
-    }
-    carry_out([plan for plan in plans.values() if end_of(plan, rung.steps) is None], jobs=jobs, console=console)
-    lines = []
-    for (text, seed), plan in plans.items():
-        line = known.get((number, text, seed))
-        if line is None:
-            end = end_of(plan, rung.steps)
-            assert end is not None  # `carry_out` ends when all are trained
-            costs = cost(Architecture.parse(text))
-            line = Trained(number, text, seed, rung.steps, psnr_of(end), end["seconds"], costs, unit)
-            add_to_ledger(ledger, line)
-        lines.append(line)
-    return lines
+    return time_trainings(recipe, [network], folder, Workers.here(recipe.device, 1), Console(quiet=True)).step

@@ -29,6 +29,17 @@ from clearer.training.run_device import choose_device
 
 STAGE_OF = {"search": ("search",), "train": ("train", "evaluate")}
 POLL = 0.5  # seconds
+OF_TORCHRUN = (
+    "RANK",
+    "LOCAL_RANK",
+    "GROUP_RANK",
+    "ROLE_RANK",
+    "WORLD_SIZE",
+    "LOCAL_WORLD_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+)
+"""Variables of a process of torchrun: a run that such a process starts is one of its own."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +114,7 @@ def default_jobs(device: str, plans: int) -> int:
     """
     if choose_device(device).type != "cpu":
         return 1
-    return max(1, min(plans, _cores()))
+    return max(1, min(plans, cores()))
 
 
 def carry_out(plans: Sequence[Plan], *, jobs: int, console: Console) -> None:
@@ -125,7 +136,7 @@ def carry_out(plans: Sequence[Plan], *, jobs: int, console: Console) -> None:
         for plan in waiting:
             fit(plan.recipe, plan.folder, stages=STAGE_OF[plan.stage], console=console)
         return
-    threads = max(1, _cores() // jobs)
+    threads = max(1, cores() // jobs)
     running: list[tuple[Plan, subprocess.Popen[bytes]]] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     left = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
@@ -137,32 +148,42 @@ def carry_out(plans: Sequence[Plan], *, jobs: int, console: Console) -> None:
             while waiting or running:
                 while waiting and len(running) < jobs:
                     plan = waiting.pop(0)
-                    running.append((plan, _start(plan, threads)))
+                    running.append((plan, start(plan, threads)))
                 time.sleep(POLL)
                 for plan, process in list(running):
                     progress.update(bars[plan.folder], completed=plan.steps_done())
                     if process.poll() is not None:
                         running.remove((plan, process))
                         if not caught:
-                            _check(plan, process)
+                            check(plan, process)
                 if caught:
-                    _stop([process for _, process in running])
+                    stop([process for _, process in running])
                     raise Interrupted("stopped with a checkpoint of every run; rerun the command to resume", caught[0])
         finally:
-            _stop([process for _, process in running])
+            stop([process for _, process in running])
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _start(plan: Plan, threads: int) -> subprocess.Popen[bytes]:
-    """Start the command of a run; its recipe is passed as a file beside the run folder."""
+def start(plan: Plan, threads: int, bare: bool = False) -> subprocess.Popen[bytes]:
+    """Start the command of a run; its recipe is passed as a file beside the run folder.
+
+    Args:
+        plan: the run.
+        threads: that it computes on.
+        bare: train alone, without evaluation and page.
+    """
     recipe = plan.folder.with_name(f"{plan.folder.name}.yaml")
     write_text(recipe, plan.recipe.to_yaml())
     command = [sys.executable, "-m", "clearer", plan.stage, str(recipe), "--out", str(plan.folder)]
+    if bare:
+        command = [sys.executable, "-m", "clearer.experiments.short_process", str(recipe), str(plan.folder)]
     # Without its parent a run would go on, and refuse the next call, which finds it at work in the folder.
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), PARENT_HOLDS_INPUT: "1"}
+    environment = {key: value for key, value in os.environ.items() if key not in OF_TORCHRUN}
+    environment |= {"OMP_NUM_THREADS": str(threads), PARENT_HOLDS_INPUT: "1"}
     with plan.folder.with_name(f"{plan.folder.name}.log").open("ab") as log:
         # A session of its own: Ctrl-C reaches only this process, which then stops all runs.
         return subprocess.Popen(
@@ -170,7 +191,8 @@ def _start(plan: Plan, threads: int) -> subprocess.Popen[bytes]:
         )
 
 
-def _check(plan: Plan, process: subprocess.Popen[bytes]) -> None:
+def check(plan: Plan, process: subprocess.Popen[bytes]) -> None:
+    """Raise a UserError with the last line of a run's output if its process, which has ended, failed."""
     if process.returncode == 0:
         return
     log = plan.folder.with_name(f"{plan.folder.name}.log")
@@ -179,7 +201,8 @@ def _check(plan: Plan, process: subprocess.Popen[bytes]) -> None:
     raise UserError(f"{plan.name}: failed with status {process.returncode}: {text} (full output: {log})")
 
 
-def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
+def stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    """Stop runs, and wait for their checkpoints."""
     for process in processes:
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)

@@ -1,16 +1,36 @@
-"""The ledger of a search: a line of JSON for each network and rung."""
+"""The ledger of a search: a line of JSON for each network and rung, added by whichever process trained it."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from clearer.core.claims import claim
+
+CLAIMS = "claims"
+"""Folder, beside the ledger, of the claims of the processes that work on a search."""
+WAIT = 0.02  # seconds
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A line of the ledger: a network after a rung, and its cost in ``unit``, see `Budget.unit`."""
+    """A line of the ledger: a network after a rung.
+
+    Args:
+        rung: its number.
+        architecture: the text form.
+        seed, steps: of the training.
+        psnr: of the averaged weights on the validation images, in dB; 0 if the training failed.
+        seconds: of the training so far.
+        cost: in ``unit``, as predicted.
+        unit: see `Budget.unit`; empty in early ledgers.
+        failed: why the training ended early; such a network is out.
+    """
 
     rung: int
     architecture: str
@@ -20,20 +40,35 @@ class Trained:
     seconds: float
     cost: float
     unit: str = ""
+    failed: str = ""
 
 
 def read_ledger(path: Path) -> list[Trained]:
-    """Return the lines of a ledger; one that a crash cut short does not count."""
-    found = []
-    for text in path.read_text().splitlines() if path.exists() else ():
+    """Return the lines of a ledger, the first of each network, seed, rung and unit; one cut short does not count."""
+    found: dict[tuple[int, str, int, str], Trained] = {}
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
         try:
-            found.append(Trained(**json.loads(text)))
+            line = Trained(**json.loads(text))
+            found.setdefault((line.rung, line.architecture, line.seed, line.unit), line)
         except (ValueError, TypeError):
             continue
-    return found
+    return list(found.values())
 
 
 def add_to_ledger(path: Path, line: Trained) -> None:
-    """Append a line, at once and whole."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(dataclasses.asdict(line)) + "\n")
+    """Append a line, whole, while no other process does; a line that a crash cut short before it is ended."""
+    text = json.dumps(dataclasses.asdict(line), allow_nan=False) + "\n"
+    with claimed(path.parent / CLAIMS / "ledger"), path.open("ab+") as file:
+        if file.tell() > 0:
+            file.seek(-1, 2)
+            text = text if file.read(1) == b"\n" else "\n" + text
+        file.write(text.encode())
+
+
+@contextmanager
+def claimed(place: Path) -> Iterator[None]:
+    """Wait for a claim, and keep it inside the block; see `clearer.core.claims`."""
+    while (held := claim(place)) is None:
+        time.sleep(WAIT)
+    with held:
+        yield

@@ -101,6 +101,15 @@ class Budget:
         return cls(text, None, one, 1000 * amount)
 
     @property
+    def folder(self) -> str:
+        """Its name as a folder.
+
+        >>> Budget.parse("100ms@1mp").folder
+        '100ms-1mp'
+        """
+        return re.sub(r"[^a-z0-9.]+", "-", self.text.strip().lower()).strip("-.")
+
+    @property
     def unit(self) -> str:
         """The unit of costs: ``MAC/pixel``, or such as ``ms at 1000x1000``."""
         return "MAC/pixel" if self.milliseconds is None else f"ms at {self.size}"

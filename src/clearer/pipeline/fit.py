@@ -84,7 +84,7 @@ def fit(
             recipe; None chooses by the images, see `clearer.pipeline.data_mode.choose`.
         out: the run folder; by default ``runs/`` and the recipe's name.
         overrides: dotted key to value, such as ``{"search.lambda_arch": 0.1}``.
-        stages: the stages to run: search, train, evaluate.
+        stages: the stages to run: search, train, evaluate. A training alone writes no page and prints no summary.
         tensorboard: also write event files to the run folder.
         console: where progress is printed; by default standard error.
 
@@ -210,6 +210,8 @@ def _conclude(recipe: Recipe, context: RunContext, splits: Splits, stages: Seque
             result |= _ranked(recipe, context, splits, restorer)
     if folder.search.finished:
         result["search"] = dict(folder.search.read_result())
+    if tuple(stages) == ("train",):
+        return result
     write_page(folder.path)
     print_summary(folder.path, context.console)
     return result

@@ -15,16 +15,19 @@ from clearer.core.errors import UserError
 
 KEPT = 3
 """One of this many networks goes on from a rung to the next, and is then trained this many times as long."""
+FINALISTS = 2
+"""Networks of a rung, at least."""
 SEEDS = 3
 """Trainings of the default network in the first rung: what they differ by, only the seed can have made."""
 
 
 @dataclass(frozen=True)
 class Rung:
-    """A round of trainings: ``networks`` networks, each trained to ``steps`` steps."""
+    """A round of trainings: ``networks`` networks, each trained to ``steps`` steps; ``new`` of them are new."""
 
     networks: int
     steps: int
+    new: int
 
 
 @dataclass(frozen=True)
@@ -42,24 +45,32 @@ class Schedule:
     rungs: int = 3
 
     def __iter__(self) -> Iterator[Rung]:
+        done = 0
         for number in range(self.rungs):
-            yield Rung(max(1, self.networks // KEPT**number), self.steps * KEPT**number)
+            # Where one would be left, two go on: a training of one compares nothing.
+            count = max(min(FINALISTS, self.networks), self.networks // KEPT**number)
+            steps = self.steps * KEPT**number
+            yield Rung(count, steps, steps - done)
+            done = steps
 
     @property
     def total_steps(self) -> int:
         """Steps of all trainings together; those of a network that goes on count once."""
-        done, total = 0, 0
-        for rung in self:
-            total += rung.networks * (rung.steps - done)
-            done = rung.steps
-        return total + (SEEDS - 1) * self.steps
+        return sum(rung.networks * rung.new for rung in self) + (SEEDS - 1) * self.steps
+
+    def trainings(self) -> list[int]:
+        """Return the trainings of each rung, those of further seeds included."""
+        return [rung.networks + (SEEDS - 1 if number == 0 else 0) for number, rung in enumerate(self)]
 
     @classmethod
-    def within(cls, steps: int, networks: int, rungs: int = 3, least: int = 100) -> Schedule:
-        """Return the schedule of about ``steps`` steps in all.
+    def within(
+        cls, seconds: float, timing: Timing, workers: int, networks: int, rungs: int = 3, least: int = 100
+    ) -> Schedule:
+        """Return the longest schedule that ends in time.
 
         Args:
-            steps: of all trainings together.
+            seconds: of the whole search.
+            timing, workers: see `Timing.of_rungs`.
             networks: in the first rung; fewer where each would get less than ``least`` steps.
             rungs: number of rounds.
             least: steps of the first rung, at least, in hundreds.
@@ -68,13 +79,36 @@ class Schedule:
             UserError: not even 3 networks get ``least`` steps.
         """
         for count in range(networks, KEPT - 1, -1):
-            each = steps // cls(count, 1, rungs).total_steps // 100 * 100
-            if each >= least:
-                return cls(count, each, rungs)
+            idle = sum(Timing(timing.around, 0.0).of_rungs(cls(count, 0, rungs), workers))
+            each = sum(timing.of_rungs(cls(count, 100, rungs), workers)) - idle
+            hundreds = int((seconds - idle) / each)
+            if 100 * hundreds >= least:
+                return cls(count, 100 * hundreds, rungs)
+        needed = sum(timing.of_rungs(cls(KEPT, least, rungs), workers))
         raise UserError(
-            f"search minutes: they allow {steps} steps in all, and {KEPT} networks need "
-            f"{least * cls(KEPT, 1, rungs).total_steps}; allow more minutes"
+            f"search minutes: {KEPT} networks of {least} steps take {needed / 60:.2g} minutes, and "
+            f"{max(0.0, seconds) / 60:.2g} are left; allow more minutes"
         )
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a short training costs.
+
+    Args:
+        around: seconds besides its steps: reading the images, and the validation.
+        step: seconds of a step.
+    """
+
+    around: float
+    step: float
+
+    def of_rungs(self, schedule: Schedule, workers: int) -> list[float]:
+        """Return the seconds of each rung, with this many trainings at a time; the last of a rung do not wait."""
+        return [
+            math.ceil(count / workers) * (self.around + self.step * rung.new)
+            for count, rung in zip(schedule.trainings(), schedule, strict=True)
+        ]
 
 
 def best(psnr: Mapping[str, float], count: int) -> list[str]:
@@ -102,4 +136,5 @@ class Gate:
 
 def gate(networks: Sequence[float], seeds: Sequence[float]) -> Gate:
     """Judge by the first rung: the figures of the networks, and those of one network with several seeds."""
-    return Gate(statistics.stdev(networks), statistics.stdev(seeds))
+    spread, chance = (statistics.stdev(values) if len(values) > 1 else 0.0 for values in (networks, seeds))
+    return Gate(spread, chance)

@@ -1,0 +1,195 @@
+"""The networks that a search compares: drawn and timed by one process, and kept for all others and for a later call."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from clearer.core.console import say
+from clearer.core.errors import UserError
+from clearer.core.files import write_json, write_text
+from clearer.experiments.budget_cost import DEFAULT, cost_of_networks, fixed_fields, scaled_default
+from clearer.experiments.search_ledger import Trained
+from clearer.experiments.short_training import short
+from clearer.inference.budget import Budget
+from clearer.inference.latency_table import device_name
+from clearer.network.architecture import Architecture
+from clearer.pipeline.latency import measure_latency
+from clearer.pipeline.run_folder import refuse_other_recipe
+from clearer.recipe.schema import Recipe
+from clearer.runs.layout import RunFolder, read_object
+from clearer.search.halving import best
+from clearer.search.macro_space import Cost, sampled
+from clearer.training.run_device import choose_device
+
+SPACE = "macro"
+TOLERANCE = 0.05
+"""A finalist may exceed the budget by this share of it, when it is measured as a whole."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The networks of a search, and what each costs.
+
+    Args:
+        budget: of the search, in words.
+        measured_on: the device whose time counts; None where multiply-adds do.
+        costs: of each network, the default network first, in the unit of the budget.
+    """
+
+    budget: str
+    measured_on: str | None
+    costs: Mapping[Architecture, float]
+
+    @property
+    def networks(self) -> list[Architecture]:
+        """All of them, the default network first."""
+        return list(self.costs)
+
+    @classmethod
+    def drawn(
+        cls, recipe: Recipe, budget: Budget, count: int, console: Console, networks: Sequence[Architecture] = ()
+    ) -> Candidates:
+        """Draw networks of 90 to 100 % of a budget, the default network among them, unless they are given.
+
+        Raises:
+            UserError: nothing in the space meets the budget.
+        """
+        cost, amount = cost_of_networks(budget, recipe, console)
+        if not networks:
+            default = scaled_default(cost, amount, fixed_fields(recipe))
+            networks = networks_within(cost, amount, recipe, default, count)
+        return cls(str(budget), device_here(recipe, budget), {network: cost(network) for network in networks})
+
+    def write(self, file: Path, recipe: Recipe) -> None:
+        """Write a file, and beside it the recipe of the trainings."""
+        if not (file.parent / "recipe.yaml").exists():
+            write_text(file.parent / "recipe.yaml", _common(recipe).to_yaml())
+        networks = [{"architecture": network.text, "cost": cost} for network, cost in self.costs.items()]
+        kept = {"space": SPACE, "budget": self.budget, "measured_on": self.measured_on, "networks": networks}
+        write_json(file, kept)
+
+    @classmethod
+    def read(cls, file: Path, recipe: Recipe, budget: Budget) -> Candidates:
+        """Read a file of `write`.
+
+        Raises:
+            UserError: the file is damaged, or they are those of another space, budget or recipe.
+        """
+        out, kept = file.parent, read_object(file)
+        try:
+            costs = {Architecture.parse(each["architecture"]): float(each["cost"]) for each in kept["networks"]}
+            found = cls(kept["budget"], kept["measured_on"], costs)
+            space = kept["space"]
+        except (KeyError, TypeError, ValueError, UserError) as error:
+            raise UserError(f"{file}: damaged ({error}); choose another folder with --out") from error
+        for what, before, now in (("space", space, SPACE), ("budget", found.budget, str(budget))):
+            if before != now:
+                raise UserError(
+                    f"{out}: holds a search of another {what} ({before}, now {now}); choose another folder with --out"
+                )
+        refuse_other_recipe(RunFolder(out), _common(recipe))
+        return found
+
+
+def networks_within(cost: Cost, amount: float, recipe: Recipe, default: Architecture, count: int) -> list[Architecture]:
+    """Return the default network and others of 90 to 100 % of a budget, ``count`` in all."""
+    sample = sampled(cost, amount, recipe.seed, **fixed_fields(recipe))
+    return [default, *itertools.islice((network for network in sample if network != default), count - 1)]
+
+
+def _common(recipe: Recipe) -> Recipe:
+    """Return what the short trainings of all networks have in common, as a recipe."""
+    return short(recipe, Architecture.parse(DEFAULT, **fixed_fields(recipe)), 0, 1)
+
+
+def device_here(recipe: Recipe, budget: Budget) -> str | None:
+    """Return the name of the device of this machine, for a budget in time."""
+    return None if budget.milliseconds is None else device_name(choose_device(recipe.device))
+
+
+def ranking(lines: list[Trained]) -> list[str]:
+    """Return the networks of the first seed, the best first: those of the last rung, then those of the one before."""
+    found: list[str] = []
+    for rung in sorted({line.rung for line in lines}, reverse=True):
+        psnr = {x.architecture: x.psnr for x in lines if x.rung == rung and x.seed == 0 and not x.failed}
+        found += [text for text in best(psnr, len(psnr)) if text not in found]
+    return found
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The network chosen among the finalists.
+
+    Args:
+        architecture: its text.
+        milliseconds: of each finalist that was measured, as a whole; empty for a budget in multiply-adds.
+    """
+
+    architecture: str
+    milliseconds: Mapping[str, float]
+
+    def write(self, file: Path) -> None:
+        """Write the file."""
+        kept = {"architecture": self.architecture, "tolerance": TOLERANCE, "milliseconds": dict(self.milliseconds)}
+        write_json(file, kept)
+
+    @classmethod
+    def read(cls, file: Path) -> Choice:
+        """Read a file of `write`.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        kept = read_object(file)
+        try:
+            return cls(Architecture.parse(kept["architecture"]).text, dict(kept["milliseconds"]))
+        except (KeyError, TypeError, ValueError, UserError) as error:
+            raise UserError(f"{file}: damaged ({error}); remove it and rerun the command") from error
+
+
+def choose(ranked: list[str], finalists: int, budget: Budget, recipe: Recipe, console: Console) -> Choice:
+    """Return the best network that meets the budget when it is measured as a whole.
+
+    Args:
+        ranked: text forms, the best first.
+        finalists: that are measured in any case; others are where all of these exceed the budget.
+        budget, recipe: of the search.
+        console: where networks over the budget are told.
+
+    Raises:
+        UserError: there is no network.
+    """
+    if not ranked:
+        raise UserError("search: every training of its last rung failed; lower train.optimizer.lr")
+    if budget.milliseconds is None:
+        return Choice(ranked[0], {})
+    most = budget.milliseconds * (1 + TOLERANCE)
+    times = {text: _milliseconds(text, budget, recipe, most) for text in ranked[:finalists]}
+    for text in ranked:
+        if text not in times:
+            times[text] = _milliseconds(text, budget, recipe, most)
+        if times[text] <= most:
+            return Choice(text, times)
+        say(
+            f"search: {text} takes {times[text]:.4g} ms, more than {TOLERANCE:.0%} over {budget}; the next is taken",
+            console,
+        )
+    nearest = min(ranked, key=lambda text: times[text])
+    say(f"search: every network exceeds {budget} when measured; {nearest}, the fastest, is taken", console)
+    return Choice(nearest, times)
+
+
+def _milliseconds(text: str, budget: Budget, recipe: Recipe, most: float) -> float:
+    """Measure a network; a second time if it takes more than ``most``, because other programs can only add to it."""
+    found = float("inf")
+    for _ in range(2):
+        measured = measure_latency(Architecture.parse(text), at=budget.size, device=recipe.device)
+        found = min(found, measured["milliseconds"])
+        if found <= most:
+            break
+    return found

@@ -1,0 +1,164 @@
+"""What a search costs: trainings timed on this machine, the schedule that the minutes allow, and a table of both."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import shutil
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from clearer.core.console import print_table, say
+from clearer.core.errors import UserError
+from clearer.core.files import write_json
+from clearer.core.text import duration
+from clearer.experiments.runner import Plan
+from clearer.experiments.search_workers import Workers, train_together
+from clearer.experiments.short_training import short
+from clearer.network.architecture import Architecture
+from clearer.recipe.schema import Recipe
+from clearer.runs.layout import read_object
+from clearer.search.halving import Schedule, Timing
+
+TIMED_EPOCHS, TIMED_STEPS, TIMED_NETWORKS = 3, 10, 6
+"""Of the trainings that are timed: the first epoch warms up, the second has steps alone, the third a validation."""
+
+
+@dataclass(frozen=True)
+class PlannedSearch:
+    """A schedule as it was made, for all processes that work on it.
+
+    Args:
+        schedule: the rungs.
+        timing: of a training, by which it was made.
+        minutes: that it fills.
+        threads: of each training.
+    """
+
+    schedule: Schedule
+    timing: Timing
+    minutes: float
+    threads: int
+
+    def write(self, file: Path) -> None:
+        """Write the file."""
+        schedule = dataclasses.asdict(self.schedule)
+        rest = {"minutes": self.minutes, "threads": self.threads, "timing": dataclasses.asdict(self.timing)}
+        write_json(file, schedule | rest)
+
+    @classmethod
+    def read(cls, file: Path) -> PlannedSearch:
+        """Read a file of `write`.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        kept: dict[str, Any] = read_object(file)
+        try:
+            return cls(
+                Schedule(int(kept["networks"]), int(kept["steps"]), int(kept["rungs"])),
+                Timing(**kept.get("timing", {"around": 0.0, "step": 0.0})),
+                float(kept["minutes"]),
+                int(kept.get("threads", 1)),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{file}: damaged ({error!r}); choose another folder with --out, or remove the search in this one"
+            ) from error
+
+    def show(self, within: str, workers: Workers, console: Console) -> None:
+        """Print what the search costs, before it starts: trainings, minutes of each and of all, and the end."""
+        jobs = f"{workers.jobs} at a time, {workers.threads} thread{'s' * (workers.threads > 1)} each"
+        counts = self.schedule.trainings()
+        say(f"search: {sum(counts)} trainings of {self.schedule.networks} networks within {within}, {jobs}", console)
+        seconds = self.timing.of_rungs(self.schedule, workers.jobs)
+        rows = [
+            [
+                f"{number + 1}",
+                f"{rung.networks}" + (f" + {count - rung.networks} seeds" if count > rung.networks else ""),
+                f"{rung.new:,}",
+                f"{(self.timing.around + self.timing.step * rung.new) / 60:.1f}",
+                f"{all_of_it / 60:.1f}",
+            ]
+            for number, (rung, count, all_of_it) in enumerate(zip(self.schedule, counts, seconds, strict=True))
+        ]
+        heads = ["rung", "trainings", "steps of each", "minutes of each", "minutes of all"]
+        print_table("", heads, rows, console, total=["all", f"{sum(counts)}", "", "", f"{sum(seconds) / 60:.1f}"])
+        end = datetime.datetime.now() + datetime.timedelta(seconds=sum(seconds))
+        say(
+            f"search: expected end {end:%H:%M}, in {duration(sum(seconds))} of the {self.minutes:g} minutes; more "
+            "workers end earlier",
+            console,
+        )
+
+
+def plan_search(
+    recipe: Recipe, networks: Sequence[Architecture], out: Path, workers: Workers, seconds: float, minutes: float,
+    console: Console,
+) -> PlannedSearch:  # fmt: skip
+    """Time short trainings of some of the networks, and return the longest search of the time that is left.
+
+    Args:
+        recipe: of the search.
+        networks: all that it may compare, the default network first.
+        out: its folder.
+        workers: of this process.
+        seconds: until the search has to end, at this moment.
+        minutes: of which that is the rest.
+
+    Raises:
+        UserError: the time is too short, or a training fails.
+    """
+    begun = time.monotonic()
+    timing = time_trainings(recipe, networks, out / "timing", workers, console)
+    schedule = Schedule.within(seconds - (time.monotonic() - begun), timing, workers.jobs, len(networks))
+    return PlannedSearch(schedule, timing, minutes, workers.threads)
+
+
+def time_trainings(
+    recipe: Recipe, networks: Sequence[Architecture], place: Path, workers: Workers, console: Console
+) -> Timing:
+    """Train a few of the networks for some steps; return what a training costs."""
+    shutil.rmtree(place, ignore_errors=True)  # a killed call has left trainings whose times are unknown
+    count = max(1, len(networks) - 1)
+    chosen = [networks[0], *networks[1 :: max(1, -(-count // (TIMED_NETWORKS - 1)))]]
+    work = _Timed([_timed_plan(recipe, network, place) for network in chosen])
+    train_together(work, name="timing", claims=place / "claims", workers=workers, console=console)
+    around, step = [], []
+    for plan, seconds in work.done.values():
+        ends = [line["seconds"] for line in plan.run.train.read_metrics()]
+        step.append((ends[1] - ends[0]) / TIMED_STEPS)
+        around.append(max(0.0, seconds - TIMED_EPOCHS * TIMED_STEPS * step[-1]))
+    shutil.rmtree(place, ignore_errors=True)
+    return Timing(statistics.mean(around), statistics.mean(step))
+
+
+def _timed_plan(recipe: Recipe, network: Architecture, place: Path) -> Plan:
+    found = short(recipe, network, 0, TIMED_STEPS)
+    train = dataclasses.replace(found.train, epochs=TIMED_EPOCHS, steps_per_epoch=TIMED_STEPS)
+    return Plan(network.text, dataclasses.replace(found, train=train), place / network.digest, "train")
+
+
+@dataclass
+class _Timed:
+    """The timed trainings, as work of one process."""
+
+    plans: list[Plan]
+    done: dict[Path, tuple[Plan, float]] = field(default_factory=dict)
+
+    def pending(self) -> list[Plan]:
+        return [plan for plan in self.plans if plan.folder not in self.done]
+
+    def trained(self, plan: Plan) -> bool:
+        return False
+
+    def end(self, plan: Plan, seconds: float, failed: str) -> None:
+        if failed:
+            raise UserError(f"{plan.name}: {failed}")
+        self.done[plan.folder] = plan, seconds
