@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,7 +79,7 @@ def test_the_architecture_is_in_the_file(files: Exported) -> None:
 def test_tiles_of_the_exported_network_equal_the_whole(files: Exported) -> None:
     exported, architecture = files.onnx, files.restorer.architecture
     x = np.random.default_rng(0).random((149, 331, architecture.channels), np.float32).squeeze()
-    level = {"level": 25.0} if architecture.takes_level else {}
+    level: dict[str, Any] = {"level": 25.0} if architecture.takes_level else {}
     whole = files.restorer.restore(x, tile="none", **level)
     np.testing.assert_allclose(exported.restore(x, tile="none", **level), whole, atol=5e-5)
     np.testing.assert_allclose(exported.restore(x, tile=64, overlap="full", **level), whole, atol=5e-5)
