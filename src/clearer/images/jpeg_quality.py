@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 # The luma table of the JPEG standard, annex K.1, which nearly all encoders scale.
 _LUMA = (
@@ -24,6 +25,7 @@ def quality_of(tables: Mapping[int, Sequence[int]]) -> int | None:
     return min(range(1, 101), key=lambda quality: abs(_sum_at(quality) - total))
 
 
+@cache
 def _sum_at(quality: int) -> int:
     """Return the sum of the luma table at a quality, as the Independent JPEG Group scales it."""
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
