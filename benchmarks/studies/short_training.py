@@ -3,8 +3,8 @@
     python benchmarks/studies/short_training.py denoise-gray --train bsds500/train --validation bsds500/val \\
         --seconds 120 --settings 16:64:1 8:64:1 32:32:1 -o docs/results/short-training.json
 
-A setting is BATCH:PATCH:RATE, the rate as a multiple of that of a search. Every network is trained with each setting, on
-one thread, from one seed, for as many steps as take the seconds of the processor.
+A setting is BATCH:PATCH:RATE, the rate as a multiple of that of a search. Every network is trained with each setting,
+on one thread, from one seed, for as many steps as take the seconds of the processor.
 """
 
 from __future__ import annotations
