@@ -125,3 +125,15 @@ def test_a_finished_run_is_continued_by_more_epochs(tmp_path: Path) -> None:
         path.unlink()
     with pytest.raises(UserError, match="no checkpoint left, so it cannot be continued"):
         run(tmp_path / "photos", tmp_path / "run", train__epochs=6)
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [{"train": 7}, {"train": [7]}, {"train": [["a.png"]]}, [], "text", {"train": {"a.png": 1}}, {"other": []}],
+)
+def test_a_list_of_images_of_another_shape_costs_one_line(finished: Path, listed: Any) -> None:
+    path = RunFolder(finished).images
+    path.write_text(json.dumps(listed))
+    with pytest.raises(UserError, match=r"images\.json|images have changed") as caught:
+        resumed(finished)
+    assert "\n" not in str(caught.value)

@@ -7,14 +7,16 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from clearer.core.errors import UserError
 from clearer.core.leftovers import held_file, remove_leftovers, temporary_folder
 from clearer.core.parse import parse_json
+from clearer.core.shape import check_shape
 
+T = TypeVar("T")
 _swept: set[str] = set()
 """Folders in which this process has looked for leftovers."""
 
@@ -190,6 +192,28 @@ def read_json(path: str | Path) -> Any:
         raise UserError(f"{path}: not readable as JSON ({error})") from error
 
 
-def read_json_if_there(path: str | Path) -> Any:
-    """Read JSON; return None if the file does not exist."""
-    return read_json(path) if Path(path).exists() else None
+def read_shaped(path: str | Path, kind: type[T], needs: Collection[str] = (), *, whole: bool = True) -> T:
+    """Read JSON that clearer wrote, and check its shape.
+
+    Args:
+        path: the file.
+        kind: a type that `clearer.core.shape.check_shape` takes, such as a TypedDict or ``dict[str, list[str]]``.
+        needs: keys that a TypedDict leaves open and the caller reads.
+        whole: a TypedDict's required keys must be there.
+
+    Raises:
+        UserError: the file is missing, is not JSON, or holds a value of another shape.
+    """
+    return shaped(read_json(path), path, kind, needs, whole=whole)
+
+
+def shaped(value: Any, path: str | Path, kind: type[T], needs: Collection[str] = (), *, whole: bool = True) -> T:
+    """Return ``value``, which `read_json` read from ``path``, as a type of this shape; see `read_shaped`."""
+    try:
+        check_shape(value, kind, needs=needs, whole=whole)
+    except ValueError as error:
+        raise UserError(
+            f"{path}: {error}; put the file back, or remove it and rerun the command that writes it"
+        ) from error
+    found: T = value
+    return found

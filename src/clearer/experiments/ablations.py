@@ -138,7 +138,7 @@ def run_ablations(
         trainings.append((row, _training_plan(plan.recipe, row["architecture"], row["seed"], out)))
     _make([plan for _, plan in trainings], base, jobs, console)
     for row, plan in trainings:
-        found = plan.run.train.read_result()
+        found = plan.run.train.read_result("last_psnr", "input_psnr", "seconds")
         row["psnr"], row["input_psnr"] = found["last_psnr"], found["input_psnr"]
         row["train_seconds"] = found["seconds"]
     result: Ablations = {
@@ -216,7 +216,8 @@ def _training_plan(search: Recipe, architecture: str, seed: int, out: Path) -> P
 
 def _row(question: str, variant: str, seed: int, plan: Plan, console: Console) -> AblationRow:
     """Return the result of a search; for questions on the shared weights, also their quality."""
-    found, last = plan.run.search.read_result(), plan.run.search.read_metrics()[-1]
+    found = plan.run.search.read_result("gap", "seconds", "arch_steps", "device", "precision")
+    last = plan.run.search.read_metrics()[-1]
     architecture = plan.run.read_architecture()
     row = _architecture_row(question, variant, seed, architecture)
     row["gap"], row["search_seconds"], row["arch_steps"] = found["gap"], found["seconds"], found["arch_steps"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from clearer.core.files import read_json, write_text
+from clearer.core.files import read_shaped, write_text
 from clearer.experiments.search_records import AblationRow, Ablations
 from clearer.recipe.load import recipe_from_dict
 from clearer.report.figures import COLORS, MUTED, dress, save_figure
@@ -21,7 +21,7 @@ Rows = list[AblationRow]
 def redraw(out: str | Path) -> None:
     """Write ablations.md and the figure from ablations.json alone."""
     out = Path(out)
-    result: Ablations = read_json(out / "ablations.json")
+    result = read_shaped(out / "ablations.json", Ablations)
     write_text(out / "ablations.md", as_markdown(result))
     if _of(result, "lambda-comp"):
         figure = lambda2_figure(result)

@@ -13,13 +13,13 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from clearer.core.errors import UserError
-from clearer.core.files import read_json, write_json, write_text
+from clearer.core.files import read_shaped, write_json, write_text
 from clearer.experiments import published
 from clearer.experiments.records import Chance, Counted, Figures34, FoundArchitecture, PublishedArchitecture
 from clearer.network.architecture import FUSION, Architecture
 from clearer.report.drawing import Drawing, architectures_figure
 from clearer.report.figures import save_figure
-from clearer.runs.layout import RunFolder
+from clearer.runs.layout import RunFolder, read_architecture_file
 
 LAMBDA = 0.1
 """The row of Table 1 with the numbers of fusion and parallel modules that the supplement states for its figures."""
@@ -47,7 +47,7 @@ def figures34(out: str | Path, *, denoise: str | Path | None = None, derain: str
     """
     out = Path(out)
     path = out / "figures34.json"
-    figures: dict[str, FoundArchitecture] = read_json(path)["figures"] if path.exists() else {}
+    figures: dict[str, FoundArchitecture] = read_shaped(path, Figures34)["figures"] if path.exists() else {}
     for (name, task), target in zip(FIGURES.items(), (denoise, derain), strict=True):
         if target is not None:
             figures[name] = _found(Path(target), task)
@@ -71,7 +71,7 @@ def figures34(out: str | Path, *, denoise: str | Path | None = None, derain: str
 def redraw(out: str | Path) -> None:
     """Write the drawings and their captions from figures34.json alone."""
     out = Path(out)
-    result: Figures34 = read_json(out / "figures34.json")
+    result = read_shaped(out / "figures34.json", Figures34)
     write_text(out / "figures34.md", as_markdown(result))
     for name, figure in drawn(result).items():
         for kind in ("svg", "png"):
@@ -198,7 +198,7 @@ def _found(target: Path, task: str) -> FoundArchitecture:
         recipe = run.read_recipe()
         if recipe.task in TASKS and recipe.task != task:
             raise UserError(f"{target}: its recipe has the task {recipe.task}; give a search for {task}")
-        found = run.search.read_result()
+        found = run.search.read_result("architecture", "gap", "steps", "arch_steps", "mixing_weights")
         row = _compared(target, task, recipe.space.architecture(found["architecture"].replace("-", "")))
         row["gap"], row["steps"], row["arch_steps"] = found["gap"], found["steps"], found["arch_steps"]
         row["seed"], row["lambda_arch"], row["recipe"] = recipe.seed, recipe.search.lambda_arch, recipe.name
@@ -207,8 +207,9 @@ def _found(target: Path, task: str) -> FoundArchitecture:
     path = run.architecture if target.is_dir() else target
     if not path.is_file():
         raise UserError(f"{target}: no finished search here; give a run folder with one, or an architecture.json")
+    architecture = read_architecture_file(path)
     try:
-        return _compared(target, task, Architecture.from_dict(read_json(path)))
+        return _compared(target, task, architecture)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 

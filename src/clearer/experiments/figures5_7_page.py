@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from clearer.core.files import read_json, write_text
+from clearer.core.files import read_json, shaped, write_text
 from clearer.core.text import printable
 from clearer.experiments.records import ComparisonFigure, FigureRow, Figures57, InputCell
 from clearer.images.view import read_image
@@ -50,10 +50,9 @@ def redraw(out: str | Path) -> None:
 def read_figures57(path: Path) -> Figures57:
     """Read figures57.json, or a sheets.json of version 0.1."""
     value = read_json(path)
-    if "sheets" in value:
+    if isinstance(value, dict) and "sheets" in value:
         value["figures"] = value.pop("sheets")
-    result: Figures57 = value
-    return result
+    return shaped(value, path, Figures57)
 
 
 def as_markdown(result: Figures57) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from clearer.core.console import progress_bar, say
 from clearer.core.errors import UserError, nearest
-from clearer.core.files import read_json, write_json, write_text
+from clearer.core.files import read_shaped, write_json, write_text
 from clearer.degradations.gaussian import Gaussian
 from clearer.evaluation.evaluate import Result, evaluate
 from clearer.evaluation.metrics import luma601, patch_psnr, psnr, ssim
@@ -112,7 +112,7 @@ def compare_protocols(
 
 def redraw(path: str | Path) -> None:
     """Write the Markdown table beside the JSON file, from the JSON alone."""
-    write_text(Path(path).with_suffix(".md"), as_markdown(read_json(path)))
+    write_text(Path(path).with_suffix(".md"), as_markdown(read_shaped(path, ProtocolEffects)))
 
 
 def as_markdown(result: ProtocolEffects) -> str:

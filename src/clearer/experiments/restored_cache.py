@@ -10,7 +10,7 @@ from typing import TypedDict
 import numpy as np
 
 from clearer.core.errors import UserError
-from clearer.core.files import read_json, write_json
+from clearer.core.files import read_shaped, write_json
 from clearer.evaluation.metrics import luma601, psnr, ssim
 from clearer.evaluation.protocols import Protocol
 from clearer.images.tensors import to_array, to_batch
@@ -32,6 +32,14 @@ class Scores(Quality):
     """PSNR, SSIM, and the seconds of restoring."""
 
     seconds: float
+
+
+class CacheEntry(TypedDict):
+    """What the cache knows of an image: a digest of what it was made from, a corner as the method restored it."""
+
+    key: str
+    corner: list[float]
+    figures: Scores
 
 
 def restored_once(
@@ -60,15 +68,15 @@ def restored_once(
     corner = _run(method, degraded[:CORNER, :CORNER], protocol)[::8, ::8].ravel().tolist()
     image, facts = folder / f"{file}.png", folder / f"{file}.json"
     if image.is_file() and facts.is_file():
-        kept = read_json(facts)
+        kept = read_shaped(facts, CacheEntry)
         # Not to the last bit: the order of summation differs from call to call in some methods.
-        if kept["key"] == key.hexdigest() and np.allclose(kept["corner"], corner, rtol=0, atol=SAME):
-            scores: Scores = kept["figures"]
-            return read_image(image, clean.shape[2]), scores
+        same = kept["key"] == key.hexdigest() and len(kept["corner"]) == len(corner)
+        if same and np.allclose(kept["corner"], corner, rtol=0, atol=SAME):
+            return read_image(image, clean.shape[2]), kept["figures"]
     began = time.perf_counter()
     restored = _run(method, degraded, protocol).clip(0, 1)
     seconds = round(time.perf_counter() - began, 3)
-    scores = {**measured(restored, clean, protocol), "seconds": seconds}
+    scores: Scores = {**measured(restored, clean, protocol), "seconds": seconds}
     facts.unlink(missing_ok=True)  # if the process stops here, no image has the scores of another
     write_image(image, as_bytes(restored))
     write_json(facts, {"key": key.hexdigest(), "corner": corner, "figures": scores})

@@ -60,7 +60,7 @@ class Plan:
     def finished(self) -> bool:
         """Whether the stage has its result; a training of fewer epochs than planned goes on."""
         stage = self.run.stage(self.stage)
-        return stage.finished and (self.stage != "train" or stage.read_result()["steps"] >= self.steps)
+        return stage.finished and (self.stage != "train" or stage.read_result("steps")["steps"] >= self.steps)
 
     @property
     def steps(self) -> int:
@@ -72,7 +72,7 @@ class Plan:
         """Return the number of weight steps done, up to the last full epoch."""
         if self.finished:
             return self.steps
-        lines = self.run.stage(self.stage).read_metrics(strict=False)
+        lines = self.run.stage(self.stage).read_metrics("step", strict=False)
         return lines[-1]["step"] if lines else 0
 
 

@@ -31,8 +31,8 @@ class ScoresAsked(TypedDict):
     sample: int | None
     statistics: str
     patches: int
-    architectures: list[str]
-    supernet: str
+    architectures: NotRequired[list[str]]  # version 0.1 did not write the last two
+    supernet: NotRequired[str]
 
 
 class Scores(TypedDict):

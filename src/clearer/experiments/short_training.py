@@ -42,7 +42,7 @@ def fitting_patch(patch: int, architecture: Architecture) -> int:
 
 def end_of(plan: Plan, steps: int) -> EpochLine | None:
     """Return the validation of a training after this many steps; it may have gone on since."""
-    lines = plan.run.train.read_metrics(strict=False)
+    lines = plan.run.train.read_metrics("step", "seconds", strict=False)
     validated = ("psnr", "estimated_psnr")
     return next((line for line in lines if line["step"] == steps and any(key in line for key in validated)), None)
 

@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from clearer.core.files import read_json, write_json, write_text
+from clearer.core.files import read_shaped, write_json, write_text
 from clearer.experiments import published
 from clearer.experiments.records import FoundWeights, PublishedWeights, Table1
 from clearer.experiments.runner import Plan, carry_out, default_jobs, scaled
@@ -18,6 +18,8 @@ from clearer.pipeline.run_folder import refuse_other_recipe
 from clearer.recipe.schema import Recipe
 from clearer.report.figures import save_figure, scatter_beside
 
+FOUND = ("mixing_weights", "gap", "entropy", "architecture", "steps", "arch_steps", "seconds", "device", "precision")
+"""Keys of a search's result that a row holds."""
 LAMBDAS = (0.0, 0.01, 0.1)
 
 SCALES: dict[str, dict[str, Any]] = {
@@ -85,7 +87,7 @@ def table1(
 def redraw(out: str | Path) -> None:
     """Write table1.md and Figure 2 from table1.json alone."""
     out = Path(out)
-    result: Table1 = read_json(out / "table1.json")
+    result = read_shaped(out / "table1.json", Table1)
     write_text(out / "table1.md", as_markdown(result))
     figure = figure2(result)
     for kind in ("svg", "png"):
@@ -99,7 +101,8 @@ def _plan(base: Recipe, value: float, out: Path) -> Plan:
 
 
 def _row(plan: Plan) -> FoundWeights:
-    found, lines = plan.run.search.read_result(), plan.run.search.read_metrics()
+    stage = plan.run.search
+    found, lines = stage.read_result(*FOUND), stage.read_metrics("arch_step", "gap")
     return {
         "lambda_arch": plan.recipe.search.lambda_arch,
         "parallel": [weights[0] for weights in found["mixing_weights"]],

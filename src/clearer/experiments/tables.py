@@ -17,7 +17,7 @@ from rich.console import Console
 
 from clearer.core.console import progress_bar, say
 from clearer.core.errors import UserError
-from clearer.core.files import read_json, write_json
+from clearer.core.files import read_shaped, write_json
 from clearer.data.folders import find_items
 from clearer.evaluation.evaluate import evaluate
 from clearer.evaluation.protocols import Protocol, parse_protocol
@@ -25,6 +25,7 @@ from clearer.experiments import published
 from clearer.experiments.records import ResultTable, TableCell, TableRow, Tables
 from clearer.experiments.tables_page import redraw
 from clearer.methods.base import Method, as_restore
+from clearer.runs.schema import ResultRecord
 
 SIGMAS = (30.0, 50.0, 70.0)
 NOTHING_DONE = [Method("degraded input", kind, lambda image, _: image) for kind in ("gaussian", "rain")]
@@ -42,6 +43,14 @@ class MeasurementKey(TypedDict):
     set: str
     limit: int | None
     seed: int
+
+
+class Measurement(ResultRecord):
+    """A kept measurement: the result of an evaluation, and what it depends on."""
+
+    key: MeasurementKey
+    data: str
+    threads: int
 
 
 def tables(
@@ -176,8 +185,8 @@ def _measured(
         "protocol": protocol, "set": digest, "limit": limit, "seed": seed,
     }  # fmt: skip
     path = folder / f"{_file_name(key)}.json"
-    kept = read_json(path) if path.is_file() else {}
-    if kept.get("key") != key:
+    kept = read_shaped(path, Measurement) if path.is_file() else None
+    if kept is None or kept["key"] != key:
         sigma = parse_protocol(protocol).sigma
         with progress_bar(f"{method.name}, {protocol}") as progress:
             result = evaluate(as_restore(method, sigma), data, protocol, limit=limit, seed=seed, progress=progress)

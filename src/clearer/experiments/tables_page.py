@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from clearer.core.files import read_json, write_text
+from clearer.core.files import read_shaped, write_text
 from clearer.experiments.records import ResultTable, TableCell, TableRow, Tables
 
 PATCH_AVERAGED = "CLEARER-P"
@@ -26,7 +26,7 @@ COSTS = ("parameters", "kMAC/pixel", "s/image", "Mpixel/s")
 
 def redraw(out: str | Path) -> None:
     """Write tables.md from tables.json alone."""
-    result: Tables = read_json(Path(out) / "tables.json")
+    result = read_shaped(Path(out) / "tables.json", Tables)
     write_text(Path(out) / "tables.md", as_markdown(result))
 
 

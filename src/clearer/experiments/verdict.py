@@ -22,7 +22,7 @@ from torch import Tensor
 
 from clearer.core.console import progress_bar
 from clearer.core.errors import UserError
-from clearer.core.files import read_json_if_there, write_json
+from clearer.core.files import read_shaped, write_json
 from clearer.experiments.runner import carry_out, default_jobs
 from clearer.experiments.search_records import Ranking, Scores, ScoresAsked, Trainings, Verdict, VerdictCost
 from clearer.experiments.supernet_gap import held_out_patches, supernet_gap
@@ -119,7 +119,7 @@ def verdict(
         "run": str(run),
         "recipe": recipe.name,
         "chosen": str(supernet.discretize()),
-        "search": folder.search.read_result(),
+        "search": folder.search.read_result("seconds"),
         "lambda_arch": recipe.search.lambda_arch,
         "patches": settings.patches,
         "ranking": _ranking(scores, supernet),
@@ -161,8 +161,7 @@ def _scores(
         "architectures": sorted(map(str, named)),
         "supernet": _digest(supernet),
     }
-    kept: Scores | None = read_json_if_there(path)
-    if kept is not None and kept["asked"] == asked:
+    if path.exists() and (kept := read_shaped(path, Scores))["asked"] == asked:
         return kept
     wanted = list(space.all_architectures()) if settings.sample is None else _sampled(space, settings.sample, named)
     began = time.monotonic()

@@ -77,7 +77,7 @@ def trained(plans: Sequence[tuple[str, Architecture, int, Plan]], scores: dict[s
     """
     rows: list[Trained] = []
     for name, architecture, _, plan in plans:
-        found = plan.run.train.read_result()
+        found = plan.run.train.read_result("last_psnr", "input_psnr", "seconds")
         cost = plan.run.read_cost()
         if not rows or rows[-1]["name"] != name:
             rows.append({
@@ -91,7 +91,7 @@ def trained(plans: Sequence[tuple[str, Architecture, int, Plan]], scores: dict[s
     for row in rows:
         row["mean"] = stats.mean(row["psnr"])
         row["spread"] = stats.stdev(row["psnr"]) if len(row["psnr"]) > 1 else None
-    anyone = plans[0][-1].run.train.read_result()
+    anyone = plans[0][-1].run.train.read_result("steps", "device", "precision")
     means = [row["mean"] for row in rows]
     return {
         "rows": rows,

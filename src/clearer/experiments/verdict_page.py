@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from clearer.core.files import read_json, write_text
+from clearer.core.files import read_shaped, write_text
 from clearer.experiments.search_records import AgainstChance, SupernetGap, Verdict
 from clearer.report.figures import COLORS, INK, MUTED, dress, save_figure
 
@@ -16,7 +16,7 @@ from clearer.report.figures import COLORS, INK, MUTED, dress, save_figure
 def redraw(out: str | Path) -> None:
     """Write verdict.md and the figures from verdict.json alone."""
     out = Path(out)
-    result: Verdict = read_json(out / "verdict.json")
+    result = read_shaped(out / "verdict.json", Verdict)
     write_text(out / "verdict.md", as_markdown(result))
     figures = {"ranking": ranking_figure(result)}
     if "training" in result:

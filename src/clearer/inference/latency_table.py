@@ -14,14 +14,14 @@ import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
 
 from clearer.core.device import autocast
 from clearer.core.errors import UserError
-from clearer.core.files import read_json, write_json
+from clearer.core.files import read_shaped, write_json
 from clearer.inference.budget import ImageSize
 from clearer.inference.fused_cpu import can_fuse, fused_step
 from clearer.inference.latency import random_image, time_runs
@@ -36,6 +36,13 @@ SECONDS, WARM = 0.1, 0.05
 """How long a piece is timed, and its warm-up."""
 TURNED = 2**28
 """Bytes of features that take turns."""
+
+
+class _Kept(TypedDict):
+    """The times in a file, and the machine and versions that they are valid for."""
+
+    valid_for: dict[str, Any]
+    milliseconds: dict[str, float]
 
 
 def cache_folder() -> Path:
@@ -101,12 +108,12 @@ class LatencyTable:
         if self.file is None or not self.file.exists():
             return {}
         try:
-            value = read_json(self.file)
-            if value["valid_for"] == self.valid_for:
-                return {str(key): float(time) for key, time in value["milliseconds"].items()}
-            self.measured_elsewhere = dict(value["valid_for"])
-        except (UserError, KeyError, TypeError, ValueError, AttributeError):
+            value = read_shaped(self.file, _Kept)
+        except UserError:
             return {}  # damaged: measured again
+        if value["valid_for"] == self.valid_for:
+            return value["milliseconds"]
+        self.measured_elsewhere = value["valid_for"]
         return {}
 
     def _pieces(self, architecture: Architecture) -> list[_Piece]:

@@ -120,11 +120,23 @@ class NoiseProfile:
 
 
 def profile_from(values: Mapping[str, Any]) -> NoiseProfile | None:
-    """Return the profile that `NoiseProfile.to_dict` wrote; None if another version wrote other fields."""
+    """Return the profile that `NoiseProfile.to_dict` wrote; None if the fields, or their lengths, are others.
+
+    Types are those of the fields: see `clearer.core.shape.check_shape`.
+    """
     fields = dataclasses.fields(NoiseProfile)
     if any(field.name not in values and field.default is dataclasses.MISSING for field in fields):
         return None
-    return NoiseProfile(**{field.name: _fixed(values[field.name]) for field in fields if field.name in values})
+    found = NoiseProfile(**{field.name: _fixed(values[field.name]) for field in fields if field.name in values})
+    return found if _fits(found) else None
+
+
+def _fits(profile: NoiseProfile) -> bool:
+    """Return whether lists that belong together are of one length, and correlations known at the same distances."""
+    fits = len(profile.gain) == len(profile.offset) > 0 and len(profile.brightness) == len(profile.variance)
+    return (
+        fits and len(profile.rows) == len(profile.columns) and len({len(profile.patch), *map(len, profile.patch)}) < 2
+    )
 
 
 def _fixed(value: Any) -> Any:

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from clearer.core.errors import UserError, nearest
-from clearer.core.files import read_json
 from clearer.network.architecture import Architecture
 from clearer.network.cost import Part, cost_table
 from clearer.network.stored_form import AT
-from clearer.runs.layout import RunFolder
+from clearer.runs.layout import RunFolder, read_architecture_file
 from clearer.zoo.card import ModelCard
 from clearer.zoo.locate import find_models, is_model_name, located
 from clearer.zoo.weight_metadata import read_architecture
@@ -133,5 +132,5 @@ def _from_file(path: Path) -> tuple[Architecture, ModelCard]:
         exported = OnnxNetwork(path)
         return exported.architecture, exported.card
     if path.suffix == ".json":
-        return Architecture.from_dict(read_json(path)), ModelCard()
+        return read_architecture_file(path), ModelCard()
     return read_architecture(path)

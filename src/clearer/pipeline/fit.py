@@ -13,7 +13,7 @@ from rich.console import Console
 
 from clearer.core.console import progress_bar, say
 from clearer.core.errors import UserError
-from clearer.core.files import write_json
+from clearer.core.files import read_shaped, write_json
 from clearer.data.items import read_images
 from clearer.data.noisy import is_noisy_only
 from clearer.data.patches import TrainingImages
@@ -37,8 +37,8 @@ from clearer.report.noisy_samples import write_noisy_samples
 from clearer.report.page import write_page
 from clearer.report.samples import write_samples
 from clearer.report.summary import print_summary
-from clearer.runs.layout import RunFolder, read_object
-from clearer.runs.schema import CostTable
+from clearer.runs.layout import RunFolder
+from clearer.runs.schema import CostTable, EvaluationRecord
 from clearer.search.bilevel import search
 from clearer.training import distributed
 from clearer.training.job import HeldOutImages, RunContext
@@ -220,8 +220,8 @@ def _conclude(recipe: Recipe, context: RunContext, splits: Splits, stages: Seque
 def _ranked(recipe: Recipe, context: RunContext, splits: Splits, restorer: Restorer) -> dict[str, Any]:
     """Estimate the errors of this model and of others without ground truth, and write samples; return the ranking."""
     folder = context.folder
-    ranking = read_object(folder.ranking) if folder.ranking.exists() else rank(recipe, folder, restorer, splits)
-    if names := " and ".join(map(str, ranking.get("better") or ())):
+    ranking = folder.read_ranking() if folder.ranking.exists() else rank(recipe, folder, restorer, splits)
+    if names := " and ".join(ranking.get("better", [])):
         context.say(f"{names}: estimated to do better without training on these images; see the report")
     if recipe.evaluate.samples and not folder.sample_list.exists():
         write_noisy_samples(folder, restorer, splits.validation[: recipe.evaluate.samples], recipe.network.channels)
@@ -245,4 +245,4 @@ def _evaluate(name: str, recipe: Recipe, folder: RunFolder, restorer: Restorer, 
             seed=0,
         )
         write_result(record, path)
-    return {key: value for key, value in read_object(path).items() if key != "per_image"}
+    return {key: value for key, value in read_shaped(path, EvaluationRecord, whole=False).items() if key != "per_image"}

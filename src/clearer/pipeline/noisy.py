@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from clearer.core.files import read_json, write_json
+from clearer.core.files import write_json
 from clearer.data.items import Item, read_images, read_item
 from clearer.data.noisy import halves
 from clearer.data.patches import TrainingImages
@@ -135,7 +135,7 @@ def _has_noise_of(whole: NoiseProfile, own: NoiseProfile) -> bool:
 
 def noted_noise(folder: RunFolder, recipe: Recipe, splits: Splits) -> NoiseProfile:
     """Return the noise of the set that the run noted before its training; measure it where there is no note."""
-    noted = read_json(folder.noise) if folder.noise.exists() else {}
+    noted = folder.read_noise()
     profile = profile_from(noted) if "scale" in noted else None  # earlier versions ignored the range
     return profile or noise_of_set([*splits.train, *splits.validation], recipe.network.channels, recipe.data.span)
 

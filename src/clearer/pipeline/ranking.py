@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,10 +22,11 @@ from clearer.pipeline.noisy import noise_of_each, noisy_images, noted_noise
 from clearer.recipe.schema import Recipe
 from clearer.report.noisy import CERTAIN
 from clearer.runs.layout import RunFolder
+from clearer.runs.schema import Ranking, RankingRow
 from clearer.zoo.catalog import models
 
 
-def rank(recipe: Recipe, folder: RunFolder, restorer: Restorer, splits: Splits) -> dict[str, Any]:
+def rank(recipe: Recipe, folder: RunFolder, restorer: Restorer, splits: Splits) -> Ranking:
     """Estimate the errors on the validation images, the same parts for all, and write ranking.json.
 
     Returns:
@@ -56,7 +56,7 @@ def rank(recipe: Recipe, folder: RunFolder, restorer: Restorer, splits: Splits) 
     rows += [_row(name, kinds[name], estimate, mine) for name, estimate in others.items()]
     rows.sort(key=lambda row: -float(row["estimated_psnr"]))
     along_rows, along_columns = images.whiteness(restorer)
-    result = {
+    result: Ranking = {
         "measure": mine.measure,
         "explanation": WHAT[mine.measure],
         "images": len(images),
@@ -99,7 +99,7 @@ def _others(
     return found
 
 
-def _row(name: str, kind: str, estimate: Estimate, mine: Estimate) -> dict[str, Any]:
+def _row(name: str, kind: str, estimate: Estimate, mine: Estimate) -> RankingRow:
     gain, error = mine.gain_over(estimate)
     return {
         "name": name,

@@ -15,7 +15,7 @@ from clearer.core.text import few
 from clearer.data.items import Item
 from clearer.data.splits import Splits
 from clearer.recipe.schema import Recipe
-from clearer.runs.layout import RunFolder, read_object
+from clearer.runs.layout import RunFolder
 from clearer.training.optimizers import learning_rate
 
 PLACES = {"data": ("folder", "train", "validation", "test", "train_clean"), "train": ("start",)}
@@ -95,8 +95,10 @@ def check_images(folder: RunFolder, splits: Splits) -> bool:
     if not folder.digests.exists():
         write_json(folder.digests, found)
         return False
-    before = read_object(folder.digests)
-    changed = [name for part, files in found.items() for name, now in files.items() if before[part].get(name) != now]
+    before = folder.read_digests()
+    changed = [
+        name for part, files in found.items() for name, now in files.items() if before.get(part, {}).get(name) != now
+    ]
     if changed:
         raise UserError(
             f"{folder}: {len(changed)} of its images have changed since this run began ({few(changed)}); "
@@ -112,7 +114,7 @@ def _differences(
     before, now = (
         {name: part for part, names in parts.items() for name in names} for parts in (earlier, splits.names())
     )
-    recorded = read_object(folder.digests) if folder.digests.exists() else {}
+    recorded = folder.read_digests() if folder.digests.exists() else {}
     old, new = (
         {name: digest for files in parts.values() for name, digest in files.items()} for parts in (recorded, found)
     )
@@ -123,7 +125,8 @@ def _differences(
     }
     if not any(kinds.values()):
         kinds["in another part"] = [name for name in now if now[name] != before[name]]
-    return "; ".join(f"{len(names)} {kind}: {few(sorted(names))}" for kind, names in kinds.items() if names)
+    said = [f"{len(names)} {kind}: {few(sorted(names))}" for kind, names in kinds.items() if names]
+    return "; ".join(said) or f"the order or the parts in {folder.images.name}"
 
 
 def train_longer(folder: RunFolder, recipe: Recipe, before: int, say: Say) -> None:
@@ -140,7 +143,7 @@ def train_longer(folder: RunFolder, recipe: Recipe, before: int, say: Say) -> No
             f"{folder}: its training has ended and has no checkpoint left, so it cannot be continued; "
             f"train on from its weights with --start {folder} --out ANOTHER"
         )
-    done = min(len(stage.read_metrics(strict=False)), before)
+    done = min(len(stage.read_metrics("step", strict=False)), before)
     if done:
         first, last = (learning_rate(recipe.train.optimizer, epoch, epochs) for epoch in (done, epochs - 1))
         say(

@@ -170,7 +170,7 @@ def _record_run(recipe: Recipe, context: RunContext, splits: Splits) -> None:
     record: RunRecord = {
         "recipe": recipe.name,
         "task": recipe.task,
-        "created": folder.read_record()["created"] if folder.record.exists() else now,
+        "created": folder.read_record().get("created", now) if folder.record.exists() else now,
         "clearer": __version__,
         "torch": torch.__version__,
         "device": device_name(context.device),

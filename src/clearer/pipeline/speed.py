@@ -13,6 +13,7 @@ from typing import Any
 
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
+from clearer.core.shape import check_shape
 from clearer.core.version import __version__
 from clearer.network.architecture import Architecture
 
@@ -49,9 +50,10 @@ def remembered_speeds() -> dict[str, Speed]:
     found = {}
     for digest, value in _object(_read().get(_machine())).items():
         try:
-            found[digest] = Speed(float(value["seconds"]), str(value["device"]), str(value["precision"]))
-        except (KeyError, TypeError, ValueError):
-            continue
+            check_shape(value, Speed)
+            found[digest] = Speed(**value)
+        except (TypeError, ValueError):
+            continue  # of another version, or damaged
     return found
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from clearer.noise.profile import profile_from
 from clearer.report.markup import drawing, note, section, table
 from clearer.report.noise_figure import noise_figure
-from clearer.runs.layout import objects
 from clearer.runs.record import Record, number
 
 CERTAIN = 2.0
@@ -32,7 +31,7 @@ def noise_section(record: Record) -> str:
 
 def ranking_section(record: Record) -> str:
     """Return the estimated errors of the model and of others on held-out images, with their uncertainty."""
-    rows = objects(record.ranking.get("rows"))
+    rows = record.ranking.get("rows")
     if not rows:
         return ""
     head = ("estimated on held-out noisy images", "PSNR dB", "this model is better by dB")
@@ -44,8 +43,8 @@ def ranking_section(record: Record) -> str:
         "standard error. Differences are more certain than the figures themselves, which depend on the noise model."
     )
     better = record.ranking.get("better")
-    if isinstance(better, list) and better:
-        text += f" Estimated to do better, without training on these images: {', '.join(map(str, better))}."
+    if better:
+        text += f" Estimated to do better, without training on these images: {', '.join(better)}."
     return section("Estimated results", table(head, cells, left=1) + note(text) + note(_residual(record)))
 
 

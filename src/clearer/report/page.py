@@ -28,7 +28,7 @@ from clearer.report.intensity import intensity_figure, intensity_line, intensity
 from clearer.report.markup import drawing, folded, note, section, table
 from clearer.report.noisy import estimated_line, noise_section, ranking_section
 from clearer.report.warnings import warnings_of
-from clearer.runs.layout import RunFolder, objects
+from clearer.runs.layout import RunFolder
 from clearer.runs.record import Record, number, read_record, sample_images
 
 # The browser loads and runs nothing, even if the files of the run contain scripts or links.
@@ -106,7 +106,7 @@ def _architecture(record: Record) -> str:
     body = drawing(architecture_figure(record.architecture), "drawing", f"architecture {record.architecture}")
     rows = [
         (cell.get("module"), _format(cell, "parameters", ",.0f"), _format(cell, "macs_per_pixel", ",.1f", 1e-3))
-        for cell in objects(record.cost.get("cells"))
+        for cell in record.cost.get("cells", [])
     ]
     if rows:
         body += folded("Cost of each module", table(("module", "parameters", "kMAC/pixel"), rows, left=1))
@@ -128,7 +128,7 @@ def _results(record: Record) -> str:
                 p.get("name", ""), f"{p.get('width', '')}x{p.get('height', '')}", _format(p, "input_psnr", ".2f"),
                 _format(p, "psnr", ".2f"), _format(p, "ssim", ".4f"), _time(p),
             )
-            for p in objects(e.get("per_image"))
+            for p in e.get("per_image", [])
         ]  # fmt: skip
         if single:
             heads = ("image", "size", "input dB", "PSNR dB", "SSIM", "time")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from clearer.report.facts import protocol_name
 from clearer.report.noisy import CERTAIN, UNCERTAIN
-from clearer.runs.layout import objects
 from clearer.runs.record import Record, number
 
 ADVICE = "Train longer (train.epochs, train.steps_per_epoch), or look at the images with clearer doctor."
@@ -36,7 +35,7 @@ def _filters(record: Record) -> list[str]:
     """Return the plain filters that are estimated to do better than the model, beyond doubt; the best first."""
     return [
         str(row.get("name"))
-        for row in objects(record.ranking.get("rows"))
+        for row in record.ranking.get("rows", [])
         if row.get("kind") == "filter"
         and (number(row, "gain") or 0) < -CERTAIN * (number(row, "gain_standard_error") or 0)
     ]

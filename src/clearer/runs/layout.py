@@ -23,20 +23,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from clearer.core.errors import UserError
-from clearer.core.files import read_json, with_present_keys
+from clearer.core.files import read_json, read_shaped, with_present_keys
 from clearer.core.parse import parse_json
+from clearer.core.shape import check_shape
 from clearer.network.architecture import Architecture
+from clearer.noise.profile import NoiseProfile
 from clearer.recipe.load import load_stored_recipe
 from clearer.recipe.schema import Recipe
 from clearer.runs.schema import (
     CostTable,
     EpochLine,
     EvaluationRecord,
+    FileDigest,
+    Ranking,
     RunRecord,
     SampleEntry,
     SearchResult,
@@ -51,6 +56,7 @@ class StageFolder(Generic[Result]):
     """The folder of one stage of a run: ``search`` or ``train``."""
 
     path: Path
+    kind: type[Result]
 
     @property
     def checkpoints(self) -> Path:
@@ -77,17 +83,17 @@ class StageFolder(Generic[Result]):
         """Whether the result exists."""
         return self.result.is_file()
 
-    def read_result(self) -> Result:
-        """Return the result.
+    def read_result(self, *needs: str) -> Result:
+        """Return the result; it has the keys that the caller ``needs``.
 
         Raises:
             UserError: the file is missing or damaged.
         """
-        return cast(Result, read_object(self.result))
+        return read_shaped(self.result, self.kind, needs)
 
-    def read_metrics(self, *, strict: bool = True) -> list[EpochLine]:
+    def read_metrics(self, *needs: str, strict: bool = True) -> list[EpochLine]:
         """Return the lines of metrics.jsonl; see `read_metrics`."""
-        return read_metrics(self.metrics, strict=strict)
+        return read_metrics(self.metrics, *needs, strict=strict)
 
 
 @dataclass(frozen=True)
@@ -148,12 +154,12 @@ class RunFolder:
     @property
     def search(self) -> StageFolder[SearchResult]:
         """Folder of the search."""
-        return StageFolder(self.path / "search")
+        return StageFolder(self.path / "search", SearchResult)
 
     @property
     def train(self) -> StageFolder[TrainResult]:
         """Folder of the training."""
-        return StageFolder(self.path / "train")
+        return StageFolder(self.path / "train", TrainResult)
 
     @property
     def evaluation(self) -> Path:
@@ -227,7 +233,7 @@ class RunFolder:
         Raises:
             UserError: the file is missing or damaged.
         """
-        return cast(RunRecord, read_object(self.record))
+        return read_shaped(self.record, RunRecord)
 
     def read_images(self) -> dict[str, list[str]]:
         """Return the file names of the images of each part: ``train``, ``validation``, ``test``.
@@ -235,7 +241,15 @@ class RunFolder:
         Raises:
             UserError: the file is missing or damaged.
         """
-        return read_object(self.images)
+        return read_shaped(self.images, dict[str, list[str]])
+
+    def read_digests(self) -> dict[str, dict[str, dict[str, FileDigest]]]:
+        """Return size and digest of each image file, by part, name, and ``clean`` or ``degraded``.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        return read_shaped(self.digests, dict[str, dict[str, dict[str, FileDigest]]])
 
     def read_architecture(self) -> Architecture:
         """Return the architecture.
@@ -243,7 +257,7 @@ class RunFolder:
         Raises:
             UserError: the file is missing or damaged.
         """
-        return Architecture.from_dict(read_json(self.architecture))
+        return read_architecture_file(self.architecture)
 
     def read_cost(self) -> CostTable:
         """Return cost.json.
@@ -251,33 +265,68 @@ class RunFolder:
         Raises:
             UserError: the file is missing or damaged.
         """
-        return cast(CostTable, read_object(self.cost))
+        return read_shaped(self.cost, CostTable)
 
     def read_evaluations(self) -> dict[str, EvaluationRecord]:
-        """Return all results on test images by the names of their files; empty if there are none.
+        """Return all results on test images by the names of their files; empty if there are none, keys may be missing.
 
         Raises:
             UserError: a file is damaged.
         """
-        return {path.stem: cast(EvaluationRecord, read_object(path)) for path in sorted(self.evaluation.glob("*.json"))}
+        return {
+            path.stem: read_shaped(path, EvaluationRecord, whole=False)
+            for path in sorted(self.evaluation.glob("*.json"))
+        }
 
     def read_samples(self) -> list[SampleEntry]:
         """Return the entries of samples.json; empty if there are none.
 
         Raises:
-            UserError: the file is not JSON.
+            UserError: the file is damaged.
         """
-        entries = read_json(self.sample_list) if self.sample_list.exists() else []
-        return cast(list[SampleEntry], objects(entries))
+        return read_shaped(self.sample_list, list[SampleEntry]) if self.sample_list.exists() else []
+
+    def read_noise(self) -> Mapping[str, Any]:
+        """Return noise.json: the fields of a `NoiseProfile` in their types, and ``words``; empty if there is none.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        if not self.noise.exists():
+            return {}
+        found: Mapping[str, Any] = read_shaped(self.noise, cast(Any, NoiseProfile))
+        return found
+
+    def read_ranking(self) -> Ranking:
+        """Return ranking.json.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        return read_shaped(self.ranking, Ranking)
 
 
-def read_metrics(path: Path, *, strict: bool = True) -> list[EpochLine]:
+def read_architecture_file(path: Path) -> Architecture:
+    """Return the architecture that a JSON file holds.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    try:
+        return Architecture.from_dict(read_json(path))
+    except UserError as error:
+        text = str(error).removeprefix(f"{path}: ")
+        raise UserError(f"{path}: {text}; put the file back, or give one that clearer wrote") from error
+
+
+def read_metrics(path: Path, *needs: str, strict: bool = True) -> list[EpochLine]:
     """Return the lines of a metrics.jsonl, keys of older versions under their present names.
 
     A missing file has no lines. A last line that a crash cut short is skipped.
 
     Args:
         path: the file.
+        needs: keys that the caller reads of every line; a line without them is damaged.
         strict: refuse a damaged line before the last; otherwise return the lines before it.
 
     Raises:
@@ -289,29 +338,16 @@ def read_metrics(path: Path, *, strict: bool = True) -> list[EpochLine]:
         return []
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
-    values: list[Any] = []
+    values: list[EpochLine] = []
     for index, text in enumerate(texts):
+        problem = "not JSON"
         try:
-            values.append(with_present_keys(parse_json(text, finite=False)))
+            value = with_present_keys(parse_json(text, finite=False))
+            problem = "damaged"
+            check_shape(value, EpochLine, needs=needs)
+            values.append(value)
         except ValueError as error:
             if strict and index < len(texts) - 1:
-                raise UserError(f"{path}: line {index + 1} is not JSON ({error}); remove that line") from error
+                raise UserError(f"{path}: line {index + 1} is {problem} ({error}); remove that line") from error
             break
-    return cast(list[EpochLine], objects(values))
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """Return the JSON object that a file holds.
-
-    Raises:
-        UserError: the file is missing, is not JSON, or holds another JSON value.
-    """
-    value = read_json(path)
-    if not isinstance(value, dict):
-        raise UserError(f"{path}: not a JSON object; remove the file and rerun the command that writes it")
-    return value
-
-
-def objects(value: Any) -> list[dict[str, Any]]:
-    """Return the JSON objects in a JSON list; an empty list for any other value."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    return values

@@ -14,11 +14,12 @@ from PIL import Image
 
 from clearer.core.errors import UserError
 from clearer.network.architecture import Architecture
-from clearer.runs.layout import RunFolder, read_object
+from clearer.runs.layout import RunFolder
 from clearer.runs.schema import (
     CostTable,
     EpochLine,
     EvaluationRecord,
+    Ranking,
     RunRecord,
     SampleEntry,
     SearchResult,
@@ -54,7 +55,7 @@ class Record:
     evaluations: list[EvaluationRecord]
     samples: list[SampleEntry]
     noise: Mapping[str, Any]
-    ranking: Mapping[str, Any]
+    ranking: Ranking
 
     @property
     def name(self) -> str:
@@ -104,8 +105,8 @@ def read_record(run: str | Path) -> Record:
         train_lines=folder.train.read_metrics(),
         evaluations=_in_order(folder.read_evaluations()),
         samples=folder.read_samples(),
-        noise=read_object(folder.noise) if folder.noise.exists() else {},
-        ranking=read_object(folder.ranking) if folder.ranking.exists() else {},
+        noise=folder.read_noise(),
+        ranking=folder.read_ranking() if folder.ranking.exists() else {},
     )
 
 

@@ -22,6 +22,13 @@ class RunRecord(TypedDict, total=False):
     images: dict[str, int]
 
 
+class FileDigest(TypedDict):
+    """An image file in digests.json: its size in bytes and its SHA-256."""
+
+    size: int
+    sha256: str
+
+
 class SearchResult(TypedDict, total=False):
     """search/result.json. Steps are weight steps; ``*_saved`` counts what early stopping left out."""
 
@@ -34,7 +41,7 @@ class SearchResult(TypedDict, total=False):
     steps_saved: int
     seconds: float
     seconds_saved: float
-    peak_memory_mb: int
+    peak_memory_mb: float
     device: str
     precision: str
 
@@ -70,7 +77,7 @@ class TrainResult(TypedDict, total=False):
     architecture: str
     steps: int
     seconds: float
-    peak_memory_mb: int
+    peak_memory_mb: float
     device: str
     precision: str
     best_epoch: int
@@ -204,6 +211,33 @@ class EvaluationRecord(ResultRecord):
     device: str
     precision: str
     seed: NotRequired[int]
+
+
+class RankingRow(TypedDict):
+    """A model in ranking.json: its estimated PSNR, and what the trained model gains over it; both in dB."""
+
+    name: str
+    kind: str
+    estimated_psnr: float
+    standard_error: float
+    gain: float
+    gain_standard_error: float
+
+
+class Ranking(TypedDict, total=False):
+    """ranking.json: the trained model among others on held-out noisy images, the best first.
+
+    ``removed_along_*`` is the correlation of neighboring pixels in what the model removed.
+    """
+
+    measure: str
+    explanation: str
+    images: int
+    parts: int
+    rows: list[RankingRow]
+    better: list[str]
+    removed_along_rows: float | None
+    removed_along_columns: float | None
 
 
 class SampleEntry(TypedDict, total=False):

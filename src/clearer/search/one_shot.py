@@ -42,7 +42,7 @@ def load_supernet(folder: str | Path, device: torch.device) -> tuple[Recipe, Sup
     said: list[str] = []
     state = load_checkpoint(run.search.checkpoints, said.append)
     # A search may have ended early.
-    if state is None or state["step"] != run.search.read_result()["steps"]:
+    if state is None or state["step"] != run.search.read_result("steps")["steps"]:
         raise UserError(
             f"{run.search.checkpoints}: the supernet's final weights are missing; search again in a new folder"
         )

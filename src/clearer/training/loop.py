@@ -101,7 +101,7 @@ class _Loop:
             if self.done < self.job.steps:
                 self.context.say(f"{self.job.name}: resumed at step {self.done} of {self.job.steps}")
             if self.context.rank == 0:
-                lines = [line for line in self.stage.read_metrics(strict=False) if line["step"] <= self.done]
+                lines = [line for line in self.stage.read_metrics("step", strict=False) if line["step"] <= self.done]
         text = "".join(json.dumps(line) + "\n" for line in lines)
         distributed.first(lambda: write_text(self.stage.metrics, text))
         for line in lines:
