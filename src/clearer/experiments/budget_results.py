@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from clearer.core.errors import UserError
+from clearer.core.files import read_json, shaped
 from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture
-from clearer.runs.layout import RunFolder, objects, read_object
+from clearer.runs.layout import RunFolder
+
+
+class _Kept(TypedDict):
+    budget: str
+    architecture: str
+    default: str
+
+
+class _KeptList(TypedDict):
+    """result.json of several budgets; that of one is a `_Kept`."""
+
+    budgets: list[_Kept]
 
 
 @dataclass(frozen=True)
@@ -33,14 +47,16 @@ def read_chosen(folder: RunFolder, budgets: Sequence[str] = ()) -> list[Chosen]:
     file = folder.budget / "result.json"
     if not file.exists():
         raise UserError(f"{folder}: no finished search within a budget; give a run of 'clearer fit --budget ...'")
-    value = read_object(file)
+    value = read_json(file)
+    kept: list[_Kept] = (
+        shaped(value, file, _KeptList)["budgets"]
+        if isinstance(value, dict) and "budgets" in value
+        else [shaped(value, file, _Kept)]
+    )
     try:
-        found = [
-            Chosen(str(one["budget"]), Architecture.parse(one["architecture"]).text, str(one["default"]))
-            for one in (objects(value["budgets"]) if "budgets" in value else [value])
-        ]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{file}: damaged; run the same 'clearer fit --budget ...' again to write it") from error
+        found = [Chosen(one["budget"], Architecture.parse(one["architecture"]).text, one["default"]) for one in kept]
+    except UserError as error:
+        raise UserError(f"{file}: damaged ({error}); run the same 'clearer fit --budget ...' again") from error
     if not budgets:
         return found
     known = {_amount(one.budget): one for one in found}

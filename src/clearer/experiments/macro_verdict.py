@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from rich.console import Console
 
 from clearer.core.console import progress_bar, say
 from clearer.core.errors import UserError
-from clearer.core.files import read_json, write_json
+from clearer.core.files import read_shaped, write_json
 from clearer.core.text import duration
 from clearer.evaluation.bootstrap import Difference, paired_difference
 from clearer.evaluation.evaluate import evaluate
@@ -202,7 +202,7 @@ def _arms(
 def _kept(out: Path, budget: str, drawn: Callable[[], Iterator[Architecture]], count: int) -> list[Architecture]:
     """Return the random networks of a budget: those of an earlier call, whose latencies may have differed a little."""
     file = out / "random.json"
-    kept: dict[str, list[str]] = read_json(file) if file.exists() else {}
+    kept = read_shaped(file, dict[str, list[str]]) if file.exists() else {}
     if len(kept.get(budget, ())) < count:
         first = kept.get(budget, [])
         more = (network.text for network in drawn() if network.text not in first)
@@ -238,7 +238,7 @@ def _measured(arms: list[_Arm], budget: str, test: str, protocols: Sequence[str]
     rows = []
     for arm in arms:
         scores = [_test_scores(plan, test, protocols, out) for plan in arm.plans]
-        results = [plan.run.train.read_result() for plan in arm.plans]
+        results = [plan.run.train.read_result("seconds", "last_psnr") for plan in arm.plans]
         rows.append(
             MacroArm(
                 kind=arm.kind,
@@ -258,18 +258,25 @@ def _measured(arms: list[_Arm], budget: str, test: str, protocols: Sequence[str]
 def _milliseconds(network: Architecture, size: ImageSize, out: Path) -> float:
     """Measure the whole network on this machine, once."""
     file, key = out / "latency.json", f"{network.text} at {size}"
-    kept: dict[str, float] = read_json(file) if file.exists() else {}
+    kept = read_shaped(file, dict[str, float]) if file.exists() else {}
     if key not in kept:
         kept[key] = measure_latency(network, at=size)["milliseconds"]
         write_json(file, kept)
     return kept[key]
 
 
+class _TestScores(TypedDict):
+    """The scores of a training on test images, by image, and what was measured."""
+
+    measured: dict[str, Any]
+    psnr: list[float]
+
+
 def _test_scores(plan: Plan, test: str, protocols: Sequence[str], out: Path) -> NDArray[np.float64]:
     """Return the PSNR of each test image, the mean over the protocols; measured once."""
     file = out / "test" / f"{plan.name}.json"
     wanted = {"test": test, "protocols": list(protocols)}
-    if file.exists() and (kept := read_json(file))["measured"] == wanted:
+    if file.exists() and (kept := read_shaped(file, _TestScores))["measured"] == wanted:
         return np.array(kept["psnr"])
     restorer = load(plan.run.last_weights, "auto", "fp32")
     scores = []

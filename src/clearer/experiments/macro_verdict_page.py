@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from clearer.core.files import read_json, write_text
+from clearer.core.files import read_shaped, write_text
 from clearer.core.text import duration
 from clearer.experiments.search_records import Interval, MacroComparison, MacroVerdict
 from clearer.report.figures import COLORS, MUTED, dress, save_figure
@@ -20,7 +20,7 @@ NAMES = {"chosen": "the search's choice", "default": "default, scaled in width",
 def redraw(out: str | Path) -> None:
     """Write macro-verdict.md and the figure from macro-verdict.json alone."""
     out = Path(out)
-    result: MacroVerdict = read_json(out / "macro-verdict.json")
+    result = read_shaped(out / "macro-verdict.json", MacroVerdict)
     write_text(out / "macro-verdict.md", as_markdown(result))
     for kind in ("svg", "png"):
         save_figure(figure(result), out / f"macro-verdict.{kind}")

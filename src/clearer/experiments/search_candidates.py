@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from rich.console import Console
 
 from clearer.core.console import say
 from clearer.core.errors import UserError
-from clearer.core.files import write_json, write_text
+from clearer.core.files import read_shaped, write_json, write_text
 from clearer.experiments.budget_cost import DEFAULT, cost_of_networks, fixed_fields, scaled_default
 from clearer.experiments.search_ledger import Trained
 from clearer.experiments.short_training import short
@@ -21,7 +22,7 @@ from clearer.network.architecture import Architecture
 from clearer.pipeline.latency import measure_latency
 from clearer.pipeline.run_folder import refuse_other_recipe
 from clearer.recipe.schema import Recipe
-from clearer.runs.layout import RunFolder, read_object
+from clearer.runs.layout import RunFolder
 from clearer.search.halving import best
 from clearer.search.macro_space import Cost, sampled
 from clearer.training.run_device import choose_device
@@ -29,6 +30,27 @@ from clearer.training.run_device import choose_device
 SPACE = "macro"
 TOLERANCE = 0.05
 """A finalist may exceed the budget by this share of it, when it is measured as a whole."""
+
+
+class _Priced(TypedDict):
+    architecture: str
+    cost: float
+
+
+class _KeptCandidates(TypedDict):
+    """candidates.json."""
+
+    space: str
+    budget: str
+    measured_on: str | None
+    networks: list[_Priced]
+
+
+class _KeptChoice(TypedDict):
+    """choice.json."""
+
+    architecture: str
+    milliseconds: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -80,14 +102,15 @@ class Candidates:
         Raises:
             UserError: the file is damaged, or they are those of another space, budget or recipe.
         """
-        out, kept = file.parent, read_object(file)
+        out, kept = file.parent, read_shaped(file, _KeptCandidates)
         try:
-            costs = {Architecture.parse(each["architecture"]): float(each["cost"]) for each in kept["networks"]}
-            found = cls(kept["budget"], kept["measured_on"], costs)
-            space = kept["space"]
-        except (KeyError, TypeError, ValueError, UserError) as error:
+            costs = {Architecture.parse(each["architecture"]): each["cost"] for each in kept["networks"]}
+        except UserError as error:
             raise UserError(f"{file}: damaged ({error}); choose another folder with --out") from error
-        for what, before, now in (("space", space, SPACE), ("budget", found.budget, str(budget))):
+        if not costs:
+            raise UserError(f"{file}: damaged (no networks); choose another folder with --out")
+        found = cls(kept["budget"], kept["measured_on"], costs)
+        for what, before, now in (("space", kept["space"], SPACE), ("budget", found.budget, str(budget))):
             if before != now:
                 raise UserError(
                     f"{out}: holds a search of another {what} ({before}, now {now}); choose another folder with --out"
@@ -145,10 +168,10 @@ class Choice:
         Raises:
             UserError: it is damaged.
         """
-        kept = read_object(file)
+        kept = read_shaped(file, _KeptChoice)
         try:
-            return cls(Architecture.parse(kept["architecture"]).text, dict(kept["milliseconds"]))
-        except (KeyError, TypeError, ValueError, UserError) as error:
+            return cls(Architecture.parse(kept["architecture"]).text, kept["milliseconds"])
+        except UserError as error:
             raise UserError(f"{file}: damaged ({error}); remove it and rerun the command") from error
 
 

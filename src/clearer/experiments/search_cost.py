@@ -10,24 +10,39 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from rich.console import Console
 
 from clearer.core.console import print_table, say
 from clearer.core.errors import UserError
-from clearer.core.files import write_json
+from clearer.core.files import read_shaped, write_json
 from clearer.core.text import duration
 from clearer.experiments.runner import Plan
 from clearer.experiments.search_workers import Workers, train_together
 from clearer.experiments.short_training import short
 from clearer.network.architecture import Architecture
 from clearer.recipe.schema import Recipe
-from clearer.runs.layout import read_object
 from clearer.search.halving import Schedule, Timing
 
 TIMED_EPOCHS, TIMED_STEPS, TIMED_NETWORKS = 3, 10, 6
 """Of the trainings that are timed: the first epoch warms up, the second has steps alone, the third a validation."""
+
+
+class _KeptTiming(TypedDict):
+    around: float
+    step: float
+
+
+class _Kept(TypedDict):
+    """schedule.json; early searches lack the last two."""
+
+    networks: int
+    steps: int
+    rungs: int
+    minutes: float
+    threads: NotRequired[int]
+    timing: NotRequired[_KeptTiming]
 
 
 @dataclass(frozen=True)
@@ -59,18 +74,14 @@ class PlannedSearch:
         Raises:
             UserError: it is damaged.
         """
-        kept: dict[str, Any] = read_object(file)
-        try:
-            return cls(
-                Schedule(int(kept["networks"]), int(kept["steps"]), int(kept["rungs"])),
-                Timing(**kept.get("timing", {"around": 0.0, "step": 0.0})),
-                float(kept["minutes"]),
-                int(kept.get("threads", 1)),
-            )
-        except (KeyError, TypeError, ValueError) as error:
+        kept = read_shaped(file, _Kept)
+        counts = kept["networks"], kept["steps"], kept["rungs"], kept.get("threads", 1)
+        if min(counts) < 1 or max(kept["networks"], kept["rungs"], counts[3]) > 10_000:
             raise UserError(
-                f"{file}: damaged ({error!r}); choose another folder with --out, or remove the search in this one"
-            ) from error
+                f"{file}: damaged ({counts}); choose another folder with --out, or remove the search in this one"
+            )
+        timing = Timing(**kept["timing"]) if "timing" in kept else Timing(0.0, 0.0)
+        return cls(Schedule(*counts[:3]), timing, kept["minutes"], counts[3])
 
     def show(self, within: str, workers: Workers, console: Console) -> None:
         """Print what the search costs, before it starts: trainings, minutes of each and of all, and the end."""
@@ -132,7 +143,7 @@ def time_trainings(
     train_together(work, name="timing", claims=place / "claims", workers=workers, console=console)
     around, step = [], []
     for plan, seconds in work.done.values():
-        ends = [line["seconds"] for line in plan.run.train.read_metrics()]
+        ends = [line["seconds"] for line in plan.run.train.read_metrics("seconds")]
         step.append((ends[1] - ends[0]) / TIMED_STEPS)
         around.append(max(0.0, seconds - TIMED_EPOCHS * TIMED_STEPS * step[-1]))
     shutil.rmtree(place, ignore_errors=True)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clearer.core.claims import claim
+from clearer.core.parse import parse_json
+from clearer.core.shape import check_shape
 
 CLAIMS = "claims"
 """Folder, beside the ledger, of the claims of the processes that work on a search."""
@@ -48,7 +50,9 @@ def read_ledger(path: Path) -> list[Trained]:
     found: dict[tuple[int, str, int, str], Trained] = {}
     for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
         try:
-            line = Trained(**json.loads(text))
+            value = parse_json(text)
+            check_shape(value, Trained)
+            line = Trained(**value)
             found.setdefault((line.rung, line.architecture, line.seed, line.unit), line)
         except (ValueError, TypeError):
             continue

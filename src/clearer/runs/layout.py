@@ -29,13 +29,12 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from clearer.core.errors import UserError
-from clearer.core.files import read_json, read_shaped, with_present_keys
-from clearer.core.parse import parse_json
-from clearer.core.shape import check_shape
+from clearer.core.files import read_json, read_shaped
 from clearer.network.architecture import Architecture
 from clearer.noise.profile import NoiseProfile
 from clearer.recipe.load import load_stored_recipe
 from clearer.recipe.schema import Recipe
+from clearer.runs.metrics import read_metrics as read_metrics
 from clearer.runs.schema import (
     CostTable,
     EpochLine,
@@ -317,37 +316,3 @@ def read_architecture_file(path: Path) -> Architecture:
     except UserError as error:
         text = str(error).removeprefix(f"{path}: ")
         raise UserError(f"{path}: {text}; put the file back, or give one that clearer wrote") from error
-
-
-def read_metrics(path: Path, *needs: str, strict: bool = True) -> list[EpochLine]:
-    """Return the lines of a metrics.jsonl, keys of older versions under their present names.
-
-    A missing file has no lines. A last line that a crash cut short is skipped.
-
-    Args:
-        path: the file.
-        needs: keys that the caller reads of every line; a line without them is damaged.
-        strict: refuse a damaged line before the last; otherwise return the lines before it.
-
-    Raises:
-        UserError: the file cannot be read, or a line is damaged and ``strict``.
-    """
-    try:
-        texts = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
-    values: list[EpochLine] = []
-    for index, text in enumerate(texts):
-        problem = "not JSON"
-        try:
-            value = with_present_keys(parse_json(text, finite=False))
-            problem = "damaged"
-            check_shape(value, EpochLine, needs=needs)
-            values.append(value)
-        except ValueError as error:
-            if strict and index < len(texts) - 1:
-                raise UserError(f"{path}: line {index + 1} is {problem} ({error}); remove that line") from error
-            break
-    return values
