@@ -19,6 +19,8 @@ CASES = {
     "web": (("gradio",), ["web", "--port", "0"]),
     "onnx": (("onnx", "onnxscript"), ["export", "denoise-gray", "--onnx", "a.onnx"]),
     "onnx to run": (("onnxruntime",), ["restore", "a.onnx", "gray.png", "-o", "b.png"]),
+    "onnx to time": (("onnxscript",), ["latency", "denoise-gray", "--runtime", "onnxruntime", "--at", "8x8"]),
+    "openvino": (("openvino",), ["latency", "denoise-gray", "--runtime", "openvino", "--at", "8x8"]),
     "video": (("av",), ["restore", "denoise-gray", "a.mp4", "-o", "b.mp4"]),
     "heif": (("pillow_heif",), ["restore", "denoise-gray", "gray.heic", "-o", "b.png"]),
     "heif to write": (("pillow_heif",), ["restore", "denoise-gray", "gray.png", "-o", "b.heic"]),

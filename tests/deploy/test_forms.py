@@ -38,7 +38,7 @@ class Exported:
     program: Callable[..., torch.Tensor]
 
 
-@pytest.fixture(scope="module", params=FORMS.values(), ids=FORMS.keys())
+@pytest.fixture(scope="module", params=list(FORMS.values()), ids=list(FORMS))
 def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     architecture = Architecture.parse(request.param)
     network = plausible(architecture)

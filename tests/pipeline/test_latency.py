@@ -5,16 +5,20 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import clearer
 from clearer.core.errors import UserError
+from clearer.deploy.runtimes import check_runtime, running
+from clearer.inference import latency
 from clearer.inference.budget import ImageSize
-from clearer.inference.latency import Latency, time_runs, using_threads
+from clearer.inference.latency import Latency, random_image, time_runs, using_threads
 from clearer.network.architecture import Architecture
 from clearer.pipeline.latency import measure_latency
 from helpers.command import clearer as command
+from helpers.networks import plausible
 
 TINY = Architecture.parse("P@channels=1,width=2,norm=none,topology=unet")
 
@@ -66,20 +70,63 @@ def test_a_restorer_and_a_weight_file_are_timed(tmp_path: Path, monkeypatch: pyt
     assert set(seen) == {((30, 40), torch.zeros(1).numpy().dtype)} and len(seen) >= found["runs"] + 2
 
 
-def test_onnx_runtime_times_the_exported_network() -> None:
+U_NET = "P-P-P@channels=1,width=4:6,norm=none,condition=level,topology=unet"
+
+
+@pytest.fixture(scope="module")
+def restorer() -> clearer.Restorer:
+    network = plausible(Architecture.parse(U_NET + ",residual"))
+    torch.nn.init.normal_(network.get_parameter("last.weight"), std=0.02)
+    return clearer.Restorer(network, device="cpu", precision="fp32")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_other_runtimes_restore_what_torch_restores(restorer: clearer.Restorer, runtime: str) -> None:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip(runtime)
+    with running(restorer, runtime, 1) as (timed, used):
+        assert used == runtime and timed is not restorer
+        for height, width in ((40, 30), (37, 51), (1, 3)):
+            image = random_image(ImageSize(width, height), 1)
+            assert np.allclose(timed.restore(image), restorer.restore(image), atol=1e-4)
+            assert np.allclose(timed.restore(image, level=80), restorer.restore(image, level=80), atol=1e-4)
+    found = measure_latency(restorer, runtime=runtime, at="40x30", threads=1, seconds=0)
+    assert (found["runtime"], found["precision"], found["device"]) == (runtime, "fp32", "cpu")
+    assert found["milliseconds"] > 0 and found["threads"] == 1
+
+
+@pytest.mark.slow
+def test_an_exported_file_is_timed_in_its_own_runtime(restorer: clearer.Restorer, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnx")
-    found = measure_latency(
-        "P-P", width=2, norm="none", condition="level", runtime="onnxruntime", at="40x30", seconds=0
-    )
-    assert (found["runtime"], found["precision"], found["device"]) == ("onnxruntime", "fp32", "cpu")
+    pytest.importorskip("onnxscript")
+    clearer.export(restorer, onnx=tmp_path / "a.onnx")
+    found = measure_latency(tmp_path / "a.onnx", at="40x30", seconds=0)
+    assert (found["runtime"], found["architecture"]) == ("onnxruntime", restorer.architecture.text)
+    for runtime in ("torch", "openvino"):
+        with pytest.raises(UserError, match=f"{runtime} cannot run an exported file; name the weight file"):
+            check_runtime(runtime, exported=True)
+    with pytest.raises(UserError, match="torch cannot run an exported file"):
+        measure_latency(tmp_path / "a.onnx", at="40x30", seconds=0, runtime="torch")
+
+
+def test_the_peak_is_the_better_of_product_and_convolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([2.0, 0.001])
+    monkeypatch.setattr(latency, "_least_seconds", lambda run: next(times))
+    latency.peak_macs.cache_clear()
+    assert latency.peak_macs("cpu", "fp32", 3) == pytest.approx(128**4 * 9 / 0.001)
+    latency.peak_macs.cache_clear()
 
 
 @pytest.mark.parametrize(
     ("target", "options", "says"),
     [
-        ("PP", {"runtime": "tensorrt"}, "'tensorrt' is not one of torch, onnxruntime, openvino"),
+        ("PP", {"runtime": "tensorrt"}, "'tensorrt' is not one of auto, torch, onnxruntime, openvino"),
+        ("PP", {"runtime": "openvin"}, "did you mean 'openvino'"),
         ("PP", {"runtime": "onnxruntime", "precision": "bf16"}, "leave device and precision out"),
+        ("PP", {"runtime": "onnxruntime", "device": "cuda"}, "leave device and precision out"),
+        ("PP", {"device": "cuda:7"}, "'cuda:7' is not available"),
+        ("PP", {"precision": "int8"}, "'int8' is not one of"),
         ("PP", {"at": "large"}, "'large' is not of the form"),
         ("denoise-grey", {}, "denoise-gray"),
         ("PP@width=8", {"widht": 8}, "widht"),
@@ -96,3 +143,4 @@ def test_the_verb_ends_with_one_json_object() -> None:
     form = ("--width", "2", "--channels", "3")
     ended = command("latency", "PP", *form, "--at", "48x32", "--threads", "1", "--seconds", "0", "--json")
     assert ended.json["milliseconds"] > 0 and ended.json["at"] == [48, 32] and "milliseconds, median" in ended.err
+    assert ended.json["runtime"] == "torch" and ", cpu, 1 thread\n" in ended.err

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from clearer.cli.network_options import NetworkOptions
-from clearer.cli.options import Json, model_names
+from clearer.cli.options import Device, Json, Precision, model_names
 from clearer.cli.verb import argument, option, real, verb, whole
 from clearer.core.console import console_for_people, print_json, print_table
 
@@ -30,18 +30,16 @@ class LatencyOptions(NetworkOptions):
         str,
         option(
             "Device",
-            "torch, onnxruntime or openvino.",
+            "torch (default), onnxruntime or openvino.",
             metavar="NAME",
             complete=lambda: ["torch", "onnxruntime", "openvino"],
         ),
-    ] = "torch"
+    ] = "auto"
     threads: Annotated[
         int | None, option("Device", "CPU threads (default: all cores).", metavar="N", parser=whole(1, 1024))
     ] = None
-    device: Annotated[str, option("Device", "auto, cpu, cuda or mps.", metavar="NAME")] = "auto"
-    precision: Annotated[
-        str, option("Device", "auto, fp32 or bf16.", metavar="NAME", complete=lambda: ["fp32", "bf16"])
-    ] = "auto"
+    device: Device = "auto"
+    precision: Precision = "auto"
     seconds: Annotated[float, option("Measurement", "How long to measure.", metavar="S", parser=real(0, 3600))] = 2.0
     as_json: Json = False
 
@@ -62,6 +60,7 @@ def latency(options: LatencyOptions) -> None:
         **options.fields(),
     )
     first, third = found["quartiles"]
+    threads = f"{found['threads']} thread" + ("s" if found["threads"] > 1 else "")
     rows = [
         ("image", f"{found['at'][0]}x{found['at'][1]}"),
         ("milliseconds, median", f"{found['milliseconds']:.1f}"),
@@ -69,7 +68,7 @@ def latency(options: LatencyOptions) -> None:
         ("megapixels a second", f"{found['megapixels_per_second']:.2f}"),
         ("kMAC/pixel", f"{found['macs_per_pixel'] / 1000:.1f}"),
         ("share of peak", f"{100 * found['share_of_peak']:.0f} %"),
-        ("computed by", f"{found['runtime']}, {found['precision']}, {found['device']}, {found['threads']} threads"),
+        ("computed by", f"{found['runtime']}, {found['precision']}, {found['device']}, {threads}"),
     ]
     print_table(found["target"], ("", ""), rows, console_for_people(options.as_json))
     if options.as_json:

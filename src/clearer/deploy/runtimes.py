@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,14 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-from clearer.core.errors import UserError
+from clearer.core.errors import UserError, nearest
 from clearer.deploy.onnx import export
-from clearer.inference.onnx_network import INPUT, LEVEL
+from clearer.inference.onnx_network import OnnxNetwork
 from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
-from clearer.network.backbone import level_map
 from clearer.network.network import RestorationNetwork
-from clearer.noise.level import estimate_level
 
-RUNTIMES = ("torch", "onnxruntime", "openvino")
-Run = Callable[[NDArray[Any]], object]
-"""Restores an image, (H, W) or (H, W, C) float32."""
+RUNTIMES = ("auto", "torch", "onnxruntime", "openvino")
 
 
 def with_random_weights(architecture: Architecture, device: str, precision: str) -> Restorer:
@@ -38,42 +35,60 @@ def with_random_weights(architecture: Architecture, device: str, precision: str)
     return Restorer(network, device=device, precision=precision)
 
 
-@contextmanager
-def running(restorer: Restorer, runtime: str, threads: int) -> Iterator[tuple[Run, str]]:
-    """Give a function that restores an image in a runtime, and the precision that it computes in.
+def check_runtime(runtime: str, exported: bool) -> None:
+    """Refuse a runtime that is unknown, not installed, or not the one of an exported file.
 
     Raises:
-        UserError: the runtime is unknown or not installed, or cannot run an exported file.
+        UserError: see above.
     """
     if runtime not in RUNTIMES:
-        raise UserError(f"runtime: {runtime!r} is not one of {', '.join(RUNTIMES)}")
-    if runtime == "torch":
-        yield restorer.restore, restorer.precision
+        raise UserError(f"runtime: {runtime!r} is not one of {', '.join(RUNTIMES)}{nearest(runtime, RUNTIMES)}")
+    if exported and runtime not in ("auto", "onnxruntime"):
+        raise UserError(f"runtime: {runtime} cannot run an exported file; name the weight file that it was made from")
+    if runtime in ("onnxruntime", "openvino"):
+        extra = "openvino" if runtime == "openvino" else "onnx"
+        needed = ["onnx", "onnxscript", "onnxruntime", *(["openvino"] if extra == "openvino" else [])]
+        missing = [name for name in needed if importlib.util.find_spec(name) is None]
+        if missing and not exported:
+            raise UserError(f"runtime: {', '.join(missing)} is not installed; run pip install 'clearer[{extra}]'")
+
+
+@contextmanager
+def running(restorer: Restorer, runtime: str, threads: int) -> Iterator[tuple[Restorer, str]]:
+    """Give a restorer that computes in a runtime, and the name of the runtime.
+
+    ``auto`` is torch, or ONNX Runtime for an exported file.
+
+    Raises:
+        UserError: see `check_runtime`.
+    """
+    exported = isinstance(restorer.network, OnnxNetwork)
+    check_runtime(runtime, exported)
+    if exported or runtime in ("auto", "torch"):
+        yield restorer, "onnxruntime" if exported else "torch"
         return
-    if not restorer.can_be_exact:
-        raise UserError(f"runtime: {restorer.name} is an exported file; name the weight file that it was made from")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "network.onnx"
         export(restorer, onnx=file)
-        if runtime == "onnxruntime":
-            yield load(file, "cpu").restore, "fp32"
-        else:
-            yield _openvino(file, restorer.architecture, threads), "fp32"
+        found = load(file, "cpu")
+        if runtime == "openvino":
+            assert isinstance(found.network, OnnxNetwork)
+            found.network.session = _OpenVinoSession(file, threads)
+        yield found, runtime
 
 
-def _openvino(file: Path, architecture: Architecture, threads: int) -> Run:
-    try:
-        import openvino
-    except ImportError:
-        raise UserError("runtime: openvino is not installed; run pip install 'clearer[openvino]'") from None
-    properties = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-    compiled = openvino.Core().compile_model(str(file), "CPU", properties)
+class _OpenVinoSession:
+    """OpenVINO in the place of the session of an `OnnxNetwork`, so that all that is around it is the same."""
 
-    def run(image: NDArray[Any]) -> object:
-        x = torch.from_numpy(image).reshape(*image.shape[:2], -1).permute(2, 0, 1)[None].contiguous()
-        given = {INPUT: x.numpy()}
-        if architecture.takes_level:
-            given[LEVEL] = level_map(estimate_level(x), x).contiguous().numpy()
-        return compiled(given)[0]
+    def __init__(self, file: Path, threads: int) -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise UserError(f"runtime: openvino cannot be imported ({error}); install it again") from error
+        hints = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        self.compiled = openvino.Core().compile_model(str(file), "CPU", hints)
 
-    return run
+    def run(self, outputs: Sequence[str], given: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Compute outputs by their names."""
+        found = self.compiled(given)
+        return [found[name] for name in outputs]

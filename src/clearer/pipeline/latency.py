@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clearer.core.errors import UserError
-from clearer.deploy.runtimes import running, with_random_weights
+from clearer.deploy.runtimes import check_runtime, running, with_random_weights
 from clearer.inference.budget import ImageSize
 from clearer.inference.latency import peak_macs, random_image, time_runs, using_threads
 from clearer.inference.restorer import Restorer, load
@@ -22,7 +22,7 @@ def measure_latency(
     target: str | Path | Architecture | Restorer,
     *,
     at: str | ImageSize = DEFAULT_SIZE,
-    runtime: str = "torch",
+    runtime: str = "auto",
     threads: int | None = None,
     device: str = "auto",
     precision: str = "auto",
@@ -36,39 +36,41 @@ def measure_latency(
             form, or its genotype with ``fields``; see `clearer.describe`. An architecture gets initial weights: the
             time does not depend on them.
         at: the size of the image, such as ``1920x1080``, ``4k`` or ``1mp``.
-        runtime: ``torch``, ``onnxruntime`` or ``openvino``; see `clearer.deploy.runtimes`.
+        runtime: ``torch``, ``onnxruntime``, ``openvino``, or ``auto``: torch, or ONNX Runtime for an exported file.
         threads: of the CPU; by default those of torch.
-        device, precision: of torch; the other runtimes compute in fp32 on the CPU.
+        device, precision: of torch; the other runtimes compute in fp32 on the CPU, an exported file as it is.
         seconds: how long to measure, after a warm-up; at least 7 runs.
 
     Returns:
-        ``milliseconds`` (the median), ``quartiles``, ``runs``, ``megapixels_per_second``, ``share_of_peak`` (of the
-        multiply-adds a second of a large matrix product here), and what was measured.
+        ``milliseconds`` (the median), ``quartiles``, ``runs``, ``megapixels_per_second``, ``share_of_peak`` (of
+        `peak_macs` here), and what was measured.
 
     Raises:
         UserError: there is no such model or architecture, or the runtime, the device or the size is not available.
     """
     size = at if isinstance(at, ImageSize) else ImageSize.parse(at)
-    if runtime != "torch" and (device not in ("auto", "cpu") or precision not in ("auto", "fp32")):
+    check_runtime(runtime, exported=False)
+    by_torch = runtime in ("auto", "torch")
+    if not by_torch and (device not in ("auto", "cpu") or precision not in ("auto", "fp32")):
         raise UserError(f"runtime: {runtime} computes in fp32 on the CPU; leave device and precision out")
-    where = {"device": device, "precision": precision} if runtime == "torch" else {"device": "cpu", "precision": "fp32"}
+    where = {"device": device, "precision": precision} if by_torch else {"device": "cpu", "precision": "fp32"}
     with using_threads(threads) as count:
         restorer = _restorer(target, fields, **where)
         architecture = restorer.architecture
         image = random_image(size, architecture.channels)
-        with running(restorer, runtime, count) as (run, precise):
-            found = time_runs(lambda: run(image), size, seconds)
+        with running(restorer, runtime, count) as (timed, used):
+            found = time_runs(lambda: timed.restore(image), size, seconds)
         macs = macs_per_pixel(architecture)
-        peak = peak_macs(str(restorer.device), precise, count)
+        peak = peak_macs(str(timed.device), timed.precision, count)
     return {
         "target": restorer.name if isinstance(target, Restorer) else str(target),
         "architecture": architecture.text,
         "at": [size.width, size.height],
-        "runtime": runtime,
-        "device": str(restorer.device),
+        "runtime": used,
+        "device": str(timed.device),
         "processor": platform.processor() or platform.machine(),
         "threads": count,
-        "precision": precise,
+        "precision": timed.precision,
         "milliseconds": found.milliseconds,
         "quartiles": list(found.quartiles),
         "runs": len(found.seconds),
