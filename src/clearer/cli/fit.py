@@ -56,8 +56,10 @@ class FitOptions(ImageOptions):
         option("Training", "Genotype to train, such as FPPF-FFFF-PFFP; skips the search.", metavar="GENOTYPE"),
     ] = None
     budget: Annotated[
-        str | None,
-        option("Search", "Find the best network for 100ms@1mp, 40ms@1080p or 5mp/s here.", metavar="BUDGET"),
+        list[str] | None,
+        option(
+            "Search", "Find the best network for 100ms@1mp, 40ms@1080p or 5mp/s here; repeatable.", metavar="BUDGET"
+        ),
     ] = None
     search_minutes: Annotated[
         float, option("Search", "How long that search may take.", metavar="MIN", parser=real(0, 100_000))
@@ -128,6 +130,7 @@ class FitOptions(ImageOptions):
     "clearer fit --noisy photos -o runs/mine",
     "clearer fit denoise-gray --data photos -o runs/mine",
     "clearer fit derain --clean pairs/clean --degraded pairs/degraded",
+    "clearer fit denoise-gray --data photos --budget 50ms@1mp --budget 100ms@1mp",
 )
 def fit(options: FitOptions) -> None:
     """Search, train and evaluate in one command.
@@ -171,12 +174,17 @@ def _fit(options: FitOptions, stages: Sequence[str]) -> None:
     from clearer.pipeline.fit import fit as run_fit
 
     console, out = console_for_people(options.as_json), options.out
-    if options.budget is not None:
-        from clearer.experiments.budget_fit import settings_for
+    if options.budget:
+        from clearer.experiments.budget_fit import fit_budgets, settings_for, takes_several
 
-        out, overrides = settings_for(
-            options.recipe, out, overrides, options.budget, minutes=options.search_minutes, console=console
-        )
+        shared: dict[str, Any] = {"minutes": options.search_minutes, "console": console}
+        if takes_several(out, options.budget):
+            shared |= {"stages": stages, "tensorboard": options.tensorboard}
+            result = fit_budgets(options.recipe, out, overrides, options.budget, **shared)
+            if options.as_json:
+                print_json(result)
+            return
+        out, overrides = settings_for(options.recipe, out, overrides, options.budget[0], **shared)
     run = run_fit(options.recipe, out, overrides, stages=stages, tensorboard=options.tensorboard, console=console)
     if options.as_json and not processes.launched()[0]:
         print_json(run.result)

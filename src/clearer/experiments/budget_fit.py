@@ -1,8 +1,9 @@
-"""fit within a budget: search first, then train what was found."""
+"""fit within budgets: search first, then train what was found."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,17 @@ from rich.console import Console
 from clearer.core.console import say
 from clearer.core.errors import UserError
 from clearer.core.files import write_json
-from clearer.experiments.macro_search import macro_search
-from clearer.inference.budget import Budget
+from clearer.experiments.budget_latencies import write_latencies
+from clearer.experiments.budget_networks import shared_networks
+from clearer.experiments.macro_search import Found, macro_search
+from clearer.inference.budget import Budget, ImageSize
+from clearer.network.architecture import Architecture
 from clearer.pipeline.data_mode import choose
+from clearer.pipeline.fit import STAGES, fit
 from clearer.recipe.load import load_recipe
+from clearer.recipe.schema import Recipe
+from clearer.report.budget_page import write_budget_page
+from clearer.runs.budget_record import BudgetResult, read_latencies
 from clearer.runs.layout import RunFolder
 from clearer.training import distributed
 
@@ -42,31 +50,160 @@ def settings_for(
         UserError: the architecture is given too, or the budget cannot be met; see `macro_search`.
     """
     wanted = Budget.parse(budget)
+    resolved, folder = _prepared(recipe, out, overrides, [wanted], console)
+    if folder.has_several_budgets:
+        raise UserError(f"{folder}: holds a search for several budgets; name it with --out to add {budget}")
+    folder.budget.mkdir(parents=True, exist_ok=True)
+    found = macro_search(resolved, folder.budget, wanted, minutes=minutes, jobs=jobs, console=console)
+    _conclude(folder, resolved, {wanted: found}, console)
+    return folder.path, _settings(resolved, overrides, found)
+
+
+def fit_budgets(
+    recipe: str | Path | None,
+    out: str | Path | None,
+    overrides: dict[str, Any],
+    budgets: Sequence[str],
+    *,
+    minutes: float = 60,
+    jobs: int | None = None,
+    stages: Sequence[str] = STAGES,
+    tensorboard: bool = False,
+    console: Console,
+) -> dict[str, Any]:
+    """Search within several budgets with one ledger, then train what each of them chose; a repeated call resumes.
+
+    The search is in the sub-folder ``budget`` of ``out``, each trained network in a run folder named after its
+    budget, and ``out``/report.html shows all of them. Budgets that are given later join the ledger.
+
+    Args:
+        recipe, out, overrides, stages, tensorboard, console: see `clearer.fit`.
+        budgets: such as ``100ms@1mp``, all of time or all of multiply-adds.
+        minutes: about as long as the searches of all budgets together may take.
+        jobs: see `macro_search`.
+
+    Returns:
+        ``folder``, ``report``, and ``budgets``: for each its text, its latency and the results of its run.
+
+    Raises:
+        UserError: the budgets contradict each other or other settings, or one cannot be met; see `macro_search`.
+    """
+    wanted = _compatible([Budget.parse(text) for text in budgets])
+    resolved, folder = _prepared(recipe, out, overrides, wanted, console)
+    _refuse_other(folder)
+    folder.budget.mkdir(parents=True, exist_ok=True)
+    networks = shared_networks(resolved, folder, wanted, minutes=minutes, jobs=jobs, console=console)
+    found = {
+        budget: macro_search(
+            resolved, folder.budget, budget, minutes=minutes, jobs=jobs, networks=networks[budget], console=console
+        )
+        for budget in wanted
+    }
+    _conclude(folder, resolved, found, console)
+    report = write_budget_page(folder.path)
+    runs = []
+    for budget, outcome in found.items():
+        settings = _settings(resolved, overrides, outcome)
+        run = fit(
+            recipe, folder.path / budget.folder, settings, stages=stages, tensorboard=tensorboard, console=console
+        )
+        runs.append({**_in_short(folder, budget, outcome), **run.result})
+        report = write_budget_page(folder.path)
+    say(f"report of all budgets: {report}", console)
+    return {"folder": str(folder), "report": str(report), "budgets": runs}
+
+
+def takes_several(out: str | Path | None, budgets: Sequence[str]) -> bool:
+    """Return whether `fit_budgets` serves these budgets: there are several, or the folder is that of several."""
+    return len(budgets) > 1 or (out is not None and RunFolder(Path(out)).has_several_budgets)
+
+
+def _prepared(
+    recipe: str | Path | None,
+    out: str | Path | None,
+    overrides: dict[str, Any],
+    budgets: Sequence[Budget],
+    console: Console,
+) -> tuple[Recipe, RunFolder]:
+    """Return the recipe and the folder of a search.
+
+    Raises:
+        UserError: the architecture or its weights are given too, or the call is one of several processes.
+    """
+    names = " and ".join(budget.text for budget in budgets)
     if overrides.get("architecture") or overrides.get("train.start"):
-        raise UserError(f"budget: {budget} searches for an architecture, and one is given too; leave out one of them")
+        raise UserError(f"budget: {names} searches for an architecture, and one is given too; leave out one of them")
     if distributed.launched()[1] > 1:
-        raise UserError(f"budget: {budget} needs a single process, which runs several trainings; leave torchrun out")
+        raise UserError(f"budget: {names} needs a single process, which runs several trainings; leave torchrun out")
     chosen = choose(recipe, overrides)
     for remark in chosen.remarks:
         say(remark, console)
     resolved = load_recipe(chosen.recipe, chosen.overrides)
-    folder = Path(out) if out is not None else Path("runs") / resolved.name
-    place = RunFolder(folder).budget
-    place.mkdir(parents=True, exist_ok=True)
-    found = macro_search(resolved, place, wanted, minutes=minutes, jobs=jobs, console=console)
-    write_json(
-        place / "result.json",
-        {
-            "budget": budget,
-            "architecture": found.architecture.text,
-            "default": found.default.text,
-            "spread": found.gate.spread,
-            "chance": found.gate.chance,
-            "trained": [dataclasses.asdict(line) for line in found.trained],
-        },
+    return resolved, RunFolder(Path(out) if out is not None else Path("runs") / resolved.name)
+
+
+def _compatible(budgets: list[Budget]) -> list[Budget]:
+    """Refuse budgets that are equal, or of time and multiply-adds together."""
+    for place, budget in enumerate(budgets):
+        for other in budgets[:place]:
+            if (budget.unit, budget.amount) == (other.unit, other.amount) or budget.folder == other.folder:
+                raise UserError(f"budget: {other.text} and {budget.text} are the same; leave out one of them")
+            if (budget.milliseconds is None) != (other.milliseconds is None):
+                raise UserError(
+                    f"budget: {other.text} and {budget.text} are of time and of multiply-adds, which cannot be "
+                    "compared; give all budgets in one of them"
+                )
+    return budgets
+
+
+def _refuse_other(folder: RunFolder) -> None:
+    if folder.is_run:
+        raise UserError(f"{folder}: holds a run, and several budgets need a folder for each; choose another with --out")
+    if folder.path.is_dir() and not folder.has_several_budgets:
+        if folder.budget_result().exists():
+            raise UserError(f"{folder}: holds the search for one budget; choose another folder with --out")
+        foreign = sorted(entry.name for entry in folder.path.iterdir() if entry != folder.budget)
+        if foreign:
+            raise UserError(
+                f"{folder}: holds {foreign[0]} and is not a search; choose an empty or new folder with --out"
+            )
+
+
+def _conclude(folder: RunFolder, recipe: Recipe, found: dict[Budget, Found], console: Console) -> None:
+    """Write the outcome for each budget, and measure what was chosen."""
+    for budget, outcome in found.items():
+        result: BudgetResult = {
+            "budget": budget.text,
+            "unit": budget.unit,
+            "amount": budget.amount,
+            "architecture": outcome.architecture.text,
+            "default": outcome.default.text,
+            "spread": outcome.gate.spread,
+            "chance": outcome.gate.chance,
+            "trained": [dataclasses.asdict(line) for line in outcome.trained],  # type: ignore[misc]
+        }
+        write_json(folder.budget_result(budget.folder if folder.has_several_budgets else ""), result)
+        say(f"search within {budget.text}: {outcome.architecture.text}", console)
+    networks: dict[ImageSize, list[Architecture]] = {}
+    for budget, outcome in found.items():
+        networks.setdefault(budget.size, []).extend((outcome.architecture, outcome.default))
+    write_latencies(folder, recipe, networks, console)
+
+
+def _in_short(folder: RunFolder, budget: Budget, found: Found) -> dict[str, Any]:
+    """Return the measured latency of what was chosen."""
+    at = [budget.size.width, budget.size.height]
+    line = next(
+        line
+        for line in read_latencies(folder)
+        if line.get("architecture") == found.architecture.text and line.get("at") == at
     )
-    say(f"search: {found.architecture.text}", console)
+    return {"budget": budget.text, "at": at, "milliseconds": line["milliseconds"]}
+
+
+def _settings(recipe: Recipe, overrides: dict[str, Any], found: Found) -> dict[str, Any]:
+    """Return the overrides of the training of the network found."""
     multiple = found.architecture.multiple
-    patches = {f"{part}.patch": getattr(resolved, part).patch for part in ("search", "train")}
+    patches = {f"{part}.patch": getattr(recipe, part).patch for part in ("search", "train")}
     rounded = {key: -(-patch // multiple) * multiple for key, patch in patches.items()}
-    return folder, {**overrides, **rounded, "architecture": found.architecture.text}
+    return {**overrides, **rounded, "architecture": found.architecture.text}

@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from importlib import resources
 
 from matplotlib.figure import Figure
 
 from clearer.report.figures import svg_text
+
+# The browser loads and runs nothing, even if the files of the run contain scripts or links.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def whole_page(title: str, description: str, parts: Sequence[str]) -> str:
+    """Return a whole page in the package's style. ``parts`` are HTML; empty ones are left out."""
+    style = resources.files("clearer.report").joinpath("page.css").read_text(encoding="utf-8")
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">\n'
+        f'<meta name="description" content="{escape(description)}">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(part for part in parts if part)
+        + "\n</main>\n</body>\n</html>\n"
+    )
 
 
 def section(title: str, body: str) -> str:

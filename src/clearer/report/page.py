@@ -6,13 +6,13 @@ import base64
 import shlex
 from collections.abc import Mapping, Sequence
 from html import escape
-from importlib import resources
 from pathlib import Path, PurePath
 
 from clearer.core.errors import UserError, one_line
 from clearer.core.files import write_text
 from clearer.core.text import duration
 from clearer.network.candidates.registry import CANDIDATES
+from clearer.report.budget_section import budget_sections
 from clearer.report.comparison import DPI, Sample, comparison
 from clearer.report.drawing import architecture_figure
 from clearer.report.facts import convergence, headline_facts, protocol_name, result_line, start_line, task_of
@@ -25,14 +25,11 @@ from clearer.report.figures import (
     scatter,
 )
 from clearer.report.intensity import intensity_figure, intensity_line, intensity_of
-from clearer.report.markup import drawing, folded, note, section, table
+from clearer.report.markup import drawing, folded, note, section, table, whole_page
 from clearer.report.noisy import estimated_line, noise_section, ranking_section
 from clearer.report.warnings import warnings_of
 from clearer.runs.layout import RunFolder
 from clearer.runs.record import Record, number, read_record, sample_images
-
-# The browser loads and runs nothing, even if the files of the run contain scripts or links.
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def write_page(run: str | Path) -> Path:
@@ -68,21 +65,13 @@ def _html(record: Record) -> str:
         _architecture(record),
         _training(record),
         _search(record),
+        budget_sections(RunFolder(record.folder)),
         _resources(record),
         _use(record),
         section("Recipe", folded("recipe.yaml", f"<pre>{escape(record.recipe)}</pre>")),
         _footer(record),
     )
-    style = resources.files("clearer.report").joinpath("page.css").read_text(encoding="utf-8")
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">\n'
-        f'<meta name="description" content="{escape(result_line(record))}">\n'
-        f"<title>{escape(task_of(record))}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n</main>\n</body>\n</html>\n"
-    )
+    return whole_page(task_of(record), result_line(record), parts)
 
 
 def _headline(record: Record) -> str:

@@ -8,7 +8,7 @@
     digests.json            size and SHA-256 of these files
     architecture.json       the architecture that was searched or given
     cost.json               its parameters and multiply-adds
-    budget/                 the search within a budget: ledger.jsonl, result.json, trainings/
+    budget/                 the search within a budget: ledger.jsonl, result.json, latencies.json, trainings/
     search/, train/         one stage each: checkpoints/, metrics.jsonl, result.json
     model.safetensors       the weights of the best validation
     last.safetensors        the weights of the last epoch
@@ -19,6 +19,8 @@
     report.html             the page of the run
     tensorboard/            event files, where asked for
     verdict/                the results of 'clearer verdict'
+
+The folder of several budgets has budget/ (with a result-BUDGET.json for each), report.html and a run BUDGET/ for each.
 """
 
 from __future__ import annotations
@@ -149,6 +151,30 @@ class RunFolder:
     def budget(self) -> Path:
         """Folder of the search within a budget, which comes before the run's recipe is known."""
         return self.path / "budget"
+
+    @property
+    def ledger(self) -> Path:
+        """Short trainings of the search within budgets, a line for each network and rung."""
+        return self.budget / "ledger.jsonl"
+
+    @property
+    def latencies(self) -> Path:
+        """Measured latencies of the chosen networks, of the scaled default and of DnCNN and FFDNet."""
+        return self.budget / "latencies.json"
+
+    @property
+    def budgeted_networks(self) -> Path:
+        """The networks that are compared for each of several budgets; absent where there is one budget."""
+        return self.budget / "networks.json"
+
+    @property
+    def has_several_budgets(self) -> bool:
+        """Whether the folder is that of several budgets, with a run for each."""
+        return self.budgeted_networks.is_file()
+
+    def budget_result(self, name: str = "") -> Path:
+        """Return the outcome of the search for a budget; of several, ``name`` is the budget's `Budget.folder`."""
+        return self.budget / (f"result-{name}.json" if name else "result.json")
 
     @property
     def search(self) -> StageFolder[SearchResult]:

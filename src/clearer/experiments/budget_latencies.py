@@ -1,0 +1,70 @@
+"""Measure what a search within budgets chose: whole networks, beside the scaled default, DnCNN and FFDNet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from rich.console import Console
+
+from clearer.core.console import say
+from clearer.core.device import choose_precision
+from clearer.core.files import write_json
+from clearer.experiments.published_networks import PUBLISHED, time_published
+from clearer.inference.budget import ImageSize
+from clearer.inference.latency import Latency
+from clearer.inference.latency_table import device_name
+from clearer.network.architecture import Architecture
+from clearer.pipeline.latency import measure_latency
+from clearer.recipe.schema import Recipe
+from clearer.runs.budget_record import LatencyLine, read_latencies
+from clearer.runs.layout import RunFolder
+from clearer.training.run_device import choose_device
+
+SECONDS = 2.0
+"""How long a network is timed, at least 7 runs."""
+
+
+def write_latencies(
+    folder: RunFolder, recipe: Recipe, networks: Mapping[ImageSize, Sequence[Architecture]], console: Console
+) -> list[LatencyLine]:
+    """Write latencies.json: a line for each network at its size, and for DnCNN and FFDNet; return the lines.
+
+    Lines that are there are kept, unless they were measured on another device.
+    """
+    device = choose_device(recipe.device)
+    about: LatencyLine = {
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
+        "precision": choose_precision("auto", device),
+    }
+    kept = [line for line in read_latencies(folder) if {key: line.get(key) for key in about} == about]
+    known = {(line.get("architecture") or line.get("name"), *line.get("at", ())) for line in kept}
+    for size, of_size in networks.items():
+        at, channels = [size.width, size.height], recipe.network.channels
+        for network in dict.fromkeys(of_size):
+            if (network.text, *at) not in known:
+                say(f"{network.text}: its time is measured at {size}", console)
+                kept.append({"architecture": network.text, **_measured(network, size, recipe.device), **about})
+        for published in PUBLISHED.get(channels, ()):
+            if (published.name, *at) not in known:
+                say(f"{published.name}: its time is measured at {size}", console)
+                found = time_published(published, channels, size, device, about["precision"])
+                cost = published.macs_per_pixel(channels)
+                kept.append({"name": published.name, **_line(found), "macs_per_pixel": cost, **about})
+    write_json(folder.latencies, kept)
+    return kept
+
+
+def _measured(network: Architecture, size: ImageSize, device: str) -> LatencyLine:
+    found = measure_latency(network, at=size, device=device, seconds=SECONDS)
+    keys = ("at", "milliseconds", "quartiles", "macs_per_pixel")
+    return {key: found[key] for key in keys}  # type: ignore[return-value]
+
+
+def _line(found: Latency) -> LatencyLine:
+    return {
+        "at": [found.size.width, found.size.height],
+        "milliseconds": found.milliseconds,
+        "quartiles": list(found.quartiles),
+    }

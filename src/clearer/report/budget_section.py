@@ -1,0 +1,189 @@
+"""Parts of the page of a search within budgets: the figure, what was chosen, whether it paid, and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from clearer.core.text import count, duration
+from clearer.network.architecture import Architecture
+from clearer.network.cost import cost_table
+from clearer.report.drawing import architecture_figure
+from clearer.report.front import floor_of, front_figure, points_of
+from clearer.report.markup import drawing, folded, note, section, table
+from clearer.runs.budget_record import BudgetRecord, Choice, LatencyLine, Tried, read_budget_record
+from clearer.runs.layout import RunFolder
+
+
+def budget_sections(folder: RunFolder) -> str:
+    """Return the sections on the search within the budget of a run; an empty string if there was none."""
+    record = read_budget_record(folder)
+    return "" if record is None else search_sections(record)
+
+
+def search_sections(record: BudgetRecord) -> str:
+    """Return the sections that one budget and several have in common."""
+    return front_section(record) + gate_section(record) + cost_section(record)
+
+
+def front_section(record: BudgetRecord) -> str:
+    """Return the figure of every network tried, with what a reader must know to read it."""
+    several = len(record.choices) > 1
+    body = (
+        f"<p>Many different networks were built that take 90 to 100 % of {'a' if several else 'the'} budget "
+        f"({escape(listed(record))}), and each was trained for a short time on the same images. A marker is a network "
+        "after a training: the higher its PSNR (peak signal-to-noise ratio), the better it restores images that it "
+        "was not trained on; the further left, the less it costs. The best third was trained on, three times as "
+        "long, which lifts it along the gray line; then the best third of these. So compare only markers of one kind. "
+        "A difference of 0.1 dB is hardly visible, 1 dB is plain.</p>"
+    )
+    for unit in record.units:
+        points = points_of(record, unit)
+        body += drawing(front_figure(record, unit), "chart", f"quality against {unit} of every network tried")
+        if below := len({p.architecture for p in points if p.psnr < floor_of(points)}):
+            body += note(f"{below} far below the others {'stands' if below == 1 else 'stand'} at the lower edge.")
+        body += note(_about_costs(record, unit))
+    failed = {line.architecture for choice in record.choices for line in choice.tried if line.failed}
+    if failed:
+        body += note(f"{len(failed)} could not be trained, and {'is' if len(failed) == 1 else 'are'} not drawn.")
+    return section("Networks tried", body + _compared(record) + folded("All networks", _all_networks(record)))
+
+
+def listed(record: BudgetRecord) -> str:
+    """Return the budgets as a text.
+
+    >>> listed(BudgetRecord((), ()))
+    ''
+    """
+    *first, last = [choice.budget for choice in record.choices] or [""]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _about_costs(record: BudgetRecord, unit: str) -> str:
+    published = record.published(unit)
+    names = " and ".join(str(line.get("name")) for line in published)
+    others = ""
+    if published:
+        others = (
+            f" {names}, well-known networks for denoising, were timed on the same machine; they did not train on these "
+            "images, so only their cost is drawn."
+        )
+    if unit == "MAC/pixel":
+        return (
+            "Multiply-adds are counted, and tell little about time: networks of equal count may differ twofold."
+            + others
+        )
+    line = record.latencies[0] if record.latencies else LatencyLine()
+    where = f"{line.get('device')}, {line.get('threads')} threads, {line.get('precision')}"
+    return (
+        f"Times on this machine ({where}). The chosen and the default networks were measured whole, the others are the "
+        "sum of their measured pieces, which is off by a few percent." + others
+    )
+
+
+def _compared(record: BudgetRecord) -> str:
+    """Return a table of what was chosen for each budget, beside the default network."""
+    rungs = sorted({line.steps for choice in record.choices for line in choice.tried})
+    steps = list(dict.fromkeys((rungs[0], rungs[-1])))
+    psnr = [f"dB, {number:,} steps" for number in steps]
+    heads = ("budget", "", "network", *psnr, "ms, predicted", "ms, measured", "parameters", "kMAC/pixel")
+    rows: list[tuple[object, ...]] = []
+    for choice in record.choices:
+        both = [("chosen", choice.architecture)]
+        if choice.default != choice.architecture:
+            both.append(("default", choice.default))
+        for role, network in both:
+            rows.append((choice.budget if role == "chosen" else "", role, *_row(record, choice, network, steps)))
+    return "<h3>Chosen networks</h3>" + table(heads, rows, left=3) + _exceeded(record)
+
+
+def _exceeded(record: BudgetRecord) -> str:
+    """Return a note for each chosen network that takes longer, measured whole, than its pieces promised."""
+    notes = ""
+    for choice in record.choices:
+        line = record.latency(choice.architecture, choice.unit)
+        if line is not None and choice.unit != "MAC/pixel" and line["milliseconds"] > choice.amount:
+            over = 100 * (line["milliseconds"] / choice.amount - 1)
+            notes += note(
+                f"{choice.architecture} took {line['milliseconds']:.3g} ms when it was measured whole, {over:.1f} % "
+                f"more than {choice.budget} allows: its pieces were faster one by one."
+            )
+    return notes
+
+
+def _row(record: BudgetRecord, choice: Choice, network: Architecture, steps: Sequence[int]) -> tuple[object, ...]:
+    own = {x.steps: x for x in choice.tried if x.architecture == network.text and x.seed == 0}
+    line, parts = record.latency(network, choice.unit), cost_table(network)
+    predicted = "" if choice.unit == "MAC/pixel" else next((f"{x.cost:.3g}" for x in own.values()), "")
+    return (
+        str(network),
+        *(f"{own[number].psnr:.2f}" if number in own else "" for number in steps),
+        predicted,
+        "" if line is None else f"{line['milliseconds']:.3g}",
+        count(sum(part.parameters for part in parts)),
+        f"{sum(part.macs_per_pixel for part in parts) / 1000:.1f}",
+    )
+
+
+def _all_networks(record: BudgetRecord) -> str:
+    lines: dict[Tried, str] = {}
+    for choice in record.choices:
+        for line in choice.tried:
+            lines.setdefault(line, choice.unit)
+    ordered = sorted(lines, key=lambda line: (-line.steps, -line.psnr))
+    rows = [
+        (_shown(lines[x], x.cost), x.architecture, x.seed, f"{x.steps:,}", _psnr(x), duration(x.seconds))
+        for x in ordered
+    ]
+    return table(("cost", "network", "seed", "steps", "dB", "training"), rows, left=2)
+
+
+def _psnr(line: Tried) -> str:
+    return line.failed or f"{line.psnr:.3f}"
+
+
+def _shown(unit: str, cost: float) -> str:
+    return f"{cost / 1000:.1f} kMAC/pixel" if unit == "MAC/pixel" else f"{cost:.3g} {unit}"
+
+
+def gate_section(record: BudgetRecord) -> str:
+    """Return whether the networks differ by more than chance, for each budget."""
+    body = (
+        "<p>Equal networks that start from other random numbers end with different quality. So the default network was "
+        "trained with more than one seed. Only if different networks differ clearly more than that is there "
+        "something to find.</p>"
+    )
+    rows = []
+    for choice in record.choices:
+        outcome = (
+            "yes: the best was chosen"
+            if choice.longest > min(x.steps for x in choice.tried)
+            else "no: the default network was taken"
+        )
+        rows.append((choice.budget, f"{choice.spread:.3f}", f"{choice.chance:.3f}", outcome))
+    heads = ("budget", "networks differ by, dB", "seeds differ by, dB", "was there something to find?")
+    return section(
+        "Differences beyond chance",
+        body + table(heads, rows, left=1) + note("Both are standard deviations after the first, shortest trainings."),
+    )
+
+
+def cost_section(record: BudgetRecord) -> str:
+    """Return what the search took."""
+    trainings = record.trainings()
+    networks = len({line.architecture for line in trainings})
+    seconds = sum(line.seconds for line in trainings)
+    text = (
+        f"{networks} networks in {len(trainings)} trainings, {sum(line.steps for line in trainings):,} steps in all: "
+        f"{duration(seconds)} of computation, shared by trainings that ran side by side."
+    )
+    if len(record.choices) > 1:
+        text += " A network that fits two budgets was trained once, and counts for both."
+    return section("Cost of the search", f"<p>{escape(text)}</p>")
+
+
+def drawing_of(choice: Choice) -> str:
+    """Return the drawing of the chosen network, and its text for other commands."""
+    about = f"the network chosen for {choice.budget}"
+    text = f"<pre>{escape(choice.architecture.text)}</pre>"
+    return drawing(architecture_figure(choice.architecture), "drawing", about) + text

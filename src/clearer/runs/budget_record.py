@@ -1,0 +1,204 @@
+"""BudgetRecord: the outcome of a search within budgets, read from a run's folder ``budget`` for its page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypedDict, cast
+
+from clearer.core.errors import UserError
+from clearer.core.files import read_json
+from clearer.network.architecture import Architecture
+from clearer.runs.layout import RunFolder, objects, read_object
+
+
+class TrainedLine(TypedDict, total=False):
+    """A line of ledger.jsonl: a network after a rung, see `clearer.experiments.search_ledger.Trained`.
+
+    ``seconds`` are those of its whole training so far; ``failed`` says why it ended early.
+    """
+
+    rung: int
+    architecture: str
+    seed: int
+    steps: int
+    psnr: float
+    seconds: float
+    cost: float
+    unit: str
+    failed: str
+
+
+class BudgetResult(TypedDict, total=False):
+    """result.json: the choice for a budget, and every network that was trained for it.
+
+    ``amount`` and costs are in ``unit``; ``spread`` and ``chance`` are standard deviations in dB, see `Gate`.
+    """
+
+    budget: str
+    unit: str
+    amount: float
+    architecture: str
+    default: str
+    spread: float
+    chance: float
+    trained: list[TrainedLine]
+
+
+class LatencyLine(TypedDict, total=False):
+    """A network of latencies.json, measured whole on an image of ``at``.
+
+    ``name`` is that of a published network; a network of the search has its ``architecture`` instead.
+    """
+
+    name: str
+    architecture: str
+    at: list[int]
+    milliseconds: float
+    quartiles: list[float]
+    macs_per_pixel: float
+    device: str
+    threads: int
+    precision: str
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A network that was trained, after one of its rungs; ``cost`` in the unit of its budget; why it failed."""
+
+    architecture: str
+    seed: int
+    steps: int
+    psnr: float
+    seconds: float
+    cost: float
+    failed: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The outcome for one budget.
+
+    Args:
+        budget: as it was given.
+        unit, amount: what a network may cost.
+        architecture, default: the choice, and the default network scaled to the budget.
+        spread, chance: standard deviation of PSNR over networks, and over seeds of one network.
+        tried: every network of this budget after each of its rungs.
+        folder: of its run: the whole one where there is a single budget.
+    """
+
+    budget: str
+    unit: str
+    amount: float
+    architecture: Architecture
+    default: Architecture
+    spread: float
+    chance: float
+    tried: tuple[Tried, ...]
+    folder: RunFolder
+
+    @property
+    def longest(self) -> int:
+        """Steps of the last rung."""
+        return max((line.steps for line in self.tried), default=0)
+
+    def best_of(self, architecture: Architecture) -> Tried | None:
+        """Return a network after its longest training with the first seed."""
+        own = [
+            line for line in self.tried if line.architecture == architecture.text and line.seed == 0 and not line.failed
+        ]
+        return max(own, key=lambda line: line.steps, default=None)
+
+
+@dataclass(frozen=True)
+class BudgetRecord:
+    """The outcome of a search within one or several budgets, the smallest first, and the measured latencies."""
+
+    choices: tuple[Choice, ...]
+    latencies: tuple[LatencyLine, ...]
+
+    @property
+    def units(self) -> list[str]:
+        """The units of the budgets, each once."""
+        return list(dict.fromkeys(choice.unit for choice in self.choices))
+
+    def of(self, unit: str) -> list[Choice]:
+        """Return the outcomes of the budgets of a unit."""
+        return [choice for choice in self.choices if choice.unit == unit]
+
+    def latency(self, architecture: Architecture, unit: str) -> LatencyLine | None:
+        """Return how fast a network was measured; where multiply-adds are the unit, at any size."""
+        own = (line for line in self.latencies if line.get("architecture") == architecture.text)
+        return next((line for line in own if unit in (unit_at(line), "MAC/pixel")), None)
+
+    def published(self, unit: str) -> list[LatencyLine]:
+        """Return the measured networks of others."""
+        return [line for line in self.latencies if line.get("name") and unit in (unit_at(line), "MAC/pixel")]
+
+    def trainings(self) -> list[Tried]:
+        """Return each training once, as long as it lasted; one that counted for two budgets, too."""
+        last: dict[tuple[str, int], Tried] = {}
+        for line in (line for choice in self.choices for line in choice.tried):
+            known = last.get((line.architecture, line.seed))
+            if known is None or line.steps > known.steps:
+                last[line.architecture, line.seed] = line
+        return list(last.values())
+
+
+def unit_at(line: LatencyLine) -> str:
+    """Return the unit of a measured time, as `Budget.unit`.
+
+    >>> unit_at({"at": [1000, 500]})
+    'ms at 1000x500'
+    """
+    return "ms at " + "x".join(map(str, line.get("at", ())))
+
+
+def read_budget_record(folder: RunFolder) -> BudgetRecord | None:
+    """Return the outcome of the search within budgets of a folder; None where there was none, or it has not ended.
+
+    Raises:
+        UserError: a file is damaged.
+    """
+    single = folder.budget_result()
+    files = [single] if single.is_file() else sorted(folder.budget.glob("result-*.json"))
+    choices = []
+    for file in files:
+        result = cast(BudgetResult, read_object(file))
+        if "unit" not in result:
+            continue  # of a search before results stated it
+        name = file.stem.removeprefix("result").removeprefix("-")
+        choices.append(_choice(result, RunFolder(folder.path / name)))
+    if not choices:
+        return None
+    ordered = sorted(choices, key=lambda choice: (choice.unit, choice.amount))
+    return BudgetRecord(tuple(ordered), tuple(read_latencies(folder)))
+
+
+def read_latencies(folder: RunFolder) -> list[LatencyLine]:
+    """Return the lines of latencies.json; none where it is missing or damaged, since it can be measured again."""
+    try:
+        return cast(list[LatencyLine], objects(read_json(folder.latencies)))
+    except UserError:
+        return []
+
+
+def _choice(result: BudgetResult, folder: RunFolder) -> Choice:
+    return Choice(
+        budget=result["budget"],
+        unit=result["unit"],
+        amount=float(result["amount"]),
+        architecture=Architecture.parse(result["architecture"]),
+        default=Architecture.parse(result["default"]),
+        spread=float(result["spread"]),
+        chance=float(result["chance"]),
+        tried=tuple(_tried(result["trained"])),
+        folder=folder,
+    )
+
+
+def _tried(lines: Sequence[TrainedLine]) -> Iterator[Tried]:
+    for line in lines:
+        known = (line["architecture"], line["seed"], line["steps"], line["psnr"], line["seconds"], line["cost"])
+        yield Tried(*known, line.get("failed", ""))
