@@ -29,7 +29,7 @@ def write_search(folder: Path, budgets: Sequence[float] = (100.0,), unit: str = 
     place = folder / "budget"
     place.mkdir(parents=True)
     latencies: list[dict[str, Any]] = []
-    names = {}
+    names, results = {}, []
     about = {"at": AT, "device": "a processor, 2 cores", "threads": 2, "precision": "bf16"}
     for number, amount in enumerate(budgets):
         chance = np.random.default_rng(number)
@@ -51,8 +51,7 @@ def write_search(folder: Path, budgets: Sequence[float] = (100.0,), unit: str = 
             "budget": name, "unit": unit, "amount": amount, "architecture": alive[0], "default": default.text,
             "spread": 0.121, "chance": 0.021, "trained": lines,
         }  # fmt: skip
-        file = f"result-{name.replace('@', '-')}.json" if len(budgets) > 1 else "result.json"
-        (place / file).write_text(json.dumps(result))
+        results.append({**result, "run": name.replace("@", "-")} if len(budgets) > 1 else result)
         for text in (alive[0], default.text):
             time = cost[text] * 1.04 if unit != "MAC/pixel" else 40.0
             quartiles = [0.98 * time, 1.05 * time]
@@ -63,6 +62,7 @@ def write_search(folder: Path, budgets: Sequence[float] = (100.0,), unit: str = 
         latencies.append(
             {"name": name, "milliseconds": time, "quartiles": [time, time], "macs_per_pixel": macs, **about}
         )
+    (place / "result.json").write_text(json.dumps({"budgets": results} if len(budgets) > 1 else results[0]))
     (place / "latencies.json").write_text(json.dumps(latencies))
     if len(budgets) > 1:
         (place / "networks.json").write_text(json.dumps(names))

@@ -22,7 +22,7 @@ from clearer.pipeline.fit import STAGES, fit
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Recipe
 from clearer.report.budget_page import write_budget_page
-from clearer.runs.budget_record import BudgetResult, read_latencies
+from clearer.runs.budget_record import read_latencies, read_results
 from clearer.runs.layout import RunFolder
 from clearer.training import distributed
 
@@ -160,7 +160,7 @@ def _refuse_other(folder: RunFolder) -> None:
     if folder.is_run:
         raise UserError(f"{folder}: holds a run, and several budgets need a folder for each; choose another with --out")
     if folder.path.is_dir() and not folder.has_several_budgets:
-        if folder.budget_result().exists():
+        if folder.budget_result.exists():
             raise UserError(f"{folder}: holds the search for one budget; choose another folder with --out")
         foreign = sorted(entry.name for entry in folder.path.iterdir() if entry != folder.budget)
         if foreign:
@@ -170,9 +170,10 @@ def _refuse_other(folder: RunFolder) -> None:
 
 
 def _conclude(folder: RunFolder, recipe: Recipe, found: dict[Budget, Found], console: Console) -> None:
-    """Write the outcome for each budget, and measure what was chosen."""
+    """Write the outcome for each budget, and measure what was chosen; budgets of earlier calls keep theirs."""
+    results = {result["budget"]: result for result in read_results(folder)} if folder.has_several_budgets else {}
     for budget, outcome in found.items():
-        result: BudgetResult = {
+        results[budget.text] = {
             "budget": budget.text,
             "unit": budget.unit,
             "amount": budget.amount,
@@ -182,8 +183,11 @@ def _conclude(folder: RunFolder, recipe: Recipe, found: dict[Budget, Found], con
             "chance": outcome.gate.chance,
             "trained": [dataclasses.asdict(line) for line in outcome.trained],  # type: ignore[misc]
         }
-        write_json(folder.budget_result(budget.folder if folder.has_several_budgets else ""), result)
+        if folder.has_several_budgets:
+            results[budget.text]["run"] = budget.folder
         say(f"search within {budget.text}: {outcome.architecture.text}", console)
+    kept = list(results.values())
+    write_json(folder.budget_result, {"budgets": kept} if folder.has_several_budgets else kept[0])
     networks: dict[ImageSize, list[Architecture]] = {}
     for budget, outcome in found.items():
         networks.setdefault(budget.size, []).extend((outcome.architecture, outcome.default))

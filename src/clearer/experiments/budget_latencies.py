@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from rich.console import Console
@@ -12,7 +13,6 @@ from clearer.core.device import choose_precision
 from clearer.core.files import write_json
 from clearer.experiments.published_networks import PUBLISHED, time_published
 from clearer.inference.budget import ImageSize
-from clearer.inference.latency import Latency
 from clearer.inference.latency_table import device_name
 from clearer.network.architecture import Architecture
 from clearer.pipeline.latency import measure_latency
@@ -33,38 +33,30 @@ def write_latencies(
     Lines that are there are kept, unless they were measured on another device.
     """
     device = choose_device(recipe.device)
-    about: LatencyLine = {
+    about = {
         "device": device_name(device),
         "threads": torch.get_num_threads(),
         "precision": choose_precision("auto", device),
     }
     kept = [line for line in read_latencies(folder) if {key: line.get(key) for key in about} == about]
-    known = {(line.get("architecture") or line.get("name"), *line.get("at", ())) for line in kept}
+    known = {(line.get("architecture") or line.get("name"), *line["at"]) for line in kept}
+
+    def add(name: dict[str, str], found: dict[str, Any]) -> None:
+        kept.append(cast(LatencyLine, {**name, **found, **about}))
+
     for size, of_size in networks.items():
         at, channels = [size.width, size.height], recipe.network.channels
         for network in dict.fromkeys(of_size):
             if (network.text, *at) not in known:
                 say(f"{network.text}: its time is measured at {size}", console)
-                kept.append({"architecture": network.text, **_measured(network, size, recipe.device), **about})
+                measured = measure_latency(network, at=size, device=recipe.device, seconds=SECONDS)
+                keys = ("at", "milliseconds", "quartiles", "macs_per_pixel")
+                add({"architecture": network.text}, {key: measured[key] for key in keys})
         for published in PUBLISHED.get(channels, ()):
             if (published.name, *at) not in known:
                 say(f"{published.name}: its time is measured at {size}", console)
-                found = time_published(published, channels, size, device, about["precision"])
-                cost = published.macs_per_pixel(channels)
-                kept.append({"name": published.name, **_line(found), "macs_per_pixel": cost, **about})
+                found = time_published(published, channels, size, device, str(about["precision"]))
+                times = {"milliseconds": found.milliseconds, "quartiles": list(found.quartiles)}
+                add({"name": published.name}, {"at": at, **times, "macs_per_pixel": published.macs_per_pixel(channels)})
     write_json(folder.latencies, kept)
     return kept
-
-
-def _measured(network: Architecture, size: ImageSize, device: str) -> LatencyLine:
-    found = measure_latency(network, at=size, device=device, seconds=SECONDS)
-    keys = ("at", "milliseconds", "quartiles", "macs_per_pixel")
-    return {key: found[key] for key in keys}  # type: ignore[return-value]
-
-
-def _line(found: Latency) -> LatencyLine:
-    return {
-        "at": [found.size.width, found.size.height],
-        "milliseconds": found.milliseconds,
-        "quartiles": list(found.quartiles),
-    }

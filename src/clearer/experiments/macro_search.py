@@ -13,17 +13,15 @@ from rich.console import Console
 from clearer.core.claims import claim
 from clearer.core.console import say
 from clearer.core.text import duration
-from clearer.experiments.runner import cores
 from clearer.experiments.search_candidates import Candidates, Choice, choose, device_here, ranking
-from clearer.experiments.search_candidates import networks_within as networks_within
-from clearer.experiments.search_cost import PlannedSearch, plan_search, time_trainings
+from clearer.experiments.search_cost import PlannedSearch, plan_search
 from clearer.experiments.search_ledger import CLAIMS, Trained
 from clearer.experiments.search_rung import Prices, TrainingsOfRung
 from clearer.experiments.search_workers import Workers, train_together
 from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture
 from clearer.recipe.schema import Recipe
-from clearer.search.halving import SEEDS, Gate, Schedule, Timing, gate
+from clearer.search.halving import SEEDS, Gate, gate
 
 NETWORKS = 27
 """Networks of the first rung, if there is time."""
@@ -194,21 +192,3 @@ def _choice(
             say(f"search: measured on {candidates.measured_on}, the finalists on {here}", console)
     _once(file, lambda: choose(ranked, finalists, budget, recipe, console).write(file), console)
     return Choice.read(file)
-
-
-def kept_schedule(out: Path, minutes: float, jobs: int, seconds_of_all: Callable[[], float]) -> Schedule:
-    """Return the schedule that fills the minutes; it is kept, so that a repeated call resumes the same search.
-
-    ``seconds_of_all`` returns the time of a step; where a schedule serves several budgets, the sum of theirs.
-    """
-    file = out / "schedule.json"
-    if not file.exists():
-        timing = Timing(0.0, seconds_of_all())
-        found = Schedule.within(60 * minutes, timing, jobs, NETWORKS)
-        PlannedSearch(found, timing, minutes, max(1, cores() // jobs)).write(file)
-    return PlannedSearch.read(file).schedule
-
-
-def seconds_of_step(recipe: Recipe, network: Architecture, folder: Path) -> float:
-    """Return the time of a step of a training here, from a run of a few steps in ``folder``."""
-    return time_trainings(recipe, [network], folder, Workers.here(recipe.device, 1), Console(quiet=True)).step

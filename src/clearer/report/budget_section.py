@@ -11,7 +11,7 @@ from clearer.network.cost import cost_table
 from clearer.report.drawing import architecture_figure
 from clearer.report.front import floor_of, front_figure, points_of
 from clearer.report.markup import drawing, folded, note, section, table
-from clearer.runs.budget_record import BudgetRecord, Choice, LatencyLine, Tried, read_budget_record
+from clearer.runs.budget_record import BudgetRecord, Choice, Tried, read_budget_record
 from clearer.runs.layout import RunFolder
 
 
@@ -49,6 +49,15 @@ def front_section(record: BudgetRecord) -> str:
     return section("Networks tried", body + _compared(record) + folded("All networks", _all_networks(record)))
 
 
+def count_of(number: int, name: str) -> str:
+    """Return a number of things.
+
+    >>> count_of(1, "thread"), count_of(2, "thread")
+    ('1 thread', '2 threads')
+    """
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
+
+
 def listed(record: BudgetRecord) -> str:
     """Return the budgets as a text.
 
@@ -73,10 +82,10 @@ def _about_costs(record: BudgetRecord, unit: str) -> str:
             "Multiply-adds are counted, and tell little about time: networks of equal count may differ twofold."
             + others
         )
-    line = record.latencies[0] if record.latencies else LatencyLine()
-    where = f"{line.get('device')}, {line.get('threads')} threads, {line.get('precision')}"
+    line = next(iter(record.latencies), None)
+    where = "" if line is None else f" ({line['device']}, {count_of(line['threads'], 'thread')}, {line['precision']})"
     return (
-        f"Times on this machine ({where}). The chosen and the default networks were measured whole, the others are the "
+        f"Times on this machine{where}. The chosen and the default networks were measured whole, the others are the "
         "sum of their measured pieces, which is off by a few percent." + others
     )
 

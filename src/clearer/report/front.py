@@ -206,7 +206,7 @@ def _draw_published(axes: Axes, record: BudgetRecord, unit: str) -> None:
     """Draw a line at the cost of each published network; those far away are named at the right edge."""
     low, high = axes.get_xlim()
     key, factor = ("macs_per_pixel", 1000.0) if unit == "MAC/pixel" else ("milliseconds", 1.0)
-    lines = [(str(x.get("name")), float(x.get(key, 0)) / factor) for x in record.published(unit)]  # type: ignore[arg-type]
+    lines = [(str(x.get("name")), float(x[key]) / factor) for x in record.published(unit)]  # type: ignore[literal-required]
     near = [(name, cost) for name, cost in lines if low <= cost <= high * FAR]
     for name, cost in near:
         axes.axvline(cost, color=COLORS[3], linewidth=1.2, linestyle=(0, (1, 2)), zorder=0)

@@ -4,38 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypedDict, cast
+from typing import NotRequired, TypedDict
 
 from clearer.core.errors import UserError
-from clearer.core.files import read_json
+from clearer.core.files import read_json, read_shaped, shaped
 from clearer.network.architecture import Architecture
-from clearer.runs.layout import RunFolder, objects, read_object
+from clearer.runs.layout import RunFolder
 
 
-class TrainedLine(TypedDict, total=False):
+class TrainedLine(TypedDict):
     """A line of ledger.jsonl: a network after a rung, see `clearer.experiments.search_ledger.Trained`.
 
     ``seconds`` are those of its whole training so far; ``failed`` says why it ended early.
     """
 
-    rung: int
     architecture: str
     seed: int
     steps: int
     psnr: float
     seconds: float
     cost: float
-    unit: str
-    failed: str
+    failed: NotRequired[str]
 
 
-class BudgetResult(TypedDict, total=False):
+class BudgetResult(TypedDict):
     """result.json: the choice for a budget, and every network that was trained for it.
 
-    ``amount`` and costs are in ``unit``; ``spread`` and ``chance`` are standard deviations in dB, see `Gate`.
+    ``amount`` and costs are in ``unit``; ``spread`` and ``chance`` are standard deviations in dB, see `Gate`. ``run``
+    is the folder of its training, beside ``budget``; a single budget is trained in the folder itself.
     """
 
     budget: str
+    run: NotRequired[str]
     unit: str
     amount: float
     architecture: str
@@ -45,14 +45,20 @@ class BudgetResult(TypedDict, total=False):
     trained: list[TrainedLine]
 
 
-class LatencyLine(TypedDict, total=False):
+class SeveralResults(TypedDict):
+    """result.json of several budgets."""
+
+    budgets: list[BudgetResult]
+
+
+class LatencyLine(TypedDict):
     """A network of latencies.json, measured whole on an image of ``at``.
 
     ``name`` is that of a published network; a network of the search has its ``architecture`` instead.
     """
 
-    name: str
-    architecture: str
+    name: NotRequired[str]
+    architecture: NotRequired[str]
     at: list[int]
     milliseconds: float
     quartiles: list[float]
@@ -152,7 +158,23 @@ def unit_at(line: LatencyLine) -> str:
     >>> unit_at({"at": [1000, 500]})
     'ms at 1000x500'
     """
-    return "ms at " + "x".join(map(str, line.get("at", ())))
+    return "ms at " + "x".join(map(str, line["at"]))
+
+
+def read_results(folder: RunFolder) -> list[BudgetResult]:
+    """Return the outcomes in result.json, in its order; none where there was no search, or it has not ended.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    file = folder.budget_result
+    if not file.is_file():
+        return []
+    value = read_json(file)
+    if isinstance(value, dict) and "budgets" in value:
+        return shaped(value, file, SeveralResults)["budgets"]
+    # A search before results stated the unit has no page.
+    return [] if isinstance(value, dict) and "unit" not in value else [shaped(value, file, BudgetResult)]
 
 
 def read_budget_record(folder: RunFolder) -> BudgetRecord | None:
@@ -161,17 +183,10 @@ def read_budget_record(folder: RunFolder) -> BudgetRecord | None:
     Raises:
         UserError: a file is damaged.
     """
-    single = folder.budget_result()
-    files = [single] if single.is_file() else sorted(folder.budget.glob("result-*.json"))
-    choices = []
-    for file in files:
-        result = cast(BudgetResult, read_object(file))
-        if "unit" not in result:
-            continue  # of a search before results stated it
-        name = file.stem.removeprefix("result").removeprefix("-")
-        choices.append(_choice(result, RunFolder(folder.path / name)))
-    if not choices:
+    results = read_results(folder)
+    if not results:
         return None
+    choices = [_choice(result, RunFolder(folder.path / result.get("run", ""))) for result in results]
     ordered = sorted(choices, key=lambda choice: (choice.unit, choice.amount))
     return BudgetRecord(tuple(ordered), tuple(read_latencies(folder)))
 
@@ -179,7 +194,7 @@ def read_budget_record(folder: RunFolder) -> BudgetRecord | None:
 def read_latencies(folder: RunFolder) -> list[LatencyLine]:
     """Return the lines of latencies.json; none where it is missing or damaged, since it can be measured again."""
     try:
-        return cast(list[LatencyLine], objects(read_json(folder.latencies)))
+        return read_shaped(folder.latencies, list[LatencyLine])
     except UserError:
         return []
 

@@ -20,7 +20,7 @@
     tensorboard/            event files, where asked for
     verdict/                the results of 'clearer verdict'
 
-The folder of several budgets has budget/ (with a result-BUDGET.json for each), report.html and a run BUDGET/ for each.
+The folder of several budgets has budget/ with networks.json, too, report.html and a run for each, such as 100ms-1mp/.
 """
 
 from __future__ import annotations
@@ -172,9 +172,10 @@ class RunFolder:
         """Whether the folder is that of several budgets, with a run for each."""
         return self.budgeted_networks.is_file()
 
-    def budget_result(self, name: str = "") -> Path:
-        """Return the outcome of the search for a budget; of several, ``name`` is the budget's `Budget.folder`."""
-        return self.budget / (f"result-{name}.json" if name else "result.json")
+    @property
+    def budget_result(self) -> Path:
+        """The outcome of the search within one or several budgets."""
+        return self.budget / "result.json"
 
     @property
     def search(self) -> StageFolder[SearchResult]:
