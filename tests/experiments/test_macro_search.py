@@ -169,6 +169,8 @@ def test_the_finalists_are_measured_as_a_whole(recipe: Recipe, tmp_path: Path, m
 def test_fit_takes_a_budget(recipe: Recipe, tmp_path: Path, tiny: None, monkeypatch: Any) -> None:
     """The search and then the training of its choice, into one run folder; a contradiction is refused."""
     monkeypatch.setattr(Gate, "open", True)
+    monkeypatch.setattr("clearer.experiments.budget_latencies.PUBLISHED", {})
+    monkeypatch.setattr("clearer.experiments.budget_latencies.SECONDS", 0.0)
     (tmp_path / "run" / "budget").mkdir(parents=True)
     write_json(tmp_path / "run" / "budget" / "schedule.json", {"networks": 3, "steps": 2, "rungs": 2, "minutes": 1})
     data = {"data.train": recipe.data.train, "data.validation": recipe.data.validation}
