@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
-import itertools
+from bisect import bisect_right
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from clearer.core.console import say
 from clearer.core.errors import UserError
 from clearer.inference.budget import Budget
+from clearer.inference.latency import peak_macs
 from clearer.inference.latency_table import LatencyTable, cache_folder
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel
 from clearer.recipe.schema import Recipe
-from clearer.search.macro_space import Cost
+from clearer.search.macro_space import LEAST_SHARE, Cost, largest_networks
+from clearer.zoo.card_text import dataset_name
+from clearer.zoo.locate import RESEARCH_MODELS, find_models
+from clearer.zoo.weight_metadata import read_architecture
 
 DEFAULT = "FPFF-FFFF"
 """The genotype that is scaled in width where nothing is searched; with a pixel unshuffle of 2."""
+LEAST_WIDTH, MOST_WIDTH = 4, 128
 
 
 def cost_of_networks(budget: Budget, recipe: Recipe, console: Console) -> tuple[Cost, float]:
-    """Return the cost of a network and the budget in its unit: milliseconds here, or multiply-adds per pixel."""
+    """Return the cost of a network and the budget in its unit: milliseconds here, or multiply-adds per pixel.
+
+    Raises:
+        UserError: nothing that a search compares meets the budget; see `refuse_unmet`.
+    """
     if budget.milliseconds is None:
         say(
             f"search: {budget} counts multiply-adds, which do not rank the time of networks; see docs/search.md",
             console,
         )
-        return macs_per_pixel, float(budget.macs_per_pixel or 0)
+        refuse_unmet(macs_per_pixel, budget, recipe)
+        return macs_per_pixel, budget.amount
     file = cache_folder() / f"latency-{budget.size}.json"
     table = LatencyTable(budget.size, recipe.device, "auto", file)
     if table.measured_elsewhere is not None:
         known = table.measured_elsewhere.get("device")
         say(f"{file}: measured on {known}; measured again on {table.valid_for['device']}", console)
-    return table.milliseconds, budget.milliseconds
+    refuse_unmet(table.milliseconds, budget, recipe)
+    return table.milliseconds, budget.amount
 
 
 def fixed_fields(recipe: Recipe) -> dict[str, Any]:
@@ -45,11 +57,74 @@ def fixed_fields(recipe: Recipe) -> dict[str, Any]:
 def scaled_default(cost: Cost, budget: float, fields: dict[str, Any]) -> Architecture:
     """Return the widest default network within a budget.
 
+    Its width is the largest multiple of 8 that fits, then 4, 2 and 1 more where that fits, too: a width between two
+    multiples can take longer than the larger one.
+
     Raises:
         UserError: a network of 4 channels costs more.
     """
-    widths = [Architecture.parse(DEFAULT, width=w, unshuffle=2, **fields) for w in range(4, 129)]
-    fitting = list(itertools.takewhile(lambda a: cost(a) <= budget, widths))
-    if not fitting:
-        raise UserError(f"budget: the smallest default network costs {cost(widths[0]):.4g}, more than {budget:.4g}")
-    return fitting[-1]
+
+    def at(width: int) -> Architecture:
+        return Architecture.parse(DEFAULT, width=width, unshuffle=2, **fields)
+
+    if cost(at(LEAST_WIDTH)) > budget:
+        raise UserError(
+            f"budget: the smallest default network costs {cost(at(LEAST_WIDTH)):.4g}, more than {budget:.4g}"
+        )
+    whole = range(8, MOST_WIDTH + 1, 8)
+    width = 8 * bisect_right(whole, budget, key=lambda w: cost(at(w))) or LEAST_WIDTH
+    for more in (4, 2, 1):
+        if width + more <= MOST_WIDTH and cost(at(width + more)) <= budget:
+            width += more
+    return at(width)
+
+
+def refuse_unmet(cost: Cost, budget: Budget, recipe: Recipe) -> None:
+    """Refuse a budget below or above all that a search compares, with the nearest that can be met.
+
+    No quality is known of a network that was not trained, so that of the nearest pretrained model is stated.
+
+    Raises:
+        UserError: see above.
+    """
+    fields = fixed_fields(recipe)
+    smallest = Architecture.parse(DEFAULT, width=LEAST_WIDTH, unshuffle=2, **fields)
+    largest = largest_networks(**fields)
+    if cost(smallest) > budget.amount:
+        nearest, what = cost(smallest), "less than the default network needs at its least width"
+    elif _at_least(largest, budget, recipe) < LEAST_SHARE * budget.amount > max(map(cost, largest)):
+        nearest, what = max(map(cost, largest)), "more than the largest network of the space needs"
+    else:
+        return
+    known = known_quality(cost, nearest, recipe, budget)
+    raise UserError(f"budget: {budget} is {what}; the nearest that can be met: {_said(nearest, budget)}; {known}")
+
+
+def known_quality(cost: Cost, amount: float, recipe: Recipe, budget: Budget) -> str:
+    """Return in words which pretrained model for such images costs nearest to an amount, and its measured PSNR."""
+    found: list[tuple[float, str]] = []
+    kind = recipe.data.degradation.kind
+    for file in find_models().values():
+        if file.name in RESEARCH_MODELS:
+            continue
+        architecture, card = read_architecture(file.path)
+        like = architecture.channels == recipe.network.channels and (card.degradation or {}).get("kind") == kind
+        if like and card.results:
+            result, price = card.results[0], cost(architecture)
+            quality = f"{result.psnr:.2f} dB ({result.protocol}, {dataset_name(result)})"
+            found.append((abs(price - amount), f"{file.name} costs {_said(price, budget)} and reaches {quality}"))
+    return min(found)[1] if found else "no pretrained model tells its quality"
+
+
+def _at_least(networks: list[Architecture], budget: Budget, recipe: Recipe) -> float:
+    """Return a cost that the networks reach in any case, without measuring them: the largest take minutes."""
+    macs = max(map(macs_per_pixel, networks))
+    if budget.milliseconds is None:
+        return macs
+    probe = LatencyTable(budget.size, recipe.device)
+    peak = peak_macs(str(probe.device), probe.precision, torch.get_num_threads())
+    return 1000 * macs * budget.size.pixels / peak
+
+
+def _said(amount: float, budget: Budget) -> str:
+    return f"{amount / 1000:.4g} kMAC/pixel" if budget.milliseconds is None else f"{amount:.4g} ms"

@@ -8,7 +8,7 @@ from clearer.core.errors import UserError, shown
 from clearer.network.candidates.registry import CANDIDATES
 from clearer.network.topologies.registry import STREAMS, TOPOLOGIES
 
-PARALLEL, FUSION = "P", "F"
+PARALLEL, FUSION, SKIP = "P", "F", "S"
 PUBLISHED_CANDIDATES = PARALLEL + FUSION
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from clearer.core.errors import UserError
 from clearer.network.architecture import Architecture
+from clearer.network.genotype import SKIP
 from clearer.network.topologies.registry import STREAMS, TOPOLOGIES
 
 T = TypeVar("T")
@@ -25,8 +26,9 @@ SCALES = (1, 2, 3, 4)
 GROWTHS = (1.0, 1.5, 2.0)
 DEPTHS = (1, 2, 3, 4, 5, 6)
 PROFILES = ("flat", "coarse", "fine")
-PATTERNS = ("P", "PF", "PPF", "F")
-"""Modules of a cell of parallel streams, repeated to its depth; the cells of a U-net have parallel modules alone."""
+PATTERNS = {"streams": ("P", "PF", "PPF", "F", "SP"), "unet": ("P", "SP")}
+"""Modules of a cell by topology, repeated to its depth. S (skip) leaves its place empty: with SP the depth counts half,
+and a cell of depth 1 has no module, such as those at fine scales with the profile ``coarse``."""
 LEAST_SHARE = 0.9
 """A network that costs less of its budget is not compared: it would lose by its size."""
 
@@ -72,11 +74,15 @@ class Form:
         """Return the channels of each scale, multiples of 8."""
         return tuple(max(8, round(width * self.growth**scale / 8) * 8) for scale in range(self.scales))
 
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The letters of each cell; S stands alone in a cell without other modules, and is left out elsewhere."""
+        return tuple((self.pattern * depth)[:depth].replace(SKIP, "") or SKIP for depth in self.depths)
+
     def architecture(self, width: int, **fields: Any) -> Architecture:
         """Return the network of a width; ``fields`` are the others of `SearchSpace`."""
-        cells = tuple((self.pattern * depth)[:depth] for depth in self.depths)
         return Architecture(
-            cells=cells, width=self.widths(width), unshuffle=self.unshuffle, topology=self.topology, **fields
+            cells=self.cells, width=self.widths(width), unshuffle=self.unshuffle, topology=self.topology, **fields
         )
 
     def fitted(self, cost: Cost, budget: float, **fields: Any) -> Architecture | None:
@@ -84,18 +90,35 @@ class Form:
 
         The widest that fits, then as many modules as fit; no cell gets more than 6.
         """
+        found = self.nearest(cost, budget, **fields)
+        return found if _is_member(found, cost, budget) else None
+
+    def nearest(self, cost: Cost, budget: float, **fields: Any) -> Architecture:
+        """Return its largest network within a budget; the smallest where all cost more."""
+        if cost(self.architecture(WIDTHS[0], **fields)) > budget:
+            return self.architecture(WIDTHS[0], **fields)
         # By bisection: a cost that is measured takes seconds for each new width.
         fitting = bisect_right(WIDTHS, budget, key=lambda width: cost(self.architecture(width, **fields)))
-        if fitting == 0:
-            return None
         form, width = self, WIDTHS[fitting - 1]
         while True:
             larger = replace(form, more=form.more + 1)
             if max(larger.depths) > DEPTHS[-1] or cost(larger.architecture(width, **fields)) > budget:
                 break
             form = larger
-        found = form.architecture(width, **fields)
-        return found if cost(found) >= LEAST_SHARE * budget else None
+        return form.architecture(width, **fields)
+
+
+def _is_member(network: Architecture, cost: Cost, budget: float) -> bool:
+    """Return whether a search compares a network: it costs 90 to 100 % of the budget, and has modules."""
+    return LEAST_SHARE * budget <= cost(network) <= budget and set(network.choices) != {SKIP}
+
+
+def largest_networks(**fields: Any) -> list[Architecture]:
+    """Return the networks of the space that cost most, one of each letter; ``fields`` as in `Form.architecture`."""
+    return [
+        Form(STREAMS, SCALES[-1], 1, GROWTHS[-1], DEPTHS[-1], "flat", letter).architecture(WIDTHS[-1], **fields)
+        for letter in "PF"
+    ]
 
 
 def form_at(point: Sequence[float]) -> Form:
@@ -110,7 +133,7 @@ def form_at(point: Sequence[float]) -> Form:
         growth=_pick(GROWTHS, growth),
         depth=_pick(DEPTHS[:3], depth),
         profile=_pick(PROFILES, profile),
-        pattern=_pick(PATTERNS, pattern) if chosen == STREAMS else "P",
+        pattern=_pick(PATTERNS[chosen], pattern),
     )
 
 
@@ -133,15 +156,10 @@ def sampled(cost: Cost, budget: float, seed: int, **fields: Any) -> Iterator[Arc
     misses, nearest = 0, float("inf")
     while misses < 256:
         form = form_at(points.draw(1)[0].tolist())
-        found = form.fitted(cost, budget, **fields)
-        if found is None or found in seen:
+        found = form.nearest(cost, budget, **fields)
+        if found in seen or not _is_member(found, cost, budget):
             misses += 1
-            if not seen:
-                nearest = min(
-                    nearest,
-                    *(cost(form.architecture(w, **fields)) for w in (WIDTHS[0], WIDTHS[-1])),
-                    key=lambda value: abs(value - budget),
-                )
+            nearest = min(nearest, cost(found), key=lambda value: abs(value - budget))
             continue
         misses = 0
         seen.add(found)
