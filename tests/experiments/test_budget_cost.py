@@ -106,7 +106,7 @@ def test_a_table_of_another_device_is_measured_again_and_said(
         console = Console(width=200)
         cost_of_networks(budget, GRAY, console)
         out = capsys.readouterr().out
-        assert ("measured on first; measured again on second" in out) == said
+        assert ("measured again, since it was measured with another device first, now second" in out) == said
         assert out.count("\n") == said
         measured = next(times) - before > 2
         assert measured == (name == "second" or before == 0)

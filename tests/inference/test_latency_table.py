@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from clearer.inference import latency_table
 from clearer.inference.budget import ImageSize
-from clearer.inference.latency import Latency
-from clearer.inference.latency_table import LatencyTable
+from clearer.inference.latency import Latency, wait_for
+from clearer.inference.latency_table import LatencyTable, device_name
 from clearer.network.architecture import Architecture
+from clearer.network.modules import StepModule
 
 SIZE = ImageSize(48, 40)
 NETWORK = Architecture.parse("PP-PF@channels=1,width=4,norm=none,residual,condition=level")
@@ -70,6 +72,8 @@ def test_times_are_kept_for_this_device_alone(tmp_path: Path, timed: list[int]) 
     elsewhere = LatencyTable(SIZE, "cpu", "fp32", file)
     assert elsewhere.measured_elsewhere is not None and elsewhere.measured_elsewhere["device"] == "another processor"
     assert elsewhere.milliseconds(NETWORK) == expected and len(timed) == 2 * measured
+    assert elsewhere.changed is not None
+    assert elsewhere.changed.startswith("device another processor, now ") and ";" not in elsewhere.changed
     for damage in ("", "[]", '{"valid_for": 1}', "{"):
         file.write_text(damage)
         assert LatencyTable(SIZE, "cpu", "fp32", file).times == {}
@@ -79,3 +83,68 @@ def test_a_wider_network_takes_longer() -> None:
     table = LatencyTable(ImageSize(128, 128), "cpu", "fp32")
     narrow, wide = (Architecture.parse(f"PP@channels=1,width={width},norm=none,topology=unet") for width in (4, 64))
     assert table.milliseconds(wide) > table.milliseconds(narrow) > 0
+
+
+class Clock:
+    """Counts, instead of a GPU, how often it is waited for, and what was given to it meanwhile."""
+
+    def __init__(self) -> None:
+        self.waits, self.given, self.between = 0, 0, []
+
+    def wait(self, device: torch.device) -> None:
+        self.waits += 1
+        self.between.append(self.given)
+        self.given = 0
+
+
+@pytest.mark.parametrize("text", [NETWORK.text, "P-P-P@channels=1,width=4:6,norm=batch,unshuffle=2,topology=unet"])
+def test_pieces_on_a_gpu_are_timed_in_rounds_that_end_with_a_wait(
+    text: str, timed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path of a GPU, on the CPU: no fused operations, several runs of a piece, then one wait."""
+    clock = Clock()
+
+    def counting(compute: object) -> object:
+        def into(*given: object) -> object:
+            clock.given += 1
+            return compute(*given)  # type: ignore[operator]
+
+        return into
+
+    monkeypatch.setattr(latency_table, "wait_for", clock.wait)
+    monkeypatch.setattr(latency_table, "can_fuse", lambda: False)
+    monkeypatch.setattr(StepModule, "into", counting(StepModule.into))
+    table = LatencyTable(SIZE, "cpu", "bf16")
+    monkeypatch.setattr(latency_table, "ROUNDS", 5)
+    alone = table.milliseconds(Architecture.parse(text))
+    assert clock.waits == len(timed) - 1 and set(clock.between) <= {0, 1}  # "around" restores an array by itself
+
+    class Gpu:
+        type = "cuda"
+
+    clock.waits, clock.between = 0, []
+    built, feature = table._built, torch.rand
+    network = built(Architecture.parse(text))
+    pieces = [piece for piece in table._pieces(network.architecture) if piece.step is not None]
+    monkeypatch.setattr(torch, "rand", lambda *shape, device: feature(*shape))
+    monkeypatch.setattr(latency_table, "autocast", lambda precision, device: torch.autocast("cpu", torch.bfloat16))
+    table.device = Gpu()  # type: ignore[assignment]
+    times = [table._timed(network, piece) for piece in pieces]
+    assert times == [pytest.approx(1 / 5)] * len(pieces) and clock.waits == len(pieces)
+    assert set(clock.between) <= {0, 5} and alone > sum(times)
+
+
+def test_a_device_is_named_by_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    assert device_name(torch.device("cuda")) == "a GPU"
+    cpu = device_name(torch.device("cpu"))
+    assert cpu.endswith("cores") and device_name(torch.device("mps")) == f"mps of {cpu}"
+
+
+def test_what_waits_depends_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = []
+    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: waited.append("mps"))
+    for name in ("cpu", "cuda:1", "mps"):
+        wait_for(torch.device(name))
+    assert waited == [torch.device("cuda:1"), "mps"]

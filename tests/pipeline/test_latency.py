@@ -112,7 +112,7 @@ def test_an_exported_file_is_timed_in_its_own_runtime(restorer: clearer.Restorer
 
 def test_the_peak_is_the_better_of_product_and_convolution(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([2.0, 0.001])
-    monkeypatch.setattr(latency, "_least_seconds", lambda run: next(times))
+    monkeypatch.setattr(latency, "_least_seconds", lambda run, device: next(times))
     latency.peak_macs.cache_clear()
     assert latency.peak_macs("cpu", "fp32", 3) == pytest.approx(128**4 * 9 / 0.001)
     latency.peak_macs.cache_clear()

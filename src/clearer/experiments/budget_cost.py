@@ -41,9 +41,8 @@ def cost_of_networks(budget: Budget, recipe: Recipe, console: Console) -> tuple[
         return macs_per_pixel, budget.amount
     file = cache_folder() / f"latency-{budget.size}.json"
     table = LatencyTable(budget.size, recipe.device, "auto", file)
-    if table.measured_elsewhere is not None:
-        known = table.measured_elsewhere.get("device")
-        say(f"{file}: measured on {known}; measured again on {table.valid_for['device']}", console)
+    if table.changed is not None:
+        say(f"{file}: measured again, since it was measured with another {table.changed}", console)
     refuse_unmet(table.milliseconds, budget, recipe)
     return table.milliseconds, budget.amount
 

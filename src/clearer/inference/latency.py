@@ -73,6 +73,14 @@ def time_runs(
     return Latency(size, tuple(found))
 
 
+def wait_for(device: torch.device) -> None:
+    """Return when a device has computed what it was given: a GPU works on after the call that started it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
 @contextmanager
 def using_threads(number: int | None) -> Iterator[int]:
     """Compute with this many threads inside the block; None: as many as torch has now."""
@@ -90,23 +98,22 @@ def peak_macs(device: str, precision: str, threads: int) -> float:
 
     Libraries differ: in fp32 on some processors, torch's products reach less than half of its convolutions.
     """
-    kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    cpu = torch.device(device).type == "cpu"
-    side, channels, pixels = (PEAK_SIDE, 128, 128) if cpu else (4 * PEAK_SIDE, 512, 256)
+    kind, place = torch.bfloat16 if precision == "bf16" else torch.float32, torch.device(device)
+    side, channels, pixels = (PEAK_SIDE, 128, 128) if place.type == "cpu" else (4 * PEAK_SIDE, 512, 256)
     a = torch.rand(side, side, device=device).to(kind)
     x = torch.rand(1, channels, pixels, pixels, device=device).to(kind, memory_format=torch.channels_last)
     weight = torch.rand(channels, channels, 3, 3, device=device).to(kind, memory_format=torch.channels_last)
     with torch.inference_mode():
-        product = side**3 / _least_seconds(lambda: a @ a)
-        convolution = channels**2 * 9 * pixels**2 / _least_seconds(lambda: F.conv2d(x, weight, padding=1))
+        product = side**3 / _least_seconds(lambda: a @ a, place)
+        convolution = channels**2 * 9 * pixels**2 / _least_seconds(lambda: F.conv2d(x, weight, padding=1), place)
     return float(max(product, convolution))
 
 
-def _least_seconds(run: Callable[[], Tensor]) -> float:
+def _least_seconds(run: Callable[[], Tensor], device: torch.device) -> float:
     best = float("inf")
     for _ in range(PEAK_RUNS):
         start = time.perf_counter()
-        result = run()
-        float(result[(0,) * result.ndim])  # waits for a GPU
+        run()
+        wait_for(device)
         best = min(best, time.perf_counter() - start)
     return best

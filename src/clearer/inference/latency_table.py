@@ -24,7 +24,7 @@ from clearer.core.errors import UserError
 from clearer.core.files import read_shaped, write_json
 from clearer.inference.budget import ImageSize
 from clearer.inference.fused_cpu import can_fuse, fused_step
-from clearer.inference.latency import random_image, time_runs
+from clearer.inference.latency import random_image, time_runs, wait_for
 from clearer.inference.restorer import Restorer
 from clearer.network.architecture import Architecture
 from clearer.network.graph import Step
@@ -36,6 +36,8 @@ SECONDS, WARM = 0.1, 0.05
 """How long a piece is timed, and its warm-up."""
 TURNED = 2**28
 """Bytes of features that take turns."""
+ROUNDS = 10
+"""Runs of a piece on a GPU between two waits: in a network, it does not wait between pieces either."""
 
 
 class _Kept(TypedDict):
@@ -60,7 +62,8 @@ def device_name(device: torch.device) -> str:
         model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
     except OSError:
         pass
-    return f"{model or platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+    processor = f"{model or platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+    return processor if device.type == "cpu" else f"{device.type} of {processor}"
 
 
 class LatencyTable:
@@ -83,12 +86,20 @@ class LatencyTable:
         self.device, self.precision = probe.device, probe.precision
         self.valid_for = {
             "device": device_name(self.device),
-            "threads": torch.get_num_threads(),
+            "threads": torch.get_num_threads() if self.device.type == "cpu" else None,
             "precision": self.precision,
             "torch": version("torch"),
         }
         self.measured_elsewhere: dict[str, Any] | None = None
         self.times = self._kept()
+
+    @property
+    def changed(self) -> str | None:
+        """What differs from the machine on which the kept times were measured, in words; None where nothing does."""
+        if self.measured_elsewhere is None:
+            return None
+        pairs = [(key, self.measured_elsewhere.get(key), now) for key, now in self.valid_for.items()]
+        return "; ".join(f"{key} {before}, now {now}" for key, before, now in pairs if before != now)
 
     def milliseconds(self, architecture: Architecture) -> float:
         """Return the predicted time of a network; pieces that the table lacks are measured."""
@@ -141,7 +152,10 @@ class LatencyTable:
     def _timed(self, network: RestorationNetwork, piece: _Piece) -> float:
         """Time one piece as the network computes it, on random features."""
         assert piece.step is not None
-        kind = torch.bfloat16 if self.precision == "bf16" and piece.step.name != "last" else torch.float32
+        fused = self.device.type == "cpu" and can_fuse()
+        # The last convolution of a fused network computes in fp32; see `fuse`.
+        narrow = self.precision == "bf16" and not (fused and piece.step.name == "last")
+        kind = torch.bfloat16 if narrow else torch.float32
         features = [
             torch.rand(1, count, *(side >> scale for side in piece.folded), device=self.device).to(
                 kind, memory_format=torch.channels_last
@@ -157,18 +171,20 @@ class LatencyTable:
             ]
         )
         with torch.inference_mode():
-            if self.device.type == "cpu" and can_fuse():
+            if fused:
                 run = fused_step(network, piece.step, kind)[piece.target]
                 return time_runs(lambda: run(next(copies)), self.size, SECONDS, WARM).milliseconds
             module = network.get_submodule(piece.step.name)
 
+            rounds = 1 if self.device.type == "cpu" else ROUNDS
+
             def compute() -> None:
-                seen = next(copies)
-                whole = module.into(piece.target, seen) if isinstance(module, StepModule) else module(seen[0])
-                float(whole[0, 0, 0, 0])  # waits for a GPU
+                for seen in itertools.islice(copies, rounds):
+                    module.into(piece.target, seen) if isinstance(module, StepModule) else module(seen[0])
+                wait_for(self.device)
 
             with autocast(self.precision, self.device):
-                return time_runs(compute, self.size, SECONDS, WARM).milliseconds
+                return time_runs(compute, self.size, SECONDS, WARM).milliseconds / rounds
 
     def _around(self, network: RestorationNetwork) -> float:
         """Time a network of no layers: what `Restorer.restore` does besides."""
