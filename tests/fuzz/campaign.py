@@ -245,7 +245,9 @@ def _kept(result: Result, folder: Path, seeds: Seeds, seed: int, kinds: dict[str
     return result
 
 
-def resume(folder: Path, cases: int, *, seed: int = 0, jobs: int = 1, seconds: float | None = None) -> State:
+def resume(
+    folder: Path, cases: int, *, seed: int = 0, jobs: int = 1, seconds: float | None = None, kind: str | None = None
+) -> State:
     """Go on until ``cases`` cases of a seed have been tried in all, by one call or several.
 
     Args:
@@ -254,9 +256,10 @@ def resume(folder: Path, cases: int, *, seed: int = 0, jobs: int = 1, seconds: f
         seed: of the campaign.
         jobs: number of processes.
         seconds: stop after so long; a later call goes on.
+        kind: a key of `SHARES`: files of this kind alone, with counts of their own.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"state-{seed}.json"
+    path = folder / (f"state-{seed}-{kind.replace(' ', '-')}.json" if kind else f"state-{seed}.json")
     state = State(**json.loads(path.read_text())) if path.exists() else State(seed)
     waiting: dict[int, Result] = {}
     began = saved = time.monotonic()
@@ -285,7 +288,7 @@ def resume(folder: Path, cases: int, *, seed: int = 0, jobs: int = 1, seconds: f
                 return
             yield number
 
-    run_campaign(folder, numbers(), seed=seed, jobs=jobs, see=see)
+    run_campaign(folder, numbers(), seed=seed, jobs=jobs, see=see, kinds={kind: 1} if kind else None)
     save()
     return state
 

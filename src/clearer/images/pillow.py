@@ -41,6 +41,13 @@ _HEIF_BITS = threading.Lock()
 """Held while the global setting of pillow-heif for the number of bits is changed."""
 _NAMES = {"MPO": "JPEG"}  # the JPEG of a phone, followed by smaller images
 _ANIMATED = ("GIF", "WEBP", "AVIF", "PNG", "FLI", "DCX")
+_DECODED = frozenset((
+    "AVIF", "BLP", "BMP", "CUR", "DCX", "DDS", "DIB", "FITS", "FLI", "FTEX", "GBR", "GIF", "HEIF", "ICNS", "ICO", "IM",
+    "IMT", "JPEG", "JPEG2000", "MCIDAS", "MSP", "PCD", "PCX", "PIXAR", "PNG", "PPM", "PSD", "QOI", "SGI", "SPIDER",
+    "SUN", "TGA", "TIFF", "WEBP", "XBM", "XPM", "XVTHUMB",
+))  # fmt: skip
+"""The kinds that Pillow decodes by itself. It hands EPS to Ghostscript, which executes it, also inside of IPTC; WMF,
+BUFR, GRIB and HDF5 go to whatever a system or another package has registered."""
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "F")
 
 
@@ -116,11 +123,18 @@ def _opened(file: BinaryIO, kind: str | None) -> Iterator[Image.Image]:
     """Open an image without the warnings of Pillow, of sizes (which are checked here) and of strange metadata."""
     _register_heif(required=kind == "HEIF")
     # Both readers take files of the general brands, such as mif1, and each fails on those of the other.
-    only = [kind] if kind in ("AVIF", "HEIF") else None
+    only = [kind] if kind in ("AVIF", "HEIF") else _readers()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with Image.open(file, formats=only) as image:
             yield image
+
+
+def _readers() -> list[str]:
+    """Return the kinds of `_DECODED` that this Pillow has, the usual ones first."""
+    Image.preinit()
+    Image.init()
+    return [kind for kind in Image.ID if kind in _DECODED]
 
 
 def _exif_of(image: Image.Image, name: str) -> bytes | None:

@@ -88,7 +88,7 @@ def _pixels_of(data: bytes) -> ImagePage:
     if bits == 16 and color_type in (2, 4, 6):
         key = next((body for kind, body in chunks if kind == b"tRNS"), None)
         return _deep_page(data, width, height, key)
-    with Image.open(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
         return frames_of(image)[0][0]
 
 

@@ -80,7 +80,7 @@ def with_thumbnail(page: ImagePage) -> tuple[ImagePage, str | None]:
     if page.exif is None or slot is None:
         return page, None
     try:
-        with Image.open(io.BytesIO(page.exif[slot.start : slot.start + slot.length])) as old:
+        with Image.open(io.BytesIO(page.exif[slot.start : slot.start + slot.length]), formats=("JPEG",)) as old:
             size = old.size
     except Exception:  # Pillow raises many kinds on broken bytes
         return page, _OLD

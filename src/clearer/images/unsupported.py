@@ -16,6 +16,10 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (b"AT&TFORM", "a DjVu document", _TO_PNG),
     (b"%PDF", "a PDF document", "export its images as PNG or TIFF first"),
     (b"%!PS", "a PostScript document", _TO_PNG),
+    (b"\x04%!PS", "a PostScript document", _TO_PNG),
+    (b"\xc5\xd0\xd3\xc6", "a PostScript drawing (EPS)", _TO_PNG),
+    (b"\xd7\xcd\xc6\x9a", "a drawing (WMF)", _TO_PNG),
+    (b"\xd0\xcf\x11\xe0", "an OLE document, such as FlashPix or a file of an office program", _TO_PNG),
     (b"<svg", "a drawing (SVG)", _TO_PNG),
     (b"\x89HDF", "an HDF5 file", "export its images as TIFF first"),
     (b"\x93NUMPY", "a NumPy array", "use clearer.load(...).restore(array) in Python, or save it as TIFF"),
@@ -60,6 +64,8 @@ def refuse_unsupported(head: bytes) -> None:
             raise UserError(f"{what}, which is not supported; {fix}")
     if start.startswith(b"<?xml") and b"<svg" in start:
         raise UserError(f"a drawing (SVG), which is not supported; {_TO_PNG}")
+    if head[:4] == b"\1\0\0\0" and head[40:44] == b" EMF":
+        raise UserError(f"a drawing (EMF), which is not supported; {_TO_PNG}")
     if head[_DICOM_AT : _DICOM_AT + 4] == b"DICM":
         raise UserError(f"a DICOM file, which is not supported; {_TO_TIFF}")
     if head[4:8] == b"ftyp" and head[8:12] in _VIDEO_BRANDS:

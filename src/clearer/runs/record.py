@@ -141,7 +141,7 @@ def sample_images(record: Record, sample: SampleEntry) -> dict[str, npt.NDArray[
             samples = RunFolder(record.folder).sample_list
             raise UserError(f"{samples}: {name} is outside the run folder; name images inside it")
         try:
-            with Image.open(path) as image:
+            with Image.open(path, formats=("PNG", "JPEG")) as image:
                 images[key] = np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
         except (OSError, ValueError, Image.DecompressionBombError) as error:
             raise UserError(f"{path}: not readable as an image ({error}); restore it again") from error
