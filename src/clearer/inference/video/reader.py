@@ -2,18 +2,62 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections import deque
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from statistics import median
 from typing import Any
 
+from clearer.core.errors import UserError
 from clearer.inference.video.coverage import Coverage
 
 _STATES_DURATION = ("matroska", "mov", "flv", "asf", "avi", "nut", "mxf")
 """Formats whose header states the duration; FFmpeg estimates that of others."""
 _BROADCAST = ("mpegts", "mpeg")
 """Formats in which frames follow each other evenly, so that a gap is a loss."""
+
+
+_REFERRING = frozenset((
+    "concat", "hls", "dash", "webm_dash_manifest", "imf", "sdp", "rtsp", "rtp", "sap", "image2", "vobsub", "lavfi",
+    "avisynth", "vapoursynth", "libgme", "bluray", "dvdvideo", "tty",
+))  # fmt: skip
+"""Demuxers of playlists and scripts: what they read lies in other files, in the network, or is a program."""
+_PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"v=0", b"[playlist]", b"[reference]")
+
+
+def opened(path: Path) -> Any:
+    """Open a video file by its content, if all that is decoded lies in this file itself.
+
+    Raises:
+        UserError: it is a playlist, which names other files.
+        av.FFmpegError: it cannot be read.
+    """
+    import av
+
+    try:
+        return av.open(str(path), container_options={"format_whitelist": _demuxers()})
+    except (av.FFmpegError, ValueError):
+        with path.open("rb") as file:
+            playlist = file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_PLAYLISTS)
+        if playlist:
+            raise UserError("a playlist, which names other files; give these files themselves") from None
+        raise
+
+
+@functools.cache
+def _demuxers() -> str:
+    import av
+    from av.format import ContainerFormat
+
+    found = []
+    for name in sorted(av.formats_available):
+        with contextlib.suppress(ValueError):  # of an encoder alone
+            if ContainerFormat(name, "r").is_input and not _REFERRING & set(name.split(",")):
+                found.append(name)
+    return ",".join(found)
 
 
 class Reader:

@@ -20,7 +20,7 @@ from clearer.inference.video.encoder import COLOR_TAGS, Source, choose_settings,
 from clearer.inference.video.frame import Tags, restored_frame
 from clearer.inference.video.headers import chroma_place, describe, side_data_names
 from clearer.inference.video.losses import Contents, contents_of, losses
-from clearer.inference.video.reader import Reader
+from clearer.inference.video.reader import Reader, opened
 from clearer.inference.video.writer import Writer, is_cover, reason
 
 Progress = Callable[[int, int], None]
@@ -78,7 +78,7 @@ def restore_video(
     # FFmpeg takes what comes before a colon for a protocol, but not in an absolute path.
     with written_whole(target.absolute()) as temporary:
         try:
-            with av.open(str(source.absolute())) as origin:
+            with opened(source.absolute()) as origin:
                 before = _Transcoder(origin, source.absolute(), temporary, outcome).run(
                     restore, options.quality, progress
                 )
