@@ -11,7 +11,7 @@ from helpers.networks import NON_BLIND, write_model
 
 pytest.importorskip("av")
 
-from helpers.videos import write_video  # noqa: E402
+from helpers.videos import write_video
 
 HLS = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{}\n#EXT-X-ENDLIST\n"
 SDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video 5004 RTP/AVP 96\r\n"

@@ -51,10 +51,21 @@ def _run() -> None:
             _end(str(error), 128 + error.signal)
         except KeyboardInterrupt:
             _end(STOPPED, 130)
-        except BrokenPipeError:
-            # The reader of the output is gone; Python would report that again when it closes stdout.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            sys.exit(1)
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                _end_without_reader()
+            from clearer.core.files import path_fault
+
+            fault = path_fault(error)
+            if fault is None:
+                raise
+            _end(fault, 2)
+
+
+def _end_without_reader() -> NoReturn:
+    # The reader of the output is gone; Python would report that again when it closes stdout.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(1)
 
 
 def _run_verb() -> NoReturn:

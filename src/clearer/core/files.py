@@ -118,6 +118,30 @@ def _explained(error: OSError, path: Path) -> UserError:
     return UserError(f"{path}: cannot be written ({error.strerror or error})")
 
 
+_OF_PATHS = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.ESTALE, errno.EIO,
+)  # fmt: skip
+
+
+def path_fault(error: OSError) -> str | None:
+    """Return in one line what is wrong with the path of a system error; None if it is of another kind."""
+    if error.filename is None or error.errno not in _OF_PATHS:
+        return None
+    return f"{os.fsdecode(error.filename)}: cannot be reached ({error.strerror}); check the path and its permissions"
+
+
+@contextlib.contextmanager
+def paths_checked() -> Iterator[None]:
+    """Turn a system error about a path, such as that of a folder that may not be entered, into a `UserError`."""
+    try:
+        yield
+    except OSError as error:
+        fault = path_fault(error)
+        if fault is None:
+            raise
+        raise UserError(fault) from error
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write ``text`` as UTF-8, completely or not at all; names of files that are not UTF-8 are escaped."""
     with written_whole(path) as temporary:

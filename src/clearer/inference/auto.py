@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clearer.core.errors import UserError
-from clearer.core.files import written_whole
+from clearer.core.files import paths_checked, written_whole
 from clearer.images.io import read_file
 from clearer.images.types import HEAD, format_of_bytes
 from clearer.inference.choice import AUTO, Candidate, Choice, candidates, choose
@@ -86,7 +86,8 @@ def restore_auto(
     if not plan.is_folder and plan.jobs[0].source is None:
         raise UserError(f"standard input: {AUTO} looks at a file before it restores it; name a model or a file")
     prepare_outputs(plan)
-    found = AutoOutcome(Outcome(notes=list(plan.notes)))
+    unread = [Failure(line.partition(": cannot")[0], line) for line in plan.unreadable]
+    found = AutoOutcome(Outcome(failed=unread, notes=list(plan.notes)))
     models = list(candidates())
     groups: dict[str | None, list[Job]] = {}
     for job in plan.jobs:
@@ -151,10 +152,15 @@ def _copy(
         ):
             anew.append(job)
             continue
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(job.target) as temporary:
-            shutil.copyfile(job.source, temporary)
-        part.add(Outcome(written=[job.target]))
+        try:
+            with paths_checked(), written_whole(job.target) as temporary:
+                shutil.copyfile(job.source, temporary)
+        except UserError as error:
+            if not plan.is_folder:
+                raise
+            part.add(Outcome(failed=[Failure(job.name, str(error))]))
+        else:
+            part.add(Outcome(written=[job.target]))
     if anew:
         unchanged = replace(options, strength=0.0, sigma=None, check=False)
         part.add(restore_jobs(load(models[0].name), Plan(anew, plan.is_folder, []), unchanged, part.progress))

@@ -109,7 +109,8 @@ class _Batch:
         self.options = replace(options, levels=restorer.card.span)
         self.restorer, self.plan, self.progress = restorer, plan, progress
         self.channels = restorer.architecture.channels
-        self.outcome = Outcome(notes=list(plan.notes))
+        unread = [Failure(line.partition(": cannot")[0], line) for line in plan.unreadable]
+        self.outcome = Outcome(failed=unread, notes=list(plan.notes))
         self.lock = threading.Lock()
         self.by_rows: set[Job] = set()
         self.levels = self._new_levels()
@@ -283,7 +284,9 @@ class _Batch:
                 outcome.written.append(job.target)
             counts_parts = job.is_video or (count == 1 and job in self.by_rows)
             if self.progress is not None and not counts_parts:
-                self.progress(len(outcome.written) + len(outcome.failed) + len(outcome.skipped), count)
+                self.progress(
+                    len(outcome.written) + len(outcome.failed) - len(self.plan.unreadable) + len(outcome.skipped), count
+                )
 
 
 def _write_to_stdout(data: bytes) -> None:

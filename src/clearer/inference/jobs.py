@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from clearer.core.errors import UserError
-from clearer.core.files import is_no_file
+from clearer.core.files import is_no_file, paths_checked
 from clearer.core.leftovers import remove_leftovers
 from clearer.data.folders import is_other_image, kinds, list_images
 from clearer.images.types import FORMATS, HEAD, SUFFIXES, format_named, format_of_bytes, format_of_suffix
@@ -53,6 +53,7 @@ class Job(NamedTuple):
 class Plan(NamedTuple):
     """The jobs of one call. In a folder, a job may fail without ending the others.
 
+    ``unreadable``: folders inside that may not be read, a line each.
     ``names``: to be recorded before the first output is written; see `prepare_outputs`.
     """
 
@@ -60,6 +61,7 @@ class Plan(NamedTuple):
     is_folder: bool
     notes: list[str]
     names: OutputNames | None = None
+    unreadable: tuple[str, ...] = ()
 
 
 def prepare_outputs(plan: Plan) -> None:
@@ -86,6 +88,11 @@ def plan_jobs(source: str | Path, target: str | Path, options: RestoreOptions) -
     Raises:
         UserError: the source does not exist or holds no image, or the target does not fit it.
     """
+    with paths_checked():
+        return _plan(source, target, options)
+
+
+def _plan(source: str | Path, target: str | Path, options: RestoreOptions) -> Plan:
     format = None if options.format is None else format_named(options.format)
     if source != STREAM and Path(source).is_dir():
         if target == STREAM:
@@ -169,13 +176,16 @@ def _folder_plan(source: Path, target: Path, format: str | None, options: Restor
         raise UserError(f"{target}: a file, where a folder for the restored images is needed; choose another output")
     if target.exists() and target.samefile(source):
         raise UserError(f"{target}: is the source folder itself; choose another output folder")
+    unreadable: list[str] = []
     found = sorted(
-        _files_inside(source, target, options.recursive),
+        _files_inside(source, target, options.recursive, unreadable),
         key=lambda path: path.relative_to(source).as_posix(),
     )
     sources = [path for path in found if _is_wanted(path, source, options.pattern)]
     if not sources and not options.recursive and options.pattern is None:
         list_images(source)  # says why there are none
+    if not sources and unreadable:
+        raise UserError(unreadable[0])
     if not sources:
         which = f"that match {options.pattern}" if options.pattern else f"of {', '.join(SUFFIXES)}"
         raise UserError(f"{source}: no images {which} in this folder; check --pattern and --recursive")
@@ -188,7 +198,7 @@ def _folder_plan(source: Path, target: Path, format: str | None, options: Restor
     _refuse_sources(jobs)
     others = [] if options.pattern is not None else sorted(set(found) - set(sources))
     notes = [*names.notes, *_left_out_notes(source, others)]
-    return Plan(jobs, True, notes, names if _worth_a_record(names, format) else None)
+    return Plan(jobs, True, notes, names if _worth_a_record(names, format) else None, tuple(unreadable))
 
 
 def _refuse_sources(jobs: list[Job]) -> None:
@@ -219,11 +229,18 @@ def _is_wanted(path: Path, source: Path, pattern: str | None) -> bool:
     return fnmatch.fnmatch(path.relative_to(source).as_posix() if "/" in pattern else path.name, pattern)
 
 
-def _files_inside(source: Path, target: Path, recursive: bool) -> Iterator[Path]:
-    """Yield the files of a folder, also behind links to folders, but none twice on the way down."""
+def _files_inside(source: Path, target: Path, recursive: bool, unreadable: list[str]) -> Iterator[Path]:
+    """Yield the files of a folder, also behind links to folders, but none twice on the way down.
+
+    Folders that may not be read get a line in ``unreadable``.
+    """
+
+    def note(error: OSError) -> None:
+        unreadable.append(f"{error.filename}: cannot be read ({error.strerror}); check its permissions")
+
     output = target.resolve()  # may lie inside the source; its images must not be restored again
     real = {source: source.resolve()}
-    for folder, below, names in os.walk(source, followlinks=True):
+    for folder, below, names in os.walk(source, onerror=note, followlinks=True):
         here = Path(folder)
         above = {real[one] for one in (here, *here.parents) if one in real}
         kept = {name: (here / name).resolve() for name in sorted(below) if recursive and not name.startswith(".")}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
 from clearer.core.errors import UserError, one_line
-from clearer.core.files import utf8_path
+from clearer.core.files import paths_checked, utf8_path
 from clearer.core.parse import parse_json
 from clearer.network.architecture import Architecture
 from clearer.zoo.card import ModelCard
@@ -25,6 +26,8 @@ def read_architecture(path: str | Path) -> tuple[Architecture, ModelCard]:
         with utf8_path(path) as named, safe_open(named, "np") as file:
             metadata = file.metadata() or {}
     except FileNotFoundError:
+        with contextlib.suppress(FileNotFoundError), paths_checked(), Path(path).open("rb"):
+            pass  # of a file that may not be read, safetensors says that it is not there
         raise UserError(f"{path}: no such file; name a weight file (model.safetensors) or a run folder") from None
     except (OSError, SafetensorError) as error:
         raise UserError(
