@@ -30,7 +30,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[1] / "speed"))
 from ffdnet import FFDNet, published  # type: ignore[import-not-found, unused-ignore]
 
-from clearer.core.files import read_json_if_there, write_text
+from clearer.core.files import read_json, write_text
 from clearer.data.folders import list_images
 from clearer.evaluation.metrics import psnr
 from clearer.evaluation.robustness import (
@@ -125,7 +125,7 @@ def main() -> None:
     else:
         one = ImageSet(options.images.name, "", 0)
         sets = {one: [read_image(path, 3) for path in list_images(options.images)]}
-    known = {} if options.again else read_json_if_there(options.out) or {}
+    known = {} if options.again or not options.out.exists() else read_json(options.out)
     value: dict[str, Any] = {
         "command": shlex.join(["python", "benchmarks/robustness/ffdnet_rows.py", *sys.argv[1:]]),
         "torch": torch.__version__,

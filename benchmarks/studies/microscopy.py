@@ -30,7 +30,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from clearer.core.files import read_json_if_there, write_json
+from clearer.core.files import read_json, write_json
 from clearer.data.folders import find_items
 from clearer.data.items import Item
 from clearer.evaluation.evaluate import Result, evaluate, read_for
@@ -62,7 +62,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     data = Path(os.environ["CLEARER_SHARED"]) / "data" / "microscopy_w2s"
-    known = None if given.again or given.out is None else read_json_if_there(given.out)
+    known = None if given.again or given.out is None or not given.out.exists() else read_json(given.out)
     result = known or before_rows(data, given)
     items = (validation_items(data, given) if given.dry else find_items(data / "val"))[: given.limit]
     result["images"] = len(items)
