@@ -19,11 +19,13 @@ from clearer.experiments.budget_results import read_chosen
 from clearer.experiments.macro_verdict import MacroVerdictSettings, macro_verdict, search_seconds, seconds_per_step
 from clearer.experiments.macro_verdict_page import as_markdown, figure, judgement
 from clearer.experiments.runner import data_settings
+from clearer.experiments.search_cost import PlannedSearch
 from clearer.experiments.search_ledger import Trained, add_to_ledger
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel
 from clearer.pipeline.fit import fit
 from clearer.runs.layout import RunFolder
+from clearer.search.halving import Schedule, Timing
 from helpers.photos import NAMES, write_photos
 
 QUIET = Console(quiet=True)
@@ -49,6 +51,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (0, default, 0, 100, 2.0), (0, default, 1, 100, 2.0), (0, CHOSEN, 0, 100, 1.0), (1, CHOSEN, 0, 300, 4.0),
     ):  # fmt: skip
         add_to_ledger(ledger, Trained(rung, network.text, seed, steps, 25.0, seconds, 2_000))
+    PlannedSearch(Schedule(3, 100, 2), Timing(0.5, 0.02), 1, 1).write(out / "budget" / "schedule.json")
     result = {"budget": "2kmac", "architecture": CHOSEN.text, "default": default.text}
     write_json(out / "budget" / "result.json", result)
     return out
@@ -56,7 +59,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_search_is_paid_for(run: Path) -> None:
     folder = RunFolder(run)
-    assert search_seconds(folder) == 2 + 2 + 4  # a training that went on counts once
+    assert search_seconds(folder) == 2 + 2 + 4 + 4 * 0.5  # a training that went on counts once
     assert seconds_per_step(folder) == pytest.approx(0.02)
     assert [one.budget for one in read_chosen(folder, ["2kMAC"])] == ["2kmac"]
     with pytest.raises(UserError, match="searched within 2kmac, not within"):

@@ -30,8 +30,15 @@ def test_a_schedule_fills_the_time_and_no_more(seconds: float, around: float, st
     assert sum(timing.of_rungs(found, workers)) <= seconds * 1.000001
     longer = Schedule(found.networks, found.steps + 100)
     assert sum(timing.of_rungs(longer, workers)) > seconds * 0.999999
-    if found.networks < 27:
-        assert sum(timing.of_rungs(Schedule(found.networks + 1, 100), workers)) > seconds * 0.999999
+    if found.networks < 27:  # one more would be trained too briefly
+        enough = 100 if found.networks < 9 else 300
+        assert sum(timing.of_rungs(Schedule(found.networks + 1, enough), workers)) > seconds * 0.999999
+    assert found.networks <= 9 or found.steps >= 300
+
+
+def test_an_hour_on_two_cores_judges_twenty_networks() -> None:
+    found = Schedule.within(3600, Timing(8, 0.14), 2, 27)
+    assert found.networks >= 20 and found.steps >= 300
 
 
 def test_too_little_time_is_refused_with_what_is_needed() -> None:

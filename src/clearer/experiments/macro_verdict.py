@@ -29,6 +29,7 @@ from clearer.experiments.budget_cost import cost_of_networks, fixed_fields
 from clearer.experiments.budget_results import Chosen, read_chosen
 from clearer.experiments.macro_verdict_page import redraw
 from clearer.experiments.runner import Plan, carry_out, default_jobs
+from clearer.experiments.search_cost import PlannedSearch
 from clearer.experiments.search_ledger import read_ledger
 from clearer.experiments.search_records import Interval, MacroArm, MacroComparison, MacroVerdict
 from clearer.experiments.short_training import STEPS_PER_EPOCH, fitting_patch
@@ -150,9 +151,14 @@ def macro_verdict(
 
 
 def search_seconds(folder: RunFolder) -> float:
-    """Return the seconds of all trainings of a search, each on one thread; a training that went on counts once."""
-    last = {(line.architecture, line.seed): line.seconds for line in read_ledger(folder.budget / "ledger.jsonl")}
-    return sum(last.values())
+    """Return the seconds of all trainings of a search, each on one thread; a training that went on counts once.
+
+    What each costs besides its steps (starting a process, reading the images) is counted as the search estimated it.
+    """
+    lines = read_ledger(folder.budget / "ledger.jsonl")
+    last = {(line.architecture, line.seed): line.seconds for line in lines}
+    around = PlannedSearch.read(folder.budget / "schedule.json").timing.around
+    return sum(last.values()) + around * len(lines)
 
 
 def seconds_per_step(folder: RunFolder) -> float:

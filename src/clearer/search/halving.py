@@ -17,6 +17,8 @@ KEPT = 3
 """One of this many networks goes on from a rung to the next, and is then trained this many times as long."""
 FINALISTS = 2
 """Networks of a rung, at least."""
+ENOUGH, FEW = 300, 9
+"""Steps of the first rung that tell networks apart, and networks below which a rung is rather shorter than smaller."""
 SEEDS = 3
 """Trainings of the default network in the first rung: what they differ by, only the seed can have made."""
 
@@ -71,18 +73,21 @@ class Schedule:
         Args:
             seconds: of the whole search.
             timing, workers: see `Timing.of_rungs`.
-            networks: in the first rung; fewer where each would get less than ``least`` steps.
+            networks: in the first rung; fewer, down to `FEW`, where each would get less than `ENOUGH` steps, and fewer
+                still where each would get less than ``least``.
             rungs: number of rounds.
             least: steps of the first rung, at least, in hundreds.
 
         Raises:
             UserError: not even 3 networks get ``least`` steps.
         """
-        for count in range(networks, KEPT - 1, -1):
+        wanted = [(count, ENOUGH) for count in range(networks, FEW - 1, -1)]
+        wanted += [(count, least) for count in range(min(networks, FEW), KEPT - 1, -1)]
+        for count, enough in wanted:
             idle = sum(Timing(timing.around, 0.0).of_rungs(cls(count, 0, rungs), workers))
             each = sum(timing.of_rungs(cls(count, 100, rungs), workers)) - idle
             hundreds = int((seconds - idle) / each)
-            if 100 * hundreds >= least:
+            if 100 * hundreds >= enough:
                 return cls(count, 100 * hundreds, rungs)
         needed = sum(timing.of_rungs(cls(KEPT, least, rungs), workers))
         raise UserError(
