@@ -137,6 +137,14 @@ def test_the_page_of_several_budgets(several: Path) -> None:
     lines = {choice: record.latency(choice.architecture, UNIT) for choice in record.choices}
     slow = {choice.budget for choice, line in lines.items() if line and line["milliseconds"] > choice.amount}
     assert {name for _, _, name in over} == slow and slow
+    for choice, line in lines.items():
+        best = choice.best_of(choice.architecture)
+        assert line is not None and best is not None
+        row = re.search(f"<td>{re.escape(choice.budget)}</td><td>chosen</td>.*?</tr>", text)
+        cells = re.findall(r"<td[^>]*>([^<]*)</td>", row[0] if row else "")
+        shown = {f"{time:.3g}" for time in (line["milliseconds"], best.cost)}
+        assert set(cells[6:8]) == shown and cells[4] == f"{best.psnr:.2f}"
+        assert float(cells[6]) == pytest.approx(line["milliseconds"], rel=0.005)
     # a network that was drawn for both budgets counts once
     both = {line.architecture for choice in record.choices for line in choice.tried}
     assert f"{len(both)} networks in {len(both) + 4} trainings" in text

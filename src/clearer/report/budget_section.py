@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from clearer.core.text import count, duration
+from clearer.core.text import duration
 from clearer.network.architecture import Architecture
-from clearer.network.cost import cost_table
+from clearer.network.cost import macs_per_pixel
 from clearer.report.drawing import architecture_figure
 from clearer.report.front import floor_of, front_figure, points_of
 from clearer.report.markup import drawing, folded, note, section, table
@@ -75,7 +75,7 @@ def _about_costs(record: BudgetRecord, unit: str) -> str:
     if published:
         others = (
             f" {names}, well-known networks for denoising, were timed on the same machine; they did not train on these "
-            "images, so only their cost is drawn."
+            "images, so only their cost is known here."
         )
     if unit == "MAC/pixel":
         return (
@@ -91,11 +91,9 @@ def _about_costs(record: BudgetRecord, unit: str) -> str:
 
 
 def _compared(record: BudgetRecord) -> str:
-    """Return a table of what was chosen for each budget, beside the default network."""
+    """Return a table of what was chosen for each budget, beside the default network and published ones."""
     rungs = sorted({line.steps for choice in record.choices for line in choice.tried})
     steps = list(dict.fromkeys((rungs[0], rungs[-1])))
-    psnr = [f"dB, {number:,} steps" for number in steps]
-    heads = ("budget", "", "network", *psnr, "ms, predicted", "ms, measured", "parameters", "kMAC/pixel")
     rows: list[tuple[object, ...]] = []
     for choice in record.choices:
         both = [("chosen", choice.architecture)]
@@ -103,7 +101,22 @@ def _compared(record: BudgetRecord) -> str:
             both.append(("default", choice.default))
         for role, network in both:
             rows.append((choice.budget if role == "chosen" else "", role, *_row(record, choice, network, steps)))
-    return "<h3>Chosen networks</h3>" + table(heads, rows, left=3) + _exceeded(record)
+    for unit in record.units:
+        for line in record.published(unit):
+            known = f"{line['psnr']:.2f}" if "psnr" in line else ""
+            cost = _milliseconds(line["milliseconds"]), "", f"{line['macs_per_pixel'] / 1000:.1f}"
+            rows.append(("", "published", line.get("name"), *[""] * len(steps), known, *cost))
+    psnr = [f"{number:,} steps" for number in steps]
+    heads = ("budget", "", "network", *psnr, "whole", "ms", "predicted", "kMAC/pixel")
+    about = (
+        "PSNR on the validation images in dB after so many steps, and after the whole training of what was chosen; "
+        "time measured on the whole network, and predicted from its pieces; thousand multiply-adds per pixel."
+    )
+    return "<h3>Chosen networks</h3>" + table(heads, rows, left=3) + note(about) + _exceeded(record)
+
+
+def _milliseconds(time: float) -> str:
+    return f"{time:,.0f}" if time >= 100 else f"{time:.3g}"
 
 
 def _exceeded(record: BudgetRecord) -> str:
@@ -122,15 +135,15 @@ def _exceeded(record: BudgetRecord) -> str:
 
 def _row(record: BudgetRecord, choice: Choice, network: Architecture, steps: Sequence[int]) -> tuple[object, ...]:
     own = {x.steps: x for x in choice.tried if x.architecture == network.text and x.seed == 0}
-    line, parts = record.latency(network, choice.unit), cost_table(network)
-    predicted = "" if choice.unit == "MAC/pixel" else next((f"{x.cost:.3g}" for x in own.values()), "")
+    line, trained = record.latency(network, choice.unit), choice.trained_psnr
+    predicted = "" if choice.unit == "MAC/pixel" else next((_milliseconds(x.cost) for x in own.values()), "")
     return (
         str(network),
         *(f"{own[number].psnr:.2f}" if number in own else "" for number in steps),
+        "" if trained is None or network != choice.architecture else f"{trained:.2f}",
+        "" if line is None else _milliseconds(line["milliseconds"]),
         predicted,
-        "" if line is None else f"{line['milliseconds']:.3g}",
-        count(sum(part.parameters for part in parts)),
-        f"{sum(part.macs_per_pixel for part in parts) / 1000:.1f}",
+        f"{macs_per_pixel(network) / 1000:.1f}",
     )
 
 

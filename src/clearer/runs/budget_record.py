@@ -54,7 +54,8 @@ class SeveralResults(TypedDict):
 class LatencyLine(TypedDict):
     """A network of latencies.json, measured whole on an image of ``at``.
 
-    ``name`` is that of a published network; a network of the search has its ``architecture`` instead.
+    ``name`` is that of a published network; a network of the search has its ``architecture`` instead. ``psnr`` is that
+    of its published weights on the validation images, where benchmarks/studies/front_baselines.py measured it.
     """
 
     name: NotRequired[str]
@@ -63,6 +64,7 @@ class LatencyLine(TypedDict):
     milliseconds: float
     quartiles: list[float]
     macs_per_pixel: float
+    psnr: NotRequired[float]
     device: str
     threads: int
     precision: str
@@ -103,6 +105,11 @@ class Choice:
     chance: float
     tried: tuple[Tried, ...]
     folder: RunFolder
+
+    @property
+    def trained_psnr(self) -> float | None:
+        """PSNR on the validation images after the whole training; None before its end, or without ground truth."""
+        return self.folder.train.read_result().get("best_psnr") if self.folder.train.finished else None
 
     @property
     def longest(self) -> int:
