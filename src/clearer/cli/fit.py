@@ -174,8 +174,9 @@ def _fit(options: FitOptions, stages: Sequence[str]) -> None:
     from clearer.pipeline.fit import fit as run_fit
 
     console, out = console_for_people(options.as_json), options.out
+    facts: dict[str, Any] = {}
     if options.budget:
-        from clearer.experiments.budget_fit import fit_budgets, settings_for, takes_several
+        from clearer.experiments.budget_fit import fit_budgets, measured, settings_for, takes_several
 
         shared: dict[str, Any] = {"minutes": options.search_minutes, "console": console}
         if takes_several(out, options.budget):
@@ -185,9 +186,10 @@ def _fit(options: FitOptions, stages: Sequence[str]) -> None:
                 print_json(result)
             return
         out, overrides = settings_for(options.recipe, out, overrides, options.budget[0], **shared)
+        facts = measured(out, options.budget[0])
     run = run_fit(options.recipe, out, overrides, stages=stages, tensorboard=options.tensorboard, console=console)
     if options.as_json and not processes.launched()[0]:
-        print_json(run.result)
+        print_json({**facts, **run.result})
 
 
 def _show(recipe: str | None, overrides: dict[str, Any], as_json: bool) -> None:

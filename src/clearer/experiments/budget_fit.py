@@ -107,7 +107,7 @@ def fit_budgets(
         run = fit(
             recipe, folder.path / budget.folder, settings, stages=stages, tensorboard=tensorboard, console=console
         )
-        runs.append({**_in_short(folder, budget, outcome), **run.result})
+        runs.append({**measured(folder.path, budget.text), **run.result})
         report = write_budget_page(folder.path)
     say(f"report of all budgets: {report}", console)
     return {"folder": str(folder), "report": str(report), "budgets": runs}
@@ -194,15 +194,13 @@ def _conclude(folder: RunFolder, recipe: Recipe, found: dict[Budget, Found], con
     write_latencies(folder, recipe, networks, console)
 
 
-def _in_short(folder: RunFolder, budget: Budget, found: Found) -> dict[str, Any]:
-    """Return the measured latency of what was chosen."""
+def measured(folder: Path, text: str) -> dict[str, Any]:
+    """Return `budget`, `at` (the size) and `milliseconds` of the network that was chosen for a budget."""
+    budget, run = Budget.parse(text), RunFolder(folder)
+    chosen = next(result["architecture"] for result in read_results(run) if result["budget"] == text)
     at = [budget.size.width, budget.size.height]
-    line = next(
-        line
-        for line in read_latencies(folder)
-        if line.get("architecture") == found.architecture.text and line.get("at") == at
-    )
-    return {"budget": budget.text, "at": at, "milliseconds": line["milliseconds"]}
+    lines = (line for line in read_latencies(run) if line.get("architecture") == chosen and line["at"] == at)
+    return {"budget": text, "at": at, "milliseconds": next(line["milliseconds"] for line in lines)}
 
 
 def _settings(recipe: Recipe, overrides: dict[str, Any], found: Found) -> dict[str, Any]:

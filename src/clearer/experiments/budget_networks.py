@@ -11,7 +11,7 @@ from rich.console import Console
 from clearer.core.console import say
 from clearer.core.files import read_shaped, write_json
 from clearer.core.text import duration
-from clearer.experiments.budget_cost import cost_of_networks, fixed_fields, scaled_default
+from clearer.experiments.budget_cost import cost_of_networks, fixed_fields, refuse_unmet, scaled_default
 from clearer.experiments.macro_search import NETWORKS
 from clearer.experiments.search_candidates import networks_within
 from clearer.experiments.search_cost import PlannedSearch, time_trainings
@@ -64,7 +64,9 @@ def _drawn(
     """Draw the networks of each budget, and make the schedule that fills the minutes with all of them."""
     costs: dict[str, Cost] = {}
     for budget in budgets:
-        if budget.unit not in costs:  # budgets of a unit share a table of times
+        if budget.unit in costs:  # budgets of a unit share a table of times
+            refuse_unmet(costs[budget.unit], budget, recipe)
+        else:
             costs[budget.unit], _ = cost_of_networks(budget, recipe, console)
     drawn = {}
     for budget in budgets:
