@@ -16,8 +16,8 @@ from clearer.runs.budget_record import BudgetRecord, Choice, unit_at
 BLUE, DEFAULT, FRONT = COLORS[0], COLORS[1], COLORS[2]
 MARKERS, SIZES = "osDP", (5.0, 6.5, 8.0, 9.0)
 """By rung: the longer a training, the larger, darker and more angular its marker."""
-FAR = 2.0
-"""A published network that costs this many times what any network tried does is named at the right edge."""
+NEAR = 1.0
+"""A published network is drawn where it widens the axis by this share at most; others are named at the edge."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,8 @@ def _draw_published(axes: Axes, record: BudgetRecord, unit: str) -> None:
     low, high = axes.get_xlim()
     key, factor = ("macs_per_pixel", 1000.0) if unit == "MAC/pixel" else ("milliseconds", 1.0)
     lines = [(str(x.get("name")), float(x[key]) / factor) for x in record.published(unit)]  # type: ignore[literal-required]
-    near = [(name, cost) for name, cost in lines if low <= cost <= high * FAR]
+    most = high * (high / low) ** NEAR if axes.get_xscale() == "log" else high + NEAR * (high - low)
+    near = [(name, cost) for name, cost in lines if low <= cost <= most]
     for name, cost in near:
         axes.axvline(cost, color=COLORS[3], linewidth=1.2, linestyle=(0, (1, 2)), zorder=0)
         axes.annotate(
@@ -213,12 +214,11 @@ def _draw_published(axes: Axes, record: BudgetRecord, unit: str) -> None:
         )  # fmt: skip
     if near:
         axes.set_xlim(low, max(high, *(cost * 1.03 for _, cost in near)))
+    # Outside the axes, below the legend, where no marker can be.
     far = sorted((item for item in lines if item not in near), key=lambda item: item[1])
     for row, (name, cost) in enumerate(far):
-        left = cost < low
+        arrow = "\N{LEFTWARDS ARROW}" if cost < low else "\N{RIGHTWARDS ARROW}"
         axes.annotate(
-            f"\N{LEFTWARDS ARROW} {name} {cost:,.0f}" if left else f"{name} {cost:,.0f} \N{RIGHTWARDS ARROW}",
-            (0.0 if left else 1.0, 0.03 + 0.055 * row), xycoords="axes fraction", ha="left" if left else "right",
-            xytext=(4 if left else -4, 0), textcoords="offset points", size=8.5, color=COLORS[3], va="bottom",
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            f"{arrow} {name} {cost:,.0f}", (1.02, 0.02 + 0.055 * row), xycoords="axes fraction", ha="left", va="bottom",
+            size=8.5, color=COLORS[3],
         )  # fmt: skip
