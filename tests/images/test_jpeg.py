@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import struct
 from pathlib import Path
@@ -94,6 +95,34 @@ def test_a_motion_photo_keeps_its_video_where_the_packet_says(tmp_path: Path) ->
     back = restored(tmp_path, with_segments(jpeg(), xmp) + video)
     assert back[-len(video) :] == video and around_of(back).tail == video
     assert XMP % len(video) in back
+
+
+def test_the_trailer_of_a_samsung_phone_is_kept_and_named_where_it_cannot_be(tmp_path: Path) -> None:
+    video, name = b"\0\0\0\x18ftypmp42" + bytes(range(256)), b"MotionPhoto_Data"
+    block = struct.pack("<HHI", 0, 0x0A30, len(name)) + name + video
+    entry = struct.pack("<HHII", 0, 0x0A30, len(block), len(block))  # counts back from the directory
+    directory = b"SEFH" + struct.pack("<II", 107, 1) + entry
+    trailer = block + directory + struct.pack("<I", len(directory)) + b"SEFT"
+    back = restored(tmp_path, jpeg() + trailer)
+    assert around_of(back).tail == trailer and not (tmp_path / "notes").read_text()
+    restored(tmp_path, jpeg() + trailer, out="y.png")
+    assert "not kept" in (tmp_path / "notes").read_text()
+
+
+ARITHMETIC = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgMCAgMDAwMEAwMEBQgFBQQEBQoHBwYIDAoMDAsKCwsNDhIQDQ4RDgsLEBYQERMUFRUVDA8XGBYU"
+    "GBIUFRT/yQALCAAQABgBAREA/8wABgAQEAX/2gAIAQEAAD8A/wDlk2G10Sqg6IhRa5YFMuyuQW+4dbCfdXKOevl3di6TX8+A/9k="
+)
+"""7 x + 5 y at 24x16 pixels, as cjpeg -arithmetic -quality 90 of libjpeg-turbo writes it."""
+
+
+def test_arithmetic_coding_is_read_and_becomes_huffman_coding(tmp_path: Path) -> None:
+    back = restored(tmp_path, ARITHMETIC)
+    y, x = np.mgrid[:16, :24]
+    for data in (ARITHMETIC, back):
+        levels = read_file(data).pages[0].color[:, :, 0].astype(int)
+        assert abs(levels - (7 * x + 5 * y)).max() <= 3
+    assert around_of(ARITHMETIC).frame[0] == 0xC9 and around_of(back).frame[0] == 0xC0
 
 
 def test_what_a_packet_announces_is_dropped_where_it_cannot_follow(tmp_path: Path) -> None:

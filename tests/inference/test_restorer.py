@@ -363,3 +363,12 @@ def test_an_error_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(restorer.network, "forward", full)
     with pytest.raises(UserError, match=r"a\.png: 5x6 pixels need more memory"):
         restore_path(restorer, source, tmp_path / "out")
+
+
+@pytest.mark.parametrize("condition", ["none", "level"])
+@pytest.mark.parametrize("shape", [(1, 1, 8, 8), (1, 4, 8, 8), (3, 8, 8), (8, 8)])
+def test_a_tensor_of_another_shape_is_refused_by_its_shape(condition: str, shape: tuple[int, ...]) -> None:
+    architecture = Architecture.parse("P-F", channels=3, width=2, condition=condition)
+    restorer = Restorer(RestorationNetwork(architecture), device="cpu")
+    with pytest.raises(UserError, match=r"its shape is \(.*\), not \(B, 3, H, W\)"):
+        restorer(torch.zeros(shape))

@@ -36,7 +36,9 @@ def test_svg_png_and_html_are_written(profile: NoiseProfile, tmp_path: Path) -> 
         save_noise_figure({"all": profile}, tmp_path / name)
         assert (tmp_path / name).read_bytes().startswith(beginning)
     page = (tmp_path / "a.html").read_text()
-    assert "independent from pixel to pixel" in page and "<svg" in page
+    assert "independent from pixel to pixel" in page and "<svg" in page and "<h3>" not in page
+    save_noise_figure({"train": profile, "test": profile}, tmp_path / "a.html")
+    assert "<h3>train</h3>" in (tmp_path / "a.html").read_text()
     with pytest.raises(UserError, match="svg"):
         save_noise_figure({"all": profile}, tmp_path / "a.pdf")
 

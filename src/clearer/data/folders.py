@@ -189,7 +189,7 @@ def matching_note(where: Source, layout: str = "auto") -> str | None:
 OTHER_KINDS = (
     ".gif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".tga", ".pcx", ".pbm", ".pfm", ".ico", ".cur",
     ".icns", ".mpo", ".psd", ".dds", ".sgi", ".rgb", ".bw", ".ras", ".im", ".xbm", ".xpm", ".qoi", ".blp", ".fits",
-    ".fit", ".avifs", ".heics",
+    ".fit", ".avifs", ".heics", ".stk", ".lsm", ".svs", ".ndpi", ".scn", ".bif", ".qptiff", ".btf", ".tf2", ".tf8",
 )  # fmt: skip
 """Suffixes of further images that `clearer.images.io.read_file` may read; they are written as PNG."""
 _STARTS = (b"GIF8", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"P1", b"P4")

@@ -162,8 +162,14 @@ class Restorer(HubMixin):
         but by default the image is not tiled. Without ``level``, it is estimated once, from the whole of ``x``.
 
         Raises:
-            UserError: the image needs more memory than is free.
+            UserError: ``x`` has another number of dimensions or channels, or needs more memory than is free.
         """
+        channels = self.architecture.channels
+        if x.dim() != 4 or x.shape[1] != channels:
+            raise UserError(
+                f"image: its shape is {tuple(x.shape)}, not (B, {channels}, H, W); give it so, or call restore(), "
+                "which converts gray and color"
+            )
         seen = beside_level(x, level, self.architecture, self.name)
         size, multiple = (x.shape[-2], x.shape[-1]), self.architecture.multiple
         chosen, border = as_tiling(tile), as_overlap(overlap, self.architecture)

@@ -89,7 +89,8 @@ def save_noise_figure(profiles: Mapping[str, NoiseProfile], path: str | Path) ->
         save_figure(figure, path)
         return
     said = "".join(
-        f"<h3>{escape(name)}</h3>" + "".join(f"<p>{escape(line)}</p>" for line in (*in_words(p), p.recommendation))
+        (f"<h3>{escape(name)}</h3>" if len(profiles) > 1 else "")
+        + "".join(f"<p>{escape(line)}</p>" for line in (*in_words(p), p.recommendation))
         for name, p in profiles.items()
     )
     body = section("Noise", said + drawing(figure, "chart", "noise"))
