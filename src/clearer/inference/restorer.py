@@ -164,12 +164,9 @@ class Restorer(HubMixin):
         Raises:
             UserError: ``x`` has another number of dimensions or channels, or needs more memory than is free.
         """
-        channels = self.architecture.channels
-        if x.dim() != 4 or x.shape[1] != channels:
-            raise UserError(
-                f"image: its shape is {tuple(x.shape)}, not (B, {channels}, H, W); give it so, or call restore(), "
-                "which converts gray and color"
-            )
+        if x.dim() != 4 or x.shape[1] != self.architecture.channels:
+            wanted = f"(B, {self.architecture.channels}, H, W); give it so, or call restore(), which converts channels"
+            raise UserError(f"image: its shape is {tuple(x.shape)}, not {wanted}")
         seen = beside_level(x, level, self.architecture, self.name)
         size, multiple = (x.shape[-2], x.shape[-1]), self.architecture.multiple
         chosen, border = as_tiling(tile), as_overlap(overlap, self.architecture)
