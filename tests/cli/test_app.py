@@ -75,7 +75,9 @@ REPRODUCE_0_1 = {
     "redraw": {"--json"},
 }
 PATTERNS = {"--clean-pattern", "--degraded-pattern"}
-FITTING_NOW = FITTING | PATTERNS | {"--noisy", "--exposures", "--range", "--channel", "--budget", "--search-minutes"}
+FITTING_NOW = FITTING | PATTERNS | {
+    "--noisy", "--exposures", "--range", "--channel", "--budget", "--search-minutes", "--search",
+}  # fmt: skip
 VERBS = {
     **VERBS_0_1,
     **dict.fromkeys(("fit", "search", "train"), FITTING_NOW),

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from clearer.core.files import read_json
-from clearer.experiments.search_ledger import CLAIMS, Trained, add_to_ledger, read_ledger
+from clearer.experiments.search_claims import CLAIMS
+from clearer.experiments.search_ledger import Trained, add_to_ledger, read_ledger
 from clearer.experiments.search_workers import Workers
 from helpers.photos import NAMES, write_photos
 from helpers.tiny_search import lines_of, start_search

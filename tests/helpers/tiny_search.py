@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from clearer.core.files import write_json
-from clearer.experiments import search_rung, short_training
+from clearer.experiments import search_ledger, search_rung, short_training
 from clearer.experiments.macro_search import Found, macro_search
 from clearer.experiments.runner import data_settings
 from clearer.experiments.search_ledger import Trained, read_ledger
@@ -68,7 +68,7 @@ def _search(images: Path, out: Path, dies_at: int, jobs: int) -> None:
 
 def _die_at(number: int) -> None:
     events = 0
-    rename, add = Path.replace, search_rung.add_to_ledger
+    rename, add = Path.replace, search_ledger.add_to_ledger
 
     def event(*last_words: bytes, ledger: Path | None = None) -> None:
         nonlocal events
@@ -91,4 +91,4 @@ def _die_at(number: int) -> None:
         event()
 
     Path.replace = replace  # type: ignore[method-assign, assignment]
-    search_rung.add_to_ledger = add_to_ledger
+    setattr(search_rung, "add_to_ledger", add_to_ledger)  # noqa: B010

@@ -64,6 +64,16 @@ class FitOptions(ImageOptions):
     search_minutes: Annotated[
         float, option("Search", "How long that search may take.", metavar="MIN", parser=real(0, 100_000))
     ] = 60
+    way: Annotated[
+        str | None,
+        option(
+            "Search",
+            "How to search: clearer, as published, or halving (default with --budget).",
+            "--search",
+            metavar="WAY",
+            complete=lambda: ["clearer", "halving"],
+        ),
+    ] = None
     start: Annotated[
         str | None,
         option(
@@ -175,6 +185,13 @@ def _fit(options: FitOptions, stages: Sequence[str]) -> None:
 
     console, out = console_for_people(options.as_json), options.out
     facts: dict[str, Any] = {}
+    if options.way is not None:
+        from clearer.experiments.published_search import check_search
+
+        budgets = options.budget or []
+        check_search(options.way, budgets, overrides.get("architecture") or overrides.get("train.start"))
+        if options.way == "clearer" and budgets:
+            return _fit_published(options, overrides, budgets[0], stages)
     if options.budget:
         from clearer.experiments.budget_fit import fit_budgets, measured, settings_for, takes_several
 
@@ -186,10 +203,26 @@ def _fit(options: FitOptions, stages: Sequence[str]) -> None:
                 print_json(result)
             return
         out, overrides = settings_for(options.recipe, out, overrides, options.budget[0], **shared)
-        facts = measured(out, options.budget[0])
+        facts = {} if processes.launched()[0] else measured(out, options.budget[0])
     run = run_fit(options.recipe, out, overrides, stages=stages, tensorboard=options.tensorboard, console=console)
     if options.as_json and not processes.launched()[0]:
         print_json({**facts, **run.result})
+
+
+def _fit_published(options: FitOptions, overrides: dict[str, Any], budget: str, stages: Sequence[str]) -> None:
+    """Search as published, at the width that a budget allows."""
+    from clearer.experiments.published_search import published_within, say_cost
+    from clearer.pipeline.fit import fit as run_fit
+    from clearer.training import distributed as processes
+
+    console = console_for_people(options.as_json)
+    out, overrides = published_within(options.recipe, options.out, overrides, budget, console)
+    run = run_fit(options.recipe, out, overrides, stages=stages, tensorboard=options.tensorboard, console=console)
+    if processes.launched()[0]:
+        return
+    say_cost(run.architecture, budget, str(overrides.get("device", "auto")), console)
+    if options.as_json:
+        print_json(run.result)
 
 
 def _show(recipe: str | None, overrides: dict[str, Any], as_json: bool) -> None:

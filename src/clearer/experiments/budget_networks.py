@@ -14,8 +14,8 @@ from clearer.core.text import duration
 from clearer.experiments.budget_cost import cost_of_networks, fixed_fields, refuse_unmet, scaled_default
 from clearer.experiments.macro_search import NETWORKS
 from clearer.experiments.search_candidates import networks_within
+from clearer.experiments.search_claims import CLAIMS, claimed
 from clearer.experiments.search_cost import PlannedSearch, time_trainings
-from clearer.experiments.search_ledger import CLAIMS, claimed
 from clearer.experiments.search_workers import Workers
 from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture

@@ -14,8 +14,9 @@ from clearer.core.claims import claim
 from clearer.core.console import say
 from clearer.core.text import duration
 from clearer.experiments.search_candidates import Candidates, Choice, choose, device_here, ranking
+from clearer.experiments.search_claims import CLAIMS, WAIT, once
 from clearer.experiments.search_cost import PlannedSearch, plan_search
-from clearer.experiments.search_ledger import CLAIMS, Trained
+from clearer.experiments.search_ledger import Trained
 from clearer.experiments.search_rung import Prices, TrainingsOfRung
 from clearer.experiments.search_workers import Workers, train_together
 from clearer.inference.budget import Budget
@@ -26,7 +27,6 @@ from clearer.search.halving import SEEDS, Gate, gate
 NETWORKS = 27
 """Networks of the first rung, if there is time."""
 PRESENT = "measuring"
-WAIT = 0.5  # seconds
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def macro_search(
     out.mkdir(parents=True, exist_ok=True)
     count = _count(out / "schedule.json")
     file = out / f"candidates{_suffix(budget, networks)}.json"
-    _once(file, lambda: Candidates.drawn(recipe, budget, count, console, networks).write(file, recipe), console)
+    once(file, lambda: Candidates.drawn(recipe, budget, count, console, networks).write(file, recipe), console)
     candidates = Candidates.read(file, recipe, budget)
     default = candidates.networks[0]
 
@@ -90,7 +90,7 @@ def macro_search(
         here = Workers.here(recipe.device, jobs)
         plan_search(recipe, candidates.networks, out, here, left, minutes, console).write(out / "schedule.json")
 
-    _once(out / "schedule.json", plan, console)
+    once(out / "schedule.json", plan, console)
     planned = PlannedSearch.read(out / "schedule.json")
     if planned.minutes != minutes:
         say(f"search: goes on as it was planned, for {planned.minutes:g} minutes instead of {minutes:g}", console)
@@ -126,22 +126,6 @@ def _suffix(budget: Budget, networks: Sequence[Architecture]) -> str:
 
 def _count(schedule: Path) -> int:
     return PlannedSearch.read(schedule).schedule.networks if schedule.exists() else NETWORKS
-
-
-def _once(file: Path, make: Callable[[], None], console: Console) -> None:
-    """Make a file in one process of all; the others wait until it is there."""
-    told = False
-    while not file.exists():
-        held = claim(file.parent / CLAIMS / file.stem)
-        if held is not None:
-            with held:
-                if not file.exists():
-                    make()
-        else:
-            if not told:
-                say(f"search: another process makes {file}; waiting for it", console)
-            told = True
-            time.sleep(WAIT)
 
 
 def _halve(
@@ -190,5 +174,5 @@ def _choice(
         if not file.exists() and held is not None:
             held.release()
             say(f"search: measured on {candidates.measured_on}, the finalists on {here}", console)
-    _once(file, lambda: choose(ranked, finalists, budget, recipe, console).write(file), console)
+    once(file, lambda: choose(ranked, finalists, budget, recipe, console).write(file), console)
     return Choice.read(file)

@@ -27,7 +27,8 @@ from clearer.search.halving import best
 from clearer.search.macro_space import Cost, sampled
 from clearer.training.run_device import choose_device
 
-SPACE = "macro"
+MACRO, GENOTYPES = "macro", "genotypes"
+"""Spaces: that of `clearer.search.macro_space`, and the published one at the width of the scaled default network."""
 TOLERANCE = 0.05
 """A finalist may exceed the budget by this share of it, when it is measured as a whole."""
 
@@ -61,11 +62,13 @@ class Candidates:
         budget: of the search, in words.
         measured_on: the device whose time counts; None where multiply-adds do.
         costs: of each network, the default network first, in the unit of the budget.
+        space: `MACRO`; in that of `GENOTYPES` the default network alone stands for all.
     """
 
     budget: str
     measured_on: str | None
     costs: Mapping[Architecture, float]
+    space: str = MACRO
 
     @property
     def networks(self) -> list[Architecture]:
@@ -92,11 +95,11 @@ class Candidates:
         if not (file.parent / "recipe.yaml").exists():
             write_text(file.parent / "recipe.yaml", _common(recipe).to_yaml())
         networks = [{"architecture": network.text, "cost": cost} for network, cost in self.costs.items()]
-        kept = {"space": SPACE, "budget": self.budget, "measured_on": self.measured_on, "networks": networks}
+        kept = {"space": self.space, "budget": self.budget, "measured_on": self.measured_on, "networks": networks}
         write_json(file, kept)
 
     @classmethod
-    def read(cls, file: Path, recipe: Recipe, budget: Budget) -> Candidates:
+    def read(cls, file: Path, recipe: Recipe, budget: Budget, space: str = MACRO) -> Candidates:
         """Read a file of `write`.
 
         Raises:
@@ -109,8 +112,8 @@ class Candidates:
             raise UserError(f"{file}: damaged ({error}); choose another folder with --out") from error
         if not costs:
             raise UserError(f"{file}: damaged (no networks); choose another folder with --out")
-        found = cls(kept["budget"], kept["measured_on"], costs)
-        for what, before, now in (("space", kept["space"], SPACE), ("budget", found.budget, str(budget))):
+        found = cls(kept["budget"], kept["measured_on"], costs, kept["space"])
+        for what, before, now in (("space", found.space, space), ("budget", found.budget, str(budget))):
             if before != now:
                 raise UserError(
                     f"{out}: holds a search of another {what} ({before}, now {now}); choose another folder with --out"

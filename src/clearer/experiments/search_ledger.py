@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from clearer.core.claims import claim
 from clearer.core.parse import parse_json
 from clearer.core.shape import check_shape
-
-CLAIMS = "claims"
-"""Folder, beside the ledger, of the claims of the processes that work on a search."""
-WAIT = 0.02  # seconds
+from clearer.experiments.search_claims import CLAIMS, claimed
 
 
 @dataclass(frozen=True)
@@ -67,12 +60,3 @@ def add_to_ledger(path: Path, line: Trained) -> None:
             file.seek(-1, 2)
             text = text if file.read(1) == b"\n" else "\n" + text
         file.write(text.encode())
-
-
-@contextmanager
-def claimed(place: Path) -> Iterator[None]:
-    """Wait for a claim, and keep it inside the block; see `clearer.core.claims`."""
-    while (held := claim(place)) is None:
-        time.sleep(WAIT)
-    with held:
-        yield

@@ -1,0 +1,164 @@
+"""Compare samplers of networks of equal cost: quasi-random points, and Optuna's TPE, on a table of trained networks.
+
+    pip install optuna
+    python benchmarks/studies/sampler.py denoise-gray --train bsds500/train --validation bsds500/val \\
+        --kmac 8 --networks 54 --draws 18 --steps 200 -o docs/results/sampler.json
+
+All networks are trained for the same steps from one seed. Then each sampler chooses --draws of them, many times: TPE
+asks for a form, gets the nearest network that it has not had, and is told its PSNR; quasi-random points get the nearest
+one without being told anything. What counts is the best PSNR among those chosen, and the mean of the best third, which
+a search trains on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shlex
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch.quasirandom import SobolEngine
+
+from clearer.core.files import read_json, write_json
+from clearer.experiments.budget_cost import fixed_fields
+from clearer.experiments.runner import Plan
+from clearer.experiments.short_training import end_of, psnr_of, short
+from clearer.network.architecture import Architecture
+from clearer.network.cost import macs_per_pixel
+from clearer.pipeline.fit import fit
+from clearer.recipe.load import load_recipe
+from clearer.recipe.schema import Recipe
+from clearer.search.macro_space import form_at
+
+Form = dict[str, Any]
+REPEATS = 200
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe")
+    parser.add_argument("--train", required=True)
+    parser.add_argument("--validation", required=True)
+    parser.add_argument("--kmac", type=float, default=8)
+    parser.add_argument("--networks", type=int, default=72)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--draws", type=int, default=27)
+    parser.add_argument("-o", "--out", required=True, type=Path)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    if given.out.exists():  # the table, of a run that was stopped
+        rows = read_json(given.out)["networks"]
+    else:
+        rows = []
+    settings = {"train.batch": 8, "train.patch": 48, "train.validation_images": 16, "train.validation_crop": 128}
+    images = {"data.train": given.train, "data.validation": given.validation}
+    recipe = load_recipe(given.recipe, {**images, **settings})
+    command = f"python benchmarks/studies/sampler.py {shlex.join(sys.argv[1:])}"
+    for form, network in forms(1000 * given.kmac, given.networks, recipe):
+        if any(row["architecture"] == network.text for row in rows):
+            continue
+        began = time.process_time()
+        rows.append({"architecture": network.text, "form": form, "psnr": trained(recipe, network, given.steps)})
+        print(len(rows), network.text, rows[-1]["psnr"], round(time.process_time() - began, 1), flush=True)
+        write_json(given.out, {"command": command, "networks": rows})
+    table = {row["architecture"]: (row["form"], row["psnr"]) for row in rows}
+    result = {name: judged(sampler, table, given.draws) for name, sampler in (("sobol", sobol), ("tpe", tpe))}
+    psnr = [value for _, value in table.values()]
+    result["table"] = {"best": max(psnr), "mean": statistics.mean(psnr), "stdev": statistics.stdev(psnr)}
+    print(result)
+    write_json(given.out, {"command": command, "draws": given.draws, "result": result, "networks": rows})
+
+
+def forms(macs: float, count: int, recipe: Recipe) -> list[tuple[Form, Architecture]]:
+    """Return forms that fit the budget and their networks, from Sobol points."""
+    points = SobolEngine(dimension=7, scramble=True, seed=0)  # type: ignore[no-untyped-call]
+    found: dict[str, tuple[Form, Architecture]] = {}
+    while len(found) < count:
+        form = form_at(points.draw(1)[0].tolist())
+        network = form.fitted(macs_per_pixel, macs, **fixed_fields(recipe))
+        if network is not None:
+            found.setdefault(network.text, (choices(form), network))
+    return list(found.values())
+
+
+def choices(form: Any) -> Form:
+    values = dataclasses.asdict(form)
+    del values["more"]
+    return values
+
+
+def trained(recipe: Recipe, network: Architecture, steps: int) -> float:
+    """Return the validation PSNR of a short training."""
+    brief = short(recipe, network, 0, steps)
+    with tempfile.TemporaryDirectory() as folder:
+        fit(brief, folder, stages=("train",), console=Console(quiet=True))
+        end = end_of(Plan("short", brief, Path(folder), "train"), steps)
+    assert end is not None
+    return psnr_of(end)
+
+
+Table = dict[str, tuple[Form, float]]
+
+
+def judged(sampler: Callable[[Table, int, int], list[str]], table: Table, draws: int) -> dict[str, float]:
+    """Return what a sampler finds in the mean over many repetitions, in dB, and the standard errors."""
+    best, third = [], []
+    for seed in range(REPEATS):
+        psnr = sorted((table[name][1] for name in sampler(table, draws, seed)), reverse=True)
+        best.append(psnr[0])
+        third.append(statistics.mean(psnr[: draws // 3]))
+    error = REPEATS**0.5
+    return {
+        "best": statistics.mean(best),
+        "best_error": statistics.stdev(best) / error,
+        "third": statistics.mean(third),
+        "third_error": statistics.stdev(third) / error,
+    }
+
+
+def sobol(table: Table, draws: int, seed: int) -> list[str]:
+    points = SobolEngine(dimension=7, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
+    left, found = dict(table), list[str]()
+    while len(found) < draws:
+        found.append(nearest(choices(form_at(points.draw(1)[0].tolist())), left, seed))
+        del left[found[-1]]
+    return found
+
+
+def tpe(table: Table, draws: int, seed: int) -> list[str]:
+    import optuna  # type: ignore[import-not-found]
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    values = {key: sorted({form[key] for form, _ in table.values()}) for key in next(iter(table.values()))[0]}
+    space = {key: optuna.distributions.CategoricalDistribution(each) for key, each in values.items()}
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed, multivariate=True))
+    left, found = dict(table), list[str]()
+    while len(found) < draws:
+        asked = study.ask(space)
+        name = nearest(asked.params, left, seed)
+        form, psnr = left.pop(name)
+        found.append(name)
+        # What was trained is told, in place of what was asked.
+        study.tell(asked, state=optuna.trial.TrialState.FAIL)
+        study.add_trial(optuna.trial.create_trial(params=form, distributions=space, value=psnr))
+    return found
+
+
+def nearest(form: Form, left: Table, seed: int) -> str:
+    """Return the network whose form differs in the fewest choices; among equal ones, one by chance."""
+    shuffled = torch.randperm(len(left), generator=torch.Generator().manual_seed(1000 * seed + len(left))).tolist()
+    names = list(left)
+    away = {name: sum(bool(other[key] != form[key]) for key in form) for name, (other, _) in left.items()}
+    return min((names[k] for k in shuffled), key=lambda name: away[name])
+
+
+if __name__ == "__main__":
+    main()

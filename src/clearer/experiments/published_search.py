@@ -1,0 +1,102 @@
+"""The published search within a budget: it chooses the letters of a network whose width the budget sets."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from clearer.core.console import say
+from clearer.core.errors import UserError
+from clearer.experiments.budget_cost import cost_of_networks, fixed_fields, scaled_default
+from clearer.experiments.search_candidates import GENOTYPES, Candidates, device_here
+from clearer.experiments.search_claims import once
+from clearer.inference.budget import Budget
+from clearer.network.architecture import Architecture
+from clearer.network.cost import macs_per_pixel
+from clearer.pipeline.data_mode import choose
+from clearer.pipeline.latency import measure_latency
+from clearer.recipe.load import load_recipe
+from clearer.recipe.schema import Recipe
+from clearer.runs.layout import RunFolder
+
+CLEARER, HALVING = "clearer", "halving"
+"""Ways to search: the published one, and successive halving over the macro space."""
+
+
+def check_search(way: str | None, budgets: Sequence[str], architecture: object) -> None:
+    """Refuse contradictory settings of a search.
+
+    Args:
+        way: `CLEARER` or `HALVING`; None is the second where there is a budget.
+        budgets: of the networks.
+        architecture: whether one is given.
+
+    Raises:
+        UserError: the way is unknown, or does not fit the others.
+    """
+    if way not in (None, CLEARER, HALVING):
+        raise UserError(f"--search: {way!r} is not one of {CLEARER}, {HALVING}")
+    if way is not None and architecture:
+        raise UserError(f"--search {way}: an architecture or a model to start from is given too; leave out one of them")
+    if way == HALVING and not budgets:
+        raise UserError(f"--search {HALVING}: needs --budget, such as --budget 100ms@1mp")
+    if way == CLEARER and len(budgets) > 1:
+        raise UserError(f"--search {CLEARER}: takes one --budget, {len(budgets)} are given; use --search {HALVING}")
+
+
+def published_within(
+    recipe: str | Path | None, out: str | Path | None, overrides: dict[str, Any], budget: str, console: Console
+) -> tuple[Path, dict[str, Any]]:
+    """Return the run folder and the overrides with which `clearer.fit` searches at the width that a budget allows.
+
+    The width is that of the default network, scaled to the budget; it is kept in the sub-folder ``budget``.
+
+    Args:
+        recipe, out, overrides: see `clearer.fit`.
+        budget: such as ``100ms@1mp``; see `Budget.parse`.
+        console: where progress is printed.
+
+    Raises:
+        UserError: the budget cannot be met, or the folder holds a search of another budget, space or recipe.
+    """
+    wanted = Budget.parse(budget)
+    chosen = choose(recipe, overrides)
+    for remark in chosen.remarks:
+        say(remark, console)
+    resolved = load_recipe(chosen.recipe, {**chosen.overrides, "architecture": None})
+    folder = RunFolder(Path(out) if out is not None else Path("runs") / resolved.name)
+    file = folder.budget / "candidates.json"
+    once(file, lambda: _scaled(resolved, wanted, console).write(file, resolved), console)
+    (default,) = Candidates.read(file, resolved, wanted, GENOTYPES).networks
+    say(f"search: the letters of {default.text}, the default network within {wanted}", console)
+    return folder.path, {**overrides, **_network_settings(resolved, default)}
+
+
+def _scaled(recipe: Recipe, budget: Budget, console: Console) -> Candidates:
+    cost, amount = cost_of_networks(budget, recipe, console)
+    default = scaled_default(cost, amount, fixed_fields(recipe))
+    return Candidates(str(budget), device_here(recipe, budget), {default: cost(default)}, GENOTYPES)
+
+
+def _network_settings(recipe: Recipe, default: Architecture) -> dict[str, Any]:
+    """Return the settings of a supernet of the default network's form."""
+    fields = {field.name for field in dataclasses.fields(recipe.network)}
+    space = {key: value for key, value in dataclasses.asdict(default.space).items() if key in fields}
+    space = {key: list(value) if isinstance(value, tuple) else value for key, value in space.items()}
+    patches = {f"{part}.patch": getattr(recipe, part).patch for part in ("search", "train")}
+    rounded = {key: -(-patch // default.multiple) * default.multiple for key, patch in patches.items()}
+    return {"architecture": None, **{f"network.{key}": value for key, value in space.items()}, **rounded}
+
+
+def say_cost(architecture: Architecture, budget: str, device: str, console: Console) -> None:
+    """Print what the network found costs beside the budget: its letters change that."""
+    wanted = Budget.parse(budget)
+    if wanted.milliseconds is None:
+        found = f"{macs_per_pixel(architecture) / 1000:.4g} kMAC/pixel"
+    else:
+        found = f"{measure_latency(architecture, at=wanted.size, device=device)['milliseconds']:.4g} ms"
+    say(f"search: {architecture} costs {found}; the budget was {wanted}", console)
