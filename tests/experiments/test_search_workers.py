@@ -118,3 +118,15 @@ def test_workers_share_the_cores_and_keep_the_threads(monkeypatch: pytest.Monkey
     for name, value in (("RANK", "1"), ("WORLD_SIZE", "4"), ("MASTER_ADDR", "a"), ("MASTER_PORT", "1")):
         monkeypatch.setenv(name, value)
     assert Workers.here("cpu") == Workers(1, 1, "cpu")
+
+
+@pytest.mark.slow
+def test_each_process_of_torchrun_is_a_worker(images: Path, whole: Path, tmp_path: Path) -> None:
+    """Each training is a run of its own, on one thread, and not one of several processes."""
+    out = tmp_path / "search"
+    both = [start_search(images, out, rank=rank) for rank in range(2)]
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    assert lines_of(out) == lines_of(whole)
+    assert read_json(out / "found.json") == read_json(whole / "found.json")

@@ -35,9 +35,11 @@ def tiny_recipe(images: Path) -> Recipe:
     return load_recipe("denoise-gray", {**data_settings(str(images), None, None), **SMALL})
 
 
-def start_search(images: Path, out: Path, *, dies_at: int = 0, jobs: int = 1) -> ForkServerProcess:
+def start_search(
+    images: Path, out: Path, *, dies_at: int = 0, jobs: int = 1, rank: int | None = None
+) -> ForkServerProcess:
     """Start a search; see `_search`."""
-    process = _processes.Process(target=_search, args=(images, out, dies_at, jobs))
+    process = _processes.Process(target=_search, args=(images, out, dies_at, jobs, rank))
     process.start()
     return process
 
@@ -51,18 +53,21 @@ def _without_seconds(line: Trained) -> tuple[Any, ...]:
     return line.rung, line.architecture, line.seed, line.steps, line.psnr, line.cost, line.unit, line.failed
 
 
-def _search(images: Path, out: Path, dies_at: int, jobs: int) -> None:
+def _search(images: Path, out: Path, dies_at: int, jobs: int, rank: int | None) -> None:
     """Search, and write the choice; the process dies at the event of this number, if there is one.
 
     An event is just before and just after a file gets its name, and in the middle of a line of the ledger.
     """
+    if rank is not None:
+        os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "nowhere.example", "MASTER_PORT": "1"}
     short_training.STEPS_PER_EPOCH = 2
     Gate.open = True  # type: ignore[assignment, method-assign]
     _die_at(dies_at)
     out.mkdir(exist_ok=True)
     if not (out / "schedule.json").exists():
         write_json(out / "schedule.json", SCHEDULE)
-    found: Found = macro_search(tiny_recipe(images), out, BUDGET, minutes=1, jobs=jobs, console=QUIET)
+    some = None if rank is not None else jobs
+    found: Found = macro_search(tiny_recipe(images), out, BUDGET, minutes=1, jobs=some, console=QUIET)
     write_json(out / "found.json", {"architecture": found.architecture.text, "default": found.default.text})
 
 

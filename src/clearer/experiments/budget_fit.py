@@ -49,13 +49,15 @@ def settings_for(
     Raises:
         UserError: the architecture is given too, or the budget cannot be met; see `macro_search`.
     """
-    wanted = Budget.parse(budget)
+    wanted, first = Budget.parse(budget), distributed.launched()[0] == 0
+    console = console if first else Console(quiet=True)  # under torchrun each process is a worker of the search
     resolved, folder = _prepared(recipe, out, overrides, [wanted], console)
     if folder.has_several_budgets:
         raise UserError(f"{folder}: holds a search for several budgets; name it with --out to add {budget}")
     folder.budget.mkdir(parents=True, exist_ok=True)
     found = macro_search(resolved, folder.budget, wanted, minutes=minutes, jobs=jobs, console=console)
-    _conclude(folder, resolved, {wanted: found}, console)
+    if first:
+        _conclude(folder, resolved, {wanted: found}, console)
     return folder.path, _settings(resolved, overrides, found)
 
 
@@ -128,13 +130,13 @@ def _prepared(
     """Return the recipe and the folder of a search.
 
     Raises:
-        UserError: the architecture or its weights are given too, or the call is one of several processes.
+        UserError: the architecture or its weights are given too, or several budgets are given to several processes.
     """
     names = " and ".join(budget.text for budget in budgets)
     if overrides.get("architecture") or overrides.get("train.start"):
         raise UserError(f"budget: {names} searches for an architecture, and one is given too; leave out one of them")
-    if distributed.launched()[1] > 1:
-        raise UserError(f"budget: {names} needs a single process, which runs several trainings; leave torchrun out")
+    if distributed.launched()[1] > 1 and len(budgets) > 1:
+        raise UserError(f"budget: {names} need a single process, which runs several trainings; leave torchrun out")
     chosen = choose(recipe, overrides)
     for remark in chosen.remarks:
         say(remark, console)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from rich.console import Console
 from clearer.core.claims import claim
 from clearer.core.console import say
 from clearer.core.text import duration
-from clearer.experiments.search_candidates import Candidates, Choice, choose, device_here, ranking
+from clearer.experiments.search_candidates import Candidates, Choice, choose, device_here, on_all_threads, ranking
 from clearer.experiments.search_claims import CLAIMS, WAIT, once
 from clearer.experiments.search_cost import PlannedSearch, plan_search
 from clearer.experiments.search_ledger import Trained
@@ -81,7 +81,8 @@ def macro_search(
     out.mkdir(parents=True, exist_ok=True)
     count = _count(out / "schedule.json")
     file = out / f"candidates{_suffix(budget, networks)}.json"
-    once(file, lambda: Candidates.drawn(recipe, budget, count, console, networks).write(file, recipe), console)
+    with on_all_threads():
+        once(file, lambda: Candidates.drawn(recipe, budget, count, console, networks).write(file, recipe), console)
     candidates = Candidates.read(file, recipe, budget)
     default = candidates.networks[0]
 
@@ -174,5 +175,6 @@ def _choice(
         if not file.exists() and held is not None:
             held.release()
             say(f"search: measured on {candidates.measured_on}, the finalists on {here}", console)
-    once(file, lambda: choose(ranked, finalists, budget, recipe, console).write(file), console)
+    with on_all_threads():
+        once(file, lambda: choose(ranked, finalists, budget, recipe, console).write(file), console)
     return Choice.read(file)

@@ -12,7 +12,7 @@ from rich.console import Console
 from clearer.core.console import say
 from clearer.core.errors import UserError
 from clearer.experiments.budget_cost import cost_of_networks, fixed_fields, scaled_default
-from clearer.experiments.search_candidates import GENOTYPES, Candidates, device_here
+from clearer.experiments.search_candidates import GENOTYPES, Candidates, device_here, on_all_threads
 from clearer.experiments.search_claims import once
 from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture
@@ -22,6 +22,7 @@ from clearer.pipeline.latency import measure_latency
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
+from clearer.training import distributed
 
 CLEARER, HALVING = "clearer", "halving"
 """Ways to search: the published one, and successive halving over the macro space."""
@@ -64,13 +65,16 @@ def published_within(
         UserError: the budget cannot be met, or the folder holds a search of another budget, space or recipe.
     """
     wanted = Budget.parse(budget)
+    if distributed.launched()[0]:
+        console = Console(quiet=True)
     chosen = choose(recipe, overrides)
     for remark in chosen.remarks:
         say(remark, console)
     resolved = load_recipe(chosen.recipe, {**chosen.overrides, "architecture": None})
     folder = RunFolder(Path(out) if out is not None else Path("runs") / resolved.name)
     file = folder.budget / "candidates.json"
-    once(file, lambda: _scaled(resolved, wanted, console).write(file, resolved), console)
+    with on_all_threads():
+        once(file, lambda: _scaled(resolved, wanted, console).write(file, resolved), console)
     (default,) = Candidates.read(file, resolved, wanted, GENOTYPES).networks
     say(f"search: the letters of {default.text}, the default network within {wanted}", console)
     return folder.path, {**overrides, **_network_settings(resolved, default)}

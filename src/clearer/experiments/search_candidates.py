@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -14,9 +15,11 @@ from clearer.core.console import say
 from clearer.core.errors import UserError
 from clearer.core.files import read_shaped, write_json, write_text
 from clearer.experiments.budget_cost import DEFAULT, cost_of_networks, fixed_fields, scaled_default
+from clearer.experiments.runner import cores
 from clearer.experiments.search_ledger import Trained
 from clearer.experiments.short_training import short
 from clearer.inference.budget import Budget
+from clearer.inference.latency import using_threads
 from clearer.inference.latency_table import device_name
 from clearer.network.architecture import Architecture
 from clearer.pipeline.latency import measure_latency
@@ -25,6 +28,7 @@ from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
 from clearer.search.halving import best
 from clearer.search.macro_space import Cost, sampled
+from clearer.training import distributed
 from clearer.training.run_device import choose_device
 
 MACRO, GENOTYPES = "macro", "genotypes"
@@ -131,6 +135,11 @@ def networks_within(cost: Cost, amount: float, recipe: Recipe, default: Architec
 def _common(recipe: Recipe) -> Recipe:
     """Return what the short trainings of all networks have in common, as a recipe."""
     return short(recipe, Architecture.parse(DEFAULT, **fixed_fields(recipe)), 0, 1)
+
+
+def on_all_threads() -> AbstractContextManager[object]:
+    """Measure on all threads of the machine: torchrun gives each of its processes one."""
+    return using_threads(cores()) if distributed.launched()[1] > 1 else nullcontext()
 
 
 def device_here(recipe: Recipe, budget: Budget) -> str | None:
