@@ -168,6 +168,15 @@ def test_a_closed_gate_and_failed_trainings_are_told(tmp_path: Path) -> None:
     assert "ran out of memory" in text and len(points_of(record_of(folder), "MAC/pixel")) == 28
 
 
+def test_a_busy_machine_is_suspected(tmp_path: Path) -> None:
+    folder = write_search(tmp_path, (100.0,))
+    lines = json.loads((folder / "budget/latencies.json").read_text())
+    for factor, suspected in ((1.3, False), (4.0, True)):
+        slow = [{**line, "milliseconds": factor * 90} for line in lines]
+        (folder / "budget/latencies.json").write_text(json.dumps(slow))
+        assert ("other programs were probably busy" in write_budget_page(folder).read_text()) == suspected
+
+
 def test_a_damaged_search_is_named_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no outcome of a search"):
         write_budget_page(tmp_path)

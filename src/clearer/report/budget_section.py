@@ -15,6 +15,10 @@ from clearer.runs.budget_record import BudgetRecord, Choice, Tried, read_budget_
 from clearer.runs.layout import RunFolder
 
 
+LOADED = 25.0
+"""Percent over the budget that no error of the predicted time explains."""
+
+
 def budget_sections(folder: RunFolder) -> str:
     """Return the sections on the search within the budget of a run; an empty string if there was none."""
     record = read_budget_record(folder)
@@ -126,9 +130,14 @@ def _exceeded(record: BudgetRecord) -> str:
         line = record.latency(choice.architecture, choice.unit)
         if line is not None and choice.unit != "MAC/pixel" and line["milliseconds"] > choice.amount:
             over = 100 * (line["milliseconds"] / choice.amount - 1)
+            why = "its pieces were faster one by one"
+            if over > LOADED:
+                why = (
+                    "other programs were probably busy, which also misleads the choice; search again on an idle machine"
+                )
             notes += note(
                 f"{choice.architecture} took {line['milliseconds']:.3g} ms when it was measured whole, {over:.1f} % "
-                f"more than {choice.budget} allows: its pieces were faster one by one."
+                f"more than {choice.budget} allows: {why}."
             )
     return notes
 
