@@ -14,7 +14,6 @@ from clearer.report.markup import drawing, folded, note, section, table
 from clearer.runs.budget_record import BudgetRecord, Choice, Tried, read_budget_record
 from clearer.runs.layout import RunFolder
 
-
 LOADED = 25.0
 """Percent over the budget that no error of the predicted time explains."""
 
