@@ -192,7 +192,8 @@ def _conclude(folder: RunFolder, recipe: Recipe, found: dict[Budget, Found], con
     write_json(folder.budget_result, {"budgets": kept} if folder.has_several_budgets else kept[0])
     networks: dict[ImageSize, list[Architecture]] = {}
     for budget, outcome in found.items():
-        networks.setdefault(budget.size, []).extend((outcome.architecture, outcome.default))
+        finalists = map(Architecture.parse, outcome.milliseconds)
+        networks.setdefault(budget.size, []).extend((outcome.architecture, outcome.default, *finalists))
     write_latencies(folder, recipe, networks, console)
 
 

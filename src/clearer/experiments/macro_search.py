@@ -13,7 +13,8 @@ from rich.console import Console
 from clearer.core.claims import claim
 from clearer.core.console import say
 from clearer.core.text import duration
-from clearer.experiments.search_candidates import Candidates, Choice, choose, device_here, on_all_threads, ranking
+from clearer.experiments.search_candidates import Candidates, device_here, on_all_threads, ranking
+from clearer.experiments.search_choice import Choice, Stopwatch, choose
 from clearer.experiments.search_claims import CLAIMS, WAIT, once
 from clearer.experiments.search_cost import PlannedSearch, plan_search
 from clearer.experiments.search_ledger import Trained
@@ -175,6 +176,8 @@ def _choice(
         if not file.exists() and held is not None:
             held.release()
             say(f"search: measured on {candidates.measured_on}, the finalists on {here}", console)
+    default = candidates.networks[0]
+    watch = Stopwatch(budget, recipe.device, default, candidates.costs[default], console)
     with on_all_threads():
-        once(file, lambda: choose(ranked, finalists, budget, recipe, console).write(file), console)
+        once(file, lambda: choose(ranked, finalists, watch).write(file), console)
     return Choice.read(file)

@@ -11,7 +11,6 @@ from typing import TypedDict
 
 from rich.console import Console
 
-from clearer.core.console import say
 from clearer.core.errors import UserError
 from clearer.core.files import read_shaped, write_json, write_text
 from clearer.experiments.budget_cost import DEFAULT, cost_of_networks, fixed_fields, scaled_default
@@ -22,7 +21,6 @@ from clearer.inference.budget import Budget
 from clearer.inference.latency import using_threads
 from clearer.inference.latency_table import device_name
 from clearer.network.architecture import Architecture
-from clearer.pipeline.latency import measure_latency
 from clearer.pipeline.run_folder import refuse_other_recipe
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
@@ -33,8 +31,6 @@ from clearer.training.run_device import choose_device
 
 MACRO, GENOTYPES = "macro", "genotypes"
 """Spaces: that of `clearer.search.macro_space`, and the published one at the width of the scaled default network."""
-TOLERANCE = 0.05
-"""A finalist may exceed the budget by this share of it, when it is measured as a whole."""
 
 
 class _Priced(TypedDict):
@@ -49,13 +45,6 @@ class _KeptCandidates(TypedDict):
     budget: str
     measured_on: str | None
     networks: list[_Priced]
-
-
-class _KeptChoice(TypedDict):
-    """choice.json."""
-
-    architecture: str
-    milliseconds: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -153,78 +142,4 @@ def ranking(lines: list[Trained]) -> list[str]:
     for rung in sorted({line.rung for line in lines}, reverse=True):
         psnr = {x.architecture: x.psnr for x in lines if x.rung == rung and x.seed == 0 and not x.failed}
         found += [text for text in best(psnr, len(psnr)) if text not in found]
-    return found
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The network chosen among the finalists.
-
-    Args:
-        architecture: its text.
-        milliseconds: of each finalist that was measured, as a whole; empty for a budget in multiply-adds.
-    """
-
-    architecture: str
-    milliseconds: Mapping[str, float]
-
-    def write(self, file: Path) -> None:
-        """Write the file."""
-        kept = {"architecture": self.architecture, "tolerance": TOLERANCE, "milliseconds": dict(self.milliseconds)}
-        write_json(file, kept)
-
-    @classmethod
-    def read(cls, file: Path) -> Choice:
-        """Read a file of `write`.
-
-        Raises:
-            UserError: it is damaged.
-        """
-        kept = read_shaped(file, _KeptChoice)
-        try:
-            return cls(Architecture.parse(kept["architecture"]).text, kept["milliseconds"])
-        except UserError as error:
-            raise UserError(f"{file}: damaged ({error}); remove it and rerun the command") from error
-
-
-def choose(ranked: list[str], finalists: int, budget: Budget, recipe: Recipe, console: Console) -> Choice:
-    """Return the best network that meets the budget when it is measured as a whole.
-
-    Args:
-        ranked: text forms, the best first.
-        finalists: that are measured in any case; others are where all of these exceed the budget.
-        budget, recipe: of the search.
-        console: where networks over the budget are told.
-
-    Raises:
-        UserError: there is no network.
-    """
-    if not ranked:
-        raise UserError("search: every training of its last rung failed; lower train.optimizer.lr")
-    if budget.milliseconds is None:
-        return Choice(ranked[0], {})
-    most = budget.milliseconds * (1 + TOLERANCE)
-    times = {text: _milliseconds(text, budget, recipe, most) for text in ranked[:finalists]}
-    for text in ranked:
-        if text not in times:
-            times[text] = _milliseconds(text, budget, recipe, most)
-        if times[text] <= most:
-            return Choice(text, times)
-        say(
-            f"search: {text} takes {times[text]:.4g} ms, more than {TOLERANCE:.0%} over {budget}; the next is taken",
-            console,
-        )
-    nearest = min(ranked, key=lambda text: times[text])
-    say(f"search: every network exceeds {budget} when measured; {nearest}, the fastest, is taken", console)
-    return Choice(nearest, times)
-
-
-def _milliseconds(text: str, budget: Budget, recipe: Recipe, most: float) -> float:
-    """Measure a network; a second time if it takes more than ``most``, because other programs can only add to it."""
-    found = float("inf")
-    for _ in range(2):
-        measured = measure_latency(Architecture.parse(text), at=budget.size, device=recipe.device)
-        found = min(found, measured["milliseconds"])
-        if found <= most:
-            break
     return found
