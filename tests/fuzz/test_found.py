@@ -230,7 +230,7 @@ def test_a_card_with_numbers_that_are_not_finite_is_damaged(tmp_path: Path) -> N
 def test_a_page_of_strange_values_is_refused(tmp_path: Path, weights: object) -> None:
     run = write_run(tmp_path / "run")
     (run / "search/metrics.jsonl").write_text(json.dumps({"epoch": 1, "loss": 1.0, "mixing_weights": weights}) + "\n")
-    refused("holds a value that clearer did not write", write_page, run)
+    refused("metrics.jsonl: line 1 is damaged", write_page, run)
     assert not (run / "report.html").exists()
 
 

@@ -88,7 +88,8 @@ def _about_costs(record: BudgetRecord, unit: str) -> str:
     line = next(iter(record.latencies), None)
     where = "" if line is None else f" ({line['device']}, {count_of(line['threads'], 'thread')}, {line['precision']})"
     return (
-        f"Times on this machine{where}. The networks of the last round and the default network were measured whole, the others are the "
+        f"Times on this machine{where}. The networks of the last round and the default network were "
+        "measured whole, the others are the "
         "sum of their measured pieces, which is off by a few percent." + others
     )
 

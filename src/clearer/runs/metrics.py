@@ -14,12 +14,12 @@ from clearer.runs.schema import EpochLine
 def read_metrics(path: Path, *needs: str, strict: bool = True) -> list[EpochLine]:
     """Return the lines of a metrics.jsonl, keys of older versions under their present names.
 
-    A missing file has no lines. A last line that a crash cut short is skipped.
+    A missing file has no lines. A last line that a crash cut short, so that it is not JSON, is skipped.
 
     Args:
         path: the file.
         needs: keys that the caller reads of every line; a line without them is damaged.
-        strict: refuse a damaged line before the last; otherwise return the lines before it.
+        strict: refuse a damaged line; otherwise return the lines before it.
 
     Raises:
         UserError: the file cannot be read, or a line is damaged and ``strict``.
@@ -39,7 +39,8 @@ def read_metrics(path: Path, *needs: str, strict: bool = True) -> list[EpochLine
             check_shape(value, EpochLine, needs=needs)
             values.append(value)
         except ValueError as error:
-            if strict and index < len(texts) - 1:
+            cut_short = problem == "not JSON" and index == len(texts) - 1
+            if strict and not cut_short:
                 raise UserError(f"{path}: line {index + 1} is {problem} ({error}); remove that line") from error
             break
     return values
