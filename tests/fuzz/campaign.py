@@ -187,7 +187,7 @@ def run_campaign(
                 try:
                     result = worker.connection.recv()
                     see(_kept(result, folder, seeds, seed, kinds))
-                except EOFError:
+                except (EOFError, ConnectionResetError):
                     why = "crash"
                 else:
                     if worker.tried >= RETIRED or result.violation:  # what it took may show in later cases

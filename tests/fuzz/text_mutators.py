@@ -37,6 +37,8 @@ TOKENS = (
 """Parts of YAML and JSON that readers stumble over."""
 
 
+LONGEST = 2**20
+"""Bytes that a repeated line may have."""
 _NOT_DATA = (ValueError, TypeError, AttributeError, RecursionError, IndexError, KeyError)
 """Raised where a file is damaged already, or a value cannot be written."""
 
@@ -87,7 +89,8 @@ def mutate_text(data: bytes, chance: random.Random) -> bytes:
     if kind < 0.8:
         lines = data.splitlines(keepends=True) or [b""]
         k, other = chance.randrange(len(lines)), chance.randrange(len(lines))
-        new = chance.choice((lines[other], b"  " + lines[k], lines[k].lstrip(), lines[k] * 2, b"", lines[k] * 2000))
+        many = min(2000, LONGEST // (len(lines[k]) + 1) + 1)  # a line may be all of a weight file
+        new = chance.choice((lines[other], b"  " + lines[k], lines[k].lstrip(), lines[k] * 2, b"", lines[k] * many))
         return b"".join([*lines[:k], new, *lines[k + 1 :]])
     return mutate_bytes(data, chance)
 
