@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import clearer
-from clearer.core.errors import Interrupted
+from clearer.core.errors import Interrupted, UserError
 from helpers.command import clearer as command
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +30,16 @@ def test_a_stopped_run_exits_with_the_status_of_its_signal(monkeypatch, raised, 
     monkeypatch.setattr("clearer.pipeline.fit.fit", stopped)
     ended = command("fit", "quickstart")
     assert (ended.status, ended.err) == (status, said)
+
+
+def test_a_very_long_message_keeps_its_beginning_and_its_fix(monkeypatch):
+    def refused(*_args, **_options):
+        raise UserError(f"data.fractions: {[0.1] * 2000} is too long; give three numbers")
+
+    monkeypatch.setattr("clearer.pipeline.fit.fit", refused)
+    ended = command("fit", "quickstart")
+    assert ended.status == 2 and ended.err.startswith("clearer: data.fractions: [0.1, 0.1")
+    assert len(ended.err) <= 1010 and ended.err.endswith("is too long; give three numbers\n")
 
 
 def test_a_closed_pipe_is_no_error():

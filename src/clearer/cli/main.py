@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from clearer.core.errors import Interrupted, LostProcess, UserError
 from clearer.core.signals import end_with_parent, terminable
-from clearer.core.text import terminal_safe
+from clearer.core.text import shortened, terminal_safe
 from clearer.training import distributed as processes
 
 STOPPED = "stopped; every file written so far is complete; rerun the command"
@@ -86,5 +86,5 @@ def _run_verb() -> NoReturn:
 def _end(message: str, status: int, speakers: int = 1) -> NoReturn:
     """Exit after printing a line, which only the first ``speakers`` of several processes print."""
     if processes.launched()[0] < speakers:
-        print(f"clearer: {terminal_safe(' '.join(message.splitlines()))}", file=sys.stderr)
+        print(f"clearer: {shortened(terminal_safe(' '.join(message.splitlines())))}", file=sys.stderr)
     sys.exit(status)

@@ -14,7 +14,7 @@ from clearer.cli.verb import argument, option, real, verb, whole
 from clearer.core.console import console_for_people, print_json, progress_bar, say
 from clearer.core.errors import UserError
 from clearer.core.signals import terminable
-from clearer.core.text import terminal_safe
+from clearer.core.text import shortened, terminal_safe
 
 if TYPE_CHECKING:
     from clearer.inference.files import Outcome, Progress
@@ -254,9 +254,9 @@ def _print_outcome(outcome: Outcome, options: RestoreOptions) -> None:
     from clearer.inference.fit_check import lines
 
     for note in [*outcome.notes, *lines(outcome.fits)]:
-        print(f"clearer: note: {terminal_safe(note)}", file=sys.stderr)
+        print(f"clearer: note: {shortened(terminal_safe(note))}", file=sys.stderr)
     for _, fault in outcome.failed:
-        print(f"clearer: {terminal_safe(' '.join(str(fault).splitlines()))}", file=sys.stderr)
+        print(f"clearer: {shortened(terminal_safe(' '.join(str(fault).splitlines())))}", file=sys.stderr)
     if options.quiet:
         return
     count = "1 image" if options.to_stdout else f"{len(outcome.written)} image(s)"

@@ -18,6 +18,18 @@ def terminal_safe(text: str) -> str:
     return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
 
 
+def shortened(text: str, most: int = 1000) -> str:
+    """Return a text of at most ``most`` characters: of a longer one the beginning and the end, where the fix is.
+
+    >>> shortened("a" * 700 + "b" * 700, 100)[58:]
+    'aa ... bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb'
+    """
+    if len(text) <= most:
+        return text
+    begin = most * 3 // 5
+    return f"{text[:begin]} ... {text[begin + 5 - most :]}"
+
+
 def duration(seconds: float | None) -> str:
     """Return a time in units that suit its length; an empty string for None.
 
