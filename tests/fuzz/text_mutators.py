@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import random
@@ -54,7 +55,9 @@ def mutate_tree(value: Any, chance: random.Random, others: tuple[Any, ...] = ODD
         elif kind < 0.7:
             holder[key] = [holder[key]] if chance.random() < 0.5 else {"a": holder[key]}
         elif kind < 0.8 and isinstance(holder[key], int | float):
-            holder[key] = holder[key] * chance.choice((-1, 2, 10, 1e6, 1e-6, 0.5))
+            factor = chance.choice((-1, 2, 10, 1e6, 1e-6, 0.5))
+            with contextlib.suppress(OverflowError):  # an int of hundreds of digits is no float
+                holder[key] = holder[key] * factor
         elif kind < 0.9 and isinstance(holder, dict):
             del holder[key]
         elif isinstance(holder, dict):
