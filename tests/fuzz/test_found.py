@@ -15,6 +15,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 
 from clearer.core.errors import UserError
 from clearer.images.io import read_file
@@ -245,3 +246,26 @@ def test_a_png_header_that_lies_is_refused(at: int, new: str, words: str, capfd:
     assert capfd.readouterr() == ("", "")
     black = np.zeros((3000, 3000), np.uint8)
     assert read_file(saved(black, "PNG")).pages[0].color.shape == (3000, 3000, 1)
+
+
+def without_entry(data: bytes, code: int) -> bytes:
+    """Return a little-endian TIFF whose first entry of a tag has another number."""
+    kinds = (struct.pack("<HH", code, kind) for kind in (3, 4))
+    at = next(data.index(entry) for entry in kinds if entry in data)
+    return data[:at] + struct.pack("<H", 60_000) + data[at + 2 :]
+
+
+def test_a_page_without_width_is_not_passed_over(tmp_path: Path) -> None:
+    """Its samples were copied, neither restored nor named, and the output could not be read."""
+    tifffile.imwrite(tmp_path / "x.tif", noise(), metadata=None)
+    tifffile.imwrite(tmp_path / "x.tif", noise(), metadata=None, append=True)
+    data = (tmp_path / "x.tif").read_bytes()
+    refused("page 1 holds samples but no width", read_file, without_entry(data, 256))
+
+
+def test_a_unit_of_several_numbers_is_none(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "x.tif", noise(), metadata=None, resolution=(72, 72), resolutionunit=2)
+    data = bytearray((tmp_path / "x.tif").read_bytes())
+    at = data.index(struct.pack("<HHI", 296, 3, 1))
+    data[at + 4 : at + 8] = struct.pack("<I", 8)  # eight numbers, somewhere in the file
+    assert read_file(bytes(data)).pages[0].color.shape[:2] == noise().shape[:2]

@@ -142,7 +142,8 @@ BROKEN = {
     "cut bits of digits": (b"P1\n2 2\n1 0 1", "cut short"),
     "no header": (b"P6\nwidth", "broken header"),
     "no scale": (b"Pf\n1 1\n0\n" + bytes(4), "scale 0"),
-    "levels above the largest": (b"P5\n1 1\n9\n" + b"\x0a", "levels above its largest"),
+    "levels above the largest": (b"P5\n1 1\n9\n" + b"\x0a", "levels that are not in 0..9"),
+    "negative levels": (b"P2\n2 1\n9\n3 -1\n", "levels that are not in 0..9"),
     "bomb": (b"P1\n60000 60000\n", "decompression bomb"),
 }
 

@@ -40,7 +40,8 @@ PALETTE = bytes(CHANCE.integers(0, 256, 48, np.uint8))
 
 def levels(layout: tuple[int, int], height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
     least = int(layout[0] in (0, 2))  # without an alpha channel, 0 stands for what is cleared
-    return CHANCE.integers(least, min(2 ** layout[1], 16 if layout[0] == 3 else 65536), (height, width, LAYOUTS[layout]))
+    most = min(2 ** layout[1], 16 if layout[0] == 3 else 65536)
+    return CHANCE.integers(least, most, (height, width, LAYOUTS[layout]))
 
 
 def packed(layout: tuple[int, int], pixels: np.ndarray) -> bytes:

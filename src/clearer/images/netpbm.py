@@ -103,8 +103,8 @@ def read_netpbm(data: bytes) -> ImageFile:
     else:
         pixels = _levels(data, head)
         top = int(head.top)
-        if pixels.max(initial=0) > top:
-            raise UserError(f"not readable as an image (levels above its largest, {top}); replace or remove it")
+        if pixels.max(initial=0) > top or pixels.min(initial=0) < 0:
+            raise UserError(f"not readable as an image (levels that are not in 0..{top}); replace or remove it")
         white = 255 if top < 256 else 65535
         if top != white:
             own["top"] = top

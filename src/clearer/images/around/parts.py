@@ -201,7 +201,7 @@ def _of_tiff(data: bytes) -> Iterator[Part]:
         tags = tiff.pages[0].aspage().tags
         found = {names[code] for code in names if code in tags}
         unit = tags.get(296)
-        if 282 in tags and (unit is None or int(unit.value) in (2, 3)) and tags[282].value != (1, 1):
+        if 282 in tags and (unit is None or unit.value in (2, 3)) and tags[282].value != (1, 1):
             found.add(RESOLUTION)
         if any(code in tags for code in (271, 272, 315, 33432)):  # maker, model, artist, copyright
             found.add(EXIF)

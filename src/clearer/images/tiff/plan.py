@@ -17,6 +17,7 @@ from clearer.images.tiff.samples import Part, is_indexed, parts_of
 
 _REDUCED, _MASK = 1, 4  # bits of the tag NewSubfileType
 _WIDTH, _SUBFILE, _OLD_SUBFILE = 256, 254, 255
+_PARTS = (273, 324)  # offsets of strips, of tiles
 _OFF_ASPECT = 0.02  # share by which the height of a smaller version may differ
 
 Role = Literal["image", "smaller", "kept"]
@@ -103,6 +104,10 @@ def plan_of(tiff: Any, data: Bytes, *, strict: bool = True) -> Plan:
     images: list[StoredImage] = []
     for number, directory in enumerate(tree.images()):
         if _WIDTH not in directory.entries:
+            if strict and any(code in directory.entries for code in _PARTS):
+                raise UserError(
+                    f"not readable as an image (page {number + 1} holds samples but no width); replace or remove it"
+                )
             continue  # tags without an image
         tiff.filehandle.seek(directory.offset)
         images.append(StoredImage(directory, tifffile.TiffPage(tiff, number)))

@@ -271,7 +271,7 @@ def _resolution(page: Any) -> Resolution | None:
     """Return the resolution as fractions, horizontal and vertical, and the code of its unit."""
     across, down, unit = (page.tags.get(code) for code in (282, 283, 296))
     if across and down and all(n and d for n, d in (across.value, down.value)):
-        return across.value, down.value, int(unit.value) if unit else 2
+        return across.value, down.value, int(unit.value) if unit and unit.value in (1, 2, 3) else 2
     return None
 
 
