@@ -19,6 +19,7 @@ import tifffile
 
 from clearer.core.errors import UserError
 from clearer.images.io import read_file
+from clearer.images.pixels import WHOLE, moved
 from clearer.images.tiff.stack import stack_of
 from clearer.inference.files import restore_path
 from clearer.inference.large_tiff import is_large
@@ -269,3 +270,11 @@ def test_a_unit_of_several_numbers_is_none(tmp_path: Path) -> None:
     at = data.index(struct.pack("<HHI", 296, 3, 1))
     data[at + 4 : at + 8] = struct.pack("<I", 8)  # eight numbers, somewhere in the file
     assert read_file(bytes(data)).pages[0].color.shape[:2] == noise().shape[:2]
+
+
+def test_a_signaling_nan_prints_no_warning() -> None:
+    pixels = np.array([[[0x7C01]], [[0x3C00]]], np.uint16).view(np.float16)  # NaN that signals, and 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = moved(pixels, np.full((2, 1, 1), 0.5, np.float32), WHOLE)
+    assert np.isnan(found[0]).all() and found[1] == 1.5

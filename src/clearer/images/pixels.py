@@ -104,7 +104,8 @@ def moved(pixels: AnyPixels, change: UnitPixels, span: Span) -> AnyPixels:
     low, high = span
     by = change.astype(np.float64) * (high - low)
     if pixels.dtype.kind == "f":
-        return (pixels.astype(np.float64) + by).astype(pixels.dtype)
+        with np.errstate(invalid="ignore"):  # NaN stays NaN, also one of the kind that signals
+            return (pixels.astype(np.float64) + by).astype(pixels.dtype)
     if pixels.dtype.itemsize < 8:
         old = pixels.astype(np.float64)
         return in_range((old + by).clip(np.minimum(old, low), np.maximum(old, high)), pixels.dtype)
