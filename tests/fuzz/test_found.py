@@ -278,3 +278,9 @@ def test_a_signaling_nan_prints_no_warning() -> None:
         warnings.simplefilter("error")
         found = moved(pixels, np.full((2, 1, 1), 0.5, np.float32), WHOLE)
     assert np.isnan(found[0]).all() and found[1] == 1.5
+
+
+def test_a_number_too_large_for_a_float_is_refused() -> None:
+    quality = {"data.degradation": {"kind": "jpeg", "quality": 10**400}}
+    message = refused("quality: 1000.* is not", load_recipe, "denoise-gray", quality)
+    assert len(message) < 400

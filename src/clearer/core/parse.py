@@ -57,6 +57,18 @@ def parse_yaml(text: str) -> Any:
     return value
 
 
+def is_finite(value: float) -> bool:
+    """Return whether a number is one that a float can hold.
+
+    >>> is_finite(2.5), is_finite(float("nan")), is_finite(10**400)
+    (True, False, False)
+    """
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-from clearer.core.errors import UserError, nearest
+from clearer.core.errors import UserError, nearest, shown
+from clearer.core.parse import is_finite
 
 Span = tuple[float, float]
 Level = float | Span
@@ -119,7 +119,7 @@ def at_share(level: Level, share: float, *, log: bool = False) -> float:
 
 def _checked_number(name: str, value: Any, low: float, high: float, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UserError(f"{name}: {value!r} is not a number; give {what}")
-    if not (math.isfinite(value) and low <= value <= high):
-        raise UserError(f"{name}: {value!r} is not {what}")
+        raise UserError(f"{name}: {shown(value)} is not a number; give {what}")
+    if not (is_finite(value) and low <= value <= high):
+        raise UserError(f"{name}: {shown(value)} is not {what}")
     return float(value)

@@ -91,7 +91,7 @@ def _keep_for_ever(session: Any) -> None:
 def _session(runtime: Any, path: Path, threads: int) -> Any:
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3  # errors only, which are also raised
+    options.log_severity_level = 4  # errors are raised, and need no line of their own
     with utf8_path(path) as named:
         return runtime.InferenceSession(str(named), options, providers=["CPUExecutionProvider"])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from clearer.core.errors import UserError
+from clearer.core.parse import is_finite
 from clearer.network.architecture import Architecture
 from clearer.runs.layout import RunFolder
 from clearer.runs.schema import (
@@ -121,7 +121,7 @@ def _in_order(evaluations: dict[str, EvaluationRecord]) -> list[EvaluationRecord
 def number(values: Mapping[str, object], key: str) -> float | None:
     """Return the finite number under ``key``, or None."""
     value = values.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not is_finite(value):
         return None
     return float(value)
 
