@@ -43,8 +43,8 @@ def test_the_mean_is_the_error_against_the_ground_truth_for_gaussian_noise(
     network = filtered(center)
     value = float(Sure(every=1)(network, Batch(noisy, None, generator, variance=torch.full_like(noisy, sigma**2))))
     error = float((network(noisy) - clean).square().mean())
-    # A distance of a pixel varies by the square of its noise: 0.5 million of them leave 0.5 % of it.
-    assert value == pytest.approx(error, abs=0.012 * sigma**2 * (1 + center**2))
+    # The two differ by a mean over 0.26 million pixels, whose standard deviation is 0.5 % of this scale: five of them.
+    assert value == pytest.approx(error, abs=0.025 * sigma**2 * (1 + center**2))
 
 
 @pytest.mark.parametrize("read_noise", [0.0, 0.1])
