@@ -65,8 +65,12 @@ class Worker:
             text=True,
             env=environment,
         )
-        self.facts: dict[str, Any] = json.loads(self._line())
+        self.facts: dict[str, Any] = {}
         self.seconds: list[float] = []
+
+    def ready(self) -> None:
+        """Wait until the process has prepared its work; all prepare at a time."""
+        self.facts = json.loads(self._line())
 
     def _line(self) -> str:
         assert self.process.stdout is not None
@@ -114,6 +118,8 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
 def taking_turns(name: str, kinds: list[str], options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     """Run each variant in its own process, round by round; return their results, and the facts of ours."""
     workers = {kind: Worker(name, kind, options) for kind in kinds}
+    for worker in workers.values():
+        worker.ready()
     most = SLOW.get(name, options.rounds) if options.device == "cpu" else options.rounds
     for _ in range(min(options.rounds, most)):
         for worker in workers.values():

@@ -15,6 +15,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from clearer.evaluation.metrics import psnr
@@ -22,6 +23,7 @@ from clearer.network.architecture import SearchSpace
 from clearer.network.network import RestorationNetwork
 from clearer.network.supernet import Supernet
 from clearer.search.objectives import architecture_loss
+from clearer.zoo.weights import load_weights
 from helpers.networks import converged
 from helpers.photos import photograph
 
@@ -179,3 +181,31 @@ def test_a_model_is_timed_beside_ffdnet(monkeypatch: pytest.MonkeyPatch) -> None
         counts[kind] = gflop * 1e6 / 2 / (1080 * 1920)
         assert precision == "fp32"
     assert counts == pytest.approx({"ours": 46.688, "ffdnet-color": 212.9, "ffdnet-gray": 121.1}, rel=0.01)
+
+
+def test_a_timed_training_ends_in_time_and_writes_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for part, name in (("train", "camera.png"), ("val", "coins.png")):
+        (tmp_path / part).mkdir()
+        Image.fromarray(photograph(name)[..., 0]).save(tmp_path / part / name)
+    settings = {
+        "architecture": "PP",
+        "network.width": 4,
+        "network.scales": 2,
+        "network.modules_per_cell": 2,
+        "data.train": str(tmp_path / "train"),
+        "data.validation": str(tmp_path / "val"),
+        "train.batch": 2,
+        "train.patch": 16,
+        "train.average": 0.9,
+    }
+    given = [f"--set={key}={json.dumps(value)}" for key, value in settings.items()]
+    out = tmp_path / "run"
+    monkeypatch.setattr(sys, "argv", ["", "denoise-gray", "--minutes", "0.02", "-o", str(out), *given])
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)  # set back after the test
+    runpy.run_path(str(BENCHMARKS / "timed_training.py"), run_name="__main__")
+    network, card = load_weights(out / "model.safetensors")
+    result = json.loads((out / "train" / "result.json").read_text())
+    assert card.steps == result["steps"] > 3
+    assert 1.2 <= result["seconds"] < 6
+    assert card.validation_psnr == result["psnr"]
+    assert network.architecture.text == result["architecture"]

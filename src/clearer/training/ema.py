@@ -27,9 +27,9 @@ class AveragedWeights:
     def update(self, network: RestorationNetwork, step: int) -> None:
         """Move the average towards the weights after ``step``, from 0. Counters are copied."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        averaged, present = self.network.state_dict().values(), network.state_dict().values()
-        for mine, new in zip(averaged, present, strict=True):
-            if mine.is_floating_point():
-                mine.lerp_(new, 1 - decay)
-            else:
+        pairs = list(zip(self.network.state_dict().values(), network.state_dict().values(), strict=True))
+        averaged, present = map(list, zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True))
+        torch._foreach_lerp_(averaged, present, 1 - decay)  # on a GPU one launch instead of one a tensor
+        for mine, new in pairs:
+            if not mine.is_floating_point():
                 mine.copy_(new)

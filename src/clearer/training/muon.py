@@ -67,40 +67,52 @@ class Muon(torch.optim.Optimizer):
         """Update all parameters that have gradients."""
         for group in self.param_groups:
             alike: dict[tuple[int, int], list[nn.Parameter]] = defaultdict(list)
+            others: list[nn.Parameter] = []
             for p in group["params"]:
                 if p.grad is None:
                     continue
                 shape = (p.shape[0], p[0].numel()) if p.ndim == 4 else (0, 0)
-                if min(shape) >= SMALLEST:
-                    alike[shape].append(p)
-                else:
-                    self._adam(p, group)
+                (alike[shape] if min(shape) >= SMALLEST else others).append(p)
+            if others:
+                self._adam(others, group)
             for shape, those in alike.items():
                 self._orthogonal(those, shape, group)
 
     def _orthogonal(self, those: list[nn.Parameter], shape: tuple[int, int], group: dict[str, Any]) -> None:
-        beta = group["momentum"]
-        steps = []
+        # All matrices of one shape together: one batched product instead of many small ones, and on a GPU one launch
+        # instead of one a parameter.
+        beta, grads = group["momentum"], _grads(those)
         for p in those:
-            state = self.state[p]
-            if not state:
-                state["momentum"] = torch.zeros_like(p)
-            moving = state["momentum"].lerp_(p.grad, 1 - beta)
-            steps.append(p.grad.lerp(moving, beta).reshape(shape))  # type: ignore[union-attr]
-        # All matrices of one shape together: one batched product instead of many small ones.
-        moves = orthogonalized(torch.stack(steps), self.kind) * (RMS * max(shape) ** 0.5)
-        for p, move in zip(those, moves, strict=True):
-            p.mul_(1 - group["lr"] * group["weight_decay"]).add_(move.reshape(p.shape), alpha=-group["lr"])
+            if not self.state[p]:
+                self.state[p]["momentum"] = torch.zeros_like(p)
+        moving = [self.state[p]["momentum"] for p in those]
+        torch._foreach_lerp_(moving, grads, 1 - beta)
+        ahead = torch._foreach_lerp(grads, moving, beta)
+        steps = torch.stack([step.reshape(shape) for step in ahead])
+        moves = orthogonalized(steps, self.kind) * (RMS * max(shape) ** 0.5)
+        torch._foreach_mul_(those, 1 - group["lr"] * group["weight_decay"])
+        by = [move.reshape(p.shape) for p, move in zip(those, moves, strict=True)]
+        torch._foreach_add_(those, by, alpha=-group["lr"])
 
-    def _adam(self, p: nn.Parameter, group: dict[str, Any]) -> None:
-        state, (beta1, beta2) = self.state[p], group["betas"]
-        if not state:
-            state.update(step=torch.zeros(()), exp_avg=torch.zeros_like(p), exp_avg_sq=torch.zeros_like(p))
-        state["step"] += 1
-        done = float(state["step"])
-        assert p.grad is not None
-        state["exp_avg"].lerp_(p.grad, 1 - beta1)
-        state["exp_avg_sq"].mul_(beta2).addcmul_(p.grad, p.grad, value=1 - beta2)
-        size = (state["exp_avg_sq"] / (1 - beta2**done)).sqrt_().add_(1e-8)
-        p.mul_(1 - group["lr"] * group["weight_decay"])
-        p.addcdiv_(state["exp_avg"], size, value=-group["lr"] / (1 - beta1**done))
+    def _adam(self, those: list[nn.Parameter], group: dict[str, Any]) -> None:
+        (beta1, beta2), grads = group["betas"], _grads(those)
+        for p in those:
+            if not self.state[p]:
+                zeros = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
+                self.state[p].update(step=torch.zeros(()), **zeros)
+            self.state[p]["step"] += 1
+        done = [float(self.state[p]["step"]) for p in those]
+        means = [self.state[p]["exp_avg"] for p in those]
+        squares = [self.state[p]["exp_avg_sq"] for p in those]
+        torch._foreach_lerp_(means, grads, 1 - beta1)
+        torch._foreach_mul_(squares, beta2)
+        torch._foreach_addcmul_(squares, grads, grads, value=1 - beta2)
+        sizes = torch._foreach_div(squares, [1 - beta2**steps for steps in done])
+        torch._foreach_sqrt_(sizes)
+        torch._foreach_add_(sizes, 1e-8)
+        torch._foreach_mul_(those, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_addcdiv_(those, means, sizes, [-group["lr"] / (1 - beta1**steps) for steps in done])
+
+
+def _grads(those: list[nn.Parameter]) -> list[Tensor]:
+    return [p.grad for p in those if p.grad is not None]
