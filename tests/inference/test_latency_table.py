@@ -79,6 +79,21 @@ def test_times_are_kept_for_this_device_alone(tmp_path: Path, timed: list[int]) 
         assert LatencyTable(SIZE, "cpu", "fp32", file).times == {}
 
 
+def test_another_number_of_threads_does_not_replace_the_table(
+    tmp_path: Path, timed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "table.json"
+    LatencyTable(SIZE, "cpu", "fp32", file).milliseconds(NETWORK)
+    before, measured = file.read_text(), len(timed)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
+    other = LatencyTable(SIZE, "cpu", "fp32", file)
+    assert other.times == {} and other.measured_elsewhere is None
+    other.milliseconds(NETWORK)
+    assert file.read_text() == before and len(timed) == 2 * measured
+    assert len(LatencyTable(SIZE, "cpu", "fp32", file).times) == len(other.times)
+    assert {one.name for one in tmp_path.iterdir()} == {"table.json", "table-threads-77-precision-fp32.json"}
+
+
 def test_a_wider_network_takes_longer() -> None:
     table = LatencyTable(ImageSize(128, 128), "cpu", "fp32")
     narrow, wide = (Architecture.parse(f"PP@channels=1,width={width},norm=none,topology=unet") for width in (4, 64))

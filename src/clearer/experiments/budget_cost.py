@@ -42,7 +42,7 @@ def cost_of_networks(budget: Budget, recipe: Recipe, console: Console) -> tuple[
     file = cache_folder() / f"latency-{budget.size}.json"
     table = LatencyTable(budget.size, recipe.device, "auto", file)
     if table.changed is not None:
-        say(f"{file}: measured again, since it was measured with another {table.changed}", console)
+        say(f"{table.file}: measured again, since it was measured with another {table.changed}", console)
     refuse_unmet(table.milliseconds, budget, recipe)
     return table.milliseconds, budget.amount
 

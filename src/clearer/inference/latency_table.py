@@ -72,7 +72,8 @@ class LatencyTable:
     Args:
         size: of the image.
         device, precision: see `Restorer`.
-        file: where the times are kept; None for memory alone.
+        file: where the times are kept; None for memory alone. Other numbers of threads and other precisions are kept
+            beside it, in files of their own.
 
     Raises:
         UserError: the device or the precision is not available.
@@ -81,7 +82,7 @@ class LatencyTable:
     def __init__(
         self, size: ImageSize, device: str = "auto", precision: str = "auto", file: Path | None = None
     ) -> None:
-        self.size, self.file = size, file
+        self.size = size
         probe = Restorer(RestorationNetwork(Architecture.parse("P-P", width=1)), device=device, precision=precision)
         self.device, self.precision = probe.device, probe.precision
         self.valid_for = {
@@ -91,6 +92,7 @@ class LatencyTable:
             "torch": version("torch"),
         }
         self.measured_elsewhere: dict[str, Any] | None = None
+        self.file = None if file is None else self._own(file)
         self.times = self._kept()
 
     @property
@@ -114,6 +116,17 @@ class LatencyTable:
         if len(self.times) > known and self.file is not None:
             write_json(self.file, {"valid_for": self.valid_for, "milliseconds": self.times})
         return total
+
+    def _own(self, file: Path) -> Path:
+        """Return the file, or where it is of other settings of this machine, that of these settings beside it."""
+        try:
+            kept = read_shaped(file, _Kept)["valid_for"] if file.exists() else {}
+        except UserError:
+            return file
+        settings = {key: self.valid_for[key] for key in ("threads", "precision")}
+        if all(kept.get(key, value) == value for key, value in settings.items()):
+            return file
+        return file.with_stem("-".join([file.stem, *(f"{key}-{value}" for key, value in settings.items())]))
 
     def _kept(self) -> dict[str, float]:
         if self.file is None or not self.file.exists():
