@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from clearer.core.errors import UserError
+from clearer.core.pressure import Watch
 from clearer.experiments import budget_cost
 from clearer.experiments.budget_cost import cost_of_networks, fixed_fields, refuse_unmet, scaled_default
 from clearer.inference import latency_table
@@ -99,6 +101,7 @@ def test_a_table_of_another_device_is_measured_again_and_said(
         return Latency(size, (0.001, 0.001))
 
     monkeypatch.setattr(latency_table, "time_runs", timed)
+    monkeypatch.setattr(Watch, "busy", False)
     budget = Budget.parse("60ms@64x48")
     for name, said in (("first", False), ("first", False), ("second", True)):
         monkeypatch.setattr(latency_table, "device_name", lambda device, name=name: name)
@@ -110,3 +113,15 @@ def test_a_table_of_another_device_is_measured_again_and_said(
         assert out.count("\n") == said
         measured = next(times) - before > 2
         assert measured == (name == "second" or before == 0)
+
+
+def test_a_busy_machine_is_said_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(latency_table, "time_runs", lambda run, size, *_: Latency(size, (0.001, 0.001)))
+    monkeypatch.setattr(budget_cost, "peak_macs", lambda *_: 1e9)
+    for busy in (True, False):
+        monkeypatch.setattr(Watch, "busy", busy)
+        console = Console(file=io.StringIO(), width=500)
+        cost_of_networks(Budget.parse("40ms@64x48"), GRAY, console)
+        said = console.file.getvalue()  # type: ignore[attr-defined]
+        assert said.count("keep this machine busy") == busy

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from clearer.core.pressure import Watch
 from clearer.inference import latency_table
 from clearer.inference.budget import ImageSize
 from clearer.inference.latency import Latency, wait_for
@@ -30,6 +31,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return Latency(size, (0.001, 0.001))
 
     monkeypatch.setattr(latency_table, "time_runs", once)
+    monkeypatch.setattr(Watch, "busy", False)  # whatever else runs beside the tests
     return found
 
 
@@ -92,6 +94,24 @@ def test_another_number_of_threads_does_not_replace_the_table(
     assert file.read_text() == before and len(timed) == 2 * measured
     assert len(LatencyTable(SIZE, "cpu", "fp32", file).times) == len(other.times)
     assert {one.name for one in tmp_path.iterdir()} == {"table.json", "table-threads-77-precision-fp32.json"}
+
+
+def test_times_of_a_busy_machine_are_not_kept(
+    tmp_path: Path, timed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "table.json"
+    monkeypatch.setattr(Watch, "busy", True)
+    table = LatencyTable(SIZE, "cpu", "fp32", file)
+    table.milliseconds(NETWORK)
+    measured = len(timed)
+    assert len(table.doubtful) == measured and not file.exists()
+    table.milliseconds(NETWORK)
+    assert len(timed) == measured  # within one search each piece has one time
+    monkeypatch.setattr(Watch, "busy", False)
+    wider = Architecture.parse("PP-PF@channels=1,width=6,norm=none,residual,condition=level")
+    table.milliseconds(wider)
+    kept = json.loads(file.read_text())["milliseconds"]
+    assert len(kept) == len(timed) - measured and not table.doubtful & kept.keys()
 
 
 def test_a_wider_network_takes_longer() -> None:

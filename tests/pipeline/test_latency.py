@@ -11,6 +11,7 @@ import torch
 
 import clearer
 from clearer.core.errors import UserError
+from clearer.core.pressure import Watch
 from clearer.deploy.runtimes import check_runtime, running
 from clearer.inference import latency
 from clearer.inference.budget import ImageSize
@@ -144,3 +145,11 @@ def test_the_verb_ends_with_one_json_object() -> None:
     ended = command("latency", "PP", *form, "--at", "48x32", "--threads", "1", "--seconds", "0", "--json")
     assert ended.json["milliseconds"] > 0 and ended.json["at"] == [48, 32] and "milliseconds, median" in ended.err
     assert ended.json["runtime"] == "torch" and ", cpu, 1 thread\n" in ended.err
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.0, 0), (0.62, 1)])
+def test_a_busy_machine_is_said(share: float, said: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Watch, "share", lambda self: share)
+    ended = command("latency", TINY.text, "--at", "48x32", "--threads", "1", "--seconds", "0", "--json")
+    assert ended.json["busy"] == share
+    assert ended.err.count("other programs kept this machine busy for 62 % of the time") == said

@@ -8,7 +8,8 @@ from typing import Annotated
 from clearer.cli.network_options import NetworkOptions
 from clearer.cli.options import Device, Json, Precision, model_names
 from clearer.cli.verb import argument, option, real, verb, whole
-from clearer.core.console import console_for_people, print_json, print_table
+from clearer.core.console import console_for_people, print_json, print_table, say
+from clearer.core.pressure import BUSY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,10 @@ def latency(options: LatencyOptions) -> None:
         ("share of peak", f"{100 * found['share_of_peak']:.0f} %"),
         ("computed by", f"{found['runtime']}, {found['precision']}, {found['device']}, {threads}"),
     ]
-    print_table(found["target"], ("", ""), rows, console_for_people(options.as_json))
+    console = console_for_people(options.as_json)
+    print_table(found["target"], ("", ""), rows, console)
+    if found["busy"] > BUSY:
+        share = f"{100 * found['busy']:.0f} % of the time"
+        say(f"other programs kept this machine busy for {share}: stop them and measure again", console)
     if options.as_json:
         print_json(found)

@@ -44,6 +44,12 @@ def cost_of_networks(budget: Budget, recipe: Recipe, console: Console) -> tuple[
     if table.changed is not None:
         say(f"{table.file}: measured again, since it was measured with another {table.changed}", console)
     refuse_unmet(table.milliseconds, budget, recipe)
+    if table.doubtful:
+        say(
+            "search: other programs keep this machine busy, so pieces of networks seem slower than they are, and the "
+            "networks get smaller than the budget; their times are not kept: stop the programs and search again",
+            console,
+        )
     return table.milliseconds, budget.amount
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from clearer.core.device import autocast
 from clearer.core.errors import UserError
 from clearer.core.files import read_shaped, write_json
+from clearer.core.pressure import Watch
 from clearer.inference.budget import ImageSize
 from clearer.inference.fused_cpu import can_fuse, fused_step
 from clearer.inference.latency import random_image, time_runs, wait_for
@@ -94,6 +95,8 @@ class LatencyTable:
         self.measured_elsewhere: dict[str, Any] | None = None
         self.file = None if file is None else self._own(file)
         self.times = self._kept()
+        self.doubtful: set[str] = set()
+        """Pieces measured while other programs kept the machine busy: they are not kept."""
 
     @property
     def changed(self) -> str | None:
@@ -106,15 +109,19 @@ class LatencyTable:
     def milliseconds(self, architecture: Architecture) -> float:
         """Return the predicted time of a network; pieces that the table lacks are measured."""
         network: RestorationNetwork | None = None
-        known, total = len(self.times), 0.0
+        known, total = len(self.times) - len(self.doubtful), 0.0
         for piece in self._pieces(architecture):
             key = piece.key
             if key not in self.times:
                 network = network or self._built(architecture)
+                watch = Watch()
                 self.times[key] = self._around(network) if piece.step is None else self._timed(network, piece)
+                if watch.busy and self.device.type == "cpu":
+                    self.doubtful.add(key)
             total += self.times[key]
-        if len(self.times) > known and self.file is not None:
-            write_json(self.file, {"valid_for": self.valid_for, "milliseconds": self.times})
+        sure = {key: time for key, time in self.times.items() if key not in self.doubtful}
+        if len(sure) > known and self.file is not None:
+            write_json(self.file, {"valid_for": self.valid_for, "milliseconds": sure})
         return total
 
     def _own(self, file: Path) -> Path:

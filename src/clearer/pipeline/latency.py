@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clearer.core.errors import UserError
+from clearer.core.pressure import Watch
 from clearer.deploy.runtimes import check_runtime, running, with_random_weights
 from clearer.inference.budget import ImageSize
 from clearer.inference.latency import peak_macs, random_image, time_runs, using_threads
@@ -43,7 +44,8 @@ def measure_latency(
 
     Returns:
         ``milliseconds`` (the median), ``quartiles``, ``runs``, ``megapixels_per_second``, ``share_of_peak`` (of
-        `peak_macs` here), and what was measured.
+        `peak_macs` here), ``busy`` (for what share of the time programs waited for a processor; see
+        `clearer.core.pressure`), and what was measured.
 
     Raises:
         UserError: there is no such model or architecture, or the runtime, the device or the size is not available.
@@ -59,7 +61,9 @@ def measure_latency(
         architecture = restorer.architecture
         image = random_image(size, architecture.channels)
         with running(restorer, runtime, count) as (timed, used):
+            watch = Watch()
             found = time_runs(lambda: timed.restore(image), size, seconds)
+            waited = watch.share()
         macs = macs_per_pixel(architecture)
         peak = peak_macs(str(timed.device), timed.precision, count)
     return {
@@ -74,6 +78,7 @@ def measure_latency(
         "milliseconds": found.milliseconds,
         "quartiles": list(found.quartiles),
         "runs": len(found.seconds),
+        "busy": round(waited, 3),
         "megapixels_per_second": found.megapixels_per_second,
         "macs_per_pixel": macs,
         "share_of_peak": macs * size.pixels / (found.milliseconds / 1000) / peak,
