@@ -3,7 +3,8 @@
     python benchmarks/timed_training.py denoise-gray-large --minutes 9 -o runs/large --set 'data.train="bsds500/train"'
 
 The learning rate follows the clock instead of the steps, so that the training ends in time whatever a step takes: the
-warm-up is the first `--warmup` of the minutes, then a cosine. So two runs differ, unlike those of `clearer train`.
+warm-up is the first `--warmup` of the minutes, then a cosine. So two runs differ, unlike those of `clearer train`. A
+training that diverges goes back to its last sound weights, with half the learning rate.
 Writes model.safetensors, the averaged weights in half precision, at every validation; metrics.jsonl and result.json.
 """
 
@@ -14,17 +15,22 @@ import dataclasses
 import json
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
+from torch import nn
 
 from clearer.core.files import write_json
 from clearer.data.items import read_images
+from clearer.losses.base import Batch
 from clearer.pipeline.run_checks import check_run
 from clearer.recipe.load import load_recipe
 from clearer.runs.layout import RunFolder
 from clearer.training.job import RunContext
+from clearer.training.optimizers import make_optimizer
 from clearer.training.run_device import device_name
 from clearer.training.trainer import WeightTraining
 from clearer.zoo.card import ModelCard
@@ -42,12 +48,17 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, required=True, help="of the steps; reading and validating come on top")
     parser.add_argument("--warmup", type=float, default=0.02, help="share of the minutes (default: 0.02)")
     parser.add_argument("--validate", type=int, default=4, help="validations on the way (default: 4)")
+    parser.add_argument(
+        "--graph", action="store_true", help="replay the network as a CUDA graph (not run on a GPU yet)"
+    )
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("-o", "--out", required=True, type=Path)
     given = parser.parse_args()
     overrides = {key: json.loads(value) for key, _, value in (one.partition("=") for one in given.settings)}
     torch.backends.cudnn.benchmark = True  # all batches have one shape
     job, folder = prepared(given.recipe, overrides, given.warmup, given.out)
+    if given.graph:
+        replay(job)
     train(job, folder, 60 * given.minutes, given.validate)
 
 
@@ -70,11 +81,53 @@ def prepared(name: str, overrides: dict[str, object], warmup: float, out: Path) 
     return WeightTraining(recipe, recipe.given, context), folder
 
 
+class Restored(nn.Module):
+    """What a step computes of a network, its number types included: a CUDA graph holds all of it."""
+
+    def __init__(self, job: WeightTraining) -> None:
+        super().__init__()
+        self.network, self.bf16 = job.network, job.context.precision == "bf16"
+
+    def forward(self, x: torch.Tensor, *level: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.bf16, cache_enabled=False):
+            return self.network(x, *level).float()  # type: ignore[no-any-return]
+
+
+def replay(job: WeightTraining) -> None:
+    """Let every step replay the network's launches, forward and backward, as two CUDA graphs.
+
+    A small network's hundreds of kernels take longer to launch than to compute (docs/performance.md).
+    """
+    if job.context.device.type != "cuda":
+        raise SystemExit("--graph needs a CUDA device; leave it out")
+    batch = job.sampler.draw()
+    told = (job.levels.draw(batch),) if job.levels.needed else ()
+    x = batch.degraded.contiguous(memory_format=torch.channels_last)
+    job.network.train()
+    plain = Restored(job)
+    before = plain(x, *told).detach()
+    graphed: Any = torch.cuda.make_graphed_callables(plain, (x.clone(), *(level.clone() for level in told)))
+    difference = float((graphed(x, *told).detach() - before).abs().max())
+    if not difference < 0.02:
+        raise SystemExit(f"--graph: its results differ by {difference:.2g} from those without; leave it out")
+
+    def restore(_: nn.Module, drawn: Batch) -> Callable[[torch.Tensor], torch.Tensor]:
+        levels = (job.levels.draw(drawn),) if job.levels.needed else ()
+
+        def replayed(y: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = graphed(y.contiguous(memory_format=torch.channels_last), *levels)
+            return found
+
+        return replayed
+
+    job.levels.restore = restore  # type: ignore[assignment, method-assign]
+
+
 def train(job: WeightTraining, folder: RunFolder, seconds: float, validations: int) -> None:
     """Train until the seconds are over; write metrics, the averaged weights and the result."""
     began, step, loss = time.monotonic(), 0, 0.0
     paused, due = 0.0, [seconds * k / (validations + 1) for k in range(1, validations + 1)]
-    pixels = job.settings.batch * job.settings.patch**2
+    pixels, anchor = job.settings.batch * job.settings.patch**2, Anchor(job)
     while (spent := time.monotonic() - began - paused) < seconds:
         # A step averages as its number says, and learns as the clock says.
         values = timed_step(job, step, spent / seconds)
@@ -83,8 +136,10 @@ def train(job: WeightTraining, folder: RunFolder, seconds: float, validations: i
         if step % EVERY == 0:
             mean, loss = float(loss) / EVERY, 0.0
             line = {"step": step, "loss": mean, "seconds": round(spent, 1), "lr": job.optimizer.param_groups[0]["lr"]}
-            if not math.isfinite(mean):
-                raise SystemExit(f"the loss is not finite at step {step}")
+            if not anchor.holds(mean):
+                anchor.back()
+                log(folder, line | {"diverged": True, "loss": str(mean)})
+                continue
             if due and spent > due[0]:
                 at = time.monotonic()
                 line["psnr"] = keep(job, folder, step)
@@ -99,6 +154,36 @@ def train(job: WeightTraining, folder: RunFolder, seconds: float, validations: i
     result = {"architecture": job.architecture.text, "steps": step, "seconds": round(spent, 1), **used, "psnr": psnr}
     write_json(folder.train.result, result | {"gigapixels": round(step * pixels / 1e9, 3)})
     log(folder, {"step": step, "psnr": psnr, "seconds": round(spent, 1)})
+
+
+class Anchor:
+    """The weights of the last sound stretch of a training, to which one that diverges goes back."""
+
+    def __init__(self, job: WeightTraining) -> None:
+        self.job, self.least = job, math.inf
+        self.states = self._states()
+
+    def _networks(self) -> list[nn.Module]:
+        return [self.job.network, *([self.job.averaged.network] if self.job.averaged is not None else [])]
+
+    def _states(self) -> list[dict[str, torch.Tensor]]:
+        return [{k: v.detach().clone() for k, v in net.state_dict().items()} for net in self._networks()]
+
+    def holds(self, loss: float) -> bool:
+        """Return whether a mean loss is sound; then these are the weights to go back to."""
+        if not loss < 3 * self.least:  # NaN is not sound either
+            return False
+        self.least, self.states = min(self.least, loss), self._states()
+        return True
+
+    def back(self) -> None:
+        """Go back, with fresh moments and half the learning rate."""
+        for net, state in zip(self._networks(), self.states, strict=True):
+            net.load_state_dict(state)
+        job = self.job
+        optimizer = dataclasses.replace(job.settings.optimizer, lr=job.settings.optimizer.lr / 2)
+        job.settings = dataclasses.replace(job.settings, optimizer=optimizer)
+        job.optimizer = make_optimizer(optimizer, job.network.parameters(), job.context.precision)
 
 
 def keep(job: WeightTraining, folder: RunFolder, step: int) -> float:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import json
+import math
 import re
 import runpy
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from clearer.evaluation.metrics import psnr
 from clearer.network.architecture import SearchSpace
 from clearer.network.network import RestorationNetwork
 from clearer.network.supernet import Supernet
+from clearer.recipe.schema import OptimizerSettings, TrainSettings
 from clearer.search.objectives import architecture_loss
 from clearer.zoo.weights import load_weights
 from helpers.networks import converged
@@ -209,3 +211,21 @@ def test_a_timed_training_ends_in_time_and_writes_its_weights(tmp_path: Path, mo
     assert 1.2 <= result["seconds"] < 6
     assert card.validation_psnr == result["psnr"]
     assert network.architecture.text == result["architecture"]
+
+
+def test_a_timed_training_that_diverges_goes_back() -> None:
+    timed = runpy.run_path(str(BENCHMARKS / "timed_training.py"), run_name="timed")
+    network = nn.Conv2d(8, 8, 3)
+    settings = TrainSettings(optimizer=OptimizerSettings(kind="muon", lr=0.004))
+    context = SimpleNamespace(precision="fp32")
+    job = SimpleNamespace(network=network, averaged=None, settings=settings, context=context, optimizer=None)
+    anchor = timed["Anchor"](job)
+    assert anchor.holds(0.1) and anchor.holds(0.2)
+    before = network.weight.detach().clone()
+    with torch.no_grad():
+        network.weight.fill_(torch.nan)
+    for loss in (math.nan, math.inf, 0.31):
+        assert not anchor.holds(loss)
+    anchor.back()
+    assert torch.equal(network.weight, before) and job.settings.optimizer.lr == 0.002
+    assert job.optimizer.param_groups[0]["params"][0] is network.weight
