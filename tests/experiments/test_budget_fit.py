@@ -12,7 +12,7 @@ from rich.console import Console
 
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
-from clearer.experiments import budget_latencies, budget_networks, short_training
+from clearer.experiments import budget_latencies, budget_networks
 from clearer.experiments.budget_fit import fit_budgets, settings_for, takes_several
 from clearer.experiments.published_networks import PUBLISHED, PlainNetwork, time_published
 from clearer.experiments.search_ledger import read_ledger
@@ -40,7 +40,6 @@ def overrides(tmp_path: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(short_training, "STEPS_PER_EPOCH", 2)
     monkeypatch.setattr(budget_latencies, "SECONDS", 0.0)
     monkeypatch.setattr(budget_latencies, "PUBLISHED", {})
     monkeypatch.setattr("clearer.pipeline.fit.write_page", lambda folder: None)  # seconds for each training

@@ -13,14 +13,14 @@ from rich.console import Console
 
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
-from clearer.experiments import search_choice, search_cost, short_training
+from clearer.experiments import search_choice, search_cost
 from clearer.experiments.budget_cost import scaled_default
 from clearer.experiments.budget_fit import settings_for
 from clearer.experiments.macro_search import macro_search
 from clearer.experiments.runner import data_settings
 from clearer.experiments.search_candidates import Candidates
 from clearer.experiments.search_choice import Choice, Stopwatch, choose
-from clearer.experiments.search_cost import PlannedSearch, plan_search, time_trainings
+from clearer.experiments.search_cost import PlannedSearch, plan_search, probe, time_trainings
 from clearer.experiments.search_ledger import read_ledger
 from clearer.experiments.search_workers import Workers
 from clearer.experiments.short_training import short
@@ -46,11 +46,6 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     return load_recipe("denoise-gray", {**data_settings(str(folder), None, None), **small})
 
 
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(short_training, "STEPS_PER_EPOCH", 2)
-
-
 def searched(recipe: Recipe, out: Path, **more: Any) -> Any:
     out.mkdir(exist_ok=True)
     write_json(out / "schedule.json", {"networks": 3, "steps": 2, "rungs": 2, "minutes": 1})
@@ -74,7 +69,7 @@ def test_short_trainings_can_go_on(recipe: Recipe) -> None:
     assert a.given == network and a.train.patch % network.multiple == 0
 
 
-def test_a_search_trains_judges_and_resumes(recipe: Recipe, tmp_path: Path, tiny: None, monkeypatch: Any) -> None:
+def test_a_search_trains_judges_and_resumes(recipe: Recipe, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(Gate, "open", True)
     whole = searched(recipe, tmp_path / "whole")
     lines = read_ledger(tmp_path / "whole" / "ledger.jsonl")
@@ -92,7 +87,7 @@ def test_a_search_trains_judges_and_resumes(recipe: Recipe, tmp_path: Path, tiny
     assert [(x.architecture, x.psnr) for x in again.trained] == [(x.architecture, x.psnr) for x in whole.trained]
 
 
-def test_a_closed_gate_takes_the_default_network(recipe: Recipe, tmp_path: Path, tiny: None, monkeypatch: Any) -> None:
+def test_a_closed_gate_takes_the_default_network(recipe: Recipe, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(Gate, "open", False)
     found = searched(recipe, tmp_path / "closed")
     assert found.architecture == found.default and {line.rung for line in found.trained} == {0}
@@ -100,18 +95,64 @@ def test_a_closed_gate_takes_the_default_network(recipe: Recipe, tmp_path: Path,
 
 def test_a_few_short_trainings_set_the_schedule(recipe: Recipe, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(search_cost, "TIMED_STEPS", 1)
+    monkeypatch.setattr(search_cost, "TIMED_NETWORKS", 3)
     workers = Workers(1, 1, "cpu")
     networks = Candidates.drawn(recipe, BUDGET, 4, QUIET).networks
-    timing = time_trainings(recipe, networks, tmp_path / "timing", workers, QUIET)
+    around: list[float] = []
+    timing = time_trainings(recipe, networks, tmp_path / "timing", workers, QUIET, around.append)
     assert timing.step > 0 and timing.around > 0 and not (tmp_path / "timing").exists()
-    found = PlannedSearch(Schedule(27, 300), timing, 10, 1)
+    assert len(around) == 4 and around == sorted(around, reverse=True) and around[-1] <= timing.around
+    found = PlannedSearch(Schedule.of(27, 310), timing, 10, 1)
     found.write(tmp_path / "schedule.json")
     assert PlannedSearch.read(tmp_path / "schedule.json") == found
     # no more than the minutes that are left, and nearly all of them
-    asked = plan_search(recipe, networks, tmp_path, workers, 60_000, 1000, QUIET)
-    longer = Schedule(asked.schedule.networks, asked.schedule.steps + 100)
-    assert asked.minutes == 1000 and sum(asked.timing.of_rungs(asked.schedule, 1)) <= 60_000
-    assert sum(asked.timing.of_rungs(longer, 1)) > 60_000 - 600  # what timing took
+    asked = plan_search(recipe, [networks], tmp_path, workers, 60_000, 1000, QUIET)
+    longer = Schedule(asked.schedule.networks, round(asked.schedule.steps * 1.02))
+    assert asked.minutes == 1000 and asked.schedule.seconds(asked.timing, 1) <= 60_000
+    assert longer.seconds(asked.timing, 1) > 60_000 - 600  # what timing took
+
+
+def test_schedules_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "schedule.json"
+    early = {"networks": 12, "steps": 300, "rungs": 3, "minutes": 13}
+    for steps, epoch in ((300, 100), (1200, 100), (100, 100)):
+        write_json(file, early | {"steps": steps})
+        assert PlannedSearch.read(file) == PlannedSearch(Schedule(12, steps, 3, epoch), Timing(0, 0), 13, 1)
+    for epoch in (0, 7):
+        write_json(file, early | {"epoch": epoch})
+        with pytest.raises(UserError, match=rf"schedule.json: damaged \(epochs of {epoch} steps\)"):
+            PlannedSearch.read(file)
+
+
+def test_a_few_minutes_give_a_line_or_are_refused_early(recipe: Recipe, tmp_path: Path, monkeypatch: Any) -> None:
+    """With two budgets the minutes are those of both; where starting alone takes too long, one training tells."""
+    trained: list[str] = []
+
+    def timed(work: Any, **_: Any) -> None:
+        for plan in work.pending():
+            trained.append(plan.name)
+            work.done[plan.folder] = Timing(8.0, 0.1)
+            work.check(8.0)
+
+    monkeypatch.setattr(search_cost, "train_together", timed)
+    workers, networks = Workers(2, 1, "cpu"), Candidates.drawn(recipe, BUDGET, 12, QUIET).networks
+    console = Console(record=True, width=300, file=io.StringIO())
+
+    def plan(minutes: float, budgets: int) -> PlannedSearch:
+        trained.clear()
+        return plan_search(recipe, [networks] * budgets, tmp_path, workers, 60 * minutes, minutes, console)
+
+    assert plan(16.1, 2).schedule.networks == 8
+    assert "of 300, which tell more surely which is best, take 19 minutes" in console.export_text()
+    found = plan(12, 1)
+    assert found.schedule.tells and len(trained) == 5 and console.export_text() == ""
+    with pytest.raises(UserError, match=r"for each of 2 budgets, takes at least 1.3 minutes, and 1 are left; allow"):
+        plan(1, 2)
+    assert len(trained) == 1
+    probe(recipe, networks[0], tmp_path, 11, workers, 2, console)
+    assert len(trained) == 1
+    with pytest.raises(UserError, match=r"3 networks of 90 steps for each of 2 budgets, takes at least"):
+        probe(recipe, networks[0], tmp_path, 2, workers, 2, console)
 
 
 def test_the_cost_is_shown_before_the_search(recipe: Recipe) -> None:
@@ -176,7 +217,7 @@ def test_the_finalists_are_measured_as_a_whole(recipe: Recipe, tmp_path: Path, m
     assert Choice.read(tmp_path / "choice.json") == found
 
 
-def test_fit_takes_a_budget(recipe: Recipe, tmp_path: Path, tiny: None, monkeypatch: Any) -> None:
+def test_fit_takes_a_budget(recipe: Recipe, tmp_path: Path, monkeypatch: Any) -> None:
     """The search and then the training of its choice, into one run folder; a contradiction is refused."""
     monkeypatch.setattr(Gate, "open", True)
     monkeypatch.setattr("clearer.experiments.budget_latencies.PUBLISHED", {})

@@ -13,7 +13,6 @@ from rich.console import Console
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
 from clearer.experiments import macro_verdict as module
-from clearer.experiments import short_training
 from clearer.experiments.budget_cost import scaled_default
 from clearer.experiments.budget_results import read_chosen
 from clearer.experiments.macro_verdict import MacroVerdictSettings, macro_verdict, search_seconds, seconds_per_step
@@ -69,7 +68,6 @@ def test_the_search_is_paid_for(run: Path) -> None:
 
 
 def test_a_verdict(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(short_training, "STEPS_PER_EPOCH", 2)
     monkeypatch.setattr(module, "STEPS_PER_EPOCH", 2)
     settings = MacroVerdictSettings(
         minutes=4 * 0.02 / 60, seeds=2, random=2, test=str(run.parent / "test"), jobs=1

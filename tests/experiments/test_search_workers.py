@@ -69,7 +69,7 @@ def test_two_processes_share_a_search(images: Path, whole: Path, tmp_path: Path)
 @pytest.mark.slow
 def test_the_other_process_takes_over_what_a_killed_one_had(images: Path, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "search"
-    first, second = start_search(images, out, dies_at=60), start_search(images, out)
+    first, second = start_search(images, out, dies_at=30), start_search(images, out)
     first.join()
     second.join()
     assert (first.exitcode, second.exitcode) == (-signal.SIGKILL, 0)

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from clearer.core.files import write_json
-from clearer.experiments import search_ledger, search_rung, short_training
+from clearer.experiments import search_ledger, search_rung
 from clearer.experiments.macro_search import Found, macro_search
 from clearer.experiments.runner import data_settings
 from clearer.experiments.search_ledger import Trained, read_ledger
@@ -60,7 +60,6 @@ def _search(images: Path, out: Path, dies_at: int, jobs: int, rank: int | None) 
     """
     if rank is not None:
         os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "nowhere.example", "MASTER_PORT": "1"}
-    short_training.STEPS_PER_EPOCH = 2
     Gate.open = True  # type: ignore[assignment, method-assign]
     _die_at(dies_at)
     out.mkdir(exist_ok=True)

@@ -18,22 +18,41 @@ def test_a_third_goes_on_three_times_as_long() -> None:
     assert [rung.networks for rung in Schedule(4, 100)] == [4, 2, 2]  # one alone would be compared with nothing
 
 
-@given(st.floats(60, 20_000), st.floats(0, 20), st.floats(0.005, 1), st.integers(1, 8))
-def test_a_schedule_fills_the_time_and_no_more(seconds: float, around: float, step: float, workers: int) -> None:
+@given(st.floats(60, 20_000), st.floats(0, 20), st.floats(0.005, 1), st.integers(1, 8), st.integers(1, 3))
+def test_a_schedule_fills_the_time_and_no_more(
+    seconds: float, around: float, step: float, workers: int, budgets: int
+) -> None:
     timing = Timing(around, step)
+
+    def takes(schedule: Schedule) -> float:
+        return budgets * schedule.seconds(timing, workers)
+
     try:
-        found = Schedule.within(seconds, timing, workers, 27)
+        found = Schedule.within(seconds, timing, workers, 27, budgets=budgets)
     except UserError:
-        assert sum(timing.of_rungs(Schedule(3, 100), workers)) > seconds
+        assert takes(Schedule(3, 91)) > seconds * 0.999999
         return
-    assert 3 <= found.networks <= 27 and found.steps >= 100
-    assert sum(timing.of_rungs(found, workers)) <= seconds * 1.000001
-    longer = Schedule(found.networks, found.steps + 100)
-    assert sum(timing.of_rungs(longer, workers)) > seconds * 0.999999
+    assert 3 <= found.networks <= 27 and found.steps >= 90
+    assert takes(found) <= seconds * 1.000001
+    epochs = found.steps // found.epoch
+    longer = Schedule(found.networks, found.steps + epochs + 1)  # whole epochs, each of whole steps
+    assert takes(longer) > seconds * 0.999999
     if found.networks < 27:  # one more would be trained too briefly
-        enough = 100 if found.networks < 9 else 300
-        assert sum(timing.of_rungs(Schedule(found.networks + 1, enough), workers)) > seconds * 0.999999
-    assert found.networks <= 9 or found.steps >= 300
+        enough = 90 if found.networks < 6 else 300
+        assert takes(Schedule(found.networks + 1, enough + 1)) > seconds * 0.999999
+    assert found.networks <= 6 or found.steps >= 300
+    assert found.tells == (found.networks >= 9 and found.steps >= 300)
+
+
+@given(st.integers(9, 5000))
+def test_steps_are_whole_epochs_of_which_a_third_at_most_warms_up(steps: int) -> None:
+    found = Schedule.of(9, steps)
+    epochs = found.steps // found.epoch
+    assert found.steps == epochs * found.epoch and epochs >= 3 and steps - epochs < found.steps <= steps
+    assert steps < 300 or 100 <= found.epoch < 134
+    assert all(rung.steps % found.epoch == 0 and rung.epoch == found.epoch for rung in found)
+    if steps % 100 == 0 and steps >= 300:
+        assert found == Schedule(9, steps)
 
 
 def test_an_hour_on_two_cores_judges_twenty_networks() -> None:
@@ -41,9 +60,19 @@ def test_an_hour_on_two_cores_judges_twenty_networks() -> None:
     assert found.networks >= 20 and found.steps >= 300
 
 
+def test_few_minutes_are_used_and_the_networks_trained_long_enough() -> None:
+    """Two budgets and 26 minutes got 9 networks of 100 steps, which took 14 minutes."""
+    timing = Timing(8, 0.14)
+    found = Schedule.within(26 * 60, timing, 2, 27, budgets=2)
+    assert 25 * 60 < 2 * found.seconds(timing, 2) <= 26 * 60
+    assert found.steps >= 300 and found.networks >= 6
+
+
 def test_too_little_time_is_refused_with_what_is_needed() -> None:
-    with pytest.raises(UserError, match=r"3 networks of 100 steps take 2.7 minutes, and 1 are left; allow more"):
+    with pytest.raises(UserError, match=r"3 networks of 90 steps, takes at least 2.5 minutes, and 1 are left; allow"):
         Schedule.within(60, Timing(10, 0.1), 2, 27)
+    with pytest.raises(UserError, match=r"90 steps for each of 2 budgets, takes at least 5 minutes, and 4 are left"):
+        Schedule.within(240, Timing(10, 0.1), 2, 27, budgets=2)
 
 
 def test_rungs_take_as_long_as_their_rounds() -> None:

@@ -84,6 +84,11 @@ def scaled_default(cost: Cost, budget: float, fields: dict[str, Any]) -> Archite
     return at(width)
 
 
+def smallest_default(recipe: Recipe) -> Architecture:
+    """Return the default network at its least width."""
+    return Architecture.parse(DEFAULT, width=LEAST_WIDTH, unshuffle=2, **fixed_fields(recipe))
+
+
 def refuse_unmet(cost: Cost, budget: Budget, recipe: Recipe) -> None:
     """Refuse a budget below or above all that a search compares, with the nearest that can be met.
 
@@ -93,7 +98,7 @@ def refuse_unmet(cost: Cost, budget: Budget, recipe: Recipe) -> None:
         UserError: see above.
     """
     fields = fixed_fields(recipe)
-    smallest = Architecture.parse(DEFAULT, width=LEAST_WIDTH, unshuffle=2, **fields)
+    smallest = smallest_default(recipe)
     largest = largest_networks(**fields)
     if cost(smallest) > budget.amount:
         nearest, what = cost(smallest), "less than the default network needs at its least width"

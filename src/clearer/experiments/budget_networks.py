@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import statistics
+import time
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -11,17 +11,22 @@ from rich.console import Console
 from clearer.core.console import say
 from clearer.core.files import read_shaped, write_json
 from clearer.core.text import duration
-from clearer.experiments.budget_cost import cost_of_networks, fixed_fields, refuse_unmet, scaled_default
+from clearer.experiments.budget_cost import (
+    cost_of_networks,
+    fixed_fields,
+    refuse_unmet,
+    scaled_default,
+    smallest_default,
+)
 from clearer.experiments.macro_search import NETWORKS
 from clearer.experiments.search_candidates import networks_within
 from clearer.experiments.search_claims import CLAIMS, claimed
-from clearer.experiments.search_cost import PlannedSearch, time_trainings
+from clearer.experiments.search_cost import PlannedSearch, plan_search, probe
 from clearer.experiments.search_workers import Workers
 from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
-from clearer.search.halving import Schedule, Timing
 from clearer.search.macro_space import LEAST_SHARE, Cost
 
 
@@ -62,6 +67,9 @@ def _drawn(
     recipe: Recipe, folder: RunFolder, budgets: Sequence[Budget], workers: Workers, minutes: float, console: Console
 ) -> dict[Budget, tuple[Cost, list[Architecture]]]:
     """Draw the networks of each budget, and make the schedule that fills the minutes with all of them."""
+    begun, file = time.monotonic(), folder.budget / "schedule.json"
+    if not file.exists():
+        probe(recipe, smallest_default(recipe), folder.budget, minutes, workers, len(budgets), console)
     costs: dict[str, Cost] = {}
     for budget in budgets:
         if budget.unit in costs:  # budgets of a unit share a table of times
@@ -73,21 +81,17 @@ def _drawn(
         cost = costs[budget.unit]
         default = scaled_default(cost, budget.amount, fixed_fields(recipe))
         drawn[budget] = cost, networks_within(cost, budget.amount, recipe, default, NETWORKS)
-    file = folder.budget / "schedule.json"
-    if file.exists():
-        schedule = PlannedSearch.read(file).schedule
-    else:
-        place = folder.budget / "timing"
-        timings = [time_trainings(recipe, networks, place, workers, console) for _, networks in drawn.values()]
-        around, step = (statistics.mean(getattr(t, name) for t in timings) for name in ("around", "step"))
-        timing = Timing(around, step)
-        schedule = Schedule.within(60 * minutes / len(budgets), timing, workers.jobs, NETWORKS)
-        PlannedSearch(schedule, timing, minutes, workers.threads).write(file)
-        seconds = len(budgets) * sum(timing.of_rungs(schedule, workers.jobs))
+    if not file.exists():
+        left = 60 * minutes - (time.monotonic() - begun)
+        compared = [networks for _, networks in drawn.values()]
+        planned = plan_search(recipe, compared, folder.budget, workers, left, minutes, console)
+        planned.write(file)
+        seconds = len(budgets) * planned.schedule.seconds(planned.timing, workers.jobs)
         say(
-            f"search: {len(budgets)} x {sum(schedule.trainings())} trainings within "
+            f"search: {len(budgets)} x {sum(planned.schedule.trainings())} trainings within "
             f"{', '.join(budget.text for budget in budgets)}, about {duration(seconds)} together; all networks train "
             "for the same steps",
             console,
         )
-    return {budget: (cost, networks[: schedule.networks]) for budget, (cost, networks) in drawn.items()}
+    count = PlannedSearch.read(file).schedule.networks
+    return {budget: (cost, networks[:count]) for budget, (cost, networks) in drawn.items()}

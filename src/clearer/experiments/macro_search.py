@@ -13,10 +13,11 @@ from rich.console import Console
 from clearer.core.claims import claim
 from clearer.core.console import say
 from clearer.core.text import duration
+from clearer.experiments.budget_cost import smallest_default
 from clearer.experiments.search_candidates import Candidates, device_here, on_all_threads, ranking
 from clearer.experiments.search_choice import Choice, Stopwatch, choose
 from clearer.experiments.search_claims import CLAIMS, WAIT, once
-from clearer.experiments.search_cost import PlannedSearch, plan_search
+from clearer.experiments.search_cost import PlannedSearch, plan_search, probe
 from clearer.experiments.search_ledger import Trained
 from clearer.experiments.search_rung import Prices, TrainingsOfRung
 from clearer.experiments.search_workers import Workers, train_together
@@ -82,15 +83,21 @@ def macro_search(
     out.mkdir(parents=True, exist_ok=True)
     count = _count(out / "schedule.json")
     file = out / f"candidates{_suffix(budget, networks)}.json"
-    with on_all_threads():
-        once(file, lambda: Candidates.drawn(recipe, budget, count, console, networks).write(file, recipe), console)
+
+    def draw() -> None:
+        if not (networks or (out / "schedule.json").exists()):
+            probe(recipe, smallest_default(recipe), out, minutes, Workers.here(recipe.device, jobs), 1, console)
+        with on_all_threads():
+            Candidates.drawn(recipe, budget, count, console, networks).write(file, recipe)
+
+    once(file, draw, console)
     candidates = Candidates.read(file, recipe, budget)
     default = candidates.networks[0]
 
     def plan() -> None:
         left = 60 * minutes - (time.monotonic() - begun)
         here = Workers.here(recipe.device, jobs)
-        plan_search(recipe, candidates.networks, out, here, left, minutes, console).write(out / "schedule.json")
+        plan_search(recipe, [candidates.networks], out, here, left, minutes, console).write(out / "schedule.json")
 
     once(out / "schedule.json", plan, console)
     planned = PlannedSearch.read(out / "schedule.json")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import math
 import shutil
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NotRequired, TypedDict
@@ -23,10 +24,12 @@ from clearer.experiments.search_workers import Workers, train_together
 from clearer.experiments.short_training import short
 from clearer.network.architecture import Architecture
 from clearer.recipe.schema import Recipe
-from clearer.search.halving import Schedule, Timing
+from clearer.search.halving import ENOUGH, EPOCH, FEW, Schedule, Timing, too_short
 
 TIMED_EPOCHS, TIMED_STEPS, TIMED_NETWORKS = 3, 10, 6
 """Of the trainings that are timed: the first epoch warms up, the second has steps alone, the third a validation."""
+PROBED = 5
+"""Minutes of each budget up to which a training is timed before anything else, to refuse what cannot end in time."""
 
 
 class _KeptTiming(TypedDict):
@@ -35,7 +38,7 @@ class _KeptTiming(TypedDict):
 
 
 class _Kept(TypedDict):
-    """schedule.json; early searches lack the last two."""
+    """schedule.json; early searches lack the last three."""
 
     networks: int
     steps: int
@@ -43,6 +46,7 @@ class _Kept(TypedDict):
     minutes: float
     threads: NotRequired[int]
     timing: NotRequired[_KeptTiming]
+    epoch: NotRequired[int]
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,10 @@ class PlannedSearch:
                 f"{file}: damaged ({counts}); choose another folder with --out, or remove the search in this one"
             )
         timing = Timing(**kept["timing"]) if "timing" in kept else Timing(0.0, 0.0)
-        return cls(Schedule(*counts[:3]), timing, kept["minutes"], counts[3])
+        epoch = kept.get("epoch", math.gcd(kept["steps"], EPOCH))  # early searches counted steps in hundreds
+        if epoch < 1 or kept["steps"] % epoch:
+            raise UserError(f"{file}: damaged (epochs of {epoch} steps); choose another folder with --out")
+        return cls(Schedule(*counts[:3], epoch), timing, kept["minutes"], counts[3])
 
     def show(self, within: str, workers: Workers, console: Console) -> None:
         """Print what the search costs, before it starts: trainings, minutes of each and of all, and the end."""
@@ -110,44 +117,101 @@ class PlannedSearch:
 
 
 def plan_search(
-    recipe: Recipe, networks: Sequence[Architecture], out: Path, workers: Workers, seconds: float, minutes: float,
-    console: Console,
+    recipe: Recipe, compared: Sequence[Sequence[Architecture]], out: Path, workers: Workers, seconds: float,
+    minutes: float, console: Console,
 ) -> PlannedSearch:  # fmt: skip
     """Time short trainings of some of the networks, and return the longest search of the time that is left.
 
     Args:
         recipe: of the search.
-        networks: all that it may compare, the default network first.
+        compared: for each budget all networks that it may compare, the default network first.
         out: its folder.
         workers: of this process.
         seconds: until the search has to end, at this moment.
         minutes: of which that is the rest.
+        console: where a search is told that is too short to be sure.
 
     Raises:
         UserError: the time is too short, or a training fails.
     """
-    begun = time.monotonic()
-    timing = time_trainings(recipe, networks, out / "timing", workers, console)
-    schedule = Schedule.within(seconds - (time.monotonic() - begun), timing, workers.jobs, len(networks))
+    end, budgets = time.monotonic() + seconds, len(compared)
+    chosen = [network for networks in compared for network in _some(networks, -(-TIMED_NETWORKS // budgets))]
+
+    def refuse(around: float) -> None:
+        refuse_too_short(end - time.monotonic(), Timing(around, 0.0), workers, budgets)
+
+    refuse(0.0)
+    timing = time_trainings(recipe, chosen, out / "timing", workers, console, refuse)
+    left = end - time.monotonic()
+    schedule = Schedule.within(left, timing, workers.jobs, min(map(len, compared)), budgets=budgets)
+    if not schedule.tells:
+        more = budgets * Schedule.of(FEW, ENOUGH).seconds(timing, workers.jobs) - left
+        say(
+            f"search: {minutes:g} minutes allow {schedule.networks} networks of {schedule.steps} steps"
+            f"{' for each budget' if budgets > 1 else ''}; {FEW} of {ENOUGH}, which tell more surely which is best, "
+            f"take {math.ceil(minutes + more / 60)} minutes",
+            console,
+        )
     return PlannedSearch(schedule, timing, minutes, workers.threads)
 
 
+def refuse_too_short(seconds: float, timing: Timing, workers: Workers, budgets: int) -> None:
+    """Refuse a search of which even the smallest takes longer.
+
+    Raises:
+        UserError: it does.
+    """
+    needed = budgets * Schedule.smallest().seconds(timing, workers.jobs)
+    if needed > seconds:
+        raise too_short(seconds, needed, budgets)
+
+
+def probe(
+    recipe: Recipe, network: Architecture, out: Path, minutes: float, workers: Workers, budgets: int, console: Console
+) -> None:
+    """Refuse a search of a few minutes before its networks are drawn, which takes time too.
+
+    A training of ``network``, the fastest of all, is timed for that.
+
+    Raises:
+        UserError: not even the smallest search of such networks ends in time.
+    """
+    if minutes > PROBED * budgets:
+        return
+    begun = time.monotonic()
+    timing = time_trainings(recipe, [network], out / "timing", workers, console)
+    refuse_too_short(60 * minutes - (time.monotonic() - begun), timing, workers, budgets)
+
+
 def time_trainings(
-    recipe: Recipe, networks: Sequence[Architecture], place: Path, workers: Workers, console: Console
+    recipe: Recipe,
+    networks: Sequence[Architecture],
+    place: Path,
+    workers: Workers,
+    console: Console,
+    check: Callable[[float], None] = lambda around: None,
 ) -> Timing:
-    """Train a few of the networks for some steps; return what a training costs."""
+    """Train networks for some steps; return what a training costs in the mean.
+
+    Args:
+        recipe: of the search.
+        networks: to be trained.
+        place: folder of the trainings, which is removed.
+        workers: of this process.
+        console: where progress is printed.
+        check: called with the least seconds besides steps so far, after each training.
+    """
     shutil.rmtree(place, ignore_errors=True)  # a killed call has left trainings whose times are unknown
-    count = max(1, len(networks) - 1)
-    chosen = [networks[0], *networks[1 :: max(1, -(-count // (TIMED_NETWORKS - 1)))]]
-    work = _Timed([_timed_plan(recipe, network, place) for network in chosen])
+    work = _Timed([_timed_plan(recipe, network, place) for network in networks], check)
     train_together(work, name="timing", claims=place / "claims", workers=workers, console=console)
-    around, step = [], []
-    for plan, seconds in work.done.values():
-        ends = [line["seconds"] for line in plan.run.train.read_metrics("seconds")]
-        step.append((ends[1] - ends[0]) / TIMED_STEPS)
-        around.append(max(0.0, seconds - TIMED_EPOCHS * TIMED_STEPS * step[-1]))
     shutil.rmtree(place, ignore_errors=True)
-    return Timing(statistics.mean(around), statistics.mean(step))
+    return Timing(*(statistics.mean(getattr(one, name) for one in work.done.values()) for name in ("around", "step")))
+
+
+def _some(networks: Sequence[Architecture], count: int) -> list[Architecture]:
+    """Return the first network, and others at equal distances."""
+    others = max(1, len(networks) - 1)
+    return [networks[0], *networks[1 :: max(1, -(-others // max(1, count - 1)))]]
 
 
 def _timed_plan(recipe: Recipe, network: Architecture, place: Path) -> Plan:
@@ -161,7 +225,8 @@ class _Timed:
     """The timed trainings, as work of one process."""
 
     plans: list[Plan]
-    done: dict[Path, tuple[Plan, float]] = field(default_factory=dict)
+    check: Callable[[float], None]
+    done: dict[Path, Timing] = field(default_factory=dict)
 
     def pending(self) -> list[Plan]:
         return [plan for plan in self.plans if plan.folder not in self.done]
@@ -172,4 +237,7 @@ class _Timed:
     def end(self, plan: Plan, seconds: float, failed: str) -> None:
         if failed:
             raise UserError(f"{plan.name}: {failed}")
-        self.done[plan.folder] = plan, seconds
+        ends = [line["seconds"] for line in plan.run.train.read_metrics("seconds")]
+        step = (ends[1] - ends[0]) / TIMED_STEPS
+        self.done[plan.folder] = Timing(max(0.0, seconds - TIMED_EPOCHS * TIMED_STEPS * step), step)
+        self.check(min(timing.around for timing in self.done.values()))

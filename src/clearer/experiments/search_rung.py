@@ -46,7 +46,7 @@ class TrainingsOfRung:
         self.ledger, self.prices = out / "ledger.jsonl", prices
         self.tasks = {_name(a, seed): (a, seed) for a, seed in tasks}
         self.plans = [
-            Plan(f"{a} {a.digest}", short(recipe, a, seed, rung.steps), out / "trainings" / name, "train")
+            Plan(f"{a} {a.digest}", short(recipe, a, seed, rung.steps, rung.epoch), out / "trainings" / name, "train")
             for name, (a, seed) in self.tasks.items()
         ]
 

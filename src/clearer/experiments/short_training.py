@@ -7,16 +7,24 @@ from clearer.network.architecture import Architecture
 from clearer.recipe.load import recipe_from_dict
 from clearer.recipe.schema import Recipe
 from clearer.runs.schema import EpochLine
+from clearer.search.halving import EPOCH
 
 NEVER = 10**6
 """Epochs between validations: only the last epoch of a rung is validated, as of every training."""
-STEPS_PER_EPOCH = 100
+STEPS_PER_EPOCH = EPOCH
 
 
-def short(recipe: Recipe, architecture: Architecture, seed: int, steps: int) -> Recipe:
+def short(recipe: Recipe, architecture: Architecture, seed: int, steps: int, epoch: int = STEPS_PER_EPOCH) -> Recipe:
     """Return the recipe of a short training: a constant learning rate after the warm-up, and averaged weights.
 
     It can go on at any time, because the rate does not depend on the number of steps.
+
+    Args:
+        recipe: of the images and the training.
+        architecture: to be trained.
+        seed: of weights, patches and noise.
+        steps: of the training, a multiple of ``epoch`` or less than that.
+        epoch: steps of an epoch; the first epoch warms up.
     """
     rate = recipe.train.optimizer.lr / 2
     values = recipe.to_dict()
@@ -24,8 +32,8 @@ def short(recipe: Recipe, architecture: Architecture, seed: int, steps: int) -> 
     values["train"] |= {
         "seed": seed,
         "start": None,
-        "epochs": max(1, steps // STEPS_PER_EPOCH),
-        "steps_per_epoch": min(steps, STEPS_PER_EPOCH),
+        "epochs": max(1, steps // epoch),
+        "steps_per_epoch": min(steps, epoch),
         "patch": fitting_patch(recipe.train.patch, architecture),
         "average": 0.998,
         "validate_every": NEVER,

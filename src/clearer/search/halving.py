@@ -18,18 +18,26 @@ KEPT = 3
 FINALISTS = 2
 """Networks of a rung, at least."""
 ENOUGH, FEW = 300, 9
-"""Steps of the first rung that tell networks apart, and networks below which a rung is rather shorter than smaller."""
+"""Steps and networks of a first rung that are sure to tell networks apart and leave a choice."""
+FEWEST, LEAST = 6, 90
+"""Networks below which a rung is rather shorter than smaller, and steps below which it tells nothing."""
+EPOCH, EPOCHS = 100, 3
+"""Steps of an epoch, about, and epochs of a first rung, at least: the first epoch warms up."""
 SEEDS = 3
 """Trainings of the default network in the first rung: what they differ by, only the seed can have made."""
 
 
 @dataclass(frozen=True)
 class Rung:
-    """A round of trainings: ``networks`` networks, each trained to ``steps`` steps; ``new`` of them are new."""
+    """A round of trainings: ``networks`` networks, each trained to ``steps`` steps; ``new`` of them are new.
+
+    ``epoch``: steps of an epoch.
+    """
 
     networks: int
     steps: int
     new: int
+    epoch: int = EPOCH
 
 
 @dataclass(frozen=True)
@@ -40,11 +48,13 @@ class Schedule:
         networks: in the first rung.
         steps: of each in the first rung.
         rungs: number of rounds.
+        epoch: steps of an epoch of every training; those of a rung are a multiple of it.
     """
 
     networks: int
     steps: int
     rungs: int = 3
+    epoch: int = EPOCH
 
     def __iter__(self) -> Iterator[Rung]:
         done = 0
@@ -52,7 +62,7 @@ class Schedule:
             # Where one would be left, two go on: a training of one compares nothing.
             count = max(min(FINALISTS, self.networks), self.networks // KEPT**number)
             steps = self.steps * KEPT**number
-            yield Rung(count, steps, steps - done)
+            yield Rung(count, steps, steps - done, self.epoch)
             done = steps
 
     @property
@@ -64,36 +74,66 @@ class Schedule:
         """Return the trainings of each rung, those of further seeds included."""
         return [rung.networks + (SEEDS - 1 if number == 0 else 0) for number, rung in enumerate(self)]
 
+    @property
+    def tells(self) -> bool:
+        """Whether it is sure to tell networks apart, and leaves a choice."""
+        return self.networks >= FEW and self.steps >= ENOUGH
+
+    @classmethod
+    def of(cls, networks: int, steps: int, rungs: int = 3) -> Schedule:
+        """Return the schedule of at most so many steps in the first rung: whole epochs of about `EPOCH` steps.
+
+        >>> Schedule.of(9, 500).epoch, Schedule.of(9, 317), Schedule.of(9, 100).epoch
+        (100, Schedule(networks=9, steps=315, rungs=3, epoch=105), 33)
+        """
+        epochs = max(EPOCHS, steps // EPOCH)
+        return cls(networks, steps // epochs * epochs, rungs, steps // epochs)
+
     @classmethod
     def within(
-        cls, seconds: float, timing: Timing, workers: int, networks: int, rungs: int = 3, least: int = 100
+        cls, seconds: float, timing: Timing, workers: int, networks: int, rungs: int = 3, budgets: int = 1
     ) -> Schedule:
         """Return the longest schedule that ends in time.
 
         Args:
-            seconds: of the whole search.
+            seconds: of the searches of all budgets.
             timing, workers: see `Timing.of_rungs`.
-            networks: in the first rung; fewer, down to `FEW`, where each would get less than `ENOUGH` steps, and fewer
-                still where each would get less than ``least``.
+            networks: in the first rung; fewer, down to `FEWEST`, where each would get less than `ENOUGH` steps, and
+                fewer still where each would get less than `LEAST`.
             rungs: number of rounds.
-            least: steps of the first rung, at least, in hundreds.
+            budgets: whose searches follow each other.
 
         Raises:
-            UserError: not even 3 networks get ``least`` steps.
+            UserError: not even the smallest search ends in time.
         """
-        wanted = [(count, ENOUGH) for count in range(networks, FEW - 1, -1)]
-        wanted += [(count, least) for count in range(min(networks, FEW), KEPT - 1, -1)]
+        wanted = [(count, ENOUGH) for count in range(networks, FEWEST - 1, -1)]
+        wanted += [(count, LEAST) for count in range(min(networks, FEWEST), KEPT - 1, -1)]
         for count, enough in wanted:
             idle = sum(Timing(timing.around, 0.0).of_rungs(cls(count, 0, rungs), workers))
-            each = sum(timing.of_rungs(cls(count, 100, rungs), workers)) - idle
-            hundreds = int((seconds - idle) / each)
-            if 100 * hundreds >= enough:
-                return cls(count, 100 * hundreds, rungs)
-        needed = sum(timing.of_rungs(cls(KEPT, least, rungs), workers))
-        raise UserError(
-            f"search minutes: {KEPT} networks of {least} steps take {needed / 60:.2g} minutes, and "
-            f"{max(0.0, seconds) / 60:.2g} are left; allow more minutes"
-        )
+            each = (sum(timing.of_rungs(cls(count, 100, rungs), workers)) - idle) / 100
+            steps = int((seconds / budgets - idle) / each)
+            if steps >= enough:
+                return cls.of(count, steps, rungs)
+        needed = budgets * cls.smallest(rungs).seconds(timing, workers)
+        raise too_short(seconds, needed, budgets)
+
+    @classmethod
+    def smallest(cls, rungs: int = 3) -> Schedule:
+        """Return the least that is a search."""
+        return cls.of(KEPT, LEAST, rungs)
+
+    def seconds(self, timing: Timing, workers: int) -> float:
+        """Return the seconds of all rungs; see `Timing.of_rungs`."""
+        return sum(timing.of_rungs(self, workers))
+
+
+def too_short(seconds: float, needed: float, budgets: int) -> UserError:
+    """Return the error of a search without enough time: the seconds left, and those of the smallest search."""
+    each = f" for each of {budgets} budgets" if budgets > 1 else ""
+    return UserError(
+        f"search minutes: the smallest search, {KEPT} networks of {LEAST} steps{each}, takes at least "
+        f"{needed / 60:.2g} minutes, and {max(0.0, seconds) / 60:.2g} are left; allow more minutes"
+    )
 
 
 @dataclass(frozen=True)
