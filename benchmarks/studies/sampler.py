@@ -12,11 +12,8 @@ a search trains on.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import shlex
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,17 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
+from brief_training import begun, options, recipe_of, trained_psnr
 from torch.quasirandom import SobolEngine
 
 from clearer.core.files import read_json, write_json
 from clearer.experiments.budget_cost import fixed_fields
-from clearer.experiments.runner import Plan
-from clearer.experiments.short_training import end_of, psnr_of, short
+from clearer.experiments.short_training import short
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel
-from clearer.pipeline.fit import fit
-from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Recipe
 from clearer.search.macro_space import form_at
 
@@ -43,38 +37,30 @@ REPEATS = 200
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe")
-    parser.add_argument("--train", required=True)
-    parser.add_argument("--validation", required=True)
+    parser = options(__doc__)
     parser.add_argument("--kmac", type=float, default=8)
     parser.add_argument("--networks", type=int, default=72)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--draws", type=int, default=27)
-    parser.add_argument("-o", "--out", required=True, type=Path)
-    given = parser.parse_args()
-    torch.set_num_threads(1)
+    given = begun(parser)
     if given.out.exists():  # the table, of a run that was stopped
         rows = read_json(given.out)["networks"]
     else:
         rows = []
-    settings = {"train.batch": 8, "train.patch": 48, "train.validation_images": 16, "train.validation_crop": 128}
-    images = {"data.train": given.train, "data.validation": given.validation}
-    recipe = load_recipe(given.recipe, {**images, **settings})
-    command = f"python benchmarks/studies/sampler.py {shlex.join(sys.argv[1:])}"
+    recipe = recipe_of(given, batch=8, patch=48, validation_images=16, validation_crop=128)
     for form, network in forms(1000 * given.kmac, given.networks, recipe):
         if any(row["architecture"] == network.text for row in rows):
             continue
         began = time.process_time()
         rows.append({"architecture": network.text, "form": form, "psnr": trained(recipe, network, given.steps)})
         print(len(rows), network.text, rows[-1]["psnr"], round(time.process_time() - began, 1), flush=True)
-        write_json(given.out, {"command": command, "networks": rows})
+        write_json(given.out, {"command": given.command, "networks": rows})
     table = {row["architecture"]: (row["form"], row["psnr"]) for row in rows}
     result = {name: judged(sampler, table, given.draws) for name, sampler in (("sobol", sobol), ("tpe", tpe))}
     psnr = [value for _, value in table.values()]
     result["table"] = {"best": max(psnr), "mean": statistics.mean(psnr), "stdev": statistics.stdev(psnr)}
     print(result)
-    write_json(given.out, {"command": command, "draws": given.draws, "result": result, "networks": rows})
+    write_json(given.out, {"command": given.command, "draws": given.draws, "result": result, "networks": rows})
 
 
 def forms(macs: float, count: int, recipe: Recipe) -> list[tuple[Form, Architecture]]:
@@ -97,12 +83,8 @@ def choices(form: Any) -> Form:
 
 def trained(recipe: Recipe, network: Architecture, steps: int) -> float:
     """Return the validation PSNR of a short training."""
-    brief = short(recipe, network, 0, steps)
     with tempfile.TemporaryDirectory() as folder:
-        fit(brief, folder, stages=("train",), console=Console(quiet=True))
-        end = end_of(Plan("short", brief, Path(folder), "train"), steps)
-    assert end is not None
-    return psnr_of(end)
+        return trained_psnr(short(recipe, network, 0, steps), Path(folder), steps)
 
 
 Table = dict[str, tuple[Form, float]]

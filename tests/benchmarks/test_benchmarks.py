@@ -36,6 +36,7 @@ NO_SCRIPTS = {
     "ffdnet.py",
     "workloads.py",
     "baselines.py",
+    "brief_training.py",
 }  # imported, or METHODS of `--also`
 SCRIPTS = sorted(
     path.relative_to(ROOT)

@@ -1,0 +1,50 @@
+"""What the studies of short trainings share: their options, the recipe, and a training with its PSNR."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from clearer.experiments.runner import Plan
+from clearer.experiments.short_training import end_of, psnr_of
+from clearer.pipeline.fit import fit
+from clearer.recipe.load import load_recipe
+from clearer.recipe.schema import Recipe
+
+
+def options(about: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the recipe, the images and the file of the results; further options can be added."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe")
+    parser.add_argument("--train", required=True)
+    parser.add_argument("--validation", required=True)
+    parser.add_argument("-o", "--out", required=True, type=Path)
+    return parser
+
+
+def begun(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Read the options, compute on one thread as a search does, and add the call as ``command``."""
+    given = parser.parse_args()
+    given.command = f"python benchmarks/studies/{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}"
+    torch.set_num_threads(1)
+    return given
+
+
+def recipe_of(given: argparse.Namespace, **settings: Any) -> Recipe:
+    """Return the recipe with the images and further settings of the training."""
+    images = {"data.train": given.train, "data.validation": given.validation}
+    return load_recipe(given.recipe, {**images, **{f"train.{key}": value for key, value in settings.items()}})
+
+
+def trained_psnr(recipe: Recipe, folder: Path, steps: int) -> float:
+    """Carry out a training of `clearer.experiments.short_training.short`; return the validation PSNR at its end."""
+    fit(recipe, folder, stages=("train",), console=Console(quiet=True))
+    end = end_of(Plan("short", recipe, folder, "train"), steps)
+    assert end is not None
+    return psnr_of(end)
