@@ -13,18 +13,9 @@ from clearer.network.architecture import SearchSpace
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import SearchSettings
 from helpers.command import clearer, settings
-from helpers.photos import NAMES, write_photos
 from helpers.recipes import TINY
 
 SMALL = {**TINY, "train.epochs": 1, "network.width": 2}
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("set")
-    write_photos(folder / "train", NAMES[:4])
-    write_photos(folder / "val", NAMES[4:])
-    return folder
 
 
 @pytest.mark.slow

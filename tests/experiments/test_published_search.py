@@ -19,18 +19,9 @@ from clearer.network.cost import macs_per_pixel
 from clearer.recipe.load import load_recipe
 from helpers.command import clearer as command
 from helpers.command import settings
-from helpers.photos import NAMES, write_photos
 from helpers.recipes import TINY
 
 QUIET = Console(quiet=True)
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("set")
-    write_photos(folder / "train", NAMES[:4])
-    write_photos(folder / "val", NAMES[4:])
-    return folder
 
 
 @pytest.mark.parametrize(

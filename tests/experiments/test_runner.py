@@ -23,18 +23,9 @@ from clearer.experiments.runner import Plan, carry_out, data_settings
 from clearer.pipeline.run_folder import refuse_other_recipe
 from clearer.recipe.load import load_recipe
 from clearer.runs.layout import RunFolder
-from helpers.photos import NAMES, write_photos
 from helpers.recipes import TINY
 
 QUIET = Console(quiet=True)
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("set")
-    write_photos(folder / "train", NAMES[:4])
-    write_photos(folder / "val", NAMES[4:])
-    return folder
 
 
 def _plans(images: Path, out: Path, **more: object) -> list[Plan]:

@@ -11,16 +11,7 @@ from clearer.experiments import published
 from clearer.experiments.table1 import SCALES, as_markdown, redraw
 from clearer.recipe.load import load_recipe
 from helpers.command import clearer, settings
-from helpers.photos import NAMES, write_photos
 from helpers.recipes import TINY
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("set")
-    write_photos(folder / "train", NAMES[:4])
-    write_photos(folder / "val", NAMES[4:])
-    return folder
 
 
 def test_published_values_agree_with_each_other() -> None:
