@@ -15,11 +15,11 @@ from clearer.core.files import read_json, write_json
 from clearer.experiments import budget_latencies, budget_networks
 from clearer.experiments.budget_fit import fit_budgets, settings_for, takes_several
 from clearer.experiments.published_networks import PUBLISHED, PlainNetwork, time_published
-from clearer.experiments.search_ledger import read_ledger
 from clearer.inference.budget import ImageSize
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel
 from clearer.runs.layout import RunFolder
+from clearer.runs.ledger import read_ledger
 from clearer.search.halving import Gate
 from helpers.photos import NAMES, write_photos
 

@@ -13,37 +13,33 @@ from rich.console import Console
 
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
-from clearer.experiments import search_choice, search_cost
+from clearer.experiments import budget_networks, search_choice, search_cost
 from clearer.experiments.budget_cost import scaled_default
 from clearer.experiments.budget_fit import settings_for
+from clearer.experiments.budget_networks import shared_networks
 from clearer.experiments.macro_search import macro_search
-from clearer.experiments.runner import data_settings
 from clearer.experiments.search_candidates import Candidates
 from clearer.experiments.search_choice import Choice, Stopwatch, choose
 from clearer.experiments.search_cost import PlannedSearch, plan_search, probe, time_trainings
-from clearer.experiments.search_ledger import read_ledger
 from clearer.experiments.search_workers import Workers
 from clearer.experiments.short_training import short
 from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel
 from clearer.pipeline.fit import fit
-from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Recipe
+from clearer.runs.layout import RunFolder
+from clearer.runs.ledger import read_ledger
 from clearer.search.halving import Gate, Schedule, Timing, best
-from helpers.photos import NAMES, write_photos
+from helpers.tiny_search import tiny_recipe
 
 QUIET = Console(quiet=True)
 BUDGET = Budget.parse("2kmac")
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
-    folder = tmp_path_factory.mktemp("set")
-    write_photos(folder / "train", NAMES[:4])
-    write_photos(folder / "val", NAMES[4:])
-    small = {"train.batch": 2, "train.patch": 16, "train.validation_crop": 32, "train.validation_images": 1}
-    return load_recipe("denoise-gray", {**data_settings(str(folder), None, None), **small})
+def recipe(images: Path) -> Recipe:
+    return tiny_recipe(images)
 
 
 def searched(recipe: Recipe, out: Path, **more: Any) -> Any:
@@ -153,6 +149,19 @@ def test_a_few_minutes_give_a_line_or_are_refused_early(recipe: Recipe, tmp_path
     assert len(trained) == 1
     with pytest.raises(UserError, match=r"3 networks of 90 steps for each of 2 budgets, takes at least"):
         probe(recipe, networks[0], tmp_path, 2, workers, 2, console)
+
+
+def test_too_few_minutes_are_refused_before_a_network_is_drawn(
+    recipe: Recipe, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(search_cost, "TIMED_STEPS", 1)
+    monkeypatch.setattr(Candidates, "drawn", lambda *_: pytest.fail("drawn"))
+    monkeypatch.setattr(budget_networks, "cost_of_networks", lambda *_: pytest.fail("drawn"))
+    with pytest.raises(UserError, match=r"3 networks of 90 steps, takes at least .* minutes, and 0 are left"):
+        macro_search(recipe, tmp_path / "one", BUDGET, minutes=1e-4, jobs=1, console=QUIET)
+    budgets = [BUDGET, Budget.parse("3kmac")]
+    with pytest.raises(UserError, match=r"of 90 steps for each of 2 budgets, takes at least"):
+        shared_networks(recipe, RunFolder(tmp_path / "two"), budgets, minutes=1e-4, jobs=1, console=QUIET)
 
 
 def test_the_cost_is_shown_before_the_search(recipe: Recipe) -> None:

@@ -19,11 +19,12 @@ from clearer.experiments.macro_verdict import MacroVerdictSettings, macro_verdic
 from clearer.experiments.macro_verdict_page import as_markdown, figure, judgement
 from clearer.experiments.runner import data_settings
 from clearer.experiments.search_cost import PlannedSearch
-from clearer.experiments.search_ledger import Trained, add_to_ledger
+from clearer.experiments.search_ledger import add_to_ledger
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel
 from clearer.pipeline.fit import fit
 from clearer.runs.layout import RunFolder
+from clearer.runs.ledger import Trained
 from clearer.search.halving import Schedule, Timing
 from helpers.photos import NAMES, write_photos
 

@@ -12,20 +12,12 @@ import pytest
 
 from clearer.core.files import read_json
 from clearer.experiments.search_claims import CLAIMS
-from clearer.experiments.search_ledger import Trained, add_to_ledger, read_ledger
+from clearer.experiments.search_ledger import add_to_ledger
 from clearer.experiments.search_workers import Workers
-from helpers.photos import NAMES, write_photos
+from clearer.runs.ledger import Trained, read_ledger
 from helpers.tiny_search import lines_of, start_search
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="processes are forked")
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("set")
-    write_photos(folder / "train", NAMES[:4])
-    write_photos(folder / "val", NAMES[4:])
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,10 @@ from clearer.core.files import write_json
 from clearer.experiments import search_ledger, search_rung
 from clearer.experiments.macro_search import Found, macro_search
 from clearer.experiments.runner import data_settings
-from clearer.experiments.search_ledger import Trained, read_ledger
 from clearer.inference.budget import Budget
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Recipe
+from clearer.runs.ledger import Trained, read_ledger
 from clearer.search.halving import Gate
 
 QUIET = Console(quiet=True)

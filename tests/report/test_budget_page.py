@@ -187,3 +187,10 @@ def test_a_damaged_search_is_named_in_a_line(tmp_path: Path) -> None:
     (folder / "budget/result.json").write_text(json.dumps({**result, "trained": 7}))
     with pytest.raises(UserError, match=r"result\.json: trained"):
         write_budget_page(folder)
+    first, *rest = result["trained"]
+    for wrong, says in (({"psnr": 1.0}, "rung: missing"), (first | {"psnr": "x"}, "psnr: 'x' is not a number")):
+        (folder / "budget/result.json").write_text(json.dumps({**result, "trained": [wrong, *rest]}))
+        with pytest.raises(UserError, match=rf"result\.json: trained\[0\]\.{says}"):
+            write_budget_page(folder)
+    (folder / "budget/result.json").write_text(json.dumps({**result, "trained": [first | {"later": 1}, *rest]}))
+    assert len(record_of(folder).choices[0].tried) == len(result["trained"])  # a key of a later version

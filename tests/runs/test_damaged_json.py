@@ -11,10 +11,11 @@ import pytest
 from rich.console import Console
 
 from clearer.core.errors import UserError
-from clearer.experiments.search_ledger import Trained, add_to_ledger, read_ledger
+from clearer.experiments.search_ledger import add_to_ledger
 from clearer.report.page import write_page
 from clearer.report.summary import print_summary
 from clearer.runs.layout import RunFolder
+from clearer.runs.ledger import Trained, read_ledger
 from helpers.synthetic_run import write_run
 
 WRONG: tuple[Any, ...] = (None, True, 7, 1.5, 10**30, "text", [], [[]], [None], [7], {}, {"": {}}, {"a": [1]})

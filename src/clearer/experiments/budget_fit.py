@@ -183,7 +183,7 @@ def _conclude(folder: RunFolder, recipe: Recipe, found: dict[Budget, Found], con
             "default": outcome.default.text,
             "spread": outcome.gate.spread,
             "chance": outcome.gate.chance,
-            "trained": [dataclasses.asdict(line) for line in outcome.trained],  # type: ignore[misc]
+            "trained": [dataclasses.asdict(line) for line in outcome.trained],
         }
         if folder.has_several_budgets:
             results[budget.text]["run"] = budget.folder

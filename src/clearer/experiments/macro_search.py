@@ -18,12 +18,12 @@ from clearer.experiments.search_candidates import Candidates, device_here, on_al
 from clearer.experiments.search_choice import Choice, Stopwatch, choose
 from clearer.experiments.search_claims import CLAIMS, WAIT, once
 from clearer.experiments.search_cost import PlannedSearch, plan_search, probe
-from clearer.experiments.search_ledger import Trained
 from clearer.experiments.search_rung import Prices, TrainingsOfRung
 from clearer.experiments.search_workers import Workers, train_together
 from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture
 from clearer.recipe.schema import Recipe
+from clearer.runs.ledger import Trained
 from clearer.search.halving import SEEDS, Gate, gate
 
 NETWORKS = 27

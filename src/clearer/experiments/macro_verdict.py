@@ -30,7 +30,6 @@ from clearer.experiments.budget_results import Chosen, read_chosen
 from clearer.experiments.macro_verdict_page import redraw
 from clearer.experiments.runner import Plan, carry_out, default_jobs
 from clearer.experiments.search_cost import PlannedSearch
-from clearer.experiments.search_ledger import read_ledger
 from clearer.experiments.search_records import Interval, MacroArm, MacroComparison, MacroVerdict
 from clearer.experiments.short_training import STEPS_PER_EPOCH, fitting_patch
 from clearer.inference.budget import Budget, ImageSize
@@ -41,6 +40,7 @@ from clearer.pipeline.latency import measure_latency
 from clearer.recipe.load import recipe_from_dict
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
+from clearer.runs.ledger import read_ledger
 from clearer.search.macro_space import sampled
 
 DEFAULT, CHOSEN, RANDOM = "default", "chosen", "random"

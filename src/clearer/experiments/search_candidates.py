@@ -15,7 +15,6 @@ from clearer.core.errors import UserError
 from clearer.core.files import read_shaped, write_json, write_text
 from clearer.experiments.budget_cost import DEFAULT, cost_of_networks, fixed_fields, scaled_default
 from clearer.experiments.runner import cores
-from clearer.experiments.search_ledger import Trained
 from clearer.experiments.short_training import short
 from clearer.inference.budget import Budget
 from clearer.inference.latency import using_threads
@@ -24,6 +23,7 @@ from clearer.network.architecture import Architecture
 from clearer.pipeline.run_folder import refuse_other_recipe
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
+from clearer.runs.ledger import Trained
 from clearer.search.halving import best
 from clearer.search.macro_space import Cost, sampled
 from clearer.training import distributed

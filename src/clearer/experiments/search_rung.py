@@ -8,10 +8,11 @@ from pathlib import Path
 
 from clearer.core.errors import UserError
 from clearer.experiments.runner import Plan
-from clearer.experiments.search_ledger import Trained, add_to_ledger, read_ledger
+from clearer.experiments.search_ledger import add_to_ledger
 from clearer.experiments.short_training import end_of, psnr_of, short
 from clearer.network.architecture import Architecture
 from clearer.recipe.schema import Recipe
+from clearer.runs.ledger import Trained, read_ledger
 from clearer.search.halving import Rung
 
 

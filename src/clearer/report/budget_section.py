@@ -11,8 +11,9 @@ from clearer.network.cost import macs_per_pixel
 from clearer.report.drawing import architecture_figure
 from clearer.report.front import floor_of, front_figure, points_of
 from clearer.report.markup import drawing, folded, note, section, table
-from clearer.runs.budget_record import BudgetRecord, Choice, Tried, read_budget_record
+from clearer.runs.budget_record import BudgetRecord, Choice, read_budget_record
 from clearer.runs.layout import RunFolder
+from clearer.runs.ledger import Trained
 
 LOADED = 25.0
 """Percent over the budget that no error of the predicted time explains."""
@@ -157,7 +158,7 @@ def _row(record: BudgetRecord, choice: Choice, network: Architecture, steps: Seq
 
 
 def _all_networks(record: BudgetRecord) -> str:
-    lines: dict[Tried, str] = {}
+    lines: dict[Trained, str] = {}
     for choice in record.choices:
         for line in choice.tried:
             lines.setdefault(line, choice.unit)
@@ -169,7 +170,7 @@ def _all_networks(record: BudgetRecord) -> str:
     return table(("cost", "network", "seed", "steps", "dB", "training"), rows, left=2)
 
 
-def _psnr(line: Tried) -> str:
+def _psnr(line: Trained) -> str:
     return line.failed or f"{line.psnr:.3f}"
 
 

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NotRequired, TypedDict
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict
 
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, read_shaped, shaped
 from clearer.network.architecture import Architecture
 from clearer.runs.layout import RunFolder
-
-
-class TrainedLine(TypedDict):
-    """A line of ledger.jsonl: a network after a rung, see `clearer.experiments.search_ledger.Trained`.
-
-    ``seconds`` are those of its whole training so far; ``failed`` says why it ended early.
-    """
-
-    architecture: str
-    seed: int
-    steps: int
-    psnr: float
-    seconds: float
-    cost: float
-    failed: NotRequired[str]
+from clearer.runs.ledger import Trained
 
 
 class BudgetResult(TypedDict):
-    """result.json: the choice for a budget, and every network that was trained for it.
+    """result.json: the choice for a budget, and a `Trained` for every network that was trained for it.
 
     ``amount`` and costs are in ``unit``; ``spread`` and ``chance`` are standard deviations in dB, see `Gate`. ``run``
     is the folder of its training, beside ``budget``; a single budget is trained in the folder itself.
@@ -42,7 +28,7 @@ class BudgetResult(TypedDict):
     default: str
     spread: float
     chance: float
-    trained: list[TrainedLine]
+    trained: list[dict[str, Any]]
 
 
 class SeveralResults(TypedDict):
@@ -71,19 +57,6 @@ class LatencyLine(TypedDict):
 
 
 @dataclass(frozen=True)
-class Tried:
-    """A network that was trained, after one of its rungs; ``cost`` in the unit of its budget; why it failed."""
-
-    architecture: str
-    seed: int
-    steps: int
-    psnr: float
-    seconds: float
-    cost: float
-    failed: str = ""
-
-
-@dataclass(frozen=True)
 class Choice:
     """The outcome for one budget.
 
@@ -103,7 +76,7 @@ class Choice:
     default: Architecture
     spread: float
     chance: float
-    tried: tuple[Tried, ...]
+    tried: tuple[Trained, ...]
     folder: RunFolder
 
     @property
@@ -116,7 +89,7 @@ class Choice:
         """Steps of the last rung."""
         return max((line.steps for line in self.tried), default=0)
 
-    def best_of(self, architecture: Architecture) -> Tried | None:
+    def best_of(self, architecture: Architecture) -> Trained | None:
         """Return a network after its longest training with the first seed."""
         own = [
             line for line in self.tried if line.architecture == architecture.text and line.seed == 0 and not line.failed
@@ -149,9 +122,9 @@ class BudgetRecord:
         """Return the measured networks of others."""
         return [line for line in self.latencies if line.get("name") and unit in (unit_at(line), "MAC/pixel")]
 
-    def trainings(self) -> list[Tried]:
+    def trainings(self) -> list[Trained]:
         """Return each training once, as long as it lasted; one that counted for two budgets, too."""
-        last: dict[tuple[str, int], Tried] = {}
+        last: dict[tuple[str, int], Trained] = {}
         for line in (line for choice in self.choices for line in choice.tried):
             known = last.get((line.architecture, line.seed))
             if known is None or line.steps > known.steps:
@@ -193,7 +166,9 @@ def read_budget_record(folder: RunFolder) -> BudgetRecord | None:
     results = read_results(folder)
     if not results:
         return None
-    choices = [_choice(result, RunFolder(folder.path / result.get("run", ""))) for result in results]
+    choices = [
+        _choice(result, RunFolder(folder.path / result.get("run", "")), folder.budget_result) for result in results
+    ]
     ordered = sorted(choices, key=lambda choice: (choice.unit, choice.amount))
     return BudgetRecord(tuple(ordered), tuple(read_latencies(folder)))
 
@@ -206,7 +181,13 @@ def read_latencies(folder: RunFolder) -> list[LatencyLine]:
         return []
 
 
-def _choice(result: BudgetResult, folder: RunFolder) -> Choice:
+def _choice(result: BudgetResult, folder: RunFolder, file: Path) -> Choice:
+    try:
+        tried = tuple(Trained.read(line, f"trained[{number}]") for number, line in enumerate(result["trained"]))
+    except ValueError as error:
+        raise UserError(
+            f"{file}: {error}; put the file back, or remove it and rerun the command that writes it"
+        ) from error
     return Choice(
         budget=result["budget"],
         unit=result["unit"],
@@ -215,12 +196,6 @@ def _choice(result: BudgetResult, folder: RunFolder) -> Choice:
         default=Architecture.parse(result["default"]),
         spread=float(result["spread"]),
         chance=float(result["chance"]),
-        tried=tuple(_tried(result["trained"])),
+        tried=tried,
         folder=folder,
     )
-
-
-def _tried(lines: Sequence[TrainedLine]) -> Iterator[Tried]:
-    for line in lines:
-        known = (line["architecture"], line["seed"], line["steps"], line["psnr"], line["seconds"], line["cost"])
-        yield Tried(*known, line.get("failed", ""))
