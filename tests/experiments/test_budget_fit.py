@@ -49,7 +49,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 def begun(folder: Path) -> Path:
     """Write the schedule of a very short search."""
     (folder / "budget").mkdir(parents=True)
-    write_json(folder / "budget" / "schedule.json", {"networks": 3, "steps": 2, "rungs": 2, "minutes": 1, "threads": 1})
+    schedule = {"networks": 3, "steps": 2, "rungs": 2, "minutes": 1, "threads": 1, "epoch": 2, "with_default": True}
+    write_json(folder / "budget" / "schedule.json", schedule)
     return folder
 
 
@@ -71,6 +72,7 @@ def test_two_budgets_share_a_ledger_and_resume(tmp_path: Path, overrides: dict[s
         assert Architecture.parse(kept["architecture"]) == RunFolder(out / name).read_architecture()
         assert (run["budget"], run["folder"], run["milliseconds"] > 0) == (name, str(out / name), True)
         assert run["train"] and (out / name / "model.safetensors").exists()
+        assert kept["architecture"] == kept["default"] or run["short_trainings"]["steps"] == 6
     page = (out / "report.html").read_text()
     assert 'href="2kmac/report.html"' in page and Path(result["report"]) == out / "report.html"
     # killed in the middle: the ledger is cut, the outcomes are missing

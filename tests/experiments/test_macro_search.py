@@ -14,13 +14,15 @@ from rich.console import Console
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
 from clearer.experiments import budget_networks, search_choice, search_cost
+from clearer.experiments import macro_search as macro_search_module
 from clearer.experiments.budget_cost import scaled_default
-from clearer.experiments.budget_fit import settings_for
+from clearer.experiments.budget_fit import measured, settings_for
 from clearer.experiments.budget_networks import shared_networks
 from clearer.experiments.macro_search import macro_search
-from clearer.experiments.search_candidates import Candidates
+from clearer.experiments.search_candidates import Candidates, ranking
 from clearer.experiments.search_choice import Choice, Stopwatch, choose
 from clearer.experiments.search_cost import PlannedSearch, plan_search, probe, time_trainings
+from clearer.experiments.search_ledger import add_to_ledger
 from clearer.experiments.search_workers import Workers
 from clearer.experiments.short_training import short
 from clearer.inference.budget import Budget
@@ -29,7 +31,7 @@ from clearer.network.cost import macs_per_pixel
 from clearer.pipeline.fit import fit
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
-from clearer.runs.ledger import read_ledger
+from clearer.runs.ledger import Trained, read_ledger
 from clearer.search.halving import Gate, Schedule, Timing, best
 from helpers.tiny_search import tiny_recipe
 
@@ -42,9 +44,11 @@ def recipe(images: Path) -> Recipe:
     return tiny_recipe(images)
 
 
-def searched(recipe: Recipe, out: Path, **more: Any) -> Any:
+def searched(recipe: Recipe, out: Path, *, early: bool = False, **more: Any) -> Any:
+    """Search; ``early``: as an early version planned it, which trained the default network in the first rung only."""
     out.mkdir(exist_ok=True)
-    write_json(out / "schedule.json", {"networks": 3, "steps": 2, "rungs": 2, "minutes": 1})
+    schedule = {"networks": 3, "steps": 2, "rungs": 2, "minutes": 1}
+    write_json(out / "schedule.json", schedule if early else {**schedule, "epoch": 2, "with_default": True})
     return macro_search(recipe, out, BUDGET, minutes=1, jobs=1, console=QUIET, **more)
 
 
@@ -69,18 +73,56 @@ def test_a_search_trains_judges_and_resumes(recipe: Recipe, tmp_path: Path, monk
     monkeypatch.setattr(Gate, "open", True)
     whole = searched(recipe, tmp_path / "whole")
     lines = read_ledger(tmp_path / "whole" / "ledger.jsonl")
-    assert list(whole.trained) == lines and len(lines) == 2 + 3 + 2
-    assert [line.steps for line in lines] == [2] * 5 + [6] * 2
-    assert all(line.cost <= 2_000 for line in lines)
     first = {line.architecture: line.psnr for line in lines if line.rung == 0 and line.seed == 0}
-    assert whole.architecture.text in [line.architecture for line in lines[-2:]]
-    assert [line.architecture for line in lines[-2:]] == best(first, 2)
+    alive = best(first, 2)
+    if whole.default.text not in alive:
+        alive.append(whole.default.text)
+    assert list(whole.trained) == lines and [line.architecture for line in lines[5:]] == alive
+    assert [line.steps for line in lines] == [2] * 5 + [6] * len(alive)
+    assert all(line.cost <= 2_000 for line in lines)
+    last = {line.architecture: line.psnr for line in lines[5:]}
+    assert whole.architecture.text == best(last, 1)[0]  # the default network, too, if it is the best
+    assert read_json(tmp_path / "whole" / "choice.json")["psnr"] == last
     # stopped after its second training, with a line cut short: the same choice, and nothing is trained twice
     kept = (tmp_path / "whole" / "ledger.jsonl").read_text().splitlines()
     (tmp_path / "whole" / "ledger.jsonl").write_text("\n".join([*kept[:2], kept[2][:40]]) + "\n")
     again = searched(recipe, tmp_path / "whole")
     assert again.architecture == whole.architecture
     assert [(x.architecture, x.psnr) for x in again.trained] == [(x.architecture, x.psnr) for x in whole.trained]
+    # a search that an early version planned ends as it was planned
+    (tmp_path / "whole" / "choice.json").unlink()
+    early = searched(recipe, tmp_path / "whole", early=True)
+    assert [line.architecture for line in early.trained[5:]] == best(first, 2)
+
+
+def test_the_default_network_is_trained_beside_the_others(recipe: Recipe, tmp_path: Path, monkeypatch: Any) -> None:
+    """It may be chosen, and one whose training failed is out."""
+    monkeypatch.setattr(Gate, "open", True)
+    networks = Candidates.drawn(recipe, BUDGET, 4, QUIET).networks
+    default, *others = (network.text for network in networks)
+    skill = dict(zip((default, *others), ((24.0, 26.0), (25.2, 25.5), (25.1, 25.4), (25.0, 0.0)), strict=True))
+    asked: list[list[tuple[str, int]]] = []
+
+    def trained(work: Any, **_: Any) -> None:
+        asked.append([(network.text, seed) for network, seed in work.tasks.values()])
+        for network, seed in work.tasks.values():
+            psnr = skill[network.text][work.number]
+            line = Trained(work.number, network.text, seed, 2, psnr, 1.0, 1.0, "MAC/pixel", "" if psnr else "failed")
+            add_to_ledger(work.ledger, line)
+
+    monkeypatch.setattr(macro_search_module, "train_together", trained)
+    (tmp_path / "out").mkdir()
+    schedule = {"networks": 4, "steps": 2, "rungs": 2, "minutes": 1, "epoch": 2, "with_default": True}
+    write_json(tmp_path / "out" / "schedule.json", schedule)
+    found = macro_search(recipe, tmp_path / "out", BUDGET, minutes=1, jobs=1, networks=networks, console=QUIET)
+    assert asked == [
+        [(default, 1), (default, 2), *((text, 0) for text in (default, *others))],
+        [(text, 0) for text in (others[0], others[1], default)],
+    ]
+    assert found.architecture == found.default
+    lines = [line for line in found.trained if line.seed == 0]
+    assert ranking(lines) == [default, others[0], others[1], others[2]]
+    assert ranking([*lines, Trained(1, others[0], 0, 6, 0.0, 1.0, 1.0, failed="diverged")])[1] == others[1]
 
 
 def test_a_closed_gate_takes_the_default_network(recipe: Recipe, tmp_path: Path, monkeypatch: Any) -> None:
@@ -103,7 +145,7 @@ def test_a_few_short_trainings_set_the_schedule(recipe: Recipe, tmp_path: Path, 
     assert PlannedSearch.read(tmp_path / "schedule.json") == found
     # no more than the minutes that are left, and nearly all of them
     asked = plan_search(recipe, [networks], tmp_path, workers, 60_000, 1000, QUIET)
-    longer = Schedule(asked.schedule.networks, round(asked.schedule.steps * 1.02))
+    longer = Schedule.of(asked.schedule.networks, round(asked.schedule.steps * 1.02))
     assert asked.minutes == 1000 and asked.schedule.seconds(asked.timing, 1) <= 60_000
     assert longer.seconds(asked.timing, 1) > 60_000 - 600  # what timing took
 
@@ -113,7 +155,8 @@ def test_schedules_of_earlier_versions_are_read(tmp_path: Path) -> None:
     early = {"networks": 12, "steps": 300, "rungs": 3, "minutes": 13}
     for steps, epoch in ((300, 100), (1200, 100), (100, 100)):
         write_json(file, early | {"steps": steps})
-        assert PlannedSearch.read(file) == PlannedSearch(Schedule(12, steps, 3, epoch), Timing(0, 0), 13, 1)
+        schedule = Schedule(12, steps, 3, epoch, with_default=False)
+        assert PlannedSearch.read(file) == PlannedSearch(schedule, Timing(0, 0), 13, 1)
     for epoch in (0, 7):
         write_json(file, early | {"epoch": epoch})
         with pytest.raises(UserError, match=rf"schedule.json: damaged \(epochs of {epoch} steps\)"):
@@ -138,8 +181,8 @@ def test_a_few_minutes_give_a_line_or_are_refused_early(recipe: Recipe, tmp_path
         trained.clear()
         return plan_search(recipe, [networks] * budgets, tmp_path, workers, 60 * minutes, minutes, console)
 
-    assert plan(16.1, 2).schedule.networks == 8
-    assert "of 300, which tell more surely which is best, take 19 minutes" in console.export_text()
+    assert plan(11.5, 2).schedule.networks == 8
+    assert "of 300, which tell more surely which is best, take 13 minutes" in console.export_text()
     found = plan(12, 1)
     assert found.schedule.tells and len(trained) == 5 and console.export_text() == ""
     with pytest.raises(UserError, match=r"for each of 2 budgets, takes at least 1.3 minutes, and 1 are left; allow"):
@@ -168,11 +211,12 @@ def test_the_cost_is_shown_before_the_search(recipe: Recipe) -> None:
     console = Console(record=True, width=100, file=io.StringIO())
     PlannedSearch(Schedule(27, 300), Timing(6, 0.1), 60, 1).show("100 ms at 1000x1000", Workers(2, 1, "cpu"), console)
     text = console.export_text()
-    assert "41 trainings of 27 networks within 100 ms at 1000x1000, 2 at a time, 1 thread each" in text
+    assert "43 trainings of 27 networks within 100 ms at 1000x1000, 2 at a time, 1 thread each" in text
     rows = [line.split() for line in text.splitlines()]
     assert ["1", "27", "+", "2", "seeds", "300", "0.6", "9.0"] in rows
-    assert ["2", "9", "600", "1.1", "5.5"] in rows and ["3", "3", "1,800", "3.1", "6.2"] in rows
-    assert ["all", "41", "20.7"] in rows and "expected end" in text and "20 min 42 s of the 60 minutes" in text
+    assert ["2", "9", "+", "default", "600", "1.1", "5.5"] in rows
+    assert ["3", "3", "+", "default", "1,800", "3.1", "6.2"] in rows
+    assert ["all", "43", "20.7"] in rows and "expected end" in text and "20 min 42 s of the 60 minutes" in text
 
 
 def test_a_search_of_something_else_is_refused_in_one_line(recipe: Recipe, tmp_path: Path) -> None:
@@ -224,6 +268,8 @@ def test_the_finalists_are_measured_as_a_whole(recipe: Recipe, tmp_path: Path, m
     assert "this machine is busy: the default network takes 35 ms, and took 7;" in console.export_text()
     found.write(tmp_path / "choice.json")
     assert Choice.read(tmp_path / "choice.json") == found
+    write_json(tmp_path / "choice.json", {"architecture": ranked[1], "milliseconds": {}})  # of an early version
+    assert Choice.read(tmp_path / "choice.json").psnr == {}
 
 
 def test_fit_takes_a_budget(recipe: Recipe, tmp_path: Path, monkeypatch: Any) -> None:
@@ -239,6 +285,11 @@ def test_fit_takes_a_budget(recipe: Recipe, tmp_path: Path, monkeypatch: Any) ->
     folder, found = settings_for("denoise-gray", tmp_path / "run", overrides, "2kmac", jobs=1, console=QUIET)
     kept = read_json(folder / "budget" / "result.json")
     assert found["architecture"] == kept["architecture"] and len(kept["trained"]) == 7
+    facts, lines = measured(folder, "2kmac"), {(x["architecture"], x["rung"]): x for x in kept["trained"]}
+    rung = max(rung for text, rung in lines if text == kept["default"])
+    if kept["architecture"] != kept["default"]:
+        psnr = [lines[kept[role], rung]["psnr"] for role in ("architecture", "default")]
+        assert list(facts["short_trainings"].values()) == [2 * 3**rung, *psnr]
     run = fit("denoise-gray", folder, found, console=QUIET)
     assert run.architecture.text == kept["architecture"] and macs_per_pixel(run.architecture) <= 2_000
     assert run.restorer("cpu").architecture == run.architecture

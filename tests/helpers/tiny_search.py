@@ -23,7 +23,7 @@ from clearer.search.halving import Gate
 
 QUIET = Console(quiet=True)
 BUDGET = Budget.parse("2kmac")
-SCHEDULE = {"networks": 3, "steps": 2, "rungs": 2, "minutes": 1}
+SCHEDULE = {"networks": 3, "steps": 2, "rungs": 2, "minutes": 1, "epoch": 2, "with_default": True}
 SMALL = {"train.batch": 2, "train.patch": 16, "train.validation_crop": 32, "train.validation_images": 1}
 
 _processes = multiprocessing.get_context("forkserver")

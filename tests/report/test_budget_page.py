@@ -168,6 +168,28 @@ def test_a_closed_gate_and_failed_trainings_are_told(tmp_path: Path) -> None:
     assert "ran out of memory" in text and len(points_of(record_of(folder), "MAC/pixel")) == 28
 
 
+def test_choice_and_default_are_compared_after_equal_steps(tmp_path: Path) -> None:
+    folder = write_search(tmp_path, (100.0,))
+    result = json.loads((folder / "budget/result.json").read_text())
+    own = {(x["architecture"], x["steps"]): x for x in result["trained"] if x["seed"] == 0}
+    pair = [own[result[role], 300] for role in ("architecture", "default")]
+    says = "Within 100ms@1mp, after 300 steps each: {:.2f} dB with the chosen network, {:.2f} dB with the default one"
+    text = write_budget_page(folder).read_text()  # an early search, which did not train the default network on
+    assert says.format(*(x["psnr"] for x in pair)) in text and "was not trained longer in this search" in text
+    assert "default network beside them" not in text
+    result["trained"] += [{**pair[1], "rung": 1, "steps": 900}, {**pair[1], "rung": 2, "steps": 2700, "psnr": 26.123}]
+    (folder / "budget/result.json").write_text(json.dumps(result))
+    text = write_budget_page(folder).read_text()
+    best = own[result["architecture"], 2700]["psnr"]
+    assert f"after 2,700 steps each: {best:.2f} dB with the chosen network, 26.12 dB" in text
+    assert f"{best - 26.123:+.2f} dB." in text and "not trained longer" not in text and "beside them" in text
+    result["architecture"] = result["default"]
+    (folder / "budget/result.json").write_text(json.dumps(result))
+    assert (
+        record_of(folder).choices[0].beside_default() is None and "each: " not in write_budget_page(folder).read_text()
+    )
+
+
 def test_a_busy_machine_is_suspected(tmp_path: Path) -> None:
     folder = write_search(tmp_path, (100.0,))
     lines = json.loads((folder / "budget/latencies.json").read_text())

@@ -13,8 +13,9 @@ from clearer.search.halving import Gate, Rung, Schedule, Timing, best, gate
 def test_a_third_goes_on_three_times_as_long() -> None:
     schedule = Schedule(27, 1000, 3)
     assert list(schedule) == [Rung(27, 1000, 1000), Rung(9, 3000, 2000), Rung(3, 9000, 6000)]
-    assert schedule.total_steps == 27_000 + 9 * 2000 + 3 * 6000 + 2 * 1000
-    assert schedule.trainings() == [29, 9, 3]
+    assert schedule.trainings() == [27 + 2, 9 + 1, 3 + 1]  # the default network beside the others
+    assert Schedule(27, 1000, 3, with_default=False).trainings() == [29, 9, 3]
+    assert Schedule(2, 100).trainings() == [4, 2, 2]  # the default network is one of two
     assert [rung.networks for rung in Schedule(4, 100)] == [4, 2, 2]  # one alone would be compared with nothing
 
 
@@ -30,16 +31,18 @@ def test_a_schedule_fills_the_time_and_no_more(
     try:
         found = Schedule.within(seconds, timing, workers, 27, budgets=budgets)
     except UserError:
-        assert takes(Schedule(3, 91)) > seconds * 0.999999
+        assert takes(Schedule(3, 91, 2)) > seconds * 0.999999
         return
     assert 3 <= found.networks <= 27 and found.steps >= 90
     assert takes(found) <= seconds * 1.000001
     epochs = found.steps // found.epoch
-    longer = Schedule(found.networks, found.steps + epochs + 1)  # whole epochs, each of whole steps
+    longer = Schedule(found.networks, found.steps + epochs + 1, found.rungs)  # whole epochs, each of whole steps
     assert takes(longer) > seconds * 0.999999
     if found.networks < 27:  # one more would be trained too briefly
         enough = 90 if found.networks < 6 else 300
-        assert takes(Schedule(found.networks + 1, enough + 1)) > seconds * 0.999999
+        assert takes(Schedule.of(found.networks + 1, enough, found.rungs)) > seconds * 0.999999
+    assert found.rungs == 2 or (found.networks >= 18 and found.steps >= 300)
+    assert found.rungs == 3 or takes(Schedule.of(18, 300)) > seconds * 0.999999
     assert found.networks <= 6 or found.steps >= 300
     assert found.tells == (found.networks >= 9 and found.steps >= 300)
 
@@ -52,7 +55,7 @@ def test_steps_are_whole_epochs_of_which_a_third_at_most_warms_up(steps: int) ->
     assert steps < 300 or 100 <= found.epoch < 134
     assert all(rung.steps % found.epoch == 0 and rung.epoch == found.epoch for rung in found)
     if steps % 100 == 0 and steps >= 300:
-        assert found == Schedule(9, steps)
+        assert found == Schedule(9, steps, 2)
 
 
 def test_an_hour_on_two_cores_judges_twenty_networks() -> None:
@@ -65,18 +68,20 @@ def test_few_minutes_are_used_and_the_networks_trained_long_enough() -> None:
     timing = Timing(8, 0.14)
     found = Schedule.within(26 * 60, timing, 2, 27, budgets=2)
     assert 25 * 60 < 2 * found.seconds(timing, 2) <= 26 * 60
-    assert found.steps >= 300 and found.networks >= 6
+    assert found.steps >= 300 and found.networks >= 12 and found.tells
+    assert Schedule.within(5 * 60, timing, 2, 27) == Schedule(6, 222, 2, 74)
 
 
 def test_too_little_time_is_refused_with_what_is_needed() -> None:
-    with pytest.raises(UserError, match=r"3 networks of 90 steps, takes at least 2.5 minutes, and 1 are left; allow"):
+    with pytest.raises(UserError, match=r"3 networks of 90 steps, takes at least 1.9 minutes, and 1 are left; allow"):
         Schedule.within(60, Timing(10, 0.1), 2, 27)
-    with pytest.raises(UserError, match=r"90 steps for each of 2 budgets, takes at least 5 minutes, and 4 are left"):
-        Schedule.within(240, Timing(10, 0.1), 2, 27, budgets=2)
+    with pytest.raises(UserError, match=r"90 steps for each of 2 budgets, takes at least 3.8 minutes, and 3 are left"):
+        Schedule.within(180, Timing(10, 0.1), 2, 27, budgets=2)
 
 
 def test_rungs_take_as_long_as_their_rounds() -> None:
     assert Timing(10, 0.1).of_rungs(Schedule(27, 100), 2) == [15 * 20, 5 * 30, 2 * 70]
+    assert Timing(10, 0.1).of_rungs(Schedule(27, 100), 1) == [29 * 20, 10 * 30, 4 * 70]
 
 
 def test_the_gate_compares_networks_with_seeds() -> None:

@@ -22,7 +22,7 @@ from clearer.pipeline.fit import STAGES, fit
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Recipe
 from clearer.report.budget_page import write_budget_page
-from clearer.runs.budget_record import read_latencies, read_results
+from clearer.runs.budget_record import Choice, read_budget_record, read_latencies, read_results
 from clearer.runs.layout import RunFolder
 from clearer.training import distributed
 
@@ -187,9 +187,10 @@ def _conclude(folder: RunFolder, recipe: Recipe, found: dict[Budget, Found], con
         }
         if folder.has_several_budgets:
             results[budget.text]["run"] = budget.folder
-        say(f"search within {budget.text}: {outcome.architecture.text}", console)
     kept = list(results.values())
     write_json(folder.budget_result, {"budgets": kept} if folder.has_several_budgets else kept[0])
+    for budget in found:
+        say(_in_words(_choice_of(folder, budget.text)), console)
     networks: dict[ImageSize, list[Architecture]] = {}
     for budget, outcome in found.items():
         finalists = map(Architecture.parse, outcome.milliseconds)
@@ -198,12 +199,38 @@ def _conclude(folder: RunFolder, recipe: Recipe, found: dict[Budget, Found], con
 
 
 def measured(folder: Path, text: str) -> dict[str, Any]:
-    """Return `budget`, `at` (the size) and `milliseconds` of the network that was chosen for a budget."""
+    """Return what is known of the network that was chosen for a budget.
+
+    Returns:
+        `budget`, `at` (the size), `milliseconds`, and `short_trainings`: `steps`, `psnr` and `default_psnr`, of the
+        network and of the default one on the validation images; not where the default one was chosen.
+    """
     budget, run = Budget.parse(text), RunFolder(folder)
-    chosen = next(result["architecture"] for result in read_results(run) if result["budget"] == text)
+    choice = _choice_of(run, text)
     at = [budget.size.width, budget.size.height]
-    lines = (line for line in read_latencies(run) if line.get("architecture") == chosen and line["at"] == at)
-    return {"budget": text, "at": at, "milliseconds": next(line["milliseconds"] for line in lines)}
+    lines = (line for line in read_latencies(run) if line["at"] == at)
+    own = (line["milliseconds"] for line in lines if line.get("architecture") == choice.architecture.text)
+    facts = {"budget": text, "at": at, "milliseconds": next(own)}
+    pair = choice.beside_default()
+    if pair is not None:
+        ours, default = pair
+        facts["short_trainings"] = {"steps": ours.steps, "psnr": ours.psnr, "default_psnr": default.psnr}
+    return facts
+
+
+def _choice_of(run: RunFolder, text: str) -> Choice:
+    record = read_budget_record(run)
+    assert record is not None  # it was just written
+    return next(choice for choice in record.choices if choice.budget == text)
+
+
+def _in_words(choice: Choice) -> str:
+    """Return the choice and its PSNR beside that of the default network."""
+    found, pair = f"search within {choice.budget}: {choice.architecture.text}", choice.beside_default()
+    if pair is None:
+        return f"{found}, the default network" if choice.architecture == choice.default else found
+    ours, default = pair
+    return f"{found}; after {ours.steps:,} steps {ours.psnr:.2f} dB, the default network {default.psnr:.2f} dB"
 
 
 def _settings(recipe: Recipe, overrides: dict[str, Any], found: Found) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -150,7 +150,10 @@ def _halve(
     for number, rung in enumerate(planned.schedule):
         begun = time.monotonic()
         if number > 0:
-            alive = [by_text[text] for text in ranking(lines)[: rung.networks]]
+            ranked = ranking(lines)
+            alive = [by_text[text] for text in ranked[: rung.networks]]
+            if planned.schedule.with_default and default.text in ranked[rung.networks :]:
+                alive.append(default)  # what the choice is compared with, after equal steps
         tasks = [(network, 0) for network in alive]
         if number == 0:
             tasks = [*((default, seed) for seed in range(1, SEEDS)), *tasks]
@@ -174,7 +177,7 @@ def _choice(
 ) -> Choice:
     """Choose among the finalists in one process, on the device whose time counts, and keep the choice."""
     ranked = ranking(lines)
-    finalists = sum(line.rung == lines[-1].rung for line in lines)
+    last = {line.architecture: line.psnr for line in lines if line.rung == lines[-1].rung and not line.failed}
     here = device_here(recipe, budget)
     present = file.parent / CLAIMS / PRESENT
     if here != candidates.measured_on:
@@ -186,5 +189,5 @@ def _choice(
     default = candidates.networks[0]
     watch = Stopwatch(budget, recipe.device, default, candidates.costs[default], console)
     with on_all_threads():
-        once(file, lambda: choose(ranked, finalists, watch).write(file), console)
+        once(file, lambda: replace(choose(ranked, len(last), watch), psnr=last).write(file), console)
     return Choice.read(file)

@@ -137,9 +137,14 @@ def device_here(recipe: Recipe, budget: Budget) -> str | None:
 
 
 def ranking(lines: list[Trained]) -> list[str]:
-    """Return the networks of the first seed, the best first: those of the last rung, then those of the one before."""
+    """Return the networks of the first seed, the best first: those of the last rung, then those of the one before.
+
+    A network of which a training failed is out.
+    """
+    own = [line for line in lines if line.seed == 0]
+    out = {line.architecture for line in own if line.failed}
     found: list[str] = []
-    for rung in sorted({line.rung for line in lines}, reverse=True):
-        psnr = {x.architecture: x.psnr for x in lines if x.rung == rung and x.seed == 0 and not x.failed}
+    for rung in sorted({line.rung for line in own}, reverse=True):
+        psnr = {x.architecture: x.psnr for x in own if x.rung == rung and x.architecture not in out}
         found += [text for text in best(psnr, len(psnr)) if text not in found]
     return found

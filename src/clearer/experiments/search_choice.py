@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from rich.console import Console
 
@@ -27,6 +27,7 @@ class _KeptChoice(TypedDict):
 
     architecture: str
     milliseconds: dict[str, float]
+    psnr: NotRequired[dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,17 @@ class Choice:
     Args:
         architecture: its text.
         milliseconds: of each finalist that was measured, as a whole; empty for a budget in multiply-adds.
+        psnr: of each finalist and of the default network after the last rung, in dB; early searches lack it.
     """
 
     architecture: str
     milliseconds: Mapping[str, float]
+    psnr: Mapping[str, float] = field(default_factory=dict)
 
     def write(self, file: Path) -> None:
         """Write the file."""
         kept = {"architecture": self.architecture, "tolerance": TOLERANCE, "milliseconds": dict(self.milliseconds)}
-        write_json(file, kept)
+        write_json(file, kept | {"psnr": dict(self.psnr)})
 
     @classmethod
     def read(cls, file: Path) -> Choice:
@@ -55,7 +58,7 @@ class Choice:
         """
         kept = read_shaped(file, _KeptChoice)
         try:
-            return cls(Architecture.parse(kept["architecture"]).text, kept["milliseconds"])
+            return cls(Architecture.parse(kept["architecture"]).text, kept["milliseconds"], kept.get("psnr", {}))
         except UserError as error:
             raise UserError(f"{file}: damaged ({error}); remove it and rerun the command") from error
 

@@ -38,7 +38,7 @@ class _KeptTiming(TypedDict):
 
 
 class _Kept(TypedDict):
-    """schedule.json; early searches lack the last three."""
+    """schedule.json; early searches lack the last four."""
 
     networks: int
     steps: int
@@ -47,6 +47,7 @@ class _Kept(TypedDict):
     threads: NotRequired[int]
     timing: NotRequired[_KeptTiming]
     epoch: NotRequired[int]
+    with_default: NotRequired[bool]
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ class PlannedSearch:
         epoch = kept.get("epoch", math.gcd(kept["steps"], EPOCH))  # early searches counted steps in hundreds
         if epoch < 1 or kept["steps"] % epoch:
             raise UserError(f"{file}: damaged (epochs of {epoch} steps); choose another folder with --out")
-        return cls(Schedule(*counts[:3], epoch), timing, kept["minutes"], counts[3])
+        schedule = Schedule(*counts[:3], epoch, kept.get("with_default", False))
+        return cls(schedule, timing, kept["minutes"], counts[3])
 
     def show(self, within: str, workers: Workers, console: Console) -> None:
         """Print what the search costs, before it starts: trainings, minutes of each and of all, and the end."""
@@ -99,12 +101,14 @@ class PlannedSearch:
         rows = [
             [
                 f"{number + 1}",
-                f"{rung.networks}" + (f" + {count - rung.networks} seeds" if count > rung.networks else ""),
+                f"{rung.networks}" + (f" + {beside} seeds" if number == 0 else " + default" * beside),
                 f"{rung.new:,}",
                 f"{(self.timing.around + self.timing.step * rung.new) / 60:.1f}",
                 f"{all_of_it / 60:.1f}",
             ]
-            for number, (rung, count, all_of_it) in enumerate(zip(self.schedule, counts, seconds, strict=True))
+            for number, (rung, beside, all_of_it) in enumerate(
+                zip(self.schedule, self.schedule.beside(), seconds, strict=True)
+            )
         ]
         heads = ["rung", "trainings", "steps of each", "minutes of each", "minutes of all"]
         print_table("", heads, rows, console, total=["all", f"{sum(counts)}", "", "", f"{sum(seconds) / 60:.1f}"])
@@ -145,7 +149,7 @@ def plan_search(
     left = end - time.monotonic()
     schedule = Schedule.within(left, timing, workers.jobs, min(map(len, compared)), budgets=budgets)
     if not schedule.tells:
-        more = budgets * Schedule.of(FEW, ENOUGH).seconds(timing, workers.jobs) - left
+        more = budgets * Schedule.telling().seconds(timing, workers.jobs) - left
         say(
             f"search: {minutes:g} minutes allow {schedule.networks} networks of {schedule.steps} steps"
             f"{' for each budget' if budgets > 1 else ''}; {FEW} of {ENOUGH}, which tell more surely which is best, "

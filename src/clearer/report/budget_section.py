@@ -33,13 +33,16 @@ def search_sections(record: BudgetRecord) -> str:
 def front_section(record: BudgetRecord) -> str:
     """Return the figure of every network tried, with what a reader must know to read it."""
     several = len(record.choices) > 1
+    ends = [(choice.best_of(choice.default), choice.longest) for choice in record.choices]
+    as_long = all(default is not None and default.steps == longest for default, longest in ends)
+    beside = ", and the default network beside them" if as_long else ""
     body = (
         f"<p>Many different networks were built that take 90 to 100 % of {'a' if several else 'the'} budget "
         f"({escape(listed(record))}), and each was trained for a short time on the same images. A marker is a network "
         "after a training: the higher its PSNR (peak signal-to-noise ratio), the better it restores images that it "
         "was not trained on; the further left, the less it costs. The best third was trained on, three times as "
-        "long, which lifts it along the gray line; then the best third of these. So compare only markers of one kind. "
-        "A difference of 0.1 dB is hardly visible, 1 dB is plain.</p>"
+        f"long, which lifts it along the gray line; then the best third of these{beside}. So compare only markers of "
+        "one kind. A difference of 0.1 dB is hardly visible, 1 dB is plain.</p>"
     )
     for unit in record.units:
         points = points_of(record, unit)
@@ -117,7 +120,23 @@ def _compared(record: BudgetRecord) -> str:
         "PSNR on the validation images in dB after so many steps, and after the whole training of what was chosen; "
         "time measured on the whole network, and predicted from its pieces; thousand multiply-adds per pixel."
     )
-    return "<h3>Chosen networks</h3>" + table(heads, rows, left=3) + note(about) + _exceeded(record)
+    compared = "".join(map(_beside_default, record.choices))
+    return "<h3>Chosen networks</h3>" + table(heads, rows, left=3) + compared + note(about) + _exceeded(record)
+
+
+def _beside_default(choice: Choice) -> str:
+    """Return how the choice did beside the default network after equal steps; nothing where that was chosen."""
+    pair = choice.beside_default()
+    if pair is None:
+        return ""
+    ours, default = pair
+    text = (
+        f"Within {choice.budget}, after {ours.steps:,} steps each: {ours.psnr:.2f} dB with the chosen network, "
+        f"{default.psnr:.2f} dB with the default one, {ours.psnr - default.psnr:+.2f} dB."
+    )
+    if ours.steps < choice.longest:
+        text += " The default network was not trained longer in this search."
+    return f"<p>{escape(text)}</p>"
 
 
 def _milliseconds(time: float) -> str:

@@ -96,6 +96,18 @@ class Choice:
         ]
         return max(own, key=lambda line: line.steps, default=None)
 
+    def beside_default(self) -> tuple[Trained, Trained] | None:
+        """Return the choice and the default network after equal steps, as many as both were trained.
+
+        None where the default network is the choice.
+        """
+        pair = (self.architecture.text, self.default.text)
+        chosen, default = (
+            {x.steps: x for x in self.tried if x.architecture == text and x.seed == 0 and not x.failed} for text in pair
+        )
+        both = chosen.keys() & default.keys()
+        return (chosen[max(both)], default[max(both)]) if both and len(set(pair)) == 2 else None
+
 
 @dataclass(frozen=True)
 class BudgetRecord:

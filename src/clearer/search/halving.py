@@ -49,12 +49,14 @@ class Schedule:
         steps: of each in the first rung.
         rungs: number of rounds.
         epoch: steps of an epoch of every training; those of a rung are a multiple of it.
+        with_default: the default network is trained in every rung, beside those that go on.
     """
 
     networks: int
     steps: int
     rungs: int = 3
     epoch: int = EPOCH
+    with_default: bool = True
 
     def __iter__(self) -> Iterator[Rung]:
         done = 0
@@ -65,14 +67,16 @@ class Schedule:
             yield Rung(count, steps, steps - done, self.epoch)
             done = steps
 
-    @property
-    def total_steps(self) -> int:
-        """Steps of all trainings together; those of a network that goes on count once."""
-        return sum(rung.networks * rung.new for rung in self) + (SEEDS - 1) * self.steps
+    def beside(self) -> list[int]:
+        """Return for each rung the trainings of the default network beside those of the networks that go on.
+
+        They are its further seeds in the first rung, then one, which is spared where it goes on itself.
+        """
+        return [SEEDS - 1, *(int(self.with_default and rung.networks < self.networks) for rung in list(self)[1:])]
 
     def trainings(self) -> list[int]:
-        """Return the trainings of each rung, those of further seeds included."""
-        return [rung.networks + (SEEDS - 1 if number == 0 else 0) for number, rung in enumerate(self)]
+        """Return the trainings of each rung, those of the default network included."""
+        return [rung.networks + beside for rung, beside in zip(self, self.beside(), strict=True)]
 
     @property
     def tells(self) -> bool:
@@ -83,10 +87,14 @@ class Schedule:
     def of(cls, networks: int, steps: int, rungs: int = 3) -> Schedule:
         """Return the schedule of at most so many steps in the first rung: whole epochs of about `EPOCH` steps.
 
-        >>> Schedule.of(9, 500).epoch, Schedule.of(9, 317), Schedule.of(9, 100).epoch
-        (100, Schedule(networks=9, steps=315, rungs=3, epoch=105), 33)
+        It has fewer rungs where a third one would drop less than two of three networks.
+
+        >>> Schedule.of(9, 500).epoch, Schedule.of(9, 317), Schedule.of(18, 100).rungs
+        (100, Schedule(networks=9, steps=315, rungs=2, epoch=105, with_default=True), 3)
         """
         epochs = max(EPOCHS, steps // EPOCH)
+        while rungs > 2 and networks < FINALISTS * KEPT ** (rungs - 1):
+            rungs -= 1
         return cls(networks, steps // epochs * epochs, rungs, steps // epochs)
 
     @classmethod
@@ -98,29 +106,36 @@ class Schedule:
         Args:
             seconds: of the searches of all budgets.
             timing, workers: see `Timing.of_rungs`.
-            networks: in the first rung; fewer, down to `FEWEST`, where each would get less than `ENOUGH` steps, and
-                fewer still where each would get less than `LEAST`.
-            rungs: number of rounds.
+            networks: in the first rung; fewer where each would get less than `ENOUGH` steps: as many as are enough for
+                three rungs, see `of`, then down to `FEWEST`, with two; and fewer still where each would get less than
+                `LEAST`.
+            rungs: number of rounds, at most.
             budgets: whose searches follow each other.
 
         Raises:
             UserError: not even the smallest search ends in time.
         """
-        wanted = [(count, ENOUGH) for count in range(networks, FEWEST - 1, -1)]
-        wanted += [(count, LEAST) for count in range(min(networks, FEWEST), KEPT - 1, -1)]
-        for count, enough in wanted:
-            idle = sum(Timing(timing.around, 0.0).of_rungs(cls(count, 0, rungs), workers))
-            each = (sum(timing.of_rungs(cls(count, 100, rungs), workers)) - idle) / 100
+        wanted = [(count, ENOUGH, rungs) for count in range(networks, FINALISTS * KEPT ** (rungs - 1) - 1, -1)]
+        wanted += [(count, ENOUGH, 2) for count in range(networks, FEWEST - 1, -1)]
+        wanted += [(count, LEAST, 2) for count in range(min(networks, FEWEST), KEPT - 1, -1)]
+        for count, enough, most in wanted:
+            some = cls.of(count, enough, most)
+            idle = some.seconds(Timing(timing.around, 0.0), workers)
+            each = (some.seconds(timing, workers) - idle) / some.steps
             steps = int((seconds / budgets - idle) / each)
             if steps >= enough:
-                return cls.of(count, steps, rungs)
-        needed = budgets * cls.smallest(rungs).seconds(timing, workers)
-        raise too_short(seconds, needed, budgets)
+                return cls.of(count, steps, most)
+        raise too_short(seconds, budgets * cls.smallest().seconds(timing, workers), budgets)
 
     @classmethod
-    def smallest(cls, rungs: int = 3) -> Schedule:
+    def smallest(cls) -> Schedule:
         """Return the least that is a search."""
-        return cls.of(KEPT, LEAST, rungs)
+        return cls.of(KEPT, LEAST, 2)
+
+    @classmethod
+    def telling(cls) -> Schedule:
+        """Return the least that `tells`."""
+        return cls.of(FEW, ENOUGH, 2)
 
     def seconds(self, timing: Timing, workers: int) -> float:
         """Return the seconds of all rungs; see `Timing.of_rungs`."""
