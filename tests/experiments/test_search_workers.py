@@ -7,15 +7,17 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clearer.core.files import read_json
+from clearer.experiments.runner import Plan
 from clearer.experiments.search_claims import CLAIMS
 from clearer.experiments.search_ledger import add_to_ledger
-from clearer.experiments.search_workers import Workers
+from clearer.experiments.search_workers import Workers, train_together
 from clearer.runs.ledger import Trained, read_ledger
-from helpers.tiny_search import lines_of, start_search
+from helpers.tiny_search import QUIET, lines_of, start_search, tiny_recipe
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="processes are forked")
 
@@ -111,6 +113,49 @@ def test_workers_share_the_cores_and_keep_the_threads(monkeypatch: pytest.Monkey
     for name, value in (("RANK", "1"), ("WORLD_SIZE", "4"), ("MASTER_ADDR", "a"), ("MASTER_PORT", "1")):
         monkeypatch.setenv(name, value)
     assert Workers.here("cpu") == Workers(1, 1, "cpu")
+
+
+def test_a_process_takes_one_training_after_another(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from clearer.experiments import runner, search_workers
+
+    begun: list[list[str]] = []
+
+    class Fake:
+        """Ends each training at once."""
+
+        def __init__(self, plan: Plan, threads: int) -> None:
+            self.names = [plan.name]
+            begun.append(self.names)
+
+        def begin(self, plan: Plan) -> None:
+            self.names.append(plan.name)
+
+        def status(self) -> int:
+            return 0
+
+    recipe = tiny_recipe(images)
+    left = {name: Plan(name, recipe, tmp_path / name, "train") for name in "abcde"}
+
+    class Five:
+        def pending(self) -> list[Plan]:
+            return list(left.values())
+
+        def trained(self, plan: Plan) -> bool:
+            return False
+
+        def end(self, plan: Plan, seconds: float, failed: str) -> None:
+            del left[plan.name]
+
+    stopped: list[Any] = []
+    monkeypatch.setattr(search_workers, "ShortWorker", Fake)
+    monkeypatch.setattr(search_workers.short_worker, "stop", stopped.extend)
+    monkeypatch.setattr(runner, "POLL", 0.0)
+    workers = Workers(2, 1, "cpu")
+    train_together(Five(), name="five", claims=tmp_path / "claims", workers=workers, console=QUIET)
+    assert len(begun) == len(stopped) == 2 and sorted(itertools.chain(*begun)) == list("abcde")
+    assert list((tmp_path / "claims").iterdir()) == []
 
 
 @pytest.mark.slow

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -62,13 +63,31 @@ PARENT_HOLDS_INPUT = "CLEARER_PARENT_HOLDS_INPUT"
 
 def end_with_parent() -> None:
     """Send SIGTERM to this process when its parent dies, if `PARENT_HOLDS_INPUT` is set."""
-    if os.environ.pop(PARENT_HOLDS_INPUT, None) is None:
-        return
+    if os.environ.pop(PARENT_HOLDS_INPUT, None) is not None:
+        _watch_input(lambda data: None)
+
+
+def lines_from_parent() -> Iterator[bytes]:
+    """Yield the lines of standard input as they come; send SIGTERM to this process when its parent dies, at any time.
+
+    Unlike that of `PARENT_HOLDS_INPUT`, the parent writes.
+    """
+    os.environ.pop(PARENT_HOLDS_INPUT, None)
+    pieces: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    _watch_input(pieces.put)
+    line = b""
+    while True:
+        *lines, line = (line + pieces.get()).split(b"\n")
+        yield from lines
+
+
+def _watch_input(take: Callable[[bytes], None]) -> None:
+    """Read standard input in a thread until it ends, then send SIGTERM to this process."""
 
     def watch() -> None:
         with contextlib.suppress(OSError):
-            while os.read(0, 1024):
-                pass
+            while data := os.read(0, 1024):
+                take(data)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="clearer-parent", daemon=True).start()

@@ -152,10 +152,11 @@ def carry_out(plans: Sequence[Plan], *, jobs: int, console: Console) -> None:
                 time.sleep(POLL)
                 for plan, process in list(running):
                     progress.update(bars[plan.folder], completed=plan.steps_done())
-                    if process.poll() is not None:
+                    status = process.poll()
+                    if status is not None:
                         running.remove((plan, process))
                         if not caught:
-                            check(plan, process)
+                            check(plan, status)
                 if caught:
                     stop([process for _, process in running])
                     raise Interrupted("stopped with a checkpoint of every run; rerun the command to resume", caught[0])
@@ -168,37 +169,57 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def start(plan: Plan, threads: int, bare: bool = False) -> subprocess.Popen[bytes]:
-    """Start the command of a run; its recipe is passed as a file beside the run folder.
+def start(plan: Plan, threads: int) -> subprocess.Popen[bytes]:
+    """Start the command of a run, on so many threads; its recipe is passed as a file beside the run folder."""
+    command = [sys.executable, "-m", "clearer", plan.stage, str(write_recipe(plan)), "--out", str(plan.folder)]
+    return launch(command, threads, log_of(plan))
+
+
+def launch(command: list[str], threads: int, log: Path, *, answers: bool = False) -> subprocess.Popen[bytes]:
+    """Start a process that ends with this one.
 
     Args:
-        plan: the run.
+        command: the process.
         threads: that it computes on.
-        bare: train alone, without evaluation and page.
+        log: file to which its output is added.
+        answers: its standard output is a pipe instead, of which this process reads.
     """
-    recipe = plan.folder.with_name(f"{plan.folder.name}.yaml")
-    write_text(recipe, plan.recipe.to_yaml())
-    command = [sys.executable, "-m", "clearer", plan.stage, str(recipe), "--out", str(plan.folder)]
-    if bare:
-        command = [sys.executable, "-m", "clearer.experiments.short_process", str(recipe), str(plan.folder)]
     # Without its parent a run would go on, and refuse the next call, which finds it at work in the folder.
     environment = {key: value for key, value in os.environ.items() if key not in OF_TORCHRUN}
     environment |= {"OMP_NUM_THREADS": str(threads), PARENT_HOLDS_INPUT: "1"}
-    with plan.folder.with_name(f"{plan.folder.name}.log").open("ab") as log:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as file:
         # A session of its own: Ctrl-C reaches only this process, which then stops all runs.
         return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if answers else file,
+            stderr=file,
+            env=environment,
+            start_new_session=True,
         )
 
 
-def check(plan: Plan, process: subprocess.Popen[bytes]) -> None:
-    """Raise a UserError with the last line of a run's output if its process, which has ended, failed."""
-    if process.returncode == 0:
+def write_recipe(plan: Plan) -> Path:
+    """Write the recipe of a run beside its folder, and return the file."""
+    recipe = plan.folder.with_name(f"{plan.folder.name}.yaml")
+    write_text(recipe, plan.recipe.to_yaml())
+    return recipe
+
+
+def log_of(plan: Plan) -> Path:
+    """Return the file of what the process of a run prints."""
+    return plan.folder.with_name(f"{plan.folder.name}.log")
+
+
+def check(plan: Plan, status: int) -> None:
+    """Raise a UserError with the last line of a run's output if the run, which ended with this status, failed."""
+    if status == 0:
         return
-    log = plan.folder.with_name(f"{plan.folder.name}.log")
+    log = log_of(plan)
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no output"]
     text = lines[-1].removeprefix("clearer: ")
-    raise UserError(f"{plan.name}: failed with status {process.returncode}: {text} (full output: {log})")
+    raise UserError(f"{plan.name}: failed with status {status}: {text} (full output: {log})")
 
 
 def stop(processes: list[subprocess.Popen[bytes]]) -> None:

@@ -7,7 +7,6 @@ workers. Who trains what does not change the result: every training has its own 
 from __future__ import annotations
 
 import dataclasses
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,8 +20,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from clearer.core.claims import Claim, claim
 from clearer.core.console import say
 from clearer.core.errors import Interrupted, UserError
-from clearer.experiments import runner
+from clearer.experiments import runner, short_worker
 from clearer.experiments.runner import Plan, cores
+from clearer.experiments.short_worker import ShortWorker
 from clearer.inference.latency import using_threads
 from clearer.pipeline.fit import fit
 from clearer.training import distributed
@@ -83,7 +83,7 @@ class Work(Protocol):
 @dataclass
 class _Running:
     plan: Plan
-    process: subprocess.Popen[bytes]
+    worker: ShortWorker
     held: Claim
     begun: float = field(default_factory=time.monotonic)
 
@@ -104,6 +104,7 @@ def train_together(work: Work, *, name: str, claims: Path, workers: Workers, con
     """
     inside = workers.jobs == 1 and distributed.launched()[1] == 1
     running: list[_Running] = []
+    idle: list[ShortWorker] = []
     told = False
     with ExitStack() as stack:
         caught = [] if inside else stack.enter_context(caught_signals())
@@ -118,20 +119,17 @@ def train_together(work: Work, *, name: str, claims: Path, workers: Workers, con
                         with held:
                             _train_inside(work, plan, workers)
                     else:
-                        running.append(
-                            _Running(plan, runner.start(workers.own(plan), workers.threads, bare=True), held)
-                        )
+                        running.append(_Running(plan, _begun(workers.own(plan), idle, workers.threads), held))
                     continue
                 if not running and not told:
                     told = True
                     say(f"search: other processes have the last {len(waiting)} trainings of {name}", console)
                 time.sleep(runner.POLL)
-                _collect(work, running, bool(caught))
+                _collect(work, running, idle, bool(caught))
                 if caught:
-                    runner.stop([one.process for one in running])
                     raise Interrupted("stopped with a checkpoint of every run; rerun the command to resume", caught[0])
         finally:
-            runner.stop([one.process for one in running])
+            short_worker.stop([*(one.worker for one in running), *idle])
             for one in running:
                 one.held.release()
 
@@ -164,18 +162,29 @@ def _train_inside(work: Work, plan: Plan, workers: Workers) -> None:
     work.end(plan, time.monotonic() - begun, failed)
 
 
-def _collect(work: Work, running: list[_Running], stopping: bool) -> None:
-    """Take note of the processes that have ended."""
+def _begun(plan: Plan, idle: list[ShortWorker], threads: int) -> ShortWorker:
+    """Begin a training in a process that has ended its last one, or in a new process."""
+    if not idle:
+        return ShortWorker(plan, threads)
+    worker = idle.pop()
+    worker.begin(plan)
+    return worker
+
+
+def _collect(work: Work, running: list[_Running], idle: list[ShortWorker], stopping: bool) -> None:
+    """Take note of the trainings that have ended."""
     for one in list(running):
-        if one.process.poll() is None:
+        status = one.worker.status()
+        if status is None:
             continue
         running.remove(one)
+        idle.append(one.worker)
         with one.held:
             failed = ""
             try:
                 if stopping:
                     continue
-                runner.check(one.plan, one.process)
+                runner.check(one.plan, status)
             except UserError as error:
                 if NOT_FINITE not in str(error):
                     raise

@@ -1,30 +1,59 @@
-"""The process of one short training: ``python -m clearer.experiments.short_process RECIPE FOLDER``."""
+"""A process that trains one network after another: ``python -m clearer.experiments.short_process``.
+
+Standard input has a line of JSON for each training: its recipe file, its run folder and a file for what it prints.
+Standard output answers with a line, the exit status that a process of its own would have. So what a process needs to
+start, seconds, is spent once. `ShortWorker` is the other end.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import sys
-from typing import NoReturn
+from pathlib import Path
 
 from clearer.core.errors import Interrupted, UserError
-from clearer.core.signals import end_with_parent
+from clearer.core.signals import lines_from_parent
 from clearer.pipeline.fit import fit
 
 
-def main(recipe: str, folder: str) -> None:
-    """Train as a recipe file says, without evaluation and page; a failure is one line, as of the command line."""
-    end_with_parent()
+def main() -> None:
+    """Train as each line says, without evaluation and page; a failure is one line, as of the command line.
+
+    Where the parent dies, or on SIGTERM, the process ends; a training writes its checkpoint before.
+    """
+    answers = os.dup(1)
+    for line in lines_from_parent():
+        recipe, folder, log = json.loads(line)
+        _print_to(Path(log))
+        status = _status(recipe, folder)
+        sys.stderr.flush()
+        os.write(answers, b"%d\n" % status)
+
+
+def _status(recipe: str, folder: str) -> int:
     try:
         fit(recipe, folder, stages=("train",))
     except UserError as error:
-        _end(str(error), 2)
+        _say(str(error))
+        return 2
     except Interrupted as error:
-        _end(str(error), 128 + error.signal)
+        _say(str(error))
+        sys.exit(128 + error.signal)
+    return 0
 
 
-def _end(message: str, status: int) -> NoReturn:
+def _print_to(log: Path) -> None:
+    """Append to a file what this process prints from now on, the libraries included."""
+    sys.stdout.flush()
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+
+
+def _say(message: str) -> None:
     print(f"clearer: {' '.join(message.splitlines())}", file=sys.stderr)
-    sys.exit(status)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
