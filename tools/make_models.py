@@ -4,12 +4,14 @@
         --evaluate gray-awgn-50=bsd68 gray-awgn-25=bsd68 --limits "..."
 
     python tools/make_models.py --robustness denoise-gray denoise-color  # add their robustness tables
+    python tools/make_models.py --bf16 docs/results/bf16-difference.json  # add what bf16 changes
 
 The weight file goes into the package (src/clearer/weights), or with --research into models/NAME. models/NAME also
 gets the recipe, the metrics, the results and a README. Each result is what `clearer evaluate` prints for the
 written file; the file's card holds it too. ``--robustness`` measures denoisers by the protocol of that name
 (CLEARER_SHARED names the folder with the images), writes docs/results/robustness-NAME.json, and adds the table to the
-card in the file and to the README. Without arguments, only models/README.md is written again.
+card in the file and to the README. ``--bf16`` adds the record of benchmarks/studies/bf16_difference.py to the cards
+of its models and to their READMEs. Without arguments, only models/README.md is written again.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +33,7 @@ from clearer.core.files import write_json, write_text
 from clearer.network.cost import macs_per_pixel, parameters
 from clearer.runs.layout import RunFolder
 from clearer.zoo.card import CardResult, ModelCard
-from clearer.zoo.card_text import card_lines, robustness_lines, sentence
+from clearer.zoo.card_text import BF16, bf16_lines, card_lines, robustness_lines, sentence
 from clearer.zoo.locate import RESEARCH_MODELS, ModelFile, find_models
 from clearer.zoo.robustness_table import rows_for_card
 from clearer.zoo.weight_metadata import read_architecture
@@ -88,7 +91,10 @@ def main() -> None:
     parser.add_argument("--last", action="store_true", help="take last.safetensors, not the best on validation")
     parser.add_argument("--research", action="store_true", help="keep the weights in models/NAME, not in the package")
     parser.add_argument("--robustness", nargs="+", default=[], metavar="NAME", help="add the robustness tables")
+    parser.add_argument("--bf16", type=Path, metavar="FILE", help="add what bf16 changes, from this record")
     given = parser.parse_args()
+    if given.bf16:
+        keep_bf16(given.bf16)
     for name in given.robustness:
         measure_robustness(name)
     if given.name:
@@ -187,16 +193,37 @@ def keep_robustness(name: str, record: dict[str, Any]) -> None:
     rows = ",\n  ".join(lines)
     out = ROOT / "docs" / "results" / f"robustness-{name}.json"
     write_text(out, f'{head},\n "rows": [\n  {rows}\n ]\n}}\n')
+
+    def with_table(text: str, card: ModelCard) -> str:
+        text = re.sub(r"## Robustness\n.*?(?=## Data\n)", "", text, flags=re.DOTALL)
+        return text.replace("## Data\n", "\n".join([*robustness_lines(card), "## Data"]) + "\n", 1)
+
+    change_card(name, with_table, robustness={"rows": table})
+
+
+def keep_bf16(record: Path) -> None:
+    """Write what bf16 changes to the cards and READMEs of the models of a record: the test set with the most counts."""
+
+    def with_line(text: str, card: ModelCard) -> str:
+        text = re.sub(rf"{BF16}.*\n\n", "", text)
+        return re.sub(r"(\nArchitecture .*\n\n)", lambda found: found[1] + "\n".join(bf16_lines(card)) + "\n", text)
+
+    rows = json.loads(record.read_text())["rows"]
+    for name in dict.fromkeys(row["model"] for row in rows):
+        mine = [row for row in rows if row["model"] == name]
+        found = {key: round(max(row[key] for row in mine), 2) for key in ("rms", "largest")}
+        change_card(name, with_line, bf16=found)
+
+
+def change_card(name: str, change_page: Callable[[str, ModelCard], str], **values: Any) -> None:
+    """Change values of a model's card, in its weight file and on its page, which may have been edited by hand."""
     file = find_models()[name].path
     former = hashlib.sha256(file.read_bytes()).hexdigest()
     network, card = load_weights(file)
-    card = dataclasses.replace(card, robustness={"rows": table})
+    card = dataclasses.replace(card, **values)
     save_weights(file, network, card, half=True)
-    # Other parts of the README may have been edited by hand: only the table and the line on the file change.
     page = MODELS / name / "README.md"
-    text = re.sub(r"## Robustness\n.*?(?=## Data\n)", "", page.read_text(), flags=re.DOTALL)
-    text = text.replace("## Data\n", "\n".join([*robustness_lines(card), "## Data"]) + "\n", 1)
-    text = text.replace(former, hashlib.sha256(file.read_bytes()).hexdigest())
+    text = change_page(page.read_text(), card).replace(former, hashlib.sha256(file.read_bytes()).hexdigest())
     write_text(page, re.sub(r"[\d,]+(?= bytes, float16)", f"{file.stat().st_size:,}", text))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from clearer.experiments import ablations_page, figures3_4, protocols, tables_page, verdict_page
 from result_tables.machine import (
+    bf16_table,
     compiled_table,
     ffdnet_table,
     large_table,
@@ -58,6 +59,7 @@ KINDS: dict[str, Callable[[Any], str]] = {
     "profile": profile_table,
     "compiled": compiled_table,
     "precision": precision_table,
+    "bf16": bf16_table,
     "overlap": overlap_table,
     "memory": memory_table,
     "stopping": stopping_table,

@@ -112,3 +112,22 @@ def ffdnet_table(value: dict[str, Any]) -> str:
     facts = value["lines"][0]
     head = ["1920x1080", "precision", "median", "relative to the model", "peak MiB"]
     return f"`{value['command']}` ({facts['device']}, torch {facts['torch']})\n\n" + table(head, rows)
+
+
+def bf16_table(value: dict[str, Any]) -> str:
+    """Return how far results in bf16 are from those in fp32."""
+    rows = [
+        [
+            row["model"],
+            f"{row['data']} {row['protocol']}",
+            f"{row['rms']:.2f}",
+            f"{row['of_10000']:.2f}",
+            f"{row['largest']:.2f}",
+            f"{row['off_by_1']:.1%}",
+            f"{row['off_by_more']:.2%}",
+            f"{row['psnr_bf16'] - row['psnr_fp32']:+.3f}",
+        ]
+        for row in value["rows"]
+    ]
+    head = ["model", "images", "RMS", "99.99 %", "largest", "off by 1 level", "by more", "PSNR, dB"]
+    return f"`{value['command']}` ({value['processor']}, torch {value['torch']})\n\n" + table(head, rows)

@@ -219,7 +219,8 @@ def _restore_with(options: RestoreOptions, chosen: Options, progress: Progress) 
         check_takes_level(restorer.architecture, str(options.model))
     outcome = restore_path(restorer, options.source, options.out, chosen, progress)
     facts = {"model": str(options.model), "architecture": str(restorer.architecture)}
-    facts |= {"device": str(restorer.device), "precision": restorer.precision}
+    used = set(outcome.precisions.values()) or {restorer.precision}
+    facts |= {"device": str(restorer.device), "precision": " and ".join(sorted(used))}
     return outcome, {**facts, "overlap": as_overlap(chosen.overlap, restorer.architecture)}
 
 

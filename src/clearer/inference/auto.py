@@ -134,6 +134,7 @@ class _Part:
         self.whole.notes += part.notes
         self.whole.fits += part.fits
         self.whole.levels |= part.levels
+        self.whole.precisions |= part.precisions
 
 
 def _copy(

@@ -17,6 +17,7 @@ from clearer.core.prefetch import one_ahead, one_behind
 from clearer.images.convert import check_pages, depth_for, fitted
 from clearer.images.io import not_kept, read_file, to_bytes, write_file
 from clearer.images.nodata import filled
+from clearer.images.pixels import depth_of
 from clearer.images.tensors import batch_view
 from clearer.images.thumbnail import beside_restored
 from clearer.images.types import GRAY, ImageFile, UnitPixels, format_of_suffix, with_notes
@@ -48,6 +49,7 @@ class Outcome:
     """The result of one call: the outputs written or skipped, failures, and notes of one line each.
 
     ``fits``: by file, how well the model fits what it was given, as far as it was looked at.
+    ``precisions``: by file, the precision that the network was run in; see `clearer.Restorer.at_depth`.
     ``levels``: by file, the noise level in gray levels that was estimated for a network that takes one; of several
     pages, channels or frames, the RMS.
     """
@@ -57,6 +59,7 @@ class Outcome:
     failed: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     levels: dict[str, float] = field(default_factory=dict)
+    precisions: dict[str, str] = field(default_factory=dict)
     fits: list[Fit] = field(default_factory=list)
 
 
@@ -108,6 +111,7 @@ class _Batch:
     def __init__(self, restorer: Restorer, plan: Plan, options: RestoreOptions, progress: Progress | None) -> None:
         self.options = replace(options, levels=restorer.card.span)
         self.restorer, self.plan, self.progress = restorer, plan, progress
+        self.suited = restorer  # in the precision of the file at hand
         self.channels = restorer.architecture.channels
         unread = [Failure(line.partition(": cannot")[0], line) for line in plan.unreadable]
         self.outcome = Outcome(failed=unread, notes=list(plan.notes))
@@ -175,6 +179,7 @@ class _Batch:
             self._restore_video(job)
         else:
             self._restore_by_rows(job)
+        self.outcome.precisions[job.name] = self.suited.precision
         level = self.levels.summary()
         if level is not None:
             self.outcome.levels[job.name] = level
@@ -182,6 +187,10 @@ class _Batch:
         if self.fit_check is not None and (fit := self.fit_check.finish(job.name, quality)):
             self.outcome.fits.append(fit)
         return restored
+
+    def _suit(self, *depths: str) -> None:
+        """Choose the precision for a file of these depths."""
+        self.suited = self.restorer.at_depth(*depths)
 
     def _new_levels(self, smoothing: float = 0.0) -> ImageLevels:
         takes = self.restorer.architecture.takes_level
@@ -193,8 +202,8 @@ class _Batch:
             if format == "PNM":
                 format = "PGM" if image.pages[0].color.shape[2] == GRAY else "PPM"
             check_pages(image, format)  # before the network runs
-            for page in image.pages:
-                depth_for(page, format, self.options.depth)
+            depths = [depth_for(page, format, self.options.depth) for page in image.pages]
+            self._suit(*depths, *(depth_of(page.color) for page in image.pages))
             restored = fitted(restore_file(image, self._run, self.channels, self.options, format), format)
             restored = beside_restored(image, restored)
             if self.options.compare is not None:
@@ -224,7 +233,15 @@ class _Batch:
         if self.options.bands is not None:
             raise UserError(f"{job.name}: --bands is for images; leave it out for a video")
         options = replace(self.options, levels=None)  # frames have no levels of a camera
-        found = restore_video(job.source, job.target, self._run, self.channels, options, self.progress)
+        found = restore_video(
+            job.source,
+            job.target,
+            self._run,
+            self.channels,
+            options,
+            self.progress,
+            begin=lambda bits: self._suit("8" if bits <= 8 else "16"),
+        )
         self.outcome.notes += [f"{job.name}: {note}" for note in found.notes]
         if found.fault is not None:  # what could be read was written
             self.outcome.failed.append(Failure(job.name, f"{job.name}: {found.fault}"))
@@ -241,6 +258,7 @@ class _Batch:
             levels=self.levels,
             progress=progress,
             say=notes.append,
+            begin=self._suit,
         )
         self.outcome.notes += [f"{job.name}: {note}" for note in notes]
 
@@ -251,7 +269,7 @@ class _Batch:
             x = filled(x, hidden)
         else:
             level = self.levels.of(batch_view(x))
-        y = self.restorer.restore(x, o.ensemble, o.tile, o.overlap, level=level)
+        y = self.suited.restore(x, o.ensemble, o.tile, o.overlap, level=level)
         if self.fit_check is not None:
             self.fit_check.see(x, y)
         return y

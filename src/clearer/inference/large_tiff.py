@@ -16,6 +16,7 @@ from clearer.core.errors import UserError, one_line
 from clearer.core.files import is_no_file, written_whole
 from clearer.images.camera_raw import refuse_raw
 from clearer.images.io import errors_named
+from clearer.images.pixels import depth_of
 from clearer.images.tensors import batch_view
 from clearer.images.tiff.compare import differences_of
 from clearer.images.tiff.directory import Bytes, Tree, tree_of
@@ -106,6 +107,7 @@ def restore_large(
     levels: ImageLevels | None = None,
     progress: Callable[[int, int], None] | None = None,
     say: Say | None = None,
+    begin: Callable[..., None] | None = None,
 ) -> Path:
     """Restore a TIFF to a TIFF by rows; return ``target``.
 
@@ -123,6 +125,7 @@ def restore_large(
             whole image: the RMS of the estimates of bands spread over it (`SAMPLED_BANDS`).
         progress: called with (rows done, rows in all).
         say: takes a line on what is noticed and what is not kept.
+        begin: called with the depths that are read and written.
 
     Raises:
         UserError: the source cannot be read by rows, its channels do not fit the network, or its values are beyond
@@ -140,6 +143,10 @@ def restore_large(
         outline = _outline(tiff, plan, data, str(source), restorer, options)
         for note in outline.notes:
             say(note)
+        depths = {*outline.depths.values(), *(depth_of(page.color) for page in outline.pages.values())}
+        restorer = restorer.at_depth(*depths)
+        if begin is not None:
+            begin(*depths)
         found_levels = {plane: _level_of(plane, outline, restorer, options, levels) for plane in outline.pages}
 
         def write(restorer: Restorer) -> None:

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from clearer.core.device import choose_precision, find_device
-from clearer.core.errors import UserError, nearest
+from clearer.core.device import find_device
+from clearer.core.errors import UserError
 from clearer.evaluation.self_ensemble import ORIENTATIONS
 from clearer.images.pixels import Span
 from clearer.inference.arrays import RangeWarning, apply_to, axes_hint
@@ -25,15 +25,14 @@ from clearer.inference.memory import is_out_of_memory, pixels_that_fit
 from clearer.inference.noise_level import NoiseLevel, beside_level
 from clearer.inference.onnx_network import OnnxNetwork
 from clearer.inference.options import RestoreOptions
-from clearer.inference.processes import note_threads, packed, rebuilt, refuse_fork, sharing
+from clearer.inference.precision import PrecisionMixin, chosen_precision, depth_in_memory
+from clearer.inference.processes import note_threads, packed, rebuilt, refuse_fork
 from clearer.inference.tiling import Overlap, Tiling, as_overlap, as_tiling, cut, restore_tiles, shape_within
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
 from clearer.zoo.card import ModelCard
 from clearer.zoo.locate import located
 from clearer.zoo.weights import load_weights
-
-PRECISIONS = ("auto", "fp32", "bf16")
 
 AnyArray = TypeVar("AnyArray", bound=npt.NDArray[Any])
 Progress = Callable[[float], None]
@@ -72,7 +71,7 @@ def load(name_or_path: str | Path, device: str | torch.device = "auto", precisio
     return Restorer(network, card, device=device, precision=precision)
 
 
-class Restorer(HubMixin):
+class Restorer(HubMixin, PrecisionMixin):
     """A network in evaluation mode on a device, with its model card.
 
     It does not change after construction, so one restorer may serve any number of threads.
@@ -83,8 +82,8 @@ class Restorer(HubMixin):
         card: what its weight file states, a `ModelCard` or its JSON form; kept as a `ModelCard`.
         device: ``"auto"`` (CUDA, else MPS, else the CPU) or a name that torch knows.
         precision: ``"fp32"``; ``"bf16"`` (features in bfloat16: about twice as fast on hardware that multiplies
-            it natively, results differ by a fraction of a gray level); or ``"auto"``: bf16 on such hardware,
-            else fp32.
+            it natively, results differ by a fraction of a gray level); or ``"auto"``: bf16 on such hardware for images
+            of 8 bits, unless the card says that the difference is larger; else fp32. See `at_depth`.
 
     Raises:
         UserError: the device or the precision is not available.
@@ -101,12 +100,13 @@ class Restorer(HubMixin):
         precision: str = "auto",
     ) -> None:
         self.device = find_device(device, mps=True)
-        self.precision = _chosen_precision(precision, self.device)
+        self.card = ModelCard.from_dict(card or {})
+        self.precision = chosen_precision(precision, self.device, self.card)
+        self.is_stated = precision != "auto"
         if isinstance(network, OnnxNetwork):
             if precision == "bf16":
                 raise UserError(f"precision: the file computes in {network.precision}, not in bf16; leave it out")
             self.precision = network.precision
-        self.card = ModelCard.from_dict(card or {})
         network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network.eval().requires_grad_(False)
         self._run = self._prepared()
@@ -114,25 +114,13 @@ class Restorer(HubMixin):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the weights and the card, for spawned processes; the copy computes the same."""
-        precision = self.precision if self.can_be_exact else "auto"
+        precision = self.precision if self.is_stated and self.can_be_exact else "auto"
         return rebuilt, (type(self), packed(self.network), self.card.to_dict(), str(self.device), precision)
 
     def _prepared(self) -> Callable[..., Tensor]:
         if isinstance(self.network, RestorationNetwork) and self.device.type == "cpu" and can_fuse():
             return fuse(self.network, self.precision)
         return self._autocast
-
-    @property
-    def can_be_exact(self) -> bool:
-        """Whether the network can compute in fp32. An exported network keeps the precision of its export."""
-        return not isinstance(self.network, OnnxNetwork)
-
-    def in_fp32(self) -> Restorer:
-        """Return a restorer of the same network (shared) that computes in fp32."""
-        exact = sharing(self)
-        exact.precision = "fp32"
-        exact._run = exact._prepared()
-        return exact
 
     @property
     def name(self) -> str:
@@ -160,6 +148,7 @@ class Restorer(HubMixin):
 
         ``x`` may be on any device; the result is on the same one. The other arguments are those of `restore`,
         but by default the image is not tiled. Without ``level``, it is estimated once, from the whole of ``x``.
+        Unless the precision was stated, it is fp32.
 
         Raises:
             UserError: ``x`` has another number of dimensions or channels, or needs more memory than is free.
@@ -180,10 +169,11 @@ class Restorer(HubMixin):
         result = torch.empty(x.shape, dtype=torch.float32, device=x.device)
         tiles = cut(*size, rows, columns)
         passes, expected = 0, len(tiles) * (len(ORIENTATIONS) if ensemble else 1)
+        suited = self.at_depth("float")
 
         def forward(x: Tensor) -> Tensor:
             nonlocal passes
-            y = self.run(x)
+            y = suited.run(x)
             passes += 1
             if progress is not None:
                 progress(min(passes / expected, 1.0))  # halved tiles take more passes than expected
@@ -211,7 +201,7 @@ class Restorer(HubMixin):
         return result
 
     def run(self, x: Tensor) -> Tensor:
-        """Run the network once, without gradients; see `__call__`. If memory runs out, torch's error is raised.
+        """Run the network once, without gradients, in ``precision``. If memory runs out, torch's error is raised.
 
         ``x``: the image; for a network that takes the noise level, with the level in [0, 1] as one more channel.
         """
@@ -281,7 +271,7 @@ class Restorer(HubMixin):
                 a PIL image of mode L, RGB, I;16, I;16B, I, F, CMYK, or LA or RGBA, whose alpha is kept (modes 1, P and
                 RGBX lose nothing by conversion to L, RGB or RGBA, and come back so). Its ``info`` is kept.
                 Floats may leave [0, 1], as noise does; if whole regions do, they are clipped, and a warning says so.
-                The network computes in float32 or bfloat16.
+                The network computes in float32; images of 8 bits in ``precision``, see `Restorer`.
             ensemble: use the x8 self-ensemble, the average over eight flips and rotations, at eight times the cost.
             tile: ``"auto"`` restores the image as a whole if the free memory allows, otherwise in tiles that fit. If
                 memory still runs out, tiles get smaller and a warning is logged (logger ``clearer``). ``"none"``
@@ -321,6 +311,7 @@ class Restorer(HubMixin):
         torch.Size([1, 100, 90])
         """
         options = RestoreOptions(color=color, strength=strength, span=range)
+        suited = self.at_depth(depth_in_memory(image))
 
         def work(x: Tensor) -> Tensor:
             self._check_channels(x)
@@ -331,7 +322,7 @@ class Restorer(HubMixin):
 
                 return restore_batch(x, forward, self.architecture.channels, options, level)
 
-            return sound(self, x, run).clamp(0, 1)
+            return sound(suited, x, run).clamp(0, 1)
 
         return apply_to(image, work, self.card.span, range, self._warning)
 
@@ -340,10 +331,3 @@ class Restorer(HubMixin):
         expected = self.architecture.channels
         if x.shape[1] != expected and {x.shape[1], expected} != {1, 3}:
             raise UserError(f"image: it has {x.shape[1]} channels where the model takes {expected}; {axes_hint(x)}")
-
-
-def _chosen_precision(precision: str, device: torch.device) -> str:
-    if precision not in PRECISIONS:
-        near = nearest(precision, PRECISIONS)
-        raise UserError(f"precision: {precision!r} is not one of {', '.join(PRECISIONS)}{near}")
-    return choose_precision(precision, device)

@@ -31,7 +31,7 @@ def method_of_model(
         UserError: see `clearer.load`; or the card does not state the degradation.
     """
     name, source = name_and_source(str(path_or_name))
-    restorer = load(source, device, precision)
+    restorer = load(source, device, precision).at_depth("float")
     weights = located(source)
     (degradation, *also), sigmas, notes = _meant_for(restorer.card, source)
 

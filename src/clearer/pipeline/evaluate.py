@@ -78,6 +78,7 @@ def evaluate(
     machine = {"device": "auto", "precision": "fp32", **machine}
     span = machine.get("span")
     restorer = model if isinstance(model, Restorer) else load(model, machine["device"], machine["precision"])
+    restorer = restorer.at_depth("float")
     architecture = restorer.architecture
     gray_by_color = architecture.channels == 3 and measured_by.channels == 1
     if architecture.channels != measured_by.channels and not gray_by_color:

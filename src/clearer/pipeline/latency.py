@@ -32,6 +32,8 @@ def measure_latency(
 ) -> dict[str, Any]:
     """Time the restoring of a float32 image that is in memory, the estimate of the noise level included.
 
+    By default the precision is that of images of 8 bits.
+
     Args:
         target: a model (its name, a weight file, a run folder, a restorer), or an architecture: its value, its text
             form, or its genotype with ``fields``; see `clearer.describe`. An architecture gets initial weights: the
@@ -57,7 +59,7 @@ def measure_latency(
         raise UserError(f"runtime: {runtime} computes in fp32 on the CPU; leave device and precision out")
     where = {"device": device, "precision": precision} if by_torch else {"device": "cpu", "precision": "fp32"}
     with using_threads(threads) as count:
-        restorer = _restorer(target, fields, **where)
+        restorer = _restorer(target, fields, **where).at_depth("8")
         architecture = restorer.architecture
         image = random_image(size, architecture.channels)
         with running(restorer, runtime, count) as (timed, used):

@@ -66,6 +66,7 @@ def measure_robustness(
         raise UserError(f"limit: {limit} is less than 1; leave it out to measure all images")
     settings: Machine = {"device": "auto", "precision": "fp32", **machine}
     restorer = model if isinstance(model, Restorer) else load(model, settings["device"], settings["precision"])
+    restorer = restorer.at_depth("float")
     architecture = restorer.architecture
     sets = protocol.read_sets(folder, limit)
     began = time.perf_counter()

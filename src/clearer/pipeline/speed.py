@@ -85,7 +85,7 @@ def measure_speed(model: str | Path) -> tuple[Architecture, Speed]:
 
     from clearer.inference.restorer import load
 
-    restorer = load(model)
+    restorer = load(model).at_depth("8")
     shape = (SIDE, SIDE, restorer.architecture.channels)
     image = np.random.default_rng(0).random(shape, np.float32)
     seconds = []

@@ -191,6 +191,7 @@ def _restored(
 ) -> ImageFile:
     """Return the restored file, converted to what ``format`` can hold."""
     how = replace(how, levels=restorer.card.span)
+    suited = restorer.at_depth(*(depth_of(page.color) for page in before.pages))
     channels = restorer.architecture.channels
     runs, most = 0, max(1, sum(most_runs(page, channels, how) for page in before.pages))
 
@@ -203,7 +204,7 @@ def _restored(
         hidden = np.isnan(x)  # pixels for which a GeoTIFF states no value
         level = levels.of(to_batch(np.where(hidden, np.float32(0), x)))
         x = filled(x, hidden) if hidden.any() else x
-        y = restorer.restore(x, ensemble, level=level, progress=tell)
+        y = suited.restore(x, ensemble, level=level, progress=tell)
         runs += 1
         check.see(x, y)
         return y

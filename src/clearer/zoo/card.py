@@ -91,6 +91,8 @@ class ModelCard(Mapping[str, Any]):
         validation_psnr: in dB.
         results: measurements of this very file.
         robustness: of a denoiser, ``{"rows": [...]}`` as `clearer.zoo.robustness_table.rows_for_card` makes them.
+        bf16: how far its results in bf16 are from those in fp32, on test images of 8 bits, in gray levels:
+            ``{"rms": 0.44, "largest": 2.8}``, each of the test set where it is highest.
         extra: values under keys that this version does not know, or of a type it does not expect.
 
     >>> card = ModelCard.from_dict({"task": "denoise", "licence": "MIT", "note": 7})
@@ -119,6 +121,7 @@ class ModelCard(Mapping[str, Any]):
     validation_psnr: float | None = None
     results: tuple[CardResult, ...] = ()
     robustness: Mapping[str, Any] | None = None
+    bf16: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod

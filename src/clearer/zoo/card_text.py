@@ -11,6 +11,7 @@ from clearer.zoo.card import CardResult, ModelCard
 from clearer.zoo.robustness_table import INTRODUCTION, table_lines
 
 NOT_STATED = "not stated"
+BF16 = "On images of 8 bits, results in bf16 differ from those in fp32 by"
 
 
 def card_lines(
@@ -49,6 +50,7 @@ def card_lines(
         "",
         _architecture_line(architecture),
         "",
+        *bf16_lines(card),
         *limits,
         "## License",
         "",
@@ -68,6 +70,14 @@ def robustness_lines(card: ModelCard) -> list[str]:
     if not card.robustness:
         return []
     return ["## Robustness", "", INTRODUCTION, "", *table_lines(card.robustness["rows"]), ""]
+
+
+def bf16_lines(card: ModelCard) -> list[str]:
+    """Return how far results in bf16 are from those in fp32; nothing where the card does not state it."""
+    if not card.bf16:
+        return []
+    rms, largest = card.bf16["rms"], card.bf16["largest"]
+    return [f"{BF16} {rms:.2f} gray levels RMS, by {largest:.1f} at most.", ""]
 
 
 def _cost_line(architecture: Architecture, card: ModelCard) -> str:

@@ -50,6 +50,7 @@ def restore_video(
     channels: int,
     options: RestoreOptions,
     progress: Progress | None = None,
+    begin: Callable[[int], None] | None = None,
 ) -> VideoOutcome:
     """Restore the frames of a video; everything around them is kept, or a note says what is not.
 
@@ -61,6 +62,7 @@ def restore_video(
         options: color, strength; and quality, for encoders with a constant quality. 100 is without loss where the
             encoder can. By default a stream without loss stays without loss.
         progress: called with (frames done, estimated frames in all).
+        begin: called with the bits of a sample before each frame.
 
     Raises:
         UserError: PyAV is not installed, the video is broken or has no frames, a frame cannot be
@@ -73,6 +75,8 @@ def restore_video(
     outcome = VideoOutcome()
 
     def restore(frame: Any, tags: Tags) -> Any:
+        if begin is not None:
+            begin(max(part.bits for part in frame.format.components))
         return restored_frame(frame, tags, run, channels, options)
 
     # FFmpeg takes what comes before a colon for a protocol, but not in an absolute path.
