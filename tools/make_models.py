@@ -6,12 +6,15 @@
     python tools/make_models.py --robustness denoise-gray denoise-color  # add their robustness tables
     python tools/make_models.py --bf16 docs/results/bf16-difference.json  # add what bf16 changes
 
-The weight file goes into the package (src/clearer/weights), or with --research into models/NAME. models/NAME also
-gets the recipe, the metrics, the results and a README. Each result is what `clearer evaluate` prints for the
-written file; the file's card holds it too. ``--robustness`` measures denoisers by the protocol of that name
-(CLEARER_SHARED names the folder with the images), writes docs/results/robustness-NAME.json, and adds the table to the
-card in the file and to the README. ``--bf16`` adds the record of benchmarks/studies/bf16_difference.py to the cards
-of its models and to their READMEs. Without arguments, only models/README.md is written again.
+The weight file goes into the package (src/clearer/weights) if it is of the fast or the standard tier, otherwise into
+models/NAME, as do those of the paper. models/NAME also gets the recipe, the metrics, the results and a README.
+``--former 2026-11`` first keeps what the name stood for until then as NAME@2026-11. Each result is what
+`clearer evaluate` prints for the written file; the file's card holds it too.
+
+``--robustness`` measures denoisers by the protocol of that name (CLEARER_SHARED names the folder with the images),
+writes docs/results/robustness-NAME.json, and adds the table to the card in the file and to the README. ``--bf16`` adds
+the record of benchmarks/studies/bf16_difference.py to the cards of its models and to their READMEs. Without arguments,
+only models/README.md is written again.
 """
 
 from __future__ import annotations
@@ -34,7 +37,8 @@ from clearer.network.cost import macs_per_pixel, parameters
 from clearer.runs.layout import RunFolder
 from clearer.zoo.card import CardResult, ModelCard
 from clearer.zoo.card_text import BF16, bf16_lines, card_lines, robustness_lines, sentence
-from clearer.zoo.locate import RESEARCH_MODELS, ModelFile, find_models
+from clearer.zoo.locate import ModelFile, find_models
+from clearer.zoo.names import RESEARCH_MODELS, ModelName
 from clearer.zoo.robustness_table import rows_for_card
 from clearer.zoo.weight_metadata import read_architecture
 from clearer.zoo.weights import load_weights, save_weights
@@ -55,15 +59,22 @@ clearer restore denoise-gray photo.png -o restored.png
 
 ## Pretrained models
 
-These models are installed with the package.
+These models are installed with the package. NAME-fast is faster and NAME-best is better than NAME.
 
 {packaged}
 
+## Models of this folder alone
+
+The weights of slower tiers, and former weights of a name (`NAME@DATE`), are in this folder only, which keeps the \
+package small. In a checkout they load by name like the others. Elsewhere, set the environment variable \
+`CLEARER_MODELS` to a copy of this folder, or give the path of a weight file.
+
+{others}
+
 ## Research models
 
-These models reproduce results of the paper. Their weights are in this folder only, which keeps the package small. \
-In a checkout they load by name like the others, and `clearer models --all` lists them. Elsewhere, set the \
-environment variable `CLEARER_MODELS` to a copy of this folder, or give the path of a weight file.
+These models reproduce results of the paper. Their weights are in this folder only, too. `clearer models --all` lists \
+them as `paper/...`, a name that every command takes.
 
 {research}
 
@@ -89,7 +100,7 @@ def main() -> None:
     parser.add_argument("--stages", nargs="*", default=[], type=Path, help="runs of the earlier stages, first to last")
     parser.add_argument("--mean-with", type=Path, help="run whose best weights are averaged with those of RUN")
     parser.add_argument("--last", action="store_true", help="take last.safetensors, not the best on validation")
-    parser.add_argument("--research", action="store_true", help="keep the weights in models/NAME, not in the package")
+    parser.add_argument("--former", metavar="DATE", help="keep the present weights of the name as NAME@DATE")
     parser.add_argument("--robustness", nargs="+", default=[], metavar="NAME", help="add the robustness tables")
     parser.add_argument("--bf16", type=Path, metavar="FILE", help="add what bf16 changes, from this record")
     given = parser.parse_args()
@@ -100,15 +111,43 @@ def main() -> None:
     if given.name:
         if not (given.run and given.data):
             parser.error("give a name, a run folder and --data, or nothing")
-        if given.research != (given.name in RESEARCH_MODELS):
-            parser.error("--research is for the names in RESEARCH_MODELS of clearer/zoo/locate.py, and only for these")
+        if given.former:
+            keep_former(given.name, given.former)
         make_model(given)
     write_page()
 
 
+def keep_former(name: str, date: str) -> None:
+    """Move the present weights of a name, with their card and records, to ``NAME@DATE`` in models/."""
+    former = f"{name}@{date}"
+    if ModelName.parse(former).date != date:
+        raise SystemExit(f"--former: {date} is no date such as 2026-11")
+    file, folder = find_models()[name].path, MODELS / former
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    network, card = load_weights(file)
+    (MODELS / name).rename(folder)
+    kept = RunFolder(folder).weights
+    save_weights(kept, network, dataclasses.replace(card, name=former), half=True)
+    if file.exists():
+        file.unlink()
+    moved = {
+        f"# {name}\n": f"# {former}\n",
+        f"restore {name} ": f"restore {former} ",
+        str(file.relative_to(ROOT)): str(kept.relative_to(ROOT)),
+        f"models/{name}/": f"models/{former}/",
+        digest: hashlib.sha256(kept.read_bytes()).hexdigest(),
+    }
+    for page in (folder / "README.md", *(folder / "results").glob("*.json")):
+        text = page.read_text()
+        for old, new in moved.items():
+            text = text.replace(old, new)
+        write_text(page, re.sub(r"[\d,]+(?= bytes, float16)", f"{kept.stat().st_size:,}", text))
+
+
 def make_model(given: argparse.Namespace) -> None:
     folder = MODELS / given.name
-    file = RunFolder(folder).weights if given.research else PACKAGE / f"{given.name}.safetensors"
+    packaged = ModelName.parse(given.name).is_packaged
+    file = PACKAGE / f"{given.name}.safetensors" if packaged else RunFolder(folder).weights
     run = RunFolder(given.run)
     network, card = load_weights(run.last_weights if given.last else run.weights)
     if given.mean_with:
@@ -266,11 +305,13 @@ def readme(file: Path, card: ModelCard) -> str:
 
 
 def write_page() -> None:
-    """Write models/README.md: the models of the package and the research models."""
+    """Write models/README.md: the models of the package, those in models/ alone, and those of the paper."""
     files = [file for file in find_models().values() if file.source != "CLEARER_MODELS"]
-    packaged = table([file for file in files if file.name not in RESEARCH_MODELS])
-    research = table([file for file in files if file.name in RESEARCH_MODELS])
-    write_text(MODELS / "README.md", PAGE.format(packaged=packaged, research=research))
+    packaged = [file for file in files if ModelName.parse(file.name).is_packaged]
+    research = [file for file in files if file.name in RESEARCH_MODELS]
+    others = [file for file in files if file not in packaged and file not in research]
+    text = PAGE.format(packaged=table(packaged), others=table(others), research=table(research))
+    write_text(MODELS / "README.md", text)
 
 
 def table(files: list[ModelFile]) -> str:

@@ -85,7 +85,7 @@ VERBS = {
     "doctor": VERBS_0_1["doctor"] | PATTERNS,
     "restore": VERBS_0_1["restore"] | {"--compare", "--bands"},
     "export": VERBS_0_1["export"] | {"--opset"},
-    "models": {"--json", "--all", "--measure", "--for"},
+    "models": {"--json", "--all", "--measure", "--for", "--task"},
 }
 REPRODUCE = {
     **REPRODUCE_0_1,

@@ -19,7 +19,6 @@ from clearer.images.io import read_file
 from clearer.inference.files import restore_path
 from clearer.inference.large_tiff import restore_large
 from clearer.inference.options import RestoreOptions
-from clearer.inference.precision import differs_in_bf16
 from clearer.inference.restorer import Restorer
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
@@ -99,7 +98,7 @@ def test_shipped_models_choose_by_what_was_measured() -> None:
     for name, value in rms.items():
         _, card = read_architecture(located(name))
         assert card.bf16 is not None and card.bf16["rms"] == round(value, 2), name
-        assert differs_in_bf16(card) == (value >= 0.5), name
+        assert card.differs_in_bf16 == (value >= 0.5), name
     assert {rms["denoise-gray"] < 0.5, rms["denoise-color"] > 0.5} == {True}
 
 

@@ -33,7 +33,8 @@ from clearer.web import offered as models
 from clearer.web.added import Added
 from clearer.web.callbacks import Callbacks, Choices, Visit
 from clearer.web.uploads import UPLOAD, Limits
-from clearer.zoo.locate import RESEARCH_MODELS, find_models
+from clearer.zoo.locate import find_models
+from clearer.zoo.names import RESEARCH_MODELS
 from helpers.command import clearer as command
 from helpers.networks import BLIND, stand_in, write_identity, write_model
 from helpers.photos import SHIPPED, photograph

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import clearer
-from clearer.zoo.locate import RESEARCH_MODELS
+from clearer.zoo.names import RESEARCH_MODELS
 
 GOLDEN = np.load(Path(__file__).parents[1] / "data" / "golden-0.1.npz")
 NAMES = sorted({key.partition("/")[0] for key in GOLDEN.files})

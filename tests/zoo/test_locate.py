@@ -12,9 +12,11 @@ import pytest
 
 import clearer
 from clearer.core.errors import UserError
-from clearer.zoo.locate import RESEARCH_MODELS, find_models, is_model_name, located
+from clearer.zoo.locate import find_models, is_model_name, located
+from clearer.zoo.names import RESEARCH_MODELS
 
-PACKAGED = ["dejpeg", "denoise-color", "denoise-gray", "denoise-gray-medium", "denoise-photo", "derain"]
+PACKAGED = ["dejpeg", "denoise-color", "denoise-gray", "denoise-photo", "derain"]
+IN_FOLDER = ["denoise-gray-medium"]
 PACKAGE = Path(clearer.__file__).parent
 
 
@@ -43,8 +45,10 @@ def test_a_checkout_has_all_models_and_the_package_those_for_use(monkeypatch: py
     monkeypatch.delenv("CLEARER_MODELS", raising=False)
     found = find_models()
     assert sorted(name for name, file in found.items() if file.source == "package") == PACKAGED
-    assert sorted(name for name, file in found.items() if file.source == "checkout") == sorted(RESEARCH_MODELS)
-    assert list(found) == sorted([*PACKAGED, *RESEARCH_MODELS]) and len(found) == 13
+    assert sorted(name for name, file in found.items() if file.source == "checkout") == sorted(
+        [*IN_FOLDER, *RESEARCH_MODELS]
+    )
+    assert list(found) == sorted([*PACKAGED, *IN_FOLDER, *RESEARCH_MODELS]) and len(found) == 13
     for name, file in found.items():
         assert located(name) == file.path and file.name == name and file.path.is_file()
 
@@ -56,7 +60,8 @@ def test_the_catalog_says_where_each_is_and_what_is_research(monkeypatch: pytest
     assert list(found) == list(find_models())
     for name, model in found.items():
         assert model["research"] == (name in RESEARCH_MODELS)
-        assert model["source"] == ("checkout" if model["research"] else "package")
+        assert model["source"] == ("package" if name in PACKAGED else "checkout")
+        assert model["for_use"] != model["research"]
         assert Path(model["file"]).stat().st_size == model["bytes"]
 
 
@@ -64,7 +69,7 @@ def test_an_installed_package_finds_its_own_and_says_where_the_others_are(tmp_pa
     site = installed(tmp_path)
     names = in_new_process(site, "import sys; print(*find_models(), 'torch' in sys.modules)")
     assert names.split() == [*PACKAGED, "False"]
-    for name in ("denoise-gray-50", "derain-searched"):
+    for name in ("denoise-gray-50", "derain-searched", "denoise-gray-medium"):
         assert in_new_process(site, f"located('{name}')") == (
             f"clearer.core.errors.UserError: {name}: not part of the installed package; get "
             f"models/{name}/model.safetensors from the clearer repository and give its path, or set CLEARER_MODELS "
@@ -112,7 +117,7 @@ def test_a_damaged_file_in_the_named_folder_is_reported_and_left_out(
 
 
 def test_names_are_known_without_their_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clearer.zoo.locate.find_models", dict)
+    monkeypatch.setattr("clearer.zoo.locate.find_models", lambda **how: {})
     assert is_model_name("derain-searched") and not is_model_name("denoise-gray") and not is_model_name("PF-FP")
     with pytest.raises(UserError, match=r"^derain-searched: not part of the installed package; get models/derain-"):
         clearer.describe("derain-searched")

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from clearer.cli.options import Json
 from clearer.cli.verb import option, verb
 from clearer.core.console import console_for_people, print_json, print_table, progress_bar, say
-from clearer.core.errors import UserError
+from clearer.core.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from clearer.pipeline.speed import Speed
     from clearer.zoo.catalog import ModelEntry
 
 
@@ -40,59 +39,80 @@ def recipes(options: RecipesOptions) -> None:
         print_json({"recipes": [{"name": r.name, "task": r.task, "description": r.description} for r in found]})
 
 
+def _purposes() -> list[str]:
+    from clearer.zoo.purpose import PURPOSES
+
+    return list(PURPOSES)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelsOptions:
     """Options of models."""
 
-    all: Annotated[bool, option("Output", "Include the models that reproduce results of the paper.", "--all")] = False
-    measure: Annotated[
-        bool, option("Output", "Time each model on an image of 1 megapixel; remember it.", "--measure")
-    ] = False
+    task: Annotated[
+        str | None,
+        option(
+            "Output",
+            "List models for one task: photo, gray, color (noise), jpeg, rain or microscopy.",
+            metavar="TASK",
+            complete=_purposes,
+        ),
+    ] = None
     file: Annotated[
         Path | None, option("Output", "Look at this image and name the model that fits it.", "--for", metavar="FILE")
     ] = None
+    all: Annotated[
+        bool, option("Output", "Include the models of the paper and the former weights of a name.", "--all")
+    ] = False
+    measure: Annotated[
+        bool | None,
+        option("Output", "Time all models anew, or none (default: those not timed yet).", "--measure/--no-measure"),
+    ] = None
     as_json: Json = False
 
+    def __post_init__(self) -> None:
+        if self.task is not None and self.task not in _purposes():
+            known = ", ".join(_purposes())
+            raise UserError(f"--task: {self.task!r} is not one of {known}{nearest(self.task, _purposes())}")
 
-@verb("models", "clearer models", "clearer models --measure", "clearer models --for photo.jpg")
+
+@verb("models", "clearer models", "clearer models --task photo", "clearer models --for photo.jpg")
 def models(options: ModelsOptions) -> None:
     """List the pretrained models.
 
     'restore', 'evaluate' and the other verbs take their names.
 
+    NAME-fast is faster, NAME-best is better than NAME.
+
+    task: with +s, the model takes the noise level as an optional input
+    (restore --sigma).
+
     quality: PSNR on a test set; s50 stands for noise of level 50.
 
-    kMAC/px: thousand multiply-adds per pixel; after +s, the model takes the
-    noise level as an optional input (restore --sigma).
-
-    s/MP: seconds per megapixel on this machine, once --measure has been run.
+    s/MP: seconds per megapixel on this machine, timed once. MiB: of the file.
     """
     if options.file is not None:
         _print_choice(options.file, options.as_json)
         return
-    from clearer.network.architecture import Architecture
-    from clearer.pipeline.speed import remembered_speeds
     from clearer.zoo.catalog import models as catalog
 
-    known = catalog()
-    found = [model for model in known if options.all or not model["research"]]
-    speeds = remembered_speeds()
-    if options.measure:
-        speeds |= _measured([model["name"] for model in found])
-    rows, entries = [], []
-    for model in found:
-        speed = speeds.get(Architecture.from_dict(model["architecture"]).digest)
-        seconds = None if speed is None else speed.seconds
-        entries.append({**model, "seconds_per_megapixel": seconds})
-        mark = "+s " if model["takes_level"] else ""
-        cost = f"{mark}{model['macs_per_pixel'] / 1e3:.0f}", "" if seconds is None else f"{seconds:.2f}"
-        rows.append((model["name"], _task(model), _quality(model["results"]), *cost))
+    known = [model for model in catalog() if options.task in (None, model["purpose"])]
+    found = sorted((model for model in known if options.all or model["for_use"]), key=_order)
     console = console_for_people(options.as_json)
-    print_table("", ("model", "task", "quality", "kMAC/px", "s/MP"), rows, console, left=3)
-    if len(found) < len(known):
-        say(f"{len(known) - len(found)} research models: clearer models --all", console)
+    if not found:
+        fix = f"; clearer fit {options.task} trains one on your images" if options.task == "microscopy" else ""
+        say(f"no pretrained model is for {options.task}{fix}", console)
+    speeds = _speeds(found, options.measure)
+    seconds = [speeds.get(_key(model)) for model in found]
+    rows = [_row(*pair) for pair in zip(found, seconds, strict=True)]
+    if rows:
+        print_table("", ("model", "task", "quality", "s/MP", "MiB"), rows, console, left=3)
+    others = len(known) - len(found)
+    if others:
+        say(f"{others} more, of the paper and former ones: clearer models --all", console)
     if options.as_json:
-        print_json({"models": entries})
+        timed = [{**model, "seconds_per_megapixel": one} for model, one in zip(found, seconds, strict=True)]
+        print_json({"models": sorted(timed, key=lambda model: str(model["name"]))})
 
 
 def _print_choice(file: Path, as_json: bool) -> None:
@@ -105,27 +125,60 @@ def _print_choice(file: Path, as_json: bool) -> None:
         print_json(found.to_dict())
 
 
-def _measured(names: Sequence[str]) -> dict[str, Speed]:
-    """Time models; return and remember their speeds by the digest of the architecture."""
-    from clearer.pipeline.speed import measure_speed, remember_speeds
+def _speeds(found: Sequence[ModelEntry], measure: bool | None) -> dict[str, float]:
+    """Return seconds per megapixel by `_key`; models that were not timed yet are, unless ``measure`` is False."""
+    from clearer.pipeline.speed import measure_speed, remember_speeds, remembered_speeds
 
-    speeds: dict[str, Speed] = {}
+    speeds = {} if measure else remembered_speeds()
+    missing: dict[str, str] = {}
+    for model in found:
+        if _key(model) not in speeds:
+            missing.setdefault(_key(model), model["name"])
+    if not missing or measure is False:
+        return {key: speed.seconds for key, speed in speeds.items()}
+    print(f"clearer: timing {len(missing)} model(s) on this machine, once; --no-measure omits it", file=sys.stderr)
     with progress_bar("measure", "models") as progress:
-        for done, name in enumerate(names):
-            progress(done, len(names))
-            architecture, speed = measure_speed(name)
-            speeds[architecture.digest] = speed
+        for done, (key, name) in enumerate(missing.items()):
+            progress(done, len(missing))
+            try:
+                speeds[key] = measure_speed(name)
+            except UserError as error:
+                print(f"clearer: note: {error}", file=sys.stderr)
     try:
         remember_speeds(speeds)
     except UserError as error:
         print(f"clearer: note: {error}", file=sys.stderr)
-    return speeds
+    return {key: speed.seconds for key, speed in speeds.items()}
+
+
+def _key(model: ModelEntry) -> str:
+    from clearer.network.architecture import Architecture
+    from clearer.pipeline.speed import speed_key
+
+    return speed_key(Architecture.from_dict(model["architecture"]), model["differs_in_bf16"])
+
+
+def _order(model: ModelEntry) -> tuple[bool, int, str, int]:
+    """Sort models by what they are for, then from fast to best; the paper's and former weights come last."""
+    from clearer.zoo.names import TIERS, ModelName
+    from clearer.zoo.purpose import PURPOSES
+
+    purposes: list[str | None] = [*PURPOSES, None]
+    base = ModelName.parse(model["name"]).base
+    return not model["for_use"], purposes.index(model["purpose"]), base, TIERS.index(model["tier"])
+
+
+def _row(model: ModelEntry, seconds: float | None) -> tuple[str, ...]:
+    size = f"{model['bytes'] / 2**20:.1f}"
+    return model["shown"], _task(model), _quality(model["results"]), "" if seconds is None else f"{seconds:.2f}", size
 
 
 def _task(model: ModelEntry) -> str:
-    """Return such as "denoise gray"."""
+    """Return such as "denoise gray"; what the task alone says is not repeated. +s: it takes the noise level."""
     color = "gray" if model["architecture"].get("channels") == 1 else "color"
-    return f"{model['task'] or 'restore'} {color}"
+    of = model["purpose"] or color
+    task = model["task"] if of in ("jpeg", "rain") and model["task"] else f"{model['task'] or 'restore'} {of}"
+    return task + (" +s" if model["takes_level"] else "")
 
 
 DATASETS = {

@@ -18,7 +18,8 @@ from clearer.network.cost import macs_per_pixel
 from clearer.recipe.schema import Recipe
 from clearer.search.macro_space import LEAST_SHARE, Cost, largest_networks
 from clearer.zoo.card_text import dataset_name
-from clearer.zoo.locate import RESEARCH_MODELS, find_models
+from clearer.zoo.locate import find_models
+from clearer.zoo.names import is_for_use
 from clearer.zoo.weight_metadata import read_architecture
 
 DEFAULT = "FPFF-FFFF"
@@ -115,7 +116,7 @@ def known_quality(cost: Cost, amount: float, recipe: Recipe, budget: Budget) -> 
     found: list[tuple[float, str]] = []
     kind = recipe.data.degradation.kind
     for file in find_models().values():
-        if file.name in RESEARCH_MODELS:
+        if not is_for_use(file.name):
             continue
         architecture, card = read_architecture(file.path)
         like = architecture.channels == recipe.network.channels and (card.degradation or {}).get("kind") == kind

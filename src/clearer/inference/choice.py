@@ -10,18 +10,15 @@ from clearer.inference.image_facts import ImageFacts
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel
 from clearer.zoo.card import ModelCard
-from clearer.zoo.locate import RESEARCH_MODELS, find_models
+from clearer.zoo.locate import find_models
+from clearer.zoo.names import ModelName, is_for_use
+from clearer.zoo.purpose import NOISE, OTHER_NOISE, WHITE_NOISE, trained_kinds
 from clearer.zoo.weight_metadata import read_architecture
 
 AUTO = "auto"
 """The name of a model that stands for the choice by the image."""
 
-WHITE_NOISE = frozenset({"gaussian", "poisson-gaussian", "speckle"})
-OTHER_NOISE = frozenset({"correlated", "camera"})
-NOISE = WHITE_NOISE | OTHER_NOISE
 BLUR = frozenset({"blur", "resize"})
-OF_TASK = {"denoise": frozenset({"gaussian"}), "derain": frozenset({"rain"}), "dejpeg": frozenset({"jpeg"})}
-"""The kinds of degradation that a task stands for, where a card states none, as after training on pairs."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,11 @@ class Candidate:
         if degradation is not None:
             levels = degradation.noise_levels()
         return cls(name, kinds, levels, architecture.channels == 1, macs_per_pixel(architecture))
+
+    @property
+    def preference(self) -> int:
+        """The order of its tier among models that fit alike."""
+        return ModelName.parse(self.name).preference
 
     @property
     def denoises(self) -> bool:
@@ -76,17 +78,10 @@ class Choice:
         return f"{'no model fits' if self.needed else 'nothing to do'}: {self.reason}"
 
 
-def trained_kinds(card: ModelCard) -> frozenset[str]:
-    """Return the kinds of degradation that a model was trained on; empty if its card does not tell."""
-    degradation = card.trained_on()
-    kinds = () if degradation is None else (one.kind for one in degradation.components())
-    return frozenset(kinds) - {"none"} or OF_TASK.get(card.task or "", frozenset())
-
-
 def candidates() -> Iterator[Candidate]:
-    """Yield the pretrained models that restore images of a known kind; those of the paper's studies are left out."""
+    """Yield the pretrained models that restore images of a known kind, except the paper's and former weights."""
     for name, file in find_models(strict=False).items():
-        if name in RESEARCH_MODELS:
+        if not is_for_use(name):
             continue
         try:
             found = Candidate.of(name, *read_architecture(file.path))
@@ -99,8 +94,9 @@ def candidates() -> Iterator[Candidate]:
 def choose(facts: ImageFacts, among: Iterable[Candidate] | None = None) -> Choice:
     """Choose the model for an image with these facts.
 
-    Models whose channels are the image's come first, then those trained on the most kinds of degradation, then the
-    fastest. For a gray image whose noise is not that of a constant level, the kinds come first.
+    Models whose channels are the image's come first, then those trained on the most kinds of degradation, then those
+    of the standard tier, then the fastest. For a gray image whose noise is not that of a constant level, the kinds come
+    first.
 
     Args:
         facts: of the image.
@@ -117,7 +113,7 @@ def choose(facts: ImageFacts, among: Iterable[Candidate] | None = None) -> Choic
         other_channels = int(one.gray != facts.gray)
         return (other_channels, -len(one.kinds)) if simple or not facts.gray else (-len(one.kinds), other_channels)
 
-    best = min(fitting, key=lambda one: (*rank(one), one.macs))
+    best = min(fitting, key=lambda one: (*rank(one), one.preference, one.macs))
     return Choice(best.name, facts.in_words(), needed=True)
 
 
@@ -125,4 +121,4 @@ def default_model(names: Iterable[str]) -> str | None:
     """Return the model for photographs among pretrained models: that for color images trained on the most kinds."""
     wanted = set(names)
     found = [one for one in candidates() if one.name in wanted and one.denoises and not one.gray]
-    return max(found, key=lambda one: (len(one.kinds), -one.macs)).name if found else None
+    return max(found, key=lambda one: (len(one.kinds), -one.preference, -one.macs)).name if found else None

@@ -1,6 +1,6 @@
 """The precision of a restorer: the one that was stated; else fp32, and bf16 for images of 8 bits where it hardly shows.
 
-It hardly shows where the RMS difference of the results is below half a gray level, by the model's card.
+It hardly shows unless the card says otherwise: see `ModelCard.differs_in_bf16`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from clearer.zoo.card import ModelCard
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
-HALF_A_LEVEL = 0.5
-"""RMS difference in gray levels from which a model restores images of 8 bits in fp32, too."""
 _COARSE = ("1", "8")
 """Depths, as `clearer.images.pixels.depth_of` names them, with levels that hide what bf16 changes."""
 _BYTES = ("bool", "uint8", "int8")
@@ -41,17 +39,7 @@ def chosen_precision(precision: str, device: torch.device, card: ModelCard) -> s
         near = nearest(precision, PRECISIONS)
         raise UserError(f"precision: {precision!r} is not one of {', '.join(PRECISIONS)}{near}")
     chosen = choose_precision(precision, device)
-    return "fp32" if precision == "auto" and differs_in_bf16(card) else chosen
-
-
-def differs_in_bf16(card: ModelCard) -> bool:
-    """Return whether results in bf16 were measured to differ by half a gray level or more.
-
-    >>> differs_in_bf16(ModelCard(bf16={"rms": 0.65, "largest": 3.9})), differs_in_bf16(ModelCard())
-    (True, False)
-    """
-    rms = (card.bf16 or {}).get("rms")
-    return isinstance(rms, int | float) and rms >= HALF_A_LEVEL
+    return "fp32" if precision == "auto" and card.differs_in_bf16 else chosen
 
 
 def depth_in_memory(image: Any) -> str:

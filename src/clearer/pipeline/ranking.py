@@ -11,7 +11,6 @@ from torch.nn import functional
 from clearer.core.files import write_json
 from clearer.data.splits import Splits
 from clearer.evaluation.no_reference import WHAT, Estimate, NoReference
-from clearer.inference.choice import trained_kinds
 from clearer.inference.equal_channels import in_equal_channels
 from clearer.inference.restorer import Restorer, load
 from clearer.losses.noise2void import Noise2Void
@@ -24,6 +23,8 @@ from clearer.report.noisy import CERTAIN
 from clearer.runs.layout import RunFolder
 from clearer.runs.schema import Ranking, RankingRow
 from clearer.zoo.catalog import models
+from clearer.zoo.names import is_for_use
+from clearer.zoo.purpose import trained_kinds
 
 
 def rank(recipe: Recipe, folder: RunFolder, restorer: Restorer, splits: Splits) -> Ranking:
@@ -89,7 +90,11 @@ def _others(
     ]
     for model in models():
         channels = model["architecture"]["channels"]
-        if model["task"] not in tasks_for(profile) or channels < recipe.network.channels or model["research"]:
+        if (
+            model["task"] not in tasks_for(profile)
+            or channels < recipe.network.channels
+            or not is_for_use(model["name"])
+        ):
             continue
         other = load(model["file"], restorer.device, "fp32")
         equal = channels > recipe.network.channels

@@ -14,7 +14,8 @@ from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
 from clearer.runs.layout import RunFolder
 from clearer.zoo.card import ModelCard
-from clearer.zoo.locate import RESEARCH_MODELS, find_models, located, name_and_source
+from clearer.zoo.locate import find_models, located, name_and_source
+from clearer.zoo.names import is_for_use
 from clearer.zoo.weight_metadata import read_architecture
 
 RUNS = Path("runs")
@@ -57,7 +58,7 @@ def offered(wanted: Iterable[str] = (), runs: Path = RUNS) -> dict[str, Model]:
             raise UserError(f"--model: {name!r} names two models; write --model NAME={source} with another name")
         found[name] = _model(name, source)
     known = {Path(model.source).resolve() for model in found.values()}
-    pretrained = {name: file for name, file in find_models().items() if name not in RESEARCH_MODELS}
+    pretrained = {name: file for name, file in find_models().items() if is_for_use(name)}
     photographs = default_model(pretrained)
     if photographs is not None and photographs not in found:
         found[photographs] = _model(photographs, pretrained[photographs].path)

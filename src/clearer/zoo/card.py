@@ -15,6 +15,9 @@ from clearer.core.files import FORMER_KEYS, with_former_keys, with_present_keys
 from clearer.degradations.base import Degradation
 from clearer.degradations.registry import degradation_from_dict
 
+HALF_A_LEVEL = 0.5
+"""RMS difference, in gray levels, from which a model restores images of 8 bits in fp32 by default, too."""
+
 
 @dataclass(frozen=True)
 class CardResult:
@@ -151,6 +154,16 @@ class ModelCard(Mapping[str, Any]):
         except (TypeError, ValueError):
             return None
         return (low, high) if low < high else None
+
+    @property
+    def differs_in_bf16(self) -> bool:
+        """Whether results in bf16 were measured to differ from those in fp32 by half a gray level RMS or more.
+
+        >>> ModelCard(bf16={"rms": 0.65, "largest": 3.9}).differs_in_bf16, ModelCard().differs_in_bf16
+        (True, False)
+        """
+        rms = (self.bf16 or {}).get("rms")
+        return isinstance(rms, int | float) and rms >= HALF_A_LEVEL
 
     def trained_on(self) -> Degradation | None:
         """Return the degradation in training; None if the card states none, or one that this version does not know."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -10,20 +11,10 @@ from typing import Literal
 
 from clearer.core.errors import UserError, nearest
 from clearer.runs.layout import RunFolder
+from clearer.zoo.names import RESEARCH_MODELS, ModelName, stored_name
 
 MODELS_VARIABLE = "CLEARER_MODELS"
 """Environment variable that names a folder of further models: NAME/model.safetensors or NAME.safetensors."""
-
-RESEARCH_MODELS = (
-    "denoise-gray-30",
-    "denoise-gray-30-searched",
-    "denoise-gray-50",
-    "denoise-gray-50-searched",
-    "denoise-gray-70",
-    "denoise-gray-70-searched",
-    "derain-searched",
-)
-"""Models that reproduce results of the paper. They are in the repository's ``models`` folder, not in the package."""
 
 Source = Literal["package", "CLEARER_MODELS", "checkout"]
 
@@ -96,7 +87,18 @@ def _weight_files(folder: Path) -> dict[str, Path]:
 
 def is_model_name(text: str) -> bool:
     """Return whether a text is the name of a model, even if its weights are not on this machine."""
-    return text in RESEARCH_MODELS or text in find_models(strict=False)
+    name, known = stored_name(text), find_models(strict=False)
+    return name in known or _is_elsewhere(name, known)
+
+
+def _is_elsewhere(name: str, known: Mapping[str, ModelFile]) -> bool:
+    """Return whether a name that is not known is that of a model in the repository, outside the package."""
+    parsed = ModelName.parse(name)
+    if name in RESEARCH_MODELS:
+        return True
+    if any(file.source == "checkout" for file in known.values()):
+        return False
+    return not parsed.is_packaged and parsed.base in known
 
 
 def located(name_or_path: str | Path) -> Path:
@@ -104,7 +106,8 @@ def located(name_or_path: str | Path) -> Path:
 
     Args:
         name_or_path: a weight file; an exported file; a run folder, for its ``model.safetensors``; or the
-            name of a model (see `find_models`). An existing file or run takes precedence over a model's name.
+            name of a model (see `find_models`, and `clearer.zoo.names` for the paper's). An existing file or run
+            takes precedence over a model's name.
 
     Raises:
         UserError: there is no such file, run or model.
@@ -112,7 +115,7 @@ def located(name_or_path: str | Path) -> Path:
     >>> located("denoise-gray").name
     'denoise-gray.safetensors'
     """
-    path, name = Path(name_or_path), str(name_or_path)
+    path, name = Path(name_or_path), stored_name(str(name_or_path))
     if path.is_file():
         return path
     run = RunFolder(path)
@@ -124,7 +127,7 @@ def located(name_or_path: str | Path) -> Path:
     _named_folder(strict=True)
     if path.is_dir():
         raise UserError(f"{path}: the folder holds no {run.weights.name}; name a finished run or a weight file")
-    if name in RESEARCH_MODELS:
+    if _is_elsewhere(name, known):
         raise UserError(
             f"{name}: not part of the installed package; get models/{name}/{run.weights.name} from the clearer "
             f"repository and give its path, or set {MODELS_VARIABLE} to the repository's models folder"

@@ -1,0 +1,99 @@
+"""The names of pretrained models: tiers of speed, dated names of former weights, and the models of the paper."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Tier = Literal["fast", "standard", "medium", "best"]
+
+TIERS: tuple[Tier, ...] = ("fast", "standard", "medium", "best")
+"""From the fastest to the best. The standard tier bears the bare name; medium is a former one."""
+
+PAPER_MODELS = {
+    "paper/denoise-30": "denoise-gray-30",
+    "paper/denoise-30-searched": "denoise-gray-30-searched",
+    "paper/denoise-50": "denoise-gray-50",
+    "paper/denoise-50-searched": "denoise-gray-50-searched",
+    "paper/denoise-70": "denoise-gray-70",
+    "paper/denoise-70-searched": "denoise-gray-70-searched",
+    "paper/derain-searched": "derain-searched",
+}
+"""Models that reproduce results of the paper: the names that lists show, and those of their folders."""
+RESEARCH_MODELS = tuple(PAPER_MODELS.values())
+
+_PARTS = re.compile(r"(?P<base>.+?)(?:-(?P<tier>fast|medium|best))?(?:@(?P<date>\d{4}-\d{2}(?:-\d{2})?))?")
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """The parts of a model's name: ``BASE``, ``BASE-fast``, ``BASE-best``, each also as ``NAME@DATE``.
+
+    Attributes:
+        base: the name of the standard tier.
+        tier: of speed.
+        date: when these weights were the ones that the name before it stands for, as in ``denoise-gray@2026-11``;
+            None for those that it stands for today.
+    """
+
+    base: str
+    tier: Tier
+    date: str | None
+
+    @classmethod
+    def parse(cls, name: str) -> ModelName:
+        """Return the parts of a name.
+
+        >>> ModelName.parse("denoise-gray-fast@2026-11")
+        ModelName(base='denoise-gray', tier='fast', date='2026-11')
+        >>> ModelName.parse("derain").tier
+        'standard'
+        """
+        found = _PARTS.fullmatch(name)
+        if found is None:
+            return cls(name, "standard", None)
+        tier: Tier = next((one for one in TIERS if one == found["tier"]), "standard")
+        return cls(found["base"], tier, found["date"])
+
+    @property
+    def undated(self) -> str:
+        """The name without its date."""
+        return self.base if self.tier == "standard" else f"{self.base}-{self.tier}"
+
+    @property
+    def is_packaged(self) -> bool:
+        """Whether the package holds the weights: of today's fast and standard tiers, and not of the paper's models."""
+        return self.tier in ("fast", "standard") and self.date is None and self.undated not in RESEARCH_MODELS
+
+    @property
+    def preference(self) -> int:
+        """The order in which tiers are chosen, if nothing else decides: the standard tier first."""
+        return ("standard", "fast", "medium", "best").index(self.tier)
+
+
+def is_for_use(name: str) -> bool:
+    """Return whether a model is listed and offered by default: neither one of the paper's nor former weights.
+
+    >>> is_for_use("denoise-gray-best"), is_for_use("denoise-gray@2026-11"), is_for_use("denoise-gray-50")
+    (True, False, False)
+    """
+    return name not in RESEARCH_MODELS and ModelName.parse(name).date is None
+
+
+def stored_name(name: str) -> str:
+    """Return the name under which a model's weights are stored.
+
+    >>> stored_name("paper/denoise-50"), stored_name("derain")
+    ('denoise-gray-50', 'derain')
+    """
+    return PAPER_MODELS.get(name.replace("\\", "/"), name)
+
+
+def shown_name(name: str) -> str:
+    """Return the name under which lists show a model.
+
+    >>> shown_name("denoise-gray-50"), shown_name("derain")
+    ('paper/denoise-50', 'derain')
+    """
+    return next((shown for shown, stored in PAPER_MODELS.items() if stored == name), name)
