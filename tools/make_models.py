@@ -41,7 +41,7 @@ from clearer.zoo.locate import ModelFile, find_models
 from clearer.zoo.names import RESEARCH_MODELS, ModelName
 from clearer.zoo.robustness_table import rows_for_card
 from clearer.zoo.weight_metadata import read_architecture
-from clearer.zoo.weights import load_weights, save_weights
+from clearer.zoo.weights import MANTISSA, load_weights, save_weights
 
 ROOT = Path(__file__).parents[1]
 PACKAGE, MODELS = ROOT / "src" / "clearer" / "weights", ROOT / "models"
@@ -100,10 +100,14 @@ def main() -> None:
     parser.add_argument("--stages", nargs="*", default=[], type=Path, help="runs of the earlier stages, first to last")
     parser.add_argument("--mean-with", type=Path, help="run whose best weights are averaged with those of RUN")
     parser.add_argument("--last", action="store_true", help="take last.safetensors, not the best on validation")
+    parser.add_argument("--mantissa", type=int, default=MANTISSA, help="bits of the weights' mantissa, at most 10")
     parser.add_argument("--former", metavar="DATE", help="keep the present weights of the name as NAME@DATE")
     parser.add_argument("--robustness", nargs="+", default=[], metavar="NAME", help="add the robustness tables")
     parser.add_argument("--bf16", type=Path, metavar="FILE", help="add what bf16 changes, from this record")
+    parser.add_argument("--round", metavar="NAME", help="round a model's weights to --mantissa; measure it anew")
     given = parser.parse_args()
+    if given.round:
+        round_weights(given.round, given.mantissa)
     if given.bf16:
         keep_bf16(given.bf16)
     for name in given.robustness:
@@ -165,7 +169,7 @@ def make_model(given: argparse.Namespace) -> None:
         training=given.training or card.training,
         start=default_run(card.start) if card.start else None,
     )
-    save_weights(file, network, card, half=True)
+    save_weights(file, network, card, half=True, mantissa=given.mantissa)
     shutil.rmtree(folder / "results", ignore_errors=True)
     results = []
     for number, text in enumerate(given.evaluate):
@@ -175,7 +179,7 @@ def make_model(given: argparse.Namespace) -> None:
         kept = {key: result[key] for key in SUMMARY if key in result} | {"data": Path(where).name}
         results.append(CardResult.from_dict(kept))
     card = dataclasses.replace(card, results=tuple(results))
-    save_weights(file, network, card, half=True)
+    save_weights(file, network, card, half=True, mantissa=given.mantissa)
     keep_record(run, folder)
     shutil.rmtree(folder / "stages", ignore_errors=True)
     for number, stage in enumerate(given.stages, 1):
@@ -252,6 +256,32 @@ def keep_bf16(record: Path) -> None:
         mine = [row for row in rows if row["model"] == name]
         found = {key: round(max(row[key] for row in mine), 2) for key in ("rms", "largest")}
         change_card(name, with_line, bf16=found)
+
+
+def round_weights(name: str, mantissa: int) -> None:
+    """Round the weights of a model, and measure it by the commands of its results again."""
+    file, folder = find_models()[name].path, MODELS / name
+    former = hashlib.sha256(file.read_bytes()).hexdigest()
+    network, card = load_weights(file)
+    save_weights(file, network, card, half=True, mantissa=mantissa)
+    page = folder / "README.md"
+    write_text(page, page.read_text().replace(former, hashlib.sha256(file.read_bytes()).hexdigest()))
+    results = []
+    for out in sorted((folder / "results").glob("*.json")):
+        record = json.loads(out.read_text())
+        words = shlex.split(record["command"])
+        result = measure(file, record["protocol"], words[words.index("--data") + 1], out)
+        kept = {key: result[key] for key in SUMMARY if key in result}
+        results.append(CardResult.from_dict(kept | {"data": Path(result["data"]).name}))
+    architecture = read_architecture(file)[0]
+
+    def with_results(text: str, card: ModelCard) -> str:
+        section = "\n".join(card_lines(architecture, card)).partition("\n## Robustness")[0].partition("\n## Data")[0]
+        return re.sub(r"## Results\n.*?(?=\n## )", lambda _: section, text, flags=re.DOTALL)
+
+    change_card(name, with_results, results=tuple(results))
+    if card.robustness:
+        measure_robustness(name)
 
 
 def change_card(name: str, change_page: Callable[[str, ModelCard], str], **values: Any) -> None:

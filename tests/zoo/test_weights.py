@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -18,7 +21,7 @@ from clearer.core.errors import UserError
 from clearer.network.architecture import OPERATIONS, Architecture, SearchSpace
 from clearer.network.network import RestorationNetwork
 from clearer.zoo.weight_metadata import FORMAT, read_architecture
-from clearer.zoo.weights import load_weights, save_weights
+from clearer.zoo.weights import _halved, load_weights, save_weights
 
 CARD = {"task": "denoise", "degradation": {"kind": "gaussian", "sigma": [0.0, 75.0]}, "note": "naïve \n ü"}
 
@@ -237,3 +240,28 @@ def test_batch_norm_counts_survive(file: Path) -> None:
 def test_metadata_is_read_without_torch() -> None:
     code = "import sys; from clearer.zoo.catalog import models; assert models(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@given(st.integers(1, 10), st.lists(st.floats(-60000, 60000, width=16), min_size=1, max_size=30))
+def test_fewer_bits_of_mantissa_round_to_the_nearest(mantissa: int, values: list[float]) -> None:
+    before = torch.tensor(values)
+    found = _halved(before, mantissa)
+    assert found.dtype == torch.float16 and not (found.view(torch.int16) & ((1 << (10 - mantissa)) - 1)).any()
+    smallest = 2.0**-24 * 2 ** (10 - mantissa)  # below the normal numbers, the step is constant
+    limit = torch.maximum(before.abs() * 2.0 ** -(mantissa + 1), torch.tensor(smallest / 2))
+    finite = found.isfinite()  # the largest numbers may round to infinity
+    assert ((found.float() - before).abs() <= limit)[finite].all()
+    assert (before.abs() > 65504 * (1 - 2.0 ** -(mantissa + 1)))[~finite].all()
+    assert torch.equal(_halved(found.float(), mantissa), found)
+
+
+def test_files_with_fewer_bits_hold_rounded_weights_and_compress(tmp_path: Path) -> None:
+    network = a_network()
+    for mantissa in (10, 8):
+        save_weights(tmp_path / f"{mantissa}.safetensors", network, CARD, half=True, mantissa=mantissa)
+    sizes = [len(zlib.compress((tmp_path / f"{mantissa}.safetensors").read_bytes())) for mantissa in (10, 8)]
+    assert sizes[1] < 0.95 * sizes[0]
+    found = load_weights(tmp_path / "8.safetensors")[0].state_dict()
+    for name, value in network.state_dict().items():
+        expected = _halved(value, 8).float() if value.is_floating_point() else value
+        assert torch.equal(found[name], expected), name

@@ -19,9 +19,17 @@ from clearer.network.network import RestorationNetwork
 from clearer.zoo.card import ModelCard
 from clearer.zoo.weight_metadata import FORMAT, read_architecture
 
+MANTISSA = 10
+"""Bits of the mantissa of a float16."""
+
 
 def save_weights(
-    path: str | Path, network: RestorationNetwork, card: ModelCard | Mapping[str, Any], *, half: bool = False
+    path: str | Path,
+    network: RestorationNetwork,
+    card: ModelCard | Mapping[str, Any],
+    *,
+    half: bool = False,
+    mantissa: int = MANTISSA,
 ) -> None:
     """Write a weight file: the network's weights, its architecture and its card.
 
@@ -30,6 +38,7 @@ def save_weights(
         network: its state is copied to the CPU.
         card: a `ModelCard`, or its JSON form.
         half: round the weights to float16, which halves the file. Loading converts them to float32.
+        mantissa: bits of a float16's mantissa that are used, 1 to 10. The others are 0, so that the file compresses.
 
     Raises:
         UserError: the file cannot be written.
@@ -37,7 +46,7 @@ def save_weights(
     """
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in network.state_dict().items()}
     if half:
-        tensors = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
+        tensors = {name: _halved(t, mantissa) if t.is_floating_point() else t for name, t in tensors.items()}
     metadata = {
         "format": FORMAT,
         "architecture": network.architecture.to_json(),
@@ -46,6 +55,14 @@ def save_weights(
     with written_whole(path) as temporary:
         # safetensors' own save_file does not raise an OSError when the disk is full.
         temporary.write_bytes(in_fixed_order(save(tensors, metadata)))
+
+
+def _halved(t: torch.Tensor, mantissa: int) -> torch.Tensor:
+    """Round to float16 with so many bits of mantissa, to the nearest."""
+    step = 1 << (MANTISSA - mantissa)
+    levels = t.half().view(torch.int16).to(torch.int32)
+    magnitude = (levels & 0x7FFF) + step // 2 & -step  # the sign is a bit of its own
+    return (magnitude | levels & 0x8000).to(torch.int16).view(torch.float16)
 
 
 def load_weights(path: str | Path) -> tuple[RestorationNetwork, ModelCard]:

@@ -1,0 +1,48 @@
+"""The wheel: it holds the models of the fast and the standard tier, and has at most 15 MiB."""
+
+from __future__ import annotations
+
+import io
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import clearer
+from clearer.zoo.locate import find_models
+from clearer.zoo.names import ModelName
+
+PACKAGE = Path(clearer.__file__).parent
+LARGEST = 15 * 2**20
+METADATA = 100_000
+"""Bytes of the wheel beside the package, more than enough: RECORD, the license and README.md."""
+
+
+def packaged() -> list[Path]:
+    """Return the files of the package that `pip wheel` takes: modules, and the data that pyproject.toml names."""
+    settings = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text())
+    patterns = ["**/*.py", *settings["tool"]["setuptools"]["package-data"]["clearer"]]
+    return sorted({path for pattern in patterns for path in PACKAGE.glob(pattern)})
+
+
+def test_the_wheel_has_at_most_15_mib() -> None:
+    wheel = io.BytesIO()
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as file:
+        for path in packaged():
+            file.write(path, path.relative_to(PACKAGE.parent))
+    assert len(wheel.getvalue()) + METADATA <= LARGEST, f"{len(wheel.getvalue()) / 2**20:.2f} MiB: see --mantissa"
+
+
+def test_the_wheel_holds_the_fast_and_the_standard_tier() -> None:
+    held = {path.stem for path in packaged() if path.suffix == ".safetensors"}
+    known = find_models()
+    assert held == {name for name, file in known.items() if file.source == "package"}
+    assert all(ModelName.parse(name).is_packaged for name in held)
+    outside = [name for name, file in known.items() if file.source == "checkout"]
+    assert not any(ModelName.parse(name).is_packaged for name in outside)
+
+
+@pytest.mark.parametrize("name", ["denoise-gray", "denoise-color", "denoise-photo", "dejpeg", "derain"])
+def test_each_task_has_its_standard_tier_in_the_package(name: str) -> None:
+    assert find_models()[name].source == "package"
