@@ -66,8 +66,8 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Update all parameters that have gradients."""
         for group in self.param_groups:
-            alike: dict[tuple[int, int], list[nn.Parameter]] = defaultdict(list)
-            others: list[nn.Parameter] = []
+            alike: dict[tuple[int, int], list[Tensor]] = defaultdict(list)
+            others: list[Tensor] = []
             for p in group["params"]:
                 if p.grad is None:
                     continue
@@ -78,7 +78,7 @@ class Muon(torch.optim.Optimizer):
             for shape, those in alike.items():
                 self._orthogonal(those, shape, group)
 
-    def _orthogonal(self, those: list[nn.Parameter], shape: tuple[int, int], group: dict[str, Any]) -> None:
+    def _orthogonal(self, those: list[Tensor], shape: tuple[int, int], group: dict[str, Any]) -> None:
         # All matrices of one shape together: one batched product instead of many small ones, and on a GPU one launch
         # instead of one a parameter.
         beta, grads = group["momentum"], _grads(those)
@@ -94,7 +94,7 @@ class Muon(torch.optim.Optimizer):
         by = [move.reshape(p.shape) for p, move in zip(those, moves, strict=True)]
         torch._foreach_add_(those, by, alpha=-group["lr"])
 
-    def _adam(self, those: list[nn.Parameter], group: dict[str, Any]) -> None:
+    def _adam(self, those: list[Tensor], group: dict[str, Any]) -> None:
         (beta1, beta2), grads = group["betas"], _grads(those)
         for p in those:
             if not self.state[p]:
@@ -114,5 +114,5 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_addcdiv_(those, means, sizes, [-group["lr"] / (1 - beta1**steps) for steps in done])
 
 
-def _grads(those: list[nn.Parameter]) -> list[Tensor]:
+def _grads(those: list[Tensor]) -> list[Tensor]:
     return [p.grad for p in those if p.grad is not None]
