@@ -12,6 +12,7 @@ import pytest
 
 import clearer
 from clearer.core.errors import UserError
+from clearer.core.pressure import Watch
 from clearer.network.architecture import Architecture
 from clearer.pipeline.speed import Speed, remember_speeds, remembered_speeds, speed_file, speed_key
 from helpers.command import clearer as command
@@ -131,6 +132,28 @@ def test_each_model_is_timed_once(cache, timed):
     speed = Speed(1.25, "cpu", "fp32")
     digest = clearer.load("denoise-gray", "cpu").architecture.digest
     assert remembered_speeds()[digest] == speed and speed_file() == cache / "clearer" / "speed.json"
+
+
+def test_times_of_a_busy_machine_are_marked(cache, monkeypatch):
+    monkeypatch.setattr(
+        "clearer.pipeline.speed.measure_speed", lambda name: Speed(1.25, "cpu", "fp32", name == "derain")
+    )
+    line = "~: timed while other programs kept this machine busy; clearer models --measure"
+    for ended in (command("models"), command("models", "--no-measure")):
+        assert ended.out.count(" 1.25 ") == len(OFFERED) - 1 and ended.out.count(" ~1.25 ") == 1
+        assert ended.out.splitlines()[-2] == line
+        assert max(map(len, ended.out.splitlines())) <= 80
+    assert line not in command("models", "--task", "gray").out
+
+
+@pytest.mark.parametrize("share", [0.0, 0.62])
+def test_a_time_tells_whether_other_programs_were_busy(monkeypatch, share):
+    from clearer.pipeline import speed
+
+    monkeypatch.setattr(speed, "SIDE", 32)
+    monkeypatch.setattr(Watch, "share", lambda self: share)
+    found = speed.measure_speed("denoise-gray")
+    assert found.busy == (share > 0.5 and found.device == "cpu")
 
 
 def test_a_model_that_cannot_be_timed_is_a_note(cache, monkeypatch):

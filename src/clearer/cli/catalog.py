@@ -14,6 +14,7 @@ from clearer.core.console import console_for_people, print_json, print_table, pr
 from clearer.core.errors import UserError, nearest
 
 if TYPE_CHECKING:
+    from clearer.pipeline.speed import Speed
     from clearer.zoo.catalog import ModelEntry
 
 
@@ -102,16 +103,21 @@ def models(options: ModelsOptions) -> None:
     if not found:
         fix = f"; clearer fit {options.task} trains one on your images" if options.task == "microscopy" else ""
         say(f"no pretrained model is for {options.task}{fix}", console)
-    speeds = _speeds(found, options.measure)
-    seconds = [speeds.get(_key(model)) for model in found]
-    rows = [_row(*pair) for pair in zip(found, seconds, strict=True)]
+    known_speeds = _speeds(found, options.measure)
+    speeds = [known_speeds.get(_key(model)) for model in found]
+    rows = [_row(*pair) for pair in zip(found, speeds, strict=True)]
     if rows:
         print_table("", ("model", "task", "quality", "s/MP", "MiB"), rows, console, left=3)
+    if any(speed is not None and speed.busy for speed in speeds):
+        say("~: timed while other programs kept this machine busy; clearer models --measure", console)
     others = len(known) - len(found)
     if others:
         say(f"{others} more, of the paper and former ones: clearer models --all", console)
     if options.as_json:
-        timed = [{**model, "seconds_per_megapixel": one} for model, one in zip(found, seconds, strict=True)]
+        timed = [
+            {**model, "seconds_per_megapixel": None if speed is None else speed.seconds}
+            for model, speed in zip(found, speeds, strict=True)
+        ]
         print_json({"models": sorted(timed, key=lambda model: str(model["name"]))})
 
 
@@ -125,8 +131,8 @@ def _print_choice(file: Path, as_json: bool) -> None:
         print_json(found.to_dict())
 
 
-def _speeds(found: Sequence[ModelEntry], measure: bool | None) -> dict[str, float]:
-    """Return seconds per megapixel by `_key`; models that were not timed yet are, unless ``measure`` is False."""
+def _speeds(found: Sequence[ModelEntry], measure: bool | None) -> dict[str, Speed]:
+    """Return speeds by `_key`; models that were not timed yet are, unless ``measure`` is False."""
     from clearer.pipeline.speed import measure_speed, remember_speeds, remembered_speeds
 
     speeds = {} if measure else remembered_speeds()
@@ -135,7 +141,7 @@ def _speeds(found: Sequence[ModelEntry], measure: bool | None) -> dict[str, floa
         if _key(model) not in speeds:
             missing.setdefault(_key(model), model["name"])
     if not missing or measure is False:
-        return {key: speed.seconds for key, speed in speeds.items()}
+        return speeds
     print(f"clearer: timing {len(missing)} model(s) on this machine, once; --no-measure omits it", file=sys.stderr)
     with progress_bar("measure", "models") as progress:
         for done, (key, name) in enumerate(missing.items()):
@@ -148,7 +154,7 @@ def _speeds(found: Sequence[ModelEntry], measure: bool | None) -> dict[str, floa
         remember_speeds(speeds)
     except UserError as error:
         print(f"clearer: note: {error}", file=sys.stderr)
-    return {key: speed.seconds for key, speed in speeds.items()}
+    return speeds
 
 
 def _key(model: ModelEntry) -> str:
@@ -168,9 +174,9 @@ def _order(model: ModelEntry) -> tuple[bool, int, str, int]:
     return not model["for_use"], purposes.index(model["purpose"]), base, TIERS.index(model["tier"])
 
 
-def _row(model: ModelEntry, seconds: float | None) -> tuple[str, ...]:
-    size = f"{model['bytes'] / 2**20:.1f}"
-    return model["shown"], _task(model), _quality(model["results"]), "" if seconds is None else f"{seconds:.2f}", size
+def _row(model: ModelEntry, speed: Speed | None) -> tuple[str, ...]:
+    seconds = "" if speed is None else f"{'~' if speed.busy else ''}{speed.seconds:.2f}"
+    return model["shown"], _task(model), _quality(model["results"]), seconds, f"{model['bytes'] / 2**20:.1f}"
 
 
 def _task(model: ModelEntry) -> str:

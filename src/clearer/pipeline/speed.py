@@ -13,13 +13,15 @@ from typing import Any
 
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
+from clearer.core.pressure import Watch
 from clearer.core.shape import check_shape
 from clearer.core.version import __version__
 from clearer.network.architecture import Architecture
 
 SIDE, SIDE_ON_GPU = 500, 1000
 """Side in pixels of the image that is timed: on a CPU a quarter of a megapixel takes a quarter of the time."""
-RUNS = 4  # the first warms up
+RUNS, ENOUGH = 4, 1.5
+"""Runs, of which the first warms up; after so many seconds there are no more."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,13 @@ class Speed:
         seconds: per megapixel, reading and writing files not included.
         device: such as ``"cpu"``.
         precision: ``"fp32"`` or ``"bf16"``.
+        busy: whether other programs kept the processors busy meanwhile, so that the time is too long.
     """
 
     seconds: float
     device: str
     precision: str
+    busy: bool = False
 
 
 def speed_file() -> Path:
@@ -82,7 +86,7 @@ def measure_speed(model: str | Path) -> Speed:
         model: see `clearer.load`.
 
     Returns:
-        The fastest of three runs, in seconds per megapixel.
+        The fastest of four runs, of fewer if they take long.
 
     Raises:
         UserError: see `clearer.load`.
@@ -95,12 +99,14 @@ def measure_speed(model: str | Path) -> Speed:
     side = SIDE if restorer.device.type == "cpu" else SIDE_ON_GPU
     shape = (side, side, restorer.architecture.channels)
     image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    seconds = []
-    for _ in range(RUNS):
+    seconds: list[float] = []
+    watch, start = Watch(), time.perf_counter()
+    while len(seconds) < RUNS and (not seconds or time.perf_counter() - start < ENOUGH):
         begun = time.perf_counter()
         restorer.restore(image)
         seconds.append(time.perf_counter() - begun)
-    return Speed(min(seconds[1:]) * 1e6 / side**2, str(restorer.device), restorer.precision)
+    busy = watch.busy and restorer.device.type == "cpu"
+    return Speed(min(seconds) * 1e6 / side**2, str(restorer.device), restorer.precision, busy)
 
 
 def _machine() -> str:
