@@ -32,17 +32,18 @@ def main() -> None:
     parser.add_argument("--kmac", type=float, default=45, help="cost of the networks, kMAC/pixel")
     parser.add_argument("--networks", type=int, default=30)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--precision", default="bf16", help="fp32 or bf16 (default)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("-o", "--out", required=True, type=Path)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     size = ImageSize.parse(given.at)
-    table = LatencyTable(size)
+    table = LatencyTable(size, precision=given.precision)
     fields = {"channels": 1, "norm": "none", "residual": True, "condition": "level"}
     rows: list[dict[str, Any]] = []
     for network in itertools.islice(sampled(macs_per_pixel, 1000 * given.kmac, given.seed, **fields), given.networks):
         predicted = table.milliseconds(network)
-        measured = measure_latency(network, at=size, seconds=1)["milliseconds"]
+        measured = measure_latency(network, at=size, precision=table.precision, seconds=1)["milliseconds"]
         macs = macs_per_pixel(network)
         rows.append(
             {"architecture": network.text, "predicted": predicted, "measured": measured, "macs_per_pixel": macs}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +112,7 @@ def test_a_table_of_another_device_is_measured_again_and_said(
         cost_of_networks(budget, GRAY, console)
         out = capsys.readouterr().out
         assert ("measured again, since it was measured with another device first, now second" in out) == said
-        assert out.count("\n") == said
+        assert out.count("measured again") == said
         measured = next(times) - before > 2
         assert measured == (name == "second" or before == 0)
 
@@ -125,3 +127,22 @@ def test_a_busy_machine_is_said_once(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         cost_of_networks(Budget.parse("40ms@64x48"), GRAY, console)
         said = console.file.getvalue()  # type: ignore[attr-defined]
         assert said.count("keep this machine busy") == busy
+
+
+@pytest.mark.parametrize(
+    ("precision", "timed", "said"), [("auto", "fp32", 1), ("fp32", "fp32", 0), ("bf16", "bf16", 0)]
+)
+def test_times_hold_for_images_of_any_depth_unless_the_precision_is_stated(
+    precision: str, timed: str, said: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(latency_table, "time_runs", lambda run, size, *_: Latency(size, (0.001, 0.001)))
+    monkeypatch.setattr(budget_cost, "peak_macs", lambda *_: 1e9)
+    monkeypatch.setattr(budget_cost, "choose_precision", lambda *_: "bf16")
+    monkeypatch.setattr(Watch, "busy", False)
+    console = Console(file=io.StringIO(), width=500)
+    recipe = dataclasses.replace(GRAY, precision=precision)
+    cost_of_networks(Budget.parse("40ms@64x48"), recipe, console)
+    (file,) = (tmp_path / "clearer").iterdir()
+    assert json.loads(file.read_text())["valid_for"]["precision"] == timed
+    assert console.file.getvalue().count("--set precision=bf16") == said  # type: ignore[attr-defined]

@@ -251,7 +251,7 @@ def test_the_finalists_are_measured_as_a_whole(recipe: Recipe, tmp_path: Path, m
         return {"milliseconds": load * times[next(text for text in ranked if text.startswith(str(network)))]}
 
     def watch(budget: str) -> Stopwatch:
-        return Stopwatch(Budget.parse(budget), "cpu", Architecture.parse(ranked[3]), times[ranked[3]], console)
+        return Stopwatch(Budget.parse(budget), "cpu", "fp32", Architecture.parse(ranked[3]), times[ranked[3]], console)
 
     monkeypatch.setattr(search_choice, "measure_latency", measured)
     console, load = Console(record=True, width=300, file=io.StringIO()), 1.0

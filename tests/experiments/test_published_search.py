@@ -66,8 +66,8 @@ def test_the_supernet_has_the_form_of_the_scaled_default(images: Path, tmp_path:
 def test_the_cost_of_what_was_found_is_told() -> None:
     console = Console(record=True, width=200, file=io.StringIO())
     network = Architecture.parse("P-P", width=4)
-    say_cost(network, "45kmac", "cpu", console)
-    say_cost(network, "9ms@64x64", "cpu", console)
+    say_cost(network, "45kmac", {"device": "cpu"}, console)
+    say_cost(network, "9ms@64x64", {"device": "cpu"}, console)
     first, second = console.export_text().splitlines()
     assert f"P-P costs {macs_per_pixel(network) / 1000:.4g} kMAC/pixel; the budget was 45 kMAC/pixel" in first
     assert " ms; the budget was 9 ms at 64x64" in second

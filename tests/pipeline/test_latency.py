@@ -153,3 +153,11 @@ def test_a_busy_machine_is_said(share: float, said: int, monkeypatch: pytest.Mon
     ended = command("latency", TINY.text, "--at", "48x32", "--threads", "1", "--seconds", "0", "--json")
     assert ended.json["busy"] == share
     assert ended.err.count("other programs kept this machine busy for 62 % of the time") == said
+
+
+def test_by_default_the_time_is_that_of_restore_for_a_float_image() -> None:
+    restorer = clearer.load("denoise-gray")
+    assert (
+        measure_latency(restorer, at="48x32", seconds=0)["precision"] == restorer.at_depth("float").precision == "fp32"
+    )
+    assert measure_latency("denoise-gray", at="48x32", seconds=0, precision="bf16")["precision"] == "bf16"

@@ -220,7 +220,7 @@ def _fit_published(options: FitOptions, overrides: dict[str, Any], budget: str, 
     run = run_fit(options.recipe, out, overrides, stages=stages, tensorboard=options.tensorboard, console=console)
     if processes.launched()[0]:
         return
-    say_cost(run.architecture, budget, str(overrides.get("device", "auto")), console)
+    say_cost(run.architecture, budget, overrides, console)
     if options.as_json:
         print_json(run.result)
 

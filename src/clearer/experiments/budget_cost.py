@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 
 from clearer.core.console import say
+from clearer.core.device import choose_precision
 from clearer.core.errors import UserError
 from clearer.inference.budget import Budget
 from clearer.inference.latency import peak_macs
@@ -41,10 +42,16 @@ def cost_of_networks(budget: Budget, recipe: Recipe, console: Console) -> tuple[
         refuse_unmet(macs_per_pixel, budget, recipe)
         return macs_per_pixel, budget.amount
     file = cache_folder() / f"latency-{budget.size}.json"
-    table = LatencyTable(budget.size, recipe.device, "auto", file)
+    table = LatencyTable(budget.size, recipe.device, timed_precision(recipe.precision), file)
     if table.changed is not None:
         say(f"{table.file}: measured again, since it was measured with another {table.changed}", console)
     refuse_unmet(table.milliseconds, budget, recipe)
+    if recipe.precision == "auto" and choose_precision("auto", table.device) == "bf16":
+        say(
+            f"search: times at {budget.size} are those in fp32, as images of any depth are restored; give "
+            "--set precision=bf16 to count those of 8 bits, which take less",
+            console,
+        )
     if table.doubtful:
         say(
             "search: other programs keep this machine busy, so pieces of networks seem slower than they are, and the "
@@ -52,6 +59,11 @@ def cost_of_networks(budget: Budget, recipe: Recipe, console: Console) -> tuple[
             console,
         )
     return table.milliseconds, budget.amount
+
+
+def timed_precision(precision: str) -> str:
+    """Return the precision in which networks are timed for a recipe's: its own, or that of images of any depth."""
+    return "fp32" if precision == "auto" else precision
 
 
 def fixed_fields(recipe: Recipe) -> dict[str, Any]:
@@ -132,7 +144,7 @@ def _at_least(networks: list[Architecture], budget: Budget, recipe: Recipe) -> f
     macs = max(map(macs_per_pixel, networks))
     if budget.milliseconds is None:
         return macs
-    probe = LatencyTable(budget.size, recipe.device)
+    probe = LatencyTable(budget.size, recipe.device, timed_precision(recipe.precision))
     peak = peak_macs(str(probe.device), probe.precision, torch.get_num_threads())
     return 1000 * macs * budget.size.pixels / peak
 

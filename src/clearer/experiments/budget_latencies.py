@@ -9,8 +9,8 @@ import torch
 from rich.console import Console
 
 from clearer.core.console import say
-from clearer.core.device import choose_precision
 from clearer.core.files import write_json
+from clearer.experiments.budget_cost import timed_precision
 from clearer.experiments.published_networks import PUBLISHED, time_published
 from clearer.inference.budget import ImageSize
 from clearer.inference.latency_table import device_name
@@ -36,7 +36,7 @@ def write_latencies(
     about = {
         "device": device_name(device),
         "threads": torch.get_num_threads(),
-        "precision": choose_precision("auto", device),
+        "precision": timed_precision(recipe.precision),
     }
     kept = [line for line in read_latencies(folder) if {key: line.get(key) for key in about} == about]
     known = {(line.get("architecture") or line.get("name"), *line["at"]) for line in kept}
@@ -49,7 +49,9 @@ def write_latencies(
         for network in dict.fromkeys(of_size):
             if (network.text, *at) not in known:
                 say(f"{network.text}: its time is measured at {size}", console)
-                measured = measure_latency(network, at=size, device=recipe.device, seconds=SECONDS)
+                measured = measure_latency(
+                    network, at=size, device=recipe.device, precision=str(about["precision"]), seconds=SECONDS
+                )
                 keys = ("at", "milliseconds", "quartiles", "macs_per_pixel")
                 add({"architecture": network.text}, {key: measured[key] for key in keys})
         for published in PUBLISHED.get(channels, ()):

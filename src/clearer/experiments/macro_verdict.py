@@ -25,7 +25,7 @@ from clearer.core.files import read_shaped, write_json
 from clearer.core.text import duration
 from clearer.evaluation.bootstrap import Difference, paired_difference
 from clearer.evaluation.evaluate import evaluate
-from clearer.experiments.budget_cost import cost_of_networks, fixed_fields
+from clearer.experiments.budget_cost import cost_of_networks, fixed_fields, timed_precision
 from clearer.experiments.budget_results import Chosen, read_chosen
 from clearer.experiments.macro_verdict_page import redraw
 from clearer.experiments.runner import Plan, carry_out, default_jobs
@@ -141,7 +141,7 @@ def macro_verdict(
         "test": str(test),
         "protocols": list(protocols),
         "latencies": [
-            _compared(budget, _measured(each, budget, str(test), protocols, out)) for budget, each in arms.items()
+            _compared(budget, _measured(each, budget, base, str(test), out)) for budget, each in arms.items()
         ],
         "written": time.strftime("%Y-%m-%d"),
     }
@@ -239,17 +239,17 @@ def _in_turn(arms: list[_Arm]) -> list[Plan]:
     return [arm.plans[seed] for seed in range(len(arms[0].plans)) for arm in arms]
 
 
-def _measured(arms: list[_Arm], budget: str, test: str, protocols: Sequence[str], out: Path) -> list[MacroArm]:
+def _measured(arms: list[_Arm], budget: str, base: Recipe, test: str, out: Path) -> list[MacroArm]:
     """Measure every training on the test images, and every network's latency."""
-    rows = []
+    rows, precision = [], timed_precision(base.precision)
     for arm in arms:
-        scores = [_test_scores(plan, test, protocols, out) for plan in arm.plans]
+        scores = [_test_scores(plan, test, base.evaluate.protocols, out) for plan in arm.plans]
         results = [plan.run.train.read_result("seconds", "last_psnr") for plan in arm.plans]
         rows.append(
             MacroArm(
                 kind=arm.kind,
                 architecture=arm.architecture.text,
-                milliseconds=_milliseconds(arm.architecture, Budget.parse(budget).size, out),
+                milliseconds=_milliseconds(arm.architecture, Budget.parse(budget).size, precision, out),
                 macs_per_pixel=macs_per_pixel(arm.architecture),
                 steps=arm.plans[0].steps,
                 seconds=[result["seconds"] for result in results],
@@ -261,12 +261,12 @@ def _measured(arms: list[_Arm], budget: str, test: str, protocols: Sequence[str]
     return rows
 
 
-def _milliseconds(network: Architecture, size: ImageSize, out: Path) -> float:
+def _milliseconds(network: Architecture, size: ImageSize, precision: str, out: Path) -> float:
     """Measure the whole network on this machine, once."""
     file, key = out / "latency.json", f"{network.text} at {size}"
     kept = read_shaped(file, dict[str, float]) if file.exists() else {}
     if key not in kept:
-        kept[key] = measure_latency(network, at=size)["milliseconds"]
+        kept[key] = measure_latency(network, at=size, precision=precision)["milliseconds"]
         write_json(file, kept)
     return kept[key]
 

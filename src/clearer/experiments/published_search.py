@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from rich.console import Console
 
 from clearer.core.console import say
 from clearer.core.errors import UserError
-from clearer.experiments.budget_cost import cost_of_networks, fixed_fields, scaled_default
+from clearer.experiments.budget_cost import cost_of_networks, fixed_fields, scaled_default, timed_precision
 from clearer.experiments.search_candidates import GENOTYPES, Candidates, device_here, on_all_threads
 from clearer.experiments.search_claims import once
 from clearer.inference.budget import Budget
@@ -96,11 +96,14 @@ def _network_settings(recipe: Recipe, default: Architecture) -> dict[str, Any]:
     return {"architecture": None, **{f"network.{key}": value for key, value in space.items()}, **rounded}
 
 
-def say_cost(architecture: Architecture, budget: str, device: str, console: Console) -> None:
+def say_cost(architecture: Architecture, budget: str, overrides: Mapping[str, Any], console: Console) -> None:
     """Print what the network found costs beside the budget: its letters change that."""
     wanted = Budget.parse(budget)
     if wanted.milliseconds is None:
         found = f"{macs_per_pixel(architecture) / 1000:.4g} kMAC/pixel"
     else:
-        found = f"{measure_latency(architecture, at=wanted.size, device=device)['milliseconds']:.4g} ms"
+        device, precision = (str(overrides.get(key, "auto")) for key in ("device", "precision"))
+        timed = measure_latency(architecture, at=wanted.size, device=device, precision=timed_precision(precision))
+        milliseconds = timed["milliseconds"]
+        found = f"{milliseconds:.4g} ms"
     say(f"search: {architecture} costs {found}; the budget was {wanted}", console)

@@ -70,6 +70,7 @@ class Stopwatch:
     Args:
         budget: of the search.
         device: see `clearer.recipe.schema.Recipe`.
+        precision: in which networks are timed.
         default: the default network, which shows how busy the machine is.
         expected: its milliseconds by the table of pieces.
         console: where a busy machine is told, once.
@@ -77,6 +78,7 @@ class Stopwatch:
 
     budget: Budget
     device: str
+    precision: str
     default: Architecture
     expected: float
     console: Console
@@ -99,7 +101,9 @@ class Stopwatch:
         return found
 
     def _measured(self, network: Architecture) -> float:
-        return float(measure_latency(network, at=self.budget.size, device=self.device)["milliseconds"])
+        size = self.budget.size
+        found = measure_latency(network, at=size, device=self.device, precision=self.precision)
+        return float(found["milliseconds"])
 
     def _load(self) -> float:
         now = self._measured(self.default)

@@ -32,7 +32,8 @@ def measure_latency(
 ) -> dict[str, Any]:
     """Time the restoring of a float32 image that is in memory, the estimate of the noise level included.
 
-    By default the precision is that of images of 8 bits.
+    By default the precision is fp32, as of all such images; those of 8 bits are restored in that of the model, see
+    `clearer.Restorer`.
 
     Args:
         target: a model (its name, a weight file, a run folder, a restorer), or an architecture: its value, its text
@@ -59,7 +60,7 @@ def measure_latency(
         raise UserError(f"runtime: {runtime} computes in fp32 on the CPU; leave device and precision out")
     where = {"device": device, "precision": precision} if by_torch else {"device": "cpu", "precision": "fp32"}
     with using_threads(threads) as count:
-        restorer = _restorer(target, fields, **where).at_depth("8")
+        restorer = _restorer(target, fields, **where).at_depth("float")
         architecture = restorer.architecture
         image = random_image(size, architecture.channels)
         with running(restorer, runtime, count) as (timed, used):
