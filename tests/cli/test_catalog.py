@@ -8,14 +8,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import clearer
 from clearer.core.errors import UserError
 from clearer.core.pressure import Watch
+from clearer.images.view import read_image
 from clearer.network.architecture import Architecture
 from clearer.pipeline.speed import Speed, remember_speeds, remembered_speeds, speed_file, speed_key
 from helpers.command import clearer as command
+from helpers.photos import SHIPPED
 
 OFFERED = ["denoise-photo", "denoise-gray", "denoise-gray-medium", "denoise-color", "dejpeg", "derain"]
 """In the order of the table: by what they are for, then from fast to best."""
@@ -169,6 +173,28 @@ def test_a_model_that_cannot_be_timed_is_a_note(cache, monkeypatch):
 def test_the_speed_of_a_model_depends_on_its_network_and_its_precision():
     architecture = Architecture.parse("P-F", width=4)
     assert speed_key(architecture, False) == architecture.digest != speed_key(architecture, True)
+
+
+def test_a_model_is_chosen_for_a_file_and_said_why(tmp_path):
+    photo = read_image(SHIPPED / "coffee.png", 3)[:320, :448]
+    noise = np.random.default_rng(0).normal(0, 20, photo.shape)
+    noisy = (photo + noise).round().clip(0, 255).astype(np.uint8)
+    Image.fromarray(noisy).save(tmp_path / "color.png")
+    Image.fromarray(noisy[:, :, 1]).save(tmp_path / "gray.png")
+    Image.fromarray(photo).save(tmp_path / "blocks.jpg", quality=20)
+    Image.fromarray(photo).save(tmp_path / "clean.png")
+    expected = {
+        "color.png": ("denoise-photo", "denoise-photo: color image, noise of about "),
+        "gray.png": ("denoise-gray", "denoise-gray: gray image, noise of about "),
+        "blocks.jpg": ("dejpeg", "dejpeg: color image, JPEG compression of quality 20"),
+        "clean.png": (None, "nothing to do: color image, nearly no noise"),
+    }
+    for file, (model, line) in expected.items():
+        ended = command("models", "--for", tmp_path / file, "--json")
+        assert ended.json["model"] == model and ended.err.startswith(line), ended.err
+        assert len(ended.err.splitlines()) == 1
+    found = command("models", "--for", tmp_path / "gray.png", "--json").json
+    assert found["gray"] and 17 < found["level"] < 22
 
 
 def test_speeds_hold_for_one_version_and_damaged_files_count_as_empty(cache, monkeypatch):

@@ -126,7 +126,9 @@ def _print_choice(file: Path, as_json: bool) -> None:
     from clearer.inference.auto import look
 
     found = look(file)
-    say(found.choice.line(), console_for_people(as_json))
+    model, _, reason = found.choice.line().partition(": ")
+    channels = "gray" if found.facts.gray else "color"
+    say(f"{model}: {channels} image, {reason}", console_for_people(as_json))
     if as_json:
         print_json(found.to_dict())
 
