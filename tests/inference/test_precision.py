@@ -178,9 +178,10 @@ def test_uploads_of_the_page(tmp_path: Path, dtype: type, expected: float) -> No
     assert share(read_file(result.file).pages[0].color) == expected
 
 
-def test_a_latency_is_that_of_8_bits() -> None:
-    found = measure_latency("P-F", at="16x16", width=2, seconds=0)
-    assert found["precision"] == "bf16"
+@pytest.mark.parametrize(("precision", "expected"), [("auto", "fp32"), ("bf16", "bf16")])
+def test_a_latency_is_that_of_the_floats_that_are_timed(precision: str, expected: str) -> None:
+    found = measure_latency("P-F", at="16x16", width=2, seconds=0, precision=precision)
+    assert found["precision"] == expected
 
 
 def test_the_command_states_what_it_used(tmp_path: Path) -> None:
