@@ -9,26 +9,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from rich.console import Console
 
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
-from clearer.experiments import budget_networks, search_choice, search_cost
+from clearer.core.pressure import Watch
+from clearer.experiments import budget_latencies, budget_networks, search_candidates, search_choice, search_cost
 from clearer.experiments import macro_search as macro_search_module
 from clearer.experiments.budget_cost import scaled_default
 from clearer.experiments.budget_fit import measured, settings_for
+from clearer.experiments.budget_latencies import write_latencies
 from clearer.experiments.budget_networks import shared_networks
 from clearer.experiments.macro_search import macro_search
-from clearer.experiments.search_candidates import Candidates, ranking
+from clearer.experiments.search_candidates import Candidates, precision_of_search, ranking
 from clearer.experiments.search_choice import Choice, Stopwatch, choose
 from clearer.experiments.search_cost import PlannedSearch, plan_search, probe, time_trainings
 from clearer.experiments.search_ledger import add_to_ledger
 from clearer.experiments.search_workers import Workers
 from clearer.experiments.short_training import short
-from clearer.inference.budget import Budget
+from clearer.inference.budget import Budget, ImageSize
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel
 from clearer.pipeline.fit import fit
+from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
 from clearer.runs.ledger import Trained, read_ledger
@@ -296,3 +300,39 @@ def test_fit_takes_a_budget(recipe: Recipe, tmp_path: Path, monkeypatch: Any) ->
     for more in ({"architecture": "PF-FF"}, {"train.start": "denoise-gray"}):
         with pytest.raises(UserError, match="one is given too; leave out one of them"):
             settings_for("denoise-gray", folder, {**overrides, **more}, "2kmac", console=QUIET)
+
+
+def test_a_search_that_states_no_precision_keeps_that_of_its_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, budget = load_recipe("denoise-gray"), Budget.parse("40ms@64x48")
+    monkeypatch.setattr(search_candidates, "choose_precision", lambda *_: "bf16")
+    network = Architecture.parse("PP@channels=1,width=8,norm=none,residual,unshuffle=2")
+    folder = RunFolder(tmp_path)
+    assert precision_of_search(folder, recipe) == "fp32"
+    folder.budget.mkdir()
+    file = folder.budget / "candidates.json"
+    Candidates(str(budget), "a device", {network: 30.0}).write(file, recipe)
+    assert Candidates.read(file, recipe, budget).precision == precision_of_search(folder, recipe) == "fp32"
+    kept = json.loads(file.read_text())
+    del kept["precision"]
+    file.write_text(json.dumps(kept))
+    assert Candidates.read(file, recipe, budget).precision == precision_of_search(folder, recipe) == "bf16"
+
+
+def test_a_time_of_a_busy_machine_is_marked_and_said_and_threads_alone_measure_nothing_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, size = load_recipe("denoise-gray"), ImageSize(48, 32)
+    network = Architecture.parse("P@channels=1,width=2,norm=none,topology=unet")
+    folder = RunFolder(tmp_path)
+    folder.budget.mkdir()
+    monkeypatch.setattr(budget_latencies, "PUBLISHED", {})
+    monkeypatch.setattr(budget_latencies, "SECONDS", 0.0)
+    monkeypatch.setattr(Watch, "share", lambda _: 0.8)
+    console = Console(file=io.StringIO(), width=500)
+    (line,) = write_latencies(folder, recipe, {size: [network]}, console)
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert line["busy"] == 0.8 and "kept this machine busy" in said and f"remove {folder.latencies} " in said
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
+    assert write_latencies(folder, recipe, {size: [network]}, Console(quiet=True)) == [line]

@@ -13,7 +13,7 @@ from rich.console import Console
 from clearer.core.claims import claim
 from clearer.core.console import say
 from clearer.core.text import duration
-from clearer.experiments.budget_cost import smallest_default, timed_precision
+from clearer.experiments.budget_cost import smallest_default
 from clearer.experiments.search_candidates import Candidates, device_here, on_all_threads, ranking
 from clearer.experiments.search_choice import Choice, Stopwatch, choose
 from clearer.experiments.search_claims import CLAIMS, WAIT, once
@@ -187,8 +187,7 @@ def _choice(
             held.release()
             say(f"search: measured on {candidates.measured_on}, the finalists on {here}", console)
     default = candidates.networks[0]
-    precision = timed_precision(recipe.precision)
-    watch = Stopwatch(budget, recipe.device, precision, default, candidates.costs[default], console)
+    watch = Stopwatch(budget, recipe.device, candidates.precision, default, candidates.costs[default], console)
     with on_all_threads():
         once(file, lambda: replace(choose(ranked, len(last), watch), psnr=last).write(file), console)
     return Choice.read(file)

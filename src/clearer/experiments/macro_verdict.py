@@ -25,10 +25,11 @@ from clearer.core.files import read_shaped, write_json
 from clearer.core.text import duration
 from clearer.evaluation.bootstrap import Difference, paired_difference
 from clearer.evaluation.evaluate import evaluate
-from clearer.experiments.budget_cost import cost_of_networks, fixed_fields, timed_precision
+from clearer.experiments.budget_cost import cost_of_networks, fixed_fields
 from clearer.experiments.budget_results import Chosen, read_chosen
 from clearer.experiments.macro_verdict_page import redraw
 from clearer.experiments.runner import Plan, carry_out, default_jobs
+from clearer.experiments.search_candidates import precision_of_search
 from clearer.experiments.search_cost import PlannedSearch
 from clearer.experiments.search_records import Interval, MacroArm, MacroComparison, MacroVerdict
 from clearer.experiments.short_training import STEPS_PER_EPOCH, fitting_patch
@@ -131,7 +132,7 @@ def macro_verdict(
     left = sum(plan.steps - plan.steps_done() for plan in plans) * step / jobs
     say(f"verdict: {len(plans)} trainings, about {duration(left)} left, {jobs} at a time", console)
     carry_out(plans, jobs=jobs, console=console)
-    protocols = base.evaluate.protocols
+    protocols, precision = base.evaluate.protocols, precision_of_search(folder, base)
     result: MacroVerdict = {
         "run": str(run),
         "recipe": base.name,
@@ -141,7 +142,8 @@ def macro_verdict(
         "test": str(test),
         "protocols": list(protocols),
         "latencies": [
-            _compared(budget, _measured(each, budget, base, str(test), out)) for budget, each in arms.items()
+            _compared(budget, _measured(each, budget, protocols, str(test), precision, out))
+            for budget, each in arms.items()
         ],
         "written": time.strftime("%Y-%m-%d"),
     }
@@ -239,11 +241,13 @@ def _in_turn(arms: list[_Arm]) -> list[Plan]:
     return [arm.plans[seed] for seed in range(len(arms[0].plans)) for arm in arms]
 
 
-def _measured(arms: list[_Arm], budget: str, base: Recipe, test: str, out: Path) -> list[MacroArm]:
+def _measured(
+    arms: list[_Arm], budget: str, protocols: Sequence[str], test: str, precision: str, out: Path
+) -> list[MacroArm]:
     """Measure every training on the test images, and every network's latency."""
-    rows, precision = [], timed_precision(base.precision)
+    rows = []
     for arm in arms:
-        scores = [_test_scores(plan, test, base.evaluate.protocols, out) for plan in arm.plans]
+        scores = [_test_scores(plan, test, protocols, out) for plan in arm.plans]
         results = [plan.run.train.read_result("seconds", "last_psnr") for plan in arm.plans]
         rows.append(
             MacroArm(

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from rich.console import Console
 
+from clearer.core.device import choose_precision
 from clearer.core.errors import UserError
 from clearer.core.files import read_shaped, write_json, write_text
-from clearer.experiments.budget_cost import DEFAULT, cost_of_networks, fixed_fields, scaled_default
+from clearer.experiments.budget_cost import DEFAULT, cost_of_networks, fixed_fields, scaled_default, timed_precision
 from clearer.experiments.runner import cores
 from clearer.experiments.short_training import short
 from clearer.inference.budget import Budget
@@ -44,6 +45,7 @@ class _KeptCandidates(TypedDict):
     space: str
     budget: str
     measured_on: str | None
+    precision: NotRequired[str]
     networks: list[_Priced]
 
 
@@ -56,12 +58,14 @@ class Candidates:
         measured_on: the device whose time counts; None where multiply-adds do.
         costs: of each network, the default network first, in the unit of the budget.
         space: `MACRO`; in that of `GENOTYPES` the default network alone stands for all.
+        precision: in which they were timed.
     """
 
     budget: str
     measured_on: str | None
     costs: Mapping[Architecture, float]
     space: str = MACRO
+    precision: str = "fp32"
 
     @property
     def networks(self) -> list[Architecture]:
@@ -81,15 +85,17 @@ class Candidates:
         if not networks:
             default = scaled_default(cost, amount, fixed_fields(recipe))
             networks = networks_within(cost, amount, recipe, default, count)
-        return cls(str(budget), device_here(recipe, budget), {network: cost(network) for network in networks})
+        costs = {network: cost(network) for network in networks}
+        precision = timed_precision(recipe.precision)
+        return cls(str(budget), device_here(recipe, budget), costs, precision=precision)
 
     def write(self, file: Path, recipe: Recipe) -> None:
         """Write a file, and beside it the recipe of the trainings."""
         if not (file.parent / "recipe.yaml").exists():
             write_text(file.parent / "recipe.yaml", _common(recipe).to_yaml())
         networks = [{"architecture": network.text, "cost": cost} for network, cost in self.costs.items()]
-        kept = {"space": self.space, "budget": self.budget, "measured_on": self.measured_on, "networks": networks}
-        write_json(file, kept)
+        about = {"budget": self.budget, "measured_on": self.measured_on, "precision": self.precision}
+        write_json(file, {"space": self.space, **about, "networks": networks})
 
     @classmethod
     def read(cls, file: Path, recipe: Recipe, budget: Budget, space: str = MACRO) -> Candidates:
@@ -105,7 +111,8 @@ class Candidates:
             raise UserError(f"{file}: damaged ({error}); choose another folder with --out") from error
         if not costs:
             raise UserError(f"{file}: damaged (no networks); choose another folder with --out")
-        found = cls(kept["budget"], kept["measured_on"], costs, kept["space"])
+        precision = kept.get("precision") or precision_before(recipe)
+        found = cls(kept["budget"], kept["measured_on"], costs, kept["space"], precision)
         for what, before, now in (("space", found.space, space), ("budget", found.budget, str(budget))):
             if before != now:
                 raise UserError(
@@ -113,6 +120,21 @@ class Candidates:
                 )
         refuse_other_recipe(RunFolder(out), _common(recipe))
         return found
+
+
+def precision_before(recipe: Recipe) -> str:
+    """Return the precision in which a search that does not state it timed its networks: that of its trainings."""
+    return choose_precision(recipe.precision, choose_device(recipe.device))
+
+
+def precision_of_search(folder: RunFolder, recipe: Recipe) -> str:
+    """Return the precision in which a search timed its networks, by what it kept.
+
+    Raises:
+        UserError: what it kept is damaged.
+    """
+    kept = [read_shaped(file, _KeptCandidates) for file in sorted(folder.budget.glob("candidates*.json"))]
+    return (kept[0].get("precision") or precision_before(recipe)) if kept else timed_precision(recipe.precision)
 
 
 def networks_within(cost: Cost, amount: float, recipe: Recipe, default: Architecture, count: int) -> list[Architecture]:

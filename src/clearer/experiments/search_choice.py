@@ -113,7 +113,8 @@ class Stopwatch:
             self.told = True
             say(
                 f"search: this machine is busy: the default network takes {now:.4g} ms, and took {self.expected:.4g}; "
-                "the times of the finalists are divided by the ratio, and better measured again when it is idle",
+                "the times of the finalists are divided by the ratio; to measure them when it is idle, remove "
+                "budget/choice.json in the run folder and rerun the command",
                 self.console,
             )
         return now / self.expected

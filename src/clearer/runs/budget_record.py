@@ -42,6 +42,7 @@ class LatencyLine(TypedDict):
 
     ``name`` is that of a published network; a network of the search has its ``architecture`` instead. ``psnr`` is that
     of its published weights on the validation images, where benchmarks/studies/front_baselines.py measured it.
+    ``busy``: for what share of the time programs waited for a processor, where others kept the machine busy.
     """
 
     name: NotRequired[str]
@@ -54,6 +55,7 @@ class LatencyLine(TypedDict):
     device: str
     threads: int
     precision: str
+    busy: NotRequired[float]
 
 
 @dataclass(frozen=True)
