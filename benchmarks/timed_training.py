@@ -1,4 +1,4 @@
-"""Train a network for so many minutes: for a device that is lent by the minute.
+"""Train a network for so many minutes: for a rented device.
 
     python benchmarks/timed_training.py denoise-gray-large --minutes 9 -o runs/large --set 'data.train="bsds500/train"'
 
@@ -149,6 +149,10 @@ def train(job: WeightTraining, folder: RunFolder, seconds: float, validations: i
     if job.context.device.type == "cuda":
         torch.cuda.synchronize()
     spent = time.monotonic() - began - paused
+    rest = step % EVERY
+    if rest and not anchor.holds(mean := float(loss) / rest):
+        anchor.back()
+        log(folder, {"step": step, "diverged": True, "loss": str(mean), "seconds": round(spent, 1)})
     psnr = keep(job, folder, step)
     used = {"device": device_name(job.context.device), "precision": job.context.precision}
     result = {"architecture": job.architecture.text, "steps": step, "seconds": round(spent, 1), **used, "psnr": psnr}
@@ -170,10 +174,12 @@ class Anchor:
         return [{k: v.detach().clone() for k, v in net.state_dict().items()} for net in self._networks()]
 
     def holds(self, loss: float) -> bool:
-        """Return whether a mean loss is sound; then these are the weights to go back to."""
-        if not loss < 3 * self.least:  # NaN is not sound either
+        """Return whether a mean loss and the weights are sound; then these are the weights to go back to."""
+        states = self._states()
+        # The loss is that before the last step. NaN is not sound either.
+        if not loss < 3 * self.least or not all(bool(v.isfinite().all()) for state in states for v in state.values()):
             return False
-        self.least, self.states = min(self.least, loss), self._states()
+        self.least, self.states = min(self.least, loss), states
         return True
 
     def back(self) -> None:

@@ -8,8 +8,9 @@
 
 The weight file goes into the package (src/clearer/weights) if it is of the fast or the standard tier, otherwise into
 models/NAME, as do those of the paper. models/NAME also gets the recipe, the metrics, the results and a README.
-``--former 2026-11`` first keeps what the name stood for until then as NAME@2026-11. Each result is what
-`clearer evaluate` prints for the written file; the file's card holds it too.
+``--former 2026-11`` first keeps what the name stood for until then as NAME@2026-11. A new name must be added to
+src/clearer/zoo/names.py. Each result is what `clearer evaluate` prints for the written file; the file's card holds it
+too.
 
 ``--robustness`` measures denoisers by the protocol of that name (CLEARER_SHARED names the folder with the images),
 writes docs/results/robustness-NAME.json, and adds the table to the card in the file and to the README. ``--bf16`` adds
@@ -59,22 +60,23 @@ clearer restore denoise-gray photo.png -o restored.png
 
 ## Pretrained models
 
-These models are installed with the package. NAME-fast is faster and NAME-best is better than NAME.
+These models are installed with the package.
 
 {packaged}
 
 ## Models of this folder alone
 
-The weights of slower tiers, and former weights of a name (`NAME@DATE`), are in this folder only, which keeps the \
-package small. In a checkout they load by name like the others. Elsewhere, set the environment variable \
-`CLEARER_MODELS` to a copy of this folder, or give the path of a weight file.
+These weights are in this folder only, which keeps the package small. In a checkout they load by name like the \
+others. Elsewhere, set the environment variable `CLEARER_MODELS` to a copy of this folder, or give the path of a \
+weight file.
 
 {others}
 
 ## Research models
 
-These models reproduce results of the paper. Their weights are in this folder only, too. `clearer models --all` lists \
-them as `paper/...`, a name that every command takes.
+These models reproduce results of the paper. Their weights are in this folder only, too. In a checkout, or with \
+`CLEARER_MODELS` set to a copy of this folder, `clearer models --all` lists them as `paper/...`, a name that every \
+command takes.
 
 {research}
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -186,11 +187,12 @@ def test_a_model_is_timed_beside_ffdnet(monkeypatch: pytest.MonkeyPatch) -> None
     assert counts == pytest.approx({"ours": 46.688, "ffdnet-color": 212.9, "ffdnet-gray": 121.1}, rel=0.01)
 
 
-def test_a_timed_training_ends_in_time_and_writes_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def tiny_training(tmp_path: Path) -> dict[str, Any]:
+    """Return settings of a training that takes moments a step, with two images to train and validate on."""
     for part, name in (("train", "camera.png"), ("val", "coins.png")):
         (tmp_path / part).mkdir()
         Image.fromarray(photograph(name)[..., 0]).save(tmp_path / part / name)
-    settings = {
+    return {
         "architecture": "PP",
         "network.width": 4,
         "network.scales": 2,
@@ -201,7 +203,10 @@ def test_a_timed_training_ends_in_time_and_writes_its_weights(tmp_path: Path, mo
         "train.patch": 16,
         "train.average": 0.9,
     }
-    given = [f"--set={key}={json.dumps(value)}" for key, value in settings.items()]
+
+
+def test_a_timed_training_ends_in_time_and_writes_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = [f"--set={key}={json.dumps(value)}" for key, value in tiny_training(tmp_path).items()]
     out = tmp_path / "run"
     monkeypatch.setattr(sys, "argv", ["", "denoise-gray", "--minutes", "0.02", "-o", str(out), *given])
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)  # set back after the test
@@ -212,6 +217,29 @@ def test_a_timed_training_ends_in_time_and_writes_its_weights(tmp_path: Path, mo
     assert 1.2 <= result["seconds"] < 6
     assert card.validation_psnr == result["psnr"]
     assert network.architecture.text == result["architecture"]
+
+
+@pytest.mark.parametrize("in_loss", [True, False])
+def test_a_timed_training_that_diverges_in_the_end_keeps_sound_weights(
+    in_loss: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed = runpy.run_path(str(BENCHMARKS / "timed_training.py"), run_name="timed")
+    job, folder = timed["prepared"]("denoise-gray", tiny_training(tmp_path), 0.02, tmp_path / "run")
+    plain = job.step
+
+    def diverged(step: int) -> dict[str, torch.Tensor]:
+        plain(step)
+        with torch.no_grad():
+            for weights in job.network.parameters():
+                weights.fill_(torch.nan)
+        return {"loss": torch.tensor(torch.nan)} if in_loss else {"loss": torch.tensor(0.1)}
+
+    monkeypatch.setattr(job, "step", diverged)
+    timed["train"](job, folder, 0.1, 0)
+    _, card = load_weights(folder.weights)  # which refuses weights that are not finite
+    assert card.validation_psnr is not None and math.isfinite(card.validation_psnr)
+    lines = [json.loads(line) for line in folder.train.metrics.read_text().splitlines()]
+    assert lines[-2]["diverged"] and lines[-2]["step"] == lines[-1]["step"] == card.steps
 
 
 def test_a_timed_training_that_diverges_goes_back() -> None:

@@ -197,6 +197,38 @@ def test_a_model_is_chosen_for_a_file_and_said_why(tmp_path):
     assert found["gray"] and 17 < found["level"] < 22
 
 
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [
+        (".", ".: a folder; name one image"),
+        ("-", "standard input: cannot be looked at before it is restored; name one image"),
+        ("/dev/null", "/dev/null: no regular file; name one image"),
+        ("missing.png", "missing.png: no such file; check the path"),
+    ],
+)
+def test_what_is_no_image_file_is_named(tmp_path, monkeypatch, file, says):
+    monkeypatch.chdir(tmp_path)
+    ended = command("models", "--for", file)
+    assert ended.status == 2 and ended.err == f"clearer: {says}\n" and ended.out == ""
+
+
+@pytest.mark.parametrize(
+    "beside", [["--task", "rain"], ["--all"], ["--measure"], ["--no-measure"], ["--task", "gray", "--all"]]
+)
+def test_options_of_the_list_are_refused_beside_an_image(beside):
+    ended = command("models", "--for", SHIPPED / "coffee.png", *beside)
+    named = ", ".join(one for one in beside if one.startswith("--"))
+    assert ended.status == 2 and ended.out == ""
+    assert ended.err == f"clearer: --for: names one model and lists none; leave {named} out\n"
+
+
+def test_the_last_line_keeps_the_task(cache, timed):
+    for task, count in (("rain", 1), ("gray", 6)):
+        last = command("models", "--task", task).out.splitlines()[-1]
+        assert last == f"{count} more, of the paper and former ones: clearer models --all --task {task}"
+    assert "more, of the paper" not in command("models", "--task", "rain", "--all").out
+
+
 def test_speeds_hold_for_one_version_and_damaged_files_count_as_empty(cache, monkeypatch):
     remember_speeds({"abc": Speed(2.0, "cpu", "fp32")})
     assert speed_file() == cache / "clearer" / "speed.json"

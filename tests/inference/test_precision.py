@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from clearer.core.errors import UserError
 from clearer.core.files import read_json
 from clearer.images.io import read_file
 from clearer.inference.files import restore_path
@@ -105,6 +106,13 @@ def test_shipped_models_choose_by_what_was_measured() -> None:
 def test_integers_of_one_byte_with_a_range() -> None:
     image = np.zeros((8, 9), np.int8)
     assert set(told().restore(image, range=(-128, 127)).flat) == {round(-128 + IN_BF16 * 255)}
+
+
+@pytest.mark.parametrize("image", [np.zeros((8, 9), bool), torch.zeros(1, 8, 9, dtype=torch.bool)])
+def test_truth_values_are_refused(image: Any) -> None:
+    for span in (None, (0, 1)):
+        with pytest.raises(UserError, match="bool"):
+            told().restore(image, range=span)
 
 
 def test_the_call_takes_floats() -> None:

@@ -155,6 +155,20 @@ def test_a_busy_machine_is_said(share: float, said: int, monkeypatch: pytest.Mon
     assert ended.err.count("other programs kept this machine busy for 62 % of the time") == said
 
 
+@pytest.mark.parametrize(
+    ("device", "threads", "said"),
+    [("cpu", 2, True), ("cpu", 3, False), ("cuda", 1, False), ("cuda:0", 1, False), ("cpu", 1, True)],
+)
+def test_a_process_that_waits_for_itself_is_no_busy_machine(
+    device: str, threads: int, said: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = measure_latency(TINY, at="48x32", threads=1, seconds=0)
+    measured = found | {"device": device, "threads": threads, "busy": 0.62}
+    monkeypatch.setattr("clearer.pipeline.latency.measure_latency", lambda *given, **options: measured)
+    monkeypatch.setattr("clearer.experiments.runner.cores", lambda: 2)
+    assert ("other programs" in command("latency", TINY.text).out) == said
+
+
 def test_by_default_the_time_is_that_of_restore_for_a_float_image() -> None:
     restorer = clearer.load("denoise-gray")
     assert (

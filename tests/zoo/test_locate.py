@@ -12,11 +12,13 @@ import pytest
 
 import clearer
 from clearer.core.errors import UserError
+from clearer.inference.choice import candidates
+from clearer.web.offered import offered
 from clearer.zoo.locate import find_models, is_model_name, located
-from clearer.zoo.names import RESEARCH_MODELS
+from clearer.zoo.names import PACKAGED_MODELS, REPOSITORY_MODELS, RESEARCH_MODELS, ModelName
 
-PACKAGED = ["dejpeg", "denoise-color", "denoise-gray", "denoise-photo", "derain"]
-IN_FOLDER = ["denoise-gray-medium"]
+PACKAGED = list(PACKAGED_MODELS)
+IN_FOLDER = list(REPOSITORY_MODELS)
 PACKAGE = Path(clearer.__file__).parent
 
 
@@ -48,9 +50,16 @@ def test_a_checkout_has_all_models_and_the_package_those_for_use(monkeypatch: py
     assert sorted(name for name, file in found.items() if file.source == "checkout") == sorted(
         [*IN_FOLDER, *RESEARCH_MODELS]
     )
-    assert list(found) == sorted([*PACKAGED, *IN_FOLDER, *RESEARCH_MODELS]) and len(found) == 13
+    assert list(found) == sorted([*PACKAGED, *IN_FOLDER, *RESEARCH_MODELS])
     for name, file in found.items():
         assert located(name) == file.path and file.name == name and file.path.is_file()
+
+
+def test_the_page_of_names_says_which_tiers_and_dates_there_are() -> None:
+    names = [ModelName.parse(name) for name in (*PACKAGED_MODELS, *REPOSITORY_MODELS)]
+    page = (PACKAGE.parents[1] / "docs" / "restoring.md").read_text(encoding="utf-8")
+    assert any(name.tier in ("fast", "best") for name in names) != ("where a task has them; none has yet" in page)
+    assert any(name.date for name in names) != ("taken their place; none have yet" in page)
 
 
 @pytest.mark.slow
@@ -75,6 +84,9 @@ def test_an_installed_package_finds_its_own_and_says_where_the_others_are(tmp_pa
             f"models/{name}/model.safetensors from the clearer repository and give its path, or set CLEARER_MODELS "
             "to the repository's models folder"
         )
+    for name in ("denoise-photo-best", "derain-medium@1999-99", "denoise-gray-fast"):
+        assert f"{name}: no such weight file" in in_new_process(site, f"located('{name}')")
+        assert in_new_process(site, f"print(is_model_name('{name}'))").strip() == "False"
     found = in_new_process(site, "print(located('denoise-gray-50'))", CLEARER_MODELS=str(PACKAGE.parents[1] / "models"))
     assert found.strip() == str(PACKAGE.parents[1] / "models" / "denoise-gray-50" / "model.safetensors")
 
@@ -89,11 +101,24 @@ def test_the_named_folder_comes_after_the_package_and_before_the_checkout(
     shutil.copy(located("denoise-gray"), tmp_path / "single.safetensors")
     monkeypatch.setenv("CLEARER_MODELS", str(tmp_path))
     found = find_models()
-    assert len(found) == 15 and found["denoise-gray"].source == "package"
+    assert (
+        len(found) == len(PACKAGED) + len(IN_FOLDER) + len(RESEARCH_MODELS) + 2
+        and found["denoise-gray"].source == "package"
+    )
     for name in ("denoise-gray-50", "mine"):
         assert (found[name].path, found[name].source) == (tmp_path / name / "model.safetensors", "CLEARER_MODELS")
     assert located("single") == tmp_path / "single.safetensors"
     assert not {model["name"]: model for model in clearer.models()}["mine"]["research"]
+
+
+def test_a_users_own_dated_model_is_listed_and_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("x@2026-01", "denoise-gray-mine@2026-01", "denoise-gray@2026-01"):
+        shutil.copy(located("denoise-gray"), tmp_path / f"{name}.safetensors")
+    monkeypatch.setenv("CLEARER_MODELS", str(tmp_path))
+    found = {model["name"]: model["for_use"] for model in clearer.models() if "@" in model["name"]}
+    assert found == {"x@2026-01": True, "denoise-gray-mine@2026-01": True, "denoise-gray@2026-01": False}
+    assert {one.name for one in candidates()} & set(found) == {"x@2026-01", "denoise-gray-mine@2026-01"}
+    assert set(offered(runs=tmp_path / "none")) & set(found) == {"x@2026-01", "denoise-gray-mine@2026-01"}
 
 
 def test_a_named_folder_that_is_missing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

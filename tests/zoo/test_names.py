@@ -88,14 +88,18 @@ def test_each_tier_and_date_is_loaded_by_its_name(zoo: Path) -> None:
         located("denoise-gray@2025-01")
 
 
-def test_the_package_alone_says_where_other_tiers_and_former_weights_are(zoo: Path) -> None:
+def test_the_package_alone_says_where_other_tiers_and_former_weights_are(
+    zoo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (zoo / "pyproject.toml").unlink()
+    monkeypatch.setattr(locate, "REPOSITORY_MODELS", ("denoise-gray-best", DATED))
     assert list(find_models()) == ["denoise-gray", "denoise-gray-fast"]
     for name in ("denoise-gray-best", DATED, "denoise-gray-50"):
         with pytest.raises(UserError, match=rf"^{name}: not part of the installed package; get models/{name}/model"):
             located(name)
-    with pytest.raises(UserError, match=r"^unknown-best: no such weight file"):
-        located("unknown-best")
+    for name in ("unknown-best", "denoise-gray-medium", "denoise-gray@2025-01"):
+        with pytest.raises(UserError, match=rf"^{name}: no such weight file"):
+            located(name)
 
 
 def test_lists_show_the_tiers_from_fast_to_best_and_the_rest_apart(zoo: Path) -> None:
@@ -107,7 +111,9 @@ def test_lists_show_the_tiers_from_fast_to_best_and_the_rest_apart(zoo: Path) ->
     tiers = ["denoise-gray-fast", "denoise-gray", "denoise-gray-best"]
     assert listed() == tiers == listed("--task", "gray")
     assert listed("--all") == [*tiers, DATED, "paper/denoise-50"]
-    assert "2 more, of the paper and former ones: clearer models --all" in command("models", "--no-measure").out
+    line = "2 more, of the paper and former ones: clearer models --all"
+    for more in ((), ("--task", "gray")):
+        assert " ".join([line, *more]) in command("models", "--no-measure", *more).out.splitlines()
     entries = {entry["name"]: entry for entry in command("models", "--all", "--json", "--no-measure").json["models"]}
     assert {name: entry["tier"] for name, entry in entries.items() if entry["for_use"]} == {
         "denoise-gray-fast": "fast", "denoise-gray": "standard", "denoise-gray-best": "best"

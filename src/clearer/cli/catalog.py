@@ -63,7 +63,7 @@ class ModelsOptions:
         Path | None, option("Output", "Look at this image and name the model that fits it.", "--for", metavar="FILE")
     ] = None
     all: Annotated[
-        bool, option("Output", "Include the models of the paper and the former weights of a name.", "--all")
+        bool, option("Output", "Include the paper's models and former weights that are on this machine.", "--all")
     ] = False
     measure: Annotated[
         bool | None,
@@ -75,6 +75,11 @@ class ModelsOptions:
         if self.task is not None and self.task not in _purposes():
             known = ", ".join(_purposes())
             raise UserError(f"--task: {self.task!r} is not one of {known}{nearest(self.task, _purposes())}")
+        if self.file is not None:
+            timing = {True: "--measure", False: "--no-measure", None: None}[self.measure]
+            beside = [name for name in (self.task and "--task", self.all and "--all", timing) if name]
+            if beside:
+                raise UserError(f"--for: names one model and lists none; leave {', '.join(beside)} out")
 
 
 @verb("models", "clearer models", "clearer models --task photo", "clearer models --for photo.jpg")
@@ -83,7 +88,7 @@ def models(options: ModelsOptions) -> None:
 
     'restore', 'evaluate' and the other verbs take their names.
 
-    NAME-fast is faster, NAME-best is better than NAME.
+    Where a task has them, NAME-fast is faster, and NAME-best better than NAME.
 
     task: with +s, the model takes the noise level as an optional input
     (restore --sigma).
@@ -112,7 +117,8 @@ def models(options: ModelsOptions) -> None:
         say("~: timed while other programs kept this machine busy; clearer models --measure", console)
     others = len(known) - len(found)
     if others:
-        say(f"{others} more, of the paper and former ones: clearer models --all", console)
+        of_task = "" if options.task is None else f" --task {options.task}"
+        say(f"{others} more, of the paper and former ones: clearer models --all{of_task}", console)
     if options.as_json:
         timed = [
             {**model, "seconds_per_megapixel": None if speed is None else speed.seconds}

@@ -15,7 +15,7 @@ from clearer.images.types import HEAD, format_of_bytes
 from clearer.inference.choice import AUTO, Candidate, Choice, candidates, choose
 from clearer.inference.files import Failure, Outcome, Progress, restore_jobs
 from clearer.inference.image_facts import ImageFacts, facts_of_file
-from clearer.inference.jobs import Job, Plan, plan_jobs, prepare_outputs
+from clearer.inference.jobs import STREAM, Job, Plan, plan_jobs, prepare_outputs
 from clearer.inference.large_tiff import center_of, is_large
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
@@ -51,13 +51,20 @@ def look(path: Path, options: RestoreOptions | None = None, among: list[Candidat
         among: the models; by default all pretrained ones.
 
     Raises:
-        UserError: it cannot be read, or is a video.
+        UserError: it cannot be read, or is a video or no file.
     """
+    if not path.is_file() and str(path) == STREAM:
+        raise UserError("standard input: cannot be looked at before it is restored; name one image")
+    if path.is_dir():
+        raise UserError(f"{path}: a folder; name one image")
     job = Job(path, None, None)
     if job.is_video:
         raise UserError(f"{path}: {AUTO} is for images; name a model for a video")
     if not path.is_file():
-        raise UserError(f"{path}: no such file; check the path")
+        exists = path.exists()
+        raise UserError(
+            f"{path}: no regular file; name one image" if exists else f"{path}: no such file; check the path"
+        )
     image = center_of(path) if is_large(path) else read_file(path, first_page=True)
     facts = facts_of_file(image, options)
     return Chosen(str(path), facts, choose(facts, among))

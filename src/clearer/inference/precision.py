@@ -24,7 +24,7 @@ PRECISIONS = ("auto", "fp32", "bf16")
 
 _COARSE = ("1", "8")
 """Depths, as `clearer.images.pixels.depth_of` names them, with levels that hide what bf16 changes."""
-_BYTES = ("bool", "uint8", "int8")
+_BYTES = ("uint8", "int8")
 _DEEP_MODES = ("I", "F")
 """How modes of PIL begin that hold more than 8 bits."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Literal
 
 from clearer.core.errors import UserError, nearest
 from clearer.runs.layout import RunFolder
-from clearer.zoo.names import RESEARCH_MODELS, ModelName, stored_name
+from clearer.zoo.names import REPOSITORY_MODELS, RESEARCH_MODELS, stored_name
 
 MODELS_VARIABLE = "CLEARER_MODELS"
 """Environment variable that names a folder of further models: NAME/model.safetensors or NAME.safetensors."""
@@ -87,18 +86,13 @@ def _weight_files(folder: Path) -> dict[str, Path]:
 
 def is_model_name(text: str) -> bool:
     """Return whether a text is the name of a model, even if its weights are not on this machine."""
-    name, known = stored_name(text), find_models(strict=False)
-    return name in known or _is_elsewhere(name, known)
+    name = stored_name(text)
+    return _is_elsewhere(name) or name in find_models(strict=False)
 
 
-def _is_elsewhere(name: str, known: Mapping[str, ModelFile]) -> bool:
-    """Return whether a name that is not known is that of a model in the repository, outside the package."""
-    parsed = ModelName.parse(name)
-    if name in RESEARCH_MODELS:
-        return True
-    if any(file.source == "checkout" for file in known.values()):
-        return False
-    return not parsed.is_packaged and parsed.base in known
+def _is_elsewhere(name: str) -> bool:
+    """Return whether a name is that of a model in the repository, outside the package."""
+    return name in RESEARCH_MODELS or name in REPOSITORY_MODELS
 
 
 def located(name_or_path: str | Path) -> Path:
@@ -127,7 +121,7 @@ def located(name_or_path: str | Path) -> Path:
     _named_folder(strict=True)
     if path.is_dir():
         raise UserError(f"{path}: the folder holds no {run.weights.name}; name a finished run or a weight file")
-    if _is_elsewhere(name, known):
+    if _is_elsewhere(name):
         raise UserError(
             f"{name}: not part of the installed package; get models/{name}/{run.weights.name} from the clearer "
             f"repository and give its path, or set {MODELS_VARIABLE} to the repository's models folder"

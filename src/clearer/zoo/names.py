@@ -1,4 +1,4 @@
-"""The names of pretrained models: tiers of speed, dated names of former weights, and the models of the paper."""
+"""The names of pretrained models: those that exist, and the parts that a name may have."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ Tier = Literal["fast", "standard", "medium", "best"]
 
 TIERS: tuple[Tier, ...] = ("fast", "standard", "medium", "best")
 """From the fastest to the best. The standard tier bears the bare name; medium is a former one."""
+
+PACKAGED_MODELS = ("dejpeg", "denoise-color", "denoise-gray", "denoise-photo", "derain")
+"""Models whose weights the package holds. A test compares this with its files, as the next two with models/."""
+REPOSITORY_MODELS = ("denoise-gray-medium",)
+"""Models for use, and former weights, that are in models/ of the repository alone."""
 
 PAPER_MODELS = {
     "paper/denoise-30": "denoise-gray-30",
@@ -28,7 +33,7 @@ _PARTS = re.compile(r"(?P<base>.+?)(?:-(?P<tier>fast|medium|best))?(?:@(?P<date>
 
 @dataclass(frozen=True)
 class ModelName:
-    """The parts of a model's name: ``BASE``, ``BASE-fast``, ``BASE-best``, each also as ``NAME@DATE``.
+    """The parts that a model's name may have: ``BASE``, ``BASE-fast``, ``BASE-best``, each also as ``NAME@DATE``.
 
     Attributes:
         base: the name of the standard tier.
@@ -63,7 +68,7 @@ class ModelName:
 
     @property
     def is_packaged(self) -> bool:
-        """Whether the package holds the weights: of today's fast and standard tiers, and not of the paper's models."""
+        """Whether its weights belong into the package: the fast and standard tiers of today, not the paper's models."""
         return self.tier in ("fast", "standard") and self.date is None and self.undated not in RESEARCH_MODELS
 
     @property
@@ -75,10 +80,14 @@ class ModelName:
 def is_for_use(name: str) -> bool:
     """Return whether a model is listed and offered by default: neither one of the paper's nor former weights.
 
-    >>> is_for_use("denoise-gray-best"), is_for_use("denoise-gray@2026-11"), is_for_use("denoise-gray-50")
+    Former weights are those of a name that we ship: a user's own ``mine@2026-11`` is a model like others.
+
+    >>> is_for_use("denoise-gray"), is_for_use("denoise-gray@2026-11"), is_for_use("denoise-gray-50")
     (True, False, False)
     """
-    return name not in RESEARCH_MODELS and ModelName.parse(name).date is None
+    parsed, shipped = ModelName.parse(name), (*PACKAGED_MODELS, *REPOSITORY_MODELS)
+    is_former = parsed.date is not None and (name in shipped or parsed.undated in shipped)
+    return name not in RESEARCH_MODELS and not is_former
 
 
 def stored_name(name: str) -> str:
