@@ -48,12 +48,12 @@ def recipe(images: Path) -> Recipe:
     return tiny_recipe(images)
 
 
-def searched(recipe: Recipe, out: Path, *, early: bool = False, **more: Any) -> Any:
+def searched(recipe: Recipe, out: Path, *, early: bool = False, console: Console = QUIET, **more: Any) -> Any:
     """Search; ``early``: as an early version planned it, which trained the default network in the first rung only."""
     out.mkdir(exist_ok=True)
     schedule = {"networks": 3, "steps": 2, "rungs": 2, "minutes": 1}
     write_json(out / "schedule.json", schedule if early else {**schedule, "epoch": 2, "with_default": True})
-    return macro_search(recipe, out, BUDGET, minutes=1, jobs=1, console=QUIET, **more)
+    return macro_search(recipe, out, BUDGET, minutes=1, jobs=1, console=console, **more)
 
 
 def test_the_default_network_is_scaled_to_the_budget(recipe: Recipe) -> None:
@@ -87,10 +87,15 @@ def test_a_search_trains_judges_and_resumes(recipe: Recipe, tmp_path: Path, monk
     last = {line.architecture: line.psnr for line in lines[5:]}
     assert whole.architecture.text == best(last, 1)[0]  # the default network, too, if it is the best
     assert read_json(tmp_path / "whole" / "choice.json")["psnr"] == last
+    # one that has ended says nothing of its cost
+    console = Console(record=True, width=200, file=io.StringIO())
+    searched(recipe, tmp_path / "whole", console=console)
+    assert console.export_text() == ""
     # stopped after its second training, with a line cut short: the same choice, and nothing is trained twice
     kept = (tmp_path / "whole" / "ledger.jsonl").read_text().splitlines()
     (tmp_path / "whole" / "ledger.jsonl").write_text("\n".join([*kept[:2], kept[2][:40]]) + "\n")
-    again = searched(recipe, tmp_path / "whole")
+    again = searched(recipe, tmp_path / "whole", console=console)
+    assert "6 of these trainings are left, expected end" in console.export_text()  # 3, then 3 with the default network
     assert again.architecture == whole.architecture
     assert [(x.architecture, x.psnr) for x in again.trained] == [(x.architecture, x.psnr) for x in whole.trained]
     # a search that an early version planned ends as it was planned
@@ -167,6 +172,52 @@ def test_schedules_of_earlier_versions_are_read(tmp_path: Path) -> None:
             PlannedSearch.read(file)
 
 
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"rungs": 9999}, "9999 rungs"),
+        ({"rungs": 11}, "11 rungs"),
+        ({"rungs": 0}, "0 rungs"),
+        ({"networks": 0}, "0 networks"),
+        ({"networks": 10_001}, "10001 networks"),
+        ({"steps": 0}, "0 steps"),
+        ({"steps": -300}, "-300 steps"),
+        ({"threads": 0}, "0 threads"),
+        ({"minutes": 1e300}, r"1e\+300 minutes"),
+        ({"timing": {"around": -1, "step": 1}}, "-1 seconds around steps"),
+        ({"timing": {"around": 1, "step": 1e308}}, r"1e\+308 seconds a step"),
+        ({"timing": {"around": 1, "step": 1e5}, "rungs": 10}, r"\S* seconds in all"),
+    ],
+)
+def test_a_damaged_schedule_is_refused_in_one_line(tmp_path: Path, change: dict[str, Any], what: str) -> None:
+    file = tmp_path / "schedule.json"
+    write_json(file, {"networks": 27, "steps": 3000, "rungs": 3, "minutes": 13} | change)
+    with pytest.raises(UserError, match=rf"schedule.json: damaged \({what}\); choose another folder"):
+        PlannedSearch.read(file)
+
+
+def test_the_longest_schedules_that_are_read_have_an_end(tmp_path: Path) -> None:
+    file = tmp_path / "schedule.json"
+    timing = {"around": 9e5, "step": 15}
+    write_json(file, {"networks": 27, "steps": 3000, "rungs": 10, "minutes": 9e8, "timing": timing})
+    console = Console(record=True, width=100, file=io.StringIO())
+    PlannedSearch.read(file).show("9 ms", Workers(1, 1, "cpu"), console)
+    assert "expected end" in console.export_text()
+
+
+def test_a_damaged_schedule_is_refused_before_a_network_is_timed(
+    recipe: Recipe, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(Candidates, "drawn", lambda *_: pytest.fail("drawn"))
+    monkeypatch.setattr(budget_networks, "cost_of_networks", lambda *_: pytest.fail("timed"))
+    folder = RunFolder(tmp_path)
+    write_json(folder.budget / "schedule.json", {"networks": 27, "steps": 0, "rungs": 3, "minutes": 13})
+    with pytest.raises(UserError, match=r"damaged \(0 steps\)"):
+        macro_search(recipe, folder.budget, BUDGET, minutes=1, jobs=1, console=QUIET)
+    with pytest.raises(UserError, match=r"damaged \(0 steps\)"):
+        shared_networks(recipe, folder, [BUDGET, Budget.parse("3kmac")], minutes=1, jobs=1, console=QUIET)
+
+
 def test_a_few_minutes_give_a_line_or_are_refused_early(recipe: Recipe, tmp_path: Path, monkeypatch: Any) -> None:
     """With two budgets the minutes are those of both; where starting alone takes too long, one training tells."""
     trained: list[str] = []
@@ -213,7 +264,8 @@ def test_too_few_minutes_are_refused_before_a_network_is_drawn(
 
 def test_the_cost_is_shown_before_the_search(recipe: Recipe) -> None:
     console = Console(record=True, width=100, file=io.StringIO())
-    PlannedSearch(Schedule(27, 300), Timing(6, 0.1), 60, 1).show("100 ms at 1000x1000", Workers(2, 1, "cpu"), console)
+    planned = PlannedSearch(Schedule(27, 300), Timing(6, 0.1), 60, 1)
+    planned.show("100 ms at 1000x1000", Workers(2, 1, "cpu"), console)
     text = console.export_text()
     assert "43 trainings of 27 networks within 100 ms at 1000x1000, 2 at a time, 1 thread each" in text
     rows = [line.split() for line in text.splitlines()]
@@ -221,6 +273,10 @@ def test_the_cost_is_shown_before_the_search(recipe: Recipe) -> None:
     assert ["2", "9", "+", "default", "600", "1.1", "5.5"] in rows
     assert ["3", "3", "+", "default", "1,800", "3.1", "6.2"] in rows
     assert ["all", "43", "20.7"] in rows and "expected end" in text and "20 min 42 s of the 60 minutes" in text
+    assert "are left" not in text
+    planned.show("100 ms at 1000x1000", Workers(2, 1, "cpu"), console, rung=1, pending=3)  # 2 x 66 s, 2 x 186 s
+    text = console.export_text()
+    assert "7 of these trainings are left, expected end" in text and "in 8 min 24 s" in text
 
 
 def test_a_search_of_something_else_is_refused_in_one_line(recipe: Recipe, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The published search within a budget: the letters of a network whose width the budget sets."""
+"""The published search within a budget: the genotype of a network whose width the budget sets."""
 
 from __future__ import annotations
 

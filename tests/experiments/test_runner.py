@@ -126,6 +126,21 @@ def test_the_error_of_a_failing_run_is_passed_on(images: Path, tmp_path: Path) -
     assert "\n" not in str(caught.value)
 
 
+def test_a_killed_run_is_not_blamed_on_its_last_line(images: Path, tmp_path: Path) -> None:
+    plan = _plans(images, tmp_path)[0]
+    killed = r"^lambda 0: killed by signal 9, memory may have run out; rerun the command to resume"
+    with pytest.raises(UserError, match=killed + "$"):  # before it began its log
+        plans.check(plan, -signal.SIGKILL)
+    with pytest.raises(UserError, match=r"lambda 0: failed with status 2: no output$"):
+        plans.check(plan, 2)
+    plans.log_of(plan).write_text("step 3\n")
+    with pytest.raises(UserError, match=killed + r" \(full output: .*\.log\)$"):
+        plans.check(plan, -signal.SIGKILL)
+    with pytest.raises(UserError, match=r"killed by signal 11; rerun the command to resume \(full output"):
+        plans.check(plan, -signal.SIGSEGV)
+    plans.check(plan, 0)
+
+
 def test_images_are_named_one_way(images: Path) -> None:
     found = data_settings(str(images), None, None)
     assert found == {"data.train": str(images / "train"), "data.validation": str(images / "val")}

@@ -6,8 +6,9 @@ import itertools
 import os
 import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -115,47 +116,86 @@ def test_workers_share_the_cores_and_keep_the_threads(monkeypatch: pytest.Monkey
     assert Workers.here("cpu") == Workers(1, 1, "cpu")
 
 
-def test_a_process_takes_one_training_after_another(
-    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@dataclass
+class Five:
+    """Five trainings, of which none takes part in a search."""
+
+    left: dict[str, Plan]
+
+    @classmethod
+    def of(cls, images: Path, folder: Path) -> Five:
+        return cls({name: Plan(name, tiny_recipe(images), folder / name, "train") for name in "abcde"})
+
+    def pending(self) -> list[Plan]:
+        return list(self.left.values())
+
+    def trained(self, plan: Plan) -> bool:
+        return False
+
+    def end(self, plan: Plan, seconds: float, failed: str) -> None:
+        del self.left[plan.name]
+
+
+class Fake:
+    """A process that ends each training at once; ``lives`` trainings, then it is killed while it waits."""
+
+    begun: ClassVar[list[list[str]]] = []
+    lives: ClassVar[int] = 5
+
+    def __init__(self, plan: Plan, threads: int) -> None:
+        self.names: list[str] = []
+        self.begun.append(self.names)
+        self.begin(plan)
+
+    @property
+    def alive(self) -> bool:
+        return len(self.names) < self.lives
+
+    def begin(self, plan: Plan) -> None:
+        assert self.alive
+        self.names.append(plan.name)
+
+    def status(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize(("lives", "processes"), [(5, 2), (2, 3), (1, 5)])
+def test_a_process_takes_one_training_after_another_while_it_lives(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lives: int, processes: int
 ) -> None:
     from clearer.experiments import runner, search_workers
 
-    begun: list[list[str]] = []
-
-    class Fake:
-        """Ends each training at once."""
-
-        def __init__(self, plan: Plan, threads: int) -> None:
-            self.names = [plan.name]
-            begun.append(self.names)
-
-        def begin(self, plan: Plan) -> None:
-            self.names.append(plan.name)
-
-        def status(self) -> int:
-            return 0
-
-    recipe = tiny_recipe(images)
-    left = {name: Plan(name, recipe, tmp_path / name, "train") for name in "abcde"}
-
-    class Five:
-        def pending(self) -> list[Plan]:
-            return list(left.values())
-
-        def trained(self, plan: Plan) -> bool:
-            return False
-
-        def end(self, plan: Plan, seconds: float, failed: str) -> None:
-            del left[plan.name]
-
+    monkeypatch.setattr(Fake, "begun", [])
+    monkeypatch.setattr(Fake, "lives", lives)
     stopped: list[Any] = []
     monkeypatch.setattr(search_workers, "ShortWorker", Fake)
     monkeypatch.setattr(search_workers.short_worker, "stop", stopped.extend)
     monkeypatch.setattr(runner, "POLL", 0.0)
     workers = Workers(2, 1, "cpu")
-    train_together(Five(), name="five", claims=tmp_path / "claims", workers=workers, console=QUIET)
-    assert len(begun) == len(stopped) == 2 and sorted(itertools.chain(*begun)) == list("abcde")
+    five = Five.of(images, tmp_path)
+    train_together(five, name="five", claims=tmp_path / "claims", workers=workers, console=QUIET)
+    assert len(Fake.begun) == len(stopped) == processes
+    assert sorted(itertools.chain(*Fake.begun)) == list("abcde")
     assert list((tmp_path / "claims").iterdir()) == []
+
+
+def test_a_process_that_died_while_it_waited_is_not_handed_a_training(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was sound when it was put back."""
+    from clearer.experiments import search_workers
+
+    stopped: list[Any] = []
+    monkeypatch.setattr(search_workers, "ShortWorker", Fake)
+    monkeypatch.setattr(search_workers.short_worker, "stop", stopped.extend)
+    monkeypatch.setattr(Fake, "begun", [])
+    first, second, third = Five.of(images, tmp_path).pending()[:3]
+    idle: list[Any] = [Fake(first, 1), Fake(second, 1)]
+    living, dead = idle
+    monkeypatch.setattr(dead, "names", list("abcde"))
+    taken: Any = search_workers._begun(third, idle, 1)
+    assert taken is living and taken.names == ["a", "c"] and stopped == [dead] and idle == []
+    assert len(Fake.begun) == 2
 
 
 @pytest.mark.slow

@@ -24,8 +24,8 @@ from helpers.tiny_search import tiny_recipe
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")]
 
 
-def plan_of(images: Path, folder: Path, letters: str, steps: int = 4) -> Plan:
-    network = Architecture.parse(f"{letters}@channels=1,width=4,norm=none,residual,unshuffle=2,topology=unet")
+def plan_of(images: Path, folder: Path, genotype: str, steps: int = 4) -> Plan:
+    network = Architecture.parse(f"{genotype}@channels=1,width=4,norm=none,residual,unshuffle=2,topology=unet")
     return Plan(folder.name, short(tiny_recipe(images), network, 0, steps, 2), folder, "train")
 
 
@@ -49,7 +49,7 @@ def workers() -> Iterator[list[ShortWorker]]:
 def test_one_process_trains_several_networks_as_they_would_be_alone(
     images: Path, tmp_path: Path, workers: list[ShortWorker]
 ) -> None:
-    first, second = (plan_of(images, tmp_path / letters, letters) for letters in ("PPP", "P"))
+    first, second = (plan_of(images, tmp_path / genotype, genotype) for genotype in ("PPP", "P"))
     recipe = first.recipe
     nowhere = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, train=str(tmp_path / "nowhere")))
     faulty = Plan("faulty", nowhere, tmp_path / "faulty", "train")
@@ -78,7 +78,7 @@ def test_a_dead_process_is_noticed_and_a_stopped_one_writes_its_checkpoint(
     while not all(plan.steps_done() for plan in long) and time.monotonic() < until:
         time.sleep(0.01)
     workers[0].process.kill()
-    assert ended(workers[0]) == -signal.SIGKILL
+    assert ended(workers[0]) == -signal.SIGKILL and not workers[0].alive and workers[1].alive
     workers[0].begin(long[0])  # takes nothing more
     assert ended(workers[0]) == -signal.SIGKILL
     stdin = workers[1].process.stdin

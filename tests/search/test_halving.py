@@ -40,8 +40,9 @@ def test_a_schedule_fills_the_time_and_no_more(
     assert takes(longer) > seconds * 0.999999
     if found.networks < 27:  # one more would be trained too briefly
         enough = 90 if found.networks < 6 else 300
-        assert takes(Schedule.of(found.networks + 1, enough, found.rungs)) > seconds * 0.999999
+        assert takes(Schedule.of(found.networks + 1, enough)) > seconds * 0.999999
     assert found.rungs == 2 or (found.networks >= 18 and found.steps >= 300)
+    assert (found.rungs == 3) == (found.networks >= 18)
     assert found.rungs == 3 or takes(Schedule.of(18, 300)) > seconds * 0.999999
     assert found.networks <= 6 or found.steps >= 300
     assert found.tells == (found.networks >= 9 and found.steps >= 300)
@@ -70,6 +71,18 @@ def test_few_minutes_are_used_and_the_networks_trained_long_enough() -> None:
     assert 25 * 60 < 2 * found.seconds(timing, 2) <= 26 * 60
     assert found.steps >= 300 and found.networks >= 12 and found.tells
     assert Schedule.within(5 * 60, timing, 2, 27) == Schedule(6, 222, 2, 74)
+
+
+def test_from_eighteen_networks_on_there_are_three_rungs() -> None:
+    found = Schedule.within(300, Timing(5, 0.04), 2, 27)
+    assert (found.networks, found.rungs) == (17, 2) and found.steps >= 300
+    assert (
+        4 <= Schedule.within(120, Timing(5, 0.14), 2, 27).networks < 6
+    )  # fewer than 6 rather than fewer than 90 steps
+
+
+def test_a_step_that_a_coarse_clock_could_not_measure_is_no_division_by_zero() -> None:
+    assert Schedule.within(600, Timing(5, 0.0), 2, 27) == Schedule.within(600, Timing(5, 1e-4), 2, 27)
 
 
 def test_too_little_time_is_refused_with_what_is_needed() -> None:

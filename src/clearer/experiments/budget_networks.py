@@ -68,7 +68,9 @@ def _drawn(
 ) -> dict[Budget, tuple[Cost, list[Architecture]]]:
     """Draw the networks of each budget, and make the schedule that fills the minutes with all of them."""
     begun, file = time.monotonic(), folder.budget / "schedule.json"
-    if not file.exists():
+    if file.exists():
+        PlannedSearch.read(file)  # a damaged one is refused before networks are timed
+    else:
         probe(recipe, smallest_default(recipe), folder.budget, minutes, workers, len(budgets), console)
     costs: dict[str, Cost] = {}
     for budget in budgets:

@@ -106,9 +106,8 @@ def macro_search(
     compared = candidates.networks if networks else candidates.networks[: planned.schedule.networks]
     prices = Prices({network: candidates.costs[network] for network in compared}, budget.unit)
     workers = Workers.here(recipe.device, jobs, planned.threads)
-    planned.show(str(budget), workers, console)
     with _present(out, candidates, recipe, budget):
-        lines, judged = _halve(recipe, out, planned, prices, workers, console)
+        lines, judged = _halve(recipe, out, planned, prices, workers, str(budget), console)
         if not judged.open:
             say(
                 f"search: networks of equal cost differ by {judged.spread:.3f} dB, seeds by "
@@ -138,13 +137,14 @@ def _count(schedule: Path) -> int:
 
 
 def _halve(
-    recipe: Recipe, out: Path, planned: PlannedSearch, prices: Prices, workers: Workers, console: Console
+    recipe: Recipe, out: Path, planned: PlannedSearch, prices: Prices, workers: Workers, within: str, console: Console
 ) -> tuple[list[Trained], Gate]:
-    """Train all rungs, unless the first one shows that there is nothing to choose."""
+    """Train all rungs, unless the first one shows that there is nothing to choose; first print what they cost."""
     networks = list(prices.costs)
     default, by_text = networks[0], {network.text: network for network in networks}
     expected = planned.timing.of_rungs(planned.schedule, workers.jobs)
     lines: list[Trained] = []
+    told = False
     judged = Gate(float("nan"), 0.0)
     alive = list(networks)
     for number, rung in enumerate(planned.schedule):
@@ -158,7 +158,10 @@ def _halve(
         if number == 0:
             tasks = [*((default, seed) for seed in range(1, SEEDS)), *tasks]
         work = TrainingsOfRung(recipe, out, (number, rung), tasks, prices)
-        if work.pending():
+        if pending := len(work.pending()):
+            if not told:
+                told = True
+                planned.show(within, workers, console, rung=number, pending=pending)
             name = f"rung {number + 1}"
             train_together(work, name=name, claims=out / CLAIMS, workers=workers, console=console)
             took = duration(time.monotonic() - begun)

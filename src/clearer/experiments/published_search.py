@@ -1,4 +1,4 @@
-"""The published search within a budget: it chooses the letters of a network whose width the budget sets."""
+"""The published search within a budget: it chooses the genotype of a network whose width the budget sets."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def published_within(
     with on_all_threads():
         once(file, lambda: _scaled(resolved, wanted, console).write(file, resolved), console)
     (default,) = Candidates.read(file, resolved, wanted, GENOTYPES).networks
-    say(f"search: the letters of {default.text}, the default network within {wanted}", console)
+    say(f"search: the genotype of {default.text}, the default network within {wanted}", console)
     return folder.path, {**overrides, **_network_settings(resolved, default)}
 
 
@@ -97,7 +97,7 @@ def _network_settings(recipe: Recipe, default: Architecture) -> dict[str, Any]:
 
 
 def say_cost(architecture: Architecture, budget: str, overrides: Mapping[str, Any], console: Console) -> None:
-    """Print what the network found costs beside the budget: its letters change that."""
+    """Print what the network found costs beside the budget: its genotype changes that."""
     wanted = Budget.parse(budget)
     if wanted.milliseconds is None:
         found = f"{macs_per_pixel(architecture) / 1000:.4g} kMAC/pixel"

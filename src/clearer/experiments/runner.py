@@ -29,6 +29,8 @@ from clearer.training.run_device import choose_device
 
 STAGE_OF = {"search": ("search",), "train": ("train", "evaluate")}
 POLL = 0.5  # seconds
+KILLED = -9
+"""Status of a process that SIGKILL has ended, as the system ends one where memory runs out."""
 OF_TORCHRUN = (
     "RANK",
     "LOCAL_RANK",
@@ -213,13 +215,23 @@ def log_of(plan: Plan) -> Path:
 
 
 def check(plan: Plan, status: int) -> None:
-    """Raise a UserError with the last line of a run's output if the run, which ended with this status, failed."""
+    """Raise a UserError if a run failed: with the last line of its output, or the signal that killed it.
+
+    Args:
+        plan: the run.
+        status: with which its process ended, negative for a signal.
+    """
     if status == 0:
         return
     log = log_of(plan)
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no output"]
-    text = lines[-1].removeprefix("clearer: ")
-    raise UserError(f"{plan.name}: failed with status {status}: {text} (full output: {log})")
+    output, where = "", ""
+    with suppress(FileNotFoundError):  # a process that is killed early has not begun it
+        output, where = log.read_text(encoding="utf-8", errors="replace").strip(), f" (full output: {log})"
+    if status < 0:
+        cause = ", memory may have run out" if status == KILLED else ""
+        raise UserError(f"{plan.name}: killed by signal {-status}{cause}; rerun the command to resume{where}")
+    text = (output.splitlines() or ["no output"])[-1].removeprefix("clearer: ")
+    raise UserError(f"{plan.name}: failed with status {status}: {text}{where}")
 
 
 def stop(processes: list[subprocess.Popen[bytes]]) -> None:

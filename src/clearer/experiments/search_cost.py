@@ -28,6 +28,8 @@ from clearer.search.halving import ENOUGH, EPOCH, FEW, Schedule, Timing, too_sho
 
 TIMED_EPOCHS, TIMED_STEPS, TIMED_NETWORKS = 3, 10, 6
 """Of the trainings that are timed: the first epoch warms up, the second has steps alone, the third a validation."""
+LONGEST = 1e11
+"""Seconds of all trainings beyond which the end is no date."""
 PROBED = 5
 """Minutes of each budget up to which a training is timed before anything else, to refuse what cannot end in time."""
 
@@ -80,20 +82,43 @@ class PlannedSearch:
             UserError: it is damaged.
         """
         kept = read_shaped(file, _Kept)
-        counts = kept["networks"], kept["steps"], kept["rungs"], kept.get("threads", 1)
-        if min(counts) < 1 or max(kept["networks"], kept["rungs"], counts[3]) > 10_000:
-            raise UserError(
-                f"{file}: damaged ({counts}); choose another folder with --out, or remove the search in this one"
-            )
-        timing = Timing(**kept["timing"]) if "timing" in kept else Timing(0.0, 0.0)
+        threads, timing = kept.get("threads", 1), Timing(0.0, 0.0)
+        if "timing" in kept:
+            timing = Timing(kept["timing"]["around"], kept["timing"]["step"])
         epoch = kept.get("epoch", math.gcd(kept["steps"], EPOCH))  # early searches counted steps in hundreds
-        if epoch < 1 or kept["steps"] % epoch:
-            raise UserError(f"{file}: damaged (epochs of {epoch} steps); choose another folder with --out")
-        schedule = Schedule(*counts[:3], epoch, kept.get("with_default", False))
-        return cls(schedule, timing, kept["minutes"], counts[3])
+        sound = {
+            f"{kept['networks']} networks": 1 <= kept["networks"] <= 10_000,
+            f"{kept['steps']} steps": kept["steps"] >= 1,
+            f"{kept['rungs']} rungs": 1 <= kept["rungs"] <= 10,
+            f"{threads} threads": 1 <= threads <= 10_000,
+            f"{kept['minutes']:g} minutes": 0 <= kept["minutes"] < 1e9,
+            f"{timing.around:g} seconds around steps": 0 <= timing.around < 1e6,
+            f"{timing.step:g} seconds a step": 0 <= timing.step < 1e6,
+            f"epochs of {epoch} steps": epoch >= 1 and kept["steps"] % epoch == 0,
+        }
+        schedule = Schedule(kept["networks"], kept["steps"], kept["rungs"], epoch, kept.get("with_default", False))
+        if all(sound.values()):
+            seconds = schedule.seconds(timing, 1)
+            sound[f"{seconds:g} seconds in all"] = seconds < LONGEST
+        for what, fits in sound.items():
+            if not fits:
+                raise UserError(
+                    f"{file}: damaged ({what}); choose another folder with --out, or remove the search in this one"
+                )
+        return cls(schedule, timing, kept["minutes"], threads)
 
-    def show(self, within: str, workers: Workers, console: Console) -> None:
-        """Print what the search costs, before it starts: trainings, minutes of each and of all, and the end."""
+    def show(
+        self, within: str, workers: Workers, console: Console, *, rung: int = 0, pending: int | None = None
+    ) -> None:
+        """Print what the search costs, before it starts: trainings, minutes of each and of all, and the end.
+
+        Args:
+            within: the budget.
+            workers: of this process.
+            console: where it is printed.
+            rung: where the search goes on, from 0.
+            pending: trainings of this rung that are left, if not all.
+        """
         jobs = f"{workers.jobs} at a time, {workers.threads} thread{'s' * (workers.threads > 1)} each"
         counts = self.schedule.trainings()
         say(f"search: {sum(counts)} trainings of {self.schedule.networks} networks within {within}, {jobs}", console)
@@ -112,9 +137,12 @@ class PlannedSearch:
         ]
         heads = ["rung", "trainings", "steps of each", "minutes of each", "minutes of all"]
         print_table("", heads, rows, console, total=["all", f"{sum(counts)}", "", "", f"{sum(seconds) / 60:.1f}"])
-        end = datetime.datetime.now() + datetime.timedelta(seconds=sum(seconds))
+        rest = [0] * rung + [counts[rung] if pending is None else pending] + counts[rung + 1 :]
+        some = f"{sum(rest)} of these trainings are left, " if sum(rest) < sum(counts) else ""
+        left = sum(self.timing.of_rungs(self.schedule, workers.jobs, rest))
+        end = datetime.datetime.now() + datetime.timedelta(seconds=left)
         say(
-            f"search: expected end {end:%H:%M}, in {duration(sum(seconds))} of the {self.minutes:g} minutes; more "
+            f"search: {some}expected end {end:%H:%M}, in {duration(left)} of the {self.minutes:g} minutes; more "
             "workers end earlier",
             console,
         )

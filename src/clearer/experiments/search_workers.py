@@ -164,11 +164,13 @@ def _train_inside(work: Work, plan: Plan, workers: Workers) -> None:
 
 def _begun(plan: Plan, idle: list[ShortWorker], threads: int) -> ShortWorker:
     """Begin a training in a process that has ended its last one, or in a new process."""
-    if not idle:
-        return ShortWorker(plan, threads)
-    worker = idle.pop()
-    worker.begin(plan)
-    return worker
+    while idle:
+        worker = idle.pop()
+        if worker.alive:
+            worker.begin(plan)
+            return worker
+        short_worker.stop([worker])  # it was killed while it waited
+    return ShortWorker(plan, threads)
 
 
 def _collect(work: Work, running: list[_Running], idle: list[ShortWorker], stopping: bool) -> None:
@@ -178,7 +180,10 @@ def _collect(work: Work, running: list[_Running], idle: list[ShortWorker], stopp
         if status is None:
             continue
         running.remove(one)
-        idle.append(one.worker)
+        if one.worker.alive:
+            idle.append(one.worker)
+        else:
+            short_worker.stop([one.worker])
         with one.held:
             failed = ""
             try:

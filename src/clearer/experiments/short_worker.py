@@ -28,6 +28,11 @@ class ShortWorker:
         self._reader.start()
         self.begin(plan)
 
+    @property
+    def alive(self) -> bool:
+        """Whether the process can take a training."""
+        return self.process.poll() is None
+
     def begin(self, plan: Plan) -> None:
         """Begin a training; the one before has ended."""
         task = [str(runner.write_recipe(plan)), str(plan.folder), str(runner.log_of(plan))]

@@ -23,6 +23,8 @@ FEWEST, LEAST = 6, 90
 """Networks below which a rung is rather shorter than smaller, and steps below which it tells nothing."""
 EPOCH, EPOCHS = 100, 3
 """Steps of an epoch, about, and epochs of a first rung, at least: the first epoch warms up."""
+SHORTEST = 1e-4
+"""Seconds of a step, at least: a clock too coarse for steps says 0."""
 SEEDS = 3
 """Trainings of the default network in the first rung: what they differ by, only the seed can have made."""
 
@@ -107,16 +109,18 @@ class Schedule:
             seconds: of the searches of all budgets.
             timing, workers: see `Timing.of_rungs`.
             networks: in the first rung; fewer where each would get less than `ENOUGH` steps: as many as are enough for
-                three rungs, see `of`, then down to `FEWEST`, with two; and fewer still where each would get less than
-                `LEAST`.
+                three rungs, see `of`, then down to `FEWEST`, with two; then with less than `ENOUGH` steps each, and
+                fewer still, down to `KEPT`, where each would get less than `LEAST`.
             rungs: number of rounds, at most.
             budgets: whose searches follow each other.
 
         Raises:
             UserError: not even the smallest search ends in time.
         """
-        wanted = [(count, ENOUGH, rungs) for count in range(networks, FINALISTS * KEPT ** (rungs - 1) - 1, -1)]
-        wanted += [(count, ENOUGH, 2) for count in range(networks, FEWEST - 1, -1)]
+        timing = Timing(timing.around, max(timing.step, SHORTEST))
+        least = FINALISTS * KEPT ** (rungs - 1)
+        wanted = [(count, ENOUGH, rungs) for count in range(networks, least - 1, -1)]
+        wanted += [(count, ENOUGH, 2) for count in range(min(networks, least - 1), FEWEST - 1, -1)]
         wanted += [(count, LEAST, 2) for count in range(min(networks, FEWEST), KEPT - 1, -1)]
         for count, enough, most in wanted:
             some = cls.of(count, enough, most)
@@ -163,11 +167,14 @@ class Timing:
     around: float
     step: float
 
-    def of_rungs(self, schedule: Schedule, workers: int) -> list[float]:
-        """Return the seconds of each rung, with this many trainings at a time; the last of a rung do not wait."""
+    def of_rungs(self, schedule: Schedule, workers: int, counts: Sequence[int] | None = None) -> list[float]:
+        """Return the seconds of each rung, with this many trainings at a time; the last of a rung do not wait.
+
+        ``counts``: trainings of each rung, if not all.
+        """
         return [
             math.ceil(count / workers) * (self.around + self.step * rung.new)
-            for count, rung in zip(schedule.trainings(), schedule, strict=True)
+            for count, rung in zip(schedule.trainings() if counts is None else counts, schedule, strict=True)
         ]
 
 
