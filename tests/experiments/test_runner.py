@@ -64,7 +64,7 @@ def test_a_signal_stops_all_and_the_next_call_goes_on(
 ) -> None:
     monkeypatch.setattr(plans, "POLL", 0.05)
     # Long enough that neither can end before it is stopped.
-    both = _plans(images, tmp_path, **{"search.epochs": 4000, "checkpoint_minutes": 10.0})
+    both = _plans(images, tmp_path, **{"search.epochs": 10**6, "checkpoint_minutes": 10.0})
 
     def stop_once_both_have_begun() -> None:
         deadline = time.monotonic() + 60
@@ -97,7 +97,7 @@ carry_out(plans, jobs=2, console=Console(quiet=True))
 
 @pytest.mark.slow
 def test_runs_end_with_a_checkpoint_when_their_parent_is_killed(images: Path, tmp_path: Path) -> None:
-    both = _plans(images, tmp_path, **{"search.epochs": 4000, "checkpoint_minutes": 10.0})
+    both = _plans(images, tmp_path, **{"search.epochs": 10**6, "checkpoint_minutes": 10.0})
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(both[0].recipe.to_yaml())
     parent = subprocess.Popen([sys.executable, "-c", CARRY_OUT, str(recipe), str(tmp_path)])
