@@ -393,3 +393,11 @@ def test_a_time_of_a_busy_machine_is_marked_and_said_and_threads_alone_measure_n
     assert line["busy"] == 0.8 and "kept this machine busy" in said and f"remove {folder.latencies} " in said
     monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
     assert write_latencies(folder, recipe, {size: [network]}, Console(quiet=True)) == [line]
+
+
+@pytest.mark.parametrize(("took", "said"), [(3.0, 0), (110.0, 1)])
+def test_the_minutes_begin_when_the_networks_are_drawn(took: float, said: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_cost.time, "monotonic", lambda: 1000.0 + took)
+    console = Console(file=io.StringIO(), width=500)
+    assert search_cost.minutes_begin(1000.0, console) == 1000.0 + took
+    assert console.file.getvalue().count("took 1 min 50 s, once for this machine") == said  # type: ignore[attr-defined]

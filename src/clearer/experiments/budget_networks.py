@@ -21,7 +21,7 @@ from clearer.experiments.budget_cost import (
 from clearer.experiments.macro_search import NETWORKS
 from clearer.experiments.search_candidates import networks_within
 from clearer.experiments.search_claims import CLAIMS, claimed
-from clearer.experiments.search_cost import PlannedSearch, plan_search, probe
+from clearer.experiments.search_cost import PlannedSearch, minutes_begin, plan_search, probe
 from clearer.experiments.search_workers import Workers
 from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture
@@ -78,6 +78,7 @@ def _drawn(
             refuse_unmet(costs[budget.unit], budget, recipe)
         else:
             costs[budget.unit], _ = cost_of_networks(budget, recipe, console)
+    begun = minutes_begin(begun, console)
     drawn = {}
     for budget in budgets:
         cost = costs[budget.unit]

@@ -17,7 +17,7 @@ from clearer.experiments.budget_cost import smallest_default
 from clearer.experiments.search_candidates import Candidates, device_here, on_all_threads, ranking
 from clearer.experiments.search_choice import Choice, Stopwatch, choose
 from clearer.experiments.search_claims import CLAIMS, WAIT, once
-from clearer.experiments.search_cost import PlannedSearch, plan_search, probe
+from clearer.experiments.search_cost import PlannedSearch, minutes_begin, plan_search, probe
 from clearer.experiments.search_rung import Prices, TrainingsOfRung
 from clearer.experiments.search_workers import Workers, train_together
 from clearer.inference.budget import Budget
@@ -68,7 +68,7 @@ def macro_search(
         recipe: its images, its settings of the training, and of the network channels, norm, residual and condition.
         out: folder of the search; each short training is a run folder in ``out``/trainings.
         budget: what the network may cost.
-        minutes: about as long as the search may take.
+        minutes: about as long as the search may take, once the pieces of networks are timed on this machine.
         jobs: trainings at a time; by default one a core, each on one thread.
         networks: what to compare, the scaled default first; by default as many of the space as the minutes allow.
             Searches of several budgets can then share ``out``.
@@ -91,6 +91,7 @@ def macro_search(
             Candidates.drawn(recipe, budget, count, console, networks).write(file, recipe)
 
     once(file, draw, console)
+    begun = minutes_begin(begun, console)
     candidates = Candidates.read(file, recipe, budget)
     default = candidates.networks[0]
 

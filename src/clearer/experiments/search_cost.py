@@ -33,6 +33,9 @@ LONGEST = 1e11
 PROBED = 5
 """Minutes of each budget up to which a training is timed before anything else, to refuse what cannot end in time."""
 
+LONG = 10.0
+"""Seconds of drawing networks from which it is said how long it took."""
+
 
 class _KeptTiming(TypedDict):
     around: float
@@ -146,6 +149,21 @@ class PlannedSearch:
             "workers end earlier",
             console,
         )
+
+
+def minutes_begin(drawing: float, console: Console) -> float:
+    """Return when the minutes of a search begin: after the networks are drawn, which took since ``drawing``.
+
+    The first search on a machine times the pieces of networks meanwhile, for minutes; later ones have these times.
+    """
+    now = time.monotonic()
+    if now - drawing > LONG:
+        say(
+            f"search: timing the pieces of networks took {duration(now - drawing)}, once for this machine and size; "
+            "the minutes of the search begin now",
+            console,
+        )
+    return now
 
 
 def plan_search(
