@@ -37,6 +37,7 @@ NO_SCRIPTS = {
     "ffdnet.py",
     "workloads.py",
     "baselines.py",
+    "models_page.py",
     "brief_training.py",
 }  # imported, or METHODS of `--also`
 SCRIPTS = sorted(

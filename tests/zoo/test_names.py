@@ -130,6 +130,7 @@ def test_the_standard_tier_is_chosen_and_neither_former_weights_nor_the_papers(z
 
 def make_models(root: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     path = Path(__file__).parents[2] / "tools" / "make_models.py"
+    monkeypatch.syspath_prepend(path.parent)  # as Python does for a script
     spec = importlib.util.spec_from_file_location("make_models", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
