@@ -20,9 +20,11 @@ from clearer.experiments.macro_verdict_page import as_markdown, figure, judgemen
 from clearer.experiments.runner import data_settings
 from clearer.experiments.search_cost import PlannedSearch
 from clearer.experiments.search_ledger import add_to_ledger
+from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel
 from clearer.pipeline.fit import fit
+from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
 from clearer.runs.ledger import Trained
 from clearer.search.halving import Schedule, Timing
@@ -92,6 +94,34 @@ def test_a_verdict(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setattr(module, "evaluate", lambda *_: pytest.fail("test scores are kept"))
     again = macro_verdict(run, tmp_path, settings, console=QUIET)
     assert again["latencies"] == result["latencies"] == read_json(tmp_path / "macro-verdict.json")["latencies"]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_random_networks_are_timed_as_the_search_timed_its_own(
+    run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, precision: str
+) -> None:
+    networks = [{"architecture": CHOSEN.text, "cost": 2_000}]
+    about = {"space": "macro", "budget": "2kmac", "measured_on": None, "precision": precision}
+    monkeypatch.setattr(module, "search_seconds", lambda folder: 0.04)
+    seen = []
+
+    def cost(budget: Budget, recipe: Recipe, console: Console) -> tuple[Any, float]:
+        seen.append(recipe.precision)
+        return macs_per_pixel, 2_000
+
+    monkeypatch.setattr(module, "cost_of_networks", cost)
+    monkeypatch.setattr(module, "carry_out", lambda plans, **_: seen.extend(plan.recipe.precision for plan in plans))
+    monkeypatch.setattr(module, "_compared", lambda *_: {})
+    monkeypatch.setattr(module, "_measured", lambda *_: [])
+    monkeypatch.setattr(module, "redraw", lambda out: None)
+    file = run / "budget" / "candidates.json"
+    write_json(file, about | {"networks": networks})
+    try:
+        settings = MacroVerdictSettings(seeds=1, random=2, test=str(run.parent / "test"), jobs=1)
+        macro_verdict(run, tmp_path, settings, console=QUIET)
+    finally:
+        file.unlink()
+    assert seen == [precision, *["auto"] * 4]  # the trainings keep the precision of the run
 
 
 def fail(plan: Any) -> None:

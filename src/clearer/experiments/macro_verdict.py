@@ -125,14 +125,16 @@ def macro_verdict(
     step = seconds_per_step(folder)
     steps = max(1, round(60 * settings.minutes / step / STEPS_PER_EPOCH)) * STEPS_PER_EPOCH
     random = settings.random or max(2, round(seconds / (60 * settings.minutes)))
-    arms = {chosen.budget: _arms(base, chosen, steps, seconds / step, random, settings.seeds, out, console)
+    protocols, precision = base.evaluate.protocols, precision_of_search(folder, base)
+    # Random networks are drawn within the budget as the search understood it.
+    timed = folder.read_recipe({**(settings.overrides or {}), "precision": precision})
+    arms = {chosen.budget: _arms(base, timed, chosen, steps, seconds / step, random, settings.seeds, out, console)
             for chosen in found}  # fmt: skip
     plans = [plan for each in arms.values() for plan in _in_turn(each)]
     jobs = settings.jobs or default_jobs(base.device, len(plans))
     left = sum(plan.steps - plan.steps_done() for plan in plans) * step / jobs
     say(f"verdict: {len(plans)} trainings, about {duration(left)} left, {jobs} at a time", console)
     carry_out(plans, jobs=jobs, console=console)
-    protocols, precision = base.evaluate.protocols, precision_of_search(folder, base)
     result: MacroVerdict = {
         "run": str(run),
         "recipe": base.name,
@@ -179,6 +181,7 @@ def seconds_per_step(folder: RunFolder) -> float:
 
 def _arms(
     base: Recipe,
+    timed: Recipe,
     chosen: Chosen,
     steps: int,
     steps_of_search: float,
@@ -187,10 +190,13 @@ def _arms(
     out: Path,
     console: Console,
 ) -> list[_Arm]:
-    """Return the arms of one budget: the chosen network, the default one, and the random ones."""
+    """Return the arms of one budget: the chosen network, the default one, and the random ones.
+
+    ``timed`` is the recipe with the precision that networks are timed in.
+    """
 
     def drawn() -> Iterator[Architecture]:
-        cost, unit = cost_of_networks(Budget.parse(chosen.budget), base, console)
+        cost, unit = cost_of_networks(Budget.parse(chosen.budget), timed, console)
         known = {chosen.architecture, chosen.default}
         every = sampled(cost, unit, base.seed + ANOTHER_SEED, **fixed_fields(base))
         return (network for network in every if network.text not in known)
