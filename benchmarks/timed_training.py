@@ -14,25 +14,29 @@ import argparse
 import dataclasses
 import json
 import math
+import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
 from torch import nn
 
+sys.path.insert(0, str(Path(__file__).parent))
+from graph_step import GraphStep  # type: ignore[import-not-found, unused-ignore]
+
+from clearer.core.device import autocast
 from clearer.core.files import write_json
 from clearer.data.items import read_images
-from clearer.losses.base import Batch
+from clearer.degradations.gaussian import Gaussian
 from clearer.pipeline.run_checks import check_run
 from clearer.recipe.load import load_recipe
 from clearer.runs.layout import RunFolder
 from clearer.training.job import RunContext
-from clearer.training.optimizers import make_optimizer
+from clearer.training.optimizers import learning_rate, make_optimizer
 from clearer.training.run_device import device_name
 from clearer.training.trainer import WeightTraining
+from clearer.training.validation import Validation
 from clearer.zoo.card import ModelCard
 from clearer.zoo.weights import save_weights
 
@@ -48,18 +52,18 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, required=True, help="of the steps; reading and validating come on top")
     parser.add_argument("--warmup", type=float, default=0.02, help="share of the minutes (default: 0.02)")
     parser.add_argument("--validate", type=int, default=4, help="validations on the way (default: 4)")
-    parser.add_argument(
-        "--graph", action="store_true", help="replay the network as a CUDA graph (not run on a GPU yet)"
-    )
+    parser.add_argument("--graph", action="store_true", help="replay steps as one CUDA graph (graph_step.py)")
+    parser.add_argument("--levels", type=float, nargs="*", default=[], help="sigmas to validate apart, at the end")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("-o", "--out", required=True, type=Path)
     given = parser.parse_args()
     overrides = {key: json.loads(value) for key, _, value in (one.partition("=") for one in given.settings)}
     torch.backends.cudnn.benchmark = True  # all batches have one shape
     job, folder = prepared(given.recipe, overrides, given.warmup, given.out)
-    if given.graph:
-        replay(job)
-    train(job, folder, 60 * given.minutes, given.validate)
+    graph = GraphStep(job) if given.graph else None
+    train(job, folder, 60 * given.minutes, given.validate, graph)
+    if given.levels:
+        by_level(job, folder, given.levels)
 
 
 def prepared(name: str, overrides: dict[str, object], warmup: float, out: Path) -> tuple[WeightTraining, RunFolder]:
@@ -81,63 +85,24 @@ def prepared(name: str, overrides: dict[str, object], warmup: float, out: Path) 
     return WeightTraining(recipe, recipe.given, context), folder
 
 
-class Restored(nn.Module):
-    """What a step computes of a network, its number types included: a CUDA graph holds all of it."""
-
-    def __init__(self, job: WeightTraining) -> None:
-        super().__init__()
-        self.network, self.bf16 = job.network, job.context.precision == "bf16"
-
-    def forward(self, x: torch.Tensor, *level: torch.Tensor) -> torch.Tensor:
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.bf16, cache_enabled=False):
-            return self.network(x, *level).float()  # type: ignore[no-any-return]
-
-
-def replay(job: WeightTraining) -> None:
-    """Let every step replay the network's launches, forward and backward, as two CUDA graphs.
-
-    A small network's hundreds of kernels take longer to launch than to compute (docs/performance.md).
-    """
-    if job.context.device.type != "cuda":
-        raise SystemExit("--graph needs a CUDA device; leave it out")
-    batch = job.sampler.draw()
-    told = (job.levels.draw(batch),) if job.levels.needed else ()
-    x = batch.degraded.contiguous(memory_format=torch.channels_last)
-    job.network.train()
-    plain = Restored(job)
-    before = plain(x, *told).detach()
-    graphed: Any = torch.cuda.make_graphed_callables(plain, (x.clone(), *(level.clone() for level in told)))
-    difference = float((graphed(x, *told).detach() - before).abs().max())
-    if not difference < 0.02:
-        raise SystemExit(f"--graph: its results differ by {difference:.2g} from those without; leave it out")
-
-    def restore(_: nn.Module, drawn: Batch) -> Callable[[torch.Tensor], torch.Tensor]:
-        levels = (job.levels.draw(drawn),) if job.levels.needed else ()
-
-        def replayed(y: torch.Tensor) -> torch.Tensor:
-            found: torch.Tensor = graphed(y.contiguous(memory_format=torch.channels_last), *levels)
-            return found
-
-        return replayed
-
-    job.levels.restore = restore  # type: ignore[assignment, method-assign]
-
-
-def train(job: WeightTraining, folder: RunFolder, seconds: float, validations: int) -> None:
+def train(
+    job: WeightTraining, folder: RunFolder, seconds: float, validations: int, graph: GraphStep | None = None
+) -> None:
     """Train until the seconds are over; write metrics, the averaged weights and the result."""
     began, step, loss = time.monotonic(), 0, 0.0
     paused, due = 0.0, [seconds * k / (validations + 1) for k in range(1, validations + 1)]
     pixels, anchor = job.settings.batch * job.settings.patch**2, Anchor(job)
     while (spent := time.monotonic() - began - paused) < seconds:
         # A step averages as its number says, and learns as the clock says.
-        values = timed_step(job, step, spent / seconds)
+        index = min(UNITS - 1, int(spent / seconds * UNITS))
+        rate = learning_rate(job.settings.optimizer, index, UNITS)
+        loss = loss + (timed_step(job, step, index) if graph is None else graph(rate, step))  # type: ignore[assignment]
         step += 1
-        loss = loss + values["loss"].detach()  # type: ignore[assignment]
         if step % EVERY == 0:
             mean, loss = float(loss) / EVERY, 0.0
-            line = {"step": step, "loss": mean, "seconds": round(spent, 1), "lr": job.optimizer.param_groups[0]["lr"]}
+            line = {"step": step, "loss": mean, "seconds": round(spent, 1), "lr": rate}
             if not anchor.holds(mean):
-                anchor.back()
+                anchor.back(graph)
                 log(folder, line | {"diverged": True, "loss": str(mean)})
                 continue
             if due and spent > due[0]:
@@ -151,7 +116,7 @@ def train(job: WeightTraining, folder: RunFolder, seconds: float, validations: i
     spent = time.monotonic() - began - paused
     rest = step % EVERY
     if rest and not anchor.holds(mean := float(loss) / rest):
-        anchor.back()
+        anchor.back(graph)
         log(folder, {"step": step, "diverged": True, "loss": str(mean), "seconds": round(spent, 1)})
     psnr = keep(job, folder, step)
     used = {"device": device_name(job.context.device), "precision": job.context.precision}
@@ -177,12 +142,13 @@ class Anchor:
         """Return whether a mean loss and the weights are sound; then these are the weights to go back to."""
         states = self._states()
         # The loss is that before the last step. NaN is not sound either.
-        if not loss < 3 * self.least or not all(bool(v.isfinite().all()) for state in states for v in state.values()):
+        limit = self.least + 2 * abs(self.least)  # a loss may be a logarithm
+        if not loss < limit or not all(bool(v.isfinite().all()) for state in states for v in state.values()):
             return False
         self.least, self.states = min(self.least, loss), states
         return True
 
-    def back(self) -> None:
+    def back(self, graph: GraphStep | None = None) -> None:
         """Go back, with fresh moments and half the learning rate."""
         for net, state in zip(self._networks(), self.states, strict=True):
             net.load_state_dict(state)
@@ -190,6 +156,8 @@ class Anchor:
         optimizer = dataclasses.replace(job.settings.optimizer, lr=job.settings.optimizer.lr / 2)
         job.settings = dataclasses.replace(job.settings, optimizer=optimizer)
         job.optimizer = make_optimizer(optimizer, job.network.parameters(), job.context.precision)
+        if graph is not None:
+            graph.reset()
 
 
 def keep(job: WeightTraining, folder: RunFolder, step: int) -> float:
@@ -210,14 +178,26 @@ def keep(job: WeightTraining, folder: RunFolder, step: int) -> float:
     return psnr
 
 
-def timed_step(job: WeightTraining, step: int, share: float) -> dict[str, torch.Tensor]:
-    """Carry out a step at a share of the time; the average forgets its beginning by the number of steps."""
+def timed_step(job: WeightTraining, step: int, index: int) -> torch.Tensor:
+    """Carry out a step at a unit of the time; the average forgets its beginning by the number of steps."""
     averaged, job.averaged = job.averaged, None
-    values = job.step(min(UNITS - 1, int(share * UNITS)))
+    values = job.step(index)
     job.averaged = averaged
     if averaged is not None:
         averaged.update(job.network, step)
-    return values
+    return values["loss"].detach()
+
+
+def by_level(job: WeightTraining, folder: RunFolder, levels: list[float]) -> None:
+    """Add to the result what the averaged weights give the validation images at each level of white noise."""
+    found, context = {}, job.context
+    for sigma in levels:
+        images, crop = context.validation[: job.settings.validation_images], job.settings.validation_crop
+        validation = Validation(images, Gaussian(sigma), crop=crop, device=context.device, span=job.recipe.data.span)
+        with autocast(context.precision, context.device):
+            found[f"{sigma:g}"] = validation.measure(job.judged.eval())
+    write_json(folder.train.result, json.loads(folder.train.result.read_text()) | {"by_level": found})
+    log(folder, {"by_level": found})
 
 
 def log(folder: RunFolder, line: dict[str, object]) -> None:

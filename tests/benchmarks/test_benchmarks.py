@@ -39,6 +39,7 @@ NO_SCRIPTS = {
     "baselines.py",
     "models_page.py",
     "brief_training.py",
+    "graph_step.py",
 }  # imported, or METHODS of `--also`
 SCRIPTS = sorted(
     path.relative_to(ROOT)
