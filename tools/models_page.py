@@ -13,7 +13,8 @@ from clearer.zoo.weight_metadata import read_architecture
 PAGE = """# Models
 
 Trained networks and their model cards. Load them by name: `clearer restore denoise-gray photo.png -o restored.png`, \
-or `clearer.load("denoise-gray")` in Python.
+or `clearer.load("denoise-gray")` in Python. [docs/models.md](../docs/models.md) says which one to choose, and \
+compares them by quality and speed.
 
 ```sh
 clearer models

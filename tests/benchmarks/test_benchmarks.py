@@ -35,6 +35,11 @@ BENCHMARKS = ROOT / "benchmarks"
 NO_SCRIPTS = {
     "reference.py",
     "ffdnet.py",
+    "dncnn.py",
+    "front_networks.py",
+    "front_speed.py",
+    "front_quality.py",
+    "front_figure.py",
     "workloads.py",
     "baselines.py",
     "models_page.py",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clearer.experiments import ablations_page, figures3_4, protocols, tables_page, verdict_page
+from result_tables.front import front_table
 from result_tables.machine import (
     bf16_table,
     compiled_table,
@@ -74,5 +75,6 @@ KINDS: dict[str, Callable[[Any], str]] = {
     "ffdnet": ffdnet_table,
     "microscopy": microscopy_table,
     "depth": depth_table,
+    "front": front_table,
 }
 """The function that makes the table of a result, by the first word of the result's name."""

@@ -73,19 +73,28 @@ def running(restorer: Restorer, runtime: str, threads: int) -> Iterator[tuple[Re
         found = load(file, "cpu")
         if runtime == "openvino":
             assert isinstance(found.network, OnnxNetwork)
-            found.network.session = _OpenVinoSession(file, threads)
+            found.network.session = OpenVinoSession(file, threads)
         yield found, runtime
 
 
-class _OpenVinoSession:
-    """OpenVINO in the place of the session of an `OnnxNetwork`, so that all that is around it is the same."""
+class OpenVinoSession:
+    """OpenVINO in the place of the session of an `OnnxNetwork`, so that all that is around it is the same.
 
-    def __init__(self, file: Path, threads: int) -> None:
+    Args:
+        file: an ONNX file.
+        threads: that one call uses.
+        precision: of the computation, ``f32`` or ``bf16``.
+
+    Raises:
+        UserError: OpenVINO cannot be imported.
+    """
+
+    def __init__(self, file: Path, threads: int, precision: str = "f32") -> None:
         try:
             import openvino
         except ImportError as error:
             raise UserError(f"runtime: openvino cannot be imported ({error}); install it again") from error
-        hints = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        hints = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
         self.compiled = openvino.Core().compile_model(str(file), "CPU", hints)
 
     def run(self, outputs: Sequence[str], given: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
