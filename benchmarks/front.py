@@ -30,7 +30,7 @@ from typing import Any
 from front_figure import draw
 from front_networks import Denoiser, denoisers
 from front_quality import images_of, is_measured, means, measured, protocol_at, recorded, wanted
-from front_speed import measure
+from front_speed import below_tier, measure
 
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_text
@@ -45,14 +45,14 @@ CHANNELS = {"gray": 1, "color": 3}
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=list(CHANNELS))
-    parser.add_argument("names", nargs="+", metavar="NAME", help="our models")
+    parser.add_argument("names", nargs="+", metavar="NAME", help="our models: names, or NAME=PATH")
     parser.add_argument("--data", required=True, help="the test images: a folder, or a name (see above)")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to do (default: all)")
     parser.add_argument("--again", nargs="+", choices=PARTS[:2], default=(), help="parts to measure anew")
     parser.add_argument("--images", type=int, help="test images, the first ones by name (default: all)")
     parser.add_argument("--bm3d-images", type=int, default=20, help="those that BM3D sees; 0 leaves it out")
     parser.add_argument("--size", default="1080p", help="of the image that is timed")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, help="of each restoration (default: all cores)")
     parser.add_argument("--figure", type=Path, help="PNG file to draw")
     parser.add_argument("-o", "--out", required=True, type=Path)
@@ -88,6 +88,8 @@ def main() -> None:
         save(given.out, value)
         for row in value["speed"]["rows"]:
             say(f"{row['name']:24} {row['runtime']} {row['precision']}: {row['ms_per_megapixel']:.1f} ms a megapixel")
+        for line in below_tier(value["speed"]["rows"]):
+            say(line)
         if value["speed"]["busy"] > BUSY:
             say(f"other programs kept this machine busy, {value['speed']['busy']:.0%} of the time: run it again, idle")
     if "quality" in given.parts:

@@ -23,7 +23,7 @@ from clearer.inference.restorer import load
 from clearer.methods.base import as_restore
 from clearer.methods.bm3d import bm3d
 from clearer.network.cost import macs_per_pixel
-from clearer.zoo.locate import located
+from clearer.zoo.locate import located, name_and_source
 from clearer.zoo.weight_metadata import read_architecture
 
 DNCNN_LEVELS = (30, 50, 70)
@@ -36,11 +36,12 @@ class Denoiser:
     """A denoiser and what identifies it.
 
     Attributes:
-        name: of a model of ours, or FFDNet, DnCNN or BM3D.
+        name: of a model of ours in the table, or FFDNet, DnCNN or BM3D.
         kind: ``ours``, ``published`` or ``classical``.
         level: how it knows the noise level: told the true one, trained for it, estimated, or not at all (blind).
         digest: of its weights or program; figures of another digest are measured anew.
         macs_per_pixel: multiply-adds of its convolutions per pixel; None without any.
+        source: what `clearer.load` takes for a model of ours.
     """
 
     name: str
@@ -48,20 +49,27 @@ class Denoiser:
     level: str
     digest: str
     macs_per_pixel: float | None = None
+    source: str = ""
 
 
 def denoisers(channels: int, names: Sequence[str], with_bm3d: bool) -> list[Denoiser]:
     """Return models of ours in the order given, then what they are compared with.
 
+    Args:
+        channels: of the images, 1 or 3.
+        names: names, run folders or weight files, also as NAME=PATH.
+        with_bm3d: whether BM3D is among them, if it is installed.
+
     Raises:
         UserError: there is no such model.
     """
     found = []
-    for name in names:
-        path = located(name)
+    for text in dict.fromkeys(names):
+        name, source = name_and_source(text)
+        path = located(source)
         architecture, _ = read_architecture(path)
         level = TAKES if architecture.takes_level else BLIND
-        found.append(Denoiser(name, "ours", level, digest_of(path), macs_per_pixel(architecture)))
+        found.append(Denoiser(name, "ours", level, digest_of(path), macs_per_pixel(architecture), source))
     for network in reversed(PUBLISHED[channels]):
         if network.name == "FFDNet":
             weights, level = published("ffdnet_gray" if channels == 1 else "ffdnet_color"), TOLD
@@ -109,7 +117,7 @@ class AtLevel(nn.Module):
 def restore_at(denoiser: Denoiser, channels: int, sigma: float, precision: str) -> Callable[[Tensor], Tensor] | None:
     """Return the denoiser as `clearer.evaluation.evaluate` takes it; None where it cannot be measured at the level."""
     if denoiser.kind == "ours":
-        restorer = load(denoiser.name, "cpu", precision)
+        restorer = load(denoiser.source, "cpu", precision)
         return in_equal_channels(restorer) if restorer.architecture.channels > channels else restorer
     if denoiser.kind == "classical":
         return as_restore(bm3d(), sigma)

@@ -32,9 +32,13 @@ from clearer.inference.latency import random_image
 from clearer.inference.onnx_network import INPUT, OUTPUT, OnnxNetwork
 from clearer.inference.restorer import load
 from clearer.methods.bm3d import bm3d
+from clearer.zoo.names import ModelName
 
 RUNTIMES = (("PyTorch", "bf16"), ("ONNX Runtime", "fp32"), ("OpenVINO", "fp32"), ("OpenVINO", "bf16"))
 LIBRARY = "its own"
+SPEED_OF_TIER = {"fast": 3.0, "standard": 1.0, "best": 0.25}
+"""Times FFDNet's speed that a tier has at least (docs/models.md)."""
+TIERED = ("denoise-gray", "denoise-color", "denoise-photo")
 SIGMA = 25.0
 LARGEST_BM3D = ImageSize(481, 321)
 """BM3D restores a smaller image: it takes half a minute for a megapixel."""
@@ -123,9 +127,9 @@ def in_runtime(denoiser: Denoiser, channels: int, where: tuple[str, str], thread
     (runtime, precision), file = where, work / f"{denoiser.digest[:16] or denoiser.name}.onnx"
     if denoiser.kind == "ours":
         if runtime == "PyTorch":
-            return load(denoiser.name, "cpu", precision).restore
+            return load(denoiser.source, "cpu", precision).restore
         if not file.exists():
-            export(denoiser.name, onnx=file)
+            export(denoiser.source, onnx=file)
         restorer = load(file, "cpu")
         assert isinstance(restorer.network, OnnxNetwork)
         if runtime == "OpenVINO":
@@ -246,3 +250,14 @@ def rows_of(seconds: Mapping[Turn, Sequence[float]]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def below_tier(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each model of today that is slower in PyTorch than the tier that its name states."""
+    lines = []
+    for row in rows:
+        name, ratio = ModelName.parse(row["name"]), row["ratio_to_ffdnet"]
+        least = SPEED_OF_TIER.get(name.tier, 0.0) if name.base in TIERED and name.date is None else 0.0
+        if (row["runtime"], row["precision"]) == RUNTIMES[0] and ratio is not None and ratio < least:
+            lines.append(f"{row['name']}: {ratio:.2f} times FFDNet's speed, and its tier has {least:g} or more")
+    return lines
