@@ -12,6 +12,7 @@
 - ``quality``: PSNR at sigma 15, 25 and 50, in fp32 and in bf16, on BSD68 or, for color, on its originals: a folder, or
   the name of one in ``data`` of the folder that the environment variable CLEARER_SHARED names (docs/data.md). FFDNet is
   told the level. DnCNN has published weights for 50 alone. BM3D is slow: it sees the first images (``--bm3d-images``).
+  Figures that the cards of our models state, or another page of docs, are taken from there.
 - ``figure``: drawn from what the JSON file holds.
 
 Every figure is written when it is measured. A second call measures what is missing, or has other weights than before:
@@ -134,7 +135,7 @@ def measure_quality(value: dict[str, Any], compared: list[Denoiser], given: argp
             (one for one in value["quality"] if is_measured(one, denoiser, protocol, precision, len(seen))), None
         )
         if row is None and given.images is None:
-            row = recorded(denoiser, protocol, precision)
+            row = recorded(denoiser, protocol, precision, value["data"], len(seen))
         if row is None:
             row = measured(denoiser, channels, sigma, precision, seen)
             if row is None:

@@ -80,7 +80,7 @@ def write_names(axes: Axes, points: Sequence[Point]) -> None:
     """Write each name right of its fastest point, none over another."""
     fastest = {name: max(point for point in points if point[0] == name) for name, *_ in points}
     slow, fast = (f(x for _, x, _ in points) for f in (min, max))
-    axes.set_xlim(slow * (slow / fast) ** 0.04, fast * (fast / slow) ** 0.34)  # the names stand on the right
+    axes.set_xlim(slow * (slow / fast) ** 0.04, fast * (fast / slow) ** 0.4)  # the names stand on the right
     axes.margins(y=0.08)
     low, high = axes.get_ylim()
     axes.set_ylim(low, high)

@@ -16,6 +16,8 @@ from clearer.data.items import Item
 from clearer.evaluation.evaluate import evaluate, items_for
 from clearer.evaluation.protocols import parse_protocol
 from clearer.evaluation.robustness import image_lists
+from clearer.zoo.locate import located
+from clearer.zoo.weight_metadata import read_architecture
 
 LEVELS = (15, 25, 50)
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
@@ -77,22 +79,30 @@ def measured(
     }
 
 
-def recorded(denoiser: Denoiser, protocol: str, precision: str) -> dict[str, Any] | None:
-    """Return the figure on the whole set that another page records, with the command that measured it."""
-    if (denoiser.name, protocol) not in RECORDED or precision != "fp32":
+def recorded(denoiser: Denoiser, protocol: str, precision: str, data: str, images: int) -> dict[str, Any] | None:
+    """Return a figure on the whole set that was measured before, on the model's card or for another page."""
+    if denoiser.kind == "ours":
+        facts = on_card(denoiser, protocol, precision, data)
+    elif (denoiser.name, protocol) in RECORDED and precision == "fp32":
+        file, begin = RECORDED[denoiser.name, protocol]
+        line = next(one for one in read_json(RESULTS / file)["lines"] if one["name"].startswith(begin))
+        facts = {key: line[key] for key in ("images", "psnr", "input_psnr", "command")}
+    else:
+        facts = None
+    if facts is None or facts["images"] != images:
         return None
-    file, begin = RECORDED[denoiser.name, protocol]
-    line = next(one for one in read_json(RESULTS / file)["lines"] if one["name"].startswith(begin))
-    return {
-        "name": denoiser.name,
-        "protocol": protocol,
-        "precision": "fp32",
-        "digest": denoiser.digest,
-        "images": line["images"],
-        "psnr": line["psnr"],
-        "input_psnr": line["input_psnr"],
-        "command": line["command"],
-    }
+    same = {"name": denoiser.name, "protocol": protocol, "precision": precision, "digest": denoiser.digest}
+    return same | facts
+
+
+def on_card(denoiser: Denoiser, protocol: str, precision: str, data: str) -> dict[str, Any] | None:
+    """Return a figure of the card inside the weight file, which is of this very file."""
+    for one in read_architecture(located(denoiser.source))[1].results:
+        stated = (one.protocol, one.data, one.precision or "fp32", one.seed or 0, bool(one.ensemble))
+        if stated == (protocol, data, precision, 0, False):
+            psnr = {"psnr": round(one.psnr, 4), "input_psnr": round(one.input_psnr, 4)}
+            return {"images": one.images, **psnr, "command": "the model card"}
+    return None
 
 
 def means(rows: Sequence[Mapping[str, Any]], channels: int, images: int) -> dict[str, dict[str, dict[str, Any]]]:

@@ -19,6 +19,7 @@ import pytest
 import torch
 from PIL import Image
 
+import clearer
 from clearer.evaluation.robustness import image_lists
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
@@ -217,6 +218,25 @@ def test_cbsd68_is_found_among_the_images_of_bsds500(
     assert {str(item.clean.relative_to(tmp_path / "data")) for item in found} == set(image_lists()["bsd68"])
     with pytest.raises(SystemExit, match=r"set13.*CLEARER_SHARED"):
         modules.front_quality.images_of("set13")
+
+
+def test_what_a_card_or_another_page_states_is_not_measured_again(modules: SimpleNamespace) -> None:
+    known = modules.front_networks.denoisers(1, ["denoise-gray"], False)
+    ours, dncnn = (next(one for one in known if one.name == name) for name in ("denoise-gray", "DnCNN"))
+    stated = next(one for one in clearer.load("denoise-gray", "cpu").card.results if one.protocol == "gray-awgn-25")
+    recorded = modules.front_quality.recorded
+    row = recorded(ours, "gray-awgn-25", "fp32", stated.data, stated.images)
+    assert row["psnr"] == pytest.approx(stated.psnr, abs=1e-4) and row["digest"] == ours.digest
+    assert modules.front_quality.is_measured(row, ours, "gray-awgn-25", "fp32", stated.images)
+    assert recorded(dncnn, "gray-awgn-50", "fp32", "bsd68", 68)["psnr"] == pytest.approx(26.22, abs=0.005)
+    for one, *other in (
+        (ours, "gray-awgn-25", "bf16", stated.data, stated.images),
+        (ours, "gray-awgn-25", "fp32", "others", stated.images),
+        (ours, "gray-awgn-25", "fp32", stated.data, 2),
+        (dncnn, "gray-awgn-50", "bf16", "bsd68", 68),
+        (dncnn, "gray-awgn-25", "fp32", "bsd68", 68),
+    ):
+        assert recorded(one, *other) is None
 
 
 def test_the_commands_of_the_page_name_models_that_exist(
