@@ -16,7 +16,8 @@
 - ``figure``: drawn from what the JSON file holds.
 
 Every figure is written when it is measured. A second call measures what is missing, or has other weights than before:
-speeds all together, since they are compared, PSNR one by one. ``--again`` measures a part anew.
+speeds all together, since they are compared, PSNR one by one. ``--again`` measures a part anew. Quality does not need
+an idle machine: ``--parts quality`` measures it alone.
 """
 
 from __future__ import annotations
@@ -80,13 +81,14 @@ def main() -> None:
         "data": Path(given.data).name,
         "images": before.get("images", 0),
         "denoisers": [about(one) for one in compared],
-        "speed": None if "speed" in given.again else before.get("speed"),
-        "quality": [] if "quality" in given.again else before.get("quality", []),
+        "speed": before.get("speed"),
+        "quality": before.get("quality", []),
     }
-    if "speed" in given.parts and not same_speed(value["speed"], compared, size, given.threads):
+    is_timed = "speed" not in given.again and same_speed(value["speed"], compared, size, given.threads)
+    if "speed" in given.parts and not is_timed:
         with using_threads(given.threads) as threads:
             value["speed"] = measure(compared, channels, size, given.rounds, threads, say)
-        save(given.out, value)
+        save(given.out, value, "speed")
         for row in value["speed"]["rows"]:
             say(f"{row['name']:24} {row['runtime']} {row['precision']}: {row['ms_per_megapixel']:.1f} ms a megapixel")
         for line in below_tier(value["speed"]["rows"]):
@@ -98,7 +100,7 @@ def main() -> None:
     if "figure" in given.parts and given.figure is not None:
         if value["speed"] is None or not value["quality"]:
             sys.exit(f"{given.out}: holds no speed or no quality yet, so there is nothing to draw")
-        draw(value, given.figure)
+        draw({**value, "psnr": means(value["quality"], channels, value["images"])}, given.figure)
         say(str(given.figure))
 
 
@@ -127,13 +129,12 @@ def measure_quality(value: dict[str, Any], compared: list[Denoiser], given: argp
     """Measure what the rows of ``value`` do not hold yet, and write the file after each."""
     channels, items = value["channels"], images_of(given.data)[: given.images]
     value["images"] = len(items)
-    kept = []
+    known = [] if "quality" in given.again else value["quality"]
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     for denoiser, sigma, precision in wanted(compared):
         protocol = protocol_at(channels, sigma)
         seen = items[: given.bm3d_images] if denoiser.kind == "classical" else items
-        row = next(
-            (one for one in value["quality"] if is_measured(one, denoiser, protocol, precision, len(seen))), None
-        )
+        row = next((one for one in known if is_measured(one, denoiser, protocol, precision, len(seen))), None)
         if row is None and given.images is None:
             row = recorded(denoiser, protocol, precision, value["data"], len(seen))
         if row is None:
@@ -141,14 +142,25 @@ def measure_quality(value: dict[str, Any], compared: list[Denoiser], given: argp
             if row is None:
                 continue
             say(f"{denoiser.name} {protocol} {precision}: {row['psnr']:.2f} dB on {row['images']} images")
-        kept.append(row)
-        save(given.out, {**value, "quality": kept + [one for one in value["quality"] if one not in kept]})
-    value["quality"] = kept
-    save(given.out, value)
+        rows[key(row)] = row
+        left = [one for one in value["quality"] if key(one) not in rows]
+        save(given.out, {**value, "quality": [*rows.values(), *left]}, "quality")
+    value["quality"] = list(rows.values())
+    save(given.out, value, "quality")
 
 
-def save(path: Path, value: dict[str, Any]) -> None:
-    """Write the file, with a line for each row, and the means that the table and the figure show."""
+def key(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["name"], row["protocol"], row["precision"]
+
+
+def save(path: Path, value: dict[str, Any], part: str) -> None:
+    """Write the file after a part was measured, with a line for each row and the means that are shown.
+
+    The other part is kept as it is in the file: another call may measure it at the same time.
+    """
+    if path.exists():
+        others = ("speed",) if part == "quality" else ("quality", "images")
+        value.update({name: there for name, there in read_json(path).items() if name in others})
     value["psnr"] = means(value["quality"], value["channels"], value["images"])
 
     def lines(part: object, indent: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import sys
@@ -109,19 +110,23 @@ def means(rows: Sequence[Mapping[str, Any]], channels: int, images: int) -> dict
     """Return by name, precision and level the mean PSNR on all images, and the number of images that were measured.
 
     A denoiser that was measured on the first images alone gets FFDNet's mean on all of them, plus the mean difference
-    of the two on these: images differ by far more than two denoisers differ on one image. Without FFDNet it has none.
+    of the two on these: images differ by far more than two denoisers differ on one image. ``errors`` holds the standard
+    error of this estimate. Without FFDNet there is none.
     """
     known = {(row["name"], row["precision"], row["protocol"]): row for row in rows}
     levels = {protocol_at(channels, sigma): str(sigma) for sigma in LEVELS}
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for (name, precision, protocol), row in known.items():
         base = known.get(("FFDNet", precision, protocol))
-        if row["images"] >= images:
-            mean = row["psnr"]
-        elif base is not None and base["images"] >= images:
-            mean = base["psnr"] + statistics.fmean(a - b for a, b in zip(row["each"], base["each"], strict=False))
-        else:
+        if row["images"] < images and (base is None or base["images"] < images):
             continue
         of = found.setdefault(name, {}).setdefault(precision, {"images": row["images"]})
-        of[levels[protocol]] = round(mean, 4)
+        if row["images"] >= images or base is None:
+            of[levels[protocol]] = round(row["psnr"], 4)
+            continue
+        gains = [a - b for a, b in zip(row["each"], base["each"], strict=False)]
+        of[levels[protocol]] = round(base["psnr"] + statistics.fmean(gains), 4)
+        if len(gains) > 1:
+            error = statistics.stdev(gains) * math.sqrt((1 - len(gains) / images) / len(gains))
+            of.setdefault("errors", {})[levels[protocol]] = round(error, 4)
     return found

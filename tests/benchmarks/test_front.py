@@ -91,7 +91,8 @@ def row(name: str, each: list[float], precision: str = "fp32") -> dict[str, Any]
 def test_a_denoiser_of_the_first_images_is_placed_by_its_difference_from_ffdnet(modules: SimpleNamespace) -> None:
     rows = [row("FFDNet", [30, 32, 25, 25]), row("BM3D", [29, 31.5]), row("a", [20, 20, 20, 24]), row("a", [1], "bf16")]
     found = modules.front_quality.means(rows, 1, 4)
-    assert found["BM3D"] == {"fp32": {"images": 2, "25": 28 - 0.75}}
+    error = np.std([-1, -0.5], ddof=1) / np.sqrt(2) * np.sqrt(1 - 2 / 4)
+    assert found["BM3D"] == {"fp32": {"images": 2, "25": 28 - 0.75, "errors": {"25": pytest.approx(error, abs=1e-4)}}}
     assert found["a"] == {"fp32": {"images": 4, "25": 21}}
 
 
@@ -105,6 +106,10 @@ def weights(path: Path, seed: int) -> Path:
     network = RestorationNetwork(Architecture.parse("PP", channels=1, width=4, residual=True))
     save_weights(path, network, ModelCard(name=path.stem))
     return path
+
+
+def key_of(value: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(one["name"], one["protocol"], one["precision"]) for one in value["quality"]]
 
 
 @pytest.mark.slow
@@ -149,6 +154,9 @@ def test_only_what_is_missing_or_changed_is_measured(
     figure.unlink()
     assert run() == (0, 0) and figure.is_file()
     assert run("--again", "speed") == (1, 0)
+    assert run("--again", "quality", "--parts", "quality") == (0, 12)
+    assert run("--parts", "figure") == (0, 0)
+    assert key_of(json.loads(out.read_text())) == key_of(value)
     assert "--again" not in json.loads(out.read_text())["command"]
     models[1] = weights(models[1], seed=7)
     assert run("--parts", "quality") == (0, 6)
@@ -237,6 +245,16 @@ def test_what_a_card_or_another_page_states_is_not_measured_again(modules: Simpl
         (dncnn, "gray-awgn-25", "fp32", "bsd68", 68),
     ):
         assert recorded(one, *other) is None
+
+
+def test_two_calls_may_measure_one_part_each(modules: SimpleNamespace, tmp_path: Path) -> None:
+    out = tmp_path / "front.json"
+    empty = {"channels": 1, "images": 0, "speed": None, "quality": []}
+    modules.front.save(out, {**empty, "images": 2, "quality": [row("a", [30, 31])]}, "quality")
+    modules.front.save(out, {**empty, "speed": {"rounds": 5}}, "speed")
+    modules.front.save(out, {**empty, "images": 2, "quality": [row("b", [20, 21])]}, "quality")
+    value = json.loads(out.read_text())
+    assert value["speed"] == {"rounds": 5} and value["psnr"] == {"b": {"fp32": {"images": 2, "25": 20.5}}}
 
 
 def test_the_commands_of_the_page_name_models_that_exist(

@@ -24,7 +24,7 @@ def front_table(value: dict[str, Any]) -> str:
     for one in value["denoisers"]:
         name, macs = one["name"], one["macs_per_pixel"]
         row = rows.get((name, runtimes[0])) or rows.get((name, "its own"))
-        quality = scores(value["psnr"].get(name, {}), value["images"])
+        quality = scores(value["psnr"].get(name, {}))
         took = ["", "", ""] if row is None else [f"{row['ms_per_megapixel']:,.0f}", rate(row), ratio(row)]
         first.append([name, KNOWS[one["level"]], "" if macs is None else f"{macs / 1e3:.0f}", *quality, *took])
         if any((name, where) in rows for where in runtimes):
@@ -40,11 +40,11 @@ def runtime(row: dict[str, Any]) -> str:
     return f"{row['runtime']} {row['precision']}".strip()
 
 
-def scores(found: dict[str, dict[str, Any]], images: int) -> list[str]:
-    """Return PSNR at each level in fp32, and by how much bf16 changes it."""
+def scores(found: dict[str, dict[str, Any]]) -> list[str]:
+    """Return PSNR at each level in fp32, with the error of an estimate, and by how much bf16 changes it."""
     exact, fast = found.get("fp32", {}), found.get("bf16", {})
-    mark = " (estimated)" if exact.get("images", images) < images else ""
-    cells = [f"{exact[level]:.2f}{mark}" if level in exact else "" for level in LEVELS]
+    errors = {level: f" ± {error:.2f}" for level, error in exact.get("errors", {}).items()}
+    cells = [f"{exact[level]:.2f}{errors.get(level, '')}" if level in exact else "" for level in LEVELS]
     changes = [f"{fast[level] - exact[level]:+.2f}" for level in LEVELS if level in fast and level in exact]
     return [*cells, " / ".join(changes)]
 
@@ -77,7 +77,7 @@ def conditions(value: dict[str, Any]) -> str:
         if count < value["images"]:
             said.append(
                 f"{name} was measured on the first {count} images; its figures are FFDNet's on all, plus the mean "
-                f"difference of the two on these {count}."
+                f"difference of the two on these {count}, with the standard error of this estimate."
             )
     said += [f"{one['name']} was not timed in {one['runtime']}: {one['why']}." for one in speed["left_out"]]
     if speed["busy"] > 0.3:
