@@ -17,7 +17,10 @@ from helpers.networks import write_identity
 
 @pytest.mark.parametrize(
     ("channels", "models"),
-    [(1, {"denoise-gray", "denoise-gray-medium", "denoise-photo"}), (3, {"denoise-color", "denoise-photo"})],
+    [
+        (1, {"denoise-gray", "denoise-gray-fast", "denoise-photo"}),
+        (3, {"denoise-color", "denoise-color-fast", "denoise-photo"}),
+    ],
 )
 def test_pretrained_models_that_restore_such_images_are_compared(
     tmp_path: Path, channels: int, models: set[str]

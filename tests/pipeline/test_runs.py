@@ -378,7 +378,10 @@ def test_large_recipes_train_at_a_small_size(tmp_path: Path, name: str) -> None:
     assert run.result["train"]["steps"] == 12
 
 
-@pytest.mark.parametrize(("name", "width"), [("denoise-photo", [4, 4, 8]), ("dejpeg", [4, 8])])
+TIERS = [(f"denoise-{channels}-{tier}", 4) for channels in ("gray", "color") for tier in ("fast", "standard", "best")]
+
+
+@pytest.mark.parametrize(("name", "width"), [("denoise-photo", [4, 4, 8]), ("dejpeg", [4, 8]), *TIERS])
 def test_recipes_of_photographs_train_at_a_small_size(tmp_path: Path, name: str, width: list[int]) -> None:
     photographs = tmp_path / "photographs"
     photographs.mkdir()
@@ -386,6 +389,8 @@ def test_recipes_of_photographs_train_at_a_small_size(tmp_path: Path, name: str,
         Image.fromarray(read_image(SHIPPED / file, 3)[:64, :64]).save(photographs / f"{Path(file).stem}.png")
     change = {key: value for key, value in TINY.items() if key.startswith("train.") or key == "precision"}
     change |= {"network.width": width, "data.folder": str(photographs), "evaluate.samples": 0}
+    if "gray" in name:
+        change["data.convert"] = True
     run = fit(name, tmp_path / "run", change, console=Console(quiet=True))
     assert run.result["train"]["steps"] == 12
     assert len(run.result["protocols"]) == 3

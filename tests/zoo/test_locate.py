@@ -70,7 +70,8 @@ def test_the_catalog_says_where_each_is_and_what_is_research(monkeypatch: pytest
     for name, model in found.items():
         assert model["research"] == (name in RESEARCH_MODELS)
         assert model["source"] == ("package" if name in PACKAGED else "checkout")
-        assert model["for_use"] != model["research"]
+        former = name.endswith("@2026-11") or name == "denoise-gray-medium"
+        assert model["for_use"] == (not model["research"] and not former)
         assert Path(model["file"]).stat().st_size == model["bytes"]
 
 
@@ -78,13 +79,13 @@ def test_an_installed_package_finds_its_own_and_says_where_the_others_are(tmp_pa
     site = installed(tmp_path)
     names = in_new_process(site, "import sys; print(*find_models(), 'torch' in sys.modules)")
     assert names.split() == [*PACKAGED, "False"]
-    for name in ("denoise-gray-50", "derain-searched", "denoise-gray-medium"):
+    for name in ("denoise-gray-50", "derain-searched", "denoise-gray-medium", "denoise-color@2026-11"):
         assert in_new_process(site, f"located('{name}')") == (
             f"clearer.core.errors.UserError: {name}: not part of the installed package; get "
             f"models/{name}/model.safetensors from the clearer repository and give its path, or set CLEARER_MODELS "
             "to the repository's models folder"
         )
-    for name in ("denoise-photo-best", "derain-medium@1999-99", "denoise-gray-fast"):
+    for name in ("denoise-photo-best", "derain-medium@1999-99", "derain-fast"):
         assert f"{name}: no such weight file" in in_new_process(site, f"located('{name}')")
         assert in_new_process(site, f"print(is_model_name('{name}'))").strip() == "False"
     found = in_new_process(site, "print(located('denoise-gray-50'))", CLEARER_MODELS=str(PACKAGE.parents[1] / "models"))
@@ -116,7 +117,8 @@ def test_a_users_own_dated_model_is_listed_and_offered(tmp_path: Path, monkeypat
         shutil.copy(located("denoise-gray"), tmp_path / f"{name}.safetensors")
     monkeypatch.setenv("CLEARER_MODELS", str(tmp_path))
     found = {model["name"]: model["for_use"] for model in clearer.models() if "@" in model["name"]}
-    assert found == {"x@2026-01": True, "denoise-gray-mine@2026-01": True, "denoise-gray@2026-01": False}
+    mine = {"x@2026-01": True, "denoise-gray-mine@2026-01": True, "denoise-gray@2026-01": False}
+    assert found == mine | dict.fromkeys((one for one in REPOSITORY_MODELS if "@" in one), False)
     assert {one.name for one in candidates()} & set(found) == {"x@2026-01", "denoise-gray-mine@2026-01"}
     assert set(offered(runs=tmp_path / "none")) & set(found) == {"x@2026-01", "denoise-gray-mine@2026-01"}
 

@@ -21,7 +21,7 @@ from clearer.images.view import read_image
 from clearer.inference.restorer import Restorer
 from clearer.web.offered import about
 from clearer.zoo.locate import find_models, located
-from clearer.zoo.names import RESEARCH_MODELS
+from clearer.zoo.names import is_for_use
 from clearer.zoo.weights import load_weights, save_weights
 from helpers.command import clearer as command
 from helpers.photos import SHIPPED, photograph
@@ -38,7 +38,7 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 def test_all_models_are_found() -> None:
     blind, paper = (
-        {"denoise-gray", "denoise-gray-medium", "denoise-color"},
+        {"denoise-gray", "denoise-gray-fast", "denoise-gray-medium", "denoise-color", "denoise-color-fast"},
         {f"denoise-gray-{s}{found}" for s in (30, 50, 70) for found in ("", "-searched")},
     )
     assert blind | paper | {"derain", "derain-searched"} <= set(NAMES)
@@ -99,7 +99,7 @@ def test_the_verbs_take_names(tmp_path: Path) -> None:
     listed = json.loads(command("models", "--all", "--json", "--no-measure").out.splitlines()[-1])["models"]
     assert [model["name"] for model in listed] == NAMES == [model["name"] for model in clearer.models()]
     offered = json.loads(command("models", "--json", "--no-measure").out.splitlines()[-1])["models"]
-    assert [model["name"] for model in offered] == [name for name in NAMES if name not in RESEARCH_MODELS]
+    assert [model["name"] for model in offered] == [name for name in NAMES if is_for_use(name)]
     assert name in command("models", "--no-measure").out
     described = json.loads(command("describe", name, "--json").out.splitlines()[-1])
     assert described["card"]["name"] == name

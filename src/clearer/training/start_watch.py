@@ -22,7 +22,7 @@ LEAST_OVER_INPUT = 0.5
 
 GOOD = 2.0
 """dB over the degraded images from which a start is good before the first step: it is kept, whatever it gains. A start
-that does not fit is below: `denoise-color` is +0.0 dB on noise of cameras."""
+that does not fit is below: `denoise-color@2026-11` is +0.0 dB on noise of cameras."""
 
 Phase = Literal["start", "fresh", "decided"]
 

@@ -11,9 +11,17 @@ Tier = Literal["fast", "standard", "medium", "best"]
 TIERS: tuple[Tier, ...] = ("fast", "standard", "medium", "best")
 """From the fastest to the best. The standard tier bears the bare name; medium is a former one."""
 
-PACKAGED_MODELS = ("dejpeg", "denoise-color", "denoise-gray", "denoise-photo", "derain")
+PACKAGED_MODELS = (
+    "dejpeg",
+    "denoise-color",
+    "denoise-color-fast",
+    "denoise-gray",
+    "denoise-gray-fast",
+    "denoise-photo",
+    "derain",
+)
 """Models whose weights the package holds. A test compares this with its files, as the next two with models/."""
-REPOSITORY_MODELS = ("denoise-gray-medium",)
+REPOSITORY_MODELS = ("denoise-color@2026-11", "denoise-gray@2026-11", "denoise-gray-medium", "derain@2026-11")
 """Models for use, and former weights, that are in models/ of the repository alone."""
 
 PAPER_MODELS = {
@@ -77,6 +85,10 @@ class ModelName:
         return ("standard", "fast", "medium", "best").index(self.tier)
 
 
+SUPERSEDED = ("denoise-gray-medium",)
+"""Models of which another of today is as good and faster (docs/models.md). They load, but are not offered."""
+
+
 def is_for_use(name: str) -> bool:
     """Return whether a model is listed and offered by default: neither one of the paper's nor former weights.
 
@@ -87,7 +99,7 @@ def is_for_use(name: str) -> bool:
     """
     parsed, shipped = ModelName.parse(name), (*PACKAGED_MODELS, *REPOSITORY_MODELS)
     is_former = parsed.date is not None and (name in shipped or parsed.undated in shipped)
-    return name not in RESEARCH_MODELS and not is_former
+    return name not in (*RESEARCH_MODELS, *SUPERSEDED) and not is_former
 
 
 def stored_name(name: str) -> str:
