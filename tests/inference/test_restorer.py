@@ -186,7 +186,7 @@ def test_tensors_of_16_bits() -> None:
 
 
 def test_its_text_form_describes_it() -> None:
-    assert repr(load("denoise-gray", "cpu", "fp32")) == "<Restorer denoise-gray: FPFF-FFFF, cpu, fp32>"
+    assert repr(load("derain", "cpu", "fp32")) == "<Restorer derain: FPPF-FFFF-PFFP, cpu, fp32>"
 
 
 # errors

@@ -6,7 +6,8 @@
 - The 1x1 convolutions of an upsample sequence are one matrix, multiplied out beforehand.
 - Weights are reordered once into the layout that the convolutions use; features are channels_last.
 
-In bfloat16 the last convolution still runs in float32: only the features are rounded, the image is not.
+In bfloat16 only features are rounded, not the image: a residual network's last convolution predicts what is added to
+the image in float32, and that of other networks runs in float32.
 """
 
 from __future__ import annotations
@@ -56,13 +57,14 @@ def fuse(network: RestorationNetwork, precision: str = "fp32") -> FusedNetwork:
     *inner, final = network.plan.steps
     with torch.no_grad():
         steps = [fused_step(network, step, kind) for step in inner]
-        (last,) = fused_step(network, final, torch.float32)
+        kind_of_last = kind if network.architecture.residual else torch.float32
+        (last,) = fused_step(network, final, kind_of_last)
 
     def features_to_image(padded: Tensor) -> Tensor:
         features = [padded.to(kind, memory_format=torch.channels_last)]
         for targets in steps:
             features = [gather(features) for gather in targets]
-        return last([features[0].float()])
+        return last([features[0].to(kind_of_last)])
 
     def forward(x: Tensor, level: Level | None = None) -> Tensor:
         with torch.inference_mode():

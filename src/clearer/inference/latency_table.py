@@ -173,8 +173,9 @@ class LatencyTable:
         """Time one piece as the network computes it, on random features."""
         assert piece.step is not None
         fused = self.device.type == "cpu" and can_fuse()
-        # The last convolution of a fused network computes in fp32; see `fuse`.
-        narrow = self.precision == "bf16" and not (fused and piece.step.name == "last")
+        # The last convolution of a fused network that is not residual computes in fp32; see `fuse`.
+        last = fused and piece.step.name == "last" and not network.architecture.residual
+        narrow = self.precision == "bf16" and not last
         kind = torch.bfloat16 if narrow else torch.float32
         features = [
             torch.rand(1, count, *(side >> scale for side in piece.folded), device=self.device).to(

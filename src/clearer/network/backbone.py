@@ -130,7 +130,7 @@ class Backbone(nn.Module):
         if not self.takes_level:
             return self.folded(x)
         told = level_map(estimate_level(x), x) if level is None else level
-        return torch.cat([self.folded(x), told if self.unshuffle == 1 else F.avg_pool2d(told, self.unshuffle)], 1)
+        return torch.cat([self.folded(x), _averaged(told, self.unshuffle)], 1)
 
     def folded(self, x: Tensor) -> Tensor:
         """Pixel-unshuffle: ``(B, C, H, W)`` -> ``(B, C u^2, H / u, W / u)``, u = unshuffle."""
@@ -139,6 +139,16 @@ class Backbone(nn.Module):
     def unfolded(self, x: Tensor) -> Tensor:
         """Undo `folded`."""
         return x if self.unshuffle == 1 else F.pixel_shuffle(x, self.unshuffle)
+
+
+def _averaged(level: Tensor, factor: int) -> Tensor:
+    """Return the means of a map (B, 1, H, W) over squares of ``factor`` pixels."""
+    if factor == 1:
+        return level
+    # One level for all pixels is its own mean.
+    if not torch.compiler.is_compiling() and level.stride()[2:] == (0, 0):
+        return level[..., ::factor, ::factor]
+    return F.avg_pool2d(level, factor)
 
 
 def level_map(level: Level, x: Tensor) -> Tensor:
