@@ -12,9 +12,10 @@ from collections import defaultdict
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clearer.losses.base import Batch
+from clearer.losses.supervised import Supervised
 from clearer.training.muon import COEFFICIENTS, RMS, SMALLEST, STEPS
 from clearer.training.trainer import WeightTraining
 
@@ -30,6 +31,12 @@ class GraphStep:
     def __init__(self, job: WeightTraining) -> None:
         if job.settings.optimizer.kind != "muon":
             raise SystemExit("--graph is written for train.optimizer.kind=muon; leave it out")
+        if not isinstance(job.loss, Supervised):
+            raise SystemExit(
+                f"--graph is written for losses against clean patches, not {job.settings.loss}"
+            )
+        if any(isinstance(module, nn.BatchNorm2d) for module in job.network.modules()):
+            raise SystemExit("--graph is written for networks without batch norm; leave it out")
         self.job, self.device = job, job.context.device
         self.weights = [p for p in job.network.parameters() if p.requires_grad]
         self.rate, self.forget, self.count = (torch.zeros((), device=self.device) for _ in range(3))
@@ -41,7 +48,7 @@ class GraphStep:
             self.alike[shape if min(shape) >= SMALLEST else (0, 0)].append(k)
         self.others = self.alike.pop((0, 0), [])
         self.drawing = torch.cuda.Stream() if self.device.type == "cuda" else None
-        self.given = self._drawn()
+        self.given = tuple(one.clone() for one in self._drawn())
         self.loss = torch.zeros((), device=self.device)
         self.graph: Any = None
         self.events: list[Any] = []
@@ -68,6 +75,8 @@ class GraphStep:
 
         It is drawn beside the replay of the last step, which a draw that reads numbers back would else wait for.
         """
+        if self.drawing is not None and not self.events:  # the images may be on their way to the device
+            self.drawing.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.drawing):  # nothing on a CPU
             batch = self.job.sampler.draw()
             assert batch.clean is not None

@@ -23,7 +23,7 @@ from clearer.evaluation.evaluate import evaluate
 from clearer.inference.restorer import load
 from clearer.network.receptive_field import receptive_field
 
-OVERLAPS = (0, 8, 16, 24, 32, 40, 48, 56, 64)
+OVERLAPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112)
 
 
 def measured(model: str, protocol: str, data: str, limit: int, tile: int) -> dict[str, Any]:

@@ -191,7 +191,7 @@ def test_a_model_is_timed_beside_ffdnet(monkeypatch: pytest.MonkeyPatch) -> None
         (_, gflop), precision = workloads.prepare("restore-model", kind, "cpu", 0, "fp32", "denoise-color")
         counts[kind] = gflop * 1e6 / 2 / (1080 * 1920)
         assert precision == "fp32"
-    assert counts == pytest.approx({"ours": 46.688, "ffdnet-color": 212.9, "ffdnet-gray": 121.1}, rel=0.01)
+    assert counts == pytest.approx({"ours": 159.628, "ffdnet-color": 212.9, "ffdnet-gray": 121.1}, rel=0.01)
 
 
 def tiny_training(tmp_path: Path) -> dict[str, Any]:

@@ -81,6 +81,13 @@ def test_it_needs_muon(timed: dict[str, Any], tmp_path: Path) -> None:
         timed["GraphStep"](job)
 
 
+@pytest.mark.parametrize(("key", "value"), [("train.loss", "neighbor2neighbor"), ("network.norm", "batch")])
+def test_what_it_is_not_written_for(timed: dict[str, Any], tmp_path: Path, key: str, value: str) -> None:
+    job, _ = timed["prepared"]("denoise-gray", settings(tmp_path, **{key: value}), 0.0, tmp_path / "run")
+    with pytest.raises(SystemExit, match="--graph is written for"):
+        timed["GraphStep"](job)
+
+
 def test_levels_are_validated_apart(timed: dict[str, Any], tmp_path: Path) -> None:
     job, folder = timed["prepared"]("denoise-gray", settings(tmp_path), 0.0, tmp_path / "run")
     timed["train"](job, folder, 0.2, 0, timed["GraphStep"](job))

@@ -111,6 +111,7 @@ def test_a_campaign_goes_on_where_it_stopped(folder: Path, monkeypatch: pytest.M
     monkeypatch.setattr(trials.Trials, "outcome", lambda self, case: trials.OUTCOMES[case.number % 3])
     place = folder / "resumed"
     place.mkdir()
+    write_seeds(folder / "seeds")  # where this test is the first
     (place / "seeds").symlink_to(folder / "seeds")
     resume(place, 20, seed=5)
     assert json.loads((place / "state-5.json").read_text())["next"] == 20

@@ -13,8 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+import clearer
 from clearer.core.errors import UserError
 from clearer.evaluation.self_ensemble import ORIENTATIONS, self_ensemble, turned
+from clearer.images.view import read_image
 from clearer.inference import restorer as restorer_module
 from clearer.inference.restorer import Restorer
 from clearer.inference.tiling import (
@@ -31,6 +33,7 @@ from clearer.inference.tiling import (
 from clearer.network.architecture import Architecture
 from clearer.network.receptive_field import receptive_field
 from helpers.networks import plausible
+from helpers.photos import SHIPPED
 
 
 @st.composite
@@ -270,3 +273,22 @@ def test_options_are_words_or_numbers() -> None:
     for wrong in ("none", "-1", -1, False):
         with pytest.raises(UserError, match=r"^overlap: .* is not auto, full or a number of pixels from 0 up"):
             as_overlap(wrong, architecture)
+
+
+def test_a_unet_sees_farther_than_streams_do() -> None:
+    streams, unet = (Architecture.parse("PP-PP-PP", unshuffle=2, topology=name) for name in ("streams", "unet"))
+    deep = Architecture.parse("PPPPP-PPPPP-PPPP-PPPPP-PPPPP", unshuffle=2, topology="unet")
+    assert as_overlap("auto", deep) == 14 * deep.multiple == 112 < receptive_field(deep)
+    assert as_overlap("auto", unet) == min(14 * unet.multiple, receptive_field(unet))
+    assert as_overlap("auto", streams) == max(DEFAULT_OVERLAP, 7 * streams.multiple)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["denoise-gray", "denoise-gray-fast", "denoise-color", "denoise-color-fast"])
+def test_tiles_of_shipped_unets_do_not_show(name: str) -> None:
+    restorer = clearer.load(name, "cpu", "fp32")
+    pixels = read_image(SHIPPED / "camera.png", 3)[:384, :384, : restorer.architecture.channels]
+    noise = np.random.default_rng(0).normal(0, 50, pixels.shape)
+    x = torch.from_numpy(((pixels + noise) / 255).astype(np.float32)).permute(2, 0, 1)[None].contiguous()
+    difference = (restorer(x, tile=128) - restorer(x, tile="none")).abs()
+    assert 255 * float(difference.max()) < 0.25

@@ -136,7 +136,7 @@ def test_the_start_option_takes_the_form_of_the_model(tmp_path: Path) -> None:
     ended = command("train", "denoise-color", "--start", tmp_path / "a.safetensors", *with_level, "--show", "--json")
     assert json.loads(ended.out.splitlines()[-1])["network"] == {**space, "condition": "level"}
     letters = ["--architecture", "FFFF-FFFF"]
-    other = command("train", "denoise-color", "--start", "denoise-gray", *letters, "--show", "--json")
+    other = command("train", "denoise-color", "--start", "denoise-gray@2026-11", *letters, "--show", "--json")
     shown = json.loads(other.out.splitlines()[-1])
     assert shown["architecture"] == "FFFF-FFFF" and shown["network"]["unshuffle"] == 2
     ended = command("train", "denoise-color", "--start", tmp_path / "none", "--show")

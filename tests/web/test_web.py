@@ -34,7 +34,7 @@ from clearer.web.added import Added
 from clearer.web.callbacks import Callbacks, Choices, Visit
 from clearer.web.uploads import UPLOAD, Limits
 from clearer.zoo.locate import find_models
-from clearer.zoo.names import RESEARCH_MODELS
+from clearer.zoo.names import is_for_use
 from helpers.command import clearer as command
 from helpers.networks import BLIND, stand_in, write_identity, write_model
 from helpers.photos import SHIPPED, photograph
@@ -75,7 +75,7 @@ def test_models_come_from_the_command_line_and_from_finished_runs(tmp_path):
             (run / "train" / "result.json").write_text("{}")
     (tmp_path / "runs" / "broken" / "model.safetensors").write_bytes(b"nothing")
     found = models.offered([str(one), f"mine={one}"], tmp_path / "runs")
-    shipped = {name: str(file.path) for name, file in find_models().items() if name not in RESEARCH_MODELS}
+    shipped = {name: str(file.path) for name, file in find_models().items() if is_for_use(name)}
     photographs = default_model(shipped)
     others = [(name, path) for name, path in shipped.items() if name != photographs]
     assert list({name: model.source for name, model in found.items()}.items()) == [

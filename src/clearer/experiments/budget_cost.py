@@ -21,6 +21,7 @@ from clearer.search.macro_space import LEAST_SHARE, Cost, largest_networks
 from clearer.zoo.card_text import dataset_name
 from clearer.zoo.locate import find_models
 from clearer.zoo.names import is_for_use
+from clearer.zoo.purpose import trained_kinds
 from clearer.zoo.weight_metadata import read_architecture
 
 DEFAULT = "FPFF-FFFF"
@@ -126,12 +127,12 @@ def refuse_unmet(cost: Cost, budget: Budget, recipe: Recipe) -> None:
 def known_quality(cost: Cost, amount: float, recipe: Recipe, budget: Budget) -> str:
     """Return in words which pretrained model for such images costs nearest to an amount, and its measured PSNR."""
     found: list[tuple[float, str]] = []
-    kind = recipe.data.degradation.kind
+    kinds = {one.kind for one in recipe.data.degradation.components()} - {"none"}
     for file in find_models().values():
         if not is_for_use(file.name):
             continue
         architecture, card = read_architecture(file.path)
-        like = architecture.channels == recipe.network.channels and (card.degradation or {}).get("kind") == kind
+        like = architecture.channels == recipe.network.channels and trained_kinds(card) == kinds
         if like and card.results:
             result, price = card.results[0], cost(architecture)
             quality = f"{result.psnr:.2f} dB ({result.protocol}, {dataset_name(result)})"

@@ -39,6 +39,9 @@ TURNED = 2**28
 """Bytes of features that take turns."""
 ROUNDS = 10
 """Runs of a piece on a GPU between two waits: in a network, it does not wait between pieces either."""
+PATH = 2
+"""Version of the way in which networks are computed: times of another are measured again. 2: residual networks compute
+their last convolution in bf16, too."""
 
 
 class _Kept(TypedDict):
@@ -91,6 +94,7 @@ class LatencyTable:
             "threads": torch.get_num_threads() if self.device.type == "cpu" else None,
             "precision": self.precision,
             "torch": version("torch"),
+            "path": PATH,
         }
         self.measured_elsewhere: dict[str, Any] | None = None
         self.file = None if file is None else self._own(file)

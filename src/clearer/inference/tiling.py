@@ -84,7 +84,8 @@ def parse_overlap(value: int | str) -> Overlap:
 def as_overlap(value: int | str, architecture: Architecture) -> int:
     """Return an overlap in pixels for a network, from ``"auto"``, ``"full"`` or a number.
 
-    It is at most the radius of the receptive field; more would not change the result.
+    It is at most the radius of the receptive field; more would not change the result. What a U-net restores depends on
+    pixels farther away than what parallel streams do: all that its coarsest scale sees goes through all its modules.
 
     Raises:
         UserError: it is none of these.
@@ -92,7 +93,8 @@ def as_overlap(value: int | str, architecture: Architecture) -> int:
     found, full = parse_overlap(value), receptive_field(architecture)
     if found == "full":
         return full
-    return min(max(DEFAULT_OVERLAP, 7 * architecture.multiple) if found == "auto" else int(found), full)
+    grids = 14 if architecture.space.topology == "unet" else 7
+    return min(max(DEFAULT_OVERLAP, grids * architecture.multiple) if found == "auto" else int(found), full)
 
 
 def _word_or_number(name: str, value: int | str, words: tuple[str, str], least: int) -> int | str:

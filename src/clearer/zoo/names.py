@@ -86,7 +86,7 @@ class ModelName:
 
 
 SUPERSEDED = ("denoise-gray-medium",)
-"""Models of which another of today is as good and faster (docs/models.md). They load, but are not offered."""
+"""Models of which another of today has the same PSNR and is faster (docs/models.md). They load, but are not offered."""
 
 
 def is_for_use(name: str) -> bool:
