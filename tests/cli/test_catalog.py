@@ -146,7 +146,7 @@ def test_each_model_is_timed_once(cache, timed):
     again = command("models", "--measure")
     assert again.out.count(" 1.25 ") == len(OFFERED) and timed[-len(OFFERED) :] == OFFERED
     speed = Speed(1.25, "cpu", "fp32")
-    digest = clearer.load("denoise-gray", "cpu").architecture.digest
+    digest = clearer.load("denoise-gray-fast", "cpu").architecture.digest
     assert remembered_speeds()[digest] == speed and speed_file() == cache / "clearer" / "speed.json"
 
 
