@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import logging
 import statistics
 import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +22,7 @@ from torch import Tensor, nn
 from clearer.core.allocator import keep_freed_memory
 from clearer.core.errors import one_line
 from clearer.core.pressure import Watch
-from clearer.deploy.onnx import export
+from clearer.deploy.onnx import export, quiet
 from clearer.deploy.runtimes import OpenVinoSession
 from clearer.inference.budget import ImageSize
 from clearer.inference.latency import random_image
@@ -196,18 +193,6 @@ def export_plain(network: nn.Module, channels: int, file: Path) -> None:
         )
     assert program is not None
     program.save(str(file))
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Print no warnings of the exporter."""
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def in_turns(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from clearer.losses.base import Batch
 from clearer.losses.supervised import Supervised
-from clearer.training.muon import COEFFICIENTS, RMS, SMALLEST, STEPS
+from clearer.training.muon import RMS, SMALLEST, orthogonalized
 from clearer.training.trainer import WeightTraining
 
 WARM_UP = 4
@@ -32,12 +32,11 @@ class GraphStep:
         if job.settings.optimizer.kind != "muon":
             raise SystemExit("--graph is written for train.optimizer.kind=muon; leave it out")
         if not isinstance(job.loss, Supervised):
-            raise SystemExit(
-                f"--graph is written for losses against clean patches, not {job.settings.loss}"
-            )
+            raise SystemExit(f"--graph is written for losses against clean patches, not {job.settings.loss}")
         if any(isinstance(module, nn.BatchNorm2d) for module in job.network.modules()):
             raise SystemExit("--graph is written for networks without batch norm; leave it out")
         self.job, self.device = job, job.context.device
+        self.kind = torch.bfloat16 if job.context.precision == "bf16" else torch.float32
         self.weights = [p for p in job.network.parameters() if p.requires_grad]
         self.rate, self.forget, self.count = (torch.zeros((), device=self.device) for _ in range(3))
         self.first = [torch.zeros_like(p) for p in self.weights]
@@ -48,6 +47,8 @@ class GraphStep:
             self.alike[shape if min(shape) >= SMALLEST else (0, 0)].append(k)
         self.others = self.alike.pop((0, 0), [])
         self.drawing = torch.cuda.Stream() if self.device.type == "cuda" else None
+        if self.drawing is not None:  # the images may be on their way to the device
+            self.drawing.wait_stream(torch.cuda.current_stream())
         self.given = tuple(one.clone() for one in self._drawn())
         self.loss = torch.zeros((), device=self.device)
         self.graph: Any = None
@@ -75,8 +76,6 @@ class GraphStep:
 
         It is drawn beside the replay of the last step, which a draw that reads numbers back would else wait for.
         """
-        if self.drawing is not None and not self.events:  # the images may be on their way to the device
-            self.drawing.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.drawing):  # nothing on a CPU
             batch = self.job.sampler.draw()
             assert batch.clean is not None
@@ -129,7 +128,7 @@ class GraphStep:
             self._average()
 
     def _restored(self, x: Tensor) -> Tensor:
-        bf16 = self.job.context.precision == "bf16"
+        bf16 = self.kind == torch.bfloat16
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16, cache_enabled=False):
             restored: Tensor = self.job.network(x.contiguous(memory_format=torch.channels_last), *self.given[2:])
         return restored.float()
@@ -141,7 +140,7 @@ class GraphStep:
         ahead = torch._foreach_lerp(new, moving, beta)
         # Rows by output; the order of the columns changes no singular value.
         matrices = torch.stack([one.permute(0, 2, 3, 1).reshape(shape) for one in ahead])
-        moves = _orthogonalized(matrices) * (self.rate * (-RMS * max(shape) ** 0.5))
+        moves = orthogonalized(matrices, self.kind) * (self.rate * (-RMS * max(shape) ** 0.5))
         sizes = [(p.shape[0], p.shape[2], p.shape[3], p.shape[1]) for p in those]
         by = [move.view(size).permute(0, 3, 1, 2) for move, size in zip(moves, sizes, strict=True)]
         torch._foreach_add_(those, by)
@@ -170,16 +169,3 @@ class GraphStep:
         moves = torch._foreach_sub(present, averaged)
         torch._foreach_mul_(moves, self.forget)
         torch._foreach_add_(averaged, moves)
-
-
-def _orthogonalized(matrices: Tensor) -> Tensor:
-    """Return what `clearer.training.muon.orthogonalized` does, in bfloat16 and in fewer operations."""
-    turned = matrices.shape[1] > matrices.shape[2]
-    x = matrices.mT if turned else matrices
-    x = (x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)).bfloat16()
-    a, b, c = COEFFICIENTS
-    for _ in range(STEPS):
-        square = x @ x.mT
-        inner = torch.baddbmm(square, square, square, beta=b, alpha=c)
-        x = torch.baddbmm(x, inner, x, beta=a)
-    return (x.mT if turned else x).float()

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from clearer.training.muon import orthogonalized
 from helpers.photos import NAMES, write_photos
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -38,12 +36,10 @@ def settings(folder: Path, **more: object) -> dict[str, object]:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_it_moves_the_weights_and_their_average_as_plain_steps_do(
-    timed: dict[str, Any], tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch
+    timed: dict[str, Any], tmp_path: Path, precision: str
 ) -> None:
     given = settings(tmp_path, precision=precision)
     plain, graphed = (timed["prepared"]("denoise-gray", given, 0.0, tmp_path / name)[0] for name in ("a", "b"))
-    kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    monkeypatch.setattr(sys.modules["graph_step"], "_orthogonalized", lambda x: orthogonalized(x, kind))
     step = timed["GraphStep"](graphed)
     graphed.sampler.load_state_dict(graphed.first_draws["sampler"])  # it has drawn a batch
     graphed.levels.load_state_dict(graphed.first_draws["levels"])
@@ -56,13 +52,6 @@ def test_it_moves_the_weights_and_their_average_as_plain_steps_do(
         between = (one.state_dict().items(), other.state_dict().values())
         apart = sum(float((value - new).norm()) for (_, value), new in zip(*between, strict=True))
         assert moved > 0.01 and apart < (1e-3 if precision == "fp32" else 0.1) * moved
-
-
-@pytest.mark.parametrize("shape", [(3, 8, 24), (2, 24, 8)])
-def test_its_own_orthogonalization_is_that_of_muon(timed: dict[str, Any], shape: tuple[int, ...]) -> None:
-    matrices = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    mine = sys.modules["graph_step"]._orthogonalized(matrices)
-    assert float((mine - orthogonalized(matrices)).abs().mean()) < 0.01  # entries are about 0.2
 
 
 def test_forgetting_the_moments(timed: dict[str, Any], tmp_path: Path) -> None:

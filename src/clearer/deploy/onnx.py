@@ -178,7 +178,7 @@ def onnx_model(network: RestorationNetwork, opset: int | None = None) -> Any:
         UserError: the installed torch and onnxscript do not write this opset.
     """
     opset = OPSET if opset is None else opset
-    with _quiet():
+    with quiet():
         program = torch.onnx.export(
             network,
             _example(network),
@@ -224,11 +224,11 @@ def _write_onnx(
         from onnxruntime.transformers.float16 import convert_float_to_float16
         from onnxruntime.transformers.onnx_model import OnnxModel
 
-        with _quiet():
+        with quiet():
             model = convert_float_to_float16(model, keep_io_types=True)
             OnnxModel.graph_topological_sort(model.graph, is_deterministic=True)  # its casts come last
     if calibration is not None:
-        with _quiet():
+        with quiet():
             model, losses = quantize(model, metadata_of(architecture, card, "fp32"), calibration)
     with written_whole(path) as temporary:
         _set_metadata(model, metadata_of(architecture, card, precision))
@@ -241,7 +241,7 @@ def _write_onnx(
 
 
 def _write_pt2(network: RestorationNetwork, card: ModelCard, path: Path) -> ExportedFile:
-    with _quiet(), _no_size_is_special():
+    with quiet(), _no_size_is_special():
         program = torch.export.export(network, _example(network), dynamic_shapes=_open_sizes(network))
     if hasattr(program, "_guards_code"):
         # They concern layouts in memory, and would refuse images of a pixel or a position; the comparison sees these.
@@ -250,11 +250,11 @@ def _write_pt2(network: RestorationNetwork, card: ModelCard, path: Path) -> Expo
         node.meta.pop("stack_trace", None)  # it names this machine's folders
     facts = json.dumps(metadata_of(network.architecture, card, "fp32"))
     data = io.BytesIO()  # a file's name would go into the archive, and the temporary one differs each time
-    with _quiet():
+    with quiet():
         torch.export.save(program, data, extra_files={"clearer.json": facts})
     with written_whole(path) as temporary:
         temporary.write_bytes(data.getvalue())
-        with _quiet(), utf8_path(temporary) as named:
+        with quiet(), utf8_path(temporary) as named:
             module = torch.export.load(named).module()  # safe: the file was just written here
 
         def run(x: Tensor, *level: Tensor) -> Tensor:
@@ -321,7 +321,7 @@ def _no_size_is_special() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence the exporters' log messages and warnings, such as about torchvision."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)

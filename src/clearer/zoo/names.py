@@ -24,6 +24,9 @@ PACKAGED_MODELS = (
 REPOSITORY_MODELS = ("denoise-color@2026-11", "denoise-gray@2026-11", "denoise-gray-medium", "derain@2026-11")
 """Models for use, and former weights, that are in models/ of the repository alone."""
 
+SUPERSEDED = ("denoise-gray-medium",)
+"""Models of which another of today has the same PSNR and is faster (docs/models.md). They load, but are not offered."""
+
 PAPER_MODELS = {
     "paper/denoise-30": "denoise-gray-30",
     "paper/denoise-30-searched": "denoise-gray-30-searched",
@@ -83,10 +86,6 @@ class ModelName:
     def preference(self) -> int:
         """The order in which tiers are chosen, if nothing else decides: the standard tier first."""
         return ("standard", "fast", "medium", "best").index(self.tier)
-
-
-SUPERSEDED = ("denoise-gray-medium",)
-"""Models of which another of today has the same PSNR and is faster (docs/models.md). They load, but are not offered."""
 
 
 def is_for_use(name: str) -> bool:
