@@ -1,0 +1,17 @@
+"""The learned baselines by the names of ``baseline`` in a recipe. To add one, add a file and a line here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clearer.core.registry import Registry
+
+if TYPE_CHECKING:  # it imports torch, which a list of names does not need
+    from clearer.network.baselines.base import BaselineNetwork
+
+BASELINES: Registry[type[BaselineNetwork]] = Registry(
+    "baseline",
+    {
+        "prenet": "clearer.methods.prenet:PReNet",
+    },
+)
