@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from clearer.core.registry import Registry
 
 if TYPE_CHECKING:  # it imports torch, which a list of names does not need
-    from clearer.network.baselines.base import BaselineNetwork
+    from torch import nn
 
-BASELINES: Registry[type[BaselineNetwork]] = Registry(
+BASELINES: Registry[type[nn.Module]] = Registry(
     "baseline",
     {
         "prenet": "clearer.methods.prenet:PReNet",
     },
 )
+"""Each is a `clearer.network.baselines.base.BaselineNetwork`."""
