@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # it imports torch, which a list of names does not need
 BASELINES: Registry[type[nn.Module]] = Registry(
     "baseline",
     {
+        "jorder-released": "clearer.methods.jorder_released:JorderReleased",
         "prenet": "clearer.methods.prenet:PReNet",
     },
 )
