@@ -14,6 +14,7 @@ BASELINES: Registry[type[nn.Module]] = Registry(
     {
         "jorder-released": "clearer.methods.jorder_released:JorderReleased",
         "prenet": "clearer.methods.prenet:PReNet",
+        "red": "clearer.methods.red:RED",
     },
 )
 """Each is a `clearer.network.baselines.base.BaselineNetwork`."""
