@@ -13,6 +13,7 @@ BASELINES: Registry[type[nn.Module]] = Registry(
     "baseline",
     {
         "jorder-released": "clearer.methods.jorder_released:JorderReleased",
+        "memnet": "clearer.methods.memnet:MemNet",
         "prenet": "clearer.methods.prenet:PReNet",
         "red": "clearer.methods.red:RED",
     },
