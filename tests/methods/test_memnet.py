@@ -46,11 +46,12 @@ def test_recursions_share_convolutions_and_blocks_see_all_earlier_ones() -> None
     given = [torch.rand(1, 64, 4, 5) for _ in range(3)]
     h, found = given[-1], list(given)
     with torch.inference_mode():
-        for norms in block.norms:
-            for norm in norms:  # told apart
+        for r in range(6):
+            norms = block.first_norms[r], block.second_norms[r]
+            for norm in norms:  # each a different one
                 norm.bias.uniform_(-1, 1)
-            a = block.convolutions[0](norms[0](h).relu())
-            h = h + block.convolutions[1](norms[1](a).relu())
+            a = block.first(norms[0](h).relu())
+            h = h + block.second(norms[1](a).relu())
             found.append(h)
         expected = block.gate.convolution(block.gate.norm(torch.cat(found, 1)).relu())
         torch.testing.assert_close(block(given), expected)

@@ -35,10 +35,9 @@ class MemoryBlock(nn.Module):
 
     def __init__(self, earlier: int) -> None:
         super().__init__()
-        self.convolutions = nn.ModuleList(nn.Conv2d(WIDTH, WIDTH, 3, padding=1) for _ in range(2))
-        self.norms = nn.ModuleList(
-            nn.ModuleList(nn.BatchNorm2d(WIDTH) for _ in self.convolutions) for _ in range(RECURSIONS)
-        )
+        self.first, self.second = (nn.Conv2d(WIDTH, WIDTH, 3, padding=1) for _ in range(2))
+        self.first_norms = nn.ModuleList(nn.BatchNorm2d(WIDTH) for _ in range(RECURSIONS))
+        self.second_norms = nn.ModuleList(nn.BatchNorm2d(WIDTH) for _ in range(RECURSIONS))
         self.gate = _Activated((earlier + RECURSIONS) * WIDTH, WIDTH, 1)
 
     def forward(self, earlier: list[Tensor]) -> Tensor:
@@ -48,11 +47,9 @@ class MemoryBlock(nn.Module):
             earlier: the first features, and those of each block before; the block goes on from the last.
         """
         features, found = earlier[-1], list(earlier)
-        for norms in self.norms:
-            change = features
-            for norm, convolution in zip(norms, self.convolutions, strict=True):
-                change = convolution(norm(change).relu_())
-            features = features + change
+        for first, second in zip(self.first_norms, self.second_norms, strict=True):
+            inner = self.first(first(features).relu_())
+            features = features + self.second(second(inner).relu_())
             found.append(features)
         result: Tensor = self.gate(torch.cat(found, 1))
         return result
