@@ -16,6 +16,8 @@ BASELINES: Registry[type[nn.Module]] = Registry(
         "memnet": "clearer.methods.memnet:MemNet",
         "prenet": "clearer.methods.prenet:PReNet",
         "red": "clearer.methods.red:RED",
+        "rescan": "clearer.methods.rescan:RESCAN",
+        "scan": "clearer.methods.scan:SCAN",
     },
 )
 """Each is a `clearer.network.baselines.base.BaselineNetwork`."""
