@@ -212,6 +212,7 @@ def _fit(options: FitOptions, stages: Sequence[str]) -> None:
 def _fit_published(options: FitOptions, overrides: dict[str, Any], budget: str, stages: Sequence[str]) -> None:
     """Search as published, at the width that a budget allows."""
     from clearer.experiments.published_search import published_within, say_cost
+    from clearer.network.architecture import Architecture
     from clearer.pipeline.fit import fit as run_fit
     from clearer.training import distributed as processes
 
@@ -220,6 +221,7 @@ def _fit_published(options: FitOptions, overrides: dict[str, Any], budget: str, 
     run = run_fit(options.recipe, out, overrides, stages=stages, tensorboard=options.tensorboard, console=console)
     if processes.launched()[0]:
         return
+    assert isinstance(run.architecture, Architecture)  # baselines are not searched
     say_cost(run.architecture, budget, overrides, console)
     if options.as_json:
         print_json(run.result)

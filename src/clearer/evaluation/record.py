@@ -11,13 +11,12 @@ from typing import Any
 from clearer.core.errors import UserError
 from clearer.core.files import write_json, write_text
 from clearer.evaluation.evaluate import Result
-from clearer.network.architecture import Architecture
-from clearer.network.cost import macs_per_pixel, parameters
+from clearer.network.baselines.build import Form, cost_of
 from clearer.runs.schema import EvaluationRecord, ImageScore
 
 
 def evaluation_record(
-    result: Result, *, model: str, data: str, architecture: Architecture, device: str, precision: str, seed: int
+    result: Result, *, model: str, data: str, architecture: Form, device: str, precision: str, seed: int
 ) -> EvaluationRecord:
     """Return the record of a result.
 
@@ -29,12 +28,13 @@ def evaluation_record(
         device, precision: those that the model ran with.
         seed: of the noise.
     """
+    parameters, macs_per_pixel = cost_of(architecture)
     return {
         "model": model,
         "data": data,
         "architecture": str(architecture),
-        "parameters": parameters(architecture),
-        "macs_per_pixel": macs_per_pixel(architecture),
+        "parameters": parameters,
+        "macs_per_pixel": macs_per_pixel,
         "device": device,
         "precision": precision,
         "seed": seed,

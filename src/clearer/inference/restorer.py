@@ -135,6 +135,11 @@ class Restorer(HubMixin, PrecisionMixin):
         """The architecture of the network."""
         return self.network.architecture
 
+    @property
+    def channels(self) -> int:
+        """Channels of the images that the network takes."""
+        return self.architecture.channels
+
     def __call__(
         self,
         x: Tensor,

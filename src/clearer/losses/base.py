@@ -72,6 +72,9 @@ class Loss(ABC):
     needs_noise: ClassVar[bool] = False
     """Whether the batch must have the variance of its noise, measured on each training image."""
 
+    own: ClassVar[bool] = False
+    """Whether the network computes the loss itself, as some baselines do."""
+
     smallest_patch: int = 1
     """Side in pixels of the smallest patch that the loss is defined for."""
 

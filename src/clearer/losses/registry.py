@@ -20,6 +20,7 @@ LOSSES: Registry[Loss] = Registry(
         "noise2void-hole": "clearer.losses.noise2void:NOISE2VOID_HOLE",
         "sure": "clearer.losses.sure:SURE",
         "neighbor2neighbor+sure": "clearer.losses.in_turn:NEIGHBOR2NEIGHBOR_SURE",
+        "own": "clearer.losses.own:OWN",
         "noise2noise": "clearer.losses.noise2noise:NOISE2NOISE",
     },
 )

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from clearer.core.errors import UserError
 from clearer.images.tensors import to_array, to_batch
-from clearer.inference.restorer import load
+from clearer.inference.baseline import load_measurable
 from clearer.methods.base import ImageArray, Method
-from clearer.network.cost import macs_per_pixel, parameters
+from clearer.network.baselines.build import cost_of
 from clearer.zoo.card import ModelCard
 from clearer.zoo.locate import located, name_and_source
 
@@ -31,7 +31,8 @@ def method_of_model(
         UserError: see `clearer.load`; or the card does not state the degradation.
     """
     name, source = name_and_source(str(path_or_name))
-    restorer = load(source, device, precision).at_depth("float")
+    restorer = load_measurable(source, device, precision)
+    parameters, macs_per_pixel = cost_of(restorer.architecture)
     weights = located(source)
     (degradation, *also), sigmas, notes = _meant_for(restorer.card, source)
 
@@ -44,10 +45,10 @@ def method_of_model(
         name=name,
         degradation=degradation,
         restore=restore,
-        channels=restorer.architecture.channels,
+        channels=restorer.channels,
         sigmas=sigmas,
-        parameters=parameters(restorer.architecture),
-        macs_per_pixel=macs_per_pixel(restorer.architecture) * (ENSEMBLE_PASSES if ensemble else 1),
+        parameters=parameters,
+        macs_per_pixel=macs_per_pixel * (ENSEMBLE_PASSES if ensemble else 1),
         notes=notes,
         sha256=hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "",
         setup=f"{restorer.device}, {restorer.precision}{', x8 self-ensemble' if ensemble else ''}",

@@ -16,9 +16,10 @@ from clearer.evaluation.protocols import parse_protocol
 from clearer.evaluation.record import evaluation_record, write_result
 from clearer.images.pixels import Span
 from clearer.images.view import read_image
+from clearer.inference.baseline import BaselineRestorer, load_measurable
 from clearer.inference.equal_channels import in_equal_channels
 from clearer.inference.options import are_levels
-from clearer.inference.restorer import Restorer, load
+from clearer.inference.restorer import Restorer
 from clearer.runs.layout import RunFolder
 from clearer.runs.schema import EvaluationRecord
 
@@ -77,13 +78,15 @@ def evaluate(
     measured_by = parse_protocol(protocol)
     machine = {"device": "auto", "precision": "fp32", **machine}
     span = machine.get("span")
-    restorer = model if isinstance(model, Restorer) else load(model, machine["device"], machine["precision"])
-    restorer = restorer.at_depth("float")
-    architecture = restorer.architecture
-    gray_by_color = architecture.channels == 3 and measured_by.channels == 1
-    if architecture.channels != measured_by.channels and not gray_by_color:
+    if isinstance(model, Restorer):
+        restorer: Restorer | BaselineRestorer = model.at_depth("float")
+    else:
+        restorer = load_measurable(model, machine["device"], machine["precision"])
+    architecture, channels = restorer.architecture, restorer.channels
+    gray_by_color = channels == 3 and measured_by.channels == 1
+    if channels != measured_by.channels and not gray_by_color:
         raise UserError(
-            f"{'model' if isinstance(model, Restorer) else model}: takes {architecture.channels} channel(s) where "
+            f"{'model' if isinstance(model, Restorer) else model}: takes {channels} channel(s) where "
             f"{protocol} has {measured_by.channels}; choose a protocol or a model that fits"
         )
     items = items_for(data, measured_by, layout)

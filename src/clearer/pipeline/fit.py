@@ -21,9 +21,12 @@ from clearer.data.splits import Splits
 from clearer.evaluation.evaluate import evaluate
 from clearer.evaluation.record import evaluation_record, write_result
 from clearer.images.pixels import WHOLE
+from clearer.inference.baseline import BaselineRestorer, load_measurable
 from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
-from clearer.network.cost import cost_table
+from clearer.network.baselines.build import Form, cost_of, form_from_dict
+from clearer.network.baselines.form import BaselineForm
+from clearer.network.cost import Part, cost_table
 from clearer.noise.profile import NoiseProfile
 from clearer.pipeline.data_mode import choose
 from clearer.pipeline.noisy import noisy_images, with_measured_noise
@@ -53,7 +56,7 @@ class Run:
     """A run folder and its results in short."""
 
     folder: Path
-    architecture: Architecture
+    architecture: Form
     result: dict[str, Any]
 
     def restorer(self, device: str = "auto", precision: str = "auto") -> Restorer:
@@ -143,7 +146,7 @@ def _with_images(
     """Decode the training and validation images, unless search and training are finished."""
 
     def wanted() -> bool:
-        searching = "search" in stages and recipe.given is None and not context.folder.search.finished
+        searching = "search" in stages and recipe.form is None and not context.folder.search.finished
         return searching or ("train" in stages and not context.folder.train.finished)
 
     if not distributed.first(wanted):
@@ -160,9 +163,9 @@ def _with_images(
     return with_measured_noise(context, recipe, splits, noise) if is_noisy_only(recipe.data) else context
 
 
-def _find_architecture(recipe: Recipe, context: RunContext, stages: Sequence[str]) -> Architecture:
-    """Return the architecture that is given, searched now, or was found before; record it."""
-    folder, architecture = context.folder, recipe.given
+def _find_architecture(recipe: Recipe, context: RunContext, stages: Sequence[str]) -> Form:
+    """Return the network that is given, searched now, or was found before; record it."""
+    folder, architecture = context.folder, recipe.form
     if architecture is None and "search" in stages:
         architecture = search(recipe, context)
 
@@ -173,14 +176,18 @@ def _find_architecture(recipe: Recipe, context: RunContext, stages: Sequence[str
             raise UserError(
                 f"{folder}: no architecture to train; search first, or give one with --architecture FPPF-FFFF-PFFP"
             )
-        return folder.read_architecture().to_dict()
+        found: Form = folder.read_architecture() if recipe.baseline is None else BaselineForm(recipe.baseline)
+        return found.to_dict()
 
-    return Architecture.from_dict(distributed.first(recorded))
+    return form_from_dict(distributed.first(recorded))
 
 
-def _write_cost(folder: RunFolder, architecture: Architecture) -> dict[str, float]:
+def _write_cost(folder: RunFolder, architecture: Form) -> dict[str, float]:
     """Write cost.json; return the totals."""
-    parts = cost_table(architecture)
+    if isinstance(architecture, Architecture):
+        parts = cost_table(architecture)
+    else:
+        parts = [Part(str(architecture), *cost_of(architecture))]
     table: CostTable = {
         "parameters": sum(part.parameters for part in parts),
         "macs_per_pixel": sum(part.macs_per_pixel for part in parts),
@@ -198,11 +205,14 @@ def _conclude(recipe: Recipe, context: RunContext, splits: Splits, stages: Seque
     folder = context.folder
     result: dict[str, Any] = {}
     if "evaluate" in stages and folder.weights.exists():
-        restorer = load(folder.path, str(context.device), "fp32")  # fp32, so that figures do not depend on the machine
+        # fp32, so that figures do not depend on the machine.
+        restorer = load_measurable(folder.path, str(context.device), "fp32")
         result["protocols"] = {
             name: _evaluate(name, recipe, folder, restorer, splits)
             for name in (recipe.evaluate.protocols if splits.test else [])
         }
+        if isinstance(restorer, BaselineRestorer):
+            return result  # the page and its samples show networks of clearer
         if recipe.evaluate.samples and recipe.evaluate.protocols and not folder.sample_list.exists():
             shown = splits.test or splits.validation
             write_samples(folder, restorer, shown[: recipe.evaluate.samples], recipe.evaluate.protocols[0])
@@ -228,7 +238,9 @@ def _ranked(recipe: Recipe, context: RunContext, splits: Splits, restorer: Resto
     return {"ranking": ranking}
 
 
-def _evaluate(name: str, recipe: Recipe, folder: RunFolder, restorer: Restorer, splits: Splits) -> dict[str, Any]:
+def _evaluate(
+    name: str, recipe: Recipe, folder: RunFolder, restorer: Restorer | BaselineRestorer, splits: Splits
+) -> dict[str, Any]:
     """Evaluate on the test images by a protocol, unless its result exists; return the means over the images."""
     ensemble = recipe.evaluate.ensemble
     path = folder.evaluation_result(f"{name}-ensemble" if ensemble else name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import cast
 
 import torch
 
@@ -14,6 +15,8 @@ from clearer.data.splits import Splits, resolve_splits
 from clearer.evaluation.evaluate import check_fit
 from clearer.evaluation.protocols import parse_protocol
 from clearer.losses.registry import LOSSES
+from clearer.network.baselines.base import BaselineNetwork
+from clearer.network.baselines.registry import BASELINES
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
 from clearer.training import distributed
@@ -39,6 +42,8 @@ def check_run(
     """
     for name in recipe.evaluate.protocols:
         _check_protocol(name, recipe)
+    if recipe.baseline is not None:
+        _check_baseline(recipe.baseline, recipe.network.channels, stages)
     if is_noisy_only(recipe.data):
         _check_noisy(recipe)
     device = _meet(recipe, stages)
@@ -62,9 +67,17 @@ def _check_protocol(name: str, recipe: Recipe) -> None:
         )
 
 
+def _check_baseline(name: str, channels: int, stages: Sequence[str]) -> None:
+    if tuple(stages) == ("search",):
+        raise UserError(f"baseline: {name} has nothing to search; train it with 'clearer train'")
+    takes = cast(type[BaselineNetwork], BASELINES.get(name)).channels
+    if takes != channels:
+        raise UserError(f"network.channels: {channels} where {name} takes {takes}; set network.channels={takes}")
+
+
 def _check_noisy(recipe: Recipe) -> None:
     """Refuse what needs ground truth where there is none."""
-    if recipe.given is None:
+    if recipe.form is None:
         raise UserError(
             f"data.layout: {recipe.data.layout} has no ground truth, which the search needs; give an architecture, "
             "such as --architecture FPFF-FFFF"
@@ -89,13 +102,13 @@ def _meet(recipe: Recipe, stages: Sequence[str]) -> torch.device:
     distributed.join()
     device = distributed.together(lambda: choose_device(recipe.device))
     for part, batch in (("search", recipe.search.batch), ("train", recipe.train.batch)):
-        if part in stages and not (part == "search" and recipe.given is not None):
+        if part in stages and not (part == "search" and recipe.form is not None):
             distributed.check_batch(f"{part}.batch", batch)
     return device
 
 
 def _find_images(recipe: Recipe, say: Callable[[str], None]) -> Splits:
-    patch = max(recipe.search.patch if recipe.given is None else 0, recipe.train.patch)
+    patch = max(recipe.search.patch if recipe.form is None else 0, recipe.train.patch)
     splits = resolve_splits(recipe.data, channels=recipe.network.channels, patch=patch, seed=recipe.seed, say=say)
     return with_range(splits, None if recipe.data.range is None else recipe.data.span, say)
 

@@ -146,7 +146,7 @@ def _refuse(folder: RunFolder, difference: str | None) -> None:
 
 
 def _difference(before: dict[str, Any], now: dict[str, Any], recipe: Recipe) -> str | None:
-    free = FREE if recipe.given is None else (*FREE, "search")  # a given architecture is not searched
+    free = FREE if recipe.form is None else (*FREE, "search")  # a given network is not searched
     return _first_difference(in_words_of(now, before), now, "", free)
 
 

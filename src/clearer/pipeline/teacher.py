@@ -14,7 +14,7 @@ from clearer.images.tensors import as_levels, to_array, to_batch, unit_of
 from clearer.images.transparent import extended
 from clearer.images.types import AnyPixels
 from clearer.inference.restorer import Restorer, load
-from clearer.network.architecture import Architecture
+from clearer.network.baselines.build import Form
 from clearer.noise.model import NoiseModel
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
@@ -23,7 +23,7 @@ from clearer.training.job import HeldOutImages, RunContext
 from clearer.training.trainer import train
 
 
-def taught(recipe: Recipe, architecture: Architecture, context: RunContext) -> RunContext:
+def taught(recipe: Recipe, architecture: Form, context: RunContext) -> RunContext:
     """Train the teacher in the folder ``teacher`` of the run; return the context with its results as ground truth.
 
     A finished teacher is not trained again. Nothing is done where the recipe has no teacher, or where the training that

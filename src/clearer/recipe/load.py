@@ -13,6 +13,7 @@ from typing import Any
 from clearer.core.config import build, override
 from clearer.core.errors import UserError, nearest, one_line
 from clearer.core.parse import parse_yaml
+from clearer.losses.registry import LOSSES
 from clearer.network.architecture import Architecture
 from clearer.network.stored_form import AT
 from clearer.recipe.former_settings import (
@@ -29,9 +30,9 @@ log = logging.getLogger("clearer")
 
 def shipped_recipes() -> dict[str, Path]:
     """Return the files of the recipes that come with the package, by name."""
-    folder = resources.files("clearer") / "recipes"
-    paths = sorted(Path(str(file)) for file in folder.iterdir())
-    return {path.stem: path for path in paths if path.suffix == ".yaml"}
+    folder = Path(str(resources.files("clearer") / "recipes"))
+    paths = sorted(folder.glob("*.yaml")) + sorted(folder.glob("*/*.yaml"))
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
 
 
 def load_recipe(name_or_path: str | Path, overrides: dict[str, Any] | None = None) -> Recipe:
@@ -116,9 +117,10 @@ def recipe_from_dict(value: dict[str, Any]) -> Recipe:
         raise UserError(
             f"architecture: {given} has {given.scales} scales where network.scales is {space.scales}; make them agree"
         )
+    _check_baseline(recipe)
     if recipe.data.gray_share and space.channels != 3:
         raise UserError(f"data.gray_share: {recipe.data.gray_share:g} needs network.channels=3, not {space.channels}")
-    multiple = space.multiple
+    multiple = space.multiple if recipe.baseline is None else 1
     for part, settings, norm in (
         ("search", recipe.search, recipe.search_space.norm),
         ("train", recipe.train, space.norm),
@@ -131,6 +133,15 @@ def recipe_from_dict(value: dict[str, Any]) -> Recipe:
         if settings.batch < 2 and norm == "batch":
             raise UserError(f"{part}.batch: batch norm needs at least 2 patches a batch")
     return recipe
+
+
+def _check_baseline(recipe: Recipe) -> None:
+    if LOSSES.get(recipe.train.loss).own and recipe.baseline is None:
+        raise UserError("train.loss: own is the loss that a baseline states, and this recipe has none; choose another")
+    if recipe.baseline is not None and recipe.architecture is not None:
+        raise UserError(
+            f"architecture: {recipe.architecture}, but the recipe trains the baseline {recipe.baseline}; leave one out"
+        )
 
 
 def _spread_architecture(value: dict[str, Any]) -> None:

@@ -18,6 +18,8 @@ from clearer.degradations.none import NoDegradation
 from clearer.degradations.registry import BY_KIND
 from clearer.losses.registry import LOSSES
 from clearer.network.architecture import PUBLISHED_CANDIDATES, Architecture, SearchSpace
+from clearer.network.baselines.form import BaselineForm
+from clearer.network.baselines.registry import BASELINES
 from clearer.network.costs.registry import COSTS
 from clearer.network.topologies.registry import STREAMS, TOPOLOGIES
 
@@ -137,10 +139,14 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """An optimizer and its schedule: a linear warm-up, then a cosine from ``lr`` to ``lr_final``, per epoch.
+    """An optimizer and its schedule: a linear warm-up, then from ``lr`` to ``lr_final``, per epoch.
 
     ``sgd`` and ``muon`` use ``momentum``; the others use ``betas``, as does `clearer.training.muon` for some weights.
     ``clip`` is the largest norm of the gradient.
+
+    Args:
+        schedule: ``cosine``, ``exponential`` (a constant factor an epoch), or ``steps``.
+        milestones: epochs after which ``steps`` multiply the rate by ``factor``.
     """
 
     kind: Literal["sgd", "adam", "adamw", "muon"] = "adam"
@@ -151,10 +157,17 @@ class OptimizerSettings:
     betas: list[Share] = field(default_factory=lambda: [0.9, 0.999])
     weight_decay: Amount = 0.0
     clip: Amount | None = 5.0
+    schedule: Literal["cosine", "exponential", "steps"] = later("cosine")
+    milestones: list[Count] | None = later(None)  # noqa: RUF009 - `later` returns a field
+    factor: Annotated[float, Range(0, below=1)] = later(0.1)
 
     def __post_init__(self) -> None:
         if len(self.betas) != 2:
             raise UserError(f"betas: {self.betas} are not two numbers in [0, 1)")
+        if (self.schedule == "steps") != (self.milestones is not None):
+            raise UserError(f"milestones: {self.milestones} with schedule {self.schedule}; steps alone need them")
+        if self.schedule == "exponential" and not 0 < self.lr_final <= self.lr:
+            raise UserError(f"lr_final: {self.lr_final:g} is not in (0, {self.lr:g}], which an exponential needs")
 
 
 @dataclass(frozen=True)
@@ -269,7 +282,7 @@ class EvaluateSettings:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All settings of a run. An ``architecture``, given as a genotype, replaces the search."""
+    """All settings of a run. An ``architecture``, given as a genotype, or a ``baseline`` replaces the search."""
 
     name: str
     task: str = ""
@@ -285,6 +298,7 @@ class Recipe:
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
+    baseline: Annotated[str, Named(BASELINES)] | None = later(None)
 
     def __post_init__(self) -> None:
         if self.device not in ("auto", "cpu", "mps") and not re.fullmatch(r"cuda(:\d+)?", self.device):
@@ -308,6 +322,11 @@ class Recipe:
         fields = dataclasses.asdict(self.network)
         del fields["scales"], fields["modules_per_cell"], fields["candidates"]  # the letters state them
         return Architecture.parse(self.architecture, **fields)
+
+    @property
+    def form(self) -> Architecture | BaselineForm | None:
+        """The network that the recipe gives, of an architecture or a baseline; None if it is searched."""
+        return self.given if self.baseline is None else BaselineForm(self.baseline)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as plain values."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from clearer.network.network import RestorationNetwork
+from clearer.network.baselines.build import TrainableNetwork, build_network
 
 
 class AveragedWeights:
@@ -16,15 +16,15 @@ class AveragedWeights:
             initial weights are soon forgotten.
     """
 
-    def __init__(self, network: RestorationNetwork, decay: float) -> None:
+    def __init__(self, network: TrainableNetwork, decay: float) -> None:
         self.decay = decay
-        twin = RestorationNetwork(network.architecture)
+        twin = build_network(network.architecture)
         twin.load_state_dict(network.state_dict())
         device = next(network.parameters()).device
-        self.network: RestorationNetwork = twin.requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: TrainableNetwork = twin.requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.no_grad()
-    def update(self, network: RestorationNetwork, step: int) -> None:
+    def update(self, network: TrainableNetwork, step: int) -> None:
         """Move the average towards the weights after ``step``, from 0. Counters are copied."""
         decay = min(self.decay, (1 + step) / (10 + step))
         pairs = list(zip(self.network.state_dict().values(), network.state_dict().values(), strict=True))

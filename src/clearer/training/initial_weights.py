@@ -53,6 +53,10 @@ def check_start(recipe: Recipe, run: RunFolder) -> Path | None:
     source = recipe.train.start
     if source is None or run.train.begun or run.train.finished:
         return None
+    if recipe.baseline is not None:
+        raise UserError(
+            f"train.start: {source}, but a baseline ({recipe.baseline}) starts from random weights; leave it out"
+        )
     weights = located(source)
     found, wanted = read_architecture(weights)[0], recipe.given
     if wanted is None and run.architecture.exists():

@@ -50,7 +50,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> N
 
 
 def learning_rate(settings: OptimizerSettings, epoch: int, epochs: int) -> float:
-    """Return the learning rate of an epoch, from 0: linear warm-up, then a cosine from ``lr`` to ``lr_final``.
+    """Return the learning rate of an epoch, from 0: linear warm-up, then the schedule from ``lr`` to ``lr_final``.
 
     >>> s = OptimizerSettings(lr=1.0, lr_final=0.0, warmup_epochs=2)
     >>> [round(learning_rate(s, e, 6), 3) for e in range(6)]
@@ -58,7 +58,13 @@ def learning_rate(settings: OptimizerSettings, epoch: int, epochs: int) -> float
     """
     if epoch < settings.warmup_epochs:
         return settings.lr * (epoch + 1) / (settings.warmup_epochs + 1)
+    if settings.schedule == "steps":
+        return float(
+            settings.lr * settings.factor ** sum(epoch >= milestone for milestone in settings.milestones or ())
+        )
     done = (epoch - settings.warmup_epochs) / max(1, epochs - settings.warmup_epochs)
+    if settings.schedule == "exponential":
+        return float(settings.lr * (settings.lr_final / settings.lr) ** done)
     return settings.lr_final + (settings.lr - settings.lr_final) * (1 + math.cos(math.pi * done)) / 2
 
 

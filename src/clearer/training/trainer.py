@@ -17,8 +17,10 @@ from clearer.core.files import write_json
 from clearer.data.noisy import is_noisy_only
 from clearer.data.patches import PatchSampler
 from clearer.data.variety import Variety
+from clearer.losses.base import Batch
 from clearer.losses.registry import LOSSES
-from clearer.network.architecture import Architecture
+from clearer.network.baselines.base import BaselineNetwork
+from clearer.network.baselines.build import Form, TrainableNetwork, build_network
 from clearer.network.network import RestorationNetwork
 from clearer.recipe.schema import Recipe
 from clearer.runs.schema import EpochLine, StartRecord, TrainResult
@@ -40,7 +42,7 @@ from clearer.zoo.card import ModelCard
 from clearer.zoo.weights import save_weights
 
 
-def train(recipe: Recipe, architecture: Architecture, context: RunContext) -> TrainResult:
+def train(recipe: Recipe, architecture: Form, context: RunContext) -> TrainResult:
     """Train ``architecture`` as the recipe says; write model.safetensors (best) and last.safetensors.
 
     Resumes where an earlier call stopped; a finished training is not repeated. Several processes give the result of
@@ -71,7 +73,7 @@ class WeightTraining(TrainingJob):
 
     name = "train"
 
-    def __init__(self, recipe: Recipe, architecture: Architecture, context: RunContext) -> None:
+    def __init__(self, recipe: Recipe, architecture: Form, context: RunContext) -> None:
         settings = recipe.train
         self.recipe, self.settings, self.context = recipe, settings, context
         self.epochs, self.steps_per_epoch = settings.epochs, settings.steps_per_epoch
@@ -133,7 +135,7 @@ class WeightTraining(TrainingJob):
         return (self.epochs + self.watch.other_epochs) * self.steps_per_epoch
 
     @property
-    def judged(self) -> RestorationNetwork:
+    def judged(self) -> TrainableNetwork:
         """The network that is validated and saved."""
         return self.network if self.averaged is None else self.averaged.network
 
@@ -146,7 +148,7 @@ class WeightTraining(TrainingJob):
         set_learning_rate(self.optimizer, rate)
         batch = replace(self.sampler.draw(), progress=(index + 1) / (self.epochs * self.steps_per_epoch))
         self.network.train()
-        loss = self.loss(self.levels.restore(self.network, batch), batch)
+        loss = self.loss_of(batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         (loss,) = distributed.mean_gradients(self.network.parameters(), loss)
@@ -155,6 +157,14 @@ class WeightTraining(TrainingJob):
         if self.averaged is not None:
             self.averaged.update(self.network, index)
         return {"loss": loss, "grad_norm": norm}
+
+    def loss_of(self, batch: Batch) -> Tensor:
+        """Return the loss of a batch, a differentiable scalar."""
+        if not self.loss.own:
+            return self.loss(self.levels.restore(self.network, batch), batch)
+        assert isinstance(self.network, BaselineNetwork) and batch.clean is not None  # checked by the recipe
+        with autocast(self.context.precision, self.context.device):
+            return self.network.loss(batch.degraded.contiguous(memory_format=torch.channels_last), batch.clean)
 
     def end_epoch(self, epoch: int, means: dict[str, float]) -> EpochLine:
         """Validate after every ``train.validate_every`` epochs and after the last one, and keep the best weights."""
@@ -198,10 +208,10 @@ class WeightTraining(TrainingJob):
         self.levels.load_state_dict(self.first_draws["levels"])
         self.best, self.last_psnr = Best(), None
 
-    def fresh_network(self) -> RestorationNetwork:
+    def fresh_network(self) -> TrainableNetwork:
         """Return a network with the random weights of the training's seed, the same in all processes."""
         torch.manual_seed(self.seed)
-        network = RestorationNetwork(self.architecture)
+        network = build_network(self.architecture)
         distributed.same_everywhere(network)
         return network
 
@@ -287,7 +297,7 @@ def _validation(recipe: Recipe, context: RunContext) -> Validation:
     )
 
 
-def _take_initial_weights(network: RestorationNetwork, recipe: Recipe, context: RunContext) -> StartRecord:
+def _take_initial_weights(network: TrainableNetwork, recipe: Recipe, context: RunContext) -> StartRecord:
     """Load the weights of ``train.start`` into the network, unless the training resumes from a checkpoint.
 
     Dead features are revived. Returns what the run's record states about it.
@@ -299,6 +309,7 @@ def _take_initial_weights(network: RestorationNetwork, recipe: Recipe, context: 
     weights = check_start(recipe, context.folder)
     if weights is None:
         return {}
+    assert isinstance(network, RestorationNetwork)  # `check_start` refuses others
     fresh = copy.deepcopy(network)
     context.say(begin_with(network, weights))
     if recipe.train.watch_start == 0:

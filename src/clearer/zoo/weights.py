@@ -15,9 +15,10 @@ from safetensors.torch import save
 from clearer.core.errors import UserError
 from clearer.core.files import utf8_path, written_whole
 from clearer.core.safetensors_order import in_fixed_order
+from clearer.network.baselines.build import TrainableNetwork, build_network
 from clearer.network.network import RestorationNetwork
 from clearer.zoo.card import ModelCard
-from clearer.zoo.weight_metadata import FORMAT, read_architecture
+from clearer.zoo.weight_metadata import FORMAT, read_architecture, read_form
 
 MANTISSA = 10
 """Bits of the mantissa of a float16."""
@@ -25,7 +26,7 @@ MANTISSA = 10
 
 def save_weights(
     path: str | Path,
-    network: RestorationNetwork,
+    network: TrainableNetwork,
     card: ModelCard | Mapping[str, Any],
     *,
     half: bool = False,
@@ -69,12 +70,21 @@ def load_weights(path: str | Path) -> tuple[RestorationNetwork, ModelCard]:
     """Read the network (in eval mode, on the CPU, float32) and the card of a weight file.
 
     Raises:
-        UserError: there is no such file, it is not a weight file of clearer, or the weights do not fit.
+        UserError: there is no such file, it is not a weight file of clearer, the weights do not fit, or it holds a
+            baseline (see `load_any_weights`).
     """
-    architecture, card = read_architecture(path)
+    read_architecture(path)  # refuses a baseline
+    network, card = load_any_weights(path)
+    assert isinstance(network, RestorationNetwork)
+    return network, card
+
+
+def load_any_weights(path: str | Path) -> tuple[TrainableNetwork, ModelCard]:
+    """Read the network and the card of a weight file as `load_weights` does, of a baseline too."""
+    form, card = read_form(path)
     # The meta device draws no initial weights, so that the state of torch's random numbers does not change.
     with torch.device("meta"):
-        network = RestorationNetwork(architecture)
+        network = build_network(form)
     try:
         with utf8_path(path) as named, safe_open(named, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -82,9 +92,7 @@ def load_weights(path: str | Path) -> tuple[RestorationNetwork, ModelCard]:
     except (SafetensorError, RuntimeError) as error:
         lines = [" ".join(line.split()) for line in str(error).splitlines()]
         what = textwrap.shorten(lines[min(1, len(lines) - 1)], 150)
-        raise UserError(
-            f"{path}: the weights do not fit {architecture} ({what}); take another copy of the file"
-        ) from error
+        raise UserError(f"{path}: the weights do not fit {form} ({what}); take another copy of the file") from error
     if not all(bool(torch.isfinite(t).all()) for t in network.state_dict().values()):
         raise UserError(f"{path}: the weights are not finite; take another copy of the file")
     return network.eval(), card

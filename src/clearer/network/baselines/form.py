@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -38,6 +39,10 @@ class BaselineForm:
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         return {KEY: self.name}
+
+    def to_json(self) -> str:
+        """Return the JSON form as text."""
+        return json.dumps(self.to_dict())
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> BaselineForm:
