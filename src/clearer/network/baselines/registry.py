@@ -15,6 +15,7 @@ BASELINES: Registry[type[nn.Module]] = Registry(
         "jorder-released": "clearer.methods.jorder_released:JorderReleased",
         "memnet": "clearer.methods.memnet:MemNet",
         "n3net": "clearer.methods.n3net:N3Net",
+        "nlrn": "clearer.methods.nlrn:NLRN",
         "prenet": "clearer.methods.prenet:PReNet",
         "red": "clearer.methods.red:RED",
         "rescan": "clearer.methods.rescan:RESCAN",
