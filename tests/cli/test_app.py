@@ -86,6 +86,8 @@ VERBS = {
     "restore": VERBS_0_1["restore"] | {"--compare", "--bands"},
     "export": VERBS_0_1["export"] | {"--opset"},
     "models": {"--json", "--all", "--measure", "--for", "--task"},
+    "recipes": {"--json", "--all"},
+    "methods": {"--json"},
 }
 REPRODUCE = {
     **REPRODUCE_0_1,
@@ -206,7 +208,7 @@ def test_verbs_stand_under_headings():
     train = [line.split()[0] for line in lines[headings["Train"] + 1 : headings["Study"] - 1]]
     assert train == ["quickstart", "doctor", "recipes", "fit", "search", "train", "evaluate"]
     study = [line.split()[0] for line in lines[headings["Study"] + 1 : headings["Help"] - 1]]
-    assert study == ["reproduce", "verdict", "compare-protocols"]
+    assert study == ["reproduce", "methods", "verdict", "compare-protocols"]
 
 
 @pytest.mark.parametrize("words", VERB_WORDS, ids=by_name)

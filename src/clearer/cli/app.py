@@ -14,6 +14,7 @@ from clearer.cli import (
     export,
     fit,
     latency,
+    methods,
     reproduce,
     reproduce_methods,
     restore,
@@ -39,7 +40,7 @@ VERBS: dict[str, tuple[Verb[Any], ...]] = {
         fit.train,
         evaluate.evaluate,
     ),
-    "Study": (verdict.verdict, verdict.compare_protocols),
+    "Study": (methods.methods, verdict.verdict, verdict.compare_protocols),
 }
 """All verbs by heading; the group ``reproduce`` stands before those of "Study"."""
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 class RecipesOptions:
     """Options of recipes."""
 
+    all: Annotated[bool, option("Output", "Include those of baselines (docs/baselines.md).", "--all")] = False
     as_json: Json = False
 
 
@@ -33,9 +34,12 @@ def recipes(options: RecipesOptions) -> None:
     """
     from clearer.recipe.load import load_recipe, shipped_recipes
 
-    found = [load_recipe(name) for name in shipped_recipes()]
+    known = [load_recipe(name) for name in shipped_recipes()]
+    found = [recipe for recipe in known if options.all or recipe.baseline is None]
     rows = [(recipe.name, recipe.description) for recipe in found]
     print_table("", ("recipe", "what it makes"), rows, console_for_people(options.as_json), left=2)
+    if len(found) < len(known):
+        say(f"{len(known) - len(found)} more, of baselines: clearer recipes --all", console_for_people(options.as_json))
     if options.as_json:
         print_json({"recipes": [{"name": r.name, "task": r.task, "description": r.description} for r in found]})
 

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from clearer.methods.base import ImageArray, Method, import_library, non_blind_denoiser
+from clearer.methods.card import Classical
 
 
 def bm3d() -> Method:
@@ -24,3 +25,13 @@ def bm3d() -> Method:
         return library.bm3d(image[..., 0], sigma)[..., None]
 
     return non_blind_denoiser("BM3D", restore, f"bm3d {version('bm3d')}")
+
+
+BM3D = Classical(
+    title="BM3D",
+    task="denoise",
+    source="Dabov, Foi, Katkovnik and Egiazarian, TIP 2007",
+    make=bm3d,
+    reading="Its authors' library, whose license allows non-commercial use only.",
+    libraries=("bm3d",),
+)

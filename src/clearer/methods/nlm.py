@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from clearer.methods.base import ImageArray, Method, import_library, non_blind_denoiser
+from clearer.methods.card import Classical
 
 # Chosen on validation images by benchmarks/studies/classical.py, as all constants of the classical methods.
 H = 0.6  # over sigma
@@ -30,3 +31,13 @@ def nlm(h: float = H, patch: int = PATCH, reach: int = REACH) -> Method:
 
     setup = f"scikit-image {version('scikit-image')}, h {h:g}, patch {patch}, reach {reach}"
     return non_blind_denoiser("NLM", restore, setup)
+
+
+NLM = Classical(
+    title="NLM",
+    task="denoise",
+    source="Buades, Coll and Morel, CVPR 2005",
+    make=nlm,
+    reading="scikit-image's fast, non-blind form.",
+    libraries=("skimage",),
+)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from clearer.core.registry import Registry
 
-if TYPE_CHECKING:  # it imports torch, which a list of names does not need
-    from clearer.methods.base import Method
+if TYPE_CHECKING:
+    from clearer.methods.card import Classical
 
-METHODS: Registry[Callable[[], Method]] = Registry(
+METHODS: Registry[Classical] = Registry(
     "--classical",
     {
-        "bm3d": "clearer.methods.bm3d:bm3d",
-        "nlm": "clearer.methods.nlm:nlm",
-        "tv": "clearer.methods.tv:tv",
-        "wavelet": "clearer.methods.wavelet:wavelet",
+        "bm3d": "clearer.methods.bm3d:BM3D",
+        "nlm": "clearer.methods.nlm:NLM",
+        "tv": "clearer.methods.tv:TV",
+        "wavelet": "clearer.methods.wavelet:WAVELET_SHRINKAGE",
     },
 )
-"""Makers of the classical denoisers. All are non-blind, learn nothing and take gray and color images."""
+"""Classical methods, which learn nothing from training images. The denoisers are non-blind."""

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from clearer.methods.base import ImageArray, Method, import_library, non_blind_denoiser
+from clearer.methods.card import Classical
 
 WAVELET = "db3"  # chosen on validation images by benchmarks/studies/classical.py
 
@@ -28,3 +29,13 @@ def wavelet(name: str = WAVELET) -> Method:
         )
 
     return non_blind_denoiser("wavelet", restore, f"scikit-image {version('scikit-image')}, BayesShrink, {name}")
+
+
+WAVELET_SHRINKAGE = Classical(
+    title="wavelet",
+    task="denoise",
+    source="Chang, Yu and Vetterli, TIP 2000",
+    make=wavelet,
+    reading="BayesShrink with soft thresholds, by scikit-image.",
+    libraries=("skimage", "pywt"),
+)
