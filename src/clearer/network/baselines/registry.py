@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # it imports torch, which a list of names does not need
 BASELINES: Registry[type[nn.Module]] = Registry(
     "baseline",
     {
+        "jorder": "clearer.methods.jorder:Jorder",
         "jorder-released": "clearer.methods.jorder_released:JorderReleased",
         "memnet": "clearer.methods.memnet:MemNet",
         "n3net": "clearer.methods.n3net:N3Net",
