@@ -39,13 +39,14 @@ class RED(BaselineNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         """See `BaselineNetwork`."""
-        features, encoded = x, []
-        for layer in self.encoder:
+        features, kept = x, []
+        for place, layer in enumerate(self.encoder, 1):
             features = layer(features).relu()
-            encoded.append(features)
-        for index, layer in enumerate(self.decoder[:-1]):
+            if place % SKIP_EVERY == 0:
+                kept.append(features)
+        for place, layer in enumerate(self.decoder[:-1], 1):
             features = layer(features).relu()
-            if index % SKIP_EVERY == 0:
-                features = (features + encoded[DEPTH - 2 - index]).relu()
+            if place % SKIP_EVERY == 1:
+                features = (features + kept.pop()).relu()
         result: Tensor = x + self.decoder[-1](features)
         return result
