@@ -12,6 +12,8 @@ if TYPE_CHECKING:  # it imports torch, which a list of names does not need
 BASELINES: Registry[type[nn.Module]] = Registry(
     "baseline",
     {
+        "ddn": "clearer.methods.ddn:DDN",
+        "durn-p": "clearer.methods.durn_p:DuRNP",
         "jorder": "clearer.methods.jorder:Jorder",
         "jorder-released": "clearer.methods.jorder_released:JorderReleased",
         "memnet": "clearer.methods.memnet:MemNet",
