@@ -14,7 +14,7 @@ from clearer.network.baselines.padding import mirrored
 WIDTH, FEATURES, NEIGHBORS = 64, 8, 7
 LEAST = PATCH + (WINDOW - 1) * STRIDE
 """Side in pixels of the smallest image with a whole window of patches."""
-MOMENTUM = 0.01
+MOMENTUM = 0.1
 """Share of a batch in the moving statistics of batch norm."""
 
 
@@ -74,9 +74,9 @@ class N3Net(BaselineNetwork):
         title="N3Net",
         task="denoise",
         source="Plötz and Roth, NeurIPS 2018",
-        reading="One blind network, where the authors train one for each noise level. The moving statistics take 1% of "
-        "each batch where theirs take 0.1%, which short trainings would not fill; smaller images than 80 pixels a side "
-        "are mirrored to that size.",
+        reading="One blind network, where the authors train one for each noise level. The moving statistics take 10% "
+        "of each batch where theirs take 0.1%, which would need thousands of steps. Smaller images than "
+        f"{LEAST} pixels a side are mirrored to that size.",
     )
 
     def __init__(self) -> None:
