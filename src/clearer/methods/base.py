@@ -81,22 +81,27 @@ def as_restore(method: Method, sigma: float | None) -> Callable[[Tensor], Tensor
     return restore
 
 
-def non_blind_denoiser(name: str, restore: Callable[[ImageArray, float], Any], setup: str) -> Method:
+def non_blind_denoiser(
+    name: str, restore: Callable[[ImageArray, float], Any], setup: str, channels: int | None = None
+) -> Method:
     """Return a denoiser that is given the noise level and takes gray and color images.
 
     Args:
         name: the name in tables.
         restore: maps (H, W, C) and the noise level in units of [0, 1] to the restored image.
         setup: see `Method`.
+        channels: number of channels it takes, if it does not take any.
     """
 
     def run(image: ImageArray, sigma: float | None) -> ImageArray:
         if sigma is None:
             raise UserError(f"{name}: needs the noise level and got none; use a protocol of Gaussian noise")
+        if channels not in (None, image.shape[2]):
+            raise UserError(f"{name}: takes {channels} channel(s) and got {image.shape[2]}; use a gray protocol")
         restored = restore(np.ascontiguousarray(image), sigma / 255)
         return np.asarray(restored, dtype=np.float32).reshape(image.shape)
 
-    return Method(name, "gaussian", run, setup=setup)
+    return Method(name, "gaussian", run, channels, setup=setup)
 
 
 def import_library(module: str) -> ModuleType:

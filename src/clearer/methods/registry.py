@@ -16,6 +16,7 @@ METHODS: Registry[Classical] = Registry(
         "nlm": "clearer.methods.nlm:NLM",
         "tv": "clearer.methods.tv:TV",
         "wavelet": "clearer.methods.wavelet:WAVELET_SHRINKAGE",
+        "wnnm": "clearer.methods.wnnm:WNNM",
     },
 )
 """Classical methods, which learn nothing from training images. The denoisers are non-blind."""
