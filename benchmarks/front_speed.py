@@ -99,7 +99,7 @@ def prepared(
     turns, left_out = [], []
     for denoiser in denoisers:
         if denoiser.kind == "classical":
-            restore = bm3d().restore
+            restore = bm3d(threads).restore
             view = small if small.ndim == 3 else small[..., None]
             turns.append(Turn(denoiser.name, LIBRARY, "", view, lambda x, restore=restore: restore(x, SIGMA)))
             continue
