@@ -58,7 +58,10 @@ def test_streaks_on_a_smooth_image_are_removed_from_all_channels() -> None:
     errors = [float(np.mean((x - clean.numpy()) ** 2)) for x in (rainy, found)]
     assert errors[1] < 0.85 * errors[0]
     removed = (rainy - found) / (1 - found)  # the screen blend's rain, which is the same in all channels
-    assert np.abs(removed - removed[..., :1]).max() < 1e-3 and np.array_equal(found, method.restore(rainy, None))
+    inside = (found > 0).all(2)
+    assert np.abs(removed - removed[..., :1])[inside].max() < 1e-3 and np.array_equal(
+        found, method.restore(rainy, None)
+    )
 
 
 def test_layers_blend_to_the_rainy_image() -> None:

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from clearer.core.errors import UserError
 from clearer.methods.base import ImageArray, Method
+from clearer.methods.card import Classical
 from clearer.methods.sparse_coding import SparseCode, k_svd, optimal_directions, sparse_code
 
 SIDE, STEP = 16, 2
@@ -39,13 +40,7 @@ class Layers(NamedTuple):
 
 
 def dsc() -> Method:
-    """Return DSC with the screen blend of rain, J = I + R - I R.
-
-    Source: Luo, Xu and Ji, ICCV 2015; the authors' solver is not public. Our reading: orthogonal matching pursuit and
-    the method of optimal directions replace its proximal dictionary learning. Rain is found on luma, and the same rain
-    is removed from all channels. Means of patches are not removed. The rain layer begins with what rain atoms
-    contribute to the 8-sparse code of the image. The rain layer is at most as bright as the image.
-    """
+    """Return DSC with the screen blend of rain, J = I + R - I R."""
 
     def restore(image: ImageArray, sigma: float | None) -> ImageArray:
         pixels = torch.from_numpy(np.ascontiguousarray(image)).clamp(0, 1)
@@ -103,8 +98,9 @@ def _starts(length: int) -> list[int]:
 def _patches(image: Tensor) -> Tensor:
     """Return the overlapping patches (K, SIDE * SIDE) of an image."""
     rows, columns = (torch.tensor(_starts(length)) for length in image.shape)
-    every: Tensor = image.unfold(0, SIDE, 1).unfold(1, SIDE, 1)
-    return every[rows[:, None], columns].flatten(2).flatten(0, 1)
+    every = image.unfold(0, SIDE, 1).unfold(1, SIDE, 1)
+    patches: Tensor = every[rows[:, None], columns].flatten(2).flatten(0, 1)
+    return patches
 
 
 def _overlap_mean(patches: Tensor, shape: torch.Size) -> Tensor:
@@ -116,7 +112,8 @@ def _overlap_mean(patches: Tensor, shape: torch.Size) -> Tensor:
         at = (rows[:, None] + k // SIDE, columns + k % SIDE)
         total[at] += grid[..., k]
         count[at] += 1
-    return total / count
+    mean: Tensor = total / count
+    return mean
 
 
 def _first_image_atoms(rainy: Tensor) -> Tensor:
@@ -169,3 +166,14 @@ def _motion(angle: float) -> Tensor:
         for di, dj in ((0, 0), (0, 1), (1, 0), (1, 1)):
             kernel[i + di, j + dj] += (1 - abs(y - i - di)) * (1 - abs(x - j - dj))
     return kernel / kernel.sum()
+
+
+DSC = Classical(
+    title="DSC",
+    task="derain",
+    source="Luo, Xu and Ji, ICCV 2015",
+    make=dsc,
+    reading="The solver of its authors is not public: orthogonal matching pursuit and the method of optimal directions "
+    "stand for it. Rain is found on luma, and the same rain is removed from all channels; the means of patches stay; "
+    "the rain layer begins with the rain atoms of a code of the image.",
+)

@@ -13,6 +13,7 @@ METHODS: Registry[Classical] = Registry(
     "--classical",
     {
         "bm3d": "clearer.methods.bm3d:BM3D",
+        "dsc": "clearer.methods.dsc:DSC",
         "nlm": "clearer.methods.nlm:NLM",
         "tv": "clearer.methods.tv:TV",
         "wavelet": "clearer.methods.wavelet:WAVELET_SHRINKAGE",
