@@ -83,6 +83,7 @@ VERBS = {
     **dict.fromkeys(("fit", "search", "train"), FITTING_NOW),
     "evaluate": VERBS_0_1["evaluate"] | PATTERNS | {"--range"},
     "doctor": VERBS_0_1["doctor"] | PATTERNS,
+    "describe": VERBS_0_1["describe"] | {"--supernet"},
     "restore": VERBS_0_1["restore"] | {"--compare", "--bands"},
     "export": VERBS_0_1["export"] | {"--opset"},
     "models": {"--json", "--all", "--measure", "--for", "--task"},

@@ -11,7 +11,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from clearer.evaluation import metrics
-from clearer.evaluation.metrics import PSNR_CEILING, luma601, psnr, ssim
+from clearer.evaluation.metrics import PSNR_CEILING, luma601, psnr, ssim, zero_padded_ssim
 
 
 def some(*shape: int, seed: int = 0) -> np.ndarray:
@@ -39,6 +39,17 @@ def test_metrics_agree_with_scikit_image(height: int, width: int, channels: int,
             *framed, channel_axis=0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1
         )
         assert found_ssim[k].item() == pytest.approx(expected, abs=1e-4)
+
+
+def test_zero_padded_ssim_is_that_of_images_in_a_frame_of_zeros() -> None:
+    a, b = (torch.from_numpy(some(2, 3, 20, 31, seed=seed)).double() for seed in (0, 1))
+    framed = [torch.nn.functional.pad(x, (10, 10, 10, 10)) for x in (a, b)]
+    whole = structural_similarity_index_measure(*framed, data_range=1.0, reduction="none", return_full_image=True)[1]
+    assert isinstance(whole, torch.Tensor)
+    expected = whole[:, :, 10:-10, 10:-10].mean((1, 2, 3))
+    assert zero_padded_ssim(a, b).tolist() == pytest.approx(expected.tolist(), abs=1e-9)
+    assert zero_padded_ssim(a, a).tolist() == pytest.approx([1, 1])
+    assert (zero_padded_ssim(a, b) - ssim(a, b)).abs().min() > 1e-3
 
 
 def test_ssim_in_strips_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,7 +99,8 @@ def test_gray_noise(gray: Path) -> None:
 
     method = Method("m", "gaussian", counted, sigmas=(50, 50))
     result = compare_protocols(method, gray)
-    assert calls == 4 * (3 + 1) + (8 * 3 + 1)  # four ways and the ensemble, each after a corner
+    # Four ways, each after a corner of 64 pixels; four patches of each image by themselves; the ensemble.
+    assert calls == 4 * (3 + 1) + (4 * 3 + 1) + (8 * 3 + 1)
     rows = rows_of(result)
     assert next(iter(rows)) == result["base"] == "clearer-gray-50" and rows["clearer-gray-50"]["difference"] == 0
     restore = as_restore(method, 50)
@@ -159,6 +160,27 @@ def test_from_the_command_line_to_a_table(gray: Path, tmp_path: Path) -> None:
     out.with_suffix(".md").unlink()
     redraw(out)
     assert out.with_suffix(".md").read_text() == text
+
+
+def test_patches_by_themselves_are_restored_as_images_of_their_own(gray: Path) -> None:
+    def centered(image: ImageArray, sigma: float | None) -> ImageArray:
+        return image - image.mean()  # depends on everything that is seen
+
+    method = Method("m", "gaussian", centered, sigmas=(50, 50))
+    rows = rows_of(compare_protocols(method, gray, limit=1))
+    found: list[float] = []
+
+    def measure(clean: Tensor, degraded: Tensor, restored: Tensor) -> None:
+        parts = [(slice(r, r + 64), slice(c, c + 64)) for r in (0, 64) for c in (0, 64)]
+        found.extend(
+            psnr((degraded[0, :, *p] - degraded[0, :, *p].mean()).clamp(0, 1)[None], clean[:, :, *p]).item()
+            for p in parts
+        )
+
+    evaluate(as_restore(method, 50), gray, "clearer-gray-50", limit=1, observe=measure)
+    alone = rows["each 64x64 patch restored by itself, mean over separate 64x64 patches"]
+    assert alone["psnr"] == pytest.approx(math.fsum(found) / 4, abs=1e-4)
+    assert alone["psnr"] != pytest.approx(rows["mean over separate 64x64 patches"]["psnr"], abs=1e-2)
 
 
 # which method, which level

@@ -97,7 +97,9 @@ def test_from_the_command_line_to_a_table(gray: Path, rainy: Path, tmp_path: Pat
     assert text in done.err and text.count("only the first 2** of 3 images") == 1 and "a joke" in text
     rows = {(line[0].split(" (")[0], line[1]): line for line in lines_of(text.replace("\\|", "/"))}
     assert rows["ours", "here"][3] == "" and rows["BM3D", "published"][2:4] == ["25.06 / 0.6831", "23.82 / 0.6240"]
-    assert rows["ours", "here"][2] == f"{cell['psnr']:.2f} / {cell['ssim']:.4f}" and ("half/way", "here") in rows
+    figures = f"{cell['psnr']:.2f} / {cell['ssim']:.4f} ({cell['ssim_zero_padded']:.4f})"
+    assert 0 < abs(cell["ssim_zero_padded"] - cell["ssim"]) < 0.1 and "surrounds images with zeros" in text
+    assert rows["ours", "here"][2] == figures and ("half/way", "here") in rows
     assert rows["WNNM", "published"][3] == "23.95 / -" and rows["DSC", "published"][2] == "18.56 / 0.5996"
 
 

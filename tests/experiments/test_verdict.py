@@ -62,6 +62,7 @@ def test_the_verb_ranks_trains_and_resumes(run: Path) -> None:
     ranking, rows = found["ranking"], found["training"]["rows"]
     assert ranking["scored"] == 16 and 1 <= ranking["rank"] <= 16 and ranking["rank_alike"] <= ranking["alike"]
     assert (ranking["rank"] == 1) == (ranking["best"] == found["chosen"])
+    assert found["scored_on"] == "test"  # the search moved alpha by the validation images
     assert [row["name"] for row in rows[:1]] == ["chosen"] and all(len(row["psnr"]) == 2 for row in rows)
     assert all(row["psnr"][0] != row["psnr"][1] for row in rows)  # seeds differ
     assert found["cost"]["trainings_for_one_search"] > 0

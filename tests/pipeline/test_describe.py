@@ -15,7 +15,9 @@ from clearer.core.errors import UserError
 from clearer.core.files import write_json
 from clearer.network.architecture import OPERATIONS, Architecture, SearchSpace
 from clearer.network.network import RestorationNetwork
+from clearer.pipeline.describe import describe_supernet
 from clearer.zoo.weights import save_weights
+from helpers.command import clearer as command
 
 PUBLISHED = "FPPF-FFFF-PFFP"
 
@@ -115,3 +117,11 @@ def test_files_that_are_not_ours_are_refused(tmp_path: Path):
         clearer.describe(text)
     with pytest.raises(UserError, match="states its own width"):
         clearer.describe(text, width=8)
+
+
+def test_the_supernet_of_the_released_program_has_its_count() -> None:
+    architecture = Architecture.parse("FPPF-FFFF-PFFP", operations="released")
+    assert sum(part.parameters for part in describe_supernet(architecture)) == 12_558_144
+    outcome = command("describe", "FPPF-FFFF-PFFP", "--operations", "released", "--supernet", "--json")
+    assert outcome.json["supernet"]["parameters"] == 12_558_144 and outcome.json["parameters"] == 6_073_536
+    assert "whole supernet" in outcome.err

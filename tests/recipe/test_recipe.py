@@ -552,7 +552,7 @@ def test_published_rain() -> None:
     recipe = load_recipe("paper-derain")
     assert recipe.data.degradation.kind == "none"
     assert (recipe.data.layout, recipe.data.clean_side) == ("side-by-side", "left")
-    assert recipe.evaluate.protocols == ["rain-rgb"]
+    assert recipe.evaluate.protocols == ["clearer-rain"]
 
 
 # Settings of version 0.1

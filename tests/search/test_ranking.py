@@ -86,6 +86,17 @@ def test_a_sample_gets_the_scores_of_the_whole_and_no_module_is_computed_twice()
     assert scores == {str(a): pytest.approx(everything[str(a)], abs=1e-5) for a in sample}
 
 
+def test_chunks_are_equal_so_that_no_patch_is_scored_by_its_own_statistics() -> None:
+    supernet, architecture = _supernet(), SearchSpace(width=4, scales=3, modules_per_cell=2).architecture("PFPF")
+    clean = torch.rand(5, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    degraded = clean + 0.1
+    found = score_architectures(supernet, degraded, clean, [architecture], chunk=4)[str(architecture)]
+    network = supernet.extract(architecture).train()
+    halves = [held_out_psnr(network, degraded[part], clean[part]) for part in (slice(0, 3), slice(3, 5))]
+    assert found == pytest.approx((3 * halves[0] + 2 * halves[1]) / 5, abs=1e-4)
+    assert held_out_psnr(network, degraded, clean, chunk=4) == pytest.approx(found, abs=1e-4)
+
+
 def test_what_does_not_fit_is_refused() -> None:
     supernet, (degraded, clean) = _supernet(), _patches()
     with pytest.raises(UserError, match="statistics: 'moving' is not one of batch, running"):

@@ -20,6 +20,7 @@ from clearer.network.supernet import Supernet
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import SearchSettings
 from clearer.runs.layout import RunFolder
+from clearer.search import bilevel
 from clearer.search.alphas import Convergence, mean_gap
 from clearer.search.bilevel import search
 from clearer.search.objectives import architecture_loss, complexity_loss
@@ -101,6 +102,25 @@ def test_a_search_logs_alpha_and_respects_the_warm_up(tmp_path: Path, tiny: dict
     assert lines[1]["mixing_weights"] != lines[0]["mixing_weights"]
     for line in lines:
         assert all(sum(row) == pytest.approx(1, abs=1e-5) for row in line["mixing_weights"])
+
+
+def test_the_order_within_a_step_is_a_setting(
+    tmp_path: Path, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved: list[str] = []
+    for name in ("alpha_step", "weight_step"):
+        known = getattr(bilevel.SearchJob, name)
+        monkeypatch.setattr(
+            bilevel.SearchJob, name, lambda job, epoch, n=name, f=known: moved.append(n) or f(job, epoch)
+        )
+    _search(tmp_path / "weights", tiny)
+    first, moved[:] = list(moved), []
+    _search(tmp_path / "alpha", tiny | {"search.order": "alpha"})
+    assert first == ["weight_step"] * 3 + ["weight_step", "alpha_step"] * 6
+    assert moved == ["weight_step"] * 3 + ["alpha_step", "weight_step"] * 6
+    assert {
+        load_recipe(f"paper-{name}").search.order for name in ("denoise-30", "denoise-50", "denoise-70", "derain")
+    } == {"alpha"}
 
 
 def test_a_strong_complexity_term_chooses_what_is_cheap(tmp_path: Path, tiny: dict[str, Any]) -> None:

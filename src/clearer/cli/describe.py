@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +28,10 @@ class DescribeOptions(NetworkOptions):
     out: Annotated[
         Path | None, option("Output", "Draw the architecture to an .svg or .png file.", "--out", "-o", metavar="FILE")
     ] = None
+    supernet: Annotated[
+        bool,
+        option("Output", "Count the supernet that a search of its space trains, instead of the network.", "--supernet"),
+    ] = False
     as_json: Json = False
 
 
@@ -35,19 +39,25 @@ class DescribeOptions(NetworkOptions):
 def describe(options: DescribeOptions) -> None:
     """Show the parts of a network and their cost; draw it."""
     from clearer.pipeline.describe import describe as run_describe
+    from clearer.pipeline.describe import describe_supernet
 
     found = run_describe(options.target, **options.fields())
     if options.out is not None:
         found.draw(options.out)
     a = found.architecture
-    title = f"{a}: {a.operations} operations, {a.channels} channel(s), width {a.width}, norm {a.norm}"
+    parts = describe_supernet(a) if options.supernet else found.parts
+    title = "supernet of " if options.supernet else ""
+    title += f"{a}: {a.operations} operations, {a.channels} channel(s), width {a.width}, norm {a.norm}"
     title += f", unshuffle {a.unshuffle}" if a.unshuffle > 1 else ""
     title += ", noise level as an optional input" if a.takes_level else ""
-    rows = [(part.module, f"{part.parameters:,}", f"{part.macs_per_pixel:,.0f}") for part in found.parts]
-    total = ("whole network", f"{found.parameters:,}", f"{found.macs_per_pixel:,.0f}")
+    rows = [(part.module, f"{part.parameters:,}", f"{part.macs_per_pixel:,.0f}") for part in parts]
+    parameters, macs = sum(part.parameters for part in parts), sum(part.macs_per_pixel for part in parts)
+    total = ("whole supernet" if options.supernet else "whole network", f"{parameters:,}", f"{macs:,.0f}")
     console = console_for_people(options.as_json)
     print_table(title, ("part", "parameters", "MAC/pixel"), rows, console, total=total)
     if options.out is not None:
         say(f"drawing: {options.out}", console)
     if options.as_json:
-        print_json({**found.to_dict(), "drawing": None if options.out is None else str(options.out)})
+        counts = {"parameters": parameters, "macs_per_pixel": macs, "cells": [asdict(part) for part in parts]}
+        more = {"supernet": counts} if options.supernet else {}
+        print_json({**found.to_dict(), **more, "drawing": None if options.out is None else str(options.out)})

@@ -18,7 +18,8 @@ class NoDegradation(Degradation):
     """Nothing is added: the images come in pairs and are already degraded.
 
     Protocols: ``rain-rgb`` and ``rain-y`` measure on RGB or on Y of BT.601 (16-235); ``pairs-gray`` and
-    ``pairs-color``, of any degradation, on all channels. All of them take whole images.
+    ``pairs-color``, of any degradation, on all channels. All of them take whole images. ``clearer-rain`` is
+    ``rain-rgb`` on center crops to multiples of 64, as the released program tests.
     """
 
     kind: ClassVar[str] = "none"
@@ -26,6 +27,7 @@ class NoDegradation(Degradation):
     protocols: ClassVar[tuple[ProtocolFamily, ...]] = (
         ProtocolFamily("rain-rgb", 3, shows="rain"),
         ProtocolFamily("rain-y", 3, luma=True, shows="rain"),
+        ProtocolFamily("clearer-rain", 3, crop=64, shows="rain"),
         ProtocolFamily("pairs-gray", 1),
         ProtocolFamily("pairs-color", 3),
     )

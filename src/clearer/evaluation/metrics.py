@@ -104,6 +104,32 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     return total / a[0].numel()
 
 
+def zero_padded_ssim(a: Tensor, b: Tensor) -> Tensor:
+    """Return the structural similarity of each image as CLEARER's released program measures it.
+
+    It differs from `ssim` at the edges alone, where zeros surround the image: black beside black looks similar, so
+    noisy images seem more alike (0.758 against 0.750 for one at noise level 50).
+
+    Args, Returns, Raises: see `ssim`.
+    """
+    a, b = _checked(a, b)
+    place = torch.arange(WINDOW, device=a.device, dtype=a.dtype) - _REACH
+    window = torch.exp(-(place**2) / (2 * WINDOW_SIGMA**2))
+    window = window / window.sum()
+
+    def blurred(x: Tensor) -> Tensor:
+        channels = x.shape[1]
+        x = F.conv2d(x, window.view(1, 1, -1, 1).expand(channels, 1, -1, 1), padding=(_REACH, 0), groups=channels)
+        return F.conv2d(x, window.view(1, 1, 1, -1).expand(channels, 1, 1, -1), padding=(0, _REACH), groups=channels)
+
+    mean_a, mean_b = blurred(a), blurred(b)
+    variance_a, variance_b = blurred(a * a) - mean_a**2, blurred(b * b) - mean_b**2
+    covariance = blurred(a * b) - mean_a * mean_b
+    luminance = (2 * mean_a * mean_b + 1e-4) / (mean_a**2 + mean_b**2 + 1e-4)
+    structure = (2 * covariance + 9e-4) / (variance_a + variance_b + 9e-4)
+    return (luminance * structure).mean((1, 2, 3))
+
+
 def luma601(rgb: Tensor) -> Tensor:
     """Return Y of BT.601 (16-235) divided by 255, as is usual in deraining.
 

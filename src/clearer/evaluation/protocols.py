@@ -15,8 +15,8 @@ and averaged over images. Clean images are degraded after any crop, as
 - `clearer.degradations.camera.kind.Camera`: ``camera-I``, ``camera-gray-I``, ``camera-processed-I``.
 - `clearer.degradations.resize.Resize`: ``resize-F``, ``resize-gray-F``.
 - `clearer.degradations.blur.Blur`: ``blur-X``, ``blur-gray-X``, ``blur-disk-X``, ``blur-motion-X``.
-- `clearer.degradations.none.NoDegradation`, for pairs on disk: ``rain-rgb``, ``rain-y``, ``pairs-gray``,
-  ``pairs-color``.
+- `clearer.degradations.none.NoDegradation`, for pairs on disk: ``rain-rgb``, ``rain-y``, ``clearer-rain``,
+  ``pairs-gray``, ``pairs-color``.
 
 The protocol ``robustness`` is a table of many rows; see `clearer.evaluation.robustness`.
 """

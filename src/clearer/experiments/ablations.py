@@ -225,7 +225,7 @@ def _row(question: str, variant: str, seed: int, plan: Plan, console: Console) -
     row["device"], row["precision"] = found["device"], found["precision"]
     if question in ("fusion-input", "norm"):
         recipe, supernet = load_supernet(plan.folder, torch.device("cpu"))
-        held_out, batches = held_out_patches(recipe, PATCHES, torch.device("cpu"), console)
+        held_out, batches, _ = held_out_patches(recipe, PATCHES, torch.device("cpu"), console)
         row["supernet_gap"] = supernet_gap(supernet, held_out, batches)
         if question == "norm":
             row["scores"] = _scores(supernet, held_out)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from torch import Tensor
 
@@ -28,11 +30,15 @@ PATCH = 64  # pixels, the side of separate patches
 
 @dataclass(frozen=True)
 class Way:
-    """One way to evaluate: its difference from the base, its protocol, and whether it uses the x8 self-ensemble."""
+    """One way to evaluate: its difference from the base, its protocol, and whether it uses the x8 self-ensemble.
+
+    ``apart``: each patch is restored by itself, as the released program's ``patches2patches`` does for CLEARER-P.
+    """
 
     text: str
     protocol: Protocol
     ensemble: bool = False
+    apart: bool = False
 
 
 @dataclass
@@ -67,7 +73,8 @@ def compare_protocols(
 
     The base is ``clearer-gray-S`` for gray noise, ``color-awgn-S`` for color noise and ``rain-rgb`` for
     rain. The other ways, if they apply: whole images or their center crop, clipped or unclipped noise,
-    Y instead of RGB, mean PSNR over separate 64x64 patches, and the x8 self-ensemble. Noise is drawn
+    Y instead of RGB, mean PSNR over separate 64x64 patches, patches that are restored each by itself, and the x8
+    self-ensemble. Noise is drawn
     after the crop, so another crop has another noise sample. If a method was trained on the other kind of
     noise, clipped or unclipped, that row shows the cost of the mismatch.
 
@@ -92,8 +99,9 @@ def compare_protocols(
     for way in ways:
         extra, place = ExtraMeasurements(), len(rows)
         with progress_bar(way.text) as progress:
+            restore = as_restore(method, way.protocol.sigma)
             result = evaluate(
-                as_restore(method, way.protocol.sigma), data, way.protocol, limit=limit, seed=seed,
+                patchwise(restore) if way.apart else restore, data, way.protocol, limit=limit, seed=seed,
                 ensemble=way.ensemble, progress=progress, observe=extra.observe,
             )  # fmt: skip
         rows += _rows(way, result, extra, rows[0]["psnr"] if rows else None)
@@ -108,6 +116,19 @@ def compare_protocols(
         write_json(out, found)
         redraw(out)
     return found
+
+
+def patchwise(restore: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Return a function that cuts an image into patches of 64x64 pixels and restores each by itself.
+
+    Images are (1, C, H, W). A patch at the right or bottom edge may be smaller.
+    """
+
+    def apart(x: Tensor) -> Tensor:
+        rows = [[restore(patch) for patch in torch.split(row, PATCH, 3)] for row in torch.split(x, PATCH, 2)]
+        return torch.cat([torch.cat(row, 3) for row in rows], 2)
+
+    return apart
 
 
 def redraw(path: str | Path) -> None:
@@ -199,7 +220,8 @@ def _ways(method: Method, sigma: float | None) -> list[Way]:
         usual = parse_protocol(f"gray-awgn-{sigma:g}")
         ways = [but("noise not clipped", degradation=Gaussian(sigma)), but("whole images", crop=1)]
         ways.append(Way(f"both: {usual.name}", usual))
-    return [Way(base.name, base), *ways, Way("x8 self-ensemble", base, True)]
+    alone = [Way(f"each {PATCH}x{PATCH} patch restored by itself", base, apart=True)] if base.crop == PATCH else []
+    return [Way(base.name, base), *ways, *alone, Way("x8 self-ensemble", base, True)]
 
 
 def _rows(way: Way, result: Result, extra: ExtraMeasurements, base: float | None) -> list[EffectRow]:
@@ -215,8 +237,8 @@ def _rows(way: Way, result: Result, extra: ExtraMeasurements, base: float | None
         }  # fmt: skip
 
     rows = [row(way.text, result.psnr, result.ssim)]
-    if base is None or way.ensemble:
-        before = f"{way.text}, " if way.ensemble else ""
+    if base is None or way.ensemble or way.apart:
+        before = f"{way.text}, " if base is not None else ""
         if extra.luma_psnr:
             rows.append(row(f"{before}on Y instead of RGB", _mean(extra.luma_psnr), _mean(extra.luma_ssim)))
         if len(extra.patch_psnr) == result.images:  # else an image is smaller than a patch

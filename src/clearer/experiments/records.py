@@ -173,10 +173,14 @@ class Figures57(TypedDict):
 
 
 class TableCell(TypedDict):
-    """PSNR (dB) and SSIM. A published cell has nothing else."""
+    """PSNR (dB) and SSIM. A published cell has nothing else.
+
+    ``ssim_zero_padded``: SSIM as the paper's program measures it; tables made before 0.2 lack it.
+    """
 
     psnr: float
     ssim: float | None
+    ssim_zero_padded: NotRequired[float | None]
     images: NotRequired[int]
     seconds_per_image: NotRequired[float]
     megapixels_per_second: NotRequired[float]

@@ -33,6 +33,7 @@ class ScoresAsked(TypedDict):
     patches: int
     architectures: NotRequired[list[str]]  # version 0.1 did not write the last two
     supernet: NotRequired[str]
+    images: NotRequired[str]  # the part that the patches are of
 
 
 class Scores(TypedDict):
@@ -131,6 +132,7 @@ class Verdict(TypedDict):
     search: SearchResult
     lambda_arch: float
     patches: int
+    scored_on: NotRequired[str]
     ranking: Ranking
     gap: SupernetGap
     training: NotRequired[Trainings]

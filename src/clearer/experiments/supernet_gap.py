@@ -6,6 +6,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from clearer.core.console import say
 from clearer.data.items import read_images
 from clearer.data.patches import PatchSampler
 from clearer.data.splits import resolve_splits
@@ -22,8 +23,11 @@ STATISTICS_BATCHES = 16  # training batches for new batch-norm statistics of a d
 
 def held_out_patches(
     recipe: Recipe, count: int, device: torch.device, console: Console
-) -> tuple[tuple[Tensor, Tensor], list[Tensor]]:
+) -> tuple[tuple[Tensor, Tensor], list[Tensor], str]:
     """Return held-out patches and training batches, drawn with seeds that the search does not use.
+
+    The patches are from test images, as the search moved alpha by its validation images; without test images, they
+    are from those, which is said.
 
     Args:
         recipe: the recipe of the search.
@@ -32,7 +36,8 @@ def held_out_patches(
         console: where the splits are described.
 
     Returns:
-        Degraded and clean held-out patches, each (count, C, H, W) in [0, 1]; and degraded training batches.
+        Degraded and clean held-out patches, each (count, C, H, W) in [0, 1]; degraded training batches;
+        and the part of the images that the patches are of, ``test`` or ``validation``.
     """
     settings = recipe.search
     splits = resolve_splits(
@@ -56,9 +61,12 @@ def held_out_patches(
 
     degradation = recipe.data.degradation
     training = sampler("train", degradation, settings.batch)
-    held_out = sampler("validation", degradation.held_out(), count).draw()
+    part = "test" if splits.test else "validation"
+    if part == "validation":
+        say("no test images: scored on the validation images, by which the search moved alpha", console)
+    held_out = sampler(part, degradation.held_out(), count).draw()
     assert held_out.clean is not None
-    return (held_out.degraded, held_out.clean), [training.draw().degraded for _ in range(STATISTICS_BATCHES)]
+    return (held_out.degraded, held_out.clean), [training.draw().degraded for _ in range(STATISTICS_BATCHES)], part
 
 
 def supernet_gap(supernet: Supernet, held_out: tuple[Tensor, Tensor], batches: list[Tensor]) -> SupernetGap:

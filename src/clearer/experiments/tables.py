@@ -7,19 +7,22 @@ is new. The tables are drawn from tables.json alone.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import torch
 from rich.console import Console
+from torch import Tensor
 
 from clearer.core.console import progress_bar, say
 from clearer.core.errors import UserError
 from clearer.core.files import read_shaped, write_json
 from clearer.data.folders import find_items
 from clearer.evaluation.evaluate import evaluate
+from clearer.evaluation.metrics import luma601, zero_padded_ssim
 from clearer.evaluation.protocols import Protocol, parse_protocol
 from clearer.experiments import published
 from clearer.experiments.records import ResultTable, TableCell, TableRow, Tables
@@ -51,6 +54,7 @@ class Measurement(ResultRecord):
     key: MeasurementKey
     data: str
     threads: int
+    ssim_zero_padded: NotRequired[float]
 
 
 def tables(
@@ -187,14 +191,24 @@ def _measured(
     path = folder / f"{_file_name(key)}.json"
     kept = read_shaped(path, Measurement) if path.is_file() else None
     if kept is None or kept["key"] != key:
-        sigma = parse_protocol(protocol).sigma
+        measured_by, similar = parse_protocol(protocol), list[float]()
+
+        def observe(clean: Tensor, _: Tensor, restored: Tensor) -> None:
+            pair = (luma601(restored), luma601(clean)) if measured_by.luma else (restored, clean)
+            similar.append(zero_padded_ssim(*pair).item())
+
+        how: dict[str, Any] = {"limit": limit, "seed": seed, "observe": observe}
         with progress_bar(f"{method.name}, {protocol}") as progress:
-            result = evaluate(as_restore(method, sigma), data, protocol, limit=limit, seed=seed, progress=progress)
-        kept = {"key": key, "data": str(data), "threads": torch.get_num_threads(), **result.to_dict()}
+            result = evaluate(as_restore(method, measured_by.sigma), data, measured_by, progress=progress, **how)
+        kept = {
+            "key": key, "data": str(data), "threads": torch.get_num_threads(),
+            "ssim_zero_padded": math.fsum(similar) / len(similar), **result.to_dict(),
+        }  # fmt: skip
         write_json(path, kept)
         say(f"{method.name}, {protocol}: {result.psnr:.2f} dB / {result.ssim:.4f} ({result.seconds:.1f} s)", console)
     return {
-        "psnr": kept["psnr"], "ssim": kept["ssim"], "images": kept["images"],
+        "psnr": kept["psnr"], "ssim": kept["ssim"], "ssim_zero_padded": kept.get("ssim_zero_padded"),
+        "images": kept["images"],
         "seconds_per_image": kept["seconds"] / kept["images"],
         "megapixels_per_second": kept["megapixels_per_second"], "threads": kept["threads"],
         "parameters": method.parameters, "macs_per_pixel": method.macs_per_pixel,

@@ -15,6 +15,10 @@ TITLES = {
     "rain800-rgb": "Rain800, RGB",
     "rain800-y": "Rain800, Y of BT.601 (not comparable with RGB figures)",
 }
+ZERO_PADDED = (
+    " SSIM in parentheses is measured as the paper's program does, which surrounds images with zeros; compare it with "
+    "the published SSIM."
+)
 CAUTIONS = {
     "bsd500": "Published figures are as printed, on all 200 test images. They do not share one protocol: the older "
     "ones match half-size images. A difference from them may come from the protocol.",
@@ -62,7 +66,8 @@ def _parts(table: ResultTable, seed: int) -> list[str]:
     parts = [f"**{TITLES[table['name']]}** ({what} of {table['data']}{noise})", "\n".join(lines)]
     if notes:
         parts.append("\n".join(f"- ({number}) {text}" for number, text in enumerate(notes, 1)))
-    return [*parts, CAUTIONS[table["name"]] + _speed(table), *apart]
+    padded = any(cell.get("ssim_zero_padded") is not None for row in table["rows"] for cell in row["cells"].values())
+    return [*parts, CAUTIONS[table["name"]] + (ZERO_PADDED if padded else "") + _speed(table), *apart]
 
 
 def _head(protocol: str) -> str:
@@ -72,7 +77,9 @@ def _head(protocol: str) -> str:
 def _figures(cell: TableCell | None) -> str:
     if cell is None:
         return ""
-    return f"{cell['psnr']:.2f} / " + ("-" if cell["ssim"] is None else f"{cell['ssim']:.4f}")
+    padded = cell.get("ssim_zero_padded")
+    as_published = "" if padded is None else f" ({padded:.4f})"
+    return f"{cell['psnr']:.2f} / " + ("-" if cell["ssim"] is None else f"{cell['ssim']:.4f}") + as_published
 
 
 def _costs(row: TableRow) -> list[str]:

@@ -112,9 +112,10 @@ def verdict(
         )
     candidates = choose_candidates(supernet.discretize(), settings.random)
     base = folder.read_recipe({**BUDGETS[settings.budget], **(settings.overrides or {})})
-    held_out, batches = held_out_patches(recipe, settings.patches, next(supernet.parameters()).device, console)
+    device_of_supernet = next(supernet.parameters()).device
+    held_out, batches, part = held_out_patches(recipe, settings.patches, device_of_supernet, console)
     out.mkdir(parents=True, exist_ok=True)
-    scores = _scores(supernet, held_out, out, settings, [a for _, a in candidates])
+    scores = _scores(supernet, (*held_out, part), out, settings, [a for _, a in candidates])
     result: Verdict = {
         "run": str(run),
         "recipe": recipe.name,
@@ -122,6 +123,7 @@ def verdict(
         "search": folder.search.read_result("seconds"),
         "lambda_arch": recipe.search.lambda_arch,
         "patches": settings.patches,
+        "scored_on": part,
         "ranking": _ranking(scores, supernet),
         "gap": supernet_gap(supernet, held_out, batches),
     }
@@ -147,7 +149,7 @@ def verdict(
 
 def _scores(
     supernet: Supernet,
-    held_out: tuple[Tensor, Tensor],
+    held_out: tuple[Tensor, Tensor, str],
     out: Path,
     settings: VerdictSettings,
     named: Sequence[Architecture],
@@ -160,13 +162,14 @@ def _scores(
         "patches": len(held_out[0]),
         "architectures": sorted(map(str, named)),
         "supernet": _digest(supernet),
+        "images": held_out[2],
     }
     if path.exists() and (kept := read_shaped(path, Scores))["asked"] == asked:
         return kept
     wanted = list(space.all_architectures()) if settings.sample is None else _sampled(space, settings.sample, named)
     began = time.monotonic()
     with progress_bar("rank", "architectures") as progress:
-        psnr = score_architectures(supernet, *held_out, wanted, statistics=settings.statistics, progress=progress)
+        psnr = score_architectures(supernet, *held_out[:2], wanted, statistics=settings.statistics, progress=progress)
     seconds = time.monotonic() - began
     device = device_name(next(supernet.parameters()).device)
     scores: Scores = {"asked": asked, "psnr": psnr, "seconds": round(seconds, 1), "device": device}

@@ -38,8 +38,8 @@ def as_markdown(result: Verdict) -> str:
         "",
         "## (a) Rank by the shared weights",
         "",
-        f"Of {whole} {ranking['scored']:,} architectures, on {result['patches']} held-out patches, the chosen one "
-        f"ranks {ranking['rank']:,} ({ranking['chosen_psnr']:.3f} dB; best {ranking['best']} "
+        f"Of {whole} {ranking['scored']:,} architectures, on {result['patches']} held-out patches{_of_part(result)}, "
+        f"the chosen one ranks {ranking['rank']:,} ({ranking['chosen_psnr']:.3f} dB; best {ranking['best']} "
         f"{ranking['best_psnr']:.3f}, median {ranking['median_psnr']:.3f}, worst {ranking['worst_psnr']:.3f} dB).",
         f"Among the {ranking['alike']:,} with as many fusion modules it ranks {ranking['rank_alike']:,}.",
         f"{ranking['better_and_no_dearer']:,} architectures are better at no higher cost, so it is "
@@ -57,6 +57,11 @@ def as_markdown(result: Verdict) -> str:
         *_cost_lines(result),
     ]
     return "\n".join(lines)
+
+
+def _of_part(result: Verdict) -> str:
+    part = result.get("scored_on")  # before 0.2, the validation images, by which a search moves alpha
+    return "" if part is None else f" of {part} images"
 
 
 def _gap_rows(gap: SupernetGap) -> list[tuple[str, float]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from clearer.network.architecture import Architecture, SearchSpace
 from clearer.network.graph import Placed, Step
-from clearer.network.plan import plan_network
+from clearer.network.plan import NetworkPlan, plan_network, plan_supernet
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,10 +47,19 @@ def step_macs(step: Step, space: SearchSpace) -> float:
 
 def cost_table(architecture: Architecture) -> list[Part]:
     """Return the cost of each part of the network in the order of computation."""
+    return _table(plan_network(architecture))
+
+
+def supernet_cost_table(space: SearchSpace) -> list[Part]:
+    """Return the cost of each part of a space's supernet: of a searched module, each candidate by itself."""
+    return _table(plan_supernet(space))
+
+
+def _table(plan: NetworkPlan) -> list[Part]:
     rows: dict[str, list[Step]] = {}
-    for step in plan_network(architecture).steps:
+    for step in plan.steps:
         rows.setdefault(step.label, []).append(step)
-    return [_part(label, steps, architecture.space) for label, steps in rows.items()]
+    return [_part(label, steps, plan.space) for label, steps in rows.items()]
 
 
 def _part(label: str, steps: Sequence[Step], space: SearchSpace) -> Part:

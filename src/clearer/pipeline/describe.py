@@ -9,7 +9,7 @@ from typing import Any
 
 from clearer.core.errors import UserError, nearest
 from clearer.network.architecture import Architecture
-from clearer.network.cost import Part, cost_table
+from clearer.network.cost import Part, cost_table, supernet_cost_table
 from clearer.network.stored_form import AT
 from clearer.runs.layout import RunFolder, read_architecture_file
 from clearer.zoo.card import ModelCard
@@ -80,6 +80,14 @@ def describe(target: str | Path | Architecture, **fields: Any) -> Description:
     if architecture is None:
         architecture, card = _from_file(Path(target))  # type: ignore[arg-type]
     return Description(architecture, tuple(cost_table(architecture)), card)
+
+
+def describe_supernet(architecture: Architecture) -> tuple[Part, ...]:
+    """Return the cost of each part of the supernet of an architecture's space, in the order of computation.
+
+    The candidates are those of the space, P and F unless it states others; every searched place holds all of them.
+    """
+    return tuple(supernet_cost_table(architecture.space))
 
 
 def architecture_of(target: str | Path | Architecture, fields: dict[str, Any]) -> Architecture | None:

@@ -181,6 +181,7 @@ class SearchSettings:
             ``parallel``, the output of the parallel candidate, as in the released program's search.
         norm: of the supernet, if other than the trained network's. Shared weights without batch norm favor fusion
             modules without merit (docs/reproduction.md).
+        order: what a step moves first, ``weights`` or, as in the released program, ``alpha``.
         stop_gap, stop_steps: end the search early, after an epoch, once the genotype has not changed for
             ``stop_steps`` architecture steps in which the mean gap of the mixing weights was at least ``stop_gap``.
         weights, alpha: optimizers of the network's weights and of the architecture parameters.
@@ -206,6 +207,7 @@ class SearchSettings:
             lr=3e-4, lr_final=3e-4, betas=[0.5, 0.999], weight_decay=1e-3, clip=None
         )
     )
+    order: Literal["weights", "alpha"] = later("weights")
 
 
 @dataclass(frozen=True)

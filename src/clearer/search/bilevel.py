@@ -64,8 +64,8 @@ def search(recipe: Recipe, context: RunContext) -> Architecture:
 class SearchJob(TrainingJob):
     """Minimizes L = L_Res + lambda_1 L_Arch + lambda_2 L_Comp (method section of the paper).
 
-    Each step updates the weights of the supernet by L_Res on a training batch. After the warm-up it then updates alpha
-    by L on a validation batch, with the supernet in eval mode.
+    Each step updates the weights of the supernet by L_Res on a training batch. After the warm-up it also updates alpha
+    by L on a validation batch, with the supernet in eval mode; ``search.order`` says which comes first.
     """
 
     name = "search"
@@ -105,10 +105,11 @@ class SearchJob(TrainingJob):
     def step(self, index: int) -> dict[str, Tensor]:
         """Update the weights; after the warm-up, alpha too."""
         epoch = index // self.steps_per_epoch
-        values = self.weight_step(epoch)
-        if epoch >= self.settings.warmup_epochs:
-            values |= self.alpha_step(epoch)
-        return values
+        if epoch < self.settings.warmup_epochs:
+            return self.weight_step(epoch)
+        if self.settings.order == "alpha":
+            return self.alpha_step(epoch) | self.weight_step(epoch)
+        return self.weight_step(epoch) | self.alpha_step(epoch)
 
     def weight_step(self, epoch: int) -> dict[str, Tensor]:
         """Update the weights by the gradient of L_Res on a training batch."""

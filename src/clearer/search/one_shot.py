@@ -90,7 +90,8 @@ def score_architectures(
         architectures: the architectures to score; default: all of the space.
         statistics: ``"batch"``: every batch norm takes those of the patches at hand, so that each
             architecture has its own; ``"running"``: those the supernet gathered of the mixture.
-        chunk: patches that go through together; with ``"batch"`` they share statistics.
+        chunk: the most patches that go through together; with ``"batch"`` they share statistics, so all chunks have
+            as many patches, or one fewer.
         progress: called with (architectures done, architectures in all).
 
     Returns:
@@ -109,7 +110,7 @@ def score_architectures(
     genotypes = {architecture.choices for architecture in wanted}
     prefixes = {word[:n] for word in genotypes for n in range(len(word) + 1)}
     sums = dict.fromkeys(sorted(genotypes), 0.0)
-    chunks = list(zip(torch.split(degraded, chunk), torch.split(clean, chunk), strict=True))
+    chunks = _chunks(degraded, clean, chunk)
     norms = [m for m in supernet.modules() if isinstance(m, nn.BatchNorm2d)]
     was_training, momenta = supernet.training, [norm.momentum for norm in norms]
     supernet.train(statistics == "batch")
@@ -161,8 +162,14 @@ def _walk(
 def held_out_psnr(network: Callable[[Tensor], Tensor], degraded: Tensor, clean: Tensor, chunk: int = 32) -> float:
     """Return the mean PSNR in dB over patches (B, C, H, W) of ``network``, clamped to [0, 1]."""
     with torch.inference_mode():
-        parts = [
-            psnr(network(x).float().clamp(0, 1), target)
-            for x, target in zip(torch.split(degraded, chunk), torch.split(clean, chunk), strict=True)
-        ]
+        parts = [psnr(network(x).float().clamp(0, 1), target) for x, target in _chunks(degraded, clean, chunk)]
     return float(torch.cat(parts).mean())
+
+
+def _chunks(degraded: Tensor, clean: Tensor, most: int) -> list[tuple[Tensor, Tensor]]:
+    """Cut both into as few chunks of at most ``most`` patches as there can be, of equal sizes or one patch fewer.
+
+    A last chunk of few patches would be scored by the statistics of these few: a lone patch lost 4 dB.
+    """
+    count = -(-len(degraded) // most)
+    return list(zip(degraded.tensor_split(count), clean.tensor_split(count), strict=True))
