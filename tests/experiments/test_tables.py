@@ -12,8 +12,10 @@ import pytest
 from PIL import Image
 
 from clearer.core.errors import UserError
+from clearer.data.folders import find_items
 from clearer.evaluation.evaluate import evaluate
 from clearer.experiments import published
+from clearer.experiments.table_measurements import ImageSet
 from clearer.experiments.tables import tables
 from clearer.experiments.tables_page import as_markdown, redraw
 from clearer.images.view import read_image
@@ -205,3 +207,51 @@ def test_faults_are_reported_in_one_line_before_anything_is_measured(gray: Path,
         outcome = clearer("reproduce", "tables", "-o", tmp_path / "out", *arguments)
         assert outcome.status == 2 and words in outcome.err and outcome.err.count("\n") == 1
         assert not (tmp_path / "out").exists()
+
+
+def test_a_slow_method_has_a_table_of_a_sample_beside_all_others(gray: Path, tmp_path: Path) -> None:
+    slow, fast = Counting(), Counting()
+    methods = [Method("slow", "gaussian", slow, sample=2), Method("fast", "gaussian", fast)]
+    whole, sample = tables(tmp_path, methods, data_noise=gray, sigmas=[50])["tables"]
+    assert (len(slow.sigmas), len(fast.sigmas)) == (2 + 1, 3 + 1) and sample["sample"] == sample["images"] == 2
+    assert [row["name"] for row in whole["rows"] if row["source"] == "here"] == ["fast"]
+    assert [row["name"] for row in sample["rows"]] == ["degraded input", "slow", "fast"]
+    # The same images with the same noise.
+    cells = {row["name"]: row["cells"]["clearer-gray-50"] for row in sample["rows"]}
+    assert {key: cells["slow"][key] for key in ("psnr", "ssim", "images")} == {
+        key: cells["fast"][key] for key in ("psnr", "ssim", "images")
+    }
+    assert "a seeded sample of 2 of the images" in (tmp_path / "tables.md").read_text()
+
+
+def test_samples_are_nested_and_hold_no_huge_image(tmp_path: Path) -> None:
+    for k in range(6):
+        Image.fromarray(np.zeros((2, 501_000 if k == 3 else 9), np.uint8)).save(tmp_path / f"{k}.png")
+    images = ImageSet(str(tmp_path), find_items(tmp_path), "")
+    chosen = {count: set(images.places(count)) for count in (1, 2, 4, 5)}
+    assert chosen[1] < chosen[2] < chosen[4] < chosen[5] == {0, 1, 2, 4, 5}
+    assert images.places(None) == images.places(6) == list(range(6))
+
+
+def test_a_stopped_measurement_resumes_at_the_next_image(gray: Path, tmp_path: Path) -> None:
+    calls = 0
+
+    def stopped(image: np.ndarray, sigma: float | None) -> np.ndarray:
+        nonlocal calls
+        calls += 1
+        if calls == 3:  # the corner and an image before
+            raise KeyboardInterrupt
+        return image / 2
+
+    method = Method("m", "gaussian", stopped, sample=2)
+    with pytest.raises(KeyboardInterrupt):
+        tables(tmp_path / "t", [method], data_noise=gray, sigmas=[50])
+    partial = next((tmp_path / "t" / "measured").glob("m-*.jsonl"))
+    partial.write_text(partial.read_text() + '{"place": 2, "sco')  # killed while it wrote
+    tables(tmp_path / "t", [method], data_noise=gray, sigmas=[50])
+    assert calls == 3 + 2 and not partial.exists()  # the corner and the other image
+    whole = [Method("m", "gaussian", lambda image, sigma: image / 2, sample=2)]
+    tables(tmp_path / "u", whole, data_noise=gray, sigmas=[50])
+    one, other = (json.loads(next((tmp_path / x / "measured").glob("m-*.json")).read_text()) for x in "tu")
+    assert [score["psnr"] for score in one["per_image"]] == [score["psnr"] for score in other["per_image"]]
+    assert one["zero_padded"] == other["zero_padded"]

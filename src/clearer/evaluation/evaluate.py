@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -114,33 +114,72 @@ def evaluate(
     if span is not None:
         items = [dataclasses.replace(item, span=span) for item in items]
     check_fit(items, protocol)
-    run = (lambda x: self_ensemble(restore, x)) if ensemble else restore
     scores: list[ImageScore] = []
     any_pairs = protocol.needs_pairs and not protocol.shows
     meter = IntensityMeter(levels_of(items[0].clean, items[0].span)) if any_pairs else None
     watch = [see for see in (observe, None if meter is None else meter.add) if see is not None]
-    with torch.inference_mode():
-        for k, item in enumerate(items):
-            clean, degraded = _pair(item, protocol, seed, k)
-            if k == 0:
+    for score in image_scores(restore, list(enumerate(items)), protocol, ensemble=ensemble, seed=seed, watch=watch):
+        scores.append(score)
+        if progress is not None:
+            progress(len(scores), len(items))
+    return result_of(protocol.name, ensemble, scores, None if meter is None else meter.record())
+
+
+Watch = Callable[[Tensor, Tensor, Tensor], None]
+"""Takes the clean, the degraded and the restored image, as ``observe`` of `evaluate`."""
+
+
+def image_scores(
+    restore: Callable[[Tensor], Tensor],
+    items: Sequence[tuple[int, Item]],
+    protocol: Protocol,
+    *,
+    ensemble: bool = False,
+    seed: int = 0,
+    watch: Sequence[Watch] = (),
+) -> Iterator[ImageScore]:
+    """Yield the scores of images one by one, so that a caller can keep each; see `evaluate`.
+
+    Args:
+        restore, ensemble, seed: see `evaluate`.
+        items: each with its place among the images of the set in the order of their names, from 0.
+        protocol: it fits the items.
+        watch: called with each image, as ``observe`` of `evaluate`.
+    """
+    run = (lambda x: self_ensemble(restore, x)) if ensemble else restore
+    warm = False
+    for place, item in items:
+        with torch.inference_mode():
+            clean, degraded = _pair(item, protocol, seed, place)
+            if not warm:
                 restore(degraded[..., :_WARM_UP, :_WARM_UP])
-            scores.append(_score(run, item.name, clean, degraded, protocol.luma, watch))
-            if progress is not None:
-                progress(k + 1, len(items))
+            score = _score(run, item.name, clean, degraded, protocol.luma, watch)
+        warm = True
+        yield score
+
+
+def result_of(
+    protocol: str, ensemble: bool, scores: list[ImageScore], intensity: IntensityRecord | None = None
+) -> Result:
+    """Return the means over images, as `evaluate` does."""
+
+    def mean(key: Literal["input_psnr", "input_ssim", "psnr", "ssim"]) -> float:
+        return math.fsum(score[key] for score in scores) / len(scores)
+
     seconds = sum(score["seconds"] for score in scores)
     pixels = sum(score["height"] * score["width"] for score in scores)
     return Result(
-        protocol=protocol.name,
+        protocol=protocol,
         ensemble=ensemble,
         images=len(scores),
-        input_psnr=math.fsum(score["input_psnr"] for score in scores) / len(scores),
-        input_ssim=math.fsum(score["input_ssim"] for score in scores) / len(scores),
-        psnr=math.fsum(score["psnr"] for score in scores) / len(scores),
-        ssim=math.fsum(score["ssim"] for score in scores) / len(scores),
+        input_psnr=mean("input_psnr"),
+        input_ssim=mean("input_ssim"),
+        psnr=mean("psnr"),
+        ssim=mean("ssim"),
         seconds=seconds,
         megapixels_per_second=pixels / 1e6 / max(seconds, 1e-9),
         per_image=scores,
-        intensity=None if meter is None else meter.record(),
+        intensity=intensity,
     )
 
 

@@ -201,10 +201,11 @@ class TableRow(TypedDict):
 
 
 class ResultTable(TypedDict):
-    """One set of images."""
+    """One set of images, or a seeded sample of it of ``sample`` images."""
 
     name: str
     data: str
+    sample: NotRequired[int]
     images: int
     images_in_set: int
     protocols: list[str]

@@ -6,55 +6,28 @@ is new. The tables are drawn from tables.json alone.
 
 from __future__ import annotations
 
-import hashlib
-import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
 
-import torch
 from rich.console import Console
-from torch import Tensor
 
-from clearer.core.console import progress_bar, say
+from clearer.core.console import say
 from clearer.core.errors import UserError
-from clearer.core.files import read_shaped, write_json
+from clearer.core.files import write_json
 from clearer.data.folders import find_items
-from clearer.evaluation.evaluate import evaluate
-from clearer.evaluation.metrics import luma601, zero_padded_ssim
+from clearer.evaluation.evaluate import items_for, result_of
 from clearer.evaluation.protocols import Protocol, parse_protocol
 from clearer.experiments import published
 from clearer.experiments.records import ResultTable, TableCell, TableRow, Tables
+from clearer.experiments.table_measurements import ImageSet, Measurement, digest_of, measured
 from clearer.experiments.tables_page import redraw
-from clearer.methods.base import Method, as_restore
-from clearer.runs.schema import ResultRecord
+from clearer.methods.base import Method
 
 SIGMAS = (30.0, 50.0, 70.0)
 NOTHING_DONE = [Method("degraded input", kind, lambda image, _: image) for kind in ("gaussian", "rain")]
 
 Assigned = dict[str, dict[str, Method]]  # name of the row -> name of the protocol -> method
-
-
-class MeasurementKey(TypedDict):
-    """The settings that a measurement depends on. A kept measurement with another key is measured again."""
-
-    method: str
-    sha256: str
-    setup: str
-    protocol: str
-    set: str
-    limit: int | None
-    seed: int
-
-
-class Measurement(ResultRecord):
-    """A kept measurement: the result of an evaluation, and what it depends on."""
-
-    key: MeasurementKey
-    data: str
-    threads: int
-    ssim_zero_padded: NotRequired[float]
+Results = dict[str, dict[Protocol, tuple[Method, Measurement]]]  # name of the row -> protocol -> what was measured
 
 
 def tables(
@@ -73,7 +46,8 @@ def tables(
 
     Writes measured/*.json (one for each method and protocol, reused by the next call), tables.json and
     tables.md into ``out``. A method enters only the protocols it is meant for, by noise level and by
-    number of channels. Methods of one name share a row.
+    number of channels. Methods of one name share a row. A slow method, measured on a sample of the images, enters
+    a table of these images alone, beside the scores of all other methods on them.
 
     Args:
         out: the folder of the experiment.
@@ -102,23 +76,62 @@ def tables(
         say(f"left out, not meant for these protocols: {', '.join(left_out)}", console)
     found: list[ResultTable] = []
     for name, data, protocols, items, assigned in plan:
-        digest = _digest_of_set([path for item in items for path in (item.clean, item.degraded) if path is not None])
-        rows: list[TableRow] = []
-        for row, by_protocol in assigned.items():
-            cells = {
-                protocol: _measured(out / "measured", method, protocol, data, digest, limit, seed, console)
-                for protocol, method in by_protocol.items()
+        images = ImageSet(str(data), items_for(data, protocols[0]), digest_of(items), limit, seed)
+        results: Results = {
+            row: {
+                p: (methods[p.name], measured(out / "measured", methods[p.name], p, images, console))
+                for p in protocols
+                if p.name in methods
             }
-            rows.append({"name": row, "source": "input" if row == NOTHING_DONE[0].name else "here", "cells": cells})
-        found.append({
-            "name": name, "data": Path(data).name, "images": rows[0]["cells"][protocols[0].name]["images"],
-            "images_in_set": len(items), "protocols": [protocol.name for protocol in protocols],
-            "rows": [rows[0], *_published(name, protocols), *rows[1:]],
-        })  # fmt: skip
+            for row, methods in assigned.items()
+        }
+        samples = {method.sample for row in results.values() for method, _ in row.values()} - {None}
+        for sample in (None, *sorted((n for n in samples if n is not None), reverse=True)):
+            places = images.places(sample)
+            if sample is None or len(places) < len(images.places(None)):
+                found.append(_table(name, protocols, results, images, places, sample))
     result: Tables = {"seed": seed, "limit": limit, "left_out": left_out, "tables": found}
     write_json(out / "tables.json", result)
     redraw(out)
     return result
+
+
+def _table(
+    name: str, protocols: Sequence[Protocol], results: Results, images: ImageSet, places: list[int], sample: int | None
+) -> ResultTable:
+    """Return the table of the images at these places: the methods that were measured on all of them."""
+    rows: list[TableRow] = []
+    for row, by_protocol in results.items():
+        cells = {
+            protocol.name: cell
+            for protocol, (method, kept) in by_protocol.items()
+            if (cell := _cell(method, kept, images, places)) is not None
+        }
+        if cells:
+            rows.append({"name": row, "source": "input" if row == NOTHING_DONE[0].name else "here", "cells": cells})
+    table: ResultTable = {
+        "name": name, "data": Path(images.data).name, "images": len(places), "images_in_set": len(images.items),
+        "protocols": [protocol.name for protocol in protocols],
+        "rows": [rows[0], *(_published(name, protocols) if sample is None else []), *rows[1:]],
+    }  # fmt: skip
+    return table if sample is None else table | {"sample": sample}
+
+
+def _cell(method: Method, kept: Measurement, images: ImageSet, places: list[int]) -> TableCell | None:
+    """Return the means of a measurement over the images at these places; None if it lacks some of them."""
+    at = {place: k for k, place in enumerate(images.places(method.sample))}
+    if not at.keys() >= set(places):
+        return None
+    result = result_of(kept["protocol"], kept["ensemble"], [kept["per_image"][at[place]] for place in places])
+    padded = kept.get("zero_padded")
+    return {
+        "psnr": result.psnr, "ssim": result.ssim,
+        "ssim_zero_padded": None if padded is None else sum(padded[at[place]] for place in places) / len(places),
+        "images": len(places), "seconds_per_image": result.seconds / len(places),
+        "megapixels_per_second": result.megapixels_per_second, "threads": kept["threads"],
+        "parameters": method.parameters, "macs_per_pixel": method.macs_per_pixel,
+        "notes": method.notes, "setup": method.setup, "sha256": method.sha256,
+    }  # fmt: skip
 
 
 def _parts(
@@ -165,64 +178,6 @@ def _meant_for(method: Method) -> str:
         levels = "sigma " + " to ".join(f"{sigma:g}" for sigma in dict.fromkeys(method.sigmas))
     kind = {1: ", gray", 3: ", color"}.get(method.channels or 0, "")
     return f"{method.name} ({levels}{kind})"
-
-
-def _digest_of_set(files: Sequence[Path]) -> str:
-    """Return a digest that changes when a file is added, removed, renamed or replaced by one of another size."""
-    text = "\n".join(f"{path.parent.name}/{path.name} {path.stat().st_size if path.exists() else 0}" for path in files)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _measured(
-    folder: Path,
-    method: Method,
-    protocol: str,
-    data: str | Path,
-    digest: str,
-    limit: int | None,
-    seed: int,
-    console: Console,
-) -> TableCell:
-    """Return one cell: the kept one if its key is the same, else a new measurement."""
-    key: MeasurementKey = {
-        "method": method.name, "sha256": method.sha256, "setup": method.setup,
-        "protocol": protocol, "set": digest, "limit": limit, "seed": seed,
-    }  # fmt: skip
-    path = folder / f"{_file_name(key)}.json"
-    kept = read_shaped(path, Measurement) if path.is_file() else None
-    if kept is None or kept["key"] != key:
-        measured_by, similar = parse_protocol(protocol), list[float]()
-
-        def observe(clean: Tensor, _: Tensor, restored: Tensor) -> None:
-            pair = (luma601(restored), luma601(clean)) if measured_by.luma else (restored, clean)
-            similar.append(zero_padded_ssim(*pair).item())
-
-        how: dict[str, Any] = {"limit": limit, "seed": seed, "observe": observe}
-        with progress_bar(f"{method.name}, {protocol}") as progress:
-            result = evaluate(as_restore(method, measured_by.sigma), data, measured_by, progress=progress, **how)
-        kept = {
-            "key": key, "data": str(data), "threads": torch.get_num_threads(),
-            "ssim_zero_padded": math.fsum(similar) / len(similar), **result.to_dict(),
-        }  # fmt: skip
-        write_json(path, kept)
-        say(f"{method.name}, {protocol}: {result.psnr:.2f} dB / {result.ssim:.4f} ({result.seconds:.1f} s)", console)
-    return {
-        "psnr": kept["psnr"], "ssim": kept["ssim"], "ssim_zero_padded": kept.get("ssim_zero_padded"),
-        "images": kept["images"],
-        "seconds_per_image": kept["seconds"] / kept["images"],
-        "megapixels_per_second": kept["megapixels_per_second"], "threads": kept["threads"],
-        "parameters": method.parameters, "macs_per_pixel": method.macs_per_pixel,
-        "notes": method.notes, "setup": method.setup, "sha256": method.sha256,
-    }  # fmt: skip
-
-
-def _file_name(key: MeasurementKey) -> str:
-    """Return a readable name, with a digest that distinguishes names whose readable part is the same."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", key["method"])[:60]
-    part = f"-first{key['limit']}" if key["limit"] is not None else ""
-    part += f"-seed{key['seed']}" if key["seed"] else ""
-    unique = hashlib.sha256(f"{key['method']}\n{key['set']}".encode()).hexdigest()[:8]
-    return f"{name}-{key['protocol']}{part}-{unique}"
 
 
 def _published(name: str, protocols: Sequence[Protocol]) -> list[TableRow]:

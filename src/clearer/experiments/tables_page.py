@@ -46,6 +46,8 @@ def _parts(table: ResultTable, seed: int) -> list[str]:
     """Return title, table, footnotes and cautions of one set."""
     count, total = table["images"], table["images_in_set"]
     what = f"all {count} images" if count == total else f"**only the first {count}** of {total} images"
+    if "sample" in table:
+        what = f"a seeded sample of {count} of the images up to a megapixel"
     noise = f", noise seed {seed}" if seed else ""
     columns = ["", "source", *(f"{_head(name)}: PSNR (dB) / SSIM" for name in table["protocols"]), *COSTS]
     lines = ["| " + " | ".join(columns) + " |", "| --- | --- |" + " ---: |" * (len(columns) - 2)]

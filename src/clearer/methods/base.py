@@ -37,6 +37,7 @@ class Method:
         sha256: digest of the file behind the method. A new digest invalidates kept measurements.
         setup: how the method runs, such as device and precision. A new value invalidates kept measurements.
         also: further degradations that the method removes, such as those of a mixture.
+        sample: number of images that tables measure a slow method on; None for all.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Method:
     sha256: str = ""
     setup: str = ""
     also: tuple[str, ...] = ()
+    sample: int | None = None
 
     def suits(self, protocol: Protocol) -> bool:
         """Return whether the method is meant for the degradation that the protocol measures."""

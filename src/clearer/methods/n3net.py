@@ -77,6 +77,7 @@ class N3Net(BaselineNetwork):
         reading="One blind network, where the authors train one for each noise level. The moving statistics take 10% "
         "of each batch where theirs take 0.1%, which would need thousands of steps. Smaller images than "
         f"{LEAST} pixels a side are mirrored to that size.",
+        sample=20,
     )
 
     def __init__(self) -> None:

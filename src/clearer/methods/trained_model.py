@@ -7,7 +7,7 @@ from pathlib import Path
 
 from clearer.core.errors import UserError
 from clearer.images.tensors import to_array, to_batch
-from clearer.inference.baseline import load_measurable
+from clearer.inference.baseline import BaselineRestorer, load_measurable
 from clearer.methods.base import ImageArray, Method
 from clearer.network.baselines.build import cost_of
 from clearer.zoo.card import ModelCard
@@ -53,6 +53,7 @@ def method_of_model(
         sha256=hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "",
         setup=f"{restorer.device}, {restorer.precision}{', x8 self-ensemble' if ensemble else ''}",
         also=tuple(also),
+        sample=restorer.network.card.sample if isinstance(restorer, BaselineRestorer) else None,
     )
 
 

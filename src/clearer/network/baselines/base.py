@@ -25,12 +25,14 @@ class BaselineCard:
         task: ``"denoise"`` or ``"derain"``.
         source: authors, venue and year.
         reading: what its publication leaves open, and how this program reads it; where this program differs.
+        sample: number of images that tables measure a slow network on; None for all.
     """
 
     title: str
     task: str
     source: str
     reading: str = ""
+    sample: int | None = None
 
 
 class BaselineNetwork(nn.Module, ABC):
