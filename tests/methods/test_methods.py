@@ -140,7 +140,8 @@ def test_classical_methods_remove_noise(name: str, channels: int) -> None:
 
 def test_classical_methods_are_chosen_by_name() -> None:
     assert [m.name for m in choose("tv, NLM,tv")] == ["TV", "NLM"]
-    assert [m.name for m in choose("all")] == ["BM3D", "DSC", "NLM", "TV", "wavelet", "WNNM"] and choose("none") == []
+    assert [m.name for m in choose("all")] == ["BM3D", "DSC", "LP", "NLM", "TV", "wavelet", "WNNM"]
+    assert choose("none") == []
     with pytest.raises(UserError, match=r"'bm3' is not one of bm3d, .*'bm3d'\?\); or give all, or none"):
         choose("nlm,bm3")
     with pytest.raises(UserError, match="needs the noise level"):
@@ -156,7 +157,7 @@ def test_a_library_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.M
 def test_the_names_are_listed_without_torch() -> None:
     code = "import sys; from clearer.methods.registry import METHODS; print(*METHODS, 'torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.split() == ["bm3d", "dsc", "nlm", "tv", "wavelet", "wnnm", "False"]
+    assert found.stdout.split() == ["bm3d", "dsc", "lp", "nlm", "tv", "wavelet", "wnnm", "False"]
 
 
 def test_a_command_line_gives_classical_methods_then_files_then_models(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ METHODS: Registry[Classical] = Registry(
     {
         "bm3d": "clearer.methods.bm3d:BM3D",
         "dsc": "clearer.methods.dsc:DSC",
+        "lp": "clearer.methods.lp:LP",
         "nlm": "clearer.methods.nlm:NLM",
         "tv": "clearer.methods.tv:TV",
         "wavelet": "clearer.methods.wavelet:WAVELET_SHRINKAGE",
