@@ -20,6 +20,8 @@ SIDE, STEP = 16, 2
 IMAGE_ATOMS, RAIN_ATOMS = 512, 128
 IMAGE_COUNT, RAIN_COUNT = 5, 8
 """Atoms a patch of the image layer and of the rain layer."""
+SAMPLE = 10
+"""Images that tables measure this method on: it takes minutes for a megapixel."""
 ROUNDS = 5
 FIRST_PATCHES, FIRST_STEP, FIRST_SWEEPS = 10_000, 3, 5
 """Patches from which the first image atoms are learned, the distance between them, and sweeps of K-SVD."""
@@ -50,7 +52,7 @@ def dsc() -> Method:
         restored: ImageArray = _without(pixels, rain).clamp(0, 1).numpy()
         return restored
 
-    return Method("DSC", "rain", restore, setup="as published, float32, on luma")
+    return Method("DSC", "rain", restore, setup="as published, float32, on luma", sample=SAMPLE)
 
 
 @torch.no_grad()

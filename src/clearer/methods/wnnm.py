@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,8 @@ WEIGHT = 2 * math.sqrt(2)
 REWEIGHTINGS = 3
 MATCH_EVERY, FEWER = 2, 10
 """Patches are matched again every 2 iterations, each time 10 fewer to a group."""
+SAMPLE = 20
+"""Images that tables measure this method on: it takes minutes for a megapixel."""
 CHUNK = 512
 """Groups that are estimated at once; an array of them takes about 20 MB."""
 
@@ -66,7 +69,8 @@ def wnnm() -> Method:
             pass
         return (estimate / 255).numpy()[..., None].astype(np.float32)
 
-    return non_blind_denoiser("WNNM", restore, "as published, float32", channels=1)
+    method = non_blind_denoiser("WNNM", restore, "as published, float32", channels=1)
+    return replace(method, sample=SAMPLE)
 
 
 @torch.no_grad()
