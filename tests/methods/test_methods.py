@@ -154,6 +154,15 @@ def test_a_library_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.M
         choose("bm3d")
 
 
+def test_all_leaves_out_what_is_missing_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "bm3d", None)
+    monkeypatch.setenv("CLEARER_PATCH_PRIOR", str(tmp_path / "none.safetensors"))
+    assert [m.name for m in choose("all")] == ["DSC", "NLM", "TV", "wavelet", "WNNM"]
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["bm3d left out", "lp left out"]
+
+
 def test_the_names_are_listed_without_torch() -> None:
     code = "import sys; from clearer.methods.registry import METHODS; print(*METHODS, 'torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -49,6 +49,7 @@ REPRODUCE: tuple[Verb[Any], ...] = (
     reproduce.figures34,
     reproduce_methods.figures5_7,
     reproduce_methods.tables,
+    reproduce_methods.baselines,
     reproduce.ablations,
     reproduce.redraw,
 )

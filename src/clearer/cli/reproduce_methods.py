@@ -1,4 +1,4 @@
-"""Verbs that compare methods as the paper does: reproduce figures5-7, tables."""
+"""Verbs that compare methods as the paper does: reproduce figures5-7, tables, baselines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from clearer.cli.options import Device, Ensemble, Json, Limit, Precision, ResultFolder, Seed, method_names
+from clearer.cli.options import Device, Ensemble, Jobs, Json, Limit, Precision, ResultFolder, Seed, method_names
 from clearer.cli.verb import option, real, verb, whole
 from clearer.core.console import console_for_people, print_json, progress_bar, say
 from clearer.core.errors import UserError
@@ -163,3 +163,40 @@ def tables(options: TablesOptions) -> None:
     say(f"saved: {o.out}/tables.md, {o.out}/tables.json", console)
     if o.as_json:
         print_json({**result, "saved": str(o.out)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselinesOptions(TablesOptions):
+    """Options of baselines."""
+
+    out: ResultFolder = Path("reproduction/baselines")
+    noise: Annotated[str | None, option("Data", "Clean images to train denoisers on.", "--noise", metavar="FOLDER")] = (
+        None
+    )
+    rain: Annotated[str | None, option("Data", "Rainy pairs to train derainers on.", "--rain", metavar="FOLDER")] = None
+    minutes: Annotated[float, option("Training", "Minutes of each training.", metavar="MIN", parser=real(0, 1e6))] = 20
+    only: Annotated[
+        list[str] | None, option("Training", "Train this baseline or network; repeatable.", "--only", metavar="NAME")
+    ] = None
+    jobs: Jobs = None
+
+
+@verb("baselines", "clearer reproduce baselines --noise bsds500/train --bsd500 bsds500/test --minutes 20")
+def baselines(options: BaselinesOptions) -> None:
+    """Other systems and ours, trained equally long on the same images.
+
+    With test images, a table follows, as of 'tables'. Rerun the same command to resume where it stopped.
+    """
+    from clearer.experiments.equal_budget import equal_budget
+    from clearer.experiments.tables import SIGMAS
+
+    o = options
+    console = console_for_people(o.as_json)
+    how: dict[str, Any] = {"sigmas": o.sigma or SIGMAS, "rain_y": o.rain_y, "limit": o.limit, "seed": o.seed}
+    how |= {"data_noise": o.bsd500, "data_rain": o.rain800, "only": o.only or (), "jobs": o.jobs}
+    result = equal_budget(o.out, o.minutes, noise=o.noise, rain=o.rain, others=o.methods(), console=console, **how)
+    if result is not None:
+        say((o.out / "tables.md").read_text(encoding="utf-8"), console)
+    say(f"saved: {o.out}", console)
+    if o.as_json:
+        print_json({**(result or {}), "saved": str(o.out)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,22 +12,38 @@ from clearer.methods.registry import METHODS
 from clearer.methods.trained_model import method_of_model
 from clearer.methods.user_file import methods_from_file
 
+log = logging.getLogger("clearer")
+
 
 def choose(names: str) -> list[Method]:
     """Return the classical methods of a comma-separated list of names, ``all`` or ``none``.
 
+    ``all`` leaves out what needs something that is not here, and says so (logger ``clearer``).
+
     Raises:
-        UserError: a name is not registered, or a library is not installed.
+        UserError: a name is not registered; or one that is named needs something that is not here, such as a library.
     """
     wanted = [name.strip().lower() for name in names.split(",") if name.strip()]
-    if wanted in (["none"], ["all"]):
-        wanted = list(METHODS) if wanted == ["all"] else []
+    if wanted == ["all"]:
+        return _all_here()
+    if wanted == ["none"]:
+        wanted = []
     try:
         for name in wanted:
             METHODS.check(name)
     except UserError as error:
         raise UserError(f"{error}; or give all, or none") from None
     return [METHODS.get(name)() for name in dict.fromkeys(wanted)]
+
+
+def _all_here() -> list[Method]:
+    found = []
+    for name in METHODS:
+        try:
+            found.append(METHODS.get(name)())
+        except UserError as error:
+            log.warning("%s left out: %s", name, error)
+    return found
 
 
 def all_methods(

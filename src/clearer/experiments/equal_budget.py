@@ -1,0 +1,209 @@
+"""Train the learned baselines and networks of clearer for equal times on the same images, and measure them.
+
+All are trained with one schedule, the recipes ``baselines/NAME-short``, so that the comparison is one of forms. Two of
+ours are among them: the published form, and the form of a pretrained model; the latter also with the settings of its
+own recipe. Each training gets as many steps as its time allows, by a step timed before.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+from rich.console import Console
+
+from clearer.core.console import say
+from clearer.core.errors import UserError, nearest
+from clearer.core.files import read_shaped, write_json
+from clearer.core.text import duration
+from clearer.experiments.records import Tables
+from clearer.experiments.runner import Plan, carry_out, cores
+from clearer.experiments.tables import tables
+from clearer.methods.base import Method
+from clearer.methods.trained_model import method_of_model
+from clearer.network.baselines.registry import BASELINES
+from clearer.recipe.load import load_recipe, recipe_from_dict
+from clearer.recipe.schema import Recipe
+
+EPOCHS = 40
+TIMED_STEPS = 3
+"""Steps of an epoch of a timed training: the first warms up, the second is timed, the third ends with a validation."""
+PUBLISHED = "FPPF-FFFF-PFFP@width=16,channels={channels}"
+OURS: dict[str, tuple[str, str]] = {"denoise": ("red", "denoise-gray-fast"), "derain": ("scan", "derain")}
+"""By task: the baseline whose short recipe our forms are trained with, and the recipe of a form of ours."""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A network of the comparison: the name of its row, its task, and its recipe without images."""
+
+    title: str
+    task: str
+    recipe: Recipe
+
+    @property
+    def name(self) -> str:
+        """The name of its files."""
+        return f"{self.task}-{self.title}".lower().replace(" ", "-").replace(",", "")
+
+
+class Timed(TypedDict):
+    """timing.json: seconds of a step by `Contestant.name`, of so many trainings at a time."""
+
+    jobs: int
+    seconds_per_step: dict[str, float]
+
+
+def contestants(tasks: Sequence[str], only: Sequence[str] = ()) -> list[Contestant]:
+    """Return the networks of the comparison.
+
+    Args:
+        tasks: of ``"denoise"`` and ``"derain"``.
+        only: titles or names of baselines; empty for all.
+
+    Raises:
+        UserError: ``only`` names none of them.
+    """
+    found = {name: load_recipe(f"baselines/{name}-short") for name in BASELINES}
+    every = {name: Contestant(_title(name), recipe.task, recipe) for name, recipe in found.items()}
+    for task, (shared, own) in OURS.items():
+        every |= _ours(task, found[shared], load_recipe(own))
+    of_tasks = {name: one for name, one in every.items() if one.task in tasks}
+    for wanted in only:
+        known = [*of_tasks, *(one.title for one in of_tasks.values())]
+        if wanted not in known:
+            raise UserError(f"only: {wanted!r} is not one of {', '.join(known)}{nearest(wanted, known)}")
+    return [one for name, one in of_tasks.items() if not only or name in only or one.title in only]
+
+
+def _title(name: str) -> str:
+    network: Any = BASELINES.get(name)
+    title: str = network.card.title
+    return title
+
+
+def _ours(task: str, shared: Recipe, own: Recipe) -> dict[str, Contestant]:
+    """Return our networks of a task: with the schedule of the baselines, and with the settings of a recipe of ours."""
+    text = PUBLISHED.format(channels=shared.network.channels)
+    genotype = text.partition("@")[0]
+    found = [Contestant(f"CLEARER {genotype}, width 16", task, _with_form(shared, text))]
+    if own.given is not None:
+        found.append(Contestant(f"CLEARER form of {own.name}", task, _with_form(shared, own.given.text)))
+    own = dataclasses.replace(
+        own, data=shared.data, precision=shared.precision, architecture=own.architecture or genotype
+    )
+    found.append(Contestant(f"CLEARER {own.name}", task, own))
+    return {one.name: one for one in found}
+
+
+def _with_form(shared: Recipe, text: str) -> Recipe:
+    values = shared.to_dict()
+    del values["baseline"]
+    return recipe_from_dict(values | {"architecture": text})
+
+
+def equal_budget(
+    out: str | Path,
+    minutes: float,
+    *,
+    noise: str | Path | None = None,
+    rain: str | Path | None = None,
+    only: Sequence[str] = (),
+    jobs: int | None = None,
+    others: Sequence[Method] = (),
+    console: Console | None = None,
+    **measuring: Any,
+) -> Tables | None:
+    """Train all networks for equal times; with test images, measure them as `clearer.experiments.tables.tables` does.
+
+    Finished trainings and measurements are kept; a repeated call resumes.
+
+    Args:
+        out: the folder of the experiment.
+        minutes: of each training, on its share of the cores.
+        noise: folder of clean images to train denoisers on; validation images are split off it.
+        rain: folder of rainy pairs to train derainers on.
+        only: see `contestants`.
+        jobs: trainings at a time; by default one a core.
+        others: further methods for the tables.
+        console: where progress is printed; by default standard error.
+        measuring: ``data_noise``, ``data_rain``, ``sigmas``, ``rain_y``, ``limit`` and ``seed`` of `tables`.
+
+    Returns:
+        The content of tables.json; None without test images.
+
+    Raises:
+        UserError: no training images are given, or see `tables`.
+        Interrupted: every training has written its checkpoint.
+    """
+    out, console = Path(out), console or Console(stderr=True)
+    folders = {"denoise": noise, "derain": rain}
+    tasks = [task for task, folder in folders.items() if folder is not None]
+    if not tasks:
+        raise UserError(
+            "images: none to train on; give --noise FOLDER of clean images, --rain FOLDER of pairs, or both"
+        )
+    chosen = [
+        dataclasses.replace(one, recipe=_with_images(one.recipe, str(folders[one.task])))
+        for one in contestants(tasks, only)
+    ]
+    jobs = jobs or min(cores(), len(chosen))
+    times = _timed(chosen, out, jobs, console)
+    plans = [_plan(one, out, minutes * 60 / times[one.name]) for one in chosen]
+    left = minutes * 60 * sum(1 - plan.steps_done() / plan.steps for plan in plans) / jobs
+    say(f"baselines: {len(plans)} trainings, about {duration(left)} left, {jobs} at a time", console)
+    carry_out(plans, jobs=jobs, console=console)
+    if measuring.get("data_noise") is None and measuring.get("data_rain") is None:
+        return None
+    methods = [_method(plan) for plan in plans]
+    return tables(out, [*methods, *others], console=console, **measuring)
+
+
+def _with_images(recipe: Recipe, folder: str) -> Recipe:
+    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, train=folder))
+
+
+def _timed(chosen: Sequence[Contestant], out: Path, jobs: int, console: Console) -> dict[str, float]:
+    """Return the seconds of a step of each, timed once, with as many trainings at a time as later."""
+    file = out / "timing.json"
+    kept = read_shaped(file, Timed) if file.is_file() else None
+    known = dict(kept["seconds_per_step"]) if kept is not None and kept["jobs"] == jobs else {}
+    plans = {one.name: _with_steps(one, out / "timing", 3, TIMED_STEPS) for one in chosen if one.name not in known}
+    carry_out(list(plans.values()), jobs=jobs, console=console)
+    for name, plan in plans.items():
+        first, second, _ = (line["seconds"] for line in plan.run.train.read_metrics("seconds"))
+        known[name] = max(1e-4, (second - first) / TIMED_STEPS)
+    if plans:
+        write_json(file, {"jobs": jobs, "seconds_per_step": known})
+    return known
+
+
+def _plan(one: Contestant, out: Path, steps: float) -> Plan:
+    epochs = min(EPOCHS, max(1, int(steps)))
+    return _with_steps(one, out / "trainings", epochs, max(1, round(steps / epochs)))
+
+
+def _with_steps(one: Contestant, folder: Path, epochs: int, steps: int) -> Plan:
+    """Return a training of so many epochs and steps, which is validated once, at its end."""
+    settings = dataclasses.replace(
+        one.recipe.train,
+        epochs=epochs,
+        steps_per_epoch=steps,
+        validate_every=epochs,
+        optimizer=dataclasses.replace(one.recipe.train.optimizer, warmup_epochs=min(2, epochs - 1)),
+    )
+    evaluate = dataclasses.replace(one.recipe.evaluate, protocols=[], samples=0)
+    recipe = dataclasses.replace(one.recipe, name=one.name, train=settings, evaluate=evaluate)
+    return Plan(one.title, recipe, folder / one.name, "train")
+
+
+def _method(plan: Plan) -> Method:
+    """Return a trained network as a method; its notes state its training."""
+    result = plan.run.train.read_result("seconds", "steps")
+    images = Path(str(plan.recipe.data.train)).name
+    method = method_of_model(f"{plan.name}={plan.folder}", "cpu", "fp32")
+    note = f"trained for {duration(result['seconds'])} ({result['steps']:,} steps) on {images}"
+    return dataclasses.replace(method, notes=note)
