@@ -170,10 +170,10 @@ class BaselinesOptions(TablesOptions):
     """Options of baselines."""
 
     out: ResultFolder = Path("reproduction/baselines")
-    noise: Annotated[str | None, option("Data", "Clean images to train denoisers on.", "--noise", metavar="FOLDER")] = (
+    noise: Annotated[str | None, option("Data", "Folder of clean images to train denoisers on.", "--noise", metavar="FOLDER")] = (
         None
     )
-    rain: Annotated[str | None, option("Data", "Rainy pairs to train derainers on.", "--rain", metavar="FOLDER")] = None
+    rain: Annotated[str | None, option("Data", "Folder of rainy pairs to train derainers on.", "--rain", metavar="FOLDER")] = None
     minutes: Annotated[float, option("Training", "Minutes of each training.", metavar="MIN", parser=real(0, 1e6))] = 20
     only: Annotated[
         list[str] | None, option("Training", "Train this baseline or network; repeatable.", "--only", metavar="NAME")
@@ -181,7 +181,7 @@ class BaselinesOptions(TablesOptions):
     jobs: Jobs = None
 
 
-@verb("baselines", "clearer reproduce baselines --noise bsds500/train --bsd500 bsds500/test --minutes 20")
+@verb("baselines", "clearer reproduce baselines --noise bsds500/train --bsd500 bsds500/test")
 def baselines(options: BaselinesOptions) -> None:
     """Other systems and ours, trained equally long on the same images.
 
