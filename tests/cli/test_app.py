@@ -92,6 +92,7 @@ VERBS = {
 }
 REPRODUCE = {
     **REPRODUCE_0_1,
+    "figure8": (METHODS - {"--bsd500", "--rain800", "--sigma"}) | {"--rain", "--images"},
     "baselines": {*METHODS, "--rain-y", "--limit", "--seed", "--noise", "--rain", "--minutes", "--only", "--jobs"},
     "figures5-7": REPRODUCE_0_1["figures5-7"] - {"--picture", "--pictures"} | {"--image", "--images"},
 }

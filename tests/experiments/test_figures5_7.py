@@ -17,7 +17,7 @@ from clearer.core.errors import UserError
 from clearer.evaluation.evaluate import evaluate
 from clearer.experiments import figures5_7 as experiment
 from clearer.experiments.figures5_7 import figures5_7
-from clearer.experiments.figures5_7_page import best_of, comparison_figure, redraw
+from clearer.experiments.figures5_7_page import CELL, Layout, best_of, comparison_figure, redraw
 from clearer.experiments.redraw import redraw_folder
 from clearer.images.view import read_image
 from clearer.methods.base import ImageArray, Method, as_restore
@@ -298,3 +298,18 @@ def test_a_method_that_fails_is_named(clean: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=words):
             figures5_7(tmp_path, [dataclasses.replace(BOX, restore=restore)], bsd500=clean, images=1)
+
+
+def test_many_columns_break_into_lines_of_equal_length_with_heads_of_their_own(clean: Path, tmp_path: Path) -> None:
+    methods = [dataclasses.replace(KEEP, name=f"keep {k}") for k in range(13)]
+    result = figures5_7(tmp_path, methods, bsd500=clean, images=1, sigmas=[30, 50])
+    shown = result["figures"][0]
+    layout = Layout.of(shown, np.zeros((96, 96, 3), np.uint8))
+    corners = [layout.corner(row, cell) for row in range(2) for cell in range(15)]
+    assert len(set(corners)) == 30 and len({left for left, _ in corners}) == 8 and len({top for _, top in corners}) == 4
+    width, height = layout.size
+    assert all(left + CELL <= width and top + CELL <= layout.text_top < height for left, top in corners)
+    few = Layout.of({**shown, "columns": shown["columns"][:7]}, np.zeros((96, 96, 3), np.uint8))
+    assert len({few.corner(row, cell)[1] for row in range(2) for cell in range(9)}) == 2
+    heads = [text.get_text() for text in comparison_figure(tmp_path, shown).axes[0].texts]
+    assert heads.count("keep 12") == heads.count("ground truth") == 2

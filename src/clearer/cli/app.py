@@ -48,6 +48,7 @@ REPRODUCE: tuple[Verb[Any], ...] = (
     reproduce.table1,
     reproduce.figures34,
     reproduce_methods.figures5_7,
+    reproduce_methods.figure8,
     reproduce_methods.tables,
     reproduce_methods.baselines,
     reproduce.ablations,

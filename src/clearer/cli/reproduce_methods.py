@@ -133,6 +133,35 @@ def figures5_7(options: Figures57Options) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Figure8Options(MethodOptions):
+    """Options of figure8."""
+
+    out: ResultFolder = Path("reproduction/figure8")
+    rain: Annotated[str, option("Data", "Folder of rainy photographs.", "--rain", metavar="FOLDER")]
+    images: Annotated[int, option("Data", "Show N images, spread over the names.", metavar="N", parser=whole(1))] = 6
+    as_json: Json = False
+
+
+@verb("figure8", "clearer reproduce figure8 --rain rain800/test_nature --models derain")
+def figure8(options: Figure8Options) -> None:
+    """Figure 8, ours: real rain restored by each derainer.
+
+    There is no ground truth, so nothing is measured. Restored images are kept and reused by the next call.
+    """
+    from clearer.experiments.figure8 import figure8 as run_figure8
+
+    o = options
+    console = console_for_people(o.as_json)
+    with progress_bar("restore") as progress:
+        result = run_figure8(o.out, o.methods(), o.rain, o.images, progress=progress)
+    for name in result["left_out"]:
+        say(f"{name}: does not remove rain; left out", console)
+    say(f"{o.out}/figure8.png, with its caption: {o.out}/figure8.md", console)
+    if o.as_json:
+        print_json({**result, "saved": str(o.out)})
+
+
+@dataclass(frozen=True, kw_only=True)
 class TablesOptions(MethodOptions):
     """Options of tables."""
 
@@ -170,10 +199,12 @@ class BaselinesOptions(TablesOptions):
     """Options of baselines."""
 
     out: ResultFolder = Path("reproduction/baselines")
-    noise: Annotated[str | None, option("Data", "Folder of clean images to train denoisers on.", "--noise", metavar="FOLDER")] = (
-        None
-    )
-    rain: Annotated[str | None, option("Data", "Folder of rainy pairs to train derainers on.", "--rain", metavar="FOLDER")] = None
+    noise: Annotated[
+        str | None, option("Data", "Folder of clean images to train denoisers on.", "--noise", metavar="FOLDER")
+    ] = None
+    rain: Annotated[
+        str | None, option("Data", "Folder of rainy pairs to train derainers on.", "--rain", metavar="FOLDER")
+    ] = None
     minutes: Annotated[float, option("Training", "Minutes of each training.", metavar="MIN", parser=real(0, 1e6))] = 20
     only: Annotated[
         list[str] | None, option("Training", "Train this baseline or network; repeatable.", "--only", metavar="NAME")

@@ -24,6 +24,7 @@ CELL, GAP, MARGIN = 192, 10, 16
 WHOLE, LEAST = 264, 100  # largest width of the whole image, and smallest width of its column
 HEAD, NUMBERS, LABEL, LINE = 19, 30, 40, 19
 LETTERS = 22  # characters in a line of a column's head
+MOST = 9  # cells side by side; a row of more is broken into lines of equal length
 BOX = COLORS[4]
 
 Bytes = npt.NDArray[np.uint8]
@@ -82,10 +83,13 @@ def caption(figure: ComparisonFigure) -> list[str]:
     ]
 
 
-class _Layout(NamedTuple):
+class Layout(NamedTuple):
     """The positions of the parts of a figure, in pixels."""
 
     heads: list[list[str]]  # the lines of each column's head
+    per_line: int  # cells side by side
+    head: int  # height of the heads above a line of cells
+    again: bool  # whether the heads stand above every line, not above the first row alone
     whole: tuple[int, int, int, int]  # left, top, width, height of the whole image
     left: int  # of the first column
     top: int  # of the first row
@@ -94,19 +98,30 @@ class _Layout(NamedTuple):
     size: tuple[int, int]  # width, height
 
     @classmethod
-    def of(cls, figure: ComparisonFigure, whole: Bytes) -> _Layout:
+    def of(cls, figure: ComparisonFigure, whole: Bytes) -> Layout:
         """Lay out a figure whose whole image is ``whole``."""
         heads = [textwrap.wrap(head, LETTERS) or [""] for head in ("input", *figure["columns"], "ground truth")]
-        top = MARGIN + HEAD * max(map(len, heads)) + 6
-        rows_end = top + len(figure["rows"]) * (CELL + NUMBERS)
+        lines = -(-len(heads) // MOST)
+        per_line, head = -(-len(heads) // lines), HEAD * max(map(len, heads)) + 6
+        top, again = MARGIN + head, lines > 1
+        line_height = CELL + NUMBERS + (head if again else 0)
+        rows_end = top + len(figure["rows"]) * lines * line_height - (head if again else 0)
         zoom = min(WHOLE / whole.shape[1], (rows_end - top - NUMBERS) / whole.shape[0])
         size = (max(1, round(whole.shape[1] * zoom)), max(1, round(whole.shape[0] * zoom)))
         left = MARGIN + max(size[0], LEAST) + LABEL
-        width = left + len(heads) * (CELL + GAP) - GAP + MARGIN
-        per_line = int((width - 2 * MARGIN) / 7.2)
-        text = [line for sentence in caption(figure) for line in textwrap.wrap(sentence, per_line)]
+        width = left + per_line * (CELL + GAP) - GAP + MARGIN
+        letters = int((width - 2 * MARGIN) / 7.2)
+        text = [line for sentence in caption(figure) for line in textwrap.wrap(sentence, letters)]
         height = rows_end + 10 + LINE * len(text) + MARGIN
-        return cls(heads, (MARGIN, top, *size), left, top, rows_end + 10, text, (width, height))
+        places = (MARGIN, top, *size), left, top, rows_end + 10, text, (width, height)
+        return cls(heads, per_line, head, again, *places)
+
+    def corner(self, row: int, cell: int) -> tuple[int, int]:
+        """Return left and top of a cell, which is counted from the input to the ground truth."""
+        line, place = divmod(cell, self.per_line)
+        lines = -(-len(self.heads) // self.per_line)
+        height = CELL + NUMBERS + (self.head if self.again else 0)
+        return self.left + place * (CELL + GAP), self.top + (row * lines + line) * height
 
 
 def comparison_figure(out: Path, shown: ComparisonFigure) -> Figure:
@@ -117,7 +132,7 @@ def comparison_figure(out: Path, shown: ComparisonFigure) -> Figure:
         shown: its entry in figures57.json.
     """
     whole = read_image(out / shown["whole"], 3)
-    layout = _Layout.of(shown, whole)
+    layout = Layout.of(shown, whole)
     width, height = layout.size
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
     canvas = figure.add_axes((0, 0, 1, 1))
@@ -125,50 +140,56 @@ def comparison_figure(out: Path, shown: ComparisonFigure) -> Figure:
     canvas.set_axis_off()
 
     base = layout.top - 6
-    _write(canvas, MARGIN, base - HEAD / 2, "whole image", ha="left", color=MUTED, size=9.5)
-    axes = _show(figure, whole, layout.whole, smooth=True)
+    write_on(canvas, MARGIN, base - HEAD / 2, "whole image", ha="left", color=MUTED, size=9.5)
+    axes = show_image(figure, whole, layout.whole, smooth=True)
     scale, crop = whole.shape[1] / shown["width"], shown["crop"]
     corner = (crop["left"] * scale - 0.5, crop["top"] * scale - 0.5)
     axes.add_patch(Rectangle(corner, crop["side"] * scale, crop["side"] * scale, fill=False, ec=BOX, lw=1.6))
-    for index, lines in enumerate(layout.heads):
-        for i, text in enumerate(reversed(lines)):  # the last line of every heading is directly above its column
-            own = 0 < index < len(layout.heads) - 1
-            middle = layout.left + index * (CELL + GAP) + CELL / 2
-            _write(canvas, middle, base - HEAD * (i + 0.5), text, size=10.5, color=INK if own else MUTED)
     for index, row in enumerate(shown["rows"]):
-        _draw_row(figure, canvas, out, shown, row, (layout.left, layout.top + index * (CELL + NUMBERS)))
+        if index == 0 or layout.again:
+            _draw_heads(canvas, layout, index)
+        _draw_row(figure, canvas, out, shown, row, layout, index)
     for i, text in enumerate(layout.text):
-        _write(canvas, MARGIN, layout.text_top + LINE * (i + 0.5), text, ha="left", color=MUTED, size=9)
+        write_on(canvas, MARGIN, layout.text_top + LINE * (i + 0.5), text, ha="left", color=MUTED, size=9)
     return figure
 
 
+def _draw_heads(canvas: Axes, layout: Layout, row: int) -> None:
+    for index, lines in enumerate(layout.heads):
+        left, top = layout.corner(row, index)
+        for i, text in enumerate(reversed(lines)):  # the last line of every heading is directly above its column
+            own = 0 < index < len(layout.heads) - 1
+            middle, base = left + CELL / 2, top - 6 - HEAD * (i + 0.5)
+            write_on(canvas, middle, base, text, size=10.5, color=INK if own else MUTED)
+
+
 def _draw_row(
-    figure: Figure, canvas: Axes, out: Path, shown: ComparisonFigure, row: FigureRow, corner: tuple[int, int]
+    figure: Figure, canvas: Axes, out: Path, shown: ComparisonFigure, row: FigureRow, layout: Layout, number: int
 ) -> None:
-    left, top = corner
+    left, top = layout.corner(number, 0)
     label = "rain" if row["sigma"] is None else f"$\\sigma$ = {row['sigma']:g}"
-    _write(canvas, left - LABEL / 2 + 2, top + CELL / 2, label, math=True, rotation=90, size=10.5)
+    write_on(canvas, left - LABEL / 2 + 2, top + CELL / 2, label, math=True, rotation=90, size=10.5)
     best = best_of(row)
     cells: list[InputCell | None] = [row["input"], *(row["cells"][name] for name in shown["columns"])]
     for index, cell in enumerate(cells):
-        x = left + index * (CELL + GAP)
+        x, top = layout.corner(number, index)
         if cell is None:
             canvas.add_patch(Rectangle((x, top), CELL, CELL, fc="#f1f3f6", ec="#c3c9cf", lw=0.8))
-            _write(canvas, x + CELL / 2, top + CELL / 2, "not for this level", size=9.5, color=MUTED)
+            write_on(canvas, x + CELL / 2, top + CELL / 2, "not for this level", size=9.5, color=MUTED)
             continue
-        _show(figure, read_image(out / cell["crop"], 3), (x, top, CELL, CELL))
+        show_image(figure, read_image(out / cell["crop"], 3), (x, top, CELL, CELL))
         _write_scores(canvas, cell, (x + CELL / 2, top + CELL + NUMBERS / 2 - 2), index > 0, best)
-    _show(figure, read_image(out / shown["truth"], 3), (left + len(cells) * (CELL + GAP), top, CELL, CELL))
+    show_image(figure, read_image(out / shown["truth"], 3), (*layout.corner(number, len(cells)), CELL, CELL))
 
 
 def _write_scores(canvas: Axes, cell: InputCell, at: tuple[float, float], own: bool, best: dict[str, str]) -> None:
     """Write PSNR and SSIM below a cell; those of a method (``own``) are bold if they are the best of the row."""
     x, y = at
-    _write(canvas, x, y, "/", size=10.5, color=MUTED)
+    write_on(canvas, x, y, "/", size=10.5, color=MUTED)
     # Two texts around a slash: each may be bold without the other.
     for key, text, side, place in (("psnr", _psnr(cell), "right", x - 7), ("ssim", _ssim(cell), "left", x + 7)):
         weight = "bold" if own and text == best.get(key) else "normal"
-        _write(canvas, place, y, text, ha=side, size=10.5, weight=weight, color=INK if own else MUTED)
+        write_on(canvas, place, y, text, ha=side, size=10.5, weight=weight, color=INK if own else MUTED)
 
 
 def best_of(row: FigureRow) -> dict[str, str]:
@@ -188,7 +209,7 @@ def _ssim(cell: InputCell) -> str:
     return f"{cell['ssim']:.4f}"
 
 
-def _show(figure: Figure, image: Bytes, box: tuple[int, int, int, int], smooth: bool = False) -> Axes:
+def show_image(figure: Figure, image: Bytes, box: tuple[int, int, int, int], smooth: bool = False) -> Axes:
     """Draw an image into (left, top, width, height) in pixels of the figure."""
     width, height = figure.get_size_inches() * DPI
     x, y, w, h = box
@@ -198,6 +219,7 @@ def _show(figure: Figure, image: Bytes, box: tuple[int, int, int, int], smooth: 
     return axes
 
 
-def _write(canvas: Axes, x: float, y: float, text: str, math: bool = False, **look: Any) -> None:
+def write_on(canvas: Axes, x: float, y: float, text: str, math: bool = False, **look: Any) -> None:
+    """Write a text at a place in pixels of the figure."""
     artist = canvas.text(x, y, printable(text), **{"ha": "center", "va": "center", "color": INK, **look})
     artist.set_parse_math(math)  # names of methods and files may hold dollar signs

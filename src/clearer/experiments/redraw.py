@@ -8,6 +8,7 @@ from pathlib import Path
 from clearer.core.errors import UserError
 from clearer.experiments import (
     ablations_page,
+    figure8,
     figures3_4,
     figures5_7_page,
     table1,
@@ -19,6 +20,7 @@ DRAWN: dict[str, Callable[[Path], None]] = {
     "table1.json": table1.redraw,
     "figures34.json": figures3_4.redraw,
     **dict.fromkeys(figures5_7_page.NAMES, figures5_7_page.redraw),
+    figure8.NAME: figure8.redraw,
     "tables.json": tables_page.redraw,
     "verdict.json": verdict_page.redraw,
     "ablations.json": ablations_page.redraw,
