@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from clearer.methods import card
@@ -21,6 +25,20 @@ def test_all_methods_are_listed_with_task_kind_and_needs() -> None:
     assert found["prenet"]["parameters"] == 168_963 and found["prenet"]["needs"] == "clearer train baselines/prenet"
     assert not found["prenet"]["ours"] and found["derain"]["ours"] and found["derain"]["needs"] == ""
     assert "non-commercial" in found["bm3d"]["reading"] and found["bm3d"]["needs"] == "clearer[classical]"
+
+
+def test_every_method_of_others_states_source_and_what_it_was_compared_with() -> None:
+    assert all(method["source"] and method["checked"] for method in list_methods() if not method["ours"])
+
+
+def test_the_table_of_the_docs_lists_the_present_methods() -> None:
+    stored = json.loads((Path(__file__).parents[2] / "docs" / "results" / "methods.json").read_text())["methods"]
+    fix = "run clearer methods --json > methods.json; python tools/make_results.py --keep methods.json methods ..."
+
+    def facts(methods: Any) -> Any:  # whether a library is installed differs from machine to machine
+        return [{k: v for k, v in one.items() if k != "install"} for one in methods if not one["ours"]]
+
+    assert facts(stored) == facts(list_methods()), fix
 
 
 def test_a_method_whose_library_is_missing_is_listed_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,5 +39,6 @@ BM3D = Classical(
     source="Dabov, Foi, Katkovnik and Egiazarian, TIP 2007",
     make=bm3d,
     reading="Its authors' library, whose license allows non-commercial use only. Its default profile at all levels.",
+    checked="it is its authors' library",
     libraries=("bm3d",),
 )

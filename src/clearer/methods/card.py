@@ -24,6 +24,7 @@ class Classical:
         source: authors, venue and year.
         make: makes the method; it raises UserError if a library is missing.
         reading: what its publication leaves open, and how this program reads it; conditions of its license.
+        checked: what this program was compared with.
         libraries: modules that it needs beside those of the package.
     """
 
@@ -32,6 +33,7 @@ class Classical:
     source: str
     make: Callable[[], Method]
     reading: str = ""
+    checked: str = ""
     libraries: tuple[str, ...] = ()
 
     def __call__(self) -> Method:

@@ -48,6 +48,7 @@ class DDN(BaselineNetwork):
         source="Fu, Huang, Zeng, Huang, Ding and Paisley, CVPR 2017",
         reading="The base layer is a guided filter of each channel by itself, radius 15, as in the authors' training "
         "program. Batch norm uses moving statistics in testing; some retrained versions use those of the tested image.",
+        checked="the published count of weights; its guided filter pixel by pixel",
     )
 
     def __init__(self) -> None:

@@ -178,4 +178,5 @@ DSC = Classical(
     reading="The solver of its authors is not public: orthogonal matching pursuit and the method of optimal directions "
     "stand for it. Rain is found on luma, and the same rain is removed from all channels; the means of patches stay; "
     "the rain layer begins with the rain atoms of a code of the image.",
+    checked="parts alone (pursuit, dictionary); its authors' solver is not public",
 )

@@ -63,6 +63,7 @@ class Jorder(BaselineNetwork):
         "64 channels, the five units, each with its own weights, the weights of the loss (1 for streaks, 0.01 for the "
         "mask), and the rule that rain is where a pixel is more than 16 gray levels brighter than the clean one. It "
         "is applied once; JORDER-R applies it again to its result.",
+        checked="nothing: neither settings nor weights are public",
     )
 
     def __init__(self) -> None:

@@ -52,6 +52,7 @@ class JorderReleased(BaselineNetwork):
         source="Yang, Tan, Feng, Liu, Guo and Yan, CVPR 2017: the network that the authors released",
         reading="The released network has neither the dilated convolutions nor the rain mask of the publication, and "
         "sees luma alone. It is applied to the whole image; the authors' program cuts it into tiles.",
+        checked="outputs of the public network with its weights: equal to 1e-5",
     )
 
     def __init__(self) -> None:

@@ -32,6 +32,7 @@ class MethodEntry(TypedDict):
     macs_per_pixel: float | None
     source: str
     reading: str
+    checked: str
 
 
 def list_methods() -> list[MethodEntry]:
@@ -50,6 +51,7 @@ def _classical() -> list[MethodEntry]:
             "needs": f"clearer[{EXTRA}]" if card.libraries else "",
             "install": f"pip install 'clearer[{EXTRA}]' ({', '.join(card.missing)})" if card.missing else None,
             "parameters": None, "macs_per_pixel": None, "source": card.source, "reading": card.reading,
+            "checked": card.checked,
         }
         for name, card in METHODS.all().items()
     ]  # fmt: skip
@@ -63,7 +65,7 @@ def _baselines() -> list[MethodEntry]:
         found.append({
             "name": name, "title": card.title, "task": card.task, "kind": "learned", "ours": False,
             "needs": f"clearer train baselines/{name}", "install": None, "parameters": parameters,
-            "macs_per_pixel": macs_per_pixel, "source": card.source, "reading": card.reading,
+            "macs_per_pixel": macs_per_pixel, "source": card.source, "reading": card.reading, "checked": card.checked,
         })  # fmt: skip
     return found
 
@@ -73,7 +75,7 @@ def _ours() -> list[MethodEntry]:
         {
             "name": model["name"], "title": model["name"], "task": model["task"], "kind": "learned", "ours": True,
             "needs": "", "install": None, "parameters": model["parameters"], "macs_per_pixel": model["macs_per_pixel"],
-            "source": "clearer", "reading": "",
+            "source": "clearer", "reading": "", "checked": "",
         }
         for model in models()
         if model["for_use"]

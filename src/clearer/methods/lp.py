@@ -202,5 +202,6 @@ LP = Classical(
     "it turns the background into the lower envelope of the image. The first weight of the coupling is not stated: "
     "chosen on training images. The prior of natural patches has 50 components, fitted to BSDS500's training images; "
     "it is in the repository, not in the package.",
+    checked="parts alone (mixture, gradients); its authors' solver is not public",
     libraries=("scipy",),
 )

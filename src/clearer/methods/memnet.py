@@ -66,6 +66,7 @@ class MemNet(BaselineNetwork):
         source="Tai, Yang, Liu and Xu, ICCV 2017",
         reading="The weights of the six images start at 1/6. The losses are means over pixels where the authors' are "
         "sums, and biases learn as fast as kernels, where the authors' learn at a tenth of the rate.",
+        checked="the published count of weights; a block written out by hand",
         sample=20,
     )
 

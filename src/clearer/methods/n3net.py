@@ -77,6 +77,7 @@ class N3Net(BaselineNetwork):
         reading="One blind network, where the authors train one for each noise level. The moving statistics take 10% "
         "of each batch where theirs take 0.1%, which would need thousands of steps. Smaller images than "
         f"{LEAST} pixels a side are mirrored to that size.",
+        checked="outputs of the public program with its weights at three levels: equal to 1e-4",
         sample=20,
     )
 

@@ -39,5 +39,6 @@ NLM = Classical(
     source="Buades, Coll and Morel, CVPR 2005",
     make=nlm,
     reading="scikit-image's fast, non-blind form.",
+    checked="it is scikit-image's",
     libraries=("skimage",),
 )

@@ -35,6 +35,7 @@ class NLRN(BaselineNetwork):
         reading="Images larger than 43 pixels are restored in patches of 43 pixels at stride 22, the last ones at the "
         "border, and the overlaps averaged; the authors' stride is 7, at ten times the cost. The loss covers the whole "
         "patch. Initial weights are Glorot's, which our sources do not state.",
+        checked="the published count of weights; all states written out by hand",
         sample=20,
     )
 

@@ -30,6 +30,7 @@ class PReNet(BaselineNetwork):
         task="derain",
         source="Ren, Zuo, Hu, Zhu and Meng, CVPR 2019",
         reading="Not part of the paper's comparison; a stronger bar for rain. Complete in its publication.",
+        checked="outputs of the public program with its weights: equal to 1e-5",
     )
 
     def __init__(self) -> None:

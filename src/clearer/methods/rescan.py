@@ -54,6 +54,7 @@ class RESCAN(BaselineNetwork):
         reading="Of its published forms the one that the authors' program trains by default: gated recurrent units, "
         "each stage predicting the whole rain layer. It sees RGB where that program sees BGR, which is the same to a "
         "network that is trained.",
+        checked="outputs of the public program with public weights, all stages: equal to 1e-5",
     )
 
     def __init__(self) -> None:

@@ -53,6 +53,7 @@ class SCAN(BaselineNetwork):
         source="Li, Wu, Lin, Liu and Zha, ECCV 2018",
         reading="Complete in its publication, but for the initial weights, which are torch's. It sees RGB; the "
         "authors' program sees BGR, which is the same to a network that is trained.",
+        checked="the count of weights that its layers give; no weights are public",
     )
 
     def __init__(self) -> None:

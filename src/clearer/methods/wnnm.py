@@ -168,4 +168,5 @@ WNNM = Classical(
     source="Gu, Zhang, Zuo and Feng, CVPR 2014",
     make=wnnm,
     reading="None: PSNR after each iteration is that of its authors' program. Gray images alone; takes minutes.",
+    checked="PSNR of the authors' program after every iteration on one image, levels 20 and 40: equal to 0.01 dB",
 )

@@ -25,6 +25,7 @@ class BaselineCard:
         task: ``"denoise"`` or ``"derain"``.
         source: authors, venue and year.
         reading: what its publication leaves open, and how this program reads it; where this program differs.
+        checked: what this program was compared with.
         sample: number of images that tables measure a slow network on; None for all.
     """
 
@@ -32,6 +33,7 @@ class BaselineCard:
     task: str
     source: str
     reading: str = ""
+    checked: str = ""
     sample: int | None = None
 
 
