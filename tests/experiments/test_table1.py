@@ -23,6 +23,12 @@ def test_published_values_agree_with_each_other() -> None:
     assert letters == published.ARCHITECTURE.replace("-", "")
 
 
+def test_the_desk_scale_is_the_published_search_of_a_narrower_network() -> None:
+    full, desk = (load_recipe("paper-denoise-50", SCALES[scale]) for scale in ("full", "desk"))
+    assert desk.search == full.search and (desk.search.batch, desk.search.patch) == (32, 64)
+    assert (full.network.width, desk.network.width) == (32, 8)
+
+
 def test_the_laptop_scale_keeps_the_settings_that_balance_alpha() -> None:
     full, laptop = (load_recipe("paper-denoise-50", SCALES[scale]).search for scale in ("full", "laptop"))
     assert full.alpha == laptop.alpha
@@ -63,7 +69,7 @@ def test_a_table_without_any_search_still_holds_the_published_rows() -> None:
 
 def test_faults_are_reported_in_one_line(images: Path, tmp_path: Path) -> None:
     for arguments, words in (
-        (("--data", images, "--scale", "huge"), "scale: 'huge' is not one of full, laptop"),
+        (("--data", images, "--scale", "huge"), "scale: 'huge' is not one of full, desk, laptop"),
         ((), "give --data FOLDER with its sub-folders train and val"),
         (("--data", tmp_path / "none"), "cannot be read"),
         (("--data", images / "train"), "one sub-folder train"),

@@ -47,7 +47,15 @@ class Table1Options(TrainingImages):
     """Options of table1."""
 
     out: ResultFolder = Path("reproduction/table1")
-    scale: Scale = "full"
+    scale: Annotated[
+        str,
+        option(
+            "Training",
+            "full (as published), desk (narrower network) or laptop (smaller patches and batches, too).",
+            metavar="SCALE",
+            complete=lambda: ["full", "desk", "laptop"],
+        ),
+    ] = "full"
     lambdas: Annotated[
         list[float] | None,
         option(
