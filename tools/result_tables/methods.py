@@ -21,3 +21,13 @@ def methods_table(value: Any) -> str:
         words = (one["source"], one["reading"], one["checked"])
         lines.append("| " + " | ".join([f"`{one['name']}`", one["task"], one["kind"], parameters, cost, *words]) + " |")
     return "\n".join(lines)
+
+
+def classical_table(value: Any) -> str:
+    """Return the times of the classical methods."""
+    lines = [f"`{value['command']}`", "", "| method | threads | square | s/megapixel |", "| --- | ---: | ---: | ---: |"]
+    for row in value["rows"]:
+        seconds = row["seconds_per_megapixel"]
+        shown = f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.2g}"
+        lines.append(f"| `{row['method']}` | {row['threads']} | {row['side']} | {shown} |")
+    return "\n".join(lines)
