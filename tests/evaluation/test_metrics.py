@@ -54,17 +54,22 @@ def test_zero_padded_ssim_is_that_of_images_in_a_frame_of_zeros() -> None:
 
 def test_ssim_in_strips_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     a, b = torch.from_numpy(some(2, 3, 203, 17)), torch.from_numpy(some(2, 3, 203, 17, seed=1))
-    whole = ssim(a, b)
+    whole, padded = ssim(a, b), zero_padded_ssim(a, b)
     assert torch.allclose(whole[0], structural_similarity_index_measure(a[:1], b[:1], data_range=1.0), atol=1e-6)
     monkeypatch.setattr(metrics, "_STRIP_PIXELS", 17 * 67)  # the last strip has two rows
     assert torch.allclose(ssim(a, b), whole, atol=1e-6)
+    assert torch.allclose(zero_padded_ssim(a, b), padded, atol=1e-6)
 
 
 @settings(max_examples=30, deadline=None)
 @given(height=st.integers(1, 13), width=st.integers(1, 13))
 def test_metrics_of_small_and_identical_images_are_numbers(height: int, width: int) -> None:
     a, b = torch.from_numpy(some(1, 1, height, width)), torch.from_numpy(some(1, 1, height, width, seed=1))
-    assert torch.isfinite(ssim(a, b)).all() and torch.isfinite(psnr(a, b)).all()
+    assert (
+        torch.isfinite(ssim(a, b)).all()
+        and torch.isfinite(zero_padded_ssim(a, b)).all()
+        and torch.isfinite(psnr(a, b)).all()
+    )
     assert ssim(a, a).item() == pytest.approx(1, abs=1e-5)
     assert psnr(a, a).item() == pytest.approx(PSNR_CEILING)
 

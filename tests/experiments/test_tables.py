@@ -221,6 +221,7 @@ def test_a_slow_method_has_a_table_of_a_sample_beside_all_others(gray: Path, tmp
     assert {key: cells["slow"][key] for key in ("psnr", "ssim", "images")} == {
         key: cells["fast"][key] for key in ("psnr", "ssim", "images")
     }
+    assert all(cell["mib"] is None or 0 <= cell["mib"] < 1000 for cell in cells.values())
     assert "a seeded sample of 2 of the images" in (tmp_path / "tables.md").read_text()
 
 

@@ -175,7 +175,8 @@ class Figures57(TypedDict):
 class TableCell(TypedDict):
     """PSNR (dB) and SSIM. A published cell has nothing else.
 
-    ``ssim_zero_padded``: SSIM as the paper's program measures it; tables made before 0.2 lack it.
+    ``ssim_zero_padded``: SSIM as the paper's program measures it. ``mib``: the most memory that restoring an image
+    took. Tables made before 0.2 lack both.
     """
 
     psnr: float
@@ -185,6 +186,7 @@ class TableCell(TypedDict):
     seconds_per_image: NotRequired[float]
     megapixels_per_second: NotRequired[float]
     threads: NotRequired[int]
+    mib: NotRequired[float | None]
     parameters: NotRequired[int | None]
     macs_per_pixel: NotRequired[float | None]
     notes: NotRequired[str]

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from clearer.core.console import progress_bar, say
 from clearer.core.files import read_shaped, write_json, write_text
+from clearer.core.peak_memory import PeakMemory
 from clearer.core.shape import check_shape
 from clearer.data.items import Item, item_size
 from clearer.evaluation.evaluate import check_fit, image_scores, result_of
@@ -50,13 +51,15 @@ class MeasurementKey(TypedDict):
 class Measurement(ResultRecord):
     """A kept measurement: the result of an evaluation, and what it depends on.
 
-    ``zero_padded``: SSIM of each image as the paper's program measures it; measurements before 0.2 lack it.
+    ``zero_padded``: SSIM of each image as the paper's program measures it. ``mib``: the most memory that restoring
+    took, None where the system does not say. Measurements before 0.2 lack both.
     """
 
     key: MeasurementKey
     data: str
     threads: int
     zero_padded: NotRequired[list[float]]
+    mib: NotRequired[float | None]
 
 
 class KeptScore(TypedDict):
@@ -65,6 +68,7 @@ class KeptScore(TypedDict):
     place: int
     score: ImageScore
     zero_padded: float
+    mib: float | None
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,8 @@ def measured(folder: Path, method: Method, protocol: Protocol, images: ImageSet,
     result = result_of(protocol.name, False, [line["score"] for line in lines])
     kept = cast(Measurement, {
         "key": key, "data": images.data, "threads": torch.get_num_threads(),
-        "zero_padded": [line["zero_padded"] for line in lines], **result.to_dict(),
+        "zero_padded": [line["zero_padded"] for line in lines],
+        "mib": max((line["mib"] for line in lines if line["mib"] is not None), default=None), **result.to_dict(),
     })  # fmt: skip
     write_json(path, kept)
     path.with_suffix(".jsonl").unlink(missing_ok=True)
@@ -164,9 +169,10 @@ def _scored(
         seed=images.seed,
         watch=[watch],
     )
+    memory = PeakMemory()
     with progress_bar(f"{method.name}, {protocol.name}") as progress, path.open("a", encoding="utf-8") as file:
         for place, score in zip(missing, scores, strict=True):
-            known[place] = {"place": place, "score": score, "zero_padded": similar[-1]}
+            known[place] = {"place": place, "score": score, "zero_padded": similar[-1], "mib": memory.added()}
             file.write(json.dumps(known[place]) + "\n")
             file.flush()
             progress(len(known), len(places))

@@ -128,7 +128,7 @@ def _cell(method: Method, kept: Measurement, images: ImageSet, places: list[int]
         "psnr": result.psnr, "ssim": result.ssim,
         "ssim_zero_padded": None if padded is None else sum(padded[at[place]] for place in places) / len(places),
         "images": len(places), "seconds_per_image": result.seconds / len(places),
-        "megapixels_per_second": result.megapixels_per_second, "threads": kept["threads"],
+        "megapixels_per_second": result.megapixels_per_second, "threads": kept["threads"], "mib": kept.get("mib"),
         "parameters": method.parameters, "macs_per_pixel": method.macs_per_pixel,
         "notes": method.notes, "setup": method.setup, "sha256": method.sha256,
     }  # fmt: skip

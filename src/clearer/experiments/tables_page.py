@@ -25,7 +25,7 @@ CAUTIONS = {
     "rain800-rgb": "Published figures are those that the HiNAS paper prints, on all test images.",
     "rain800-y": "No published figures are comparable with these.",
 }
-COSTS = ("parameters", "kMAC/pixel", "s/image", "Mpixel/s")
+COSTS, MEMORY = ("parameters", "kMAC/pixel", "s/image", "Mpixel/s"), "MiB"
 
 
 def redraw(out: str | Path) -> None:
@@ -49,7 +49,7 @@ def _parts(table: ResultTable, seed: int) -> list[str]:
     if "sample" in table:
         what = f"a seeded sample of {count} of the images up to a megapixel"
     noise = f", noise seed {seed}" if seed else ""
-    columns = ["", "source", *(f"{_head(name)}: PSNR (dB) / SSIM" for name in table["protocols"]), *COSTS]
+    columns = ["", "source", *(f"{_head(name)}: PSNR (dB) / SSIM" for name in table["protocols"]), *_costs_of(table)]
     lines = ["| " + " | ".join(columns) + " |", "| --- | --- |" + " ---: |" * (len(columns) - 2)]
     notes: list[str] = []
     apart: list[str] = []
@@ -64,7 +64,7 @@ def _parts(table: ResultTable, seed: int) -> list[str]:
             )
             continue
         name = row["name"].replace("|", "\\|") + _mark(row, notes)
-        lines.append("| " + " | ".join([name, row["source"], *figures, *_costs(row)]) + " |")
+        lines.append("| " + " | ".join([name, row["source"], *figures, *_costs(row, _costs_of(table))]) + " |")
     parts = [f"**{TITLES[table['name']]}** ({what} of {table['data']}{noise})", "\n".join(lines)]
     if notes:
         parts.append("\n".join(f"- ({number}) {text}" for number, text in enumerate(notes, 1)))
@@ -84,16 +84,24 @@ def _figures(cell: TableCell | None) -> str:
     return f"{cell['psnr']:.2f} / " + ("-" if cell["ssim"] is None else f"{cell['ssim']:.4f}") + as_published
 
 
-def _costs(row: TableRow) -> list[str]:
-    """Return size and speed of a row; a value for each network if they differ, the speed of all levels together."""
+def _costs_of(table: ResultTable) -> tuple[str, ...]:
+    """Return the heads of the columns of costs: tables made before 0.2 know no memory."""
+    known = any(cell.get("mib") is not None for row in table["rows"] for cell in row["cells"].values())
+    return (*COSTS, MEMORY) if known else COSTS
+
+
+def _costs(row: TableRow, heads: tuple[str, ...]) -> list[str]:
+    """Return the costs of a row; a value for each network if they differ, the speed of all levels together."""
     cells = list(row["cells"].values())
     if row["source"] != "here":
-        return [""] * len(COSTS)
+        return [""] * len(heads)
     sizes = dict.fromkeys(f"{cell['parameters']:,}" for cell in cells if cell["parameters"] is not None)
     macs = dict.fromkeys(f"{cell['macs_per_pixel'] / 1e3:.1f}" for cell in cells if cell["macs_per_pixel"] is not None)
     seconds = sum(cell["seconds_per_image"] for cell in cells) / len(cells)
     speed = len(cells) / sum(1 / cell["megapixels_per_second"] for cell in cells)  # each level has the same pixels
-    return [" / ".join(sizes), " / ".join(macs), f"{seconds:.3g}", f"{speed:.3g}"]
+    memory = [mib for cell in cells if (mib := cell.get("mib")) is not None]
+    most = [f"{max(memory):.0f}" if memory else ""] if MEMORY in heads else []
+    return [" / ".join(sizes), " / ".join(macs), f"{seconds:.3g}", f"{speed:.3g}", *most]
 
 
 def _mark(row: TableRow, notes: list[str]) -> str:
@@ -114,4 +122,5 @@ def _mark(row: TableRow, notes: list[str]) -> str:
 def _speed(table: ResultTable) -> str:
     cells = [cell for row in table["rows"] if row["source"] == "here" for cell in row["cells"].values()]
     threads = " or ".join(str(count) for count in sorted({cell["threads"] for cell in cells}))
-    return f" Speed is for one machine, with {threads} CPU thread(s) for torch." if cells else ""
+    memory = " MiB: the most that restoring one image took." if MEMORY in _costs_of(table) else ""
+    return f" Speed is for one machine, with {threads} CPU thread(s) for torch.{memory}" if cells else ""
