@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from clearer.core.errors import UserError
+
 if TYPE_CHECKING:  # it imports torch, which a list of names does not need
     from clearer.methods.base import Method
 
@@ -26,6 +28,7 @@ class Classical:
         reading: what its publication leaves open, and how this program reads it; conditions of its license.
         checked: what this program was compared with.
         libraries: modules that it needs beside those of the package.
+        ready: raises UserError if something else that it needs is missing, such as a file.
     """
 
     title: str
@@ -35,6 +38,7 @@ class Classical:
     reading: str = ""
     checked: str = ""
     libraries: tuple[str, ...] = ()
+    ready: Callable[[], object] | None = None
 
     def __call__(self) -> Method:
         """Make the method.
@@ -44,7 +48,14 @@ class Classical:
         """
         return self.make()
 
-    @property
-    def missing(self) -> list[str]:
-        """The libraries that are not installed."""
-        return [name for name in self.libraries if find_spec(name) is None]
+    def install(self) -> str | None:
+        """Return what is missing and how to get it, in a line; None for nothing."""
+        missing = [name for name in self.libraries if find_spec(name) is None]
+        if missing:
+            return f"pip install 'clearer[{EXTRA}]' ({', '.join(missing)})"
+        try:
+            if self.ready is not None:
+                self.ready()
+        except UserError as error:
+            return str(error)
+        return None

@@ -49,7 +49,7 @@ def _classical() -> list[MethodEntry]:
         {
             "name": name, "title": card.title, "task": card.task, "kind": "classical", "ours": False,
             "needs": f"clearer[{EXTRA}]" if card.libraries else "",
-            "install": f"pip install 'clearer[{EXTRA}]' ({', '.join(card.missing)})" if card.missing else None,
+            "install": card.install(),
             "parameters": None, "macs_per_pixel": None, "source": card.source, "reading": card.reading,
             "checked": card.checked,
         }

@@ -204,4 +204,5 @@ LP = Classical(
     "it is in the repository, not in the package.",
     checked="parts alone (mixture, gradients); its authors' solver is not public",
     libraries=("scipy",),
+    ready=natural_patches,
 )
