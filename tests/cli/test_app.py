@@ -92,9 +92,21 @@ VERBS = {
 }
 REPRODUCE = {
     **REPRODUCE_0_1,
-    "figure8": (METHODS - {"--bsd500", "--rain800", "--sigma"}) | {"--rain", "--images"},
-    "baselines": {*METHODS, "--rain-y", "--limit", "--seed", "--noise", "--rain", "--minutes", "--only", "--jobs"},
-    "figures5-7": REPRODUCE_0_1["figures5-7"] - {"--picture", "--pictures"} | {"--image", "--images"},
+    "figure8": (METHODS - {"--bsd500", "--rain800", "--sigma"}) | {"--rain", "--images", "--trained"},
+    "tables": REPRODUCE_0_1["tables"] | {"--trained"},
+    "baselines": {
+        *METHODS,
+        "--trained",
+        "--rain-y",
+        "--limit",
+        "--seed",
+        "--noise",
+        "--rain",
+        "--minutes",
+        "--only",
+        "--jobs",
+    },
+    "figures5-7": REPRODUCE_0_1["figures5-7"] - {"--picture", "--pictures"} | {"--image", "--images", "--trained"},
 }
 
 ROOT: Any = typer.main.get_command(app)

@@ -10,7 +10,7 @@ import pytest
 
 from clearer.core.errors import UserError
 from clearer.experiments import equal_budget as module
-from clearer.experiments.equal_budget import contestants, equal_budget
+from clearer.experiments.equal_budget import contestants, equal_budget, trained_methods
 from clearer.network.baselines.registry import BASELINES
 from helpers.command import clearer
 from helpers.photos import NAMES, write_photos
@@ -54,5 +54,9 @@ def test_from_photographs_to_a_table_and_again(tmp_path: Path, monkeypatch: pyte
     assert row["name"] == form and "on photos" in cell["notes"]
     done = int(re.search(r"\(([\d,]+) steps\)", cell["notes"])[1].replace(",", ""))  # type: ignore[index]
     assert abs(done - steps) <= max(1, steps / 2)
+    (method,) = trained_methods(tmp_path / "out")
+    assert (method.name, method.notes, method.parameters) == (form, cell["notes"], cell["parameters"])
+    with pytest.raises(UserError, match="no finished training"):
+        trained_methods(tmp_path)
     monkeypatch.setattr(module, "carry_out", lambda plans, **_: None if all(p.finished for p in plans) else 1 / 0)
     assert clearer(*command).json == ended.json  # nothing is trained or measured again

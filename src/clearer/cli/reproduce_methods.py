@@ -45,15 +45,21 @@ class MethodOptions:
             complete=method_names,
         ),
     ] = "none"
+    trained: Annotated[
+        Path | None,
+        option("Methods", "Result folder of 'reproduce baselines', for all its networks.", metavar="FOLDER"),
+    ] = None
     ensemble: Ensemble = False
     device: Device = "auto"
     precision: Precision = "fp32"
 
     def methods(self) -> list[Method]:
         """Return the methods: classical ones, those of Python files, trained networks."""
+        from clearer.experiments.equal_budget import trained_methods
         from clearer.methods.selection import all_methods
 
-        return all_methods(
+        found = [] if self.trained is None else trained_methods(self.trained)
+        return found + all_methods(
             self.classical,
             self.also or (),
             self.models or (),

@@ -27,8 +27,10 @@ from clearer.methods.trained_model import method_of_model
 from clearer.network.baselines.registry import BASELINES
 from clearer.recipe.load import load_recipe, recipe_from_dict
 from clearer.recipe.schema import Recipe
+from clearer.runs.layout import RunFolder
 
 EPOCHS = 40
+TRAININGS = "trainings"
 TIMED_STEPS = 3
 """Steps of an epoch of a timed training: the first warms up, the second is timed, the third ends with a validation."""
 PUBLISHED = "FPPF-FFFF-PFFP@width=16,channels={channels}"
@@ -158,7 +160,7 @@ def equal_budget(
     carry_out(plans, jobs=jobs, console=console)
     if measuring.get("data_noise") is None and measuring.get("data_rain") is None:
         return None
-    methods = [_method(plan) for plan in plans]
+    methods = [_method(plan.run) for plan in plans]
     return tables(out, [*methods, *others], console=console, **measuring)
 
 
@@ -183,7 +185,7 @@ def _timed(chosen: Sequence[Contestant], out: Path, jobs: int, console: Console)
 
 def _plan(one: Contestant, out: Path, steps: float) -> Plan:
     epochs = min(EPOCHS, max(1, int(steps)))
-    return _with_steps(one, out / "trainings", epochs, max(1, round(steps / epochs)))
+    return _with_steps(one, out / TRAININGS, epochs, max(1, round(steps / epochs)))
 
 
 def _with_steps(one: Contestant, folder: Path, epochs: int, steps: int) -> Plan:
@@ -196,14 +198,27 @@ def _with_steps(one: Contestant, folder: Path, epochs: int, steps: int) -> Plan:
         optimizer=dataclasses.replace(one.recipe.train.optimizer, warmup_epochs=min(2, epochs - 1)),
     )
     evaluate = dataclasses.replace(one.recipe.evaluate, protocols=[], samples=0)
-    recipe = dataclasses.replace(one.recipe, name=one.name, train=settings, evaluate=evaluate)
+    recipe = dataclasses.replace(one.recipe, name=one.name, description=one.title, train=settings, evaluate=evaluate)
     return Plan(one.title, recipe, folder / one.name, "train")
 
 
-def _method(plan: Plan) -> Method:
+def trained_methods(folder: str | Path) -> list[Method]:
+    """Return the networks that `equal_budget` trained into a folder as methods; unfinished ones are left out.
+
+    Raises:
+        UserError: it holds none.
+    """
+    runs = [RunFolder(path.parent) for path in sorted(Path(folder).glob(f"{TRAININGS}/*/recipe.yaml"))]
+    found = [_method(run) for run in runs if run.train.finished]
+    if not found:
+        raise UserError(f"{folder}: holds no finished training of 'clearer reproduce baselines'; name its folder")
+    return found
+
+
+def _method(run: RunFolder) -> Method:
     """Return a trained network as a method; its notes state its training."""
-    result = plan.run.train.read_result("seconds", "steps")
-    images = Path(str(plan.recipe.data.train)).name
-    method = method_of_model(f"{plan.name}={plan.folder}", "cpu", "fp32")
+    result, recipe = run.train.read_result("seconds", "steps"), run.read_recipe()
+    images = Path(str(recipe.data.train)).name
+    method = method_of_model(f"{recipe.description}={run}", "cpu", "fp32")
     note = f"trained for {duration(result['seconds'])} ({result['steps']:,} steps) on {images}"
     return dataclasses.replace(method, notes=note)
