@@ -1,6 +1,6 @@
 """Fit the prior of natural patches that the method LP needs: a Gaussian mixture on photographs without rain.
 
-    python tools/make_patch_prior.py bsds500/train -o models/lp-natural-patches.safetensors
+    python tools/make_patch_prior.py bsds500/train -o models/lp-natural-patches/mixture.safetensors
 
 Patches are 8x8 pixels of luma in [0, 1] without their mean, from random places.
 """

@@ -4,7 +4,7 @@
     python tools/make_results.py --collect RUN NAME "COMMAND"   # first copy a run's figures to docs/results
     python tools/make_results.py --keep FILE.json NAME "COMMAND"   # first copy the JSON of `reproduce` or `verdict`
 
-``--keep`` also copies the PNG figures beside FILE.json to docs/images/NAME-*.png. A table stands between
+``--keep`` also copies the PNG figures beside an experiment's JSON to docs/images/NAME-*.png. A table stands between
 ``<!-- table NAME -->`` and ``<!-- end -->``. The first part of NAME, up to a dash, chooses the kind of table.
 """
 
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from clearer.core.files import read_json
+from clearer.experiments.redraw import DRAWN
 
 sys.path.insert(0, str(Path(__file__).parent))
 from result_tables.kinds import KINDS
@@ -53,7 +54,7 @@ def keep(path: Path, name: str, command: str) -> None:
     value = {"command": command, **json.loads(path.read_text())}
     lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(part)}" for key, part in value.items())
     (STORE / f"{name}.json").write_text("{\n" + lines + "\n}\n")
-    for figure in path.parent.glob("*.png"):
+    for figure in path.parent.glob("*.png") if path.name in DRAWN else ():  # else they are not of this result
         shutil.copy(figure, HERE / "images" / f"{name}-{figure.name}")
 
 

@@ -21,7 +21,7 @@ def test_all_baselines_and_ours_take_part_with_one_schedule() -> None:
     assert [one.recipe.baseline for one in found if one.recipe.baseline] == list(BASELINES)
     ours = [one for one in found if one.recipe.baseline is None]
     assert [one.title for one in ours] == [
-        "CLEARER FPPF-FFFF-PFFP, width 16", "CLEARER form of denoise-gray-fast", "CLEARER denoise-gray-fast",
+        "CLEARER FPPF-FFFF-PFFP, width 16", "CLEARER network of denoise-gray-fast", "CLEARER denoise-gray-fast",
         "CLEARER FPPF-FFFF-PFFP, width 16", "CLEARER derain",
     ]  # fmt: skip
     assert len({one.name for one in found}) == len(found)
@@ -34,6 +34,10 @@ def test_all_baselines_and_ours_take_part_with_one_schedule() -> None:
 def test_a_name_that_is_none_of_them_is_refused() -> None:
     with pytest.raises(UserError, match="did you mean 'scan'"):
         contestants(["derain"], ["scen"])
+    with pytest.raises(UserError, match=r"red is to denoise, .* give --noise FOLDER"):
+        contestants(["derain"], ["red"])
+    with pytest.raises(UserError, match="minutes: 0 is not above 0"):
+        equal_budget("nowhere", 0, noise="photos")
     with pytest.raises(UserError, match="--noise FOLDER"):
         equal_budget("nowhere", 1)
 
@@ -41,14 +45,14 @@ def test_a_name_that_is_none_of_them_is_refused() -> None:
 @pytest.mark.slow
 def test_from_photographs_to_a_table_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photos = write_photos(tmp_path / "photos", NAMES, side=64)
-    form = "CLEARER form of denoise-gray-fast"
+    form = "CLEARER network of denoise-gray-fast"
     command = ("reproduce", "baselines", "--noise", photos, "--bsd500", photos, "--limit", 1, "--sigma", 50,
                "--minutes", 0.01, "--only", form, "--jobs", 1, "-o", tmp_path / "out", "--json")  # fmt: skip
     ended = clearer(*command)
     assert ended.status == 0, ended.err
     row = ended.json["tables"][0]["rows"][-1]
     timing = json.loads((tmp_path / "out" / "timing.json").read_text())
-    step = timing["seconds_per_step"]["denoise-clearer-form-of-denoise-gray-fast"]
+    step = timing["seconds_per_step"]["denoise-clearer-network-of-denoise-gray-fast"]
     cell = row["cells"]["clearer-gray-50"]
     steps = 0.6 / step  # 40 epochs, or as many steps as there are
     assert row["name"] == form and "on photos" in cell["notes"]
@@ -58,5 +62,7 @@ def test_from_photographs_to_a_table_and_again(tmp_path: Path, monkeypatch: pyte
     assert (method.name, method.notes, method.parameters) == (form, cell["notes"], cell["parameters"])
     with pytest.raises(UserError, match="no finished training"):
         trained_methods(tmp_path)
+    other = clearer(*(word if word != 0.01 else 0.02 for word in command))
+    assert other.status == 2 and "holds trainings of 0.01 minutes, 1 at a time, not of 0.02" in other.err
     monkeypatch.setattr(module, "carry_out", lambda plans, **_: None if all(p.finished for p in plans) else 1 / 0)
     assert clearer(*command).json == ended.json  # nothing is trained or measured again

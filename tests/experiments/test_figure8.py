@@ -56,5 +56,8 @@ def test_each_derainer_has_a_column_of_the_same_squares(rain: Path, tmp_path: Pa
 def test_faults_are_reported_in_one_line(rain: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="none removes rain"):
         figure8(tmp_path / "out", [Method("noise", "gaussian", lambda image, sigma: image)], rain)
+    for name in ("input", "twice"):
+        with pytest.raises(UserError, match=f"'{name}': two columns of this name"):
+            figure8(tmp_path / "out", [Method(name, "rain", lambda image, sigma: image)] * 2, rain)
     with pytest.raises(UserError, match="not finite"):
         figure8(tmp_path / "out", [Method("bad", "rain", lambda image, sigma: image * np.nan)], rain)

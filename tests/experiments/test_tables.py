@@ -222,7 +222,7 @@ def test_a_slow_method_has_a_table_of_a_sample_beside_all_others(gray: Path, tmp
         key: cells["fast"][key] for key in ("psnr", "ssim", "images")
     }
     assert all(cell["mib"] is None or 0 <= cell["mib"] < 1000 for cell in cells.values())
-    assert "a seeded sample of 2 of the images" in (tmp_path / "tables.md").read_text()
+    assert "2 images of up to 1 megapixel, a seeded sample" in (tmp_path / "tables.md").read_text()
 
 
 def test_samples_are_nested_and_hold_no_huge_image(tmp_path: Path) -> None:
@@ -231,7 +231,13 @@ def test_samples_are_nested_and_hold_no_huge_image(tmp_path: Path) -> None:
     images = ImageSet(str(tmp_path), find_items(tmp_path), "")
     chosen = {count: set(images.places(count)) for count in (1, 2, 4, 5)}
     assert chosen[1] < chosen[2] < chosen[4] < chosen[5] == {0, 1, 2, 4, 5}
-    assert images.places(None) == images.places(6) == list(range(6))
+    assert images.places(6) == images.places(1000) == [0, 1, 2, 4, 5] and images.places(None) == list(range(6))
+
+
+def test_a_slow_method_without_an_image_that_is_small_enough_is_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((64, 16_000), np.uint8)).save(write_photos(tmp_path / "set", ()) / "huge.png")
+    with pytest.raises(UserError, match="slow: measured on images of up to 1 megapixel"):
+        tables(tmp_path / "t", [Method("slow", "gaussian", Counting(), sample=2)], data_noise=tmp_path / "set")
 
 
 def test_a_stopped_measurement_resumes_at_the_next_image(gray: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from clearer.recipe.load import load_recipe
 from clearer.training import loop
 from clearer.training.optimizers import learning_rate
 from clearer.zoo.weights import load_any_weights
+from helpers.command import clearer as command
 from helpers.photos import NAMES, photograph
 
 SMALL: dict[str, Any] = {
@@ -41,7 +42,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def settings(pairs: Path, **more: Any) -> dict[str, Any]:
-    return SMALL | {"data.folder": str(pairs)} | more
+    return SMALL | {"data.folder": str(pairs), "data.layout": "side-by-side"} | more
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,9 @@ def test_verbs_for_networks_of_clearer_refuse_it_in_one_line(call: Any, run: Pat
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"architecture": "PP-PP", "network.scales": 3}, "leave one out"),
+        ({"architecture": "PPPP-PPPP-PPPP"}, "leave one out"),
+        ({"network.width": 8}, "network.width: 8, but the recipe trains the baseline rescan"),
+        ({"teacher.stride": 2}, "learns from no teacher"),
         ({"baseline": "rescna"}, "rescan"),
         ({"baseline": None}, "train.loss: own"),
     ],
@@ -134,3 +137,9 @@ def test_published_schedules() -> None:
         "quickstart", {"train.optimizer": {"lr": 1e-3, "lr_final": 1e-6, "schedule": "exponential"}}
     ).train.optimizer
     assert [learning_rate(falling, e, 50) for e in (0, 25, 50)] == pytest.approx([1e-3, 1e-3 * 10**-1.5, 1e-6])
+
+
+@pytest.mark.parametrize("option", [("--start", "derain"), ("--architecture", "P-P"), ("--budget", "50ms@1mp")])
+def test_options_for_networks_of_clearer_are_refused_by_their_names(option: tuple[str, str], pairs: Path) -> None:
+    ended = command("train", "baselines/scan-short", "--data", pairs, *option)
+    assert ended.status == 2 and f"{option[0]}: is for networks of clearer" in ended.err

@@ -173,9 +173,24 @@ def train(options: FitOptions) -> None:
     _fit(options, ("train", "evaluate"))
 
 
+def _refuse_for_baseline(options: FitOptions) -> None:
+    """Refuse options that are for networks of clearer where the recipe trains a baseline."""
+    from clearer.recipe.load import load_recipe
+
+    given = {"--start": options.start, "--budget": options.budget, "--search": options.way}
+    given |= {"--architecture": options.architecture}
+    named = [name for name, value in given.items() if value]
+    baseline = (
+        load_recipe(options.recipe).baseline if named and options.recipe not in (None, "noisy", "pairs") else None
+    )
+    if baseline is not None:
+        raise UserError(f"{named[0]}: is for networks of clearer, and {options.recipe} trains {baseline}; leave it out")
+
+
 def _fit(options: FitOptions, stages: Sequence[str]) -> None:
     from clearer.training import distributed as processes
 
+    _refuse_for_baseline(options)
     overrides = options.overrides()
     if options.show:
         if not processes.launched()[0]:

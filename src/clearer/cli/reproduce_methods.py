@@ -230,7 +230,7 @@ def baselines(options: BaselinesOptions) -> None:
     o = options
     console = console_for_people(o.as_json)
     how: dict[str, Any] = {"sigmas": o.sigma or SIGMAS, "rain_y": o.rain_y, "limit": o.limit, "seed": o.seed}
-    how |= {"data_noise": o.bsd500, "data_rain": o.rain800, "only": o.only or (), "jobs": o.jobs}
+    how |= {"data_noise": o.bsd500, "data_rain": o.rain800, "only": o.only or (), "jobs": o.jobs, "device": o.device}
     result = equal_budget(o.out, o.minutes, noise=o.noise, rain=o.rain, others=o.methods(), console=console, **how)
     if result is not None:
         say((o.out / "tables.md").read_text(encoding="utf-8"), console)

@@ -1,8 +1,8 @@
 """Train the learned baselines and networks of clearer for equal times on the same images, and measure them.
 
-All are trained with one schedule, the recipes ``baselines/NAME-short``, so that the comparison is one of forms. Two of
-ours are among them: the published form, and the form of a pretrained model; the latter also with the settings of its
-own recipe. Each training gets as many steps as its time allows, by a step timed before.
+All are trained with one schedule, the recipes ``baselines/NAME-short``, so that the comparison is one of networks. Two
+of ours are among them: the published architecture, and that of a pretrained model; the latter also with the settings
+of its own recipe. Each training gets as many steps as its time allows, by a step timed before.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from clearer.core.console import say
 from clearer.core.errors import UserError, nearest
 from clearer.core.files import read_shaped, write_json
 from clearer.core.text import duration
+from clearer.data.folders import find_items
 from clearer.experiments.records import Tables
-from clearer.experiments.runner import Plan, carry_out, cores
+from clearer.experiments.runner import Plan, carry_out, default_jobs
 from clearer.experiments.tables import tables
 from clearer.methods.base import Method
 from clearer.methods.trained_model import method_of_model
@@ -35,7 +36,7 @@ TIMED_STEPS = 3
 """Steps of an epoch of a timed training: the first warms up, the second is timed, the third ends with a validation."""
 PUBLISHED = "FPPF-FFFF-PFFP@width=16,channels={channels}"
 OURS: dict[str, tuple[str, str]] = {"denoise": ("red", "denoise-gray-fast"), "derain": ("scan", "derain")}
-"""By task: the baseline whose short recipe our forms are trained with, and the recipe of a form of ours."""
+"""By task: the baseline whose short recipe our networks are trained with, and the recipe of a model of ours."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,9 @@ class Contestant:
 
 
 class Timed(TypedDict):
-    """timing.json: seconds of a step by `Contestant.name`, of so many trainings at a time."""
+    """timing.json: the minutes of each training, how many run at a time, seconds of a step by `Contestant.name`."""
 
+    minutes: float
     jobs: int
     seconds_per_step: dict[str, float]
 
@@ -75,6 +77,10 @@ def contestants(tasks: Sequence[str], only: Sequence[str] = ()) -> list[Contesta
         every |= _ours(task, found[shared], load_recipe(own))
     of_tasks = {name: one for name, one in every.items() if one.task in tasks}
     for wanted in only:
+        other = every.get(wanted)
+        if other is not None and other.task not in tasks:
+            option = {"denoise": "--noise", "derain": "--rain"}[other.task]
+            raise UserError(f"only: {wanted} is to {other.task}, and there are no images for it; give {option} FOLDER")
         known = [*of_tasks, *(one.title for one in of_tasks.values())]
         if wanted not in known:
             raise UserError(f"only: {wanted!r} is not one of {', '.join(known)}{nearest(wanted, known)}")
@@ -91,9 +97,9 @@ def _ours(task: str, shared: Recipe, own: Recipe) -> dict[str, Contestant]:
     """Return our networks of a task: with the schedule of the baselines, and with the settings of a recipe of ours."""
     text = PUBLISHED.format(channels=shared.network.channels)
     genotype = text.partition("@")[0]
-    found = [Contestant(f"CLEARER {genotype}, width 16", task, _with_form(shared, text))]
+    found = [Contestant(f"CLEARER {genotype}, width 16", task, _with_architecture(shared, text))]
     if own.given is not None:
-        found.append(Contestant(f"CLEARER form of {own.name}", task, _with_form(shared, own.given.text)))
+        found.append(Contestant(f"CLEARER network of {own.name}", task, _with_architecture(shared, own.given.text)))
     own = dataclasses.replace(
         own, data=shared.data, precision=shared.precision, architecture=own.architecture or genotype
     )
@@ -101,7 +107,7 @@ def _ours(task: str, shared: Recipe, own: Recipe) -> dict[str, Contestant]:
     return {one.name: one for one in found}
 
 
-def _with_form(shared: Recipe, text: str) -> Recipe:
+def _with_architecture(shared: Recipe, text: str) -> Recipe:
     values = shared.to_dict()
     del values["baseline"]
     return recipe_from_dict(values | {"architecture": text})
@@ -115,6 +121,7 @@ def equal_budget(
     rain: str | Path | None = None,
     only: Sequence[str] = (),
     jobs: int | None = None,
+    device: str = "auto",
     others: Sequence[Method] = (),
     console: Console | None = None,
     **measuring: Any,
@@ -129,7 +136,8 @@ def equal_budget(
         noise: folder of clean images to train denoisers on; validation images are split off it.
         rain: folder of rainy pairs to train derainers on.
         only: see `contestants`.
-        jobs: trainings at a time; by default one a core.
+        jobs: trainings at a time; by default one a core, or one on a GPU.
+        device: of the trainings and of their networks in the tables.
         others: further methods for the tables.
         console: where progress is printed; by default standard error.
         measuring: ``data_noise``, ``data_rain``, ``sigmas``, ``rain_y``, ``limit`` and ``seed`` of `tables`.
@@ -144,42 +152,56 @@ def equal_budget(
     out, console = Path(out), console or Console(stderr=True)
     folders = {"denoise": noise, "derain": rain}
     tasks = [task for task, folder in folders.items() if folder is not None]
+    if minutes <= 0:
+        raise UserError(f"minutes: {minutes:g} is not above 0; give the minutes of each training")
     if not tasks:
         raise UserError(
             "images: none to train on; give --noise FOLDER of clean images, --rain FOLDER of pairs, or both"
         )
     chosen = [
-        dataclasses.replace(one, recipe=_with_images(one.recipe, str(folders[one.task])))
+        dataclasses.replace(one, recipe=_with_images(one.recipe, str(folders[one.task]), device))
         for one in contestants(tasks, only)
     ]
-    jobs = jobs or min(cores(), len(chosen))
-    times = _timed(chosen, out, jobs, console)
+    jobs = jobs or default_jobs(device, len(chosen))
+    times = _timed(chosen, out, minutes, jobs, console)
     plans = [_plan(one, out, minutes * 60 / times[one.name]) for one in chosen]
     left = minutes * 60 * sum(1 - plan.steps_done() / plan.steps for plan in plans) / jobs
     say(f"baselines: {len(plans)} trainings, about {duration(left)} left, {jobs} at a time", console)
     carry_out(plans, jobs=jobs, console=console)
     if measuring.get("data_noise") is None and measuring.get("data_rain") is None:
         return None
-    methods = [_method(plan.run) for plan in plans]
+    methods = [_method(plan.run, device) for plan in plans]
     return tables(out, [*methods, *others], console=console, **measuring)
 
 
-def _with_images(recipe: Recipe, folder: str) -> Recipe:
-    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, train=folder))
+def _with_images(recipe: Recipe, folder: str, device: str) -> Recipe:
+    data = dataclasses.replace(recipe.data, train=folder)
+    if recipe.task == "derain" and not find_items(folder)[0].is_pair:
+        data = dataclasses.replace(data, layout="side-by-side")  # as tables take a folder of test pairs
+    return dataclasses.replace(recipe, device=device, data=data)
 
 
-def _timed(chosen: Sequence[Contestant], out: Path, jobs: int, console: Console) -> dict[str, float]:
-    """Return the seconds of a step of each, timed once, with as many trainings at a time as later."""
+def _timed(chosen: Sequence[Contestant], out: Path, minutes: float, jobs: int, console: Console) -> dict[str, float]:
+    """Return the seconds of a step of each, timed once, with as many trainings at a time as later.
+
+    Raises:
+        UserError: the folder holds trainings of other minutes, or that ran otherwise beside each other.
+    """
     file = out / "timing.json"
     kept = read_shaped(file, Timed) if file.is_file() else None
-    known = dict(kept["seconds_per_step"]) if kept is not None and kept["jobs"] == jobs else {}
+    if kept is not None and (kept["minutes"], kept["jobs"]) != (minutes, jobs):
+        raise UserError(
+            f"{out}: holds trainings of {kept['minutes']:g} minutes, {kept['jobs']} at a time, not of {minutes:g} "
+            f"minutes, {jobs} at a time; give these, or another folder with --out"
+        )
+    known = {} if kept is None else dict(kept["seconds_per_step"])
     plans = {one.name: _with_steps(one, out / "timing", 3, TIMED_STEPS) for one in chosen if one.name not in known}
     carry_out(list(plans.values()), jobs=jobs, console=console)
     for name, plan in plans.items():
         first, second, _ = (line["seconds"] for line in plan.run.train.read_metrics("seconds"))
         known[name] = max(1e-4, (second - first) / TIMED_STEPS)
     if plans:
-        write_json(file, {"jobs": jobs, "seconds_per_step": known})
+        write_json(file, {"minutes": minutes, "jobs": jobs, "seconds_per_step": known})
     return known
 
 
@@ -215,10 +237,10 @@ def trained_methods(folder: str | Path) -> list[Method]:
     return found
 
 
-def _method(run: RunFolder) -> Method:
+def _method(run: RunFolder, device: str = "auto") -> Method:
     """Return a trained network as a method; its notes state its training."""
     result, recipe = run.train.read_result("seconds", "steps"), run.read_recipe()
     images = Path(str(recipe.data.train)).name
-    method = method_of_model(f"{recipe.description}={run}", "cpu", "fp32")
+    method = method_of_model(f"{recipe.description}={run}", device, "fp32")
     note = f"trained for {duration(result['seconds'])} ({result['steps']:,} steps) on {images}"
     return dataclasses.replace(method, notes=note)

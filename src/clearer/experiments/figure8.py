@@ -29,7 +29,7 @@ NAME = "figure8.json"
 
 
 class RealImage(TypedDict):
-    """A row: an image, the square that is shown (top, left, side in pixels), and the cuts by column."""
+    """A row: an image, the square that is shown (top, left, side in pixels), and the crops by column."""
 
     image: str
     crop: tuple[int, int, int]
@@ -69,6 +69,10 @@ def figure8(
     derainers = [method for method in methods if "rain" in (method.degradation, *method.also)]
     if not derainers:
         raise UserError("methods: none removes rain; give one with --models or --classical")
+    names = ["input", *(method.name for method in derainers)]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"method {name!r}: two columns of this name; rename one with NAME=PATH")
     items = sorted(find_items(rain, "clean"), key=lambda item: item.name)
     places = np.unique(np.linspace(0, len(items) - 1, images).round().astype(int))
     rows: list[RealImage] = []

@@ -17,6 +17,7 @@ from rich.console import Console
 from torch import Tensor
 
 from clearer.core.console import progress_bar, say
+from clearer.core.errors import UserError
 from clearer.core.files import read_shaped, write_json, write_text
 from clearer.core.peak_memory import PeakMemory
 from clearer.core.shape import check_shape
@@ -90,12 +91,12 @@ class ImageSet:
     seed: int = 0
 
     def places(self, sample: int | None) -> list[int]:
-        """Return the places of the images to measure: all, or those of a seeded sample of at most so many.
+        """Return the places of the images to measure: all (None), or those of a seeded sample of at most so many.
 
         A smaller sample is a part of a larger one. Images of more than `HUGE` pixels are in none.
         """
         count = len(self.items[: self.limit])
-        if sample is None or sample >= count:
+        if sample is None:
             return list(range(count))
         order = random.Random(SAMPLE_SEED).sample(range(count), count)
         return sorted([place for place in order if math.prod(item_size(self.items[place])) <= HUGE][:sample])
@@ -124,6 +125,10 @@ def measured(folder: Path, method: Method, protocol: Protocol, images: ImageSet,
         UserError: the images do not fit the protocol, or the method fails.
     """
     places = images.places(method.sample)
+    if not places:
+        raise UserError(
+            f"{method.name}: measured on images of up to 1 megapixel, and {images.data} has none; leave it out"
+        )
     key: MeasurementKey = {
         "method": method.name, "sha256": method.sha256, "setup": method.setup, "protocol": protocol.name,
         "set": images.digest, "limit": images.limit, "seed": images.seed,

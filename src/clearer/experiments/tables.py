@@ -86,9 +86,11 @@ def tables(
             for row, methods in assigned.items()
         }
         samples = {method.sample for row in results.values() for method, _ in row.values()} - {None}
+        drawn: list[list[int]] = []
         for sample in (None, *sorted((n for n in samples if n is not None), reverse=True)):
             places = images.places(sample)
-            if sample is None or len(places) < len(images.places(None)):
+            if places not in drawn:
+                drawn.append(places)
                 found.append(_table(name, protocols, results, images, places, sample))
     result: Tables = {"seed": seed, "limit": limit, "left_out": left_out, "tables": found}
     write_json(out / "tables.json", result)
@@ -114,7 +116,7 @@ def _table(
         "protocols": [protocol.name for protocol in protocols],
         "rows": [rows[0], *(_published(name, protocols) if sample is None else []), *rows[1:]],
     }  # fmt: skip
-    return table if sample is None else table | {"sample": sample}
+    return table if sample is None else table | {"sample": len(places)}
 
 
 def _cell(method: Method, kept: Measurement, images: ImageSet, places: list[int]) -> TableCell | None:

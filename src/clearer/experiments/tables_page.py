@@ -47,7 +47,7 @@ def _parts(table: ResultTable, seed: int) -> list[str]:
     count, total = table["images"], table["images_in_set"]
     what = f"all {count} images" if count == total else f"**only the first {count}** of {total} images"
     if "sample" in table:
-        what = f"a seeded sample of {count} of the images up to a megapixel"
+        what = f"{count} images of up to 1 megapixel, a seeded sample where there are more,"
     noise = f", noise seed {seed}" if seed else ""
     columns = ["", "source", *(f"{_head(name)}: PSNR (dB) / SSIM" for name in table["protocols"]), *_costs_of(table)]
     lines = ["| " + " | ".join(columns) + " |", "| --- | --- |" + " ---: |" * (len(columns) - 2)]
@@ -69,7 +69,9 @@ def _parts(table: ResultTable, seed: int) -> list[str]:
     if notes:
         parts.append("\n".join(f"- ({number}) {text}" for number, text in enumerate(notes, 1)))
     padded = any(cell.get("ssim_zero_padded") is not None for row in table["rows"] for cell in row["cells"].values())
-    return [*parts, CAUTIONS[table["name"]] + (ZERO_PADDED if padded else "") + _speed(table), *apart]
+    published = any(row["source"] == "published" for row in table["rows"])
+    cautions = (CAUTIONS[table["name"]] if published or "sample" not in table else "") + (ZERO_PADDED if padded else "")
+    return [*parts, (cautions + _speed(table)).strip(), *apart]
 
 
 def _head(protocol: str) -> str:

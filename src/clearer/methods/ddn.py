@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional
 
-from clearer.network.baselines.base import BaselineCard, BaselineNetwork
+from clearer.network.baselines.base import UP_TO_A_MEGAPIXEL, BaselineCard, BaselineNetwork
 
 WIDTH, BLOCKS = 16, 12
 RADIUS, EPS = 15, 1.0
@@ -49,6 +49,7 @@ class DDN(BaselineNetwork):
         reading="The base layer is a guided filter of each channel by itself, radius 15, as in the authors' training "
         "program. Batch norm uses moving statistics in testing; some retrained versions use those of the tested image.",
         checked="the published count of weights; its guided filter pixel by pixel",
+        sample=UP_TO_A_MEGAPIXEL,
     )
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from clearer.network.baselines.base import BaselineCard, BaselineNetwork
+from clearer.network.baselines.base import UP_TO_A_MEGAPIXEL, BaselineCard, BaselineNetwork
 from clearer.network.baselines.padding import mirrored
 
 WIDTH = 32
@@ -53,6 +53,7 @@ class DuRNP(BaselineNetwork):
         reading="Complete in its publication, but for the initial weights, which are torch's. Smaller images than "
         f"{LEAST} pixels a side are mirrored to that size.",
         checked="the published count of weights; a block written out by hand",
+        sample=UP_TO_A_MEGAPIXEL,
     )
 
     def __init__(self) -> None:

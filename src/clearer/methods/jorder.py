@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from clearer.network.baselines.base import BaselineCard, BaselineNetwork
+from clearer.network.baselines.base import UP_TO_A_MEGAPIXEL, BaselineCard, BaselineNetwork
 
 WIDTH, UNITS, DILATIONS = 64, 5, (1, 2, 3)
 KEPT = 0.5
@@ -64,6 +64,7 @@ class Jorder(BaselineNetwork):
         "mask), and the rule that rain is where a pixel is more than 16 gray levels brighter than the clean one. It "
         "is applied once; JORDER-R applies it again to its result.",
         checked="nothing: neither settings nor weights are public",
+        sample=UP_TO_A_MEGAPIXEL,
     )
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from clearer.evaluation.metrics import luma601
-from clearer.network.baselines.base import BaselineCard, BaselineNetwork
+from clearer.network.baselines.base import UP_TO_A_MEGAPIXEL, BaselineCard, BaselineNetwork
 
 WIDTH, UNITS = 64, 5
 KEPT = 0.5
@@ -53,6 +53,7 @@ class JorderReleased(BaselineNetwork):
         reading="The released network has neither the dilated convolutions nor the rain mask of the publication, and "
         "sees luma alone. It is applied to the whole image; the authors' program cuts it into tiles.",
         checked="outputs of the public network with its weights: equal to 1e-5",
+        sample=UP_TO_A_MEGAPIXEL,
     )
 
     def __init__(self) -> None:

@@ -75,8 +75,8 @@ class N3Net(BaselineNetwork):
         task="denoise",
         source="Plötz and Roth, NeurIPS 2018",
         reading="One blind network, where the authors train one for each noise level. The moving statistics take 10% "
-        "of each batch where theirs take 0.1%, which would need thousands of steps. Smaller images than "
-        f"{LEAST} pixels a side are mirrored to that size.",
+        "of each batch where theirs take 0.1%, which would need thousands of steps. Weight decay acts on biases, too. "
+        f"Images of less than {LEAST} pixels a side are mirrored to that size.",
         checked="outputs of the public program with its weights at three levels: equal to 1e-4",
         sample=20,
     )
@@ -101,6 +101,11 @@ class N3Net(BaselineNetwork):
         y = self.blocks[1](self.parts[1](y))
         restored: Tensor = self.parts[2](y)
         return restored[..., : x.shape[-2], : x.shape[-1]]
+
+    def loss(self, degraded: Tensor, clean: Tensor) -> Tensor:
+        """Return a quarter of half the squared error, summed over each patch: weight decay is weighed against it."""
+        error: Tensor = self(degraded).float() - clean
+        return error.square().flatten(1).sum(1).mean() / 8
 
     def further_macs(self, height: int, width: int) -> float:
         """Return those of the distances between patches, and of the averages of patches."""

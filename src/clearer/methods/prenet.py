@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from clearer.network.baselines.base import BaselineCard, BaselineNetwork
+from clearer.network.baselines.base import UP_TO_A_MEGAPIXEL, BaselineCard, BaselineNetwork
 
 WIDTH, STAGES, BLOCKS = 32, 6, 5
 
@@ -29,8 +29,9 @@ class PReNet(BaselineNetwork):
         title="PReNet",
         task="derain",
         source="Ren, Zuo, Hu, Zhu and Meng, CVPR 2019",
-        reading="Not part of the paper's comparison; a stronger bar for rain. Complete in its publication.",
+        reading="Not part of the paper's comparison; a stronger baseline for deraining. Complete in its publication.",
         checked="outputs of the public program with its weights: equal to 1e-5",
+        sample=UP_TO_A_MEGAPIXEL,
     )
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from clearer.methods.scan import DILATIONS, WIDTH, ExcitedUnit, conv, decoder
-from clearer.network.baselines.base import BaselineCard, BaselineNetwork
+from clearer.network.baselines.base import UP_TO_A_MEGAPIXEL, BaselineCard, BaselineNetwork
 
 STAGES = 4
 
@@ -26,12 +26,12 @@ class RecurrentUnit(nn.Module):
 
     def forward(self, x: Tensor, state: Tensor | None) -> Tensor:
         """Return the next state, (B, WIDTH, H, W); ``state`` is None in the first stage."""
-        mix, reset, candidate = (layer(x) for layer in self.of_input.values())
+        mix, candidate = self.of_input["mix"](x), self.of_input["candidate"](x)
         if state is None:
             following = mix.sigmoid() * candidate.tanh()
         else:
             mix = (mix + self.of_state["mix"](state)).sigmoid()
-            reset = (reset + self.of_state["reset"](state)).sigmoid()
+            reset = (self.of_input["reset"](x) + self.of_state["reset"](state)).sigmoid()
             candidate = (candidate + self.of_state["candidate"](reset * state)).tanh()
             following = state.lerp(candidate, mix)
         result: Tensor = self.excited(following)
@@ -55,6 +55,7 @@ class RESCAN(BaselineNetwork):
         "each stage predicting the whole rain layer. It sees RGB where that program sees BGR, which is the same to a "
         "network that is trained.",
         checked="outputs of the public program with public weights, all stages: equal to 1e-5",
+        sample=UP_TO_A_MEGAPIXEL,
     )
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional
 
-from clearer.network.baselines.base import BaselineCard, BaselineNetwork
+from clearer.network.baselines.base import UP_TO_A_MEGAPIXEL, BaselineCard, BaselineNetwork
 
 WIDTH, SQUEEZED = 24, 6
 DILATIONS = (1, 1, 2, 4, 8)
@@ -54,6 +54,7 @@ class SCAN(BaselineNetwork):
         reading="Complete in its publication, but for the initial weights, which are torch's. It sees RGB; the "
         "authors' program sees BGR, which is the same to a network that is trained.",
         checked="the count of weights that its layers give; no weights are public",
+        sample=UP_TO_A_MEGAPIXEL,
     )
 
     def __init__(self) -> None:

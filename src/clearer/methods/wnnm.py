@@ -167,6 +167,6 @@ WNNM = Classical(
     task="denoise",
     source="Gu, Zhang, Zuo and Feng, CVPR 2014",
     make=wnnm,
-    reading="None: PSNR after each iteration is that of its authors' program. Gray images alone; takes minutes.",
+    reading="None. Gray images alone.",
     checked="PSNR of the authors' program after every iteration on one image, levels 20 and 40: equal to 0.01 dB",
 )

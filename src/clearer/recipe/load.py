@@ -23,7 +23,7 @@ from clearer.recipe.former_settings import (
     with_present_keys,
 )
 from clearer.recipe.kind_protocols import with_protocols_of_kind
-from clearer.recipe.schema import Recipe
+from clearer.recipe.schema import NetworkSettings, Recipe
 
 log = logging.getLogger("clearer")
 
@@ -138,7 +138,18 @@ def recipe_from_dict(value: dict[str, Any]) -> Recipe:
 def _check_baseline(recipe: Recipe) -> None:
     if LOSSES.get(recipe.train.loss).own and recipe.baseline is None:
         raise UserError("train.loss: own is the loss that a baseline states, and this recipe has none; choose another")
-    if recipe.baseline is not None and recipe.architecture is not None:
+    if recipe.baseline is None:
+        return
+    if recipe.teacher.stride > 1:
+        raise UserError(f"teacher.stride: {recipe.teacher.stride}, but a baseline learns from no teacher; leave it out")
+    plain = NetworkSettings(channels=recipe.network.channels)
+    for field in dataclasses.fields(NetworkSettings):
+        if getattr(recipe.network, field.name) != getattr(plain, field.name):
+            raise UserError(
+                f"network.{field.name}: {getattr(recipe.network, field.name)}, but the recipe trains the baseline "
+                f"{recipe.baseline}, which has a form of its own; leave it out"
+            )
+    if recipe.architecture is not None:
         raise UserError(
             f"architecture: {recipe.architecture}, but the recipe trains the baseline {recipe.baseline}; leave one out"
         )

@@ -12,6 +12,8 @@ from torch.nn import functional
 
 from clearer.network.baselines.form import BaselineForm
 
+UP_TO_A_MEGAPIXEL = 10**6
+"""The ``sample`` of networks that take gigabytes a megapixel: all images that are not larger."""
 COUNTED_SIDE = 128
 """Side in pixels of the image whose multiply-adds are counted."""
 
@@ -26,7 +28,7 @@ class BaselineCard:
         source: authors, venue and year.
         reading: what its publication leaves open, and how this program reads it; where this program differs.
         checked: what this program was compared with.
-        sample: number of images that tables measure a slow network on; None for all.
+        sample: number of images of up to a megapixel that tables measure a slow network on; None for all images.
     """
 
     title: str

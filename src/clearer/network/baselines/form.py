@@ -28,7 +28,7 @@ class BaselineForm:
     name: str
 
     takes_level: ClassVar[bool] = False
-    """Whether the network is told the noise level, as some of ours are. Baselines are blind."""
+    """Whether the network takes the noise level, as some of ours do. Baselines are blind."""
 
     def __post_init__(self) -> None:
         BASELINES.check(self.name)
