@@ -89,7 +89,8 @@ def write_recipes(folder: Path) -> None:
     """Write shipped recipes of different kinds, and a noise level map."""
     from importlib import resources
 
-    shipped = sorted(resources.files("clearer").joinpath("recipes").iterdir(), key=lambda one: one.name)
+    found = resources.files("clearer").joinpath("recipes").iterdir()
+    shipped = sorted((one for one in found if one.is_file()), key=lambda one: one.name)
     for one in shipped:
         (folder / f"shipped-{one.name}").write_text(one.read_text())
     np.save(folder / "level.npy", np.full((12, 16), 20, np.float32))
