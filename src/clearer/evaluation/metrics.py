@@ -108,7 +108,7 @@ def zero_padded_ssim(a: Tensor, b: Tensor) -> Tensor:
     """Return the structural similarity of each image as CLEARER's released program measures it.
 
     It differs from `ssim` at the edges alone, where zeros surround the image: black beside black looks similar, so
-    noisy images seem more alike (0.758 against 0.750 for one at noise level 50).
+    noisy images seem more alike.
 
     Args, Returns, Raises: see `ssim`.
     """
