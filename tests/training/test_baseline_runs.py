@@ -143,3 +143,10 @@ def test_published_schedules() -> None:
 def test_options_for_networks_of_clearer_are_refused_by_their_names(option: tuple[str, str], pairs: Path) -> None:
     ended = command("train", "baselines/scan-short", "--data", pairs, *option)
     assert ended.status == 2 and f"{option[0]}: is for networks of clearer" in ended.err
+
+
+def test_the_command_says_that_there_is_no_page(run: Path, pairs: Path) -> None:
+    changes = [word for key, value in settings(pairs).items() for word in ("--set", f"{key}={value}")]
+    ended = command("train", "baselines/scan-short", "-o", run, *changes)
+    assert ended.status == 0 and "the report page is for networks of clearer alone" in ended.out
+    assert not (run / "report.html").exists()

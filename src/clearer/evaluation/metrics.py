@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from clearer.losses.ssim import similarity
+
 PSNR_CEILING = 100.0
 """PSNR in dB of (nearly) identical images: finite, so that means and JSON stay valid."""
 
@@ -118,26 +120,8 @@ def zero_padded_ssim(a: Tensor, b: Tensor) -> Tensor:
     total = a.new_zeros(a.shape[0])
     for top in range(0, height, step):
         rows = slice(top, min(height, top + step) + 2 * _REACH)
-        total += _similarity(a[:, :, rows], b[:, :, rows]).sum((1, 2, 3))
+        total += similarity(a[:, :, rows], b[:, :, rows]).sum((1, 2, 3))
     return total / (a.shape[1] * height * width)
-
-
-def _similarity(a: Tensor, b: Tensor) -> Tensor:
-    """Return SSIM of the windows that lie inside two images."""
-    place = torch.arange(WINDOW, device=a.device, dtype=a.dtype) - _REACH
-    window = torch.exp(-(place**2) / (2 * WINDOW_SIGMA**2))
-    window = window / window.sum()
-
-    def blurred(x: Tensor) -> Tensor:
-        channels = x.shape[1]
-        x = F.conv2d(x, window.view(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)
-        return F.conv2d(x, window.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
-
-    mean_a, mean_b = blurred(a), blurred(b)
-    variance_a, variance_b = blurred(a * a) - mean_a**2, blurred(b * b) - mean_b**2
-    covariance = blurred(a * b) - mean_a * mean_b
-    luminance = (2 * mean_a * mean_b + 1e-4) / (mean_a**2 + mean_b**2 + 1e-4)
-    return luminance * (2 * covariance + 9e-4) / (variance_a + variance_b + 9e-4)
 
 
 def luma601(rgb: Tensor) -> Tensor:

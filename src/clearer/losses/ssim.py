@@ -23,6 +23,11 @@ def ssim(restored: Tensor, clean: Tensor) -> Tensor:
     Args:
         restored, clean: (B, C, H, W), each side 11 pixels or more.
     """
+    return similarity(restored, clean).mean()
+
+
+def similarity(restored: Tensor, clean: Tensor) -> Tensor:
+    """Return SSIM of each window that lies inside two batches, (B, C, H - 10, W - 10); see `ssim`."""
     import torch
     from torch.nn import functional
 
@@ -39,7 +44,7 @@ def ssim(restored: Tensor, clean: Tensor) -> Tensor:
     a, b, aa, bb, ab = torch.split(moments, channels, 1)
     luminance = (2 * a * b + 1e-4) / (a**2 + b**2 + 1e-4)
     structure = (2 * (ab - a * b) + 9e-4) / (aa - a**2 + bb - b**2 + 9e-4)
-    found: Tensor = (luminance * structure).mean()
+    found: Tensor = luminance * structure
     return found
 
 

@@ -212,7 +212,10 @@ def _conclude(recipe: Recipe, context: RunContext, splits: Splits, stages: Seque
             for name in (recipe.evaluate.protocols if splits.test else [])
         }
         if isinstance(restorer, BaselineRestorer):
-            return result  # the page and its samples show networks of clearer
+            for name, found in result["protocols"].items():
+                context.say(f"{name}: {found['input_psnr']:.2f} -> {found['psnr']:.2f} dB")
+            context.say(f"{folder.weights}: trained; the report page is for networks of clearer alone")
+            return result
         if recipe.evaluate.samples and recipe.evaluate.protocols and not folder.sample_list.exists():
             shown = splits.test or splits.validation
             write_samples(folder, restorer, shown[: recipe.evaluate.samples], recipe.evaluate.protocols[0])

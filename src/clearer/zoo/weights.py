@@ -15,7 +15,7 @@ from safetensors.torch import save
 from clearer.core.errors import UserError
 from clearer.core.files import utf8_path, written_whole
 from clearer.core.safetensors_order import in_fixed_order
-from clearer.network.baselines.build import TrainableNetwork, build_network
+from clearer.network.baselines.build import Form, TrainableNetwork, build_network
 from clearer.network.network import RestorationNetwork
 from clearer.zoo.card import ModelCard
 from clearer.zoo.weight_metadata import FORMAT, read_architecture, read_form
@@ -73,8 +73,8 @@ def load_weights(path: str | Path) -> tuple[RestorationNetwork, ModelCard]:
         UserError: there is no such file, it is not a weight file of clearer, the weights do not fit, or it holds a
             baseline (see `load_any_weights`).
     """
-    read_architecture(path)  # refuses a baseline
-    network, card = load_any_weights(path)
+    architecture, card = read_architecture(path)
+    network = _network(path, architecture)
     assert isinstance(network, RestorationNetwork)
     return network, card
 
@@ -82,6 +82,11 @@ def load_weights(path: str | Path) -> tuple[RestorationNetwork, ModelCard]:
 def load_any_weights(path: str | Path) -> tuple[TrainableNetwork, ModelCard]:
     """Read the network and the card of a weight file as `load_weights` does, of a baseline too."""
     form, card = read_form(path)
+    return _network(path, form), card
+
+
+def _network(path: str | Path, form: Form) -> TrainableNetwork:
+    """Return the network of a weight file, with its weights."""
     # The meta device draws no initial weights, so that the state of torch's random numbers does not change.
     with torch.device("meta"):
         network = build_network(form)
@@ -95,4 +100,4 @@ def load_any_weights(path: str | Path) -> tuple[TrainableNetwork, ModelCard]:
         raise UserError(f"{path}: the weights do not fit {form} ({what}); take another copy of the file") from error
     if not all(bool(torch.isfinite(t).all()) for t in network.state_dict().values()):
         raise UserError(f"{path}: the weights are not finite; take another copy of the file")
-    return network.eval(), card
+    return network.eval()
