@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -54,7 +55,13 @@ def test_a_closed_pipe_is_no_error():
     assert "Traceback" not in said and "BrokenPipe" not in said
 
 
-def test_the_version_is_stated_once_more_in_pyproject():
+def test_the_version_is_stated_in_one_place():
     with (ROOT / "pyproject.toml").open("rb") as file:
-        assert tomllib.load(file)["project"]["version"] == clearer.__version__
+        read = tomllib.load(file)
+    assert "version" not in read["project"] and read["project"]["dynamic"] == ["version"]
+    assert read["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "clearer.core.version.__version__"}
+    stated = [path for path in (ROOT / "src").rglob("*.py") if f'"{clearer.__version__}"' in path.read_text("utf-8")]
+    assert [path.name for path in stated] == ["version.py"]
+    # Semantic versioning in the form of Python's packages: 1.2.3, or 1.2.3.dev0 before that release.
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+|(a|b|rc)\d+)?", clearer.__version__)
     assert command("--version").out == f"clearer {clearer.__version__}\n"

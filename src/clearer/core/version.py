@@ -1,3 +1,3 @@
-"""The version of the package; pyproject.toml states the same."""
+"""The version of the package, stated here alone: pyproject.toml reads it from this file."""
 
 __version__ = "0.2.0.dev0"
