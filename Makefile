@@ -12,7 +12,7 @@ INSTALL = if $(PY) -m pip --version >/dev/null 2>&1; then pip="$(PY) -m pip"; \
           $$pip install --disable-pip-version-check -c constraints.txt -e
 
 .DEFAULT_GOAL := help
-.PHONY: help env quickstart test test-fast test-web lint format types check docs fuzz kill speed
+.PHONY: help env quickstart test test-fast test-web test-examples lint format types check docs fuzz kill speed
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,11 @@ test-fast: $(VENV)/dev.stamp ## Run the tests that take less than a minute toget
 test-web: $(VENV)/dev.stamp ## Run the tests of the web page in Chromium (installed by apt if missing)
 	@command -v chromium >/dev/null || sh tests/install_chromium.sh
 	$(PY) -m pytest -m web tests/web/test_page.py
+
+test-examples: $(VENV)/dev.stamp ## Run the examples of an exported folder in Python, C++, Node and Chromium
+	@command -v chromium >/dev/null || sh tests/install_chromium.sh
+	PYTHON=$(PY) sh tests/install_runtimes.sh
+	$(PY) -m pytest -m 'web or not web' -rs tests/deploy/test_folder.py
 
 fuzz: $(VENV)/dev.stamp ## Try N damaged files of all kinds (default: 100000); a stopped run goes on
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(PY) -m fuzz --cases $(or $(N),100000) --jobs $(JOBS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from clearer.cli.options import Json, Layout, model_names
 from clearer.cli.verb import argument, option, verb
@@ -18,6 +18,16 @@ class ExportOptions:
     model: Annotated[
         Path, argument("MODEL", "Name of a pretrained model, weight file or run folder.", complete=model_names)
     ]
+    out: Annotated[
+        Path | None,
+        option(
+            "Output",
+            "Folder to write: the ONNX file, its card, and examples in Python, C++ and JavaScript.",
+            "--out",
+            "-o",
+            metavar="FOLDER",
+        ),
+    ] = None
     onnx: Annotated[
         Path | None, option("Output", "ONNX file to write; 'clearer restore' runs it.", metavar="FILE.onnx")
     ] = None
@@ -50,6 +60,7 @@ class ExportOptions:
 
 @verb(
     "export",
+    "clearer export denoise-gray -o denoise",
     "clearer export denoise-gray --onnx denoise.onnx",
     "clearer export runs/mine --onnx mine.onnx --int8 --calibrate photos",
 )
@@ -58,28 +69,45 @@ def export(options: ExportOptions) -> None:
 
     The files take images of any size. Each is compared with PyTorch before it is kept.
     """
+    from clearer.deploy.folder import export_folder
     from clearer.deploy.onnx import export as run_export
 
     o = options
-    result = run_export(
-        o.model, onnx=o.onnx, pt2=o.pt2, half=o.half, int8=o.int8, calibrate=o.calibrate, layout=o.layout, opset=o.opset
-    )
+    result: dict[str, Any] = {}
+    how: dict[str, Any] = {
+        "half": o.half,
+        "int8": o.int8,
+        "calibrate": o.calibrate,
+        "layout": o.layout,
+        "opset": o.opset,
+    }
+    if o.out is not None:
+        result["folder"] = export_folder(o.model, o.out, **how)
+    if o.onnx is not None or o.pt2 is not None or not result:
+        result |= run_export(o.model, onnx=o.onnx, pt2=o.pt2, **(how if o.onnx is not None or not result else {}))
     console = console_for_people(o.as_json)
-    for file in (result.get("onnx"), result.get("pt2")):
-        if file is None:
-            continue
-        sizes = ", ".join("x".join(map(str, size)) for size in file["sizes"])
-        say(
-            f"{file['path']}: {file['precision']}, {file['bytes'] / 1e6:.2f} MB; differs from PyTorch by at most "
-            f"{file['largest_difference']:.1e} (batch x height x width {sizes})",
-            console,
-        )
-        if "loss" in file:
-            say(
-                f"int8 loses {file['loss']:.2f} dB, at worst {file['worst_loss']:.2f}: {file['psnr']:.2f} for "
-                f"{file['psnr_fp32']:.2f} dB on {file['held_out']} held-out image(s), input "
-                f"{file['input_psnr']:.2f} dB; calibrated with {file['calibrated_with']}",
-                console,
-            )
+    folder = result.get("folder")
+    for file in (folder and folder["onnx"], result.get("onnx"), result.get("pt2")):
+        if file:
+            _say_file(file, console)
+    if folder:
+        say(f"{folder['path']}: {', '.join(folder['files'])}", console)
     if o.as_json:
         print_json(dict(result))
+
+
+def _say_file(file: dict[str, Any], console: Any) -> None:
+    """Say what was written, and how far it is from PyTorch."""
+    sizes = ", ".join("x".join(map(str, size)) for size in file["sizes"])
+    say(
+        f"{file['path']}: {file['precision']}, {file['bytes'] / 1e6:.2f} MB; differs from PyTorch by at most "
+        f"{file['largest_difference']:.1e} (batch x height x width {sizes})",
+        console,
+    )
+    if "loss" in file:
+        say(
+            f"int8 loses {file['loss']:.2f} dB, at worst {file['worst_loss']:.2f}: {file['psnr']:.2f} for "
+            f"{file['psnr_fp32']:.2f} dB on {file['held_out']} held-out image(s), input "
+            f"{file['input_psnr']:.2f} dB; calibrated with {file['calibrated_with']}",
+            console,
+        )
