@@ -12,7 +12,7 @@ INSTALL = if $(PY) -m pip --version >/dev/null 2>&1; then pip="$(PY) -m pip"; \
           $$pip install --disable-pip-version-check -c constraints.txt -e
 
 .DEFAULT_GOAL := help
-.PHONY: help env quickstart test test-fast test-web test-examples lint format types check docs fuzz kill speed
+.PHONY: help env quickstart test test-fast test-web test-docs test-examples lint format types check docs generated fuzz kill speed
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,16 +32,20 @@ $(VENV)/dev.stamp: $(VENV)/python.stamp pyproject.toml constraints.txt
 	$(INSTALL) '.[dev]'
 	@touch $(VENV)/quickstart.stamp $@
 
+$(VENV)/docs.stamp: $(VENV)/dev.stamp
+	$(INSTALL) '.[docs]'
+	@touch $@
+
 quickstart: $(VENV)/quickstart.stamp ## Search, train and evaluate on shipped photographs: a first run, from nothing
 	$(VENV)/bin/clearer quickstart
 
 env: $(VENV)/dev.stamp ## Make the environment for development
 
-test: $(VENV)/dev.stamp ## Run all tests except those in the browser
+test: $(VENV)/dev.stamp ## Run all tests except those in the browser and the tutorials
 	$(PYTEST)
 
 test-fast: $(VENV)/dev.stamp ## Run the tests that take less than a minute together
-	$(PYTEST) -m 'not slow and not web' tests
+	$(PYTEST) -m 'not slow and not web and not tutorial' tests
 
 test-web: $(VENV)/dev.stamp ## Run the tests of the web page in Chromium (installed by apt if missing)
 	@command -v chromium >/dev/null || sh tests/install_chromium.sh
@@ -51,6 +55,9 @@ test-examples: $(VENV)/dev.stamp ## Run the examples of an exported folder in Py
 	@command -v chromium >/dev/null || sh tests/install_chromium.sh
 	PYTHON=$(PY) sh tests/install_runtimes.sh
 	$(PY) -m pytest -m 'web or not web' -rs tests/deploy/test_folder.py
+
+test-docs: $(VENV)/dev.stamp ## Run the tutorials and the notebooks of docs/
+	$(PYTEST) -m tutorial tests/docs
 
 fuzz: $(VENV)/dev.stamp ## Try N damaged files of all kinds (default: 100000); a stopped run goes on
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(PY) -m fuzz --cases $(or $(N),100000) --jobs $(JOBS)
@@ -67,7 +74,10 @@ types: $(VENV)/dev.stamp ## Check the types with mypy
 
 check: lint types test ## Run lint, types and test
 
-docs: $(VENV)/dev.stamp ## Write the generated parts of docs/, README.md and models/README.md
+docs: $(VENV)/docs.stamp ## Build the documentation site into build/site
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
+
+generated: $(VENV)/dev.stamp ## Write the generated parts of docs/, README.md and models/README.md
 	$(PY) tools/make_results.py
 	$(PY) tools/make_models.py
 	$(PY) tools/make_architecture.py

@@ -116,4 +116,4 @@ def test_every_measured_table_is_filled_in():
 def test_the_tables_of_every_page_are_those_of_their_results():
     tool = runpy.run_path(str(ROOT / "tools" / "make_results.py"))
     texts = {page: page.read_text(encoding="utf-8") for page in tool["PAGES"]}
-    assert [page.name for page, text in texts.items() if tool["filled"](text) != text] == [], "run make docs"
+    assert [page.name for page, text in texts.items() if tool["filled"](text) != text] == [], "run make generated"

@@ -43,7 +43,7 @@ class VerbCommand(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the verb's page."""
-        formatter.write(_page(self, ctx, _sections(self.get_params(ctx))))
+        formatter.write(_page(self, ctx, sections(self.get_params(ctx))))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the options, former names included."""
@@ -68,7 +68,7 @@ class VerbGroup(TyperGroup):
                 # Typer puts groups last; under their heading they come first.
                 place = 0 if isinstance(command, TyperGroup) else len(listed)
                 listed.insert(place, (name, (command.help or "").partition("\n")[0]))
-        formatter.write(_page(self, ctx, [*verbs.items(), *_sections(self.get_params(ctx))]))
+        formatter.write(_page(self, ctx, [*verbs.items(), *sections(self.get_params(ctx))]))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments before the verb; without a verb, print the help and exit with status 2."""
@@ -93,20 +93,21 @@ class VerbGroup(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-def _page(command: TyperCommand | TyperGroup, ctx: Any, sections: Iterable[tuple[str, list[tuple[str, str]]]]) -> str:
+def _page(command: TyperCommand | TyperGroup, ctx: Any, headings: Iterable[tuple[str, list[tuple[str, str]]]]) -> str:
     """Return a help page: usage, description, examples, then sections of names and explanations."""
-    sections = list(sections)
-    width = min(LEFT, max(len(name) for _, rows in sections for name, _ in rows) + 4)
-    blocks = [_wrapped(f"Usage: {' '.join(_usage(command, ctx))}", after="    ").replace("Usage:", _bold("Usage:"), 1)]
+    headings = list(headings)
+    width = min(LEFT, max(len(name) for _, rows in headings for name, _ in rows) + 4)
+    blocks = [_wrapped(f"Usage: {' '.join(usage(command, ctx))}", after="    ").replace("Usage:", _bold("Usage:"), 1)]
     blocks += [_wrapped(" ".join(paragraph.split())) for paragraph in (command.help or "").split("\n\n")]
     if command.epilog:
         blocks.append("\n".join([_bold("Examples:"), *(f"  {line}" for line in command.epilog.splitlines())]))
-    for heading, rows in sections:
+    for heading, rows in headings:
         blocks.append("\n".join([_bold(f"{heading}:"), *_lines(rows, width)]))
     return "\n\n".join(blocks) + "\n"
 
 
-def _usage(command: TyperCommand | TyperGroup, ctx: Any) -> Iterator[str]:
+def usage(command: TyperCommand | TyperGroup, ctx: Any) -> Iterator[str]:
+    """Yield the words of a verb's usage line."""
     yield ctx.command_path
     for param in command.get_params(ctx):
         if param.param_type_name == "argument":
@@ -115,7 +116,7 @@ def _usage(command: TyperCommand | TyperGroup, ctx: Any) -> Iterator[str]:
     yield "VERB ..." if isinstance(command, TyperGroup) else "[OPTIONS]"
 
 
-def _sections(params: Sequence[Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+def sections(params: Sequence[Any]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return the headings of a page, with names and explanations of arguments and options."""
     found: dict[str, list[tuple[str, str]]] = {}
     for param in params:
