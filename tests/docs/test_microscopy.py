@@ -15,6 +15,7 @@ from clearer.data.ranges import settled_range
 from helpers.command import clearer as command
 from helpers.command import settings
 from helpers.microscope import exposure, structure, write_pairs
+from helpers.ome_zarr import read, write_image
 from helpers.recipes import TINY
 
 PAGE = (Path(__file__).parents[2] / "docs" / "microscopy.md").read_text(encoding="utf-8")
@@ -39,6 +40,8 @@ def desk(tmp_path: Path) -> Path:
             levels = (100 + images.clip(0, 1) * 3000).astype(np.uint16)
             path = tmp_path / "stacks" / folder / f"{'abcd'[k]}.tif"
             tifffile.imwrite(path, levels, imagej=True, metadata={"axes": "TCYX"})
+    embryo = np.stack([exposure(structure(32, k), 40, 0.03, k) for k in range(2)])
+    write_image(tmp_path / "embryo.ome.zarr", (100 + embryo.clip(0, 1) * 3000).astype(np.uint16), "zyx", levels=2)
     return tmp_path
 
 
@@ -53,6 +56,7 @@ def test_every_command_of_the_page_works_in_its_order(desk: Path, monkeypatch: p
     with tifffile.TiffFile(desk / "a-restored.tif") as restored:
         assert (restored.series[0].axes, restored.series[0].shape) == ("TCYX", (3, 2, 32, 32))
         assert restored.series[0].dtype == np.uint16
+    assert read(desk / "embryo-restored.ome.zarr", 1).shape == (2, 16, 16)
     assert tifffile.imread(desk / "restored" / "00_0.tif").dtype == np.uint16
 
 

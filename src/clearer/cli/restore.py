@@ -35,7 +35,7 @@ class RestoreOptions:
     """Options of restore."""
 
     model: Model
-    source: Annotated[str, argument("INPUT", "Image, folder, video, or - for stdin.")]
+    source: Annotated[str, argument("INPUT", "Image, folder, video, OME-Zarr, or - for stdin.")]
     recursive: Annotated[bool, option("Input", "Include sub-folders.", "--recursive", "-r")] = False
     pattern: Annotated[
         str | None, option("Input", "Files to take from a folder, such as '*.png' or 'day?/*.png'.", metavar="GLOB")
@@ -94,7 +94,8 @@ class RestoreOptions:
         ),
     ] = "auto"
     out: Annotated[
-        str, option("Output", "Restored image, folder, video, or - for stdout.", "--out", "-o", metavar="OUTPUT")
+        str,
+        option("Output", "Restored image, folder, video, or - for stdout.", "--out", "-o", metavar="OUTPUT"),
     ]
     format: Annotated[
         str | None,
@@ -243,9 +244,12 @@ def _restore_auto(options: RestoreOptions, chosen: Options, progress: Progress) 
 
 
 def _unit(source: str) -> str:
-    """Return what is counted: files of a folder, frames of a video, rows of a TIFF file too large to hold."""
+    """Return what is counted: files, frames of a video, blocks of OME-Zarr, rows of a TIFF file too large to hold."""
+    from clearer.images.ome_zarr.tree import is_zarr
     from clearer.inference.jobs import VIDEO_SUFFIXES
 
+    if source != STREAM and is_zarr(source):
+        return "blocks"
     if Path(source).is_dir() or source == STREAM:
         return "images"
     return "frames" if Path(source).suffix.lower() in VIDEO_SUFFIXES else "rows"

@@ -105,6 +105,21 @@ def remove_if_dead(place: Path) -> bool | None:
         os.close(descriptor)
 
 
+def held_folder(inside: Path, purpose: str) -> tuple[Path, int]:
+    """Make an empty folder, private to this user.
+
+    Returns:
+        Its path, and the descriptor that holds it, 0 without locks: keep it open until the folder is
+        renamed or removed.
+    """
+    while True:
+        place = inside / f"clearer-{purpose}{_signature()}"
+        place.mkdir(mode=0o700)
+        descriptor = _descriptor_of_folder(place)
+        if descriptor >= 0:
+            return place, descriptor
+
+
 @contextlib.contextmanager
 def temporary_folder(purpose: str) -> Iterator[Path]:
     """Yield a new folder for temporary files, private to this user, and remove it with its content at the end.
@@ -113,11 +128,7 @@ def temporary_folder(purpose: str) -> Iterator[Path]:
     """
     inside = Path(tempfile.gettempdir()).resolve()
     remove_leftovers(inside)
-    descriptor = -1
-    while descriptor < 0:
-        place = inside / f"clearer-{purpose}{_signature()}"
-        place.mkdir(mode=0o700)
-        descriptor = _descriptor_of_folder(place)
+    place, descriptor = held_folder(inside, purpose)
     try:
         yield place
     finally:

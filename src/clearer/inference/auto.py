@@ -11,6 +11,7 @@ from typing import Any
 from clearer.core.errors import UserError
 from clearer.core.files import paths_checked, written_whole
 from clearer.images.io import read_file
+from clearer.images.ome_zarr.tree import is_zarr
 from clearer.images.types import HEAD, format_of_bytes
 from clearer.inference.choice import AUTO, Candidate, Choice, candidates, choose
 from clearer.inference.files import Failure, Outcome, Progress, restore_jobs
@@ -55,6 +56,8 @@ def look(path: Path, options: RestoreOptions | None = None, among: list[Candidat
     """
     if not path.is_file() and str(path) == STREAM:
         raise UserError("standard input: cannot be looked at before it is restored; name one image")
+    if is_zarr(path):
+        raise UserError(f"{path}: {AUTO} is for image files; name a model for OME-Zarr")
     if path.is_dir():
         raise UserError(f"{path}: a folder; name one image")
     job = Job(path, None, None)

@@ -26,8 +26,10 @@ def check_one_image(path: str | Path, plan: Plan) -> None:
     """
     if Path(path).suffix.lower() != ".png":
         raise UserError(f"--compare {path}: the name must end in .png")
-    if plan.is_folder or any(job.is_video for job in plan.jobs):
-        raise UserError(f"--compare {path}: shows one image, not a folder or a video; leave it out or name an image")
+    if plan.is_folder or any(job.is_video or job.is_zarr for job in plan.jobs):
+        raise UserError(
+            f"--compare {path}: shows one image, not a folder or a video, nor OME-Zarr; leave it out or name an image"
+        )
     taken = [place for job in plan.jobs for place in (job.source, job.target) if place is not None]
     if any(Path(path).resolve() == place.resolve() for place in taken):
         raise UserError(f"--compare {path}: is the source or the output itself; choose another name")

@@ -26,6 +26,7 @@ from clearer.inference.color import restore_file
 from clearer.inference.fit_check import Fit, FitCheck
 from clearer.inference.jobs import Job, Plan, misnamed, plan_jobs, prepare_outputs
 from clearer.inference.large_tiff import is_large, restore_large
+from clearer.inference.large_zarr import restore_zarr
 from clearer.inference.noise_level import ImageLevels, check_takes_level
 from clearer.inference.options import RestoreOptions, are_levels
 from clearer.inference.restorer import Restorer
@@ -146,7 +147,7 @@ class _Batch:
         """Yield each job with its image; None stands for a file that is not read as a whole."""
         for job in jobs:
             try:
-                if job.is_video:
+                if job.is_video or job.is_zarr:
                     yield job, None
                 elif self._fits_by_rows(job):
                     self.by_rows.add(job)
@@ -177,8 +178,12 @@ class _Batch:
             restored = self._restored_image(job, image)
         elif job.is_video:
             self._restore_video(job)
+        elif job.is_zarr:
+            if job.format is not None:
+                raise UserError(f"{job.name}: OME-Zarr is restored to OME-Zarr only; leave out --format")
+            self._restore_by_parts(job, restore_zarr)
         else:
-            self._restore_by_rows(job)
+            self._restore_by_parts(job, restore_large)
         self.outcome.precisions[job.name] = self.suited.precision
         level = self.levels.summary()
         if level is not None:
@@ -246,11 +251,11 @@ class _Batch:
         if found.fault is not None:  # what could be read was written
             self.outcome.failed.append(Failure(job.name, f"{job.name}: {found.fault}"))
 
-    def _restore_by_rows(self, job: Job) -> None:
+    def _restore_by_parts(self, job: Job, restore: Callable[..., Path]) -> None:
         assert job.source is not None and job.target is not None
         progress = self.progress if len(self.plan.jobs) == 1 else None
         notes: list[str] = []
-        restore_large(
+        restore(
             self.restorer,
             job.source,
             job.target,
@@ -300,7 +305,7 @@ class _Batch:
                 outcome.failed.append(Failure(job.name, str(error)))
             elif job.target is not None:
                 outcome.written.append(job.target)
-            counts_parts = job.is_video or (count == 1 and job in self.by_rows)
+            counts_parts = job.is_video or (count == 1 and (job in self.by_rows or job.is_zarr))
             if self.progress is not None and not counts_parts:
                 self.progress(
                     len(outcome.written) + len(outcome.failed) - len(self.plan.unreadable) + len(outcome.skipped), count

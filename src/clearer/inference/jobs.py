@@ -12,12 +12,16 @@ from clearer.core.errors import UserError
 from clearer.core.files import is_no_file, paths_checked
 from clearer.core.leftovers import remove_leftovers
 from clearer.data.folders import is_other_image, kinds, list_images
+from clearer.images.ome_zarr.tree import is_zarr
 from clearer.images.types import FORMATS, HEAD, SUFFIXES, format_named, format_of_bytes, format_of_suffix
 from clearer.inference.options import RestoreOptions
 from clearer.inference.output_names import OutputNames, choose_names
 
 STREAM = "-"
 """Stands for standard input or output in place of a path."""
+
+ZARR = ".zarr"
+"""Suffix of a folder that is one image."""
 
 VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".qt", ".mkv", ".mk3d", ".webm", ".avi", ".divx", ".ts", ".mts", ".m2ts", ".m2t", ".mpg",
@@ -43,6 +47,11 @@ class Job(NamedTuple):
     def name(self) -> str:
         """The name in messages."""
         return "standard input" if self.source is None else str(self.source)
+
+    @property
+    def is_zarr(self) -> bool:
+        """Whether it is a Zarr folder, which is one image."""
+        return self.source is not None and is_zarr(self.source)
 
     @property
     def is_video(self) -> bool:
@@ -94,7 +103,7 @@ def plan_jobs(source: str | Path, target: str | Path, options: RestoreOptions) -
 
 def _plan(source: str | Path, target: str | Path, options: RestoreOptions) -> Plan:
     format = None if options.format is None else format_named(options.format)
-    if source != STREAM and Path(source).is_dir():
+    if source != STREAM and Path(source).is_dir() and not is_zarr(source):
         if target == STREAM:
             raise UserError(f"{source}: a folder cannot go to standard output; name an output folder")
         return _folder_plan(Path(source), Path(target), format, options)
@@ -131,10 +140,14 @@ def _single_job(source: str | Path, target: str | Path, format: str | None) -> J
         raise UserError(f"{path}: a device or a pipe, not a file; pass what it holds to standard input (-)")
     is_video = path is not None and _is_video(path, None if target == STREAM else Path(target))
     if target == STREAM:
+        if path is not None and is_zarr(path):
+            raise UserError(f"{path}: OME-Zarr cannot go to standard output; name an output that ends in {ZARR}")
         if is_video:
             raise UserError(f"{path}: a video cannot go to standard output; name an output file")
         return Job(path, None, format)
     place = _file_for(path, target, format)
+    if path is not None and is_zarr(path):
+        return _zarr_job(path, place, format)
     if is_video:
         if format is not None:
             raise UserError(f"{path}: --format is for images; leave it out, the suffix of the output name decides")
@@ -152,6 +165,13 @@ def _single_job(source: str | Path, target: str | Path, format: str | None) -> J
     return Job(path, place, format or own)
 
 
+def _zarr_job(source: Path, place: Path, format: str | None) -> Job:
+    if format is not None or place.suffix.lower() != ZARR:
+        what = f"--format {format}" if format is not None else str(place)
+        raise UserError(f"{what}: {source} is restored to OME-Zarr only; end the output name in {ZARR}")
+    return Job(source, place, None)
+
+
 def _file_for(source: Path | None, target: str | Path, format: str | None) -> Path:
     """Return the output file; inside ``target`` if that is, or looks like, a folder."""
     place = Path(target)
@@ -167,7 +187,9 @@ def _file_for(source: Path | None, target: str | Path, format: str | None) -> Pa
 
 
 def _is_folder(target: str | Path) -> bool:
-    """Return whether an output is, or looks like, a folder."""
+    """Return whether an output is, or looks like, a folder of files; that of a Zarr image is none."""
+    if is_zarr(target):
+        return False
     return Path(target).is_dir() or not Path(target).suffix or str(target).endswith(("/", os.sep))
 
 
@@ -225,7 +247,7 @@ def _left_out_notes(source: Path, others: list[Path]) -> list[str]:
 
 def _is_wanted(path: Path, source: Path, pattern: str | None) -> bool:
     if pattern is None:
-        return path.suffix.lower() in SUFFIXES or is_other_image(path)
+        return path.suffix.lower() in SUFFIXES or is_zarr(path) or is_other_image(path)
     return fnmatch.fnmatch(path.relative_to(source).as_posix() if "/" in pattern else path.name, pattern)
 
 
@@ -243,6 +265,9 @@ def _files_inside(source: Path, target: Path, recursive: bool, unreadable: list[
     for folder, below, names in os.walk(source, onerror=note, followlinks=True):
         here = Path(folder)
         above = {real[one] for one in (here, *here.parents) if one in real}
+        images = [name for name in sorted(below) if not name.startswith(".") and is_zarr(here / name)]
+        below[:] = [name for name in below if name not in images]
+        yield from (here / name for name in images)
         kept = {name: (here / name).resolve() for name in sorted(below) if recursive and not name.startswith(".")}
         below[:] = [name for name, place in kept.items() if place != output and place not in above]
         real |= {here / name: place for name, place in kept.items()}
@@ -251,7 +276,7 @@ def _files_inside(source: Path, target: Path, recursive: bool, unreadable: list[
 
 def _output_name(path: Path, format: str | None) -> str:
     """Return the name of the output file: that of the input, if its suffix fits the output's format."""
-    if path.suffix.lower() in VIDEO_SUFFIXES:
+    if path.suffix.lower() in VIDEO_SUFFIXES or is_zarr(path):
         return path.name
     own = format_of_suffix(path)
     if format is not None:

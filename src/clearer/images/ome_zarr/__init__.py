@@ -1,0 +1,1 @@
+"""OME-Zarr folders: their images as pyramids of chunked arrays, read and written by blocks."""

@@ -1,0 +1,154 @@
+"""Find the images of an OME-Zarr folder by its metadata: OME-NGFF 0.1 to 0.5, in Zarr 2 and 3, plates included."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clearer.core.errors import UserError
+from clearer.core.parse import parse_json
+
+METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata")
+"""Files that describe a group or an array; all others in an array's folder are chunks."""
+_ARRAY_OR_GROUP = METADATA[:3]
+_OLD_AXES = ("t", "c", "z", "y", "x")
+_KNOWN_AXES = frozenset("tczyx")
+
+
+@dataclass(frozen=True)
+class ZarrImage:
+    """One image of an OME-Zarr folder.
+
+    Attributes:
+        group: its folder, below the root; "" is the root.
+        axes: their names, the last two ``y`` and ``x``.
+        levels: the folders of its arrays below ``group``, the largest first.
+    """
+
+    group: str
+    axes: tuple[str, ...]
+    levels: tuple[str, ...]
+
+    def path(self, level: int) -> str:
+        """Return the folder of a level below the root."""
+        return f"{self.group}/{self.levels[level]}" if self.group else self.levels[level]
+
+
+@dataclass(frozen=True)
+class ZarrTree:
+    """The images of an OME-Zarr folder, and the groups and arrays beside them, which are copied as they are.
+
+    ``labels``, ``others``: folders below the root.
+    """
+
+    images: tuple[ZarrImage, ...]
+    labels: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+def is_zarr(path: str | Path) -> bool:
+    """Return whether a folder is a Zarr group or array: one image, and no folder of image files."""
+    return any((Path(path) / name).is_file() for name in _ARRAY_OR_GROUP)
+
+
+def tree_of(root: str | Path) -> ZarrTree:
+    """Return the images below a folder, by its metadata; no chunk is read.
+
+    Raises:
+        UserError: there is none, or the metadata are broken.
+    """
+    root = Path(root)
+    images: list[ZarrImage] = []
+    labels: list[str] = []
+    others: list[str] = []
+    for folder in _nodes(root):
+        below = "" if folder == root else folder.relative_to(root).as_posix()
+        attributes = attributes_of(folder)
+        if "labels" in Path(below).parts:
+            if attributes.get("multiscales"):
+                labels.append(below)
+        elif attributes.get("multiscales"):
+            images += _images_of(folder, below, attributes)
+        elif is_array(folder) and not any(_holds(image, below) for image in images):
+            others.append(below or folder.name)
+    if not images:
+        what = "a Zarr array without the metadata of OME-Zarr" if is_array(root) else "no OME-Zarr image"
+        raise UserError(f"{root}: {what} (multiscales); convert it, for example with bioformats2raw or ome-zarr")
+    return ZarrTree(tuple(images), tuple(labels), tuple(others))
+
+
+def _nodes(root: Path) -> Iterator[Path]:
+    """Yield the groups and arrays of a folder, the outer ones first."""
+    yield root
+    if is_array(root):
+        return
+    for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
+        if entry.is_dir() and is_zarr(entry.path):
+            yield from _nodes(Path(entry.path))
+
+
+def _holds(image: ZarrImage, below: str) -> bool:
+    return below in {image.path(level) for level in range(len(image.levels))}
+
+
+def is_array(folder: Path) -> bool:
+    """Return whether a folder is an array and no group."""
+    if (folder / "zarr.json").is_file():
+        return bool(_read(folder / "zarr.json").get("node_type") == "array")
+    return (folder / ".zarray").is_file()
+
+
+def attributes_of(folder: Path) -> Mapping[str, Any]:
+    """Return the OME attributes of a group: those under ``ome``, or of earlier versions all.
+
+    Raises:
+        UserError: they are no JSON object.
+    """
+    if (folder / "zarr.json").is_file():
+        found = _read(folder / "zarr.json").get("attributes") or {}
+    elif (folder / ".zattrs").is_file():
+        found = _read(folder / ".zattrs")
+    else:
+        return {}
+    inner = found.get("ome") if isinstance(found, dict) else None
+    return inner if isinstance(inner, dict) else found if isinstance(found, dict) else {}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not readable as metadata of Zarr ({error}); copy the folder again") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: not readable as metadata of Zarr (no JSON object); copy the folder again")
+    return found
+
+
+def _images_of(folder: Path, below: str, attributes: Mapping[str, Any]) -> Iterator[ZarrImage]:
+    """Yield the images of a group; several share no array."""
+    stated = attributes["multiscales"]
+    seen: set[str] = set()
+    for one in stated if isinstance(stated, list) else [stated]:
+        try:
+            levels = tuple(str(level["path"]).strip("/") for level in one["datasets"])
+            axes = _axes(one)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{folder}: its multiscales state no {error}; convert the image again") from error
+        if not levels or any(not is_array(folder / level) for level in levels):
+            raise UserError(f"{folder}: its multiscales name arrays that are missing; copy the folder again")
+        if axes[-2:] != ("y", "x") or not set(axes) <= _KNOWN_AXES or len(set(axes)) != len(axes):
+            raise UserError(f"{folder}: its axes are {', '.join(axes)}, not of t, c, z and then y, x; reorder them")
+        if not seen & set(levels):
+            yield ZarrImage(below, axes, levels)
+        seen |= set(levels)
+
+
+def _axes(multiscale: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the axes; up to version 0.2 they are always five, and 0.3 states names alone."""
+    stated = multiscale.get("axes")
+    if stated is None:
+        return _OLD_AXES
+    return tuple(str(axis["name"] if isinstance(axis, dict) else axis) for axis in stated)
