@@ -36,6 +36,9 @@ class DoctorOptions(ImageOptions):
         Path | None,
         option("Output", "Draw the noise to this .svg, .png or .html file.", "--figure", metavar="FILE"),
     ] = None
+    system: Annotated[
+        bool, option("Output", "Describe this machine and installation, as a report of a fault needs it.", "--system")
+    ] = False
     as_json: Json = False
 
 
@@ -44,13 +47,19 @@ class DoctorOptions(ImageOptions):
     "clearer doctor photos",
     "clearer doctor noisy --figure noise.html",
     "clearer doctor --clean pairs/clean --degraded pairs/degraded",
+    "clearer doctor --system",
 )
 def doctor(options: DoctorOptions) -> None:
     """Check a folder of images and propose how to split it.
 
     The report covers counts, sizes, unreadable files, duplicates, leaks between training and test images, images
     without a partner, and the noise: its level against brightness, its correlation, and the training that fits it.
+
+    With --system, it describes the machine and the installation instead: versions, devices, threads, extras, models.
     """
+    if options.system:
+        _show_system(options)
+        return
     from clearer.data.doctor import examine
     from clearer.data.doctor_report import print_findings
 
@@ -66,6 +75,21 @@ def doctor(options: DoctorOptions) -> None:
         _draw(findings, options.figure)
     if options.as_json:
         print_json(findings.to_dict())
+
+
+def _show_system(options: DoctorOptions) -> None:
+    from clearer.cli.system import show_system
+
+    of_images = {
+        "FOLDER": options.data,
+        "--clean": options.clean,
+        "--degraded": options.degraded,
+        "--figure": options.figure,
+    }
+    given = [name for name, value in of_images.items() if value is not None]
+    if given:
+        raise UserError(f"--system: looks at no images; leave {', '.join(given)} out")
+    show_system(options.as_json)
 
 
 def _draw(findings: Findings, path: Path) -> None:
