@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 from clearer.cli.options import Json, Layout, model_names
 from clearer.cli.verb import argument, option, verb
 from clearer.core.console import console_for_people, print_json, say
-
+from clearer.core.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
@@ -40,6 +41,10 @@ class ExportOptions:
             metavar="FILE.pt2",
         ),
     ] = None
+    demo: Annotated[
+        Path | None,
+        option("Output", "Folder for a page that restores in the browser, without a server.", metavar="FOLDER"),
+    ] = None
     half: Annotated[bool, option("Output", "ONNX in fp16; differs from fp32 by at most 1 gray level.", "--half")] = (
         False
     )
@@ -55,6 +60,15 @@ class ExportOptions:
         ),
     ] = None
     layout: Layout = "auto"
+    runtime: Annotated[
+        Path | None,
+        option(
+            "Data",
+            "The npm package onnxruntime-web, copied into --demo (default: that of node_modules).",
+            "--onnxruntime-web",
+            metavar="FOLDER",
+        ),
+    ] = None
     as_json: Json = False
 
 
@@ -83,6 +97,8 @@ def export(options: ExportOptions) -> None:
     }
     if o.out is not None:
         result["folder"] = export_folder(o.model, o.out, **how)
+    if o.demo is not None or o.runtime is not None:
+        result["demo"] = _write_demo(o)
     if o.onnx is not None or o.pt2 is not None or not result:
         result |= run_export(o.model, onnx=o.onnx, pt2=o.pt2, **(how if o.onnx is not None or not result else {}))
     console = console_for_people(o.as_json)
@@ -92,8 +108,22 @@ def export(options: ExportOptions) -> None:
             _say_file(file, console)
     if folder:
         say(f"{folder['path']}: {', '.join(folder['files'])}", console)
+    if o.demo is not None:
+        say(f"{o.demo}: {result['demo']['bytes'] / 1e6:.1f} MB; for any web server, or try it here:", console)
+        say(f"python -m http.server --directory {shlex.quote(str(o.demo))}, then open http://localhost:8000", console)
     if o.as_json:
         print_json(dict(result))
+
+
+def _write_demo(o: ExportOptions) -> dict[str, Any]:
+    """Write the page of the model."""
+    from clearer.deploy.demo import write_demo
+
+    if o.demo is None:
+        raise UserError(f"--onnxruntime-web {o.runtime}: only for a page; name its folder with --demo FOLDER")
+    if (o.half or o.int8 or o.opset is not None) and o.onnx is None and o.out is None:
+        raise UserError("--half, --int8 and --opset: not for --demo, whose model is fp32; leave them out")
+    return dict(write_demo(o.model, o.demo, o.runtime))
 
 
 def _say_file(file: dict[str, Any], console: Any) -> None:

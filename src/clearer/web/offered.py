@@ -11,11 +11,10 @@ from pathlib import Path
 from clearer.core.errors import UserError
 from clearer.inference.choice import default_model
 from clearer.inference.restorer import Restorer, load
-from clearer.network.architecture import Architecture
 from clearer.runs.layout import RunFolder
-from clearer.zoo.card import ModelCard
 from clearer.zoo.locate import find_models, located, name_and_source
 from clearer.zoo.names import is_for_use
+from clearer.zoo.purpose import about
 from clearer.zoo.weight_metadata import read_architecture
 
 RUNS = Path("runs")
@@ -96,18 +95,3 @@ def loader(models: dict[str, Model], device: str, precision: str) -> Callable[[s
 def _model(name: str, source: str | Path) -> Model:
     architecture, card = read_architecture(located(source))
     return Model(name, str(source), about(architecture, card), architecture.takes_level)
-
-
-def about(architecture: Architecture, card: ModelCard) -> str:
-    """Return a line such as "For gray images, noise of level 0 to 75."."""
-    images = "gray images" if architecture.channels == 1 else "color images"
-    degradation = card.trained_on()
-    if card.description and degradation is not None and len(degradation.components()) > 1:
-        return f"{card.description[0].upper()}{card.description[1:]}."  # a list of a dozen degradations helps nobody
-    if degradation is not None and degradation.effect():
-        return f"For {images}, {degradation.effect()}."
-    task = card.task or ""
-    degraded_by = {"derain": "rain", "denoise": "noise", "restore": "degraded like its training pairs"}.get(task)
-    if degraded_by:
-        return f"For {images}, {degraded_by}."
-    return f"For {images}{f', {task}' if task else ''}."

@@ -49,3 +49,18 @@ def purpose_of(architecture: Architecture, card: ModelCard) -> Purpose | None:
     if not kinds & NOISE:
         return None
     return "gray" if is_gray else "photo" if kinds & OTHER_NOISE else "color"
+
+
+def about(architecture: Architecture, card: ModelCard) -> str:
+    """Return a line such as "For gray images, noise of level 0 to 75."."""
+    images = "gray images" if architecture.channels == 1 else "color images"
+    degradation = card.trained_on()
+    if card.description and degradation is not None and len(degradation.components()) > 1:
+        return f"{card.description[0].upper()}{card.description[1:]}."  # a list of a dozen degradations helps nobody
+    if degradation is not None and degradation.effect():
+        return f"For {images}, {degradation.effect()}."
+    task = card.task or ""
+    degraded_by = {"derain": "rain", "denoise": "noise", "restore": "degraded like its training pairs"}.get(task)
+    if degraded_by:
+        return f"For {images}, {degraded_by}."
+    return f"For {images}{f', {task}' if task else ''}."

@@ -1,0 +1,114 @@
+// The noise level of an image, estimated from the image alone: clearer/noise/level.py, which explains the method.
+
+const BLOCK = 8;
+const MOST_BLOCKS = 2304;
+const [GROUPS, GROUP_BLOCKS, FLAT, FEWEST] = [4, 36, 0.1, 6];
+const LEAK = 0.07;
+const [ALIKE, ALIKE_SMALL, SMALL] = [[0.65, 0.9], [1.0, 1.3], 128 * 128];
+const COLORED = [2.0, 3.2];
+const [SPREAD, EVEN, TINY, CLIPPED] = [2.0, 1.5, 1e-9, 1e6];
+
+// Return the level in [0, 1] of an image: the root of the mean variance of its planes.
+// A plane is a function (row, column) => value in [0, 1].
+export function estimateLevel(planes, height, width) {
+  const variance = Math.min(height, width) < BLOCK ? smallVariance : blockVariance;
+  return Math.sqrt(mean(planes.map((plane) => variance(plane, height, width))));
+}
+
+// Return half the mean square of the differences of neighbors.
+function smallVariance(plane, height, width) {
+  let [sum, count] = [0, height]; // one more number a row, as in the original
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < width; column++) {
+      if (row + 1 < height) [sum, count] = [sum + (plane(row + 1, column) - plane(row, column)) ** 2, count + 1];
+      if (column + 1 < width) [sum, count] = [sum + (plane(row, column + 1) - plane(row, column)) ** 2, count + 1];
+    }
+  }
+  return sum / count / 2;
+}
+
+function blockVariance(plane, height, width) {
+  const blocks = energies(plane, height, width).sort((a, b) => a.brightness - b.brightness);
+  const groups = Math.max(1, Math.min(GROUPS, Math.floor(blocks.length / GROUP_BLOCKS)));
+  const size = Math.floor(blocks.length / groups);
+  const found = Array.from({ length: groups }, (_, k) => readGroup(blocks.slice(k * size, (k + 1) * size)));
+  const quietest = Math.min(...found.map((group) => group.mid));
+  const ends = height * width <= SMALL ? ALIKE_SMALL : ALIKE;
+  let [sum, weights] = [0, 0];
+  for (const { high, mid, next, open } of found) {
+    const white = Math.max(0, high - LEAK * Math.max(0, mid - high));
+    const ratio = (mid + TINY) / (high + TINY);
+    const alike = ramp((mid + TINY) / (next + TINY), ends) * ramp(ratio, COLORED);
+    const variance = white + alike * Math.max(0, Math.min(mid, SPREAD * quietest) - white);
+    const weight = Math.max(ratio, EVEN) ** -4 * open;
+    sum += variance * weight;
+    weights += weight;
+  }
+  return sum / Math.max(weights, TINY);
+}
+
+// Return the energies of the flattest blocks of a group, and the share of them that is not clipped.
+function readGroup(blocks) {
+  const count = Math.min(blocks.length, Math.max(FEWEST, Math.round(FLAT * blocks.length)));
+  const flat = blocks.sort((a, b) => a.choosing - b.choosing).slice(0, 3 * count);
+  const chosen = flat.slice(0, count);
+  return {
+    high: mean(chosen.map((block) => block.highest)),
+    mid: mean(chosen.map((block) => block.middle)),
+    next: mean(flat.slice(Math.min(2 * count, flat.length - 1)).map((block) => block.middle)),
+    open: mean(chosen.map((block) => (block.choosing < CLIPPED ? 1 : 0))),
+  };
+}
+
+// Return per block the energies of the highest frequencies and of two sets of lower ones, and the brightness.
+function energies(plane, height, width) {
+  const step = height * width <= 100 * 100 ? 5 : BLOCK;
+  const down = Math.floor((height - BLOCK) / step) + 1;
+  const along = Math.floor((width - BLOCK) / step) + 1;
+  const skip = Math.ceil(Math.sqrt((down * along) / MOST_BLOCKS));
+  const first = (count) => Math.floor((Math.min(skip, count) - 1) / 2);
+  const found = [];
+  for (let row = first(down); row < down; row += skip) {
+    for (let column = first(along); column < along; column += skip) {
+      found.push(energy(plane, row * step, column * step));
+    }
+  }
+  return found;
+}
+
+function energy(plane, top, left) {
+  const block = [];
+  for (let row = 0; row < BLOCK; row++) {
+    for (let column = 0; column < BLOCK; column++) block.push(Math.fround(plane(top + row, left + column)));
+  }
+  const [highest, choosing, middle] = SETS.map((functions) =>
+    mean(functions.map((basis) => basis.reduce((sum, value, k) => sum + value * block[k], 0) ** 2)),
+  );
+  const clipped = block.filter((value) => value === 0 || value === 1).length > block.length / 2;
+  return { highest, choosing: choosing + (clipped ? CLIPPED : 0), middle, brightness: mean(block) };
+}
+
+const SETS = basisSets();
+
+// Return the cosine functions of the highest frequencies, and of two sets of lower ones.
+function basisSets() {
+  const cosine = (k, n) => (k ? Math.SQRT2 : 1) * Math.cos(((2 * n + 1) * k * Math.PI) / (2 * BLOCK)) / Math.sqrt(BLOCK);
+  const sets = [[], [], []];
+  for (let u = 0; u < BLOCK; u++) {
+    for (let v = 0; v < BLOCK; v++) {
+      const low = u + v >= 2 && u + v <= 8;
+      if (u + v < 11 && !low) continue;
+      const values = Array.from({ length: BLOCK * BLOCK }, (_, k) => cosine(u, k >> 3) * cosine(v, k & 7));
+      sets[low ? 1 + (u % 2) : 0].push(values);
+    }
+  }
+  return sets;
+}
+
+function ramp(value, [from, to]) {
+  return Math.min(1, Math.max(0, (value - from) / (to - from)));
+}
+
+function mean(values) {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
