@@ -47,9 +47,12 @@ test: $(VENV)/dev.stamp ## Run all tests except those in the browser and the tut
 test-fast: $(VENV)/dev.stamp ## Run the tests that take less than a minute together
 	$(PYTEST) -m 'not slow and not web and not tutorial' tests
 
-test-web: $(VENV)/dev.stamp ## Run the tests of the web page in Chromium (installed by apt if missing)
+test-web: $(VENV)/dev.stamp ## Run the tests of the web pages in Chromium (installed by apt if missing)
 	@command -v chromium >/dev/null || sh tests/install_chromium.sh
-	$(PY) -m pytest -m web tests/web/test_page.py
+	@command -v npm >/dev/null || echo "test-web: no npm, so the page of clearer export --demo is not tested" >&2
+	@! command -v npm >/dev/null || [ -d build/runtimes/node_modules/onnxruntime-web ] || \
+		npm install --silent --no-fund --no-audit --ignore-scripts --prefix build/runtimes onnxruntime-web
+	$(PY) -m pytest -m web -rs tests/web
 
 test-examples: $(VENV)/dev.stamp ## Run the examples of an exported folder in Python, C++, Node and Chromium
 	@command -v chromium >/dev/null || sh tests/install_chromium.sh

@@ -85,7 +85,7 @@ VERBS = {
     "doctor": VERBS_0_1["doctor"] | PATTERNS,
     "describe": VERBS_0_1["describe"] | {"--supernet"},
     "restore": VERBS_0_1["restore"] | {"--compare", "--bands"},
-    "export": VERBS_0_1["export"] | {"--opset", "--out"},
+    "export": VERBS_0_1["export"] | {"--demo", "--onnxruntime-web", "--opset", "--out"},
     "models": {"--json", "--all", "--measure", "--for", "--task"},
     "recipes": {"--json", "--all"},
     "methods": {"--json"},

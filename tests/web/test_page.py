@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,16 +17,12 @@ import pytest
 from PIL import Image
 
 from clearer.web.added import Added, degraded
+from helpers.chromium import chromium
 from helpers.networks import BLIND, write_identity, write_model
 from helpers.photos import SHIPPED
 from helpers.uploads import bomb
 
 pytestmark = pytest.mark.web
-
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 
 
 @dataclass
@@ -86,16 +81,8 @@ def served(tmp_path_factory) -> Iterator[tuple[str, Path]]:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory) -> Iterator[object]:
-    from playwright.sync_api import sync_playwright
-
-    chromium = shutil.which("chromium") or pytest.fail("no chromium on the path; `make test-web` installs it")
-    profile = tmp_path_factory.mktemp("profile")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch_persistent_context(
-            profile, executable_path=chromium, args=FLAGS, viewport={"width": 1280, "height": 1000}
-        )
+    with chromium(tmp_path_factory.mktemp("profile")) as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from clearer.cli.verb import argument, option, verb
 from clearer.core.console import console_for_people, print_json, say
 from clearer.core.errors import UserError
 
+
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
     """Options of export."""

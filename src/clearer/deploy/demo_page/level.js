@@ -17,7 +17,7 @@ export function estimateLevel(planes, height, width) {
 
 // Return half the mean square of the differences of neighbors.
 function smallVariance(plane, height, width) {
-  let [sum, count] = [0, height]; // one more number a row, as in the original
+  let [sum, count] = [0, 1]; // one more number, for images of a pixel
   for (let row = 0; row < height; row++) {
     for (let column = 0; column < width; column++) {
       if (row + 1 < height) [sum, count] = [sum + (plane(row + 1, column) - plane(row, column)) ** 2, count + 1];
@@ -49,7 +49,7 @@ function blockVariance(plane, height, width) {
 
 // Return the energies of the flattest blocks of a group, and the share of them that is not clipped.
 function readGroup(blocks) {
-  const count = Math.min(blocks.length, Math.max(FEWEST, Math.round(FLAT * blocks.length)));
+  const count = Math.min(blocks.length, Math.max(FEWEST, roundHalfToEven(FLAT * blocks.length)));
   const flat = blocks.sort((a, b) => a.choosing - b.choosing).slice(0, 3 * count);
   const chosen = flat.slice(0, count);
   return {
@@ -103,6 +103,11 @@ function basisSets() {
     }
   }
   return sets;
+}
+
+function roundHalfToEven(value) {
+  const below = Math.floor(value);
+  return value - below === 0.5 ? below + (below % 2) : Math.round(value);
 }
 
 function ramp(value, [from, to]) {

@@ -1,0 +1,91 @@
+"""The folder of the static page; tests/web/test_demo.py tests the page in a browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import clearer
+from clearer.core.errors import UserError
+from clearer.deploy.demo import PAGE, RUNTIME, find_runtime, settings_of
+from helpers.command import clearer as command
+from helpers.networks import BLIND, write_model
+
+SOURCE = Path(clearer.__file__).parent / "deploy" / "demo_page"
+
+
+def runtime(folder: Path) -> Path:
+    """Write a stand-in for the npm package: the page is not opened here."""
+    for name in RUNTIME:
+        (folder / "dist" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "dist" / name).write_text(f"stand-in for {name}")
+    return folder
+
+
+@pytest.mark.slow
+def test_the_folder_holds_all_that_the_page_loads(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "net.safetensors", BLIND, channels=3, condition="level")
+    package = runtime(tmp_path / "node_modules" / "onnxruntime-web")
+    ended = command("export", model, "--demo", tmp_path / "page", "--onnxruntime-web", package, "--json")
+    assert ended.status == 0, ended.err
+    written = {str(path.relative_to(tmp_path / "page")) for path in (tmp_path / "page").rglob("*") if path.is_file()}
+    assert written == {*PAGE, "_headers", "model.json", "model.onnx", *(f"onnxruntime/{name}" for name in RUNTIME)}
+    loaded = {name for file in PAGE for name in re.findall(r'"(?:\./)?([\w/.-]+\.(?:m?js|css|json|onnx))"', text(file))}
+    assert loaded <= written and {"worker.js", "model.onnx", "page.css"} <= loaded
+    found = json.loads(ended.out)["demo"]
+    assert found["bytes"] == sum(path.stat().st_size for path in (tmp_path / "page").rglob("*") if path.is_file())
+    assert found["model"]["largest_difference"] < 1e-4
+    assert "http" not in "".join(map(text, PAGE)).replace("http.server", "").replace("http://localhost:8000", "")
+
+
+def text(file: str) -> str:
+    return (SOURCE / file).read_text(encoding="utf-8")
+
+
+def test_the_settings_are_those_of_the_model(tmp_path: Path) -> None:
+    restorer = clearer.load(write_model(tmp_path / "net.safetensors", BLIND), "cpu")
+    found = settings_of(restorer, "net")
+    assert found | {"overlap": 0} == {
+        "name": "net", "about": "For gray images, noise of level 0 to 75.", "channels": 1, "takes_level": False,
+        "overlap": 0, "multiple": 4, "pixels": 2**20,
+    }  # fmt: skip
+
+
+def test_the_runtime_is_found_above_or_named(tmp_path: Path) -> None:
+    package = runtime(tmp_path / "node_modules" / "onnxruntime-web")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert find_runtime(None, tmp_path / "a" / "b") == package / "dist"
+    assert find_runtime(package) == find_runtime(package / "dist") == package / "dist"
+    with pytest.raises(UserError, match="name the npm package"):
+        find_runtime(tmp_path)
+    (package / "dist" / RUNTIME[-1]).unlink()
+    with pytest.raises(UserError, match="run npm install onnxruntime-web"):
+        find_runtime(None, tmp_path / "a" / "b")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--onnxruntime-web", "x"], "--onnxruntime-web x: only for a page"),
+        (["--demo", "page", "--half"], "not for --demo"),
+        (["--demo", "page", "--onnxruntime-web", "nowhere"], "--onnxruntime-web nowhere: ort.wasm.min.mjs"),
+    ],
+)
+def test_contradictions_are_refused_before_any_work(options: list[str], said: str) -> None:
+    ended = command("export", "denoise-gray", *options)
+    assert ended.status != 0 and said in ended.err and ended.err.count("\n") == 1
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_node_accepts_the_scripts(tmp_path: Path) -> None:
+    scripts = [name for name in PAGE if name.endswith(".js")]
+    assert {path.name for path in SOURCE.iterdir()} == set(PAGE)
+    for name in scripts:
+        module = tmp_path / f"{Path(name).stem}.mjs"
+        module.write_text(text(name), encoding="utf-8")
+        subprocess.run(["node", "--check", module], check=True, capture_output=True)
