@@ -82,7 +82,7 @@ VERBS = {
     **VERBS_0_1,
     **dict.fromkeys(("fit", "search", "train"), FITTING_NOW),
     "evaluate": VERBS_0_1["evaluate"] | PATTERNS | {"--range"},
-    "doctor": VERBS_0_1["doctor"] | PATTERNS,
+    "doctor": VERBS_0_1["doctor"] | PATTERNS | {"--system"},
     "describe": VERBS_0_1["describe"] | {"--supernet"},
     "restore": VERBS_0_1["restore"] | {"--compare", "--bands"},
     "export": VERBS_0_1["export"] | {"--demo", "--onnxruntime-web", "--opset", "--out"},
