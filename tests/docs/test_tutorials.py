@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from helpers.command import settings
+from helpers.photos import NAMES, write_photos
 from helpers.recipes import TINY
+from helpers.runtimes import PLACE, needs_cpp
 from helpers.tutorial import Page, missing
 
 PAGES = Path(__file__).parents[2] / "docs" / "tutorials"
@@ -15,7 +21,35 @@ TRAINING = settings({key: value for key, value in TINY.items() if key.startswith
 ADDED: dict[str, dict[str, list[str]]] = {
     "pairs": {"train": TRAINING, "fit": settings(TINY)},
     "noisy-images": {"fit": TRAINING},
+    # A search by time takes minutes; tests/experiments has short ones.
+    "device": {"fit": ["--show"], "restore runs/mine": ["--help"], "latency runs/mine": ["--help"]},
+    "paper": {
+        "search": ["--show"],
+        "train": ["--show"],
+        "reproduce": ["--help"],
+        "verdict": ["--help"],
+    },
 }
+
+
+def compiled(line: str) -> str:
+    """Compile with the headers of build/runtimes, where they are; tests/install_runtimes.sh prepares them."""
+    if not needs_cpp.args[0]:
+        line = line.replace("ONNXRUNTIME/", f"{PLACE}/onnxruntime/")
+        subprocess.run(line, shell=True, check=True)
+    return ""
+
+
+def python(line: str) -> str:
+    """Run Python; a server is left out, whose page test_folder.py of tests/deploy opens in Chromium."""
+    if "http.server" not in line:
+        subprocess.run([sys.executable, *shlex.split(line)[1:]], check=True)
+    return ""
+
+
+INSTEAD: dict[str, Callable[[str], str]] = {
+    "g++": compiled, "LD_LIBRARY_PATH=ONNXRUNTIME/lib": compiled, "npm": lambda line: "", "python": python,
+}  # fmt: skip
 
 
 def test_what_a_page_says_is_compared_word_for_word_and_in_order() -> None:
@@ -31,6 +65,8 @@ def test_every_block_of_a_tutorial_works_in_its_order(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    page = Page(PAGES / f"{name}.md", ADDED.get(name, {}))
+    for part in ("train", "val", "test"):
+        write_photos(tmp_path / "bsds500" / part, NAMES[:2])
+    page = Page(PAGES / f"{name}.md", ADDED.get(name, {}), INSTEAD if name == "deploy" else {})
     page.run()
     assert page.ran

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +22,6 @@ from helpers.command import clearer as command
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"\d[\d.,]*")
 DURATION = re.compile(r"(#:?)+ (h|min|s|ms)( # (min|s))*\b")
-OTHERS = ("pip ", "python -m pip ", "npm ", "npx ", "g++ ", "cmake ", "./", ". ", "make ")
-"""Commands of other programs, which this does not run."""
 
 
 @dataclass
@@ -29,13 +30,14 @@ class Page:
 
     Args:
         path: the Markdown file.
-        added: options added to a verb, so that it takes a second.
-        instead: commands that are not run as they stand, and what is run in their place.
+        added: options added to a verb, so that it takes a second. With ``--show`` it only prints its settings, and with
+            ``--help`` only its options are checked: what it would print is not compared.
+        instead: programs that are run by a function of the whole line.
     """
 
     path: Path
     added: dict[str, list[str]] = field(default_factory=dict)
-    instead: dict[str, Callable[[], str]] = field(default_factory=dict)
+    instead: dict[str, Callable[[str], str]] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
 
     def run(self) -> None:
@@ -45,17 +47,18 @@ class Page:
             AssertionError: a command fails, or prints something else than the page says.
         """
         names: dict[str, object] = {"__name__": "page"}
-        printed = ""
+        printed, compared = "", True
         for kind, text in self.blocks():
             if kind == "sh":
                 printed = "".join(map(self._command, commands(text)))
+                compared = not any(_only_checked(self._added(line)) for line in commands(text))
             elif kind == "python":
                 out = io.StringIO()
                 with contextlib.redirect_stdout(out):
                     exec(compile(text, str(self.path), "exec"), names)
-                printed = out.getvalue()
+                printed, compared = out.getvalue(), True
                 self.ran.append("python")
-            elif kind == "text":
+            elif kind == "text" and compared:
                 assert missing(text, printed) == [], f"{self.path.name} says\n{text}\nbut this is printed:\n{printed}"
 
     def blocks(self) -> list[tuple[str, str]]:
@@ -64,18 +67,29 @@ class Page:
         return [(kind, re.sub(rf"^{indent}", "", inside, flags=re.MULTILINE)) for indent, kind, inside in
                 BLOCK.findall(text)]  # fmt: skip
 
+    def _added(self, line: str) -> list[str]:
+        """Return the options added to a command, by its verb or by its first words."""
+        return next((more for start, more in self.added.items() if line.startswith(f"clearer {start}")), [])
+
     def _command(self, line: str) -> str:
-        if line in self.instead:
-            self.ran.append(line)
-            return self.instead[line]()
         program, *arguments = shlex.split(line, comments=True)
-        if program != "clearer":
-            assert line.startswith(OTHERS), f"{self.path.name}: nothing runs {line!r}"
-            return ""
-        ended = command(*arguments, *self.added.get(arguments[0], []))
-        assert ended.status == 0, f"{self.path.name}: {line}\n{ended.out}{ended.err}"
         self.ran.append(line)
+        if program in self.instead:
+            return self.instead[program](line)
+        if program == "cd":
+            os.chdir(arguments[0])
+            return ""
+        if program == "python":
+            subprocess.run([sys.executable, *arguments], check=True)
+            return ""
+        assert program == "clearer", f"{self.path.name}: nothing runs {line!r}"
+        ended = command(*arguments, *self._added(line))
+        assert ended.status == 0, f"{self.path.name}: {line}\n{ended.out}{ended.err}"
         return ended.out + ended.err
+
+
+def _only_checked(added: list[str]) -> bool:
+    return not {"--show", "--help"}.isdisjoint(added)
 
 
 def commands(block: str) -> list[str]:
