@@ -37,7 +37,7 @@ def searched(folder: Path, text: str, task: str = "") -> Path:
 
 
 def test_chance_is_that_of_all_architectures_with_as_many_fusions() -> None:
-    alike = [a.letters for a in SearchSpace().all_architectures() if a.letters.count("F") == 8]
+    alike = [a.choices for a in SearchSpace().all_architectures() if a.choices.count("F") == 8]
     agreements = [sum(a == b for a, b in zip(letters, LETTERS, strict=True)) for letters in alike]
     for agreed in (0, 4, 7, 10, 12):
         chance = chance_agreement(LETTERS, 8, agreed)

@@ -144,14 +144,14 @@ def test_a_space_and_its_architectures(fields: dict[str, Any], scales: int, modu
     assert architecture == space.random_architecture(seed)
     assert architecture.space == space
     assert architecture.widths == space.widths
-    assert space.architecture(architecture.letters) == architecture
-    assert space.architecture(list(architecture.letters)) == architecture
+    assert space.architecture(architecture.choices) == architecture
+    assert space.architecture(list(architecture.choices)) == architecture
     fusions = seed % (space.modules + 1)
-    assert space.random_architecture(seed, fusions).letters.count("F") == fusions
+    assert space.random_architecture(seed, fusions).choices.count("F") == fusions
 
 
 def test_random_architectures_differ_and_use_both_letters_everywhere() -> None:
-    drawn = [SearchSpace().random_architecture(seed).letters for seed in range(200)]
+    drawn = [SearchSpace().random_architecture(seed).choices for seed in range(200)]
     assert len(set(drawn)) > 190
     for i in range(12):
         assert 60 < sum(letters[i] == "F" for letters in drawn) < 140
@@ -199,7 +199,7 @@ def test_widths_may_be_stated_scale_by_scale() -> None:
 
 def test_version_0_1_names() -> None:
     architecture = Architecture(cells=("PF", "FP"), width=4)
-    assert architecture.letters == architecture.choices == "PFFP"
+    assert architecture.choices == "PFFP"
     assert architecture.genotype == str(architecture) == "PF-FP"
 
 

@@ -81,7 +81,7 @@ def test_a_sample_gets_the_scores_of_the_whole_and_no_module_is_computed_twice()
             mixed.parallel.register_forward_hook(count)
             mixed.fusion.register_forward_hook(count)
     scores = score_architectures(supernet, degraded, clean, sample)
-    words = {architecture.letters for architecture in sample}
+    words = {architecture.choices for architecture in sample}
     assert calls == len({word[: n + 1] for word in words for n in range(space.modules)})
     assert scores == {str(a): pytest.approx(everything[str(a)], abs=1e-5) for a in sample}
 

@@ -162,7 +162,7 @@ def test_a_supernet_may_have_a_norm_of_its_own(tmp_path: Path, tiny: dict[str, A
     write_text(tmp_path / "recipe.yaml", recipe.to_yaml())
     _, supernet = load_supernet(tmp_path, torch.device("cpu"))
     assert any(isinstance(layer, torch.nn.BatchNorm2d) for layer in supernet.modules())
-    assert supernet.discretize().letters == found.letters
+    assert supernet.discretize().choices == found.choices
     with pytest.raises(UserError, match=r"^search\.batch: batch norm needs"):
         load_recipe("quickstart", {**tiny, "search.norm": "batch", "search.batch": 1})
 

@@ -47,6 +47,10 @@ class VerbCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the options, former names included."""
+        if not ctx.resilient_parsing:
+            for name in dict.fromkeys(arg.partition("=")[0] for arg in args):
+                if name in self.former:
+                    typer.echo(f"clearer: note: {name} is now called {self.former[name]}", err=True)
         with naming_context(ctx):
             return super().parse_args(ctx, [self._present(arg) for arg in args])
 

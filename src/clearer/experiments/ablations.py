@@ -270,6 +270,6 @@ def _architecture_row(question: str, variant: str, seed: int, architecture: Arch
         "architecture": str(architecture),
         "parameters": parameters(architecture),
         "macs_per_pixel": macs_per_pixel(architecture),
-        "fusions": architecture.letters.count(FUSION),
-        "modules": len(architecture.letters),
+        "fusions": architecture.choices.count(FUSION),
+        "modules": len(architecture.choices),
     }

@@ -52,7 +52,7 @@ def figures34(out: str | Path, *, denoise: str | Path | None = None, derain: str
         if target is not None:
             figures[name] = _found(Path(target), task)
     architecture = Architecture.parse(published.ARCHITECTURE)  # gray, 32 channels: the supplement's
-    by_chance = chance_agreement(architecture.letters, architecture.letters.count(FUSION))
+    by_chance = chance_agreement(architecture.choices, architecture.choices.count(FUSION))
     result: Figures34 = {
         "published": {
             **_counted(architecture),
@@ -215,8 +215,8 @@ def _found(target: Path, task: str) -> FoundArchitecture:
 
 
 def _counted(architecture: Architecture) -> Counted:
-    fusion = architecture.letters.count(FUSION)
-    return {"architecture": architecture.to_dict(), "fusion": fusion, "parallel": len(architecture.letters) - fusion}
+    fusion = architecture.choices.count(FUSION)
+    return {"architecture": architecture.to_dict(), "fusion": fusion, "parallel": len(architecture.choices) - fusion}
 
 
 def _compared(target: Path, task: str, architecture: Architecture) -> FoundArchitecture:
@@ -229,11 +229,11 @@ def _compared(target: Path, task: str, architecture: Architecture) -> FoundArchi
         "agreement": None, "differs_at": None, "chance": None,
     }  # fmt: skip
     if list(map(len, architecture.cells)) == list(map(len, known.cells)):
-        pairs = list(zip(architecture.letters, known.letters, strict=True))
+        pairs = list(zip(architecture.choices, known.choices, strict=True))
         agreement = sum(a == b for a, b in pairs)
         row["agreement"] = agreement
         row["differs_at"] = [index + 1 for index, (a, b) in enumerate(pairs) if a != b]
-        row["chance"] = chance_agreement(known.letters, architecture.letters.count(FUSION), agreement)
+        row["chance"] = chance_agreement(known.choices, architecture.choices.count(FUSION), agreement)
     return row
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from torch import nn
 
+from clearer.core.deprecation import warn_of_former
 from clearer.core.errors import UserError
 from clearer.network.network import RestorationNetwork
 from clearer.zoo import hub
@@ -156,5 +156,5 @@ class HubMixin(ABC):
 
 def _license_of(license: str | None, licence: str | None) -> str | None:
     if licence is not None:
-        warnings.warn("licence= is now called license=", DeprecationWarning, stacklevel=3)
+        warn_of_former("licence=", stacklevel=4)
     return license or licence

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from clearer.core.deprecation import warn_of_former
 from clearer.core.errors import UserError, shown
 from clearer.core.parse import parse_json
 from clearer.network.candidates.registry import CANDIDATES
@@ -36,8 +37,7 @@ class SearchSpace:
         channels: channels of the images (1 gray, 3 color, or more).
         width: channels at scale 0, the full resolution; scale ``s`` has ``width * 2**s``. A sequence states the
             channels of each scale, finest first.
-        scales: number of resolutions, 2 to 5; there are ``scales - 1`` cells. A U-net has 1 to 5, and
-            ``2 * scales - 1`` cells.
+        scales: number of resolutions, 2 to 5, with ``scales - 1`` cells; of a U-net 1 to 5, with ``2 * scales - 1``.
         modules_per_cell: searched modules in each cell; a sequence states them cell by cell.
         operations: ``"supplement"`` (the paper's supplement, Fig. 1) or ``"released"`` (the authors' program).
         norm: ``"batch"`` (as published); ``"none"``: convolutions with biases, and the last convolution of each
@@ -239,6 +239,7 @@ class Architecture:
     @property
     def letters(self) -> str:
         """`choices`, as version 0.1 called them."""
+        warn_of_former("Architecture.letters")
         return self.choices
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from clearer.core.deprecation import warn_of_former
 from clearer.core.errors import UserError
 from clearer.network.architecture import FUSION, PARALLEL, Architecture, SearchSpace
 from clearer.network.backbone import Backbone, Level
@@ -141,15 +142,18 @@ class Supernet(Backbone):
     @property
     def logits(self) -> nn.Parameter:
         """`alpha`."""
+        warn_of_former("Supernet.logits")
         return self.alpha
 
     @property
     def probabilities(self) -> Tensor:
         """`mixing_weights`."""
+        warn_of_former("Supernet.probabilities")
         return self.mixing_weights
 
     def derive(self) -> Architecture:
         """Return `discretize`'s result."""
+        warn_of_former("Supernet.derive()")
         return self.discretize()
 
 

@@ -1,0 +1,22 @@
+"""Former names of the Python interface: each still works, and warns with the present one."""
+
+from __future__ import annotations
+
+import warnings
+
+REMOVAL = "0.3"
+"""The release that has none of the former names any more."""
+
+FORMER_NAMES = {
+    "Architecture.letters": "Architecture.choices",
+    "Supernet.derive()": "Supernet.discretize()",
+    "Supernet.logits": "Supernet.alpha",
+    "Supernet.probabilities": "Supernet.mixing_weights",
+    "licence=": "license=",
+}
+"""Former names and present ones. A test uses each."""
+
+
+def warn_of_former(name: str, stacklevel: int = 3) -> None:
+    """Warn of a name of `FORMER_NAMES`, at the line that calls the function that calls this one."""
+    warnings.warn(f"{name} is now called {FORMER_NAMES[name]}", DeprecationWarning, stacklevel=stacklevel)
