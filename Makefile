@@ -84,6 +84,7 @@ generated: $(VENV)/dev.stamp ## Write the generated parts of docs/, README.md an
 	$(PY) tools/make_results.py
 	$(PY) tools/make_models.py
 	$(PY) tools/make_architecture.py
+	$(PY) tools/make_notebooks.py
 
 kill: $(VENV)/dev.stamp ## Kill commands at random moments (N of each verb, SEED, ONLY=verb), and run them again
 	PYTHONPATH=tests $(PY) -m kill --runs $(or $(N),50) --seed $(or $(SEED),0) $(if $(ONLY),--only "$(ONLY)") $(if $(SIGNAL),--signal $(SIGNAL)) $(if $(MINUTES),--minutes $(MINUTES))

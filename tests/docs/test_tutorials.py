@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
+import runpy
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from helpers.command import settings
 from helpers.photos import NAMES, write_photos
@@ -16,7 +21,8 @@ from helpers.recipes import TINY
 from helpers.runtimes import PLACE, needs_cpp
 from helpers.tutorial import Page, missing
 
-PAGES = Path(__file__).parents[2] / "docs" / "tutorials"
+ROOT = Path(__file__).parents[2]
+PAGES = ROOT / "docs" / "tutorials"
 TRAINING = settings({key: value for key, value in TINY.items() if key.startswith(("train.", "precision"))})
 ADDED: dict[str, dict[str, list[str]]] = {
     "pairs": {"train": TRAINING, "fit": settings(TINY)},
@@ -70,3 +76,27 @@ def test_every_block_of_a_tutorial_works_in_its_order(
     page = Page(PAGES / f"{name}.md", ADDED.get(name, {}), INSTEAD if name == "deploy" else {})
     page.run()
     assert page.ran
+
+
+def outputs(notebook: dict[str, Any]) -> list[str]:
+    """Return what each cell of code printed, and the sizes of what it showed."""
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    texts = [[one.get("text") or one["data"]["text/plain"] for one in cell["outputs"]] for cell in cells]
+    return ["".join(line for lines in cell for line in lines) for cell in texts]
+
+
+@pytest.mark.tutorial
+@pytest.mark.parametrize("name", ["restore", "architecture"])
+def test_a_notebook_runs_and_gives_the_outputs_that_it_holds(name: str) -> None:
+    held = json.loads((PAGES / f"{name}.ipynb").read_text(encoding="utf-8"))
+    torch.manual_seed(0)
+    tool = runpy.run_path(str(ROOT / "tools" / "make_notebooks.py"))
+    for said, printed in zip(outputs(held), outputs(tool["executed"](held)), strict=True):
+        assert missing(said, printed) == [] and len(said.splitlines()) == len(printed.splitlines())
+        near = zip(numbers(said), numbers(printed), strict=True)
+        assert [pair for pair in near if pair[0] != pytest.approx(pair[1], rel=0.05, abs=1)] == []
+
+
+def numbers(text: str) -> list[float]:
+    """Return the numbers of a text."""
+    return [float(number) for number in re.findall(r"[0-9]+(?:[.][0-9]+)?", text)]

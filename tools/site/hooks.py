@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import notebook_pages
 import python_page
 import repository_links
 import verb_pages
@@ -27,6 +29,9 @@ def on_config(config: Any) -> Any:
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the written pages, and whatever lies outside docs/ and is linked to."""
+    for notebook in [file for file in files if file.src_uri.endswith(".ipynb")]:
+        path = notebook.src_uri.removesuffix(".ipynb") + "-notebook.md"
+        files.append(File.generated(config, path, content=notebook_pages.page(Path(notebook.abs_src_path))))
     for path, text in WRITTEN.items():
         files.append(File.generated(config, path, content=text))
     pages = [file.src_uri for file in files.documentation_pages()]

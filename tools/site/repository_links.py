@@ -66,7 +66,7 @@ def _content(path: str) -> str | bytes:
 def _in_site(path: str) -> str:
     """Return the place in the site of a file of the repository."""
     if path.startswith("docs/"):
-        return path.removeprefix("docs/")
+        return path.removeprefix("docs/").replace(".ipynb", "-notebook.md")
     return f"{PLACE}{path}" + (".md" if Path(path).suffix in LANGUAGES else "")
 
 
