@@ -85,7 +85,7 @@ VERBS = {
     "doctor": VERBS_0_1["doctor"] | PATTERNS | {"--system"},
     "describe": VERBS_0_1["describe"] | {"--supernet"},
     "restore": VERBS_0_1["restore"] | {"--compare", "--bands"},
-    "export": VERBS_0_1["export"] | {"--demo", "--onnxruntime-web", "--opset", "--out"},
+    "export": VERBS_0_1["export"] | {"--demo", "--onnxruntime-web", "--opset", "--out", "--bioimageio"},
     "models": {"--json", "--all", "--measure", "--for", "--task"},
     "recipes": {"--json", "--all"},
     "methods": {"--json"},

@@ -46,6 +46,10 @@ class ExportOptions:
         Path | None,
         option("Output", "Folder for a page that restores in the browser, without a server.", metavar="FOLDER"),
     ] = None
+    bioimageio: Annotated[
+        Path | None,
+        option("Output", "Package of the BioImage Model Zoo to write.", "--bioimageio", metavar="FILE.zip"),
+    ] = None
     half: Annotated[bool, option("Output", "ONNX in fp16; differs from fp32 by at most 1 gray level.", "--half")] = (
         False
     )
@@ -84,6 +88,7 @@ def export(options: ExportOptions) -> None:
 
     The files take images of any size. Each is compared with PyTorch before it is kept.
     """
+    from clearer.deploy.bioimage import export_bioimage
     from clearer.deploy.folder import export_folder
     from clearer.deploy.onnx import export as run_export
 
@@ -100,15 +105,20 @@ def export(options: ExportOptions) -> None:
         result["folder"] = export_folder(o.model, o.out, **how)
     if o.demo is not None or o.runtime is not None:
         result["demo"] = _write_demo(o)
+    if o.bioimageio is not None:
+        if (o.half or o.int8) and o.onnx is None and o.out is None:
+            raise UserError("--half, --int8: not for --bioimageio, whose weights are fp32; leave them out")
+        result["bioimageio"] = export_bioimage(o.model, o.bioimageio, opset=o.opset)
     if o.onnx is not None or o.pt2 is not None or not result:
         result |= run_export(o.model, onnx=o.onnx, pt2=o.pt2, **(how if o.onnx is not None or not result else {}))
     console = console_for_people(o.as_json)
-    folder = result.get("folder")
+    folder, package = result.get("folder"), result.get("bioimageio")
     for file in (folder and folder["onnx"], result.get("onnx"), result.get("pt2")):
         if file:
             _say_file(file, console)
-    if folder:
-        say(f"{folder['path']}: {', '.join(folder['files'])}", console)
+    for several in (folder, package):
+        if several:
+            say(f"{several['path']}: {', '.join(several['files'])}", console)
     if o.demo is not None:
         say(f"{o.demo}: {result['demo']['bytes'] / 1e6:.1f} MB; for any web server, or try it here:", console)
         say(f"python -m http.server --directory {shlex.quote(str(o.demo))}, then open http://localhost:8000", console)

@@ -38,7 +38,9 @@ def check_options(
 ) -> None:
     """Raise a UserError if the options contradict each other."""
     if onnx is None and pt2 is None:
-        raise UserError("export: no file is named; add -o FOLDER, --onnx FILE.onnx or --torch FILE.pt2")
+        raise UserError(
+            "export: no file is named; add -o FOLDER, --onnx FILE.onnx, --torch FILE.pt2 or --bioimageio FILE.zip"
+        )
     for option, path, suffix in (("--onnx", onnx, ".onnx"), ("--torch", pt2, ".pt2")):
         if path is not None and Path(path).suffix.lower() != suffix:
             raise UserError(f"{option} {path}: the name must end in {suffix}")

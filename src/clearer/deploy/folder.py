@@ -128,8 +128,8 @@ def example_text(name: str, use: Use) -> str:
     return text
 
 
-def readme(name: str, architecture: Architecture, card: ModelCard, file: ExportedFile) -> str:
-    """Return the README of the folder: how to run the ONNX file, and the model card."""
+def readme(name: str, architecture: Architecture, card: ModelCard, file: ExportedFile, *, examples: bool = True) -> str:
+    """Return the README of the folder: how to run the ONNX file, with or without ``examples``, and the model card."""
     use = use_of(architecture, card)
     lines = [
         f"# {name}",
@@ -137,10 +137,7 @@ def readme(name: str, architecture: Architecture, card: ModelCard, file: Exporte
         *([sentence(card.description), ""] if card.description else []),
         f"`{MODEL}` ({file['precision']}, {file['bytes'] / 1e6:.2f} MB) runs in ONNX Runtime 1.20 or newer.",
         "",
-        "## Examples",
-        "",
-        *example_lines(use),
-        "",
+        *(["## Examples", "", *example_lines(use), ""] if examples else []),
         "## Input and output",
         "",
         *use_lines(use),

@@ -1,0 +1,132 @@
+"""Packages of the BioImage Model Zoo: what they state is what the network does, and the zoo's own test passes."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+import clearer
+from clearer.network.architecture import Architecture
+from clearer.network.network import RestorationNetwork
+from clearer.zoo.weights import save_weights
+from helpers.command import clearer as command
+
+needs_bioimageio = pytest.mark.skipif(
+    importlib.util.find_spec("bioimageio") is None, reason="needs bioimageio.core; pip install 'clearer[bioimageio]'"
+)
+KINDS: dict[str, tuple[int, str, dict[str, Any]]] = {
+    "microscope": (1, "none", {"task": "denoise", "range": [100, 4095], "license": "CC-BY-4.0", "name": "cells@1"}),
+    "gray": (1, "level", {"task": "denoise", "license": "Apache-2.0 (the images have terms of their own)"}),
+    "color": (3, "none", {"description": "RGB images", "data": "400 photographs"}),
+}
+
+
+@pytest.fixture(
+    scope="module", params=["microscope", *(pytest.param(kind, marks=needs_bioimageio) for kind in ("gray", "color"))]
+)
+def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package as the command line writes it, beside its weight file ``net.safetensors``."""
+    channels, condition, card = KINDS[request.param]
+    torch.manual_seed(1)
+    form: dict[str, Any] = {"channels": channels, "width": 4, "condition": condition, "residual": True, "norm": "none"}
+    network = RestorationNetwork(Architecture.parse("P-F", **form))
+    torch.nn.init.normal_(network.get_parameter("last.weight"), std=0.05)
+    place = tmp_path_factory.mktemp(request.param)
+    save_weights(place / "net.safetensors", network, card)
+    ended = command("export", place / "net.safetensors", "--bioimageio", place / "net.zip", "--json")
+    assert ended.status == 0, ended.err
+    return place / "net.zip"
+
+
+def content(package: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return the description and the files of a package."""
+    with zipfile.ZipFile(package) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    return yaml.safe_load(files["rdf.yaml"]), files
+
+
+def scaled(values: np.ndarray, steps: list[dict[str, Any]]) -> np.ndarray:
+    """Apply the steps of a description."""
+    for step in steps:
+        given = step["kwargs"]
+        if step["id"] == "scale_linear":
+            values = values * np.float32(given["gain"]) + np.float32(given["offset"])
+        elif step["id"] == "clip":
+            values = values.clip(given["min"], given["max"])
+        else:
+            values = values.astype(given["dtype"])
+    return values
+
+
+@pytest.mark.slow
+def test_the_description_leads_from_the_test_input_to_what_clearer_restores(package: Path) -> None:
+    import onnxruntime
+
+    stated, files = content(package)
+    tensors = {one: np.load(io.BytesIO(files[f"test_{one}.npy"])) for one in ("input", "output")}
+    image, *level = stated["inputs"]
+    given = {"image": scaled(tensors["input"], image["preprocessing"])}
+    if level:
+        sigma = np.load(io.BytesIO(files["test_level.npy"]))
+        given["level"] = scaled(sigma, level[0]["preprocessing"]).astype(np.float32)
+    (restored,) = onnxruntime.InferenceSession(files["model.onnx"]).run(["restored"], given)
+    (output,) = stated["outputs"]
+    assert np.allclose(scaled(restored, output["postprocessing"]), tensors["output"], atol=0.05)
+    restorer = clearer.load(package.with_name("net.safetensors"), "cpu", "fp32")
+    low, high = image["data"]["range"]
+    assert (low, high) == (restorer.card.span or (0, 255)) and tensors["input"].dtype == image["data"]["type"]
+    noise = {"level": float(sigma[0, 0, 0, 0]) / (high - low) * 255} if level else {}
+    pixels = np.moveaxis(tensors["input"][0], 0, -1)
+    whole = restorer.restore(pixels.squeeze(), tile="none", range=(low, high), **noise)
+    assert np.abs(np.moveaxis(tensors["output"][0], 0, -1).squeeze() - whole).max() <= 0.51  # whole is rounded
+    assert np.abs(whole.astype(int) - pixels.squeeze()).mean() > 0.002 * (high - low)
+
+
+@pytest.mark.slow
+def test_sizes_halo_and_facts_are_those_of_the_network(package: Path) -> None:
+    stated, files = content(package)
+    restorer = clearer.load(package.with_name("net.safetensors"), "cpu", "fp32")
+    y, x = (axis for axis in stated["inputs"][0]["axes"] if axis["type"] == "space")
+    step, halo = restorer.architecture.multiple, stated["outputs"][0]["axes"][-1]["halo"]
+    assert y["size"] == x["size"] and y["size"]["step"] == step and halo % step == 0
+    assert y["size"]["min"] % step == 0 and y["size"]["min"] > 2 * halo
+    side = np.load(io.BytesIO(files["test_input.npy"])).shape[-1]
+    assert (side - y["size"]["min"]) % step == 0
+    assert set(stated["covers"]) <= set(files) and Image.open(io.BytesIO(files["cover.png"])).size == (side, side)
+    license = (restorer.card.license or "").split(" ")[0]
+    assert stated.get("license", "") == license and stated["config"]["clearer"]["training_data"]
+    assert "@" not in stated["name"] and "## Validation" in files["README.md"].decode()
+
+
+TEST = """
+import sys
+from bioimageio.core import test_model
+found = test_model(sys.argv[1])
+print([error.msg for detail in found.details for error in detail.errors])
+sys.exit(found.status != "passed")
+"""
+
+
+@needs_bioimageio
+@pytest.mark.slow
+def test_the_test_of_the_zoo_passes(package: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", TEST, str(package)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(("name", "fault"), [("a.yaml", "must end in .zip"), ("folder.zip", "a folder")])
+def test_a_wrong_name_ends_in_one_line(name: str, fault: str, tmp_path: Path) -> None:
+    (tmp_path / "folder.zip").mkdir()
+    ended = command("export", "denoise-gray", "--bioimageio", tmp_path / name)
+    assert ended.status == 2 and fault in ended.err and ended.err.count("\n") == 1, ended.err
