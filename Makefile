@@ -9,10 +9,10 @@ PYTEST := $(PY) -m pytest -n $(JOBS) --dist worksteal
 # Debian's Python has no pip for environments: then the pip outside installs into it.
 INSTALL = if $(PY) -m pip --version >/dev/null 2>&1; then pip="$(PY) -m pip"; \
           else pip="$(PYTHON) -m pip --python $(PY)"; fi; \
-          $$pip install --disable-pip-version-check -c constraints.txt -e
+          $$pip install --disable-pip-version-check -c constraints.txt $(if $(LOCKED),-c requirements/dev.txt) -e
 
 .DEFAULT_GOAL := help
-.PHONY: help env quickstart test test-fast test-web test-docs test-examples lint format types check docs generated fuzz kill speed
+.PHONY: help env quickstart test test-fast test-web test-docs test-examples lint format types check docs generated fuzz kill speed release-check lock audit sbom
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,3 +91,27 @@ kill: $(VENV)/dev.stamp ## Kill commands at random moments (N of each verb, SEED
 
 speed: $(VENV)/dev.stamp ## Time training, search and restoring beside a plain implementation
 	$(PY) benchmarks/speed/speed.py
+
+# The programs that look after a release have an environment of their own: they must not change what the tests see.
+TOOLS := .venv-release
+$(TOOLS)/tools.stamp: requirements/release.txt
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install -q --disable-pip-version-check -r requirements/release.txt
+	@touch $@
+
+release-check: $(TOOLS)/tools.stamp ## Build sdist and wheel, install each anew, run README's commands (docs/releasing.md)
+	$(TOOLS)/bin/python tools/release_check.py
+
+# Where the backend's index is not at hand: make lock TORCH='--find-links FOLDER'
+TORCH ?= --torch-backend cpu
+lock: $(TOOLS)/tools.stamp ## Renew requirements/dev.txt, the versions of make env LOCKED=1
+	$(TOOLS)/bin/uv pip compile -q pyproject.toml --extra dev --python-version 3.11 $(TORCH) -c constraints.txt --upgrade --no-emit-package torch --no-header --no-annotate -o requirements/dev.new
+	{ head -1 requirements/dev.txt; cat requirements/dev.new; } > requirements/dev.tmp
+	mv requirements/dev.tmp requirements/dev.txt && rm requirements/dev.new
+
+audit: $(VENV)/dev.stamp $(TOOLS)/tools.stamp ## Look up known vulnerabilities of all installed packages; one that cannot be looked up fails
+	$(TOOLS)/bin/pip-audit --strict --skip-editable --path "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+
+sbom: $(VENV)/dev.stamp $(TOOLS)/tools.stamp ## Write dist/sbom.json, the parts of the environment (CycloneDX)
+	@mkdir -p dist
+	$(TOOLS)/bin/cyclonedx-py environment --output-reproducible -o dist/sbom.json $(PY)
