@@ -1,0 +1,1 @@
+"""The plugin of napari: restore a layer with a model."""

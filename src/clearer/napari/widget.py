@@ -1,0 +1,133 @@
+"""The widget: choose a layer, a model, a level and a strength; restore in a thread, with progress and a way to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from numpy.typing import NDArray
+
+from clearer.core.errors import UserError
+from clearer.inference.restorer import load
+from clearer.napari.layer import Settings, kept, restored_layer
+from clearer.zoo.locate import find_models
+
+ESTIMATED = -1.0
+
+
+def restore_widget(napari_viewer: Any) -> Any:
+    """Return the dock widget of the plugin; napari passes its viewer by this name."""
+    panel = RestorePanel(napari_viewer)
+    panel.native.panel = panel  # lives as long as the widget
+    return panel.native
+
+
+class RestorePanel:
+    """The fields and buttons of the widget, in ``native``. Qt and napari are imported here, where they are needed.
+
+    Args:
+        viewer: the viewer that holds the layers.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QLabel, QProgressBar, QPushButton, QWidget
+
+        self.native = QWidget()
+        self.viewer = viewer
+        self.worker: Any = None
+        self.layers, self.models = QComboBox(), QComboBox()
+        self.models.setEditable(True)  # a run folder or a weight file
+        self.models.addItems(list(find_models(strict=False)))
+        self.level, self.strength = QDoubleSpinBox(), QDoubleSpinBox()
+        self.level.setRange(ESTIMATED, 255)
+        self.level.setValue(ESTIMATED)
+        self.level.setSpecialValueText("estimated")
+        self.strength.setRange(0, 1)
+        self.strength.setSingleStep(0.1)
+        self.strength.setValue(1)
+        self.start, self.stop = QPushButton("Restore"), QPushButton("Stop")
+        self.bar, self.said = QProgressBar(), QLabel()
+        self.said.setWordWrap(True)
+        form = QFormLayout(self.native)
+        rows = {"Layer": self.layers, "Model": self.models, "Noise level": self.level, "Strength": self.strength}
+        for name, field in rows.items():
+            form.addRow(name, field)
+        for row in (self.start, self.stop, self.bar, self.said):
+            form.addRow(row)
+        self.start.clicked.connect(self.restore)
+        self.stop.clicked.connect(self.cancel)
+        self.stop.setEnabled(False)
+        viewer.layers.events.inserted.connect(self.refresh)
+        viewer.layers.events.removed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self, event: Any = None) -> None:
+        """List the image layers of the viewer."""
+        from napari.layers import Image
+
+        chosen = self.layers.currentText()
+        self.layers.clear()
+        self.layers.addItems([layer.name for layer in self.viewer.layers if isinstance(layer, Image)])
+        self.layers.setCurrentText(chosen)
+
+    def restore(self) -> None:
+        """Begin to restore the chosen layer in a thread."""
+        from napari.qt.threading import thread_worker
+
+        name = self.layers.currentText()
+        if not name or self.worker is not None:
+            self.said.setText("" if name else "open an image first")
+            return
+        layer = self.viewer.layers[name]
+        level = None if self.level.value() < 0 else self.level.value()
+        work = _work(
+            self.models.currentText(),
+            layer.data[0] if layer.multiscale else layer.data,
+            layer.rgb,
+            Settings(self.strength.value(), level),
+        )
+        self.start.setEnabled(False)
+        self.stop.setEnabled(True)
+        self.said.setText("")
+        self.bar.setRange(0, 0)
+        self.worker = worker = thread_worker(lambda: (yield from work))()
+        worker.yielded.connect(self._progress)
+        worker.returned.connect(lambda pixels: self._show(layer, pixels))
+        worker.finished.connect(self._finish)
+        worker.start()
+
+    def cancel(self) -> None:
+        """Stop after the plane at hand; nothing is added."""
+        if self.worker is not None:
+            self.worker.quit()
+
+    def _progress(self, at: tuple[int, int]) -> None:
+        self.bar.setRange(0, at[1])
+        self.bar.setValue(at[0])
+
+    def _show(self, layer: Any, found: NDArray[Any] | str | None) -> None:
+        if isinstance(found, str):
+            self.said.setText(found)
+        elif found is not None:
+            self.viewer.add_image(found, name=f"{layer.name} restored", **kept(layer))
+
+    def _finish(self) -> None:
+        self.worker = None
+        self.start.setEnabled(True)
+        self.stop.setEnabled(False)
+        self.bar.setRange(0, 1)
+        self.bar.reset()
+
+
+def _work(
+    model: str, data: Any, rgb: bool, settings: Settings
+) -> Generator[tuple[int, int], None, NDArray[Any] | str | None]:
+    """Yield (planes done, planes in all); return the restored pixels, or what the user can fix."""
+    pixels = None
+    try:
+        for done, total, so_far in restored_layer(load(model), data, rgb, settings):
+            pixels = so_far
+            yield done, total
+    except UserError as error:  # Qt would show it a second time, with its traceback
+        return str(error)
+    return pixels
