@@ -40,6 +40,7 @@ def main() -> None:
             page.goto(url)
             page.set_input_files("#drop input[type=file]", PHOTOGRAPH)
             page.wait_for_selector("#status >> text=Press Restore")
+            page.click("#demonstration .label-wrap")
             page.locator("#sigma input[type=number]").fill("25")
             page.locator("#sigma input[type=number]").blur()
             page.wait_for_selector("#status >> text=Noise added")

@@ -119,6 +119,7 @@ def test_an_image_is_dropped_restored_compared_and_downloaded(visitor):
     assert not page.is_enabled("#restore") and not page.is_visible("#download")
     visitor.upload(SHIPPED / "coffee.png")
     page.wait_for_selector("#status >> text=600 × 400, color")
+    page.click("#demonstration .label-wrap")
     page.locator("#sigma input[type=number]").fill("25")
     page.locator("#sigma input[type=number]").blur()
     page.wait_for_selector("#status >> text=Noise added")

@@ -522,3 +522,17 @@ def test_the_page_says_which_model_fits_and_where_a_model_does_not(tmp_path):
     assert re.search(r"About (19|20) of (19|20) gray levels of noise are left; denoise-gray", result.text)
     smooth = uploaded(tmp_path, encoded(ramp.astype(np.uint8)))
     assert work.suggest(smooth, LIMITS).startswith("Nothing to do")
+
+
+def test_heic_is_restored_where_its_library_is_installed(tmp_path, color, monkeypatch):
+    heif = pytest.importorskip("pillow_heif")
+    heif.register_heif_opener()
+    written = io.BytesIO()
+    Image.fromarray(np.repeat(photograph("coffee.png", 64), 3, axis=2)).save(written, format="HEIF", quality=95)
+    place = uploaded(tmp_path, written.getvalue())
+    assert work.restore_upload(place, color, LIMITS).file.suffix == ".heic"
+    with pytest.raises(UserError, match="too large: 64 × 64"):
+        work.read_upload(place, Limits(megapixels=0.001))
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(UserError, match=r"^HEIC needs pillow-heif: run pip install 'clearer\[heif\]' .*\.$"):
+        work.read_upload(place, LIMITS)

@@ -121,7 +121,7 @@ def header_with_pillow(file: BinaryIO, kind: str | None) -> Header:
 @contextlib.contextmanager
 def _opened(file: BinaryIO, kind: str | None) -> Iterator[Image.Image]:
     """Open an image without the warnings of Pillow, of sizes (which are checked here) and of strange metadata."""
-    _register_heif(required=kind == "HEIF")
+    register_heif(required=kind == "HEIF")
     # Both readers take files of the general brands, such as mif1, and each fails on those of the other.
     only = [kind] if kind in ("AVIF", "HEIF") else _readers()
     with warnings.catch_warnings():
@@ -244,7 +244,7 @@ def write_with_pillow(file: BinaryIO, image: ImageFile, quality: int | None = No
     elif name == "AVIF":
         keys |= {"quality": level, "subsampling": "4:4:4" if level >= 90 else "4:2:0"}
     elif name == "HEIF":
-        _register_heif(required=True)
+        register_heif(required=True)
         keys |= {"quality": level, "chroma": 444 if level >= 90 else 420}
     save_frames(file, image, {key: value for key, value in keys.items() if value is not None})
 
@@ -261,7 +261,12 @@ def save_frames(file: BinaryIO, image: ImageFile, keys: dict[str, Any]) -> None:
     first.save(file, format=image.format, **keys)
 
 
-def _register_heif(required: bool = False) -> None:
+def register_heif(required: bool = False) -> None:
+    """Let Pillow read and write HEIF, if pillow-heif is installed.
+
+    Raises:
+        UserError: it is not, and is ``required``.
+    """
     try:
         import pillow_heif
     except ImportError:
@@ -292,7 +297,7 @@ def _deep_heif(data: bytes) -> ImagePage | None:
 
 def _write_deep_heif(file: BinaryIO, page: ImagePage, quality: int) -> None:
     """Write 16 bits as 10 if they were read from 10 bits, otherwise as 12."""
-    _register_heif(required=True)
+    register_heif(required=True)
     import pillow_heif
 
     bits = int(page.own.get("bits", 12))

@@ -45,7 +45,7 @@ class Added:
 
     def __str__(self) -> str:
         added = [word for word, amount in (("Rain", self.rain), ("Noise", self.sigma)) if amount]
-        return f"{' and '.join(added).capitalize()} added." if added else ""
+        return f"{' and '.join(added).capitalize()} added, as a demonstration." if added else ""
 
 
 CLEAN = Added()

@@ -11,7 +11,6 @@ from typing import Any
 
 import gradio as gr
 
-from clearer.inference.options import COLORS
 from clearer.inference.restorer import Restorer
 from clearer.web.callbacks import INVITATION, ZOOMS, Callbacks, Choices, Visit
 from clearer.web.close_up import CLOSE_UP
@@ -107,20 +106,29 @@ def _controls(models: dict[str, Model], limits: Limits) -> _Controls:
             estimate = gr.Checkbox(True, label="Estimate the noise level", elem_id="estimate")
             level = gr.Slider(
                 0, 75, value=0, step=0.1, label="Noise level", elem_id="level",
-                info="Standard deviation in gray levels. Move it to restore more or less.",
+                info="In gray levels of 255. A higher level removes more noise and more detail.",
             )  # fmt: skip
-        sigma = gr.Slider(
-            0, 75, value=0, step=1, label="Add noise", elem_id="sigma",
-            info="Noise level, to try a model on a clean image.",
-        )  # fmt: skip
-        rain = gr.Slider(0, 1, value=0, step=0.05, label="Add rain", elem_id="rain")
         with gr.Accordion("More", open=False, elem_id="more"):
             strength = gr.Slider(0, 1, value=1, step=0.05, label="Strength", info="0 leaves the image as it is.")
             color = gr.Radio(
-                list(COLORS), value="channels", elem_id="color", label="Gray model on a color image: restore"
+                [("red, green and blue one by one", "channels"), ("the brightness alone, and keep the color", "luma")],
+                value="channels",
+                elem_id="color",
+                label="Gray model, color image: restore",
             )
-            seed = gr.Number(0, label="Seed of noise and rain", precision=0, minimum=0, maximum=2**32 - 1)
             ensemble = gr.Checkbox(False, label="Average over 8 flips and rotations (8× slower)")
+        with gr.Accordion("Demonstration: degrade a clean image first", open=False, elem_id="demonstration"):
+            gr.HTML(
+                _small(
+                    "For tests of a model only. What you add here degrades your image; leave it at 0 to restore one."
+                ),
+                padding=False,
+            )
+            sigma = gr.Slider(
+                0, 75, value=0, step=1, label="Add noise", elem_id="sigma", info="Noise level in gray levels.",
+            )  # fmt: skip
+            rain = gr.Slider(0, 1, value=0, step=0.05, label="Add rain", elem_id="rain")
+            seed = gr.Number(0, label="Seed of noise and rain", precision=0, minimum=0, maximum=2**32 - 1)
         restore = gr.Button("Restore", variant="primary", interactive=False, elem_id="restore")
         download = gr.DownloadButton("Download the result", visible=False, elem_id="download")
     return _Controls(

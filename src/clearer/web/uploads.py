@@ -19,6 +19,7 @@ from typing import BinaryIO, NamedTuple
 from PIL import Image, UnidentifiedImageError
 
 from clearer.core.errors import UserError
+from clearer.images.pillow import register_heif
 from clearer.images.tiff.read import count_pages, extents_of
 from clearer.images.types import HEAD, format_of_bytes
 
@@ -28,8 +29,9 @@ GONE = "The image is no longer here: upload it again."
 MOST_PAGES = 100
 LARGEST_MEGAPIXELS = 178  # Pillow itself refuses larger images
 # A subset of what Pillow reads: some of its readers call other programs, and few were tested with hostile files.
-FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF", "BMP", "PPM")
-_OF_PILLOW = tuple(name for name in FORMATS if name != "TIFF")  # TIFF is read without Pillow, in more variants
+FORMATS = ("PNG", "JPEG", "TIFF", "HEIC", "WEBP", "AVIF", "BMP", "PPM")
+# TIFF is read without Pillow, in more variants; HEIC needs a library beside it.
+_OF_PILLOW = tuple(name for name in FORMATS if name not in ("TIFF", "HEIC"))
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,10 @@ def check_image(path: Path, limits: Limits) -> tuple[int, int]:
         raise UserError("The file is empty (0 bytes): choose another.")
     try:
         with path.open("rb") as file:
-            claims = _claims_of_tiff(path.read_bytes()) if _is_tiff(file) else _claims(file)
+            format = _format(file)
+            if format == "HEIF":
+                register_heif(required=True)
+            claims = _claims_of_tiff(path.read_bytes()) if format == "TIFF" else _claims(file, format)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UserError(
             f"The image is too large: more than {LARGEST_MEGAPIXELS} megapixels; this page takes up to "
@@ -90,6 +95,10 @@ def check_image(path: Path, limits: Limits) -> tuple[int, int]:
         ) from None
     except UnidentifiedImageError:
         raise UserError(f"This is not an image that can be read here ({', '.join(FORMATS)}).") from None
+    except UserError as error:
+        raise UserError(
+            f"{str(error).partition(';')[0]}: run pip install 'clearer[heif]' where this page is served."
+        ) from None
     except Exception as error:  # decoders answer broken headers with many kinds of exceptions
         raise UserError("The image is damaged: its header cannot be read. Take another copy.") from error
     width, height, pages, pixels, opaque = claims
@@ -123,15 +132,15 @@ class _Claims(NamedTuple):
     opaque: str = ""
 
 
-def _is_tiff(file: BinaryIO) -> bool:
+def _format(file: BinaryIO) -> str | None:
     head = file.read(HEAD)
     file.seek(0)
-    return format_of_bytes(head) == "TIFF"
+    return format_of_bytes(head)
 
 
-def _claims(file: BinaryIO) -> _Claims:
+def _claims(file: BinaryIO, format: str | None) -> _Claims:
     # Opening reads the header only.
-    with Image.open(file, formats=_OF_PILLOW) as image:
+    with Image.open(file, formats=("HEIF",) if format == "HEIF" else _OF_PILLOW) as image:
         pages = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
         return _Claims(*image.size, pages, image.width * image.height * pages)
 
