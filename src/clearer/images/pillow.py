@@ -262,11 +262,7 @@ def save_frames(file: BinaryIO, image: ImageFile, keys: dict[str, Any]) -> None:
 
 
 def register_heif(required: bool = False) -> None:
-    """Let Pillow read and write HEIF, if pillow-heif is installed.
-
-    Raises:
-        UserError: it is not, and is ``required``.
-    """
+    """Let Pillow read and write HEIF, if pillow-heif is installed; raise a UserError if it is not and is required."""
     try:
         import pillow_heif
     except ImportError:
