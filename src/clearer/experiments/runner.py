@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from clearer.core.cores import cores
 from clearer.core.errors import Interrupted, UserError
 from clearer.core.files import write_text
 from clearer.core.signals import PARENT_HOLDS_INPUT
@@ -164,11 +165,6 @@ def carry_out(plans: Sequence[Plan], *, jobs: int, console: Console) -> None:
                     raise Interrupted("stopped with a checkpoint of every run; rerun the command to resume", caught[0])
         finally:
             stop([process for _, process in running])
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def start(plan: Plan, threads: int) -> subprocess.Popen[bytes]:

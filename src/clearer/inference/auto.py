@@ -14,7 +14,7 @@ from clearer.images.io import read_file
 from clearer.images.ome_zarr.tree import is_zarr
 from clearer.images.types import HEAD, format_of_bytes
 from clearer.inference.choice import AUTO, Candidate, Choice, candidates, choose
-from clearer.inference.files import Failure, Outcome, Progress, restore_jobs
+from clearer.inference.files import Failure, Outcome, Progress, Settled, restore_jobs
 from clearer.inference.image_facts import ImageFacts, facts_of_file
 from clearer.inference.jobs import STREAM, Job, Plan, plan_jobs, prepare_outputs
 from clearer.inference.large_tiff import center_of, is_large
@@ -96,6 +96,17 @@ def restore_auto(
     if not plan.is_folder and plan.jobs[0].source is None:
         raise UserError(f"standard input: {AUTO} looks at a file before it restores it; name a model or a file")
     prepare_outputs(plan)
+    return restore_auto_jobs(load, plan, options, progress)
+
+
+def restore_auto_jobs(
+    load: Callable[[str], Restorer],
+    plan: Plan,
+    options: RestoreOptions,
+    progress: Progress | None = None,
+    settled: Settled | None = None,
+) -> AutoOutcome:
+    """Restore the files of a plan, each with the model that fits it; see `restore_auto`."""
     unread = [Failure(line.partition(": cannot")[0], line) for line in plan.unreadable]
     found = AutoOutcome(Outcome(failed=unread, notes=list(plan.notes)))
     models = list(candidates())
@@ -111,15 +122,17 @@ def restore_auto(
             if not plan.is_folder:
                 raise
             found.outcome.failed.append(Failure(job.name, str(error)))
+            if settled is not None:
+                settled(job, error, found.outcome)
             continue
         found.chosen.append(seen)
         groups.setdefault(seen.choice.model, []).append(job)
     for model, jobs in groups.items():
-        part = _Part(found.outcome, len(plan.jobs), progress)
+        part = _Part(found.outcome, len(plan.jobs), progress, settled)
         if model is None:
             _copy(load, models, Plan(jobs, plan.is_folder, []), options, part)
         else:
-            part.add(restore_jobs(load(model), Plan(jobs, plan.is_folder, []), options, part.progress))
+            part.add(restore_jobs(load(model), Plan(jobs, plan.is_folder, []), options, part.progress, settled))
     return found
 
 
@@ -130,6 +143,7 @@ class _Part:
     whole: Outcome
     count: int
     tell: Progress | None
+    settled: Settled | None = None
 
     def progress(self, done: int, of: int) -> None:
         """Count the files done before."""
@@ -170,11 +184,16 @@ def _copy(
             if not plan.is_folder:
                 raise
             part.add(Outcome(failed=[Failure(job.name, str(error))]))
+            fault: UserError | None = error
         else:
             part.add(Outcome(written=[job.target]))
+            fault = None
+        if part.settled is not None:
+            part.settled(job, fault, part.whole)
     if anew:
         unchanged = replace(options, strength=0.0, sigma=None, check=False)
-        part.add(restore_jobs(load(models[0].name), Plan(anew, plan.is_folder, []), unchanged, part.progress))
+        again = Plan(anew, plan.is_folder, [])
+        part.add(restore_jobs(load(models[0].name), again, unchanged, part.progress, part.settled))
 
 
 def _format(path: Path) -> str | None:

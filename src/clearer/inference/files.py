@@ -33,6 +33,8 @@ from clearer.inference.restorer import Restorer
 from clearer.noise.level import estimate_level
 
 Progress = Callable[[int, int], None]
+Settled = Callable[[Job, UserError | None, "Outcome"], None]
+"""Called when a file is done, with why it failed, if it did; one call at a time, in whatever thread."""
 
 FRAMES_SMOOTHING = 0.9
 """Share of the earlier frames' noise level in that of a frame: estimates that jump would flicker."""
@@ -97,21 +99,34 @@ def restore_path(
     return restore_jobs(restorer, plan, options, progress)
 
 
-def restore_jobs(restorer: Restorer, plan: Plan, options: RestoreOptions, progress: Progress | None = None) -> Outcome:
+def restore_jobs(
+    restorer: Restorer,
+    plan: Plan,
+    options: RestoreOptions,
+    progress: Progress | None = None,
+    settled: Settled | None = None,
+) -> Outcome:
     """Restore the files of a plan; see `restore_path`."""
     if options.sigma is not None:
         check_takes_level(restorer.architecture, restorer.name)
     if options.compare is not None:
         check_one_image(options.compare, plan)
-    return _Batch(restorer, plan, options, progress).run()
+    return _Batch(restorer, plan, options, progress, settled).run()
 
 
 class _Batch:
     """The files of one call: each is read while the one before it is restored, and written while the next one is."""
 
-    def __init__(self, restorer: Restorer, plan: Plan, options: RestoreOptions, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        restorer: Restorer,
+        plan: Plan,
+        options: RestoreOptions,
+        progress: Progress | None,
+        settled: Settled | None,
+    ) -> None:
         self.options = replace(options, levels=restorer.card.span)
-        self.restorer, self.plan, self.progress = restorer, plan, progress
+        self.restorer, self.plan, self.progress, self.settled = restorer, plan, progress, settled
         self.suited = restorer  # in the precision of the file at hand
         self.channels = restorer.architecture.channels
         unread = [Failure(line.partition(": cannot")[0], line) for line in plan.unreadable]
@@ -310,6 +325,8 @@ class _Batch:
                 self.progress(
                     len(outcome.written) + len(outcome.failed) - len(self.plan.unreadable) + len(outcome.skipped), count
                 )
+            if self.settled is not None:
+                self.settled(job, error, outcome)
 
 
 def _write_to_stdout(data: bytes) -> None:

@@ -223,6 +223,65 @@ def _folder_plan(source: Path, target: Path, format: str | None, options: Restor
     return Plan(jobs, True, notes, names if _worth_a_record(names, format) else None, tuple(unreadable))
 
 
+def folder_sources(source: Path, target: Path, options: RestoreOptions, unreadable: list[str]) -> Iterator[Path]:
+    """Yield the files of a folder that `plan_jobs` takes, a folder after the other, without holding them all.
+
+    Folders that may not be read get a line in ``unreadable``.
+
+    Raises:
+        UserError: the target is the source.
+    """
+    if target.exists() and target.samefile(source):
+        raise UserError(f"{target}: is the source folder itself; choose another output folder")
+    for path in _files_inside(source, target, options.recursive, unreadable):
+        if _is_wanted(path, source, options.pattern):
+            yield path
+
+
+def folder_outputs(paths: list[Path], target: Path, options: RestoreOptions) -> Iterator[tuple[Path, Path]]:
+    """Yield the files of one folder, each with its output in ``target``; names that change are recorded there."""
+    format = None if options.format is None else format_named(options.format)
+    names = choose_names(target, {path.name: _output_name(path, format) for path in paths}, options.skip_existing)
+    if _worth_a_record(names, format):
+        names.save()
+    yield from ((path, target / names.chosen[path.name]) for path in paths)
+
+
+def listed_job(source: Path, target: Path, options: RestoreOptions, naming: str) -> Job:
+    """Return the job of a file on a list.
+
+    Args:
+        source: the file.
+        target: its output.
+        options: ``format``.
+        naming: "named": the user named the output, whose suffix says the format; "planned" or "content": the format
+            is that of ``options`` or of the content; with the latter, a suffix that does not fit it gets one that does.
+
+    Raises:
+        UserError: the source does not exist, or the output does not fit it.
+    """
+    format = None if options.format is None else format_named(options.format)
+    with paths_checked():
+        if naming == "named":
+            if target.is_dir():
+                raise UserError(f"{target}: a folder, where an output file is needed; name the file")
+            if not target.suffix:
+                raise UserError(f"{target}: has no suffix that says its format; end the name in one, such as .png")
+            return _single_job(source, target, format)
+        if not source.exists():
+            raise UserError(f"{source}: no such file; check the path")
+        if source.is_dir():
+            raise UserError(f"{source}: a folder, where a file is needed; list the files in it")
+        if is_no_file(source):
+            raise UserError(f"{source}: a device or a pipe, not a file; leave it out")
+        if format is None and naming == "content":
+            name, own = _output_name(source, None), source.name
+            target = target if name == own else target.with_name(target.name + name.removeprefix(own))
+        if target.exists() and target.samefile(source):
+            raise UserError(f"{target}: is the source file itself; choose another output")
+        return Job(source, target, format)
+
+
 def _refuse_sources(jobs: list[Job]) -> None:
     """Refuse outputs that are sources by way of links: they would be overwritten."""
     sources = {os.path.realpath(job.source) for job in jobs if job.source is not None}
@@ -271,7 +330,7 @@ def _files_inside(source: Path, target: Path, recursive: bool, unreadable: list[
         kept = {name: (here / name).resolve() for name in sorted(below) if recursive and not name.startswith(".")}
         below[:] = [name for name, place in kept.items() if place != output and place not in above]
         real |= {here / name: place for name, place in kept.items()}
-        yield from (here / name for name in names if not name.startswith("."))
+        yield from (here / name for name in sorted(names) if not name.startswith("."))
 
 
 def _output_name(path: Path, format: str | None) -> str:

@@ -1,0 +1,191 @@
+"""BulkFolder: where the plan, the list of files and the records of a bulk restoration are.
+
+OUT/.clearer-bulk/
+    plan.json             what is restored, with what; names the list in use
+    claims/               who works on what
+    ID/                   of one list of files and one number of shards
+        manifest.jsonl    the list, as the workers read it: {"input": ..., "output": ...} a line
+        done-before       files that earlier lists had and that are done, 8 bytes each
+        00003.jsonl       records of shard 3, a line a file
+        00003.done        written when all files of shard 3 are done
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from clearer.bulk.locations import is_remote
+from clearer.bulk.manifest import Entry
+from clearer.bulk.plan import BulkPlan, listed
+from clearer.bulk.records import Record, read_records
+from clearer.core.claims import Claim, claim
+from clearer.core.errors import UserError
+from clearer.core.files import write_json, written_whole
+
+NAME = ".clearer-bulk"
+POLL = 0.2
+_PLACE = ("input", "output", "naming")
+Keys = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class BulkFolder:
+    """The folder of a bulk restoration.
+
+    Args:
+        path: `NAME` in the output folder, or what ``--state`` names.
+    """
+
+    path: Path
+
+    @property
+    def plan_file(self) -> Path:
+        """The plan in use."""
+        return self.path / "plan.json"
+
+    def part(self, plan: BulkPlan) -> Path:
+        """Return the folder of a plan's list and records."""
+        return self.path / plan.id
+
+    def log(self, plan: BulkPlan, shard: int) -> Path:
+        """Return the file with the records of a shard."""
+        return self.part(plan) / f"{shard:05d}.jsonl"
+
+    def marker(self, plan: BulkPlan, shard: int) -> Path:
+        """Return the file that says that a shard is done."""
+        return self.part(plan) / f"{shard:05d}.done"
+
+    def claim(self, plan: BulkPlan, shard: int) -> Claim | None:
+        """Claim a shard; None while another worker has it."""
+        return claim(self.path / "claims" / f"{plan.id}-{shard:05d}")
+
+    def prepare(self, wanted: BulkPlan) -> BulkPlan:
+        """Write the list of files, and the plan that names it, unless they are there.
+
+        Args:
+            wanted: a plan without ``id`` and ``files``.
+
+        Returns:
+            The plan in use. Where another process of the same ``run`` has written it, its own.
+
+        Raises:
+            UserError: the files cannot be listed, the outputs so far are of another model or other options, or other
+                workers restore another list of files into this folder.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        while (held := claim(self.path / "claims" / "plan")) is None:
+            time.sleep(POLL)
+        with held:
+            before = BulkPlan.read(self.plan_file) if self.plan_file.exists() else None
+            if before is not None:
+                self._check(before, wanted)
+                if before.run == wanted.run:
+                    return before
+            plan = self._written(wanted)
+            if before is not None and before.id != plan.id:
+                self._check_idle(before)
+            if before is None or before.id != plan.id or not (self.part(plan) / "done-before").exists():
+                self._note_done_before(plan)
+            write_json(self.plan_file, plan.to_json())
+            return plan
+
+    def entries(self, plan: BulkPlan, shard: int | None = None) -> Iterator[tuple[int, Entry]]:
+        """Yield the files of a shard, or all, each with its number in the list."""
+        step, first = (1, 0) if shard is None else (plan.shards, shard)
+        with (self.part(plan) / "manifest.jsonl").open(encoding="ascii") as lines:
+            for number, line in enumerate(lines):
+                if number % step == first:
+                    yield number, Entry(*(json.loads(line)[key] for key in _PLACE))
+
+    def done_before(self, plan: BulkPlan) -> Keys:
+        """Return the keys, see `key_of`, of the files that were done when this list was begun, sorted."""
+        return np.fromfile(self.part(plan) / "done-before", np.uint64)
+
+    def records(self) -> Iterator[Record]:
+        """Yield the records of all lists."""
+        for log in sorted(self.path.glob("*/*.jsonl")):
+            if log.name != "manifest.jsonl":
+                yield from read_records(log)
+
+    def _check(self, before: BulkPlan, wanted: BulkPlan) -> None:
+        different = wanted.differs(before)
+        if different is not None:
+            raise UserError(
+                f"{self.path}: the files so far were restored otherwise ({different}); choose another output, "
+                "or remove this folder to restore all of them again"
+            )
+
+    def _check_idle(self, before: BulkPlan) -> None:
+        for shard in range(before.shards):
+            held = self.claim(before, shard)
+            if held is None:
+                raise UserError(
+                    f"{self.path}: other workers restore another list of files, or other shards; wait until they end"
+                )
+            held.release()
+
+    def _written(self, wanted: BulkPlan) -> BulkPlan:
+        """Write the list of files; return the plan with its ``id`` and ``files``."""
+        inputs, outputs, digest = array("Q"), array("Q"), hashlib.sha256(f"{wanted.shards}\n".encode())
+        with written_whole(self.path / "listed.jsonl") as temporary, temporary.open("wb") as file:
+            for entry in listed(wanted.source, wanted.out or None, wanted.restore_options()):
+                line = json.dumps(dict(zip(_PLACE, entry, strict=True))).encode() + b"\n"
+                file.write(line)
+                digest.update(line)
+                inputs.append(_place_key(entry.input))
+                outputs.append(_place_key(entry.output))
+        if not inputs:
+            raise UserError(f"{wanted.source}: no images to restore; check the list, or --pattern and --recursive")
+        plan = replace(wanted, id=digest.hexdigest()[:12], files=len(inputs))
+        self._check_places(
+            self.path / "listed.jsonl", np.frombuffer(inputs, np.uint64), np.frombuffer(outputs, np.uint64)
+        )
+        self.part(plan).mkdir(exist_ok=True)
+        (self.path / "listed.jsonl").replace(self.part(plan) / "manifest.jsonl")
+        return plan
+
+    def _check_places(self, listed_file: Path, inputs: Keys, outputs: Keys) -> None:
+        """Refuse two files with one output, and an output that is an input."""
+        ordered = np.sort(outputs)
+        twice = ordered[1:][ordered[1:] == ordered[:-1]]
+        over = np.intersect1d(inputs, ordered)
+        wrong = {*twice[:1].tolist(), *over[:1].tolist()}
+        if not wrong:
+            return
+        found: list[str] = []
+        with listed_file.open(encoding="ascii") as lines:
+            for line in lines:
+                entry = Entry(*(json.loads(line)[key] for key in _PLACE))
+                if _place_key(entry.output) in wrong:
+                    found.append(f"{entry.input} -> {entry.output}")
+        listed_file.unlink()
+        what = "these have one output" if len(twice) else "this would overwrite a file of the list"
+        raise UserError(f"{what}: {'; '.join(found[:2])}; name another output")
+
+    def _note_done_before(self, plan: BulkPlan) -> None:
+        """Write the keys of all files that are done in other lists."""
+        keys = array("Q")
+        for log in sorted(self.path.glob("*/*.jsonl")):
+            if log.parent != self.part(plan) and log.name != "manifest.jsonl":
+                keys.extend(key_of(r.input, r.planned) for r in read_records(log) if r.error is None)
+        with written_whole(self.part(plan) / "done-before") as temporary:
+            np.unique(np.frombuffer(keys, np.uint64)).tofile(temporary)
+
+
+def key_of(input: str, output: str) -> int:
+    """Return a number of 64 bits for a file and its output."""
+    return _place_key(f"{input}\0{output}")
+
+
+def _place_key(place: str) -> int:
+    whole = place if is_remote(place) or "\0" in place else str(Path(place).absolute())
+    return int.from_bytes(hashlib.blake2b(whole.encode(errors="surrogateescape"), digest_size=8).digest())

@@ -1,0 +1,118 @@
+"""Places of files: paths of this machine, and addresses of other storage (s3://, gs://, https://) through fsspec."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from clearer.core.errors import UserError, one_line
+from clearer.core.leftovers import temporary_name
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_NO_FOLDERS = ("http", "https")
+
+
+def is_remote(place: str) -> bool:
+    """Return whether a place is an address, such as ``s3://bucket/a.png``, and no path."""
+    return _ADDRESS.match(place) is not None
+
+
+def joined(folder: str, below: str) -> str:
+    """Return the place of something in a folder; a place of its own, with a root or an address, stays."""
+    if is_remote(below) or not is_remote(folder):
+        return below if is_remote(below) else str(Path(folder) / below)
+    return f"{folder.rstrip('/')}/{below.lstrip('/')}"
+
+
+def name_of(place: str) -> str:
+    """Return the file name at the end of a place."""
+    return PurePosixPath(re.split(r"[?#]", place)[0]).name if is_remote(place) else Path(place).name
+
+
+def with_name(place: str, name: str) -> str:
+    """Return a place with another file name."""
+    return f"{place.rpartition('/')[0]}/{name}" if is_remote(place) else str(Path(place).with_name(name))
+
+
+def fetch(address: str, target: Path) -> None:
+    """Copy a file from elsewhere to a path.
+
+    Raises:
+        UserError: there is no such file, it cannot be read, or the library for this kind of address is missing.
+    """
+    system, inside = _opened(address)
+    try:
+        with system.open(inside, "rb") as source, target.open("wb") as file:
+            shutil.copyfileobj(source, file, 1 << 20)
+    except FileNotFoundError:
+        raise UserError(f"{address}: no such file; check the address") from None
+    except Exception as error:  # each storage raises its own
+        raise UserError(f"{address}: cannot be read ({one_line(error)})") from error
+
+
+def put(source: Path, address: str) -> None:
+    """Copy a file to elsewhere, completely or not at all.
+
+    Raises:
+        UserError: it cannot be written there.
+    """
+    system, inside = _opened(address)
+    if _scheme(address) in _NO_FOLDERS:
+        raise UserError(f"{address}: web pages cannot be written; choose another output")
+    parent, _, name = inside.rpartition("/")
+    hidden = f"{parent}/{temporary_name(name, '')}"
+    try:
+        if parent:
+            system.makedirs(parent, exist_ok=True)
+        system.put_file(str(source), hidden)
+        # Storage of objects copies and removes; a reader sees the old object or the new one, as with a file.
+        system.mv(hidden, inside)
+    except Exception as error:
+        raise UserError(f"{address}: cannot be written ({one_line(error)})") from error
+
+
+def exists(place: str) -> bool:
+    """Return whether there is a file at a place."""
+    if not is_remote(place):
+        return Path(place).exists()
+    system, inside = _opened(place)
+    try:
+        return bool(system.exists(inside))
+    except Exception as error:
+        raise UserError(f"{place}: cannot be reached ({one_line(error)})") from error
+
+
+def files_below(folder: str) -> Iterator[str]:
+    """Yield the addresses of all files in a folder elsewhere, and the path of each below it, in order of names.
+
+    Raises:
+        UserError: it cannot be listed.
+    """
+    system, inside = _opened(folder)
+    try:
+        for parent, _, names in system.walk(inside):
+            yield from (system.unstrip_protocol(f"{str(parent).rstrip('/')}/{name}") for name in sorted(names))
+    except Exception as error:
+        raise UserError(f"{folder}: cannot be listed ({one_line(error)})") from error
+
+
+def _scheme(address: str) -> str:
+    return address.partition("://")[0].lower()
+
+
+def _opened(address: str) -> tuple[Any, str]:
+    """Return the file system of an address, and the path in it."""
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError:
+        raise UserError(f"{address}: needs the extra 'remote'; install it: pip install 'clearer[remote]'") from None
+    try:
+        system, inside = url_to_fs(address)
+    except ImportError as error:
+        raise UserError(f"{address}: {one_line(error)}") from None
+    except Exception as error:
+        raise UserError(f"{address}: no address that can be opened ({one_line(error)})") from error
+    return system, str(inside)

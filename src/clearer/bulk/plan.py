@@ -1,0 +1,143 @@
+"""BulkPlan: what is restored, with what, in how many shards; written once, and read by every worker."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+import clearer.bulk.manifest as lists
+from clearer.bulk.locations import is_remote
+from clearer.core.errors import UserError
+from clearer.core.files import read_shaped
+from clearer.inference.noise_level import read_level
+from clearer.inference.options import RestoreOptions
+
+AUTO = "auto"
+_OF_CALL = ("skip_existing", "check", "recursive", "pattern")
+"""Options that say which files are restored and what is said of them, not how."""
+
+
+class PlanJson(TypedDict):
+    """The content of plan.json."""
+
+    id: str
+    source: str
+    out: str
+    files: int
+    shards: int
+    model: str
+    weights: str
+    precision: str
+    options: dict[str, Any]
+    run: str
+
+
+@dataclass(frozen=True)
+class BulkPlan:
+    """A plan, the same for all workers.
+
+    Attributes:
+        id: of the list of files and the number of shards.
+        source: the folder or the list that the files were taken from.
+        out: the folder of the outputs; "" if the list names them all.
+        files: their number.
+        shards: shard k has files k, k + shards, k + 2 * shards and so on, so that large images next to each other
+            are shared out.
+        model: its name, the path of its weights, or "auto".
+        weights: digest of them; outputs of two models are not mixed.
+        precision: as `clearer.load` takes it.
+        options: values of `clearer.inference.options.RestoreOptions` other than the default, ready for JSON.
+        run: of the latest call; files that failed in an earlier one are tried again.
+    """
+
+    id: str
+    source: str
+    out: str
+    files: int
+    shards: int
+    model: str
+    weights: str
+    precision: str
+    options: dict[str, Any]
+    run: str
+
+    @classmethod
+    def read(cls, path: Path) -> BulkPlan:
+        """Read a plan.
+
+        Raises:
+            UserError: it is missing or damaged.
+        """
+        return cls(**read_shaped(path, PlanJson))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    def restore_options(self) -> RestoreOptions:
+        """Return the options of the restoration."""
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in self.options.items()
+        }
+        if "sigma" in values:
+            values["sigma"] = read_level(values["sigma"])
+        return RestoreOptions(**values)
+
+    def files_of(self, shard: int) -> int:
+        """Return the number of files of a shard."""
+        return len(range(shard, self.files, self.shards))
+
+    def differs(self, other: BulkPlan) -> str | None:
+        """Return what makes outputs of another plan unlike those of this one; None if nothing does."""
+        if (self.model, self.weights) != (other.model, other.weights):
+            same = self.model == other.model
+            return f"weights of {self.model}" if same else f"model: {other.model} before, {self.model} now"
+        if self.precision != other.precision:
+            return f"--precision: {other.precision} before, {self.precision} now"
+        mine, theirs = ({k: v for k, v in one.options.items() if k not in _OF_CALL} for one in (self, other))
+        for key in sorted({*mine, *theirs}):
+            if mine.get(key) != theirs.get(key):
+                before, now = (one.get(key, "the default") for one in (theirs, mine))
+                return f"{key}: {before} before, {now} now"
+        return None
+
+
+def weights_of(model: str) -> str:
+    """Return a digest of a model's weights; that of the package's version where each image gets another model.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    from clearer.core.version import __version__
+    from clearer.zoo.locate import located
+
+    if model == AUTO and not Path(model).exists():
+        return f"clearer {__version__}"
+    with located(model).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def listed(source: str, out: str | None, options: RestoreOptions) -> Iterator[lists.Entry]:
+    """Yield the files of a source: those of a folder, here or elsewhere, or of a list.
+
+    Raises:
+        UserError: the source cannot be read, or an output has no place.
+    """
+    from clearer.bulk import walk
+    from clearer.images.types import FORMATS, format_named
+
+    suffix = None if options.format is None else FORMATS[format_named(options.format)].suffixes[0]
+    if is_remote(source):
+        if out is None:
+            raise UserError(f"{source}: name an output folder with -o")
+        yield from walk.walked_elsewhere(source, out, options, suffix)
+    elif source != lists.STREAM and Path(source).is_dir():
+        if out is None:
+            raise UserError(f"{source}: name an output folder with -o")
+        yield from walk.walked(source, out, options, suffix)
+    else:
+        yield from lists.read_entries(source, out, suffix)

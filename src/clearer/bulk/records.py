@@ -1,0 +1,92 @@
+"""Records of the files of a shard, a line of JSON each, and the marker that says that all are done."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of a file.
+
+    Attributes:
+        index: its number in the list of files.
+        input, output: its places.
+        planned: the output as the list has it, without the suffix that the content called for.
+        seconds: that the worker spent on it, reading and writing beside its neighbors included.
+        bytes: of the output.
+        sha256: of the output.
+        error: why it could not be restored, in one line.
+        skipped: an output was there, and ``--skip-existing`` left it.
+        notes: what could not be kept, a line each.
+        model: that restored it, where each image gets another.
+        sigma: the noise level that was estimated, in gray levels.
+        precision: that the network was run in.
+    """
+
+    index: int
+    input: str
+    output: str
+    planned: str
+    seconds: float = 0.0
+    bytes: int | None = None
+    sha256: str | None = None
+    error: str | None = None
+    skipped: bool = False
+    notes: tuple[str, ...] = ()
+    model: str | None = None
+    sigma: float | None = None
+    precision: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is known, ready for JSON."""
+        found = {key: value for key, value in self.__dict__.items() if value is not None and value != ()}
+        if self.planned == self.output:
+            del found["planned"]
+        if not self.skipped:
+            del found["skipped"]
+        return found | {"seconds": round(self.seconds, 4)}
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Record:
+        """Return the record that `to_json` gave."""
+        known = {key: value for key, value in found.items() if key in cls.__dataclass_fields__}
+        return cls(**{"planned": found["output"], **known, "notes": tuple(found.get("notes", ()))})
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """Yield the records of a file; a line that was being written when its worker died is left out."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as lines:
+        for line in lines:
+            if not line.endswith(b"\n"):
+                return
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                yield Record.from_json(json.loads(line))
+
+
+class RecordLog:
+    """The records of a shard, to be added to by the one worker that has claimed it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: IO[bytes] = path.open("ab+")
+        end = self._file.seek(0, os.SEEK_END)
+        if end:
+            self._file.seek(max(0, end - (1 << 16)))
+            tail = self._file.read()
+            if not tail.endswith(b"\n"):  # of a worker that was killed
+                self._file.truncate(end - len(tail) + tail.rfind(b"\n") + 1)
+
+    def add(self, record: Record) -> None:
+        """Add a record; it outlives this process from now on."""
+        self._file.write(json.dumps(record.to_json()).encode() + b"\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()

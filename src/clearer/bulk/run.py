@@ -1,0 +1,176 @@
+"""Restore the files of a folder or a list with workers, here, under Slurm or with Ray."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clearer.bulk.folder import NAME, BulkFolder
+from clearer.bulk.local import Local
+from clearer.bulk.locations import is_remote
+from clearer.bulk.plan import BulkPlan, weights_of
+from clearer.bulk.slurm import Slurm
+from clearer.bulk.tally import Tally
+from clearer.bulk.worker import counted, work, work_one
+from clearer.core.cores import cores
+from clearer.core.errors import UserError, nearest
+from clearer.inference.latency import using_threads
+from clearer.inference.latency_table import cache_folder
+
+DISTRIBUTORS = ("local", "slurm", "ray")
+SHARDS_PER_WORKER = 8
+"""Where their number is not given: a worker that has done its own helps the others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BulkRequest:
+    """What a call asks for.
+
+    Args:
+        model: its name, the path of its weights, or "auto".
+        source: a folder, here or elsewhere, a list of files, or "-".
+        out: folder of the outputs; None if the list names them.
+        options: values of `RestoreOptions` other than the default, ready for JSON; sigma as a text.
+        precision: as `clearer.load` takes it.
+        shards: their number; None: a few for each worker.
+        shard: the only one to restore, from 0; None: all.
+        distributor: one of `DISTRIBUTORS`.
+        workers: on this machine, or of the cluster.
+        state: folder of the plan and the records; None: in ``out``, or where that is elsewhere or none, in the cache.
+
+    Raises:
+        UserError: two of them contradict each other, or one is out of range.
+    """
+
+    model: str
+    source: str
+    out: str | None
+    options: dict[str, Any]
+    precision: str = "auto"
+    shards: int | None = None
+    shard: int | None = None
+    distributor: str = "local"
+    workers: Local
+    state: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.distributor not in DISTRIBUTORS:
+            names = ", ".join(DISTRIBUTORS)
+            raise UserError(
+                f"--distributor {self.distributor}: not one of {names}{nearest(self.distributor, DISTRIBUTORS)}"
+            )
+        if self.shard is not None and self.shards is None:
+            raise UserError("--shard: shard of how many? give --shards, the same for all workers")
+        if self.shard is not None and self.shards is not None and not 0 <= self.shard < self.shards:
+            raise UserError(
+                f"--shard {self.shard}: not from 0 to {self.shards - 1}, the shards of --shards {self.shards}"
+            )
+        if self.shard is not None and self.distributor != "local":
+            raise UserError(f"--shard, --distributor {self.distributor}: it shares the shards out; leave out --shard")
+
+    @property
+    def folder(self) -> BulkFolder:
+        """Where the plan and the records are."""
+        if self.state is not None:
+            return BulkFolder(self.state)
+        if self.out is not None and not is_remote(self.out):
+            return BulkFolder(Path(self.out) / NAME)
+        place = self.out or str(Path(self.source).absolute())
+        return BulkFolder(
+            cache_folder() / "bulk" / hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()[:12]
+        )
+
+
+@dataclass(frozen=True)
+class BulkResult:
+    """What became of all files.
+
+    Attributes:
+        plan: as it was carried out.
+        folder: of the records.
+        tally: the files, counted.
+        seconds: of this call.
+        shards: that this process restored, or shared out.
+    """
+
+    plan: BulkPlan
+    folder: BulkFolder
+    tally: Tally
+    seconds: float
+    shards: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result, ready for JSON."""
+        tally = self.tally
+        return {
+            "files": self.plan.files,
+            "restored": tally.restored,
+            "failed": tally.failed,
+            "already": tally.already,
+            "errors": tally.errors,
+            "notes": [f"{note} ({count} file(s))" for note, count in tally.notes.items()],
+            "shards": {"done": self.shards, "of": self.plan.shards},
+            "seconds": round(self.seconds, 2),
+            "records": str(self.folder.part(self.plan)),
+        }
+
+
+def restore_bulk(request: BulkRequest, progress: Callable[[int, int], None]) -> BulkResult:
+    """Restore what has no record or no output yet.
+
+    Raises:
+        UserError: the files cannot be listed, the model cannot be loaded, the outputs so far are of another model or
+            other options, or the disk is full. Files that cannot be restored are counted and recorded.
+    """
+    begun = time.perf_counter()
+    slurm = Slurm.of() if request.distributor == "slurm" else None
+    wanted = BulkPlan(
+        id="",
+        source=request.source,
+        out=request.out or "",
+        files=0,
+        shards=_shards(request, slurm),
+        model=request.model,
+        weights=weights_of(request.model),
+        precision=request.precision,
+        options=request.options,
+        run=f"slurm-{slurm.job}" if slurm else uuid.uuid4().hex[:12],
+    )
+    folder, tally, local = request.folder, Tally(), request.workers
+    plan = folder.prepare(wanted)
+    done = 1 if request.shard is not None else plan.shards
+    if slurm is not None:
+        mine = slurm.shards(plan.shards)
+        done, files = len(mine), sum(map(plan.files_of, mine))
+        with using_threads(local.threads or slurm.threads or cores()):
+            work(folder, plan, mine, local.device, counted(tally, files, progress))
+    elif request.shard is not None:
+        with using_threads(local.threads or cores()):
+            tell = counted(tally, plan.files_of(request.shard), progress)
+            work_one(folder, plan, request.shard, local.device, tell)
+    elif request.distributor == "ray":
+        from clearer.bulk.ray_data import restore_with_ray
+
+        tally = restore_with_ray(folder, plan, local, progress)
+    else:
+        tally = local.run(folder, plan, progress)
+    return BulkResult(plan, folder, tally, time.perf_counter() - begun, done)
+
+
+def _shards(request: BulkRequest, slurm: Slurm | None) -> int:
+    """Return the number of shards: as given, as in the call before, or as suits the workers."""
+    if request.shards is not None:
+        return request.shards
+    if request.folder.plan_file.exists():
+        return BulkPlan.read(request.folder.plan_file).shards
+    if slurm is not None:
+        return slurm.count
+    if request.distributor == "ray":
+        return 1
+    workers = request.workers.resolved(1 << 30).workers or 1
+    return workers * SHARDS_PER_WORKER if workers > 1 else 1

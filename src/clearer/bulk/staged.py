@@ -1,0 +1,48 @@
+"""A single file elsewhere (s3://, gs://, https://): fetched to be restored, and put where its output belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clearer.bulk.locations import fetch, is_remote, name_of, put
+from clearer.core.errors import UserError
+from clearer.core.leftovers import temporary_folder
+from clearer.images.types import SUFFIXES
+from clearer.inference.jobs import VIDEO_SUFFIXES
+
+
+def is_folder(place: str) -> bool:
+    """Return whether a place is a folder; an address is one unless its name ends as an image or a video does."""
+    if not is_remote(place):
+        return Path(place).is_dir()
+    return Path(name_of(place)).suffix.lower() not in (*SUFFIXES, *VIDEO_SUFFIXES)
+
+
+@contextmanager
+def staged(source: str, out: str) -> Iterator[tuple[str, str]]:
+    """Yield a source and an output on this machine; an output elsewhere is written there at the end.
+
+    Raises:
+        UserError: the source cannot be fetched, or the output cannot be put; or from inside, about the place that
+            the user named.
+    """
+    if not is_remote(source) and not is_remote(out):
+        yield source, out
+        return
+    with temporary_folder("remote") as desk:
+        here = desk / "in" / name_of(source) if is_remote(source) else Path(source)
+        if is_remote(source):
+            here.parent.mkdir()
+            fetch(source, here)
+        there = desk / "out" / name_of(out) if is_remote(out) else Path(out)
+        try:
+            yield str(here) if is_remote(source) else source, str(there) if is_remote(out) else out
+        except UserError as error:
+            raise UserError(str(error).replace(str(here), source).replace(str(there), out)) from error
+        if is_remote(out):
+            if is_folder(out):
+                out = f"{out.rstrip('/')}/{next(there.iterdir()).name}"
+                there = next(there.iterdir())
+            put(there, out)

@@ -1,0 +1,166 @@
+"""Many files: the same outputs as one by one, a record of each, and nothing done twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clearer.bulk.folder import BulkFolder
+from clearer.bulk.records import Record
+from helpers.command import clearer as command
+
+
+def records(out: Path) -> list[Record]:
+    """Return the records of an output folder."""
+    return list(BulkFolder(out / ".clearer-bulk").records())
+
+
+def test_shards_give_what_a_plain_call_gives_and_a_record_of_each(desk):
+    assert command("restore", "model.safetensors", "photos", "-o", "plain", "--recursive").status == 0
+    ended = command(
+        "restore", "model.safetensors", "photos", "-o", "out", "-r", "--shards", 3, "--workers", 1, "--json"
+    )
+    assert ended.status == 0, ended.err
+    assert (ended.json["restored"], ended.json["failed"], ended.json["already"]) == (7, 0, 0)
+    expected = {path.relative_to("plain"): path for path in Path("plain").rglob("*.png")}
+    assert len(expected) == 7
+    for below, path in expected.items():
+        assert np.array_equal(Image.open(path), Image.open(Path("out") / below))
+    found = records(Path("out"))
+    assert sorted(record.index for record in found) == list(range(7))
+    for record in found:
+        written = Path(record.output).read_bytes()
+        assert (record.bytes, record.sha256) == (len(written), hashlib.sha256(written).hexdigest())
+    markers = sorted(Path("out/.clearer-bulk").glob("*/*.done"))
+    assert [json.loads(path.read_text())["files"] for path in markers] == [3, 2, 2]
+
+
+def test_each_shard_by_itself_and_a_rerun_does_nothing(desk):
+    call = ("restore", "model.safetensors", "photos", "-o", "out", "--recursive", "--shards", 2)
+    first = command(*call, "--shard", 0, "--json").json
+    assert (first["restored"], first["shards"]) == (4, {"done": 1, "of": 2})
+    assert len(list(Path("out").rglob("*.png"))) == 4
+    assert command(*call, "--shard", 1, "--json").json["restored"] == 3
+    times = {path: path.stat().st_mtime_ns for path in Path("out").rglob("*.png")}
+    again = command(*call, "--json").json
+    assert (again["restored"], again["already"]) == (0, 7)
+    assert times == {path: path.stat().st_mtime_ns for path in Path("out").rglob("*.png")}
+
+
+def test_a_rerun_does_what_failed_is_missing_or_new(desk):
+    whole = Path("photos/camera.png").read_bytes()
+    Path("photos/camera.png").write_bytes(whole[:500])
+    call = ("restore", "model.safetensors", "photos", "-o", "out", "--workers", 1, "--json")
+    ended = command(*call)
+    assert (ended.status, ended.json["failed"]) == (1, 1)
+    assert "photos/camera.png" in ended.err
+    assert [r.error is not None for r in records(Path("out")) if r.input == "photos/camera.png"] == [True]
+    Path("photos/camera.png").write_bytes(whole)
+    Path("out/coffee.png").unlink()
+    Image.open("photos/coffee.png").save("photos/added.png")
+    ended = command(*call)
+    assert (ended.status, ended.json["restored"], ended.json["already"]) == (0, 3, 3)
+    # Another number of shards is another list; what is done stays done.
+    ended = command(*call, "--shards", 4)
+    assert (ended.status, ended.json["restored"], ended.json["already"]) == (0, 0, 6)
+
+
+def test_a_list_with_outputs_and_formats(desk):
+    Path("list.csv").write_text("input,output\nphotos/camera.png,here/a.tif\nphotos/coffee.png,here/b.jpg\n")
+    ended = command("restore", "model.safetensors", "--manifest", "list.csv", "--json")
+    assert (ended.status, ended.json["restored"]) == (0, 2), ended.err
+    assert Image.open("here/a.tif").format == "TIFF" and Image.open("here/b.jpg").format == "JPEG"
+    assert str(desk / "cache") in ended.json["records"]
+    Path("list.txt").write_text("photos/camera.png\nphotos/night/moon.png\n")
+    Path("photos/night/moon.png").rename("photos/night/moon.jpg")
+    Path("list.txt").write_text("photos/camera.png\nphotos/night/moon.jpg\n")
+    ended = command("restore", "model.safetensors", "--manifest", "list.txt", "-o", "out", "--json")
+    assert (ended.status, ended.json["restored"]) == (0, 2), ended.err
+    assert sorted(str(path) for path in Path("out/photos").rglob("*.*")) == [
+        "out/photos/camera.png",
+        "out/photos/night/moon.jpg.png",  # its content is PNG, as where a folder is restored
+    ]
+    assert command("restore", "model.safetensors", "--manifest", "list.txt", "-o", "out", "--json").json["already"] == 2
+
+
+def test_models_and_options_are_not_mixed(desk):
+    call = ("restore", "model.safetensors", "photos", "-o", "out", "--shards", 2)
+    assert command(*call).status == 0
+    ended = command(*call, "--strength", 0.5)
+    assert ended.status == 2 and "strength: the default before, 0.5 now" in ended.err and ended.err.count("\n") == 1
+    weights = Path("model.safetensors")
+    weights.rename("other.safetensors")
+    ended = command("restore", "other.safetensors", "photos", "-o", "out", "--shards", 2)
+    assert ended.status == 2 and "model: model.safetensors before, other.safetensors now" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("photos", "-o", "out", "--shard", 0), "--shard: shard of how many?"),
+        (("photos", "-o", "out", "--shards", 2, "--shard", 2), "--shard 2: not from 0 to 1"),
+        (("photos", "-o", "out", "--distributor", "slrm"), "did you mean 'slurm'?"),
+        (("photos", "-o", "out", "--distributor", "slurm"), "no job of Slurm"),
+        (("photos", "-o", "-", "--workers", 2), "cannot go to stdout"),
+        (("photos", "-o", "photos", "--workers", 2), "is the source folder itself"),
+        (("photos", "-o", "out", "--manifest", "list.txt"), "both say what to restore"),
+        (("-o", "out"), "INPUT: missing"),
+        (("photos",), "--out: missing"),
+        (("--manifest", "twice.csv"), "these have one output: photos/camera.png -> a.png"),
+        (("--manifest", "over.csv"), "this would overwrite a file of the list: photos/camera.png -> photos/coffee.png"),
+        (("--manifest", "none.txt", "-o", "out"), "no images to restore"),
+        (("--manifest", "photos/night", "-o", "out", "--pattern", "*.tif"), "no images to restore"),
+    ],
+)
+def test_bad_calls_end_in_one_line(desk, arguments, says):
+    Path("twice.csv").write_text("photos/camera.png,a.png\nphotos/coffee.png,./a.png\n")
+    Path("over.csv").write_text("photos/camera.png,photos/coffee.png\nphotos/coffee.png,b.png\n")
+    Path("none.txt").write_text("\n\n")
+    ended = command("restore", "model.safetensors", *arguments)
+    assert ended.status == 2 and says in ended.err and ended.err.count("\n") == 1, ended.err
+    assert not Path("a.png").exists()
+
+
+def test_a_file_that_is_its_own_output_is_refused(desk):
+    Path("self.csv").write_text("photos/camera.png,photos/camera.png\n")
+    before = Path("photos/camera.png").read_bytes()
+    assert command("restore", "model.safetensors", "--manifest", "self.csv").status == 2
+    assert Path("photos/camera.png").read_bytes() == before
+
+
+def test_skip_existing_leaves_outputs_of_others(desk):
+    Path("out").mkdir()
+    Path("out/camera.png").write_bytes(b"mine")
+    ended = command("restore", "model.safetensors", "photos", "-o", "out", "--shards", 2, "--skip-existing", "--json")
+    assert ended.status == 0, ended.err
+    assert Path("out/camera.png").read_bytes() == b"mine"
+    assert [r.skipped for r in records(Path("out")) if r.input == "photos/camera.png"] == [True]
+
+
+def test_slurm_shares_by_array_index(desk, monkeypatch):
+    call = ("restore", "model.safetensors", "photos", "-o", "out", "--recursive", "--distributor", "slurm", "--json")
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "77")
+    for name, value in {"MIN": 5, "MAX": 7, "COUNT": 3}.items():
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", str(value))
+    done = []
+    for index in (5, 6, 7):
+        monkeypatch.setenv("SLURM_ARRAY_TASK_ID", str(index))
+        done.append(command(*call).json["restored"])
+    assert done == [3, 2, 2]
+    assert len(list(Path("out").rglob("*.png"))) == 7
+    monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "2")
+    ended = command(*call)
+    assert ended.status == 2 and "submit one without gaps" in ended.err
+
+
+def test_auto_chooses_a_model_for_each_file(desk):
+    ended = command("restore", "auto", "photos/night", "-o", "out", "--workers", 1, "--json")
+    assert ended.status == 0, ended.err
+    assert command("restore", "auto", "photos/night", "-o", "plain").status == 0
+    for path in Path("plain").glob("*.png"):
+        assert np.array_equal(Image.open(path), Image.open(Path("out") / path.name))
