@@ -18,7 +18,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 FOLDERS = (
     "core", "images", "noise", "degradations", "losses", "network", "recipe", "runs", "data", "zoo", "evaluation",
-    "training", "inference", "search", "deploy", "methods", "report", "napari", "web", "pipeline", "experiments", "cli",
+    "training", "inference", "bulk", "search", "deploy", "methods", "report", "napari", "web", "pipeline",
+    "experiments", "cli",
 )  # fmt: skip
 """A file imports only files of its own folder and of the folders before it."""
 

@@ -84,7 +84,9 @@ VERBS = {
     "evaluate": VERBS_0_1["evaluate"] | PATTERNS | {"--range"},
     "doctor": VERBS_0_1["doctor"] | PATTERNS | {"--system"},
     "describe": VERBS_0_1["describe"] | {"--supernet"},
-    "restore": VERBS_0_1["restore"] | {"--compare", "--bands"},
+    "restore": VERBS_0_1["restore"] | {
+        "--compare", "--bands", "--manifest", "--workers", "--shards", "--shard", "--distributor", "--state",
+    },
     "export": VERBS_0_1["export"] | {"--demo", "--onnxruntime-web", "--opset", "--out", "--bioimageio"},
     "models": {"--json", "--all", "--measure", "--for", "--task"},
     "recipes": {"--json", "--all"},
@@ -251,8 +253,8 @@ def test_the_commands_of_the_documentation_parse(page):
 
 def test_the_words_of_an_option_are_explained_with_its_default():
     out = command("restore", "--help").out
-    assert "Usage: clearer restore MODEL INPUT [OPTIONS]\n" in out
-    assert re.search(r"-o, --out OUTPUT .*\n +\(required\)", out)
+    assert "Usage: clearer restore MODEL [INPUT] [OPTIONS]\n" in out
+    assert re.search(r"--data FOLDER .*\(required\)", command("compare-protocols", "--help").out)
     assert re.search(r"--tile PIXELS .*\n +\(default: auto\)", out)
     assert "clearer doctor [FOLDER] [OPTIONS]" in command("doctor", "--help").out
 

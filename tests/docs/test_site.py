@@ -60,9 +60,9 @@ def test_each_verb_has_a_page_with_its_examples_and_all_its_options() -> None:
     for name, verb in verbs.items():
         text, listed = pages[f"{name}.md"], verb_pages.overview()
         assert all(example in text for example in verb.examples) and f"]({name}.md)" in listed
-    row = "| `-o, --out` `OUTPUT` | Restored image, folder, video, or - for stdout (required). |"
-    assert row in pages["restore.md"]
-    assert "| `MODEL` | " in pages["restore.md"] and "clearer restore MODEL INPUT [OPTIONS]" in pages["restore.md"]
+    assert "| `--data` `FOLDER` | Clean test images; pairs for rain (required). |" in pages["compare-protocols.md"]
+    assert "| `-o, --out` `OUTPUT` | Restored image, folder, video, or - for stdout. |" in pages["restore.md"]
+    assert "| `MODEL` | " in pages["restore.md"] and "clearer restore MODEL [INPUT] [OPTIONS]" in pages["restore.md"]
 
 
 @pytest.mark.usefixtures("tools")

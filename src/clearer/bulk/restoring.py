@@ -117,6 +117,8 @@ class _Call:
                 output = with_name(output, job.target.name)
             if is_remote(output):
                 try:
+                    if job.target.is_dir():
+                        raise UserError(f"{output}: OME-Zarr is written to folders of this machine only")
                     put(job.target, output)
                 except UserError as failed:
                     fault = failed
@@ -190,7 +192,9 @@ def _is_full(error: UserError) -> bool:
     return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def _digest(path: Path) -> tuple[str, int]:
-    """Return the SHA-256 of a file and its bytes."""
+def _digest(path: Path) -> tuple[str | None, int]:
+    """Return the SHA-256 of a file and its bytes; of a folder, such as OME-Zarr, only the bytes."""
+    if path.is_dir():
+        return None, sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size

@@ -16,6 +16,7 @@ from clearer.bulk.plan import BulkPlan
 from clearer.bulk.records import Record, RecordLog, read_records
 from clearer.bulk.restoring import Item, RestoreFiles, batches
 from clearer.core.files import read_json, write_json
+from clearer.core.leftovers import remove_leftovers
 
 BATCH = 32
 """Files given to the model at a time: enough that reading and writing hide behind it, few enough to stay small."""
@@ -121,6 +122,8 @@ class Shard:
         ``done`` gets the record of a file over which too many have died.
         """
         for number, entry in [item for item in self.items() if self.deaths.of(item[0])]:
+            if not is_remote(entry.output):
+                remove_leftovers(Path(entry.output).parent)
             count = self.deaths.of(number)
             if count < MOST_DEATHS:
                 yield [(number, entry)]

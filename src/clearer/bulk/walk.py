@@ -11,7 +11,8 @@ from clearer.bulk.manifest import Entry
 from clearer.core.errors import UserError
 from clearer.data.folders import is_other_image
 from clearer.images.types import SUFFIXES
-from clearer.inference.jobs import folder_outputs, folder_sources
+from clearer.inference.folder_files import folder_sources
+from clearer.inference.jobs import folder_outputs
 from clearer.inference.options import RestoreOptions
 
 

@@ -30,6 +30,7 @@ GROUPS = (
     "Restoration",
     "Server",
     "Output",
+    "Many files",
     "Device",
     "Help",
 )

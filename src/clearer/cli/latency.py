@@ -48,7 +48,7 @@ class LatencyOptions(NetworkOptions):
 @verb("latency", "clearer latency denoise-gray --at 1920x1080", "clearer latency PPFP --width 24 --channels 1 --at 1mp")
 def latency(options: LatencyOptions) -> None:
     """Time a network on this machine."""
-    from clearer.experiments.runner import cores
+    from clearer.core.cores import cores
     from clearer.pipeline.latency import measure_latency
 
     found = measure_latency(

@@ -29,7 +29,7 @@ class RestoreOptions:
 
     model: Model
     source: Annotated[
-        str | None, argument("INPUT", "Image, folder, video, s3:// or other address, or - for stdin.")
+        str | None, argument("INPUT", "Image, folder, video, OME-Zarr, address (s3://...), or - for stdin.")
     ] = None
     recursive: Annotated[bool, option("Input", "Include sub-folders.", "--recursive", "-r")] = False
     pattern: Annotated[
@@ -165,7 +165,7 @@ class RestoreOptions:
     ] = None
     state: Annotated[
         Path | None,
-        option("Many files", "Folder of the records (default: OUTPUT/.clearer-bulk).", metavar="FOLDER"),
+        option("Many files", "Folder of the records (default: .clearer-bulk in OUTPUT).", metavar="FOLDER"),
     ] = None
     as_json: Json = False
     device: Device = "auto"
@@ -181,7 +181,7 @@ class RestoreOptions:
                 f"{self.source}, --manifest {self.manifest}: both say what to restore; leave out one of them"
             )
         if self.out is None and self.manifest is None:
-            raise UserError("restore: --out: missing; name the output with -o")
+            raise UserError("restore: --out: missing; see 'clearer restore --help'")
 
     @property
     def to_stdout(self) -> bool:

@@ -11,11 +11,11 @@ from typing import NotRequired, TypedDict
 
 from rich.console import Console
 
+from clearer.core.cores import cores
 from clearer.core.device import choose_precision
 from clearer.core.errors import UserError
 from clearer.core.files import read_shaped, write_json, write_text
 from clearer.experiments.budget_cost import DEFAULT, cost_of_networks, fixed_fields, scaled_default, timed_precision
-from clearer.experiments.runner import cores
 from clearer.experiments.short_training import short
 from clearer.inference.budget import Budget
 from clearer.inference.latency import using_threads

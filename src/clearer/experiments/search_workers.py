@@ -19,9 +19,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from clearer.core.claims import Claim, claim
 from clearer.core.console import say
+from clearer.core.cores import cores
 from clearer.core.errors import Interrupted, UserError
 from clearer.experiments import runner, short_worker
-from clearer.experiments.runner import Plan, cores
+from clearer.experiments.runner import Plan
 from clearer.experiments.short_worker import ShortWorker
 from clearer.inference.latency import using_threads
 from clearer.pipeline.fit import fit

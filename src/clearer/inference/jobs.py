@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -11,9 +10,10 @@ from typing import NamedTuple
 from clearer.core.errors import UserError
 from clearer.core.files import is_no_file, paths_checked
 from clearer.core.leftovers import remove_leftovers
-from clearer.data.folders import is_other_image, kinds, list_images
+from clearer.data.folders import kinds, list_images
 from clearer.images.ome_zarr.tree import is_zarr
 from clearer.images.types import FORMATS, HEAD, SUFFIXES, format_named, format_of_bytes, format_of_suffix
+from clearer.inference.folder_files import files_inside, is_wanted
 from clearer.inference.options import RestoreOptions
 from clearer.inference.output_names import OutputNames, choose_names
 
@@ -200,10 +200,10 @@ def _folder_plan(source: Path, target: Path, format: str | None, options: Restor
         raise UserError(f"{target}: is the source folder itself; choose another output folder")
     unreadable: list[str] = []
     found = sorted(
-        _files_inside(source, target, options.recursive, unreadable),
+        files_inside(source, target, options.recursive, unreadable),
         key=lambda path: path.relative_to(source).as_posix(),
     )
-    sources = [path for path in found if _is_wanted(path, source, options.pattern)]
+    sources = [path for path in found if is_wanted(path, source, options.pattern)]
     if not sources and not options.recursive and options.pattern is None:
         list_images(source)  # says why there are none
     if not sources and unreadable:
@@ -221,21 +221,6 @@ def _folder_plan(source: Path, target: Path, format: str | None, options: Restor
     others = [] if options.pattern is not None else sorted(set(found) - set(sources))
     notes = [*names.notes, *_left_out_notes(source, others)]
     return Plan(jobs, True, notes, names if _worth_a_record(names, format) else None, tuple(unreadable))
-
-
-def folder_sources(source: Path, target: Path, options: RestoreOptions, unreadable: list[str]) -> Iterator[Path]:
-    """Yield the files of a folder that `plan_jobs` takes, a folder after the other, without holding them all.
-
-    Folders that may not be read get a line in ``unreadable``.
-
-    Raises:
-        UserError: the target is the source.
-    """
-    if target.exists() and target.samefile(source):
-        raise UserError(f"{target}: is the source folder itself; choose another output folder")
-    for path in _files_inside(source, target, options.recursive, unreadable):
-        if _is_wanted(path, source, options.pattern):
-            yield path
 
 
 def folder_outputs(paths: list[Path], target: Path, options: RestoreOptions) -> Iterator[tuple[Path, Path]]:
@@ -263,14 +248,14 @@ def listed_job(source: Path, target: Path, options: RestoreOptions, naming: str)
     format = None if options.format is None else format_named(options.format)
     with paths_checked():
         if naming == "named":
-            if target.is_dir():
+            if target.is_dir() and not is_zarr(source):
                 raise UserError(f"{target}: a folder, where an output file is needed; name the file")
             if not target.suffix:
                 raise UserError(f"{target}: has no suffix that says its format; end the name in one, such as .png")
             return _single_job(source, target, format)
         if not source.exists():
             raise UserError(f"{source}: no such file; check the path")
-        if source.is_dir():
+        if source.is_dir() and not is_zarr(source):
             raise UserError(f"{source}: a folder, where a file is needed; list the files in it")
         if is_no_file(source):
             raise UserError(f"{source}: a device or a pipe, not a file; leave it out")
@@ -302,35 +287,6 @@ def _left_out_notes(source: Path, others: list[Path]) -> list[str]:
     if rest:
         notes.append(f"{source}: {len(rest)} file(s) not restored, which are no images that can be read: {kinds(rest)}")
     return notes
-
-
-def _is_wanted(path: Path, source: Path, pattern: str | None) -> bool:
-    if pattern is None:
-        return path.suffix.lower() in SUFFIXES or is_zarr(path) or is_other_image(path)
-    return fnmatch.fnmatch(path.relative_to(source).as_posix() if "/" in pattern else path.name, pattern)
-
-
-def _files_inside(source: Path, target: Path, recursive: bool, unreadable: list[str]) -> Iterator[Path]:
-    """Yield the files of a folder, also behind links to folders, but none twice on the way down.
-
-    Folders that may not be read get a line in ``unreadable``.
-    """
-
-    def note(error: OSError) -> None:
-        unreadable.append(f"{error.filename}: cannot be read ({error.strerror}); check its permissions")
-
-    output = target.resolve()  # may lie inside the source; its images must not be restored again
-    real = {source: source.resolve()}
-    for folder, below, names in os.walk(source, onerror=note, followlinks=True):
-        here = Path(folder)
-        above = {real[one] for one in (here, *here.parents) if one in real}
-        images = [name for name in sorted(below) if not name.startswith(".") and is_zarr(here / name)]
-        below[:] = [name for name in below if name not in images]
-        yield from (here / name for name in images)
-        kept = {name: (here / name).resolve() for name in sorted(below) if recursive and not name.startswith(".")}
-        below[:] = [name for name, place in kept.items() if place != output and place not in above]
-        real |= {here / name: place for name, place in kept.items()}
-        yield from (here / name for name in sorted(names) if not name.startswith("."))
 
 
 def _output_name(path: Path, format: str | None) -> str:

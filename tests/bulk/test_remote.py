@@ -1,0 +1,74 @@
+"""Files elsewhere, through fsspec: its memory and its local file system."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clearer.bulk.folder import BulkFolder
+from helpers.command import clearer as command
+
+fsspec = pytest.importorskip("fsspec")
+
+
+@pytest.fixture
+def memory(desk):
+    """The photographs of the desk in memory, as memory://photos."""
+    system = fsspec.filesystem("memory")
+    system.store.clear()
+    for path in Path("photos").rglob("*.png"):
+        system.pipe(f"/{path.as_posix()}", path.read_bytes())
+    yield system
+    system.store.clear()
+
+
+def test_a_folder_in_memory_is_restored_into_memory(memory, desk):
+    assert command("restore", "model.safetensors", "photos", "-o", "plain", "--recursive").status == 0
+    call = (
+        "restore",
+        "model.safetensors",
+        "memory://photos",
+        "-o",
+        "memory://out",
+        "-r",
+        "--state",
+        "records",
+        "--json",
+    )
+    ended = command(*call)
+    assert (ended.status, ended.json["restored"]) == (0, 7), ended.err
+    for path in Path("plain").rglob("*.png"):
+        assert memory.cat(f"/out/{path.relative_to('plain').as_posix()}") == path.read_bytes()
+    assert all(name.endswith(".png") and ".tmp" not in name for name in memory.find("/out"))
+    assert command(*call).json["already"] == 7
+    record = next(BulkFolder(Path("records")).records())
+    assert record.input.startswith("memory://") and record.output.startswith("memory://out/")
+
+
+def test_one_file_and_a_list_go_between_here_and_there(memory, desk):
+    assert command("restore", "model.safetensors", "memory://photos/camera.png", "-o", "here.png").status == 0
+    assert command("restore", "model.safetensors", "photos/camera.png", "-o", "memory://there.png").status == 0
+    assert memory.cat("/there.png") == Path("here.png").read_bytes()
+    address = f"file://{desk}/photos/coffee.png"
+    Path("list.csv").write_text(f"{address},memory://out/coffee.tif\nmemory://photos/none.png,out/none.png\n")
+    ended = command("restore", "model.safetensors", "--manifest", "list.csv", "--state", "records", "--json")
+    assert (ended.status, ended.json["restored"], ended.json["failed"]) == (1, 1, 1)
+    assert ended.err.count("memory://photos/none.png: no such file") == 1
+    with memory.open("/out/coffee.tif") as file:
+        assert np.asarray(Image.open(file)).shape == (40, 40)
+
+
+def test_faults_elsewhere_end_in_one_line(memory, desk):
+    for place, says in (
+        ("memory://photos/none.png", "no such file"),
+        ("nosuch://photos/none.png", "nosuch"),
+        ("memory://empty", "no images to restore"),
+    ):
+        ended = command("restore", "model.safetensors", place, "-o", "out/a.png" if place.endswith("png") else "out")
+        assert ended.status == 2 and says in ended.err and ended.err.count("\n") == 1, ended.err
+    Path("photos/camera.png").write_bytes(b"\x89PNG cut")
+    ended = command("restore", "model.safetensors", f"file://{desk}/photos/camera.png", "-o", "out.png")
+    assert ended.status == 2 and ended.err.startswith(f"clearer: file://{desk}/photos/camera.png: "), ended.err
