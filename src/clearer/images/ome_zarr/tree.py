@@ -51,7 +51,8 @@ class ZarrTree:
 
 def is_zarr(path: str | Path) -> bool:
     """Return whether a folder is a Zarr group or array: one image, and no folder of image files."""
-    return any((Path(path) / name).is_file() for name in _ARRAY_OR_GROUP)
+    # Not by pathlib, which raises where a folder may not be entered: those who read it say so.
+    return any(os.path.isfile(os.path.join(path, name)) for name in _ARRAY_OR_GROUP)  # noqa: PTH113, PTH118
 
 
 def tree_of(root: str | Path) -> ZarrTree:
