@@ -1,6 +1,6 @@
 """Files and megapixels a second of many files: a shell loop, one process, and workers.
 
-python benchmarks/bulk.py [--files 200] [--side 512] [--model denoise-gray-fast] [--manifest 1000000]
+    python benchmarks/bulk.py [--files 200] [--side 512] [--model denoise-gray-fast] [--manifest 1000000]
 
 Makes noisy photographs of the size asked for in a temporary folder, and restores them in each way.
 The shell loop calls the command for each file, for the first 8 of them. The last line is a list of a million names: the
@@ -84,7 +84,7 @@ def million(desk: Path, lines: int) -> tuple[float, float, float]:
 
 def main() -> None:
     """Measure, and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=200)
     parser.add_argument("--side", type=int, default=512)
     parser.add_argument("--model", default="denoise-gray-fast")

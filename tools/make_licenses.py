@@ -1,7 +1,11 @@
-"""Write docs/licenses.md: the license of each package that clearer needs, always or by an extra, from its metadata."""
+"""Write docs/licenses.md: the license of each package that clearer needs, always or by an extra, from its metadata.
+
+python tools/make_licenses.py
+"""
 
 from __future__ import annotations
 
+import argparse
 from importlib import metadata
 from pathlib import Path
 
@@ -79,4 +83,5 @@ HEAD = (
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     PAGE.write_text(page(), encoding="utf-8")

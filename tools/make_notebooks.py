@@ -1,10 +1,13 @@
 """Run the notebooks of docs/tutorials from top to bottom, and keep what their cells print and show.
 
+    python tools/make_notebooks.py
+
 A cell is plain Python, without magics: it runs in this process, which needs no kernel and none of its packages.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import base64
 import contextlib
@@ -66,4 +69,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     main()

@@ -1,7 +1,11 @@
-"""Draw docs/images/tutorial-photo.jpg: docs/tutorials/photo.md before and after, by its own commands."""
+"""Draw docs/images/tutorial-photo.jpg: docs/tutorials/photo.md before and after, by its own commands.
+
+python tools/make_tutorial_images.py
+"""
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
 import subprocess
@@ -27,4 +31,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     main()

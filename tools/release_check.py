@@ -1,4 +1,7 @@
-"""Check a release: build it twice, look into it, install it in new environments, run README's commands there."""
+"""Check a release: build it twice, look into it, install it in new environments, run README's commands there.
+
+python tools/release_check.py [--out FOLDER]
+"""
 
 from __future__ import annotations
 
@@ -99,7 +102,7 @@ def check_installed(file: Path, sources: Path, version: str, folder: Path) -> No
 
 def main() -> None:
     """Run all checks; the first that fails ends them."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="where sdist and wheel are left")
     out: Path = parser.parse_args().out.resolve()
     version = check_versions()

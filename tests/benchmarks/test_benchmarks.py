@@ -45,12 +45,12 @@ NO_SCRIPTS = {
     "models_page.py",
     "brief_training.py",
     "graph_step.py",
-}  # imported, or METHODS of `--also`
+}  # imported, or METHODS of `--also`; tools/site is for mkdocs
 SCRIPTS = sorted(
     path.relative_to(ROOT)
     for folder in (BENCHMARKS, ROOT / "tools")
     for path in folder.rglob("*.py")
-    if path.name not in NO_SCRIPTS and not (path.parent / "__init__.py").exists()
+    if path.name not in NO_SCRIPTS and path.parent.name != "site" and not (path.parent / "__init__.py").exists()
 )
 
 
