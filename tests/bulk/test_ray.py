@@ -11,7 +11,7 @@ from PIL import Image
 from clearer.bulk.folder import BulkFolder
 from helpers.command import clearer as command
 
-ray = pytest.importorskip("ray", reason="needs the extra ray (200 MB)")
+ray = pytest.importorskip("ray", reason="needs the extra ray (440 MB)")
 pytestmark = pytest.mark.slow
 
 
