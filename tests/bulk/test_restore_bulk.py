@@ -12,6 +12,9 @@ from PIL import Image
 
 from clearer.bulk.folder import BulkFolder
 from clearer.bulk.records import Record
+from clearer.network.architecture import Architecture
+from clearer.network.network import RestorationNetwork
+from clearer.zoo.weights import save_weights
 from helpers.command import clearer as command
 
 
@@ -59,7 +62,7 @@ def test_a_rerun_does_what_failed_is_missing_or_new(desk):
     ended = command(*call)
     assert (ended.status, ended.json["failed"]) == (1, 1)
     assert "photos/camera.png" in ended.err
-    assert [r.error is not None for r in records(Path("out")) if r.input == "photos/camera.png"] == [True]
+    assert [r.error is not None for r in records(Path("out")) if r.input.endswith("photos/camera.png")] == [True]
     Path("photos/camera.png").write_bytes(whole)
     Path("out/coffee.png").unlink()
     Image.open("photos/coffee.png").save("photos/added.png")
@@ -93,10 +96,11 @@ def test_models_and_options_are_not_mixed(desk):
     assert command(*call).status == 0
     ended = command(*call, "--strength", 0.5)
     assert ended.status == 2 and "strength: the default before, 0.5 now" in ended.err and ended.err.count("\n") == 1
-    weights = Path("model.safetensors")
-    weights.rename("other.safetensors")
+    Path("same.safetensors").write_bytes(Path("model.safetensors").read_bytes())
+    assert command("restore", "same.safetensors", "photos", "-o", "out", "--shards", 2).status == 0
+    save_weights("other.safetensors", RestorationNetwork(Architecture.parse("PP", width=2, channels=1)), {})
     ended = command("restore", "other.safetensors", "photos", "-o", "out", "--shards", 2)
-    assert ended.status == 2 and "model: model.safetensors before, other.safetensors now" in ended.err
+    assert ended.status == 2 and "model: same.safetensors before, other.safetensors now" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -111,6 +115,9 @@ def test_models_and_options_are_not_mixed(desk):
         (("photos", "-o", "out", "--manifest", "list.txt"), "both say what to restore"),
         (("-o", "out"), "INPUT: missing"),
         (("photos",), "--out: missing"),
+        (("photos/camera.png", "-o", "out", "--workers", 2), "one file, where workers share many"),
+        (("photos", "-o", "out", "--state", "over.csv"), "over.csv: cannot be made"),
+        (("--manifest", "photos/camera.png", "-o", "out"), "not a text"),
         (("--manifest", "twice.csv"), "these have one output: photos/camera.png -> a.png"),
         (("--manifest", "over.csv"), "this would overwrite a file of the list: photos/camera.png -> photos/coffee.png"),
         (("--manifest", "none.txt", "-o", "out"), "no images to restore"),
@@ -139,7 +146,49 @@ def test_skip_existing_leaves_outputs_of_others(desk):
     ended = command("restore", "model.safetensors", "photos", "-o", "out", "--shards", 2, "--skip-existing", "--json")
     assert ended.status == 0, ended.err
     assert Path("out/camera.png").read_bytes() == b"mine"
-    assert [r.skipped for r in records(Path("out")) if r.input == "photos/camera.png"] == [True]
+    assert [r.skipped for r in records(Path("out")) if r.input.endswith("photos/camera.png")] == [True]
+    assert (ended.json["restored"], ended.json["skipped"]) == (4, 1)
+    # Without the option it is restored.
+    assert command("restore", "model.safetensors", "photos", "-o", "out", "--shards", 2, "--json").json["restored"] == 1
+
+
+@pytest.mark.parametrize("line", ["photos/../photos/coffee.png", "linked/coffee.png"])
+def test_an_output_is_an_input_whatever_leads_there(desk, line):
+    Path("linked").symlink_to("photos")
+    Path("list.csv").write_text(f"photos/camera.png,{line}\nphotos/coffee.png,b.png\n")
+    before = Path("photos/coffee.png").read_bytes()
+    ended = command("restore", "model.safetensors", "--manifest", "list.csv")
+    assert ended.status == 2 and "would overwrite" in ended.err and Path("photos/coffee.png").read_bytes() == before
+
+
+def test_suffixes_by_content_do_not_make_two_outputs_one(desk):
+    Path("photos/x.jpg").write_bytes(Path("photos/camera.png").read_bytes())
+    Path("photos/x.jpg.png").write_bytes(Path("photos/coffee.png").read_bytes())
+    Path("list.txt").write_text("photos/x.jpg\nphotos/x.jpg.png\n")
+    ended = command("restore", "model.safetensors", "--manifest", "list.txt", "-o", "out")
+    assert ended.status == 2 and "these have one output" in ended.err
+
+
+def test_a_list_means_the_working_directory(desk, monkeypatch):
+    call = ("restore", desk / "model.safetensors", "--manifest", desk / "list.txt", "-o", desk / "out", "--json")
+    Path("list.txt").write_text("camera.png\n")
+    (desk / "others").mkdir()
+    (desk / "others/camera.png").write_bytes((desk / "photos/coffee.png").read_bytes())
+    for folder, restored in (("photos", 1), ("photos", 0), ("others", 1)):
+        monkeypatch.chdir(desk / folder)
+        assert command(*call).json["restored"] == restored
+
+
+def test_slurm_tries_again_what_failed_in_the_same_job(desk, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "5")
+    whole = Path("photos/camera.png").read_bytes()
+    Path("photos/camera.png").write_bytes(whole[:300])
+    call = ("restore", "model.safetensors", "photos", "-o", "out", "--distributor", "slurm", "--json")
+    assert [command(*call).status for _ in range(2)] == [1, 1]
+    Path("photos/camera.png").write_bytes(whole)
+    assert command(*call).json["restored"] == 1
+    ended = command("restore", "model.safetensors", "photos/night", *call[3:])
+    assert (ended.status, ended.json["restored"]) == (0, 2)
 
 
 def test_slurm_shares_by_array_index(desk, monkeypatch):

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -81,13 +83,19 @@ class BulkFolder:
             UserError: the files cannot be listed, the outputs so far are of another model or other options, or other
                 workers restore another list of files into this folder.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"{self.path}: cannot be made ({error.strerror}); name another folder with --state"
+            ) from None
         while (held := claim(self.path / "claims" / "plan")) is None:
             time.sleep(POLL)
         with held:
             before = BulkPlan.read(self.plan_file) if self.plan_file.exists() else None
             if before is not None:
-                self._check(before, wanted)
+                if any(record.error is None for record in self.records()):
+                    self._check(before, wanted)
                 if before.run == wanted.run:
                     return before
             plan = self._written(wanted)
@@ -135,17 +143,21 @@ class BulkFolder:
 
     def _written(self, wanted: BulkPlan) -> BulkPlan:
         """Write the list of files; return the plan with its ``id`` and ``files``."""
+        unreadable: list[str] = []
         inputs, outputs, digest = array("Q"), array("Q"), hashlib.sha256(f"{wanted.shards}\n".encode())
         with written_whole(self.path / "listed.jsonl") as temporary, temporary.open("wb") as file:
-            for entry in listed(wanted.source, wanted.out or None, wanted.restore_options()):
+            for place in listed(wanted.source, wanted.out or None, wanted.restore_options(), unreadable):
+                entry = place._replace(input=_absolute(place.input), output=_absolute(place.output))
                 line = json.dumps(dict(zip(_PLACE, entry, strict=True))).encode() + b"\n"
                 file.write(line)
                 digest.update(line)
                 inputs.append(_place_key(entry.input))
                 outputs.append(_place_key(entry.output))
+        if not inputs and unreadable:
+            raise UserError(unreadable[0])
         if not inputs:
             raise UserError(f"{wanted.source}: no images to restore; check the list, or --pattern and --recursive")
-        plan = replace(wanted, id=digest.hexdigest()[:12], files=len(inputs))
+        plan = replace(wanted, id=digest.hexdigest()[:12], files=len(inputs), unreadable=unreadable)
         self._check_places(
             self.path / "listed.jsonl", np.frombuffer(inputs, np.uint64), np.frombuffer(outputs, np.uint64)
         )
@@ -166,7 +178,7 @@ class BulkFolder:
             for line in lines:
                 entry = Entry(*(json.loads(line)[key] for key in _PLACE))
                 if _place_key(entry.output) in wrong:
-                    found.append(f"{entry.input} -> {entry.output}")
+                    found.append(f"{_shown(entry.input)} -> {_shown(entry.output)}")
         listed_file.unlink()
         what = "these have one output" if len(twice) else "this would overwrite a file of the list"
         raise UserError(f"{what}: {'; '.join(found[:2])}; name another output")
@@ -176,16 +188,38 @@ class BulkFolder:
         keys = array("Q")
         for log in sorted(self.path.glob("*/*.jsonl")):
             if log.parent != self.part(plan) and log.name != "manifest.jsonl":
-                keys.extend(key_of(r.input, r.planned) for r in read_records(log) if r.error is None)
+                keys.extend(key_of(r.input, r.planned) for r in read_records(log) if r.error is None and not r.skipped)
         with written_whole(self.part(plan) / "done-before") as temporary:
             np.unique(np.frombuffer(keys, np.uint64)).tofile(temporary)
 
 
 def key_of(input: str, output: str) -> int:
     """Return a number of 64 bits for a file and its output."""
-    return _place_key(f"{input}\0{output}")
+    return _hash(f"{input}\0{output}")
 
 
 def _place_key(place: str) -> int:
-    whole = place if is_remote(place) or "\0" in place else str(Path(place).absolute())
-    return int.from_bytes(hashlib.blake2b(whole.encode(errors="surrogateescape"), digest_size=8).digest())
+    """Return a number of 64 bits for a place, whatever links lead there."""
+    if is_remote(place):
+        return _hash(place)
+    path = Path(place)
+    return _hash(os.path.realpath(place) if path.is_symlink() else f"{_real_folder(str(path.parent))}/{path.name}")
+
+
+@lru_cache(4096)
+def _real_folder(folder: str) -> str:
+    return os.path.realpath(folder)
+
+
+def _absolute(place: str) -> str:
+    """Return a path that means the same in any working directory; an address stays."""
+    return place if is_remote(place) else str(Path(place).absolute())
+
+
+def _shown(place: str) -> str:
+    """Return a path as the user may have given it."""
+    return place.removeprefix(f"{Path.cwd()}/")
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=8).digest())

@@ -105,7 +105,7 @@ class _Pool:
         # What a worker did not tell before it was killed is in the markers.
         ended = [read_json(self.folder.marker(self.plan, shard)) for shard in range(self.plan.shards)]
         self.tally.failed = sum(one["failed"] for one in ended)
-        self.tally.restored = sum(one["restored"] for one in ended) - self.tally.already
+        self.tally.restored = sum(one["restored"] for one in ended) - self.tally.already - self.tally.skipped
 
     def _take(self, answer: object, deaths: int) -> int:
         """Count what a worker tells; return the deaths since a file was last restored."""
@@ -118,7 +118,7 @@ class _Pool:
             )  # a shard whose worker was killed is begun twice
             self.tally.already = sum(self.already.values())
         else:
-            self.tally.count(answer["error"], answer["notes"])
+            self.tally.count(answer["error"], answer["notes"], skipped=answer["skipped"])
             deaths = 0
         self.progress(min(self.tally.files, self.plan.files), self.plan.files)
         return deaths

@@ -98,7 +98,11 @@ def _rows(manifest: str) -> Iterator[tuple[int, str, str | None]]:
                 yield from _from_json(manifest, file)
             else:
                 lines = ((number, line.rstrip("\r\n")) for number, line in enumerate(file, 1))
-                yield from ((number, line, None) for number, line in lines if line.strip())
+                for number, line in lines:
+                    if "\0" in line:
+                        raise UserError(f"{_name(manifest)}: not a text; name a list of files, one a line")
+                    if line.strip():
+                        yield number, line, None
     except FileNotFoundError:
         raise UserError(f"{manifest}: no such file; name a list of files") from None
     except UnicodeDecodeError:

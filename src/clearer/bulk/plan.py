@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -13,12 +13,13 @@ import clearer.bulk.manifest as lists
 from clearer.bulk.locations import is_remote
 from clearer.core.errors import UserError
 from clearer.core.files import read_shaped
+from clearer.inference.jobs import output_name
 from clearer.inference.noise_level import read_level
 from clearer.inference.options import RestoreOptions
 
 AUTO = "auto"
-_OF_CALL = ("skip_existing", "check", "recursive", "pattern")
-"""Options that say which files are restored and what is said of them, not how."""
+_OF_CALL = ("skip_existing", "check", "recursive", "pattern", "tile")
+"""Options that say which files are restored and what is said of them, not how; tiles make no visible difference."""
 
 
 class PlanJson(TypedDict):
@@ -34,6 +35,7 @@ class PlanJson(TypedDict):
     precision: str
     options: dict[str, Any]
     run: str
+    unreadable: list[str]
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class BulkPlan:
         precision: as `clearer.load` takes it.
         options: values of `clearer.inference.options.RestoreOptions` other than the default, ready for JSON.
         run: of the latest call; files that failed in an earlier one are tried again.
+        unreadable: folders that could not be read, a line each.
     """
 
     id: str
@@ -64,6 +67,7 @@ class BulkPlan:
     precision: str
     options: dict[str, Any]
     run: str
+    unreadable: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, path: Path) -> BulkPlan:
@@ -93,7 +97,7 @@ class BulkPlan:
 
     def differs(self, other: BulkPlan) -> str | None:
         """Return what makes outputs of another plan unlike those of this one; None if nothing does."""
-        if (self.model, self.weights) != (other.model, other.weights):
+        if self.weights != other.weights:
             same = self.model == other.model
             return f"weights of {self.model}" if same else f"model: {other.model} before, {self.model} now"
         if self.precision != other.precision:
@@ -121,8 +125,10 @@ def weights_of(model: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def listed(source: str, out: str | None, options: RestoreOptions) -> Iterator[lists.Entry]:
+def listed(source: str, out: str | None, options: RestoreOptions, unreadable: list[str]) -> Iterator[lists.Entry]:
     """Yield the files of a source: those of a folder, here or elsewhere, or of a list.
+
+    Folders that may not be read get a line in ``unreadable``.
 
     Raises:
         UserError: the source cannot be read, or an output has no place.
@@ -141,6 +147,15 @@ def listed(source: str, out: str | None, options: RestoreOptions) -> Iterator[li
     elif source != lists.STREAM and Path(source).is_dir():
         if out is None:
             raise UserError(f"{source}: name an output folder with -o")
-        yield from walk.walked(source, out, options, suffix)
+        yield from walk.walked(source, out, options, suffix, unreadable)
     else:
-        yield from lists.read_entries(source, out, suffix)
+        for entry in lists.read_entries(source, out, suffix):
+            # Named by its content now: later, its output could turn out to be that of another file.
+            by_content = entry.naming == "content" and suffix is None and not is_remote(entry.input)
+            yield _named_by_content(entry) if by_content else entry
+
+
+def _named_by_content(entry: lists.Entry) -> lists.Entry:
+    own = Path(entry.input).name
+    added = output_name(Path(entry.input), None).removeprefix(own)
+    return entry._replace(output=entry.output + added, naming="planned")

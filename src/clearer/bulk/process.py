@@ -34,7 +34,11 @@ def main() -> None:
         answers.flush()
 
     def tell(what: Record | Begun) -> None:
-        answer({"error": what.error, "notes": what.notes} if isinstance(what, Record) else what._asdict())
+        answer(
+            {"error": what.error, "notes": what.notes, "skipped": what.skipped}
+            if isinstance(what, Record)
+            else what._asdict()
+        )
 
     try:
         with terminable("stopped"):

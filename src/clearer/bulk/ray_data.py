@@ -87,7 +87,7 @@ def restore_with_ray(folder: BulkFolder, plan: BulkPlan, workers: Local, progres
         for part in batches(pending, SLICE):
             for record in _restored(ray, plan, part, workers):
                 opened[record.index % plan.shards].take(record)
-                tally.count(record.error, record.notes)
+                tally.count(record.error, record.notes, skipped=record.skipped)
                 progress(tally.files, plan.files)
         for one in opened.values():
             one.finish()

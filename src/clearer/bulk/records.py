@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from clearer.core.errors import UserError
+
 
 @dataclass(frozen=True)
 class Record:
@@ -66,7 +68,7 @@ def read_records(path: Path) -> Iterator[Record]:
         for line in lines:
             if not line.endswith(b"\n"):
                 return
-            with contextlib.suppress(ValueError, KeyError, TypeError):
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
                 yield Record.from_json(json.loads(line))
 
 
@@ -84,9 +86,13 @@ class RecordLog:
 
     def add(self, record: Record) -> None:
         """Add a record; it outlives this process from now on."""
-        self._file.write(json.dumps(record.to_json()).encode() + b"\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(record.to_json()).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise UserError(f"{self._file.name}: cannot be written ({error.strerror}); free some space") from error
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # said by `add`
+            self._file.close()

@@ -112,6 +112,7 @@ class BulkResult:
             "restored": tally.restored,
             "failed": tally.failed,
             "already": tally.already,
+            "skipped": tally.skipped,
             "errors": tally.errors,
             "notes": [f"{note} ({count} file(s))" for note, count in tally.notes.items()],
             "shards": {"done": self.shards, "of": self.plan.shards},
@@ -139,7 +140,7 @@ def restore_bulk(request: BulkRequest, progress: Callable[[int, int], None]) -> 
         weights=weights_of(request.model),
         precision=request.precision,
         options=request.options,
-        run=f"slurm-{slurm.job}" if slurm else uuid.uuid4().hex[:12],
+        run=_slurm_run(slurm, request) if slurm else uuid.uuid4().hex[:12],
     )
     folder, tally, local = request.folder, Tally(), request.workers
     plan = folder.prepare(wanted)
@@ -159,7 +160,15 @@ def restore_bulk(request: BulkRequest, progress: Callable[[int, int], None]) -> 
         tally = restore_with_ray(folder, plan, local, progress)
     else:
         tally = local.run(folder, plan, progress)
+    for line in plan.unreadable:
+        tally.count(line)
     return BulkResult(plan, folder, tally, time.perf_counter() - begun, done)
+
+
+def _slurm_run(slurm: Slurm, request: BulkRequest) -> str:
+    """Return the same name in all tasks of an array that have the same command."""
+    facts = repr((request.source, request.out, request.shards, sorted(request.options.items()), request.model))
+    return f"slurm-{slurm.job}-{hashlib.sha256(facts.encode(errors='surrogateescape')).hexdigest()[:8]}"
 
 
 def _shards(request: BulkRequest, slurm: Slurm | None) -> int:

@@ -78,7 +78,8 @@ def restore_shard(
 def _ended(folder: BulkFolder, plan: BulkPlan, shard: int) -> bool:
     """Return whether another worker of this call has done a shard."""
     marker = folder.marker(plan, shard)
-    return marker.exists() and read_json(marker).get("run") == plan.run
+    # A task of Slurm has its shards alone: it tries again what failed.
+    return not plan.run.startswith("slurm-") and marker.exists() and read_json(marker).get("run") == plan.run
 
 
 @contextlib.contextmanager
@@ -162,7 +163,7 @@ def _states(folder: BulkFolder, plan: BulkPlan, shard: int) -> bytearray:
     """Return the state of each file of a shard: done if it has a record, here or in an earlier list, and an output."""
     states = bytearray(plan.files_of(shard))
     for record in read_records(folder.log(plan, shard)):
-        states[record.index // plan.shards] = _DONE if record.error is None and _is_there(record.output) else _NEW
+        states[record.index // plan.shards] = _DONE if _is_done(record, plan) else _NEW
     before = folder.done_before(plan)
     if len(before) and _NEW in states:
         for number, entry in folder.entries(plan, shard):
@@ -171,6 +172,13 @@ def _states(folder: BulkFolder, plan: BulkPlan, shard: int) -> bytearray:
             if place < len(before) and before[place] == key and _is_there(entry.output):
                 states[number // plan.shards] = _DONE
     return states
+
+
+def _is_done(record: Record, plan: BulkPlan) -> bool:
+    """Return whether a file is done; one that was skipped, only for a call that skips too."""
+    if record.skipped and not plan.options.get("skip_existing"):
+        return False
+    return record.error is None and _is_there(record.output)
 
 
 def _is_there(output: str) -> bool:

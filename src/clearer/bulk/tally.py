@@ -15,6 +15,7 @@ class Tally:
     Attributes:
         restored, failed: by this call.
         already: done before.
+        skipped: left as they were.
         errors: a line each, of the first `SHOWN` that failed.
         notes: what was said of files, and of how many; texts that differ in numbers alone count as one. At most
             `SHOWN` of them.
@@ -23,13 +24,16 @@ class Tally:
     restored: int = 0
     failed: int = 0
     already: int = 0
+    skipped: int = 0
     errors: list[str] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
     _texts: dict[str, str] = field(default_factory=dict)
 
-    def count(self, error: str | None, notes: Sequence[str] = ()) -> None:
+    def count(self, error: str | None, notes: Sequence[str] = (), *, skipped: bool = False) -> None:
         """Count a file that was restored, or failed."""
-        if error is None:
+        if skipped:
+            self.skipped += 1
+        elif error is None:
             self.restored += 1
         else:
             self.failed += 1
@@ -44,4 +48,4 @@ class Tally:
     @property
     def files(self) -> int:
         """All of them."""
-        return self.restored + self.failed + self.already
+        return self.restored + self.failed + self.already + self.skipped

@@ -16,7 +16,9 @@ from clearer.inference.jobs import folder_outputs
 from clearer.inference.options import RestoreOptions
 
 
-def walked(source: str, out: str, options: RestoreOptions, suffix: str | None) -> Iterator[Entry]:
+def walked(
+    source: str, out: str, options: RestoreOptions, suffix: str | None, unreadable: list[str]
+) -> Iterator[Entry]:
     """Yield the images of a folder, each with an output of the same name below another folder.
 
     Names are those of `clearer.inference.jobs.plan_jobs`, chosen a folder at a time.
@@ -26,12 +28,9 @@ def walked(source: str, out: str, options: RestoreOptions, suffix: str | None) -
         out: the folder of the outputs, or an address.
         options: ``recursive``, ``pattern``, ``format`` and ``skip_existing``.
         suffix: of ``format``.
-
-    Raises:
-        UserError: a folder cannot be read.
+        unreadable: gets a line for each folder that cannot be read.
     """
     root = Path(source)
-    unreadable: list[str] = []
     for folder, paths in groupby(folder_sources(root, Path(out), options, unreadable), key=lambda path: path.parent):
         below = folder.relative_to(root)
         if is_remote(out):  # no record of names can be kept there: an appended suffix keeps them apart
@@ -41,8 +40,6 @@ def walked(source: str, out: str, options: RestoreOptions, suffix: str | None) -
         else:
             for path, output in folder_outputs(list(paths), Path(out) / below, options):
                 yield Entry(str(path), str(output), "planned")
-    if unreadable:
-        raise UserError(unreadable[0])
 
 
 def walked_elsewhere(source: str, out: str, options: RestoreOptions, suffix: str | None) -> Iterator[Entry]:

@@ -56,7 +56,7 @@ def counted(tally: Tally, files: int, progress: Callable[[int, int], None]) -> T
         if isinstance(what, Begun):
             tally.already += what.already
         else:
-            tally.count(what.error, what.notes)
+            tally.count(what.error, what.notes, skipped=what.skipped)
         progress(tally.files, files)
 
     return tell

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -45,6 +46,8 @@ def _request(options: RestoreOptions) -> BulkRequest:
         raise UserError("-o -: many files cannot go to stdout; name an output folder")
     if options.source == "-":
         raise UserError("-: one image, where workers share many; give a list of files with --manifest -")
+    if options.source is not None and Path(options.source).is_file():
+        raise UserError(f"{options.source}: one file, where workers share many; give a list of files with --manifest")
     return BulkRequest(
         model=str(options.model),
         source=str(options.manifest if options.source is None else options.source),
@@ -80,8 +83,9 @@ def _print(result: BulkResult, options: RestoreOptions) -> None:
     if options.quiet:
         return
     console = console_for_people(options.as_json)
+    skipped = f", {tally.skipped} skipped" if tally.skipped else ""
     failed = f", {tally.failed} failed" if tally.failed else ""
     already = f", {tally.already} done before" if tally.already else ""
     rate = f" in {result.seconds:.1f} s" if tally.restored else ""
-    say(f"{tally.restored} file(s) restored{rate}{already}{failed}: {options.out or 'as listed'}", console)
+    say(f"{tally.restored} file(s) restored{rate}{already}{skipped}{failed}: {options.out or 'as listed'}", console)
     say(f"records: {result.folder.part(result.plan)}", console)

@@ -69,7 +69,12 @@ def held_at(place: Path) -> int | None:
         descriptor = os.open(place, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
     except FileExistsError:
         return None
-    os.write(descriptor, temporary_name(place.stem, "").encode(errors="surrogateescape"))
+    try:
+        os.write(descriptor, temporary_name(place.stem, "").encode(errors="surrogateescape"))
+    except OSError:  # a full disk: a claim without a name would seem to be another machine's
+        os.close(descriptor)
+        place.unlink(missing_ok=True)
+        raise
     if _hold(descriptor):
         return descriptor
     with contextlib.suppress(OSError):

@@ -180,7 +180,7 @@ def _file_for(source: Path | None, target: str | Path, format: str | None) -> Pa
             raise UserError(
                 f"{place}: a folder, where standard input needs an output file; name one, such as {place / 'out.png'}"
             )
-        place = place / _output_name(source, format)
+        place = place / output_name(source, format)
     if source is not None and place.exists() and place.samefile(source):
         raise UserError(f"{place}: is the source file itself; choose another output")
     return place
@@ -212,9 +212,7 @@ def _folder_plan(source: Path, target: Path, format: str | None, options: Restor
         which = f"that match {options.pattern}" if options.pattern else f"of {', '.join(SUFFIXES)}"
         raise UserError(f"{source}: no images {which} in this folder; check --pattern and --recursive")
     below = {path.relative_to(source).as_posix(): path for path in sources}
-    wanted = {
-        name: PurePosixPath(name).with_name(_output_name(path, format)).as_posix() for name, path in below.items()
-    }
+    wanted = {name: PurePosixPath(name).with_name(output_name(path, format)).as_posix() for name, path in below.items()}
     names = choose_names(target, wanted, options.skip_existing)
     jobs = [Job(path, target / names.chosen[name], format) for name, path in below.items()]
     _refuse_sources(jobs)
@@ -226,7 +224,7 @@ def _folder_plan(source: Path, target: Path, format: str | None, options: Restor
 def folder_outputs(paths: list[Path], target: Path, options: RestoreOptions) -> Iterator[tuple[Path, Path]]:
     """Yield the files of one folder, each with its output in ``target``; names that change are recorded there."""
     format = None if options.format is None else format_named(options.format)
-    names = choose_names(target, {path.name: _output_name(path, format) for path in paths}, options.skip_existing)
+    names = choose_names(target, {path.name: output_name(path, format) for path in paths}, options.skip_existing)
     if _worth_a_record(names, format):
         names.save()
     yield from ((path, target / names.chosen[path.name]) for path in paths)
@@ -260,7 +258,7 @@ def listed_job(source: Path, target: Path, options: RestoreOptions, naming: str)
         if is_no_file(source):
             raise UserError(f"{source}: a device or a pipe, not a file; leave it out")
         if format is None and naming == "content":
-            name, own = _output_name(source, None), source.name
+            name, own = output_name(source, None), source.name
             target = target if name == own else target.with_name(target.name + name.removeprefix(own))
         if target.exists() and target.samefile(source):
             raise UserError(f"{target}: is the source file itself; choose another output")
@@ -289,7 +287,7 @@ def _left_out_notes(source: Path, others: list[Path]) -> list[str]:
     return notes
 
 
-def _output_name(path: Path, format: str | None) -> str:
+def output_name(path: Path, format: str | None) -> str:
     """Return the name of the output file: that of the input, if its suffix fits the output's format."""
     if path.suffix.lower() in VIDEO_SUFFIXES or is_zarr(path):
         return path.name
