@@ -106,12 +106,11 @@ class BulkFolder:
             write_json(self.plan_file, plan.to_json())
             return plan
 
-    def entries(self, plan: BulkPlan, shard: int | None = None) -> Iterator[tuple[int, Entry]]:
-        """Yield the files of a shard, or all, each with its number in the list."""
-        step, first = (1, 0) if shard is None else (plan.shards, shard)
+    def entries(self, plan: BulkPlan, shard: int) -> Iterator[tuple[int, Entry]]:
+        """Yield the files of a shard, each with its number in the list."""
         with (self.part(plan) / "manifest.jsonl").open(encoding="ascii") as lines:
             for number, line in enumerate(lines):
-                if number % step == first:
+                if number % plan.shards == shard:
                     yield number, Entry(*(json.loads(line)[key] for key in _PLACE))
 
     def done_before(self, plan: BulkPlan) -> Keys:

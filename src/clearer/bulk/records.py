@@ -27,7 +27,6 @@ class Record:
         error: why it could not be restored, in one line.
         skipped: an output was there, and ``--skip-existing`` left it.
         notes: what could not be kept, a line each.
-        model: that restored it, where each image gets another.
         sigma: the noise level that was estimated, in gray levels.
         precision: that the network was run in.
     """
@@ -42,7 +41,6 @@ class Record:
     error: str | None = None
     skipped: bool = False
     notes: tuple[str, ...] = ()
-    model: str | None = None
     sigma: float | None = None
     precision: str | None = None
 
