@@ -9,6 +9,7 @@ of convolutions are orthogonalized in the order in which they lie in memory, whi
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -23,6 +24,47 @@ WARM_UP = 4
 """Steps before the capture, at learning rate 0: they let cuDNN choose its algorithms."""
 AHEAD = 4
 """Steps that the host may be ahead of the device, so that the clock that sets the learning rate is right."""
+
+
+class Drawing:
+    """Draws batches beside the replay of the last step, which a draw that reads numbers back would else wait for."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.stream = torch.cuda.Stream() if device.type == "cuda" else None
+        if self.stream is not None:  # the images may be on their way to the device
+            self.stream.wait_stream(torch.cuda.current_stream())
+
+    def __call__(self, draw: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        """Return what ``draw`` returns, ready for the current stream."""
+        with torch.cuda.stream(self.stream):  # nothing on a CPU
+            drawn = draw()
+        if self.stream is not None:
+            torch.cuda.current_stream().wait_stream(self.stream)
+            for one in drawn:
+                one.record_stream(torch.cuda.current_stream())
+        return drawn
+
+
+def captured(compute: Callable[[], None]) -> Any:
+    """Return the CUDA graph of ``compute``, after `WARM_UP` calls, which change what it changes."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):  # type: ignore[no-untyped-call]
+        for _ in range(WARM_UP):
+            compute()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        compute()
+    return graph
+
+
+def clipped(grads: list[Tensor], limit: float | None) -> Tensor:
+    """Scale gradients to a norm of at most ``limit``, in place; return the norm they had."""
+    norm = torch.stack(torch._foreach_norm(grads)).norm()
+    if limit:
+        torch._foreach_mul_(grads, (limit / (norm + 1e-6)).clamp(max=1.0))
+    return norm
 
 
 class GraphStep:
@@ -46,20 +88,19 @@ class GraphStep:
             shape = (p.shape[0], p[0].numel()) if p.ndim == 4 else (0, 0)
             self.alike[shape if min(shape) >= SMALLEST else (0, 0)].append(k)
         self.others = self.alike.pop((0, 0), [])
-        self.drawing = torch.cuda.Stream() if self.device.type == "cuda" else None
-        if self.drawing is not None:  # the images may be on their way to the device
-            self.drawing.wait_stream(torch.cuda.current_stream())
-        self.given = tuple(one.clone() for one in self._drawn())
-        self.loss = torch.zeros((), device=self.device)
+        self.drawing = Drawing(self.device)
+        self.given = tuple(one.clone() for one in self.drawing(self._batch))
+        self.loss, self.norm = (torch.zeros((), device=self.device) for _ in range(2))
         self.graph: Any = None
         self.events: list[Any] = []
         job.network.train()
         if self.device.type == "cuda":
-            self._capture()
+            self.graph = captured(self._compute)
+            self.reset()
 
     def __call__(self, rate: float, step: int) -> Tensor:
         """Carry out a step; return its loss, which the next step overwrites."""
-        for mine, new in zip(self.given, self._drawn(), strict=True):
+        for mine, new in zip(self.given, self.drawing(self._batch), strict=True):
             mine.copy_(new)
         decay = self.job.settings.average
         self.rate.fill_(rate)
@@ -71,37 +112,16 @@ class GraphStep:
             self._wait()
         return self.loss
 
-    def _drawn(self) -> tuple[Tensor, ...]:
-        """Return the next batch: degraded and clean patches and, where the network takes them, levels.
-
-        It is drawn beside the replay of the last step, which a draw that reads numbers back would else wait for.
-        """
-        with torch.cuda.stream(self.drawing):  # nothing on a CPU
-            batch = self.job.sampler.draw()
-            assert batch.clean is not None
-            told = (self.job.levels.draw(batch),) if self.job.levels.needed else ()
-        drawn = (batch.degraded, batch.clean, *told)
-        if self.drawing is not None:
-            torch.cuda.current_stream().wait_stream(self.drawing)
-            for one in drawn:
-                one.record_stream(torch.cuda.current_stream())
-        return drawn
+    def _batch(self) -> tuple[Tensor, ...]:
+        """Return the next batch: degraded and clean patches and, where the network takes them, levels."""
+        batch = self.job.sampler.draw()
+        assert batch.clean is not None
+        told = (self.job.levels.draw(batch),) if self.job.levels.needed else ()
+        return batch.degraded, batch.clean, *told
 
     def reset(self) -> None:
         """Forget the moments."""
         torch._foreach_zero_([*self.first, *self.second, self.count])
-
-    def _capture(self) -> None:
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):  # type: ignore[no-untyped-call]
-            for _ in range(WARM_UP):
-                self._compute()
-        torch.cuda.current_stream().wait_stream(side)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
-            self._compute()
-        self.reset()
 
     def _wait(self) -> None:
         event = torch.cuda.Event()
@@ -116,10 +136,7 @@ class GraphStep:
         grads = list(torch.autograd.grad(loss, self.weights))
         with torch.no_grad():
             self.loss.copy_(loss.detach())
-            limit = job.settings.optimizer.clip
-            if limit:
-                norm = torch.stack(torch._foreach_norm(grads)).norm()
-                torch._foreach_mul_(grads, (limit / (norm + 1e-6)).clamp(max=1.0))
+            self.norm.copy_(clipped(grads, job.settings.optimizer.clip))
             torch._foreach_mul_(self.weights, 1 - self.rate * job.settings.optimizer.weight_decay)
             for shape, which in self.alike.items():
                 self._orthogonal(shape, which, grads)

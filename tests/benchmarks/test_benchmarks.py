@@ -45,6 +45,7 @@ NO_SCRIPTS = {
     "models_page.py",
     "brief_training.py",
     "graph_step.py",
+    "graph_search.py",
 }  # imported, or METHODS of `--also`; tools/site is for mkdocs
 SCRIPTS = sorted(
     path.relative_to(ROOT)

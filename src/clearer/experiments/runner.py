@@ -30,6 +30,8 @@ from clearer.training.run_device import choose_device
 
 STAGE_OF = {"search": ("search",), "train": ("train", "evaluate")}
 POLL = 0.5  # seconds
+COMMAND: tuple[str, ...] = (sys.executable, "-m", "clearer")
+"""Starts the process of a run."""
 KILLED = -9
 """Status of a process that SIGKILL has ended, as the system ends one where memory runs out."""
 OF_TORCHRUN = (
@@ -169,7 +171,7 @@ def carry_out(plans: Sequence[Plan], *, jobs: int, console: Console) -> None:
 
 def start(plan: Plan, threads: int) -> subprocess.Popen[bytes]:
     """Start the command of a run, on so many threads; its recipe is passed as a file beside the run folder."""
-    command = [sys.executable, "-m", "clearer", plan.stage, str(write_recipe(plan)), "--out", str(plan.folder)]
+    command = [*COMMAND, plan.stage, str(write_recipe(plan)), "--out", str(plan.folder)]
     return launch(command, threads, log_of(plan))
 
 
