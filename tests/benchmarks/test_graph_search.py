@@ -63,7 +63,7 @@ def test_it_moves_weights_and_alpha_as_the_search_does(
     for index in range(10):
         expected, found = plain.step(index), graphed.step(index)
         assert set(found) == set(expected) and (index < 4) == (len(found) == 2)
-        near = 1e-3 * 2 ** (index / 2)  # rounding grows from step to step
+        near = (1e-3 if device == "cpu" else 3e-3) * 2 ** (index / 2)  # rounding grows from step to step
         for name, value in expected.items():
             assert float(found[name]) == pytest.approx(float(value.detach()), rel=near), (index, name)
     moved = apart = 0.0
