@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import tifffile
 from PIL import Image
+
+from clearer.web.uploads import UPLOAD, new_place
 
 
 def encoded(image: np.ndarray, format: str = "PNG") -> bytes:
@@ -16,6 +19,13 @@ def encoded(image: np.ndarray, format: str = "PNG") -> bytes:
     file = io.BytesIO()
     Image.fromarray(image).save(file, format)
     return file.getvalue()
+
+
+def uploaded(folder: Path, data: bytes) -> Path:
+    """Write the bytes of a file as an upload to the web page; return its place."""
+    place = new_place(folder)
+    (place / UPLOAD).write_bytes(data)
+    return place
 
 
 def tiff(image: np.ndarray, **how: object) -> bytes:

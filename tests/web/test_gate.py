@@ -38,7 +38,7 @@ def body(*files: bytes, name: str = "a.png") -> bytes:
     return b"".join(b"--edge\r\n%s\r\n\r\n%s\r\n" % (head.encode(), file) for file in files) + b"--edge--\r\n"
 
 
-def received(data: bytes, folder: Path, content_type: str = TYPE, step: int = 1000) -> Path:
+def received(data: bytes, folder: Path, content_type: str = TYPE, step: int = 1000) -> list[Path]:
     async def stream() -> AsyncIterator[bytes]:
         for start in range(0, len(data), step):
             yield data[start : start + step]
@@ -56,17 +56,27 @@ NAMES = ("a.png", "../../../etc/passwd", "/etc/passwd", "a/b\\c", "..", "x" * 30
 @pytest.mark.parametrize("name", NAMES)
 def test_an_upload_is_kept_under_a_name_of_ours(tmp_path, name, step):
     data = bytes(range(256)) * 4 + b"\r\n--edg\r\n"
-    path = received(body(data, name=name), tmp_path, step=step)
+    (path,) = received(body(data, name=name), tmp_path, step=step)
     assert path.read_bytes() == data
     assert path.name == UPLOAD and re.fullmatch("[0-9a-f]{32}", path.parent.name) and path.parent.parent == tmp_path
     assert [p.name for p in path.parent.iterdir()] == [UPLOAD]
+
+
+@pytest.mark.parametrize("step", [1, 7, 100_000])
+def test_several_files_are_kept_apart_in_their_order(tmp_path, step):
+    files = [bytes([k]) * (1 + 300 * k) for k in range(LIMITS.files)]
+    paths = received(body(*files), tmp_path, step=step)
+    assert [path.read_bytes() for path in paths] == files
+    assert len({path.parent for path in paths}) == len(files) == len(list(tmp_path.iterdir()))
 
 
 @pytest.mark.parametrize(
     ("data", "content_type", "text"),
     [
         (body(b"x" * (LIMITS.bytes + 1)), TYPE, "too large"),
-        (body(b"x", b"y"), TYPE, "one image at a time"),
+        (body(b"x", b"y" * (LIMITS.bytes + 1)), TYPE, "too large"),
+        (body(b"w", b"x", b"y", b"z"), TYPE, "Too many files: this page takes up to 3 at a time"),
+        (body(b"x", b"y")[:-20], TYPE, "cut short"),
         (body(), TYPE, "cut short|could not be read"),
         (b"", TYPE, "cut short"),
         (body(b"x" * 100)[:-20], TYPE, "cut short"),
@@ -92,7 +102,8 @@ def test_mutated_uploads_are_kept_or_refused(tmp_path, changes, options):
     for at, new in changes:
         data[at : at + len(new)] = new
     with contextlib.suppress(UserError):
-        received(bytes(data), tmp_path, f"multipart/form-data; {options}").unlink()
+        for path in received(bytes(data), tmp_path, f"multipart/form-data; {options}"):
+            path.unlink()
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,7 +125,7 @@ def test_an_image_is_dropped_restored_compared_and_downloaded(visitor):
     page.locator("#sigma input[type=number]").blur()
     page.wait_for_selector("#status >> text=Noise added")
     page.click("#restore")
-    page.wait_for_selector("#status >> text=/600 × 400, restored in .* s, channel by channel. PSNR .* dB → .* dB/")
+    page.wait_for_selector("#status >> text=/600 × 400, restored in .* s, luma only. PSNR .* dB → .* dB/")
     with Image.open(SHIPPED / "coffee.png") as image:
         coffee = np.asarray(image.convert("RGB"))
     assert np.array_equal(downloaded(visitor), degraded(coffee, Added(25)))  # the model is the identity
@@ -165,6 +166,31 @@ def test_another_model_and_a_new_image_replace_the_old_ones(visitor):
     page.wait_for_selector("#status >> text=Your image will appear here")
     page.wait_for_selector("#download", state="hidden")
     assert visitor.kept() == [] and not page.is_enabled("#restore")
+    assert visitor.complaints == []
+
+
+def test_several_images_come_back_as_one_zip(visitor):
+    page = visitor.page
+    text = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"not an image"}
+    images = [
+        {"name": name, "mimeType": "image/png", "buffer": (SHIPPED / name).read_bytes()}
+        for name in ("camera.png", "moon.png")
+    ]
+    visitor.upload([*images, text])
+    page.wait_for_selector("#status >> text=/2 images. The first, camera.png: 512 × 512/")
+    assert "notes.txt is left out" in page.inner_text("#status")
+    page.click("#restore")
+    page.wait_for_selector("#status >> text=/2 images restored in/")
+    with page.expect_download() as download:
+        page.click("#download >> text=as a zip")
+    assert download.value.suggested_filename == "restored.zip"
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.namelist() == ["camera.png", "moon.png"]
+        for name in archive.namelist():
+            with archive.open(name) as file, Image.open(file) as image, Image.open(SHIPPED / name) as original:
+                assert np.array_equal(np.asarray(image), np.asarray(original))
+    page.locator("#drop button[aria-label*=Remove]").first.click()
+    page.wait_for_selector("#status >> text=/^512 × 512, gray\\. .*notes\\.txt is left out: This is not an image/")
     assert visitor.complaints == []
 
 

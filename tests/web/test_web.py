@@ -10,7 +10,6 @@ import sys
 import time
 import zlib
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,6 +30,7 @@ from clearer.web import actions as work
 from clearer.web import close_up, uploads
 from clearer.web import offered as models
 from clearer.web.added import Added
+from clearer.web.batch import Upload
 from clearer.web.callbacks import Callbacks, Choices, Visit
 from clearer.web.uploads import UPLOAD, Limits
 from clearer.zoo.locate import find_models
@@ -38,7 +38,7 @@ from clearer.zoo.names import is_for_use
 from helpers.command import clearer as command
 from helpers.networks import BLIND, stand_in, write_identity, write_model
 from helpers.photos import SHIPPED, photograph
-from helpers.uploads import bomb, encoded, packed_tiff, tiff
+from helpers.uploads import bomb, encoded, packed_tiff, tiff, uploaded
 
 pytestmark = pytest.mark.slow  # whole pages, figures and verbs
 
@@ -54,12 +54,6 @@ def gray(tmp_path_factory) -> Restorer:
 @pytest.fixture(scope="module")
 def color(tmp_path_factory) -> Restorer:
     return load(write_identity(tmp_path_factory.mktemp("color") / "color.safetensors", channels=3), "cpu")
-
-
-def uploaded(folder: Path, data: bytes) -> Path:
-    place = uploads.new_place(folder)
-    (place / UPLOAD).write_bytes(data)
-    return place
 
 
 # models
@@ -442,7 +436,7 @@ def test_visitors_set_the_noise_level_or_see_the_estimate(tmp_path):
     assert not np.array_equal(restored(60.0)[0], blind)
     # The callback: an estimate moves the slider; what the visitor sets is used; other models are told nothing.
     request: Any = SimpleNamespace(session_hash="visitor")
-    calls = Callbacks(restorer, tmp_path, LIMITS, {"visitor": Visit(place)})
+    calls = Callbacks(restorer, tmp_path, LIMITS, {"visitor": Visit([Upload(place, "camera.png")])})
     choices = Choices("told", 20, 0, 0, False, "luma", 1, "4×")
     *_, level = calls.restore(choices, request, lambda *_: None)  # type: ignore[arg-type]
     assert level["value"] == round(found.level, 1)

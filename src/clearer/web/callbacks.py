@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +13,37 @@ import gradio as gr
 from clearer.core.errors import UserError
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
-from clearer.web.actions import restore_upload, show_upload, suggest
+from clearer.web.actions import Progress, Result, read_upload, restore_upload, show_upload, suggest
 from clearer.web.added import Added
+from clearer.web.batch import Upload, cleaned, left_out, restore_all
 from clearer.web.close_up import close_up
 from clearer.web.uploads import UPLOAD, Limits, place_of, remove
 
 ZOOMS = {"2×": 2, "4×": 4, "8×": 8}
 INVITATION = '<div class="empty"><p>Your image will appear here.</p></div>'
+DOWNLOAD = ("Download the result", "Download all results, as a zip")
+"""Text of the download button, for one image and for several."""
 VIEW = 5
 """Number of widgets of the view: status, comparison, Restore button, download button, close-up."""
 
 
 @dataclass
 class Visit:
-    """The upload and the result of one visitor, and the center of the close-up as shares of width and height."""
+    """The uploads and the result of one visitor, and the center of the close-up as shares of width and height.
 
-    place: Path
+    ``uploads``: the first is the one that the page shows. ``refused``: by path, a sentence about each of the others.
+    """
+
+    uploads: list[Upload]
+    refused: dict[Path, str] = field(default_factory=dict)
     result: Path | None = None
     center: tuple[float, float] = (0.5, 0.5)
     map_size: tuple[int, int] = (1, 1)
+
+    @property
+    def place(self) -> Path:
+        """The folder of the upload that the page shows."""
+        return self.uploads[0].place
 
 
 @dataclass(frozen=True)
@@ -72,10 +84,21 @@ class Callbacks:
         self.visits = visits
 
     def upload(self, dropped: Any, sigma: Any, rain: Any, seed: Any, request: gr.Request) -> list[Any]:
-        """Show a new upload in the view."""
-        self.forget(request)
+        """Show the first of the present uploads in the view; those that are no longer among them are removed."""
+        before = self.visits.pop(_visitor(request), Visit([]))
+        visit = Visit([])
+        reported = dropped if isinstance(dropped, list) else [] if dropped is None else [dropped]
+        for one in reported:
+            self._take(one, visit, before, check=len(reported) > 1)
+        for upload in before.uploads:
+            if upload not in visit.uploads:
+                remove(upload.place)
+        if not reported:
+            return _empty(INVITATION)
         try:
-            visit = self.visits[_visitor(request)] = Visit(_place_of_upload(self.folder, dropped))
+            if not visit.uploads:
+                raise UserError(" ".join(visit.refused.values()))
+            self.visits[_visitor(request)] = visit
             return self._degraded(visit, Added(float(sigma), float(rain), float(seed or 0)))
         except UserError as error:
             self.forget(request)
@@ -98,13 +121,20 @@ class Callbacks:
         try:
             if visit is None:
                 raise UserError("There is no image yet: upload one first.")
-            place = place_of(self.folder, visit.place.name)
+            places = [place_of(self.folder, upload.place.name) for upload in visit.uploads]
             progress(0, "Loading the model")
             network = self.restorer(choices.model)
             added = Added(choices.sigma, choices.rain, choices.seed or 0)
             told = network.architecture.takes_level and not choices.estimate
             how = RestoreOptions(choices.color, choices.strength, choices.level if told else None)
-            result = restore_upload(place, network, self.limits, added, how, choices.ensemble, progress)
+
+            def restored(place: Path, progress: Progress) -> Result:
+                return restore_upload(place, network, self.limits, added, how, choices.ensemble, progress)
+
+            if len(places) == 1:
+                result = restored(places[0], progress)
+            else:
+                result = restore_all(visit.uploads, restored, progress)
             visit.result = result.folder
             near = _close_up(visit, choices.zoom)
         except UserError as error:
@@ -112,7 +142,7 @@ class Callbacks:
             return [problem(error), *([gr.skip()] * (VIEW + 2))]
         pair = tuple(str(result.folder / f"{kind}-seen.png") for kind in ("before", "after"))
         compared = gr.update(value=pair, elem_classes=["restored"])
-        offer = gr.update(value=str(result.file), visible=True)
+        offer = gr.update(value=str(result.file), label=DOWNLOAD[len(visit.uploads) > 1], visible=True)
         level = gr.skip() if result.level is None else gr.update(value=round(result.level, 1))
         return [line(result.text), compared, gr.skip(), offer, gr.update(visible=True), *near, level]
 
@@ -140,14 +170,43 @@ class Callbacks:
     def forget(self, request: gr.Request) -> None:
         """Remove all files of a visitor."""
         visit = self.visits.pop(_visitor(request), None)
-        if visit is not None:
-            remove(visit.place)
+        for upload in visit.uploads if visit is not None else ():
+            remove(upload.place)
+
+    def _take(self, reported: Any, visit: Visit, before: Visit, check: bool) -> None:
+        """Add an upload that gradio reports to a visit; one that is not usable is removed, and noted with the reason.
+
+        Args:
+            reported: of its path only the random part counts.
+            visit: to add to.
+            before: the visit until now; the reason for an upload that it refused stays.
+            check: whether to read the image; otherwise it is read when it is shown.
+        """
+        name = cleaned(_reported(reported, "orig_name"))
+        path = Path(str(_reported(reported, "path") or ""))
+        mine: Path | None = None
+        try:
+            place = place_of(self.folder, path.parent.name)
+            if path != place / UPLOAD:
+                raise UserError("This file was not uploaded here: upload it again.")
+            mine = place
+            if check:
+                read_upload(mine, self.limits)
+            visit.uploads.append(Upload(mine, name))
+        except UserError as error:
+            reason = left_out(name, error) if check else str(error)
+            visit.refused[path] = before.refused.get(path, reason)
+            if mine is not None:
+                remove(mine)
 
     def _degraded(self, visit: Visit, added: Added) -> list[Any]:
         visit.result = None
         seen, size = show_upload(visit.place, self.limits, added)
         fitting = suggest(visit.place, self.limits, added)
-        ready = " ".join(filter(None, [f"{size}.", str(added), fitting, "Press Restore."]))
+        many = len(visit.uploads) > 1
+        count = f"{len(visit.uploads)} images. The first, {visit.uploads[0].name}: " if many else ""
+        press = f"Press Restore: all {len(visit.uploads)} are restored." if many else "Press Restore."
+        ready = " ".join(filter(None, [f"{count}{size}.", str(added), fitting, *visit.refused.values(), press]))
         hidden = gr.update(value=None, visible=False)
         pair = gr.update(value=(str(seen), str(seen)), visible=True, elem_classes=[])
         return [line(ready), pair, gr.update(interactive=True), hidden, gr.update(visible=False)]
@@ -167,14 +226,9 @@ def _close_up(visit: Visit, zoom: str) -> list[Any]:
     return [str(found.map), (str(found.before), str(found.restored))]
 
 
-def _place_of_upload(folder: Path, dropped: Any) -> Path:
-    """Return the folder of an upload that gradio reports; of the reported path only the random part counts."""
-    data = dropped[0] if isinstance(dropped, list) and dropped else dropped
-    path = Path(str(data.get("path") if isinstance(data, dict) else getattr(data, "path", "")))
-    place = place_of(folder, path.parent.name)
-    if path != place / UPLOAD:
-        raise UserError("This file was not uploaded here: upload it again.")
-    return place
+def _reported(value: Any, key: str) -> Any:
+    """Return what gradio reports of an upload, as a dict or as an object."""
+    return value.get(key) if isinstance(value, dict) else getattr(value, key, None)
 
 
 def _visitor(request: gr.Request) -> str:

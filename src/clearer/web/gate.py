@@ -12,7 +12,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
@@ -98,70 +98,97 @@ def gated(app: App, folder: Path, limits: Limits, *, local: bool) -> App:
     return gate
 
 
-async def receive(content_type: str, body: AsyncIterator[bytes], folder: Path, limits: Limits) -> Path:
-    """Write the file of a multipart body to ``folder/RANDOM/upload`` as it arrives; return its path.
+async def receive(content_type: str, body: AsyncIterator[bytes], folder: Path, limits: Limits) -> list[Path]:
+    """Write each file of a multipart body to a ``folder/RANDOM/upload`` as it arrives; return their paths.
 
-    The headers of the part, and with them the client's file name, are not read.
+    The headers of the parts, and with them the client's file names, are not read.
 
     Raises:
-        UserError: it is larger than the limit, is not one file, or is cut short; nothing is left then.
+        UserError: there is none, there are more than the limit, one is larger than the limit, or the body is cut
+            short; nothing is left then.
     """
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary or len(boundary) > 256:
         raise UserError("An upload is multipart/form-data with a boundary.")
-    place = new_place(folder)
-    parts, size, ended = 0, 0, False
-
-    def begin() -> None:
-        nonlocal parts
-        parts += 1
-        if parts > 1:
-            raise UserError("Several files were sent: upload one image at a time.")
-
-    def end() -> None:
-        nonlocal ended
-        ended = True
-
+    parts = _Parts(folder, limits)
     try:
-        with (place / UPLOAD).open("wb") as file:
-
-            def write(data: bytes, start: int, stop: int) -> None:
-                nonlocal size
-                size += stop - start
-                if size > limits.bytes:
-                    raise UserError(
-                        f"The file is too large: this page takes up to {limits.bytes / 2**20:.0f} MiB. Make it smaller."
-                    )
-                file.write(data[start:stop])
-
-            parser = MultipartParser(boundary, {"on_part_begin": begin, "on_part_data": write, "on_end": end})
-            async for chunk in body:
-                parser.write(chunk)
-            parser.finalize()
-        if not (parts and ended):
-            raise UserError("The upload was cut short: send it again.")
+        parser = MultipartParser(
+            boundary, {"on_part_begin": parts.begin, "on_part_data": parts.write, "on_end": parts.end}
+        )
+        async for chunk in body:
+            parser.write(chunk)
+        parser.finalize()
+        return parts.complete()
     except FormParserError as error:
-        remove(place)
+        parts.remove()
         raise UserError("The upload could not be read: send it again.") from error
     except BaseException:
-        remove(place)
+        parts.remove()
         raise
-    return place / UPLOAD
+
+
+class _Parts:
+    """The files of a multipart body, each in a place of its own."""
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        self.folder, self.limits = folder, limits
+        self.places: list[Path] = []
+        self.file: BinaryIO | None = None
+        self.size, self.ended = 0, False
+
+    def begin(self) -> None:
+        self._close()
+        if len(self.places) == self.limits.files:
+            raise UserError(
+                f"Too many files: this page takes up to {self.limits.files} at a time. Send fewer, or use clearer "
+                "restore FOLDER."
+            )
+        self.places.append(new_place(self.folder))
+        self.file, self.size = (self.places[-1] / UPLOAD).open("wb"), 0
+
+    def write(self, data: bytes, start: int, stop: int) -> None:
+        assert self.file is not None  # data of a part come after its beginning
+        self.size += stop - start
+        if self.size > self.limits.bytes:
+            raise UserError(
+                f"The file is too large: this page takes up to {self.limits.bytes / 2**20:.0f} MiB. Make it smaller."
+            )
+        self.file.write(data[start:stop])
+
+    def end(self) -> None:
+        self.ended = True
+
+    def complete(self) -> list[Path]:
+        """Return the paths of all files, if the body was whole."""
+        self._close()
+        if not (self.places and self.ended):
+            raise UserError("The upload was cut short: send it again.")
+        return [place / UPLOAD for place in self.places]
+
+    def remove(self) -> None:
+        self._close()
+        for place in self.places:
+            remove(place)
+
+    def _close(self) -> None:
+        if self.file is not None:
+            self.file.close()
+            self.file = None
 
 
 async def _answer_upload(request: Request, folder: Path, limits: Limits) -> JSONResponse | PlainTextResponse:
     announced = request.headers.get("content-length", "")
     try:
-        if announced.isdecimal() and int(announced) > limits.bytes + 2**16:
-            raise UserError(f"The file is too large: this page takes up to {limits.bytes / 2**20:.0f} MiB.")
-        path = await receive(request.headers.get("content-type", ""), request.stream(), folder, limits)
+        if announced.isdecimal() and int(announced) > limits.files * (limits.bytes + 2**16):
+            raise UserError(f"The files are too large: this page takes up to {limits.bytes / 2**20:.0f} MiB each.")
+        paths = await receive(request.headers.get("content-type", ""), request.stream(), folder, limits)
     except UserError as error:
         return PlainTextResponse(str(error), 413 if "too large" in str(error) else 400)
     except ClientDisconnect:
         return PlainTextResponse("The upload was cut short.", 400)
     remove_old(folder, limits)
-    return JSONResponse([str(path)])
+    return JSONResponse([str(path) for path in paths])
 
 
 def _refusal(request: Request, local: bool, kept: re.Pattern[str]) -> PlainTextResponse | None:

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from clearer.inference.restorer import Restorer
-from clearer.web.callbacks import INVITATION, ZOOMS, Callbacks, Choices, Visit
+from clearer.web.callbacks import DOWNLOAD, INVITATION, ZOOMS, Callbacks, Choices, Visit
 from clearer.web.close_up import CLOSE_UP
 from clearer.web.offered import Model
 from clearer.web.uploads import FORMATS, Limits
@@ -96,8 +96,9 @@ def page(
 def _controls(models: dict[str, Model], limits: Limits) -> _Controls:
     first = next(iter(models.values()))
     with gr.Column(scale=0, min_width=320, elem_id="controls"):
-        file = gr.File(label="Image", file_count="single", height=150, elem_id="drop")
-        gr.HTML(_small(f"{_formats()}. Up to {limits.megapixels:g} megapixels."), padding=False)
+        file = gr.File(label="Images", file_count="multiple", height=150, elem_id="drop")
+        many = f"up to {limits.megapixels:g} megapixels each, {limits.files} at a time"
+        gr.HTML(_small(f"{_formats()}, {many}."), padding=False)
         model = gr.Dropdown(
             list(models), value=first.name, label="Model", info=first.about, filterable=len(models) > 8,
             elem_id="model",
@@ -111,13 +112,13 @@ def _controls(models: dict[str, Model], limits: Limits) -> _Controls:
         with gr.Accordion("More", open=False, elem_id="more"):
             strength = gr.Slider(0, 1, value=1, step=0.05, label="Strength", info="0 leaves the image as it is.")
             color = gr.Radio(
-                [("red, green and blue one by one", "channels"), ("the brightness alone, and keep the color", "luma")],
-                value="channels",
+                [("the brightness alone, and keep the color", "luma"), ("red, green and blue one by one", "channels")],
+                value="luma",  # as the command does
                 elem_id="color",
                 label="Gray model, color image: restore",
             )
             ensemble = gr.Checkbox(False, label="Average over 8 flips and rotations (8× slower)")
-        with gr.Accordion("Demonstration: degrade a clean image first", open=False, elem_id="demonstration"):
+        with gr.Accordion("Demonstration: add noise or rain", open=False, elem_id="demonstration"):
             gr.HTML(
                 _small(
                     "For tests of a model only. What you add here degrades your image; leave it at 0 to restore one."
@@ -130,7 +131,7 @@ def _controls(models: dict[str, Model], limits: Limits) -> _Controls:
             rain = gr.Slider(0, 1, value=0, step=0.05, label="Add rain", elem_id="rain")
             seed = gr.Number(0, label="Seed of noise and rain", precision=0, minimum=0, maximum=2**32 - 1)
         restore = gr.Button("Restore", variant="primary", interactive=False, elem_id="restore")
-        download = gr.DownloadButton("Download the result", visible=False, elem_id="download")
+        download = gr.DownloadButton(DOWNLOAD[0], visible=False, elem_id="download")
     return _Controls(
         file, model, levels, estimate, level, sigma, rain, strength, color, seed, ensemble, restore, download
     )
@@ -173,7 +174,8 @@ def _connect(blocks: gr.Blocks, models: dict[str, Model], c: _Controls, v: _View
         return calls.restore(choices, request, progress)
 
     latest: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last"}
-    c.file.upload(calls.upload, [c.file, *added], view, preprocess=False, show_progress="hidden", **_LOOK)
+    shown: dict[str, Any] = {"preprocess": False, "show_progress": "hidden", **_LOOK}
+    gr.on([c.file.upload, c.file.delete], calls.upload, [c.file, *added], view, **shown)
     c.file.clear(calls.clear, None, view, show_progress="hidden", **_QUICK)
     gr.on([c.sigma.release, c.rain.release, c.seed.change], calls.degrade, added, view, **latest, **_LOOK)
     c.model.change(about, c.model, [c.model, c.levels], show_progress="hidden", **_QUICK)
@@ -188,8 +190,8 @@ def _connect(blocks: gr.Blocks, models: dict[str, Model], c: _Controls, v: _View
 
 def _heading() -> str:
     return (
-        "<h1>clearer</h1><p>Drop an image, press Restore, and drag the handle across the image to compare. "
-        "The image stays on the machine that serves this page and is deleted when you leave.</p>"
+        "<h1>clearer</h1><p>Drop one or more images, press Restore, and drag the handle across the image to compare. "
+        "Images stay on the machine that serves this page and are deleted when you leave.</p>"
     )
 
 

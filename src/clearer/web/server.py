@@ -142,7 +142,7 @@ def _swept(folder: Path, limits: Limits, visits: dict[str, Visit]) -> Iterator[N
         while not ended.wait(_SWEEP_SECONDS):
             remove_old(folder, limits)
             for who, visit in list(visits.items()):
-                if not visit.place.exists():
+                if not any(upload.place.exists() for upload in visit.uploads):
                     visits.pop(who, None)
 
     thread = threading.Thread(target=sweep, daemon=True)

@@ -1,0 +1,156 @@
+"""Several uploads at once: the callbacks of the page, and the zip of the results."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from clearer.core.errors import UserError
+from clearer.inference.restorer import Restorer, load
+from clearer.web.actions import Result, restore_upload
+from clearer.web.batch import Upload, cleaned, restore_all
+from clearer.web.callbacks import DOWNLOAD, INVITATION, Callbacks, Choices
+from clearer.web.uploads import UPLOAD, Limits
+from helpers.networks import write_identity
+from helpers.photos import photograph
+from helpers.uploads import encoded, tiff, uploaded
+
+LIMITS = Limits(megapixels=1)
+REQUEST: Any = SimpleNamespace(session_hash="visitor")
+CHOICES = Choices("gray", 0, 0, 0, False, "luma", 1, "4×")
+PHOTOS = {name: photograph(name, 48)[:, :, 0] for name in ("camera.png", "moon.png")}
+
+
+def still(*_: object) -> None:
+    """Take progress."""
+
+
+@pytest.fixture(scope="module")
+def gray(tmp_path_factory: pytest.TempPathFactory) -> Restorer:
+    return load(write_identity(tmp_path_factory.mktemp("gray") / "gray.safetensors"), "cpu")
+
+
+def dropped(folder: Path, *files: tuple[str, bytes]) -> list[dict[str, str]]:
+    """Return what gradio reports of uploads."""
+    return [{"path": str(uploaded(folder, data) / UPLOAD), "orig_name": name} for name, data in files]
+
+
+def calls_of(restorer: Restorer, folder: Path) -> Callbacks:
+    return Callbacks(lambda name: restorer, folder, LIMITS, {})
+
+
+def names(folder: Path) -> set[str]:
+    return {path.parent.name for path in folder.rglob(UPLOAD)}
+
+
+def test_all_are_restored_and_offered_as_one_zip(tmp_path: Path, gray: Restorer) -> None:
+    calls = calls_of(gray, tmp_path)
+    files = dropped(
+        tmp_path,
+        ("../scans/a.png", encoded(PHOTOS["camera.png"])),
+        ("b.tif", tiff(PHOTOS["moon.png"].astype(np.uint16) * 257)),
+        ("A.PNG", encoded(PHOTOS["moon.png"])),
+    )
+    text, pair, *_ = calls.upload(files, 0, 0, 0, REQUEST)
+    assert "3 images. The first, a.png: 48 × 48, gray." in text and "all 3 are restored" in text
+    assert Path(pair["value"][0]).parent.name == Path(files[0]["path"]).parent.name
+    shares: list[float] = []
+    text, _, _, offer, *_ = calls.restore(CHOICES, REQUEST, lambda share, doing: shares.append(share))  # type: ignore[arg-type]
+    assert re.search(r"3 images restored in [\d.]+ s\. a\.png: 48 × 48, restored", text)
+    assert shares == sorted(shares) and shares[-1] <= 1
+    assert offer["label"] == DOWNLOAD[1] and offer["value"].endswith("restored.zip")
+    with zipfile.ZipFile(offer["value"]) as archive:
+        assert archive.namelist() == ["a.png", "b.tif", "A-2.png"] and archive.testzip() is None
+        archive.extractall(tmp_path / "out")
+    with Image.open(tmp_path / "out" / "a.png") as image:
+        assert np.array_equal(np.asarray(image), PHOTOS["camera.png"])  # the model is the identity
+    with Image.open(tmp_path / "out" / "b.tif") as image:
+        assert np.array_equal(np.asarray(image), PHOTOS["moon.png"].astype(np.uint16) * 257)
+    calls.restore(CHOICES, REQUEST, still)  # type: ignore[arg-type]
+    assert len(list(tmp_path.rglob("restored.zip"))) == 1  # the new one replaces the old
+    calls.forget(REQUEST)
+    assert names(tmp_path) == set()
+
+
+def test_what_cannot_be_read_is_named_and_left_out(tmp_path: Path, gray: Restorer) -> None:
+    calls = calls_of(gray, tmp_path)
+    files = dropped(
+        tmp_path, ("<b>.txt", b"text"), ("one.png", encoded(PHOTOS["camera.png"])), ("none", b""),
+    )  # fmt: skip
+    text, *_ = calls.upload(files, 0, 0, 0, REQUEST)
+    assert "1 images" not in text and "48 × 48" in text
+    assert "_b_.txt is left out: This is not an image" in text and "none is left out: The file is empty" in text
+    assert names(tmp_path) == {Path(files[1]["path"]).parent.name}
+    _, _, _, offer, *_ = calls.restore(CHOICES, REQUEST, still)  # type: ignore[arg-type]
+    assert offer["label"] == DOWNLOAD[0] and offer["value"].endswith("restored.png")
+    text, *_ = calls.upload(dropped(tmp_path, ("a", b"x"), ("b", b"")), 0, 0, 0, REQUEST)
+    assert "problem" in text and "a is left out" in text and "b is left out" in text
+    assert names(tmp_path) == set() and calls.visits == {}
+
+
+def test_files_may_be_added_and_taken_away(tmp_path: Path, gray: Restorer) -> None:
+    calls = calls_of(gray, tmp_path)
+    first, second, third = (dropped(tmp_path, (name, encoded(PHOTOS["camera.png"])))[0] for name in "abc")
+    calls.upload([first], 0, 0, 0, REQUEST)
+    text, *_ = calls.upload([first, second, third], 0, 0, 0, REQUEST)
+    assert "3 images. The first, a:" in text
+    text, *_ = calls.upload([second, third], 0, 0, 0, REQUEST)
+    assert "2 images. The first, b:" in text and Path(first["path"]).parent.name not in names(tmp_path)
+    text, *_ = calls.upload([], 0, 0, 0, REQUEST)
+    assert text == INVITATION and names(tmp_path) == set()
+
+
+def test_one_that_fails_does_not_stop_the_others(tmp_path: Path, gray: Restorer) -> None:
+    uploads = [Upload(uploaded(tmp_path, encoded(PHOTOS["camera.png"])), name) for name in ("a.png", "b.png", "c.png")]
+
+    def restore(place: Path, progress: Any) -> Result:
+        if place == uploads[0].place:
+            raise UserError("The image could not be restored: no reason.")
+        return restore_upload(place, gray, LIMITS, progress=progress)
+
+    result = restore_all(uploads, restore)
+    assert result.text.startswith("2 images restored") and "a.png is left out: The image could not be" in result.text
+    assert result.folder.parent == result.file.parent.parent == uploads[1].place
+    assert not [path for path in uploads[2].place.iterdir() if path.name != UPLOAD]
+    with zipfile.ZipFile(result.file) as archive:
+        assert archive.namelist() == ["b.png", "c.png"]
+
+    def fail(place: Path, progress: Any) -> Result:
+        raise UserError("no")
+
+    with pytest.raises(UserError, match=r"a\.png is left out: no b\.png is left out: no"):
+        restore_all(uploads, fail)
+
+
+def test_an_upload_of_another_place_is_refused(tmp_path: Path, gray: Restorer) -> None:
+    calls = calls_of(gray, tmp_path)
+    (good,) = dropped(tmp_path, ("a.png", encoded(PHOTOS["camera.png"])))
+    (other,) = dropped(tmp_path, ("c.png", encoded(PHOTOS["camera.png"])))
+    hostile = (
+        "/etc/passwd",
+        f"{tmp_path}/../{UPLOAD}",
+        f"{tmp_path}/x/{UPLOAD}",
+        f"/tmp/{Path(other['path']).parent.name}/{UPLOAD}",
+    )
+    for path in hostile:
+        text, *_ = calls.upload([good, {"path": path, "orig_name": "b.png"}], 0, 0, 0, REQUEST)
+        assert "48 × 48" in text and "b.png is left out" in text
+        text, *_ = calls_of(gray, tmp_path).upload({"path": path, "orig_name": "b.png"}, 0, 0, 0, REQUEST)
+        assert "problem" in text
+    assert names(tmp_path) == {Path(one["path"]).parent.name for one in (good, other)}
+
+
+@given(st.text())
+def test_names_are_those_of_files_in_one_folder(name: str) -> None:
+    found = cleaned(name)
+    assert 0 < len(found) <= 111 and found not in (".", "..") and not set(found) & set('/\\:*?"<>|\x00\n')
+    assert not found.startswith(".") and cleaned(found) == found
