@@ -59,6 +59,9 @@ def test_outputs_without_a_name_lie_below_the_folder(tmp_path):
         ("a.jsonl", '["a.png"]\n', "line 1: write it as"),
         ("a.jsonl", '{"input": "a.png", "output": 3}\n', "line 1: output is 3"),
         ("a.txt", "a.png\n../b.png\n", "line 2: ../b.png: has no place below"),
+        ("a.jsonl", '{"input": "a.png"}\n{"input": "\\ud800.png"}\n', "line 2: .* is no name of a file"),
+        ("a.jsonl", '{"input": "a.png", "output": "b\\u0000.png"}\n', "line 1: .* is no name of a file"),
+        ("a.csv", "a.png,b\0.png\n", "is no name of a file|cannot be read as a list"),
     ],
 )
 def test_what_is_no_list_is_refused_by_its_line(tmp_path, name, text, says):

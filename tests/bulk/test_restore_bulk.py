@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from pathlib import Path
@@ -213,3 +214,28 @@ def test_auto_chooses_a_model_for_each_file(desk):
     assert command("restore", "auto", "photos/night", "-o", "plain").status == 0
     for path in Path("plain").glob("*.png"):
         assert np.array_equal(Image.open(path), Image.open(Path("out") / path.name))
+    plain = json.loads(command("restore", "auto", "photos/night", "-o", "again", "--json").out)
+    models = {Path(one["file"]).name: one["model"] for one in plain["chosen"]}
+    assert {Path(one.input).name: one.model for one in records(Path("out"))} == models
+
+
+def test_a_folder_without_images_leaves_nothing(desk):
+    Path("empty").mkdir()
+    for out in ("new", "kept"):
+        Path("kept").mkdir(exist_ok=True)
+        ended = command("restore", "model.safetensors", "empty", "-o", out, "--workers", 1)
+        assert ended.status == 2 and ended.err.count("\n") == 1
+    assert not Path("new").exists() and list(Path("kept").iterdir()) == []
+
+
+def test_a_note_that_cannot_be_written_ends_in_one_line(desk, monkeypatch):
+    write = Path.write_text
+
+    def full(path: Path, *args: object, **more: object) -> int:
+        if path.suffix == ".now":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "write_text", full)
+    ended = command("restore", "model.safetensors", "photos", "-o", "out", "--shards", 1, "--shard", 0)
+    assert ended.status == 2 and ended.err.count("\n") == 1 and "No space left on device" in ended.err, ended.err

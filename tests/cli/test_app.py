@@ -84,8 +84,16 @@ VERBS = {
     "evaluate": VERBS_0_1["evaluate"] | PATTERNS | {"--range"},
     "doctor": VERBS_0_1["doctor"] | PATTERNS | {"--system"},
     "describe": VERBS_0_1["describe"] | {"--supernet"},
-    "restore": VERBS_0_1["restore"] | {
-        "--compare", "--bands", "--manifest", "--workers", "--shards", "--shard", "--distributor", "--state",
+    "restore": VERBS_0_1["restore"]
+    | {
+        "--compare",
+        "--bands",
+        "--manifest",
+        "--workers",
+        "--shards",
+        "--shard",
+        "--distributor",
+        "--state",
     },
     "export": VERBS_0_1["export"] | {"--demo", "--onnxruntime-web", "--opset", "--out", "--bioimageio"},
     "models": {"--json", "--all", "--measure", "--for", "--task"},

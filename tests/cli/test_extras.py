@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
@@ -31,6 +32,16 @@ CASES = {
         ["fit", "quickstart", "--data", "photos", "--tensorboard", *settings(TINY)],
     ),
     "quickstart": (("skimage",), ["quickstart"]),
+    "zarr": (("zarr",), ["restore", "denoise-gray", "a.zarr", "-o", "b.zarr"]),
+    "remote": (
+        ("fsspec", "fsspec.core"),
+        ["restore", "denoise-gray", "--manifest", "list.txt", "-o", "s3://bucket/out"],
+    ),
+    "ray": (("ray",), ["restore", "denoise-gray", "photos", "-o", "out", "--distributor", "ray"]),
+    "onnx for a package of BioImage.IO": (
+        ("onnx", "onnxscript"),
+        ["export", "denoise-gray", "--bioimageio", "a.zip"],
+    ),
 }
 """Extra (its first word): the packages that are hidden, and a command that needs them."""
 
@@ -46,6 +57,16 @@ def here(tmp_path, photos, monkeypatch) -> Path:
     Path("a.mp4").write_bytes(bytes(64))
     Path("a.onnx").write_bytes(bytes(64))
     Path("photos").symlink_to(photos)
+    Path("list.txt").write_text("gray.png\n")
+    zarr = Path("a.zarr")
+    zarr.mkdir()
+    (zarr / ".zgroup").write_text('{"zarr_format": 2}')
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    scale = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1, 1]}]}
+    scales = {"multiscales": [{"version": "0.4", "axes": axes, "datasets": [scale]}]}
+    (zarr / ".zattrs").write_text(json.dumps(scales))
+    (zarr / "0").mkdir()
+    (zarr / "0" / ".zarray").write_text("{}")
     return tmp_path
 
 

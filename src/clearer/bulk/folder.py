@@ -12,6 +12,7 @@ OUT/.clearer-bulk/
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -83,12 +84,23 @@ class BulkFolder:
             UserError: the files cannot be listed, the outputs so far are of another model or other options, or other
                 workers restore another list of files into this folder.
         """
+        there = [folder for folder in (self.path.parent, self.path) if folder.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
                 f"{self.path}: cannot be made ({error.strerror}); name another folder with --state"
             ) from None
+        try:
+            return self._prepared(wanted)
+        except UserError:  # such as an empty folder, which leaves nothing behind
+            for folder in (self.path / "claims", self.path, self.path.parent):
+                if folder not in there:
+                    with contextlib.suppress(OSError):  # not empty
+                        folder.rmdir()
+            raise
+
+    def _prepared(self, wanted: BulkPlan) -> BulkPlan:
         while (held := claim(self.path / "claims" / "plan")) is None:
             time.sleep(POLL)
         with held:
@@ -142,9 +154,20 @@ class BulkFolder:
 
     def _written(self, wanted: BulkPlan) -> BulkPlan:
         """Write the list of files; return the plan with its ``id`` and ``files``."""
+        file = self.path / "listed.jsonl"
+        try:
+            plan = self._listed(wanted, file)
+        except UserError:
+            file.unlink(missing_ok=True)
+            raise
+        self.part(plan).mkdir(exist_ok=True)
+        file.replace(self.part(plan) / "manifest.jsonl")
+        return plan
+
+    def _listed(self, wanted: BulkPlan, target: Path) -> BulkPlan:
         unreadable: list[str] = []
         inputs, outputs, digest = array("Q"), array("Q"), hashlib.sha256(f"{wanted.shards}\n".encode())
-        with written_whole(self.path / "listed.jsonl") as temporary, temporary.open("wb") as file:
+        with written_whole(target) as temporary, temporary.open("wb") as file:
             for place in listed(wanted.source, wanted.out or None, wanted.restore_options(), unreadable):
                 entry = place._replace(input=_absolute(place.input), output=_absolute(place.output))
                 line = json.dumps(dict(zip(_PLACE, entry, strict=True))).encode() + b"\n"
@@ -157,11 +180,7 @@ class BulkFolder:
         if not inputs:
             raise UserError(f"{wanted.source}: no images to restore; check the list, or --pattern and --recursive")
         plan = replace(wanted, id=digest.hexdigest()[:12], files=len(inputs), unreadable=unreadable)
-        self._check_places(
-            self.path / "listed.jsonl", np.frombuffer(inputs, np.uint64), np.frombuffer(outputs, np.uint64)
-        )
-        self.part(plan).mkdir(exist_ok=True)
-        (self.path / "listed.jsonl").replace(self.part(plan) / "manifest.jsonl")
+        self._check_places(target, np.frombuffer(inputs, np.uint64), np.frombuffer(outputs, np.uint64))
         return plan
 
     def _check_places(self, listed_file: Path, inputs: Keys, outputs: Keys) -> None:

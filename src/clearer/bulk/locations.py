@@ -99,6 +99,15 @@ def files_below(folder: str) -> Iterator[str]:
         raise UserError(f"{folder}: cannot be listed ({one_line(error)})") from error
 
 
+def check_library(address: str) -> None:
+    """Refuse an address whose kind no installed library opens.
+
+    Raises:
+        UserError: it is not one of `is_remote`'s kinds, or an optional package is missing; the message names it.
+    """
+    _opened(address)
+
+
 def _scheme(address: str) -> str:
     return address.partition("://")[0].lower()
 
@@ -108,7 +117,7 @@ def _opened(address: str) -> tuple[Any, str]:
     try:
         from fsspec.core import url_to_fs
     except ImportError:
-        raise UserError(f"{address}: needs the extra 'remote'; install it: pip install 'clearer[remote]'") from None
+        raise UserError(f"{address}: needs fsspec; run pip install 'clearer[remote]'") from None
     try:
         system, inside = url_to_fs(address)
     except ImportError as error:

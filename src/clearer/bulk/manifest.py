@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -53,6 +54,8 @@ def read_entries(manifest: str, out: str | None, suffix: str | None = None) -> I
         where = f"{_name(manifest)}, line {number}"
         if not input:
             raise UserError(f"{where}: no input; give a path")
+        for name in filter(None, (input, output)):
+            _check_name(name, where)
         if output is None and out is None:
             raise UserError(f"{where}: no output for {input}; name a folder with -o, or give an output in each line")
         if output is not None:
@@ -63,6 +66,16 @@ def read_entries(manifest: str, out: str | None, suffix: str | None = None) -> I
             yield Entry(input, joined(out, output_below(input, suffix)), "content")
         except UserError as error:
             raise UserError(f"{where}: {error}") from None
+
+
+def _check_name(name: str, where: str) -> None:
+    """Refuse what no file can be called: a zero byte, or half a character of UTF-16 as JSON may escape one."""
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        raise UserError(f"{where}: {name!a} is no name of a file; give a path") from None
+    if "\0" in name:
+        raise UserError(f"{where}: {name!a} is no name of a file; give a path")
 
 
 def output_below(input: str, suffix: str | None = None) -> str:

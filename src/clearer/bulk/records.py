@@ -29,6 +29,7 @@ class Record:
         notes: what could not be kept, a line each.
         sigma: the noise level that was estimated, in gray levels.
         precision: that the network was run in.
+        model: that was chosen for the file; None where the call names the model, or the file is copied as it is.
     """
 
     index: int
@@ -43,6 +44,7 @@ class Record:
     notes: tuple[str, ...] = ()
     sigma: float | None = None
     precision: str | None = None
+    model: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what is known, ready for JSON."""

@@ -65,7 +65,7 @@ class RestoreFiles:
             jobs = call.jobs(items, stack)
             plan = Plan(jobs, is_folder=True, notes=[])
             if self.is_auto:
-                restore_auto_jobs(self._load, plan, self.options, settled=call.settled)
+                restore_auto_jobs(self._load, plan, self.options, settled=call.settled, chosen=call.chosen)
             elif jobs:
                 restore_jobs(self._load(self.plan.model), plan, self.options, settled=call.settled)
 
@@ -81,6 +81,7 @@ class _Call:
     def __init__(self, owner: RestoreFiles, done: Callable[[Record], None]) -> None:
         self.owner, self.done = owner, done
         self.items: dict[Job, Item] = {}
+        self.models: dict[Job, str | None] = {}
         self.begun = time.perf_counter()
 
     def jobs(self, items: Sequence[Item], stack: ExitStack) -> list[Job]:
@@ -101,6 +102,10 @@ class _Call:
                 continue
             self.items[job] = item
         return list(self.items)
+
+    def chosen(self, job: Job, model: str | None) -> None:
+        """Note the model that was chosen for a file."""
+        self.models[job] = model
 
     def settled(self, job: Job, error: UserError | None, outcome: Outcome) -> None:
         """Record a file that is done."""
@@ -135,6 +140,7 @@ class _Call:
             notes=tuple(notes),
             sigma=None if level is None else round(level, 2),
             precision=outcome.precisions.get(job.name),
+            model=self.models.get(job),
         )
 
     def _record(self, item: Item, *, output: str | None = None, **facts: object) -> None:

@@ -15,6 +15,7 @@ from clearer.bulk.locations import is_remote
 from clearer.bulk.plan import BulkPlan
 from clearer.bulk.records import Record, RecordLog, read_records
 from clearer.bulk.restoring import Item, RestoreFiles, batches
+from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
 from clearer.core.leftovers import remove_leftovers
 
@@ -221,4 +222,7 @@ class _Deaths:
 
     def _write(self, now: list[int]) -> None:
         # Not by a temporary file: it is written for every image, and a torn note is only one that tells nothing.
-        self.path.write_text(json.dumps({"deaths": self.counts, "now": now}), encoding="ascii")
+        try:
+            self.path.write_text(json.dumps({"deaths": self.counts, "now": now}), encoding="ascii")
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be written ({error.strerror}); free some space") from error

@@ -105,8 +105,12 @@ def restore_auto_jobs(
     options: RestoreOptions,
     progress: Progress | None = None,
     settled: Settled | None = None,
+    chosen: Callable[[Job, str | None], None] | None = None,
 ) -> AutoOutcome:
-    """Restore the files of a plan, each with the model that fits it; see `restore_auto`."""
+    """Restore the files of a plan, each with the model that fits it; see `restore_auto`.
+
+    ``chosen``: called for each file with its model, before it is restored; None: it is copied.
+    """
     unread = [Failure(line.partition(": cannot")[0], line) for line in plan.unreadable]
     found = AutoOutcome(Outcome(failed=unread, notes=list(plan.notes)))
     models = list(candidates())
@@ -126,6 +130,8 @@ def restore_auto_jobs(
                 settled(job, error, found.outcome)
             continue
         found.chosen.append(seen)
+        if chosen is not None:
+            chosen(job, seen.choice.model)
         groups.setdefault(seen.choice.model, []).append(job)
     for model, jobs in groups.items():
         part = _Part(found.outcome, len(plan.jobs), progress, settled)
