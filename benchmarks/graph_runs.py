@@ -1,9 +1,12 @@
-"""The commands of clearer, whose searches and trainings replay every step as a CUDA graph: for a rented device.
+"""The commands of clearer, whose searches and trainings replay each step as a CUDA graph: for a rented device.
 
     python benchmarks/graph_runs.py reproduce table1 --data bsds500 --scale full --jobs 3 -o runs/table1
 
-It takes what `clearer` takes, and its results are those of clearer but for rounding. Give `--jobs`: small networks
-leave a GPU idle, so several runs at a time end sooner, best under CUDA MPS. Runs cannot be resumed within a stage.
+It takes what `clearer` takes, and its results are those of clearer but for rounding; a run may be resumed by either.
+Graphs are written for searches by SGD and Adam, the paper's, and for trainings by Muon without batch norm from weights
+of their own, as most recipes have; others are refused when their first step is due. The short trainings of a search
+within a budget take plain steps. Give `--jobs`: small networks leave a GPU idle, so several runs at a time end sooner,
+best under CUDA MPS.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent))
 from graph_search import GraphSearch  # type: ignore[import-not-found, unused-ignore]
-from graph_step import GraphStep  # type: ignore[import-not-found, unused-ignore]
+from graph_step import GraphStep, give_moments, take_moments  # type: ignore[import-not-found, unused-ignore]
 
 from clearer.cli.main import main as clearer
 from clearer.experiments import runner
@@ -28,7 +31,7 @@ from clearer.training.optimizers import learning_rate, set_learning_rate
 
 
 class GraphTraining(trainer.WeightTraining):
-    """A training whose steps are graphs. It cannot be resumed."""
+    """A training whose steps are graphs, from initial weights of its own."""
 
     graph: GraphStep | None = None
 
@@ -36,17 +39,29 @@ class GraphTraining(trainer.WeightTraining):
         """See `WeightTraining`."""
         if self.settings.start is not None:
             raise SystemExit("graphs are written for trainings from initial weights, without train.start")
-        if self.graph is None:
-            self.graph = GraphStep(self)
-            self.sampler.load_state_dict(self.first_draws["sampler"])  # it has drawn a batch
-            self.levels.load_state_dict(self.first_draws["levels"])
+        graph = self._graph()
         rate = learning_rate(self.settings.optimizer, index // self.steps_per_epoch, self.epochs)
         set_learning_rate(self.optimizer, rate)  # the metrics state it
-        return {"loss": self.graph(rate, index), "grad_norm": self.graph.norm}
+        return {"loss": graph(rate, index), "grad_norm": graph.norm}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Refuse: a checkpoint lacks the moments."""
-        raise SystemExit(f"{self.context.folder}: a training by graphs cannot go on; remove the folder to begin again")
+    def training_state(self) -> dict[str, Any]:
+        """See `WeightTraining`; the state is one that a plain training can take."""
+        if self.graph is not None:
+            give_moments(self.optimizer, self.graph.moments())
+        return super().training_state()
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        """See `WeightTraining`; also that of a plain training."""
+        super().load_training_state(state)
+        take_moments(self.optimizer, self._graph().moments())
+
+    def _graph(self) -> GraphStep:
+        if self.graph is None:
+            draws = {"sampler": self.sampler.state_dict(), "levels": self.levels.state_dict()}
+            self.graph = GraphStep(self)
+            self.sampler.load_state_dict(draws["sampler"])  # it has drawn a batch
+            self.levels.load_state_dict(draws["levels"])
+        return self.graph
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from graph_step import Drawing, captured, clipped  # type: ignore[import-not-found, unused-ignore]
-from torch import Tensor
+from graph_step import Drawing, captured, clipped, give_moments, on_its_device, take_moments  # type: ignore[import-not-found, unused-ignore]
+from torch import Tensor, nn
 
 from clearer.losses.base import Batch
 from clearer.losses.supervised import MSE
@@ -26,7 +26,7 @@ from clearer.training.optimizers import learning_rate, set_learning_rate
 class GraphSearch(SearchJob):
     """A search whose steps are graphs on a GPU. On a CPU the same operations run one by one, for tests.
 
-    It moves weights and alpha as `SearchJob` does, but for rounding, by SGD and Adam. It cannot be resumed.
+    It moves weights and alpha as `SearchJob` does, but for rounding, by SGD and Adam.
     """
 
     def __init__(self, recipe: Recipe, context: RunContext) -> None:
@@ -35,6 +35,7 @@ class GraphSearch(SearchJob):
         if kinds != ("sgd", "adam") or recipe.search_space.takes_level or context.world > 1:
             raise SystemExit("graphs are written for a search by SGD and Adam, of one process and without levels")
         device = context.device
+        on_its_device(device)
         self.halves = {"train": self.training, "validation": self.validation}
         self.drawing = Drawing(device)
         self.given = {half: self._kept_draw(half) for half in self.halves}
@@ -62,9 +63,23 @@ class GraphSearch(SearchJob):
         self.convergence.note(self.supernet.mixing_weights.detach())
         return {name: self.values[name] for name in VALUES[2:]}
 
+    def state_dict(self) -> dict[str, Any]:
+        """See `TrainingJob`; the state is one that a plain search can take."""
+        for optimizer, moments in self._moments():
+            give_moments(optimizer, moments)
+        return super().state_dict()
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Refuse: a checkpoint lacks the moments."""
-        raise SystemExit(f"{self.context.folder}: a search by graphs cannot go on; remove the folder to begin again")
+        """See `TrainingJob`; also that of a plain search."""
+        super().load_state_dict(state)
+        for optimizer, moments in self._moments():
+            take_moments(optimizer, moments)
+
+    def _moments(self) -> list[tuple[torch.optim.Optimizer, dict[nn.Parameter, dict[str, Tensor]]]]:
+        """Return the state that each optimizer would have; the tensors are those in use."""
+        weights = {p: {"momentum_buffer": moving} for p, moving in zip(self.weights, self.moving, strict=True)}
+        alpha = {"step": self.count, "exp_avg": self.mean, "exp_avg_sq": self.square}
+        return [(self.weight_optimizer, weights), (self.alpha_optimizer, {self.supernet.alpha: alpha})]
 
     def _kept_draw(self, half: str) -> tuple[Tensor, ...]:
         """Return a batch that later ones are copied to; it is drawn again as the first."""

@@ -26,6 +26,12 @@ AHEAD = 4
 """Steps that the host may be ahead of the device, so that the clock that sets the learning rate is right."""
 
 
+def on_its_device(device: torch.device) -> None:
+    """Make a CUDA device the one whose streams are taken from now on: no other's work would be captured."""
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+
+
 class Drawing:
     """Draws batches beside the replay of the last step, which a draw that reads numbers back would else wait for."""
 
@@ -67,17 +73,35 @@ def clipped(grads: list[Tensor], limit: float | None) -> Tensor:
     return norm
 
 
+def give_moments(optimizer: torch.optim.Optimizer, moments: dict[nn.Parameter, dict[str, Tensor]]) -> None:
+    """Copy tensors in use to the state of an optimizer, for a checkpoint."""
+    for parameter, held in moments.items():
+        # Optimizers count on the CPU.
+        optimizer.state[parameter] = {k: (v.cpu() if k == "step" else v).clone() for k, v in held.items()}
+
+
+def take_moments(optimizer: torch.optim.Optimizer, moments: dict[nn.Parameter, dict[str, Tensor]]) -> None:
+    """Fill tensors in use with the state of an optimizer, as a checkpoint has it; with zeros where it has none."""
+    for parameter, held in moments.items():
+        found = optimizer.state.get(parameter, {})
+        for name, value in held.items():
+            value.copy_(torch.as_tensor(found.get(name, 0.0)))
+
+
 class GraphStep:
     """Steps of a job whose optimizer is Muon. On a CPU the same operations run one by one, for tests."""
 
     def __init__(self, job: WeightTraining) -> None:
         if job.settings.optimizer.kind != "muon":
-            raise SystemExit("--graph is written for train.optimizer.kind=muon; leave it out")
+            raise SystemExit("graphs are written for train.optimizer.kind=muon; train with plain steps")
         if not isinstance(job.loss, Supervised):
-            raise SystemExit(f"--graph is written for losses against clean patches, not {job.settings.loss}")
+            raise SystemExit(f"graphs are written for losses against clean patches, not {job.settings.loss}")
         if any(isinstance(module, nn.BatchNorm2d) for module in job.network.modules()):
-            raise SystemExit("--graph is written for networks without batch norm; leave it out")
+            raise SystemExit("graphs are written for networks without batch norm; train with plain steps")
+        if job.context.world > 1:
+            raise SystemExit("graphs are written for one process; run without torchrun")
         self.job, self.device = job, job.context.device
+        on_its_device(self.device)
         self.kind = torch.bfloat16 if job.context.precision == "bf16" else torch.float32
         self.weights = [p for p in job.network.parameters() if p.requires_grad]
         self.rate, self.forget, self.count = (torch.zeros((), device=self.device) for _ in range(3))
@@ -122,6 +146,16 @@ class GraphStep:
     def reset(self) -> None:
         """Forget the moments."""
         torch._foreach_zero_([*self.first, *self.second, self.count])
+
+    def moments(self) -> dict[nn.Parameter, dict[str, Tensor]]:
+        """Return the state of a `Muon` that has taken these steps; the tensors are those in use."""
+        others = set(self.others)
+        return {
+            p: {"step": self.count, "exp_avg": self.first[k], "exp_avg_sq": self.second[k]}
+            if k in others
+            else {"momentum": self.first[k]}
+            for k, p in enumerate(self.weights)
+        }
 
     def _wait(self) -> None:
         event = torch.cuda.Event()

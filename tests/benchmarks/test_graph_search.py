@@ -104,7 +104,34 @@ def test_the_commands_of_clearer_run_with_it(tmp_path: Path) -> None:
         log = (tmp_path / "out" / f"lambda-{value}.log").read_text()
         assert "Traceback" not in log
         assert (tmp_path / "out" / f"lambda-{value}" / "search" / "result.json").exists()
-    # A search without moments cannot go on, and says so.
-    (tmp_path / "out" / "lambda-0" / "search" / "result.json").unlink()
-    done = subprocess.run([*script, *command], capture_output=True, text=True)
-    assert done.returncode and "cannot go on" in done.stderr
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("first", ["plain", "graph"])
+def test_either_goes_on_from_a_checkpoint_of_the_other(
+    runs: dict[str, Any], tmp_path: Path, device: str, first: str
+) -> None:
+    search = SMALL | {"precision": "fp32", "device": device}
+    train = {"architecture": "P", "network.scales": 2, "network.modules_per_cell": 1, "network.width": 8}
+    train |= {"train.batch": 2, "train.patch": 16, "train.epochs": 4, "train.steps_per_epoch": 2, "train.average": 0.9}
+    train |= {"precision": "fp32", "device": device}
+
+    def searching(kind: str) -> Any:
+        job = {"plain": SearchJob, "graph": runs["GraphSearch"]}[kind]
+        return job(*prepared(tmp_path, "search", "paper-denoise-50", **search))
+
+    def training(kind: str) -> Any:
+        recipe, context = prepared(tmp_path, "train", "denoise-gray", **train)
+        return {"plain": WeightTraining, "graph": runs["GraphTraining"]}[kind](recipe, recipe.form, context)
+
+    second = {"plain": "graph", "graph": "plain"}[first]
+    for made in (searching, training):
+        begun, whole, other = made(first), made(first), made(second)
+        for index in range(6):
+            whole.step(index)
+            if index < 5:
+                begun.step(index)
+        other.load_state_dict(begun.state_dict())
+        expected, found = whole.step(6), (other.step(5), other.step(6))[1]
+        for name, value in expected.items():
+            assert float(found[name]) == pytest.approx(float(value.detach()), rel=5e-3), name

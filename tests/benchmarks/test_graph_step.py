@@ -73,7 +73,7 @@ def test_it_needs_muon(timed: dict[str, Any], tmp_path: Path) -> None:
 @pytest.mark.parametrize(("key", "value"), [("train.loss", "neighbor2neighbor"), ("network.norm", "batch")])
 def test_what_it_is_not_written_for(timed: dict[str, Any], tmp_path: Path, key: str, value: str) -> None:
     job, _ = timed["prepared"]("denoise-gray", settings(tmp_path, **{key: value}), 0.0, tmp_path / "run")
-    with pytest.raises(SystemExit, match="--graph is written for"):
+    with pytest.raises(SystemExit, match="graphs are written for"):
         timed["GraphStep"](job)
 
 

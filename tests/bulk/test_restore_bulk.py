@@ -221,7 +221,7 @@ def test_auto_chooses_a_model_for_each_file(desk):
 
 def test_a_folder_without_images_leaves_nothing(desk):
     Path("empty").mkdir()
-    for out in ("new", "kept"):
+    for out in ("new/deeper", "kept"):
         Path("kept").mkdir(exist_ok=True)
         ended = command("restore", "model.safetensors", "empty", "-o", out, "--workers", 1)
         assert ended.status == 2 and ended.err.count("\n") == 1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +18,7 @@ from PIL import Image
 
 from clearer.core.errors import UserError
 from clearer.inference.restorer import Restorer, load
+from clearer.web import callbacks
 from clearer.web.actions import Result, restore_upload
 from clearer.web.batch import Upload, cleaned, restore_all
 from clearer.web.callbacks import DOWNLOAD, INVITATION, Callbacks, Choices
@@ -92,9 +95,12 @@ def test_what_cannot_be_read_is_named_and_left_out(tmp_path: Path, gray: Restore
     assert names(tmp_path) == {Path(files[1]["path"]).parent.name}
     _, _, _, offer, *_ = calls.restore(CHOICES, REQUEST, still)  # type: ignore[arg-type]
     assert offer["label"] == DOWNLOAD[0] and offer["value"].endswith("restored.png")
-    text, *_ = calls.upload(dropped(tmp_path, ("a", b"x"), ("b", b"")), 0, 0, 0, REQUEST)
-    assert "problem" in text and "a is left out" in text and "b is left out" in text
-    assert names(tmp_path) == set() and calls.visits == {}
+    unusable = dropped(tmp_path, ("a", b"x"), ("b", b""))
+    text, *_ = calls.upload(unusable, 0, 0, 0, REQUEST)
+    assert "problem" in text and "a is left out" in text and "b is left out" in text and names(tmp_path) == set()
+    more = dropped(tmp_path, ("one.png", encoded(PHOTOS["camera.png"])))
+    text, *_ = calls.upload([*unusable, *more], 0, 0, 0, REQUEST)
+    assert "48 × 48" in text and "a is left out: This is not an image" in text  # the reason stays
 
 
 def test_files_may_be_added_and_taken_away(tmp_path: Path, gray: Restorer) -> None:
@@ -117,10 +123,10 @@ def test_one_that_fails_does_not_stop_the_others(tmp_path: Path, gray: Restorer)
             raise UserError("The image could not be restored: no reason.")
         return restore_upload(place, gray, LIMITS, progress=progress)
 
-    result = restore_all(uploads, restore)
+    result = restore_all(uploads, tmp_path, restore)
     assert result.text.startswith("2 images restored") and "a.png is left out: The image could not be" in result.text
-    assert result.folder.parent == result.file.parent.parent == uploads[1].place
-    assert not [path for path in uploads[2].place.iterdir() if path.name != UPLOAD]
+    assert result.folder.parent == result.file.parent and (result.folder / "before-seen.png").exists()
+    assert all([path.name for path in upload.place.iterdir()] == [UPLOAD] for upload in uploads)
     with zipfile.ZipFile(result.file) as archive:
         assert archive.namelist() == ["b.png", "c.png"]
 
@@ -128,7 +134,68 @@ def test_one_that_fails_does_not_stop_the_others(tmp_path: Path, gray: Restorer)
         raise UserError("no")
 
     with pytest.raises(UserError, match=r"a\.png is left out: no b\.png is left out: no"):
-        restore_all(uploads, fail)
+        restore_all(uploads, tmp_path, fail)
+    assert len(list(tmp_path.glob("*-zip"))) == 1  # that of the first call
+
+
+def test_notes_of_each_image_are_said(tmp_path: Path, gray: Restorer) -> None:
+    uploads = [Upload(uploaded(tmp_path, encoded(PHOTOS["camera.png"])), name) for name in ("a.png", "b.png")]
+
+    def restore(place: Path, progress: Any) -> Result:
+        return replace(restore_upload(place, gray, LIMITS, progress=progress), notes=(f"Lost in {place.name}.",))
+
+    assert f"b.png: Lost in {uploads[1].place.name}." in restore_all(uploads, tmp_path, restore).text
+
+
+def test_what_happens_meanwhile_loses_no_result(tmp_path: Path, gray: Restorer) -> None:
+    calls = calls_of(gray, tmp_path)
+    files = dropped(tmp_path, *[(name, encoded(PHOTOS["camera.png"])) for name in ("a.png", "b.png", "c.png")])
+    calls.upload(files, 0, 0, 0, REQUEST)
+    said = []
+
+    def meddle(share: float, doing: str) -> None:
+        if doing == "Restoring 3 of 3" and not said:
+            said.append(doing)
+            calls.degrade(9, 0, 0, REQUEST)  # forgets results of the first
+            shutil.rmtree(Path(files[1]["path"]).parent)
+
+    text, pair, _, offer, *_ = calls.restore(CHOICES, REQUEST, meddle)  # type: ignore[arg-type]
+    assert said and "3 images restored" in text and Path(pair["value"][0]).exists()
+    with zipfile.ZipFile(offer["value"]) as archive:
+        assert len(archive.namelist()) == 3
+    # One that is gone is left out, the first too, and the others are restored.
+    shutil.rmtree(Path(files[0]["path"]).parent)
+    text, *_ = calls.restore(CHOICES, REQUEST, still)  # type: ignore[arg-type]
+    assert "1 image restored" in text and "a.png is left out: The image is no longer here" in text
+    text, pair, button, *_ = calls.degrade(9, 0, 0, REQUEST)
+    assert button["interactive"] and Path(pair["value"][0]).parent == Path(files[2]["path"]).parent
+    calls.forget(REQUEST)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_visitor_who_leaves_while_images_are_read_leaves_nothing(
+    tmp_path: Path, gray: Restorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = calls_of(gray, tmp_path)
+    files = dropped(tmp_path, *[(name, encoded(PHOTOS["camera.png"])) for name in ("a.png", "b.png")])
+    read = callbacks.read_upload
+
+    def leave(place: Path, limits: Limits) -> Any:
+        calls.forget(REQUEST)
+        return read(place, limits)
+
+    monkeypatch.setattr(callbacks, "read_upload", leave)
+    calls.upload(files, 0, 0, 0, REQUEST)
+    assert list(tmp_path.iterdir()) == [] and calls.visits == {}
+
+
+def test_a_file_counts_once_and_too_many_are_refused(tmp_path: Path, gray: Restorer) -> None:
+    calls = calls_of(gray, tmp_path)
+    files = dropped(tmp_path, ("a.png", encoded(PHOTOS["camera.png"])))
+    text, *_ = calls.upload(files * LIMITS.files, 0, 0, 0, REQUEST)
+    assert "48 × 48" in text and len(calls.visits["visitor"].uploads) == 1
+    text, *_ = calls.upload(files * (LIMITS.files + 1), 0, 0, 0, REQUEST)
+    assert "Too many files: this page takes up to 16 at a time" in text and names(tmp_path) == set()
 
 
 def test_an_upload_of_another_place_is_refused(tmp_path: Path, gray: Restorer) -> None:
@@ -149,8 +216,23 @@ def test_an_upload_of_another_place_is_refused(tmp_path: Path, gray: Restorer) -
     assert names(tmp_path) == {Path(one["path"]).parent.name for one in (good, other)}
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("चित्र.png", "चित्र.png"),
+        ("รูปที่.tif", "รูปที่.tif"),
+        ("e\u0301.png", "é.png"),
+        ("CON.png", "_CON.png"),
+        ("\ud800.png", "_.png"),
+        ("...", "image"),
+    ],
+)
+def test_names_stay_as_far_as_they_can(name: str, expected: str) -> None:
+    assert cleaned(name) == expected
+
+
 @given(st.text())
 def test_names_are_those_of_files_in_one_folder(name: str) -> None:
     found = cleaned(name)
-    assert 0 < len(found) <= 111 and found not in (".", "..") and not set(found) & set('/\\:*?"<>|\x00\n')
+    assert 0 < len(found.encode()) <= 195 and found not in (".", "..") and not set(found) & set('/\\:*?"<>|\x00\n')
     assert not found.startswith(".") and cleaned(found) == found

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import io
 import os
 import re
 import signal
@@ -16,6 +18,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
@@ -107,11 +110,78 @@ def test_mutated_uploads_are_kept_or_refused(tmp_path, changes, options):
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+def test_unfinished_uploads_are_nobodys_image_and_are_bounded_together(tmp_path):
+    arriving, seen = gate.Arriving(LIMITS), []
+
+    async def stream(data: bytes) -> AsyncIterator[bytes]:
+        yield data[:-30]
+        seen.extend(path.name for path in tmp_path.iterdir())
+        yield data[-30:]
+
+    def arrive(data: bytes) -> list[Path]:
+        return asyncio.run(gate.receive(TYPE, stream(data), tmp_path, LIMITS, arriving))
+
+    (path,) = arrive(body(b"x" * 99))
+    assert seen == [f".{path.parent.name}"] and arriving.bytes == 0
+    arriving.add(arriving.most - 50)
+    with pytest.raises(UserError, match="at once"):
+        arrive(body(b"x" * 99))
+    assert arriving.bytes == arriving.most - 50 and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_full_disk_leaves_no_part(tmp_path, monkeypatch):
+    class Full(io.BytesIO):
+        def close(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def write(self, data: object) -> int:
+            return self.close()  # type: ignore[return-value, func-returns-value]
+
+    monkeypatch.setattr(Path, "open", lambda path, mode: path.touch() or Full())
+    with pytest.raises(OSError, match="No space"):
+        received(body(b"x" * 99, b"y"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 # what passes
 
 
 async def _behind(scope, receive, send) -> None:
     await PlainTextResponse("passed", headers={"content-security-policy": "none at all"})(scope, receive, send)
+
+
+JOIN = "/gradio_api/queue/join"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("FOLDER/0123456789abcdef0123456789abcdef/upload", 200),
+        ("http://127.0.0.1:1/x.png", 403),
+        ("https://example.org/x.png", 403),
+        ("/etc/passwd", 403),
+        ("FOLDER/0123456789abcdef0123456789abcdef/../.lock", 403),
+        (7, 403),
+    ],
+)
+def test_a_call_names_files_of_the_page_alone(tmp_path, path, status):
+    if isinstance(path, str):
+        path = path.replace("FOLDER", str(tmp_path))
+    call = {"data": [[{"meta": {"_type": "gradio.FileData"}, "path": path}], 0], "fn_index": 1}
+    answer = client(tmp_path).post(JOIN, json=call)
+    assert answer.status_code == status, answer.text
+
+
+def test_a_call_passes_whole_or_is_refused(tmp_path):
+    async def echo(scope, receive, send) -> None:
+        text = await Request(scope, receive, send).body()
+        await PlainTextResponse(text)(scope, receive, send)
+
+    page = TestClient(gate.gated(echo, tmp_path, LIMITS, local=True), base_url="http://127.0.0.1:7860")
+    assert page.post(JOIN, json={"data": ["é"]}).json() == {"data": ["é"]}
+    assert page.post(JOIN, content=b"{").status_code == 400
+    assert page.post(JOIN, content=b"[" * 100_000).status_code == 400
+    assert page.post(JOIN, content=b" " * (2**20 + 1)).status_code == 413
 
 
 def client(folder: Path, local: bool = True) -> TestClient:

@@ -84,7 +84,7 @@ class BulkFolder:
             UserError: the files cannot be listed, the outputs so far are of another model or other options, or other
                 workers restore another list of files into this folder.
         """
-        there = [folder for folder in (self.path.parent, self.path) if folder.exists()]
+        made = [folder for folder in (self.path / "claims", self.path, *self.path.parents) if not folder.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -93,11 +93,10 @@ class BulkFolder:
             ) from None
         try:
             return self._prepared(wanted)
-        except UserError:  # such as an empty folder, which leaves nothing behind
-            for folder in (self.path / "claims", self.path, self.path.parent):
-                if folder not in there:
-                    with contextlib.suppress(OSError):  # not empty
-                        folder.rmdir()
+        except BaseException:  # such as an empty folder, which leaves nothing behind
+            for folder in made:
+                with contextlib.suppress(OSError):  # not empty
+                    folder.rmdir()
             raise
 
     def _prepared(self, wanted: BulkPlan) -> BulkPlan:

@@ -59,9 +59,8 @@ def put(source: Path, address: str) -> None:
     Raises:
         UserError: it cannot be written there.
     """
+    check_output(address)
     system, inside = _opened(address)
-    if _scheme(address) in _NO_FOLDERS:
-        raise UserError(f"{address}: web pages cannot be written; choose another output")
     parent, _, name = inside.rpartition("/")
     hidden = f"{parent}/{temporary_name(name, '')}"
     try:
@@ -99,13 +98,15 @@ def files_below(folder: str) -> Iterator[str]:
         raise UserError(f"{folder}: cannot be listed ({one_line(error)})") from error
 
 
-def check_library(address: str) -> None:
-    """Refuse an address whose kind no installed library opens.
+def check_output(address: str) -> None:
+    """Refuse an address that nothing can be written below, before any file is tried.
 
     Raises:
-        UserError: it is not one of `is_remote`'s kinds, or an optional package is missing; the message names it.
+        UserError: an optional package that opens its kind is missing, which the message names; or it is a web page.
     """
     _opened(address)
+    if _scheme(address) in _NO_FOLDERS:
+        raise UserError(f"{address}: web pages cannot be written; choose another output")
 
 
 def _scheme(address: str) -> str:

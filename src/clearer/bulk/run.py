@@ -12,7 +12,7 @@ from typing import Any
 
 from clearer.bulk.folder import NAME, BulkFolder
 from clearer.bulk.local import Local
-from clearer.bulk.locations import check_library, is_remote
+from clearer.bulk.locations import check_output, is_remote
 from clearer.bulk.plan import BulkPlan, weights_of
 from clearer.bulk.slurm import Slurm
 from clearer.bulk.tally import Tally
@@ -144,7 +144,7 @@ def restore_bulk(request: BulkRequest, progress: Callable[[int, int], None]) -> 
     )
     folder, tally, local = request.folder, Tally(), request.workers
     if request.out is not None and is_remote(request.out):
-        check_library(request.out)  # else each file would fail
+        check_output(request.out)  # else each file would fail
     plan = folder.prepare(wanted)
     done = 1 if request.shard is not None else plan.shards
     if slurm is not None:

@@ -51,9 +51,12 @@ class Claim:
 
 def claim(place: Path) -> Claim | None:
     """Claim a piece of work that a path stands for; return None while another process has it."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    for _ in range(2):
-        descriptor = held_at(place)
+    for _ in range(3):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = held_at(place)
+        except FileNotFoundError:  # another process has just removed the empty folder
+            continue
         if descriptor is not None:
             return Claim(place, descriptor)
         gone = remove_if_dead(place)

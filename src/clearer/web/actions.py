@@ -54,12 +54,14 @@ class Result:
     """A restored image: its folder (see `restore_upload`), the file in it, and a line about it.
 
     ``level``: the noise level in gray levels that was estimated; None where it was given or the model takes none.
+    ``notes``: sentences of the text about what could not be kept, or that the model does not fit.
     """
 
     folder: Path
     file: Path
     text: str
     level: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_upload(place: Path, limits: Limits) -> ImageFile:
@@ -176,8 +178,8 @@ def restore_upload(
     if not added.nothing:
         truth = _visible(clean.pages[0])
         text += f" PSNR {_psnr(seen['before'], truth)} → {_psnr(seen['after'], truth)}."
-    notes = (f"{note[:1].upper()}{note[1:]}." for note in after.notes)
-    return Result(folder, file, " ".join([text, *notes]), level)
+    notes = tuple(f"{note[:1].upper()}{note[1:]}." for note in after.notes)
+    return Result(folder, file, " ".join([text, *notes]), level, notes)
 
 
 def _restored(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
+import unicodedata
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clearer.core.errors import UserError
 from clearer.web.actions import Progress, Result
 from clearer.web.uploads import GONE, remove
 
-LONGEST_NAME = 100
+LONGEST_NAME = 150
+"""Bytes of a name in UTF-8, without its suffix; file systems take 255."""
+_KEPT = frozenset(" .()+,=@-_")
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("com", "lpt") for k in range(1, 10))}
 
 
 @dataclass(frozen=True)
@@ -34,24 +37,31 @@ def cleaned(name: object) -> str:
     >>> cleaned("../a b.png"), cleaned("C:\\\\fakepath\\\\é<1>.tif"), cleaned("..")
     ('a b.png', 'é_1_.tif', 'image')
     """
-    last = re.split(r"[/\\]", str(name or ""))[-1]
-    kept = re.sub(r"[^\w .()+,=@-]", "_", last).strip(" .")
-    stem, dot, suffix = kept.rpartition(".")
-    return f"{stem[:LONGEST_NAME]}{dot}{suffix[:10]}" if dot else kept[:LONGEST_NAME] or "image"
+    text = unicodedata.normalize("NFC", str(name or "").encode(errors="replace").decode())
+    last = text.replace("\\", "/").rpartition("/")[2]
+    # Letters, marks and digits of all scripts.
+    kept = "".join(c if c in _KEPT or unicodedata.category(c)[0] in "LMN" else "_" for c in last).strip(" .")
+    stem, dot, suffix = kept.rpartition(".") if "." in kept else (kept, "", "")
+    stem = stem.encode()[:LONGEST_NAME].decode(errors="ignore").strip(" .") or "image"
+    if stem.partition(".")[0].casefold() in _RESERVED:  # on Windows
+        stem = f"_{stem}"
+    return f"{stem}{dot}{suffix[:10].strip(' ')}"
 
 
 def restore_all(
     uploads: Sequence[Upload],
+    folder: Path,
     restore: Callable[[Path, Progress], Result],
     progress: Progress = lambda share, doing: None,
 ) -> Result:
     """Restore several uploads one after another, and put the results in a zip.
 
-    One that cannot be restored is named with the reason, and left out.
+    One that cannot be restored, or is gone meanwhile, is named with the reason, and left out.
 
     Args:
-        uploads: the first is the one that the page shows.
-        restore: restores the upload in a folder, see `clearer.web.actions.restore_upload`.
+        uploads: their places.
+        folder: of the places; the zip gets a sub-folder there. With it is the result that the page shows, the first.
+        restore: restores the upload in a place, see `clearer.web.actions.restore_upload`.
         progress: called with the share done and a word on the work.
 
     Returns:
@@ -60,27 +70,58 @@ def restore_all(
     Raises:
         UserError: none could be restored.
     """
-    began, count = time.perf_counter(), len(uploads)
-    done: list[tuple[Upload, Result]] = []
-    failed: list[str] = []
-    for k, upload in enumerate(uploads):
+    began = time.perf_counter()
+    place = folder / f"{secrets.token_hex(16)}-zip"
+    try:
+        place.mkdir(mode=0o700)
+        # Images are compressed already.
+        with zipfile.ZipFile(place / "restored.zip", "w", zipfile.ZIP_STORED) as archive:
+            batch = _Batch(place, archive)
+            for k, upload in enumerate(uploads):
+                batch.take(upload, restore, lambda share, doing, k=k: progress(  # type: ignore[misc]
+                    (k + share) / len(uploads), f"{doing} {k + 1} of {len(uploads)}"
+                ))  # fmt: skip
+        if batch.shown is None:
+            raise UserError(" ".join(batch.said))
+        count = f"{batch.count} images" if batch.count > 1 else "1 image"
+        text = f"{count} restored in {time.perf_counter() - began:.1f} s. {batch.first}: {batch.shown.text}"
+        return replace(batch.shown, file=place / "restored.zip", text=" ".join([text, *batch.said]))
+    except OSError as error:
+        remove(place)
+        raise UserError(f"The results could not be written: {error.strerror}.") from error
+    except BaseException:
+        remove(place)
+        raise
 
-        def tell(share: float, doing: str, k: int = k) -> None:
-            progress((k + share) / count, f"{doing} {k + 1} of {count}")
 
+class _Batch:
+    """The results of several uploads: all in a zip, the first also as it was written."""
+
+    def __init__(self, place: Path, archive: zipfile.ZipFile) -> None:
+        self.place, self.archive = place, archive
+        self.shown: Result | None = None
+        self.first, self.count = "", 0
+        self.said: list[str] = []
+        self.taken: set[str] = set()
+
+    def take(self, upload: Upload, restore: Callable[[Path, Progress], Result], progress: Progress) -> None:
+        """Restore an upload and keep its result."""
         try:
-            done.append((upload, restore(upload.place, tell)))
+            result = restore(upload.place, progress)
         except UserError as error:
-            failed.append(left_out(upload.name, error))
-    if not done:
-        raise UserError(" ".join(failed))
-    first, shown = done[0]
-    file = _zipped(first.place, [(upload.name, result.file) for upload, result in done])
-    for upload, result in done[1:]:  # the page shows the first alone
-        remove(upload.place / result.folder.name)
-    seconds = time.perf_counter() - began
-    text = f"{len(done)} images restored in {seconds:.1f} s. {first.name}: {shown.text}"
-    return Result(shown.folder, file, " ".join([text, *failed]), shown.level)
+            self.said.append(left_out(upload.name, error))
+            return
+        try:
+            self.archive.write(result.file, _unique(Path(upload.name).stem, result.file.suffix, self.taken))
+            if self.shown is None:
+                moved = result.folder.rename(self.place / "first")
+                self.shown, self.first = replace(result, folder=moved), upload.name
+            else:
+                self.said += [f"{upload.name}: {note}" for note in result.notes]
+                remove(result.folder)
+            self.count += 1
+        except FileNotFoundError:  # the upload was taken away meanwhile
+            self.said.append(left_out(upload.name, UserError(GONE)))
 
 
 def left_out(name: str, error: UserError) -> str:
@@ -88,30 +129,11 @@ def left_out(name: str, error: UserError) -> str:
     return f"{name} is left out: {error}"
 
 
-def _zipped(place: Path, files: Iterable[tuple[str, Path]]) -> Path:
-    """Write restored files into a zip beside the first result; return the zip."""
-    folder = place / f"{secrets.token_hex(8)}-zip"
-    taken: set[str] = set()
-    try:
-        folder.mkdir()
-        # Images are compressed already.
-        with zipfile.ZipFile(folder / "restored.zip", "w", zipfile.ZIP_STORED) as archive:
-            for name, file in files:
-                archive.write(file, _unique(Path(name).stem, file.suffix, taken))
-    except FileNotFoundError:  # other uploads have displaced this one meanwhile
-        remove(folder)
-        raise UserError(GONE) from None
-    except OSError as error:
-        remove(folder)
-        raise UserError(f"The results could not be written: {error.strerror}.") from error
-    return folder / "restored.zip"
-
-
 def _unique(stem: str, suffix: str, taken: set[str]) -> str:
     """Return a name that no other has, also where case does not count; add it to those taken."""
     name, k = f"{stem}{suffix}", 1
-    while name.lower() in taken:
+    while name.casefold() in taken:
         k += 1
         name = f"{stem}-{k}{suffix}"
-    taken.add(name.lower())
+    taken.add(name.casefold())
     return name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,19 +32,16 @@ VIEW = 5
 class Visit:
     """The uploads and the result of one visitor, and the center of the close-up as shares of width and height.
 
-    ``uploads``: the first is the one that the page shows. ``refused``: by path, a sentence about each of the others.
+    ``uploads``: the first is the one that the page shows. ``refused``: by place, a sentence about each of the others.
+    ``archive``: the folder of the results of several uploads.
     """
 
     uploads: list[Upload]
-    refused: dict[Path, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
     result: Path | None = None
+    archive: Path | None = None
     center: tuple[float, float] = (0.5, 0.5)
     map_size: tuple[int, int] = (1, 1)
-
-    @property
-    def place(self) -> Path:
-        """The folder of the upload that the page shows."""
-        return self.uploads[0].place
 
 
 @dataclass(frozen=True)
@@ -85,43 +83,37 @@ class Callbacks:
 
     def upload(self, dropped: Any, sigma: Any, rain: Any, seed: Any, request: gr.Request) -> list[Any]:
         """Show the first of the present uploads in the view; those that are no longer among them are removed."""
-        before = self.visits.pop(_visitor(request), Visit([]))
-        visit = Visit([])
-        reported = dropped if isinstance(dropped, list) else [] if dropped is None else [dropped]
-        for one in reported:
-            self._take(one, visit, before, check=len(reported) > 1)
-        for upload in before.uploads:
-            if upload not in visit.uploads:
-                remove(upload.place)
+        who, reported = _visitor(request), _as_list(dropped)
+        before = self.visits.get(who, Visit([]))
         if not reported:
-            return _empty(INVITATION)
-        try:
-            if not visit.uploads:
-                raise UserError(" ".join(visit.refused.values()))
-            self.visits[_visitor(request)] = visit
-            return self._degraded(visit, Added(float(sigma), float(rain), float(seed or 0)))
-        except UserError as error:
+            return self.clear(request)
+        if len(reported) > self.limits.files:
             self.forget(request)
-            return _empty(problem(error))
+            return _empty(problem(UserError(f"Too many files: this page takes up to {self.limits.files} at a time.")))
+        visit = self.visits[who] = self._visit(reported, before)
+        present = {upload.place for upload in visit.uploads}
+        for path in [upload.place for upload in before.uploads if upload.place not in present] + _results(before):
+            remove(path)
+        if len(reported) > 1:
+            known = {upload.place for upload in before.uploads}
+            self._drop(visit, [upload for upload in visit.uploads if upload.place not in known], self._read)
+        return self._seen(visit, Added(float(sigma), float(rain), float(seed or 0)), request)
 
     def degrade(self, sigma: float, rain: float, seed: float | None, request: gr.Request) -> list[Any]:
-        """Show the upload in the view with other noise and rain."""
+        """Show the first upload in the view with other noise and rain."""
         visit = self.visits.get(_visitor(request))
-        if visit is None:
+        if visit is None or not visit.uploads:
             return [gr.skip()] * VIEW
-        try:
-            place_of(self.folder, visit.place.name)
-            return self._degraded(visit, Added(sigma, rain, seed or 0))
-        except UserError as error:
-            return _empty(problem(error))
+        return self._seen(visit, Added(sigma, rain, seed or 0), request)
 
     def restore(self, choices: Choices, request: gr.Request, progress: gr.Progress) -> list[Any]:
         """Restore the upload; show it in the view and in the close-up, and an estimated noise level in its slider."""
         visit = self.visits.get(_visitor(request))
         try:
-            if visit is None:
+            if visit is None or not visit.uploads:
                 raise UserError("There is no image yet: upload one first.")
-            places = [place_of(self.folder, upload.place.name) for upload in visit.uploads]
+            uploads = list(visit.uploads)
+            self._touch(uploads)
             progress(0, "Loading the model")
             network = self.restorer(choices.model)
             added = Added(choices.sigma, choices.rain, choices.seed or 0)
@@ -129,12 +121,15 @@ class Callbacks:
             how = RestoreOptions(choices.color, choices.strength, choices.level if told else None)
 
             def restored(place: Path, progress: Progress) -> Result:
+                self._touch(uploads)
+                place_of(self.folder, place.name)
                 return restore_upload(place, network, self.limits, added, how, choices.ensemble, progress)
 
-            if len(places) == 1:
-                result = restored(places[0], progress)
+            if len(uploads) == 1:
+                result = restored(uploads[0].place, progress)
             else:
-                result = restore_all(visit.uploads, restored, progress)
+                result = restore_all(uploads, self.folder, restored, progress)
+                self._keep_archive(visit, result.file.parent, request)
             visit.result = result.folder
             near = _close_up(visit, choices.zoom)
         except UserError as error:
@@ -142,7 +137,7 @@ class Callbacks:
             return [problem(error), *([gr.skip()] * (VIEW + 2))]
         pair = tuple(str(result.folder / f"{kind}-seen.png") for kind in ("before", "after"))
         compared = gr.update(value=pair, elem_classes=["restored"])
-        offer = gr.update(value=str(result.file), label=DOWNLOAD[len(visit.uploads) > 1], visible=True)
+        offer = gr.update(value=str(result.file), label=DOWNLOAD[len(uploads) > 1], visible=True)
         level = gr.skip() if result.level is None else gr.update(value=round(result.level, 1))
         return [line(result.text), compared, gr.skip(), offer, gr.update(visible=True), *near, level]
 
@@ -169,42 +164,82 @@ class Callbacks:
 
     def forget(self, request: gr.Request) -> None:
         """Remove all files of a visitor."""
-        visit = self.visits.pop(_visitor(request), None)
-        for upload in visit.uploads if visit is not None else ():
-            remove(upload.place)
+        visit = self.visits.pop(_visitor(request), Visit([]))
+        for path in [upload.place for upload in visit.uploads] + _results(visit):
+            remove(path)
 
-    def _take(self, reported: Any, visit: Visit, before: Visit, check: bool) -> None:
-        """Add an upload that gradio reports to a visit; one that is not usable is removed, and noted with the reason.
+    def _visit(self, reported: list[Any], before: Visit) -> Visit:
+        """Return a visit with the uploads that gradio reports; of a reported path only the random part counts.
 
-        Args:
-            reported: of its path only the random part counts.
-            visit: to add to.
-            before: the visit until now; the reason for an upload that it refused stays.
-            check: whether to read the image; otherwise it is read when it is shown.
+        The reason why ``before`` refused one stays.
         """
-        name = cleaned(_reported(reported, "orig_name"))
-        path = Path(str(_reported(reported, "path") or ""))
-        mine: Path | None = None
+        visit = Visit([])
+        for one in reported:
+            name, path = cleaned(_reported(one, "orig_name")), Path(str(_reported(one, "path") or ""))
+            key = path.parent.name[:32]
+            try:
+                place = place_of(self.folder, path.parent.name)
+                if path != place / UPLOAD:
+                    raise UserError("This file was not uploaded here: upload it again.")
+                if all(upload.place != place for upload in visit.uploads):
+                    visit.uploads.append(Upload(place, name))
+            except UserError as error:
+                reason = left_out(name, error) if len(reported) > 1 else str(error)
+                visit.refused[key] = before.refused.get(key, reason)
+        return visit
+
+    def _drop(self, visit: Visit, uploads: list[Upload], check: Callable[[Upload], object]) -> None:
+        """Remove those of some uploads that a check refuses, and note the reason."""
+        for upload in uploads:
+            try:
+                check(upload)
+            except UserError as error:
+                visit.refused[upload.place.name] = left_out(upload.name, error)
+                visit.uploads.remove(upload)
+                remove(upload.place)
+
+    def _read(self, upload: Upload) -> None:
+        read_upload(upload.place, self.limits)
+
+    def _touch(self, uploads: list[Upload]) -> None:
+        """Mark uploads as used now: while one is restored, the others shall not expire."""
+        for upload in uploads:
+            with contextlib.suppress(UserError):
+                place_of(self.folder, upload.place.name)
+
+    def _keep_archive(self, visit: Visit, archive: Path, request: gr.Request) -> None:
+        """Keep the results of several uploads in place of former ones, unless the visitor has left."""
+        if self.visits.get(_visitor(request)) is not visit:
+            remove(archive)
+            raise UserError("The images were changed meanwhile: press Restore again.")
+        for path in _results(visit):
+            remove(path)
+        visit.archive = archive
+
+    def _seen(self, visit: Visit, added: Added, request: gr.Request) -> list[Any]:
+        """Show the first upload that is there."""
         try:
-            place = place_of(self.folder, path.parent.name)
-            if path != place / UPLOAD:
-                raise UserError("This file was not uploaded here: upload it again.")
-            mine = place
-            if check:
-                read_upload(mine, self.limits)
-            visit.uploads.append(Upload(mine, name))
+            if len(visit.uploads) > 1:
+                self._drop(visit, list(visit.uploads), lambda upload: place_of(self.folder, upload.place.name))
+            if not visit.uploads:
+                raise UserError(" ".join(visit.refused.values()))
+            found = self._degraded(visit, added)
         except UserError as error:
-            reason = left_out(name, error) if check else str(error)
-            visit.refused[path] = before.refused.get(path, reason)
-            if mine is not None:
-                remove(mine)
+            for upload in visit.uploads:
+                remove(upload.place)
+            visit.uploads = []
+            found = _empty(problem(error))
+        if self.visits.get(_visitor(request)) is not visit:  # the visitor left, or changed the images meanwhile
+            return [gr.skip()] * VIEW
+        return found
 
     def _degraded(self, visit: Visit, added: Added) -> list[Any]:
         visit.result = None
-        seen, size = show_upload(visit.place, self.limits, added)
-        fitting = suggest(visit.place, self.limits, added)
+        first = visit.uploads[0]
+        seen, size = show_upload(first.place, self.limits, added)
+        fitting = suggest(first.place, self.limits, added)
         many = len(visit.uploads) > 1
-        count = f"{len(visit.uploads)} images. The first, {visit.uploads[0].name}: " if many else ""
+        count = f"{len(visit.uploads)} images. The first, {first.name}: " if many else ""
         press = f"Press Restore: all {len(visit.uploads)} are restored." if many else "Press Restore."
         ready = " ".join(filter(None, [f"{count}{size}.", str(added), fitting, *visit.refused.values(), press]))
         hidden = gr.update(value=None, visible=False)
@@ -224,6 +259,14 @@ def _close_up(visit: Visit, zoom: str) -> list[Any]:
     found = close_up(visit.result, visit.center, ZOOMS.get(zoom, 4))
     visit.map_size = found.map_size
     return [str(found.map), (str(found.before), str(found.restored))]
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _results(visit: Visit) -> list[Path]:
+    return [] if visit.archive is None else [visit.archive]
 
 
 def _reported(value: Any, key: str) -> Any:

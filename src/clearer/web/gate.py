@@ -9,8 +9,9 @@ nothing from elsewhere.
 from __future__ import annotations
 
 import contextlib
+import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -39,6 +40,7 @@ _READ = re.compile(
 )
 _CALL = re.compile(r"/gradio_api/(?:queue/join|cancel|reset)/?")
 MOST_UPLOADS_AT_ONCE = 4
+LARGEST_CALL = 2**20
 # Gradio's page holds scripts and styles in its text, and builds some functions from strings.
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
@@ -63,8 +65,9 @@ def gated(app: App, folder: Path, limits: Limits, *, local: bool) -> App:
         local: pass only requests addressed to this machine, so that no DNS entry leads another page's
             scripts here.
     """
-    uploads = [0]
-    kept = re.compile(re.escape(f"{_FILE}{folder}/") + r"[0-9a-f]{32}(?:/[\w-][\w.-]*){1,2}")
+    uploads, arriving = [0], Arriving(limits)
+    inside = re.compile(re.escape(f"{folder}/") + r"[0-9a-f]{32}(?:-zip)?(?:/[\w-][\w.-]*){1,2}")
+    kept = re.compile(re.escape(_FILE) + inside.pattern)
 
     async def gate(scope: Scope, receive_message: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -82,6 +85,12 @@ def gated(app: App, folder: Path, limits: Limits, *, local: bool) -> App:
             # The gate counts no bytes; the page waits for the end of the upload anyway.
             done = PlainTextResponse('data: {"msg": "done"}\n\n', media_type="text/event-stream")
             await done(scope, receive_message, send)
+        elif request.method == "POST" and path != UPLOAD_ROUTE:
+            body = await _call_of(request, inside)
+            if isinstance(body, bytes):
+                await app(scope, _again(body, receive_message), send)
+            else:
+                await body(scope, receive_message, send)
         elif path != UPLOAD_ROUTE:
             await app(scope, receive_message, send)
         elif uploads[0] >= MOST_UPLOADS_AT_ONCE:
@@ -90,7 +99,7 @@ def gated(app: App, folder: Path, limits: Limits, *, local: bool) -> App:
         else:
             uploads[0] += 1
             try:
-                response = await _answer_upload(request, folder, limits)
+                response = await _answer_upload(request, folder, limits, arriving)
             finally:
                 uploads[0] -= 1
             await response(scope, receive_message, send)
@@ -98,7 +107,22 @@ def gated(app: App, folder: Path, limits: Limits, *, local: bool) -> App:
     return gate
 
 
-async def receive(content_type: str, body: AsyncIterator[bytes], folder: Path, limits: Limits) -> list[Path]:
+class Arriving:
+    """The bytes of all uploads that are arriving: together at most those of the images that are kept at a time."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.most, self.bytes = limits.files * limits.bytes, 0
+
+    def add(self, count: int) -> None:
+        """Count bytes that arrive, or with a negative number those that no longer do."""
+        self.bytes += count
+        if count > 0 and self.bytes > self.most:
+            raise UserError("Too much is being uploaded at once: try again in a moment.")
+
+
+async def receive(
+    content_type: str, body: AsyncIterator[bytes], folder: Path, limits: Limits, arriving: Arriving | None = None
+) -> list[Path]:
     """Write each file of a multipart body to a ``folder/RANDOM/upload`` as it arrives; return their paths.
 
     The headers of the parts, and with them the client's file names, are not read.
@@ -111,7 +135,7 @@ async def receive(content_type: str, body: AsyncIterator[bytes], folder: Path, l
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary or len(boundary) > 256:
         raise UserError("An upload is multipart/form-data with a boundary.")
-    parts = _Parts(folder, limits)
+    parts = _Parts(folder, limits, arriving or Arriving(limits))
     try:
         parser = MultipartParser(
             boundary, {"on_part_begin": parts.begin, "on_part_data": parts.write, "on_end": parts.end}
@@ -126,16 +150,18 @@ async def receive(content_type: str, body: AsyncIterator[bytes], folder: Path, l
     except BaseException:
         parts.remove()
         raise
+    finally:
+        parts.arriving.add(-parts.total)
 
 
 class _Parts:
-    """The files of a multipart body, each in a place of its own."""
+    """The files of a multipart body, each in a place of its own, whose name begins with a dot until all are there."""
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
-        self.folder, self.limits = folder, limits
+    def __init__(self, folder: Path, limits: Limits, arriving: Arriving) -> None:
+        self.folder, self.limits, self.arriving = folder, limits, arriving
         self.places: list[Path] = []
         self.file: BinaryIO | None = None
-        self.size, self.ended = 0, False
+        self.size, self.total, self.ended = 0, 0, False
 
     def begin(self) -> None:
         self._close()
@@ -144,12 +170,13 @@ class _Parts:
                 f"Too many files: this page takes up to {self.limits.files} at a time. Send fewer, or use clearer "
                 "restore FOLDER."
             )
-        self.places.append(new_place(self.folder))
+        self.places.append(new_place(self.folder, "."))
         self.file, self.size = (self.places[-1] / UPLOAD).open("wb"), 0
 
     def write(self, data: bytes, start: int, stop: int) -> None:
         assert self.file is not None  # data of a part come after its beginning
-        self.size += stop - start
+        self.size, self.total = self.size + stop - start, self.total + stop - start
+        self.arriving.add(stop - start)
         if self.size > self.limits.bytes:
             raise UserError(
                 f"The file is too large: this page takes up to {self.limits.bytes / 2**20:.0f} MiB. Make it smaller."
@@ -164,31 +191,84 @@ class _Parts:
         self._close()
         if not (self.places and self.ended):
             raise UserError("The upload was cut short: send it again.")
+        for k, place in enumerate(self.places):
+            self.places[k] = place.rename(place.with_name(place.name.removeprefix(".")))
         return [place / UPLOAD for place in self.places]
 
     def remove(self) -> None:
-        self._close()
+        with contextlib.suppress(OSError):  # of a full disk, which `write` has said
+            self._close()
         for place in self.places:
             remove(place)
 
     def _close(self) -> None:
-        if self.file is not None:
-            self.file.close()
-            self.file = None
+        file, self.file = self.file, None
+        if file is not None:
+            file.close()
 
 
-async def _answer_upload(request: Request, folder: Path, limits: Limits) -> JSONResponse | PlainTextResponse:
+async def _answer_upload(
+    request: Request, folder: Path, limits: Limits, arriving: Arriving
+) -> JSONResponse | PlainTextResponse:
     announced = request.headers.get("content-length", "")
     try:
         if announced.isdecimal() and int(announced) > limits.files * (limits.bytes + 2**16):
             raise UserError(f"The files are too large: this page takes up to {limits.bytes / 2**20:.0f} MiB each.")
-        paths = await receive(request.headers.get("content-type", ""), request.stream(), folder, limits)
+        paths = await receive(request.headers.get("content-type", ""), request.stream(), folder, limits, arriving)
     except UserError as error:
         return PlainTextResponse(str(error), 413 if "too large" in str(error) else 400)
     except ClientDisconnect:
         return PlainTextResponse("The upload was cut short.", 400)
+    except OSError as error:
+        return PlainTextResponse(f"The upload could not be kept ({error.strerror}): tell who serves this page.", 507)
     remove_old(folder, limits)
     return JSONResponse([str(path) for path in paths])
+
+
+async def _call_of(request: Request, inside: re.Pattern[str]) -> bytes | PlainTextResponse:
+    """Return the body of a call, or the refusal of one that names a file not of this page.
+
+    Gradio would fetch an address, and copy a file, before a callback sees it.
+    """
+    body = b""
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > LARGEST_CALL:
+                return PlainTextResponse("This call is too large.", 413)
+        named = list(_paths(json.loads(body))) if body.strip() else []
+    except ClientDisconnect:
+        return PlainTextResponse("The call was cut short.", 400)
+    except (ValueError, RecursionError):
+        return PlainTextResponse("This call is no JSON.", 400)
+    if not all(isinstance(path, str) and inside.fullmatch(path) and ".." not in path for path in named):
+        return PlainTextResponse("This file was not uploaded here: upload it again.", 403)
+    return body
+
+
+def _paths(value: Any) -> Iterator[Any]:
+    """Yield what the files in a call are called."""
+    if isinstance(value, dict):
+        if "path" in value:
+            yield value["path"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            yield from _paths(one)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Return a channel that gives a body that was read, then what the client sends after it."""
+    given = False
+
+    async def receiving() -> MutableMapping[str, Any]:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receiving
 
 
 def _refusal(request: Request, local: bool, kept: re.Pattern[str]) -> PlainTextResponse | None:

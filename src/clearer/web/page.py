@@ -174,8 +174,7 @@ def _connect(blocks: gr.Blocks, models: dict[str, Model], c: _Controls, v: _View
         return calls.restore(choices, request, progress)
 
     latest: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last"}
-    shown: dict[str, Any] = {"preprocess": False, "show_progress": "hidden", **_LOOK}
-    gr.on([c.file.upload, c.file.delete], calls.upload, [c.file, *added], view, **shown)
+    gr.on([c.file.upload, c.file.delete], calls.upload, [c.file, *added], view, preprocess=False, **latest, **_LOOK)
     c.file.clear(calls.clear, None, view, show_progress="hidden", **_QUICK)
     gr.on([c.sigma.release, c.rain.release, c.seed.change], calls.degrade, added, view, **latest, **_LOOK)
     c.model.change(about, c.model, [c.model, c.levels], show_progress="hidden", **_QUICK)

@@ -54,9 +54,9 @@ class Limits:
         return int(8e6 * self.megapixels) + 2**20
 
 
-def new_place(folder: Path) -> Path:
-    """Make and return a sub-folder for an image, with a name that cannot be guessed."""
-    place = folder / secrets.token_hex(16)
+def new_place(folder: Path, mark: str = "") -> Path:
+    """Make and return a sub-folder for an image, with a name that cannot be guessed, after a mark."""
+    place = folder / f"{mark}{secrets.token_hex(16)}"
     place.mkdir(mode=0o700)
     return place
 
@@ -170,8 +170,12 @@ def remove_old(folder: Path, limits: Limits, now: float | None = None) -> None:
     oldest_kept = (time.time() if now is None else now) - 60 * limits.minutes
     images = 0
     for used, entry in sorted(entries, key=lambda pair: pair[0], reverse=True):
-        images += bool(_NAME.fullmatch(entry.name))
-        if used < oldest_kept or images > limits.files:
+        if _NAME.fullmatch(entry.name):
+            images += 1
+            too_many = images > limits.files
+        else:
+            too_many = False  # the zip of a visit, which goes with its images
+        if used < oldest_kept or too_many:
             remove(entry)
 
 
