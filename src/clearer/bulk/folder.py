@@ -196,7 +196,6 @@ class BulkFolder:
                 entry = Entry(*(json.loads(line)[key] for key in _PLACE))
                 if _place_key(entry.output) in wrong:
                     found.append(f"{_shown(entry.input)} -> {_shown(entry.output)}")
-        listed_file.unlink()
         what = "these have one output" if len(twice) else "this would overwrite a file of the list"
         raise UserError(f"{what}: {'; '.join(found[:2])}; name another output")
 

@@ -59,8 +59,7 @@ def put(source: Path, address: str) -> None:
     Raises:
         UserError: it cannot be written there.
     """
-    check_output(address)
-    system, inside = _opened(address)
+    system, inside = _to_write(address)
     parent, _, name = inside.rpartition("/")
     hidden = f"{parent}/{temporary_name(name, '')}"
     try:
@@ -104,9 +103,14 @@ def check_output(address: str) -> None:
     Raises:
         UserError: an optional package that opens its kind is missing, which the message names; or it is a web page.
     """
-    _opened(address)
+    _to_write(address)
+
+
+def _to_write(address: str) -> tuple[Any, str]:
+    found = _opened(address)
     if _scheme(address) in _NO_FOLDERS:
         raise UserError(f"{address}: web pages cannot be written; choose another output")
+    return found
 
 
 def _scheme(address: str) -> str:
