@@ -93,7 +93,8 @@ def test_what_cannot_be_read_is_named_and_left_out(tmp_path: Path, gray: Restore
     assert "1 images" not in text and "48 × 48" in text
     assert "_b_.txt is left out: This is not an image" in text and "none is left out: The file is empty" in text
     assert names(tmp_path) == {Path(files[1]["path"]).parent.name}
-    _, _, _, offer, *_ = calls.restore(CHOICES, REQUEST, still)  # type: ignore[arg-type]
+    text, _, _, offer, *_ = calls.restore(CHOICES, REQUEST, still)  # type: ignore[arg-type]
+    assert "restored in" in text and "none is left out" in text  # said again
     assert offer["label"] == DOWNLOAD[0] and offer["value"].endswith("restored.png")
     unusable = dropped(tmp_path, ("a", b"x"), ("b", b""))
     text, *_ = calls.upload(unusable, 0, 0, 0, REQUEST)

@@ -139,7 +139,8 @@ class Callbacks:
         compared = gr.update(value=pair, elem_classes=["restored"])
         offer = gr.update(value=str(result.file), label=DOWNLOAD[len(uploads) > 1], visible=True)
         level = gr.skip() if result.level is None else gr.update(value=round(result.level, 1))
-        return [line(result.text), compared, gr.skip(), offer, gr.update(visible=True), *near, level]
+        text = " ".join([result.text, *visit.refused.values()])
+        return [line(text), compared, gr.skip(), offer, gr.update(visible=True), *near, level]
 
     def zoom(self, zoom: str, request: gr.Request) -> list[Any]:
         """Show the close-up with another zoom."""
