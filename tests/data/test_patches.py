@@ -227,6 +227,39 @@ def test_a_share_of_the_patches_shows_an_enlarged_part() -> None:
     assert clean.min() >= 0 and clean.max() <= 1
 
 
+# Clean patches
+
+
+def test_a_share_of_the_patches_of_pairs_stays_clean() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    made = {"patch": 16, "batch": 400, "degradation": NoDegradation(), "seed": 1, "device": torch.device("cpu")}
+    pair, variety = [(image, 255 - image)], Variety(clean_share=0.25)
+    degraded, clean, *_ = (whole := PatchSampler(pair, variety=variety, **made)).draw()  # type: ignore[arg-type]
+    assert clean is not None and degraded is not None
+    kept = (degraded == clean).flatten(1).all(1)
+    assert 0.18 < kept.float().mean() < 0.32
+    assert torch.allclose(degraded[~kept], 1 - clean[~kept])
+    halves = [PatchSampler(pair, variety=variety, part=(k, 2), **made).draw()[0] for k in range(2)]  # type: ignore[arg-type]
+    assert torch.equal(torch.cat(halves), degraded)  # type: ignore[arg-type]
+    assert not torch.equal(whole.draw()[1], clean)  # type: ignore[arg-type]
+
+
+@given(st.floats(0.05, 0.95))
+@settings(max_examples=10)
+def test_clean_patches_change_no_place_and_no_other_noise(share: float) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 40, 1), np.uint8)
+    made = {"patch": 16, "batch": 50, "degradation": Gaussian(25), "seed": 1, "device": torch.device("cpu")}
+    degraded, clean, *_ = PatchSampler([(image, None)], variety=Variety(clean_share=share), **made).draw()  # type: ignore[arg-type]
+    noisy, same, *_ = PatchSampler([(image, None)], variety=Variety(), **made).draw()  # type: ignore[arg-type]
+    assert clean is not None and torch.equal(clean, same)  # type: ignore[arg-type]
+    assert torch.equal(degraded, torch.where((degraded == clean).flatten(1).all(1)[:, None, None, None], clean, noisy))  # type: ignore[arg-type]
+
+
+def test_clean_patches_need_clean_images() -> None:
+    with pytest.raises(UserError, match=r"^data\.clean_share: 0\.1, but data\.layout noisy has no clean images; leave"):
+        load_recipe("noisy-gray", {"data.clean_share": 0.1})
+
+
 def test_pairs_are_not_enlarged() -> None:
     image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
     made = {"patch": 24, "batch": 50, "degradation": NoDegradation(), "seed": 1, "device": torch.device("cpu")}

@@ -41,7 +41,7 @@ class PatchSampler:
         batch: number of patches in a batch.
         degradation: applied to the clean patch, or to the pair's degraded patch where there is one. A kind that
             ``replaces`` degraded patches does so in its ``share`` of the pairs.
-        variety: flips, gray and soft patches.
+        variety: flips, gray, soft and clean patches.
         seed: of both generators.
         device: where the images lie and the batches are made.
         part: of how many equal parts which one is returned, ``(0, 2)`` for the first half of each batch; the whole
@@ -103,6 +103,9 @@ class PatchSampler:
         """Return the next batch, float32 (B / parts, C, patch, patch) in [0, 1], which noise may leave."""
         places = self._draw_places()
         degraded, clean = self._pair_at(places)
+        if self.variety.clean_share:
+            kept = places[7, self.mine].bool().to(self.device)[:, None, None, None]
+            degraded = torch.where(kept, clean, degraded)
         variance = between = None
         if self.lines is not None:
             which = places[6, self.mine].to(self.device)
@@ -146,8 +149,8 @@ class PatchSampler:
         return one.expand(-1, self.channels, -1, -1)
 
     def _draw_places(self) -> Tensor:
-        """Return (7, B): offset in the buffer, row and column strides, to be degraded, to be gray, side to enlarge, and
-        the image.
+        """Return (8, B): offset in the buffer, row and column strides, to be degraded, to be gray, side to enlarge, the
+        image, and to be left clean.
         """
         n, side, g = self.batch, self.patch, self.places
         which = self.usable[torch.randint(len(self.usable), (n,), generator=g)]
@@ -174,10 +177,17 @@ class PatchSampler:
         if self.replaces and self.degradation.share:
             made |= torch.rand(n, generator=g) < self.degradation.share
         # What is not asked for draws no numbers, so that the patches of a seed stay the same.
-        share = self.variety.gray_share
-        gray = torch.rand(n, generator=g) < share if share else torch.zeros(n, dtype=torch.bool)
+        gray = self._chosen(self.variety.gray_share)
         soft = soft_sides(self.variety, side, n, g) if self.variety.soft_share else torch.full((n,), side)
-        return torch.stack([first, down * self.channels, along * self.channels, made.long(), gray.long(), soft, which])
+        kept = self._chosen(self.variety.clean_share)
+        strides = down * self.channels, along * self.channels
+        return torch.stack([first, *strides, made.long(), gray.long(), soft, which, kept.long()])
+
+    def _chosen(self, share: float) -> Tensor:
+        """Return which patches of a batch belong to a share."""
+        if not share:
+            return torch.zeros(self.batch, dtype=torch.bool)
+        return torch.rand(self.batch, generator=self.places) < share
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the states of both generators, and the noise of the images: a resumed run does not measure it anew."""

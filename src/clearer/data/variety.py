@@ -1,4 +1,4 @@
-"""Make training patches more varied than the images: turned, gray, soft."""
+"""Make training patches more varied than the images: turned, gray, soft, or not degraded at all."""
 
 from __future__ import annotations
 
@@ -29,16 +29,19 @@ class Variety:
         soft_share: share of the patches that show a smaller part of the image, enlarged by 1 to `LARGEST`, as smooth as
             photographs at the full size of their camera. Patches of pairs stay as they are: enlarged noise is another
             noise.
+        clean_share: share of the patches whose degraded patch is the clean one, so that a network learns to leave
+            clean images as they are.
     """
 
     augment: bool | str = True
     gray_share: float = 0.0
     soft_share: float = 0.0
+    clean_share: float = 0.0
 
     @classmethod
     def of(cls, data: DataSettings) -> Variety:
         """Return what a recipe says."""
-        return cls(data.augment, data.gray_share, data.soft_share)
+        return cls(data.augment, data.gray_share, data.soft_share, data.clean_share)
 
 
 def soft_sides(variety: Variety, patch: int, batch: int, generator: torch.Generator) -> Tensor:

@@ -120,6 +120,11 @@ def recipe_from_dict(value: dict[str, Any]) -> Recipe:
     _check_baseline(recipe)
     if recipe.data.gray_share and space.channels != 3:
         raise UserError(f"data.gray_share: {recipe.data.gray_share:g} needs network.channels=3, not {space.channels}")
+    if recipe.data.clean_share and recipe.data.layout in ("noisy", "exposures"):
+        raise UserError(
+            f"data.clean_share: {recipe.data.clean_share:g}, but data.layout {recipe.data.layout} has no clean images; "
+            "leave it out"
+        )
     multiple = space.multiple if recipe.baseline is None else 1
     for part, settings, norm in (
         ("search", recipe.search, recipe.search_space.norm),

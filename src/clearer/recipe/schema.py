@@ -94,6 +94,8 @@ class DataSettings:
             it learns noise that is the same in all channels.
         soft_share: share of the training patches of clean images that show a smaller part, enlarged by 1 to 3, as
             smooth as photographs at the full size of their camera.
+        clean_share: share of the training patches that are not degraded, nor taken from the degraded image of a pair,
+            so that the network learns to leave clean images as they are.
         degradation: what degrades the clean images; its ``kind`` chooses the other settings.
     """
 
@@ -118,6 +120,7 @@ class DataSettings:
     augment: Literal[True, False, "mirror"] = True
     gray_share: Share = 0.0
     soft_share: Share = 0.0
+    clean_share: Share = 0.0
     degradation: Annotated[Degradation, BY_KIND] = field(default_factory=NoDegradation)
 
     def __post_init__(self) -> None:
