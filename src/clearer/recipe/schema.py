@@ -120,7 +120,7 @@ class DataSettings:
     augment: Literal[True, False, "mirror"] = True
     gray_share: Share = 0.0
     soft_share: Share = 0.0
-    clean_share: Share = 0.0
+    clean_share: Share = later(0.0)  # noqa: RUF009 - `later` returns a field
     degradation: Annotated[Degradation, BY_KIND] = field(default_factory=NoDegradation)
 
     def __post_init__(self) -> None:
