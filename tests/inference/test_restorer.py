@@ -186,7 +186,7 @@ def test_tensors_of_16_bits() -> None:
 
 
 def test_its_text_form_describes_it() -> None:
-    assert repr(load("derain", "cpu", "fp32")) == "<Restorer derain: FPPF-FFFF-PFFP, cpu, fp32>"
+    assert repr(load("derain", "cpu", "fp32")) == "<Restorer derain: PPPPP-PPPPP-PPPP-PPPPP-PPPPP, cpu, fp32>"
 
 
 # errors
