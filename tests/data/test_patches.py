@@ -244,15 +244,17 @@ def test_a_share_of_the_patches_of_pairs_stays_clean() -> None:
     assert not torch.equal(whole.draw()[1], clean)  # type: ignore[arg-type]
 
 
-@given(st.floats(0.05, 0.95))
+@given(st.floats(0.3, 0.9))
 @settings(max_examples=10)
-def test_clean_patches_change_no_place_and_no_other_noise(share: float) -> None:
+def test_clean_patches_change_no_place_and_no_other_noise_of_a_first_batch(share: float) -> None:
     image = np.random.default_rng(0).integers(0, 256, (40, 40, 1), np.uint8)
     made = {"patch": 16, "batch": 50, "degradation": Gaussian(25), "seed": 1, "device": torch.device("cpu")}
     degraded, clean, *_ = PatchSampler([(image, None)], variety=Variety(clean_share=share), **made).draw()  # type: ignore[arg-type]
     noisy, same, *_ = PatchSampler([(image, None)], variety=Variety(), **made).draw()  # type: ignore[arg-type]
     assert clean is not None and torch.equal(clean, same)  # type: ignore[arg-type]
-    assert torch.equal(degraded, torch.where((degraded == clean).flatten(1).all(1)[:, None, None, None], clean, noisy))  # type: ignore[arg-type]
+    kept = (degraded == clean).flatten(1).all(1)
+    assert 0 < kept.float().mean() < 1
+    assert torch.equal(degraded, torch.where(kept[:, None, None, None], clean, noisy))  # type: ignore[arg-type]
 
 
 def test_clean_patches_need_clean_images() -> None:

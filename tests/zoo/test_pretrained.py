@@ -21,14 +21,14 @@ from clearer.images.view import read_image
 from clearer.inference.restorer import Restorer
 from clearer.web.offered import about
 from clearer.zoo.locate import find_models, located
-from clearer.zoo.names import is_for_use
+from clearer.zoo.names import ModelName, is_for_use
 from clearer.zoo.weights import load_weights, save_weights
 from helpers.command import clearer as command
 from helpers.photos import SHIPPED, photograph
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(find_models())
-LARGEST = 6_500_000
+LARGEST, LARGEST_OF_BEST = 6_500_000, 15_000_000
 COFFEE = np.ascontiguousarray(read_image(SHIPPED / "coffee.png", 3)[72:328, 172:428])
 
 
@@ -47,7 +47,7 @@ def test_all_models_are_found() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_is_small_half_precision_and_described(name: str) -> None:
     path = find_models()[name].path
-    assert path.stat().st_size <= LARGEST
+    assert path.stat().st_size <= (LARGEST_OF_BEST if ModelName.parse(name).tier == "best" else LARGEST)
     with safe_open(path, "pt") as file:
         assert {file.get_tensor(key).dtype for key in file.keys()} <= {torch.float16, torch.int64}  # noqa: SIM118
     restorer = clearer.load(name, "cpu", "fp32")

@@ -66,6 +66,10 @@ class PatchSampler:
         place, parts = part
         self.mine = slice(place * (batch // parts), (place + 1) * (batch // parts))
         self.has_clean = all(clean is not None for clean, _ in images)
+        if variety.clean_share and not self.has_clean:
+            raise UserError(
+                f"data.clean_share: {variety.clean_share:g}, but these images have no ground truth; leave it out"
+            )
         # Where the ground truth is missing, the degraded image stands in its place and is not returned.
         targets = [_either(clean, degraded) for clean, degraded in images]
         self.channels = targets[0].shape[2]
@@ -83,7 +87,7 @@ class PatchSampler:
         # False if every patch is taken from disk: degrading them would be wasted.
         self.replaces = degradation.replaces and (degradation.share > 0 or not bool(self.paired.all()))
         if self.has_pairs:
-            self.degraded = _buffer([_either(degraded, clean) for clean, degraded in images], span).to(device)
+            self.sources = _buffer([_either(degraded, clean) for clean, degraded in images], span).to(device)
         self.unit = partial(unit_of, span=span)
         self.lines: Tensor | None = None  # see `tell_noise`
         self.between = torch.zeros(0, device=device)
@@ -122,27 +126,31 @@ class PatchSampler:
 
     def _pair_at(self, places: Tensor) -> tuple[Tensor, Tensor]:
         gray = places[4].tolist() if self.variety.gray_share else []
-        numbers = places[:4, self.mine]
+        numbers = places[[0, 1, 2, 3, 7], self.mine]
         if self.device.type == "cuda":
             numbers = numbers.pin_memory().to(self.device, non_blocking=True)
-        first, down, along, made = numbers.to(self.device)[:, :, None, None, None]
+        first, down, along, made, kept = numbers.to(self.device)[:, :, None, None, None]
         index = first + self.row * down + self.column * along + self.channel  # (B / parts, C, patch, patch)
         clean = self.unit(_gathered(self.clean, index))
         if not self.has_pairs:
             clean = softened(clean, places[5, self.mine].tolist())
-        source = self.unit(_gathered(self.degraded, index)) if self.has_pairs else clean
+        source = self.unit(_gathered(self.sources, index)) if self.has_pairs else clean
         if any(gray):
             turned = torch.tensor(gray[self.mine], dtype=torch.bool, device=self.device)[:, None, None, None]
             clean, source = (torch.where(turned, luma(image), image) for image in (clean, source))
         if self.degradation.replaces and not self.replaces:
-            return source, clean
-        before = clean if self.replaces else source
+            degraded = source
+        elif self.replaces:
+            degraded = torch.where(made.bool(), self._degraded(clean, gray), source)
+        else:
+            degraded = self._degraded(source, gray)
+        return torch.where(kept.bool(), clean, degraded) if self.variety.clean_share else degraded, clean
+
+    def _degraded(self, before: Tensor, gray: list[int]) -> Tensor:
         if gray:
             both = (self.degradation.apply, self._degraded_in_gray)
-            degraded = apply_by_choice(both, gray, before, self.noise, start=self.mine.start)
-        else:
-            degraded = self.degradation.apply(before, self.noise, start=self.mine.start, of=self.batch)
-        return torch.where(made.bool(), degraded, source) if self.replaces else degraded, clean
+            return apply_by_choice(both, gray, before, self.noise, start=self.mine.start)
+        return self.degradation.apply(before, self.noise, start=self.mine.start, of=self.batch)
 
     def _degraded_in_gray(self, gray: Tensor, generator: torch.Generator, *, start: int, of: int) -> Tensor:
         one = self.degradation.apply(gray[:, :1], generator, start=start, of=of)

@@ -21,7 +21,13 @@ PACKAGED_MODELS = (
     "derain",
 )
 """Models whose weights the package holds. A test compares this with its files, as the next two with models/."""
-REPOSITORY_MODELS = ("denoise-color@2026-11", "denoise-gray@2026-11", "denoise-gray-medium", "derain@2026-11")
+REPOSITORY_MODELS = (
+    "denoise-color@2026-11",
+    "denoise-gray@2026-11",
+    "denoise-gray-medium",
+    "derain-best",
+    "derain@2026-11",
+)
 """Models for use, and former weights, that are in models/ of the repository alone."""
 
 SUPERSEDED = ("denoise-gray-medium",)
