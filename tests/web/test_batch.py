@@ -125,7 +125,7 @@ def test_one_that_fails_does_not_stop_the_others(tmp_path: Path, gray: Restorer)
         return restore_upload(place, gray, LIMITS, progress=progress)
 
     result = restore_all(uploads, tmp_path, restore)
-    assert result.text.startswith("2 images restored") and "a.png is left out: The image could not be" in result.text
+    assert result.text.startswith("2 images restored") and result.notes[0].startswith("a.png is left out: The")
     assert result.folder.parent == result.file.parent and (result.folder / "before-seen.png").exists()
     assert all([path.name for path in upload.place.iterdir()] == [UPLOAD] for upload in uploads)
     with zipfile.ZipFile(result.file) as archive:
@@ -134,18 +134,43 @@ def test_one_that_fails_does_not_stop_the_others(tmp_path: Path, gray: Restorer)
     def fail(place: Path, progress: Any) -> Result:
         raise UserError("no")
 
-    with pytest.raises(UserError, match=r"a\.png is left out: no b\.png is left out: no"):
+    with pytest.raises(UserError, match=r"^a\.png, b\.png, c\.png are left out: no$"):
         restore_all(uploads, tmp_path, fail)
     assert len(list(tmp_path.glob("*-zip"))) == 1  # that of the first call
 
 
 def test_notes_of_each_image_are_said(tmp_path: Path, gray: Restorer) -> None:
-    uploads = [Upload(uploaded(tmp_path, encoded(PHOTOS["camera.png"])), name) for name in ("a.png", "b.png")]
+    uploads = [Upload(uploaded(tmp_path, encoded(PHOTOS["camera.png"])), f"{k}.png") for k in range(4)]
+    lost = [("XMP is lost.", "Dark."), ("XMP is lost.",), ("XMP is lost.", "Cut.", "Bent.")]
+    notes = {upload.place: of for upload, of in zip(uploads, lost, strict=False)}
 
     def restore(place: Path, progress: Any) -> Result:
-        return replace(restore_upload(place, gray, LIMITS, progress=progress), notes=(f"Lost in {place.name}.",))
+        if place not in notes:
+            raise UserError("No reason.")
+        return replace(restore_upload(place, gray, LIMITS, progress=progress), notes=notes[place])
 
-    assert f"b.png: Lost in {uploads[1].place.name}." in restore_all(uploads, tmp_path, restore).text
+    result = restore_all(uploads, tmp_path, restore)
+    assert result.notes == (
+        "All 3 images: XMP is lost.", "0.png: Dark.", "2.png: Cut. Bent.", "3.png is left out: No reason.",
+    )  # fmt: skip
+    assert "XMP" not in result.text and "0.png: 48 × 48, restored" in result.text
+
+
+def test_the_status_has_a_line_for_each_image(tmp_path: Path, gray: Restorer) -> None:
+    calls = calls_of(gray, tmp_path)
+    good = [(f"{k}.png", encoded(PHOTOS["camera.png"])) for k in range(2)]
+    files = dropped(tmp_path, *good, ("<i>.txt", b"text"), ("b.txt", b"more"), ("c", b""))
+    text, *_ = calls.upload(files, 0, 0, 0, REQUEST)
+    assert re.match(r'<p class="line">2 images\. [^<]* Press Restore: all 2 are restored\.</p><ul class="notes">', text)
+    lines = re.findall(r"<li>(.*?)</li>", text)
+    assert len(lines) == 2 and lines[0].startswith("_i_.txt, b.txt are left out: This is not an image")
+    assert lines[1].startswith("c is left out: The file is empty")
+    text, *_ = calls.restore(CHOICES, REQUEST, still)  # type: ignore[arg-type]
+    assert re.findall(r"<li>(.*?)</li>", text)[-2:] == lines  # said again
+    text, *_ = calls.upload(files[2:], 0, 0, 0, REQUEST)
+    assert text == f'<div class="problem" role="alert">{"".join(f"<p>{line}</p>" for line in lines)}</div>'
+    text, *_ = calls.upload(files[4:], 0, 0, 0, REQUEST)
+    assert re.search(r'role="alert"><p>The file is empty', text)
 
 
 def test_what_happens_meanwhile_loses_no_result(tmp_path: Path, gray: Restorer) -> None:
@@ -167,7 +192,7 @@ def test_what_happens_meanwhile_loses_no_result(tmp_path: Path, gray: Restorer) 
     # One that is gone is left out, the first too, and the others are restored.
     shutil.rmtree(Path(files[0]["path"]).parent)
     text, *_ = calls.restore(CHOICES, REQUEST, still)  # type: ignore[arg-type]
-    assert "1 image restored" in text and "a.png is left out: The image is no longer here" in text
+    assert "1 image restored" in text and "a.png, b.png are left out: The image is no longer" in text
     text, pair, button, *_ = calls.degrade(9, 0, 0, REQUEST)
     assert button["interactive"] and Path(pair["value"][0]).parent == Path(files[2]["path"]).parent
     calls.forget(REQUEST)

@@ -190,7 +190,8 @@ def test_several_images_come_back_as_one_zip(visitor):
             with archive.open(name) as file, Image.open(file) as image, Image.open(SHIPPED / name) as original:
                 assert np.array_equal(np.asarray(image), np.asarray(original))
     page.locator("#drop button[aria-label*=Remove]").first.click()
-    page.wait_for_selector("#status >> text=/^512 × 512, gray\\. .*notes\\.txt is left out: This is not an image/")
+    page.wait_for_selector("#status .line >> text=/^512 × 512, gray\\. /")
+    page.wait_for_selector("#status .notes li >> text=/^notes\\.txt is left out: This is not an image/")
     assert visitor.complaints == []
 
 

@@ -513,7 +513,7 @@ def test_the_page_says_which_model_fits_and_where_a_model_does_not(tmp_path):
     place = uploaded(tmp_path, encoded(noisy))
     assert re.match(r"Denoise-[a-z-]+: noise of about (19|20) gray levels, independent", work.suggest(place, LIMITS))
     result = work.restore_upload(place, stand_in(1), LIMITS)  # changes nothing
-    assert re.search(r"About (19|20) of (19|20) gray levels of noise are left; denoise-gray", result.text)
+    assert re.search(r"About (19|20) of (19|20) gray levels of noise are left; denoise-gray", result.notes[0])
     smooth = uploaded(tmp_path, encoded(ramp.astype(np.uint8)))
     assert work.suggest(smooth, LIMITS).startswith("Nothing to do")
 

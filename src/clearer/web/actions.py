@@ -54,7 +54,7 @@ class Result:
     """A restored image: its folder (see `restore_upload`), the file in it, and a line about it.
 
     ``level``: the noise level in gray levels that was estimated; None where it was given or the model takes none.
-    ``notes``: sentences of the text about what could not be kept, or that the model does not fit.
+    ``notes``: lines beside the text, about what could not be kept, or that the model does not fit.
     """
 
     folder: Path
@@ -179,7 +179,7 @@ def restore_upload(
         truth = _visible(clean.pages[0])
         text += f" PSNR {_psnr(seen['before'], truth)} → {_psnr(seen['after'], truth)}."
     notes = tuple(f"{note[:1].upper()}{note[1:]}." for note in after.notes)
-    return Result(folder, file, " ".join([text, *notes]), level, notes)
+    return Result(folder, file, text, level, notes)
 
 
 def _restored(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from clearer.core.errors import UserError
 from clearer.web.actions import Progress, Result
+from clearer.web.notes import Note, NothingUsable, lines_of
 from clearer.web.uploads import GONE, remove
 
 LONGEST_NAME = 150
@@ -65,10 +66,10 @@ def restore_all(
         progress: called with the share done and a word on the work.
 
     Returns:
-        The result of the first that could be restored, its file the zip.
+        The result of the first that could be restored, its file the zip, with the notes of all.
 
     Raises:
-        UserError: none could be restored.
+        UserError: none could be restored, or the zip cannot be written.
     """
     began = time.perf_counter()
     place = folder / f"{secrets.token_hex(16)}-zip"
@@ -82,10 +83,11 @@ def restore_all(
                     (k + share) / len(uploads), f"{doing} {k + 1} of {len(uploads)}"
                 ))  # fmt: skip
         if batch.shown is None:
-            raise UserError(" ".join(batch.said))
+            raise NothingUsable(batch.notes)
         count = f"{batch.count} images" if batch.count > 1 else "1 image"
         text = f"{count} restored in {time.perf_counter() - began:.1f} s. {batch.first}: {batch.shown.text}"
-        return replace(batch.shown, file=place / "restored.zip", text=" ".join([text, *batch.said]))
+        notes = tuple(lines_of(batch.notes, batch.count))
+        return replace(batch.shown, file=place / "restored.zip", text=text, notes=notes)
     except OSError as error:
         remove(place)
         raise UserError(f"The results could not be written: {error.strerror}.") from error
@@ -101,7 +103,7 @@ class _Batch:
         self.place, self.archive = place, archive
         self.shown: Result | None = None
         self.first, self.count = "", 0
-        self.said: list[str] = []
+        self.notes: list[Note] = []
         self.taken: set[str] = set()
 
     def take(self, upload: Upload, restore: Callable[[Path, Progress], Result], progress: Progress) -> None:
@@ -109,7 +111,7 @@ class _Batch:
         try:
             result = restore(upload.place, progress)
         except UserError as error:
-            self.said.append(left_out(upload.name, error))
+            self.notes.append(Note(upload.name, str(error), left_out=True))
             return
         try:
             self.archive.write(result.file, _unique(Path(upload.name).stem, result.file.suffix, self.taken))
@@ -117,16 +119,11 @@ class _Batch:
                 moved = result.folder.rename(self.place / "first")
                 self.shown, self.first = replace(result, folder=moved), upload.name
             else:
-                self.said += [f"{upload.name}: {note}" for note in result.notes]
                 remove(result.folder)
+            self.notes += [Note(upload.name, note) for note in dict.fromkeys(result.notes)]
             self.count += 1
         except FileNotFoundError:  # the upload was taken away meanwhile
-            self.said.append(left_out(upload.name, UserError(GONE)))
-
-
-def left_out(name: str, error: UserError) -> str:
-    """Return a sentence about an upload that cannot be used."""
-    return f"{name} is left out: {error}"
+            self.notes.append(Note(upload.name, GONE, left_out=True))
 
 
 def _unique(stem: str, suffix: str, taken: set[str]) -> str:

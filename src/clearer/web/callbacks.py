@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
 from clearer.web.actions import Progress, Result, read_upload, restore_upload, show_upload, suggest
 from clearer.web.added import Added
-from clearer.web.batch import Upload, cleaned, left_out, restore_all
+from clearer.web.batch import Upload, cleaned, restore_all
 from clearer.web.close_up import close_up
+from clearer.web.notes import Note, NothingUsable, lines_of
 from clearer.web.uploads import UPLOAD, Limits, place_of, remove
 
 ZOOMS = {"2×": 2, "4×": 4, "8×": 8}
@@ -32,16 +33,21 @@ VIEW = 5
 class Visit:
     """The uploads and the result of one visitor, and the center of the close-up as shares of width and height.
 
-    ``uploads``: the first is the one that the page shows. ``refused``: by place, a sentence about each of the others.
+    ``uploads``: the first is the one that the page shows. ``refused``: by place, why each of the others cannot be used.
     ``archive``: the folder of the results of several uploads.
     """
 
     uploads: list[Upload]
-    refused: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, Note] = field(default_factory=dict)
     result: Path | None = None
     archive: Path | None = None
     center: tuple[float, float] = (0.5, 0.5)
     map_size: tuple[int, int] = (1, 1)
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines about the uploads that cannot be used."""
+        return lines_of(list(self.refused.values()))
 
 
 @dataclass(frozen=True)
@@ -139,8 +145,8 @@ class Callbacks:
         compared = gr.update(value=pair, elem_classes=["restored"])
         offer = gr.update(value=str(result.file), label=DOWNLOAD[len(uploads) > 1], visible=True)
         level = gr.skip() if result.level is None else gr.update(value=round(result.level, 1))
-        text = " ".join([result.text, *visit.refused.values()])
-        return [line(text), compared, gr.skip(), offer, gr.update(visible=True), *near, level]
+        text = status(result.text, [*result.notes, *visit.notes])
+        return [text, compared, gr.skip(), offer, gr.update(visible=True), *near, level]
 
     def zoom(self, zoom: str, request: gr.Request) -> list[Any]:
         """Show the close-up with another zoom."""
@@ -185,8 +191,7 @@ class Callbacks:
                 if all(upload.place != place for upload in visit.uploads):
                     visit.uploads.append(Upload(place, name))
             except UserError as error:
-                reason = left_out(name, error) if len(reported) > 1 else str(error)
-                visit.refused[key] = before.refused.get(key, reason)
+                visit.refused[key] = before.refused.get(key, Note(name, str(error), left_out=True))
         return visit
 
     def _drop(self, visit: Visit, uploads: list[Upload], check: Callable[[Upload], object]) -> None:
@@ -195,7 +200,7 @@ class Callbacks:
             try:
                 check(upload)
             except UserError as error:
-                visit.refused[upload.place.name] = left_out(upload.name, error)
+                visit.refused[upload.place.name] = Note(upload.name, str(error), left_out=True)
                 visit.uploads.remove(upload)
                 remove(upload.place)
 
@@ -223,7 +228,7 @@ class Callbacks:
             if len(visit.uploads) > 1:
                 self._drop(visit, list(visit.uploads), lambda upload: place_of(self.folder, upload.place.name))
             if not visit.uploads:
-                raise UserError(" ".join(visit.refused.values()))
+                raise NothingUsable(list(visit.refused.values()))
             found = self._degraded(visit, added)
         except UserError as error:
             for upload in visit.uploads:
@@ -242,10 +247,10 @@ class Callbacks:
         many = len(visit.uploads) > 1
         count = f"{len(visit.uploads)} images. The first, {first.name}: " if many else ""
         press = f"Press Restore: all {len(visit.uploads)} are restored." if many else "Press Restore."
-        ready = " ".join(filter(None, [f"{count}{size}.", str(added), fitting, *visit.refused.values(), press]))
+        ready = " ".join(filter(None, [f"{count}{size}.", str(added), fitting, press]))
         hidden = gr.update(value=None, visible=False)
         pair = gr.update(value=(str(seen), str(seen)), visible=True, elem_classes=[])
-        return [line(ready), pair, gr.update(interactive=True), hidden, gr.update(visible=False)]
+        return [status(ready, visit.notes), pair, gr.update(interactive=True), hidden, gr.update(visible=False)]
 
 
 def _empty(text: str) -> list[Any]:
@@ -279,11 +284,13 @@ def _visitor(request: gr.Request) -> str:
     return str(request.session_hash)
 
 
-def line(text: str) -> str:
-    """Return a line of the status as HTML."""
-    return f'<p class="line">{html.escape(text)}</p>'
+def status(text: str, notes: Sequence[str]) -> str:
+    """Return the status as HTML: a line, and a list of notes below it."""
+    items = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
+    return f'<p class="line">{html.escape(text)}</p>' + (f'<ul class="notes">{items}</ul>' if items else "")
 
 
 def problem(error: UserError) -> str:
     """Return an error in the status as HTML."""
-    return f'<p class="problem" role="alert">{html.escape(str(error))}</p>'
+    lines = error.lines if isinstance(error, NothingUsable) else [str(error)]
+    return f'<div class="problem" role="alert">{"".join(f"<p>{html.escape(line)}</p>" for line in lines)}</div>'
