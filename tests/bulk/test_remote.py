@@ -72,3 +72,40 @@ def test_faults_elsewhere_end_in_one_line(memory, desk):
     Path("photos/camera.png").write_bytes(b"\x89PNG cut")
     ended = command("restore", "model.safetensors", f"file://{desk}/photos/camera.png", "-o", "out.png")
     assert ended.status == 2 and ended.err.startswith(f"clearer: file://{desk}/photos/camera.png: "), ended.err
+
+
+def rivals(memory):
+    """Give memory://photos a file whose content calls for the name of another, and others that look like it."""
+    memory.pipe("/photos/x.jpg", Path("photos/camera.png").read_bytes())
+    memory.pipe("/photos/x.jpg.png", Path("photos/coffee.png").read_bytes())
+    memory.pipe("/photos/camera.png.png", Path("photos/rocket.png").read_bytes())
+    memory.pipe("/photos/y.jpg", Path("photos/camera.png").read_bytes())
+
+
+def test_a_suffix_by_content_takes_no_output_of_another_file(memory, desk):
+    rivals(memory)
+    call = ("restore", "model.safetensors", "memory://photos", "-o", "memory://out", "--state", "records", "--json")
+    ended = command(*call)
+    assert (ended.status, ended.json["restored"], ended.json["failed"]) == (1, 8, 1), ended.err
+    assert "/x.jpg: its content does not fit its suffix, and x.jpg.png is the output of another file" in ended.err
+    assert {Path(name).name for name in memory.find("/out")} == {
+        "astronaut.png", "camera.png", "camera.png.png", "chelsea.png", "coffee.png", "rocket.png", "x.jpg.png",
+        "y.jpg.png",
+    }  # fmt: skip
+    assert memory.cat("/out/x.jpg.png") == memory.cat("/out/coffee.png")
+    Path("list.csv").write_text("memory://photos/x.jpg\nmemory://photos/coffee.png,photos/x.jpg.png\n")
+    ended = command("restore", "model.safetensors", "--manifest", "list.csv", "-o", "here", "--workers", 1, "--json")
+    assert (ended.json["restored"], ended.json["failed"]) == (1, 1), ended.err
+    # A format that is named leaves nothing to the content.
+    ended = command(*call[:3], "-o", "memory://tiffs", "--format", "tiff", "--state", "more", "--json")
+    assert (ended.status, ended.json["restored"]) == (0, 9), ended.err
+
+
+def test_a_folder_here_is_named_by_content_before_it_goes_elsewhere(memory, desk):
+    call = ("restore", "model.safetensors", "photos", "-o", "memory://out", "--state", "records", "--json")
+    Path("photos/x.jpg").write_bytes(Path("photos/camera.png").read_bytes())
+    assert command(*call).json["restored"] == 6
+    assert memory.exists("/out/x.jpg.png")
+    Path("photos/x.jpg.png").write_bytes(Path("photos/coffee.png").read_bytes())
+    ended = command(*call)
+    assert ended.status == 2 and "these have one output: photos/x.jpg -> memory://out/x.jpg.png" in ended.err

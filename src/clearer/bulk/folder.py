@@ -33,10 +33,12 @@ from clearer.bulk.records import Record, read_records
 from clearer.core.claims import Claim, claim
 from clearer.core.errors import UserError
 from clearer.core.files import write_json, written_whole
+from clearer.images.types import FORMATS
 
 NAME = ".clearer-bulk"
 POLL = 0.2
 _PLACE = ("input", "output", "naming")
+_APPENDED = {format.suffixes[0] for format in FORMATS.values()}
 Keys = npt.NDArray[np.uint64]
 
 
@@ -122,7 +124,7 @@ class BulkFolder:
         with (self.part(plan) / "manifest.jsonl").open(encoding="ascii") as lines:
             for number, line in enumerate(lines):
                 if number % plan.shards == shard:
-                    yield number, Entry(*(json.loads(line)[key] for key in _PLACE))
+                    yield number, _entry(line)
 
     def done_before(self, plan: BulkPlan) -> Keys:
         """Return the keys, see `key_of`, of the files that were done when this list was begun, sorted."""
@@ -166,20 +168,24 @@ class BulkFolder:
     def _listed(self, wanted: BulkPlan, target: Path) -> BulkPlan:
         unreadable: list[str] = []
         inputs, outputs, digest = array("Q"), array("Q"), hashlib.sha256(f"{wanted.shards}\n".encode())
+        is_open = False
         with written_whole(target) as temporary, temporary.open("wb") as file:
             for place in listed(wanted.source, wanted.out or None, wanted.restore_options(), unreadable):
                 entry = place._replace(input=_absolute(place.input), output=_absolute(place.output))
-                line = json.dumps(dict(zip(_PLACE, entry, strict=True))).encode() + b"\n"
+                line = _line(entry).encode()
                 file.write(line)
                 digest.update(line)
                 inputs.append(_place_key(entry.input))
                 outputs.append(_place_key(entry.output))
+                is_open = is_open or entry.naming == "content"
         if not inputs and unreadable:
             raise UserError(unreadable[0])
         if not inputs:
             raise UserError(f"{wanted.source}: no images to restore; check the list, or --pattern and --recursive")
         plan = replace(wanted, id=digest.hexdigest()[:12], files=len(inputs), unreadable=unreadable)
         self._check_places(target, np.frombuffer(inputs, np.uint64), np.frombuffer(outputs, np.uint64))
+        if is_open:
+            _mark_rivals(target)
         return plan
 
     def _check_places(self, listed_file: Path, inputs: Keys, outputs: Keys) -> None:
@@ -190,12 +196,8 @@ class BulkFolder:
         wrong = {*twice[:1].tolist(), *over[:1].tolist()}
         if not wrong:
             return
-        found: list[str] = []
-        with listed_file.open(encoding="ascii") as lines:
-            for line in lines:
-                entry = Entry(*(json.loads(line)[key] for key in _PLACE))
-                if _place_key(entry.output) in wrong:
-                    found.append(f"{_shown(entry.input)} -> {_shown(entry.output)}")
+        same = (entry for entry in _entries(listed_file) if _place_key(entry.output) in wrong)
+        found = [f"{_shown(entry.input)} -> {_shown(entry.output)}" for entry in same]
         what = "these have one output" if len(twice) else "this would overwrite a file of the list"
         raise UserError(f"{what}: {'; '.join(found[:2])}; name another output")
 
@@ -207,6 +209,38 @@ class BulkFolder:
                 keys.extend(key_of(r.input, r.planned) for r in read_records(log) if r.error is None and not r.skipped)
         with written_whole(self.part(plan) / "done-before") as temporary:
             np.unique(np.frombuffer(keys, np.uint64)).tofile(temporary)
+
+
+def _entry(line: str) -> Entry:
+    found = json.loads(line)
+    return Entry(*(found[key] for key in _PLACE))
+
+
+def _entries(listed_file: Path) -> Iterator[Entry]:
+    with listed_file.open(encoding="ascii") as lines:
+        yield from map(_entry, lines)
+
+
+def _mark_rivals(listed_file: Path) -> None:
+    """Mark the files of a list that a suffix, which their content may call for, would give the output of another."""
+    whole, cut = array("Q"), array("Q")
+    for entry in _entries(listed_file):
+        if entry.naming == "content":
+            whole.append(_hash(entry.output))
+        stem, dot, suffix = entry.output.rpartition(".")
+        if dot + suffix in _APPENDED:
+            cut.append(_hash(stem))
+    rivals = set(np.intersect1d(np.frombuffer(whole, np.uint64), np.frombuffer(cut, np.uint64)).tolist())
+    if not rivals:
+        return
+    with written_whole(listed_file) as temporary, temporary.open("w", encoding="ascii") as file:
+        for entry in _entries(listed_file):
+            is_rival = entry.naming == "content" and _hash(entry.output) in rivals
+            file.write(_line(entry._replace(naming="rival") if is_rival else entry))
+
+
+def _line(entry: Entry) -> str:
+    return json.dumps(dict(zip(_PLACE, entry, strict=True))) + "\n"
 
 
 def key_of(input: str, output: str) -> int:

@@ -13,7 +13,7 @@ from typing import IO, Literal, NamedTuple
 from clearer.bulk.locations import is_remote, joined
 from clearer.core.errors import UserError, one_line
 
-Naming = Literal["named", "planned", "content"]
+Naming = Literal["named", "planned", "content", "rival"]
 STREAM = "-"
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _JSON_LINES = (".jsonl", ".ndjson")
@@ -27,7 +27,8 @@ class Entry(NamedTuple):
         input: a path, or the address of a file elsewhere (``s3://bucket/a.png``).
         output: likewise.
         naming: "named": the user named the output, whose suffix says the format; "planned": the output is as it will
-            be; "content": a suffix is appended if the content of the input, which nobody has looked at, calls for it.
+            be; "content": a suffix is appended if the content of the input, which nobody has looked at, calls for it;
+            "rival": likewise, but with some suffix it would be the output of another file, so that it may get none.
     """
 
     input: str

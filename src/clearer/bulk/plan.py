@@ -13,7 +13,6 @@ import clearer.bulk.manifest as lists
 from clearer.bulk.locations import is_remote
 from clearer.core.errors import UserError
 from clearer.core.files import read_shaped
-from clearer.inference.jobs import output_name
 from clearer.inference.noise_level import read_level
 from clearer.inference.options import RestoreOptions
 
@@ -150,12 +149,4 @@ def listed(source: str, out: str | None, options: RestoreOptions, unreadable: li
         yield from walk.walked(source, out, options, suffix, unreadable)
     else:
         for entry in lists.read_entries(source, out, suffix):
-            # Named by its content now: later, its output could turn out to be that of another file.
-            by_content = entry.naming == "content" and suffix is None and not is_remote(entry.input)
-            yield _named_by_content(entry) if by_content else entry
-
-
-def _named_by_content(entry: lists.Entry) -> lists.Entry:
-    own = Path(entry.input).name
-    added = output_name(Path(entry.input), None).removeprefix(own)
-    return entry._replace(output=entry.output + added, naming="planned")
+            yield walk.named_by_content(entry, suffix)

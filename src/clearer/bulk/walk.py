@@ -12,7 +12,7 @@ from clearer.core.errors import UserError
 from clearer.data.folders import is_other_image
 from clearer.images.types import SUFFIXES
 from clearer.inference.folder_files import folder_sources
-from clearer.inference.jobs import folder_outputs
+from clearer.inference.jobs import folder_outputs, output_name
 from clearer.inference.options import RestoreOptions
 
 
@@ -36,7 +36,7 @@ def walked(
         if is_remote(out):  # no record of names can be kept there: an appended suffix keeps them apart
             for path in paths:
                 name = path.name if suffix in (None, path.suffix.lower()) else f"{path.name}{suffix}"
-                yield Entry(str(path), joined(out, (below / name).as_posix()), "content")
+                yield named_by_content(Entry(str(path), joined(out, (below / name).as_posix()), "content"), suffix)
         else:
             for path, output in folder_outputs(list(paths), Path(out) / below, options):
                 yield Entry(str(path), str(output), "planned")
@@ -61,6 +61,18 @@ def walked_elsewhere(source: str, out: str, options: RestoreOptions, suffix: str
             continue
         changed = suffix is not None and Path(name).suffix.lower() != suffix
         yield Entry(address, joined(out, f"{below}{suffix}" if changed else below), "content")
+
+
+def named_by_content(entry: Entry, suffix: str | None) -> Entry:
+    """Return an entry with the suffix that its content calls for, unless it is elsewhere or ``suffix`` is stated.
+
+    Named later, its output could turn out to be that of another file.
+    """
+    if entry.naming != "content" or suffix is not None or is_remote(entry.input):
+        return entry
+    own = Path(entry.input).name
+    added = output_name(Path(entry.input), None).removeprefix(own)
+    return entry._replace(output=entry.output + added, naming="planned")
 
 
 def _folder_part(address: str, source: str) -> str:

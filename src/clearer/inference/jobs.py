@@ -238,7 +238,8 @@ def listed_job(source: Path, target: Path, options: RestoreOptions, naming: str)
         target: its output.
         options: ``format``.
         naming: "named": the user named the output, whose suffix says the format; "planned" or "content": the format
-            is that of ``options`` or of the content; with the latter, a suffix that does not fit it gets one that does.
+            is that of ``options`` or of the content; with the latter, a suffix that does not fit it gets one that does,
+            and with "rival" it is refused.
 
     Raises:
         UserError: the source does not exist, or the output does not fit it.
@@ -257,9 +258,14 @@ def listed_job(source: Path, target: Path, options: RestoreOptions, naming: str)
             raise UserError(f"{source}: a folder, where a file is needed; list the files in it")
         if is_no_file(source):
             raise UserError(f"{source}: a device or a pipe, not a file; leave it out")
-        if format is None and naming == "content":
-            name, own = output_name(source, None), source.name
-            target = target if name == own else target.with_name(target.name + name.removeprefix(own))
+        if format is None and naming in ("content", "rival"):
+            added = output_name(source, None).removeprefix(source.name)
+            if added and naming == "rival":
+                raise UserError(
+                    f"{source}: its content does not fit its suffix, and {target.name}{added} is the output of another "
+                    "file; rename it, or name its output in a list"
+                )
+            target = target.with_name(f"{target.name}{added}")
         if target.exists() and target.samefile(source):
             raise UserError(f"{target}: is the source file itself; choose another output")
         return Job(source, target, format)
