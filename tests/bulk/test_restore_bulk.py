@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clearer.bulk import folder as bulk_folder
 from clearer.bulk.folder import BulkFolder
 from clearer.bulk.records import Record
 from clearer.network.architecture import Architecture
@@ -90,6 +91,32 @@ def test_a_list_with_outputs_and_formats(desk):
         "out/photos/night/moon.jpg.png",  # its content is PNG, as where a folder is restored
     ]
     assert command("restore", "model.safetensors", "--manifest", "list.txt", "-o", "out", "--json").json["already"] == 2
+
+
+def test_an_output_that_another_list_wrote_is_not_done(desk):
+    Path("first.csv").write_text("photos/camera.png,here/a.bmp\nphotos/rocket.png,here/r.png\n")
+    Path("second.csv").write_text("photos/coffee.png,here/a.bmp\nphotos/chelsea.png,here/c.png\n")
+
+    def given(name: str) -> tuple[int, int, bytes]:
+        call = ("restore", "model.safetensors", "--manifest", name, "--state", "state", "--workers", 1, "--json")
+        ended = command(*call)
+        assert ended.status == 0, ended.err
+        return ended.json["restored"], ended.json["already"], Path("here/a.bmp").read_bytes()
+
+    *counts, camera = given("first.csv")
+    assert counts == [2, 0]
+    *counts, coffee = given("second.csv")
+    assert counts == [2, 0] and len(camera) == len(coffee) and camera != coffee  # its size does not tell
+    assert given("second.csv") == (0, 2, coffee)
+    taken = [r for r in BulkFolder(Path("state")).records() if r.error is not None]
+    assert [Path(r.input).name for r in taken] == ["camera.png"] and "in a later list" in str(taken[0].error)
+    assert given("first.csv") == (1, 1, camera)
+    assert given("first.csv") == (0, 2, camera)
+    # A third list has the file again, and nothing else took the output meanwhile.
+    Path("third.csv").write_text("photos/astronaut.png,here/m.png\nphotos/camera.png,here/a.bmp\n")
+    assert given("third.csv") == (1, 1, camera)
+    assert given("second.csv") == (1, 1, coffee)
+    assert given("third.csv") == (1, 1, camera)
 
 
 def test_models_and_options_are_not_mixed(desk):
@@ -197,11 +224,13 @@ def test_slurm_shares_by_array_index(desk, monkeypatch):
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "77")
     for name, value in {"MIN": 5, "MAX": 7, "COUNT": 3}.items():
         monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", str(value))
+    walks, walked = [], bulk_folder.listed
+    monkeypatch.setattr(bulk_folder, "listed", lambda *plan: walks.append(plan) or walked(*plan))
     done = []
     for index in (5, 6, 7):
         monkeypatch.setenv("SLURM_ARRAY_TASK_ID", str(index))
         done.append(command(*call).json["restored"])
-    assert done == [3, 2, 2]
+    assert done == [3, 2, 2] and len(walks) == 1  # the first task lists the folder for all of them
     assert len(list(Path("out").rglob("*.png"))) == 7
     monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "2")
     ended = command(*call)

@@ -29,13 +29,14 @@ import numpy.typing as npt
 from clearer.bulk.locations import is_remote
 from clearer.bulk.manifest import Entry
 from clearer.bulk.plan import BulkPlan, listed
-from clearer.bulk.records import Record, read_records
+from clearer.bulk.records import Record, RecordLog, read_records
 from clearer.core.claims import Claim, claim
 from clearer.core.errors import UserError
 from clearer.core.files import write_json, written_whole
 from clearer.images.types import FORMATS
 
 NAME = ".clearer-bulk"
+_LIST = "manifest.jsonl"
 POLL = 0.2
 _PLACE = ("input", "output", "naming")
 _APPENDED = {format.suffixes[0] for format in FORMATS.values()}
@@ -121,7 +122,7 @@ class BulkFolder:
 
     def entries(self, plan: BulkPlan, shard: int) -> Iterator[tuple[int, Entry]]:
         """Yield the files of a shard, each with its number in the list."""
-        with (self.part(plan) / "manifest.jsonl").open(encoding="ascii") as lines:
+        with (self.part(plan) / _LIST).open(encoding="ascii") as lines:
             for number, line in enumerate(lines):
                 if number % plan.shards == shard:
                     yield number, _entry(line)
@@ -132,9 +133,11 @@ class BulkFolder:
 
     def records(self) -> Iterator[Record]:
         """Yield the records of all lists."""
-        for log in sorted(self.path.glob("*/*.jsonl")):
-            if log.name != "manifest.jsonl":
-                yield from read_records(log)
+        for log in self._logs():
+            yield from read_records(log)
+
+    def _logs(self) -> list[Path]:
+        return sorted(log for log in self.path.glob("*/*.jsonl") if log.name != _LIST)
 
     def _check(self, before: BulkPlan, wanted: BulkPlan) -> None:
         different = wanted.differs(before)
@@ -162,7 +165,7 @@ class BulkFolder:
             file.unlink(missing_ok=True)
             raise
         self.part(plan).mkdir(exist_ok=True)
-        file.replace(self.part(plan) / "manifest.jsonl")
+        file.replace(self.part(plan) / _LIST)
         return plan
 
     def _listed(self, wanted: BulkPlan, target: Path) -> BulkPlan:
@@ -202,13 +205,37 @@ class BulkFolder:
         raise UserError(f"{what}: {'; '.join(found[:2])}; name another output")
 
     def _note_done_before(self, plan: BulkPlan) -> None:
-        """Write the keys of all files that are done in other lists."""
+        """Write the keys of all files that are done in other lists, but for those whose outputs this list takes over.
+
+        In the other lists these do not count as done any more: given again, they would have the output of another file.
+        """
         keys = array("Q")
-        for log in sorted(self.path.glob("*/*.jsonl")):
-            if log.parent != self.part(plan) and log.name != "manifest.jsonl":
-                keys.extend(key_of(r.input, r.planned) for r in read_records(log) if r.error is None and not r.skipped)
+        outputs, owners = self._owners(plan)
+        for log in self._logs():
+            if log.parent == self.part(plan):
+                continue
+            done: dict[int, tuple[int, int]] = {}
+            for record in read_records(log):  # the last of a file counts
+                done.pop(record.index, None)
+                if record.error is None and not record.skipped:
+                    done[record.index] = key_of(record.input, record.planned), _hash(record.output)
+            found = np.array(list(done.values()), np.uint64).reshape(-1, 2)
+            place = np.searchsorted(outputs, found[:, 1]).clip(max=len(outputs) - 1)
+            lost = (outputs[place] == found[:, 1]) & (owners[place] != found[:, 0])
+            keys.extend(found[~lost, 0].tolist())
+            if lost.any():
+                _take_back(log, set(np.array(list(done))[lost].tolist()))
         with written_whole(self.part(plan) / "done-before") as temporary:
             np.unique(np.frombuffer(keys, np.uint64)).tofile(temporary)
+
+    def _owners(self, plan: BulkPlan) -> tuple[Keys, Keys]:
+        """Return the outputs of a list as sorted hashes, and the key of the file of each."""
+        outputs, owners = array("Q"), array("Q")
+        for entry in _entries(self.part(plan) / _LIST):
+            outputs.append(_hash(entry.output))
+            owners.append(key_of(entry.input, entry.output))
+        order = np.argsort(outputs)
+        return np.frombuffer(outputs, np.uint64)[order], np.frombuffer(owners, np.uint64)[order]
 
 
 def _entry(line: str) -> Entry:
@@ -237,6 +264,16 @@ def _mark_rivals(listed_file: Path) -> None:
         for entry in _entries(listed_file):
             is_rival = entry.naming == "content" and _hash(entry.output) in rivals
             file.write(_line(entry._replace(naming="rival") if is_rival else entry))
+
+
+def _take_back(log: Path, files: set[int]) -> None:
+    """Record that some files of a shard, given by number, are not done any more: another list has their outputs."""
+    last = {record.index: record for record in read_records(log) if record.index in files}
+    added = RecordLog(log)
+    for r in last.values():
+        error = f"{r.output}: is the output of another file in a later list; give this list again to restore it"
+        added.add(Record(r.index, r.input, r.output, r.planned, error=error))
+    added.close()
 
 
 def _line(entry: Entry) -> str:
