@@ -268,3 +268,16 @@ def test_a_note_that_cannot_be_written_ends_in_one_line(desk, monkeypatch):
     monkeypatch.setattr(Path, "touch", full)
     ended = command("restore", "model.safetensors", "photos", "-o", "out", "--shards", 1, "--shard", 0)
     assert ended.status == 2 and ended.err.count("\n") == 1 and "No space left on device" in ended.err, ended.err
+
+
+def test_a_damaged_plan_ends_in_one_line_and_that_of_another_version_counts(desk):
+    call = ("restore", "model.safetensors", "photos", "-o", "out", "--shards", 2, "--json")
+    assert command(*call).json["restored"] == 5
+    file = Path("out/.clearer-bulk/plan.json")
+    plan = json.loads(file.read_text())
+    file.write_text(json.dumps({**plan, "later": 1}))
+    assert command(*call).json["already"] == 5
+    for wrong, says in (({**plan, "files": "5"}, "files: '5' is not a whole number"), ({"id": "a"}, "missing")):
+        file.write_text(json.dumps(wrong))
+        ended = command(*call)
+        assert ended.status == 2 and says in ended.err and ended.err.count("\n") == 1, ended.err

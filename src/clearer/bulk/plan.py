@@ -7,34 +7,18 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import clearer.bulk.manifest as lists
 from clearer.bulk.locations import is_remote
 from clearer.core.errors import UserError
-from clearer.core.files import read_shaped
+from clearer.core.files import read_json, shaped
 from clearer.inference.noise_level import read_level
 from clearer.inference.options import RestoreOptions
 
 AUTO = "auto"
 _OF_CALL = ("skip_existing", "check", "recursive", "pattern", "tile")
 """Options that say which files are restored and what is said of them, not how; tiles make no visible difference."""
-
-
-class PlanJson(TypedDict):
-    """The content of plan.json."""
-
-    id: str
-    source: str
-    out: str
-    files: int
-    shards: int
-    model: str
-    weights: str
-    precision: str
-    options: dict[str, Any]
-    run: str
-    unreadable: list[str]
 
 
 @dataclass(frozen=True)
@@ -75,7 +59,9 @@ class BulkPlan:
         Raises:
             UserError: it is missing or damaged.
         """
-        return cls(**read_shaped(path, PlanJson))
+        names = [field.name for field in dataclasses.fields(cls)]
+        found: Any = shaped(read_json(path), path, cls, names)
+        return cls(**{name: found[name] for name in names})
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan, ready for JSON."""
