@@ -17,23 +17,21 @@ from clearer.core.files import is_no_file, written_whole
 from clearer.images.camera_raw import refuse_raw
 from clearer.images.io import errors_named
 from clearer.images.pixels import depth_of
-from clearer.images.tensors import batch_view
 from clearer.images.tiff.compare import differences_of
 from clearer.images.tiff.directory import Bytes, Tree, tree_of
 from clearer.images.tiff.plan import Plan, Plane, StoredImage, plan_of
 from clearer.images.tiff.read import opened_file, page_of, with_common_levels
 from clearer.images.tiff.rows import Band, TiffRows, refusal, write_by_rows
 from clearer.images.tiff.samples import alpha_of, flat, pixels_of
-from clearer.images.types import HEAD, AnyPixels, ImageFile, ImagePage, UnitPixels, format_of_bytes
-from clearer.inference.checks import in_sound_precision
+from clearer.images.types import HEAD, AnyPixels, ImageFile, ImagePage, format_of_bytes
 from clearer.inference.color import restore_page
 from clearer.inference.large_outline import Outline, outline_of
-from clearer.inference.memory import is_out_of_memory, pixels_that_fit
-from clearer.inference.noise_level import WHITE, ImageLevels, NoiseLevel, unit_level
+from clearer.inference.memory import pixels_that_fit
+from clearer.inference.noise_level import ImageLevels, NoiseLevel
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
 from clearer.inference.tiling import Tile, as_overlap, cut, shape_within, window
-from clearer.inference.window import WindowRestorer
+from clearer.inference.window import WindowRestorer, level_of_parts, restore_soundly
 from clearer.noise.level import estimate_level
 
 LARGE = 32 * 10**6
@@ -162,13 +160,7 @@ def restore_large(
                     for note in differences_of((tiff, data), written, list(outline.written.values())):
                         say(note)
 
-        try:
-            in_sound_precision(restorer, write, str(source))
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            fault = f"{source}: even small tiles of it need more memory than {restorer.device} has; free some"
-            raise UserError(fault) from error
+        restore_soundly(restorer, source, write)
     return Path(target)
 
 
@@ -195,25 +187,11 @@ def _named(source: str | Path, target: str | Path) -> Iterator[None]:
 def _level_of(
     plane: Plane, outline: Outline, restorer: Restorer, options: RestoreOptions, levels: ImageLevels
 ) -> NoiseLevel | None:
-    """Return the noise level of a whole image before any part is restored, so that no tile has its own."""
-    if not restorer.architecture.takes_level:
-        return None
-    if levels.given is not None:
-        return unit_level(levels.given, (1, 1, *_shown(plane, outline))) * WHITE
-    own, rows = ImageLevels(None, levels.estimate), TiffRows(plane.image, outline.data, outline.name)
-
-    def measure(x: UnitPixels) -> UnitPixels:
-        hidden = np.isnan(x)
-        own.of(batch_view(np.where(hidden, np.float32(0), x) if hidden.any() else x))
-        return np.where(hidden, np.float32(0), x)
-
+    rows = TiffRows(plane.image, outline.data, outline.name)
     high = min(rows.height, SAMPLED_ROWS)
-    for top in np.linspace(0, rows.height - high, SAMPLED_BANDS).astype(int).tolist():
-        page = _page_of(plane, outline, rows.read(top, top + high))
-        restore_page(page, measure, restorer.architecture.channels, _with_span(options, plane, outline), "float")
-    level = own.summary()
-    levels.estimated += [] if level is None else [level]
-    return level
+    tops = np.linspace(0, rows.height - high, SAMPLED_BANDS).astype(int).tolist()
+    parts = (_page_of(plane, outline, rows.read(top, top + high)) for top in tops)
+    return level_of_parts(restorer, levels, _shown(plane, outline), parts, _with_span(options, plane, outline))
 
 
 def _shown(plane: Plane, outline: Outline) -> tuple[int, int]:

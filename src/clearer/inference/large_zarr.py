@@ -28,17 +28,15 @@ from clearer.images.ome_zarr.store import (
 )
 from clearer.images.ome_zarr.tree import ZarrImage, is_zarr, tree_of
 from clearer.images.pixels import depth_of
-from clearer.images.tensors import batch_view
-from clearer.images.types import AnyPixels, ImagePage, UnitPixels
-from clearer.inference.checks import in_sound_precision
+from clearer.images.types import AnyPixels, ImagePage
 from clearer.inference.color import restore_page
 from clearer.inference.large_tiff import SEEN_AT_ONCE
-from clearer.inference.memory import is_out_of_memory, pixels_that_fit
-from clearer.inference.noise_level import WHITE, ImageLevels, NoiseLevel, unit_level
+from clearer.inference.memory import pixels_that_fit
+from clearer.inference.noise_level import ImageLevels, NoiseLevel
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
 from clearer.inference.tiling import Tile, as_overlap, cut, shape_within, window
-from clearer.inference.window import WindowRestorer
+from clearer.inference.window import WindowRestorer, level_of_parts, restore_soundly
 from clearer.inference.zarr_outline import ZarrOutline, outline_notes, outline_of
 from clearer.noise.level import estimate_level
 
@@ -102,13 +100,7 @@ def restore_zarr(
             for facts in images:
                 work.restore(facts, open_array(temporary / facts.image.path(0), write=True))
 
-        try:
-            in_sound_precision(restorer, write, str(source))
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            fault = f"{source}: even small tiles of it need more memory than {restorer.device} has; free some"
-            raise UserError(fault) from error
+        restore_soundly(restorer, source, write)
         for facts in images:
             for level, how in zip(_smaller(facts.image), ways[facts.image], strict=True):
                 larger = open_array(temporary / facts.image.path(level - 1))
@@ -261,28 +253,11 @@ class _Work:
         return WindowRestorer(self.restorer, facts.size, self.overlap, self.options.ensemble, level)
 
     def _level(self, facts: ZarrOutline, index: tuple[int, ...]) -> NoiseLevel | None:
-        """Return the noise level of a plane before any part of it is restored, so that no tile has its own."""
-        if not self.restorer.architecture.takes_level:
-            return None
-        if self.levels.given is not None:
-            return unit_level(self.levels.given, (1, 1, *facts.size)) * WHITE
-        own, channel = ImageLevels(None, self.levels.estimate), facts.channel(index)
-
-        def measure(x: UnitPixels) -> UnitPixels:
-            hidden = np.isnan(x)
-            known = np.where(hidden, np.float32(0), x) if hidden.any() else x
-            own.of(batch_view(known))
-            return known
-
-        options = replace(self.options, span=facts.spans[channel], bands=None)
-        for part in _sampled(facts.size):
-            place = (*(slice(k, k + 1) for k in index), slice(part.top, part.bottom), slice(part.left, part.right))
-            color = read_block(facts.array, place).reshape(part.height, part.width)
-            page = ImagePage(color[:, :, None])
-            restore_page(page, measure, self.restorer.architecture.channels, options, "float")
-        level = own.summary()
-        self.levels.estimated += [] if level is None else [level]
-        return level
+        lead = tuple(slice(k, k + 1) for k in index)
+        places = ((*lead, slice(p.top, p.bottom), slice(p.left, p.right)) for p in _sampled(facts.size))
+        parts = (ImagePage(read_block(facts.array, place)[(0,) * len(lead)][:, :, None]) for place in places)
+        options = replace(self.options, span=facts.spans[facts.channel(index)], bands=None)
+        return level_of_parts(self.restorer, self.levels, facts.size, parts, options)
 
 
 def _finish(runners: dict[tuple[int, ...], WindowRestorer]) -> None:

@@ -1,18 +1,80 @@
-"""Run a network on one window of an image that is not in memory as a whole."""
+"""Run a network on one window of an image that is not in memory as a whole, and what counts for all windows."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from clearer.core.errors import UserError
 from clearer.images.nodata import filled
-from clearer.images.tensors import to_array, to_batch
-from clearer.images.types import UnitPixels
-from clearer.inference.checks import Watch
-from clearer.inference.noise_level import NoiseLevel, beside_level
+from clearer.images.tensors import batch_view, to_array, to_batch
+from clearer.images.types import ImagePage, UnitPixels
+from clearer.inference.checks import Watch, in_sound_precision
+from clearer.inference.color import restore_page
+from clearer.inference.memory import is_out_of_memory
+from clearer.inference.noise_level import WHITE, ImageLevels, NoiseLevel, beside_level, unit_level
+from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
 from clearer.inference.tiling import Tile, restore_tiles
+
+
+def restore_soundly(restorer: Restorer, source: str | Path, write: Callable[[Restorer], None]) -> None:
+    """Restore an image window by window, in a precision in which the result is sound.
+
+    Args:
+        restorer: the model.
+        source: what errors call the image.
+        write: restores all of it with a restorer; called once for each precision that is tried.
+
+    Raises:
+        UserError: see `clearer.inference.checks.in_sound_precision`, or even small tiles need more memory than is free.
+    """
+    try:
+        in_sound_precision(restorer, write, str(source))
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        fault = f"{source}: even small tiles of it need more memory than {restorer.device} has; free some"
+        raise UserError(fault) from error
+
+
+def level_of_parts(
+    restorer: Restorer,
+    levels: ImageLevels,
+    size: tuple[int, int],
+    parts: Iterable[ImagePage],
+    options: RestoreOptions,
+) -> NoiseLevel | None:
+    """Return the noise level of a whole image before any window is restored, so that no tile has its own.
+
+    Args:
+        restorer: the model.
+        levels: gives the level, or estimates it; an estimate is noted there.
+        size: height and width of the image as shown.
+        parts: of the image, read only if the level is estimated; that of the image is their RMS.
+        options: how the values of the image are read.
+    """
+    if not restorer.architecture.takes_level:
+        return None
+    if levels.given is not None:
+        return unit_level(levels.given, (1, 1, *size)) * WHITE
+    own = ImageLevels(None, levels.estimate)
+
+    def measure(x: UnitPixels) -> UnitPixels:
+        hidden = np.isnan(x)
+        known = np.where(hidden, np.float32(0), x) if hidden.any() else x
+        own.of(batch_view(known))
+        return known
+
+    for page in parts:
+        restore_page(page, measure, restorer.architecture.channels, options, "float")
+    level = own.summary()
+    levels.estimated += [] if level is None else [level]
+    return level
 
 
 class WindowRestorer:
