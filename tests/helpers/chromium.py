@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -27,3 +29,23 @@ def chromium(profile: Path) -> Iterator[object]:
         )
         yield opened
         opened.close()
+
+
+@dataclass
+class Watched:
+    """A page in a browser, the places that it asked, and what it complained of."""
+
+    page: object
+    asked: set[str] = field(default_factory=set)
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.set_default_timeout(60_000)
+        self.page.on("request", lambda request: self.asked.add(re.sub(r"^(\w+:/*[^/]*).*", r"\1", request.url)))
+        self.page.on("console", lambda said: said.type == "error" and self.complaints.append(said.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    @property
+    def hosts(self) -> set[str]:
+        """Those of the places that are hosts; images may be data of the page itself."""
+        return {place for place in self.asked if place.startswith(("http", "ws"))}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ import clearer
 from clearer.deploy.demo import write_demo
 from clearer.inference.tiling import cut, seen_by, shape_within
 from clearer.noise.level import estimate_level
-from helpers.chromium import chromium
+from helpers.chromium import Watched
 from helpers.networks import BLIND, write_model
 from helpers.photos import SHIPPED
 from helpers.runtimes import HOW, PLACE
@@ -46,13 +45,10 @@ class Files(SimpleHTTPRequestHandler):
 
 
 @dataclass
-class Demo:
-    """The page in a browser, and what it asked for and complained of."""
+class Demo(Watched):
+    """The page in a browser, and where its files are served."""
 
-    page: object
-    url: str
-    asked: set[str] = field(default_factory=set)
-    complaints: list[str] = field(default_factory=list)
+    url: str = field(kw_only=True)
 
     def open(self, folder: str) -> None:
         self.page.goto(f"{self.url}/{folder}/")
@@ -101,22 +97,12 @@ def served(root) -> Iterator[str]:
     server.shutdown()
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory) -> Iterator[object]:
-    with chromium(tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
-
-
 @pytest.fixture
 def demo(served, browser) -> Iterator[Demo]:
-    demo = Demo(browser.new_page(), served)
-    demo.page.set_default_timeout(30_000)
-    demo.page.on("request", lambda request: demo.asked.add(re.sub(r"^(\w+:/*[^/]*).*", r"\1", request.url)))
-    demo.page.on("console", lambda said: said.type == "error" and demo.complaints.append(said.text))
-    demo.page.on("pageerror", lambda error: demo.complaints.append(str(error)))
+    demo = Demo(browser.new_page(), url=served)
     yield demo
     assert demo.complaints == []
-    assert {host for host in demo.asked if host.startswith(("http", "ws"))} <= {served}
+    assert demo.hosts <= {served}
     demo.page.close()
 
 

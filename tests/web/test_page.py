@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from clearer.web.added import Added, degraded
-from helpers.chromium import chromium
+from helpers.chromium import Watched
 from helpers.networks import BLIND, write_identity, write_model
 from helpers.photos import SHIPPED
 from helpers.uploads import bomb
@@ -27,13 +27,10 @@ pytestmark = pytest.mark.web
 
 
 @dataclass
-class Visitor:
-    """A page in a browser, what it asked for and complained of, and where the server keeps its files."""
+class Visitor(Watched):
+    """The page in a browser, and where the server keeps its files."""
 
-    page: object
-    files: Path
-    hosts: set[str] = field(default_factory=set)
-    complaints: list[str] = field(default_factory=list)
+    files: Path = field(kw_only=True)
 
     def upload(self, file: object) -> None:
         self.page.set_input_files("#drop input[type=file]", file)
@@ -80,24 +77,14 @@ def served(tmp_path_factory) -> Iterator[tuple[str, Path]]:
     assert list(temporary.glob("clearer-*")) == []  # torch leaves an empty folder of its own
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory) -> Iterator[object]:
-    with chromium(tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
-
-
 @pytest.fixture
 def visitor(served, browser) -> Iterator[Visitor]:
     url, files = served
-    visit = Visitor(browser.new_page(), files)
-    visit.page.set_default_timeout(60_000)
-    visit.page.on("request", lambda request: visit.hosts.add(re.sub(r"^(\w+:/*[^/]*).*", r"\1", request.url)))
-    visit.page.on("console", lambda said: said.type == "error" and visit.complaints.append(said.text))
-    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    visit = Visitor(browser.new_page(), files=files)
     visit.page.goto(url)
     visit.page.wait_for_selector("#drop input[type=file]", state="attached")
     yield visit
-    assert {host for host in visit.hosts if host.startswith(("http", "ws"))} == {url}
+    assert visit.hosts == {url}
     # The image is deleted when the page is left.
     visit.page.close()
     ends = time.monotonic() + 20
