@@ -240,6 +240,51 @@ def test_a_network_that_fails_is_reported(tmp_path: Path) -> None:
     assert not (tmp_path / "b.zarr").exists()
 
 
+KILL = """
+import os, signal, sys
+import clearer.inference.large_zarr as large
+from helpers.networks import stand_in
+def kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[1] == "pyramid":
+    large.make_smaller = kill
+def progress(done, of):
+    if done == 3 and sys.argv[1] == "blocks":
+        kill()
+large.restore_zarr(stand_in(), *sys.argv[2:], progress=progress)
+"""
+
+
+def run_python(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a script that may import the helpers of the tests."""
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    call = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.run(call, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths})
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="kills as Unix does")
+@pytest.mark.parametrize("where", ["blocks", "pyramid"])
+def test_a_killed_restoration_leaves_nothing_that_counts_and_is_done_again(where: str, tmp_path: Path) -> None:
+    images, out, model = tmp_path / "images", tmp_path / "out", tmp_path / "m.safetensors"
+    write_model(model)
+    a, b = (
+        write_image(images / name, pixels_of((4, 40, 40)), "zyx", chunks=(1, 40, 40), levels=2)
+        for name in ("a.zarr", "b.zarr")
+    )
+    assert command("restore", model, a, "-o", out / "a.zarr").status == 0
+    whole = read(out / "a.zarr")
+    for source in (a, b):  # over a former output, and without one
+        killed = run_python(KILL, where, source, out / source.name)
+        assert killed.returncode == -9, killed.stderr
+    assert np.array_equal(read(out / "a.zarr"), whole) and not (out / "b.zarr").exists()
+    ended = command("restore", model, images, "-o", out, "--skip-existing", "--json")
+    assert ended.status == 0, ended.err
+    assert (ended.json["skipped"], ended.json["written"]) == ([str(out / "a.zarr")], [str(out / "b.zarr")])
+    assert np.array_equal(read(out / "b.zarr"), whole)
+    assert sorted(path.name for path in out.iterdir()) == ["a.zarr", "b.zarr"]  # what was killed is removed
+
+
 MEASURE = """
 import resource, sys
 import clearer.inference.large_zarr as large
@@ -261,9 +306,7 @@ def test_memory_does_not_grow_with_the_number_and_the_size_of_planes(tmp_path: P
         array[...] = np.broadcast_to(np.arange(shape[2], dtype=np.uint16), shape)
         axes, levels = [{"name": axis} for axis in "zyx"], [{"path": "0"}]
         root.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": levels}]}
-    call = [sys.executable, "-c", MEASURE, *(tmp_path / name for name in ("small", "large", "out.zarr"))]
-    paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
-    done = subprocess.run(call, check=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths})
+    done = run_python(MEASURE, *(tmp_path / name for name in ("small", "large", "out.zarr")))
     small, large = map(int, done.stdout.split())
     assert read(tmp_path / "out.zarr").shape == sizes["large"]
     assert (large - small) * 1024 < np.prod(sizes["large"]) * 2 // 4  # 128 MiB of pixels
