@@ -35,6 +35,7 @@ def write_image(
     chunks: tuple[int, ...] | None = None,
     levels: int = 1,
     smaller: Callable[[np.ndarray], np.ndarray] = corners,
+    omero: dict[str, Any] = OMERO,
     **how: Any,
 ) -> Path:
     """Write one image with its pyramid; ``how`` goes to `zarr.Group.create_array`."""
@@ -55,9 +56,9 @@ def write_image(
     stated = {"0.2": None, "0.3": list(axes)}.get(version, named)
     one = {"version": version, "name": "cells", "datasets": datasets, **({} if stated is None else {"axes": stated})}
     if version == "0.5":
-        root.attrs["ome"] = {"version": version, "multiscales": [one], "omero": OMERO}
+        root.attrs["ome"] = {"version": version, "multiscales": [one], "omero": omero}
     else:
-        root.attrs.update({"multiscales": [one], "omero": OMERO})
+        root.attrs.update({"multiscales": [one], "omero": omero})
     return path
 
 

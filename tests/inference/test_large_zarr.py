@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from clearer.core.errors import UserError
 from clearer.inference.large_zarr import restore_zarr
@@ -19,7 +20,7 @@ from clearer.inference.restorer import Restorer
 from clearer.network.architecture import Architecture
 from clearer.zoo.card import ModelCard
 from helpers.command import clearer as command
-from helpers.networks import StandIn, plausible, smear, stand_in, write_model
+from helpers.networks import BLIND, StandIn, plausible, smear, stand_in, write_model
 
 zarr = pytest.importorskip("zarr", reason="needs zarr; pip install 'clearer[zarr]'")
 
@@ -94,6 +95,47 @@ def test_the_noise_level_is_that_of_the_whole_plane(tmp_path: Path) -> None:
         restore_zarr(restorer, source, tmp_path / name, RestoreOptions(overlap="full", tile=32, sigma=level))
         assert np.abs(read(tmp_path / name).astype(int) - restored_planes(restorer, pixels, level=level)).max() <= 1
     assert not np.array_equal(read(tmp_path / "estimated"), read(tmp_path / "given"))
+
+
+class Swap(StandIn):
+    """Swaps the colors of x: red becomes green, green blue, and blue red."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.roll(1, 1)
+
+
+RGB = {"channels": [{"color": color} for color in ("FF0000", "00ff00", "0000FF")]}
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize(("axes", "chunks"), [("cyx", (1, 20, 30)), ("tcyx", (1, 2, 20, 90)), ("czyx", (3, 2, 70, 20))])
+def test_a_color_model_restores_rgb_as_rgb(version: str, axes: str, chunks: tuple[int, ...], tmp_path: Path) -> None:
+    pixels = pixels_of(tuple({"t": 2, "c": 3, "z": 2, "y": 70, "x": 90}[axis] for axis in axes), "uint8")
+    source = write_image(tmp_path / "a.zarr", pixels, axes, version, chunks, 2, means, omero=RGB)
+    swap, notes = Restorer(Swap(3), device="cpu", precision="fp32"), []  # type: ignore[arg-type,var-annotated]
+    restore_zarr(swap, source, tmp_path / "b.zarr", RestoreOptions(tile=24), say=notes.append)
+    found = read(tmp_path / "b.zarr")
+    assert np.array_equal(found, np.roll(pixels, 1, axes.index("c")))
+    assert np.array_equal(read(tmp_path / "b.zarr", 1), means(found))
+    assert len(notes) == 1 and "restored together as RGB" in notes[0]
+    # What it does not know to be RGB is restored channel by channel: the mean of three equal colors.
+    plain = write_image(tmp_path / "c.zarr", pixels, axes, version, chunks)
+    deep = write_image(tmp_path / "d.zarr", pixels.astype(np.uint16), axes, version, chunks, omero=RGB)
+    for place, options in ((plain, None), (deep, None), (source, RestoreOptions(bands=(1, 2, 3)))):
+        restore_zarr(swap, place, tmp_path / "b.zarr", options)
+        assert np.array_equal(read(tmp_path / "b.zarr"), pixels)
+
+
+def test_rgb_is_restored_as_in_memory(tmp_path: Path) -> None:
+    from clearer.inference.restorer import load
+
+    path = write_model(tmp_path / "m.safetensors", BLIND, channels=3, condition="level")
+    pixels = np.clip(120 + pixels_of((3, 90, 80), "float32", 1) * 60, 0, 255).astype(np.uint8)
+    source = write_image(tmp_path / "a.zarr", pixels, "cyx", chunks=(1, 32, 32), omero=RGB)
+    restorer = load(path, "cpu", "fp32")
+    restore_zarr(restorer, source, tmp_path / "b.zarr", RestoreOptions(overlap="full", tile=32))
+    whole = restorer.restore(pixels.transpose(1, 2, 0), tile="none").transpose(2, 0, 1)
+    assert not np.array_equal(whole, pixels) and np.abs(read(tmp_path / "b.zarr").astype(int) - whole).max() <= 1
 
 
 def test_pixels_without_a_value_stay(tmp_path: Path) -> None:

@@ -24,7 +24,6 @@ from clearer.images.ome_zarr.store import (
     open_array,
     read_block,
     steps_within,
-    unit_of,
 )
 from clearer.images.ome_zarr.tree import ZarrImage, is_zarr, tree_of
 from clearer.images.pixels import depth_of
@@ -59,9 +58,10 @@ def restore_zarr(
 ) -> Path:
     """Restore an OME-Zarr folder to an OME-Zarr folder, plane by plane; return ``target``.
 
-    Each plane (y, x) of every image is restored as a gray image, with the result of restoring it in memory. Chunks,
-    codecs, type, metadata and everything beside the images stay as they are. Smaller levels are made anew. In memory
-    are blocks of whole chunks and what the network sees around one tile; memory does not grow with the image.
+    Each plane (y, x) of every image is restored as a gray image, with the result of restoring it in memory; a color
+    network restores three channels of 8 bits that are shown in red, green and blue as one RGB image. Chunks, codecs,
+    type, metadata and everything beside the images stay as they are. Smaller levels are made anew. In memory are
+    blocks of whole chunks and what the network sees around one tile; memory does not grow with the image.
 
     Args:
         restorer: the model.
@@ -83,8 +83,9 @@ def restore_zarr(
     options = replace(options or RestoreOptions(), levels=restorer.card.span)
     levels, say = levels or ImageLevels(options.sigma, estimate_level), say or (lambda line: None)
     tree = tree_of(source)
-    images = [outline_of(source, image, options) for image in tree.images]
-    for note in outline_notes(tree, images, restorer.architecture.channels, options):
+    channels = restorer.architecture.channels
+    images = [outline_of(source, image, channels, options) for image in tree.images]
+    for note in outline_notes(tree, images, channels, options):
         say(note)
     depths = {depth_of(facts.pages[0].color) for facts in images}
     restorer = restorer.at_depth(*depths)
@@ -169,7 +170,7 @@ class _Work:
 
     def _steps(self, facts: ZarrOutline) -> tuple[int, ...]:
         most = BLOCK_BYTES // facts.array.dtype.itemsize
-        return steps_within(facts.array.shape, unit_of(facts.array), most)
+        return steps_within(facts.array.shape, facts.unit, most)
 
     def restore(self, facts: ZarrOutline, out: Any) -> None:
         """Restore one image into an array that is open for writing.
@@ -184,18 +185,19 @@ class _Work:
         runners: dict[tuple[int, ...], WindowRestorer] = {}
         with one_behind(write) as put:
             for place, seen, held in one_ahead(self._read_each(facts)):
-                lead = [range(part.start, part.stop) for part in place[:-2]]
+                lead = facts.lead(place)
                 if runners and next(iter(runners)) not in set(product(*lead)):
                     _finish(runners)
                 core = Tile(place[-2].start, place[-2].stop, place[-1].start, place[-1].stop)
                 result = held[..., core.top - seen.top : core.bottom - seen.top, core.left - seen.left :]
                 result = result[..., : core.width].copy()
+                before, after = facts.planes(held), facts.planes(result)
                 for index in product(*lead):
-                    if facts.channel(index) in facts.chosen:
-                        at = tuple(k - part.start for k, part in zip(index, place[:-2], strict=True))
+                    if facts.page(index) in facts.chosen:
+                        at = tuple(k - part.start for k, part in zip(index, lead, strict=True))
                         if index not in runners:
                             runners[index] = self._runner(facts, index)
-                        result[at] = self._restored(facts, index, runners[index], core, seen, held[at])
+                        after[at] = self._restored(facts, index, runners[index], core, seen, before[at])
                 put((place, result))
                 self.done += 1
                 if self.progress is not None:
@@ -227,25 +229,24 @@ class _Work:
         seen: Tile,
         held: AnyPixels,
     ) -> AnyPixels:
-        """Return a part of a plane, given the pixels around it."""
+        """Return a part of a plane, (H, W, C), given the pixels around it."""
         if isinstance(self.options.tile, int):
             rows = columns = self.options.tile
         else:
             multiple = self.restorer.architecture.multiple
             rows, columns = shape_within(core.height, core.width, self.fit, self.overlap, multiple)
-        options = replace(self.options, span=facts.spans[facts.channel(index)], bands=None)
-        result = np.empty((core.height, core.width), held.dtype)
+        options = replace(self.options, span=facts.spans[facts.page(index)], bands=None)
+        result = np.empty((core.height, core.width, held.shape[2]), held.dtype)
         for part in cut(core.height, core.width, rows, columns):
             tile = Tile(part.top + core.top, part.bottom + core.top, part.left + core.left, part.right + core.left)
             need = self._window(facts, tile)
             color = held[need.top - seen.top : need.bottom - seen.top, need.left - seen.left : need.right - seen.left]
             run = partial(runner.run, window=need, core=tile)
-            page = ImagePage(color[:, :, None])
+            page = ImagePage(color)
             done = restore_page(page, run, self.restorer.architecture.channels, options, depth_of(color)).color
             top, left = tile.top - need.top, tile.left - need.left
-            result[part.top : part.bottom, part.left : part.right] = done[
-                top : top + part.height, left : left + part.width, 0
-            ]
+            inside = done[top : top + part.height, left : left + part.width]
+            result[part.top : part.bottom, part.left : part.right] = inside
         return result
 
     def _runner(self, facts: ZarrOutline, index: tuple[int, ...]) -> WindowRestorer:
@@ -253,10 +254,9 @@ class _Work:
         return WindowRestorer(self.restorer, facts.size, self.overlap, self.options.ensemble, level)
 
     def _level(self, facts: ZarrOutline, index: tuple[int, ...]) -> NoiseLevel | None:
-        lead = tuple(slice(k, k + 1) for k in index)
-        places = ((*lead, slice(p.top, p.bottom), slice(p.left, p.right)) for p in _sampled(facts.size))
-        parts = (ImagePage(read_block(facts.array, place)[(0,) * len(lead)][:, :, None]) for place in places)
-        options = replace(self.options, span=facts.spans[facts.channel(index)], bands=None)
+        held = (read_block(facts.array, facts.block(index, part)) for part in _sampled(facts.size))
+        parts = (ImagePage(facts.planes(one)[(0,) * len(index)]) for one in held)
+        options = replace(self.options, span=facts.spans[facts.page(index)], bands=None)
         return level_of_parts(self.restorer, self.levels, facts.size, parts, options)
 
 

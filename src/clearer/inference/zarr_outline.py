@@ -11,13 +11,16 @@ import numpy as np
 
 from clearer.core.errors import UserError
 from clearer.images.nodata import REACH, hidden_in
-from clearer.images.ome_zarr.store import BLOCK_BYTES, blocks, open_array, read_block, steps_within, unit_of
+from clearer.images.ome_zarr.store import BLOCK_BYTES, Block, blocks, open_array, read_block, steps_within, unit_of
 from clearer.images.ome_zarr.tree import ZarrImage, ZarrTree
 from clearer.images.pixels import Span, depth_of, to_unit
 from clearer.images.tiff.read import with_common_levels
-from clearer.images.types import ImageFile, ImagePage, PageOwn
+from clearer.images.types import RGB, AnyPixels, ImageFile, ImagePage, PageOwn
 from clearer.inference.color import check_bands, notes_on
 from clearer.inference.options import RestoreOptions
+from clearer.inference.tiling import Tile
+
+_RGB = ("FF0000", "00FF00", "0000FF")
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,10 @@ class ZarrOutline:
     Attributes:
         image: its metadata.
         array: its largest level, in the source.
-        pages: of each channel one, with its lowest and its highest value as two pixels.
-        spans: the values that are black and white in each channel.
-        chosen: the channels that are restored, from 0.
+        pages: of each channel one, with its lowest and its highest value as two pixels; of RGB, one.
+        spans: the values that are black and white in each page.
+        chosen: the pages that are restored, from 0.
+        is_rgb: the channels are red, green and blue, and are restored together.
     """
 
     image: ZarrImage
@@ -37,15 +41,40 @@ class ZarrOutline:
     pages: tuple[ImagePage, ...]
     spans: tuple[Span, ...]
     chosen: frozenset[int]
+    is_rgb: bool
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width."""
         return self.array.shape[-2], self.array.shape[-1]
 
-    def channel(self, place: tuple[int, ...]) -> int:
-        """Return the channel of a plane, given its place on the axes before y and x."""
-        return place[self.image.axes.index("c")] if "c" in self.image.axes else 0
+    @property
+    def unit(self) -> tuple[int, ...]:
+        """The shape of what is read and written at once: a chunk or a shard, of RGB with all colors."""
+        return tuple(
+            3 if self.is_rgb and axis == "c" else step
+            for axis, step in zip(self.image.axes, unit_of(self.array), strict=True)
+        )
+
+    def lead(self, place: Block) -> list[range]:
+        """Return the places of a block's planes on the axes before y and x; the colors of RGB have none."""
+        axes = zip(self.image.axes[:-2], place[:-2], strict=True)
+        return [range(part.start, part.stop) for axis, part in axes if not (self.is_rgb and axis == "c")]
+
+    def page(self, index: tuple[int, ...]) -> int:
+        """Return the page of a plane, given its place on the axes of `lead`."""
+        return index[self.image.axes.index("c")] if "c" in self.image.axes and not self.is_rgb else 0
+
+    def block(self, index: tuple[int, ...], tile: Tile) -> Block:
+        """Return the place of a part of a plane in the array."""
+        lead = [slice(k, k + 1) for k in index]
+        if self.is_rgb:
+            lead.insert(self.image.axes.index("c"), slice(0, 3))
+        return (*lead, slice(tile.top, tile.bottom), slice(tile.left, tile.right))
+
+    def planes(self, held: AnyPixels) -> AnyPixels:
+        """Return a view of a block, (..., H, W, C): its planes with one channel each, or with the colors of RGB."""
+        return np.moveaxis(held, self.image.axes.index("c"), -1) if self.is_rgb else held[..., None]
 
     @property
     def step(self) -> int:
@@ -59,13 +88,18 @@ def outline_notes(tree: ZarrTree, images: list[ZarrOutline], channels: int, opti
         where = f"{facts.image.group}: " if len(images) > 1 else ""
         for note in notes_on(ImageFile("TIFF", facts.pages), channels, options):
             yield f"{where}{note}"
+        if facts.is_rgb:
+            yield (
+                f"{where}its channels are shown in red, green and blue, and are restored together as RGB; "
+                "a gray model, or --bands 1,2,3, restores each by itself"
+            )
     for what, names in (("labels", tree.labels), ("arrays that belong to no image", tree.others)):
         if names:
             yield f"{what} are copied as they are: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
 
 
-def outline_of(source: Path, image: ZarrImage, options: RestoreOptions) -> ZarrOutline:
-    """Read the facts of an image, and where they matter the lowest and the highest value of each channel.
+def outline_of(source: Path, image: ZarrImage, channels: int, options: RestoreOptions) -> ZarrOutline:
+    """Read the facts of an image for a network of ``channels``, and where they matter the extremes of each channel.
 
     Raises:
         UserError: the image is damaged, it has no such channel, or values lie far beyond black and white.
@@ -75,8 +109,11 @@ def outline_of(source: Path, image: ZarrImage, options: RestoreOptions) -> ZarrO
         raise UserError(f"{source / image.path(0)}: {array.ndim} axes where {', '.join(image.axes)} are stated")
     if 0 in array.shape:
         raise UserError(f"{source / image.path(0)}: it has no pixels; remove it")
+    is_rgb = channels == RGB and options.bands is None and _is_rgb(array, image)
     try:
         pages = tuple(with_common_levels(list(_pages(array, image, options))))
+        if is_rgb:
+            pages = (ImagePage(np.concatenate([page.color for page in pages], axis=2)),)
         check_bands(pages, options)
         spans = tuple(options.span_of_page(page) for page in pages)
         for page, span in zip(pages, spans, strict=True):
@@ -86,7 +123,16 @@ def outline_of(source: Path, image: ZarrImage, options: RestoreOptions) -> ZarrO
     except UserError as error:
         raise UserError(f"{source}: {str(error).removeprefix('image: ')}") from error
     chosen = {c for c in range(len(pages)) if options.bands is None or c + 1 in options.bands}
-    return ZarrOutline(image, array, pages, spans, frozenset(chosen))
+    return ZarrOutline(image, array, pages, spans, frozenset(chosen), is_rgb)
+
+
+def _is_rgb(array: Any, image: ZarrImage) -> bool:
+    """Return whether an image is RGB, as far as metadata tell: 8 bits, shown in these colors.
+
+    Nothing states it outright. Channels of a fluorescence microscope must not be mixed: most have more than 8 bits.
+    """
+    has_three = "c" in image.axes and array.shape[image.axes.index("c")] == len(_RGB)
+    return has_three and image.colors == _RGB and array.dtype == np.uint8
 
 
 def _pages(array: Any, image: ZarrImage, options: RestoreOptions) -> Iterator[ImagePage]:

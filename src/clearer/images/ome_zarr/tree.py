@@ -26,11 +26,13 @@ class ZarrImage:
         group: its folder, below the root; "" is the root.
         axes: their names, the last two ``y`` and ``x``.
         levels: the folders of its arrays below ``group``, the largest first.
+        colors: that of each channel as shown, such as FF0000; none if they are not stated.
     """
 
     group: str
     axes: tuple[str, ...]
     levels: tuple[str, ...]
+    colors: tuple[str, ...] = ()
 
     def path(self, level: int) -> str:
         """Return the folder of a level below the root."""
@@ -143,8 +145,15 @@ def _images_of(folder: Path, below: str, attributes: Mapping[str, Any]) -> Itera
         if axes[-2:] != ("y", "x") or not set(axes) <= _KNOWN_AXES or len(set(axes)) != len(axes):
             raise UserError(f"{folder}: its axes are {', '.join(axes)}, not of t, c, z and then y, x; reorder them")
         if not seen & set(levels):
-            yield ZarrImage(below, axes, levels)
+            yield ZarrImage(below, axes, levels, _colors(attributes))
         seen |= set(levels)
+
+
+def _colors(attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    try:
+        return tuple(str(channel["color"]).lstrip("#").upper() for channel in attributes["omero"]["channels"])
+    except (KeyError, TypeError):  # a viewer's settings, which may be missing or broken
+        return ()
 
 
 def _axes(multiscale: Mapping[str, Any]) -> tuple[str, ...]:
