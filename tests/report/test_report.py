@@ -120,6 +120,19 @@ def test_a_drawing_holds_every_feature_map_and_every_edge(text: str, tmp_path: P
     assert not [name for name in names if name == "residual"]
 
 
+def test_a_drawing_of_a_supernet_holds_the_edges_of_all_candidates(tmp_path: Path) -> None:
+    found = {}
+    for name, text, supernet in (("P", "PP-P", False), ("F", "FF-F", False), ("all", "PF-P", True)):
+        draw_architecture(Architecture.parse(text), tmp_path / "drawing.svg", supernet=supernet)
+        found[name] = [e.get("id", "") for e in ElementTree.parse(tmp_path / "drawing.svg").iter()]
+    edges, maps = (
+        {name: [i for i in ids if i.startswith(kind)] for name, ids in found.items()} for kind in ("edge-", "map-")
+    )
+    assert len(edges["all"]) == len(set(edges["all"])) and set(edges["all"]) == {*edges["P"], *edges["F"]}
+    assert maps["all"] == maps["P"] == maps["F"]
+    assert [i for i in found["all"] if i.startswith("module-")] == ["module-1-PF", "module-2-PF", "module-3-PF"]
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.text("PF", min_size=1, max_size=8), min_size=1, max_size=4))
 def test_steps_join_up(cells: list[str]) -> None:

@@ -26,11 +26,15 @@ class DescribeOptions(NetworkOptions):
         ),
     ]
     out: Annotated[
-        Path | None, option("Output", "Draw the architecture to an .svg or .png file.", "--out", "-o", metavar="FILE")
+        Path | None, option("Output", "Draw the network to an .svg or .png file.", "--out", "-o", metavar="FILE")
     ] = None
     supernet: Annotated[
         bool,
-        option("Output", "Count the supernet that a search of its space trains, instead of the network.", "--supernet"),
+        option(
+            "Output",
+            "Count, and with --out draw, the supernet that a search of its space trains, instead of the network.",
+            "--supernet",
+        ),
     ] = False
     as_json: Json = False
 
@@ -39,12 +43,14 @@ class DescribeOptions(NetworkOptions):
 def describe(options: DescribeOptions) -> None:
     """Show the parts of a network and their cost; draw it."""
     from clearer.pipeline.describe import describe as run_describe
-    from clearer.pipeline.describe import describe_supernet
+    from clearer.pipeline.describe import describe_supernet, draw_supernet
 
     found = run_describe(options.target, **options.fields())
-    if options.out is not None:
-        found.draw(options.out)
     a = found.architecture
+    if options.out is not None and options.supernet:
+        draw_supernet(a, options.out)
+    elif options.out is not None:
+        found.draw(options.out)
     parts = describe_supernet(a) if options.supernet else found.parts
     title = "supernet of " if options.supernet else ""
     title += f"{a}: {a.operations} operations, {a.channels} channel(s), width {a.width}, norm {a.norm}"

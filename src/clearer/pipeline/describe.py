@@ -90,6 +90,17 @@ def describe_supernet(architecture: Architecture) -> tuple[Part, ...]:
     return tuple(supernet_cost_table(architecture.space))
 
 
+def draw_supernet(architecture: Architecture, path: str | Path) -> None:
+    """Draw the supernet of an architecture's space as an SVG or PNG file.
+
+    Raises:
+        UserError: see `Description.draw`.
+    """
+    from clearer.report.drawing import draw_architecture
+
+    draw_architecture(architecture, path, supernet=True)
+
+
 def architecture_of(target: str | Path | Architecture, fields: dict[str, Any]) -> Architecture | None:
     """Return the architecture that a genotype with ``fields``, or a text form, states; None for a file or a model.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from matplotlib.textpath import TextPath
 from clearer.network.architecture import FUSION, PUBLISHED_CANDIDATES, Architecture
 from clearer.network.candidates.registry import CANDIDATES
 from clearer.network.graph import Edge, Step
-from clearer.network.plan import plan_network
+from clearer.network.plan import NetworkPlan, plan_network, plan_supernet
 from clearer.network.topologies.registry import STREAMS
 from clearer.report.figures import INK, MUTED, save_figure
 
@@ -34,6 +35,9 @@ OPERATIONS: dict[str, tuple[str, float, Any, str]] = {
 # Distances in inches: between rows, around all, above the finest row, of a legend row, of a line above the title.
 ROW, MARGIN, HEADER, LINE, HEADING = 0.78, 0.32, 1.62, 0.3, 0.34
 MARK = "#d55e00"
+APART = 0.07
+"""Inches between straight edges of several candidates, which would hide one another."""
+Column = tuple[Step, ...]  # what stands in a place: a step, or in a supernet all candidates
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,25 @@ class Grid:
 
 @dataclass(frozen=True)
 class Drawing:
-    """One of several networks in a figure: its architecture, a line above it, modules (from 1) to ring."""
+    """One of several networks in a figure: its architecture, a line above it, modules (from 1) to ring.
+
+    ``supernet``: show the supernet of its space instead, all candidates in each searched place.
+    """
 
     architecture: Architecture
     heading: str = ""
     marked: tuple[int, ...] = ()
+    supernet: bool = False
+
+    @property
+    def plan(self) -> NetworkPlan:
+        """What is drawn."""
+        return plan_supernet(self.architecture.space) if self.supernet else plan_network(self.architecture)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The places that are shown, from left to right."""
+        return tuple(column for column in self.plan.positions if column[0].drawn)
 
     @property
     def top(self) -> float:
@@ -85,14 +103,14 @@ def architectures_figure(drawings: Sequence[Drawing], mark: str = "") -> Figure:
     ``mark`` is the legend's word for ringed letters. Each id in SVG is that of `architecture_figure`,
     after ``a-``, ``b-``, ... where there is more than one network.
     """
-    count = max(len(plan_network(drawing.architecture).drawn) for drawing in drawings)
+    count = max(len(drawing.columns) for drawing in drawings)
     # Long networks move closer together, so that their letters can still be read on a screen.
     pitch = min(0.8, max(0.52, 12.4 / count))
     width = max((count + 0.45) * pitch, 8.8) + 2 * MARGIN
     plans: list[tuple[Drawing, list[list[Item]], float]] = []
     for drawing in drawings:
         residual = any(other.architecture.residual for other in drawings)
-        scales, *others = _legend_items(drawing.architecture, residual, mark)
+        scales, *others = _legend_items(drawing, residual, mark)
         items = [scales, *others] if drawing is drawings[-1] else [scales]
         legend = [row for part in items for row in _wrapped(part, width - 2 * MARGIN)]
         rows = ROW * (drawing.architecture.scales - 1) + LINE * (len(legend) - 1)
@@ -105,7 +123,7 @@ def architectures_figure(drawings: Sequence[Drawing], mark: str = "") -> Figure:
         axes = figure.add_axes((0.0, bottom / total, 1.0, height / total))
         axes.set(xlim=(0, width), ylim=(height - drawing.top, -drawing.top))  # inches, downwards
         axes.set_axis_off()
-        _draw_network(axes, drawing, Grid(pitch, _left(drawing.architecture, pitch, width)), width)
+        _draw_network(axes, drawing, Grid(pitch, (width - len(drawing.columns) * pitch) / 2), width)
         _draw_legend(axes, legend, height - drawing.top - MARGIN - LINE * (len(legend) - 1))
         if len(plans) > 1:
             for artist in axes.findobj(lambda artist: artist.get_gid() is not None):
@@ -113,23 +131,19 @@ def architectures_figure(drawings: Sequence[Drawing], mark: str = "") -> Figure:
     return figure
 
 
-def _left(architecture: Architecture, pitch: float, width: float) -> float:
-    return (width - len(plan_network(architecture).drawn) * pitch) / 2
-
-
 def _draw_network(axes: Axes, drawing: Drawing, grid: Grid, width: float) -> None:
     architecture = drawing.architecture
-    steps = plan_network(architecture).drawn
+    columns = drawing.columns
+    steps = [column[0] for column in columns]  # all candidates of a place join the same scales
     if drawing.heading:
         heading = axes.text(MARGIN, 0.02, drawing.heading, size=11, color=INK, va="center")
         heading.set_parse_math(False)  # names of runs may hold dollar signs
-    _draw_title(axes, architecture, width)
+    _draw_title(axes, drawing, width)
     _draw_groups(axes, steps, grid)
-    for i, step in enumerate(steps):
-        _draw_letter(axes, step, (grid.x(i) + grid.x(i + 1)) / 2, step.number in drawing.marked)
-        # Sloping edges last: they are thin and must not vanish under the straight ones.
-        for edge in sorted(step.edges, key=lambda edge: edge.source != edge.target):
-            _draw_edge(axes, grid, i, edge)
+    for i, column in enumerate(columns):
+        _draw_letter(axes, column, (grid.x(i) + grid.x(i + 1)) / 2, column[0].number in drawing.marked)
+        for edge, aside in _edges_of(column):
+            _draw_edge(axes, grid, i, edge, aside)
     for i, count in enumerate([1, *(step.scales for step in steps)]):
         for scale in range(count):
             side = grid.side(scale)
@@ -143,13 +157,18 @@ def _draw_network(axes: Axes, drawing: Drawing, grid: Grid, width: float) -> Non
         _draw_residual(axes, grid, len(steps))
 
 
-def draw_architecture(architecture: Architecture, path: str | Path) -> None:
+def draw_architecture(architecture: Architecture, path: str | Path, *, supernet: bool = False) -> None:
     """Write the drawing to ``path`` as SVG or PNG (1600 pixels wide or more), chosen by its suffix.
+
+    Args:
+        architecture: of the network.
+        path: of the file.
+        supernet: draw the supernet of its space instead.
 
     Raises:
         UserError: the suffix is neither ``.svg`` nor ``.png``, or the file cannot be written.
     """
-    figure = architecture_figure(architecture)
+    figure = architectures_figure([Drawing(architecture, supernet=supernet)])
     save_figure(figure, path, dpi=max(110.0, 1600 / figure.get_figwidth()))
 
 
@@ -160,11 +179,25 @@ def _draw_square(axes: Axes, x: float, y: float, side: float, color: str) -> Rec
     return square
 
 
-def _draw_edge(axes: Axes, grid: Grid, column: int, edge: Edge) -> None:
+def _edges_of(column: Column) -> Iterator[tuple[Edge, float]]:
+    """Yield each kind of edge of a place once, and by how many inches it is drawn lower than the first one there.
+
+    Sloping edges come last: they are thin and must not vanish under the straight ones.
+    """
+    kinds = {(edge.operation, edge.source, edge.target): edge for step in column for edge in step.edges}
+    above: Counter[tuple[int, int]] = Counter()
+    for edge in sorted(kinds.values(), key=lambda edge: edge.source != edge.target):
+        place = (edge.source, edge.target)
+        yield edge, APART * above[place]
+        above[place] += 1
+
+
+def _draw_edge(axes: Axes, grid: Grid, column: int, edge: Edge, aside: float) -> None:
     source, target, operation = edge.source, edge.target, edge.operation
     color, width, style, _ = OPERATIONS[operation]
     xs = (grid.x(column) + grid.side(source) / 2, grid.x(column + 1) - grid.side(target) / 2)
-    line = Line2D(xs, (grid.y(source), grid.y(target)), color=color, linewidth=width, linestyle=style, zorder=2)
+    line = Line2D(xs, (grid.y(source) + aside, grid.y(target) + aside), color=color, linewidth=width)
+    line.set(linestyle=style, zorder=2)
     line.set(gid=f"edge-{operation}-{column}-{source}-{target}", solid_capstyle="butt")
     axes.add_line(line)
 
@@ -178,16 +211,17 @@ def _draw_residual(axes: Axes, grid: Grid, last: int) -> None:
     axes.add_line(line)
 
 
-def _draw_title(axes: Axes, architecture: Architecture, available: float) -> None:
-    a = architecture
-    axes.text(MARGIN, 0.3, str(a), size=13, weight="bold", family="monospace", color=INK, va="center")
+def _draw_title(axes: Axes, drawing: Drawing, available: float) -> None:
+    a = drawing.architecture
+    name = f"supernet of {'-'.join(map(str, a.space.depths))} modules" if drawing.supernet else str(a)
+    axes.text(MARGIN, 0.3, name, size=13, weight="bold", family="monospace", color=INK, va="center")
     norm = {"batch": "batch norm", "none": "no norm", "bias-free": "no norm, no biases"}[a.norm]
     width = a.width if isinstance(a.width, int) else ", ".join(map(str, a.width))
     scales = "1 scale" if a.scales == 1 else f"{a.scales} scales"
     shape = f"{scales}, " if a.space.topology == STREAMS else f"U-net, {scales}, "
     facts = f"{shape}width {width}, {a.operations} operations, {norm}"
     # Two rows where the name is so long that it would run into the facts.
-    beside = len(str(a)) * 0.115 + len(facts) * 0.08 < available - 2 * MARGIN
+    beside = len(name) * 0.115 + len(facts) * 0.08 < available - 2 * MARGIN
     place = (available - MARGIN, 0.3) if beside else (MARGIN, 0.53)
     axes.text(*place, facts, size=9, color=MUTED, va="center", ha="right" if beside else "left")
 
@@ -208,15 +242,16 @@ def _draw_groups(axes: Axes, steps: Sequence[Step], grid: Grid) -> None:
         axes.text((x0 + x1) / 2, 0.72, group, size=9, color=INK, ha="center", va="center")
 
 
-def _draw_letter(axes: Axes, step: Step, x: float, marked: bool) -> None:
-    _draw_chip(axes, x, 1.25, step.letter, searched=step.number > 0)
+def _draw_letter(axes: Axes, column: Column, x: float, marked: bool) -> None:
+    step, letters = column[0], "".join(step.letter for step in column)
+    _draw_chip(axes, x, 1.25, letters, searched=step.number > 0)
     if marked:
         ring = Circle((x, 1.25), 0.145, facecolor="none", edgecolor=MARK, linewidth=1.8, zorder=4)
         axes.add_patch(ring)
         ring.set_gid(f"mark-{step.number}")
     if step.number:
         text = axes.text(x, 1.05, str(step.number), size=7.5, color=MUTED, ha="center", va="center")
-        text.set_gid(f"module-{step.number}-{step.letter}")
+        text.set_gid(f"module-{step.number}-{letters}")
 
 
 def _draw_chip(axes: Axes, x: float, y: float, letter: str, searched: bool) -> None:
@@ -247,7 +282,8 @@ class Item:
         return self.indent + float(TextPath((0, 0), self.label, size=8.5).get_extents().width) / 72 + 0.3
 
 
-def _legend_items(architecture: Architecture, residual: bool, mark: str) -> list[list[Item]]:
+def _legend_items(drawing: Drawing, residual: bool, mark: str) -> list[list[Item]]:
+    architecture = drawing.architecture
     scales = [
         Item("scale", str(s), f"{_resolution(2**s * architecture.unshuffle)}, {width} channels")
         for s, width in enumerate(architecture.widths)
@@ -255,21 +291,24 @@ def _legend_items(architecture: Architecture, residual: bool, mark: str) -> list
     operations = [Item("operation", name, entry[3]) for name, entry in OPERATIONS.items()]
     if residual:
         operations.append(Item("operation", "residual", "input added to the output"))
-    first = plan_network(architecture).drawn[0]
+    first = drawing.columns[0][0]
     letters = [
-        *(Item("letter", x, CANDIDATES.get(x).name, searched=True) for x in _letters(architecture)),
+        *(Item("letter", x, CANDIDATES.get(x).name, searched=True) for x in _letters(drawing)),
         Item("letter", "T", "transition"),
         Item("letter", "C", "first and last convolution" if first.letter == "C" else "last convolution"),
         Item("letter", "", "(gray letters are not searched)"),
     ]
+    if drawing.supernet:
+        letters.append(Item("letter", "", "(several letters: a weighted sum of these candidates)"))
     if mark:
         letters.append(Item("mark", "", mark))
     return [scales, operations, letters]
 
 
-def _letters(architecture: Architecture) -> list[str]:
+def _letters(drawing: Drawing) -> list[str]:
     """Return the letters of the published candidates, and those of others that the network holds."""
-    return [x for x in CANDIDATES if x in PUBLISHED_CANDIDATES or x in architecture.choices]
+    held = {step.letter for column in drawing.columns for step in column if step.number}
+    return [x for x in CANDIDATES if x in PUBLISHED_CANDIDATES or x in held]
 
 
 def _resolution(factor: int) -> str:
