@@ -76,6 +76,10 @@ def test_times_are_kept_for_this_device_alone(tmp_path: Path, timed: list[int]) 
     assert elsewhere.milliseconds(NETWORK) == expected and len(timed) == 2 * measured
     assert elsewhere.changed is not None
     assert elsewhere.changed.startswith("device another processor, now ") and ";" not in elsewhere.changed
+    del value["valid_for"]["path"]  # as earlier versions wrote it
+    value["valid_for"]["device"] = elsewhere.valid_for["device"]
+    file.write_text(json.dumps(value))
+    assert LatencyTable(SIZE, "cpu", "fp32", file).changed == "path not stated, now 2"
     for damage in ("", "[]", '{"valid_for": 1}', "{"):
         file.write_text(damage)
         assert LatencyTable(SIZE, "cpu", "fp32", file).times == {}

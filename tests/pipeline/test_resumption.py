@@ -5,18 +5,23 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 from rich.console import Console
 
+from clearer.core.config import override
 from clearer.core.errors import UserError
 from clearer.pipeline.fit import fit
-from clearer.recipe.load import load_recipe
+from clearer.pipeline.run_folder import refuse_other_recipe
+from clearer.recipe.load import load_recipe, recipe_from_dict, shipped_recipes
+from clearer.runs.layout import RunFolder
 from clearer.training.optimizers import learning_rate
 from helpers.recipes import TINY
 
@@ -99,6 +104,41 @@ def test_other_recipes_are_refused(finished: Path) -> None:
     for key, value in (("seed", 7), ("train__epochs", 1), ("train__batch", 3)):
         with pytest.raises(UserError, match=r"holds a run of another recipe \((seed|train\.\w+) was"):
             run(finished / "photos", finished / "run", **{key: value})
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "said"),
+    [  # a version wrote the recipe that did not have the setting
+        ("train", "watch_start", 7, "train.watch_start was not stated, which means 500; now 7"),
+        ("data", "soft_share", 0.5, "data.soft_share was not stated, which means 0.0; now 0.5"),
+        ("data", "range", [0, 9], "data.range was not stated; now [0.0, 9.0]"),
+        # left out at its default by this version, too
+        ("search", "order", "alpha", "search.order was not stated, which means 'weights'; now 'alpha'"),
+        ("train", "optimizer.factor", 0.5, "train.optimizer.factor was not stated, which means 0.1; now 0.5"),
+    ],
+)
+def test_settings_that_a_recipe_does_not_state_are_said_to_be_so(
+    tmp_path: Path, part: str, key: str, value: Any, said: str
+) -> None:
+    same = load_recipe("quickstart")
+    settings = same.to_dict()
+    settings[part].pop(key, None)
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(settings))
+    refuse_other_recipe(RunFolder(tmp_path), same)
+    changed = same.to_dict()
+    override(changed, f"{part}.{key}", value)
+    with pytest.raises(UserError, match=re.escape(f"holds a run of another recipe ({said}); choose")):
+        refuse_other_recipe(RunFolder(tmp_path), recipe_from_dict(changed))
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(changed))
+    with pytest.raises(UserError, match=rf"recipe \({part}\.{key} was .*, now"):
+        refuse_other_recipe(RunFolder(tmp_path), same)
+
+
+@pytest.mark.parametrize("name", list(shipped_recipes()))
+def test_every_recipe_is_the_same_as_what_a_run_stores_of_it(tmp_path: Path, name: str) -> None:
+    recipe = load_recipe(name)
+    (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
+    refuse_other_recipe(RunFolder(tmp_path), recipe)
 
 
 def test_a_finished_run_is_continued_by_more_epochs(tmp_path: Path) -> None:

@@ -88,9 +88,9 @@ class ChosenBy:
                 self._refuse(_on_one_line(key), name, path)
         return build(kind, settings, path)
 
-    def plain(self, value: Any) -> dict[str, Any]:
-        """Return the mapping from which `build` builds ``value`` again."""
-        return {self.key: getattr(value, self.key), **plain(value)}
+    def plain(self, value: Any, whole: bool = False) -> dict[str, Any]:
+        """Return the mapping from which `build` builds ``value`` again; ``whole`` is that of `plain`."""
+        return {self.key: getattr(value, self.key), **plain(value, whole)}
 
     def _refuse(self, key: str, name: str, path: str) -> NoReturn:
         known = {one: field_names(kind) for one, kind in self.registry.all().items()}
@@ -139,17 +139,20 @@ def build(kind: type[T], value: Any, path: str = "") -> T:
         raise UserError(_joined(path, str(error))) from error
 
 
-def plain(value: Any) -> Any:
-    """Return a settings dataclass as mappings, lists and plain values, from which `build` builds it again."""
+def plain(value: Any, whole: bool = False) -> Any:
+    """Return a settings dataclass as mappings, lists and plain values, from which `build` builds it again.
+
+    ``whole``: with the fields of `later` at their defaults, too.
+    """
     if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
+        return [plain(inner, whole) for inner in value]
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return value
     hints = typing.get_type_hints(type(value), include_extras=True)
     return {
-        field.name: _plain_as(hints[field.name], getattr(value, field.name))
+        field.name: _plain_as(hints[field.name], getattr(value, field.name), whole)
         for field in dataclasses.fields(value)
-        if not (field.metadata.get(_LATER) and getattr(value, field.name) == field.default)
+        if whole or not (field.metadata.get(_LATER) and getattr(value, field.name) == field.default)
     }
 
 
@@ -158,15 +161,15 @@ def later(default: Any) -> Any:
     return dataclasses.field(default=default, metadata={_LATER: True})
 
 
-def _plain_as(hint: Any, value: Any) -> Any:
+def _plain_as(hint: Any, value: Any, whole: bool) -> Any:
     """Return a field's value as plain values; its type says which mappings name their class."""
     if typing.get_origin(hint) is Annotated:
         for mark in typing.get_args(hint)[1:]:
             if isinstance(mark, ChosenBy):
-                return mark.plain(value)
+                return mark.plain(value, whole)
     if typing.get_origin(hint) in (list, tuple) and isinstance(value, list | tuple):
-        return [_plain_as(typing.get_args(hint)[0], inner) for inner in value]
-    return plain(value)
+        return [_plain_as(typing.get_args(hint)[0], inner, whole) for inner in value]
+    return plain(value, whole)
 
 
 def field_names(kind: Any) -> list[str]:

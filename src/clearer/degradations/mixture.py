@@ -66,8 +66,9 @@ class PartBy(ChosenBy):
         settings = {key: inner for key, inner in value.items() if key != "share"}
         return Part(_checked_weight(f"{path}.share", value["share"]), super().build(settings, path))
 
-    def plain(self, value: Part) -> dict[str, Any]:
-        return {"share": value.share} | {k: v for k, v in super().plain(value.degradation).items() if k != "share"}
+    def plain(self, value: Part, whole: bool = False) -> dict[str, Any]:
+        settings = super().plain(value.degradation, whole)
+        return {"share": value.share} | {k: v for k, v in settings.items() if k != "share"}
 
 
 def _checked_weight(name: str, value: Any) -> float:

@@ -107,7 +107,8 @@ class LatencyTable:
         """What differs from the machine on which the kept times were measured, in words; None where nothing does."""
         if self.measured_elsewhere is None:
             return None
-        pairs = [(key, self.measured_elsewhere.get(key), now) for key, now in self.valid_for.items()]
+        # A table of an earlier version does not state what was added since.
+        pairs = [(key, self.measured_elsewhere.get(key, "not stated"), now) for key, now in self.valid_for.items()]
         return "; ".join(f"{key} {before}, now {now}" for key, before, now in pairs if before != now)
 
     def milliseconds(self, architecture: Architecture) -> float:

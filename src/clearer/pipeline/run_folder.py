@@ -11,12 +11,14 @@ from typing import Any
 
 import torch
 
+from clearer.core.config import plain
 from clearer.core.errors import UserError
 from clearer.core.files import write_json, write_text
 from clearer.core.leftovers import is_temporary
 from clearer.core.version import __version__
 from clearer.data.splits import Splits
 from clearer.pipeline.resumption import check_images, in_words_of, train_longer, without_images
+from clearer.recipe.former_settings import use_present_settings
 from clearer.recipe.load import read_mapping, recipe_from_dict
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
@@ -27,6 +29,7 @@ from clearer.training.run_device import device_name
 
 # Settings of device, precision and checkpoints may change when a run is resumed.
 FREE = ("device", "checkpoint_minutes", "description")
+NOT_STATED = object()
 
 
 LOCK_SECONDS = 10.0
@@ -105,13 +108,13 @@ def _record(folder: RunFolder, recipe: Recipe, splits: Splits, say: Callable[[st
         write_text(folder.recipe, recipe.to_yaml())
         check_images(folder, splits)
         return
-    before, now = _stored(folder), recipe.to_dict()
+    (before, stated), now = _stored(folder), plain(recipe, whole=True)
     epochs = before["train"]["epochs"]
     longer = recipe.train.epochs > epochs
     if longer:
         before["train"]["epochs"] = recipe.train.epochs
-    other_folders = _difference(before, now, recipe)
-    _refuse(folder, _difference(without_images(before), without_images(now), recipe))
+    other_folders = _difference(before, now, stated, recipe)
+    _refuse(folder, _difference(without_images(before), without_images(now), stated, recipe))
     if not check_images(folder, splits):
         _refuse(folder, other_folders)  # the same images elsewhere, for all that is known by their names
     if longer:
@@ -126,13 +129,17 @@ def refuse_other_recipe(folder: RunFolder, recipe: Recipe) -> None:
         UserError: the recipes differ in more than where and how the run is computed.
     """
     if folder.is_run:
-        _refuse(folder, _difference(_stored(folder), recipe.to_dict(), recipe))
+        before, stated = _stored(folder)
+        _refuse(folder, _difference(before, plain(recipe, whole=True), stated, recipe))
 
 
-def _stored(folder: RunFolder) -> dict[str, Any]:
-    # Rebuilt, so that settings added since have their defaults in an older run.
+def _stored(folder: RunFolder) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the settings of a run, those added since at their defaults, and the settings that its recipe states."""
     try:
-        return recipe_from_dict(read_mapping(folder.recipe)).to_dict()
+        stated = read_mapping(folder.recipe)
+        settings: dict[str, Any] = plain(recipe_from_dict(stated), whole=True)
+        use_present_settings(stated)
+        return settings, stated
     except UserError as error:
         text = str(error).removeprefix(f"{folder.recipe}: ")
         raise UserError(
@@ -145,21 +152,27 @@ def _refuse(folder: RunFolder, difference: str | None) -> None:
         raise UserError(f"{folder}: holds a run of another recipe ({difference}); choose another folder with --out")
 
 
-def _difference(before: dict[str, Any], now: dict[str, Any], recipe: Recipe) -> str | None:
+def _difference(before: dict[str, Any], now: dict[str, Any], stated: dict[str, Any], recipe: Recipe) -> str | None:
+    """Return in words the first setting that differs; ``stated`` are those that the recipe of before states."""
     free = FREE if recipe.form is None else (*FREE, "search")  # a given network is not searched
-    return _first_difference(in_words_of(now, before), now, "", free)
+    return _first_difference(in_words_of(now, before), now, stated, "", free)
 
 
-def _first_difference(a: Any, b: Any, path: str, free: tuple[str, ...] = ()) -> str | None:
+def _first_difference(a: Any, b: Any, stated: Any, path: str, free: tuple[str, ...] = ()) -> str | None:
     if isinstance(a, dict) and isinstance(b, dict):
         for key in [*b, *(k for k in a if k not in b)]:
             if key in free:
                 continue
-            found = _first_difference(a.get(key), b.get(key), f"{path}.{key}" if path else key)
+            inner = stated.get(key, NOT_STATED) if isinstance(stated, dict) else NOT_STATED
+            found = _first_difference(a.get(key), b.get(key), inner, f"{path}.{key}" if path else key)
             if found:
                 return found
         return None
-    return None if a == b else f"{path} was {a!r}, now {b!r}"
+    if a == b:
+        return None
+    if stated is NOT_STATED:  # a version without this setting wrote the recipe, or it was left out at its default
+        return f"{path} was not stated{'' if a is None else f', which means {a!r}'}; now {b!r}"
+    return f"{path} was {a!r}, now {b!r}"
 
 
 def _record_run(recipe: Recipe, context: RunContext, splits: Splits) -> None:
