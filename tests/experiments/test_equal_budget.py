@@ -11,6 +11,7 @@ import pytest
 from clearer.core.errors import UserError
 from clearer.experiments import equal_budget as module
 from clearer.experiments.equal_budget import contestants, equal_budget, trained_methods
+from clearer.methods.trained_model import Running
 from clearer.network.baselines.registry import BASELINES
 from helpers.command import clearer
 from helpers.photos import NAMES, write_photos
@@ -66,3 +67,14 @@ def test_from_photographs_to_a_table_and_again(tmp_path: Path, monkeypatch: pyte
     assert other.status == 2 and "holds trainings of 0.01 minutes, 1 at a time, not of 0.02" in other.err
     monkeypatch.setattr(module, "carry_out", lambda plans, **_: None if all(p.finished for p in plans) else 1 / 0)
     assert clearer(*command).json == ended.json  # nothing is trained or measured again
+    averaged = clearer(*command, "--precision", "bf16", "--ensemble", "--device", "cpu")
+    assert averaged.status == 0, averaged.err
+    found = averaged.json["tables"][0]["rows"][-1]["cells"]["clearer-gray-50"]
+    assert found["setup"] == "cpu, bf16, x8 self-ensemble" and cell["setup"].endswith(", fp32")
+    assert found["macs_per_pixel"] == 8 * cell["macs_per_pixel"] and found["psnr"] != cell["psnr"]
+    (method,) = trained_methods(tmp_path / "out", Running("cpu", "bf16", True))
+    assert (method.setup, method.sha256) == (found["setup"], found["sha256"])
+    shown = clearer("reproduce", "tables", "--trained", tmp_path / "out", "--bsd500", photos, "--limit", 1, "--sigma",
+                    50, "--ensemble", "--device", "cpu", "-o", tmp_path / "shown", "--json")  # fmt: skip
+    (row,) = (row for row in shown.json["tables"][0]["rows"] if row["name"] == form)
+    assert row["cells"]["clearer-gray-50"]["setup"] == "cpu, fp32, x8 self-ensemble"

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from clearer.cli.options import Device, Ensemble, Jobs, Json, Limit, Precision, ResultFolder, Seed, method_names
+from clearer.cli.options import Device, Jobs, Json, Limit, ResultFolder, Seed, method_names, precision_names
 from clearer.cli.verb import option, real, verb, whole
 from clearer.core.console import console_for_people, print_json, progress_bar, say
 from clearer.core.errors import UserError
 
 if TYPE_CHECKING:
     from clearer.methods.base import Method
+    from clearer.methods.trained_model import Running
 
 Bsd500 = Annotated[str | None, option("Data", "Test images of BSD500.", metavar="FOLDER")]
 Rain800 = Annotated[str | None, option("Data", "Test pairs of Rain800.", metavar="FOLDER")]
@@ -49,16 +50,37 @@ class MethodOptions:
         Path | None,
         option("Methods", "Result folder of 'reproduce baselines', for all its networks.", metavar="FOLDER"),
     ] = None
-    ensemble: Ensemble = False
+    ensemble: Annotated[
+        bool,
+        option(
+            "Restoration",
+            "Average the results of each network over 8 flips and rotations; takes 8 times as long.",
+            "--ensemble",
+        ),
+    ] = False
     device: Device = "auto"
-    precision: Precision = "fp32"
+    precision: Annotated[
+        str,
+        option(
+            "Device",
+            "Precision in which networks restore: auto, fp32 or bf16.",
+            metavar="PRECISION",
+            complete=precision_names,
+        ),
+    ] = "fp32"
+
+    def running(self) -> Running:
+        """Return how networks run."""
+        from clearer.methods.trained_model import Running
+
+        return Running(self.device, self.precision, self.ensemble)
 
     def methods(self) -> list[Method]:
         """Return the methods: classical ones, those of Python files, trained networks."""
         from clearer.experiments.equal_budget import trained_methods
         from clearer.methods.selection import all_methods
 
-        found = [] if self.trained is None else trained_methods(self.trained)
+        found = [] if self.trained is None else trained_methods(self.trained, self.running())
         return found + all_methods(
             self.classical,
             self.also or (),
@@ -222,7 +244,8 @@ class BaselinesOptions(TablesOptions):
 def baselines(options: BaselinesOptions) -> None:
     """Other systems and ours, trained equally long on the same images.
 
-    With test images, a table follows, as of 'tables'. Rerun the same command to resume where it stopped.
+    With test images, a table follows, as of 'tables'. Rerun the same command to resume where it stopped. All train in
+    fp32; --precision and --ensemble say how the trained networks restore the test images.
     """
     from clearer.experiments.equal_budget import equal_budget
     from clearer.experiments.tables import SIGMAS
@@ -230,7 +253,13 @@ def baselines(options: BaselinesOptions) -> None:
     o = options
     console = console_for_people(o.as_json)
     how: dict[str, Any] = {"sigmas": o.sigma or SIGMAS, "rain_y": o.rain_y, "limit": o.limit, "seed": o.seed}
-    how |= {"data_noise": o.bsd500, "data_rain": o.rain800, "only": o.only or (), "jobs": o.jobs, "device": o.device}
+    how |= {
+        "data_noise": o.bsd500,
+        "data_rain": o.rain800,
+        "only": o.only or (),
+        "jobs": o.jobs,
+        "running": o.running(),
+    }
     result = equal_budget(o.out, o.minutes, noise=o.noise, rain=o.rain, others=o.methods(), console=console, **how)
     if result is not None:
         say((o.out / "tables.md").read_text(encoding="utf-8"), console)

@@ -24,7 +24,7 @@ from clearer.experiments.records import Tables
 from clearer.experiments.runner import Plan, carry_out, default_jobs
 from clearer.experiments.tables import tables
 from clearer.methods.base import Method
-from clearer.methods.trained_model import method_of_model
+from clearer.methods.trained_model import Running, method_of_model
 from clearer.network.baselines.registry import BASELINES
 from clearer.recipe.load import load_recipe, recipe_from_dict
 from clearer.recipe.schema import Recipe
@@ -121,7 +121,7 @@ def equal_budget(
     rain: str | Path | None = None,
     only: Sequence[str] = (),
     jobs: int | None = None,
-    device: str = "auto",
+    running: Running | None = None,
     others: Sequence[Method] = (),
     console: Console | None = None,
     **measuring: Any,
@@ -137,7 +137,8 @@ def equal_budget(
         rain: folder of rainy pairs to train derainers on.
         only: see `contestants`.
         jobs: trainings at a time; by default one a core, or one on a GPU.
-        device: of the trainings and of their networks in the tables.
+        running: device, precision and ensemble of all trained networks in the tables. The trainings take the device
+            alone, since their recipes state fp32.
         others: further methods for the tables.
         console: where progress is printed; by default standard error.
         measuring: ``data_noise``, ``data_rain``, ``sigmas``, ``rain_y``, ``limit`` and ``seed`` of `tables`.
@@ -149,7 +150,7 @@ def equal_budget(
         UserError: no training images are given, or see `tables`.
         Interrupted: every training has written its checkpoint.
     """
-    out, console = Path(out), console or Console(stderr=True)
+    out, console, running = Path(out), console or Console(stderr=True), running or Running()
     folders = {"denoise": noise, "derain": rain}
     tasks = [task for task, folder in folders.items() if folder is not None]
     if minutes <= 0:
@@ -159,10 +160,10 @@ def equal_budget(
             "images: none to train on; give --noise FOLDER of clean images, --rain FOLDER of pairs, or both"
         )
     chosen = [
-        dataclasses.replace(one, recipe=_with_images(one.recipe, str(folders[one.task]), device))
+        dataclasses.replace(one, recipe=_with_images(one.recipe, str(folders[one.task]), running.device))
         for one in contestants(tasks, only)
     ]
-    jobs = jobs or default_jobs(device, len(chosen))
+    jobs = jobs or default_jobs(running.device, len(chosen))
     times = _timed(chosen, out, minutes, jobs, console)
     plans = [_plan(one, out, minutes * 60 / times[one.name]) for one in chosen]
     left = minutes * 60 * sum(1 - plan.steps_done() / plan.steps for plan in plans) / jobs
@@ -170,7 +171,7 @@ def equal_budget(
     carry_out(plans, jobs=jobs, console=console)
     if measuring.get("data_noise") is None and measuring.get("data_rain") is None:
         return None
-    methods = [_method(plan.run, device) for plan in plans]
+    methods = [_method(plan.run, running) for plan in plans]
     return tables(out, [*methods, *others], console=console, **measuring)
 
 
@@ -224,23 +225,24 @@ def _with_steps(one: Contestant, folder: Path, epochs: int, steps: int) -> Plan:
     return Plan(one.title, recipe, folder / one.name, "train")
 
 
-def trained_methods(folder: str | Path) -> list[Method]:
+def trained_methods(folder: str | Path, running: Running | None = None) -> list[Method]:
     """Return the networks that `equal_budget` trained into a folder as methods; unfinished ones are left out.
 
     Raises:
-        UserError: it holds none.
+        UserError: it holds none, or the device or the precision is not available.
     """
     runs = [RunFolder(path.parent) for path in sorted(Path(folder).glob(f"{TRAININGS}/*/recipe.yaml"))]
-    found = [_method(run) for run in runs if run.train.finished]
+    found = [_method(run, running or Running()) for run in runs if run.train.finished]
     if not found:
         raise UserError(f"{folder}: holds no finished training of 'clearer reproduce baselines'; name its folder")
     return found
 
 
-def _method(run: RunFolder, device: str = "auto") -> Method:
+def _method(run: RunFolder, running: Running) -> Method:
     """Return a trained network as a method; its notes state its training."""
     result, recipe = run.train.read_result("seconds", "steps"), run.read_recipe()
     images = Path(str(recipe.data.train)).name
-    method = method_of_model(f"{recipe.description}={run}", device, "fp32")
+    how = running.device, running.precision, running.ensemble
+    method = method_of_model(f"{recipe.description}={run}", *how)
     note = f"trained for {duration(result['seconds'])} ({result['steps']:,} steps) on {images}"
     return dataclasses.replace(method, notes=note)

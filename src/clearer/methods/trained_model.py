@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 from clearer.core.errors import UserError
@@ -14,6 +15,15 @@ from clearer.zoo.card import ModelCard
 from clearer.zoo.locate import located, name_and_source
 
 ENSEMBLE_PASSES = 8
+
+
+@dataclass(frozen=True)
+class Running:
+    """How trained networks run: ``device`` and ``precision`` as of `clearer.load`, ``ensemble`` as below."""
+
+    device: str = "auto"
+    precision: str = "fp32"
+    ensemble: bool = False
 
 
 def method_of_model(
