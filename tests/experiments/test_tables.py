@@ -12,9 +12,12 @@ import pytest
 from PIL import Image
 
 from clearer.core.errors import UserError
+from clearer.core.peak_memory import PeakMemory
 from clearer.data.folders import find_items
 from clearer.evaluation.evaluate import evaluate
+from clearer.evaluation.protocols import parse_protocol
 from clearer.experiments import published
+from clearer.experiments.method_memory import RUNS, memory_of
 from clearer.experiments.table_measurements import ImageSet
 from clearer.experiments.tables import tables
 from clearer.experiments.tables_page import as_markdown, redraw
@@ -23,6 +26,9 @@ from clearer.methods.base import ImageArray, Method
 from helpers.command import clearer
 from helpers.networks import write_model
 from helpers.photos import NAMES, SHIPPED, write_photos
+
+MEMORY = 1 + RUNS if PeakMemory().added() is not None else 0
+"""How often the memory of a fast method is measured."""
 
 
 class Counting:
@@ -125,14 +131,15 @@ def test_measurements_are_repeated_only_after_a_change(gray: Path, tmp_path: Pat
     def measured(method: Method = method, data: Path = gray, **how: Any) -> int:
         before = len(blend.sigmas)
         tables(tmp_path / "t", [method], data_noise=data, **{"sigmas": [50], **how})
-        return len(blend.sigmas) - before
+        calls = len(blend.sigmas) - before
+        return calls - MEMORY if calls else 0
 
     assert measured() == 4 and set(blend.sigmas) == {50}  # three images, and the corner before timing
     assert measured() == 0
     assert measured(sigmas=[50, 30]) == 4
     assert measured(limit=2) == 3 and measured(limit=2) == 0 and measured() == 0
     assert measured(seed=1) == 4 and measured() == 0
-    assert measured(dataclasses.replace(method, setup="cuda")) == 4
+    assert measured(dataclasses.replace(method, setup="cpu, bf16")) == 4
     assert measured(dataclasses.replace(method, sha256="b")) == 4
     assert measured() == 4  # the file of this name now holds the other's
     other = write_photos(tmp_path / "test", NAMES[3:5])
@@ -213,7 +220,8 @@ def test_a_slow_method_has_a_table_of_a_sample_beside_all_others(gray: Path, tmp
     slow, fast = Counting(), Counting()
     methods = [Method("slow", "gaussian", slow, sample=2), Method("fast", "gaussian", fast)]
     whole, sample = tables(tmp_path, methods, data_noise=gray, sigmas=[50])["tables"]
-    assert (len(slow.sigmas), len(fast.sigmas)) == (2 + 1, 3 + 1) and sample["sample"] == sample["images"] == 2
+    assert (len(slow.sigmas), len(fast.sigmas)) == (2 + 1 + MEMORY, 3 + 1 + MEMORY)
+    assert sample["sample"] == sample["images"] == 2
     assert [row["name"] for row in whole["rows"] if row["source"] == "here"] == ["fast"]
     assert [row["name"] for row in sample["rows"]] == ["degraded input", "slow", "fast"]
     # The same images with the same noise.
@@ -221,8 +229,56 @@ def test_a_slow_method_has_a_table_of_a_sample_beside_all_others(gray: Path, tmp
     assert {key: cells["slow"][key] for key in ("psnr", "ssim", "images")} == {
         key: cells["fast"][key] for key in ("psnr", "ssim", "images")
     }
-    assert all(cell["mib"] is None or 0 <= cell["mib"] < 1000 for cell in cells.values())
     assert "2 images of up to 1 megapixel, a seeded sample" in (tmp_path / "tables.md").read_text()
+
+
+def test_the_memory_of_all_methods_is_measured_on_one_image_apart_from_scoring(gray: Path, tmp_path: Path) -> None:
+    def large(image: ImageArray, sigma: float | None) -> ImageArray:
+        return image + np.ones(8 * 2**20).mean().astype(np.float32) * 0  # 64 MiB that are freed at once
+
+    methods = [
+        Method("light", "gaussian", lambda image, sigma: image),
+        Method("large", "gaussian", large, sample=2),
+        Method("elsewhere", "gaussian", large, setup="cuda:0, fp32"),
+    ]
+    result = tables(tmp_path / "t", methods, data_noise=gray, sigmas=[50])
+    whole, sample = result["tables"]
+    assert whole["mib_size"] == sample["mib_size"] == [64, 64]
+    cells = {row["name"]: row["cells"]["clearer-gray-50"] for row in sample["rows"]}
+    assert cells["elsewhere"]["mib"] is None
+    if not MEMORY:
+        return
+    assert cells["degraded input"]["mib"] < 2 and cells["light"]["mib"] < 2 and 60 < cells["large"]["mib"] < 80
+    lines = {line[0].split(" (")[0]: line[-1] for line in lines_of((tmp_path / "t" / "tables.md").read_text())[-4:]}
+    assert lines["light"] == "< 10" and lines["elsewhere"] == "" and 60 < int(lines["large"]) < 80
+    text = (tmp_path / "t" / "tables.md").read_text()
+    assert "MiB: what restoring an image of 64x64 pixels took; differences of 10 MiB are chance." in text
+    # Measurements of before counted scores: of them, the memory alone is measured again.
+    kept = next((tmp_path / "t" / "measured").glob("light-*.json"))
+    stored = json.loads(kept.read_text())
+    kept.write_text(json.dumps({key: value for key, value in stored.items() if key != "mib_size"} | {"mib": 99.0}))
+    again = Counting()
+    methods[0] = dataclasses.replace(methods[0], restore=again)
+    cells = tables(tmp_path / "t", methods, data_noise=gray, sigmas=[50])["tables"][0]["rows"]
+    (light,) = (row["cells"]["clearer-gray-50"] for row in cells if row["name"] == "light")
+    assert light["mib"] < 2 and len(again.sigmas) == MEMORY
+    assert light["psnr"] == whole["rows"][0]["cells"]["clearer-gray-50"]["psnr"]
+
+
+def test_the_first_run_of_a_slow_method_is_the_only_one(gray: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clearer.experiments.method_memory.SECONDS", 0.0)
+    slow, item = Counting(), find_items(gray)[0]
+    memory_of(Method("slow", "gaussian", slow), item, parse_protocol("clearer-gray-50"), 0, 0)
+    assert len(slow.sigmas) == (1 if MEMORY else 0)
+
+
+def test_a_table_of_before_says_that_its_memory_counts_scores() -> None:
+    costs = {"threads": 1, "seconds_per_image": 1.0, "megapixels_per_second": 1.0, "mib": 3.0}
+    facts = {"psnr": 25.0, "ssim": 0.7, "parameters": None, "macs_per_pixel": None, "notes": "", "setup": ""}
+    row = {"name": "m", "source": "here", "cells": {"clearer-gray-50": {**facts, **costs}}}
+    table = {"name": "bsd500", "data": "x", "images": 1, "images_in_set": 1, "protocols": ["clearer-gray-50"]}
+    text = as_markdown({"seed": 0, "limit": None, "left_out": [], "tables": [{**table, "rows": [row]}]})
+    assert "MiB: the most that measuring took, scores included." in text and lines_of(text)[-1][-1] == "< 10"
 
 
 def test_samples_are_nested_and_hold_no_huge_image(tmp_path: Path) -> None:
@@ -256,7 +312,7 @@ def test_a_stopped_measurement_resumes_at_the_next_image(gray: Path, tmp_path: P
     partial = next((tmp_path / "t" / "measured").glob("m-*.jsonl"))
     partial.write_text(partial.read_text() + '{"place": 2, "sco')  # killed while it wrote
     tables(tmp_path / "t", [method], data_noise=gray, sigmas=[50])
-    assert calls == 3 + 2 and not partial.exists()  # the corner and the other image
+    assert calls == 3 + 2 + MEMORY and not partial.exists()  # the corner and the other image
     whole = [Method("m", "gaussian", lambda image, sigma: image / 2, sample=2)]
     tables(tmp_path / "u", whole, data_noise=gray, sigmas=[50])
     one, other = (json.loads(next((tmp_path / x / "measured").glob("m-*.json")).read_text()) for x in "tu")

@@ -150,7 +150,7 @@ def image_scores(
     warm = False
     for place, item in items:
         with torch.inference_mode():
-            clean, degraded = _pair(item, protocol, seed, place)
+            clean, degraded = pair_of(item, protocol, seed, place)
             if not warm:
                 restore(degraded[..., :_WARM_UP, :_WARM_UP])
             score = _score(run, item.name, clean, degraded, protocol.luma, watch)
@@ -226,8 +226,8 @@ def check_fit(items: Sequence[Item], protocol: Protocol) -> None:
             )
 
 
-def _pair(item: Item, protocol: Protocol, seed: int, k: int) -> tuple[Tensor, Tensor]:
-    """Return the clean and the degraded image, each (1, C, H, W) float32 in units of [0, 1]."""
+def pair_of(item: Item, protocol: Protocol, seed: int, k: int) -> tuple[Tensor, Tensor]:
+    """Return the clean and the degraded form of image ``k`` of a set, each (1, C, H, W) float32 in units of [0, 1]."""
     clean, degraded = read_for(item, protocol)
     clean = crop_to_multiple(clean, protocol.crop)
     degraded = None if degraded is None else crop_to_multiple(degraded, protocol.crop)

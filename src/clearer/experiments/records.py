@@ -175,8 +175,8 @@ class Figures57(TypedDict):
 class TableCell(TypedDict):
     """PSNR (dB) and SSIM. A published cell has nothing else.
 
-    ``ssim_zero_padded``: SSIM as the paper's program measures it. ``mib``: the most memory that restoring an image
-    took. Tables made before 0.2 lack both.
+    ``ssim_zero_padded``: SSIM as the paper's program measures it. ``mib``: the memory that restoring one image took,
+    see `ResultTable`. Tables made before 0.2 lack both.
     """
 
     psnr: float
@@ -203,11 +203,16 @@ class TableRow(TypedDict):
 
 
 class ResultTable(TypedDict):
-    """One set of images, or a seeded sample of it of ``sample`` images."""
+    """One set of images, or a seeded sample of it of ``sample`` images.
+
+    ``mib_size``: width and height of the image that the memory of all methods was measured on. In a table without it,
+    memory is the most of all images and counts that of scoring, too.
+    """
 
     name: str
     data: str
     sample: NotRequired[int]
+    mib_size: NotRequired[list[int]]
     images: int
     images_in_set: int
     protocols: list[str]

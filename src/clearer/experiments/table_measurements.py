@@ -19,12 +19,12 @@ from torch import Tensor
 from clearer.core.console import progress_bar, say
 from clearer.core.errors import UserError
 from clearer.core.files import read_shaped, write_json, write_text
-from clearer.core.peak_memory import PeakMemory
 from clearer.core.shape import check_shape
 from clearer.data.items import Item, item_size
 from clearer.evaluation.evaluate import check_fit, image_scores, result_of
 from clearer.evaluation.metrics import luma601, zero_padded_ssim
 from clearer.evaluation.protocols import Protocol
+from clearer.experiments.method_memory import memory_of
 from clearer.methods.base import Method, as_restore
 from clearer.runs.schema import ImageScore, ResultRecord
 
@@ -52,8 +52,9 @@ class MeasurementKey(TypedDict):
 class Measurement(ResultRecord):
     """A kept measurement: the result of an evaluation, and what it depends on.
 
-    ``zero_padded``: SSIM of each image as the paper's program measures it. ``mib``: the most memory that restoring
-    took, None where the system does not say. Measurements before 0.2 lack both.
+    ``zero_padded``: SSIM of each image as the paper's program measures it. ``mib``, ``mib_size``: see
+    `clearer.experiments.method_memory.Memory`, on the image of `ImageSet.usual`. Measurements before 0.2 lack them;
+    those with ``mib`` alone counted the memory of scoring, too.
     """
 
     key: MeasurementKey
@@ -61,6 +62,7 @@ class Measurement(ResultRecord):
     threads: int
     zero_padded: NotRequired[list[float]]
     mib: NotRequired[float | None]
+    mib_size: NotRequired[list[int]]
 
 
 class KeptScore(TypedDict):
@@ -69,7 +71,6 @@ class KeptScore(TypedDict):
     place: int
     score: ImageScore
     zero_padded: float
-    mib: float | None
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,11 @@ class ImageSet:
             return list(range(count))
         order = random.Random(SAMPLE_SEED).sample(range(count), count)
         return sorted([place for place in order if math.prod(item_size(self.items[place])) <= HUGE][:sample])
+
+    def usual(self) -> int:
+        """Return the place of the image of median size: the memory of all methods is measured on it."""
+        places = self.places(None)
+        return sorted(places, key=lambda place: math.prod(item_size(self.items[place])))[(len(places) - 1) // 2]
 
 
 def digest_of(items: Sequence[Item]) -> str:
@@ -137,18 +143,21 @@ def measured(folder: Path, method: Method, protocol: Protocol, images: ImageSet,
         key["sample"] = len(places)
     path = folder / f"{_file_name(key)}.json"
     kept = read_shaped(path, Measurement) if path.is_file() else None
-    if kept is not None and kept["key"] == key:
-        return kept
-    lines = _scored(path.with_suffix(".jsonl"), key, method, protocol, images, places)
-    result = result_of(protocol.name, False, [line["score"] for line in lines])
-    kept = cast(Measurement, {
-        "key": key, "data": images.data, "threads": torch.get_num_threads(),
-        "zero_padded": [line["zero_padded"] for line in lines],
-        "mib": max((line["mib"] for line in lines if line["mib"] is not None), default=None), **result.to_dict(),
-    })  # fmt: skip
-    write_json(path, kept)
-    path.with_suffix(".jsonl").unlink(missing_ok=True)
-    say(f"{method.name}, {protocol.name}: {result.psnr:.2f} dB / {result.ssim:.4f} ({result.seconds:.1f} s)", console)
+    if kept is None or kept["key"] != key:
+        lines = _scored(path.with_suffix(".jsonl"), key, method, protocol, images, places)
+        result = result_of(protocol.name, False, [line["score"] for line in lines])
+        padded = [line["zero_padded"] for line in lines]
+        facts = {"key": key, "data": images.data, "threads": torch.get_num_threads(), "zero_padded": padded}
+        kept = cast(Measurement, {**facts, **result.to_dict()})
+        write_json(path, kept)
+        path.with_suffix(".jsonl").unlink(missing_ok=True)
+        scores = f"{result.psnr:.2f} dB / {result.ssim:.4f} ({result.seconds:.1f} s)"
+        say(f"{method.name}, {protocol.name}: {scores}", console)
+    if "mib_size" not in kept:  # new, or kept by a version that measured memory otherwise
+        place = images.usual()
+        memory = memory_of(method, images.items[place], protocol, images.seed, place)
+        kept = cast(Measurement, {**kept, **memory})
+        write_json(path, kept)
     return kept
 
 
@@ -174,10 +183,9 @@ def _scored(
         seed=images.seed,
         watch=[watch],
     )
-    memory = PeakMemory()
     with progress_bar(f"{method.name}, {protocol.name}") as progress, path.open("a", encoding="utf-8") as file:
         for place, score in zip(missing, scores, strict=True):
-            known[place] = {"place": place, "score": score, "zero_padded": similar[-1], "mib": memory.added()}
+            known[place] = {"place": place, "score": score, "zero_padded": similar[-1]}
             file.write(json.dumps(known[place]) + "\n")
             file.flush()
             progress(len(known), len(places))

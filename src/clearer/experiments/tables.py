@@ -115,6 +115,7 @@ def _table(
         "name": name, "data": Path(images.data).name, "images": len(places), "images_in_set": len(images.items),
         "protocols": [protocol.name for protocol in protocols],
         "rows": [rows[0], *(_published(name, protocols) if sample is None else []), *rows[1:]],
+        "mib_size": next(kept["mib_size"] for row in results.values() for _, kept in row.values()),  # the same for all
     }  # fmt: skip
     return table if sample is None else table | {"sample": len(places)}
 

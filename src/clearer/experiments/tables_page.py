@@ -26,6 +26,8 @@ CAUTIONS = {
     "rain800-y": "No published figures are comparable with these.",
 }
 COSTS, MEMORY = ("parameters", "kMAC/pixel", "s/image", "Mpixel/s"), "MiB"
+LEAST_MIB = 10
+"""Less memory is not told apart: processes that measured the same network differed by as much."""
 
 
 def redraw(out: str | Path) -> None:
@@ -102,8 +104,12 @@ def _costs(row: TableRow, heads: tuple[str, ...]) -> list[str]:
     seconds = sum(cell["seconds_per_image"] for cell in cells) / len(cells)
     speed = len(cells) / sum(1 / cell["megapixels_per_second"] for cell in cells)  # each level has the same pixels
     memory = [mib for cell in cells if (mib := cell.get("mib")) is not None]
-    most = [f"{max(memory):.0f}" if memory else ""] if MEMORY in heads else []
+    most = [_memory(max(memory)) if memory else ""] if MEMORY in heads else []
     return [" / ".join(sizes), " / ".join(macs), f"{seconds:.3g}", f"{speed:.3g}", *most]
+
+
+def _memory(mib: float) -> str:
+    return f"< {LEAST_MIB}" if mib < LEAST_MIB else f"{mib:.0f}"
 
 
 def _mark(row: TableRow, notes: list[str]) -> str:
@@ -124,5 +130,10 @@ def _mark(row: TableRow, notes: list[str]) -> str:
 def _speed(table: ResultTable) -> str:
     cells = [cell for row in table["rows"] if row["source"] == "here" for cell in row["cells"].values()]
     threads = " or ".join(str(count) for count in sorted({cell["threads"] for cell in cells}))
-    memory = " MiB: the most that restoring one image took." if MEMORY in _costs_of(table) else ""
+    memory = " MiB: the most that measuring took, scores included." if MEMORY in _costs_of(table) else ""
+    if memory and "mib_size" in table:
+        width, height = table["mib_size"]
+        memory = (
+            f" MiB: what restoring an image of {width}x{height} pixels took; differences of {LEAST_MIB} MiB are chance."
+        )
     return f" Speed is for one machine, with {threads} CPU thread(s) for torch.{memory}" if cells else ""
