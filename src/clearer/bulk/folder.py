@@ -229,11 +229,12 @@ class BulkFolder:
             np.unique(np.frombuffer(keys, np.uint64)).tofile(temporary)
 
     def _owners(self, plan: BulkPlan) -> tuple[Keys, Keys]:
-        """Return the outputs of a list as sorted hashes, and the key of the file of each."""
+        """Return what the outputs of a list are or may become, as sorted hashes, and the key of the file of each."""
         outputs, owners = array("Q"), array("Q")
         for entry in _entries(self.part(plan) / _LIST):
-            outputs.append(_hash(entry.output))
-            owners.append(key_of(entry.input, entry.output))
+            added = ("", *_APPENDED) if entry.naming == "content" else ("",)
+            outputs.extend(_hash(entry.output + suffix) for suffix in added)
+            owners.extend([key_of(entry.input, entry.output)] * len(added))
         order = np.argsort(outputs)
         return np.frombuffer(outputs, np.uint64)[order], np.frombuffer(owners, np.uint64)[order]
 

@@ -262,8 +262,8 @@ def listed_job(source: Path, target: Path, options: RestoreOptions, naming: str)
             added = output_name(source, None).removeprefix(source.name)
             if added and naming == "rival":
                 raise UserError(
-                    f"{source}: its content does not fit its suffix, and {target.name}{added} is the output of another "
-                    "file; rename it, or name its output in a list"
+                    f"{source}: its content does not fit its suffix, and {target.name}{added} may be the output of "
+                    "another file; rename it, or name its output in a list"
                 )
             target = target.with_name(f"{target.name}{added}")
         if target.exists() and target.samefile(source):
