@@ -1,7 +1,8 @@
-"""The table of all methods, from the JSON of `clearer methods`."""
+"""The tables of methods of other systems: the JSON of `clearer methods`, and what studies of them measured."""
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 
@@ -30,4 +31,37 @@ def classical_table(value: Any) -> str:
         seconds = row["seconds_per_megapixel"]
         shown = f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.2g}"
         lines.append(f"| `{row['method']}` | {row['threads']} | {row['side']} | {shown} |")
+    return "\n".join(lines)
+
+
+def lp_table(value: Any) -> str:
+    """Return the results of LP with the method's settings, and with others one at a time."""
+    side, used = value["side"], value["used"]
+    lines = [
+        f"`{value['command']}` ({value['images']} training pairs, the central {side}x{side} pixels)",
+        "",
+        "| omega | rounds | components | weight of patches | PSNR (dB) | SSIM | s/image |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        f"| degraded input | | | | {value['input']['psnr']:.2f} | {value['input']['ssim']:.4f} | |",
+    ]
+    for row in sorted(value["rows"], key=lambda row: [row[k] for k in ("components", "rounds", "patches", "omega")]):
+        cells = [f"{row['omega']:g}", str(row["rounds"]), str(row["components"]), str(Fraction(row["patches"]))]
+        cells += [f"{row['psnr']:.2f}", f"{row['ssim']:.4f}", f"{row['seconds']:.1f}"]
+        chosen = all(row[key] == used[key] for key in used)
+        lines.append("| " + " | ".join(f"**{cell}**" if chosen else cell for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def rain_table(value: Any) -> str:
+    """Return what the rain mask marks by its threshold."""
+    lines = [
+        f"`{value['command']}` ({value['images']} training pairs)",
+        "",
+        "| threshold (gray levels) | share of pixels | share of the rain's square |",
+        "| ---: | ---: | ---: |",
+    ]
+    for row in value["rows"]:
+        cells = [str(row["threshold"]), f"{row['share']:.0%}", f"{row['of_rain']:.0%}"]
+        chosen = row["threshold"] == value["used"]
+        lines.append("| " + " | ".join(f"**{cell}**" if chosen else cell for cell in cells) + " |")
     return "\n".join(lines)
