@@ -214,17 +214,18 @@ class BulkFolder:
         for log in self._logs():
             if log.parent == self.part(plan):
                 continue
-            done: dict[int, tuple[int, int]] = {}
-            for record in read_records(log):  # the last of a file counts
-                done.pop(record.index, None)
-                if record.error is None and not record.skipped:
-                    done[record.index] = key_of(record.input, record.planned), _hash(record.output)
-            found = np.array(list(done.values()), np.uint64).reshape(-1, 2)
-            place = np.searchsorted(outputs, found[:, 1]).clip(max=len(outputs) - 1)
-            lost = (outputs[place] == found[:, 1]) & (owners[place] != found[:, 0])
-            keys.extend(found[~lost, 0].tolist())
+            rows = array("Q")
+            for r in read_records(log):
+                is_done = r.error is None and not r.skipped
+                rows.extend((r.index, is_done, key_of(r.input, r.planned), _hash(r.output)))
+            newest = np.frombuffer(rows, np.uint64).reshape(-1, 4)[::-1]
+            latest = newest[np.unique(newest[:, 0], return_index=True)[1]]  # of each file
+            numbers, _, own, written = latest[latest[:, 1] == 1].T
+            place = np.searchsorted(outputs, written).clip(max=len(outputs) - 1)
+            lost = (outputs[place] == written) & (owners[place] != own)
+            keys.extend(own[~lost].tolist())
             if lost.any():
-                _take_back(log, set(np.array(list(done))[lost].tolist()))
+                _take_back(log, set(numbers[lost].tolist()))
         with written_whole(self.part(plan) / "done-before") as temporary:
             np.unique(np.frombuffer(keys, np.uint64)).tofile(temporary)
 
