@@ -1,8 +1,9 @@
 """Train the learned baselines and networks of clearer for equal times on the same images, and measure them.
 
-All are trained with one schedule, the recipes ``baselines/NAME-short``, so that the comparison is one of networks. Two
-of ours are among them: the published architecture, and that of a pretrained model; the latter also with the settings
-of its own recipe. Each training gets as many steps as its time allows, by a step timed before.
+All are trained with one schedule, the recipes ``baselines/NAME-short``, which differ in the loss and, for two networks,
+in the learning rate; docs/baselines.md says what such a comparison can show. Two of ours are among them: the published
+architecture, and that of a pretrained model; the latter also with the settings of its own recipe. Each training gets as
+many steps as its time allows, by a step timed before.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class DuRNP(BaselineNetwork):
         source="Liu, Suganuma, Sun and Okatani, CVPR 2019",
         reading="Complete in its publication, but for the initial weights, which are torch's. Smaller images than "
         f"{LEAST} pixels a side are mirrored to that size.",
-        checked="the published count of weights; a block written out by hand",
+        checked="the count of weights that its layers give; a block written out by hand",
         sample=UP_TO_A_MEGAPIXEL,
     )
 

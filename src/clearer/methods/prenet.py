@@ -29,7 +29,7 @@ class PReNet(BaselineNetwork):
         title="PReNet",
         task="derain",
         source="Ren, Zuo, Hu, Zhu and Meng, CVPR 2019",
-        reading="Not part of the paper's comparison; a stronger baseline for deraining. Complete in its publication.",
+        reading="Not part of the paper's comparison. Complete in its publication.",
         checked="outputs of the public program with its weights: equal to 1e-5",
         sample=UP_TO_A_MEGAPIXEL,
     )

@@ -28,7 +28,7 @@ class RED(BaselineNetwork):
         source="Mao, Shen and Yang, NeurIPS 2016",
         reading="128 channels as in the released network; the publication's text says 64. The initial weights are not "
         "stated: PyTorch's. The mean over 8 orientations of the image, which the authors' test program takes, is left "
-        "out.",
+        "out; --ensemble of the tables takes it.",
         checked="the published count of weights; its skips written out by hand",
         sample=20,
     )

@@ -168,5 +168,6 @@ WNNM = Classical(
     source="Gu, Zhang, Zuo and Feng, CVPR 2014",
     make=wnnm,
     reading="None. Gray images alone.",
-    checked="PSNR of the authors' program after every iteration on one image, levels 20 and 40: equal to 0.01 dB",
+    checked="PSNR of the authors' program after every iteration on one image, levels 20 and 40: equal to 0.01 dB; "
+    "levels above 40 have other settings, which are not compared",
 )
