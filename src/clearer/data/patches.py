@@ -107,9 +107,6 @@ class PatchSampler:
         """Return the next batch, float32 (B / parts, C, patch, patch) in [0, 1], which noise may leave."""
         places = self._draw_places()
         degraded, clean = self._pair_at(places)
-        if self.variety.clean_share:
-            kept = places[7, self.mine].bool().to(self.device)[:, None, None, None]
-            degraded = torch.where(kept, clean, degraded)
         variance = between = None
         if self.lines is not None:
             which = places[6, self.mine].to(self.device)
