@@ -20,10 +20,12 @@ from clearer.recipe.schema import Recipe
 
 def options(about: str | None) -> argparse.ArgumentParser:
     """Return a parser with the recipe, the images and the file of the results; further options can be added."""
-    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=about, formatter_class=raw, allow_abbrev=False)
     parser.add_argument("recipe")
-    parser.add_argument("--train", required=True)
+    parser.add_argument("--train", nargs="+", required=True)
     parser.add_argument("--validation", required=True)
+    parser.add_argument("--only-validation", help="text file with the names of the validation images to use")
     parser.add_argument("-o", "--out", required=True, type=Path)
     return parser
 
@@ -38,8 +40,16 @@ def begun(parser: argparse.ArgumentParser) -> argparse.Namespace:
 
 def recipe_of(given: argparse.Namespace, **settings: Any) -> Recipe:
     """Return the recipe with the images and further settings of the training."""
-    images = {"data.train": given.train, "data.validation": given.validation}
-    return load_recipe(given.recipe, {**images, **{f"train.{key}": value for key, value in settings.items()}})
+    return load_recipe(given.recipe, images_of(given) | {f"train.{key}": value for key, value in settings.items()})
+
+
+def images_of(given: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of a recipe that name the images."""
+    return {
+        "data.train": given.train,
+        "data.validation": given.validation,
+        "data.only_validation": given.only_validation,
+    }
 
 
 def trained_psnr(recipe: Recipe, folder: Path, steps: int) -> float:

@@ -1,7 +1,8 @@
 """Measure what a short training of a search buys: PSNR after equal seconds, by batch, patch and learning rate.
 
     python benchmarks/studies/short_training.py denoise-gray --train bsds500/train --validation bsds500/val \\
-        --seconds 120 --settings 16:64:1 8:64:1 32:32:1 -o docs/results/short-training.json
+        --only-validation docs/val_without_bsd68.txt --seconds 120 --settings 16:64:1 8:64:1 32:32:1 \\
+        -o docs/results/short-training.json
 
 A setting is BATCH:PATCH:RATE, the rate as a multiple of that of a search. Every network is trained with each setting,
 on one thread, from one seed, for as many steps as take the seconds of the processor.

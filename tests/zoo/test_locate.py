@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import clearer
 from clearer.core.errors import UserError
 from clearer.inference.choice import candidates
 from clearer.web.offered import offered
 from clearer.zoo.locate import find_models, is_model_name, located
-from clearer.zoo.names import PACKAGED_MODELS, REPOSITORY_MODELS, RESEARCH_MODELS, ModelName
+from clearer.zoo.names import PACKAGED_MODELS, REPOSITORY_MODELS, RESEARCH_MODELS, ModelName, is_for_use
 
 PACKAGED = list(PACKAGED_MODELS)
 IN_FOLDER = list(REPOSITORY_MODELS)
@@ -53,6 +55,17 @@ def test_a_checkout_has_all_models_and_the_package_those_for_use(monkeypatch: py
     assert list(found) == sorted([*PACKAGED, *IN_FOLDER, *RESEARCH_MODELS])
     for name, file in found.items():
         assert located(name) == file.path and file.name == name and file.path.is_file()
+
+
+def test_the_page_of_each_model_for_use_shows_what_it_restores_and_its_limits() -> None:
+    for name in filter(is_for_use, find_models()):
+        folder = PACKAGE.parents[1] / "models" / name
+        rows = re.findall(
+            r"^!\[Degraded, restored, clean: (.*)\]\(examples\.jpg\)$", (folder / "README.md").read_text(), re.M
+        )
+        assert len(rows) == 1 and "; limit: " in rows[0], name
+        with Image.open(folder / "examples.jpg") as picture:
+            assert picture.width == 632 and picture.height == (rows[0].count("; ") + 1) * 228 - 4, name
 
 
 def test_the_page_of_names_says_which_tiers_and_dates_there_are() -> None:
