@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from clearer.experiments.short_training import end_of, psnr_of
 from clearer.pipeline.fit import fit
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Recipe
+from clearer.training import trainer
+from clearer.training.trainer import WeightTraining
 
 
 def options(about: str | None) -> argparse.ArgumentParser:
@@ -58,3 +61,34 @@ def trained_psnr(recipe: Recipe, folder: Path, steps: int) -> float:
     end = end_of(Plan("short", recipe, folder, "train"), steps)
     assert end is not None
     return psnr_of(end)
+
+
+def going_on(given: argparse.Namespace, seed: int) -> Recipe:
+    """Return the recipe of the model ``given.recipe``, which goes on from its weights for ``given.steps``.
+
+    The learning rate falls from ``given.rate`` to a hundredth of it.
+    """
+    values = images_of(given) | {
+        "data.exclude": "robustness",
+        "seed": seed,
+        "train.start": given.recipe,
+        "train.watch_start": 0,
+        "train.epochs": given.steps // 100,
+        "train.validate_every": given.steps // 100,
+        "train.average": 0.998,
+        "train.optimizer.lr": given.rate,
+        "train.optimizer.lr_final": given.rate / 100,
+        "train.optimizer.warmup_epochs": 1,
+    }
+    return load_recipe(given.recipe, values)
+
+
+def trained_by(job: Callable[..., WeightTraining], recipe: Recipe, folder: Path) -> dict[str, Any]:
+    """Carry out a training of another class; return the validation PSNR in dB at its end, and its seconds."""
+    plain = trainer.WeightTraining
+    trainer.WeightTraining = job  # type: ignore[misc,assignment]
+    try:
+        result = fit(recipe, folder, stages=("train",), console=Console(quiet=True)).result["train"]
+    finally:
+        trainer.WeightTraining = plain  # type: ignore[misc]
+    return {key: result[key] for key in ("last_psnr", "input_psnr", "steps", "seconds")}

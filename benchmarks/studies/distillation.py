@@ -19,16 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from brief_training import begun, images_of, options
-from rich.console import Console
+from brief_training import begun, going_on, options, trained_by
 from torch import Tensor, nn
 
 from clearer.core.files import write_json
 from clearer.inference.latency_table import device_name
 from clearer.losses.base import Batch
-from clearer.pipeline.fit import fit
-from clearer.recipe.load import load_recipe
-from clearer.recipe.schema import Recipe
 from clearer.training import trainer
 from clearer.zoo.locate import located
 from clearer.zoo.weights import load_weights
@@ -69,38 +65,11 @@ def main() -> None:
         recipe = going_on(given, seed)
         for share in given.shares:
             job = partial(Distillation, teacher, teacher.architecture.takes_level, share)
-            rows.append({"share": share, "seed": seed, **trained(recipe, job)})
+            with tempfile.TemporaryDirectory() as folder:
+                rows.append({"share": share, "seed": seed, **trained_by(job, recipe, Path(folder) / "run")})
             print(rows[-1], flush=True)
     processor = device_name(torch.device("cpu"))
     write_json(given.out, {"command": given.command, "processor": processor, "rows": rows})
-
-
-def going_on(given: Any, seed: int) -> Recipe:
-    """Return the recipe of the model, which goes on from its weights for ``--steps``."""
-    values = images_of(given) | {
-        "data.exclude": "robustness",
-        "seed": seed,
-        "train.start": given.recipe,
-        "train.watch_start": 0,
-        "train.epochs": given.steps // 100,
-        "train.validate_every": given.steps // 100,
-        "train.average": 0.998,
-        "train.optimizer.lr": given.rate,
-        "train.optimizer.lr_final": given.rate / 100,
-        "train.optimizer.warmup_epochs": 1,
-    }
-    return load_recipe(given.recipe, values)
-
-
-def trained(recipe: Recipe, job: Any) -> dict[str, Any]:
-    """Carry out a training; return the validation PSNR in dB at its end, and its seconds."""
-    plain, trainer.WeightTraining = trainer.WeightTraining, job  # type: ignore[misc]
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            result = fit(recipe, Path(folder) / "run", stages=("train",), console=Console(quiet=True)).result
-    finally:
-        trainer.WeightTraining = plain  # type: ignore[misc]
-    return {key: result["train"][key] for key in ("last_psnr", "input_psnr", "steps", "seconds")}
 
 
 if __name__ == "__main__":
