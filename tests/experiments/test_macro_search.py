@@ -73,6 +73,24 @@ def test_short_trainings_can_go_on(recipe: Recipe) -> None:
     assert a.given == network and a.train.patch % network.multiple == 0
 
 
+def test_short_trainings_get_more_and_smaller_patches(recipe: Recipe) -> None:
+    network = Architecture.parse("FPFF-FFFF@channels=1,width=4,norm=none,residual,unshuffle=2")
+    given = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, batch=16, patch=64))
+    assert [short(given, network, 0, 200, small_patches=small).train.patch for small in (False, True)] == [64, 32]
+    assert [short(given, network, 0, 200, small_patches=small).train.batch for small in (False, True)] == [16, 32]
+    small = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, batch=16, patch=24))
+    assert short(small, network, 0, 200, small_patches=True) == short(small, network, 0, 200)
+
+
+def test_a_search_of_an_early_version_goes_on_with_its_patches(tmp_path: Path) -> None:
+    for stated, small in (({}, False), ({"small_patches": True}, True)):
+        write_json(tmp_path / "schedule.json", {"networks": 3, "steps": 2, "rungs": 2, "minutes": 1, **stated})
+        planned = PlannedSearch.read(tmp_path / "schedule.json")
+        assert {rung.small_patches for rung in planned.schedule} == {small}
+        planned.write(tmp_path / "again.json")
+        assert PlannedSearch.read(tmp_path / "again.json") == planned
+
+
 def test_a_search_trains_judges_and_resumes(recipe: Recipe, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(Gate, "open", True)
     whole = searched(recipe, tmp_path / "whole")
@@ -164,7 +182,7 @@ def test_schedules_of_earlier_versions_are_read(tmp_path: Path) -> None:
     early = {"networks": 12, "steps": 300, "rungs": 3, "minutes": 13}
     for steps, epoch in ((300, 100), (1200, 100), (100, 100)):
         write_json(file, early | {"steps": steps})
-        schedule = Schedule(12, steps, 3, epoch, with_default=False)
+        schedule = Schedule(12, steps, 3, epoch, with_default=False, small_patches=False)
         assert PlannedSearch.read(file) == PlannedSearch(schedule, Timing(0, 0), 13, 1)
     for epoch in (0, 7):
         write_json(file, early | {"epoch": epoch})

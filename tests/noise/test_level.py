@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageDraw
 from tests.helpers.photos import SHIPPED
 from torch import Tensor
 
+from clearer.degradations.chain import Chain
+from clearer.degradations.gaussian import Gaussian
+from clearer.degradations.jpeg import Jpeg
 from clearer.images.view import read_image
 from clearer.noise.level import estimate_level
 
@@ -102,3 +107,26 @@ def test_the_level_scales_with_the_image_and_is_float32_without_gradient() -> No
 def test_thin_images_have_a_level_however_few_blocks_are_read(shape: tuple[int, int]) -> None:
     image = 0.5 + 0.1 * torch.randn(1, 1, *shape, generator=torch.Generator().manual_seed(0))
     assert float(estimate_level(image, 16)) == pytest.approx(0.1, rel=0.4)
+
+
+def page(sigma: float, quality: int | None) -> Tensor:
+    """Return a page of text on plain paper with white noise, also as JPEG, (1, 1, H, W)."""
+    paper = Image.new("L", (400, 300), 245)
+    for row in range(12):
+        ImageDraw.Draw(paper).text((20, 12 + 20 * row), "The quick brown fox jumps over the lazy dog" * 2, 40)
+    clean = torch.from_numpy(np.array(paper))[None, None].float() / 255
+    steps = [Gaussian(sigma), *([] if quality is None else [Jpeg(quality)])]
+    return Chain(tuple(steps)).apply(clean, torch.Generator().manual_seed(0)).clamp(0, 1)
+
+
+@pytest.mark.parametrize("sigma", [4, 8, 16])
+@pytest.mark.parametrize("quality", [None, 95, 70, 50])
+def test_text_on_plain_paper_is_no_noise(sigma: float, quality: int | None) -> None:
+    found = float(estimate_level(page(sigma, quality))) * 255
+    assert found <= 1.2 * sigma  # compression removes some
+    if quality is None:
+        assert found >= 0.75 * sigma  # what is above white is clipped
+
+
+def test_a_page_of_text_without_noise_has_none() -> None:
+    assert float(estimate_level(page(0, None))) * 255 < 0.1

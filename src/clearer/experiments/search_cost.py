@@ -43,7 +43,7 @@ class _KeptTiming(TypedDict):
 
 
 class _Kept(TypedDict):
-    """schedule.json; early searches lack the last four."""
+    """schedule.json; early searches lack the last five."""
 
     networks: int
     steps: int
@@ -53,6 +53,7 @@ class _Kept(TypedDict):
     timing: NotRequired[_KeptTiming]
     epoch: NotRequired[int]
     with_default: NotRequired[bool]
+    small_patches: NotRequired[bool]
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ class PlannedSearch:
             f"{timing.step:g} seconds a step": 0 <= timing.step < 1e6,
             f"epochs of {epoch} steps": epoch >= 1 and kept["steps"] % epoch == 0,
         }
-        schedule = Schedule(kept["networks"], kept["steps"], kept["rungs"], epoch, kept.get("with_default", False))
+        later = kept.get("with_default", False), kept.get("small_patches", False)
+        schedule = Schedule(kept["networks"], kept["steps"], kept["rungs"], epoch, *later)
         if all(sound.values()):
             seconds = schedule.seconds(timing, 1)
             sound[f"{seconds:g} seconds in all"] = seconds < LONGEST
@@ -265,7 +267,7 @@ def _some(networks: Sequence[Architecture], count: int) -> list[Architecture]:
 
 
 def _timed_plan(recipe: Recipe, network: Architecture, place: Path) -> Plan:
-    found = short(recipe, network, 0, TIMED_STEPS)
+    found = short(recipe, network, 0, TIMED_STEPS, small_patches=True)
     train = dataclasses.replace(found.train, epochs=TIMED_EPOCHS, steps_per_epoch=TIMED_STEPS)
     return Plan(network.text, dataclasses.replace(found, train=train), place / network.digest, "train")
 

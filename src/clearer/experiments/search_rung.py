@@ -46,10 +46,12 @@ class TrainingsOfRung:
         self.number, rung = numbered
         self.ledger, self.prices = out / "ledger.jsonl", prices
         self.tasks = {_name(a, seed): (a, seed) for a, seed in tasks}
-        self.plans = [
-            Plan(f"{a} {a.digest}", short(recipe, a, seed, rung.steps, rung.epoch), out / "trainings" / name, "train")
-            for name, (a, seed) in self.tasks.items()
-        ]
+
+        def plan(name: str, network: Architecture, seed: int) -> Plan:
+            brief = short(recipe, network, seed, rung.steps, rung.epoch, small_patches=rung.small_patches)
+            return Plan(f"{network} {network.digest}", brief, out / "trainings" / name, "train")
+
+        self.plans = [plan(name, *task) for name, task in self.tasks.items()]
 
     def _known(self) -> dict[tuple[str, int], Trained]:
         lines = [line for line in read_ledger(self.ledger) if line.rung == self.number]

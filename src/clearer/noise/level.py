@@ -45,6 +45,10 @@ SPREAD = 2.0
 """Variance at the middle frequencies, over that of the quietest group, which correlated noise has at most."""
 EVEN = 1.5
 """Ratio of middle to highest frequencies up to which groups count alike; beyond, by the fourth power."""
+CONTENT, ABOVE = (1.3, 1.6), (6.0, 9.0)
+"""A group is content without noise, such as text on plain paper, if the first, its ratio of middle to highest
+frequencies, is above that of white noise, and the second, its variance over the middle frequencies of the quietest
+group, above what brightness does to noise: not at the first value, all at the second."""
 TINY = 1e-9
 CLIPPED = 1e6
 """Added to the energy of blocks that are mostly black or white, so that they come last and count nothing."""
@@ -102,7 +106,10 @@ def _variance(planes: Tensor, most_blocks: int) -> Tensor:
     alike = _ramp((mid + TINY) / (next_mid + TINY), ALIKE_SMALL if planes[0].numel() <= SMALL else ALIKE)
     even = torch.minimum(mid, SPREAD * mid.amin(1, keepdim=True))
     variance = white + alike * _ramp(ratio, COLORED) * (even - white).clamp_min(0)
-    weight = ratio.clamp_min(EVEN).pow(-4) * (chosen_by[..., :count] < CLIPPED).float().mean(2)
+    open_share = (chosen_by[..., :count] < CLIPPED).float().mean(2)
+    quietest = torch.where(open_share > 0, mid, math.inf).amin(1, keepdim=True)
+    content = _ramp(ratio, CONTENT) * _ramp((variance + TINY) / (quietest + TINY), ABOVE)
+    weight = ratio.clamp_min(EVEN).pow(-4) * open_share * (1 - content)
     mean: Tensor = (variance * weight).sum(1) / weight.sum(1).clamp_min(TINY)
     return mean
 

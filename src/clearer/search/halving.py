@@ -33,13 +33,14 @@ SEEDS = 3
 class Rung:
     """A round of trainings: ``networks`` networks, each trained to ``steps`` steps; ``new`` of them are new.
 
-    ``epoch``: steps of an epoch.
+    ``epoch``: steps of an epoch. ``small_patches``: see `Schedule`.
     """
 
     networks: int
     steps: int
     new: int
     epoch: int = EPOCH
+    small_patches: bool = True
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Schedule:
         rungs: number of rounds.
         epoch: steps of an epoch of every training; those of a rung are a multiple of it.
         with_default: the default network is trained in every rung, beside those that go on.
+        small_patches: twice as many patches of at most 32 pixels instead of those of the recipe.
     """
 
     networks: int
@@ -59,6 +61,7 @@ class Schedule:
     rungs: int = 3
     epoch: int = EPOCH
     with_default: bool = True
+    small_patches: bool = True
 
     def __iter__(self) -> Iterator[Rung]:
         done = 0
@@ -66,7 +69,7 @@ class Schedule:
             # Where one would be left, two go on: a training of one compares nothing.
             count = max(min(FINALISTS, self.networks), self.networks // KEPT**number)
             steps = self.steps * KEPT**number
-            yield Rung(count, steps, steps - done, self.epoch)
+            yield Rung(count, steps, steps - done, self.epoch, self.small_patches)
             done = steps
 
     def beside(self) -> list[int]:

@@ -6,6 +6,7 @@ const [GROUPS, GROUP_BLOCKS, FLAT, FEWEST] = [4, 36, 0.1, 6];
 const LEAK = 0.07;
 const [ALIKE, ALIKE_SMALL, SMALL] = [[0.65, 0.9], [1.0, 1.3], 128 * 128];
 const COLORED = [2.0, 3.2];
+const [CONTENT, ABOVE] = [[1.3, 1.6], [6.0, 9.0]];
 const [SPREAD, EVEN, TINY, CLIPPED] = [2.0, 1.5, 1e-9, 1e6];
 
 // Return the level in [0, 1] of an image: the root of the mean variance of its planes.
@@ -33,6 +34,7 @@ function blockVariance(plane, height, width) {
   const size = Math.floor(blocks.length / groups);
   const found = Array.from({ length: groups }, (_, k) => readGroup(blocks.slice(k * size, (k + 1) * size)));
   const quietest = Math.min(...found.map((group) => group.mid));
+  const quietestOpen = Math.min(...found.filter((group) => group.open > 0).map((group) => group.mid));
   const ends = height * width <= SMALL ? ALIKE_SMALL : ALIKE;
   let [sum, weights] = [0, 0];
   for (const { high, mid, next, open } of found) {
@@ -40,7 +42,8 @@ function blockVariance(plane, height, width) {
     const ratio = (mid + TINY) / (high + TINY);
     const alike = ramp((mid + TINY) / (next + TINY), ends) * ramp(ratio, COLORED);
     const variance = white + alike * Math.max(0, Math.min(mid, SPREAD * quietest) - white);
-    const weight = Math.max(ratio, EVEN) ** -4 * open;
+    const content = ramp(ratio, CONTENT) * ramp((variance + TINY) / (quietestOpen + TINY), ABOVE);
+    const weight = Math.max(ratio, EVEN) ** -4 * open * (1 - content);
     sum += variance * weight;
     weights += weight;
   }
