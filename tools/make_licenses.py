@@ -69,9 +69,10 @@ def page() -> str:
 HEAD = (
     "# Licenses of dependencies",
     "",
-    "`clearer` and its models: Apache-2.0. The packages that it needs have licenses of their own; `python "
-    "tools/make_licenses.py` reads them from the installed metadata. The table has what `clearer` names itself, "
-    "always or by an extra; `make sbom` lists what these need in turn.",
+    "`clearer` and its models: Apache-2.0. The two sample images in `src/clearer/deploy/samples` are CC0, from "
+    "scikit-image. The packages that it needs have licenses of their own; `python tools/make_licenses.py` reads them "
+    "from the installed metadata. The table has what `clearer` names itself, always or by an extra; `make sbom` lists "
+    "what these need in turn.",
     "",
     "**The license of `bm3d` (extra `classical`) allows non-commercial use only.** It is needed for comparisons with "
     "BM3D and for nothing else. The wheels of `av` (extra `video`) and `pillow-heif` (extra `heif`) contain libraries "

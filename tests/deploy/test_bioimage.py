@@ -12,11 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 import yaml
 from PIL import Image
 
 import clearer
+from clearer.deploy import bioimage_samples
+from clearer.deploy.bioimage_samples import sample_files, subject
+from clearer.inference.restorer import Restorer
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
 from clearer.zoo.weights import save_weights
@@ -107,6 +111,50 @@ def test_sizes_halo_and_facts_are_those_of_the_network(package: Path) -> None:
     license = (restorer.card.license or "").split(" ")[0]
     assert stated.get("license", "") == license and stated["config"]["clearer"]["training_data"]
     assert "@" not in stated["name"] and "## Validation" in files["README.md"].decode()
+    assert subject(restorer.card, restorer.channels) in files["README.md"].decode()
+    for side, name in ((stated["inputs"][0], "sample_input"), (stated["outputs"][0], "sample_output")):
+        assert side["sample_tensor"]["source"].startswith(name) and side["sample_tensor"]["source"] in files
+
+
+SAMPLES: dict[str, tuple[int, dict[str, Any], str]] = {
+    "noise": (3, {"task": "denoise"}, "coffee"),
+    "gray": (1, {}, "coffee"),
+    "jpeg": (3, {"task": "dejpeg"}, "quality 20"),
+    "rain": (3, {"task": "derain"}, "rain"),
+    "microscope": (1, {"task": "denoise", "range": [100, 4095]}, "cell"),
+    "floats": (1, {"range": [-1, 1]}, "cell"),
+}
+
+
+@pytest.mark.parametrize("side", [40, 344])  # a part of the image, and more than there is
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_samples_show_a_real_image_as_the_tensors_hold_it(kind: str, side: int) -> None:
+    channels, card, words = SAMPLES[kind]
+    torch.manual_seed(1)
+    network = RestorationNetwork(Architecture.parse("P", width=2, channels=channels, residual=True, norm="none"))
+    restorer = Restorer(network, card, device="cpu")
+    files = sample_files(restorer, side)
+    assert words in subject(restorer.card, channels) and "CC0" in subject(restorer.card, channels)
+    before, after = (np.load(io.BytesIO(files[f"test_{one}.npy"])) for one in ("input", "output"))
+    assert before.shape == after.shape == (1, channels, side, side)
+    for tensor, name in ((before, "sample_input"), (after, "sample_output")):
+        if before.dtype == np.uint8:
+            shown = np.asarray(Image.open(io.BytesIO(files[f"{name}.png"])))
+            shown = np.moveaxis(shown.reshape(side, side, channels), -1, 0)
+        else:
+            shown = tifffile.imread(io.BytesIO(files[f"{name}.tif"]))[None]
+        wanted = np.rint(tensor[0]) if before.dtype.kind == "u" else tensor[0]
+        assert shown.dtype == before.dtype and np.array_equal(shown, wanted)
+    cover = Image.open(io.BytesIO(files["cover.png"]))
+    assert cover.size == (side, side) and cover.mode == ("L" if channels == 1 else "RGB")
+    low, high = restorer.card.span or (0, 255)
+    clean = np.moveaxis(bioimage_samples._clean(restorer.card, channels, side), -1, 0) / 255
+    off = (before[0].astype(float) - low) / (high - low) - clean
+    if kind == "rain":  # streaks add light
+        assert off.mean() > 0.005 and np.mean(off < -1 / 255) < 0.01
+    else:
+        assert (0.01 if kind == "jpeg" else 0.08) < off.std() < 0.11 and abs(off.mean()) < 0.02
+    assert sample_files(restorer, side) == files
 
 
 TEST = """

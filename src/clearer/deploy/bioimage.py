@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict
 
-import numpy as np
-import torch
 import yaml
-from numpy.typing import NDArray
-from PIL import Image
 
 from clearer.core.errors import UserError
 from clearer.core.files import written_whole
 from clearer.core.leftovers import temporary_folder
 from clearer.core.version import __version__
+from clearer.deploy.bioimage_samples import dtype_of, sample_files, span_of, subject, suffix_of
 from clearer.deploy.export_options import OPSET
 from clearer.deploy.folder import MODEL, README, readme, use_of
 from clearer.deploy.onnx import ExportedFile, export
-from clearer.images.tensors import to_array
 from clearer.inference.onnx_network import INPUT, LEVEL, OUTPUT
 from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
@@ -33,17 +28,14 @@ FORMAT = "0.5.4"
 """Version of the description, rdf.yaml, which later versions of the zoo's tools read."""
 SUFFIX = ".zip"
 _GRAY, _RGB = 1, 3
-_WHITE = 255.0
-_SIGMA = 0.1
-"""Noise of the test image, in units of white."""
 _BEYOND = 64
 """Pixels by which the smallest image exceeds the halo."""
 _VALIDATION = """
 ## Validation
 
-`test_output.npy` is what PyTorch makes of `test_input.npy`, a computed image of spots and filaments with white noise;
-`bioimageio test` compares the ONNX weights with it. The results above are measured on photographs, or on the images
-that they name. Before you measure in restored images, check the intensities against a ground truth of your own.
+`test_output.npy` is what PyTorch makes of `test_input.npy`, {subject}; `sample_input` and `sample_output` are the same
+as images. `bioimageio test` compares the ONNX weights with it. The results above are measured on photographs, or on the
+images that they name. Before you measure in restored images, check the intensities against a ground truth of your own.
 """
 _NO_NAME = re.compile(r"[^\w\- ()]")
 _PAPER = (
@@ -64,10 +56,11 @@ class ExportedPackage(TypedDict):
 def export_bioimage(model: str | Path | Restorer, path: str | Path, *, opset: int | None = None) -> ExportedPackage:
     """Write a model as a package of the BioImage Model Zoo.
 
-    The package holds ``rdf.yaml``, the ONNX weights, ``README.md``, a cover, and a test image with the result for it.
-    The description states the axes, which sizes the network takes, how many pixels at the edge of a tile are to be
-    dropped (halo), and how levels are scaled to [0, 1] and back: 0 to 255, or the levels that the card states. A
-    network that takes the noise level has it as a second input, in the unit of the image.
+    The package holds ``rdf.yaml``, the ONNX weights, ``README.md``, a cover, and a real image with the result for it,
+    as test tensors and as sample images. The description states the axes, which sizes the network takes, how many
+    pixels at the edge of a tile are to be dropped (halo), and how levels are scaled to [0, 1] and back: 0 to 255, or
+    the levels that the card states. A network that takes the noise level has it as a second input, in the unit of the
+    image.
 
     Args:
         model: a model's name, a weight file, a run folder, or a restorer.
@@ -91,8 +84,9 @@ def export_bioimage(model: str | Path | Restorer, path: str | Path, *, opset: in
     with temporary_folder("bioimage") as folder:
         found = export(restorer, onnx=folder / MODEL, opset=opset)["onnx"]
         files = {MODEL: (folder / MODEL).read_bytes()}
-    files |= _tensors(restorer)
-    files[README] = (readme(name, architecture, card, found, examples=False) + _VALIDATION).encode()
+    files |= sample_files(restorer, _least(architecture, card) + architecture.multiple)
+    validation = _VALIDATION.format(subject=subject(card, architecture.channels))
+    files[README] = (readme(name, architecture, card, found, examples=False) + validation).encode()
     stated = description(name, architecture, card, files[MODEL], opset or OPSET)
     files["rdf.yaml"] = yaml.safe_dump(stated, sort_keys=False, allow_unicode=True).encode()
     with written_whole(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -110,7 +104,7 @@ def description(name: str, architecture: Architecture, card: ModelCard, weights:
         weights: the ONNX file.
         opset: the version of its operators.
     """
-    low, high = _span(card)
+    low, high = span_of(card)
     text = (
         card.description or f"{card.task or 'restoration'} of {'gray' if architecture.channels == 1 else 'RGB'} images"
     )
@@ -141,10 +135,6 @@ def description(name: str, architecture: Architecture, card: ModelCard, weights:
     }
 
 
-def _span(card: ModelCard) -> tuple[float, float]:
-    return card.span or (0.0, _WHITE)
-
-
 def _halo(architecture: Architecture, card: ModelCard) -> int:
     """Return the pixels at the edge of a tile to be dropped: those of the overlap, in whole steps."""
     step = architecture.multiple
@@ -162,14 +152,15 @@ def _channels(architecture: Architecture) -> dict[str, Any]:
 
 
 def _inputs(architecture: Architecture, card: ModelCard) -> list[dict[str, Any]]:
-    (low, high), batch = _span(card), {"type": "batch"}
+    (low, high), batch = span_of(card), {"type": "batch"}
     size = {"min": _least(architecture, card), "step": architecture.multiple}
     image = {
         "id": INPUT,
         "description": f"The degraded image; level {low:g} is black and {high:g} is white.",
         "axes": [batch, _channels(architecture), *({"type": "space", "id": axis, "size": size} for axis in "yx")],
         "test_tensor": {"source": "test_input.npy"},
-        "data": {"type": _dtype(card), "range": [low, high]},
+        "sample_tensor": {"source": f"sample_input{suffix_of(card)}"},
+        "data": {"type": dtype_of(card), "range": [low, high]},
         "preprocessing": [
             {"id": "ensure_dtype", "kwargs": {"dtype": "float32"}},
             {"id": "scale_linear", "kwargs": {"gain": 1 / (high - low), "offset": -low / (high - low)}},
@@ -191,7 +182,7 @@ def _inputs(architecture: Architecture, card: ModelCard) -> list[dict[str, Any]]
 
 
 def _output(architecture: Architecture, card: ModelCard) -> dict[str, Any]:
-    (low, high), halo = _span(card), _halo(architecture, card)
+    (low, high), halo = span_of(card), _halo(architecture, card)
     sides = [
         {"type": "space", "id": axis, "size": {"tensor_id": INPUT, "axis_id": axis}, "halo": halo} for axis in "yx"
     ]
@@ -200,62 +191,10 @@ def _output(architecture: Architecture, card: ModelCard) -> dict[str, Any]:
         "description": "The restored image, in the levels of the input.",
         "axes": [{"type": "batch"}, _channels(architecture), *sides],
         "test_tensor": {"source": "test_output.npy"},
+        "sample_tensor": {"source": f"sample_output{suffix_of(card)}"},
         "data": {"type": "float32", "range": [low, high]},
         "postprocessing": [
             {"id": "clip", "kwargs": {"min": 0.0, "max": 1.0}},
             {"id": "scale_linear", "kwargs": {"gain": high - low, "offset": low}},
         ],
     }
-
-
-def _dtype(card: ModelCard) -> str:
-    low, high = _span(card)
-    if not (low.is_integer() and high.is_integer()) or high <= 1:
-        return "float32"
-    return "uint8" if high <= _WHITE else "uint16"
-
-
-def _tensors(restorer: Restorer) -> dict[str, bytes]:
-    """Return a computed test image, the noise level if the network takes it, the result, and a cover of both."""
-    (low, high), side = (
-        _span(restorer.card),
-        _least(restorer.architecture, restorer.card) + restorer.architecture.multiple,
-    )
-    chance = np.random.default_rng(0)
-    clean = _specimen(side, restorer.channels, chance)
-    noisy = low + (clean + chance.normal(0, _SIGMA, clean.shape)) * (high - low)
-    dtype = np.dtype(_dtype(restorer.card))
-    stored = noisy.astype(dtype) if dtype.kind == "f" else np.rint(noisy).clip(low, high).astype(dtype)
-    x = ((stored.astype(np.float32) - np.float32(low)) / np.float32(high - low))[None]
-    level = _SIGMA * _WHITE if restorer.architecture.takes_level else None
-    with torch.no_grad():
-        y = restorer(torch.from_numpy(x), level=level).clamp(0, 1).numpy()
-    files = {"test_input.npy": _npy(stored[None]), "test_output.npy": _npy((y * (high - low) + low).astype(np.float32))}
-    if level is not None:
-        files["test_level.npy"] = _npy(np.full((1, 1, side, side), _SIGMA * (high - low), np.float32))
-    left, right = (np.rint(255 * to_array(torch.from_numpy(one[0].clip(0, 1)))).astype(np.uint8) for one in (x, y))
-    both = np.concatenate([left[:, : side // 2], right[:, side // 2 :]], 1)
-    cover = io.BytesIO()
-    Image.fromarray(both[..., 0] if both.shape[2] == _GRAY else both).save(cover, "PNG")
-    return {**files, "cover.png": cover.getvalue()}
-
-
-def _specimen(side: int, channels: int, chance: np.random.Generator) -> NDArray[np.float64]:
-    """Return a computed image of spots and filaments, (channels, side, side) in [0, 1]."""
-    y, x = np.mgrid[:side, :side] / side
-    planes = []
-    for _ in range(channels):
-        plane = np.full((side, side), 0.1)
-        for cy, cx, radius, bright in zip(*chance.random((2, 40)), *chance.uniform(0.1, 1, (2, 40)), strict=True):
-            plane += 0.7 * bright * np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (0.03 * radius) ** 2)
-        for angle, shift in chance.random((6, 2)) * [np.pi, 1]:
-            away = (x - shift) * np.cos(angle) + (y - shift) * np.sin(angle)
-            plane += 0.4 * np.exp(-((away / 0.006) ** 2))
-        planes.append(plane.clip(0, 1))
-    return np.stack(planes)
-
-
-def _npy(values: NDArray[Any]) -> bytes:
-    data = io.BytesIO()
-    np.save(data, np.ascontiguousarray(values), allow_pickle=False)
-    return data.getvalue()
