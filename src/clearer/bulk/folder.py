@@ -26,10 +26,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from clearer.bulk.locations import is_remote
 from clearer.bulk.manifest import Entry
 from clearer.bulk.plan import BulkPlan, listed
 from clearer.bulk.records import Record, RecordLog, read_records
+from clearer.core.addresses import is_remote
 from clearer.core.claims import Claim, claim
 from clearer.core.errors import UserError
 from clearer.core.files import write_json, written_whole

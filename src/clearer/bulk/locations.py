@@ -6,18 +6,10 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
+from clearer.core.addresses import is_remote, opened, opened_to_write
 from clearer.core.errors import UserError, one_line
 from clearer.core.leftovers import temporary_name
-
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-_NO_FOLDERS = ("http", "https")
-
-
-def is_remote(place: str) -> bool:
-    """Return whether a place is an address, such as ``s3://bucket/a.png``, and no path."""
-    return _ADDRESS.match(place) is not None
 
 
 def joined(folder: str, below: str) -> str:
@@ -43,7 +35,7 @@ def fetch(address: str, target: Path) -> None:
     Raises:
         UserError: there is no such file, it cannot be read, or the library for this kind of address is missing.
     """
-    system, inside = _opened(address)
+    system, inside = opened(address)
     try:
         with system.open(inside, "rb") as source, target.open("wb") as file:
             shutil.copyfileobj(source, file, 1 << 20)
@@ -59,7 +51,7 @@ def put(source: Path, address: str) -> None:
     Raises:
         UserError: it cannot be written there.
     """
-    system, inside = _to_write(address)
+    system, inside = opened_to_write(address)
     parent, _, name = inside.rpartition("/")
     hidden = f"{parent}/{temporary_name(name, '')}"
     try:
@@ -76,7 +68,7 @@ def exists(place: str) -> bool:
     """Return whether there is a file at a place."""
     if not is_remote(place):
         return Path(place).exists()
-    system, inside = _opened(place)
+    system, inside = opened(place)
     try:
         return bool(system.exists(inside))
     except Exception as error:
@@ -89,7 +81,7 @@ def files_below(folder: str) -> Iterator[str]:
     Raises:
         UserError: it cannot be listed.
     """
-    system, inside = _opened(folder)
+    system, inside = opened(folder)
     try:
         for parent, _, names in system.walk(inside):
             yield from (system.unstrip_protocol(f"{str(parent).rstrip('/')}/{name}") for name in sorted(names))
@@ -103,30 +95,4 @@ def check_output(address: str) -> None:
     Raises:
         UserError: an optional package that opens its kind is missing, which the message names; or it is a web page.
     """
-    _to_write(address)
-
-
-def _to_write(address: str) -> tuple[Any, str]:
-    found = _opened(address)
-    if _scheme(address) in _NO_FOLDERS:
-        raise UserError(f"{address}: web pages cannot be written; choose another output")
-    return found
-
-
-def _scheme(address: str) -> str:
-    return address.partition("://")[0].lower()
-
-
-def _opened(address: str) -> tuple[Any, str]:
-    """Return the file system of an address, and the path in it."""
-    try:
-        from fsspec.core import url_to_fs
-    except ImportError:
-        raise UserError(f"{address}: needs fsspec; run pip install 'clearer[remote]'") from None
-    try:
-        system, inside = url_to_fs(address)
-    except ImportError as error:
-        raise UserError(f"{address}: {one_line(error)}") from None
-    except Exception as error:
-        raise UserError(f"{address}: no address that can be opened ({one_line(error)})") from error
-    return system, str(inside)
+    opened_to_write(address)

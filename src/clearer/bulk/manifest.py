@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal, NamedTuple
 
-from clearer.bulk.locations import is_remote, joined
+from clearer.bulk.locations import joined
+from clearer.core.addresses import is_remote
 from clearer.core.errors import UserError, one_line
 
 Naming = Literal["named", "planned", "content", "rival"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import clearer.bulk.manifest as lists
-from clearer.bulk.locations import is_remote
+from clearer.core.addresses import is_remote
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, shaped
 from clearer.inference.noise_level import read_level

@@ -11,10 +11,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
-from clearer.bulk.locations import exists, fetch, is_remote, name_of, put, with_name
+from clearer.bulk.locations import exists, fetch, name_of, put, with_name
 from clearer.bulk.manifest import Entry
 from clearer.bulk.plan import AUTO, BulkPlan
 from clearer.bulk.records import Record
+from clearer.core.addresses import is_remote
 from clearer.core.errors import UserError
 from clearer.core.leftovers import temporary_folder
 from clearer.inference.auto import restore_auto_jobs

@@ -12,11 +12,12 @@ from typing import Any
 
 from clearer.bulk.folder import NAME, BulkFolder
 from clearer.bulk.local import Local
-from clearer.bulk.locations import check_output, is_remote
+from clearer.bulk.locations import check_output
 from clearer.bulk.plan import BulkPlan, weights_of
 from clearer.bulk.slurm import Slurm
 from clearer.bulk.tally import Tally
 from clearer.bulk.worker import counted, work, work_one
+from clearer.core.addresses import is_remote
 from clearer.core.cores import cores
 from clearer.core.errors import UserError, nearest
 from clearer.inference.latency import using_threads

@@ -12,10 +12,10 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from clearer.bulk.folder import BulkFolder, key_of
-from clearer.bulk.locations import is_remote
 from clearer.bulk.plan import BulkPlan
 from clearer.bulk.records import Record, RecordLog, read_records
 from clearer.bulk.restoring import Item, RestoreFiles, batches
+from clearer.core.addresses import is_remote
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
 from clearer.core.leftovers import remove_leftovers

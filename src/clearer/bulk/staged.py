@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from clearer.bulk.locations import fetch, is_remote, name_of, put
+from clearer.bulk.locations import fetch, name_of, put
+from clearer.core.addresses import is_remote
 from clearer.core.errors import UserError
 from clearer.core.leftovers import temporary_folder
 from clearer.images.types import SUFFIXES

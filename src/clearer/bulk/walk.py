@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from clearer.bulk.locations import files_below, is_remote, joined, name_of
+from clearer.bulk.locations import files_below, joined, name_of
 from clearer.bulk.manifest import Entry
+from clearer.core.addresses import is_remote
 from clearer.core.errors import UserError
 from clearer.data.folders import is_other_image
 from clearer.images.types import SUFFIXES

@@ -194,7 +194,7 @@ class RestoreOptions:
         asked = (self.manifest, self.workers, self.shards, self.shard, self.distributor, self.state)
         if any(one is not None for one in asked) or self.source is None:
             return True
-        from clearer.bulk.locations import is_remote
+        from clearer.core.addresses import is_remote
 
         if not is_remote(self.source) and not is_remote(str(self.out)):
             return False

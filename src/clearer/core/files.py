@@ -6,14 +6,13 @@ import contextlib
 import errno
 import json
 import os
-import shutil
 import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 from clearer.core.errors import UserError
-from clearer.core.leftovers import held_file, held_folder, remove_leftovers, temporary_folder
+from clearer.core.leftovers import held_file, remove_leftovers, temporary_folder
 from clearer.core.parse import parse_json
 from clearer.core.shape import check_shape
 
@@ -57,52 +56,13 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         if error.filename is not None and temporary is not None and Path(str(error.filename)) not in (temporary, path):
             raise
-        raise _explained(error, path) from error
+        raise explained(error, path) from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
         if descriptor is not None:
             os.close(descriptor)
-
-
-@contextlib.contextmanager
-def folder_written_whole(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``; rename it to ``path`` on a clean exit, in place of a former folder.
-
-    On any error it is removed, and ``path`` stays as it was. The parent folder is created if it is missing.
-
-    Raises:
-        UserError: the disk is full, or the folder cannot be written.
-    """
-    path = Path(path)
-    temporary: Path | None = None
-    descriptor = former = 0
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(path.parent)
-        temporary, descriptor = held_folder(path.parent.resolve(), "folder")
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)
-        if path.is_dir():
-            old, former = held_folder(path.parent.resolve(), "former")
-            path.replace(old)
-            temporary.replace(path)
-            temporary = old
-        else:
-            temporary.replace(path)
-            temporary = None
-    except OSError as error:
-        if temporary is None or not str(error.filename or temporary).startswith(str(temporary)):
-            raise
-        raise _explained(error, path) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
-        for one in filter(None, (descriptor, former)):
-            os.close(one)
 
 
 @contextlib.contextmanager
@@ -146,7 +106,8 @@ def _through_link(path: Path) -> Path:
     return place
 
 
-def _explained(error: OSError, path: Path) -> UserError:
+def explained(error: OSError, path: Path) -> UserError:
+    """Return what is wrong with an output that cannot be written, in one line."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(f"{path}: the disk is full; nothing was written; free some space and rerun the command")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

@@ -102,6 +102,14 @@ class Watch:
             raise Unsound(_NOT_FINITE)
         self.brightest = max(self.brightest or 0.0, float(y.max()))
 
+    def marks(self) -> list[float | None]:
+        """Return what was noted so far, as `resume` takes it."""
+        return [self.brightest, self.total, self.count]
+
+    def resume(self, marks: list[float | None]) -> None:
+        """Go on after parts that an earlier watch has seen."""
+        self.brightest, self.total, self.count = marks[0], marks[1] or 0.0, int(marks[2] or 0)
+
     def finish(self) -> None:
         """Check the whole, after the last part.
 

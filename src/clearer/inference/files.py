@@ -266,7 +266,7 @@ class _Batch:
         if found.fault is not None:  # what could be read was written
             self.outcome.failed.append(Failure(job.name, f"{job.name}: {found.fault}"))
 
-    def _restore_by_parts(self, job: Job, restore: Callable[..., Path]) -> None:
+    def _restore_by_parts(self, job: Job, restore: Callable[..., object]) -> None:
         assert job.source is not None and job.target is not None
         progress = self.progress if len(self.plan.jobs) == 1 else None
         notes: list[str] = []

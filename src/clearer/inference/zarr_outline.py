@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from clearer.core.errors import UserError
 from clearer.images.nodata import REACH, hidden_in
+from clearer.images.ome_zarr.place import Place
 from clearer.images.ome_zarr.store import BLOCK_BYTES, Block, blocks, open_array, read_block, steps_within, unit_of
 from clearer.images.ome_zarr.tree import ZarrImage, ZarrTree
 from clearer.images.pixels import Span, depth_of, to_unit
@@ -98,7 +98,7 @@ def outline_notes(tree: ZarrTree, images: list[ZarrOutline], channels: int, opti
             yield f"{what} are copied as they are: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
 
 
-def outline_of(source: Path, image: ZarrImage, channels: int, options: RestoreOptions) -> ZarrOutline:
+def outline_of(source: Place, image: ZarrImage, channels: int, options: RestoreOptions) -> ZarrOutline:
     """Read the facts of an image for a network of ``channels``, and where they matter the extremes of each channel.
 
     Raises:

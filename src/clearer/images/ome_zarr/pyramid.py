@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clearer.images.ome_zarr.store import BLOCK_BYTES, blocks, read_block, steps_within, unit_of
+from clearer.images.ome_zarr.store import BLOCK_BYTES, blocks, read_block, steps_within, unit_of, write_block
 from clearer.images.pixels import in_range
 from clearer.images.types import AnyPixels
 
@@ -82,7 +82,7 @@ def make_smaller(larger: Any, smaller: Any, how: Smaller, keep: Callable[[tuple[
         if keep is not None:
             mask, values = keep(place)
             made = np.where(mask, values, made)
-        smaller[place] = made
+        write_block(smaller, place, made)
 
 
 def _larger(place: tuple[slice, ...], factors: Factors, shape: Sequence[int]) -> tuple[slice, ...]:

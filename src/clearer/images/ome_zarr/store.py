@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -12,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from clearer.core.addresses import StorageFault
 from clearer.core.errors import UserError, one_line
 from clearer.core.leftovers import is_temporary
+from clearer.images.ome_zarr.place import Place, place_of, unwritable
 from clearer.images.ome_zarr.tree import METADATA
 from clearer.images.types import AnyPixels
 
@@ -25,22 +26,23 @@ BLOCK_BYTES = 2**26
 _KINDS = "buif"
 
 
-def open_array(path: Path, *, write: bool = False) -> Any:
+def open_array(place: Path | Place, *, write: bool = False) -> Any:
     """Return the ``zarr.Array`` of a folder, to be read or, of the chunks that it has, written.
 
     Raises:
         UserError: zarr is not installed, or the array is damaged or of a type that is no image.
     """
+    place = place_of(place)
     try:
         import zarr
     except ImportError:
-        raise UserError(f"{path}: OME-Zarr needs zarr; run pip install 'clearer[zarr]'") from None
+        raise UserError(f"{place}: OME-Zarr needs zarr; run pip install 'clearer[zarr]'") from None
     try:
-        found = zarr.open_array(str(path), mode="r+" if write else "r")
+        found = zarr.open_array(place.store(write=write), mode="r+" if write else "r")
     except Exception as error:  # codecs that are missing and metadata that are broken raise many kinds
-        raise UserError(f"{path}: not readable as a Zarr array ({one_line(error)}); copy it again") from error
+        raise UserError(f"{place}: not readable as a Zarr array ({one_line(error)}); copy it again") from error
     if found.dtype.kind not in _KINDS:
-        raise UserError(f"{path}: {found.dtype} values are no pixels that can be restored; convert the image")
+        raise UserError(f"{place}: {found.dtype} values are no pixels that can be restored; convert the image")
     return found
 
 
@@ -60,37 +62,80 @@ def read_block(array: Any, place: Block) -> AnyPixels:
     except MemoryError:
         raise
     except Exception as error:  # each codec has errors of its own
-        raise UserError(
-            f"{_path_of(array)}: a chunk cannot be read ({one_line(error)}); copy the folder again"
-        ) from error
+        fault = f"{_path_of(array)}: a chunk cannot be read ({one_line(error)})"
+        if _is_here(array):
+            raise UserError(f"{fault}; copy the folder again") from error
+        raise StorageFault(f"{fault}; rerun the command to go on, or copy the folder again") from error
     return found.astype(found.dtype.newbyteorder("="), copy=False)
 
 
-def _path_of(array: Any) -> str:
-    return str(array.store_path).removeprefix("file://")
-
-
-def copy_without_chunks(source: Path, target: Path, arrays: Sequence[str]) -> None:
-    """Copy a folder into one that exists; of ``arrays``, folders below it, the metadata alone.
+def write_block(array: Any, place: Block, pixels: AnyPixels) -> None:
+    """Write a part of an array.
 
     Raises:
-        OSError: a file cannot be read or written.
+        UserError: it is elsewhere and cannot be written.
+        OSError: it is here and cannot be written.
     """
-    empty = {Path(array) for array in arrays}
+    try:
+        array[place] = pixels
+    except Exception as error:
+        if _is_here(array) or isinstance(error, MemoryError):
+            raise
+        raise unwritable(_path_of(array), error) from error
 
-    def copy(below: Path) -> None:
-        for entry in os.scandir(source / below):
-            place = target / below / entry.name
-            if is_temporary(entry.name):
-                continue
-            if entry.is_dir():
-                if below not in empty:
-                    place.mkdir()
-                    copy(below / entry.name)
-            elif below not in empty or entry.name in METADATA:
-                shutil.copyfile(entry.path, place)
 
-    copy(Path())
+def _is_here(array: Any) -> bool:
+    return not hasattr(array.store_path.store, "fs")
+
+
+def _path_of(array: Any) -> str:
+    where = array.store_path
+    if _is_here(array):
+        return str(where).removeprefix("file://")
+    return f"{where.store.fs.unstrip_protocol(where.store.path)}/{where.path}".rstrip("/")
+
+
+def copy_without_chunks(source: Place, target: Place, arrays: Sequence[str]) -> None:
+    """Copy all files of a folder but the metadata of groups, and of ``arrays``, folders below it, the metadata alone.
+
+    Raises:
+        UserError: a file elsewhere cannot be read or written.
+        OSError: a file here cannot be read or written.
+    """
+    for below, name in _files(source, "", frozenset(arrays)):
+        if name not in METADATA or below in arrays:
+            _copy(source / below / name, target / below / name)
+
+
+def copy_metadata(source: Place, target: Place, arrays: Sequence[str]) -> None:
+    """Copy what `copy_without_chunks` left out, the root's last: until then, the target is no OME-Zarr.
+
+    Raises:
+        UserError, OSError: as there.
+    """
+    for below, name in _files(source, "", frozenset(arrays)):
+        if name in METADATA and below not in arrays:
+            _copy(source / below / name, target / below / name)
+
+
+def _files(source: Place, below: str, arrays: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Yield the folder and the name of each file, those of folders inside first; of ``arrays`` no chunks."""
+    if below in arrays:  # it may have millions of chunks: they are not listed
+        yield from ((below, name) for name in METADATA if (source / below / name).exists())
+        return
+    entries = [entry for entry in (source / below).entries() if not is_temporary(entry[0])]
+    for name, is_folder in entries:
+        if is_folder:
+            yield from _files(source, f"{below}/{name}".lstrip("/"), arrays)
+    yield from ((below, name) for name, is_folder in entries if not is_folder)
+
+
+def _copy(source: Place, target: Place) -> None:
+    if source.path is not None and target.path is not None:
+        target.path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source.path, target.path)
+    else:
+        target.write(source.read() or b"")
 
 
 def blocks(shape: Sequence[int], steps: Sequence[int]) -> Iterator[Block]:

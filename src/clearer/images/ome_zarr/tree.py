@@ -10,6 +10,7 @@ from typing import Any
 
 from clearer.core.errors import UserError
 from clearer.core.parse import parse_json
+from clearer.images.ome_zarr.place import Place, place_of
 
 METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata")
 """Files that describe a group or an array; all others in an array's folder are chunks."""
@@ -57,20 +58,29 @@ def is_zarr(path: str | Path) -> bool:
     return any(os.path.isfile(os.path.join(path, name)) for name in _ARRAY_OR_GROUP)  # noqa: PTH113, PTH118
 
 
-def tree_of(root: str | Path) -> ZarrTree:
+def is_zarr_at(place: Place) -> bool:
+    """Return the same of a place that may be elsewhere.
+
+    Raises:
+        UserError: the storage cannot be reached.
+    """
+    return any((place / name).exists() for name in _ARRAY_OR_GROUP)
+
+
+def tree_of(root: str | Path | Place) -> ZarrTree:
     """Return the images below a folder, by its metadata; no chunk is read.
 
     Raises:
         UserError: there is none, or the metadata are broken.
     """
-    root = Path(root)
+    root = place_of(root)
     images: list[ZarrImage] = []
     labels: list[str] = []
     others: list[str] = []
-    for folder in _nodes(root):
-        below = "" if folder == root else folder.relative_to(root).as_posix()
+    for below in _nodes(root, ""):
+        folder = root / below
         attributes = attributes_of(folder)
-        if "labels" in Path(below).parts:
+        if "labels" in below.split("/"):
             if attributes.get("multiscales"):
                 labels.append(below)
         elif attributes.get("multiscales"):
@@ -83,54 +93,53 @@ def tree_of(root: str | Path) -> ZarrTree:
     return ZarrTree(tuple(images), tuple(labels), tuple(others))
 
 
-def _nodes(root: Path) -> Iterator[Path]:
-    """Yield the groups and arrays of a folder, the outer ones first."""
-    yield root
-    if is_array(root):
+def _nodes(root: Place, below: str) -> Iterator[str]:
+    """Yield the groups and arrays of a folder, the outer ones first, by their paths below the root."""
+    yield below
+    if is_array(root / below):
         return
-    for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
-        if entry.is_dir() and is_zarr(entry.path):
-            yield from _nodes(Path(entry.path))
+    for name, is_folder in (root / below).entries():
+        inside = f"{below}/{name}".lstrip("/")
+        if is_folder and is_zarr_at(root / inside):
+            yield from _nodes(root, inside)
 
 
 def _holds(image: ZarrImage, below: str) -> bool:
     return below in {image.path(level) for level in range(len(image.levels))}
 
 
-def is_array(folder: Path) -> bool:
+def is_array(folder: Place) -> bool:
     """Return whether a folder is an array and no group."""
-    if (folder / "zarr.json").is_file():
-        return bool(_read(folder / "zarr.json").get("node_type") == "array")
-    return (folder / ".zarray").is_file()
+    found = _read(folder / "zarr.json")
+    if found is not None:
+        return bool(found.get("node_type") == "array")
+    return (folder / ".zarray").exists()
 
 
-def attributes_of(folder: Path) -> Mapping[str, Any]:
+def attributes_of(folder: Place) -> Mapping[str, Any]:
     """Return the OME attributes of a group: those under ``ome``, or of earlier versions all.
 
     Raises:
         UserError: they are no JSON object.
     """
-    if (folder / "zarr.json").is_file():
-        found = _read(folder / "zarr.json").get("attributes") or {}
-    elif (folder / ".zattrs").is_file():
-        found = _read(folder / ".zattrs")
-    else:
-        return {}
+    found = _read(folder / "zarr.json")
+    found = _read(folder / ".zattrs") if found is None else found.get("attributes")
     inner = found.get("ome") if isinstance(found, dict) else None
     return inner if isinstance(inner, dict) else found if isinstance(found, dict) else {}
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(place: Place) -> dict[str, Any] | None:
     try:
-        found = parse_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not readable as metadata of Zarr ({error}); copy the folder again") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: not readable as metadata of Zarr (no JSON object); copy the folder again")
+        data = place.read()
+        found = None if data is None else parse_json(data.decode("utf-8"))
+    except ValueError as error:
+        raise UserError(f"{place}: not readable as metadata of Zarr ({error}); copy the folder again") from error
+    if data is not None and not isinstance(found, dict):
+        raise UserError(f"{place}: not readable as metadata of Zarr (no JSON object); copy the folder again")
     return found
 
 
-def _images_of(folder: Path, below: str, attributes: Mapping[str, Any]) -> Iterator[ZarrImage]:
+def _images_of(folder: Place, below: str, attributes: Mapping[str, Any]) -> Iterator[ZarrImage]:
     """Yield the images of a group; several share no array."""
     stated = attributes["multiscales"]
     seen: set[str] = set()
