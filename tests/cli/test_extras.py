@@ -37,6 +37,11 @@ CASES = {
         ("fsspec", "fsspec.core"),
         ["restore", "denoise-gray", "--manifest", "list.txt", "-o", "s3://bucket/out"],
     ),
+    "remote for OME-Zarr": (("fsspec", "fsspec.core"), ["restore", "denoise-gray", "s3://lab/a.zarr", "-o", "b.zarr"]),
+    "remote for an OME-Zarr output": (
+        ("fsspec", "fsspec.core"),
+        ["restore", "denoise-gray", "a.zarr", "-o", "s3://lab/b.zarr"],
+    ),
     "ray": (("ray",), ["restore", "denoise-gray", "photos", "-o", "out", "--distributor", "ray"]),
     "onnx for a package of BioImage.IO": (
         ("onnx", "onnxscript"),

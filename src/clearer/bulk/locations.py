@@ -76,14 +76,19 @@ def exists(place: str) -> bool:
 
 
 def files_below(folder: str) -> Iterator[str]:
-    """Yield the addresses of all files in a folder elsewhere, and the path of each below it, in order of names.
+    """Yield the addresses of all files in a folder elsewhere, in order of names.
+
+    A folder whose name ends in .zarr counts as a file.
 
     Raises:
         UserError: it cannot be listed.
     """
     system, inside = opened(folder)
     try:
-        for parent, _, names in system.walk(inside):
+        for parent, folders, names in system.walk(inside):
+            images = [name for name in folders if name.lower().endswith(".zarr")]
+            names = [*names, *images]
+            folders[:] = [name for name in folders if name not in images]  # their chunks are not looked at
             yield from (system.unstrip_protocol(f"{str(parent).rstrip('/')}/{name}") for name in sorted(names))
     except Exception as error:
         raise UserError(f"{folder}: cannot be listed ({one_line(error)})") from error

@@ -121,14 +121,15 @@ def listed(source: str, out: str | None, options: RestoreOptions, unreadable: li
     from clearer.bulk import walk
     from clearer.images.ome_zarr.tree import is_zarr
     from clearer.images.types import FORMATS, format_named
+    from clearer.inference.zarr_elsewhere import is_zarr_address
 
     suffix = None if options.format is None else FORMATS[format_named(options.format)].suffixes[0]
+    if is_zarr_address(source) or (source != lists.STREAM and is_zarr(source)):
+        raise UserError(f"{source}: one image; restore it without workers and shards, or name it in a list")
     if is_remote(source):
         if out is None:
             raise UserError(f"{source}: name an output folder with -o")
         yield from walk.walked_elsewhere(source, out, options, suffix)
-    elif source != lists.STREAM and is_zarr(source):
-        raise UserError(f"{source}: one image; restore it without workers and shards, or name it in a list")
     elif source != lists.STREAM and Path(source).is_dir():
         if out is None:
             raise UserError(f"{source}: name an output folder with -o")

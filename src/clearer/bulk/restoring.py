@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,10 +20,12 @@ from clearer.core.addresses import is_remote
 from clearer.core.errors import UserError
 from clearer.core.leftovers import temporary_folder
 from clearer.inference.auto import restore_auto_jobs
-from clearer.inference.files import Outcome, restore_jobs
+from clearer.inference.files import restore_jobs
 from clearer.inference.jobs import Job, Plan, listed_job
 from clearer.inference.noise_level import check_takes_level
+from clearer.inference.outcome import Outcome
 from clearer.inference.restorer import Restorer, load
+from clearer.inference.zarr_elsewhere import is_zarr_elsewhere, restore_zarr_elsewhere
 
 T = TypeVar("T")
 Item = tuple[int, Entry]
@@ -47,7 +50,7 @@ class RestoreFiles:
         self._loaded: dict[str, Restorer] = {}
         self.is_auto = plan.model == AUTO and not Path(AUTO).exists()
         if not self.is_auto:
-            restorer = self._load(plan.model)
+            restorer = self.load(plan.model)
             if self.options.sigma is not None:
                 check_takes_level(restorer.architecture, plan.model)
 
@@ -62,15 +65,19 @@ class RestoreFiles:
             UserError: the disk is full: no other file could be written either.
         """
         call = _Call(self, done)
+        elsewhere = [item for item in items if is_zarr_elsewhere(item[1].input, item[1].output)]
+        for item in elsewhere:
+            call.restore_zarr(item)
         with ExitStack() as stack:
-            jobs = call.jobs(items, stack)
+            jobs = call.jobs([item for item in items if item not in elsewhere], stack)
             plan = Plan(jobs, is_folder=True, notes=[])
             if self.is_auto:
-                restore_auto_jobs(self._load, plan, self.options, settled=call.settled, chosen=call.chosen)
+                restore_auto_jobs(self.load, plan, self.options, settled=call.settled, chosen=call.chosen)
             elif jobs:
-                restore_jobs(self._load(self.plan.model), plan, self.options, settled=call.settled)
+                restore_jobs(self.load(self.plan.model), plan, self.options, settled=call.settled)
 
-    def _load(self, model: str) -> Restorer:
+    def load(self, model: str) -> Restorer:
+        """Return a model, loaded once."""
         if model not in self._loaded:
             self._loaded[model] = load(model, self.device, self.plan.precision)
         return self._loaded[model]
@@ -104,6 +111,31 @@ class _Call:
             self.items[job] = item
         return list(self.items)
 
+    def restore_zarr(self, item: Item) -> None:
+        """Restore and record an OME-Zarr image that is, or is to be, elsewhere."""
+        entry, plan = item[1], self.owner.plan
+        try:
+            if self.owner.is_auto:
+                raise UserError(f"{entry.input}: {AUTO} is for image files; name a model for OME-Zarr")
+            restorer = self.owner.load(plan.model)
+            options = replace(self.owner.options, recursive=False, pattern=None)  # of the folder that it is in
+            found = restore_zarr_elsewhere(restorer, entry.input, entry.output, options)
+        except UserError as error:
+            if _is_full(error):
+                raise
+            self._record(item, error=str(error))
+            return
+        if found.skipped:
+            self._record(item, skipped=True)
+            return
+        level = found.levels.get(entry.input)
+        self._record(
+            item,
+            notes=tuple(note.removeprefix(f"{entry.input}: ") for note in found.notes),
+            sigma=None if level is None else round(level, 2),
+            precision=found.precisions.get(entry.input),
+        )
+
     def chosen(self, job: Job, model: str | None) -> None:
         """Note the model that was chosen for a file."""
         self.models[job] = model
@@ -123,8 +155,6 @@ class _Call:
                 output = with_name(output, job.target.name)
             if is_remote(output):
                 try:
-                    if job.target.is_dir():
-                        raise UserError(f"{output}: OME-Zarr is written to folders of this machine only")
                     put(job.target, output)
                 except UserError as failed:
                     fault = failed

@@ -10,26 +10,33 @@ from clearer.bulk.locations import fetch, name_of, put
 from clearer.core.addresses import is_remote
 from clearer.core.errors import UserError
 from clearer.core.leftovers import temporary_folder
+from clearer.images.ome_zarr.tree import is_zarr
 from clearer.images.types import SUFFIXES
-from clearer.inference.jobs import VIDEO_SUFFIXES
+from clearer.inference.jobs import VIDEO_SUFFIXES, ZARR
+from clearer.inference.zarr_elsewhere import is_zarr_elsewhere
 
 
 def is_folder(place: str) -> bool:
-    """Return whether a place is a folder; an address is one unless its name ends as an image or a video does."""
+    """Return whether a place is a folder of files.
+
+    An address is one unless its name ends as that of an image, OME-Zarr or a video does.
+    """
     if not is_remote(place):
-        return Path(place).is_dir()
-    return Path(name_of(place)).suffix.lower() not in (*SUFFIXES, *VIDEO_SUFFIXES)
+        return Path(place).is_dir() and not is_zarr(place)
+    return Path(name_of(place.rstrip("/"))).suffix.lower() not in (*SUFFIXES, *VIDEO_SUFFIXES, ZARR)
 
 
 @contextmanager
 def staged(source: str, out: str) -> Iterator[tuple[str, str]]:
     """Yield a source and an output on this machine; an output elsewhere is written there at the end.
 
+    OME-Zarr stays where it is: it is read and written by blocks.
+
     Raises:
         UserError: the source cannot be fetched, or the output cannot be put; or from inside, about the place that
             the user named.
     """
-    if not is_remote(source) and not is_remote(out):
+    if (not is_remote(source) and not is_remote(out)) or is_zarr_elsewhere(source, out):
         yield source, out
         return
     with temporary_folder("remote") as desk:

@@ -13,7 +13,7 @@ from clearer.core.errors import UserError
 from clearer.data.folders import is_other_image
 from clearer.images.types import SUFFIXES
 from clearer.inference.folder_files import folder_sources
-from clearer.inference.jobs import folder_outputs, output_name
+from clearer.inference.jobs import ZARR, folder_outputs, output_name
 from clearer.inference.options import RestoreOptions
 
 
@@ -58,7 +58,7 @@ def walked_elsewhere(source: str, out: str, options: RestoreOptions, suffix: str
         if options.pattern is not None:
             if not fnmatch(below if "/" in options.pattern else name, options.pattern):
                 continue
-        elif Path(name).suffix.lower() not in SUFFIXES and not is_other_image(Path(name)):
+        elif Path(name).suffix.lower() not in (*SUFFIXES, ZARR) and not is_other_image(Path(name)):
             continue
         changed = suffix is not None and Path(name).suffix.lower() != suffix
         yield Entry(address, joined(out, f"{below}{suffix}" if changed else below), "content")

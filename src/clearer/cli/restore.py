@@ -16,8 +16,9 @@ from clearer.core.signals import terminable
 from clearer.core.text import shortened, terminal_safe
 
 if TYPE_CHECKING:
-    from clearer.inference.files import Outcome, Progress
+    from clearer.inference.files import Progress
     from clearer.inference.options import RestoreOptions as Options
+    from clearer.inference.outcome import Outcome
 
 
 @verb(
@@ -100,8 +101,9 @@ def _unit(source: str) -> str:
     """Return what is counted: files, frames of a video, blocks of OME-Zarr, rows of a TIFF file too large to hold."""
     from clearer.images.ome_zarr.tree import is_zarr
     from clearer.inference.jobs import VIDEO_SUFFIXES
+    from clearer.inference.zarr_elsewhere import is_zarr_address
 
-    if source != STREAM and is_zarr(source):
+    if source != STREAM and (is_zarr(source) or is_zarr_address(source)):
         return "blocks"
     if Path(source).is_dir() or source == STREAM:
         return "images"

@@ -14,12 +14,14 @@ from clearer.images.io import read_file
 from clearer.images.ome_zarr.tree import is_zarr
 from clearer.images.types import HEAD, format_of_bytes
 from clearer.inference.choice import AUTO, Candidate, Choice, candidates, choose
-from clearer.inference.files import Failure, Outcome, Progress, Settled, restore_jobs
+from clearer.inference.files import Progress, Settled, restore_jobs
 from clearer.inference.image_facts import ImageFacts, facts_of_file
 from clearer.inference.jobs import STREAM, Job, Plan, plan_jobs, prepare_outputs
 from clearer.inference.large_tiff import center_of, is_large
 from clearer.inference.options import RestoreOptions
+from clearer.inference.outcome import Failure, Outcome
 from clearer.inference.restorer import Restorer
+from clearer.inference.zarr_elsewhere import is_zarr_elsewhere
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ def restore_auto(
         UserError: see `clearer.inference.files.restore_path` and `look`.
     """
     options = options or RestoreOptions()
+    if is_zarr_elsewhere(str(source), str(target)):
+        raise UserError(f"{source}: {AUTO} is for image files; name a model for OME-Zarr")
     plan = plan_jobs(source, target, options)
     if not plan.is_folder and plan.jobs[0].source is None:
         raise UserError(f"standard input: {AUTO} looks at a file before it restores it; name a model or a file")

@@ -6,9 +6,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -23,13 +22,15 @@ from clearer.images.thumbnail import beside_restored
 from clearer.images.types import GRAY, ImageFile, UnitPixels, format_of_suffix, with_notes
 from clearer.inference.before_after import check_one_image, write_before_after
 from clearer.inference.color import restore_file
-from clearer.inference.fit_check import Fit, FitCheck
+from clearer.inference.fit_check import FitCheck
 from clearer.inference.jobs import Job, Plan, misnamed, plan_jobs, prepare_outputs
 from clearer.inference.large_tiff import is_large, restore_large
 from clearer.inference.large_zarr import restore_zarr
 from clearer.inference.noise_level import ImageLevels, check_takes_level
 from clearer.inference.options import RestoreOptions, are_levels
+from clearer.inference.outcome import Failure, Outcome
 from clearer.inference.restorer import Restorer
+from clearer.inference.zarr_elsewhere import is_zarr_elsewhere, restore_zarr_elsewhere
 from clearer.noise.level import estimate_level
 
 Progress = Callable[[int, int], None]
@@ -38,32 +39,6 @@ Settled = Callable[[Job, UserError | None, "Outcome"], None]
 
 FRAMES_SMOOTHING = 0.9
 """Share of the earlier frames' noise level in that of a frame: estimates that jump would flicker."""
-
-
-class Failure(NamedTuple):
-    """A file that could not be restored, and why, in one line."""
-
-    name: str
-    error: str
-
-
-@dataclass
-class Outcome:
-    """The result of one call: the outputs written or skipped, failures, and notes of one line each.
-
-    ``fits``: by file, how well the model fits what it was given, as far as it was looked at.
-    ``precisions``: by file, the precision that the network was run in; see `clearer.Restorer.at_depth`.
-    ``levels``: by file, the noise level in gray levels that was estimated for a network that takes one; of several
-    pages, channels or frames, the RMS.
-    """
-
-    written: list[Path] = field(default_factory=list)
-    skipped: list[Path] = field(default_factory=list)
-    failed: list[Failure] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    levels: dict[str, float] = field(default_factory=dict)
-    precisions: dict[str, str] = field(default_factory=dict)
-    fits: list[Fit] = field(default_factory=list)
 
 
 def restore_path(
@@ -82,9 +57,9 @@ def restore_path(
 
     Args:
         restorer: the model.
-        source: an image file, a folder, a video, or "-" for standard input.
-        target: see `plan_jobs`. Missing folders are created. Each file of a folder keeps its name if its suffix
-            fits its content; otherwise the fitting suffix is appended.
+        source: an image file, a folder, a video, or "-" for standard input; or an address of an OME-Zarr folder.
+        target: see `plan_jobs`; for OME-Zarr, also an address. Missing folders are created. Each file of a folder
+            keeps its name if its suffix fits its content; otherwise the fitting suffix is appended.
         options: default: `RestoreOptions()`.
         progress: called with (files done, files in all) after each file. For a video it counts frames, and for
             a single file that is restored by rows, rows.
@@ -94,6 +69,8 @@ def restore_path(
             Files of a folder that cannot be restored are listed in the outcome.
     """
     options = options or RestoreOptions()
+    if is_zarr_elsewhere(str(source), str(target)):
+        return restore_zarr_elsewhere(restorer, str(source), str(target), options, progress)
     plan = plan_jobs(source, target, options)
     prepare_outputs(plan)
     return restore_jobs(restorer, plan, options, progress)

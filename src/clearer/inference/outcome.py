@@ -1,0 +1,37 @@
+"""The outcome of a restoration: what was written, what failed and why, and what was noticed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from clearer.inference.fit_check import Fit
+
+
+class Failure(NamedTuple):
+    """A file that could not be restored, and why, in one line."""
+
+    name: str
+    error: str
+
+
+@dataclass
+class Outcome:
+    """The result of one call: the outputs written or skipped, failures, and notes of one line each.
+
+    ``written``, ``skipped``: paths, or addresses of OME-Zarr folders elsewhere.
+
+    ``fits``: by file, how well the model fits what it was given, as far as it was looked at.
+    ``precisions``: by file, the precision that the network was run in; see `clearer.Restorer.at_depth`.
+    ``levels``: by file, the noise level in gray levels that was estimated for a network that takes one; of several
+    pages, channels or frames, the RMS.
+    """
+
+    written: list[Path | str] = field(default_factory=list)
+    skipped: list[Path | str] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    levels: dict[str, float] = field(default_factory=dict)
+    precisions: dict[str, str] = field(default_factory=dict)
+    fits: list[Fit] = field(default_factory=list)
