@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -363,6 +364,27 @@ def test_the_range_of_gray_levels_can_be_set(tmp_path: Path) -> None:
     assert np.abs(tifffile.imread(tmp_path / "y.tif") - image / 4095 * 255).max() <= 0.51
     with pytest.raises(UserError, match=r"x\.tif: its levels reach from .*--range"):
         restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "z.tif", RestoreOptions(span=(0, 255)))
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "advice"),
+    [
+        (100, 3100, "for 12 bits set white with --range 0,4095"),
+        (0, 1500, "--range 0,4095, or black and white to its own levels with --range 0,1500"),
+        (587, 5968, "for 14 bits set white with --range 0,16383, or .* --range 587,5968"),
+        (0, 16383, "for 14 bits set white with --range 0,16383$"),
+        (0, 16384, None),
+        (0, 0, None),
+    ],
+)
+def test_a_note_says_how_dim_images_of_cameras_get_their_range(
+    least: int, most: int, advice: str | None, tmp_path: Path
+) -> None:
+    image = np.linspace(least, most, 30).round().reshape(6, 5).astype("uint16")
+    tifffile.imwrite(tmp_path / "x.tif", image)
+    notes = restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif").notes
+    told = [note for note in notes if f"its levels end at {most} of 65535" in note]
+    assert len(told) == (advice is not None) and all(re.search(advice or "", note) for note in told)
 
 
 def test_the_levels_of_the_model_are_used_and_said_once(tmp_path: Path) -> None:

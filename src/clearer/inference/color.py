@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from clearer.core.errors import UserError
+from clearer.data.ranges import CAMERA_BITS
 from clearer.images.convert import depth_for
 from clearer.images.nodata import Hidden, hidden_of, put_back, without
 from clearer.images.pixels import (
@@ -118,11 +119,16 @@ def _bands(image: ImageFile, channels: int, options: RestoreOptions) -> str | No
 
 
 def _dim(image: ImageFile, options: RestoreOptions) -> str | None:
-    """Return a note if a file of 16 bits holds 12 or fewer, which a network sees as nearly black."""
+    """Return a note if a file of 16 bits holds 12 or 14, which a network sees as dark."""
     if any(p.color.dtype != np.uint16 or options.span_of_page(p) != WHOLE for p in image.pages):
         return None
-    most = max(int(page.color.max()) for page in image.pages)
-    return f"its levels end at {most} of 65535; for 12 bits set white with --range 0,4095" if 0 < most < 4096 else None
+    least, most = min(int(p.color.min()) for p in image.pages), max(int(p.color.max()) for p in image.pages)
+    bits = next((bits for bits in CAMERA_BITS if most < 2**bits), None)
+    if most == 0 or bits is None:
+        return None
+    is_dim = least < most < 2 ** (bits - 1)
+    own = f", or black and white to its own levels with --range {least},{most}" if is_dim else ""
+    return f"its levels end at {most} of 65535; for {bits} bits set white with --range 0,{2**bits - 1}{own}"
 
 
 def _beyond(page: ImagePage, span: Span) -> str | None:
