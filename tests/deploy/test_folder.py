@@ -17,12 +17,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
 import clearer
 from clearer.core.errors import UserError
-from clearer.deploy.folder import example_text, export_folder, use_of
+from clearer.deploy.folder import example_text, export_folder, use_lines, use_of
+from clearer.images.io import write_file
+from clearer.images.types import ImageFile, ImagePage
+from clearer.images.view import read_image
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
 from clearer.zoo.card import ModelCard
@@ -88,6 +92,58 @@ def test_the_python_example_restores(folder: Path) -> None:
     assert_as_expected(folder, np.asarray(Image.open(folder / "out" / "python.png")))
 
 
+def write_gray_16(path: Path, levels: np.ndarray) -> None:
+    """Write gray levels of 16 bits; a PGM file as other programs do."""
+    if path.suffix == ".pgm":
+        height, width = levels.shape
+        path.write_bytes(b"P5\n%d %d\n65535\n" % (width, height) + levels.astype(">u2").tobytes())
+    else:
+        Image.fromarray(levels).save(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", ["png", "tif", "pgm"])
+def test_the_python_example_keeps_16_bits_and_works_from_elsewhere(folder: Path, tmp_path: Path, suffix: str) -> None:
+    noisy = np.random.default_rng(1).integers(0, 65536, (37, 53), np.uint16)
+    write_gray_16(tmp_path / f"deep.{suffix}", noisy)
+    sigma = sigma_of(folder)
+    words = [sys.executable, str(folder / "out" / "restore.py"), f"deep.{suffix}", f"restored.{suffix}", *sigma]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    level = {"level": SIGMA} if sigma else {}
+    expected = clearer.load(folder / "net.safetensors", "cpu", "fp32").restore(noisy, **level).astype(int)
+    found = read_image(tmp_path / f"restored.{suffix}", 1, depth=None)
+    assert found.dtype == np.uint16
+    assert np.abs(found.squeeze().astype(int) - expected).max() <= 2  # of 65535: rounding of fp32
+    assert np.abs(expected - noisy).mean() > 257
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["color.png", "color.ppm", "color.tif", "floats.tif", "long.tif"])
+def test_the_python_example_refuses_what_pil_would_change(folder: Path, tmp_path: Path, name: str) -> None:
+    color = np.random.default_rng(1).integers(0, 65536, (9, 12, 3), np.uint16)
+    if name.startswith("color"):
+        format = {"png": "PNG", "ppm": "PPM", "tif": "TIFF"}[name[-3:]]
+        write_file(tmp_path / name, ImageFile(format, (ImagePage(color),)))
+    else:
+        tifffile.imwrite(tmp_path / name, color[..., 0].astype(np.float32 if name == "floats.tif" else np.int32))
+    words = [sys.executable, "restore.py", str(tmp_path / name), str(tmp_path / "out.png"), *sigma_of(folder)]
+    done = subprocess.run(words, cwd=folder / "out", capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"{tmp_path / name}: neither 8 bits nor gray of 16 bits; use clearer restore\n",
+    )
+    assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.slow
+def test_the_python_example_states_its_usage(folder: Path) -> None:
+    words = [sys.executable, "restore.py", "../noisy.png"]
+    done = subprocess.run(words, cwd=folder / "out", capture_output=True, text=True)
+    level = " SIGMA" if sigma_of(folder) else ""
+    assert (done.returncode, done.stderr) == (1, f"usage: python restore.py INPUT OUTPUT{level}\n")
+
+
 @needs_cpp
 @pytest.mark.slow
 def test_the_cpp_example_compiles_and_restores(folder: Path) -> None:
@@ -98,6 +154,18 @@ def test_the_cpp_example_compiles_and_restores(folder: Path) -> None:
     libraries = {**os.environ, "LD_LIBRARY_PATH": str(PLACE / "onnxruntime" / "lib")}
     run(folder, "./restore", f"../noisy{suffix}", f"cpp{suffix}", *sigma_of(folder), env=libraries)
     assert_as_expected(folder, np.asarray(Image.open(folder / "out" / f"cpp{suffix}")))
+    program, sigma = folder / "out" / "restore", sigma_of(folder)
+    elsewhere = [program, f"noisy{suffix}", f"elsewhere{suffix}", *sigma]
+    assert subprocess.run(elsewhere, cwd=folder, env=libraries).returncode == 0
+    assert (folder / f"elsewhere{suffix}").read_bytes() == (folder / "out" / f"cpp{suffix}").read_bytes()
+    write_gray_16(folder / "deep.pgm", np.zeros((9, 12), np.uint16))
+    refused = subprocess.run([program, "deep.pgm", "x.pgm", *sigma], cwd=folder, env=libraries, stderr=subprocess.PIPE)
+    kind = suffix[1:].upper()
+    text = f"deep.pgm: not a complete {kind} file of 8 bits without comments; convert it\n"
+    assert (refused.returncode, refused.stderr.decode()) == (1, text)
+    usage = subprocess.run([program, "deep.pgm"], cwd=folder, env=libraries, stderr=subprocess.PIPE)
+    level = " SIGMA" if sigma else ""
+    assert (usage.returncode, usage.stderr.decode()) == (2, f"usage: restore INPUT{suffix} OUTPUT{suffix}{level}\n")
 
 
 NODE = """
@@ -120,12 +188,37 @@ def test_the_javascript_example_restores_in_node(folder: Path) -> None:
     rgba[::2, :, 3] = 77
     (out / "rgba.bin").write_bytes(rgba.tobytes())
     (out / "use.mjs").write_text(NODE)
-    (out / "node_modules").symlink_to(PLACE / "node_modules")
+    if not (out / "node_modules").exists():
+        (out / "node_modules").symlink_to(PLACE / "node_modules")
     run(folder, "node", "use.mjs", rgba.shape[1], rgba.shape[0], *sigma_of(folder))
     found = np.frombuffer((out / "node.bin").read_bytes(), np.uint8).reshape(rgba.shape)
     assert np.array_equal(found[..., 3], rgba[..., 3])
     gray = np.asarray(Image.open(folder / "noisy.png")).ndim == 2
     assert_as_expected(folder, found[..., 0] if gray else found[..., :3])
+
+
+REFUSED = """
+import * as ort from "onnxruntime-web";
+import { restore } from "./restore.mjs";
+const session = await ort.InferenceSession.create("model.onnx");
+const faults = [];
+for (const [data, ...sigma] of [[new Uint16Array(24), 9], [new Uint8Array(18), 9], [new Uint8Array(24)]])
+  await restore(session, { data, width: 3, height: 2 }, ...sigma).catch((error) => faults.push(error.message));
+console.log(faults.join("\\n"));
+process.exit(0);
+"""
+
+
+@needs_javascript
+@pytest.mark.slow
+def test_the_javascript_example_refuses_other_depths_and_a_missing_level(folder: Path) -> None:
+    out = folder / "out"
+    (out / "refused.mjs").write_text(REFUSED)
+    if not (out / "node_modules").exists():
+        (out / "node_modules").symlink_to(PLACE / "node_modules")
+    done = subprocess.run(["node", "refused.mjs"], cwd=out, capture_output=True, text=True)
+    level = ["sigma: not a number; give the noise level in gray levels of 0..255"] if sigma_of(folder) else []
+    assert done.stdout.splitlines() == ["data: not RGBA bytes of this size"] * 2 + level, done.stderr
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -198,10 +291,15 @@ def test_no_mark_of_the_templates_is_left() -> None:
 
 
 def test_levels_of_a_camera_are_stated() -> None:
-    from clearer.deploy.folder import use_lines
-
     lines = use_lines(use_of(Architecture.parse("P"), ModelCard(range=[100, 4095])))
     assert "Levels 100 and 4095" in lines[0]
+
+
+@pytest.mark.parametrize(("span", "deep"), [([100, 4095], "100, 4095"), ([0.1, 0.9], "0, 65535"), (None, "0, 65535")])
+def test_the_python_example_takes_the_levels_of_16_bits_from_the_card(span: list[float] | None, deep: str) -> None:
+    use = use_of(Architecture.parse("P"), ModelCard(range=span))
+    assert f"black, white = ({deep}) if deep else (0, 255)" in example_text("restore.py", use)
+    assert ("16 bits by 65535" in use_lines(use)[0]) == (deep == "0, 65535")
 
 
 def test_tiles_as_the_card_describes_them_give_the_whole_image(folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypedDict
 from clearer.core.errors import UserError
 from clearer.core.files import paths_checked, write_text
 from clearer.deploy.onnx import ExportedFile, export
-from clearer.images.pixels import WHOLE
+from clearer.images.pixels import WHOLE, Span, levels_hold
 from clearer.inference.memory import bytes_per_pixel
 from clearer.inference.onnx_network import INPUT, LEVEL, OUTPUT
 from clearer.inference.restorer import Restorer, load
@@ -23,6 +23,7 @@ from clearer.zoo.card_text import card_lines, sentence
 MODEL, CARD, README = "model.onnx", "card.json", "README.md"
 EXAMPLES = ("restore.py", "restore.cpp", "restore.mjs", "restore.html")
 _GRAY, _RGB = 1, 3
+_WHITE_16 = 65535
 _LEVEL_PART = re.compile(r"@level:(.*?)@", re.DOTALL)
 
 
@@ -115,9 +116,13 @@ def example_text(name: str, use: Use) -> str:
     text = files("clearer.deploy").joinpath("examples", f"{name}.txt").read_text(encoding="utf-8")
     text = _LEVEL_PART.sub(r"\1" if use.takes_level else "", text)
     gray = use.channels == _GRAY
+    low, high = _levels_of_16_bits(use)
     words = {
         "channels": str(use.channels),
         "mode": "L" if gray else "RGB",
+        "images": f"an image of 8 bits, or a gray one of 16 bits{', in gray' if gray else ''}",
+        "black": f"{low:g}",
+        "white": f"{high:g}",
         "kind": "PGM" if gray else "PPM",
         "suffix": "pgm" if gray else "ppm",
         "magic": "P5" if gray else "P6",
@@ -126,6 +131,13 @@ def example_text(name: str, use: Use) -> str:
     for key, value in words.items():
         text = text.replace(f"@{key}@", value)
     return text
+
+
+def _levels_of_16_bits(use: Use) -> Span:
+    """Return the levels that are 0 and 1 in files of 16 bits; a range of floats does not hold for integers."""
+    if use.black is None or use.white is None or not levels_hold((use.black, use.white), _WHITE_16, 0, _WHITE_16):
+        return 0, _WHITE_16
+    return use.black, use.white
 
 
 def readme(name: str, architecture: Architecture, card: ModelCard, file: ExportedFile, *, examples: bool = True) -> str:
@@ -149,13 +161,18 @@ def readme(name: str, architecture: Architecture, card: ModelCard, file: Exporte
 
 def example_lines(use: Use) -> list[str]:
     """Return the commands of the examples as Markdown."""
-    suffix, sigma = "pgm" if use.channels == _GRAY else "ppm", " 25" if use.takes_level else ""
+    gray, sigma = use.channels == _GRAY, " 25" if use.takes_level else ""
+    suffix = "pgm" if gray else "ppm"
     return [
         "Python, after `pip install onnxruntime pillow`:",
         "",
         "```sh",
         f"python restore.py noisy.png restored.png{sigma}",
         "```",
+        "",
+        f"It takes images of 8 bits{' and turns color into gray' if gray else ''}, and gray ones of 16 bits, and keeps "
+        "the depth. PIL reads color of more bits as 8 bits: PNG, PPM and TIFF files of this kind are refused. Alpha, "
+        "color profile and EXIF, which may state an orientation, are lost; `clearer restore` keeps them.",
         "",
         "C++, with the headers and the library of an ONNX Runtime release in `ONNXRUNTIME`:",
         "",
@@ -164,24 +181,31 @@ def example_lines(use: Use) -> list[str]:
         f"LD_LIBRARY_PATH=ONNXRUNTIME/lib ./restore noisy.{suffix} restored.{suffix}{sigma}",
         "```",
         "",
+        f"It takes {suffix.upper()} files of 8 bits and refuses others.",
+        "",
         "JavaScript, in a browser: `restore.mjs` exports `restore`, and `restore.html` is a page that uses it.",
         "",
         "```sh",
         "npm install onnxruntime-web",
         "python -m http.server  # then open http://localhost:8000/restore.html",
         "```",
+        "",
+        "`restore` takes and returns RGBA bytes. Browsers read images of more bits as 8 bits.",
     ]
 
 
 def use_lines(use: Use) -> list[str]:
     """Return what a program needs to know, as a list of Markdown."""
     low, high = (use.black, use.white) if use.white is not None else WHOLE
+    deep = _levels_of_16_bits(use)
     kind = "gray" if use.channels == _GRAY else "R, G and B"
     scaled = (
-        f"Levels {low:g} and {high:g} of 16-bit and floating-point files are 0 and 1."
-        if use.white is not None
-        else "Divide 8 bits by 255 and 16 bits by 65535."
+        f"Divide 8 bits by 255. Levels {low:g} and {high:g} of 16-bit and floating-point files are 0 and 1."
+        if deep == (low, high)
+        else f"Divide 8 bits by 255 and 16 bits by {_WHITE_16}."
     )
+    if use.white is not None and deep != (low, high):
+        scaled += f" Levels {low:g} and {high:g} of floating-point files are 0 and 1."
     shape = f"float32 (batch, {use.channels}, height, width)"
     lines = [
         f"- **Range.** Input `{INPUT}` and output `{OUTPUT}` are {shape}: {kind}, 0 black and 1 white. {scaled} "
