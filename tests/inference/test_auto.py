@@ -69,6 +69,29 @@ def test_what_cannot_be_looked_at_is_refused(folder: Path, tmp_path: Path) -> No
         restore_auto(restorer, folder / "broken.png", tmp_path / "b.png")
 
 
+@pytest.mark.parametrize("value, fault", [(4530.64, "its floats reach from 0 to 4530.64"), (np.inf, "not finite")])
+def test_values_that_cannot_be_judged_are_refused_with_the_name_of_the_file(
+    value: float, fault: str, folder: Path, tmp_path: Path
+) -> None:
+    pixels = np.zeros((24, 24), np.float32)
+    pixels[3, 3] = value
+    tifffile.imwrite(folder / "far.tif", pixels)
+    whole = restore_auto(restorer, folder, tmp_path / "out").outcome
+    (failed,) = [error for name, error in whole.failed if name.endswith("far.tif")]
+    assert failed.startswith(f"{folder / 'far.tif'}: ") and fault in failed
+    with pytest.raises(UserError) as looked:
+        look(folder / "far.tif")
+    with pytest.raises(UserError) as restored:
+        restore_auto(restorer, folder / "far.tif", tmp_path / "a.tif")
+    assert str(looked.value) == str(restored.value) == failed
+
+
+def test_levels_far_outside_the_stated_range_are_refused_with_the_name_of_the_file(folder: Path) -> None:
+    with pytest.raises(UserError) as raised:
+        look(folder / "clean.png", RestoreOptions(span=(0.0, 10.0)))
+    assert str(raised.value).startswith(f"{folder / 'clean.png'}: its levels reach from")
+
+
 def test_a_large_tiff_is_judged_by_its_center(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (90, 300, 3)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", pixels, rowsperstrip=7, photometric="rgb", compression="zlib")

@@ -71,7 +71,10 @@ def look(path: Path, options: RestoreOptions | None = None, among: list[Candidat
             f"{path}: no regular file; name one image" if exists else f"{path}: no such file; check the path"
         )
     image = center_of(path) if is_large(path) else read_file(path, first_page=True)
-    facts = facts_of_file(image, options)
+    try:
+        facts = facts_of_file(image, options)
+    except UserError as error:  # raised without the file's name
+        raise UserError(f"{path}: {error}") from error
     return Chosen(str(path), facts, choose(facts, among))
 
 
