@@ -1,6 +1,7 @@
 """Make a pretrained model of a finished run: half-precision weights, card, results, and the record of its training.
 
     python tools/make_models.py denoise-gray runs/denoise-gray --data "BSDS500 train and test" \
+        --description "gray images with white noise, sigma 0 to 75" \
         --evaluate gray-awgn-50=bsd68 gray-awgn-25=bsd68 --limits "..."
 
     python tools/make_models.py --robustness denoise-gray denoise-color  # add their robustness tables
@@ -14,8 +15,8 @@ too.
 
 ``--robustness`` measures denoisers by the protocol of that name (CLEARER_SHARED names the folder with the images),
 writes docs/results/robustness-NAME.json, and adds the table to the card in the file and to the README. ``--bf16`` adds
-the record of benchmarks/studies/bf16_difference.py to the cards of its models and to their READMEs. Without arguments,
-only models/README.md is written again.
+the record of benchmarks/studies/bf16_difference.py to the cards of its models and to their READMEs. ``--describe``
+changes what a model is for, in its card and its README. Without arguments, only models/README.md is written again.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def main() -> None:
     parser.add_argument("--data", help="training images, in words")
     parser.add_argument("--limits", default="", help="what the model is not for, in words")
     parser.add_argument("--evaluate", nargs="*", default=[], metavar="PROTOCOL=FOLDER[,DEGRADED]")
-    parser.add_argument("--description")
+    parser.add_argument("--description", help="the images that the model is for, in words that fit behind 'For'")
     parser.add_argument("--training", default="", help="commands that trained it, if not one `clearer train`")
     parser.add_argument("--stages", nargs="*", default=[], type=Path, help="runs of the earlier stages, first to last")
     parser.add_argument("--mean-with", type=Path, help="run whose best weights are averaged with those of RUN")
@@ -69,16 +70,20 @@ def main() -> None:
     parser.add_argument("--robustness", nargs="+", default=[], metavar="NAME", help="add the robustness tables")
     parser.add_argument("--bf16", type=Path, metavar="FILE", help="add what bf16 changes, from this record")
     parser.add_argument("--round", metavar="NAME", help="round a model's weights to --mantissa; measure it anew")
+    parser.add_argument("--describe", nargs=2, metavar=("NAME", "TEXT"), help="change the description of a model")
     given = parser.parse_args()
     if given.round:
         round_weights(given.round, given.mantissa)
+    if given.describe:
+        describe(*given.describe)
     if given.bf16:
         keep_bf16(given.bf16)
     for name in given.robustness:
         measure_robustness(name)
     if given.name:
-        if not (given.run and given.data):
-            parser.error("give a name, a run folder and --data, or nothing")
+        # The description of a recipe says what the recipe makes, not which images the model is for.
+        if not (given.run and given.data and given.description):
+            parser.error("give a name, a run folder, --data and --description, or nothing")
         if given.former:
             keep_former(given.name, given.former)
         make_model(given)
@@ -129,7 +134,7 @@ def make_model(given: argparse.Namespace) -> None:
         data=given.data,
         limits=given.limits,
         license=LICENSE,
-        description=given.description or card.description,
+        description=given.description,
         training=given.training or card.training,
         start=default_run(card.start) if card.start else None,
     )
@@ -223,6 +228,21 @@ def keep_bf16(record: Path) -> None:
         change_card(name, with_line, bf16=found)
 
 
+def describe(name: str, text: str) -> None:
+    """Change what a model is for, in its card and in the third line of its README."""
+
+    def with_description(page: str, card: ModelCard) -> str:
+        lines = page.split("\n")
+        return "\n".join([*lines[:2], purpose_line(card), *lines[3:]])
+
+    change_card(name, with_description, description=text)
+
+
+def purpose_line(card: ModelCard) -> str:
+    """Return the line of a README that says which images a model is for."""
+    return sentence(f"for {card.description or card.task}")
+
+
 def round_weights(name: str, mantissa: int) -> None:
     """Round the weights of a model, and measure it by the commands of its results again."""
     file, folder = find_models()[name].path, MODELS / name
@@ -250,14 +270,21 @@ def round_weights(name: str, mantissa: int) -> None:
 
 
 def change_card(name: str, change_page: Callable[[str, ModelCard], str], **values: Any) -> None:
-    """Change values of a model's card, in its weight file and on its page, which may have been edited by hand."""
+    """Change values of a model's card, in its weight file and on its page, which may have been edited by hand.
+
+    Records in docs/results that name the file by its digest get the new one: its weights stay.
+    """
     file = find_models()[name].path
     former = hashlib.sha256(file.read_bytes()).hexdigest()
     network, card = load_weights(file)
     card = dataclasses.replace(card, **values)
     save_weights(file, network, card, half=True)
     page = MODELS / name / "README.md"
-    text = change_page(page.read_text(), card).replace(former, hashlib.sha256(file.read_bytes()).hexdigest())
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    for record in (ROOT / "docs" / "results").glob("*.json"):
+        if former in (content := record.read_text()):
+            write_text(record, content.replace(former, digest))
+    text = change_page(page.read_text(), card).replace(former, digest)
     write_text(page, re.sub(r"[\d,]+(?= bytes, float16)", f"{file.stat().st_size:,}", text))
 
 
@@ -270,7 +297,7 @@ def readme(file: Path, card: ModelCard) -> str:
     lines = [
         f"# {name}",
         "",
-        sentence(f"for {card.description or card.task}"),
+        purpose_line(card),
         "",
         "```sh",
         f"clearer restore {name} photo.png -o restored.png",

@@ -83,7 +83,7 @@ def test_models_come_from_the_command_line_and_from_finished_runs(tmp_path):
     # A run that is named is not offered twice.
     named = models.offered([f"mine={tmp_path / 'runs' / 'done'}"], tmp_path / "runs")
     assert list(named) == ["mine", photographs, *dict(others)]
-    assert named["denoise-photo"].about == "Denoiser for photographs, color and gray."
+    assert named["denoise-photo"].about == "Color and gray photographs with noise of cameras or scanners."
     assert "denoise-gray-50" not in named and "denoise-gray-50" in models.offered(["denoise-gray-50"], tmp_path)
 
 

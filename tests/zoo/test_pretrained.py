@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def test_a_model_is_small_half_precision_and_described(name: str) -> None:
     card = restorer.card
     assert card["name"] == name and card["data"] and card["limits"] and card["license"] and card["description"]
     assert card["results"] and all(r["psnr"] > r["input_psnr"] for r in card["results"])
-    assert about(restorer.architecture, card).startswith(("For ", "Denoiser for "))
+    assert about(restorer.architecture, card).startswith(("For ", "Color and gray "))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -63,6 +64,7 @@ def test_the_readme_and_the_results_agree_with_the_file(name: str) -> None:
     folder, path = ROOT / "models" / name, find_models()[name].path
     text = (folder / "README.md").read_text()
     assert hashlib.sha256(path.read_bytes()).hexdigest() in text
+    assert re.match(r"For (color and gray |color |gray )?(images|photographs) ", text.splitlines()[2])
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert len(lines) > 1 and (folder / "recipe.yaml").is_file()
     results = [json.loads(file.read_text()) for file in sorted((folder / "results").glob("*.json"))]
