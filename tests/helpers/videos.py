@@ -83,6 +83,22 @@ def write_video(
     return path
 
 
+def write_gray_video(path: Path, frames: list[np.ndarray]) -> Path:
+    """Write 8-bit gray frames without loss; each is a keyframe."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.height, stream.width = frames[0].shape
+        stream.pix_fmt, stream.gop_size = "gray", 1
+        for k, levels in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(levels, format="gray")
+            frame.pts, frame.time_base = k, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
 def read_planes(path: Path) -> list[list[Any]]:
     """Return the components of every frame of the first video stream, as integers or floats."""
     import av

@@ -16,7 +16,9 @@ from clearer.inference.auto import look, restore_auto
 from clearer.inference.large_tiff import center_of
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer, load
+from helpers.command import clearer as command
 from helpers.photos import SHIPPED
+from helpers.videos import read_planes, same_planes, write_gray_video
 
 COFFEE = read_image(SHIPPED / "coffee.png", 3)[:256, :256]
 
@@ -60,9 +62,6 @@ def test_a_copy_in_another_format_has_the_same_pixels(folder: Path, tmp_path: Pa
 def test_what_cannot_be_looked_at_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="standard input"):
         restore_auto(restorer, "-", tmp_path / "a.png")
-    (tmp_path / "a.mp4").write_bytes(b"")
-    with pytest.raises(UserError, match="video"):
-        look(tmp_path / "a.mp4")
     with pytest.raises(UserError, match="no such file"):
         look(tmp_path / "missing.png")
     with pytest.raises(UserError, match="broken"):
@@ -90,6 +89,46 @@ def test_levels_far_outside_the_stated_range_are_refused_with_the_name_of_the_fi
     with pytest.raises(UserError) as raised:
         look(folder / "clean.png", RestoreOptions(span=(0.0, 10.0)))
     assert str(raised.value).startswith(f"{folder / 'clean.png'}: its levels reach from")
+
+
+def test_most_frames_choose_the_model_of_a_video(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    clean, chance = COFFEE[:192, :192, 0], np.random.default_rng(0)
+    noisy = [(clean + chance.normal(0, 18, clean.shape)).clip(0, 255).astype(np.uint8) for _ in range(4)]
+    source = write_gray_video(tmp_path / "a.mkv", [clean, *noisy])
+    found = restore_auto(restorer, source, tmp_path / "out.mkv")
+    (chosen,) = found.chosen
+    assert chosen.choice.model == look(tmp_path / "a.mkv").choice.model is not None
+    assert chosen.choice.line().startswith(f"{chosen.choice.model}: noise of about 1")
+    assert chosen.choice.line().endswith(", independent from pixel to pixel, as in 4 of 5 frames looked at")
+    restored = [planes[0] for planes in read_planes(tmp_path / "out.mkv")]
+    assert len(restored) == 5 and found.outcome.written == [tmp_path / "out.mkv"]
+    before, after = (np.square(np.asarray(one).astype(float) - clean).mean() for one in (noisy[2], restored[3]))
+    assert after < 0.8 * before  # the level that is estimated rises slowly from that of the clean frame
+    named = command("models", "--for", source)
+    assert named.out.startswith(f"{chosen.choice.model}: gray video, noise of about 1")
+
+
+def test_a_video_with_nothing_to_remove_is_copied_and_the_line_says_so(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    source = write_gray_video(tmp_path / "a.mkv", [COFFEE[:192, :192, 0]] * 3)
+    ended = command("restore", "auto", source, "-o", tmp_path / "same.mkv")
+    assert ended.status == 0 and f"clearer: {source}: nothing to do: nearly no noise" in ended.err
+    assert (tmp_path / "same.mkv").read_bytes() == source.read_bytes()
+    restore_auto(restorer, source, tmp_path / "other.avi")
+    assert (tmp_path / "other.avi").read_bytes()[:4] == b"RIFF"
+    assert same_planes(read_planes(source), read_planes(tmp_path / "other.avi"))
+
+
+@pytest.mark.parametrize("content", [b"", b"no video at all", b"#EXTM3U\nother.ts\n"])
+def test_a_video_that_cannot_be_looked_at_is_refused_with_its_name(content: bytes, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    (tmp_path / "a.mp4").write_bytes(content)
+    with pytest.raises(UserError) as raised:
+        look(tmp_path / "a.mp4")
+    assert str(raised.value).startswith(f"{tmp_path / 'a.mp4'}: ") and "\n" not in str(raised.value)
+    with pytest.raises(UserError, match="no such file"):
+        look(tmp_path / "missing.mp4")
 
 
 def test_a_large_tiff_is_judged_by_its_center(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

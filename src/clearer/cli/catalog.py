@@ -64,7 +64,8 @@ class ModelsOptions:
         ),
     ] = None
     file: Annotated[
-        Path | None, option("Output", "Look at this image and name the model that fits it.", "--for", metavar="FILE")
+        Path | None,
+        option("Output", "Look at this image or video and name the model that fits it.", "--for", metavar="FILE"),
     ] = None
     all: Annotated[
         bool, option("Output", "Include the paper's models and former weights that are on this machine.", "--all")
@@ -134,11 +135,13 @@ def models(options: ModelsOptions) -> None:
 def _print_choice(file: Path, as_json: bool) -> None:
     """Look at an image, and say which model fits it and why."""
     from clearer.inference.auto import look
+    from clearer.inference.jobs import VIDEO_SUFFIXES
 
     found = look(file)
     model, _, reason = found.choice.line().partition(": ")
     channels = "gray" if found.facts.gray else "color"
-    say(f"{model}: {channels} image, {reason}", console_for_people(as_json))
+    kind = "video" if file.suffix.lower() in VIDEO_SUFFIXES else "image"
+    say(f"{model}: {channels} {kind}, {reason}", console_for_people(as_json))
     if as_json:
         print_json(found.to_dict())
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def restore(options: RestoreOptions) -> None:
     """Restore images, folders and videos with a model.
 
-    With auto as the MODEL, each image is looked at, and the pretrained model that fits restores it.
+    With auto as the MODEL, each image or video is looked at, and the pretrained model that fits restores it.
 
     Bit depth, alpha, color profile, EXIF and file format are kept; anything that cannot be preserved is reported. In a
     folder, files that fail are reported, the others are restored, and the exit status is 1.

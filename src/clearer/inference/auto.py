@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from clearer.images.ome_zarr.tree import is_zarr
 from clearer.images.types import HEAD, format_of_bytes
 from clearer.inference.choice import AUTO, Candidate, Choice, candidates, choose
 from clearer.inference.files import Progress, Settled, restore_jobs
-from clearer.inference.image_facts import ImageFacts, facts_of_file
+from clearer.inference.image_facts import ImageFacts, facts_of, facts_of_file
 from clearer.inference.jobs import STREAM, Job, Plan, plan_jobs, prepare_outputs
 from clearer.inference.large_tiff import center_of, is_large
 from clearer.inference.options import RestoreOptions
@@ -26,7 +27,7 @@ from clearer.inference.zarr_elsewhere import is_zarr_elsewhere
 
 @dataclass(frozen=True)
 class Chosen:
-    """A file, what it shows, and the model chosen for it."""
+    """A file, what it shows, and the model chosen for it; of a video, what the first frame with this choice shows."""
 
     file: str
     facts: ImageFacts
@@ -46,15 +47,15 @@ class AutoOutcome:
 
 
 def look(path: Path, options: RestoreOptions | None = None, among: list[Candidate] | None = None) -> Chosen:
-    """Look at an image file and choose a model for it.
+    """Look at an image file or at frames of a video, and choose a model for it.
 
     Args:
-        path: an image file.
+        path: an image file, or a video by its suffix.
         options: the ``span`` of its values.
         among: the models; by default all pretrained ones.
 
     Raises:
-        UserError: it cannot be read, or is a video or no file.
+        UserError: it cannot be read, or is no file.
     """
     if not path.is_file() and str(path) == STREAM:
         raise UserError("standard input: cannot be looked at before it is restored; name one image")
@@ -63,19 +64,36 @@ def look(path: Path, options: RestoreOptions | None = None, among: list[Candidat
     if path.is_dir():
         raise UserError(f"{path}: a folder; name one image")
     job = Job(path, None, None)
-    if job.is_video:
-        raise UserError(f"{path}: {AUTO} is for images; name a model for a video")
     if not path.is_file():
         exists = path.exists()
         raise UserError(
             f"{path}: no regular file; name one image" if exists else f"{path}: no such file; check the path"
         )
+    if job.is_video:
+        return look_at_video(path, among)
     image = center_of(path) if is_large(path) else read_file(path, first_page=True)
     try:
         facts = facts_of_file(image, options)
     except UserError as error:  # raised without the file's name
         raise UserError(f"{path}: {error}") from error
     return Chosen(str(path), facts, choose(facts, among))
+
+
+def look_at_video(path: Path, among: list[Candidate] | None = None) -> Chosen:
+    """Look at some frames of a video, and choose the model that fits most of them; of equals, that of the first frame.
+
+    Raises:
+        UserError: PyAV is not installed, or no frame can be decoded.
+    """
+    from clearer.inference.video.glance import some_frames
+
+    among = list(candidates()) if among is None else among
+    seen = [(facts, choose(facts, among)) for facts in map(facts_of, some_frames(path))]
+    # most_common keeps the order of the first counts, hence that of the frames.
+    ((model, count),) = Counter(choice.model for _, choice in seen).most_common(1)
+    facts, choice = next((facts, choice) for facts, choice in seen if choice.model == model)
+    share = "" if len(seen) == 1 else f", as in {count} of {len(seen)} frames looked at"
+    return Chosen(str(path), facts, replace(choice, reason=f"{choice.reason}{share}"))
 
 
 def restore_auto(
@@ -87,11 +105,12 @@ def restore_auto(
 ) -> AutoOutcome:
     """Restore a file, or the images of a folder, each with the model that fits it.
 
-    An image in which there is nothing to remove, or for which no model is known, is copied as it is.
+    A file in which there is nothing to remove, or for which no model is known, is copied as it is. Of a video, some
+    frames are looked at.
 
     Args:
         load: returns the restorer of a model's name.
-        source, target, options, progress: see `clearer.inference.files.restore_path`; no video, no standard input.
+        source, target, options, progress: see `clearer.inference.files.restore_path`; no standard input.
 
     Raises:
         UserError: see `clearer.inference.files.restore_path` and `look`.
@@ -128,7 +147,7 @@ def restore_auto_jobs(
             found.outcome.skipped.append(job.target)
             continue
         try:
-            seen = look(job.source, options, models)
+            seen = look_at_video(job.source, models) if job.is_video else look(job.source, options, models)
         except UserError as error:
             if not plan.is_folder:
                 raise
@@ -177,7 +196,7 @@ class _Part:
 def _copy(
     load: Callable[[str], Restorer], models: list[Candidate], plan: Plan, options: RestoreOptions, part: _Part
 ) -> None:
-    """Copy files; those that change their format or depth are written anew, with the same pixels."""
+    """Copy files; those that change their format, depth or container are written anew, with the same pixels."""
     anew: list[Job] = []
     for job in plan.jobs:
         assert job.source is not None
@@ -187,6 +206,7 @@ def _copy(
             or options.quality
             or options.compare
             or job.format not in (None, _format(job.source))
+            or (job.is_video and job.target.suffix.lower() != job.source.suffix.lower())
         ):
             anew.append(job)
             continue

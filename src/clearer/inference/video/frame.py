@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from clearer.images.types import GRAY
+from clearer.images.types import GRAY, UnitPixels
 from clearer.inference.color import Run, restore_pixels
 from clearer.inference.options import RestoreOptions
 from clearer.inference.video.color import add_difference, layout_of, network_values
@@ -44,14 +44,28 @@ def plain_format(format: Any, frame: Any = None) -> str:
     return _PLAIN.get(format.name, format.name.replace("msb", "") if "msb" in format.name else usual)
 
 
+def values_of(frame: Any, tags: Tags) -> UnitPixels:
+    """Return what a network sees of PyAV's ``frame``: (H, W, 3) RGB or (H, W, 1) gray, in [0, 1]."""
+    frame = _plain(frame)
+    parts = components_of(frame)
+    assert parts is not None
+    layout = layout_of(frame, tags.place, tags.color_range, tags.colorspace)
+    values: UnitPixels = network_values(parts, layout, luma_only=False)
+    return values
+
+
+def _plain(frame: Any) -> Any:
+    """Return a frame in the format of `plain_format`."""
+    name = plain_format(frame.format, frame)
+    return frame if name == frame.format.name else frame.reformat(format=name)
+
+
 def restored_frame(frame: Any, tags: Tags, run: Run, channels: int, options: RestoreOptions) -> Any:
     """Return PyAV's ``frame`` with restored samples; alpha, timing, tags and side data are those it had.
 
     A gray network restores Y alone, and R, G and B with ``options.color`` "channels".
     """
-    name = plain_format(frame.format, frame)
-    if name != frame.format.name:
-        frame = frame.reformat(format=name)
+    frame = _plain(frame)
     frame.make_writable()
     parts = components_of(frame)
     assert parts is not None

@@ -110,7 +110,7 @@ class _Transcoder:
 
     def __init__(self, origin: Any, path: Path, target: Path, outcome: VideoOutcome) -> None:
         self.origin, self.path, self.target, self.outcome = origin, path, target, outcome
-        self.video = _main_stream(origin)
+        self.video = main_stream(origin)
         check_size(self.video.codec_context.width, self.video.codec_context.height)
         self.others = [s for s in origin.streams if s is not self.video and s.discard.name != "all"]
         self.tags = {key: getattr(self.video.codec_context, key) for key in COLOR_TAGS}
@@ -175,7 +175,7 @@ class _Transcoder:
         return True
 
 
-def _main_stream(origin: Any) -> Any:
+def main_stream(origin: Any) -> Any:
     """Return the video stream to restore: not a cover."""
     videos = [s for s in origin.streams.video if s.codec_context is not None and not is_cover(s)]
     if not videos:
