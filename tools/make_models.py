@@ -16,7 +16,8 @@ too.
 ``--robustness`` measures denoisers by the protocol of that name (CLEARER_SHARED names the folder with the images),
 writes docs/results/robustness-NAME.json, and adds the table to the card in the file and to the README. ``--bf16`` adds
 the record of benchmarks/studies/bf16_difference.py to the cards of its models and to their READMEs. ``--describe``
-changes what a model is for, in its card and its README. Without arguments, only models/README.md is written again.
+changes what a model is for, in its card and its README. Without arguments, only the lines on cost in the READMEs and
+models/README.md are written again.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from models_page import write_page
 from clearer.core.files import write_json, write_text
 from clearer.runs.layout import RunFolder
 from clearer.zoo.card import CardResult, ModelCard
-from clearer.zoo.card_text import BF16, bf16_lines, card_lines, robustness_lines, sentence
+from clearer.zoo.card_text import BF16, bf16_lines, card_lines, cost_line, robustness_lines, sentence
 from clearer.zoo.locate import find_models
 from clearer.zoo.names import ModelName
 from clearer.zoo.robustness_table import rows_for_card
@@ -87,6 +88,7 @@ def main() -> None:
         if given.former:
             keep_former(given.name, given.former)
         make_model(given)
+    write_costs()
     write_page(MODELS)
 
 
@@ -226,6 +228,17 @@ def keep_bf16(record: Path) -> None:
         mine = [row for row in rows if row["model"] == name]
         found = {key: round(max(row[key] for row in mine), 2) for key in ("rms", "largest")}
         change_card(name, with_line, bf16=found)
+
+
+def write_costs() -> None:
+    """Write the line on cost and training in the README of every model again, from its card."""
+    for name, file in find_models().items():
+        page = MODELS / name / "README.md"
+        if file.source == "CLEARER_MODELS" or not page.exists():
+            continue
+        line = cost_line(*read_architecture(file.path))
+        text = re.sub(r"(?<=## Cost\n\n).*", lambda _, line=line: line, page.read_text(), count=1)
+        write_text(page, text)
 
 
 def describe(name: str, text: str) -> None:

@@ -13,7 +13,7 @@ from clearer.core.errors import UserError
 from clearer.core.files import with_present_keys
 from clearer.network.architecture import Architecture
 from clearer.zoo.card import CardResult, ModelCard, as_results
-from clearer.zoo.card_text import card_lines
+from clearer.zoo.card_text import card_lines, cost_line
 from clearer.zoo.locate import find_models
 from clearer.zoo.robustness_table import rows_for_card
 
@@ -94,6 +94,22 @@ def test_the_card_as_text() -> None:
         "Weights: not stated.",
     ):
         assert line in text, line
+
+
+@pytest.mark.parametrize(
+    ("start", "line"),
+    [
+        (None, "Trained for 600 steps in bf16."),
+        ("denoise-gray@2026-11", "Trained for 600 steps in bf16, starting from the weights in `denoise-gray@2026-11`."),
+        (
+            "runs/derain-1/model.safetensors",
+            "Its last stage took 600 steps in bf16 and started from the weights in `runs/derain-1/model.safetensors`.",
+        ),
+    ],
+)
+def test_the_steps_of_a_run_that_starts_from_another_are_those_of_its_last_stage(start: str | None, line: str) -> None:
+    architecture = Architecture.parse("PF-FP", width=4)
+    assert cost_line(architecture, ModelCard(steps=600, precision="bf16", start=start)).endswith(f" per pixel. {line}")
 
 
 def test_the_robustness_table_says_what_fails() -> None:

@@ -21,8 +21,10 @@ from clearer.degradations.rain import Rain
 from clearer.images.view import read_image
 from clearer.inference.restorer import Restorer
 from clearer.web.offered import about
+from clearer.zoo.card_text import cost_line
 from clearer.zoo.locate import find_models, located
 from clearer.zoo.names import ModelName, is_for_use
+from clearer.zoo.weight_metadata import read_architecture
 from clearer.zoo.weights import load_weights, save_weights
 from helpers.command import clearer as command
 from helpers.photos import SHIPPED, photograph
@@ -64,6 +66,7 @@ def test_the_readme_and_the_results_agree_with_the_file(name: str) -> None:
     folder, path = ROOT / "models" / name, find_models()[name].path
     text = (folder / "README.md").read_text()
     assert hashlib.sha256(path.read_bytes()).hexdigest() in text
+    assert f"## Cost\n\n{cost_line(*read_architecture(path))}\n" in text, "run python tools/make_models.py"
     assert re.match(r"For (color and gray |color |gray )?(images|photographs) ", text.splitlines()[2])
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert len(lines) > 1 and (folder / "recipe.yaml").is_file()

@@ -46,7 +46,7 @@ def card_lines(
         "",
         "## Cost",
         "",
-        _cost_line(architecture, card),
+        cost_line(architecture, card),
         "",
         _architecture_line(architecture),
         "",
@@ -80,13 +80,19 @@ def bf16_lines(card: ModelCard) -> list[str]:
     return [f"{BF16} {rms:.2f} gray levels RMS, by {largest:.1f} at most.", ""]
 
 
-def _cost_line(architecture: Architecture, card: ModelCard) -> str:
-    steps = NOT_STATED if card.steps is None else f"{card.steps:,}"
-    start = f", starting from the weights in `{card.start}`" if card.start else ""
-    return (
-        f"{parameters(architecture):,} parameters and {macs_per_pixel(architecture) / 1e3:,.1f} kMAC per pixel. "
-        f"Trained for {steps} steps in {card.precision or NOT_STATED}{start}."
-    )
+def cost_line(architecture: Architecture, card: ModelCard) -> str:
+    """Return what a model costs and how long it was trained; of one that starts from a run's weights, the last stage.
+
+    A card states the steps of its own run alone.
+    """
+    steps = f"{NOT_STATED if card.steps is None else f'{card.steps:,}'} steps in {card.precision or NOT_STATED}"
+    if card.start and Path(card.start).suffix:  # a weight file, not a model of a name
+        trained = f"Its last stage took {steps} and started from the weights in `{card.start}`."
+    else:
+        start = f", starting from the weights in `{card.start}`" if card.start else ""
+        trained = f"Trained for {steps}{start}."
+    cost = f"{parameters(architecture):,} parameters and {macs_per_pixel(architecture) / 1e3:,.1f} kMAC per pixel."
+    return f"{cost} {trained}"
 
 
 def _architecture_line(a: Architecture) -> str:
