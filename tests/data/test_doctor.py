@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from clearer.data.folders import Folders, find_items
 from clearer.data.items import Item
 from clearer.images.view import write_image
 from clearer.noise.words import in_words
+from helpers.command import clearer as command
 from helpers.microscope import write_pairs
 
 
@@ -362,6 +364,51 @@ def test_of_pairs_the_noise_of_the_degraded_images_is_measured(tmp_path: Path) -
     (part,) = examine(tmp_path).parts
     assert part.noise is not None and part.noise.level * 255 == pytest.approx(20, rel=0.1)
     assert part.same == ()
+
+
+@pytest.mark.parametrize("scale", [1, 257, 16])
+def test_of_pairs_the_distance_and_the_next_command_are_stated(tmp_path: Path, scale: int) -> None:
+    """16: 12 bits in files of 16, whose white is 4095."""
+    for side in ("clean", "degraded"):
+        (tmp_path / side).mkdir()
+    expected = []
+    for k, sigma in enumerate((10, 20, 0)):  # the last pair shows the same image twice
+        clean = skimage.data.coffee()[:128, 128 * k : 128 * k + 128, 0].copy()
+        clean[0, 0] = 255
+        noisy = degraded(clean, sigma, k) if sigma else clean
+        for side, image in (("clean", clean), ("degraded", noisy)):
+            dtype = np.uint8 if scale == 1 else np.uint16
+            Image.fromarray(image.astype(dtype) * dtype(scale)).save(tmp_path / side / f"{k}.png")
+        white = {1: 255, 257: 65535, 16: 4095}[scale] / scale
+        error = np.square((noisy.astype(float) - clean) / white).mean()
+        expected += [10 * np.log10(1 / error)] if sigma else []
+    found = examine(tmp_path)
+    (part,) = found.parts
+    assert part.input_psnr == pytest.approx(np.mean(expected), abs=1e-3)
+    said = advice(found)
+    assert f"The degraded images have {part.input_psnr:.2f} dB of PSNR against the clean ones, in the mean." in said
+    assert said[-1] == f"To train on the pairs: clearer fit pairs --data {tmp_path} -o runs/pairs"
+    assert found.to_dict()["parts"][0]["input_psnr"] == part.input_psnr
+
+
+def test_the_command_for_pairs_names_them_as_they_were_given(tmp_path: Path) -> None:
+    two = Folders(clean=f"{tmp_path}/the clean", degraded=f"{tmp_path}/noisy")
+    for place, image in ((two.clean, scene(0)), (two.degraded, degraded(scene(0)))):
+        Path(place).mkdir()
+        write_image(Path(place) / "a.png", image)
+    (tmp_path / "halves").mkdir()
+    write_image(tmp_path / "halves" / "a.png", np.hstack([degraded(scene(1)), scene(1)]))
+    halves = f"--data {tmp_path}/halves --set data.layout=side-by-side --set data.clean_side=right"
+    asked = {
+        f"--degraded {tmp_path}/noisy --clean '{tmp_path}/the clean'": examine(two),
+        halves: examine(str(tmp_path / "halves"), "side-by-side", "right"),
+    }
+    for words, findings in asked.items():
+        assert findings.command == f"clearer fit pairs {words} -o runs/pairs"
+        shown = command(*shlex.split(findings.command)[1:], "--show")
+        assert shown.status == 0, shown.err
+    single = examine(two.clean)
+    assert single.command == "" and single.parts[0].input_psnr is None
 
 
 @pytest.mark.parametrize("scale", [257, 16, 2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -86,6 +87,7 @@ def examine(
         split=split,
         why_no_split=why_no_split,
         fields=fields_of(sets[0].items)[1] if len(sets) == 1 else "",
+        command=_training_command(where, clean_side, [part for part in parts if part.kind in ("train", "all")]),
     )
 
 
@@ -174,7 +176,7 @@ class _Tally:
                 return
             if _same(clean, degraded):
                 self.same.append(item.name)
-        self.sample.add(item, images[-1])
+        self.sample.add(item, images[-1], clean if len(images) == 2 else None)
         self.brightest.append((item.name, clean.dtype, float(clean.max())))
         self.prints.append(Fingerprint.of(item.name, clean))
         self.shapes.append(clean.shape)
@@ -231,8 +233,26 @@ def _part(found: _Set, tally: _Tally, prints: Fingerprints) -> Part:
         copies=_together(prints.names, prints.digests),
         near=_together(prints.names, groups(prints)),
         noise=tally.sample.profile(span),
+        input_psnr=tally.sample.input_psnr(span),
         rule=found.rule,
     )
+
+
+def _training_command(where: Source, clean_side: str, parts: Sequence[Part]) -> str:
+    """Return the command that trains on the pairs of a dataset; empty if it has none to train on."""
+    if not any(part.layout in ("pairs", "side-by-side") and len(part.same) < part.count for part in parts):
+        return ""
+    if isinstance(where, Pairs):
+        folders = ["--data", where.clean] if where.clean == where.degraded else []
+        words = folders or ["--degraded", where.degraded, "--clean", where.clean]
+        patterns = {"--clean-pattern": where.clean_pattern, "--degraded-pattern": where.degraded_pattern}
+        words += [word for name, pattern in patterns.items() if pattern is not None for word in (name, pattern)]
+    else:
+        words = ["--data", str(where)]
+        if any(part.layout == "side-by-side" for part in parts):
+            words += ["--set", "data.layout=side-by-side"]
+            words += ["--set", f"data.clean_side={clean_side}"] if clean_side != "left" else []
+    return shlex.join(["clearer", "fit", "pairs", *words, "-o", "runs/pairs"])
 
 
 def _in_units(image: AnyPixels) -> AnyPixels:

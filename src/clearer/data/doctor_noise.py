@@ -1,7 +1,9 @@
-"""The images of a dataset whose noise the doctor measures."""
+"""The images of a dataset whose noise the doctor measures, and of pairs the distance to the clean ones."""
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,10 +18,14 @@ from clearer.noise.profile import MOST_IMAGES, MOST_SIDE, NoiseProfile, profile_
 
 @dataclass
 class NoiseSample:
-    """A few images at equal distances in a dataset, with the values of their files: of pairs, the degraded ones."""
+    """A few images at equal distances in a dataset, with the values of their files: of pairs, the degraded ones.
+
+    ``clean``: of pairs, the clean ones.
+    """
 
     wanted: frozenset[str]
     images: list[AnyPixels] = field(default_factory=list)
+    clean: list[AnyPixels] = field(default_factory=list)
 
     @classmethod
     def of(cls, items: Sequence[Item]) -> NoiseSample:
@@ -27,10 +33,12 @@ class NoiseSample:
         places = {round(x) for x in np.linspace(0, len(items) - 1, MOST_IMAGES)} if items else set()
         return cls(frozenset(items[i].name for i in places))
 
-    def add(self, item: Item, image: AnyPixels) -> None:
-        """Keep the center of an image if it belongs to the sample."""
+    def add(self, item: Item, image: AnyPixels, clean: AnyPixels | None = None) -> None:
+        """Keep the center of an image, and of the clean one of its pair, if it belongs to the sample."""
         if item.name in self.wanted:
             self.images.append(center_crop(image, MOST_SIDE, MOST_SIDE).copy())
+            if clean is not None:
+                self.clean.append(center_crop(clean, MOST_SIDE, MOST_SIDE).copy())
 
     def profile(self, span: Span) -> NoiseProfile | None:
         """Measure the noise; None if there is no image of 8x8 pixels.
@@ -43,3 +51,18 @@ class NoiseSample:
             return profile_images(scaled, span if deep else WHOLE) if scaled else None
         except UserError:
             return None
+
+    def input_psnr(self, span: Span) -> float | None:
+        """Return the mean PSNR of degraded against clean images in dB, as `evaluate` has it for input.
+
+        None if there are no pairs, if all pairs show the same image twice, or if values lie far outside the span.
+        """
+        found = []
+        try:
+            for pair in zip(self.clean, self.images, strict=False):  # without pairs, there are no clean ones
+                clean, degraded = (to_unit(x, WHOLE if x.dtype == np.uint8 else span).clip(0, 1) for x in pair)
+                error = float(np.square(clean - degraded, dtype=np.float64).mean())
+                found += [-10 * math.log10(error)] if error else []
+        except UserError:
+            return None
+        return statistics.fmean(found) if found else None

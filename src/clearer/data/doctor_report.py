@@ -43,6 +43,7 @@ class Part:
         copies: groups of names with exactly equal clean images.
         near: groups of names with the same clean image, exact copies included.
         noise: of the images, or of the degraded ones of pairs, measured on a sample; None if there are none.
+        input_psnr: mean PSNR of degraded against clean images of pairs in dB, measured on the same sample.
         rule: how the names of pairs match; empty for equal names.
     """
 
@@ -65,6 +66,7 @@ class Part:
     copies: tuple[tuple[str, ...], ...] = ()
     near: tuple[tuple[str, ...], ...] = ()
     noise: NoiseProfile | None = None
+    input_psnr: float | None = None
     rule: str = ""
 
 
@@ -90,6 +92,7 @@ class Findings:
             only if it has one train part and no validation part.
         why_no_split: the reason if ``split`` is None.
         fields: how fields of view were found in the names, if they were; see `clearer.data.fields.fields_of`.
+        command: that trains on the pairs; empty if there are none.
     """
 
     where: str
@@ -99,6 +102,7 @@ class Findings:
     split: dict[str, tuple[str, ...]] | None
     why_no_split: str | None
     fields: str = ""
+    command: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the findings, and the advice drawn from them, ready for JSON."""
@@ -130,6 +134,8 @@ def advice(findings: Findings) -> list[str]:
         said.append(f"A split by {by} is proposed: {counts}.")
     elif findings.why_no_split and not several:
         said.append(f"No split is proposed: {findings.why_no_split}.")
+    if findings.command:
+        said.append(f"To train on the pairs: {findings.command}")
     return said
 
 
@@ -189,6 +195,8 @@ def _hints(part: Part, guessed: bool) -> Iterator[str]:
         )
     if part.noise is not None:
         yield from _noise_hints(part, part.noise)
+    if part.input_psnr is not None:
+        yield f"The degraded images have {part.input_psnr:.2f} dB of PSNR against the clean ones, in the mean."
     exposures = next((group for group in part.near if len({scene_of_name(name) for name in group} - {None}) == 1), None)
     if exposures and part.layout == "clean" and part.noise is not None and part.noise.kind != "clean":
         yield f"{exposures_hint(exposures)}."
@@ -235,6 +243,7 @@ def print_findings(findings: Findings, console: Console) -> None:
         ("same image twice in a pair", *(str(len(part.same)) for part in parts)),
         ("nearly black", *(str(len(part.dark)) for part in parts)),
         ("noise", *(_short(part.noise) for part in parts)),
+        ("PSNR of degraded images", *(_decibels(part.input_psnr) for part in parts)),
         ("exact copies", *(_grouped(part.copies) for part in parts)),
         ("near-duplicates", *(_grouped(part.near) for part in parts)),
     ]
@@ -254,6 +263,10 @@ def _short(noise: NoiseProfile | None) -> str:
     if noise is None:
         return "-"
     return f"{in_levels(noise, noise.level)}, {noise.kind}"
+
+
+def _decibels(psnr: float | None) -> str:
+    return "-" if psnr is None else f"{psnr:.2f} dB"
 
 
 def _levels(found: Sequence[Extremes]) -> str:
