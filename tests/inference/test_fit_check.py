@@ -50,6 +50,8 @@ def test_noise_left_is_said_with_its_kind_and_a_model_for_it() -> None:
 def test_white_noise_left_by_a_denoiser_trained_on_it_is_said_without_blame() -> None:
     found = fit(COFFEE + 0.08 * NOISE, COFFEE + 0.07 * NOISE)
     assert found.problem == "about 18 of 21 gray levels of noise are left"
+    found = fit(COFFEE + 0.08 * NOISE, COFFEE + 0.1 * NOISE)
+    assert found.problem == "all of the noise is left, about 21 gray levels"  # never more than there was
 
 
 def test_nothing_to_remove_and_detail_removed_are_told_apart() -> None:

@@ -115,7 +115,8 @@ class FitCheck:
     ) -> str | None:
         """Return what does not fit, in words."""
         if noise_left and facts.noisy:
-            left = f"about {after:.0f} of {before:.0f} gray levels of noise are left"
+            some = f"about {after:.0f} of {before:.0f} gray levels of noise are left"
+            left = some if after <= before else f"all of the noise is left, about {before:.0f} gray levels"
             if not self.model.kinds or self.model.covers(facts):
                 return left
             return f"{left}: it is {HOW[facts.kind]}, which {self.name} was not trained on"
