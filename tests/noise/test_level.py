@@ -130,3 +130,16 @@ def test_text_on_plain_paper_is_no_noise(sigma: float, quality: int | None) -> N
 
 def test_a_page_of_text_without_noise_has_none() -> None:
     assert float(estimate_level(page(0, None))) * 255 < 0.1
+
+
+@pytest.mark.parametrize("blur", [0.0, 0.5])
+@pytest.mark.parametrize("dark", [0.02, 0.1])
+def test_noise_of_photons_beside_dark_parts_is_no_content(blur: float, dark: float) -> None:
+    clean = torch.full((1, 1, 256, 256), dark)
+    clean[..., 128:] = 0.7
+    reach = torch.arange(-2, 3).float()
+    kernel = (-(reach**2) / (2 * blur**2)).exp() if blur else (reach == 0).float()
+    kernel = kernel[:, None] * kernel / (kernel[:, None] * kernel).square().sum().sqrt()  # keeps the RMS
+    noise = torch.nn.functional.conv2d(noise_like(clean), kernel[None, None], padding="same") * 0.07 * clean.sqrt()
+    found, true = float(estimate_level(clean + noise)), float(noise.square().mean().sqrt())
+    assert 0.55 * true < found < 1.1 * true  # noise that neighbors share is underestimated

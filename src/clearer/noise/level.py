@@ -48,7 +48,10 @@ EVEN = 1.5
 CONTENT, ABOVE = (1.3, 1.6), (6.0, 9.0)
 """A group is content without noise, such as text on plain paper, if the first, its ratio of middle to highest
 frequencies, is above that of white noise, and the second, its variance over the middle frequencies of the quietest
-group, above what brightness does to noise: not at the first value, all at the second."""
+group, above what brightness does to noise: not at the first value, all at the second. A brighter group may have as much
+more variance as it is brighter, as noise of photons has."""
+DARK = 1 / 255
+"""Brightness below which groups count as equally dark."""
 TINY = 1e-9
 CLIPPED = 1e6
 """Added to the energy of blocks that are mostly black or white, so that they come last and count nothing."""
@@ -95,6 +98,7 @@ def _variance(planes: Tensor, most_blocks: int) -> Tensor:
     order = brightness.argsort(1)[:, : groups * size]
     energies = (highest, choosing, middle)
     highest, choosing, middle = (e.gather(1, order).view(-1, groups, size) for e in energies)
+    light = brightness.gather(1, order).view(-1, groups, size).mean(2).clamp_min(DARK)
     count = min(size, max(FEWEST, round(FLAT * size)))
     chosen_by, flat = choosing.topk(min(size, 3 * count), dim=2, largest=False)
     high = highest.gather(2, flat[..., :count]).mean(2)
@@ -107,8 +111,9 @@ def _variance(planes: Tensor, most_blocks: int) -> Tensor:
     even = torch.minimum(mid, SPREAD * mid.amin(1, keepdim=True))
     variance = white + alike * _ramp(ratio, COLORED) * (even - white).clamp_min(0)
     open_share = (chosen_by[..., :count] < CLIPPED).float().mean(2)
-    quietest = torch.where(open_share > 0, mid, math.inf).amin(1, keepdim=True)
-    content = _ramp(ratio, CONTENT) * _ramp((variance + TINY) / (quietest + TINY), ABOVE)
+    quietest, place = torch.where(open_share > 0, mid, math.inf).min(1, keepdim=True)
+    allowed = (quietest + TINY) * (light / light.gather(1, place)).clamp_min(1)
+    content = _ramp(ratio, CONTENT) * _ramp((variance + TINY) / allowed, ABOVE)
     weight = ratio.clamp_min(EVEN).pow(-4) * open_share * (1 - content)
     mean: Tensor = (variance * weight).sum(1) / weight.sum(1).clamp_min(TINY)
     return mean

@@ -7,6 +7,7 @@ const LEAK = 0.07;
 const [ALIKE, ALIKE_SMALL, SMALL] = [[0.65, 0.9], [1.0, 1.3], 128 * 128];
 const COLORED = [2.0, 3.2];
 const [CONTENT, ABOVE] = [[1.3, 1.6], [6.0, 9.0]];
+const DARK = 1 / 255;
 const [SPREAD, EVEN, TINY, CLIPPED] = [2.0, 1.5, 1e-9, 1e6];
 
 // Return the level in [0, 1] of an image: the root of the mean variance of its planes.
@@ -34,15 +35,16 @@ function blockVariance(plane, height, width) {
   const size = Math.floor(blocks.length / groups);
   const found = Array.from({ length: groups }, (_, k) => readGroup(blocks.slice(k * size, (k + 1) * size)));
   const quietest = Math.min(...found.map((group) => group.mid));
-  const quietestOpen = Math.min(...found.filter((group) => group.open > 0).map((group) => group.mid));
+  const calm = found.filter((group) => group.open > 0).reduce((a, b) => (b.mid < a.mid ? b : a), { mid: Infinity, light: 1 });
   const ends = height * width <= SMALL ? ALIKE_SMALL : ALIKE;
   let [sum, weights] = [0, 0];
-  for (const { high, mid, next, open } of found) {
+  for (const { high, mid, next, open, light } of found) {
     const white = Math.max(0, high - LEAK * Math.max(0, mid - high));
     const ratio = (mid + TINY) / (high + TINY);
     const alike = ramp((mid + TINY) / (next + TINY), ends) * ramp(ratio, COLORED);
     const variance = white + alike * Math.max(0, Math.min(mid, SPREAD * quietest) - white);
-    const content = ramp(ratio, CONTENT) * ramp((variance + TINY) / (quietestOpen + TINY), ABOVE);
+    const allowed = (calm.mid + TINY) * Math.max(1, light / calm.light);
+    const content = ramp(ratio, CONTENT) * ramp((variance + TINY) / allowed, ABOVE);
     const weight = Math.max(ratio, EVEN) ** -4 * open * (1 - content);
     sum += variance * weight;
     weights += weight;
@@ -59,6 +61,7 @@ function readGroup(blocks) {
     high: mean(chosen.map((block) => block.highest)),
     mid: mean(chosen.map((block) => block.middle)),
     next: mean(flat.slice(Math.min(2 * count, flat.length - 1)).map((block) => block.middle)),
+    light: Math.max(DARK, mean(blocks.map((block) => block.brightness))),
     open: mean(chosen.map((block) => (block.choosing < CLIPPED ? 1 : 0))),
   };
 }
