@@ -185,6 +185,10 @@ def test_the_estimate_is_that_of_python(demo):
         images.append((smooth + sigma / 255 * torch.randn((1, 1, *size), generator=generator)).clamp(0, 1)[0, 0])
     blurred = torch.nn.functional.avg_pool2d(0.5 + 0.2 * torch.randn((1, 1, 259, 259), generator=generator), 4, 1)
     images.append(blurred[0, 0])  # noise that neighbors share
+    page = torch.full((304, 400), 0.96)
+    page[40:100, 20:380] = 0.8 * (torch.rand((60, 360), generator=generator) > 0.5)
+    images.append(page)  # content, left out
+    images.append(page + 0.02 * torch.nn.functional.interpolate(blurred, (304, 400))[0, 0])
     demo.open("gray")
     ask = """([values, height, width]) => import('./level.js').then(({ estimateLevel }) =>
         estimateLevel([(row, column) => values[row * width + column]], height, width))"""

@@ -35,7 +35,8 @@ function blockVariance(plane, height, width) {
   const size = Math.floor(blocks.length / groups);
   const found = Array.from({ length: groups }, (_, k) => readGroup(blocks.slice(k * size, (k + 1) * size)));
   const quietest = Math.min(...found.map((group) => group.mid));
-  const calm = found.filter((group) => group.open > 0).reduce((a, b) => (b.mid < a.mid ? b : a), { mid: Infinity, light: 1 });
+  const none = { mid: Infinity, light: 1 };
+  const calm = found.filter((group) => group.open > 0).reduce((a, b) => (b.mid < a.mid ? b : a), none);
   const ends = height * width <= SMALL ? ALIKE_SMALL : ALIKE;
   let [sum, weights] = [0, 0];
   for (const { high, mid, next, open, light } of found) {
