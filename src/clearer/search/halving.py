@@ -95,7 +95,7 @@ class Schedule:
         It has fewer rungs where a third one would drop less than two of three networks.
 
         >>> Schedule.of(9, 500).epoch, Schedule.of(9, 317), Schedule.of(18, 100).rungs
-        (100, Schedule(networks=9, steps=315, rungs=2, epoch=105, with_default=True), 3)
+        (100, Schedule(networks=9, steps=315, rungs=2, epoch=105, with_default=True, small_patches=True), 3)
         """
         epochs = max(EPOCHS, steps // EPOCH)
         while rungs > 2 and networks < FINALISTS * KEPT ** (rungs - 1):
