@@ -65,6 +65,7 @@ def main() -> None:
     parser.add_argument("--training", default="", help="commands that trained it, if not one `clearer train`")
     parser.add_argument("--stages", nargs="*", default=[], type=Path, help="runs of the earlier stages, first to last")
     parser.add_argument("--mean-with", type=Path, help="run whose best weights are averaged with those of RUN")
+    parser.add_argument("--share", type=float, default=0.5, help="weight of RUN in this average (default: 0.5)")
     parser.add_argument("--last", action="store_true", help="take last.safetensors, not the best on validation")
     parser.add_argument("--mantissa", type=int, default=MANTISSA, help="bits of the weights' mantissa, at most 10")
     parser.add_argument("--former", metavar="DATE", help="keep the present weights of the name as NAME@DATE")
@@ -127,8 +128,10 @@ def make_model(given: argparse.Namespace) -> None:
     network, card = load_weights(run.last_weights if given.last else run.weights)
     if given.mean_with:
         other = load_weights(RunFolder(given.mean_with).weights)[0].state_dict()
-        network.load_state_dict({key: (value + other[key]) / 2 for key, value in network.state_dict().items()})
-        mean = f"the mean of the best weights of runs/{given.mean_with.name} and runs/{given.run.name}"
+        network.load_state_dict({k: other[k].lerp(value, given.share) for k, value in network.state_dict().items()})
+        runs = (given.mean_with.name, 1 - given.share), (given.run.name, given.share)
+        named = [f"runs/{run}" if share == 0.5 else f"runs/{run} ({share:.0%})" for run, share in runs]
+        mean = f"the mean of the best weights of {' and '.join(named)}"
         card = dataclasses.replace(card, weights=mean, epoch=None, validation_psnr=None)
     card = dataclasses.replace(
         card,
