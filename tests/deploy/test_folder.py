@@ -118,15 +118,33 @@ def test_the_python_example_keeps_16_bits_and_works_from_elsewhere(folder: Path,
     assert np.abs(expected - noisy).mean() > 257
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["color.png", "color.ppm", "color.tif", "floats.tif", "long.tif"])
-def test_the_python_example_refuses_what_pil_would_change(folder: Path, tmp_path: Path, name: str) -> None:
+def write_refused(path: Path) -> None:
+    """Write an image that is neither of 8 bits nor gray of 16 bits; its name says which."""
     color = np.random.default_rng(1).integers(0, 65536, (9, 12, 3), np.uint16)
-    if name.startswith("color"):
-        format = {"png": "PNG", "ppm": "PPM", "tif": "TIFF"}[name[-3:]]
-        write_file(tmp_path / name, ImageFile(format, (ImagePage(color),)))
+    name, _, top = path.stem.partition("-")
+    if top:
+        levels = (color if name == "color" else color[..., 0]) % (int(top) + 1)
+        magic = b"P6" if name == "color" else b"P5"
+        path.write_bytes(magic + b"\n12 9\n%d\n" % int(top) + levels.astype(">u2").tobytes())
+    elif name == "planar":
+        tifffile.imwrite(path, np.moveaxis(color, -1, 0), photometric="rgb", planarconfig="separate")
+    elif name == "color":
+        format = {"png": "PNG", "ppm": "PPM", "tif": "TIFF"}[path.suffix[1:]]
+        write_file(path, ImageFile(format, (ImagePage(color),)))
     else:
-        tifffile.imwrite(tmp_path / name, color[..., 0].astype(np.float32 if name == "floats.tif" else np.int32))
+        tifffile.imwrite(path, color[..., 0].astype(np.float32 if name == "floats" else np.int32))
+
+
+REFUSED_NAMES = [
+    *("color.png", "color.ppm", "color.tif", "planar.tif", "floats.tif", "long.tif"),
+    *("color-256.ppm", "color-1023.ppm", "color-4095.ppm", "gray-4095.pgm"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REFUSED_NAMES)
+def test_the_python_example_refuses_what_pil_would_change(folder: Path, tmp_path: Path, name: str) -> None:
+    write_refused(tmp_path / name)
     words = [sys.executable, "restore.py", str(tmp_path / name), str(tmp_path / "out.png"), *sigma_of(folder)]
     done = subprocess.run(words, cwd=folder / "out", capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (
@@ -134,6 +152,18 @@ def test_the_python_example_refuses_what_pil_would_change(folder: Path, tmp_path
         f"{tmp_path / name}: neither 8 bits nor gray of 16 bits; use clearer restore\n",
     )
     assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.slow
+def test_the_python_example_takes_a_tiff_whose_directory_is_at_any_place(folder: Path, tmp_path: Path) -> None:
+    path, place = tmp_path / "noisy.tif", 655350
+    Image.open(folder / "noisy.png").save(path, compression="tiff_lzw")
+    data = path.read_bytes()
+    start = int.from_bytes(data[4:8], "little")
+    path.write_bytes(data[:4] + place.to_bytes(4, "little") + data[8:].ljust(place - 8, b"\0") + data[start:])
+    assert "65535" in str(Image.open(path).tile)
+    run(folder, sys.executable, "restore.py", path, tmp_path / "out.png", *sigma_of(folder))
+    assert_as_expected(folder, np.asarray(Image.open(tmp_path / "out.png")))
 
 
 @pytest.mark.slow
