@@ -2,7 +2,7 @@
 
     python tools/make_card_images.py [NAME ...]
 
-Each row has the degraded image, the restored one and the clean one, with PSNR. The picture is put below the limits in
+Each row has the degraded image, the restored one and the clean one, with PSNR. The image is put below the limits in
 the model's README.
 """
 
@@ -37,7 +37,7 @@ Pixels = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Case:
-    """A row of the picture: a photograph, what it is degraded by (None: nothing), and the caption."""
+    """A row of the image: a photograph, what it is degraded by (None: nothing), and the caption."""
 
     caption: str
     photograph: str
@@ -77,33 +77,33 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="models (default: all that have cases)")
     known = [f"{name}{tier}" for name in CASES for tier in TIERS if (MODELS / f"{name}{tier}").is_dir()]
     for name in parser.parse_args().names or known:
-        add_picture(name)
+        add_image(name)
 
 
-def add_picture(name: str) -> None:
-    """Draw the picture of a model that has cases, and put it into the model's README."""
+def add_image(name: str) -> None:
+    """Draw the image of a model that has cases, and put it into the model's README."""
     cases = CASES.get(re.sub("-(fast|best)$", "", name))
     if cases is None:
         return
-    picture = drawn(clearer.load(name, "cpu", "fp32"), cases)
-    picture.save(MODELS / name / "examples.jpg", quality=88, subsampling=0, optimize=True)
+    image = drawn(clearer.load(name, "cpu", "fp32"), cases)
+    image.save(MODELS / name / "examples.jpg", quality=88, subsampling=0, optimize=True)
     page = MODELS / name / "README.md"
-    write_text(page, with_picture(page.read_text(), cases))
+    write_text(page, with_image(page.read_text(), cases))
 
 
-def with_picture(text: str, cases: list[Case]) -> str:
-    """Return a model's README with the picture at the end of its limits."""
+def with_image(text: str, cases: list[Case]) -> str:
+    """Return a model's README with the image at the end of its limits."""
     text = re.sub(r"!\[[^\]]*\]\(examples\.jpg\)\n\n", "", text)
     shown = "; ".join(case.caption for case in cases)
     return text.replace("\n## License\n", f"\n![Degraded, restored, clean: {shown}](examples.jpg)\n\n## License\n", 1)
 
 
 def drawn(restorer: Restorer, cases: list[Case]) -> Image.Image:
-    """Return the picture: a row for each case."""
+    """Return the image: a row for each case."""
     channels = restorer.architecture.channels
     height = SIDE + LINE + GAP
-    picture = Image.new("RGB", (3 * (SIDE + GAP) - GAP, len(cases) * height - GAP), "white")
-    draw = ImageDraw.Draw(picture)
+    page = Image.new("RGB", (3 * (SIDE + GAP) - GAP, len(cases) * height - GAP), "white")
+    draw = ImageDraw.Draw(page)
     for row, case in enumerate(cases):
         clean = photograph(case.photograph, channels)
         given = clean if case.degradation is None else degraded(clean, case.degradation)
@@ -111,9 +111,9 @@ def drawn(restorer: Restorer, cases: list[Case]) -> Image.Image:
         captions = (f"{case.caption}: {psnr(given, clean)}", f"restored: {psnr(restored, clean)}", "clean")
         for column, (image, caption) in enumerate(zip((given, restored, clean), captions, strict=True)):
             place = (column * (SIDE + GAP), row * height)
-            picture.paste(Image.fromarray(levels(image).squeeze()).convert("RGB"), (place[0], place[1] + LINE))
+            page.paste(Image.fromarray(levels(image).squeeze()).convert("RGB"), (place[0], place[1] + LINE))
             draw.text((place[0], place[1] + 2), caption, fill="black", font_size=10)
-    return picture
+    return page
 
 
 def photograph(name: str, channels: int) -> Pixels:

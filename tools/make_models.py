@@ -35,7 +35,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from make_card_images import add_picture
+from make_card_images import add_image
 from models_page import write_page
 
 from clearer.core.files import write_json, write_text
@@ -159,7 +159,7 @@ def make_model(given: argparse.Namespace) -> None:
     for number, stage in enumerate(given.stages, 1):
         keep_record(RunFolder(stage), folder / "stages" / f"{number}-{stage.name}")
     write_text(folder / "README.md", readme(file, card))
-    add_picture(given.name)
+    add_image(given.name)
 
 
 def keep_record(run: RunFolder, folder: Path) -> None:
