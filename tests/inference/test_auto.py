@@ -115,9 +115,13 @@ def test_a_video_with_nothing_to_remove_is_copied_and_the_line_says_so(tmp_path:
     ended = command("restore", "auto", source, "-o", tmp_path / "same.mkv")
     assert ended.status == 0 and f"clearer: {source}: nothing to do: nearly no noise" in ended.err
     assert (tmp_path / "same.mkv").read_bytes() == source.read_bytes()
-    restore_auto(restorer, source, tmp_path / "other.avi")
+    assert "note" not in ended.err
+    other = restore_auto(restorer, source, tmp_path / "other.avi").outcome
+    assert other.notes == [f"{source}: encoded anew, for another container (.avi); .mkv gives a copy"]
     assert (tmp_path / "other.avi").read_bytes()[:4] == b"RIFF"
     assert same_planes(read_planes(source), read_planes(tmp_path / "other.avi"))
+    asked = restore_auto(restorer, source, tmp_path / "asked.avi", RestoreOptions(quality=100)).outcome
+    assert not asked.notes
 
 
 @pytest.mark.parametrize("content", [b"", b"no video at all", b"#EXTM3U\nother.ts\n"])

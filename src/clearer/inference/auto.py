@@ -105,8 +105,9 @@ def restore_auto(
 ) -> AutoOutcome:
     """Restore a file, or the images of a folder, each with the model that fits it.
 
-    A file in which there is nothing to remove, or for which no model is known, is copied as it is. Of a video, some
-    frames are looked at.
+    A file in which there is nothing to remove, or for which no model is known, is copied as it is, unless the output
+    has another format, depth or container, or a quality is asked for: it is then written anew, a video encoded anew.
+    A note says so of a video whose container alone changes. Of a video, some frames are looked at.
 
     Args:
         load: returns the restorer of a model's name.
@@ -196,7 +197,7 @@ class _Part:
 def _copy(
     load: Callable[[str], Restorer], models: list[Candidate], plan: Plan, options: RestoreOptions, part: _Part
 ) -> None:
-    """Copy files; those that change their format, depth or container are written anew, with the same pixels."""
+    """Copy files; those that change format, depth or container are written anew, a video with its codec's loss."""
     anew: list[Job] = []
     for job in plan.jobs:
         assert job.source is not None
@@ -206,7 +207,7 @@ def _copy(
             or options.quality
             or options.compare
             or job.format not in (None, _format(job.source))
-            or (job.is_video and job.target.suffix.lower() != job.source.suffix.lower())
+            or _other_container(job)
         ):
             anew.append(job)
             continue
@@ -223,10 +224,26 @@ def _copy(
             fault = None
         if part.settled is not None:
             part.settled(job, fault, part.whole)
+
+    def told(job: Job, fault: UserError | None, outcome: Outcome) -> None:
+        if fault is None and _other_container(job) and not options.quality:
+            assert job.source is not None and job.target is not None
+            before, after = job.source.suffix, job.target.suffix
+            outcome.notes.append(f"{job.name}: encoded anew, for another container ({after}); {before} gives a copy")
+        if part.settled is not None:
+            part.settled(job, fault, outcome)
+
     if anew:
         unchanged = replace(options, strength=0.0, sigma=None, check=False)
         again = Plan(anew, plan.is_folder, [])
-        part.add(restore_jobs(load(models[0].name), again, unchanged, part.progress, part.settled))
+        part.add(restore_jobs(load(models[0].name), again, unchanged, part.progress, told))
+
+
+def _other_container(job: Job) -> bool:
+    """Return whether a job writes a video into another container."""
+    if not job.is_video or job.source is None or job.target is None:
+        return False
+    return job.target.suffix.lower() != job.source.suffix.lower()
 
 
 def _format(path: Path) -> str | None:
