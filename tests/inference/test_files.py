@@ -375,6 +375,9 @@ def test_the_range_of_gray_levels_can_be_set(tmp_path: Path) -> None:
         (0, 16383, "for 14 bits set white with --range 0,16383$"),
         (0, 16384, None),
         (0, 0, None),
+        (0, 1, None),
+        (2000, 2062, None),
+        (0, 63, "for 12 bits set white with --range 0,4095, or .* --range 0,63$"),
     ],
 )
 def test_a_note_says_how_dim_images_of_cameras_get_their_range(

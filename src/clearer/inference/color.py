@@ -39,6 +39,7 @@ from clearer.inference.options import RestoreOptions
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601, full range
 _SMALL = np.float32(1e-6)  # instead of an alpha of 0, by which no color can be divided
+_FEWEST = 64  # levels from the least to the most of an image, not of a mask or labels
 _MARGIN = 1 / 20  # share of the span by which pixels may exceed it without a note
 
 Run = Callable[[UnitPixels], UnitPixels]
@@ -119,14 +120,14 @@ def _bands(image: ImageFile, channels: int, options: RestoreOptions) -> str | No
 
 
 def _dim(image: ImageFile, options: RestoreOptions) -> str | None:
-    """Return a note if a file of 16 bits holds 12 or 14, which a network sees as dark."""
+    """Return a note if a file of 16 bits holds 12 or 14, which a network sees as dark; none for masks and labels."""
     if any(p.color.dtype != np.uint16 or options.span_of_page(p) != WHOLE for p in image.pages):
         return None
     least, most = min(int(p.color.min()) for p in image.pages), max(int(p.color.max()) for p in image.pages)
     bits = next((bits for bits in CAMERA_BITS if most < 2**bits), None)
-    if most == 0 or bits is None:
+    if bits is None or most - least + 1 < _FEWEST:
         return None
-    is_dim = least < most < 2 ** (bits - 1)
+    is_dim = most < 2 ** (bits - 1)
     own = f", or black and white to its own levels with --range {least},{most}" if is_dim else ""
     return f"its levels end at {most} of 65535; for {bits} bits set white with --range 0,{2**bits - 1}{own}"
 
