@@ -386,7 +386,7 @@ def test_of_pairs_the_distance_and_the_next_command_are_stated(tmp_path: Path, s
     (part,) = found.parts
     assert part.input_psnr == pytest.approx(np.mean(expected), abs=1e-3)
     said = advice(found)
-    assert f"The degraded images have {part.input_psnr:.2f} dB of PSNR against the clean ones, in the mean." in said
+    assert f"The degraded images have {part.input_psnr:.2f} dB of PSNR against the clean ones on average." in said
     assert said[-1] == f"To train on the pairs: clearer fit pairs --data {tmp_path} -o runs/pairs"
     assert found.to_dict()["parts"][0]["input_psnr"] == part.input_psnr
 

@@ -196,7 +196,7 @@ def _hints(part: Part, guessed: bool) -> Iterator[str]:
     if part.noise is not None:
         yield from _noise_hints(part, part.noise)
     if part.input_psnr is not None:
-        yield f"The degraded images have {part.input_psnr:.2f} dB of PSNR against the clean ones, in the mean."
+        yield f"The degraded images have {part.input_psnr:.2f} dB of PSNR against the clean ones on average."
     exposures = next((group for group in part.near if len({scene_of_name(name) for name in group} - {None}) == 1), None)
     if exposures and part.layout == "clean" and part.noise is not None and part.noise.kind != "clean":
         yield f"{exposures_hint(exposures)}."
