@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 import clearer
@@ -224,6 +225,16 @@ def test_what_is_no_image_file_is_named(tmp_path, monkeypatch, file, says):
     monkeypatch.chdir(tmp_path)
     ended = command("models", "--for", file)
     assert ended.status == 2 and ended.err == f"clearer: {says}\n" and ended.out == ""
+
+
+def test_levels_that_cannot_be_judged_name_the_verb_that_takes_a_range(tmp_path):
+    tifffile.imwrite(tmp_path / "far.tif", np.linspace(0, 4000, 576, dtype=np.float32).reshape(24, 24))
+    ended = command("models", "--for", tmp_path / "far.tif")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err == (
+        f"clearer: {tmp_path / 'far.tif'}: its floats reach from 0 to 4000, where 0 is taken as black and 1 as white; "
+        "rescale them, or state both to clearer restore auto with --range LOW,HIGH\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,10 @@ def _print_choice(file: Path, as_json: bool) -> None:
     from clearer.inference.auto import look
     from clearer.inference.jobs import VIDEO_SUFFIXES
 
-    found = look(file)
+    try:
+        found = look(file)
+    except UserError as error:  # this verb has no --range
+        raise UserError(str(error).replace("state both with", "state both to clearer restore auto with")) from error
     model, _, reason = found.choice.line().partition(": ")
     channels = "gray" if found.facts.gray else "color"
     kind = "video" if file.suffix.lower() in VIDEO_SUFFIXES else "image"
