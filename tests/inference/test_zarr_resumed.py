@@ -159,6 +159,69 @@ def test_other_pixels_are_not_mixed(other: str, tmp_path: Path) -> None:
     assert not any("broke off" in note for note in notes)
 
 
+def another(place: Path, version: str = "0.4", wide: int = 80) -> Path:
+    """Write an image of other pixels and no labels."""
+    pixels = np.random.default_rng(1).integers(0, 65535, (2, 40, wide), dtype=np.uint16)
+    return write_image(place, pixels, "zyx", version, chunks=(1, 20, 40), levels=2, smaller=means)
+
+
+SOURCES: dict[str, tuple[Callable[[Path], Path], Callable[[Path], Path]]] = {
+    "a smaller one without labels": (source_of, lambda place: another(place, wide=40)),
+    "Zarr 2 after Zarr 3": (lambda place: another(place, "0.5"), another),
+    "Zarr 3 after Zarr 2": (another, lambda place: another(place, "0.5")),
+    "other pixels and files": (source_of, another),
+}
+
+
+@pytest.mark.parametrize("kind", ["path", "file", "memory"])
+@pytest.mark.parametrize("name", SOURCES)
+def test_another_source_begins_in_an_empty_place(name: str, kind: str, tmp_path: Path) -> None:
+    first, second = (write(tmp_path / f"{k}.zarr") for k, write in enumerate(SOURCES[name]))
+    (first / "notes.txt").write_text("of the first source")
+    (first / "more").mkdir()
+    (first / "more" / "0").write_text("of the first source")
+    restore_zarr(counted(), second, tmp_path / "whole.zarr")
+    target: Path | str = tmp_path / "b.zarr"
+    if kind != "path":
+        fsspec = pytest.importorskip("fsspec")
+        fsspec.filesystem("memory").store.clear()
+        target = f"file://{tmp_path.as_posix()}/b.zarr" if kind == "file" else "memory://b.zarr"
+    with pytest.raises(KeyboardInterrupt):
+        restore_zarr(counted(), first, target, progress=stop_at(4 if name != "Zarr 3 after Zarr 2" else 7))
+    notes: list[str] = []
+    restore_zarr(counted(), second, target, say=notes.append)
+    if kind == "memory":
+        found = fsspec.filesystem("memory")
+        files = {path.removeprefix("/b.zarr/"): found.cat_file(path) for path in found.find("/b.zarr")}
+        found.store.clear()
+    else:
+        files = files_of(tmp_path / "b.zarr")
+    assert files == files_of(tmp_path / "whole.zarr")
+    assert not any("broke off" in note for note in notes)
+
+
+@pytest.mark.parametrize("content", ["missing", "damaged"])
+def test_without_its_journal_nothing_of_an_unfinished_output_stays(content: str, tmp_path: Path) -> None:
+    source, target = source_of(tmp_path / "a.zarr"), tmp_path / "b.zarr"
+    restore_zarr(counted(), source, tmp_path / "whole.zarr")
+    part = broken_off(source, target, 4)
+    (part / "whole" / "strange.txt").write_text("left")
+    journal = part / "journal.json"
+    journal.unlink() if content == "missing" else journal.write_text("{")
+    restore_zarr(counted(), source, target)
+    assert files_of(target) == files_of(tmp_path / "whole.zarr")
+
+
+def test_a_file_that_the_source_has_lost_is_not_in_the_output(tmp_path: Path) -> None:
+    source, target = source_of(tmp_path / "a.zarr"), tmp_path / "b.zarr"
+    (source / "notes.txt").write_text("removed later")
+    broken_off(source, target, 4)
+    (source / "notes.txt").unlink()
+    restore_zarr(counted(), source, target)
+    restore_zarr(counted(), source, tmp_path / "whole.zarr")
+    assert files_of(target) == files_of(tmp_path / "whole.zarr")
+
+
 def test_tiles_are_those_of_the_first_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, target = source_of(tmp_path / "a.zarr"), tmp_path / "b.zarr"
     fit = "clearer.inference.large_zarr.pixels_that_fit"

@@ -6,7 +6,7 @@ import hashlib
 import pickle
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from clearer.core.version import __version__
 from clearer.images.ome_zarr.journal import Journal
 from clearer.images.ome_zarr.place import Place, place_of
 from clearer.images.ome_zarr.pyramid import Smaller, make_smaller, way_of
-from clearer.images.ome_zarr.store import Block, copy_metadata, copy_without_chunks, open_array
+from clearer.images.ome_zarr.store import Block, copy_metadata, copy_without_chunks, digest_of_files, open_array
 from clearer.images.ome_zarr.tree import ZarrImage, is_zarr_at, tree_of
 from clearer.images.pixels import depth_of
 from clearer.images.types import AnyPixels
@@ -37,6 +37,8 @@ from clearer.noise.level import estimate_level
 
 JOURNAL = ".clearer-journal.json"
 """The journal in an output elsewhere, as long as that is not complete."""
+_HERE = "journal.json"
+"""That of an output on this machine, beside it."""
 _OF_CALL = ("sigma", "skip_existing", "check", "recursive", "pattern", "format", "quality", "compare", "depth")
 """Options on which the pixels do not depend; the noise level is counted as it is used."""
 
@@ -96,9 +98,8 @@ def restore_zarr(
         begin(*depths)
     ways = {facts.image: [_way(start, facts.image, level, say) for level in _smaller(facts.image)] for facts in images}
     arrays = [image.path(level) for image in tree.images for level in range(len(image.levels))]
-    with _unfinished(goal) as (whole, place):
-        fit = min(SEEN_AT_ONCE, pixels_that_fit(restorer.architecture, restorer.device))
-        journal = Journal(place, _key(restorer, options, levels, images), restorer.precision, fit)
+    key = _key(restorer, options, levels, images, digest_of_files(start, arrays))
+    with _unfinished(goal, key, restorer) as (whole, journal):
         if journal.precision == "fp32" and restorer.can_be_exact:  # bf16 failed before
             restorer = restorer.in_fp32()
         copy_without_chunks(start, whole, arrays)
@@ -125,14 +126,22 @@ def restore_zarr(
 
 
 @contextmanager
-def _unfinished(goal: Place) -> Iterator[tuple[Place, Place]]:
-    """Yield where the folder is written, and its journal; see `restore_zarr`."""
-    if goal.path is None:  # nothing can be renamed as a whole there
-        yield goal, goal / JOURNAL
-        (goal / JOURNAL).remove()
-        return
-    with unfinished_folder(goal.path) as part:
-        yield place_of(part / WHOLE), place_of(part / "journal.json")
+def _unfinished(goal: Place, key: str, restorer: Restorer) -> Iterator[tuple[Place, Journal]]:
+    """Yield where the folder is written, and its journal; see `restore_zarr`.
+
+    What a run of another key has left is removed: its chunks and files would pass for those of this one.
+    """
+    fit = min(SEEN_AT_ONCE, pixels_that_fit(restorer.architecture, restorer.device))
+    with nullcontext() if goal.path is None else unfinished_folder(goal.path) as part:
+        # Elsewhere nothing can be renamed as a whole.
+        whole, place = (goal, goal / JOURNAL) if part is None else (place_of(part / WHOLE), place_of(part / _HERE))
+        journal = Journal(place, key, restorer.precision, fit)
+        if journal.is_new:
+            whole.clear(but=JOURNAL)
+            journal.save()  # before anything else: elsewhere, it tells that what is there is unfinished
+        yield whole, journal
+        if part is None:
+            place.remove()
 
 
 def _check_place(source: Place, target: Place) -> None:
@@ -147,8 +156,10 @@ def _check_place(source: Place, target: Place) -> None:
         raise UserError(f"{target}: is the source, lies in it or holds it; choose another output")
 
 
-def _key(restorer: Restorer, options: RestoreOptions, levels: ImageLevels, images: list[ZarrOutline]) -> str:
-    """Return a digest of all that the restored pixels depend on, but the pixels of the source."""
+def _key(
+    restorer: Restorer, options: RestoreOptions, levels: ImageLevels, images: list[ZarrOutline], files: str
+) -> str:
+    """Return a digest of all that the output depends on but the source's pixels; ``files`` is that of its files."""
     try:
         found = hashlib.sha256(pickle.dumps(packed(restorer.network)))
     except (pickle.PicklingError, AttributeError, TypeError):  # a network of one's own: nothing tells it again
@@ -157,7 +168,7 @@ def _key(restorer: Restorer, options: RestoreOptions, levels: ImageLevels, image
     found.update(given.tobytes() if isinstance(given, np.ndarray) else repr(given).encode())
     found.update(repr((__version__, torch.__version__, str(restorer.device), restorer.precision)).encode())
     stated = {field.name: getattr(options, field.name) for field in fields(options) if field.name not in _OF_CALL}
-    found.update(repr(sorted(stated.items())).encode())
+    found.update(repr((sorted(stated.items()), files)).encode())
     for facts in images:
         array = facts.array
         known = (facts.image, array.shape, str(array.dtype), steps_of(facts), facts.spans, sorted(facts.chosen))

@@ -37,9 +37,11 @@ class Journal:
 
     Args:
         place: its file.
-        key: of all that the pixels depend on besides the source's; the journal of another key is forgotten.
+        key: of all that the output depends on besides the source's pixels; the journal of another key is forgotten.
         precision: of the network; what a journal states holds instead, see `begin`.
         fit: pixels of the largest tile.
+
+    ``is_new`` states that there was no whole journal of this key: what lies in the output is that of other work.
 
     Raises:
         UserError: the storage cannot be reached.
@@ -47,7 +49,7 @@ class Journal:
 
     def __init__(self, place: Place, key: str, precision: str, fit: int) -> None:
         self._place, self._key, self._lock = place, key, threading.Lock()
-        self._due, self.reused = 0.0, 0
+        self._due, self.reused, self.is_new = 0.0, 0, True
         self.precision, self.fit = precision, fit
         self._blocks: dict[str, tuple[str, str, Marks]] = {}
         try:
@@ -56,6 +58,7 @@ class Journal:
             if isinstance(found, dict) and found["key"] == key:
                 self._blocks = {name: (one[0], one[1], one[2]) for name, one in found["blocks"].items()}
                 self.precision, self.fit = str(found["precision"]), min(fit, int(found["fit"]))
+                self.is_new = False
         except (ValueError, KeyError, TypeError, IndexError, AttributeError):  # damaged: from the start
             self._blocks = {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,31 @@ class Place:
             return
         try:
             self.system.rm_file(self.inside)
+        except FileNotFoundError:
+            pass
+        except Exception as error:
+            raise unwritable(str(self), error) from error
+
+    def clear(self, but: str = "") -> None:
+        """Remove all that is in a folder, but the file ``but``; one that does not exist stays so.
+
+        Raises:
+            UserError: it is elsewhere and cannot be removed.
+            OSError: it is here and cannot be removed.
+        """
+        if self.path is not None:
+            for entry in os.scandir(self.path) if self.path.is_dir() else ():
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path)
+                elif entry.name != but:
+                    Path(entry.path).unlink()
+            return
+        own = self.inside.rstrip("/")
+        try:
+            self.system.invalidate_cache()
+            for path in [str(one["name"]).rstrip("/") for one in self.system.ls(self.inside, detail=True)]:
+                if path not in (own, f"{own}/{but}"):
+                    self.system.rm(path, recursive=True)
         except FileNotFoundError:
             pass
         except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import shutil
 from collections.abc import Iterator, Sequence
@@ -116,6 +117,19 @@ def copy_metadata(source: Place, target: Place, arrays: Sequence[str]) -> None:
     for below, name in _files(source, "", frozenset(arrays)):
         if name in METADATA and below not in arrays:
             _copy(source / below / name, target / below / name)
+
+
+def digest_of_files(source: Place, arrays: Sequence[str]) -> str:
+    """Return a digest of what `copy_without_chunks` and `copy_metadata` copy: names, and the content of metadata.
+
+    Raises:
+        UserError, OSError: as there.
+    """
+    found = hashlib.sha256()
+    for below, name in _files(source, "", frozenset(arrays)):
+        content = (source / below / name).read() if name in METADATA else None
+        found.update(repr((below, name, content)).encode(errors="surrogateescape"))
+    return found.hexdigest()
 
 
 def _files(source: Place, below: str, arrays: frozenset[str]) -> Iterator[tuple[str, str]]:
