@@ -104,6 +104,50 @@ def test_a_former_output_stays_until_the_new_one_is_complete(tmp_path: Path) -> 
     assert np.array_equal(read(target)[0], smear().restore(read(source)[0], tile="none"))
 
 
+def test_a_link_to_a_folder_is_written_through(tmp_path: Path) -> None:
+    source, target = source_of(tmp_path / "a.zarr"), tmp_path / "elsewhere" / "b.zarr"
+    restore_zarr(stand_in(), source, target)
+    link = tmp_path / "link.zarr"
+    link.symlink_to(target, target_is_directory=True)
+    with pytest.raises(KeyboardInterrupt):
+        restore_zarr(counted(), source, link, progress=stop_at(4))
+    assert part_of(target).is_dir()
+    restore_zarr(counted(), source, link)
+    restore_zarr(counted(), source, tmp_path / "whole.zarr")
+    assert link.is_symlink() and files_of(target) == files_of(tmp_path / "whole.zarr")
+    assert [path.name for path in target.parent.iterdir()] == ["b.zarr"]
+    link.unlink()
+    link.symlink_to(tmp_path / "none" / "b.zarr")
+    with pytest.raises(UserError, match=r"a link to .*, which cannot be written"):
+        restore_zarr(counted(), source, link, progress=stop_at(1))
+
+
+@pytest.mark.parametrize("fails", ["whole", "b.zarr"])
+def test_work_that_cannot_be_put_in_place_is_kept(fails: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = source_of(tmp_path / "a.zarr"), tmp_path / "b.zarr"
+    restore_zarr(stand_in(), source, target)
+    before, replace = files_of(target), Path.replace
+
+    def denied(self: Path, to: Path) -> Path:
+        if self.name == fails:
+            raise PermissionError(13, "Permission denied", str(self))
+        return replace(self, to)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", denied)
+        with pytest.raises(
+            UserError, match=r"cannot be put in place \(Permission denied\); the work is kept in .*resume"
+        ):
+            restore_zarr(counted(), source, target)
+    assert files_of(target) == before and part_of(target).is_dir()
+    Counted.runs, notes = 0, list[str]()
+    restore_zarr(counted(), source, target, say=notes.append)
+    assert notes[-1] == "8 of 8 blocks were restored before by a run that broke off" and Counted.runs == 0
+    restore_zarr(counted(), source, tmp_path / "whole.zarr")
+    assert files_of(target) == files_of(tmp_path / "whole.zarr")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zarr", "b.zarr", "whole.zarr"]
+
+
 CHANGES: dict[str, tuple[Callable[[Path, Path], object], int]] = {
     "nothing": (lambda source, part: None, 4),
     "a chunk is cut off": (lambda source, part: os.truncate(part / "whole/0/0/0/1", 9), 3),

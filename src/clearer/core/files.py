@@ -36,7 +36,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     temporary: Path | None = None
     descriptor: int | None = None
     try:
-        path = _through_link(path)
+        path = through_link(path)
         if is_no_file(path):
             raise UserError(f"{path}: a device or a pipe, where a file is needed; choose another output")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def is_no_file(path: Path) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _through_link(path: Path) -> Path:
+def through_link(path: Path) -> Path:
     """Return the file that a link points to, which may not exist yet; other paths as they are.
 
     Raises:

@@ -15,7 +15,7 @@ from pathlib import Path
 from clearer.core.addresses import StorageFault
 from clearer.core.claims import claim
 from clearer.core.errors import UserError
-from clearer.core.files import explained
+from clearer.core.files import explained, through_link
 from clearer.core.leftovers import held_folder, remove_leftovers
 
 WHOLE = "whole"
@@ -34,12 +34,13 @@ def unfinished_folder(path: str | Path) -> Iterator[Path]:
 
     Until then, ``path`` stays as it was; then a former folder is replaced. An error removes the hidden folder. It
     stays if the process is killed or interrupted (any exception that is no `Exception`), or if storage elsewhere fails
-    (`StorageFault`), and the next call for the same ``path`` yields it as it is. Missing folders are created.
+    (`StorageFault`), or if the folder cannot be put in place at the end, and the next call for the same ``path`` yields
+    it as it is. Missing folders are created. If ``path`` is a link, the folder that it points to is written.
 
     Raises:
         UserError: another process is at it, the disk is full, or the folder cannot be written.
     """
-    path = Path(path)
+    path = through_link(Path(path))
     part = part_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,12 +52,16 @@ def unfinished_folder(path: str | Path) -> Iterator[Path]:
             try:
                 (part / WHOLE).mkdir(exist_ok=True)
                 yield part
-                _replace(part / WHOLE, path)
             except StorageFault:
                 raise
             except Exception:
                 shutil.rmtree(part, ignore_errors=True)
                 raise
+            try:
+                _replace(part / WHOLE, path)
+            except OSError as error:
+                kept = f"the work is kept in {part}; mend the folder and rerun the command to resume"
+                raise UserError(f"{path}: cannot be put in place ({error.strerror or error}); {kept}") from error
             shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
         place = str(error.filename or part)
@@ -77,7 +82,11 @@ def _replace(new: Path, path: Path) -> None:
     former, descriptor = held_folder(path.parent.resolve(), "former")
     try:
         path.replace(former)
-        new.replace(path)
+        try:
+            new.replace(path)
+        except OSError:
+            former.replace(path)
+            raise
     finally:
         shutil.rmtree(former, ignore_errors=True)
         if descriptor:
