@@ -74,6 +74,16 @@ def test_faults_elsewhere_end_in_one_line(memory, desk):
     assert ended.status == 2 and ended.err.startswith(f"clearer: file://{desk}/photos/camera.png: "), ended.err
 
 
+def test_no_fault_shows_a_password(memory, desk):
+    for address in ("ftp://user:SECRET@127.0.0.1:9/a.png", "nosuch://lab/a.png?sig=SECRET"):
+        for call in ((address, "-o", "out.png"), ("photos/camera.png", "-o", address)):
+            ended = command("restore", "model.safetensors", *call)
+            assert ended.status == 2 and "SECRET" not in ended.err and "***" in ended.err, ended.err
+    Path("list.csv").write_text("nosuch://KEY:SECRET@lab/a.png,out/none.png\n")
+    ended = command("restore", "model.safetensors", "--manifest", "list.csv", "--state", "records", "--json")
+    assert ended.json["failed"] == 1 and "SECRET" not in ended.err and "***" in ended.err, ended.err
+
+
 def rivals(memory):
     """Give memory://photos a file whose content calls for the name of another, and others that look like it."""
     memory.pipe("/photos/x.jpg", Path("photos/camera.png").read_bytes())

@@ -42,7 +42,7 @@ def fetch(address: str, target: Path) -> None:
     except FileNotFoundError:
         raise UserError(f"{address}: no such file; check the address") from None
     except Exception as error:  # each storage raises its own
-        raise UserError(f"{address}: cannot be read ({one_line(error)})") from error
+        raise UserError(f"{address}: cannot be read ({one_line(error, address)})") from error
 
 
 def put(source: Path, address: str) -> None:
@@ -61,7 +61,7 @@ def put(source: Path, address: str) -> None:
         # Storage of objects copies and removes; a reader sees the old object or the new one, as with a file.
         system.mv(hidden, inside)
     except Exception as error:
-        raise UserError(f"{address}: cannot be written ({one_line(error)})") from error
+        raise UserError(f"{address}: cannot be written ({one_line(error, address)})") from error
 
 
 def exists(place: str) -> bool:
@@ -72,7 +72,7 @@ def exists(place: str) -> bool:
     try:
         return bool(system.exists(inside))
     except Exception as error:
-        raise UserError(f"{place}: cannot be reached ({one_line(error)})") from error
+        raise UserError(f"{place}: cannot be reached ({one_line(error, place)})") from error
 
 
 def files_below(folder: str) -> Iterator[str]:
@@ -91,7 +91,7 @@ def files_below(folder: str) -> Iterator[str]:
             folders[:] = [name for name in folders if name not in images]  # their chunks are not looked at
             yield from (system.unstrip_protocol(f"{str(parent).rstrip('/')}/{name}") for name in sorted(names))
     except Exception as error:
-        raise UserError(f"{folder}: cannot be listed ({one_line(error)})") from error
+        raise UserError(f"{folder}: cannot be listed ({one_line(error, folder)})") from error
 
 
 def check_output(address: str) -> None:

@@ -33,9 +33,9 @@ def opened(address: str) -> tuple[Any, str]:
     try:
         system, inside = url_to_fs(address)
     except ImportError as error:
-        raise UserError(f"{address}: {one_line(error)}") from None
+        raise UserError(f"{address}: {one_line(error, address)}") from None
     except Exception as error:
-        raise UserError(f"{address}: no address that can be opened ({one_line(error)})") from error
+        raise UserError(f"{address}: no address that can be opened ({one_line(error, address)})") from error
     return system, str(inside)
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
 class UserError(Exception):
     """An error that the user can fix: one line with what failed, the value and the fix.
 
-    The command line prints it without a traceback and exits with status 2.
+    The command line prints it without a traceback and exits with status 2. Secrets in addresses are not shown.
     """
+
+    def __str__(self) -> str:
+        return masked(super().__str__())
 
 
 class LostProcess(UserError):
@@ -29,9 +33,37 @@ class Interrupted(BaseException):
         self.signal = signal
 
 
-def one_line(error: Exception) -> str:
-    """Return the message of an exception as one line of at most 200 characters, or its type if it has none."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+_USER = re.compile(r"(?<=://)(?:[^\s/?#]*|[^\s/:@]+:\S*)@")
+"""Before the host: user and password, which may hold a slash."""
+_QUERY = re.compile(r"(://[^\s?]*)\?[^\s\"'),.:;\]]\S*?(?=[\"'),.:;\]]*(?:\s|$))")
+
+
+def masked(text: str) -> str:
+    """Return a text without what may be secret in its addresses: what stands before @, and the query.
+
+    >>> masked("s3://KEY:SECRET@lab/a.zarr: no such folder"), masked("https://lab/a.png?sig=SECRET: no such file")
+    ('s3://***@lab/a.zarr: no such folder', 'https://lab/a.png?***: no such file')
+    """
+    return _QUERY.sub(r"\1?***", _USER.sub("***@", text)) if "://" in text else text
+
+
+def one_line(error: Exception, address: str = "") -> str:
+    """Return the message of an exception as one line of at most 200 characters, or its type if it has none.
+
+    Secrets in addresses are not shown, and those of ``address`` not even without its beginning.
+    """
+    text = masked(" ".join(str(error).split()))
+    for secret in _secrets(address):
+        text = text.replace(secret, "***")
+    return text[:200] or type(error).__name__
+
+
+def _secrets(address: str) -> list[str]:
+    """Return what `masked` hides of an address, and the password alone."""
+    user, query = _USER.search(address), _QUERY.search(address)
+    found = [] if user is None else [user[0][:-1], user[0][:-1].partition(":")[2]]
+    found += [] if query is None else [query[0][len(query[1]) + 1 :]]
+    return [secret for secret in found if secret]
 
 
 def shown(value: object) -> str:
