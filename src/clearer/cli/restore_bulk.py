@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from clearer.bulk.run import BulkRequest, BulkResult
     from clearer.cli.restore_options import RestoreOptions
 
-STOPPED = "stopped; files restored so far are recorded; rerun the command to go on"
+STOPPED = "stopped; files restored so far are recorded; rerun the command to resume"
 
 
 def restore_bulk(options: RestoreOptions) -> None:
