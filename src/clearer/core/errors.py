@@ -59,9 +59,12 @@ def one_line(error: Exception, address: str = "") -> str:
 
 
 def _secrets(address: str) -> list[str]:
-    """Return what `masked` hides of an address, and the password alone."""
+    """Return what `masked` hides of an address, the password alone, and its pieces, which parsers may name."""
     user, query = _USER.search(address), _QUERY.search(address)
-    found = [] if user is None else [user[0][:-1], user[0][:-1].partition(":")[2]]
+    found = []
+    if user is not None:
+        password = user[0][:-1].partition(":")[2]
+        found = [user[0][:-1], password, *(one for one in re.split("[/?#:@]", password) if len(one) > 2)]
     found += [] if query is None else [query[0][len(query[1]) + 1 :]]
     return [secret for secret in found if secret]
 
