@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from clearer.core.addresses import StorageFault
 from clearer.core.errors import UserError
-from clearer.images.ome_zarr.place import place_of
+from clearer.core.unfinished import part_of
+from clearer.images.ome_zarr.place import Place, place_of
 from clearer.images.ome_zarr.tree import METADATA, is_zarr_at, tree_of
 from clearer.inference.files import restore_path
 from clearer.inference.large_zarr import JOURNAL, restore_zarr
@@ -174,6 +177,11 @@ REFUSED = {
     "into itself": (["memory://a.zarr", "-o", "memory://a.zarr/b.zarr"], "lies in it"),
     "another format": (["memory://a.zarr", "-o", "b.zarr", "--format", "png"], "--format is not for OME-Zarr"),
     "compared": (["memory://a.zarr", "-o", "b.zarr", "--compare", "c.png"], "--compare is not for OME-Zarr"),
+    "to TIFF": (["memory://a.zarr", "-o", "o.tif"], "is restored to OME-Zarr only; end the output name in .zarr"),
+    "to TIFF elsewhere": (["memory://a.zarr", "-o", "memory://o.tif"], "is restored to OME-Zarr only"),
+    "to a text": (["memory://a.zarr", "-o", "o.v2"], "is restored to OME-Zarr only"),
+    "onto other files": (["memory://a.zarr", "-o", "memory://other.zarr"], "exists; outputs elsewhere are not repl"),
+    "onto a file of its name": (["memory://a.zarr", "-o", "memory://file.zarr"], "exists; outputs elsewhere are not"),
     "with workers": (["memory://a.zarr", "-o", "b.zarr", "--workers", 1], "one image; restore it without workers"),
     "recursive": (["memory://a.zarr", "-o", "b.zarr", "-r"], "are for folders"),
     "broken metadata": (["memory://broken.zarr", "-o", "b.zarr"], "not readable as metadata of Zarr"),
@@ -190,12 +198,16 @@ def test_what_cannot_be_done_ends_in_one_line(name: str, tmp_path: Path, monkeyp
     for name_there in ("a.zarr", "broken.zarr", "cut.zarr"):
         memory.put(source, name_there)
     memory.system.pipe_file("/broken.zarr/.zattrs", b"{")
+    memory.system.pipe_file("/other.zarr/keep.txt", b"x")
+    memory.system.pipe_file("/file.zarr", b"x")
     memory.system.pipe_file("/cut.zarr/0/1/1/1", b"nothing")
     arguments, fault = REFUSED[name]
     ended = command("restore", model, *arguments)
+    kept = {memory.system.cat_file(name) for name in ("/other.zarr/keep.txt", "/file.zarr")}
     memory.system.store.clear()
     assert ended.status == 2 and fault in ended.err and ended.err.count("\n") == 1, ended.err
-    assert not (tmp_path / "b.zarr").exists()
+    assert kept == {b"x"}
+    assert sorted(path.name for path in tmp_path.iterdir() if "tmp" not in path.name) == ["a.zarr", "m.safetensors"]
     assert command("restore", "auto", "memory://a.zarr", "-o", "b.zarr").err.count("name a model for OME-Zarr") == 1
 
 
@@ -213,17 +225,17 @@ def test_storage_that_fails_is_named_and_the_next_run_goes_on(
 
     with monkeypatch.context() as patched:
         patched.setattr(type(there.system), "pipe_file", full)
-        with pytest.raises(UserError, match=r"b\.zarr/0: cannot be written \(.*quota.*\); rerun the command to go on"):
+        with pytest.raises(UserError, match=r"b\.zarr/0: cannot be written \(.*quota.*\); rerun the command to resume"):
             restore_zarr(smear(), source, target)
     assert not is_zarr_at(place_of(target))
     outcome = restore_path(smear(), source, target, RestoreOptions())
     assert "4 of 8 blocks were restored before by a run that broke off" in outcome.notes[-1]
     assert there.files("b.zarr") == files_of(tmp_path / "whole.zarr")
     # What is written on this machine stays, too.
-    address, cat = there.put(source, "a.zarr"), type(there.system).cat_file
+    address, cat, part = there.put(source, "a.zarr"), type(there.system).cat_file, part_of(tmp_path / "here.zarr")
 
     def cut(self: object, path: str, *args: object, **more: object) -> object:
-        if "a.zarr/0/1/" in str(path):
+        if "a.zarr/0/1/" in str(path) and part.exists():  # after all values were looked at
             raise OSError("connection lost")
         return cat(self, path, *args, **more)
 
@@ -231,7 +243,87 @@ def test_storage_that_fails_is_named_and_the_next_run_goes_on(
         patched.setattr(type(there.system), "cat_file", cut)
         with pytest.raises(UserError, match=r"a\.zarr/0: a chunk cannot be read \(.*lost.*\); rerun the command"):
             restore_zarr(smear(), address, tmp_path / "here.zarr", RestoreOptions(span=(0, 65535)))
-    assert not (tmp_path / "here.zarr").exists()
+    assert not (tmp_path / "here.zarr").exists() and (part / "whole/0/0/0/0").is_file()
     notes: list[str] = []
     restore_zarr(smear(), address, tmp_path / "here.zarr", RestoreOptions(span=(0, 65535)), say=notes.append)
+    assert notes[-1] in [f"{k} of 8 blocks were restored before by a run that broke off" for k in (3, 4)]
     assert files_of(tmp_path / "here.zarr") == files_of(tmp_path / "whole.zarr")
+
+
+@pytest.mark.parametrize("scheme", ["file://", "local://"])
+def test_a_source_named_in_two_ways_is_not_overwritten(scheme: str, tmp_path: Path) -> None:
+    source = write_source(tmp_path / "a.zarr")
+    (tmp_path / "link.zarr").symlink_to(source, target_is_directory=True)
+    before = files_of(source)
+    address = f"{scheme}{source.as_posix()}"
+    for start, target in (
+        (address, source),
+        (address, source / "sub.zarr"),
+        (source, f"{address}/sub.zarr"),
+        (address, tmp_path / "link.zarr"),
+        (address, tmp_path / "link.zarr" / "sub.zarr"),
+        (tmp_path / "link.zarr", f"{address}/sub.zarr"),
+        (f"{scheme}{tmp_path.as_posix()}/x/../a.zarr", source),
+    ):
+        with pytest.raises(UserError, match="is the source, lies in it or holds it"):
+            restore_zarr(smear(), start, target)
+    assert files_of(source) == before
+    with pytest.raises(UserError, match=r"a\.zarr: exists; outputs elsewhere are not replaced"):
+        restore_zarr(smear(), source, address)
+
+
+def test_an_empty_folder_elsewhere_is_written(tmp_path: Path) -> None:
+    source = write_source(tmp_path / "a.zarr")
+    (tmp_path / "b.zarr").mkdir()
+    restore_zarr(smear(), source, f"file://{tmp_path.as_posix()}/b.zarr")
+    restore_zarr(smear(), source, tmp_path / "whole.zarr")
+    assert files_of(tmp_path / "b.zarr") == files_of(tmp_path / "whole.zarr")
+
+
+def test_lasting_faults_of_this_machine_ask_for_no_rerun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, root = write_source(tmp_path / "a.zarr"), f"file://{tmp_path.as_posix()}"
+    (tmp_path / "text").write_text("x")
+    with pytest.raises(UserError, match=r"text/b\.zarr.*; ") as caught:
+        restore_zarr(smear(), source, f"{root}/text/b.zarr")
+    assert "rerun" not in str(caught.value) and not isinstance(caught.value, StorageFault)
+    local = type(fsspec.filesystem("file"))
+    for name, at, start, target, fix in (
+        ("pipe_file", "b.zarr/0/1/", source, f"{root}/b.zarr", r"cannot be written .*; choose another output, or mend"),
+        ("cat_file", "a.zarr/0/1/", f"{root}/a.zarr", tmp_path / "c.zarr", r"cannot be read .*; check the address and"),
+        ("cat_file", "a.zarr/0/.zarray", f"{root}/a.zarr", tmp_path / "c.zarr", r"read .*; check the address and its"),
+        ("ls", "a.zarr", f"{root}/a.zarr", tmp_path / "c.zarr", r"cannot be listed .*; check the address and its perm"),
+    ):
+        real = getattr(local, name)
+
+        def denied(self: object, path: str, *args: object, at: str = at, real: object = real, **more: object) -> object:
+            if at in str(path):
+                raise PermissionError(errno.EACCES, "Permission denied", path)
+            return real(self, path, *args, **more)  # type: ignore[operator]
+
+        with monkeypatch.context() as patched:
+            patched.setattr(local, name, denied)
+            with pytest.raises(UserError, match=fix) as caught:
+                restore_zarr(smear(), start, target)
+        assert "rerun" not in str(caught.value) and not isinstance(caught.value, StorageFault)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ftp://user:SECRET@127.0.0.1:9/a.zarr",
+        "ftp://user:SEC/RET?SECRET@127.0.0.1:9/a.zarr",
+        "nosuch://user:SECRET@lab/a.zarr",
+        "nosuch://lab/a.zarr?sig=SECRET",
+        "memory://SECRET@lab/a.zarr",
+        "memory://KEY:SECRET@lab/a.zarr",
+    ],
+)
+def test_no_fault_shows_a_password(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    source, model = write_source(tmp_path / "a.zarr"), write_model(tmp_path / "m.safetensors")
+    ended = command("restore", model, address, "-o", "b.zarr")
+    assert ended.status == 2 and ended.err.count("\n") == 1 and "://" in ended.err, ended.err
+    assert "SEC" not in ended.err and "***" in ended.err, ended.err
+    monkeypatch.setattr(Place, "write", lambda *_: (_ for _ in ()).throw(UserError(f"{address}: full")))
+    ended = command("restore", model, source, "-o", address)
+    assert "SEC" not in ended.err and "***" in ended.err, ended.err

@@ -147,12 +147,11 @@ def _unfinished(goal: Place, key: str, restorer: Restorer) -> Iterator[tuple[Pla
 def _check_place(source: Place, target: Place) -> None:
     """Refuse a target that would be lost, or that lies in the source, or the reverse."""
     if target.path is None:
-        if is_zarr_at(target) and not (target / JOURNAL).exists():
+        if not (target.is_free() or (target / JOURNAL).exists()):
             raise UserError(f"{target}: exists; outputs elsewhere are not replaced, so remove it or name another")
     elif target.path.exists() and not is_zarr_at(target):
         raise UserError(f"{target}: exists and is no Zarr folder, so it is not replaced; choose another output")
-    here, there = (str(one) if one.path is None else str(one.path.resolve()) for one in (source, target))
-    if f"{here}/".startswith(f"{there}/") or f"{there}/".startswith(f"{here}/"):
+    if source.lies_in(target) or target.lies_in(source):
         raise UserError(f"{target}: is the source, lies in it or holds it; choose another output")
 
 

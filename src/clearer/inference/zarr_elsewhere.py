@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path, PurePosixPath
 
 from clearer.core.addresses import is_remote
-from clearer.core.errors import UserError
+from clearer.core.errors import UserError, masked
 from clearer.images.ome_zarr.place import place_of
 from clearer.images.ome_zarr.tree import is_zarr, is_zarr_at
-from clearer.inference.jobs import ZARR
+from clearer.images.types import SUFFIXES
+from clearer.inference.jobs import VIDEO_SUFFIXES, ZARR
 from clearer.inference.large_zarr import JOURNAL, restore_zarr
 from clearer.inference.noise_level import ImageLevels, check_takes_level
 from clearer.inference.options import RestoreOptions
@@ -25,6 +28,14 @@ def is_zarr_address(place: str) -> bool:
 def is_zarr_elsewhere(source: str, target: str) -> bool:
     """Return whether an OME-Zarr image is read or written elsewhere."""
     return is_zarr_address(source) or (is_remote(target) and not is_remote(source) and is_zarr(source))
+
+
+def _is_folder(target: str) -> bool:
+    """Return whether an output is, or looks like, a folder; a name elsewhere does unless it is that of a file."""
+    suffix = PurePosixPath(target).suffix.lower()
+    if target.endswith(("/", os.sep)) or not suffix:
+        return True
+    return suffix not in (*SUFFIXES, *VIDEO_SUFFIXES) if is_remote(target) else Path(target).is_dir()
 
 
 def restore_zarr_elsewhere(
@@ -54,6 +65,8 @@ def restore_zarr_elsewhere(
     if options.sigma is not None:
         check_takes_level(restorer.architecture, restorer.name)
     if not target.rstrip("/").lower().endswith(ZARR):
+        if not _is_folder(target):
+            raise UserError(f"{target}: {source} is restored to OME-Zarr only; end the output name in {ZARR}")
         target = f"{target.rstrip('/')}/{source.rstrip('/').rpartition('/')[2]}"
     outcome = Outcome()
     if options.skip_existing:
@@ -71,7 +84,7 @@ def restore_zarr_elsewhere(
     notes: list[str] = []
     restore_zarr(restorer, source, target, options, levels=levels, progress=progress, say=notes.append, begin=begin)
     outcome.written.append(target)
-    outcome.notes += [f"{source}: {note}" for note in notes]
+    outcome.notes += [masked(f"{source}: {note}") for note in notes]
     outcome.precisions[source] = used.precision
     level = levels.summary()
     if level is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from clearer.core.addresses import StorageFault
 from clearer.core.errors import UserError
 from clearer.images.nodata import REACH, hidden_in
 from clearer.images.ome_zarr.place import Place
@@ -120,6 +121,8 @@ def outline_of(source: Place, image: ZarrImage, channels: int, options: RestoreO
             to_unit(page.color, span)  # refuses what lies far beyond black and white
         if options.depth not in (None, depth_of(pages[0].color)):
             raise UserError(f"--depth {options.depth}: OME-Zarr keeps its type, {array.dtype}; leave it out")
+    except StorageFault:
+        raise
     except UserError as error:
         raise UserError(f"{source}: {str(error).removeprefix('image: ')}") from error
     chosen = {c for c in range(len(pages)) if options.bands is None or c + 1 in options.bands}

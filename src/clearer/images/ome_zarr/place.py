@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clearer.core.addresses import StorageFault, is_remote, opened, opened_to_write
-from clearer.core.errors import UserError, one_line
+from clearer.core.errors import UserError, masked, one_line
 from clearer.core.files import written_whole
 
 
@@ -29,7 +30,7 @@ class Place:
     inside: str = ""
 
     def __str__(self) -> str:
-        return self.address
+        return masked(self.address)
 
     def __truediv__(self, below: str) -> Place:
         if not below:
@@ -42,6 +43,39 @@ class Place:
     def name(self) -> str:
         """The last part of the path."""
         return self.address.rpartition("/")[2] if self.path is None else self.path.name
+
+    @property
+    def local(self) -> Path | None:
+        """The path without links if it is on this machine, be it named by path or address; otherwise None."""
+        if self.path is None and not is_of_this_machine(self.system):
+            return None
+        return Path(self.inside if self.path is None else self.path).resolve()
+
+    def lies_in(self, other: Place) -> bool:
+        """Return whether this is another place or lies in it."""
+        here, there = self.local, other.local
+        if here is not None and there is not None:
+            return here == there or there in here.parents
+        if here is not None or there is not None:
+            return False
+        ways = [(self.address, other.address)]
+        if self.system == other.system:
+            ways.append((self.inside, other.inside))
+        return any(f"{a.rstrip('/')}/".startswith(f"{b.rstrip('/')}/") for a, b in ways)
+
+    def is_free(self) -> bool:
+        """Return whether there is neither a file nor anything in a folder; of a place elsewhere.
+
+        Raises:
+            UserError: it cannot be listed.
+        """
+        try:
+            folders = self.system.walk(self.inside, on_error="raise")  # empty folders are nothing to lose
+            return not any(files for _, _, files in folders)
+        except FileNotFoundError:
+            return True
+        except Exception as error:
+            raise self._unlisted(error) from error
 
     def read(self) -> bytes | None:
         """Return what a file holds; None if there is none.
@@ -58,9 +92,11 @@ class Place:
             return None
         except Exception as error:  # each storage raises its own
             if self.path is not None:
-                raise UserError(f"{self}: cannot be read ({one_line(error)}); check it") from error
-            fault = f"{self}: cannot be read ({one_line(error)}); check the address, or rerun the command to go on"
-            raise StorageFault(fault) from error
+                raise UserError(f"{self}: cannot be read ({one_line(error, self.address)}); check it") from error
+            fault = f"{self}: cannot be read ({one_line(error, self.address)}); check the address"
+            if lasts(self.address, error):
+                raise UserError(f"{fault} and its permissions") from error
+            raise StorageFault(f"{fault}, or rerun the command to resume") from error
 
     def exists(self) -> bool:
         """Return whether there is a file.
@@ -84,7 +120,7 @@ class Place:
             self.system.makedirs(self.inside.rpartition("/")[0], exist_ok=True)
             self.system.pipe_file(self.inside, data)
         except Exception as error:
-            raise unwritable(str(self), error) from error
+            raise unwritable(self.address, error) from error
 
     def remove(self) -> None:
         """Remove a file, if it is there.
@@ -100,7 +136,7 @@ class Place:
         except FileNotFoundError:
             pass
         except Exception as error:
-            raise unwritable(str(self), error) from error
+            raise unwritable(self.address, error) from error
 
     def clear(self, but: str = "") -> None:
         """Remove all that is in a folder, but the file ``but``; one that does not exist stays so.
@@ -125,7 +161,7 @@ class Place:
         except FileNotFoundError:
             pass
         except Exception as error:
-            raise unwritable(str(self), error) from error
+            raise unwritable(self.address, error) from error
 
     def entries(self) -> list[tuple[str, bool]]:
         """Return the names in a folder in order, each with whether it is a folder.
@@ -141,11 +177,16 @@ class Place:
         except FileNotFoundError:
             raise UserError(f"{self}: no such folder; check the address") from None
         except Exception as error:
-            fix = "name it by an address whose storage lists its folders, such as s3://"
-            raise UserError(f"{self}: cannot be listed ({one_line(error)}); {fix}") from error
+            raise self._unlisted(error) from error
         inside = ((str(one["name"]).rstrip("/"), one["type"] == "directory") for one in found)
         own = self.inside.rstrip("/")  # some storage lists the folder in itself
         return sorted((path.rpartition("/")[2], is_folder) for path, is_folder in inside if path != own)
+
+    def _unlisted(self, error: Exception) -> UserError:
+        fix = "name it by an address whose storage lists its folders, such as s3://"
+        if lasts(self.address, error):
+            fix = "check the address and its permissions"
+        return UserError(f"{self}: cannot be listed ({one_line(error, self.address)}); {fix}")
 
     def store(self, *, write: bool) -> Any:
         """Return what zarr opens."""
@@ -153,10 +194,8 @@ class Place:
             return str(self.path)
         from zarr.storage import FsspecStore
 
-        protocols = self.system.protocol
-        is_local = "file" in ((protocols,) if isinstance(protocols, str) else protocols)
         # Storage of objects has no folders; that of file:// does not make the missing ones of itself.
-        options = {"auto_mkdir": True} if is_local else None
+        options = {"auto_mkdir": True} if is_of_this_machine(self.system) else None
         return FsspecStore.from_url(self.address, storage_options=options, read_only=not write)
 
 
@@ -174,6 +213,26 @@ def place_of(where: str | Path | Place, *, write: bool = False) -> Place:
     return Place(address, None, *(opened_to_write if write else opened)(address))
 
 
-def unwritable(place: str, error: Exception) -> StorageFault:
+def is_of_this_machine(system: Any) -> bool:
+    """Return whether a file system of fsspec is that of this machine."""
+    protocols = system.protocol
+    return "file" in ((protocols,) if isinstance(protocols, str) else protocols)
+
+
+_LASTING = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP,
+)  # fmt: skip
+
+
+def lasts(place: str, error: Exception) -> bool:
+    """Return whether an error at an address of this machine comes again, whenever the command is rerun."""
+    is_here = place.lower().startswith(("file:", "local:"))
+    return is_here and isinstance(error, OSError) and error.errno in _LASTING
+
+
+def unwritable(place: str, error: Exception) -> UserError:
     """Return the error of something elsewhere that cannot be written."""
-    return StorageFault(f"{place}: cannot be written ({one_line(error)}); rerun the command to go on")
+    fault = f"{place}: cannot be written ({one_line(error, place)})"
+    if lasts(place, error):
+        return UserError(f"{fault}; choose another output, or mend the folder and its permissions")
+    return StorageFault(f"{fault}; rerun the command to resume")

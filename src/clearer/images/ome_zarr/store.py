@@ -15,7 +15,7 @@ import numpy as np
 from clearer.core.addresses import StorageFault
 from clearer.core.errors import UserError, one_line
 from clearer.core.leftovers import is_temporary
-from clearer.images.ome_zarr.place import Place, place_of, unwritable
+from clearer.images.ome_zarr.place import Place, lasts, place_of, unwritable
 from clearer.images.ome_zarr.tree import METADATA
 from clearer.images.types import AnyPixels
 
@@ -41,7 +41,9 @@ def open_array(place: Path | Place, *, write: bool = False) -> Any:
     try:
         found = zarr.open_array(place.store(write=write), mode="r+" if write else "r")
     except Exception as error:  # codecs that are missing and metadata that are broken raise many kinds
-        raise UserError(f"{place}: not readable as a Zarr array ({one_line(error)}); copy it again") from error
+        raise UserError(
+            f"{place}: not readable as a Zarr array ({one_line(error, place.address)}); copy it again"
+        ) from error
     if found.dtype.kind not in _KINDS:
         raise UserError(f"{place}: {found.dtype} values are no pixels that can be restored; convert the image")
     return found
@@ -66,7 +68,9 @@ def read_block(array: Any, place: Block) -> AnyPixels:
         fault = f"{_path_of(array)}: a chunk cannot be read ({one_line(error)})"
         if _is_here(array):
             raise UserError(f"{fault}; copy the folder again") from error
-        raise StorageFault(f"{fault}; rerun the command to go on, or copy the folder again") from error
+        if lasts(_path_of(array), error):
+            raise UserError(f"{fault}; check the address and its permissions") from error
+        raise StorageFault(f"{fault}; rerun the command to resume, or copy the folder again") from error
     return found.astype(found.dtype.newbyteorder("="), copy=False)
 
 
