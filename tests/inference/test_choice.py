@@ -107,3 +107,15 @@ def test_the_shipped_models_are_candidates_by_their_cards() -> None:
     default = default_model(found)
     assert default is not None and not found[default].gray and found[default].denoises
     assert default_model(["denoise-gray"]) is None
+
+
+def test_kinds_that_a_mixture_has_little_of_do_not_count() -> None:
+    parts = [
+        {"share": 0.9, "kind": "gaussian", "sigma": [0, 75]},
+        {"share": 0.05, "kind": "correlated", "sigma": [0, 50]},
+        {"share": 0.04, "kind": "chain", "steps": [{"kind": "gaussian", "sigma": 10}, {"kind": "jpeg"}]},
+    ]
+    for more, wanted in ((0.0, {"gaussian"}), (0.05, {"gaussian", "correlated"})):
+        parts[1]["share"] = 0.05 + more
+        card = ModelCard(task="denoise", degradation={"kind": "mixture", "clean": 0.1, "parts": parts})
+        assert trained_kinds(card) == wanted

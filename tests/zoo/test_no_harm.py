@@ -32,14 +32,9 @@ NOT_CLEAN = {
     ("denoise-gray-fast", "grass"): f"34.0 dB: {TEXTURE}",
     ("denoise-photo", "grass"): f"33.6 dB: {TEXTURE}",
 }
-COARSE = [f"{of}:camera-25600{after}" for of in ("photos", "bsd68") for after in ("", "-jpeg-90")]
-GRAY_DEAD = [f"{of}:blurred-noise-1" for of in ("photos", "bsd68")] + COARSE
-GRAY_DEAD += ["photos:camera-6400", "photos:camera-6400-jpeg-90"]
 COLOR_DEAD = [f"{of}:camera-{iso}-jpeg-90" for of in ("photos", "bsd68") for iso in (6400, 25600)]
 WHITE = "trained on white noise alone; "
 DEAD = {
-    "denoise-gray": (GRAY_DEAD, f"{WHITE}noise that neighbors share is left"),
-    "denoise-gray-fast": (GRAY_DEAD, f"{WHITE}noise that neighbors share is left"),
     "denoise-color": ([*COLOR_DEAD, "bsd68:blurred-noise-1"], f"{WHITE}noise that neighbors or channels share is left"),
     "denoise-color-fast": (COLOR_DEAD, f"{WHITE}noise that neighbors or channels share is left"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from clearer.degradations.mixture import Mixture
 from clearer.network.architecture import Architecture
 from clearer.zoo.card import ModelCard
 
@@ -21,15 +22,29 @@ PURPOSES: dict[Purpose, str] = {
 WHITE_NOISE = frozenset({"gaussian", "poisson-gaussian", "speckle"})
 OTHER_NOISE = frozenset({"correlated", "camera"})
 NOISE = WHITE_NOISE | OTHER_NOISE
+RARE = 0.1
+"""Share of a kind, beside that of the kind that a mixture has most of, below which a model is not for it."""
 OF_TASK = {"denoise": frozenset({"gaussian"}), "derain": frozenset({"rain"}), "dejpeg": frozenset({"jpeg"})}
 """The kinds of degradation that a task stands for, where a card states none, as after training on pairs."""
 
 
 def trained_kinds(card: ModelCard) -> frozenset[str]:
-    """Return the kinds of degradation that a model was trained on; empty if its card does not tell."""
+    """Return the kinds of degradation that a model was trained on; empty if its card does not tell.
+
+    Kinds of a mixture that are rare beside its main one do not count: a model that saw few of them removes them in
+    part, and another may be made for them.
+    """
     degradation = card.trained_on()
-    kinds = () if degradation is None else (one.kind for one in degradation.components())
-    return frozenset(kinds) - {"none"} or OF_TASK.get(card.task or "", frozenset())
+    if isinstance(degradation, Mixture):
+        parts = [(part.degradation.components(), part.share) for part in degradation.parts]
+    else:
+        parts = [] if degradation is None else [(degradation.components(), 1.0)]
+    shares: dict[str, float] = {}
+    for components, share in parts:
+        for kind in {one.kind for one in components} - {"none"}:
+            shares[kind] = shares.get(kind, 0.0) + share
+    kinds = frozenset(kind for kind, share in shares.items() if share >= RARE * max(shares.values()))
+    return kinds or OF_TASK.get(card.task or "", frozenset())
 
 
 def purpose_of(architecture: Architecture, card: ModelCard) -> Purpose | None:
