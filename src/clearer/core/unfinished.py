@@ -87,7 +87,9 @@ def _replace(new: Path, path: Path) -> None:
         except OSError:
             former.replace(path)
             raise
-    finally:
         shutil.rmtree(former, ignore_errors=True)
+    finally:
+        with contextlib.suppress(OSError):
+            former.rmdir()  # if it is empty: what could not be put back must not be lost
         if descriptor:
             os.close(descriptor)

@@ -160,7 +160,7 @@ def _key(
 ) -> str:
     """Return a digest of all that the output depends on but the source's pixels; ``files`` is that of its files."""
     try:
-        found = hashlib.sha256(pickle.dumps(packed(restorer.network)))
+        found = hashlib.sha256(pickle.dumps(packed(restorer.network)))  # a digest alone: no pickle is kept
     except (pickle.PicklingError, AttributeError, TypeError):  # a network of one's own: nothing tells it again
         found = hashlib.sha256(secrets.token_bytes())
     given = levels.given
