@@ -21,7 +21,7 @@ from clearer.search.macro_space import LEAST_SHARE, Cost, largest_networks
 from clearer.zoo.card_text import dataset_name
 from clearer.zoo.locate import find_models
 from clearer.zoo.names import is_for_use
-from clearer.zoo.purpose import trained_kinds
+from clearer.zoo.purpose import main_kinds, trained_kinds
 from clearer.zoo.weight_metadata import read_architecture
 
 DEFAULT = "FPFF-FFFF"
@@ -127,7 +127,7 @@ def refuse_unmet(cost: Cost, budget: Budget, recipe: Recipe) -> None:
 def known_quality(cost: Cost, amount: float, recipe: Recipe, budget: Budget) -> str:
     """Return in words which pretrained model for such images costs nearest to an amount, and its measured PSNR."""
     found: list[tuple[float, str]] = []
-    kinds = {one.kind for one in recipe.data.degradation.components()} - {"none"}
+    kinds = main_kinds(recipe.data.degradation, recipe.task)
     for file in find_models().values():
         if not is_for_use(file.name):
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from clearer.degradations.base import Degradation
 from clearer.degradations.mixture import Mixture
 from clearer.network.architecture import Architecture
 from clearer.zoo.card import ModelCard
@@ -29,22 +30,27 @@ OF_TASK = {"denoise": frozenset({"gaussian"}), "derain": frozenset({"rain"}), "d
 
 
 def trained_kinds(card: ModelCard) -> frozenset[str]:
-    """Return the kinds of degradation that a model was trained on; empty if its card does not tell.
+    """Return the kinds of degradation that a model was trained on; empty if its card does not tell."""
+    return main_kinds(card.trained_on(), card.task or "")
 
-    Kinds of a mixture that are rare beside its main one do not count: a model that saw few of them removes them in
-    part, and another may be made for them.
+
+def main_kinds(degradation: Degradation | None, task: str) -> frozenset[str]:
+    """Return the kinds of a degradation, of a mixture without those that are `RARE` beside the most frequent one.
+
+    A model that saw little of a kind removes it in part, and another may be made for it. The task tells the kind
+    where there is no degradation, as in pairs.
     """
-    degradation = card.trained_on()
+    if degradation is None or not any(one.kind != "none" for one in degradation.components()):
+        return OF_TASK.get(task, frozenset())
     if isinstance(degradation, Mixture):
         parts = [(part.degradation.components(), part.share) for part in degradation.parts]
     else:
-        parts = [] if degradation is None else [(degradation.components(), 1.0)]
+        parts = [(degradation.components(), 1.0)]
     shares: dict[str, float] = {}
     for components, share in parts:
         for kind in {one.kind for one in components} - {"none"}:
             shares[kind] = shares.get(kind, 0.0) + share
-    kinds = frozenset(kind for kind, share in shares.items() if share >= RARE * max(shares.values()))
-    return kinds or OF_TASK.get(card.task or "", frozenset())
+    return frozenset(kind for kind, share in shares.items() if share >= RARE * max(shares.values()))
 
 
 def purpose_of(architecture: Architecture, card: ModelCard) -> Purpose | None:
