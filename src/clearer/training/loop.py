@@ -21,7 +21,7 @@ from clearer.runs.schema import EpochLine
 from clearer.training import distributed
 from clearer.training.checkpoints import save_checkpoint, shared_checkpoint
 from clearer.training.job import RunContext, TrainingJob
-from clearer.training.progress import progress_lines
+from clearer.training.progress import announced_length, progress_lines
 
 CHECK_EVERY = 50
 """Steps between checks for values that are not finite, where a check has to wait for the device."""
@@ -46,8 +46,10 @@ def run_job(job: TrainingJob, context: RunContext, *, minutes: float) -> tuple[i
     loop.resume()
     with caught_signals() as caught, progress_lines(context.console, job.name, loop.done, job.steps) as show:
         show(loop.done, job.steps, loop.figures)
+        announce = announced_length(job.name, loop.done, job.steps, context.say)
         while not loop.ended:
             loop.step()
+            announce(loop.done)
             if loop.at_epoch_end:
                 loop.end_epoch()
             show(loop.done, job.steps, loop.figures)

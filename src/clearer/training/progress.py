@@ -1,8 +1,9 @@
-"""The progress of a job on the terminal: a bar, and beneath it the last figures with their names."""
+"""The progress of a job on the terminal: how long it takes, a bar, and beneath it the last figures with their names."""
 
 from __future__ import annotations
 
 import datetime
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -10,7 +11,13 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn
 from rich.text import Text
 
+from clearer.core.text import duration
 from clearer.runs.schema import EpochLine
+
+WARM_STEPS, TIMED_STEPS, TIMED_SECONDS = 3, 10, 15.0
+"""Steps before the pace is measured, and the least steps and seconds that it is measured over."""
+WORTH_SAYING = 300.0
+"""Seconds of a job whose length is announced."""
 
 
 @contextmanager
@@ -22,6 +29,29 @@ def progress_lines(
     with _Lines(*columns, console=console, refresh_per_second=2) as progress:
         bar = progress.add_task(name, total=steps, completed=done, figures="")
         yield lambda done, steps, figures: progress.update(bar, completed=done, total=steps, figures=in_words(figures))
+
+
+def announced_length(name: str, done: int, steps: int, say: Callable[[str], None]) -> Callable[[int], None]:
+    """Return a function to call with the steps done, which says once how long the rest takes: a log shows no bar.
+
+    A job that is resumed is announced anew. The time is that of the first steps; one that is short is not announced.
+    """
+    warm, start, told = done + WARM_STEPS, 0.0, False
+
+    def note(done: int) -> None:
+        nonlocal start, told
+        if done == warm:
+            start = time.monotonic()
+        seconds = time.monotonic() - start
+        if told or done < warm + TIMED_STEPS or seconds < TIMED_SECONDS:
+            return
+        told = True
+        left = (steps - done) * seconds / (done - warm)
+        if left >= WORTH_SAYING:
+            skip = "; --architecture GENOTYPE skips the search" if name == "search" else ""
+            say(f"{name}: about {duration(left)} left for {steps - done:,} steps, as fast as the first ones{skip}")
+
+    return note
 
 
 def in_words(figures: EpochLine) -> str:
