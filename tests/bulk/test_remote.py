@@ -61,6 +61,32 @@ def test_one_file_and_a_list_go_between_here_and_there(memory, desk):
         assert np.asarray(Image.open(file)).shape == (40, 40)
 
 
+def test_one_file_goes_into_a_folder_elsewhere_without_the_record_of_names(memory, desk):
+    for name in ("camera", "coffee"):  # which entry of a folder comes first depends on the names
+        call = ("restore", "model.safetensors", f"photos/{name}.png", "-o", "memory://one/", "--format", "tiff")
+        assert command(*call).status == 0
+    assert sorted(Path(name).suffix for name in memory.find("/one")) == [".tif", ".tif"]
+
+
+def test_one_file_elsewhere_is_named_as_the_user_did(memory, desk):
+    call = ("restore", "model.safetensors", "memory://photos/camera.png", "-o", "memory://named/", "--json")
+    ended = command(*call)
+    assert ended.json["written"] == ["memory://named/camera.png"]
+    assert [fit["file"] for fit in ended.json["fits"]] == ["memory://photos/camera.png"]
+    assert ".tmp" not in ended.out + ended.err
+
+
+@pytest.mark.parametrize("out", ["memory://keep/camera.png", "memory://keep/"])
+def test_one_file_elsewhere_is_skipped_if_it_exists(memory, desk, out):
+    call = ("restore", "model.safetensors", "photos/camera.png", "-o", out, "--skip-existing", "--json")
+    memory.pipe("/keep/camera.png", b"mine")
+    ended = command(*call)
+    assert ended.status == 0 and list(ended.json["skipped"]), ended.err
+    assert memory.cat("/keep/camera.png") == b"mine" and memory.find("/keep") == ["/keep/camera.png"]
+    memory.rm("/keep/camera.png")
+    assert not command(*call).json["skipped"] and len(memory.cat("/keep/camera.png")) > 100
+
+
 def test_faults_elsewhere_end_in_one_line(memory, desk):
     for place, says in (
         ("memory://photos/none.png", "no such file"),

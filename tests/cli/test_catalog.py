@@ -199,7 +199,7 @@ def test_a_model_is_chosen_for_a_file_and_said_why(tmp_path):
     Image.fromarray(photo).save(tmp_path / "blocks.jpg", quality=20)
     Image.fromarray(photo).save(tmp_path / "clean.png")
     expected = {
-        "color.png": ("denoise-photo", "denoise-photo: color image, noise of about "),
+        "color.png": ("denoise-color", "denoise-color: color image, noise of about "),
         "gray.png": ("denoise-gray", "denoise-gray: gray image, noise of about "),
         "blocks.jpg": ("dejpeg", "dejpeg: color image, JPEG compression of quality 20"),
         "clean.png": (None, "nothing to do: color image, nearly no noise"),

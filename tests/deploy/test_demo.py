@@ -43,6 +43,21 @@ def test_the_folder_holds_all_that_the_page_loads(tmp_path: Path) -> None:
     assert "http" not in "".join(map(text, PAGE)).replace("http.server", "").replace("http://localhost:8000", "")
 
 
+@pytest.mark.slow
+def test_a_page_is_written_anew_with_the_runtime_that_it_holds(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "net.safetensors", BLIND)
+    package, page = runtime(tmp_path / "package"), tmp_path / "page"
+    assert command("export", model, "--demo", page, "--onnxruntime-web", package).status == 0
+    ended = command("export", model, "--demo", page, "--onnxruntime-web", page / "onnxruntime")
+    assert ended.status == 0, ended.err
+    assert (page / "onnxruntime" / RUNTIME[0]).read_text() == f"stand-in for {RUNTIME[0]}"
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "onnxruntime").write_text("a file")
+    ended = command("export", model, "--demo", tmp_path / "other", "--onnxruntime-web", package)
+    assert ended.status == 2 and "onnxruntime: cannot be reached (File exists)" in ended.err
+    assert ended.err.count("\n") == 1 and [path.name for path in (tmp_path / "other").iterdir()] == ["onnxruntime"]
+
+
 def text(file: str) -> str:
     return (SOURCE / file).read_text(encoding="utf-8")
 

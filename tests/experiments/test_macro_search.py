@@ -158,6 +158,36 @@ def test_a_closed_gate_takes_the_default_network(recipe: Recipe, tmp_path: Path,
     assert found.architecture == found.default and {line.rung for line in found.trained} == {0}
 
 
+@pytest.mark.parametrize(
+    ("sound", "taken"), [((), None), ((0,), 0), ((2,), 2)], ids=["none", "the default network", "another"]
+)
+def test_diverged_trainings_are_no_reason_to_take_the_default_network(
+    recipe: Recipe, tmp_path: Path, monkeypatch: Any, sound: tuple[int, ...], taken: int | None
+) -> None:
+    networks = Candidates.drawn(recipe, BUDGET, 4, QUIET).networks
+
+    def trained(work: Any, **_: Any) -> None:
+        for network, seed in work.tasks.values():
+            failed = "" if networks.index(network) in sound else "loss is not finite"
+            add_to_ledger(work.ledger, Trained(0, network.text, seed, 2, 25.0, 1.0, 1.0, "MAC/pixel", failed))
+
+    monkeypatch.setattr(macro_search_module, "train_together", trained)
+    (tmp_path / "out").mkdir()
+    schedule = {"networks": 4, "steps": 2, "rungs": 2, "minutes": 1, "epoch": 2, "with_default": True}
+    write_json(tmp_path / "out" / "schedule.json", schedule)
+    console = Console(record=True, width=300, file=io.StringIO())
+
+    def search() -> Any:
+        return macro_search(recipe, tmp_path / "out", BUDGET, minutes=1, jobs=1, networks=networks, console=console)
+
+    if taken is None:
+        with pytest.raises(UserError, match=r"every training of the first rung diverged; lower train\.optimizer\.lr"):
+            search()
+    else:
+        assert search().architecture == networks[taken]
+        assert "diverged" in console.export_text()
+
+
 def test_a_few_short_trainings_set_the_schedule(recipe: Recipe, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(search_cost, "TIMED_STEPS", 1)
     monkeypatch.setattr(search_cost, "TIMED_NETWORKS", 3)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,16 @@ from rich.console import Console
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
 from clearer.experiments import macro_verdict as module
+from clearer.experiments import macro_verdict_time, search_cost
 from clearer.experiments.budget_cost import scaled_default
 from clearer.experiments.budget_results import read_chosen
-from clearer.experiments.macro_verdict import MacroVerdictSettings, macro_verdict, search_seconds, seconds_per_step
+from clearer.experiments.macro_verdict import MacroVerdictSettings, macro_verdict
 from clearer.experiments.macro_verdict_page import as_markdown, figure, judgement
+from clearer.experiments.macro_verdict_time import search_seconds, seconds_per_budget, seconds_per_step
 from clearer.experiments.runner import data_settings
 from clearer.experiments.search_cost import PlannedSearch
 from clearer.experiments.search_ledger import add_to_ledger
+from clearer.experiments.search_workers import Workers
 from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel
@@ -53,7 +58,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (0, default, 0, 100, 2.0), (0, default, 1, 100, 2.0), (0, CHOSEN, 0, 100, 1.0), (1, CHOSEN, 0, 300, 4.0),
     ):  # fmt: skip
         add_to_ledger(ledger, Trained(rung, network.text, seed, steps, 25.0, seconds, 2_000))
-    PlannedSearch(Schedule(3, 100, 2), Timing(0.5, 0.02), 1, 1).write(out / "budget" / "schedule.json")
+    early = Schedule(3, 100, 2, small_patches=False)  # trained on the patches of the recipe
+    PlannedSearch(early, Timing(0.5, 0.02), 1, 1).write(out / "budget" / "schedule.json")
     result = {"budget": "2kmac", "architecture": CHOSEN.text, "default": default.text}
     write_json(out / "budget" / "result.json", result)
     return out
@@ -62,7 +68,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_search_is_paid_for(run: Path) -> None:
     folder = RunFolder(run)
     assert search_seconds(folder) == 2 + 2 + 4 + 4 * 0.5  # a training that went on counts once
-    assert seconds_per_step(folder) == pytest.approx(0.02)
+    assert seconds_per_step(folder, {"2kmac": []}, run, Workers(1, 1, "cpu"), QUIET) == pytest.approx({"2kmac": 0.02})
     assert [one.budget for one in read_chosen(folder, ["2kMAC"])] == ["2kmac"]
     with pytest.raises(UserError, match="searched within 2kmac, not within"):
         read_chosen(folder, ["3kmac"])
@@ -75,7 +81,7 @@ def test_a_verdict(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     settings = MacroVerdictSettings(
         minutes=4 * 0.02 / 60, seeds=2, random=2, test=str(run.parent / "test"), jobs=1
     )  # 4 steps of the default network
-    monkeypatch.setattr(module, "search_seconds", lambda folder: 0.04)
+    monkeypatch.setattr(module, "seconds_per_budget", lambda folder: 0.04)
     result = macro_verdict(run, tmp_path, settings, console=QUIET)
     (one,) = result["latencies"]
     kinds = [arm["kind"] for arm in one["arms"]]
@@ -102,7 +108,7 @@ def test_random_networks_are_timed_as_the_search_timed_its_own(
 ) -> None:
     networks = [{"architecture": CHOSEN.text, "cost": 2_000}]
     about = {"space": "macro", "budget": "2kmac", "measured_on": None, "precision": precision}
-    monkeypatch.setattr(module, "search_seconds", lambda folder: 0.04)
+    monkeypatch.setattr(module, "seconds_per_budget", lambda folder: 0.04)
     seen = []
 
     def cost(budget: Budget, recipe: Recipe, console: Console) -> tuple[Any, float]:
@@ -124,6 +130,62 @@ def test_random_networks_are_timed_as_the_search_timed_its_own(
     assert seen == [precision, *["auto"] * 4]  # the trainings keep the precision of the run
 
 
+def test_steps_on_larger_patches_than_those_of_the_search_are_timed_once(
+    run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    copied = shutil.copytree(run, tmp_path / "run")
+    PlannedSearch(Schedule(3, 100, 2), Timing(0.5, 0.02), 1, 1).write(copied / "budget" / "schedule.json")
+    timed: list[Recipe] = []
+
+    def timings(recipes: Any, *_: Any) -> list[Timing]:
+        timed.extend(recipes)
+        return [Timing(1.0, 0.3), Timing(1.0, 0.5)]
+
+    monkeypatch.setattr(macro_verdict_time, "timed_trainings", timings)
+    steps: list[int] = []
+    monkeypatch.setattr(module, "carry_out", lambda plans, **_: steps.extend(plan.steps for plan in plans))
+    monkeypatch.setattr(module, "_compared", lambda *_: {})
+    monkeypatch.setattr(module, "_measured", lambda *_: [])
+    monkeypatch.setattr(module, "redraw", lambda out: None)
+    settings = MacroVerdictSettings(minutes=4, seeds=1, random=2, test=str(run.parent / "test"), jobs=2)
+    for _ in range(2):
+        macro_verdict(copied, tmp_path / "out", settings, console=QUIET)
+    assert [recipe.train.patch for recipe in timed] == [16, 16] and len({recipe.train.seed for recipe in timed}) == 2
+    # 4 minutes of 0.4 s; the search took 12 s, which are less than half of 100 steps
+    assert steps == 2 * [600] * 4 and read_json(tmp_path / "out" / "timing.json") == {"2kmac": 0.4}
+
+
+def test_a_timed_training_has_the_patches_of_its_recipe(
+    run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(search_cost, "TIMED_STEPS", 1)
+    recipe = module._plan(RunFolder(run).read_recipe(), "default", CHOSEN, 0, 100, tmp_path).recipe
+    found = search_cost.timed_trainings([recipe] * 2, tmp_path / "timing", Workers(1, 1, "cpu"), QUIET)
+    assert len(found) == 2 and all(one.step > 0 for one in found) and not (tmp_path / "timing").exists()
+
+
+def test_the_verdict_on_several_budgets(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    whole = shutil.copytree(run, tmp_path / "whole")
+    chosen = read_json(whole / "budget" / "result.json")
+    several = [chosen | {"run": "2kmac"}, chosen | {"budget": "2.2kmac", "run": "2.2kmac"}]
+    write_json(whole / "budget" / "result.json", {"budgets": several})
+    (whole / "2kmac").mkdir()
+    (whole / "recipe.yaml").rename(whole / "2kmac" / "recipe.yaml")
+    shutil.copytree(whole / "2kmac", whole / Budget.parse("2.2kmac").folder)
+    assert seconds_per_budget(RunFolder(whole)) == search_seconds(RunFolder(run)) / 2
+    seen: list[str] = []
+    monkeypatch.setattr(module, "carry_out", lambda plans, **_: seen.extend(plan.name for plan in plans))
+    monkeypatch.setattr(module, "_compared", lambda *_: {})
+    monkeypatch.setattr(module, "_measured", lambda *_: [])
+    monkeypatch.setattr(module, "redraw", lambda out: None)
+    settings = MacroVerdictSettings(minutes=1, seeds=1, random=2, test=str(run.parent / "test"), jobs=1)
+    both = macro_verdict(whole, tmp_path / "both", settings, console=QUIET)
+    # the chosen and the default network of both budgets are the same, and trained once
+    assert len(seen) == len(set(seen)) and sum(name.startswith(("chosen", "default")) for name in seen) == 2
+    one = dataclasses.replace(settings, latencies=["2.2kmac"])
+    assert macro_verdict(whole, tmp_path / "one", one, console=QUIET)["seconds_of_search"] == both["seconds_of_search"]
+
+
 def fail(plan: Any) -> None:
     pytest.fail(f"{plan.name} is trained again")
 
@@ -133,6 +195,8 @@ def test_without_test_images_nothing_is_trained(run: Path, tmp_path: Path) -> No
         macro_verdict(run, tmp_path, console=QUIET)
     with pytest.raises(UserError, match="seeds 0 is too small"):
         MacroVerdictSettings(seeds=0)
+    with pytest.raises(UserError, match="minutes 0 is not above 0"):
+        MacroVerdictSettings(minutes=0)
 
 
 def test_what_it_says() -> None:

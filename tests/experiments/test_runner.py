@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -40,6 +41,24 @@ def _plans(images: Path, out: Path, **more: object) -> list[Plan]:
 def _supernet(plan: Plan) -> dict[str, object]:
     newest = max((plan.folder / "search" / "checkpoints").glob("*.safetensors"))
     return {name: tensor for name, tensor in load_file(newest).items() if "supernet" in name}
+
+
+@pytest.mark.parametrize(("jobs", "here"), [(1, 1), (2, 0)])
+def test_the_last_run_that_is_left_has_its_share_of_the_cores(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int, here: int
+) -> None:
+    """Else a comparison at equal times that resumes would time it on all of them."""
+    calls: list[str] = []
+    monkeypatch.setattr(plans, "fit", lambda *_, **__: calls.append("here"))
+
+    def start(plan: Plan, threads: int) -> Any:
+        calls.append(f"process of {threads}")
+        return subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE)
+
+    monkeypatch.setattr(plans, "start", start)
+    monkeypatch.setattr(plans, "cores", lambda: 4)
+    carry_out(_plans(images, tmp_path)[:1], jobs=jobs, console=QUIET)
+    assert calls == (["here"] if here else ["process of 2"])
 
 
 @pytest.mark.slow

@@ -54,7 +54,12 @@ def test_each_image_gets_the_model_that_was_trained_for_it() -> None:
     blurred = NOISE + np.roll(NOISE, 1, 0) + np.roll(NOISE, 1, 1) + np.roll(NOISE, (1, 1), (0, 1))
     gray = COFFEE[..., :1]
     images = {
-        "denoise-photo": [COFFEE + 0.06 * NOISE, COFFEE + 0.03 * blurred],
+        "denoise-color": [COFFEE + 0.06 * NOISE],
+        "denoise-photo": [
+            COFFEE + 0.03 * blurred,
+            COFFEE + 0.06 * NOISE[..., :1],  # the same in all channels
+            COFFEE + 0.1 * NOISE * np.sqrt(COFFEE.clip(0, 1)),  # more where it is brighter
+        ],
         "denoise-gray": [gray + 0.06 * NOISE[..., :1], np.repeat(gray + 0.06 * NOISE[..., :1], 3, 2)],
         "derain": [rain(COFFEE)],
         None: [COFFEE],

@@ -17,12 +17,15 @@ from scipy.ndimage import uniform_filter
 
 from clearer.core.errors import UserError
 from clearer.data.noisy import find_scenes
+from clearer.experiments.short_training import short
 from clearer.inference.restorer import load
+from clearer.network.architecture import Architecture
 from clearer.noise.profile import profile_images
 from clearer.noise.words import in_words
 from clearer.pipeline.data_mode import choose
 from clearer.pipeline.fit import Run, fit
 from clearer.pipeline.noisy import noise_of_each, noise_of_set
+from clearer.recipe.load import load_recipe
 from clearer.training.trainer import WeightTraining
 from helpers.noisy_images import clean_image, noisy_folder, noisy_image
 
@@ -254,6 +257,17 @@ def test_pairs_given_for_testing_are_measured(tmp_path: Path, noisy: Path) -> No
 
 
 @pytest.mark.slow
+def test_a_search_trains_on_the_subsampled_images_alone(tmp_path: Path, noisy: Path) -> None:
+    """A teacher of each network would take far longer than its short training."""
+    changes = {**TINY, "data.folder": str(noisy), "train.loss": "charbonnier", "teacher.stride": 2}
+    recipe = load_recipe("noisy-gray", changes)
+    lesson = short(recipe, Architecture.parse("PP", width=8, channels=1, norm="none", residual=True), 0, 4, 2)
+    assert (lesson.teacher.only, lesson.train.loss, lesson.train.epochs) == (True, "neighbor2neighbor", 2)
+    run = fit(lesson, tmp_path / "run", stages=("train",), console=Console(quiet=True))
+    result = json.loads((run.folder / "train" / "result.json").read_text())
+    assert result["steps"] == 4 and not (run.folder / "teacher").exists() and "last_estimated_psnr" in result
+
+
 def test_a_teacher_removes_noise_that_neighbors_share(tmp_path: Path) -> None:
     def correlated(k: int) -> np.ndarray:
         noise = uniform_filter(np.random.default_rng(k).normal(0, 1, (64, 80)), 2)

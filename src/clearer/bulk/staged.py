@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from clearer.bulk.locations import fetch, name_of, put
+from clearer.bulk.locations import exists, fetch, name_of, put, with_name
 from clearer.core.addresses import is_remote
 from clearer.core.errors import UserError
 from clearer.core.leftovers import temporary_folder
 from clearer.images.ome_zarr.tree import is_zarr
 from clearer.images.types import SUFFIXES
-from clearer.inference.jobs import VIDEO_SUFFIXES, ZARR
+from clearer.inference.jobs import VIDEO_SUFFIXES, ZARR, plan_jobs
+from clearer.inference.options import RestoreOptions
+from clearer.inference.output_names import RECORD
 from clearer.inference.zarr_elsewhere import is_zarr_elsewhere
 
 
@@ -26,18 +30,39 @@ def is_folder(place: str) -> bool:
     return Path(name_of(place.rstrip("/"))).suffix.lower() not in (*SUFFIXES, *VIDEO_SUFFIXES, ZARR)
 
 
+@dataclass(frozen=True)
+class Places:
+    """A source and an output on this machine, and what the user named instead of them."""
+
+    source: str
+    out: str
+    named_by_user: tuple[str, str]
+
+    def named(self, value: Any) -> Any:
+        """Return a text, or the texts of a list or mapping, with the names that the user gave."""
+        if isinstance(value, str):
+            for here, name in zip((self.source, self.out), self.named_by_user, strict=True):
+                if here != name:
+                    value = value.replace(f"{here}/", f"{name.rstrip('/')}/").replace(here, name)
+            return value
+        if isinstance(value, dict):
+            return {self.named(key): self.named(one) for key, one in value.items()}
+        return [self.named(one) for one in value] if isinstance(value, list) else value
+
+
 @contextmanager
-def staged(source: str, out: str) -> Iterator[tuple[str, str]]:
+def staged(source: str, out: str, options: RestoreOptions) -> Iterator[Places]:
     """Yield a source and an output on this machine; an output elsewhere is written there at the end.
 
-    OME-Zarr stays where it is: it is read and written by blocks.
+    OME-Zarr stays where it is: it is read and written by blocks. With ``skip_existing``, an output that is elsewhere
+    already has a stand-in here, so that it is skipped as one on this machine.
 
     Raises:
         UserError: the source cannot be fetched, or the output cannot be put; or from inside, about the place that
             the user named.
     """
     if (not is_remote(source) and not is_remote(out)) or is_zarr_elsewhere(source, out):
-        yield source, out
+        yield Places(source, out, (source, out))
         return
     with temporary_folder("remote") as desk:
         here = desk / "in" / name_of(source) if is_remote(source) else Path(source)
@@ -45,12 +70,27 @@ def staged(source: str, out: str) -> Iterator[tuple[str, str]]:
             here.parent.mkdir()
             fetch(source, here)
         there = desk / "out" / name_of(out) if is_remote(out) else Path(out)
+        places = Places(
+            str(here) if is_remote(source) else source, str(there) if is_remote(out) else out, (source, out)
+        )
         try:
-            yield str(here) if is_remote(source) else source, str(there) if is_remote(out) else out
+            is_there = is_remote(out) and options.skip_existing and _stand_in(str(here), there, out, options)
+            yield places
         except UserError as error:
-            raise UserError(str(error).replace(str(here), source).replace(str(there), out)) from error
-        if is_remote(out):
+            raise UserError(places.named(str(error))) from error
+        if is_remote(out) and not is_there:
             if is_folder(out):
-                out = f"{out.rstrip('/')}/{next(there.iterdir()).name}"
-                there = next(there.iterdir())
+                (there,) = (entry for entry in there.iterdir() if entry.name != RECORD)
+                out = f"{out.rstrip('/')}/{there.name}"
             put(there, out)
+
+
+def _stand_in(here: str, there: Path, out: str, options: RestoreOptions) -> bool:
+    """Write an empty output if that of the source is elsewhere already; return whether it is."""
+    (job,) = plan_jobs(here, there, options).jobs
+    assert job.target is not None
+    if not exists(f"{out.rstrip('/')}/{job.target.name}" if is_folder(out) else with_name(out, job.target.name)):
+        return False
+    job.target.parent.mkdir(parents=True)
+    job.target.touch()
+    return True

@@ -14,7 +14,7 @@ Scale = Annotated[
     str,
     option(
         "Training",
-        "full (as published) or laptop (narrower network, smaller patches, as many steps).",
+        "full (as published) or laptop (narrower network, smaller patches; ablations: fewer steps, too).",
         metavar="SCALE",
         complete=lambda: ["full", "laptop"],
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from clearer.core.signals import terminable
 from clearer.core.text import shortened, terminal_safe
 
 if TYPE_CHECKING:
+    from clearer.bulk.staged import Places
     from clearer.inference.files import Progress
     from clearer.inference.options import RestoreOptions as Options
     from clearer.inference.outcome import Outcome
@@ -47,21 +49,22 @@ def restore(options: RestoreOptions) -> None:
     chosen = options.chosen()
     with (
         terminable("stopped; files restored so far are complete"),
-        staged(str(options.source), str(options.out)) as places,
-        progress_bar("restore", _unit(places[0])) as progress,
+        staged(str(options.source), str(options.out), chosen) as places,
+        progress_bar("restore", _unit(places.source)) as progress,
     ):
         how = _restore_auto if str(options.model) == AUTO and not options.model.exists() else _restore_with
         outcome, facts = how(options, places, chosen, progress)
-    _print_outcome(outcome, options)
+    _print_outcome(outcome, options, places)
     if options.as_json:
         settings = {"ensemble": options.ensemble, "color": options.color, "strength": options.strength}
-        print_json({**facts, **settings, "sigma": options.sigma, "tile": chosen.tile, **_files(outcome)})
+        found = {**facts, **settings, "sigma": options.sigma, "tile": chosen.tile, **_files(outcome)}
+        print_json(places.named(found))
     if outcome.failed:
         raise typer.Exit(1)
 
 
 def _restore_with(
-    options: RestoreOptions, places: tuple[str, str], chosen: Options, progress: Progress
+    options: RestoreOptions, places: Places, chosen: Options, progress: Progress
 ) -> tuple[Outcome, dict[str, Any]]:
     """Restore with the model that was named; return also the facts of the call."""
     from clearer.inference.files import restore_path
@@ -72,7 +75,7 @@ def _restore_with(
     restorer = load(options.model, options.device, options.precision)
     if options.sigma is not None:
         check_takes_level(restorer.architecture, str(options.model))
-    outcome = restore_path(restorer, *places, chosen, progress)
+    outcome = restore_path(restorer, places.source, places.out, chosen, progress)
     facts = {"model": str(options.model), "architecture": str(restorer.architecture)}
     used = set(outcome.precisions.values()) or {restorer.precision}
     facts |= {"device": str(restorer.device), "precision": " and ".join(sorted(used))}
@@ -80,20 +83,21 @@ def _restore_with(
 
 
 def _restore_auto(
-    options: RestoreOptions, places: tuple[str, str], chosen: Options, progress: Progress
+    options: RestoreOptions, places: Places, chosen: Options, progress: Progress
 ) -> tuple[Outcome, dict[str, Any]]:
     """Restore each image with the model that fits it, and say which and why; return also the choices."""
     from clearer.inference.auto import restore_auto
     from clearer.inference.restorer import load
 
-    found = restore_auto(lambda model: load(model, options.device, options.precision), *places, chosen, progress)
+    loaded = partial(load, device=options.device, precision=options.precision)
+    found = restore_auto(loaded, places.source, places.out, chosen, progress)
     if not options.quiet:
         groups: dict[str | None, list[str]] = {}
         for one in found.chosen:
             groups.setdefault(one.choice.model, []).append(f"{one.file}: {one.choice.line()}")
         for same in groups.values():
             others = "" if len(same) == 1 else f" (as for {len(same) - 1} more)"
-            print(f"clearer: {terminal_safe(same[0])}{others}", file=sys.stderr)
+            print(f"clearer: {terminal_safe(places.named(same[0]))}{others}", file=sys.stderr)
     return found.outcome, {"model": AUTO, "chosen": [one.to_dict() for one in found.chosen]}
 
 
@@ -110,13 +114,14 @@ def _unit(source: str) -> str:
     return "frames" if Path(source).suffix.lower() in VIDEO_SUFFIXES else "rows"
 
 
-def _print_outcome(outcome: Outcome, options: RestoreOptions) -> None:
+def _print_outcome(outcome: Outcome, options: RestoreOptions, places: Places) -> None:
     from clearer.inference.fit_check import lines
 
     for note in [*outcome.notes, *lines(outcome.fits)]:
-        print(f"clearer: note: {shortened(terminal_safe(note))}", file=sys.stderr)
+        print(f"clearer: note: {shortened(terminal_safe(places.named(note)))}", file=sys.stderr)
     for _, fault in outcome.failed:
-        print(f"clearer: {shortened(terminal_safe(' '.join(str(fault).splitlines())))}", file=sys.stderr)
+        text = " ".join(places.named(str(fault)).splitlines())
+        print(f"clearer: {shortened(terminal_safe(text))}", file=sys.stderr)
     if options.quiet:
         return
     count = "1 image" if options.to_stdout else f"{len(outcome.written)} image(s)"

@@ -72,7 +72,12 @@ class VerdictOptions:
     ] = None
     minutes: Annotated[
         float,
-        option("Training", "Length of each training, with --space macro.", metavar="MIN", parser=real(0, 100_000)),
+        option(
+            "Training",
+            "Minutes of the default network, which set all steps, with --space macro.",
+            metavar="MIN",
+            parser=real(0, 100_000),
+        ),
     ] = 20
     test: Annotated[
         str | None,

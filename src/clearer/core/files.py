@@ -121,6 +121,7 @@ def explained(error: OSError, path: Path) -> UserError:
 
 _OF_PATHS = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.ESTALE, errno.EIO,
+    errno.EEXIST,
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from clearer.core.errors import UserError
-from clearer.core.files import paths_checked, write_json, write_text
+from clearer.core.files import paths_checked, write_json, write_text, written_whole
 from clearer.deploy.onnx import ExportedFile, export
 from clearer.inference.memory import bytes_per_pixel
 from clearer.inference.restorer import Restorer, load
@@ -85,9 +85,17 @@ def write_demo(model: str | Path | Restorer, folder: str | Path, runtime: str | 
     for file in PAGE:
         write_text(folder / file, (resources.files("clearer.deploy") / "demo_page" / file).read_text(encoding="utf-8"))
     for file in RUNTIME:
-        shutil.copyfile(found / file, folder / "onnxruntime" / file)
+        _copy(found / file, folder / "onnxruntime" / file)
     written = [*PAGE, "model.onnx", "model.json", "_headers", *(f"onnxruntime/{file}" for file in RUNTIME)]
     return {"path": str(folder), "model": exported, "bytes": sum((folder / file).stat().st_size for file in written)}
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file, completely or not at all; one that is there already stays."""
+    if target.exists() and target.samefile(source):
+        return
+    with written_whole(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def settings_of(restorer: Restorer, name: str) -> Settings:

@@ -25,6 +25,8 @@ from clearer.zoo.purpose import main_kinds, trained_kinds
 from clearer.zoo.weight_metadata import read_architecture
 
 DEFAULT = "FPFF-FFFF"
+FEW_PIECES = 100
+"""Pieces of a table from which a search has timed networks before; it times hundreds."""
 """The genotype that is scaled in width where nothing is searched; with a pixel unshuffle of 2."""
 LEAST_WIDTH, MOST_WIDTH = 4, 128
 
@@ -46,7 +48,10 @@ def cost_of_networks(budget: Budget, recipe: Recipe, console: Console) -> tuple[
     table = LatencyTable(budget.size, recipe.device, timed_precision(recipe.precision), file)
     if table.changed is not None:
         say(f"{table.file}: measured again, since it was measured with another {table.changed}", console)
+    is_new = len(table.times) < FEW_PIECES
     refuse_unmet(table.milliseconds, budget, recipe)
+    if is_new:
+        say(f"search: pieces of networks are timed now, once for this machine and {budget.size}: some minutes", console)
     if recipe.precision == "auto" and choose_precision("auto", table.device) == "bf16":
         say(
             f"search: times at {budget.size} are those in fp32, as images of any depth are restored; give "

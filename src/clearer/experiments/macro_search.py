@@ -12,6 +12,7 @@ from rich.console import Console
 
 from clearer.core.claims import claim
 from clearer.core.console import say
+from clearer.core.errors import UserError
 from clearer.core.text import duration
 from clearer.experiments.budget_cost import smallest_default
 from clearer.experiments.search_candidates import Candidates, device_here, on_all_threads, ranking
@@ -110,14 +111,22 @@ def macro_search(
     with _present(out, candidates, recipe, budget):
         lines, judged = _halve(recipe, out, planned, prices, workers, str(budget), console)
         if not judged.open:
-            say(
-                f"search: networks of equal cost differ by {judged.spread:.3f} dB, seeds by "
-                f"{judged.chance:.3f} dB: nothing to choose; the default network is taken",
-                console,
-            )
-            return Found(default, default, judged, tuple(lines))
+            taken = _without_choice(lines, default, judged, console)
+            return Found(taken, default, judged, tuple(lines))
         choice = _choice(lines, recipe, out / f"choice{_suffix(budget, networks)}.json", budget, candidates, console)
     return Found(Architecture.parse(choice.architecture), default, judged, tuple(lines), choice.milliseconds)
+
+
+def _without_choice(lines: list[Trained], default: Architecture, judged: Gate, console: Console) -> Architecture:
+    """Return the default network where there is nothing to choose, or the only one whose training did not diverge."""
+    left = ranking(lines)
+    if default.text not in left:
+        say(f"search: the training of the default network diverged; {left[0]} is taken", console)
+        return Architecture.parse(left[0])
+    differ = f"networks of equal cost differ by {judged.spread:.3f} dB, seeds by {judged.chance:.3f} dB"
+    why = differ if len(left) > 1 else "all other trainings diverged"
+    say(f"search: {why}: nothing to choose; the default network is taken", console)
+    return default
 
 
 @contextmanager
@@ -169,6 +178,11 @@ def _halve(
             say(f"search: {name} took {took}, expected {duration(expected[number])}", console)
         lines += work.lines()
         if number == 0:
+            if not ranking(lines):
+                raise UserError(
+                    "search: every training of the first rung diverged; lower train.optimizer.lr, "
+                    "and search in another folder with --out"
+                )
             own = [x.psnr for x in lines if x.architecture == default.text and not x.failed]
             judged = gate([x.psnr for x in lines if x.seed == 0 and not x.failed], own)
             if not judged.open:

@@ -28,12 +28,14 @@ from clearer.evaluation.evaluate import evaluate
 from clearer.experiments.budget_cost import cost_of_networks, fixed_fields
 from clearer.experiments.budget_results import Chosen, read_chosen
 from clearer.experiments.macro_verdict_page import redraw
+from clearer.experiments.macro_verdict_time import seconds_per_budget, seconds_per_step
 from clearer.experiments.runner import Plan, carry_out, default_jobs
 from clearer.experiments.search_candidates import precision_of_search
-from clearer.experiments.search_cost import PlannedSearch
 from clearer.experiments.search_records import Interval, MacroArm, MacroComparison, MacroVerdict
+from clearer.experiments.search_workers import Workers
 from clearer.experiments.short_training import STEPS_PER_EPOCH, fitting_patch
 from clearer.inference.budget import Budget, ImageSize
+from clearer.inference.latency_table import device_name
 from clearer.inference.restorer import load
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel
@@ -41,8 +43,9 @@ from clearer.pipeline.latency import measure_latency
 from clearer.recipe.load import recipe_from_dict
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
-from clearer.runs.ledger import read_ledger
+from clearer.runs.schema import TrainResult
 from clearer.search.macro_space import sampled
+from clearer.training.run_device import choose_device
 
 DEFAULT, CHOSEN, RANDOM = "default", "chosen", "random"
 ANOTHER_SEED = 1000
@@ -75,6 +78,8 @@ class MacroVerdictSettings:
     jobs: int | None = None
 
     def __post_init__(self) -> None:
+        if self.minutes <= 0:
+            raise UserError(f"verdict: minutes {self.minutes:g} is not above 0; give the minutes of each training")
         for name, value, least in (("seeds", self.seeds, 1), ("random", self.random, 1)):
             if value is not None and value < least:
                 raise UserError(f"verdict: {name} {value} is too small; give at least {least}")
@@ -115,24 +120,27 @@ def macro_verdict(
     """
     folder, console = RunFolder(Path(run)), console or Console(stderr=True)
     out = folder.verdict if out is None else Path(out)
-    base = folder.read_recipe(dict(settings.overrides or {}))
     found = read_chosen(folder, settings.latencies)
+    base = _recipe_of(folder, found[0], settings)
     test = settings.test or base.data.test
     if test is None or not base.evaluate.protocols:
         raise UserError(f"{run}: its recipe has no test images or no protocol to measure them; give --test FOLDER")
     out.mkdir(parents=True, exist_ok=True)
-    seconds = search_seconds(folder) / len(found)
-    step = seconds_per_step(folder)
-    steps = max(1, round(60 * settings.minutes / step / STEPS_PER_EPOCH)) * STEPS_PER_EPOCH
+    seconds = seconds_per_budget(folder)
     random = settings.random or max(2, round(seconds / (60 * settings.minutes)))
+    jobs = settings.jobs or default_jobs(base.device, (2 + random) * settings.seeds * len(found))
+    step = seconds_per_step(folder, _of_default(base, found, jobs, out), out, Workers.here(base.device, jobs), console)
+    mean = sum(step.values()) / len(step)
+    steps = max(1, round(60 * settings.minutes / mean / STEPS_PER_EPOCH)) * STEPS_PER_EPOCH
     protocols, precision = base.evaluate.protocols, precision_of_search(folder, base)
     # Random networks are drawn within the budget as the search understood it.
-    timed = folder.read_recipe({**(settings.overrides or {}), "precision": precision})
-    arms = {chosen.budget: _arms(base, timed, chosen, steps, seconds / step, random, settings.seeds, out, console)
-            for chosen in found}  # fmt: skip
-    plans = [plan for each in arms.values() for plan in _in_turn(each)]
-    jobs = settings.jobs or default_jobs(base.device, len(plans))
-    left = sum(plan.steps - plan.steps_done() for plan in plans) * step / jobs
+    timed = recipe_from_dict(base.to_dict() | {"precision": precision})
+    arms = {
+        one.budget: _arms(base, timed, one, steps, seconds / step[one.budget], random, settings.seeds, out, console)
+        for one in found
+    }
+    plans = list({plan.folder: plan for each in arms.values() for plan in _in_turn(each)}.values())
+    left = sum(plan.steps - plan.steps_done() for plan in plans) * mean / jobs
     say(f"verdict: {len(plans)} trainings, about {duration(left)} left, {jobs} at a time", console)
     carry_out(plans, jobs=jobs, console=console)
     result: MacroVerdict = {
@@ -144,7 +152,7 @@ def macro_verdict(
         "test": str(test),
         "protocols": list(protocols),
         "latencies": [
-            _compared(budget, _measured(each, budget, protocols, str(test), precision, out))
+            _compared(budget, _measured(each, base.device, budget, protocols, str(test), precision, out))
             for budget, each in arms.items()
         ],
         "written": time.strftime("%Y-%m-%d"),
@@ -154,29 +162,20 @@ def macro_verdict(
     return result
 
 
-def search_seconds(folder: RunFolder) -> float:
-    """Return the seconds of all trainings of a search, each on one thread; a training that went on counts once.
-
-    What each costs besides its steps (starting a process, reading the images) is counted as the search estimated it.
-    """
-    lines = read_ledger(folder.budget / "ledger.jsonl")
-    last = {(line.architecture, line.seed): line.seconds for line in lines}
-    around = PlannedSearch.read(folder.budget / "schedule.json").timing.around
-    return sum(last.values()) + around * len(lines)
+def _recipe_of(folder: RunFolder, chosen: Chosen, settings: MacroVerdictSettings) -> Recipe:
+    """Return the recipe of the trainings: that of the run, or of several budgets that of the run of the first one."""
+    if not folder.recipe.exists():
+        folder = RunFolder(folder.path / Budget.parse(chosen.budget).folder)
+    return folder.read_recipe(dict(settings.overrides or {}))
 
 
-def seconds_per_step(folder: RunFolder) -> float:
-    """Return the seconds of a step of the default network, by its short trainings in the search.
-
-    Raises:
-        UserError: the search has none.
-    """
-    lines = read_ledger(folder.budget / "ledger.jsonl")
-    defaults = {chosen.default for chosen in read_chosen(folder)}
-    of_default = [line.seconds / line.steps for line in lines if line.architecture in defaults]
-    if not of_default:
-        raise UserError(f"{folder}: its search has not trained the default network; finish it with 'clearer fit'")
-    return sum(of_default) / len(of_default)
+def _of_default(base: Recipe, found: Sequence[Chosen], jobs: int, out: Path) -> dict[str, list[Recipe]]:
+    """Return, by budget, trainings of the default network, as many as run side by side."""
+    of_each = {one.budget: Architecture.parse(one.default) for one in found}
+    return {
+        budget: [_plan(base, DEFAULT, network, seed, 1, out).recipe for seed in range(jobs)]
+        for budget, network in of_each.items()
+    }
 
 
 def _arms(
@@ -248,22 +247,22 @@ def _in_turn(arms: list[_Arm]) -> list[Plan]:
 
 
 def _measured(
-    arms: list[_Arm], budget: str, protocols: Sequence[str], test: str, precision: str, out: Path
+    arms: list[_Arm], device: str, budget: str, protocols: Sequence[str], test: str, precision: str, out: Path
 ) -> list[MacroArm]:
     """Measure every training on the test images, and every network's latency."""
     rows = []
     for arm in arms:
-        scores = [_test_scores(plan, test, protocols, out) for plan in arm.plans]
-        results = [plan.run.train.read_result("seconds", "last_psnr") for plan in arm.plans]
+        scores = [_test_scores(plan, device, test, protocols, out) for plan in arm.plans]
+        results = [plan.run.train.read_result("seconds") for plan in arm.plans]
         rows.append(
             MacroArm(
                 kind=arm.kind,
                 architecture=arm.architecture.text,
-                milliseconds=_milliseconds(arm.architecture, Budget.parse(budget).size, precision, out),
+                milliseconds=_milliseconds(arm.architecture, Budget.parse(budget).size, device, precision, out),
                 macs_per_pixel=macs_per_pixel(arm.architecture),
                 steps=arm.plans[0].steps,
                 seconds=[result["seconds"] for result in results],
-                validation=[result["last_psnr"] for result in results],
+                validation=[_validation(result) for result in results],
                 test=[float(np.mean(each)) for each in scores],
                 per_image=[each.tolist() for each in scores],
             )
@@ -271,12 +270,17 @@ def _measured(
     return rows
 
 
-def _milliseconds(network: Architecture, size: ImageSize, precision: str, out: Path) -> float:
-    """Measure the whole network on this machine, once."""
-    file, key = out / "latency.json", f"{network.text} at {size}"
+def _validation(result: TrainResult) -> float:
+    """Return the PSNR of the last validation, estimated where there is no ground truth."""
+    return result["last_psnr"] if "last_psnr" in result else result["last_estimated_psnr"]
+
+
+def _milliseconds(network: Architecture, size: ImageSize, device: str, precision: str, out: Path) -> float:
+    """Measure the whole network on a device of this machine, once."""
+    file, key = out / "latency.json", f"{network.text} at {size} on {device_name(choose_device(device))} {precision}"
     kept = read_shaped(file, dict[str, float]) if file.exists() else {}
     if key not in kept:
-        kept[key] = measure_latency(network, at=size, precision=precision)["milliseconds"]
+        kept[key] = measure_latency(network, at=size, device=device, precision=precision)["milliseconds"]
         write_json(file, kept)
     return kept[key]
 
@@ -288,13 +292,13 @@ class _TestScores(TypedDict):
     psnr: list[float]
 
 
-def _test_scores(plan: Plan, test: str, protocols: Sequence[str], out: Path) -> NDArray[np.float64]:
+def _test_scores(plan: Plan, device: str, test: str, protocols: Sequence[str], out: Path) -> NDArray[np.float64]:
     """Return the PSNR of each test image, the mean over the protocols; measured once."""
     file = out / "test" / f"{plan.name}.json"
     wanted = {"test": test, "protocols": list(protocols)}
     if file.exists() and (kept := read_shaped(file, _TestScores))["measured"] == wanted:
         return np.array(kept["psnr"])
-    restorer = load(plan.run.last_weights, "auto", "fp32")
+    restorer = load(plan.run.last_weights, device, "fp32")
     scores = []
     for name in protocols:
         with progress_bar(f"{plan.name} {name}") as progress:

@@ -125,8 +125,8 @@ def default_jobs(device: str, plans: int) -> int:
 def carry_out(plans: Sequence[Plan], *, jobs: int, console: Console) -> None:
     """Do all runs, ``jobs`` at a time. Finished runs are kept, stopped ones resume.
 
-    One job runs in this process. With more, each run is a process with its share of the cores as threads
-    and writes its output to ``FOLDER.log``.
+    One job runs in this process. With more, each run is a process with its share of the cores as threads, also the
+    last one that is left, so that times can be compared; it writes its output to ``FOLDER.log``.
 
     Raises:
         UserError: a folder has a finished run of another recipe; or a run failed, and the others were stopped
@@ -137,7 +137,7 @@ def carry_out(plans: Sequence[Plan], *, jobs: int, console: Console) -> None:
         if plan.finished:
             refuse_other_recipe(plan.run, plan.recipe)
     waiting = [plan for plan in plans if not plan.finished]
-    if jobs <= 1 or len(waiting) <= 1:
+    if jobs <= 1 or not waiting:
         for plan in waiting:
             fit(plan.recipe, plan.folder, stages=STAGE_OF[plan.stage], console=console)
         return

@@ -253,11 +253,33 @@ def time_trainings(
         console: where progress is printed.
         check: called with the least seconds besides steps so far, after each training.
     """
+    short_trainings = [short(recipe, network, 0, TIMED_STEPS, small_patches=True) for network in networks]
+    return mean_timing(timed_trainings(short_trainings, place, workers, console, check))
+
+
+def timed_trainings(
+    recipes: Sequence[Recipe],
+    place: Path,
+    workers: Workers,
+    console: Console,
+    check: Callable[[float], None] = lambda around: None,
+) -> list[Timing]:
+    """Train by recipes for some steps, whatever number they state; return what each training costs.
+
+    Args:
+        recipes: of the trainings.
+        place, workers, console, check: see `time_trainings`.
+    """
     shutil.rmtree(place, ignore_errors=True)  # a killed call has left trainings whose times are unknown
-    work = _Timed([_timed_plan(recipe, network, place) for network in networks], check)
+    work = _Timed([_timed_plan(recipe, place / str(k)) for k, recipe in enumerate(recipes)], check)
     train_together(work, name="timing", claims=place / "claims", workers=workers, console=console)
     shutil.rmtree(place, ignore_errors=True)
-    return Timing(*(statistics.mean(getattr(one, name) for one in work.done.values()) for name in ("around", "step")))
+    return [work.done[plan.folder] for plan in work.plans]
+
+
+def mean_timing(timings: Sequence[Timing]) -> Timing:
+    """Return what a training costs in the mean."""
+    return Timing(*(statistics.mean(getattr(one, name) for one in timings) for name in ("around", "step")))
 
 
 def _some(networks: Sequence[Architecture], count: int) -> list[Architecture]:
@@ -266,10 +288,9 @@ def _some(networks: Sequence[Architecture], count: int) -> list[Architecture]:
     return [networks[0], *networks[1 :: max(1, -(-others // max(1, count - 1)))]]
 
 
-def _timed_plan(recipe: Recipe, network: Architecture, place: Path) -> Plan:
-    found = short(recipe, network, 0, TIMED_STEPS, small_patches=True)
-    train = dataclasses.replace(found.train, epochs=TIMED_EPOCHS, steps_per_epoch=TIMED_STEPS)
-    return Plan(network.text, dataclasses.replace(found, train=train), place / network.digest, "train")
+def _timed_plan(recipe: Recipe, folder: Path) -> Plan:
+    train = dataclasses.replace(recipe.train, epochs=TIMED_EPOCHS, steps_per_epoch=TIMED_STEPS)
+    return Plan(str(recipe.form), dataclasses.replace(recipe, train=train), folder, "train")
 
 
 @dataclass

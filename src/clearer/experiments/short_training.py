@@ -53,6 +53,9 @@ def short(
         "optimizer": values["train"]["optimizer"] | {"lr": rate, "lr_final": rate, "warmup_epochs": 1},
     }
     values["evaluate"] |= {"protocols": [], "samples": 0}
+    if recipe.teacher.stride > 1:  # a teacher of each network would take far longer than its short training
+        values["teacher"] |= {"only": True}
+        values["train"] |= {"loss": recipe.teacher.loss}
     return recipe_from_dict(values)
 
 

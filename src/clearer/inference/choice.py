@@ -94,9 +94,9 @@ def candidates() -> Iterator[Candidate]:
 def choose(facts: ImageFacts, among: Iterable[Candidate] | None = None) -> Choice:
     """Choose the model for an image with these facts.
 
-    Models whose channels are the image's come first, then those trained on the most kinds of degradation, then those
-    of the standard tier, then the fastest. For a gray image whose noise is not that of a constant level, the kinds come
-    first.
+    Models trained on the most kinds of degradation come first, then those whose channels are the image's, then those
+    of the standard tier, then the fastest. For white noise, the channels come first, then those trained on the fewest
+    kinds: models for white noise alone remove it best.
 
     Args:
         facts: of the image.
@@ -107,11 +107,12 @@ def choose(facts: ImageFacts, among: Iterable[Candidate] | None = None) -> Choic
     fitting = [one for one in (candidates() if among is None else among) if one.covers(facts)]
     if not fitting:
         return Choice(None, facts.in_words(), needed=facts.rain or facts.noisy or facts.compressed)
-    simple = facts.gray and facts.kind == "independent" and facts.steady
 
     def rank(one: Candidate) -> tuple[int, ...]:
         other_channels = int(one.gray != facts.gray)
-        return (other_channels, -len(one.kinds)) if simple or not facts.gray else (-len(one.kinds), other_channels)
+        if facts.white:
+            return (other_channels, len(one.kinds))
+        return (-len(one.kinds), other_channels) if facts.gray else (other_channels, -len(one.kinds))
 
     best = min(fitting, key=lambda one: (*rank(one), one.preference, one.macs))
     return Choice(best.name, facts.in_words(), needed=True)

@@ -18,6 +18,8 @@ SIDE = 512
 """The center of so many pixels is looked at."""
 COMPRESSED = 75
 """JPEG quality up to which compression is what is to be removed, if there is little noise."""
+SHARED = 0.1
+"""Correlation of the noise between channels from which it is not white noise in color."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class ImageFacts:
         blurred: whether it is blurred or enlarged.
         rain: whether it shows streaks of rain.
         quality: of a JPEG file, 1 to 100; None of other files.
+        channels: correlation of the noise between channels; None for gray images, and if it cannot be told.
     """
 
     gray: bool
@@ -41,6 +44,13 @@ class ImageFacts:
     blurred: bool
     rain: bool
     quality: int | None
+    channels: float | None = None
+
+    @property
+    def white(self) -> bool:
+        """Whether the noise is white: the same everywhere, and independent between pixels and between channels."""
+        alone = self.channels is not None and abs(self.channels) < SHARED and self.quality is None
+        return self.kind == "independent" and self.steady and (self.gray or alone)
 
     @property
     def noisy(self) -> bool:
@@ -99,4 +109,6 @@ def facts_of(unit: UnitPixels, quality: int | None = None, side: int = SIDE) -> 
     """Look at the center of an image (H, W, C) in [0, 1]; ``quality`` is that of its JPEG file, if it is from one."""
     gray = unit.shape[2] == 1 or bool((unit[::4, ::4] == unit[::4, ::4, :1]).all())
     seen: Glance = glance(np.ascontiguousarray(unit[:, :, :1]) if gray else unit, side)
-    return ImageFacts(gray, seen.kind, seen.level * 255, seen.steady, seen.blurred, seen.streaks, quality)
+    return ImageFacts(
+        gray, seen.kind, seen.level * 255, seen.steady, seen.blurred, seen.streaks, quality, seen.channels
+    )

@@ -29,6 +29,7 @@ class Glance:
         blurred: whether it is blurred or enlarged; False if it cannot be told.
         steady: whether the noise is the same at every brightness, about.
         streaks: whether there are streaks of rain; see `clearer.noise.streaks.shows_streaks`.
+        channels: correlation of the noise between channels; None for gray images, and if it cannot be told.
     """
 
     kind: Kind
@@ -37,6 +38,7 @@ class Glance:
     blurred: bool
     steady: bool
     streaks: bool
+    channels: float | None = None
 
 
 def glance(image: UnitPixels, side: int = 256) -> Glance:
@@ -57,4 +59,5 @@ def glance(image: UnitPixels, side: int = 256) -> Glance:
     dark, bright = (max(gain * x + offset, 0.0) for x in (low, high))
     steady = max(dark, bright) <= 2 * min(dark, bright)
     blurred = sharp is not None and sharp < BLURRED
-    return Glance(kind, level, high - low, blurred, steady, shows_streaks(seen, curve.total_level, grid))
+    channels = None if seen is None else seen.channels
+    return Glance(kind, level, high - low, blurred, steady, shows_streaks(seen, curve.total_level, grid), channels)

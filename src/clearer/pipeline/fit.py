@@ -34,7 +34,7 @@ from clearer.pipeline.ranking import rank
 from clearer.pipeline.run_checks import check_run
 from clearer.pipeline.run_folder import opened_run
 from clearer.pipeline.teacher import taught
-from clearer.recipe.load import load_recipe, recipe_from_dict
+from clearer.recipe.load import load_recipe, recipe_from_dict, shipped_recipes
 from clearer.recipe.schema import Recipe
 from clearer.report.noisy_samples import write_noisy_samples
 from clearer.report.page import write_page
@@ -167,6 +167,9 @@ def _find_architecture(recipe: Recipe, context: RunContext, stages: Sequence[str
     """Return the network that is given, searched now, or was found before; record it."""
     folder, architecture = context.folder, recipe.form
     if architecture is None and "search" in stages:
+        known = f"{recipe.name}-standard"
+        if "train" in stages and known in shipped_recipes() and not folder.search.finished:
+            context.say(f"search: {recipe.name} searches an architecture first; the recipe {known} does not")
         architecture = search(recipe, context)
 
     def recorded() -> dict[str, Any]:

@@ -27,7 +27,7 @@ def taught(recipe: Recipe, architecture: Form, context: RunContext) -> RunContex
     """Train the teacher in the folder ``teacher`` of the run; return the context with its results as ground truth.
 
     A finished teacher is not trained again. Nothing is done where the recipe has no teacher, or where the training that
-    needs its results is finished.
+    needs its results is finished. With ``teacher.only``, the subsampled images are returned.
 
     Raises:
         UserError, Interrupted: see `clearer.training.trainer.train`.
@@ -38,11 +38,13 @@ def taught(recipe: Recipe, architecture: Form, context: RunContext) -> RunContex
     noisy = [image for _, image in context.training if image is not None]
     smallest = min(min(image.shape[:2]) for image in noisy) // settings.stride
     patch = min(recipe.train.patch, smallest - smallest % recipe.space.multiple)
-    if patch < recipe.space.multiple:
+    if patch < (recipe.train.patch if settings.only else recipe.space.multiple):
         raise UserError(
             f"teacher.stride: {settings.stride} leaves {smallest} pixels of the smallest image, fewer than a patch; "
             "make it smaller or leave out small images"
         )
+    if settings.only:
+        return _subsampled(context, noisy, settings.stride)
     lesson = dataclasses.replace(
         recipe.train, loss=settings.loss, epochs=settings.epochs, patch=patch, seed=recipe.seed, start=None
     )
@@ -51,20 +53,24 @@ def taught(recipe: Recipe, architecture: Form, context: RunContext) -> RunContex
     train(
         dataclasses.replace(recipe, train=lesson),
         architecture,
-        dataclasses.replace(
-            context,
-            folder=teacher_folder,
-            training=[(None, phase) for image in noisy for phase in phases(image, settings.stride)],
-            validation=_held_out_phases(context.validation, settings.stride),
-            noise=_uncorrelated(context.noise),
-            training_noise=_uncorrelated(context.training_noise, settings.stride**2),
-        ),
+        dataclasses.replace(_subsampled(context, noisy, settings.stride), folder=teacher_folder),
     )
     restorer = load(teacher_folder.weights, str(context.device), "fp32")
     images = [
         (restored_by_phases(restorer, _continued(image), settings.stride, recipe.data.span), image) for image in noisy
     ]
     return dataclasses.replace(context, training=images)
+
+
+def _subsampled(context: RunContext, noisy: Sequence[AnyPixels], stride: int) -> RunContext:
+    """Return the context with the phases of the training and validation images, whose noise is uncorrelated."""
+    return dataclasses.replace(
+        context,
+        training=[(None, phase) for image in noisy for phase in phases(image, stride)],
+        validation=_held_out_phases(context.validation, stride),
+        noise=_uncorrelated(context.noise),
+        training_noise=_uncorrelated(context.training_noise, stride**2),
+    )
 
 
 def _continued(image: AnyPixels) -> AnyPixels:

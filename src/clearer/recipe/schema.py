@@ -267,13 +267,14 @@ class TeacherSettings:
 
     Args:
         stride: 1 for no teacher.
-        loss: what the training of the teacher minimizes.
-        epochs: of that training; its other settings are those of ``train``.
+        loss, epochs: of the training of the teacher; its other settings are those of ``train``.
+        only: ``train`` is on the subsampled images; there is no teacher.
     """
 
     stride: Annotated[int, Range(1, below=9)] = 1
     loss: Annotated[str, Named(LOSSES)] = "neighbor2neighbor"
     epochs: Count = 60
+    only: bool = later(False)
 
 
 @dataclass(frozen=True)

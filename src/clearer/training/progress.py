@@ -48,8 +48,7 @@ def announced_length(name: str, done: int, steps: int, say: Callable[[str], None
         told = True
         left = (steps - done) * seconds / (done - warm)
         if left >= WORTH_SAYING:
-            skip = "; --architecture GENOTYPE skips the search" if name == "search" else ""
-            say(f"{name}: about {duration(left)} left for {steps - done:,} steps, as fast as the first ones{skip}")
+            say(f"{name}: about {duration(left)} left for {steps - done:,} steps, as fast as the first ones")
 
     return note
 
