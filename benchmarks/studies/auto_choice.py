@@ -13,6 +13,7 @@ import argparse
 import shlex
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,15 @@ import numpy as np
 
 from clearer.core.files import write_json
 from clearer.data.folders import list_images
-from clearer.images.io import read_file
 from clearer.images.view import read_image
-from clearer.inference.choice import candidates, choose
-from clearer.inference.image_facts import ImageFacts, facts_of, facts_of_file
+from clearer.inference.auto import look
+from clearer.inference.choice import Candidate, candidates, choose
+from clearer.inference.image_facts import facts_of
+from clearer.inference.restorer import load
+from clearer.inference.trial import tried
 
 NOTHING = "nothing to do"
+loaded = cache(load)
 
 
 def main() -> None:
@@ -42,20 +46,20 @@ def main() -> None:
         folder, _, half = place.partition(":")
         paths = list_images(folder)
         paths = paths[:: max(1, len(paths) // (given.images or len(paths)))]
-        counts = Counter(choose(facts(path, half), offered).model or NOTHING for path in paths)
+        counts = Counter(model(path, half, offered) for path in paths)
         rows.append({"name": name, "images": len(paths), "chosen": dict(counts.most_common())})
         print(rows[-1], flush=True)
     write_json(given.out, {"command": command, "rows": rows})
 
 
-def facts(path: Path, half: str) -> ImageFacts:
-    """Return what an image, or a half of it, shows."""
+def model(path: Path, half: str, offered: list[Candidate]) -> str:
+    """Return the model for an image, or a half of it."""
     if not half:
-        return facts_of_file(read_file(path))
+        return look(path, None, offered, loaded).choice.model or NOTHING
     pixels = read_image(path, 3)
     middle = pixels.shape[1] // 2
-    part = pixels[:, :middle] if half == "left" else pixels[:, middle:]
-    return facts_of((part / 255).astype(np.float32), None)
+    part = ((pixels[:, :middle] if half == "left" else pixels[:, middle:]) / 255).astype(np.float32)
+    return tried(choose(facts_of(part), offered), part, loaded, offered).model or NOTHING
 
 
 if __name__ == "__main__":

@@ -72,9 +72,11 @@ def test_one_process_trains_several_networks_as_they_would_be_alone(
 def test_a_dead_process_is_noticed_and_a_stopped_one_writes_its_checkpoint(
     images: Path, tmp_path: Path, workers: list[ShortWorker]
 ) -> None:
-    long = [plan_of(images, tmp_path / name, "PPP", 100_000) for name in ("killed", "stopped")]
+    long = [plan_of(images, tmp_path / name, "PPP", 10_000_000) for name in ("killed", "stopped")]
     workers += [ShortWorker(plan, 1) for plan in long]
     until = time.monotonic() + 120
+    while not all(plan.run.train.metrics.exists() for plan in long) and time.monotonic() < until:
+        time.sleep(0.01)
     while not all(plan.steps_done() for plan in long) and time.monotonic() < until:
         time.sleep(0.01)
     workers[0].process.kill()

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from clearer.core.scheduling import kept_scheduling
+
 QUIET = {"libx265": {"x265-params": "log-level=none"}}
 
 
@@ -59,7 +61,7 @@ def write_video(
     """
     import av
 
-    with av.open(str(path), "w", format=format) as container:
+    with kept_scheduling(), av.open(str(path), "w", format=format) as container:
         stream = container.add_stream(codec, rate=rate)
         stream.width, stream.height = size
         stream.pix_fmt = pix_fmt

@@ -143,7 +143,7 @@ def test_side_data_of_a_type_unknown_to_pyav_do_not_hide_the_others() -> None:
     assert all(isinstance(name, str) and data for name, data in side_data_by_name(decoded).items())
     from av.sidedata.sidedata import Type
 
-    assert Type(31).name == "EXIF" and Type(99).name == "TYPE_99" and Type["DISPLAYMATRIX"].name == "DISPLAYMATRIX"
+    assert Type(31).name == "EXIF" and Type(99).name == "UNKNOWN_99" and Type["DISPLAYMATRIX"].name == "DISPLAYMATRIX"
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [(".mkv", "ffv1"), (".webm", "libvpx-vp9"), (".mkv", "libx264")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from clearer.core.errors import UserError
 from clearer.inference.files import Outcome, restore_path
 from clearer.inference.options import RestoreOptions
+from clearer.inference.video.side_data import side_data_by_name
 from helpers.command import clearer as command
 from helpers.networks import stand_in, write_identity
 from helpers.videos import read_planes, same_planes, write_hdr_matroska, write_video
@@ -240,7 +242,7 @@ def test_hdr10_side_data_are_kept(tmp_path: Path, suffix: str) -> None:
     for path in (source, target):
         with av.open(str(path)) as container:
             frame = next(container.decode(video=0))
-            data = {d.type.name: bytes(d) for d in frame.side_data}
+            data = side_data_by_name(frame)
             found.append([data[name] for name in ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")])
             assert [getattr(frame, key) for key in tags] == list(tags.values())
     assert found[0] == found[1] and not outcome.notes
@@ -259,10 +261,19 @@ def test_hdr10_of_the_container_is_kept_without_the_codec(
         with av.open(str(path)) as container:
             frame = next(container.decode(video=0))
             assert (frame.color_trc, frame.colorspace, frame.color_primaries) == (16, 9, 9)
-            data = {d.type.name: np.frombuffer(bytes(d), np.int32) for d in frame.side_data}
+            data = {name: np.frombuffer(value, np.int32) for name, value in side_data_by_name(frame).items()}
         display = data["MASTERING_DISPLAY_METADATA"][:20]
         found.append((display[::2] / display[1::2], data["CONTENT_LIGHT_LEVEL"][:2].tolist()))
     assert np.allclose(found[0][0], found[1][0], rtol=1e-3) and found[0][1] == found[1][1] == [1000, 400]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler") or os.geteuid() != 0, reason="only root is affected")
+def test_restoring_av1_leaves_the_scheduling_of_the_process(tmp_path: Path) -> None:
+    """SVT-AV1 makes the threads of a process of root real-time ones, which starve all other programs."""
+    source = write_video(tmp_path / "x.mkv", "libsvtav1", size=(64, 64))
+    before = os.sched_getscheduler(0)
+    assert not restored(source, tmp_path / "y.mkv").failed
+    assert {os.sched_getscheduler(int(task.name)) for task in Path("/proc/self/task").iterdir()} == {before}
 
 
 def test_hdr10_of_av1_keeps_its_light_and_colors(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from clearer.images.ome_zarr.tree import is_zarr
 from clearer.images.types import HEAD, format_of_bytes
 from clearer.inference.choice import AUTO, Candidate, Choice, candidates, choose
 from clearer.inference.files import Progress, Settled, restore_jobs
-from clearer.inference.image_facts import ImageFacts, facts_of, facts_of_file
+from clearer.inference.image_facts import ImageFacts, facts_of, seen_of_file
 from clearer.inference.jobs import STREAM, Job, Plan, plan_jobs, prepare_outputs
 from clearer.inference.large_tiff import center_of, is_large
 from clearer.inference.options import RestoreOptions
 from clearer.inference.outcome import Failure, Outcome
-from clearer.inference.restorer import Restorer
+from clearer.inference.restorer import Restorer, load
+from clearer.inference.trial import tried
 from clearer.inference.zarr_elsewhere import is_zarr_elsewhere
 
 
@@ -46,13 +48,19 @@ class AutoOutcome:
     chosen: list[Chosen] = field(default_factory=list)
 
 
-def look(path: Path, options: RestoreOptions | None = None, among: list[Candidate] | None = None) -> Chosen:
+def look(
+    path: Path,
+    options: RestoreOptions | None = None,
+    among: list[Candidate] | None = None,
+    load: Callable[[str], Restorer] = load,
+) -> Chosen:
     """Look at an image file or at frames of a video, and choose a model for it.
 
     Args:
         path: an image file, or a video by its suffix.
         options: the ``span`` of its values.
         among: the models; by default all pretrained ones.
+        load: returns the restorer of a model's name, for a trial.
 
     Raises:
         UserError: it cannot be read, or is no file.
@@ -70,16 +78,18 @@ def look(path: Path, options: RestoreOptions | None = None, among: list[Candidat
             f"{path}: no regular file; name one image" if exists else f"{path}: no such file; check the path"
         )
     if job.is_video:
-        return look_at_video(path, among)
+        return look_at_video(path, among, load)
+    among = list(candidates()) if among is None else among
     image = center_of(path) if is_large(path) else read_file(path, first_page=True)
     try:
-        facts = facts_of_file(image, options)
+        seen = seen_of_file(image, options)
     except UserError as error:  # raised without the file's name
         raise UserError(f"{path}: {error}") from error
-    return Chosen(str(path), facts, choose(facts, among))
+    facts = facts_of(seen, image.pages[0].own.get("quality"))
+    return Chosen(str(path), facts, tried(choose(facts, among), seen, load, among))
 
 
-def look_at_video(path: Path, among: list[Candidate] | None = None) -> Chosen:
+def look_at_video(path: Path, among: list[Candidate] | None = None, load: Callable[[str], Restorer] = load) -> Chosen:
     """Look at some frames of a video, and choose the model that fits most of them; of equals, that of the first frame.
 
     Raises:
@@ -88,7 +98,10 @@ def look_at_video(path: Path, among: list[Candidate] | None = None) -> Chosen:
     from clearer.inference.video.glance import some_frames
 
     among = list(candidates()) if among is None else among
-    seen = [(facts, choose(facts, among)) for facts in map(facts_of, some_frames(path))]
+    seen = [
+        (facts, tried(choose(facts, among), frame, load, among))
+        for frame, facts in ((frame, facts_of(frame)) for frame in some_frames(path))
+    ]
     # most_common keeps the order of the first counts, hence that of the frames.
     ((model, count),) = Counter(choice.model for _, choice in seen).most_common(1)
     facts, choice = next((facts, choice) for facts, choice in seen if choice.model == model)
@@ -140,7 +153,7 @@ def restore_auto_jobs(
     """
     unread = [Failure(line.partition(": cannot")[0], line) for line in plan.unreadable]
     found = AutoOutcome(Outcome(failed=unread, notes=list(plan.notes)))
-    models = list(candidates())
+    models, load = list(candidates()), cache(load)
     groups: dict[str | None, list[Job]] = {}
     for job in plan.jobs:
         assert job.source is not None
@@ -148,7 +161,10 @@ def restore_auto_jobs(
             found.outcome.skipped.append(job.target)
             continue
         try:
-            seen = look_at_video(job.source, models) if job.is_video else look(job.source, options, models)
+            if job.is_video:
+                seen = look_at_video(job.source, models, load)
+            else:
+                seen = look(job.source, options, models, load)
         except UserError as error:
             if not plan.is_folder:
                 raise

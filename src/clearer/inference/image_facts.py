@@ -96,13 +96,21 @@ def facts_of_file(image: ImageFile, options: RestoreOptions | None = None) -> Im
     Raises:
         UserError: its floating-point values are not finite or far outside [0, 1].
     """
+    return facts_of(seen_of_file(image, options), image.pages[0].own.get("quality"))
+
+
+def seen_of_file(image: ImageFile, options: RestoreOptions | None = None) -> UnitPixels:
+    """Return the first page of a file as it is looked at: in [0, 1], black where it is hidden, CMYK as RGB.
+
+    Raises:
+        UserError: its floating-point values are not finite or far outside [0, 1].
+    """
     page = image.pages[0]
     hidden = hidden_of(page)
     color = page.color if hidden is None else without(page.color, hidden)
     unit = to_unit(color, (options or RestoreOptions()).span_of_page(page))
     unit = unit if hidden is None else np.where(hidden, np.float32(0), unit)
-    unit = to_unit(rgb_of_cmyk(page.color)) if unit.shape[2] == CMYK else unit
-    return facts_of(unit, page.own.get("quality"))
+    return to_unit(rgb_of_cmyk(page.color)) if unit.shape[2] == CMYK else unit
 
 
 def facts_of(unit: UnitPixels, quality: int | None = None, side: int = SIDE) -> ImageFacts:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from clearer.core.errors import UserError
+from clearer.core.scheduling import kept_scheduling
 from clearer.inference.video.containers import Container, closing_quietly
 from clearer.inference.video.headers import is_lossless
 from clearer.inference.video.pixel_formats import format_losses, formats_to_try
@@ -306,6 +307,12 @@ def _has_quantizer(name: str) -> bool:
     return not always_lossless and name not in ("prores_ks", "dnxhd", "dvvideo", "gif", "cfhd", "vc2", "rawvideo")
 
 
+def open_encoder(stream: Any) -> None:
+    """Open the encoder of a stream; the scheduling of this process stays as it is."""
+    with kept_scheduling():
+        stream.codec_context.open()
+
+
 def _opens(settings: Settings, container: Container, source: Source) -> bool:
     """Return whether the encoder opens with these settings and the container takes what it makes."""
     import av
@@ -314,7 +321,7 @@ def _opens(settings: Settings, container: Container, source: Source) -> bool:
         with closing_quietly(container.open(io.BytesIO())) as probe:
             stream = probe.add_stream(settings.encoder, rate=settings.rate)
             apply_settings(stream, settings, source, container.global_header)
-            stream.codec_context.open()
+            open_encoder(stream)
             probe.start_encoding()
     except (av.FFmpegError, ValueError, OverflowError):
         return False

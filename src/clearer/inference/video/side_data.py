@@ -16,12 +16,14 @@ def side_data_by_name(frame: Any) -> dict[str, bytes]:
 
     if "_missing_" not in vars(Type):  # PyAV refuses all side data of a frame that has one of a type it does not know
         setattr(Type, "_missing_", classmethod(_unnamed))  # noqa: B010
-    return {entry.type.name: bytes(entry) for entry in frame.side_data}
+    found = frame.side_data
+    entries = found.values() if isinstance(next(iter(found), None), Type) else found  # PyAV 19 iterates types
+    return {entry.type.name: bytes(entry) for entry in entries}
 
 
 def _unnamed(types: Any, value: int) -> Any:
     made = object.__new__(types)
-    made._name_, made._value_ = _NEW_TYPES.get(value, f"TYPE_{value}"), value
+    made._name_, made._value_ = _NEW_TYPES.get(value, f"UNKNOWN_{value}"), value
     return made
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from clearer.core.errors import UserError, one_line
 from clearer.inference.video.containers import Container, closing_quietly, copy_stream, has_index_first
-from clearer.inference.video.encoder import Settings, Source, apply_settings
+from clearer.inference.video.encoder import Settings, Source, apply_settings, open_encoder
 from clearer.inference.video.matroska import write_pixel_shapes
 from clearer.inference.video.side_data import display_matrix
 from clearer.inference.video.tags import kept_tags, needs_metadata_keys
@@ -106,7 +106,7 @@ class Writer:
         if stream is None:
             stream = container.add_stream(self.settings.encoder, rate=self.settings.rate)
             apply_settings(stream, self.settings, self.source, self.container.global_header)
-            stream.codec_context.open()
+            open_encoder(stream)
         video = self.source.stream
         stream.metadata.update(kept_tags(video.metadata, of_stream=True))
         stream.disposition = video.disposition
@@ -143,7 +143,7 @@ class Writer:
         stream = container.add_stream_from_template(self.source.stream, opaque=False)
         stream.codec_context.extradata = None
         apply_settings(stream, self.settings, self.source, self.container.global_header)
-        stream.codec_context.open()
+        open_encoder(stream)
         return stream
 
     def _open(self, target: str, kept: list[Any]) -> None:
