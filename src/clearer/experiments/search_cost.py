@@ -311,6 +311,6 @@ class _Timed:
         if failed:
             raise UserError(f"{plan.name}: {failed}")
         ends = [line["seconds"] for line in plan.run.train.read_metrics("seconds")]
-        step = (ends[1] - ends[0]) / TIMED_STEPS
+        step = max(1e-4, (ends[1] - ends[0]) / TIMED_STEPS)  # lines of metrics state hundredths of a second
         self.done[plan.folder] = Timing(max(0.0, seconds - TIMED_EPOCHS * TIMED_STEPS * step), step)
         self.check(min(timing.around for timing in self.done.values()))
