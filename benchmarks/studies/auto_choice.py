@@ -23,10 +23,9 @@ from clearer.core.files import write_json
 from clearer.data.folders import list_images
 from clearer.images.view import read_image
 from clearer.inference.auto import look
-from clearer.inference.choice import Candidate, candidates, choose
-from clearer.inference.image_facts import facts_of
+from clearer.inference.choice import Candidate, candidates
 from clearer.inference.restorer import load
-from clearer.inference.trial import tried
+from clearer.inference.trial import chosen_for
 
 NOTHING = "nothing to do"
 loaded = cache(load)
@@ -59,7 +58,7 @@ def model(path: Path, half: str, offered: list[Candidate]) -> str:
     pixels = read_image(path, 3)
     middle = pixels.shape[1] // 2
     part = ((pixels[:, :middle] if half == "left" else pixels[:, middle:]) / 255).astype(np.float32)
-    return tried(choose(facts_of(part), offered), part, loaded, offered).model or NOTHING
+    return chosen_for(part, None, loaded, offered)[1].model or NOTHING
 
 
 if __name__ == "__main__":

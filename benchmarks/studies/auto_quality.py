@@ -25,10 +25,9 @@ from clearer.data.folders import list_images
 from clearer.degradations.registry import degradation_from_dict
 from clearer.images.pixels import center_crop
 from clearer.images.view import read_image
-from clearer.inference.choice import candidates, choose
-from clearer.inference.image_facts import facts_of
+from clearer.inference.choice import candidates
 from clearer.inference.restorer import load
-from clearer.inference.trial import tried
+from clearer.inference.trial import chosen_for
 
 
 def compressed(sigma: float, quality: int) -> dict[str, Any]:
@@ -83,7 +82,7 @@ def main() -> None:
         for k, path in enumerate(paths):
             clean = center_crop(read_image(path, 3), SIDE, SIDE).astype(np.float32) / 255
             noisy = degraded(clean, value, seed=k)
-            choice = tried(choose(facts_of(noisy), offered), noisy, restorers.__getitem__, offered)
+            choice = chosen_for(noisy, None, restorers.__getitem__, offered)[1]
             model = choice.model or "nothing"
             chosen[model] += 1
             scores = {each: _score(restorer.restore(noisy), clean) for each, restorer in restorers.items()}

@@ -69,9 +69,13 @@ def test_one_file_goes_into_a_folder_elsewhere_without_the_record_of_names(memor
 
 
 def test_one_file_elsewhere_is_named_as_the_user_did(memory, desk):
-    call = ("restore", "model.safetensors", "memory://photos/camera.png", "-o", "memory://named/", "--json")
+    call = ("restore", "model.safetensors", "memory://photos/camera.png", "-o", "memory://named/v1.2/", "--json")
     ended = command(*call)
-    assert ended.json["written"] == ["memory://named/camera.png"]
+    assert (
+        ended.json["written"]
+        == ["memory://named/v1.2/camera.png"]
+        == [f"memory:/{name}" for name in memory.find("/named")]
+    )
     assert [fit["file"] for fit in ended.json["fits"]] == ["memory://photos/camera.png"]
     assert ".tmp" not in ended.out + ended.err
 

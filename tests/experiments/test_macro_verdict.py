@@ -21,7 +21,7 @@ from clearer.experiments.budget_results import read_chosen
 from clearer.experiments.macro_verdict import MacroVerdictSettings, macro_verdict
 from clearer.experiments.macro_verdict_page import as_markdown, figure, judgement
 from clearer.experiments.macro_verdict_time import search_seconds, seconds_per_budget, seconds_per_step
-from clearer.experiments.runner import data_settings
+from clearer.experiments.runner import Plan, data_settings
 from clearer.experiments.search_cost import PlannedSearch
 from clearer.experiments.search_ledger import add_to_ledger
 from clearer.experiments.search_workers import Workers
@@ -102,9 +102,20 @@ def test_a_verdict(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert again["latencies"] == result["latencies"] == read_json(tmp_path / "macro-verdict.json")["latencies"]
 
 
+@pytest.fixture
+def planned(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
+    """The trainings that verdicts plan; none is carried out or measured."""
+    found: list[Plan] = []
+    monkeypatch.setattr(module, "carry_out", lambda plans, **_: found.extend(plans))
+    monkeypatch.setattr(module, "_compared", lambda *_: {})
+    monkeypatch.setattr(module, "_measured", lambda *_: [])
+    monkeypatch.setattr(module, "redraw", lambda out: None)
+    return found
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_random_networks_are_timed_as_the_search_timed_its_own(
-    run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, precision: str
+    run: Path, monkeypatch: pytest.MonkeyPatch, planned: list[Plan], tmp_path: Path, precision: str
 ) -> None:
     networks = [{"architecture": CHOSEN.text, "cost": 2_000}]
     about = {"space": "macro", "budget": "2kmac", "measured_on": None, "precision": precision}
@@ -116,10 +127,6 @@ def test_random_networks_are_timed_as_the_search_timed_its_own(
         return macs_per_pixel, 2_000
 
     monkeypatch.setattr(module, "cost_of_networks", cost)
-    monkeypatch.setattr(module, "carry_out", lambda plans, **_: seen.extend(plan.recipe.precision for plan in plans))
-    monkeypatch.setattr(module, "_compared", lambda *_: {})
-    monkeypatch.setattr(module, "_measured", lambda *_: [])
-    monkeypatch.setattr(module, "redraw", lambda out: None)
     file = run / "budget" / "candidates.json"
     write_json(file, about | {"networks": networks})
     try:
@@ -127,11 +134,14 @@ def test_random_networks_are_timed_as_the_search_timed_its_own(
         macro_verdict(run, tmp_path, settings, console=QUIET)
     finally:
         file.unlink()
-    assert seen == [precision, *["auto"] * 4]  # the trainings keep the precision of the run
+    assert [*seen, *(plan.recipe.precision for plan in planned)] == [
+        precision,
+        *["auto"] * 4,
+    ]  # the trainings keep the precision of the run
 
 
 def test_steps_on_larger_patches_than_those_of_the_search_are_timed_once(
-    run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    run: Path, monkeypatch: pytest.MonkeyPatch, planned: list[Plan], tmp_path: Path
 ) -> None:
     copied = shutil.copytree(run, tmp_path / "run")
     PlannedSearch(Schedule(3, 100, 2), Timing(0.5, 0.02), 1, 1).write(copied / "budget" / "schedule.json")
@@ -142,17 +152,13 @@ def test_steps_on_larger_patches_than_those_of_the_search_are_timed_once(
         return [Timing(1.0, 0.3), Timing(1.0, 0.5)]
 
     monkeypatch.setattr(macro_verdict_time, "timed_trainings", timings)
-    steps: list[int] = []
-    monkeypatch.setattr(module, "carry_out", lambda plans, **_: steps.extend(plan.steps for plan in plans))
-    monkeypatch.setattr(module, "_compared", lambda *_: {})
-    monkeypatch.setattr(module, "_measured", lambda *_: [])
-    monkeypatch.setattr(module, "redraw", lambda out: None)
     settings = MacroVerdictSettings(minutes=4, seeds=1, random=2, test=str(run.parent / "test"), jobs=2)
     for _ in range(2):
         macro_verdict(copied, tmp_path / "out", settings, console=QUIET)
     assert [recipe.train.patch for recipe in timed] == [16, 16] and len({recipe.train.seed for recipe in timed}) == 2
     # 4 minutes of 0.4 s; the search took 12 s, which are less than half of 100 steps
-    assert steps == 2 * [600] * 4 and read_json(tmp_path / "out" / "timing.json") == {"2kmac": 0.4}
+    assert [plan.steps for plan in planned] == 2 * [600] * 4
+    assert read_json(tmp_path / "out" / "timing.json") == {"2kmac": 0.4}
 
 
 def test_a_timed_training_has_the_patches_of_its_recipe(
@@ -164,7 +170,7 @@ def test_a_timed_training_has_the_patches_of_its_recipe(
     assert len(found) == 2 and all(one.step > 0 for one in found) and not (tmp_path / "timing").exists()
 
 
-def test_the_verdict_on_several_budgets(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_verdict_on_several_budgets(run: Path, planned: list[Plan], tmp_path: Path) -> None:
     whole = shutil.copytree(run, tmp_path / "whole")
     chosen = read_json(whole / "budget" / "result.json")
     several = [chosen | {"run": "2kmac"}, chosen | {"budget": "2.2kmac", "run": "2.2kmac"}]
@@ -173,13 +179,9 @@ def test_the_verdict_on_several_budgets(run: Path, monkeypatch: pytest.MonkeyPat
     (whole / "recipe.yaml").rename(whole / "2kmac" / "recipe.yaml")
     shutil.copytree(whole / "2kmac", whole / Budget.parse("2.2kmac").folder)
     assert seconds_per_budget(RunFolder(whole)) == search_seconds(RunFolder(run)) / 2
-    seen: list[str] = []
-    monkeypatch.setattr(module, "carry_out", lambda plans, **_: seen.extend(plan.name for plan in plans))
-    monkeypatch.setattr(module, "_compared", lambda *_: {})
-    monkeypatch.setattr(module, "_measured", lambda *_: [])
-    monkeypatch.setattr(module, "redraw", lambda out: None)
     settings = MacroVerdictSettings(minutes=1, seeds=1, random=2, test=str(run.parent / "test"), jobs=1)
     both = macro_verdict(whole, tmp_path / "both", settings, console=QUIET)
+    seen = [plan.name for plan in planned]
     # the chosen and the default network of both budgets are the same, and trained once
     assert len(seen) == len(set(seen)) and sum(name.startswith(("chosen", "default")) for name in seen) == 2
     one = dataclasses.replace(settings, latencies=["2.2kmac"])

@@ -13,7 +13,7 @@ from clearer.degradations.rain import Rain
 from clearer.images.io import read_file
 from clearer.images.view import read_image
 from clearer.inference.choice import Candidate, candidates, choose, default_model, trained_kinds
-from clearer.inference.image_facts import ImageFacts, facts_of, facts_of_file
+from clearer.inference.image_facts import ImageFacts, facts_of, seen_of_file
 from clearer.recipe.load import load_recipe
 from clearer.zoo.card import ModelCard
 from helpers.photos import SHIPPED
@@ -79,7 +79,8 @@ def test_without_a_model_for_the_noise_none_is_named_and_the_line_says_so() -> N
 
 @pytest.mark.parametrize("quality, model", [(10, "dejpeg"), (40, "dejpeg"), (97, None)])
 def test_a_jpeg_file_is_judged_by_its_quantization(quality: int, model: str | None) -> None:
-    facts = facts_of_file(read_file(jpeg(COFFEE, quality), "coffee"))
+    image = read_file(jpeg(COFFEE, quality), "coffee")
+    facts = facts_of(seen_of_file(image), image.pages[0].own.get("quality"))
     assert facts.quality == quality and choose(facts, ALL).model == model
     if model:
         assert f"JPEG compression of quality {quality}" in choose(facts, ALL).line()

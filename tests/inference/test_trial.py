@@ -14,7 +14,7 @@ from clearer.images.view import read_image
 from clearer.inference.choice import Choice, candidates, choose
 from clearer.inference.image_facts import facts_of
 from clearer.inference.restorer import Restorer, load
-from clearer.inference.trial import tried
+from clearer.inference.trial import chosen_for, tried
 from helpers.photos import SHIPPED
 
 CLEAN = read_image(SHIPPED / "coffee.png", 3)[:256, :320].astype(np.float32) / 255
@@ -27,7 +27,7 @@ def loaded(name: str) -> Restorer:
 
 def chosen(image: UnitPixels) -> Choice:
     offered = list(candidates())
-    return tried(choose(facts_of(image), offered), image, loaded, offered)
+    return chosen_for(image, None, loaded, offered)[1]
 
 
 def camera(iso: float) -> UnitPixels:

@@ -70,6 +70,8 @@ def staged(source: str, out: str, options: RestoreOptions) -> Iterator[Places]:
             here.parent.mkdir()
             fetch(source, here)
         there = desk / "out" / name_of(out) if is_remote(out) else Path(out)
+        if is_remote(out) and is_folder(out):
+            there.mkdir(parents=True)  # a name such as v1.2 is that of a folder then, too
         places = Places(
             str(here) if is_remote(source) else source, str(there) if is_remote(out) else out, (source, out)
         )
@@ -91,6 +93,6 @@ def _stand_in(here: str, there: Path, out: str, options: RestoreOptions) -> bool
     assert job.target is not None
     if not exists(f"{out.rstrip('/')}/{job.target.name}" if is_folder(out) else with_name(out, job.target.name)):
         return False
-    job.target.parent.mkdir(parents=True)
+    job.target.parent.mkdir(parents=True, exist_ok=True)
     job.target.touch()
     return True

@@ -12,7 +12,7 @@ TASKS = Path("/proc/self/task")
 
 @contextmanager
 def kept_scheduling() -> Iterator[None]:
-    """Give all threads the scheduling that this one has before, on Linux.
+    """Keep the scheduling of all threads, on Linux; new ones get that of this thread.
 
     SVT-AV1, where root runs it, makes the thread that opens it and its own real-time ones: they take the processor from
     all other programs, and the processes that they start do so, too.
@@ -20,11 +20,23 @@ def kept_scheduling() -> Iterator[None]:
     if not hasattr(os, "sched_getscheduler") or not TASKS.is_dir():
         yield
         return
-    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    own, before = _scheduling(0), {}
+    for task in _tasks():
+        with suppress(OSError):  # it has ended
+            before[task] = _scheduling(task)
     try:
         yield
     finally:
-        for task in TASKS.iterdir():
-            with suppress(OSError):  # it has ended
-                if os.sched_getscheduler(int(task.name)) != policy:
-                    os.sched_setscheduler(int(task.name), policy, parameters)
+        for task in _tasks():
+            policy, parameters = before.get(task, own)
+            with suppress(OSError):
+                if os.sched_getscheduler(task) != policy:
+                    os.sched_setscheduler(task, policy, parameters)
+
+
+def _tasks() -> list[int]:
+    return [int(task.name) for task in TASKS.iterdir()]
+
+
+def _scheduling(task: int) -> tuple[int, os.sched_param]:
+    return os.sched_getscheduler(task), os.sched_getparam(task)

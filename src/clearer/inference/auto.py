@@ -15,15 +15,15 @@ from clearer.core.files import paths_checked, written_whole
 from clearer.images.io import read_file
 from clearer.images.ome_zarr.tree import is_zarr
 from clearer.images.types import HEAD, format_of_bytes
-from clearer.inference.choice import AUTO, Candidate, Choice, candidates, choose
+from clearer.inference.choice import AUTO, Candidate, Choice, candidates
 from clearer.inference.files import Progress, Settled, restore_jobs
-from clearer.inference.image_facts import ImageFacts, facts_of, seen_of_file
+from clearer.inference.image_facts import ImageFacts, seen_of_file
 from clearer.inference.jobs import STREAM, Job, Plan, plan_jobs, prepare_outputs
 from clearer.inference.large_tiff import center_of, is_large
 from clearer.inference.options import RestoreOptions
 from clearer.inference.outcome import Failure, Outcome
 from clearer.inference.restorer import Restorer, load
-from clearer.inference.trial import tried
+from clearer.inference.trial import chosen_for
 from clearer.inference.zarr_elsewhere import is_zarr_elsewhere
 
 
@@ -85,8 +85,7 @@ def look(
         seen = seen_of_file(image, options)
     except UserError as error:  # raised without the file's name
         raise UserError(f"{path}: {error}") from error
-    facts = facts_of(seen, image.pages[0].own.get("quality"))
-    return Chosen(str(path), facts, tried(choose(facts, among), seen, load, among))
+    return Chosen(str(path), *chosen_for(seen, image.pages[0].own.get("quality"), load, among))
 
 
 def look_at_video(path: Path, among: list[Candidate] | None = None, load: Callable[[str], Restorer] = load) -> Chosen:
@@ -98,10 +97,7 @@ def look_at_video(path: Path, among: list[Candidate] | None = None, load: Callab
     from clearer.inference.video.glance import some_frames
 
     among = list(candidates()) if among is None else among
-    seen = [
-        (facts, tried(choose(facts, among), frame, load, among))
-        for frame, facts in ((frame, facts_of(frame)) for frame in some_frames(path))
-    ]
+    seen = [chosen_for(frame, None, load, among) for frame in some_frames(path)]
     # most_common keeps the order of the first counts, hence that of the frames.
     ((model, count),) = Counter(choice.model for _, choice in seen).most_common(1)
     facts, choice = next((facts, choice) for facts, choice in seen if choice.model == model)

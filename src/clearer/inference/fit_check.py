@@ -128,8 +128,8 @@ class FitCheck:
             if little:
                 return f"{little}{facts.in_words()}, so there is nothing to remove"
             # The noise of cameras can be missed; see `clearer.inference.trial`.
-            doubtful = change > before and not self.model.kinds & OTHER_NOISE
-            return f"{facts.in_words()}, yet {change:.1f} were changed: detail was removed" if doubtful else None
+            too_much = change > before and not self.model.kinds & OTHER_NOISE
+            return f"{facts.in_words()}, yet {change:.1f} were changed: detail was removed" if too_much else None
         return f"{little}{self.name} found nothing to remove" if little else None
 
     def _better(self, facts: ImageFacts) -> str | None:

@@ -90,15 +90,6 @@ HOW = {
 }
 
 
-def facts_of_file(image: ImageFile, options: RestoreOptions | None = None) -> ImageFacts:
-    """Look at the first page of a file.
-
-    Raises:
-        UserError: its floating-point values are not finite or far outside [0, 1].
-    """
-    return facts_of(seen_of_file(image, options), image.pages[0].own.get("quality"))
-
-
 def seen_of_file(image: ImageFile, options: RestoreOptions | None = None) -> UnitPixels:
     """Return the first page of a file as it is looked at: in [0, 1], black where it is hidden, CMYK as RGB.
 

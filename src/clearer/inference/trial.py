@@ -12,7 +12,8 @@ import numpy as np
 
 from clearer.images.pixels import center_crop
 from clearer.images.types import UnitPixels
-from clearer.inference.choice import Candidate, Choice, default_model
+from clearer.inference.choice import Candidate, Choice, choose, default_model
+from clearer.inference.image_facts import ImageFacts, facts_of
 from clearer.inference.restorer import Restorer
 
 SIDE, LEAST = 256, 64
@@ -21,14 +22,27 @@ NOTICED = 1.2 / 255
 """RMS of the change from which it is noise; chosen on photographs of CID22, see docs/results/auto-quality.json."""
 
 
+def chosen_for(
+    unit: UnitPixels, quality: int | None, load: Callable[[str], Restorer], among: list[Candidate]
+) -> tuple[ImageFacts, Choice]:
+    """Return what an image shows, and the model for it: by what it shows, or by a trial.
+
+    Args:
+        unit: the image, (H, W, C) in [0, 1].
+        quality: of its JPEG file, if it is from one.
+        load: returns the restorer of a model's name.
+        among: the models.
+    """
+    facts = facts_of(unit, quality)
+    return facts, tried(choose(facts, among), unit, load, among)
+
+
 def tried(choice: Choice, unit: UnitPixels, load: Callable[[str], Restorer], among: Iterable[Candidate]) -> Choice:
     """Return the choice; where nothing is to be done, by a trial of the model for photographs.
 
     Args:
         choice: by what the image shows.
-        unit: the image, (H, W, C) in [0, 1].
-        load: returns the restorer of a model's name.
-        among: the models.
+        unit, load, among: see `chosen_for`.
     """
     if choice.model is not None or choice.needed or min(unit.shape[:2]) < LEAST:
         return choice

@@ -29,14 +29,14 @@ from clearer.images.types import (
     UnitPixels,
     with_notes,
 )
-from clearer.inference.choice import candidates, choose
+from clearer.inference.choice import candidates
 from clearer.inference.color import most_runs, restore_file
 from clearer.inference.fit_check import FitCheck
-from clearer.inference.image_facts import facts_of, seen_of_file
+from clearer.inference.image_facts import seen_of_file
 from clearer.inference.noise_level import ImageLevels
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer, load
-from clearer.inference.trial import tried
+from clearer.inference.trial import chosen_for
 from clearer.noise.level import estimate_level
 from clearer.web.added import CLEAN, Added, degraded
 from clearer.web.uploads import GONE, UPLOAD, Limits, check_image, remove
@@ -124,8 +124,7 @@ def suggest(place: Path, limits: Limits, added: Added = CLEAN) -> str:
     image = read_upload(place, limits)
     page = image.pages[0]
     shown = replace(image, pages=(replace(page, color=degraded(page.color, added)),))
-    seen, among = seen_of_file(shown), list(candidates())
-    line = tried(choose(facts_of(seen, page.own.get("quality")), among), seen, load, among).line()
+    line = chosen_for(seen_of_file(shown), page.own.get("quality"), load, list(candidates()))[1].line()
     return f"{line[:1].upper()}{line[1:]}."
 
 
