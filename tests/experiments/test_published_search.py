@@ -27,9 +27,11 @@ QUIET = Console(quiet=True)
 @pytest.mark.parametrize(
     ("way", "budgets", "given", "message"),
     [
-        ("darts", [], None, "'darts' is not one of clearer, halving"),
+        ("darts", [], None, "'darts' is not one of clearer, halving, slimmable"),
         ("halving", [], None, "halving: needs --budget, such as --budget 100ms@1mp"),
         ("clearer", ["1ms@1mp", "2ms@1mp"], None, "takes one --budget, 2 are given"),
+        ("slimmable", [], None, "slimmable: needs --budget, such as --budget 100ms@1mp"),
+        ("slimmable", ["1ms@1mp", "2ms@1mp"], None, "slimmable: takes one --budget, 2 are given"),
         ("clearer", [], "PF-FF", "is given too; leave out one of them"),
         ("halving", ["1ms@1mp"], "PF-FF", "is given too; leave out one of them"),
     ],

@@ -64,6 +64,6 @@ def test_the_loss_is_half_the_errors_of_seven_images_and_reaches_every_weight() 
     loss = network.loss(noisy, clean)
     images = network.images(noisy)
     seven = [*images.split(1, 1), network.weighted(images)]
-    torch.testing.assert_close(loss, sum(((image - clean) ** 2).mean() / 2 for image in seven))
+    torch.testing.assert_close(loss, sum(((image - clean) ** 2).sum((1, 2, 3)).mean() / 2 for image in seven))
     loss.backward()
     assert all(p.grad is not None and p.grad.abs().max() > 1e-8 for p in network.parameters())

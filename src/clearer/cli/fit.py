@@ -68,10 +68,10 @@ class FitOptions(ImageOptions):
         str | None,
         option(
             "Search",
-            "How to search: clearer, as published, or halving (default with --budget).",
+            "How to search: clearer, as published, halving (default with --budget), or slimmable.",
             "--search",
             metavar="WAY",
-            complete=lambda: ["clearer", "halving"],
+            complete=lambda: ["clearer", "halving", "slimmable"],
         ),
     ] = None
     start: Annotated[
@@ -207,7 +207,14 @@ def _fit(options: FitOptions, stages: Sequence[str]) -> None:
         check_search(options.way, budgets, overrides.get("architecture") or overrides.get("train.start"))
         if options.way == "clearer" and budgets:
             return _fit_published(options, overrides, budgets[0], stages)
-    if options.budget:
+    if options.way == "slimmable" and options.budget:
+        from clearer.experiments.slimmable_search import slimmable_within
+
+        minutes, budget = options.search_minutes, options.budget[0]
+        out, overrides, facts = slimmable_within(
+            options.recipe, out, overrides, budget, minutes=minutes, console=console
+        )
+    elif options.budget:
         from clearer.experiments.budget_fit import fit_budgets, measured, settings_for, takes_several
 
         shared: dict[str, Any] = {"minutes": options.search_minutes, "console": console}

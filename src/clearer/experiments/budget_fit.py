@@ -51,14 +51,14 @@ def settings_for(
     """
     wanted, first = Budget.parse(budget), distributed.launched()[0] == 0
     console = console if first else Console(quiet=True)  # under torchrun each process is a worker of the search
-    resolved, folder = _prepared(recipe, out, overrides, [wanted], console)
+    resolved, folder = recipe_and_folder(recipe, out, overrides, [wanted], console)
     if folder.has_several_budgets:
         raise UserError(f"{folder}: holds a search for several budgets; name it with --out to add {budget}")
     folder.budget.mkdir(parents=True, exist_ok=True)
     found = macro_search(resolved, folder.budget, wanted, minutes=minutes, jobs=jobs, console=console)
     if first:
         _conclude(folder, resolved, {wanted: found}, console)
-    return folder.path, _settings(resolved, overrides, found)
+    return folder.path, settings_of_training(resolved, overrides, found.architecture)
 
 
 def fit_budgets(
@@ -91,7 +91,7 @@ def fit_budgets(
         UserError: the budgets contradict each other or other settings, or one cannot be met; see `macro_search`.
     """
     wanted = _compatible([Budget.parse(text) for text in budgets])
-    resolved, folder = _prepared(recipe, out, overrides, wanted, console)
+    resolved, folder = recipe_and_folder(recipe, out, overrides, wanted, console)
     _refuse_other(folder)
     folder.budget.mkdir(parents=True, exist_ok=True)
     networks = shared_networks(resolved, folder, wanted, minutes=minutes, jobs=jobs, console=console)
@@ -105,7 +105,7 @@ def fit_budgets(
     report = write_budget_page(folder.path)
     runs = []
     for budget, outcome in found.items():
-        settings = _settings(resolved, overrides, outcome)
+        settings = settings_of_training(resolved, overrides, outcome.architecture)
         run = fit(
             recipe, folder.path / budget.folder, settings, stages=stages, tensorboard=tensorboard, console=console
         )
@@ -120,7 +120,7 @@ def takes_several(out: str | Path | None, budgets: Sequence[str]) -> bool:
     return len(budgets) > 1 or (out is not None and RunFolder(Path(out)).has_several_budgets)
 
 
-def _prepared(
+def recipe_and_folder(
     recipe: str | Path | None,
     out: str | Path | None,
     overrides: dict[str, Any],
@@ -233,9 +233,9 @@ def _in_words(choice: Choice) -> str:
     return f"{found}; after {ours.steps:,} steps {ours.psnr:.2f} dB, the default network {default.psnr:.2f} dB"
 
 
-def _settings(recipe: Recipe, overrides: dict[str, Any], found: Found) -> dict[str, Any]:
+def settings_of_training(recipe: Recipe, overrides: dict[str, Any], found: Architecture) -> dict[str, Any]:
     """Return the overrides of the training of the network found."""
-    multiple = found.architecture.multiple
+    multiple = found.multiple
     patches = {f"{part}.patch": getattr(recipe, part).patch for part in ("search", "train")}
     rounded = {key: -(-patch // multiple) * multiple for key, patch in patches.items()}
-    return {**overrides, **rounded, "architecture": found.architecture.text}
+    return {**overrides, **rounded, "architecture": found.text}

@@ -24,29 +24,29 @@ from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
 from clearer.training import distributed
 
-CLEARER, HALVING = "clearer", "halving"
-"""Ways to search: the published one, and successive halving over the macro space."""
+CLEARER, HALVING, SLIMMABLE = "clearer", "halving", "slimmable"
+"""Ways to search: the published one, successive halving over the macro space, and one network slimmed to a budget."""
 
 
 def check_search(way: str | None, budgets: Sequence[str], architecture: object) -> None:
     """Refuse contradictory settings of a search.
 
     Args:
-        way: `CLEARER` or `HALVING`; None is the second where there is a budget.
+        way: `CLEARER`, `HALVING` or `SLIMMABLE`; None is the second where there is a budget.
         budgets: of the networks.
         architecture: whether one is given.
 
     Raises:
         UserError: the way is unknown, or does not fit the others.
     """
-    if way not in (None, CLEARER, HALVING):
-        raise UserError(f"--search: {way!r} is not one of {CLEARER}, {HALVING}")
+    if way not in (None, CLEARER, HALVING, SLIMMABLE):
+        raise UserError(f"--search: {way!r} is not one of {CLEARER}, {HALVING}, {SLIMMABLE}")
     if way is not None and architecture:
         raise UserError(f"--search {way}: an architecture or a model to start from is given too; leave out one of them")
-    if way == HALVING and not budgets:
-        raise UserError(f"--search {HALVING}: needs --budget, such as --budget 100ms@1mp")
-    if way == CLEARER and len(budgets) > 1:
-        raise UserError(f"--search {CLEARER}: takes one --budget, {len(budgets)} are given; use --search {HALVING}")
+    if way in (HALVING, SLIMMABLE) and not budgets:
+        raise UserError(f"--search {way}: needs --budget, such as --budget 100ms@1mp")
+    if way in (CLEARER, SLIMMABLE) and len(budgets) > 1:
+        raise UserError(f"--search {way}: takes one --budget, {len(budgets)} are given; use --search {HALVING}")
 
 
 def published_within(

@@ -64,8 +64,8 @@ class MemNet(BaselineNetwork):
         title="MemNet",
         task="denoise",
         source="Tai, Yang, Liu and Xu, ICCV 2017",
-        reading="The weights of the six images start at 1/6. The losses are means over pixels where the authors' are "
-        "sums, and biases learn as fast as kernels, where the authors' learn at a tenth of the rate.",
+        reading="The weights of the six images start at 1/6. Biases learn as fast as kernels, where the authors' learn "
+        "at a tenth of the rate.",
         checked="the published count of weights; a block written out by hand",
         sample=20,
     )
@@ -100,7 +100,10 @@ class MemNet(BaselineNetwork):
         return torch.einsum("bmhw,m->bhw", images, self.shares.to(images.dtype)).unsqueeze(1)
 
     def loss(self, degraded: Tensor, clean: Tensor) -> Tensor:
-        """Return half of the mean squared error of each block's image and of their weighted sum, added."""
+        """Return half of the squared error of each block's image and of their weighted sum, added.
+
+        It is summed over each patch: the bound of the gradient and weight decay are weighed against it.
+        """
         images = self.images(degraded).float()
-        each = functional.mse_loss(images, clean.expand_as(images)) * BLOCKS
-        return (each + functional.mse_loss(self.weighted(images).float(), clean)) / 2
+        made = torch.cat([images, self.weighted(images).float()], 1)
+        return functional.mse_loss(made, clean.expand_as(made), reduction="sum") / (2 * len(made))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,13 +13,10 @@ from rich.console import Console
 from clearer.core.console import progress_bar, say
 from clearer.core.errors import UserError
 from clearer.core.files import read_shaped, write_json
-from clearer.data.items import read_images
 from clearer.data.noisy import is_noisy_only
-from clearer.data.patches import TrainingImages
 from clearer.data.splits import Splits
 from clearer.evaluation.evaluate import evaluate
 from clearer.evaluation.record import evaluation_record, write_result
-from clearer.images.pixels import WHOLE
 from clearer.inference.baseline import BaselineRestorer, load_measurable
 from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
@@ -29,10 +25,8 @@ from clearer.network.baselines.form import BaselineForm
 from clearer.network.cost import Part, cost_table
 from clearer.noise.profile import NoiseProfile
 from clearer.pipeline.data_mode import choose
-from clearer.pipeline.noisy import noisy_images, with_measured_noise
+from clearer.pipeline.prepared_run import prepared_run
 from clearer.pipeline.ranking import rank
-from clearer.pipeline.run_checks import check_run
-from clearer.pipeline.run_folder import opened_run
 from clearer.pipeline.teacher import taught
 from clearer.recipe.load import load_recipe, recipe_from_dict, shipped_recipes
 from clearer.recipe.schema import Recipe
@@ -44,8 +38,7 @@ from clearer.runs.layout import RunFolder
 from clearer.runs.schema import CostTable, EvaluationRecord
 from clearer.search.bilevel import search
 from clearer.training import distributed
-from clearer.training.job import HeldOutImages, RunContext
-from clearer.training.tensorboard import tensorboard_log
+from clearer.training.job import RunContext
 from clearer.training.trainer import train
 
 STAGES = ("search", "train", "evaluate")
@@ -98,23 +91,17 @@ def fit(
     console = Console(quiet=True) if distributed.launched()[0] else console or Console(stderr=True)
     recipe, noise = _resolved(recipe, overrides, partial(say, console=console))
     folder = RunFolder(Path(out) if out is not None else Path("runs") / recipe.name)
-    device, splits = check_run(recipe, folder, stages, partial(say, console=console))
-    recipe = _with_noticed_range(recipe, splits)
-    with tensorboard_log(folder.tensorboard, tensorboard) as log:
-        context = RunContext.of(recipe, folder, console=console, device=device, log=log)
-        with opened_run(recipe, context, splits):
-            counts = ", ".join(f"{len(names)} {part}" for part, names in splits.names().items())
-            context.say(f"{recipe.name}: {counts} images; results go to {folder}")
-            context = _with_images(context, recipe, splits, stages, noise)
-            architecture = _find_architecture(recipe, context, stages)
-            result: dict[str, Any] = {"architecture": str(architecture)}
-            result |= distributed.first(partial(_write_cost, folder, architecture))
-            if "train" in stages:
-                result["train"] = train(recipe, architecture, taught(recipe, architecture, context))
-            is_first = context.rank == 0
-            distributed.part()  # evaluation may take long, so the other processes do not wait for it
-            if is_first:
-                result = {"folder": str(folder), **result, **_conclude(recipe, context, splits, stages)}
+    with prepared_run(recipe, folder, stages, console, noise=noise, tensorboard=tensorboard) as opened:
+        recipe, context, splits = opened
+        architecture = _find_architecture(recipe, context, stages)
+        result: dict[str, Any] = {"architecture": str(architecture)}
+        result |= distributed.first(partial(_write_cost, folder, architecture))
+        if "train" in stages:
+            result["train"] = train(recipe, architecture, taught(recipe, architecture, context))
+        is_first = context.rank == 0
+        distributed.part()  # evaluation may take long, so the other processes do not wait for it
+        if is_first:
+            result = {"folder": str(folder), **result, **_conclude(recipe, context, splits, stages)}
     return Run(folder.path, architecture, result)
 
 
@@ -130,37 +117,6 @@ def _resolved(
     if overrides:
         raise UserError("overrides: give them with a recipe's name or file; change a Recipe with dataclasses.replace")
     return recipe_from_dict(recipe.to_dict()), None
-
-
-def _with_noticed_range(recipe: Recipe, splits: Splits) -> Recipe:
-    """Return the recipe with the range that was noticed in the images, so that the run and its model state it."""
-    span = splits.train[0].span
-    if recipe.data.range is not None or span == WHOLE:
-        return recipe
-    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, range=list(span)))
-
-
-def _with_images(
-    context: RunContext, recipe: Recipe, splits: Splits, stages: Sequence[str], noise: NoiseProfile | None
-) -> RunContext:
-    """Decode the training and validation images, unless search and training are finished."""
-
-    def wanted() -> bool:
-        searching = "search" in stages and recipe.form is None and not context.folder.search.finished
-        return searching or ("train" in stages and not context.folder.train.finished)
-
-    if not distributed.first(wanted):
-        return context
-    channels = recipe.network.channels
-
-    def decoded() -> tuple[TrainingImages, HeldOutImages]:
-        if is_noisy_only(recipe.data):
-            return noisy_images(recipe, splits)
-        return read_images(splits.train, channels, gaps=True), read_images(splits.validation, channels)
-
-    training, validation = distributed.together(decoded)
-    context = dataclasses.replace(context, training=training, validation=validation)
-    return with_measured_noise(context, recipe, splits, noise) if is_noisy_only(recipe.data) else context
 
 
 def _find_architecture(recipe: Recipe, context: RunContext, stages: Sequence[str]) -> Form:

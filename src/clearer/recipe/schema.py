@@ -145,7 +145,7 @@ class OptimizerSettings:
     """An optimizer and its schedule: a linear warm-up, then from ``lr`` to ``lr_final``, per epoch.
 
     ``sgd`` and ``muon`` use ``momentum``; the others use ``betas``, as does `clearer.training.muon` for some weights.
-    ``clip`` is the largest norm of the gradient.
+    ``clip`` is the largest norm of the gradient; with ``clip_by_rate``, of the gradient times the learning rate.
 
     Args:
         schedule: ``cosine``, ``exponential`` (a constant factor an epoch), or ``steps``.
@@ -163,6 +163,7 @@ class OptimizerSettings:
     schedule: Literal["cosine", "exponential", "steps"] = later("cosine")
     milestones: list[Count] | None = later(None)  # noqa: RUF009 - `later` returns a field
     factor: Annotated[float, Range(0, below=1)] = later(0.1)
+    clip_by_rate: bool = later(False)
 
     def __post_init__(self) -> None:
         if len(self.betas) != 2:
@@ -182,8 +183,7 @@ class SearchSettings:
         costs: the cost of a candidate in the complexity term.
         fusion_input: what a module's fusion candidate sees: ``same``, the module's input, as in the paper;
             ``parallel``, the output of the parallel candidate, as in the released program's search.
-        norm: of the supernet, if other than the trained network's. Shared weights without batch norm favor fusion
-            modules without merit (docs/reproduction.md).
+        norm: of the supernet, if another one. Shared weights without batch norm favor fusion (docs/reproduction.md).
         order: what a step moves first, ``weights`` or, as in the released program, ``alpha``.
         stop_gap, stop_steps: end the search early, after an epoch, once the genotype has not changed for
             ``stop_steps`` architecture steps in which the mean gap of the mixing weights was at least ``stop_gap``.

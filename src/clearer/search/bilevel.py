@@ -6,7 +6,7 @@ import math
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from clearer.core.allocator import keep_freed_memory
 from clearer.core.errors import UserError
@@ -26,7 +26,13 @@ from clearer.training import distributed
 from clearer.training.job import RunContext, TrainingJob
 from clearer.training.levels import PatchLevels
 from clearer.training.loop import run_job
-from clearer.training.optimizers import learning_rate, load_optimizer, make_optimizer, set_learning_rate
+from clearer.training.optimizers import (
+    clip_gradients,
+    learning_rate,
+    load_optimizer,
+    make_optimizer,
+    set_learning_rate,
+)
 from clearer.training.run_device import device_name, on_device, peak_memory_mb
 
 
@@ -113,14 +119,15 @@ class SearchJob(TrainingJob):
 
     def weight_step(self, epoch: int) -> dict[str, Tensor]:
         """Update the weights by the gradient of L_Res on a training batch."""
-        set_learning_rate(self.weight_optimizer, learning_rate(self.settings.weights, epoch, self.epochs))
+        rate = learning_rate(self.settings.weights, epoch, self.epochs)
+        set_learning_rate(self.weight_optimizer, rate)
         self.supernet.train()
         self.supernet.alpha.requires_grad_(False)
         loss = self.restoration_loss("train")
         self.weight_optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         (loss,) = distributed.mean_gradients(self.weights, loss)
-        norm = nn.utils.clip_grad_norm_(self.weights, self.settings.weights.clip or float("inf"))
+        norm = clip_gradients(self.settings.weights, self.weights, rate)
         self.weight_optimizer.step()
         self.supernet.alpha.requires_grad_(True)
         return {"loss": loss, "grad_norm": norm}
@@ -128,7 +135,8 @@ class SearchJob(TrainingJob):
     def alpha_step(self, epoch: int) -> dict[str, Tensor]:
         """Update alpha by the gradient of L on a validation batch."""
         settings, alpha = self.settings, self.supernet.alpha
-        set_learning_rate(self.alpha_optimizer, learning_rate(settings.alpha, epoch, self.epochs))
+        rate = learning_rate(settings.alpha, epoch, self.epochs)
+        set_learning_rate(self.alpha_optimizer, rate)
         self.supernet.eval()
         with self.supernet.only_alpha():
             restoration = self.restoration_loss("validation")
@@ -139,7 +147,7 @@ class SearchJob(TrainingJob):
             total.backward()  # type: ignore[no-untyped-call]
         total, restoration = distributed.mean_gradients([alpha], total, restoration)
         if settings.alpha.clip:
-            nn.utils.clip_grad_norm_([alpha], settings.alpha.clip)
+            clip_gradients(settings.alpha, [alpha], rate)
         self.alpha_optimizer.step()
         self.convergence.note(self.supernet.mixing_weights)
         return {"loss_validation": total, "loss_res": restoration, "loss_arch": entropy, "loss_comp": cost}

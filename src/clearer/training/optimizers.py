@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from clearer.recipe.schema import OptimizerSettings
 from clearer.training.muon import Muon
@@ -66,6 +66,12 @@ def learning_rate(settings: OptimizerSettings, epoch: int, epochs: int) -> float
     if settings.schedule == "exponential":
         return float(settings.lr * (settings.lr_final / settings.lr) ** done)
     return settings.lr_final + (settings.lr - settings.lr_final) * (1 + math.cos(math.pi * done)) / 2
+
+
+def clip_gradients(settings: OptimizerSettings, parameters: Iterable[nn.Parameter], rate: float) -> Tensor:
+    """Scale the gradients of a step down to the largest norm that the settings allow; return the norm before."""
+    most = settings.clip or math.inf
+    return nn.utils.clip_grad_norm_(parameters, most / rate if settings.clip_by_rate and rate > 0 else most)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

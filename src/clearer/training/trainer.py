@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from clearer.core.allocator import keep_freed_memory
 from clearer.core.device import autocast
@@ -33,7 +33,13 @@ from clearer.training.job import RunContext, TrainingJob
 from clearer.training.levels import PatchLevels
 from clearer.training.loop import run_job
 from clearer.training.noisy_validation import NoisyValidation
-from clearer.training.optimizers import learning_rate, load_optimizer, make_optimizer, set_learning_rate
+from clearer.training.optimizers import (
+    clip_gradients,
+    learning_rate,
+    load_optimizer,
+    make_optimizer,
+    set_learning_rate,
+)
 from clearer.training.revival import revive, sample_of
 from clearer.training.run_device import device_name, on_device, peak_memory_mb
 from clearer.training.start_watch import StartWatch, watched_epochs
@@ -148,15 +154,20 @@ class WeightTraining(TrainingJob):
         set_learning_rate(self.optimizer, rate)
         batch = replace(self.sampler.draw(), progress=(index + 1) / (self.epochs * self.steps_per_epoch))
         self.network.train()
-        loss = self.loss_of(batch)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = self.backward(batch, index)
         (loss,) = distributed.mean_gradients(self.network.parameters(), loss)
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.optimizer.clip or float("inf"))
+        norm = clip_gradients(self.settings.optimizer, self.network.parameters(), rate)
         self.optimizer.step()
         if self.averaged is not None:
             self.averaged.update(self.network, index)
         return {"loss": loss, "grad_norm": norm}
+
+    def backward(self, batch: Batch, index: int) -> Tensor:
+        """Compute the gradients of step ``index``; return the loss."""
+        loss = self.loss_of(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
 
     def loss_of(self, batch: Batch) -> Tensor:
         """Return the loss of a batch, a differentiable scalar."""
