@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
 
 from clearer.core.errors import UserError
 from clearer.experiments import equal_budget as module
-from clearer.experiments.equal_budget import contestants, equal_budget, trained_methods
+from clearer.experiments import equal_budget_timing as timing_module
+from clearer.experiments.equal_budget import Contestant, contestants, equal_budget, trained_methods
+from clearer.experiments.equal_budget_timing import Timing
+from clearer.experiments.runner import Plan
+from clearer.methods.base import Method
+from clearer.methods.scan import SCAN
 from clearer.methods.trained_model import Running
 from clearer.network.baselines.registry import BASELINES
+from clearer.recipe.load import load_recipe
+from clearer.recipe.schema import Recipe
+from clearer.runs.layout import RunFolder
 from helpers.command import clearer
 from helpers.photos import NAMES, write_photos
 
@@ -41,6 +56,93 @@ def test_a_name_that_is_none_of_them_is_refused() -> None:
         equal_budget("nowhere", 0, noise="photos")
     with pytest.raises(UserError, match="--noise FOLDER"):
         equal_budget("nowhere", 1)
+
+
+def network(**of_training: Any) -> Recipe:
+    """Return the recipe of a network whose steps the tests make up."""
+    return load_recipe("baselines/red-short", {f"train.{key}": value for key, value in of_training.items()})
+
+
+class Trainings:
+    """Stands for `carry_out`: trainings of known seconds a step."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: dict[str, list[float]]) -> None:
+        self.seconds, self.asked = seconds, []  # of each epoch, a step
+        monkeypatch.setattr(timing_module, "carry_out", self)
+
+    def __call__(self, plans: Sequence[Plan], *, jobs: int, console: Console) -> None:
+        for plan in plans:
+            train = plan.recipe.train
+            self.asked.append((plan.name, train.epochs, train.steps_per_epoch))
+            plan.run.train.metrics.parent.mkdir(parents=True)
+            ends = itertools.accumulate(
+                self.seconds[plan.name].pop(0) * train.steps_per_epoch for _ in range(train.epochs)
+            )
+            lines = (json.dumps({"step": 0, "seconds": end}) for end in ends)
+            plan.run.train.metrics.write_text("".join(f"{line}\n" for line in lines))
+
+
+def test_steps_are_timed_until_two_epochs_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first epoch warms up; each that is timed lasts ten seconds, or one step."""
+    slow = [9.0, 12.0, 9.0, *(30.0, 14.0, 12.0, 30.0), *(9.0, 12.0, 12.5, 9.0)]  # its epochs disagree once
+    fast = [9.0, 0.05, 9.0, *(0.2, 0.041, 0.04, 0.2)]
+    run = Trainings(monkeypatch, {"slow": slow, "fast": fast})
+    timing = Timing(tmp_path, 20, 2, Console(quiet=True))
+    recipes = {"slow": network(), "fast": network()}
+    assert timing.seconds_per_step(recipes) == pytest.approx({"slow": 12.0, "fast": 0.04})
+    assert run.asked == [("slow", 3, 1), ("fast", 3, 1), ("slow", 4, 1), ("fast", 4, 200), ("slow", 4, 1)]
+    assert not (tmp_path / "timing").exists()
+    assert timing.seconds_per_step(recipes) == pytest.approx({"slow": 12.0, "fast": 0.04}) and len(run.asked) == 5
+    # a recipe that has changed is timed again, and the other is not
+    run.seconds["fast"] += [9.0, 0.05, 9.0, *(0.2, 0.08, 0.08, 0.2)]
+    changed = {**recipes, "fast": network(batch=4)}
+    assert timing.seconds_per_step(changed) == pytest.approx({"slow": 12.0, "fast": 0.08})
+    assert [name for name, *_ in run.asked[5:]] == ["fast", "fast"]
+    # another machine
+    kept = json.loads((tmp_path / "timing.json").read_text())
+    (tmp_path / "timing.json").write_text(json.dumps(kept | {"measured_on": "a CPU, 64 cores"}))
+    with pytest.raises(UserError, match=r"timed on another machine \(a CPU, 64 cores; this is "):
+        timing.seconds_per_step(recipes)
+
+
+def test_a_busy_machine_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(record=True, width=400, file=io.StringIO())
+    Trainings(monkeypatch, {"a": [9.0, 1.0, 9.0, *3 * (9.0, 1.0, 1.5, 9.0)]})
+    assert Timing(tmp_path, 20, 1, console).seconds_per_step({"a": network()}) == {"a": 1.0}
+    assert "other programs keep this machine busy: the steps of a took" in console.export_text()
+
+
+RED = Contestant("RED", "denoise", load_recipe("baselines/red-short"))
+
+
+@given(steps=st.floats(0.4, 30_000))
+def test_a_training_has_as_many_steps_as_its_time_allows(steps: float) -> None:
+    train = module._plan(RED, Path("out"), steps).recipe.train
+    done = train.epochs * train.steps_per_epoch
+    assert abs(done - steps) <= max(0.6, steps / 79)  # half an epoch, of at least 40
+    assert steps < 40 or 40 <= train.epochs < 80
+
+
+def test_notes_state_an_unequal_time_and_our_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A burst of load in some epochs counts for nothing; what all epochs took is stated."""
+    run = RunFolder(tmp_path / "trainings" / "derain-scan")
+    recipe = load_recipe("baselines/scan-short", {"data.train": "rain"})
+    run.train.metrics.parent.mkdir(parents=True)
+    (run.path / "recipe.yaml").write_text(recipe.to_yaml())
+    (run.train.result).write_text(json.dumps({"steps": 400}))
+    made = Method("SCAN", "rain", lambda image, _: image)
+    monkeypatch.setattr(module, "method_of_model", lambda *_: made)
+    for minutes, times, wanted in (
+        (1, [15, 15, 45, 15], "1 min 0 s (400"),
+        (2, [15] * 4, "1 min 0 s instead of 2 min 0 s"),
+    ):
+        lines = (json.dumps({"seconds": end}) for end in itertools.accumulate(times))
+        run.train.metrics.write_text("".join(f"{line}\n" for line in lines))
+        timed = {"minutes": minutes, "jobs": 2, "seconds_per_step": {}}
+        (tmp_path / "timing.json").write_text(json.dumps(timed))
+        notes = module._method(run, Running()).notes
+        assert notes.startswith(f"trained for {wanted}")
+        assert notes.endswith(f" on rain. {SCAN.card.reading}")
 
 
 @pytest.mark.slow

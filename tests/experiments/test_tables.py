@@ -223,13 +223,17 @@ def test_a_slow_method_has_a_table_of_a_sample_beside_all_others(gray: Path, tmp
     assert (len(slow.sigmas), len(fast.sigmas)) == (2 + 1 + MEMORY, 3 + 1 + MEMORY)
     assert sample["sample"] == sample["images"] == 2
     assert [row["name"] for row in whole["rows"] if row["source"] == "here"] == ["fast"]
-    assert [row["name"] for row in sample["rows"]] == ["degraded input", "slow", "fast"]
+    assert [row["name"] for row in sample["rows"] if row["source"] != "published"] == ["degraded input", "slow", "fast"]
+    published = [[row for row in table["rows"] if row["source"] == "published"] for table in (whole, sample)]
+    assert published[0] == published[1] and "BM3D" in {row["name"] for row in published[1]}
     # The same images with the same noise.
     cells = {row["name"]: row["cells"]["clearer-gray-50"] for row in sample["rows"]}
     assert {key: cells["slow"][key] for key in ("psnr", "ssim", "images")} == {
         key: cells["fast"][key] for key in ("psnr", "ssim", "images")
     }
-    assert "2 images of up to 1 megapixel, a seeded sample" in (tmp_path / "tables.md").read_text()
+    text = (tmp_path / "tables.md").read_text()
+    assert "2 images of up to 1 megapixel, a seeded sample" in text
+    assert text.count("on all 200 test images, whatever images this table has") == 2
 
 
 def test_the_memory_of_all_methods_is_measured_on_one_image_apart_from_scoring(gray: Path, tmp_path: Path) -> None:

@@ -9,18 +9,22 @@ many steps as its time allows, by a step timed before.
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import re
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from rich.console import Console
 
 from clearer.core.console import say
 from clearer.core.errors import UserError, nearest
-from clearer.core.files import read_shaped, write_json
+from clearer.core.files import read_shaped
 from clearer.core.text import duration
 from clearer.data.folders import find_items
+from clearer.experiments.equal_budget_timing import FILE, Timed, Timing, with_steps
 from clearer.experiments.records import Tables
 from clearer.experiments.runner import Plan, carry_out, default_jobs
 from clearer.experiments.tables import tables
@@ -33,8 +37,8 @@ from clearer.runs.layout import RunFolder
 
 EPOCHS = 40
 TRAININGS = "trainings"
-TIMED_STEPS = 3
-"""Steps of an epoch of a timed training: the first warms up, the second is timed, the third ends with a validation."""
+UNEQUAL = 0.05
+"""A training whose time differs by this share from that of the others has it stated."""
 PUBLISHED = "FPPF-FFFF-PFFP@width=16,channels={channels}"
 OURS: dict[str, tuple[str, str]] = {"denoise": ("red", "denoise-gray-fast"), "derain": ("scan", "derain")}
 """By task: the baseline whose short recipe our networks are trained with, and the recipe of a model of ours."""
@@ -51,15 +55,7 @@ class Contestant:
     @property
     def name(self) -> str:
         """The name of its files."""
-        return f"{self.task}-{self.title}".lower().replace(" ", "-").replace(",", "")
-
-
-class Timed(TypedDict):
-    """timing.json: the minutes of each training, how many run at a time, seconds of a step by `Contestant.name`."""
-
-    minutes: float
-    jobs: int
-    seconds_per_step: dict[str, float]
+        return re.sub(r"[^a-z0-9.-]+", "-", f"{self.task}-{self.title}".lower()).strip("-")
 
 
 def contestants(tasks: Sequence[str], only: Sequence[str] = ()) -> list[Contestant]:
@@ -165,7 +161,7 @@ def equal_budget(
         for one in contestants(tasks, only)
     ]
     jobs = jobs or default_jobs(running.device, len(chosen))
-    times = _timed(chosen, out, minutes, jobs, console)
+    times = Timing(out, minutes, jobs, console).seconds_per_step({one.name: one.recipe for one in chosen})
     plans = [_plan(one, out, minutes * 60 / times[one.name]) for one in chosen]
     left = minutes * 60 * sum(1 - plan.steps_done() / plan.steps for plan in plans) / jobs
     say(f"baselines: {len(plans)} trainings, about {duration(left)} left, {jobs} at a time", console)
@@ -183,47 +179,10 @@ def _with_images(recipe: Recipe, folder: str, device: str) -> Recipe:
     return dataclasses.replace(recipe, device=device, data=data)
 
 
-def _timed(chosen: Sequence[Contestant], out: Path, minutes: float, jobs: int, console: Console) -> dict[str, float]:
-    """Return the seconds of a step of each, timed once, with as many trainings at a time as later.
-
-    Raises:
-        UserError: the folder holds trainings of other minutes, or that ran otherwise beside each other.
-    """
-    file = out / "timing.json"
-    kept = read_shaped(file, Timed) if file.is_file() else None
-    if kept is not None and (kept["minutes"], kept["jobs"]) != (minutes, jobs):
-        raise UserError(
-            f"{out}: holds trainings of {kept['minutes']:g} minutes, {kept['jobs']} at a time, not of {minutes:g} "
-            f"minutes, {jobs} at a time; give these, or another folder with --out"
-        )
-    known = {} if kept is None else dict(kept["seconds_per_step"])
-    plans = {one.name: _with_steps(one, out / "timing", 3, TIMED_STEPS) for one in chosen if one.name not in known}
-    carry_out(list(plans.values()), jobs=jobs, console=console)
-    for name, plan in plans.items():
-        first, second, _ = (line["seconds"] for line in plan.run.train.read_metrics("seconds"))
-        known[name] = max(1e-4, (second - first) / TIMED_STEPS)
-    if plans:
-        write_json(file, {"minutes": minutes, "jobs": jobs, "seconds_per_step": known})
-    return known
-
-
 def _plan(one: Contestant, out: Path, steps: float) -> Plan:
-    epochs = min(EPOCHS, max(1, int(steps)))
-    return _with_steps(one, out / TRAININGS, epochs, max(1, round(steps / epochs)))
-
-
-def _with_steps(one: Contestant, folder: Path, epochs: int, steps: int) -> Plan:
-    """Return a training of so many epochs and steps, which is validated once, at its end."""
-    settings = dataclasses.replace(
-        one.recipe.train,
-        epochs=epochs,
-        steps_per_epoch=steps,
-        validate_every=epochs,
-        optimizer=dataclasses.replace(one.recipe.train.optimizer, warmup_epochs=min(2, epochs - 1)),
-    )
-    evaluate = dataclasses.replace(one.recipe.evaluate, protocols=[], samples=0)
-    recipe = dataclasses.replace(one.recipe, name=one.name, description=one.title, train=settings, evaluate=evaluate)
-    return Plan(one.title, recipe, folder / one.name, "train")
+    """Return the training of about so many steps, in 40 epochs or a few more: whole steps an epoch lose the least."""
+    each = max(1, int(steps / EPOCHS))
+    return with_steps(one.recipe, one.title, out / TRAININGS / one.name, max(1, round(steps / each)), each)
 
 
 def trained_methods(folder: str | Path, running: Running | None = None) -> list[Method]:
@@ -240,10 +199,23 @@ def trained_methods(folder: str | Path, running: Running | None = None) -> list[
 
 
 def _method(run: RunFolder, running: Running) -> Method:
-    """Return a trained network as a method; its notes state its training."""
-    result, recipe = run.train.read_result("seconds", "steps"), run.read_recipe()
-    images = Path(str(recipe.data.train)).name
-    how = running.device, running.precision, running.ensemble
-    method = method_of_model(f"{recipe.description}={run}", *how)
-    note = f"trained for {duration(result['seconds'])} ({result['steps']:,} steps) on {images}"
-    return dataclasses.replace(method, notes=note)
+    """Return a trained network as a method; its notes state its training, and our reading of a baseline."""
+    recipe = run.read_recipe()
+    method = method_of_model(f"{recipe.description}={run}", running.device, running.precision, running.ensemble)
+    notes = _trained_for(run)
+    if recipe.baseline is not None:
+        network: Any = BASELINES.get(recipe.baseline)
+        notes += f". {network.card.reading}"
+    return dataclasses.replace(method, notes=notes)
+
+
+def _trained_for(run: RunFolder) -> str:
+    """Return in words how long a training took, without what other programs added to some of its epochs."""
+    ends = [0.0, *(line["seconds"] for line in run.train.read_metrics("seconds"))]
+    each = [after - before for before, after in itertools.pairwise(ends)]
+    seconds = len(each) * statistics.median(each)
+    steps, images = run.train.read_result("steps")["steps"], Path(str(run.read_recipe().data.train)).name
+    file = run.path.parents[1] / FILE
+    minutes = read_shaped(file, Timed)["minutes"] if file.is_file() else seconds / 60
+    wanted = f" instead of {duration(60 * minutes)}" if abs(seconds / 60 - minutes) > UNEQUAL * minutes else ""
+    return f"trained for {duration(seconds)}{wanted} ({steps:,} steps) on {images}"

@@ -111,6 +111,8 @@ class Trainings(TypedDict):
     correlation_with_score: float | None
     correlation_with_macs: float | None
     against_chance: AgainstChance
+    measured_on: NotRequired[str]
+    """Part of the images that the held-out patches are of; early verdicts measured validation images whole."""
 
 
 class VerdictCost(TypedDict):

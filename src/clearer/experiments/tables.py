@@ -47,7 +47,8 @@ def tables(
     Writes measured/*.json (one for each method and protocol, reused by the next call), tables.json and
     tables.md into ``out``. A method enters only the protocols it is meant for, by noise level and by
     number of channels. Methods of one name share a row. A slow method, measured on a sample of the images, enters
-    a table of these images alone, beside the scores of all other methods on them.
+    a table of these images alone, beside the scores of all other methods on them and the published figures, which are
+    of all images.
 
     Args:
         out: the folder of the experiment.
@@ -114,7 +115,7 @@ def _table(
     table: ResultTable = {
         "name": name, "data": Path(images.data).name, "images": len(places), "images_in_set": len(images.items),
         "protocols": [protocol.name for protocol in protocols],
-        "rows": [rows[0], *(_published(name, protocols) if sample is None else []), *rows[1:]],
+        "rows": [rows[0], *_published(name, protocols), *rows[1:]],
         "mib_size": next(kept["mib_size"] for row in results.values() for _, kept in row.values()),  # the same for all
     }  # fmt: skip
     return table if sample is None else table | {"sample": len(places)}

@@ -20,9 +20,11 @@ ZERO_PADDED = (
     "the published SSIM."
 )
 CAUTIONS = {
-    "bsd500": "Published figures are as printed, on all 200 test images. They do not share one protocol: the older "
+    "bsd500": "Published figures are as printed, on all 200 test images, whatever images this table has. They do not "
+    "share one protocol: the older "
     "ones match half-size images. A difference from them may come from the protocol.",
-    "rain800-rgb": "Published figures are those that the HiNAS paper prints, on all test images.",
+    "rain800-rgb": "Published figures are those that the HiNAS paper prints, on all 100 test images, whatever "
+    "images this table has.",
     "rain800-y": "No published figures are comparable with these.",
 }
 COSTS, MEMORY = ("parameters", "kMAC/pixel", "s/image", "Mpixel/s"), "MiB"

@@ -23,7 +23,7 @@ from torch import Tensor
 from clearer.core.console import progress_bar
 from clearer.core.errors import UserError
 from clearer.core.files import read_shaped, write_json
-from clearer.experiments.runner import carry_out, default_jobs
+from clearer.experiments.runner import Plan, carry_out, default_jobs
 from clearer.experiments.search_records import Ranking, Scores, ScoresAsked, Trainings, Verdict, VerdictCost
 from clearer.experiments.supernet_gap import held_out_patches, supernet_gap
 from clearer.experiments.verdict_candidates import BUDGETS, choose_candidates, finite, trained, training_plan
@@ -135,12 +135,13 @@ def verdict(
         ]
         jobs = settings.jobs or default_jobs(base.device, len(plans))
         carry_out([plan for *_, plan in plans], jobs=jobs, console=console)
-        result["training"] = training = trained(plans, scores["psnr"], base)
-        result["gap"]["trained_anew"] = stats.mean(
-            held_out_psnr(load(plan.run.last_weights, str(device), "fp32").network, *held_out)
-            for name, _, _, plan in plans
-            if name == "chosen"
-        )
+
+        def measure(plan: Plan) -> float:
+            return held_out_psnr(load(plan.run.last_weights, str(device), "fp32").network, *held_out)
+
+        training = trained(plans, scores["psnr"], base, measure, result["gap"]["input"])
+        result["training"] = {**training, "measured_on": part}
+        result["gap"]["trained_anew"] = training["rows"][0]["mean"]
         result["cost"] = _cost(result["search"]["seconds"], scores["seconds"], training)
     write_json(out / "verdict.json", result)
     redraw(out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics as stats
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -67,26 +67,34 @@ def training_plan(base: Recipe, architecture: Architecture, seed: int, out: Path
     return Plan(name, recipe, out / "trainings" / name, "train")
 
 
-def trained(plans: Sequence[tuple[str, Architecture, int, Plan]], scores: dict[str, float], base: Recipe) -> Trainings:
+def trained(
+    plans: Sequence[tuple[str, Architecture, int, Plan]],
+    scores: dict[str, float],
+    base: Recipe,
+    measure: Callable[[Plan], float],
+    input_psnr: float,
+) -> Trainings:
     """Gather the results of finished trainings and compare them with the supernet's scores and with chance.
 
     Args:
         plans: name, architecture, seed and run of each training, the seeds of one name in a row.
         scores: the supernet's score of each architecture, in dB.
         base: the recipe of all trainings.
+        measure: returns the PSNR of the last weights of a training, in dB.
+        input_psnr: that of the degraded images.
     """
     rows: list[Trained] = []
     for name, architecture, _, plan in plans:
-        found = plan.run.train.read_result("last_psnr", "input_psnr", "seconds")
+        found = plan.run.train.read_result("seconds")
         cost = plan.run.read_cost()
         if not rows or rows[-1]["name"] != name:
             rows.append({
                 "name": name, "architecture": str(architecture),
                 "parameters": cost["parameters"], "macs_per_pixel": cost["macs_per_pixel"],
-                "score": scores[str(architecture)], "psnr": [], "seconds": [], "input_psnr": found["input_psnr"],
+                "score": scores[str(architecture)], "psnr": [], "seconds": [], "input_psnr": input_psnr,
                 "mean": math.nan, "spread": None,  # follow when all seeds are gathered
             })  # fmt: skip
-        rows[-1]["psnr"].append(found["last_psnr"])
+        rows[-1]["psnr"].append(measure(plan))
         rows[-1]["seconds"].append(found["seconds"])
     for row in rows:
         row["mean"] = stats.mean(row["psnr"])

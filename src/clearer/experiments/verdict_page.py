@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from clearer.core.files import read_shaped, write_text
-from clearer.experiments.search_records import AgainstChance, SupernetGap, Verdict
+from clearer.experiments.search_records import AgainstChance, SupernetGap, Trainings, Verdict
 from clearer.report.figures import COLORS, INK, MUTED, dress, save_figure
 
 
@@ -85,7 +85,8 @@ def _training_lines(result: Verdict) -> list[str]:
         "## (b) Trained from scratch",
         "",
         f"{budget['steps']:,} steps each, {budget['batch']} patches of {budget['patch']}x{budget['patch']} pixels per "
-        f"step; PSNR of the last weights on the validation images (input {training['rows'][0]['input_psnr']:.2f} dB).",
+        f"step; PSNR of the last weights on {_measured_on(training)} "
+        f"(input {training['rows'][0]['input_psnr']:.2f} dB).",
         "",
         "| | architecture | kMAC/pixel | supernet's score (dB) | trained (dB) | each seed (dB) |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -107,6 +108,14 @@ def _training_lines(result: Verdict) -> list[str]:
         "",
     ]
     return lines
+
+
+def _measured_on(training: Trainings) -> str:
+    part = training.get("measured_on")
+    if part == "test":
+        return "the held-out patches of test images"
+    moved = "the validation images, by which the search moved alpha"
+    return moved if part is None else f"the held-out patches of {moved}"
 
 
 def judgement(chance: AgainstChance) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -41,12 +42,14 @@ class Classical:
     ready: Callable[[], object] | None = None
 
     def __call__(self) -> Method:
-        """Make the method.
+        """Make the method; its notes have our reading.
 
         Raises:
             UserError: a library is not installed.
         """
-        return self.make()
+        method = self.make()
+        notes = [text for text in (method.notes, self.reading) if text]
+        return dataclasses.replace(method, notes=" ".join(notes))
 
     def install(self) -> str | None:
         """Return what is missing and how to get it, in a line; None for nothing."""

@@ -52,7 +52,7 @@ def dsc() -> Method:
         restored: ImageArray = _without(pixels, rain).clamp(0, 1).numpy()
         return restored
 
-    return Method("DSC", "rain", restore, setup="as published, float32, on luma", sample=SAMPLE)
+    return Method("DSC", "rain", restore, setup="float32, on luma", sample=SAMPLE)
 
 
 @torch.no_grad()
@@ -177,6 +177,8 @@ DSC = Classical(
     make=dsc,
     reading="The solver of its authors is not public: orthogonal matching pursuit and the method of optimal directions "
     "stand for it. Rain is found on luma, and the same rain is removed from all channels; the means of patches stay; "
-    "the rain layer begins with the rain atoms of a code of the image.",
+    "the rain layer begins with the rain atoms of a code of the image, and is at most the image itself. The direction "
+    "of streaks is that of the most frequent gradient of the smoothed image, weighted by its strength, turned by 90 "
+    "degrees.",
     checked="parts alone (pursuit, dictionary); its authors' solver is not public",
 )

@@ -58,7 +58,7 @@ class Jorder(BaselineNetwork):
     name: ClassVar[str] = "jorder"
     channels: ClassVar[int] = 3
     card: ClassVar[BaselineCard] = BaselineCard(
-        title="JORDER",
+        title="JORDER (our reading)",
         task="derain",
         source="Yang, Tan, Feng, Liu, Guo and Yan, CVPR 2017",
         reading="Our reading: the publication gives the outline, and the released network is another one. Ours are the "

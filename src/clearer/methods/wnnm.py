@@ -167,7 +167,7 @@ WNNM = Classical(
     task="denoise",
     source="Gu, Zhang, Zuo and Feng, CVPR 2014",
     make=wnnm,
-    reading="None. Gray images alone.",
-    checked="PSNR of the authors' program after every iteration on one image, levels 20 and 40: equal to 0.01 dB; "
-    "levels above 40 have other settings, which are not compared",
+    reading="Gray images alone.",
+    checked="PSNR of the authors' program on one image: after every iteration at levels 20 and 40, after the first "
+    "at 60 and 80, which have other settings; equal to 0.01 dB",
 )
