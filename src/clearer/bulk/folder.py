@@ -15,12 +15,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import time
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +27,7 @@ import numpy.typing as npt
 from clearer.bulk.manifest import Entry
 from clearer.bulk.plan import BulkPlan, listed
 from clearer.bulk.records import Record, RecordLog, read_records
-from clearer.core.addresses import is_remote
+from clearer.core.addresses import identity, is_remote
 from clearer.core.claims import Claim, claim
 from clearer.core.errors import UserError
 from clearer.core.files import write_json, written_whole
@@ -217,7 +215,7 @@ class BulkFolder:
             rows = array("Q")
             for r in read_records(log):
                 is_done = r.error is None and not r.skipped
-                rows.extend((r.index, is_done, key_of(r.input, r.planned), _hash(r.output)))
+                rows.extend((r.index, is_done, key_of(r.input, r.planned), _place_key(r.output)))
             newest = np.frombuffer(rows, np.uint64).reshape(-1, 4)[::-1]
             latest = newest[np.unique(newest[:, 0], return_index=True)[1]]  # of each file
             numbers, _, own, written = latest[latest[:, 1] == 1].T
@@ -234,7 +232,8 @@ class BulkFolder:
         outputs, owners = array("Q"), array("Q")
         for entry in _entries(self.part(plan) / _LIST):
             added = ("", *_APPENDED) if entry.naming == "content" else ("",)
-            outputs.extend(_hash(entry.output + suffix) for suffix in added)
+            place = identity(entry.output)
+            outputs.extend(_hash(place + suffix) for suffix in added)
             owners.extend([key_of(entry.input, entry.output)] * len(added))
         order = np.argsort(outputs)
         return np.frombuffer(outputs, np.uint64)[order], np.frombuffer(owners, np.uint64)[order]
@@ -251,20 +250,24 @@ def _entries(listed_file: Path) -> Iterator[Entry]:
 
 
 def _mark_rivals(listed_file: Path) -> None:
-    """Mark the files of a list that a suffix, which their content may call for, would give the output of another."""
+    """Mark the files of a list that a suffix, which their content may call for, would give the place of another.
+
+    Inputs are such places, too: they would be overwritten.
+    """
     whole, cut = array("Q"), array("Q")
     for entry in _entries(listed_file):
         if entry.naming == "content":
-            whole.append(_hash(entry.output))
-        stem, dot, suffix = entry.output.rpartition(".")
-        if dot + suffix in _APPENDED:
-            cut.append(_hash(stem))
+            whole.append(_place_key(entry.output))
+        for place in map(identity, (entry.input, entry.output)):
+            stem, dot, suffix = place.rpartition(".")
+            if dot + suffix in _APPENDED:
+                cut.append(_hash(stem))
     rivals = set(np.intersect1d(np.frombuffer(whole, np.uint64), np.frombuffer(cut, np.uint64)).tolist())
     if not rivals:
         return
     with written_whole(listed_file) as temporary, temporary.open("w", encoding="ascii") as file:
         for entry in _entries(listed_file):
-            is_rival = entry.naming == "content" and _hash(entry.output) in rivals
+            is_rival = entry.naming == "content" and _place_key(entry.output) in rivals
             file.write(_line(entry._replace(naming="rival") if is_rival else entry))
 
 
@@ -288,16 +291,8 @@ def key_of(input: str, output: str) -> int:
 
 
 def _place_key(place: str) -> int:
-    """Return a number of 64 bits for a place, whatever links lead there."""
-    if is_remote(place):
-        return _hash(place)
-    path = Path(place)
-    return _hash(os.path.realpath(place) if path.is_symlink() else f"{_real_folder(str(path.parent))}/{path.name}")
-
-
-@lru_cache(4096)
-def _real_folder(folder: str) -> str:
-    return os.path.realpath(folder)
+    """Return a number of 64 bits for a place, whatever links or addresses lead there."""
+    return _hash(identity(place))
 
 
 def _absolute(place: str) -> str:

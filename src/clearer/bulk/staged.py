@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from clearer.bulk.locations import exists, fetch, name_of, put, with_name
-from clearer.core.addresses import is_remote
+from clearer.core.addresses import are_same, is_remote
 from clearer.core.errors import UserError
 from clearer.core.leftovers import temporary_folder
 from clearer.images.ome_zarr.tree import is_zarr
 from clearer.images.types import SUFFIXES
+from clearer.inference.before_after import refuse_taken
 from clearer.inference.jobs import VIDEO_SUFFIXES, ZARR, plan_jobs
 from clearer.inference.options import RestoreOptions
 from clearer.inference.output_names import RECORD
@@ -76,7 +77,14 @@ def staged(source: str, out: str, options: RestoreOptions) -> Iterator[Places]:
             str(here) if is_remote(source) else source, str(there) if is_remote(out) else out, (source, out)
         )
         try:
-            is_there = is_remote(out) and options.skip_existing and _stand_in(str(here), there, out, options)
+            output = _output(str(here), places.out, out, options)
+            if options.compare is not None:
+                refuse_taken(options.compare, source, *([] if output is None else [output]))
+            if output is not None and are_same(source, output):
+                raise UserError(f"{output}: is the source file itself; choose another output")
+            is_there = is_remote(out) and options.skip_existing and output is not None and exists(output)
+            if is_there:
+                _stand_in(str(here), there, options)
             yield places
         except UserError as error:
             raise UserError(places.named(str(error))) from error
@@ -87,12 +95,17 @@ def staged(source: str, out: str, options: RestoreOptions) -> Iterator[Places]:
             put(there, out)
 
 
-def _stand_in(here: str, there: Path, out: str, options: RestoreOptions) -> bool:
-    """Write an empty output if that of the source is elsewhere already; return whether it is."""
+def _output(here: str, there: str, out: str, options: RestoreOptions) -> str | None:
+    """Return the place of the output as the user would name it; None: it goes to standard output."""
+    (job,) = plan_jobs(here, there, options).jobs
+    if job.target is None or not is_remote(out):
+        return None if job.target is None else str(job.target)
+    return f"{out.rstrip('/')}/{job.target.name}" if is_folder(out) else with_name(out, job.target.name)
+
+
+def _stand_in(here: str, there: Path, options: RestoreOptions) -> None:
+    """Write an empty output, which is skipped as one on this machine."""
     (job,) = plan_jobs(here, there, options).jobs
     assert job.target is not None
-    if not exists(f"{out.rstrip('/')}/{job.target.name}" if is_folder(out) else with_name(out, job.target.name)):
-        return False
     job.target.parent.mkdir(parents=True, exist_ok=True)
     job.target.touch()
-    return True

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clearer.bulk.locations import files_below, joined, name_of
 from clearer.bulk.manifest import Entry
-from clearer.core.addresses import is_remote
+from clearer.core.addresses import are_same, is_remote
 from clearer.core.errors import UserError
 from clearer.data.folders import is_other_image
 from clearer.images.types import SUFFIXES
@@ -32,6 +32,8 @@ def walked(
         unreadable: gets a line for each folder that cannot be read.
     """
     root = Path(source)
+    if are_same(source, out):
+        raise UserError(f"{out}: is the source folder itself; choose another output folder")
     for folder, paths in groupby(folder_sources(root, Path(out), options, unreadable), key=lambda path: path.parent):
         below = folder.relative_to(root)
         if is_remote(out):  # no record of names can be kept there: an appended suffix keeps them apart
@@ -47,6 +49,8 @@ def walked_elsewhere(source: str, out: str, options: RestoreOptions, suffix: str
     """Yield the images of a folder elsewhere (``s3://bucket/photos``); see `walked`."""
     from fnmatch import fnmatch
 
+    if are_same(source, out):
+        raise UserError(f"{out}: is the source folder itself; choose another output folder")
     start: str | None = None
     for address in files_below(source):
         # The address that a storage gives may spell the folder otherwise than the user did.

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import posixpath
 import re
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from clearer.core.errors import UserError, one_line
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-_NO_FOLDERS = ("http", "https")
+_WEB = ("http", "https")
+_PORTS = {"ftp": 21, "sftp": 22, "smb": 445}
 
 
 class StorageFault(UserError):
@@ -18,6 +23,11 @@ class StorageFault(UserError):
 def is_remote(place: str) -> bool:
     """Return whether a place is an address, such as ``s3://bucket/a.png``, and no path."""
     return _ADDRESS.match(place) is not None
+
+
+def is_web(address: str) -> bool:
+    """Return whether an address is that of a web page, which may end in a query and a fragment."""
+    return address.partition("://")[0].lower() in _WEB
 
 
 def opened(address: str) -> tuple[Any, str]:
@@ -45,6 +55,84 @@ def opened_to_write(address: str) -> tuple[Any, str]:
     Raises:
         UserError: the same, or it is a web page.
     """
-    if address.partition("://")[0].lower() in _NO_FOLDERS:
+    if is_web(address):
         raise UserError(f"{address}: web pages cannot be written; choose another output")
     return opened(address)
+
+
+def is_of_this_machine(system: Any) -> bool:
+    """Return whether a file system of fsspec, or its class, is that of this machine."""
+    return "file" in _protocols(system)
+
+
+def local_path(place: str) -> Path | None:
+    """Return the path of a place on this machine, be it named by path or address; None if it is elsewhere."""
+    if not is_remote(place):
+        return Path(place)
+    kind = _kind(place.partition("://")[0])
+    return Path(str(kind._strip_protocol(place))) if kind is not None and is_of_this_machine(kind) else None
+
+
+def identity(place: str) -> str:
+    """Return the same text for all ways to name a place: its path without links, or its protocol, host and path.
+
+    Nothing is opened. Different texts do not prove that two places differ: one storage may have several names.
+    """
+    here = local_path(place)
+    if here is not None:
+        here = here.absolute()
+        if here.name in ("", "..") or here.is_symlink():
+            return os.path.realpath(here)
+        return f"{_real_folder(str(here.parent)).rstrip(os.sep)}{os.sep}{here.name}"
+    protocol, _, below = place.partition("://")
+    kind = _kind(protocol)
+    if kind is None:
+        return f"{protocol.lower()}://{below}"
+    try:
+        inside, facts = str(kind._strip_protocol(place)), kind._get_kwargs_from_urls(place)
+    except Exception:  # malformed; whoever opens it says so
+        return place
+    protocol = _protocols(kind)[0]
+    host = facts.get("host")
+    if host:  # whoever the user is, and the path is that of a file system
+        port = facts.get("port") or _PORTS.get(protocol, "")
+        inside = f"{str(host).lower()}:{port}/{posixpath.normpath(inside).lstrip('/')}"
+    return f"{protocol}://{inside}"
+
+
+def are_same(one: str | Path, other: str | Path) -> bool:
+    """Return whether two places are known to be one; see `identity`."""
+    return identity(str(one)) == identity(str(other))
+
+
+def place_inside(place: str, folder: str) -> str | None:
+    """Return the path, with slashes, of a place below a folder; "" if it is the folder itself, None if it is outside.
+
+    Links are followed; see `identity`.
+    """
+    inner, outer = (identity(one).rstrip("/") for one in (place, folder))
+    if inner == outer:
+        return ""
+    start = f"{outer}{os.sep if local_path(folder) is not None else '/'}"
+    return inner.removeprefix(start).replace(os.sep, "/") if inner.startswith(start) else None
+
+
+@lru_cache(4096)
+def _real_folder(folder: str) -> str:
+    return os.path.realpath(folder)
+
+
+@lru_cache(64)
+def _kind(protocol: str) -> Any:
+    """Return the class of the file system of a protocol; None if it, or what it needs, is missing."""
+    try:
+        from fsspec import get_filesystem_class
+
+        return get_filesystem_class(protocol)
+    except (ImportError, ValueError):
+        return None
+
+
+def _protocols(system: Any) -> tuple[str, ...]:
+    found = system.protocol
+    return (found,) if isinstance(found, str) else tuple(found)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from clearer.core.addresses import are_same
 from clearer.core.errors import UserError
 from clearer.images.convert import fitted
 from clearer.images.io import write_file
@@ -30,8 +31,16 @@ def check_one_image(path: str | Path, plan: Plan) -> None:
         raise UserError(
             f"--compare {path}: shows one image, not a folder or a video, nor OME-Zarr; leave it out or name an image"
         )
-    taken = [place for job in plan.jobs for place in (job.source, job.target) if place is not None]
-    if any(Path(path).resolve() == place.resolve() for place in taken):
+    refuse_taken(path, *(place for job in plan.jobs for place in (job.source, job.target) if place is not None))
+
+
+def refuse_taken(path: str | Path, *taken: str | Path) -> None:
+    """Refuse to write a comparison over the source or the output, be they named by paths or addresses.
+
+    Raises:
+        UserError: ``path`` is one of the places that are ``taken``.
+    """
+    if any(are_same(path, place) for place in taken):
         raise UserError(f"--compare {path}: is the source or the output itself; choose another name")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clearer.core.addresses import StorageFault, is_remote, opened, opened_to_write
+from clearer.core.addresses import StorageFault, is_of_this_machine, is_remote, opened, opened_to_write
 from clearer.core.errors import UserError, masked, one_line
 from clearer.core.files import written_whole
 
@@ -211,12 +211,6 @@ def place_of(where: str | Path | Place, *, write: bool = False) -> Place:
         return Place(str(where), Path(where))
     address = where.rstrip("/")
     return Place(address, None, *(opened_to_write if write else opened)(address))
-
-
-def is_of_this_machine(system: Any) -> bool:
-    """Return whether a file system of fsspec is that of this machine."""
-    protocols = system.protocol
-    return "file" in ((protocols,) if isinstance(protocols, str) else protocols)
 
 
 _LASTING = (
