@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clearer.core.addresses import identity, local_path, place_inside
+from clearer.core.addresses import identity, local_path
 from helpers.command import clearer as command
 
 fsspec = pytest.importorskip("fsspec")
@@ -88,7 +88,3 @@ def test_places_are_known_by_any_of_their_names(tmp_path):
     assert len(ours) == 1 and "SECRET" not in ours.pop()
     assert identity("ftp://lab/a.png") != identity("ftp://other/a.png") != identity("ftp://other:2121/a.png")
     assert identity("nosuch://lab/a.png") == "nosuch://lab/a.png" and local_path("memory://a.png") is None
-    assert place_inside(f"file://{tmp_path}/link/out/x", str(tmp_path)) == "real/out/x"
-    assert place_inside("memory://photos/out", "memory:///photos/") == "out"
-    assert place_inside("memory://photos2", "memory://photos") is None
-    assert place_inside(str(tmp_path), str(tmp_path)) == ""

@@ -14,7 +14,7 @@ import pytest
 from clearer.core.errors import UserError
 from clearer.core.scheduling import kept_scheduling
 from clearer.inference.files import Outcome, restore_path
-from clearer.inference.jobs import VIDEO_SUFFIXES
+from clearer.inference.folder_files import VIDEO_SUFFIXES
 from clearer.inference.options import RestoreOptions
 from helpers.networks import stand_in
 from helpers.videos import read_planes, same_planes, write_video

@@ -27,9 +27,10 @@ import numpy.typing as npt
 from clearer.bulk.manifest import Entry
 from clearer.bulk.plan import BulkPlan, listed
 from clearer.bulk.records import Record, RecordLog, read_records
+from clearer.bulk.walk import Faults
 from clearer.core.addresses import identity, is_remote
 from clearer.core.claims import Claim, claim
-from clearer.core.errors import UserError
+from clearer.core.errors import UserError, masked
 from clearer.core.files import write_json, written_whole
 from clearer.images.types import FORMATS
 
@@ -167,11 +168,11 @@ class BulkFolder:
         return plan
 
     def _listed(self, wanted: BulkPlan, target: Path) -> BulkPlan:
-        unreadable: list[str] = []
+        faults = Faults()
         inputs, outputs, digest = array("Q"), array("Q"), hashlib.sha256(f"{wanted.shards}\n".encode())
         is_open = False
         with written_whole(target) as temporary, temporary.open("wb") as file:
-            for place in listed(wanted.source, wanted.out or None, wanted.restore_options(), unreadable):
+            for place in listed(wanted.source, wanted.out or None, wanted.restore_options(), faults):
                 entry = place._replace(input=_absolute(place.input), output=_absolute(place.output))
                 line = _line(entry).encode()
                 file.write(line)
@@ -179,11 +180,12 @@ class BulkFolder:
                 inputs.append(_place_key(entry.input))
                 outputs.append(_place_key(entry.output))
                 is_open = is_open or entry.naming == "content"
-        if not inputs and unreadable:
-            raise UserError(unreadable[0])
+        if not inputs and faults.unreadable:
+            raise UserError(faults.unreadable[0])
         if not inputs:
             raise UserError(f"{wanted.source}: no images to restore; check the list, or --pattern and --recursive")
-        plan = replace(wanted, id=digest.hexdigest()[:12], files=len(inputs), unreadable=unreadable)
+        notes = faults.left_out.notes(masked(wanted.source))
+        plan = replace(wanted, id=digest.hexdigest()[:12], files=len(inputs), unreadable=faults.unreadable, notes=notes)
         self._check_places(target, np.frombuffer(inputs, np.uint64), np.frombuffer(outputs, np.uint64))
         if is_open:
             _mark_rivals(target)

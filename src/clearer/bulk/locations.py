@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from clearer.core.addresses import is_remote, opened, opened_to_write
+from clearer.core.addresses import address_in, is_of_this_machine, is_remote, is_web, opened, opened_to_write
 from clearer.core.errors import UserError, one_line
+from clearer.core.files import written_whole
 from clearer.core.leftovers import temporary_name
 
 
@@ -16,12 +18,15 @@ def joined(folder: str, below: str) -> str:
     """Return the place of something in a folder; a place of its own, with a root or an address, stays."""
     if is_remote(below) or not is_remote(folder):
         return below if is_remote(below) else str(Path(folder) / below)
-    return f"{folder.rstrip('/')}/{below.lstrip('/')}"
+    return address_in(folder, below.lstrip("/"))
 
 
 def name_of(place: str) -> str:
     """Return the file name at the end of a place."""
-    return PurePosixPath(re.split(r"[?#]", place)[0]).name if is_remote(place) else Path(place).name
+    if not is_remote(place):
+        return Path(place).name
+    # Elsewhere than on web pages, these characters are part of the name.
+    return PurePosixPath(re.split(r"[?#]", place)[0] if is_web(place) else place).name
 
 
 def with_name(place: str, name: str) -> str:
@@ -49,19 +54,50 @@ def put(source: Path, address: str) -> None:
     """Copy a file to elsewhere, completely or not at all.
 
     Raises:
-        UserError: it cannot be written there.
+        UserError: it cannot be written there, or a folder is there.
     """
     system, inside = opened_to_write(address)
+    if _is_folder(system, inside):
+        raise UserError(f"{address}: a folder, where an output file is needed; name the file")
+    if is_of_this_machine(system):
+        with written_whole(inside) as temporary:
+            shutil.copyfile(source, temporary)
+        return
     parent, _, name = inside.rpartition("/")
     hidden = f"{parent}/{temporary_name(name, '')}"
+    is_done = False
     try:
         if parent:
             system.makedirs(parent, exist_ok=True)
         system.put_file(str(source), hidden)
-        # Storage of objects copies and removes; a reader sees the old object or the new one, as with a file.
-        system.mv(hidden, inside)
+        # A reader sees the old file or the new one.
+        _rename(system, hidden, inside)
+        is_done = True
     except Exception as error:
         raise UserError(f"{address}: cannot be written ({one_line(error, address)})") from error
+    finally:
+        if not is_done:
+            with contextlib.suppress(Exception):
+                system.rm_file(hidden)
+
+
+def _is_folder(system: Any, inside: str) -> bool:
+    try:
+        return bool(system.isdir(inside))
+    except Exception:  # one may be allowed to write and not to list; then writing tells
+        return False
+
+
+def _rename(system: Any, old: str, new: str) -> None:
+    """Rename a file, by names as they are: the ``mv`` that storage of objects inherits takes ``x[1].png`` for a
+    pattern, and moves into a folder.
+    """
+    try:
+        system.cp_file(old, new)
+    except NotImplementedError:  # such as FTP, which renames instead
+        system.mv(old, new)
+        return
+    system.rm_file(old)
 
 
 def exists(place: str) -> bool:
@@ -73,25 +109,6 @@ def exists(place: str) -> bool:
         return bool(system.exists(inside))
     except Exception as error:
         raise UserError(f"{place}: cannot be reached ({one_line(error, place)})") from error
-
-
-def files_below(folder: str) -> Iterator[str]:
-    """Yield the addresses of all files in a folder elsewhere, in order of names.
-
-    A folder whose name ends in .zarr counts as a file.
-
-    Raises:
-        UserError: it cannot be listed.
-    """
-    system, inside = opened(folder)
-    try:
-        for parent, folders, names in system.walk(inside):
-            images = [name for name in folders if name.lower().endswith(".zarr")]
-            names = [*names, *images]
-            folders[:] = [name for name in folders if name not in images]  # their chunks are not looked at
-            yield from (system.unstrip_protocol(f"{str(parent).rstrip('/')}/{name}") for name in sorted(names))
-    except Exception as error:
-        raise UserError(f"{folder}: cannot be listed ({one_line(error, folder)})") from error
 
 
 def check_output(address: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import clearer.bulk.manifest as lists
+from clearer.bulk.walk import Faults, named_by_content, walked, walked_elsewhere
 from clearer.core.addresses import is_remote
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, shaped
@@ -37,7 +38,8 @@ class BulkPlan:
         precision: as `clearer.load` takes it.
         options: values of `clearer.inference.options.RestoreOptions` other than the default, ready for JSON.
         run: of the latest call; files that failed in an earlier one are tried again.
-        unreadable: folders that could not be read, a line each.
+        unreadable: folders that could not be read, and files that cannot be taken, a line each.
+        notes: on the files of the folder that are left out, a line each.
     """
 
     id: str
@@ -51,6 +53,7 @@ class BulkPlan:
     options: dict[str, Any]
     run: str
     unreadable: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, path: Path) -> BulkPlan:
@@ -59,9 +62,10 @@ class BulkPlan:
         Raises:
             UserError: it is missing or damaged.
         """
-        names = [field.name for field in dataclasses.fields(cls)]
-        found: Any = shaped(read_json(path), path, cls, names)
-        return cls(**{name: found[name] for name in names})
+        fields = dataclasses.fields(cls)
+        needs = [field.name for field in fields if field.default_factory is dataclasses.MISSING]
+        found: Any = shaped(read_json(path), path, cls, needs)
+        return cls(**{field.name: found[field.name] for field in fields if field.name in found})
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan, ready for JSON."""
@@ -110,15 +114,14 @@ def weights_of(model: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def listed(source: str, out: str | None, options: RestoreOptions, unreadable: list[str]) -> Iterator[lists.Entry]:
+def listed(source: str, out: str | None, options: RestoreOptions, faults: Faults) -> Iterator[lists.Entry]:
     """Yield the files of a source: those of a folder, here or elsewhere, or of a list.
 
-    Folders that may not be read get a line in ``unreadable``.
+    What a folder holds besides gets into ``faults``.
 
     Raises:
         UserError: the source cannot be read, or an output has no place.
     """
-    from clearer.bulk import walk
     from clearer.images.ome_zarr.tree import is_zarr
     from clearer.images.types import FORMATS, format_named
     from clearer.inference.zarr_elsewhere import is_zarr_address
@@ -129,11 +132,11 @@ def listed(source: str, out: str | None, options: RestoreOptions, unreadable: li
     if is_remote(source):
         if out is None:
             raise UserError(f"{source}: name an output folder with -o")
-        yield from walk.walked_elsewhere(source, out, options, suffix)
+        yield from walked_elsewhere(source, out, options, suffix, faults)
     elif source != lists.STREAM and Path(source).is_dir():
         if out is None:
             raise UserError(f"{source}: name an output folder with -o")
-        yield from walk.walked(source, out, options, suffix, unreadable)
+        yield from walked(source, out, options, suffix, faults)
     else:
         for entry in lists.read_entries(source, out, suffix):
-            yield walk.named_by_content(entry, suffix)
+            yield named_by_content(entry, suffix)

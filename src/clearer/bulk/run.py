@@ -115,7 +115,7 @@ class BulkResult:
             "already": tally.already,
             "skipped": tally.skipped,
             "errors": tally.errors,
-            "notes": [f"{note} ({count} file(s))" for note, count in tally.notes.items()],
+            "notes": [*self.plan.notes, *(f"{note} ({count} file(s))" for note, count in tally.notes.items())],
             "shards": {"done": self.shards, "of": self.plan.shards},
             "seconds": round(self.seconds, 2),
             "records": str(self.folder.part(self.plan)),

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from clearer.bulk.locations import exists, fetch, name_of, put, with_name
-from clearer.core.addresses import are_same, is_remote
+from clearer.core.addresses import address_in, are_same, is_remote
 from clearer.core.errors import UserError
 from clearer.core.leftovers import temporary_folder
 from clearer.images.ome_zarr.tree import is_zarr
 from clearer.images.types import SUFFIXES
 from clearer.inference.before_after import refuse_taken
-from clearer.inference.jobs import VIDEO_SUFFIXES, ZARR, plan_jobs
+from clearer.inference.folder_files import VIDEO_SUFFIXES
+from clearer.inference.jobs import ZARR, plan_jobs
 from clearer.inference.options import RestoreOptions
 from clearer.inference.output_names import RECORD
 from clearer.inference.zarr_elsewhere import is_zarr_elsewhere
@@ -91,7 +92,7 @@ def staged(source: str, out: str, options: RestoreOptions) -> Iterator[Places]:
         if is_remote(out) and not is_there:
             if is_folder(out):
                 (there,) = (entry for entry in there.iterdir() if entry.name != RECORD)
-                out = f"{out.rstrip('/')}/{there.name}"
+                out = address_in(out, there.name)
             put(there, out)
 
 
@@ -100,7 +101,7 @@ def _output(here: str, there: str, out: str, options: RestoreOptions) -> str | N
     (job,) = plan_jobs(here, there, options).jobs
     if job.target is None or not is_remote(out):
         return None if job.target is None else str(job.target)
-    return f"{out.rstrip('/')}/{job.target.name}" if is_folder(out) else with_name(out, job.target.name)
+    return address_in(out, job.target.name) if is_folder(out) else with_name(out, job.target.name)
 
 
 def _stand_in(here: str, there: Path, options: RestoreOptions) -> None:

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from itertools import groupby
 from pathlib import Path
 
-from clearer.bulk.locations import files_below, joined, name_of
+from clearer.bulk.listing import files_below
+from clearer.bulk.locations import joined, name_of
 from clearer.bulk.manifest import Entry
-from clearer.core.addresses import are_same, is_remote
+from clearer.core.addresses import are_same, is_remote, local_path
 from clearer.core.errors import UserError
-from clearer.data.folders import is_other_image
+from clearer.data.folders import OTHER_KINDS
 from clearer.images.types import SUFFIXES
-from clearer.inference.folder_files import folder_sources
+from clearer.inference.folder_files import LeftOut, folder_sources
 from clearer.inference.jobs import ZARR, folder_outputs, output_name
 from clearer.inference.options import RestoreOptions
 
 
-def walked(
-    source: str, out: str, options: RestoreOptions, suffix: str | None, unreadable: list[str]
-) -> Iterator[Entry]:
+class Faults:
+    """What a folder holds that is not restored.
+
+    Attributes:
+        unreadable: a line for each folder that cannot be listed, and each file that cannot be taken; these failed.
+        left_out: the files that are no images.
+    """
+
+    def __init__(self) -> None:
+        self.unreadable: list[str] = []
+        self.left_out = LeftOut()
+
+
+def walked(source: str, out: str, options: RestoreOptions, suffix: str | None, faults: Faults) -> Iterator[Entry]:
     """Yield the images of a folder, each with an output of the same name below another folder.
 
     Names are those of `clearer.inference.jobs.plan_jobs`, chosen a folder at a time.
@@ -29,12 +42,15 @@ def walked(
         out: the folder of the outputs, or an address.
         options: ``recursive``, ``pattern``, ``format`` and ``skip_existing``.
         suffix: of ``format``.
-        unreadable: gets a line for each folder that cannot be read.
+        faults: gets what is not restored.
+
+    Raises:
+        UserError: ``out`` is ``source``.
     """
     root = Path(source)
-    if are_same(source, out):
-        raise UserError(f"{out}: is the source folder itself; choose another output folder")
-    for folder, paths in groupby(folder_sources(root, Path(out), options, unreadable), key=lambda path: path.parent):
+    _refuse_same(source, out)
+    paths_inside = folder_sources(root, local_path(out), options, faults.unreadable, faults.left_out)
+    for folder, paths in groupby(paths_inside, key=lambda path: path.parent):
         below = folder.relative_to(root)
         if is_remote(out):  # no record of names can be kept there: an appended suffix keeps them apart
             for path in paths:
@@ -45,27 +61,29 @@ def walked(
                 yield Entry(str(path), str(output), "planned")
 
 
-def walked_elsewhere(source: str, out: str, options: RestoreOptions, suffix: str | None) -> Iterator[Entry]:
-    """Yield the images of a folder elsewhere (``s3://bucket/photos``); see `walked`."""
-    from fnmatch import fnmatch
-
-    if are_same(source, out):
-        raise UserError(f"{out}: is the source folder itself; choose another output folder")
-    start: str | None = None
-    for address in files_below(source):
-        # The address that a storage gives may spell the folder otherwise than the user did.
-        start = start or _folder_part(address, source)
-        below = address[len(start) :].lstrip("/")
-        name = name_of(address)
-        if name.startswith(".") or ("/" in below and not options.recursive):
+def walked_elsewhere(
+    source: str, out: str, options: RestoreOptions, suffix: str | None, faults: Faults
+) -> Iterator[Entry]:
+    """Yield the images of a folder elsewhere (``s3://bucket/photos``), by their names alone; see `walked`."""
+    _refuse_same(source, out)
+    for file in files_below(source, out, options.recursive, faults.unreadable):
+        name = name_of(file.address)
+        if not file.is_regular:
+            faults.left_out.add(name)
             continue
         if options.pattern is not None:
-            if not fnmatch(below if "/" in options.pattern else name, options.pattern):
+            if not fnmatch(file.below if "/" in options.pattern else name, options.pattern):
                 continue
-        elif Path(name).suffix.lower() not in (*SUFFIXES, ZARR) and not is_other_image(Path(name)):
+        elif Path(name).suffix.lower() not in (*SUFFIXES, *OTHER_KINDS, ZARR):
+            faults.left_out.add(name)
             continue
         changed = suffix is not None and Path(name).suffix.lower() != suffix
-        yield Entry(address, joined(out, f"{below}{suffix}" if changed else below), "content")
+        yield Entry(file.address, joined(out, f"{file.below}{suffix}" if changed else file.below), "content")
+
+
+def _refuse_same(source: str, out: str) -> None:
+    if are_same(source, out):
+        raise UserError(f"{out}: is the source folder itself; choose another output folder")
 
 
 def named_by_content(entry: Entry, suffix: str | None) -> Entry:
@@ -78,12 +96,3 @@ def named_by_content(entry: Entry, suffix: str | None) -> Entry:
     own = Path(entry.input).name
     added = output_name(Path(entry.input), None).removeprefix(own)
     return entry._replace(output=entry.output + added, naming="planned")
-
-
-def _folder_part(address: str, source: str) -> str:
-    """Return the part of an address that the folder has, by the end of the folder's name."""
-    end = source.partition("://")[2].strip("/")
-    place = address.find(end)
-    if place < 0:
-        raise UserError(f"{source}: holds {address}, which is not below it; name the folder as its storage does")
-    return address[: place + len(end)]

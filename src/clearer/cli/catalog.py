@@ -135,7 +135,7 @@ def models(options: ModelsOptions) -> None:
 def _print_choice(file: Path, as_json: bool) -> None:
     """Look at an image, and say which model fits it and why."""
     from clearer.inference.auto import look
-    from clearer.inference.jobs import VIDEO_SUFFIXES
+    from clearer.inference.folder_files import VIDEO_SUFFIXES
 
     try:
         found = look(file)

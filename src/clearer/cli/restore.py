@@ -104,7 +104,7 @@ def _restore_auto(
 def _unit(source: str) -> str:
     """Return what is counted: files, frames of a video, blocks of OME-Zarr, rows of a TIFF file too large to hold."""
     from clearer.images.ome_zarr.tree import is_zarr
-    from clearer.inference.jobs import VIDEO_SUFFIXES
+    from clearer.inference.folder_files import VIDEO_SUFFIXES
     from clearer.inference.zarr_elsewhere import is_zarr_address
 
     if source != STREAM and (is_zarr(source) or is_zarr_address(source)):

@@ -74,6 +74,8 @@ def _values(options: RestoreOptions) -> dict[str, Any]:
 
 def _print(result: BulkResult, options: RestoreOptions) -> None:
     tally = result.tally
+    for note in result.plan.notes:
+        print(f"clearer: note: {shortened(terminal_safe(note))}", file=sys.stderr)
     for note, count in tally.notes.items():
         print(f"clearer: note: {count} file(s): {shortened(terminal_safe(note))}", file=sys.stderr)
     for error in tally.errors:

@@ -30,6 +30,16 @@ def is_web(address: str) -> bool:
     return address.partition("://")[0].lower() in _WEB
 
 
+def address_in(folder: str, below: str) -> str:
+    """Return the address of something in a folder.
+
+    >>> address_in("s3://lab/photos/", "a.png"), address_in("memory://", "a.png")
+    ('s3://lab/photos/a.png', 'memory://a.png')
+    """
+    start = folder.rstrip("/")
+    return f"{folder if start.endswith(':') else f'{start}/'}{below}"
+
+
 def opened(address: str) -> tuple[Any, str]:
     """Return the file system of an address, and the path in it.
 
@@ -103,18 +113,6 @@ def identity(place: str) -> str:
 def are_same(one: str | Path, other: str | Path) -> bool:
     """Return whether two places are known to be one; see `identity`."""
     return identity(str(one)) == identity(str(other))
-
-
-def place_inside(place: str, folder: str) -> str | None:
-    """Return the path, with slashes, of a place below a folder; "" if it is the folder itself, None if it is outside.
-
-    Links are followed; see `identity`.
-    """
-    inner, outer = (identity(one).rstrip("/") for one in (place, folder))
-    if inner == outer:
-        return ""
-    start = f"{outer}{os.sep if local_path(folder) is not None else '/'}"
-    return inner.removeprefix(start).replace(os.sep, "/") if inner.startswith(start) else None
 
 
 @lru_cache(4096)

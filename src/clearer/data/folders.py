@@ -212,7 +212,11 @@ def is_other_image(path: Path) -> bool:
 
 def kinds(paths: Iterable[Path]) -> str:
     """Return how many files there are of each suffix: ``3 .txt, 1 without a suffix``."""
-    counts = Counter(path.suffix.lower() for path in paths)
+    return counted_kinds(Counter(path.suffix.lower() for path in paths))
+
+
+def counted_kinds(counts: Counter[str]) -> str:
+    """Return the same of suffixes that are counted."""
     return ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in sorted(counts.items()))
 
 

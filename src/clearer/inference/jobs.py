@@ -10,10 +10,10 @@ from typing import NamedTuple
 from clearer.core.errors import UserError
 from clearer.core.files import is_no_file, paths_checked
 from clearer.core.leftovers import remove_leftovers
-from clearer.data.folders import kinds, list_images
+from clearer.data.folders import list_images
 from clearer.images.ome_zarr.tree import is_zarr
 from clearer.images.types import FORMATS, HEAD, SUFFIXES, format_named, format_of_bytes, format_of_suffix
-from clearer.inference.folder_files import files_inside, is_wanted
+from clearer.inference.folder_files import VIDEO_SUFFIXES, LeftOut, files_inside, is_wanted
 from clearer.inference.options import RestoreOptions
 from clearer.inference.output_names import OutputNames, choose_names
 
@@ -22,12 +22,6 @@ STREAM = "-"
 
 ZARR = ".zarr"
 """Suffix of a folder that is one image."""
-
-VIDEO_SUFFIXES = (
-    ".mp4", ".m4v", ".mov", ".qt", ".mkv", ".mk3d", ".webm", ".avi", ".divx", ".ts", ".mts", ".m2ts", ".m2t", ".mpg",
-    ".mpeg", ".m1v", ".m2v", ".vob", ".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".mxf", ".gxf", ".nut",
-    ".dv", ".y4m", ".h264", ".264", ".hevc", ".h265", ".265", ".ivf", ".obu", ".mjpeg", ".swf", ".rm",
-)  # fmt: skip
 
 
 class Job(NamedTuple):
@@ -216,8 +210,10 @@ def _folder_plan(source: Path, target: Path, format: str | None, options: Restor
     names = choose_names(target, wanted, options.skip_existing)
     jobs = [Job(path, target / names.chosen[name], format) for name, path in below.items()]
     _refuse_sources(jobs)
-    others = [] if options.pattern is not None else sorted(set(found) - set(sources))
-    notes = [*names.notes, *_left_out_notes(source, others)]
+    left_out = LeftOut()
+    for path in [] if options.pattern is not None else set(found) - set(sources):
+        left_out.add(path.name)
+    notes = [*names.notes, *left_out.notes(str(source))]
     return Plan(jobs, True, notes, names if _worth_a_record(names, format) else None, tuple(unreadable))
 
 
@@ -277,20 +273,6 @@ def _refuse_sources(jobs: list[Job]) -> None:
     for job in jobs:
         if job.target is not None and os.path.realpath(job.target) in sources:
             raise UserError(f"{job.target}: is one of the source files, through a link; choose another output folder")
-
-
-def _left_out_notes(source: Path, others: list[Path]) -> list[str]:
-    """Return a note on the videos of a folder, which only a pattern or their path asks for, and one on what else is no
-    image that can be read.
-    """
-    videos = [path for path in others if path.suffix.lower() in VIDEO_SUFFIXES]
-    rest = [path for path in others if path.suffix.lower() not in VIDEO_SUFFIXES]
-    notes = []
-    if videos:
-        notes.append(f"{source}: {len(videos)} video(s) not restored; name each, or select them with --pattern '*.mp4'")
-    if rest:
-        notes.append(f"{source}: {len(rest)} file(s) not restored, which are no images that can be read: {kinds(rest)}")
-    return notes
 
 
 def output_name(path: Path, format: str | None) -> str:

@@ -11,7 +11,8 @@ from clearer.core.errors import UserError, masked
 from clearer.images.ome_zarr.place import place_of
 from clearer.images.ome_zarr.tree import is_zarr, is_zarr_at
 from clearer.images.types import SUFFIXES
-from clearer.inference.jobs import VIDEO_SUFFIXES, ZARR
+from clearer.inference.folder_files import VIDEO_SUFFIXES
+from clearer.inference.jobs import ZARR
 from clearer.inference.large_zarr import JOURNAL, restore_zarr
 from clearer.inference.noise_level import ImageLevels, check_takes_level
 from clearer.inference.options import RestoreOptions
