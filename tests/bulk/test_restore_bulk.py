@@ -281,3 +281,18 @@ def test_a_damaged_plan_ends_in_one_line_and_that_of_another_version_counts(desk
         file.write_text(json.dumps(wrong))
         ended = command(*call)
         assert ended.status == 2 and says in ended.err and ended.err.count("\n") == 1, ended.err
+
+
+def test_what_is_said_of_an_output_is_not_said_of_another_of_the_same_input(desk):
+    Path("adir.png").write_bytes(b"a file, where a folder is needed")
+    Image.open("photos/camera.png").convert("RGBA").save("alpha.png")
+    Path("list.csv").write_text(
+        "photos/camera.png,adir.png/x/bad.png\nphotos/camera.png,good.png\nalpha.png,out.tif\nalpha.png,out.jpg\n"
+    )
+    ended = command("restore", "model.safetensors", "--manifest", "list.csv", "--state", "state", "--json")
+    assert (ended.status, ended.json["restored"], ended.json["failed"]) == (1, 3, 1), ended.err
+    found = {Path(record.output).name: record for record in BulkFolder(Path("state")).records()}
+    assert found["good.png"].error is None and found["good.png"].sha256 is not None
+    assert "adir.png" in str(found["bad.png"].error)
+    assert any("alpha" in note or "transparen" in note for note in found["out.jpg"].notes), found["out.jpg"].notes
+    assert not any("alpha" in note or "transparen" in note for note in found["out.tif"].notes)

@@ -23,7 +23,7 @@ from clearer.inference.auto import restore_auto_jobs
 from clearer.inference.files import restore_jobs
 from clearer.inference.jobs import Job, Plan, listed_job
 from clearer.inference.noise_level import check_takes_level
-from clearer.inference.outcome import Outcome
+from clearer.inference.outcome import FileOutcome
 from clearer.inference.restorer import Restorer, load
 from clearer.inference.zarr_elsewhere import is_zarr_elsewhere, restore_zarr_elsewhere
 
@@ -103,7 +103,7 @@ class _Call:
                 job = listed_job(source, target, self.owner.options, item[1].naming)
                 is_there = self.owner.options.skip_existing and _has_output(item[1].output, job)
             except UserError as error:
-                self._record(item, error=str(error).replace(str(source), item[1].input))
+                self._record(item, error=_as_listed(str(error), source, target, item[1]))
                 continue
             if is_there:
                 self._record(item, skipped=True)
@@ -140,12 +140,12 @@ class _Call:
         """Note the model that was chosen for a file."""
         self.models[job] = model
 
-    def settled(self, job: Job, error: UserError | None, outcome: Outcome) -> None:
+    def settled(self, job: Job, error: UserError | None, own: FileOutcome) -> None:
         """Record a file that is done."""
         item = self.items[job]
         if error is not None and _is_full(error):
             raise error
-        fault = error or next((failure.error for failure in outcome.failed if failure.name == job.name), None)
+        fault = own.fault if error is None else str(error)
         output = item[1].output
         digest, size = None, None
         if fault is None:
@@ -157,20 +157,21 @@ class _Call:
                 try:
                     put(job.target, output)
                 except UserError as failed:
-                    fault = failed
-        start = f"{job.name}: "
-        notes = [note.removeprefix(start) for note in outcome.notes if note.startswith(start)]
-        notes += [str(fit.line()) for fit in outcome.fits if fit.file == job.name and fit.problem is not None]
-        level = outcome.levels.get(job.name)
+                    if _is_full(failed):
+                        raise
+                    fault = str(failed)
+        notes = [*own.notes]
+        if own.fit is not None and own.fit.problem is not None:
+            notes.append(str(own.fit.line()))
         self._record(
             item,
             output=output,
             bytes=None if fault else size,
             sha256=None if fault else digest,
-            error=None if fault is None else str(fault).replace(str(job.source), item[1].input),
-            notes=tuple(notes),
-            sigma=None if level is None else round(level, 2),
-            precision=outcome.precisions.get(job.name),
+            error=None if fault is None else _as_listed(fault, job.source, job.target, item[1]),
+            notes=tuple(_as_listed(note, job.source, job.target, item[1]) for note in notes),
+            sigma=None if own.level is None else round(own.level, 2),
+            precision=own.precision,
             model=self.models.get(job),
         )
 
@@ -216,6 +217,15 @@ def batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
             batch = []
     if batch:
         yield batch
+
+
+def _as_listed(text: str, source: Path | None, target: Path | None, entry: Entry) -> str:
+    """Return a text with the addresses of a file instead of where it is on this machine."""
+    if is_remote(entry.input):
+        text = text.replace(str(source), entry.input)
+    if is_remote(entry.output) and target is not None:
+        text = text.replace(str(target), with_name(entry.output, target.name))
+    return text
 
 
 def _has_output(output: str, job: Job) -> bool:

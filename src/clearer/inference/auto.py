@@ -21,7 +21,7 @@ from clearer.inference.image_facts import ImageFacts, seen_of_file
 from clearer.inference.jobs import STREAM, Job, Plan, plan_jobs, prepare_outputs
 from clearer.inference.large_tiff import center_of, is_large
 from clearer.inference.options import RestoreOptions
-from clearer.inference.outcome import Failure, Outcome
+from clearer.inference.outcome import Failure, FileOutcome, Outcome
 from clearer.inference.restorer import Restorer, load
 from clearer.inference.trial import chosen_for
 from clearer.inference.zarr_elsewhere import is_zarr_elsewhere
@@ -166,7 +166,7 @@ def restore_auto_jobs(
                 raise
             found.outcome.failed.append(Failure(job.name, str(error)))
             if settled is not None:
-                settled(job, error, found.outcome)
+                settled(job, error, FileOutcome())
             continue
         found.chosen.append(seen)
         if chosen is not None:
@@ -235,15 +235,17 @@ def _copy(
             part.add(Outcome(written=[job.target]))
             fault = None
         if part.settled is not None:
-            part.settled(job, fault, part.whole)
+            part.settled(job, fault, FileOutcome())
 
-    def told(job: Job, fault: UserError | None, outcome: Outcome) -> None:
+    def told(job: Job, fault: UserError | None, own: FileOutcome) -> None:
         if fault is None and _other_container(job) and not options.quality:
             assert job.source is not None and job.target is not None
             before, after = job.source.suffix, job.target.suffix
-            outcome.notes.append(f"{job.name}: encoded anew, for another container ({after}); {before} gives a copy")
+            note = f"encoded anew, for another container ({after}); {before} gives a copy"
+            own.notes.append(note)
+            part.whole.notes.append(f"{job.name}: {note}")
         if part.settled is not None:
-            part.settled(job, fault, outcome)
+            part.settled(job, fault, own)
 
     if anew:
         unchanged = replace(options, strength=0.0, sigma=None, check=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,13 +28,13 @@ from clearer.inference.large_tiff import is_large, restore_large
 from clearer.inference.large_zarr import restore_zarr
 from clearer.inference.noise_level import ImageLevels, check_takes_level
 from clearer.inference.options import RestoreOptions, are_levels
-from clearer.inference.outcome import Failure, Outcome
+from clearer.inference.outcome import Failure, FileOutcome, Outcome
 from clearer.inference.restorer import Restorer
 from clearer.inference.zarr_elsewhere import is_zarr_elsewhere, restore_zarr_elsewhere
 from clearer.noise.level import estimate_level
 
 Progress = Callable[[int, int], None]
-Settled = Callable[[Job, UserError | None, "Outcome"], None]
+Settled = Callable[[Job, UserError | None, FileOutcome], None]
 """Called when a file is done, with why it failed, if it did; one call at a time, in whatever thread."""
 
 FRAMES_SMOOTHING = 0.9
@@ -108,6 +108,7 @@ class _Batch:
         self.channels = restorer.architecture.channels
         unread = [Failure(line.partition(": cannot")[0], line) for line in plan.unreadable]
         self.outcome = Outcome(failed=unread, notes=list(plan.notes))
+        self.files: dict[Job, FileOutcome] = {}
         self.lock = threading.Lock()
         self.by_rows: set[Job] = set()
         self.levels = self._new_levels()
@@ -131,7 +132,7 @@ class _Batch:
                 else:
                     assert isinstance(image, ImageFile)
                     self._note_levels(image)
-                    self.outcome.notes += [f"{job.name}: {note}" for note in restored.notes]
+                    self._note(job, restored.notes)
                     put((job, restored))
         return self.outcome
 
@@ -176,14 +177,27 @@ class _Batch:
             self._restore_by_parts(job, restore_zarr)
         else:
             self._restore_by_parts(job, restore_large)
-        self.outcome.precisions[job.name] = self.suited.precision
-        level = self.levels.summary()
-        if level is not None:
-            self.outcome.levels[job.name] = level
+        own = self._own(job)
+        own.precision = self.outcome.precisions[job.name] = self.suited.precision
+        own.level = self.levels.summary()
+        if own.level is not None:
+            self.outcome.levels[job.name] = own.level
         quality = image.pages[0].own.get("quality") if image is not None else None
         if self.fit_check is not None and (fit := self.fit_check.finish(job.name, quality)):
+            own.fit = fit
             self.outcome.fits.append(fit)
         return restored
+
+    def _own(self, job: Job) -> FileOutcome:
+        """Return what is known of a file that is not done."""
+        return self.files.setdefault(job, FileOutcome())
+
+    def _note(self, job: Job, notes: Iterable[str]) -> None:
+        """Add what is said of a file; the writing thread calls this, too."""
+        with self.lock:
+            for note in notes:
+                self._own(job).notes.append(note)
+                self.outcome.notes.append(f"{job.name}: {note}")
 
     def _suit(self, *depths: str) -> None:
         """Choose the precision for a file of these depths."""
@@ -239,8 +253,9 @@ class _Batch:
             self.progress,
             begin=lambda bits: self._suit("8" if bits <= 8 else "16"),
         )
-        self.outcome.notes += [f"{job.name}: {note}" for note in found.notes]
+        self._note(job, found.notes)
         if found.fault is not None:  # what could be read was written
+            self._own(job).fault = f"{job.name}: {found.fault}"
             self.outcome.failed.append(Failure(job.name, f"{job.name}: {found.fault}"))
 
     def _restore_by_parts(self, job: Job, restore: Callable[..., object]) -> None:
@@ -257,7 +272,7 @@ class _Batch:
             say=notes.append,
             begin=self._suit,
         )
-        self.outcome.notes += [f"{job.name}: {note}" for note in notes]
+        self._note(job, notes)
 
     def _run(self, x: UnitPixels) -> UnitPixels:
         o, hidden = self.options, np.isnan(x)
@@ -280,8 +295,7 @@ class _Batch:
                 _write_to_stdout(data)
             else:
                 notes = write_file(job.target, image, self.options.quality)
-            with self.lock:
-                self.outcome.notes += [f"{job.name}: {note}" for note in notes]
+            self._note(job, notes)
         except UserError as error:
             self._settle(job, error)
         else:
@@ -303,7 +317,7 @@ class _Batch:
                     len(outcome.written) + len(outcome.failed) - len(self.plan.unreadable) + len(outcome.skipped), count
                 )
             if self.settled is not None:
-                self.settled(job, error, outcome)
+                self.settled(job, error, self.files.pop(job, FileOutcome()))
 
 
 def _write_to_stdout(data: bytes) -> None:

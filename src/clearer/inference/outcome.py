@@ -17,6 +17,22 @@ class Failure(NamedTuple):
 
 
 @dataclass
+class FileOutcome:
+    """What became of one file of a call, which may have it twice: the call's `Outcome` goes by names.
+
+    ``fault``: why a part of it could not be restored; the rest is written.
+    ``notes``: without its name.
+    ``level``, ``precision``, ``fit``: see `Outcome`.
+    """
+
+    fault: str | None = None
+    notes: list[str] = field(default_factory=list)
+    level: float | None = None
+    precision: str | None = None
+    fit: Fit | None = None
+
+
+@dataclass
 class Outcome:
     """The result of one call: the outputs written or skipped, failures, and notes of one line each.
 
