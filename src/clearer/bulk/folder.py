@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from clearer.bulk.keys import hash_of, key_of, place_key, versioned
 from clearer.bulk.manifest import Entry
 from clearer.bulk.plan import BulkPlan, listed
 from clearer.bulk.records import Record, RecordLog, read_records
@@ -37,7 +38,6 @@ from clearer.images.types import FORMATS
 NAME = ".clearer-bulk"
 _LIST = "manifest.jsonl"
 POLL = 0.2
-_PLACE = ("input", "output", "naming")
 _APPENDED = {format.suffixes[0] for format in FORMATS.values()}
 Keys = npt.NDArray[np.uint64]
 
@@ -88,7 +88,12 @@ class BulkFolder:
         """
         made = [folder for folder in (self.path / "claims", self.path, *self.path.parents) if not folder.exists()]
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Addresses may hold passwords, which the workers need.
+            self.path.mkdir(mode=0o700, exist_ok=True)
+            if self.path.name == NAME:  # of an earlier version
+                self.path.chmod(0o700)
+            (self.path / "claims").mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise UserError(
                 f"{self.path}: cannot be made ({error.strerror}); name another folder with --state"
@@ -116,7 +121,7 @@ class BulkFolder:
                 self._check_idle(before)
             if before is None or before.id != plan.id or not (self.part(plan) / "done-before").exists():
                 self._note_done_before(plan)
-            write_json(self.plan_file, plan.to_json())
+            write_json(self.plan_file, plan.to_json(), private=True)
             return plan
 
     def entries(self, plan: BulkPlan, shard: int) -> Iterator[tuple[int, Entry]]:
@@ -127,7 +132,7 @@ class BulkFolder:
                     yield number, _entry(line)
 
     def done_before(self, plan: BulkPlan) -> Keys:
-        """Return the keys, see `key_of`, of the files that were done when this list was begun, sorted."""
+        """Return the sorted keys of the files that were done when this list was begun; see `key_of`, `versioned`."""
         return np.fromfile(self.part(plan) / "done-before", np.uint64)
 
     def records(self) -> Iterator[Record]:
@@ -163,7 +168,7 @@ class BulkFolder:
         except UserError:
             file.unlink(missing_ok=True)
             raise
-        self.part(plan).mkdir(exist_ok=True)
+        self.part(plan).mkdir(mode=0o700, exist_ok=True)
         file.replace(self.part(plan) / _LIST)
         return plan
 
@@ -171,14 +176,13 @@ class BulkFolder:
         faults = Faults()
         inputs, outputs, digest = array("Q"), array("Q"), hashlib.sha256(f"{wanted.shards}\n".encode())
         is_open = False
-        with written_whole(target) as temporary, temporary.open("wb") as file:
+        with written_whole(target, private=True) as temporary, temporary.open("wb") as file:
             for place in listed(wanted.source, wanted.out or None, wanted.restore_options(), faults):
                 entry = place._replace(input=_absolute(place.input), output=_absolute(place.output))
-                line = _line(entry).encode()
-                file.write(line)
-                digest.update(line)
-                inputs.append(_place_key(entry.input))
-                outputs.append(_place_key(entry.output))
+                file.write(_line(entry).encode())
+                digest.update(_line(entry._replace(version=None)).encode())
+                inputs.append(place_key(entry.input))
+                outputs.append(place_key(entry.output))
                 is_open = is_open or entry.naming == "content"
         if not inputs and faults.unreadable:
             raise UserError(faults.unreadable[0])
@@ -199,7 +203,7 @@ class BulkFolder:
         wrong = {*twice[:1].tolist(), *over[:1].tolist()}
         if not wrong:
             return
-        same = (entry for entry in _entries(listed_file) if _place_key(entry.output) in wrong)
+        same = (entry for entry in _entries(listed_file) if place_key(entry.output) in wrong)
         found = [f"{_shown(entry.input)} -> {_shown(entry.output)}" for entry in same]
         what = "these have one output" if len(twice) else "this would overwrite a file of the list"
         raise UserError(f"{what}: {'; '.join(found[:2])}; name another output")
@@ -217,16 +221,16 @@ class BulkFolder:
             rows = array("Q")
             for r in read_records(log):
                 is_done = r.error is None and not r.skipped
-                rows.extend((r.index, is_done, key_of(r.input, r.planned), _place_key(r.output)))
-            newest = np.frombuffer(rows, np.uint64).reshape(-1, 4)[::-1]
+                rows.extend((r.index, is_done, r.key, r.place, versioned(r.key, r.version)))
+            newest = np.frombuffer(rows, np.uint64).reshape(-1, 5)[::-1]
             latest = newest[np.unique(newest[:, 0], return_index=True)[1]]  # of each file
-            numbers, _, own, written = latest[latest[:, 1] == 1].T
+            numbers, _, own, written, done = latest[latest[:, 1] == 1].T
             place = np.searchsorted(outputs, written).clip(max=len(outputs) - 1)
             lost = (outputs[place] == written) & (owners[place] != own)
-            keys.extend(own[~lost].tolist())
+            keys.extend(done[~lost].tolist())
             if lost.any():
                 _take_back(log, set(numbers[lost].tolist()))
-        with written_whole(self.part(plan) / "done-before") as temporary:
+        with written_whole(self.part(plan) / "done-before", private=True) as temporary:
             np.unique(np.frombuffer(keys, np.uint64)).tofile(temporary)
 
     def _owners(self, plan: BulkPlan) -> tuple[Keys, Keys]:
@@ -235,7 +239,7 @@ class BulkFolder:
         for entry in _entries(self.part(plan) / _LIST):
             added = ("", *_APPENDED) if entry.naming == "content" else ("",)
             place = identity(entry.output)
-            outputs.extend(_hash(place + suffix) for suffix in added)
+            outputs.extend(hash_of(place + suffix) for suffix in added)
             owners.extend([key_of(entry.input, entry.output)] * len(added))
         order = np.argsort(outputs)
         return np.frombuffer(outputs, np.uint64)[order], np.frombuffer(owners, np.uint64)[order]
@@ -243,7 +247,7 @@ class BulkFolder:
 
 def _entry(line: str) -> Entry:
     found = json.loads(line)
-    return Entry(*(found[key] for key in _PLACE))
+    return Entry(found["input"], found["output"], found["naming"], found.get("version"))
 
 
 def _entries(listed_file: Path) -> Iterator[Entry]:
@@ -259,17 +263,17 @@ def _mark_rivals(listed_file: Path) -> None:
     whole, cut = array("Q"), array("Q")
     for entry in _entries(listed_file):
         if entry.naming == "content":
-            whole.append(_place_key(entry.output))
+            whole.append(place_key(entry.output))
         for place in map(identity, (entry.input, entry.output)):
             stem, dot, suffix = place.rpartition(".")
             if dot + suffix in _APPENDED:
-                cut.append(_hash(stem))
+                cut.append(hash_of(stem))
     rivals = set(np.intersect1d(np.frombuffer(whole, np.uint64), np.frombuffer(cut, np.uint64)).tolist())
     if not rivals:
         return
-    with written_whole(listed_file) as temporary, temporary.open("w", encoding="ascii") as file:
+    with written_whole(listed_file, private=True) as temporary, temporary.open("w", encoding="ascii") as file:
         for entry in _entries(listed_file):
-            is_rival = entry.naming == "content" and _place_key(entry.output) in rivals
+            is_rival = entry.naming == "content" and place_key(entry.output) in rivals
             file.write(_line(entry._replace(naming="rival") if is_rival else entry))
 
 
@@ -279,22 +283,12 @@ def _take_back(log: Path, files: set[int]) -> None:
     added = RecordLog(log)
     for r in last.values():
         error = f"{r.output}: is the output of another file in a later list; give this list again to restore it"
-        added.add(Record(r.index, r.input, r.output, r.planned, error=error))
+        added.add(Record(r.index, r.input, r.output, r.planned, error=error, keys=r.keys))
     added.close()
 
 
 def _line(entry: Entry) -> str:
-    return json.dumps(dict(zip(_PLACE, entry, strict=True))) + "\n"
-
-
-def key_of(input: str, output: str) -> int:
-    """Return a number of 64 bits for a file and its output."""
-    return _hash(f"{input}\0{output}")
-
-
-def _place_key(place: str) -> int:
-    """Return a number of 64 bits for a place, whatever links or addresses lead there."""
-    return _hash(identity(place))
+    return json.dumps({key: value for key, value in entry._asdict().items() if value is not None}) + "\n"
 
 
 def _absolute(place: str) -> str:
@@ -305,7 +299,3 @@ def _absolute(place: str) -> str:
 def _shown(place: str) -> str:
     """Return a path as the user may have given it."""
     return place.removeprefix(f"{Path.cwd()}/")
-
-
-def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=8).digest())

@@ -12,7 +12,7 @@ from typing import IO, Literal, NamedTuple
 
 from clearer.bulk.locations import joined
 from clearer.core.addresses import is_remote
-from clearer.core.errors import UserError, one_line
+from clearer.core.errors import UserError, one_line, without_user
 
 Naming = Literal["named", "planned", "content", "rival"]
 STREAM = "-"
@@ -30,11 +30,13 @@ class Entry(NamedTuple):
         naming: "named": the user named the output, whose suffix says the format; "planned": the output is as it will
             be; "content": a suffix is appended if the content of the input, which nobody has looked at, calls for it;
             "rival": likewise, but with some suffix it would be the output of another file, so that it may get none.
+        version: of the content, as the storage of a folder elsewhere lists it; None if it does not.
     """
 
     input: str
     output: str
     naming: Naming
+    version: str | None = None
 
 
 def read_entries(manifest: str, out: str | None, suffix: str | None = None) -> Iterator[Entry]:
@@ -83,6 +85,8 @@ def _check_name(name: str, where: str) -> None:
 def output_below(input: str, suffix: str | None = None) -> str:
     """Return the path of an output below its folder: that of the input, from the root of its disk or bucket on.
 
+    User and password of an address are no part of it.
+
     Args:
         input: a path or an address.
         suffix: of another format; it is appended, so that no two inputs share an output.
@@ -93,7 +97,7 @@ def output_below(input: str, suffix: str | None = None) -> str:
     >>> output_below("day1/a.tif"), output_below("/data/a.tif", ".png"), output_below("s3://lab/a.png")
     ('day1/a.tif', 'data/a.tif.png', 'lab/a.png')
     """
-    path = PurePosixPath(input.partition("://")[2] if is_remote(input) else Path(input).as_posix())
+    path = PurePosixPath(without_user(input).partition("://")[2] if is_remote(input) else Path(input).as_posix())
     parts = [part for part in path.parts if part not in (path.anchor, ".")]
     if ".." in parts:
         raise UserError(f"{input}: has no place below the output folder; write it without '..', or name its output")

@@ -49,15 +49,16 @@ class RestoreBatch:
         """Restore files.
 
         Args:
-            batch: columns index, input, output and naming.
+            batch: columns index, input, output and naming, and version if there is one; see `Entry`.
 
         Returns:
             The column record, JSON of a `Record` each.
         """
-        columns = zip(batch["index"], batch["input"], batch["output"], batch["naming"], strict=True)
+        columns = (batch[name] for name in ("index", "input", "output", "naming"))
+        versions = batch.get("version", [None] * len(batch["index"]))
         items = [
-            (int(index), Entry(str(input), str(output), cast(Naming, str(naming))))
-            for index, input, output, naming in columns
+            (int(index), Entry(str(input), str(output), cast(Naming, str(naming)), str(version) if version else None))
+            for index, input, output, naming, version in zip(*columns, versions, strict=True)
         ]
         records: list[Record] = []
         self._files.restore(items, records.append)
@@ -108,7 +109,7 @@ def _ray() -> Any:
 
 def _restored(ray: Any, plan: BulkPlan, items: list[Item], workers: Local) -> Iterator[Record]:
     """Yield the records of files as Ray returns them."""
-    rows = [{"index": number, **entry._asdict()} for number, entry in items]
+    rows = [{"index": number, **entry._asdict(), "version": entry.version or ""} for number, entry in items]
     here = dataclasses.replace(workers, workers=workers.workers or _cluster_workers(ray, workers.device))
     threads = workers.threads or 1
     count = max(1, min(here.workers or 1, len(rows)))

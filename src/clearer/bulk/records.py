@@ -6,11 +6,14 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from clearer.core.errors import UserError
+from clearer.bulk.keys import key_of, place_key
+from clearer.core.errors import UserError, masked
+
+_PLACES = ("input", "output", "planned")
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Record:
         sigma: the noise level that was estimated, in gray levels.
         precision: that the network was run in.
         model: that was chosen for the file; None where the call names the model, or the file is copied as it is.
+        version: of the input, see `clearer.bulk.keys.version_of`: one that was replaced is not done.
+        keys: `key` and `place`, where the places in the record lack what is secret in their addresses.
     """
 
     index: int
@@ -45,9 +50,29 @@ class Record:
     sigma: float | None = None
     precision: str | None = None
     model: str | None = None
+    version: str | None = None
+    keys: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        # What is said of a file may name its address.
+        object.__setattr__(self, "error", None if self.error is None else masked(self.error))
+        object.__setattr__(self, "notes", tuple(map(masked, self.notes)))
+
+    @property
+    def key(self) -> int:
+        """The number of the input with its planned output."""
+        return key_of(self.input, self.planned) if self.keys is None else self.keys[0]
+
+    @property
+    def place(self) -> int:
+        """The number of the output's place."""
+        return place_key(self.output) if self.keys is None else self.keys[1]
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is known, ready for JSON."""
+        """Return what is known, ready for JSON; without what is secret in addresses."""
+        places = {key: masked(getattr(self, key)) for key in _PLACES}
+        if any(place != getattr(self, key) for key, place in places.items()):
+            return replace(self, **places, keys=(self.key, self.place)).to_json()
         found = {key: value for key, value in self.__dict__.items() if value is not None and value != ()}
         if self.planned == self.output:
             del found["planned"]
@@ -59,7 +84,8 @@ class Record:
     def from_json(cls, found: dict[str, Any]) -> Record:
         """Return the record that `to_json` gave."""
         known = {key: value for key, value in found.items() if key in cls.__dataclass_fields__}
-        return cls(**{"planned": found["output"], **known, "notes": tuple(found.get("notes", ()))})
+        known |= {key: tuple(known[key]) for key in ("notes", "keys") if key in known}
+        return cls(**{"planned": found["output"], **known})
 
 
 def read_records(path: Path) -> Iterator[Record]:
@@ -76,6 +102,7 @@ class RecordLog:
     """The records of a shard, to be added to by the one worker that has claimed it."""
 
     def __init__(self, path: Path) -> None:
+        path.touch(mode=0o600)
         self._file: IO[bytes] = path.open("ab+")
         end = self._file.seek(0, os.SEEK_END)
         if end:

@@ -12,12 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from clearer.bulk.keys import version_of
 from clearer.bulk.locations import exists, fetch, name_of, put, with_name
 from clearer.bulk.manifest import Entry
 from clearer.bulk.plan import AUTO, BulkPlan
 from clearer.bulk.records import Record
 from clearer.core.addresses import is_remote
-from clearer.core.errors import UserError
+from clearer.core.errors import UserError, masked
 from clearer.core.leftovers import temporary_folder
 from clearer.inference.auto import restore_auto_jobs
 from clearer.inference.files import restore_jobs
@@ -90,10 +91,13 @@ class _Call:
         self.owner, self.done = owner, done
         self.items: dict[Job, Item] = {}
         self.models: dict[Job, str | None] = {}
+        self.versions: dict[int, str | None] = {}
         self.begun = time.perf_counter()
 
     def jobs(self, items: Sequence[Item], stack: ExitStack) -> list[Job]:
         """Return the jobs; files elsewhere are fetched, and those that cannot be restored are recorded."""
+        # Before they are read: what is replaced meanwhile is restored again later.
+        self.versions = {number: version_of(entry.input, entry.version) for number, entry in items}
         places = self._local(items, stack)
         for item, (source, target) in zip(items, places, strict=True):
             if isinstance(source, UserError):
@@ -131,7 +135,7 @@ class _Call:
         level = found.levels.get(entry.input)
         self._record(
             item,
-            notes=tuple(note.removeprefix(f"{entry.input}: ") for note in found.notes),
+            notes=tuple(note.removeprefix(f"{masked(entry.input)}: ") for note in found.notes),
             sigma=None if level is None else round(level, 2),
             precision=found.precisions.get(entry.input),
         )
@@ -179,7 +183,8 @@ class _Call:
         now = time.perf_counter()
         index, entry = item
         seconds, self.begun = now - self.begun, now
-        self.done(Record(index, entry.input, output or entry.output, entry.output, seconds=seconds, **facts))  # type: ignore[arg-type]
+        facts |= {"seconds": seconds, "version": self.versions.get(index)}
+        self.done(Record(index, entry.input, output or entry.output, entry.output, **facts))  # type: ignore[arg-type]
 
     def _local(self, items: Sequence[Item], stack: ExitStack) -> list[tuple[Path | UserError, Path]]:
         """Return the source and target of each file on this machine."""

@@ -11,7 +11,9 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from clearer.bulk.folder import BulkFolder, key_of
+from clearer.bulk.folder import BulkFolder, Keys
+from clearer.bulk.keys import hash_of, key_of, version_of, versioned
+from clearer.bulk.manifest import Entry
 from clearer.bulk.plan import BulkPlan
 from clearer.bulk.records import Record, RecordLog, read_records
 from clearer.bulk.restoring import Item, RestoreFiles, batches
@@ -147,7 +149,7 @@ class Shard:
         """Write the marker: there is a record of each file."""
         failed = self.states.count(_FAILED)
         facts = {"files": len(self.states), "restored": len(self.states) - failed, "failed": failed}
-        write_json(self.folder.marker(self.plan, self.shard), {**facts, "run": self.plan.run})
+        write_json(self.folder.marker(self.plan, self.shard), {**facts, "run": self.plan.run}, private=True)
         self.deaths.counts.clear()
 
     def close(self) -> None:
@@ -162,25 +164,45 @@ def pending_files(folder: BulkFolder, plan: BulkPlan) -> int:
 
 
 def _states(folder: BulkFolder, plan: BulkPlan, shard: int) -> bytearray:
-    """Return the state of each file of a shard: done if it has a record, here or in an earlier list, and an output."""
+    """Return the state of each file of a shard: done if it has a record, here or in an earlier list, and an output.
+
+    One whose input was replaced since is not done.
+    """
     states = bytearray(plan.files_of(shard))
+    versions = np.zeros(len(states), np.uint64)  # of files elsewhere, whose versions are in the list
     for record in read_records(folder.log(plan, shard)):
-        states[record.index // plan.shards] = _DONE if _is_done(record, plan) else _NEW
+        k = record.index // plan.shards
+        states[k] = _DONE if _is_done(record, plan) else _NEW
+        versions[k] = hash_of(record.version) if record.version is not None and is_remote(record.input) else 0
     before = folder.done_before(plan)
-    if len(before) and _NEW in states:
-        for number, entry in folder.entries(plan, shard):
-            key = np.uint64(key_of(entry.input, entry.output))
-            place = int(np.searchsorted(before, key))
-            if place < len(before) and before[place] == key and _is_there(entry.output):
-                states[number // plan.shards] = _DONE
+    if not versions.any() and not (len(before) and _NEW in states):
+        return states
+    for number, entry in folder.entries(plan, shard):
+        k = number // plan.shards
+        if states[k] == _NEW:
+            states[k] = _DONE if _was_done(entry, before) else _NEW
+        elif versions[k] and entry.version is not None and versions[k] != hash_of(entry.version):
+            states[k] = _NEW
     return states
+
+
+def _was_done(entry: Entry, before: Keys) -> bool:
+    """Return whether a file was done with an earlier list; of records without a version, none is asked for."""
+    key = key_of(entry.input, entry.output)
+    for one in {key, versioned(key, version_of(entry.input, entry.version))}:
+        place = int(np.searchsorted(before, np.uint64(one)))
+        if place < len(before) and before[place] == one and _is_there(entry.output):
+            return True
+    return False
 
 
 def _is_done(record: Record, plan: BulkPlan) -> bool:
     """Return whether a file is done; one that was skipped, only for a call that skips too."""
     if record.skipped and not plan.options.get("skip_existing"):
         return False
-    return record.error is None and _is_there(record.output)
+    if record.error is not None or not _is_there(record.output):
+        return False
+    return None in (record.version, now := version_of(record.input, None)) or record.version == now
 
 
 def _is_there(output: str) -> bool:
@@ -234,7 +256,7 @@ class _Deaths:
         text = json.dumps({"deaths": self.counts, "now": now}).encode()
         try:
             if self._file is None:
-                self.path.touch()
+                self.path.touch(mode=0o600)
                 self._file = self.path.open("r+b", buffering=0)
                 self._length = self._file.seek(0, os.SEEK_END)
             self._length = max(self._length, len(text))

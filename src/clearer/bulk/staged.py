@@ -10,7 +10,7 @@ from typing import Any
 
 from clearer.bulk.locations import exists, fetch, name_of, put, with_name
 from clearer.core.addresses import address_in, are_same, is_remote
-from clearer.core.errors import UserError
+from clearer.core.errors import UserError, masked
 from clearer.core.leftovers import temporary_folder
 from clearer.images.ome_zarr.tree import is_zarr
 from clearer.images.types import SUFFIXES
@@ -41,12 +41,12 @@ class Places:
     named_by_user: tuple[str, str]
 
     def named(self, value: Any) -> Any:
-        """Return a text, or the texts of a list or mapping, with the names that the user gave."""
+        """Return a text, or the texts of a list or mapping, with the names that the user gave, secrets masked."""
         if isinstance(value, str):
             for here, name in zip((self.source, self.out), self.named_by_user, strict=True):
                 if here != name:
                     value = value.replace(f"{here}/", f"{name.rstrip('/')}/").replace(here, name)
-            return value
+            return masked(value)
         if isinstance(value, dict):
             return {self.named(key): self.named(one) for key, one in value.items()}
         return [self.named(one) for one in value] if isinstance(value, list) else value

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from clearer.core.errors import masked
+
 SHOWN = 10
 
 
@@ -38,7 +40,7 @@ class Tally:
         else:
             self.failed += 1
             if len(self.errors) < SHOWN:
-                self.errors.append(error)
+                self.errors.append(masked(error))
         for note in notes:
             kind = "".join(c for c in note if not c.isdigit())
             if kind in self._texts or len(self._texts) < SHOWN:

@@ -78,7 +78,9 @@ def walked_elsewhere(
             faults.left_out.add(name)
             continue
         changed = suffix is not None and Path(name).suffix.lower() != suffix
-        yield Entry(file.address, joined(out, f"{file.below}{suffix}" if changed else file.below), "content")
+        yield Entry(
+            file.address, joined(out, f"{file.below}{suffix}" if changed else file.below), "content", file.version
+        )
 
 
 def _refuse_same(source: str, out: str) -> None:

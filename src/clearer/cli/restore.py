@@ -12,7 +12,7 @@ import typer
 from clearer.cli.restore_options import AUTO, STREAM, RestoreOptions
 from clearer.cli.verb import verb
 from clearer.core.console import console_for_people, print_json, progress_bar, say
-from clearer.core.errors import UserError
+from clearer.core.errors import UserError, masked
 from clearer.core.signals import terminable
 from clearer.core.text import shortened, terminal_safe
 
@@ -128,7 +128,7 @@ def _print_outcome(outcome: Outcome, options: RestoreOptions, places: Places) ->
     skipped = f", {len(outcome.skipped)} skipped" if outcome.skipped else ""
     failed = f", {len(outcome.failed)} failed" if outcome.failed else ""
     console = console_for_people(options.as_json or options.to_stdout)
-    say(f"{count} restored{skipped}{failed}: {options.out}", console)
+    say(f"{count} restored{skipped}{failed}: {masked(str(options.out))}", console)
     if outcome.levels:
         least, most = (f"{choose(outcome.levels.values()):.1f}" for choose in (min, max))
         say(f"noise level (estimated): {least if least == most else f'{least} to {most}'} gray levels", console)

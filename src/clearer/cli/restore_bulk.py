@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from clearer.core.console import console_for_people, print_json, progress_bar, say
-from clearer.core.errors import UserError
+from clearer.core.errors import UserError, masked
 from clearer.core.signals import terminable
 from clearer.core.text import shortened, terminal_safe
 
@@ -89,5 +89,8 @@ def _print(result: BulkResult, options: RestoreOptions) -> None:
     failed = f", {tally.failed} failed" if tally.failed else ""
     already = f", {tally.already} done before" if tally.already else ""
     rate = f" in {result.seconds:.1f} s" if tally.restored else ""
-    say(f"{tally.restored} file(s) restored{rate}{already}{skipped}{failed}: {options.out or 'as listed'}", console)
+    say(
+        f"{tally.restored} file(s) restored{rate}{already}{skipped}{failed}: {masked(options.out or 'as listed')}",
+        console,
+    )
     say(f"records: {result.folder.part(result.plan)}", console)

@@ -47,6 +47,15 @@ def masked(text: str) -> str:
     return _QUERY.sub(r"\1?***", _USER.sub("***@", text)) if "://" in text else text
 
 
+def without_user(address: str) -> str:
+    """Return an address without user and password.
+
+    >>> without_user("sftp://KEY:SECRET@lab/a.png")
+    'sftp://lab/a.png'
+    """
+    return _USER.sub("", address)
+
+
 def one_line(error: Exception, address: str = "") -> str:
     """Return the message of an exception as one line of at most 200 characters, or its type if it has none.
 

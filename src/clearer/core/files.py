@@ -22,12 +22,13 @@ _swept: set[str] = set()
 
 
 @contextlib.contextmanager
-def written_whole(path: str | Path) -> Iterator[Path]:
+def written_whole(path: str | Path, *, private: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; flush it and rename it to ``path`` on a clean exit.
 
     On any error the temporary file is removed and ``path`` stays as it was. The parent folder is created if
     it is missing. The temporary name keeps the suffix, for encoders that choose the format by it. If ``path`` is a
     link, the file that it points to is written. Temporary files that a killed process left in the folder are removed.
+    A ``private`` file can be read by this user alone.
 
     Raises:
         UserError: the disk is full, or the file cannot be written.
@@ -47,10 +48,10 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        # It was private until now; the result gets the usual permissions.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        if not private:  # as it was until now
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
         temporary = None
     except OSError as error:
@@ -144,15 +145,15 @@ def paths_checked() -> Iterator[None]:
         raise UserError(fault) from error
 
 
-def write_text(path: str | Path, text: str) -> None:
+def write_text(path: str | Path, text: str, *, private: bool = False) -> None:
     """Write ``text`` as UTF-8, completely or not at all; names of files that are not UTF-8 are escaped."""
-    with written_whole(path) as temporary:
+    with written_whole(path, private=private) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def write_json(path: str | Path, value: Any) -> None:
+def write_json(path: str | Path, value: Any, *, private: bool = False) -> None:
     """Write ``value`` as indented JSON, completely or not at all."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n", private=private)
 
 
 FORMER_KEYS = {
