@@ -296,3 +296,18 @@ def test_what_is_said_of_an_output_is_not_said_of_another_of_the_same_input(desk
     assert "adir.png" in str(found["bad.png"].error)
     assert any("alpha" in note or "transparen" in note for note in found["out.jpg"].notes), found["out.jpg"].notes
     assert not any("alpha" in note or "transparen" in note for note in found["out.tif"].notes)
+
+
+def test_more_workers_than_shards_share_them_out_anew(desk):
+    call = ("restore", "model.safetensors", "photos", "-o", "out", "--json", "--workers")
+    assert command(*call, 1).json["shards"] == {"done": 1, "of": 1}
+    Path("out/camera.png").unlink()
+    ended = command(*call, 2)
+    assert (ended.json["restored"], ended.json["already"]) == (1, 4), ended.err
+    assert ended.json["shards"] == {"done": 16, "of": 16}
+    assert command(*call, 1).json["shards"]["of"] == 16  # fewer workers do with them
+    ended = command(*call, 3, "--shards", 2)
+    assert (
+        ended.json["shards"]["of"] == 2
+        and "--workers 3: as many work as there are shards (2)" in ended.json["notes"][0]
+    )

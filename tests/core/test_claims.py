@@ -108,3 +108,46 @@ def test_many_processes_never_have_one_at_once(tmp_path: Path) -> None:
     all_of_them = [subprocess.Popen([sys.executable, "-c", text, str(tmp_path / "a")]) for _ in range(4)]
     assert [process.wait() for process in all_of_them] == [0] * 4
     assert (tmp_path / "number").read_text() == "80"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_claim_that_replaced_a_stale_one_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """Two processes judge a claim stale; the first one takes it over before the second one acts."""
+    place = tmp_path / "a"
+    place.write_text("of another machine")
+    os.utime(place, (0, 0))
+    judged, is_still, first = claims._stale, claims._is_still, []
+
+    def slow(where: Path) -> os.stat_result | None:
+        found = judged(where)
+        if not first:
+            first.append(None)
+            first.append(claim(place))
+        return found
+
+    def no_link(*_: object) -> None:
+        raise PermissionError("no links here")
+
+    if not links:
+        monkeypatch.setattr(os, "link", no_link)
+    monkeypatch.setattr(claims, "_stale", slow)
+    # The claim is taken over between the last look and the renaming.
+    monkeypatch.setattr(claims, "_is_still", lambda where, stale: where == place or is_still(where, stale))
+    second = claim(place)
+    assert first[1] is not None and second is None
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    first[1].release()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_claim_that_is_renewed_just_then_is_kept(tmp_path: Path) -> None:
+    place = tmp_path / "a"
+    place.write_text("of another machine")
+    os.utime(place, (0, 0))
+    stale = claims._stale(place)
+    assert stale is not None
+    os.utime(place)
+    claims._remove(place, stale)
+    assert place.read_text() == "of another machine"

@@ -44,11 +44,11 @@ class Local:
     threads: int | None = None
     device: str = "auto"
 
-    def resolved(self, files: int) -> Local:
-        """Return the workers with their number, at most one a file, and their threads."""
+    def resolved(self, files: int, shards: int | None = None) -> Local:
+        """Return the workers with their number, at most one a file and a shard, and their threads."""
         accelerators = accelerator_count(self.device)
         most = self.workers or min(accelerators or cores(), files // FILES_PER_WORKER)
-        workers = max(1, min(most, files))
+        workers = max(1, min(most, files, files if shards is None else shards))
         return Local(workers, self.threads or max(1, cores() // workers), self.device)
 
     def run(self, folder: BulkFolder, plan: BulkPlan, progress: Callable[[int, int], None]) -> Tally:
@@ -63,7 +63,7 @@ class Local:
         if not pending:
             return Tally(already=plan.files)
         tally = Tally()
-        here = self.resolved(pending)
+        here = self.resolved(pending, plan.shards)
         if here.workers == 1:
             with using_threads(here.threads or 1):
                 work(folder, plan, range(plan.shards), self.device, counted(tally, plan.files, progress))

@@ -13,8 +13,6 @@ from typing import IO, Any
 from clearer.bulk.keys import key_of, place_key
 from clearer.core.errors import UserError, masked
 
-_PLACES = ("input", "output", "planned")
-
 
 @dataclass(frozen=True)
 class Record:
@@ -70,9 +68,11 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """Return what is known, ready for JSON; without what is secret in addresses."""
-        places = {key: masked(getattr(self, key)) for key in _PLACES}
-        if any(place != getattr(self, key) for key, place in places.items()):
-            return replace(self, **places, keys=(self.key, self.place)).to_json()
+        places = (self.input, self.output, self.planned)
+        input, output, planned = map(masked, places)
+        if (input, output, planned) != places:
+            keys = (self.key, self.place)
+            return replace(self, input=input, output=output, planned=planned, keys=keys).to_json()
         found = {key: value for key, value in self.__dict__.items() if value is not None and value != ()}
         if self.planned == self.output:
             del found["planned"]

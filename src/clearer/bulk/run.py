@@ -147,6 +147,10 @@ def restore_bulk(request: BulkRequest, progress: Callable[[int, int], None]) -> 
     if request.out is not None and is_remote(request.out):
         check_output(request.out)  # else each file would fail
     plan = folder.prepare(wanted)
+    if request.distributor == "local" and request.shard is None and (local.workers or 0) > plan.shards:
+        plan.notes.append(
+            f"--workers {local.workers}: as many work as there are shards ({plan.shards}); raise --shards"
+        )
     done = 1 if request.shard is not None else plan.shards
     if slurm is not None:
         mine = slurm.shards(plan.shards)
@@ -175,14 +179,15 @@ def _slurm_run(slurm: Slurm, request: BulkRequest) -> str:
 
 
 def _shards(request: BulkRequest, slurm: Slurm | None) -> int:
-    """Return the number of shards: as given, as in the call before, or as suits the workers."""
+    """Return the number of shards: as given, as in the call before if each worker has one, or as suits the workers."""
     if request.shards is not None:
         return request.shards
-    if request.folder.plan_file.exists():
-        return BulkPlan.read(request.folder.plan_file).shards
+    before = BulkPlan.read(request.folder.plan_file).shards if request.folder.plan_file.exists() else 0
     if slurm is not None:
-        return slurm.count
-    if request.distributor == "ray":
-        return 1
+        return max(before, slurm.count)
+    if request.distributor == "ray":  # shares out files, not shards
+        return before or 1
     workers = request.workers.resolved(1 << 30).workers or 1
+    if before >= workers:
+        return before
     return workers * SHARDS_PER_WORKER if workers > 1 else 1

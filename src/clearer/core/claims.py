@@ -12,7 +12,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from clearer.core.leftovers import held_at, remove_if_dead
+from clearer.core.leftovers import held_at, remove_if_dead, temporary_name
 
 RENEWED, DEAD = 30.0, 300.0
 """Seconds after which a process renews its claims, and after which one that was not renewed is over."""
@@ -60,15 +60,62 @@ def claim(place: Path) -> Claim | None:
         if descriptor is not None:
             return Claim(place, descriptor)
         gone = remove_if_dead(place)
-        if gone is None and _seconds_since_renewed(place) > DEAD:
-            place.unlink(missing_ok=True)
+        if gone is None:
+            stale = _stale(place)
+            if stale is None:
+                return None
+            _remove(place, stale)
         elif not gone:
             return None
     return None
 
 
-def _seconds_since_renewed(place: Path) -> float:
-    """Return the age of a file by the clock of the machine that keeps the folder."""
+def _stale(place: Path) -> os.stat_result | None:
+    """Return the facts of a claim that was not renewed for too long; None of any other.
+
+    Its age is by the clock of the machine that keeps the folder.
+    """
     with contextlib.suppress(FileNotFoundError), tempfile.TemporaryFile(dir=place.parent) as now:
-        return os.fstat(now.fileno()).st_mtime - place.stat().st_mtime
-    return 0.0
+        facts = place.stat()
+        if os.fstat(now.fileno()).st_mtime - facts.st_mtime > DEAD:
+            return facts
+    return None
+
+
+def _remove(place: Path, stale: os.stat_result) -> None:
+    """Remove a stale claim, but not the new one that another process may have made in its place meanwhile.
+
+    A file cannot be removed on condition. Renamed to a name of this process alone, it can be looked at first.
+    """
+    aside = place.with_name(temporary_name(place.name, ""))
+    try:
+        if not _is_still(place, stale):
+            return
+        place.rename(aside)
+    except FileNotFoundError:
+        return
+    if not _is_still(aside, stale):
+        with contextlib.suppress(FileExistsError):  # then a third process has it: the work is claimed all the same
+            _put_back(aside, place)
+    aside.unlink(missing_ok=True)
+
+
+def _is_still(place: Path, stale: os.stat_result) -> bool:
+    """Return whether a claim is the one that was judged stale, and was not renewed since."""
+    found = place.stat()
+    return os.path.samestat(found, stale) and found.st_mtime == stale.st_mtime
+
+
+def _put_back(aside: Path, place: Path) -> None:
+    """Give a file its name again, unless another one has it.
+
+    Raises:
+        FileExistsError: another one has it.
+    """
+    try:
+        os.link(aside, place)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if not place.exists():
+            aside.rename(place)
