@@ -18,6 +18,7 @@ from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication
 
 import clearer
+from clearer.napari.layer import Step
 from clearer.napari.widget import RestorePanel, restore_widget
 from helpers.networks import write_model
 
@@ -45,18 +46,42 @@ def wait(widget: RestorePanel) -> None:
 
 
 def test_a_layer_is_restored_in_a_thread(widget: RestorePanel, tmp_path: Path) -> None:
-    steps: list[tuple[int, int]] = []
+    steps: list[Step] = []
     show = widget._progress
     widget._progress = lambda at: (steps.append(at), show(at))  # type: ignore[method-assign]
     widget.restore()
     assert not widget.start.isEnabled() and widget.stop.isEnabled()
     wait(widget)
-    assert steps == [(k, 4) for k in range(1, 5)] and widget.said.text() == "" and widget.start.isEnabled()
+    assert (
+        [step[:2] for step in steps] == [(k, 8) for k in range(9)]
+        and widget.said.text() == ""
+        and widget.start.isEnabled()
+    )
     before, after = widget.viewer.layers
     assert after.name == "cells restored"
     assert tuple(after.scale) == tuple(before.scale) and tuple(after.translate) == tuple(before.translate)
     restorer = clearer.load(tmp_path / "m.safetensors")
     assert np.array_equal(after.data[2], restorer.restore(before.data[2]))
+
+
+def test_the_range_is_taken_and_what_is_said_of_the_values_stays(widget: RestorePanel, tmp_path: Path) -> None:
+    layer = widget.viewer.layers["cells"]
+    layer.data = layer.data // 16  # 12 bits
+    widget.restore()
+    wait(widget)
+    assert "for 12 bits set white with Range 0,4095" in widget.said.text()
+    widget.span.setText("0,4095")
+    widget.restore()
+    wait(widget)
+    assert widget.said.text() == ""
+    restorer = clearer.load(tmp_path / "m.safetensors")
+    assert np.array_equal(widget.viewer.layers[-1].data[1], restorer.restore(layer.data[1], range=(0, 4095)))
+
+
+def test_a_range_of_no_numbers_is_said_and_nothing_begins(widget: RestorePanel) -> None:
+    widget.span.setText("white")
+    widget.restore()
+    assert "Range: 'white'" in widget.said.text() and widget.worker is None and widget.start.isEnabled()
 
 
 def test_a_stopped_restoration_adds_nothing(widget: RestorePanel) -> None:

@@ -35,7 +35,7 @@ from clearer.images.tensors import to_array, to_batch
 from clearer.images.transparent import extended, is_multiplied
 from clearer.images.types import CMYK, GRAY, WIDE, AnyPixels, ImageFile, ImagePage, UnitPixels, with_notes
 from clearer.inference.noise_level import WHITE, NoiseLevel, unit_level
-from clearer.inference.options import RestoreOptions
+from clearer.inference.options import RestoreOptions, are_levels
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601, full range
 _SMALL = np.float32(1e-6)  # instead of an alpha of 0, by which no color can be divided
@@ -98,6 +98,14 @@ def notes_on(image: ImageFile, channels: int, options: RestoreOptions) -> list[s
             notes.append(f"page {number}: {beyond}" if len(image.pages) > 1 else beyond)
     more = (_dim(image, options), _own_levels(image, options), _bands(image, channels, options))
     return [*notes, *(note for note in more if note)]
+
+
+def training_levels_note(image: ImageFile, options: RestoreOptions) -> str | None:
+    """Return a note if the levels of the model's training images are black and white in an image."""
+    levels = options.levels
+    if levels is None or options.span is not None or not any(are_levels(p.color, levels) for p in image.pages):
+        return None
+    return f"levels {levels[0]:g} and {levels[1]:g} are black and white, as in training (--range says otherwise)"
 
 
 def _own_levels(image: ImageFile, options: RestoreOptions) -> str | None:

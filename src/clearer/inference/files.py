@@ -21,13 +21,13 @@ from clearer.images.tensors import batch_view
 from clearer.images.thumbnail import beside_restored
 from clearer.images.types import GRAY, ImageFile, UnitPixels, format_of_suffix, with_notes
 from clearer.inference.before_after import check_one_image, write_before_after
-from clearer.inference.color import restore_file
+from clearer.inference.color import restore_file, training_levels_note
 from clearer.inference.fit_check import FitCheck
 from clearer.inference.jobs import Job, Plan, misnamed, plan_jobs, prepare_outputs
 from clearer.inference.large_tiff import is_large, restore_large
 from clearer.inference.large_zarr import restore_zarr
 from clearer.inference.noise_level import ImageLevels, check_takes_level
-from clearer.inference.options import RestoreOptions, are_levels
+from clearer.inference.options import RestoreOptions
 from clearer.inference.outcome import Failure, FileOutcome, Outcome
 from clearer.inference.restorer import Restorer
 from clearer.inference.zarr_elsewhere import is_zarr_elsewhere, restore_zarr_elsewhere
@@ -228,11 +228,8 @@ class _Batch:
 
     def _note_levels(self, image: ImageFile) -> None:
         """Note once which levels the model takes for black and white."""
-        levels = self.options.levels
-        if levels is None or self.options.span is not None or not any(are_levels(p.color, levels) for p in image.pages):
-            return
-        note = f"levels {levels[0]:g} and {levels[1]:g} are black and white, as in training (--range says otherwise)"
-        if note not in self.outcome.notes:
+        note = training_levels_note(image, self.options)
+        if note is not None and note not in self.outcome.notes:
             self.outcome.notes.append(note)
 
     def _restore_video(self, job: Job) -> None:

@@ -1,4 +1,4 @@
-"""The widget: choose a layer, a model, a level and a strength; restore in a thread, with progress and a way to stop."""
+"""The widget: choose a layer, a model, its range, a level and a strength; restore in a thread that can be stopped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from clearer.core.errors import UserError
 from clearer.inference.restorer import load
-from clearer.napari.layer import Settings, kept, restored_layer
+from clearer.napari.layer import Settings, Step, kept, restored_layer
+from clearer.napari.levels import FIELD, span_of
 from clearer.zoo.locate import find_models
 
 ESTIMATED = -1.0
@@ -30,7 +31,16 @@ class RestorePanel:
     """
 
     def __init__(self, viewer: Any) -> None:
-        from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QLabel, QProgressBar, QPushButton, QWidget
+        from qtpy.QtWidgets import (
+            QComboBox,
+            QDoubleSpinBox,
+            QFormLayout,
+            QLabel,
+            QLineEdit,
+            QProgressBar,
+            QPushButton,
+            QWidget,
+        )
 
         self.native = QWidget()
         self.viewer = viewer
@@ -45,11 +55,20 @@ class RestorePanel:
         self.strength.setRange(0, 1)
         self.strength.setSingleStep(0.1)
         self.strength.setValue(1)
+        self.span = QLineEdit()
+        self.span.setPlaceholderText("by type and values")
+        self.span.setToolTip("Black and white of the layer, such as 0,4095 for 12 bits stored in 16")
         self.start, self.stop = QPushButton("Restore"), QPushButton("Stop")
         self.bar, self.said = QProgressBar(), QLabel()
         self.said.setWordWrap(True)
         form = QFormLayout(self.native)
-        rows = {"Layer": self.layers, "Model": self.models, "Noise level": self.level, "Strength": self.strength}
+        rows = {
+            "Layer": self.layers,
+            "Model": self.models,
+            FIELD: self.span,
+            "Noise level": self.level,
+            "Strength": self.strength,
+        }
         for name, field in rows.items():
             form.addRow(name, field)
         for row in (self.start, self.stop, self.bar, self.said):
@@ -78,13 +97,18 @@ class RestorePanel:
         if not name or self.worker is not None:
             self.said.setText("" if name else "open an image first")
             return
+        try:
+            span = span_of(self.span.text())
+        except UserError as error:
+            self.said.setText(str(error))
+            return
         layer = self.viewer.layers[name]
         level = None if self.level.value() < 0 else self.level.value()
         work = _work(
             self.models.currentText(),
             layer.data[0] if layer.multiscale else layer.data,
             layer.rgb,
-            Settings(self.strength.value(), level),
+            Settings(self.strength.value(), level, span),
         )
         self.start.setEnabled(False)
         self.stop.setEnabled(True)
@@ -101,9 +125,11 @@ class RestorePanel:
         if self.worker is not None:
             self.worker.quit()
 
-    def _progress(self, at: tuple[int, int]) -> None:
-        self.bar.setRange(0, at[1])
-        self.bar.setValue(at[0])
+    def _progress(self, step: Step) -> None:
+        self.bar.setRange(0, step.total)
+        self.bar.setValue(step.done)
+        if step.notes:  # they stay when the work is done
+            self.said.setText("\n".join(step.notes))
 
     def _show(self, layer: Any, found: NDArray[Any] | str | None) -> None:
         if isinstance(found, str):
@@ -119,15 +145,13 @@ class RestorePanel:
         self.bar.reset()
 
 
-def _work(
-    model: str, data: Any, rgb: bool, settings: Settings
-) -> Generator[tuple[int, int], None, NDArray[Any] | str | None]:
-    """Yield (planes done, planes in all); return the restored pixels, or what the user can fix."""
+def _work(model: str, data: Any, rgb: bool, settings: Settings) -> Generator[Step, None, NDArray[Any] | str | None]:
+    """Yield the steps; return the restored pixels, or what the user can fix."""
     pixels = None
     try:
-        for done, total, so_far in restored_layer(load(model), data, rgb, settings):
-            pixels = so_far
-            yield done, total
+        for step in restored_layer(load(model), data, rgb, settings):
+            pixels = step.pixels
+            yield step
     except UserError as error:  # Qt would show it a second time, with its traceback
         return str(error)
     return pixels
