@@ -17,7 +17,7 @@ from torch import Tensor
 
 from clearer.core.errors import UserError
 from clearer.data.ranges import CAMERA_BITS
-from clearer.images.convert import depth_for
+from clearer.images.convert import depth_for, fitted
 from clearer.images.nodata import Hidden, hidden_of, put_back, without
 from clearer.images.pixels import (
     WHOLE,
@@ -32,6 +32,7 @@ from clearer.images.pixels import (
     upright,
 )
 from clearer.images.tensors import to_array, to_batch
+from clearer.images.thumbnail import beside_restored
 from clearer.images.transparent import extended, is_multiplied
 from clearer.images.types import CMYK, GRAY, WIDE, AnyPixels, ImageFile, ImagePage, UnitPixels, with_notes
 from clearer.inference.noise_level import WHITE, NoiseLevel, unit_level
@@ -47,7 +48,9 @@ Run = Callable[[UnitPixels], UnitPixels]
 
 
 def restore_file(image: ImageFile, run: Run, channels: int, options: RestoreOptions, format: str) -> ImageFile:
-    """Restore all pages of an image, in the depth that they have in the output.
+    """Restore an image as it is to be written: all pages, in the depth that they have in the output, and thumbnails.
+
+    Every way that a file takes through memory ends here, so that all of them keep and note the same.
 
     Args:
         image: the decoded file.
@@ -56,14 +59,18 @@ def restore_file(image: ImageFile, run: Run, channels: int, options: RestoreOpti
         options: color, strength, span and depth.
         format: of the output, a key of `FORMATS`.
 
+    Returns:
+        The file that `write_file` takes, with notes on its values and on what its format cannot hold.
+
     Raises:
-        UserError: see `depth_for` and `to_unit`; or the network cannot restore the page.
+        UserError: see `fitted`, `depth_for` and `to_unit`; or the network cannot restore the page.
     """
     check_bands(image.pages, options)
     pages = tuple(
         restore_page(page, run, channels, options, depth_for(page, format, options.depth)) for page in image.pages
     )
-    return with_notes(replace(image, pages=pages), *notes_on(image, channels, options))
+    restored = with_notes(replace(image, pages=pages), *notes_on(image, channels, options))
+    return beside_restored(image, fitted(restored, format))
 
 
 def check_bands(pages: Sequence[ImagePage], options: RestoreOptions) -> None:

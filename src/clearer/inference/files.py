@@ -13,12 +13,11 @@ import numpy as np
 
 from clearer.core.errors import UserError
 from clearer.core.prefetch import one_ahead, one_behind
-from clearer.images.convert import check_pages, depth_for, fitted
+from clearer.images.convert import check_pages, depth_for
 from clearer.images.io import not_kept, read_file, to_bytes, write_file
 from clearer.images.nodata import filled
 from clearer.images.pixels import depth_of
 from clearer.images.tensors import batch_view
-from clearer.images.thumbnail import beside_restored
 from clearer.images.types import GRAY, ImageFile, UnitPixels, format_of_suffix, with_notes
 from clearer.inference.before_after import check_one_image, write_before_after
 from clearer.inference.color import restore_file, training_levels_note
@@ -215,8 +214,7 @@ class _Batch:
             check_pages(image, format)  # before the network runs
             depths = [depth_for(page, format, self.options.depth) for page in image.pages]
             self._suit(*depths, *(depth_of(page.color) for page in image.pages))
-            restored = fitted(restore_file(image, self._run, self.channels, self.options, format), format)
-            restored = beside_restored(image, restored)
+            restored = restore_file(image, self._run, self.channels, self.options, format)
             if self.options.compare is not None:
                 page = image.pages[0]
                 write_before_after(self.options.compare, page, restored.pages[0], self.options.span_of(page.color))

@@ -30,7 +30,7 @@ from clearer.images.types import (
     with_notes,
 )
 from clearer.inference.choice import candidates
-from clearer.inference.color import most_runs, restore_file
+from clearer.inference.color import most_runs, restore_file, training_levels_note
 from clearer.inference.fit_check import FitCheck
 from clearer.inference.image_facts import seen_of_file
 from clearer.inference.noise_level import ImageLevels
@@ -170,7 +170,7 @@ def restore_upload(
     folder = place / f"{secrets.token_hex(8)}-result"
     file = folder / f"restored{FORMATS[format].suffixes[0]}"
     seen = {"before": _visible(before.pages[0]), "after": _visible(after.pages[0])}
-    _write_result(folder, file, after, seen)
+    not_kept = _write_result(folder, file, after, seen)
     _forget_results(place, but=folder)
     gray_on_color = restorer.architecture.channels == 1 and seen["before"].shape[2] == 3
     apart = f", {'channel by channel' if how.color == 'channels' else 'luma only'}" if gray_on_color else ""
@@ -180,8 +180,12 @@ def restore_upload(
     if not added.nothing:
         truth = _visible(clean.pages[0])
         text += f" PSNR {_psnr(seen['before'], truth)} → {_psnr(seen['after'], truth)}."
-    notes = tuple(f"{note[:1].upper()}{note[1:]}." for note in after.notes)
-    return Result(folder, file, text, level, notes)
+    return Result(folder, file, text, level, tuple(map(_as_sentence, (*after.notes, *not_kept))))
+
+
+def _as_sentence(note: str) -> str:
+    """Return a note of the command line as the page shows it: it has no field for the range."""
+    return f"{note[:1].upper()}{note[1:]}.".replace("--range", "clearer restore --range")
 
 
 def _restored(
@@ -193,7 +197,7 @@ def _restored(
     ensemble: bool,
     progress: Progress,
 ) -> ImageFile:
-    """Return the restored file, converted to what ``format`` can hold."""
+    """Return the restored file, as ``format`` can hold it."""
     how = replace(how, levels=restorer.card.span)
     suited = restorer.at_depth(*(depth_of(page.color) for page in before.pages))
     channels = restorer.architecture.channels
@@ -215,23 +219,24 @@ def _restored(
 
     check = FitCheck.of(restorer)
     try:
-        after = fitted(restore_file(before, run, channels, how, format), format)
+        after = restore_file(before, run, channels, how, format)
         fit = check.finish(UPLOAD, before.pages[0].own.get("quality"))
-        line = None if fit is None else fit.line()
-        return after if line is None else with_notes(after, line)
+        lines = (None if fit is None else fit.line(), training_levels_note(before, how))
+        return with_notes(after, *filter(None, lines))
     except UserError as error:
         what = str(error).removeprefix("image: ").partition(";")[0]
         raise UserError(f"The image could not be restored: {what}.") from error
 
 
-def _write_result(folder: Path, file: Path, after: ImageFile, seen: dict[str, Uint8Pixels]) -> None:
-    """Write the files of a result; remove them all after an error."""
+def _write_result(folder: Path, file: Path, after: ImageFile, seen: dict[str, Uint8Pixels]) -> tuple[str, ...]:
+    """Write the files of a result, and return notes on what could not be kept; remove all files after an error."""
     try:
         folder.mkdir()
-        write_file(file, after)
+        notes = write_file(file, after)
         for name, image in seen.items():
             _write(folder / f"{name}.png", image)
             _write(folder / f"{name}-seen.png", _for_show(image))
+        return notes
     except UserError as error:
         remove(folder)
         what = str(error).removeprefix(f"{file}: ").replace(str(folder), "the result").partition(";")[0]
