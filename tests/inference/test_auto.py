@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,44 @@ def test_each_file_gets_its_model_and_clean_ones_are_copied(folder: Path, tmp_pa
     assert sorted(path.name for path in found.outcome.written) == ["clean.png", "noisy.png"]
     assert {fit.file: fit.problem for fit in found.outcome.fits} == {str(folder / "noisy.png"): None}
     assert steps and steps[-1][1] == 3
+
+
+@pytest.mark.parametrize("bulk", [(), ("--workers", "1")])
+def test_a_stated_noise_level_counts_for_the_models_that_take_one(
+    folder: Path, tmp_path: Path, bulk: tuple[str, ...]
+) -> None:
+    (folder / "broken.png").unlink()
+    Image.fromarray(COFFEE).save(folder / "packed.jpg", quality=20)
+    out = tmp_path / "out"
+    ended = command("restore", "auto", folder, "-o", out, "--sigma", "25", "--json", "--device", "cpu", *bulk)
+    assert ended.status == 0
+    assert sorted(path.name for path in out.iterdir() if path.is_file()) == ["clean.png", "noisy.png", "packed.jpg"]
+    note = "--sigma 25 not used: dejpeg takes no noise level"
+    if bulk:
+        records = next((out / ".clearer-bulk").rglob("00000.jsonl"))
+        said = [line for line in records.read_text().splitlines() if note in line]
+        assert len(said) == 1 and "packed.jpg" in said[0]
+        return
+    facts = json.loads(ended.out)
+    assert facts["notes"] == [f"{folder / 'packed.jpg'}: {note}"]
+    chosen = {Path(one["file"]).name: one["model"] for one in facts["chosen"]}
+    assert chosen["packed.jpg"] == "dejpeg" and not facts["estimated_levels"]
+    restorer(str(chosen["noisy.png"])).restore(np.zeros((8, 8), np.uint8), level=25)  # it takes a level
+    named = command("restore", chosen["noisy.png"], folder / "noisy.png", "-o", tmp_path / "n.png", "--sigma", "25")
+    assert named.status == 0 and (tmp_path / "n.png").read_bytes() == (out / "noisy.png").read_bytes()
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_call_before_anything_is_written(folder: Path, tmp_path: Path) -> None:
+    Image.fromarray(COFFEE).save(folder / "packed.jpg", quality=20)
+
+    def partly(model: str) -> Restorer:
+        if model == "dejpeg":
+            raise UserError("dejpeg: damaged")
+        return restorer(model)
+
+    with pytest.raises(UserError, match="dejpeg: damaged"):
+        restore_auto(partly, folder, tmp_path / "out")
+    assert not any((tmp_path / "out").rglob("*.*"))
 
 
 def test_a_copy_in_another_format_has_the_same_pixels(folder: Path, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from clearer.core.errors import UserError
 from clearer.core.files import paths_checked, written_whole
 from clearer.images.io import read_file
@@ -145,6 +147,8 @@ def restore_auto_jobs(
 ) -> AutoOutcome:
     """Restore the files of a plan, each with the model that fits it; see `restore_auto`.
 
+    A noise level that is stated counts for the models that take one; of other files, a note says that it does not.
+
     ``chosen``: called for each file with its model, before it is restored; None: it is copied.
     """
     unread = [Failure(line.partition(": cannot")[0], line) for line in plan.unreadable]
@@ -172,13 +176,29 @@ def restore_auto_jobs(
         if chosen is not None:
             chosen(job, seen.choice.model)
         groups.setdefault(seen.choice.model, []).append(job)
+    for model in groups:
+        if model is not None:
+            load(model)  # one that cannot be loaded ends the call before anything is written
     for model, jobs in groups.items():
         part = _Part(found.outcome, len(plan.jobs), progress, settled)
         if model is None:
             _copy(load, models, Plan(jobs, plan.is_folder, []), options, part)
         else:
-            part.add(restore_jobs(load(model), Plan(jobs, plan.is_folder, []), options, part.progress, settled))
+            how, notes = _how(load(model), model, jobs, options)
+            part.add(restore_jobs(load(model), Plan(jobs, plan.is_folder, notes), how, part.progress, settled))
     return found
+
+
+def _how(restorer: Restorer, model: str, jobs: list[Job], options: RestoreOptions) -> tuple[RestoreOptions, list[str]]:
+    """Return the options as a model can take them, and a note for each file if it takes no noise level.
+
+    A noise level is stated for all files, and the model of each is not known before it is looked at.
+    """
+    if options.sigma is None or restorer.architecture.takes_level:
+        return options, []
+    stated = "--sigma" if isinstance(options.sigma, np.ndarray) else f"--sigma {options.sigma:g}"
+    notes = [f"{job.name}: {stated} not used: {model} takes no noise level" for job in jobs]
+    return replace(options, sigma=None), notes
 
 
 @dataclass
