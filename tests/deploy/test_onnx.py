@@ -315,6 +315,34 @@ def test_contradicting_options_are_refused(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--bioimageio", "pkg.txt"], "must end in .zip"),
+        (["--demo", "page", "--json"], "onnxruntime-web is not in node_modules"),
+        (["--torch", "a.onnx"], "must end in .pt2"),
+        (["--onnx", "a.xyz"], "must end in .onnx"),
+        (["--int8", "--calibrate", "nowhere"], "nowhere"),
+        (["--opset", "99"], "--opset 99: not from 18"),
+        (["--bioimageio", "a.zip", "--calibrate", "."], "give both or none"),
+    ],
+)
+def test_no_file_is_written_where_another_is_refused(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = command("export", run, "-o", "folder", *options)
+    assert ended.status == 2 and words in ended.err and ended.err.count("\n") == 1 and not ended.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_for_int8_are_not_ignored_without_it(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = command("export", run, "--bioimageio", "a.zip", "--calibrate", "photos")
+    assert ended.status == 2 and ended.err.startswith("clearer: --calibrate photos: only for --int8")
+    assert not list(tmp_path.iterdir())
+
+
 def test_onnx_files_not_written_by_export_are_refused(run: Path, tmp_path: Path) -> None:
     model = onnx.load(run / "a.onnx")
     changes: dict[str, tuple[str, str]] = {

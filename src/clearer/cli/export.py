@@ -89,6 +89,7 @@ def export(options: ExportOptions) -> None:
     The files take images of any size. Each is compared with PyTorch before it is kept.
     """
     from clearer.deploy.bioimage import export_bioimage
+    from clearer.deploy.demo import write_demo
     from clearer.deploy.folder import export_folder
     from clearer.deploy.onnx import export as run_export
 
@@ -101,13 +102,12 @@ def export(options: ExportOptions) -> None:
         "layout": o.layout,
         "opset": o.opset,
     }
+    _check(o)
     if o.out is not None:
         result["folder"] = export_folder(o.model, o.out, **how)
-    if o.demo is not None or o.runtime is not None:
-        result["demo"] = _write_demo(o)
+    if o.demo is not None:
+        result["demo"] = dict(write_demo(o.model, o.demo, o.runtime))
     if o.bioimageio is not None:
-        if (o.half or o.int8) and o.onnx is None and o.out is None:
-            raise UserError("--half, --int8: not for --bioimageio, whose weights are fp32; leave them out")
         result["bioimageio"] = export_bioimage(o.model, o.bioimageio, opset=o.opset)
     if o.onnx is not None or o.pt2 is not None or not result:
         result |= run_export(o.model, onnx=o.onnx, pt2=o.pt2, **(how if o.onnx is not None or not result else {}))
@@ -126,15 +126,43 @@ def export(options: ExportOptions) -> None:
         print_json(dict(result))
 
 
-def _write_demo(o: ExportOptions) -> dict[str, Any]:
-    """Write the page of the model."""
-    from clearer.deploy.demo import write_demo
+def _check(o: ExportOptions) -> None:
+    """Check all options before the first file is written, so that none is left behind by another's fault."""
+    from clearer.deploy.bioimage import check_package, check_package_name
+    from clearer.deploy.demo import check_demo
+    from clearer.deploy.export_options import PACKAGES, check_opset, check_options, require
+    from clearer.deploy.folder import MODEL, check_folder
+    from clearer.deploy.onnx import network_of
+    from clearer.deploy.quantize import check_calibration
+    from clearer.inference.restorer import load
 
-    if o.demo is None:
+    onnx = o.onnx or (None if o.out is None else o.out / MODEL)
+    if o.demo is None and o.runtime is not None:
         raise UserError(f"--onnxruntime-web {o.runtime}: only for a page; name its folder with --demo FOLDER")
-    if (o.half or o.int8 or o.opset is not None) and o.onnx is None and o.out is None:
-        raise UserError("--half, --int8 and --opset: not for --demo, whose model is fp32; leave them out")
-    return dict(write_demo(o.model, o.demo, o.runtime))
+    if o.demo is not None:
+        if (o.half or o.int8 or o.opset is not None) and onnx is None:
+            raise UserError("--half, --int8 and --opset: not for --demo, whose model is fp32; leave them out")
+        check_demo(o.demo, o.runtime)
+    if o.bioimageio is not None:
+        check_package_name(o.bioimageio)
+        if (o.half or o.int8) and onnx is None:
+            raise UserError("--half, --int8: not for --bioimageio, whose weights are fp32; leave them out")
+    if onnx is not None or o.pt2 is not None or (o.demo is None and o.bioimageio is None):
+        check_options(onnx, o.pt2, o.half, o.int8, o.calibrate)
+    elif o.calibrate is not None:
+        raise UserError(f"--calibrate {o.calibrate}: only for --int8, which needs it; leave it out")
+    if o.opset is not None:
+        check_opset(o.opset, onnx or o.bioimageio)
+    if onnx is not None or o.demo is not None or o.bioimageio is not None:
+        require(*PACKAGES)
+    restorer = load(o.model, "cpu", "fp32")
+    network_of(restorer, o.model)
+    if o.out is not None:
+        check_folder(o.out, restorer.architecture)
+    if o.bioimageio is not None:
+        check_package(o.bioimageio, restorer.architecture)
+    if o.calibrate is not None:
+        check_calibration(o.calibrate, restorer.card, o.layout)
 
 
 def _say_file(file: dict[str, Any], console: Any) -> None:

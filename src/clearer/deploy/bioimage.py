@@ -72,14 +72,10 @@ def export_bioimage(model: str | Path | Restorer, path: str | Path, *, opset: in
             .zip.
     """
     path = Path(path)
-    if path.suffix.lower() != SUFFIX:
-        raise UserError(f"--bioimageio {path}: the name must end in {SUFFIX}")
-    if path.is_dir():
-        raise UserError(f"--bioimageio {path}: a folder; name a file")
+    check_package_name(path)
     restorer = model if isinstance(model, Restorer) else load(model, "cpu", "fp32")
     architecture, card = restorer.architecture, restorer.card
-    if architecture.channels not in (_GRAY, _RGB):
-        raise UserError(f"--bioimageio {path}: for 1 or 3 channels, not {architecture.channels}; use --onnx FILE")
+    check_package(path, architecture)
     name = card.name or (path.stem if isinstance(model, Restorer) else Path(model).stem)
     with temporary_folder("bioimage") as folder:
         found = export(restorer, onnx=folder / MODEL, opset=opset)["onnx"]
@@ -93,6 +89,21 @@ def export_bioimage(model: str | Path | Restorer, path: str | Path, *, opset: in
         for file, data in files.items():
             archive.writestr(file, data)
     return {"path": str(path), "files": list(files), "onnx": {**found, "path": MODEL}}
+
+
+def check_package_name(path: Path) -> None:
+    """Raise a UserError if a package cannot have this name."""
+    if path.suffix.lower() != SUFFIX:
+        raise UserError(f"--bioimageio {path}: the name must end in {SUFFIX}")
+    if path.is_dir():
+        raise UserError(f"--bioimageio {path}: a folder; name a file")
+
+
+def check_package(path: Path, architecture: Architecture) -> None:
+    """Raise a UserError if a network cannot be written as the package ``path``."""
+    check_package_name(path)
+    if architecture.channels not in (_GRAY, _RGB):
+        raise UserError(f"--bioimageio {path}: for 1 or 3 channels, not {architecture.channels}; use --onnx FILE")
 
 
 def description(name: str, architecture: Architecture, card: ModelCard, weights: bytes, opset: int) -> dict[str, Any]:

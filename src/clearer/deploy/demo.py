@@ -71,11 +71,9 @@ def write_demo(model: str | Path | Restorer, folder: str | Path, runtime: str | 
     Raises:
         UserError: the runtime is not found, the folder cannot be written, or see `clearer.export`.
     """
-    found = find_runtime(runtime)
-    restorer = model if isinstance(model, Restorer) else load(model, "cpu", "fp32")
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--demo {folder}: not a folder; name another")
+    found = check_demo(folder, runtime)
+    restorer = model if isinstance(model, Restorer) else load(model, "cpu", "fp32")
     with paths_checked():
         (folder / "onnxruntime").mkdir(parents=True, exist_ok=True)
     name = restorer.name if isinstance(model, Restorer) else Path(model).stem
@@ -88,6 +86,14 @@ def write_demo(model: str | Path | Restorer, folder: str | Path, runtime: str | 
         _copy(found / file, folder / "onnxruntime" / file)
     written = [*PAGE, "model.onnx", "model.json", "_headers", *(f"onnxruntime/{file}" for file in RUNTIME)]
     return {"path": str(folder), "model": exported, "bytes": sum((folder / file).stat().st_size for file in written)}
+
+
+def check_demo(folder: Path, runtime: str | Path | None = None) -> Path:
+    """Return the folder with the files of onnxruntime-web; raise a UserError if the page cannot be written."""
+    found = find_runtime(runtime)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--demo {folder}: not a folder; name another")
+    return found
 
 
 def _copy(source: Path, target: Path) -> None:

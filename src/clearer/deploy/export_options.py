@@ -8,6 +8,8 @@ from clearer.core.errors import UserError
 
 OPSET = 18
 """Version of the ONNX operators by default; torch writes no earlier one."""
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+"""What an ONNX file is written and verified with."""
 
 
 def require(*packages: str) -> None:

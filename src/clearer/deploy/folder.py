@@ -92,12 +92,7 @@ def export_folder(model: str | Path | Restorer, folder: str | Path, **options: A
     """
     restorer = model if isinstance(model, Restorer) else load(model, "cpu", "fp32")
     architecture, card, place = restorer.architecture, restorer.card, Path(folder)
-    if architecture.channels not in (_GRAY, _RGB):
-        raise UserError(
-            f"{place}: the examples are for images of 1 or 3 channels, not {architecture.channels}; use --onnx FILE"
-        )
-    if place.exists() and not place.is_dir():
-        raise UserError(f"{place}: a file, where a folder is written; name another, or use --onnx FILE.onnx")
+    check_folder(place, architecture)
     name = card.name or (place.resolve().name if isinstance(model, Restorer) else Path(model).name)
     with paths_checked():
         found = export(restorer, onnx=place / MODEL, **options)["onnx"]
@@ -109,6 +104,16 @@ def export_folder(model: str | Path | Restorer, folder: str | Path, **options: A
         for file, text in texts.items():
             write_text(place / file, text)
     return {"path": str(place), "files": [MODEL, *texts], "onnx": {**found, "path": str(place / MODEL)}}
+
+
+def check_folder(place: Path, architecture: Architecture) -> None:
+    """Raise a UserError if a network cannot be written as a folder."""
+    if architecture.channels not in (_GRAY, _RGB):
+        raise UserError(
+            f"{place}: the examples are for images of 1 or 3 channels, not {architecture.channels}; use --onnx FILE"
+        )
+    if place.exists() and not place.is_dir():
+        raise UserError(f"{place}: a file, where a folder is written; name another, or use --onnx FILE.onnx")
 
 
 def example_text(name: str, use: Use) -> str:

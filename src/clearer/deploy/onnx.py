@@ -23,7 +23,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from clearer.core.errors import UserError
 from clearer.core.files import utf8_path, written_whole
-from clearer.deploy.export_options import OPSET, check_opset, check_options, require
+from clearer.deploy.export_options import OPSET, PACKAGES, check_opset, check_options, require
 from clearer.deploy.quantize import Calibration, QuantizationLoss, quantize, read_calibration
 from clearer.inference.onnx_network import INPUT, LEVEL, OUTPUT, OnnxNetwork, metadata_of
 from clearer.inference.restorer import Restorer, load
@@ -115,15 +115,13 @@ def export(
     if opset is not None:
         check_opset(opset, onnx)
     restorer = model if isinstance(model, Restorer) else load(model, "cpu", "fp32")
-    if not isinstance(restorer.network, RestorationNetwork):
-        raise UserError(f"{model}: already exported; name the weight file or the run that it was made from")
-    network = folded_copy(restorer.network)
+    network = folded_copy(network_of(restorer, model))
     result: ExportResult = {
         "model": "" if isinstance(model, Restorer) else str(model),
         "architecture": str(restorer.architecture),
     }
     if onnx is not None:
-        require("onnx", "onnxscript", "onnxruntime")
+        require(*PACKAGES)
         calibration = None
         if int8:
             assert calibrate is not None
@@ -132,6 +130,13 @@ def export(
     if pt2 is not None:
         result["pt2"] = _write_pt2(network, restorer.card, Path(pt2))
     return result
+
+
+def network_of(restorer: Restorer, model: object) -> RestorationNetwork:
+    """Return the network of a restorer that can be exported, called ``model``; raise a UserError if it is exported."""
+    if not isinstance(restorer.network, RestorationNetwork):
+        raise UserError(f"{model}: already exported; name the weight file or the run that it was made from")
+    return restorer.network
 
 
 def folded_copy(network: RestorationNetwork) -> RestorationNetwork:

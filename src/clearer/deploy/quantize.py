@@ -15,7 +15,7 @@ from torch import Tensor
 from clearer.core.errors import UserError
 from clearer.core.leftovers import temporary_folder
 from clearer.data.folders import find_items
-from clearer.data.items import read_item
+from clearer.data.items import Item, read_item
 from clearer.degradations.base import Degradation
 from clearer.degradations.registry import degradation_from_dict
 from clearer.evaluation.metrics import psnr
@@ -85,15 +85,7 @@ def read_calibration(folder: str | Path, card: ModelCard, channels: int, layout:
         UserError: there are fewer than two images, the card does not state the degradation, or it states
             pairs and the folder holds none.
     """
-    degradation = _degradation_of(card, folder)
-    items = find_items(folder, layout)
-    if len(items) < 2:
-        raise UserError(f"{folder}: one image, but int8 needs two or more, to calibrate and to measure; add images")
-    if degradation.needs_pairs and any(item.degraded is None and item.side is None for item in items):
-        raise UserError(
-            f"{folder}: the model was trained on pairs, and these are single images; name a folder with "
-            "sub-folders such as clean and rainy, or add --layout side-by-side"
-        )
+    degradation, items = check_calibration(folder, card, layout)
     held = [k for k in range(len(items)) if k % 4 == 3] or [len(items) - 1]
     others = [k for k in range(len(items)) if k not in held]
     generator = torch.Generator().manual_seed(0)
@@ -115,6 +107,24 @@ def read_calibration(folder: str | Path, card: ModelCard, channels: int, layout:
         ranges=tuple(noisy for noisy, _ in read_all(_spread(others, CALIBRATION_IMAGES), CALIBRATION_CROP)),
         held_out=tuple(read_all(_spread(held, MEASURED_IMAGES), MEASURED_CROP)),
     )
+
+
+def check_calibration(folder: str | Path, card: ModelCard, layout: str = "auto") -> tuple[Degradation, list[Item]]:
+    """Return how the images of a folder are degraded, and the images, of which none is decoded; see `read_calibration`.
+
+    Raises:
+        UserError: the same.
+    """
+    degradation = _degradation_of(card, folder)
+    items = find_items(folder, layout)
+    if len(items) < 2:
+        raise UserError(f"{folder}: one image, but int8 needs two or more, to calibrate and to measure; add images")
+    if degradation.needs_pairs and any(item.degraded is None and item.side is None for item in items):
+        raise UserError(
+            f"{folder}: the model was trained on pairs, and these are single images; name a folder with "
+            "sub-folders such as clean and rainy, or add --layout side-by-side"
+        )
+    return degradation, items
 
 
 def quantize(model: Any, metadata: dict[str, str], calibration: Calibration) -> tuple[Any, QuantizationLoss]:
