@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from clearer.core.cache_folder import cache_folder
 from clearer.core.console import say
 from clearer.core.device import choose_precision
 from clearer.core.errors import UserError
 from clearer.inference.budget import Budget
 from clearer.inference.latency import peak_macs
-from clearer.inference.latency_table import LatencyTable, cache_folder
+from clearer.inference.latency_table import LatencyTable
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel
 from clearer.recipe.schema import Recipe

@@ -19,6 +19,7 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor
 
+from clearer.core.cache_folder import cache_folder as cache_folder  # clearer.bulk.run takes it from here
 from clearer.core.device import autocast
 from clearer.core.errors import UserError
 from clearer.core.files import read_shaped, write_json
@@ -49,11 +50,6 @@ class _Kept(TypedDict):
 
     valid_for: dict[str, Any]
     milliseconds: dict[str, float]
-
-
-def cache_folder() -> Path:
-    """Return where measurements of this machine are kept: clearer below XDG_CACHE_HOME, by default ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clearer"
 
 
 def device_name(device: torch.device) -> str:

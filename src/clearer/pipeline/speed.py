@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from clearer.core.cache_folder import cache_folder
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
 from clearer.core.pressure import Watch
@@ -42,9 +43,8 @@ class Speed:
 
 
 def speed_file() -> Path:
-    """Return where speeds are remembered: clearer/speed.json below XDG_CACHE_HOME, by default ~/.cache."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "clearer" / "speed.json"
+    """Return where speeds are remembered."""
+    return cache_folder() / "speed.json"
 
 
 def remembered_speeds() -> dict[str, Speed]:

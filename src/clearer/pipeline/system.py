@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, TypedDict
 
+from clearer.core.cache_folder import cache_folder
 from clearer.core.errors import UserError, one_line
 from clearer.core.files import read_json
 from clearer.core.packages import needs, version_of
@@ -73,7 +74,7 @@ def describe_system() -> System:
     """Return the report of this machine. Nothing is measured."""
     stated = needs()
     extras = {extra: names for extra, names in stated["extras"].items() if extra != "dev"}
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clearer"
+    folder = cache_folder()
     return {
         "clearer": __version__,
         "location": without_user(PACKAGE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from importlib import resources
@@ -62,7 +63,9 @@ def _named_folder(strict: bool) -> Path | None:
     text = os.environ.get(MODELS_VARIABLE)
     if not text:
         return None
-    folder = Path(text).expanduser()
+    folder = Path(text)
+    with contextlib.suppress(RuntimeError):  # ~ where there is no home: no such folder
+        folder = folder.expanduser()
     if not folder.is_dir():
         if not strict:
             return None
