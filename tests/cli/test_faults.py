@@ -95,6 +95,14 @@ FAULTS = {
     "restore a folder to a file": (["restore", "gray.safetensors", "photos", "-o", "red.png"], ["red.png", "folder"]),
     "restore onto itself": (["restore", "gray.safetensors", "gray.png", "-o", "gray.png"], ["itself"]),
     "restore under a file": (["restore", "gray.safetensors", "gray.png", "-o", "red.png/a.png"], ["red.png/a.png"]),
+    "restore and compare at an address": (
+        ["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--compare", "file:///tmp/both.png"],
+        ["--compare: file:///tmp/both.png is an address; give a path on this machine"],
+    ),
+    "export to an address": (
+        ["export", "gray.safetensors", "-o", "s3://KEY:SECRET@lab/model"],
+        ["--out: s3://***@lab/model is an address"],
+    ),
     "restore in no precision": (
         ["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--precision", "fp16"],
         ["'fp16'", "bf16"],

@@ -67,3 +67,11 @@ def test_more_than_one_image_and_other_names_are_refused(tmp_path: Path) -> None
         with pytest.raises(UserError, match=words):
             restore_path(stand_in(3), tmp_path / source, tmp_path / target, options)
     assert not (tmp_path / "y.png").exists() and not (tmp_path / "both.png").exists()
+
+
+def test_an_address_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(IMAGE).save("x.png")
+    with pytest.raises(UserError, match=r"^--compare file:///tmp/both\.png: an address"):
+        restore_path(stand_in(3), "x.png", "y.png", RestoreOptions(compare="file:///tmp/both.png"))
+    assert [path.name for path in tmp_path.iterdir()] == ["x.png"]

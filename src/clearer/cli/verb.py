@@ -11,11 +11,14 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, get_type_hints
+from pathlib import Path
+from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 import typer
 
 from clearer.cli.help import VerbCommand
+from clearer.core.addresses import is_remote
+from clearer.core.errors import masked
 
 T = TypeVar("T")
 
@@ -49,8 +52,8 @@ class Verb(Generic[T]):
         def command(**values: Any) -> None:
             self.run(options(**values))
 
-        command.__signature__ = _signature(options)  # type: ignore[attr-defined]
-        command.__annotations__ = get_type_hints(options, include_extras=True)
+        command.__annotations__ = _annotations(options)
+        command.__signature__ = _signature(options, command.__annotations__)  # type: ignore[attr-defined]
 
         class Command(VerbCommand):
             former = self.former
@@ -129,6 +132,13 @@ def real(low: float = -math.inf, high: float = math.inf) -> Callable[[Any], floa
     return parse
 
 
+def local_path(text: Any) -> Path:
+    """Parse a path; an address would become the folders ``s3:`` and so on in the working directory."""
+    if is_remote(str(text)):
+        raise typer.BadParameter(f"{masked(str(text))} is an address; give a path on this machine")
+    return Path(text)
+
+
 def _within(value: float, low: float, high: float) -> float:
     if not low <= value <= high:
         raise typer.BadParameter(
@@ -137,9 +147,18 @@ def _within(value: float, low: float, high: float) -> float:
     return value
 
 
-def _signature(options: type) -> inspect.Signature:
-    """Return a signature of keyword parameters, one for each field of a dataclass."""
+def _annotations(options: type) -> dict[str, Any]:
+    """Return Typer's annotations of the fields of a dataclass; no path among them may be an address."""
     hints = get_type_hints(options, include_extras=True)
+    for hint in hints.values():
+        kind, *stated = get_args(hint)
+        if Path in (kind, *get_args(kind), *(inside for part in get_args(kind) for inside in get_args(part))):
+            stated[0].parser = stated[0].parser or local_path
+    return hints
+
+
+def _signature(options: type, hints: Mapping[str, Any]) -> inspect.Signature:
+    """Return a signature of keyword parameters, one for each field of a dataclass."""
     empty = inspect.Parameter.empty
     return inspect.Signature(
         [

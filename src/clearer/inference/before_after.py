@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clearer.core.addresses import are_same
+from clearer.core.addresses import are_same, is_remote
 from clearer.core.errors import UserError
 from clearer.images.convert import fitted
 from clearer.images.io import write_file
@@ -23,8 +23,11 @@ def check_one_image(path: str | Path, plan: Plan) -> None:
     """Check that a comparison of the files of a plan can be written to ``path``.
 
     Raises:
-        UserError: the name does not end in .png, there is more than one image, or the file is the source or the output.
+        UserError: it is an address, its name does not end in .png, there is more than one image, or it is the source
+            or the output.
     """
+    if is_remote(str(path)):
+        raise UserError(f"--compare {path}: an address; give a path on this machine")
     if Path(path).suffix.lower() != ".png":
         raise UserError(f"--compare {path}: the name must end in .png")
     if plan.is_folder or any(job.is_video or job.is_zarr for job in plan.jobs):
