@@ -139,6 +139,24 @@ def test_one_that_fails_does_not_stop_the_others(tmp_path: Path, gray: Restorer)
     assert len(list(tmp_path.glob("*-zip"))) == 1  # that of the first call
 
 
+def test_a_first_image_that_cannot_be_shown_does_not_take_the_others_away(
+    tmp_path: Path, gray: Restorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = calls_of(gray, tmp_path)
+    show = callbacks.show_upload
+
+    def shown(place: Path, limits: Limits, added: Any) -> Any:
+        if place.name == Path(files[0]["path"]).parent.name:
+            raise UserError("It cannot be shown.")
+        return show(place, limits, added)
+
+    monkeypatch.setattr(callbacks, "show_upload", shown)
+    files = dropped(tmp_path, *((name, encoded(PHOTOS["camera.png"])) for name in ("a.png", "b.png")))
+    text, _, button, *_ = calls.upload(files, 0, 0, 0, REQUEST)
+    assert "a.png is left out: It cannot be shown." in text and "48 × 48" in text and button["interactive"]
+    assert [upload.name for upload in calls.visits["visitor"].uploads] == ["b.png"]
+
+
 def test_notes_of_each_image_are_said(tmp_path: Path, gray: Restorer) -> None:
     uploads = [Upload(uploaded(tmp_path, encoded(PHOTOS["camera.png"])), f"{k}.png") for k in range(4)]
     lost = [("XMP is lost.", "Dark."), ("XMP is lost.",), ("XMP is lost.", "Cut.", "Bent.")]

@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clearer.core.errors import UserError
 from clearer.images.io import read_file
 from clearer.inference.files import restore_path
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
-from clearer.web.actions import restore_upload
+from clearer.web import actions
+from clearer.web.actions import restore_upload, suggest
+from clearer.web.added import Added
 from clearer.web.uploads import Limits
 from helpers.networks import stand_in
 from helpers.thumbnails import PIXELS, block, small, thumbnail_of
@@ -84,6 +87,24 @@ def test_the_thumbnail_shows_the_result(tmp_path: Path) -> None:
     assert exif is not None
     wanted = thumbnail_of(block("<", small())) / 4
     assert np.abs(thumbnail_of(exif) - wanted).mean() < 4  # of 255, by JPEG
+
+
+def test_noise_is_added_in_the_levels_of_measurements(tmp_path: Path) -> None:
+    pixels = np.full((64, 80), 1000, np.int16)
+    pixels[0, :2] = 0, 2000
+    place, how = uploaded(tmp_path, tiff(pixels)), Added(25)
+    found = read_file(restore_upload(place, stand_in(), LIMITS, how).file).pages[0].color
+    assert found.min() >= 0 and found.max() <= 2000 and abs(float(found.std()) - 25 / 255 * 2000) < 10
+    assert suggest(place, LIMITS, how).startswith("Denoise-gray: noise of about 2")
+
+
+def test_more_memory_than_is_free_is_said_of_the_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(actions, "restore_file", full)
+    with pytest.raises(UserError, match=r"^The image could not be restored: it needs more memory than is free\."):
+        restore_upload(uploaded(tmp_path, encoded(PIXELS)), stand_in(3), LIMITS)
 
 
 def test_levels_are_said_with_a_command_that_sets_them(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def show_upload(place: Path, limits: Limits, added: Added = CLEAN) -> tuple[Path
     image = read_upload(place, limits)
     _forget_results(place)
     page = image.pages[0]
-    shown = _visible(replace(page, color=degraded(page.color, added)))
+    shown = _visible(_degraded(page, added))
     file = _write(place / f"{secrets.token_hex(8)}-seen.png", _for_show(shown))
     return file, f"{_size(shown)}, {_kind(image)}"
 
@@ -123,9 +123,13 @@ def suggest(place: Path, limits: Limits, added: Added = CLEAN) -> str:
     """
     image = read_upload(place, limits)
     page = image.pages[0]
-    shown = replace(image, pages=(replace(page, color=degraded(page.color, added)),))
+    shown = replace(image, pages=(_degraded(page, added),))
     line = chosen_for(seen_of_file(shown), page.own.get("quality"), load, list(candidates()))[1].line()
     return f"{line[:1].upper()}{line[1:]}."
+
+
+def _degraded(page: ImagePage, added: Added, number: int = 0) -> ImagePage:
+    return replace(page, color=degraded(page.color, added, number, page.own.get("levels", WHOLE)))
 
 
 def restore_upload(
@@ -158,7 +162,7 @@ def restore_upload(
     """
     progress(0.0, "Reading")
     clean = read_upload(place, limits)
-    pages = tuple(replace(page, color=degraded(page.color, added, k)) for k, page in enumerate(clean.pages))
+    pages = tuple(_degraded(page, added, k) for k, page in enumerate(clean.pages))
     before = replace(clean, pages=pages)
     progress(_READ, "Restoring")
     began = time.perf_counter()
@@ -226,6 +230,10 @@ def _restored(
     except UserError as error:
         what = str(error).removeprefix("image: ").partition(";")[0]
         raise UserError(f"The image could not be restored: {what}.") from error
+    except MemoryError:  # of several images, the others may fit
+        raise UserError(
+            "The image could not be restored: it needs more memory than is free. Make it smaller."
+        ) from None
 
 
 def _write_result(folder: Path, file: Path, after: ImageFile, seen: dict[str, Uint8Pixels]) -> tuple[str, ...]:

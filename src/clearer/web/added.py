@@ -11,7 +11,7 @@ import torch
 from clearer.core.errors import UserError
 from clearer.degradations.gaussian import protocol_noise
 from clearer.degradations.rain import Rain
-from clearer.images.pixels import from_unit, to_unit
+from clearer.images.pixels import WHOLE, Span, from_unit, to_unit
 from clearer.images.tensors import to_array, to_batch
 from clearer.images.types import CMYK, AnyPixels
 
@@ -51,8 +51,8 @@ class Added:
 CLEAN = Added()
 
 
-def degraded(pixels: AnyPixels, added: Added, page: int = 0) -> AnyPixels:
-    """Return an image with rain and then white Gaussian noise, clipped to the range of its pixel type.
+def degraded(pixels: AnyPixels, added: Added, page: int = 0, span: Span = WHOLE) -> AnyPixels:
+    """Return an image with rain and then white Gaussian noise, clipped to black and white.
 
     Noise is added to all channels of CMYK, rain to its colors only.
 
@@ -60,6 +60,7 @@ def degraded(pixels: AnyPixels, added: Added, page: int = 0) -> AnyPixels:
         pixels: (H, W, C).
         added: how much is added.
         page: number of the page in its file; each page has its own noise and rain.
+        span: the values that are black and white; by default all of the pixel type.
 
     Returns:
         (H, W, C) of the same type.
@@ -72,7 +73,7 @@ def degraded(pixels: AnyPixels, added: Added, page: int = 0) -> AnyPixels:
     """
     if added.nothing:
         return pixels
-    x = to_unit(pixels)
+    x = to_unit(pixels, span)
     light = 1 - x if x.shape[2] == CMYK else x
     if added.rain:
         colors = to_batch(light[:, :, :3]).clamp(0, 1)
@@ -84,4 +85,4 @@ def degraded(pixels: AnyPixels, added: Added, page: int = 0) -> AnyPixels:
         noise = protocol_noise((height, width, channels), added.sigma, int(added.seed), page)
         light = (light + noise / 255).astype(np.float32)
     light = light.clip(0, 1)
-    return from_unit(1 - light if x.shape[2] == CMYK else light, pixels.dtype)
+    return from_unit(1 - light if x.shape[2] == CMYK else light, pixels.dtype, span)

@@ -227,17 +227,27 @@ class Callbacks:
         try:
             if len(visit.uploads) > 1:
                 self._drop(visit, list(visit.uploads), lambda upload: place_of(self.folder, upload.place.name))
-            if not visit.uploads:
-                raise NothingUsable(list(visit.refused.values()))
-            found = self._degraded(visit, added)
-        except UserError as error:
-            for upload in visit.uploads:
-                remove(upload.place)
-            visit.uploads = []
+            found = self._first_usable(visit, added)
+        except NothingUsable as error:
             found = _empty(problem(error))
         if self.visits.get(_visitor(request)) is not visit:  # the visitor left, or changed the images meanwhile
             return [gr.skip()] * VIEW
         return found
+
+    def _first_usable(self, visit: Visit, added: Added) -> list[Any]:
+        """Show the first upload that can be shown; those before it are removed, and the others stay.
+
+        Raises:
+            NothingUsable: there is none.
+        """
+        while visit.uploads:
+            try:
+                return self._degraded(visit, added)
+            except UserError as error:
+                first = visit.uploads.pop(0)
+                visit.refused[first.place.name] = Note(first.name, str(error), left_out=True)
+                remove(first.place)
+        raise NothingUsable(list(visit.refused.values()))
 
     def _degraded(self, visit: Visit, added: Added) -> list[Any]:
         visit.result = None
