@@ -174,6 +174,13 @@ def test_a_video_that_cannot_be_looked_at_is_refused_with_its_name(content: byte
         look(tmp_path / "missing.mp4")
 
 
+def test_the_first_page_of_measurements_is_judged_by_the_levels_of_all(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    pages = [1000 + chance.normal(0, 20, (128, 128)), np.linspace(0, 4000, 128)[None, :].repeat(128, 0)]
+    tifffile.imwrite(tmp_path / "a.tif", np.stack(pages).round().astype(np.int16), photometric="minisblack")
+    assert abs(look(tmp_path / "a.tif").facts.level - 20 / 4000 * 255) < 0.3
+
+
 def test_a_large_tiff_is_judged_by_its_center(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (90, 300, 3)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", pixels, rowsperstrip=7, photometric="rgb", compression="zlib")

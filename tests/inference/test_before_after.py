@@ -19,9 +19,9 @@ from helpers.networks import stand_in
 IMAGE = np.random.default_rng(0).integers(60, 256, (20, 30, 3), np.uint8)
 
 
-def compared(tmp_path: Path, source: Path, **options: object) -> np.ndarray:
+def compared(tmp_path: Path, source: Path, target: str = "y.png", **options: object) -> np.ndarray:
     chosen = RestoreOptions(compare=tmp_path / "both.png", **options)  # type: ignore[arg-type]
-    restore_path(stand_in(3, shift=-60 / 255), source, tmp_path / "y.png", chosen)
+    restore_path(stand_in(3, shift=-60 / 255), source, tmp_path / target, chosen)
     with Image.open(tmp_path / "both.png") as image:
         return np.asarray(image).astype(int)
 
@@ -52,6 +52,21 @@ def test_levels_of_a_camera_are_shown_by_their_range(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "x.tif", np.full((9, 9), 2048, np.uint16), metadata=None)
     both = compared(tmp_path, tmp_path / "x.tif", span=(0.0, 4095.0))
     assert (both[:, :9] == 128).all() and (both[:, 13:] == 68).all()
+
+
+def test_integers_of_no_usual_range_are_shown_by_their_own_levels(tmp_path: Path) -> None:
+    pixels = np.tile(np.linspace(100, 2100, 9).astype(np.int16), (9, 1))
+    tifffile.imwrite(tmp_path / "x.tif", pixels, metadata=None)
+    both = compared(tmp_path, tmp_path / "x.tif")
+    assert np.abs(both[:, :9] - np.linspace(0, 255, 9)).max() <= 1
+
+
+def test_what_has_no_value_is_shown_as_black(tmp_path: Path) -> None:
+    pixels = np.full((9, 9), 0.5, np.float32)
+    pixels[2, 3] = np.nan
+    tifffile.imwrite(tmp_path / "x.tif", pixels, metadata=None)
+    both = compared(tmp_path, tmp_path / "x.tif", "y.tif")
+    assert both[2, 3] == 0 and both[0, 0] == 128 and both[2, 16] == 0 and both[0, 13] == 68
 
 
 def test_more_than_one_image_and_other_names_are_refused(tmp_path: Path) -> None:

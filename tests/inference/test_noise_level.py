@@ -264,3 +264,13 @@ def test_the_level_survives_a_second_pass_in_fp32(caplog: pytest.LogCaptureFixtu
     x = noisy(1, 1, 24, 24)
     with caplog.at_level(logging.WARNING):
         torch.testing.assert_close(rounded.restore(x, level=33.0), restorer.restore(x, level=33.0))
+
+
+def test_a_damaged_model_does_not_hide_which_models_take_a_level(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torn.safetensors").write_bytes(b"torn")
+    monkeypatch.setenv("CLEARER_MODELS", str(tmp_path))
+    ended = command("restore", "dejpeg", "a.png", "-o", "b.png", "--sigma", "25")
+    assert "dejpeg does not take a noise level; models that do: denoise-color" in ended.err
+    assert ended.status == 2 and ended.err.count("\n") == 1

@@ -16,7 +16,8 @@ from clearer.core.errors import UserError
 from clearer.core.files import paths_checked, written_whole
 from clearer.images.io import read_file
 from clearer.images.ome_zarr.tree import is_zarr
-from clearer.images.types import HEAD, format_of_bytes
+from clearer.images.pixels import depth_of
+from clearer.images.types import HEAD, WIDE, format_of_bytes
 from clearer.inference.choice import AUTO, Candidate, Choice, candidates
 from clearer.inference.files import Progress, Settled, restore_jobs
 from clearer.inference.image_facts import ImageFacts, seen_of_file
@@ -82,7 +83,10 @@ def look(
     if job.is_video:
         return look_at_video(path, among, load)
     among = list(candidates()) if among is None else among
-    image = center_of(path) if is_large(path) else read_file(path, first_page=True)
+    by_rows = is_large(path)
+    image = center_of(path) if by_rows else read_file(path, first_page=True)
+    if not by_rows and depth_of(image.pages[0].color) in WIDE:
+        image = read_file(path)  # black and white are the extremes of all pages
     try:
         seen = seen_of_file(image, options)
     except UserError as error:  # raised without the file's name

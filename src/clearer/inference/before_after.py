@@ -11,6 +11,7 @@ from clearer.core.addresses import are_same, is_remote
 from clearer.core.errors import UserError
 from clearer.images.convert import fitted
 from clearer.images.io import write_file
+from clearer.images.nodata import hidden_of, without
 from clearer.images.pixels import WHOLE, Span, depth_of, to_uint8, to_unit, upright
 from clearer.images.types import GRAY, ImageFile, ImagePage, UnitPixels
 from clearer.inference.jobs import Plan
@@ -69,8 +70,11 @@ def write_before_after(path: str | Path, before: ImagePage, after: ImagePage, sp
 
 
 def _shown(page: ImagePage, span: Span) -> ImagePage:
-    """Return a page as a screen shows it: gray or RGB of 8 bits, with its color profile."""
-    color: UnitPixels = to_unit(page.color, span).clip(0, 1)
+    """Return a page as a screen shows it: gray or RGB of 8 bits, black where there is no value, with its profile."""
+    hidden = hidden_of(page)
+    color: UnitPixels = to_unit(page.color if hidden is None else without(page.color, hidden), span).clip(0, 1)
+    if hidden is not None:
+        color = np.where(hidden, np.float32(0), color)
     if page.alpha is not None:
         white = 0 if color.shape[2] > 3 else 1  # of CMYK, no ink
         color = white + (color - white) * to_unit(page.alpha)

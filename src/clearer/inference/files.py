@@ -217,7 +217,7 @@ class _Batch:
             restored = restore_file(image, self._run, self.channels, self.options, format)
             if self.options.compare is not None:
                 page = image.pages[0]
-                write_before_after(self.options.compare, page, restored.pages[0], self.options.span_of(page.color))
+                write_before_after(self.options.compare, page, restored.pages[0], self.options.span_of_page(page))
             return with_notes(restored, *misnamed(job, image.format, format))
         except UserError as error:  # raised without the file's name
             raise UserError(f"{job.name}: {str(error).removeprefix('image: ')}") from error

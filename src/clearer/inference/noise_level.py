@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -130,7 +131,12 @@ def check_takes_level(architecture: Architecture, name: str) -> None:
 
 def models_with_level() -> list[str]:
     """Return the names of the pretrained models that take a noise level."""
-    return [name for name, file in find_models(strict=False).items() if read_architecture(file.path)[0].takes_level]
+    found = []
+    for name, file in find_models(strict=False).items():
+        with contextlib.suppress(UserError):  # of a damaged file, which `clearer models` reports
+            if read_architecture(file.path)[0].takes_level:
+                found.append(name)
+    return found
 
 
 class ImageLevels:
