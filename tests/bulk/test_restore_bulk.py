@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,10 @@ from PIL import Image
 
 from clearer.bulk import folder as bulk_folder
 from clearer.bulk.folder import BulkFolder
+from clearer.bulk.local import Local
+from clearer.bulk.plan import BulkPlan
 from clearer.bulk.records import Record
+from clearer.bulk.run import _shards
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
 from clearer.zoo.weights import save_weights
@@ -297,6 +301,22 @@ def test_what_is_said_of_an_output_is_not_said_of_another_of_the_same_input(desk
     assert "adir.png" in str(found["bad.png"].error)
     assert any("alpha" in note or "transparen" in note for note in found["out.jpg"].notes), found["out.jpg"].notes
     assert not any("alpha" in note or "transparen" in note for note in found["out.tif"].notes)
+
+
+def test_more_workers_join_a_restoration_that_runs(desk):
+    """They take the shards as they are: sharing out anew would be another list."""
+    call = ("restore", "model.safetensors", "photos", "-o", "out", "--json", "--workers")
+    assert command(*call, 1).json["shards"] == {"done": 1, "of": 1}
+    folder = BulkFolder(Path("out/.clearer-bulk"))
+    plan = BulkPlan.read(folder.plan_file)
+    request = SimpleNamespace(
+        folder=folder, shards=None, distributor="local", workers=SimpleNamespace(resolved=lambda _: Local(workers=4))
+    )
+    assert _shards(request, None) == 4 * 8 and folder.is_idle(plan)
+    held = folder.claim(plan, 0)
+    assert held is not None
+    with held:
+        assert _shards(request, None) == 1 and not folder.is_idle(plan)
 
 
 def test_more_workers_than_shards_share_them_out_anew(desk):

@@ -10,6 +10,7 @@ import pytest
 
 from clearer.bulk.folder import BulkFolder
 from clearer.bulk.manifest import output_below
+from clearer.core.errors import masked
 from helpers.command import clearer as command
 
 fsspec = pytest.importorskip("fsspec")
@@ -88,6 +89,25 @@ def test_the_state_is_private(memory, desk):
 
 def test_outputs_are_not_named_after_users():
     assert output_below("sftp://KEY:SECRET@lab/day/a.png") == "lab/day/a.png"
+    assert output_below("sftp://KEY:SEC/RET@lab/day/a.png") == "lab/day/a.png"
+
+
+@pytest.mark.parametrize("address", ["http://lab:8000/icons/a@2x.png", "sftp://lab:2222/day/b@2x.png"])
+def test_a_port_before_a_name_with_an_at_is_no_password(address):
+    assert output_below(address) == address.partition("://")[2]
+    assert masked(f"{address}: no such file") == f"{address}: no such file"
+
+
+def test_the_state_of_an_earlier_version_becomes_private(memory, desk):
+    """A folder of any name, with parts of its own."""
+    call = ("restore", "model.safetensors", f"{USER}/in", "-o", "out", "--state", "state", "--workers", 1)
+    assert command(*call).status == 0
+    folders = [Path("state"), *(entry for entry in Path("state").iterdir() if entry.is_dir())]
+    assert len(folders) > 2
+    for folder in folders:
+        folder.chmod(0o755)
+    assert command(*call).status == 0
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o700}
 
 
 def test_files_that_differ_in_what_is_hidden_are_told_apart(memory, desk):

@@ -50,6 +50,36 @@ def test_without_a_home_it_is_among_the_temporary_files(homeless: Path) -> None:
     assert describe_system()["cache"] == str(homeless)
 
 
+@pytest.mark.skipif(hasattr(os, "getuid") and os.getuid() == 0, reason="root writes everywhere")
+def test_with_a_home_that_cannot_be_written_it_is_among_the_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").mkdir(mode=0o500)
+    _check_elsewhere(tmp_path, monkeypatch)
+
+
+def test_with_a_home_that_cannot_be_written_as_the_system_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "home").mkdir()
+    monkeypatch.setattr(os, "access", lambda place, mode: Path(place) != tmp_path / "home")
+    _check_elsewhere(tmp_path, monkeypatch)
+
+
+def _check_elsewhere(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(place / "home" / "missing"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    folder = place / f"clearer-{os.getuid()}"
+    assert cache_folder() == folder and folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_others_may_write_is_not_taken(homeless: Path) -> None:
+    homeless.mkdir()
+    homeless.chmod(0o777)
+    found = cache_folder()
+    assert found.parent == homeless.parent and found != homeless and found.stat().st_mode & 0o777 == 0o700
+    assert cache_folder() == found  # the same for the whole process
+
+
 def test_without_a_home_its_sign_names_no_folder_of_models(homeless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLEARER_MODELS", "~/models")
     assert find_models(strict=False)

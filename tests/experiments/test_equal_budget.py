@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import itertools
 import json
@@ -98,10 +99,22 @@ def test_steps_are_timed_until_two_epochs_agree(tmp_path: Path, monkeypatch: pyt
     changed = {**recipes, "fast": network(batch=4)}
     assert timing.seconds_per_step(changed) == pytest.approx({"slow": 12.0, "fast": 0.08})
     assert [name for name, *_ in run.asked[5:]] == ["fast", "fast"]
-    # another machine
+    # the device may be named
+    named = {name: dataclasses.replace(recipe, device="cpu") for name, recipe in changed.items()}
+    assert timing.seconds_per_step(named) == pytest.approx({"slow": 12.0, "fast": 0.08}) and len(run.asked) == 7
+    # a call may have some of the networks only
+    run.seconds["third"] = [9.0, 0.05, 9.0, *(0.2, 0.05, 0.05, 0.2)]
+    assert timing.seconds_per_step({"third": network()}).keys() == {"slow", "fast", "third"}
+    assert timing.seconds_per_step(changed) == pytest.approx({"slow": 12.0, "fast": 0.08, "third": 0.05})
+    assert len(run.asked) == 9
+    # another machine, and an earlier version
     kept = json.loads((tmp_path / "timing.json").read_text())
     (tmp_path / "timing.json").write_text(json.dumps(kept | {"measured_on": "a CPU, 64 cores"}))
     with pytest.raises(UserError, match=r"timed on another machine \(a CPU, 64 cores; this is "):
+        timing.seconds_per_step(recipes)
+    early = {key: kept[key] for key in ("minutes", "jobs", "seconds_per_step")}
+    (tmp_path / "timing.json").write_text(json.dumps(early))
+    with pytest.raises(UserError, match="an earlier version timed its steps otherwise"):
         timing.seconds_per_step(recipes)
 
 
@@ -138,7 +151,7 @@ def test_notes_state_an_unequal_time_and_our_reading(tmp_path: Path, monkeypatch
     ):
         lines = (json.dumps({"seconds": end}) for end in itertools.accumulate(times))
         run.train.metrics.write_text("".join(f"{line}\n" for line in lines))
-        timed = {"minutes": minutes, "jobs": 2, "seconds_per_step": {}}
+        timed = {"minutes": minutes, "jobs": 2, "seconds_per_step": {}, "measured_on": "here", "recipes": {}}
         (tmp_path / "timing.json").write_text(json.dumps(timed))
         notes = module._method(run, Running()).notes
         assert notes.startswith(f"trained for {wanted}")

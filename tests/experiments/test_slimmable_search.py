@@ -154,6 +154,29 @@ def test_fit_takes_it_by_name(images: Path, tmp_path: Path) -> None:
     assert (tmp_path / "run" / "model.safetensors").exists()
 
 
+def test_what_cannot_be_searched_is_refused_before_the_training(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slimmable_search, "_Search", None)
+
+    def refused(out: Path, budget: str) -> str:
+        with pytest.raises(UserError) as caught:
+            slimmable_within("denoise-gray", out, overrides(images), budget, console=QUIET)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    assert "is less than the narrowest slimmed network costs, 932; use --search halving" in refused(
+        tmp_path / "a", "0.8kmac"
+    )
+    write_json(tmp_path / "b" / "budget" / "networks.json", {})
+    assert RunFolder(tmp_path / "b").has_several_budgets
+    assert "holds a search for several budgets" in refused(tmp_path / "b", "4kmac")
+    assert [entry.name for entry in (tmp_path / "b" / "budget").iterdir()] == ["networks.json"]
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "2"), ("MASTER_ADDR", "nowhere.example"), ("MASTER_PORT", "1")):
+        monkeypatch.setenv(name, value)
+    assert "leave torchrun out" in refused(tmp_path / "c", "4kmac")
+
+
 @pytest.mark.slow
 def test_what_takes_too_long_as_a_whole_is_slimmed_further(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -72,6 +72,18 @@ def test_every_plane_keeps_its_brightness(dtype: str, means: tuple[float, ...]) 
     assert f" {pixels.min():.10g} and {pixels.max():.10g} are taken as black and white" in note
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int32", "uint32", "int64"])
+@pytest.mark.parametrize("most", [0, 1])
+def test_layers_of_0_and_1_are_restored(dtype: str, most: int) -> None:
+    """Such as masks; of these types, no range is no levels."""
+    pixels = np.zeros((2, 8, 8), dtype)
+    pixels[1, 2:5] = most
+    found, _ = last(restored_layer(stand_in(), pixels, False, Settings()))
+    assert found.dtype == pixels.dtype and np.array_equal(found, pixels)
+    found, _ = last(restored_layer(stand_in(), pixels, False, Settings(span=(0, 1))))
+    assert np.array_equal(found, pixels)
+
+
 def test_the_levels_of_12_bits_are_noted_and_a_range_is_taken() -> None:
     pixels = stack("uint16", 400, 900, noise=60)
     restorer = stand_in(shift=0.1)  # brighter by a tenth of what is white

@@ -74,6 +74,22 @@ def test_costs_decide_where_losses_are_equal() -> None:
     assert found.network.widths == (24, 48)
 
 
+def test_what_gains_is_taken_for_its_gain_and_what_saves_nothing_last() -> None:
+    """Shared weights may restore better with less; here two widths gain, one of them for next to no cost."""
+    start = Slimmed(WIDE.widest, 100.0, 30.0)
+    given = [(60, 30.04), (99.9, 30.01), (100.1, 30.2), (90, 29.9), (95, 29.8)]
+    outcomes = dict(zip(WIDE.smaller(WIDE.widest), given, strict=True))
+
+    def cost(network: Architecture) -> float:
+        return outcomes[network][0]
+
+    (found,) = slim(WIDE, start, cost, 70, lambda network: outcomes[network][1])
+    assert (found.cost, found.psnr) == (60, 30.04)
+    outcomes = {network: (100.1, 30.0 + number) for number, network in enumerate(outcomes)}
+    path = slim(WIDE, start, cost, 70, lambda network: outcomes[network][1])
+    assert next(path).psnr == 34.0  # all cost more, by times that were measured
+
+
 def test_a_budget_below_the_narrowest_network_is_refused() -> None:
     start = Slimmed(WIDE.narrowest, 10.0, 20.0)
     with pytest.raises(UserError, match="the narrowest network, P-P-P@"):

@@ -91,8 +91,9 @@ class BulkFolder:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # Addresses may hold passwords, which the workers need.
             self.path.mkdir(mode=0o700, exist_ok=True)
-            if self.path.name == NAME:  # of an earlier version
-                self.path.chmod(0o700)
+            if self.path.name == NAME or self.plan_file.exists():  # of an earlier version
+                for folder in (self.path, *(entry for entry in self.path.iterdir() if entry.is_dir())):
+                    folder.chmod(0o700)
             (self.path / "claims").mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise UserError(
@@ -151,14 +152,20 @@ class BulkFolder:
                 "or remove this folder to restore all of them again"
             )
 
-    def _check_idle(self, before: BulkPlan) -> None:
-        for shard in range(before.shards):
-            held = self.claim(before, shard)
+    def is_idle(self, plan: BulkPlan) -> bool:
+        """Return whether no worker has a shard of a plan now."""
+        for shard in range(plan.shards):
+            held = self.claim(plan, shard)
             if held is None:
-                raise UserError(
-                    f"{self.path}: other workers restore another list of files, or other shards; wait until they end"
-                )
+                return False
             held.release()
+        return True
+
+    def _check_idle(self, before: BulkPlan) -> None:
+        if not self.is_idle(before):
+            raise UserError(
+                f"{self.path}: other workers restore another list of files, or other shards; wait until they end"
+            )
 
     def _written(self, wanted: BulkPlan) -> BulkPlan:
         """Write the list of files; return the plan with its ``id`` and ``files``."""

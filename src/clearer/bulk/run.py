@@ -179,15 +179,20 @@ def _slurm_run(slurm: Slurm, request: BulkRequest) -> str:
 
 
 def _shards(request: BulkRequest, slurm: Slurm | None) -> int:
-    """Return the number of shards: as given, as in the call before if each worker has one, or as suits the workers."""
+    """Return the number of shards: as given, as in the call before, or as suits the workers.
+
+    Shards of before stay if each worker has one, or while other workers restore them, whom this call joins.
+    """
     if request.shards is not None:
         return request.shards
-    before = BulkPlan.read(request.folder.plan_file).shards if request.folder.plan_file.exists() else 0
+    folder = request.folder
+    plan = BulkPlan.read(folder.plan_file) if folder.plan_file.exists() else None
+    before = 0 if plan is None else plan.shards
     if slurm is not None:
         return max(before, slurm.count)
     if request.distributor == "ray":  # shares out files, not shards
         return before or 1
     workers = request.workers.resolved(1 << 30).workers or 1
-    if before >= workers:
+    if before >= workers or (plan is not None and not folder.is_idle(plan)):
         return before
     return workers * SHARDS_PER_WORKER if workers > 1 else 1

@@ -33,8 +33,8 @@ class Interrupted(BaseException):
         self.signal = signal
 
 
-_USER = re.compile(r"(?<=://)(?:[^\s/?#]*|[^\s/:@]+:\S*)@")
-"""Before the host: user and password, which may hold a slash."""
+_USER = re.compile(r"(?<=://)(?:[^\s/?#]*|[^\s/:@]+:(?!\d+/)\S*)@")
+"""Before the host: user and password, which may hold a slash; ``host:8000/a@2x.png`` has a port and no password."""
 _QUERY = re.compile(r"(://[^\s?]*)\?[^\s\"'),.:;\]]\S*?(?=[\"'),.:;\]]*(?:\s|$))")
 
 
@@ -50,8 +50,8 @@ def masked(text: str) -> str:
 def without_user(address: str) -> str:
     """Return an address without user and password.
 
-    >>> without_user("sftp://KEY:SECRET@lab/a.png")
-    'sftp://lab/a.png'
+    >>> without_user("sftp://KEY:SECRET@lab/a.png"), without_user("http://lab:8000/a@2x.png")
+    ('sftp://lab/a.png', 'http://lab:8000/a@2x.png')
     """
     return _USER.sub("", address)
 

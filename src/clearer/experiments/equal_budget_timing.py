@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import math
 import shutil
 from collections.abc import Mapping
@@ -18,7 +19,9 @@ from clearer.core.console import say
 from clearer.core.errors import UserError
 from clearer.core.files import read_shaped, write_json
 from clearer.experiments.runner import Plan, carry_out
+from clearer.experiments.search_claims import CLAIMS, claimed
 from clearer.inference.latency_table import device_name
+from clearer.pipeline.run_folder import FREE
 from clearer.recipe.schema import Recipe
 from clearer.training.run_device import choose_device
 
@@ -32,7 +35,7 @@ AGREE, ROUNDS = 1.1, 3
 class Timed(TypedDict):
     """timing.json: what the steps of the trainings were timed for, and the seconds of each by its name.
 
-    Early files lack the last two.
+    Files of an earlier version lack the last two.
     """
 
     minutes: float
@@ -62,9 +65,13 @@ class Timing:
         """Return the seconds of a step of each recipe, by its name; those timed before are kept.
 
         Raises:
-            UserError: the folder holds trainings of other minutes or of another machine, or that ran otherwise beside
-                each other; or a training fails.
+            UserError: the folder holds trainings of other minutes, of another machine or of an earlier version, or
+                that ran otherwise beside each other; or a training fails.
         """
+        with claimed(self.out / CLAIMS / "timing"):
+            return self._kept_or_timed(recipes)
+
+    def _kept_or_timed(self, recipes: Mapping[str, Recipe]) -> dict[str, float]:
         file = self.out / FILE
         kept = read_shaped(file, Timed) if file.is_file() else None
         here = self._here(next(iter(recipes.values())).device)
@@ -72,9 +79,9 @@ class Timing:
         known: dict[str, float] = {}
         if kept is not None:
             self._check(kept, here)
-            before = kept.get("recipes", digests)
-            known = {name: s for name, s in kept["seconds_per_step"].items() if before.get(name) == digests.get(name)}
-            digests = {**before, **digests}
+            before = kept.get("recipes", {})
+            digests = {**before, **digests}  # a call may have some of the networks only
+            known = {name: s for name, s in kept["seconds_per_step"].items() if before[name] == digests[name]}
         left = {name: recipe for name, recipe in recipes.items() if name not in known}
         if left:
             known |= self._timed(left)
@@ -87,6 +94,11 @@ class Timing:
             raise UserError(
                 f"{self.out}: holds trainings of {kept['minutes']:g} minutes, {kept['jobs']} at a time, not of "
                 f"{self.minutes:g} minutes, {self.jobs} at a time; give these, or another folder with --out"
+            )
+        if kept["seconds_per_step"].keys() - kept.get("recipes", {}).keys():
+            raise UserError(
+                f"{self.out}: an earlier version timed its steps otherwise, so that trainings would not take equal "
+                "times; choose another folder with --out"
             )
         before = kept.get("measured_on", here)
         if before != here:
@@ -153,4 +165,6 @@ def with_steps(recipe: Recipe, title: str, folder: Path, epochs: int, steps: int
 
 
 def _digest(recipe: Recipe) -> str:
-    return hashlib.sha256(recipe.to_yaml().encode()).hexdigest()[:16]
+    """Return a digest of the settings that may not change when a training goes on."""
+    values = {key: value for key, value in recipe.to_dict().items() if key not in FREE}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

@@ -79,13 +79,20 @@ def slimmable_within(
     if distributed.launched()[1] > 1:
         raise UserError(f"--search {SLIMMABLE}: trains one network in one process; leave torchrun out")
     resolved, folder = recipe_and_folder(recipe, out, overrides, [wanted], console)
+    if folder.has_several_budgets:
+        raise UserError(f"{folder}: holds a search for several budgets; choose another folder with --out")
     file = folder.budget / "candidates.json"
     folder.budget.mkdir(parents=True, exist_ok=True)
     cost, amount = cost_of_networks(wanted, resolved, console)
 
     def draw() -> None:
         default = scaled_default(cost, amount, fixed_fields(resolved))
-        widest = Slimming.of(cost, amount, **fixed_fields(resolved)).widest
+        slimming = Slimming.of(cost, amount, **fixed_fields(resolved))
+        if (least := cost(slimming.narrowest)) > amount:
+            raise UserError(
+                f"budget: {wanted} is less than the narrowest slimmed network costs, {least:.4g}; use --search halving"
+            )
+        widest = slimming.widest
         costs = {network: cost(network) for network in (default, widest)}
         precision = timed_precision(resolved.precision)
         Candidates(str(wanted), device_here(resolved, wanted), costs, SLIMMABLE, precision).write(file, resolved)
@@ -122,8 +129,7 @@ class _Search:
         """Train, slim, and keep the choice."""
         begun = time.monotonic()
         plan = self.folder.budget / "slimming.json"
-        if not plan.exists():
-            write_json(plan, self._planned(cost, begun))
+        once(plan, lambda: write_json(plan, self._planned(cost, begun)), self.console)
         kept = read_shaped(plan, _Plan)
         if kept["minutes"] != self.minutes:
             say(f"search: goes on as it was planned, for {kept['minutes']:g} minutes", self.console)
@@ -197,7 +203,13 @@ class _Search:
                 return Choice(text, {}, {text: here.psnr})
             most = self.budget.milliseconds * (1 + TOLERANCE)
             taken = watch.milliseconds(text, most)
-            if taken <= most or not self.slimming.smaller(here.network):
+            is_narrowest = not self.slimming.smaller(here.network)
+            if taken > most and is_narrowest:
+                say(
+                    f"search: {text}, the narrowest network, takes {taken:.4g} ms, more than {self.budget}",
+                    self.console,
+                )
+            if taken <= most or is_narrowest:
                 return Choice(text, {text: taken}, {text: here.psnr})
             say(f"search: {text} takes {taken:.4g} ms as a whole; it is slimmed further", self.console)
             target = here.cost * min(0.99, self.budget.milliseconds / taken)

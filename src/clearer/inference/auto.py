@@ -6,7 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -188,21 +188,27 @@ def restore_auto_jobs(
         if model is None:
             _copy(load, models, Plan(jobs, plan.is_folder, []), options, part)
         else:
-            how, notes = _how(load(model), model, jobs, options)
-            part.add(restore_jobs(load(model), Plan(jobs, plan.is_folder, notes), how, part.progress, settled))
+            how, note = _how(load(model), model, options)
+            notes = [f"{job.name}: {note}" for job in jobs if note]
+            told = settled if settled is None or not note else partial(_settled_with, settled, note)
+            part.add(restore_jobs(load(model), Plan(jobs, plan.is_folder, notes), how, part.progress, told))
     return found
 
 
-def _how(restorer: Restorer, model: str, jobs: list[Job], options: RestoreOptions) -> tuple[RestoreOptions, list[str]]:
-    """Return the options as a model can take them, and a note for each file if it takes no noise level.
+def _settled_with(settled: Settled, note: str, job: Job, error: UserError | None, own: FileOutcome) -> None:
+    """Settle a file with one more note."""
+    settled(job, error, replace(own, notes=[note, *own.notes]))
+
+
+def _how(restorer: Restorer, model: str, options: RestoreOptions) -> tuple[RestoreOptions, str]:
+    """Return the options as a model can take them, and a note on its files if it takes no noise level.
 
     A noise level is stated for all files, and the model of each is not known before it is looked at.
     """
     if options.sigma is None or restorer.architecture.takes_level:
-        return options, []
+        return options, ""
     stated = "--sigma" if isinstance(options.sigma, np.ndarray) else f"--sigma {options.sigma:g}"
-    notes = [f"{job.name}: {stated} not used: {model} takes no noise level" for job in jobs]
-    return replace(options, sigma=None), notes
+    return replace(options, sigma=None), f"{stated} not used: {model} takes no noise level"
 
 
 @dataclass

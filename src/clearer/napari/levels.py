@@ -87,7 +87,9 @@ class Extremes:
             raise UserError(f"layer: {_in_panel(str(error))}") from error
         image = ImageFile("TIFF", (page,))
         notes = [*notes_on(image, channels, options), *filter(None, [training_levels_note(image, options)])]
-        return Levels(None if span == WHOLE else span, tuple(map(_in_panel, notes)))
+        # Of other integers than these, no range is the whole type.
+        usual = span == WHOLE and (is_float or page.color.dtype in (np.uint8, np.uint16))
+        return Levels(None if usual else span, tuple(map(_in_panel, notes)))
 
 
 def span_of(text: str) -> Span | None:

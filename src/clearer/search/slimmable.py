@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from clearer.core.errors import UserError
@@ -96,10 +97,18 @@ def slim(slimming: Slimming, start: Slimmed, cost: Cost, budget: float, quality:
         options = [Slimmed(network, cost(network), quality(network)) for network in slimming.smaller(here.network)]
         if not options:
             raise UserError(f"budget: the narrowest network, {here.network.text}, costs {here.cost:.4g}: more")
-        before = here
-        # A time that was measured may even grow; the network is smaller all the same.
-        here = min(options, key=lambda o: (before.psnr - o.psnr) / max(before.cost - o.cost, 1e-3 * before.cost))
+        here = min(options, key=partial(_price, here))
         yield here
+
+
+def _price(here: Slimmed, option: Slimmed) -> tuple[float, ...]:
+    """Return what ranks a smaller network: the loss for the cost that it saves, the lowest first.
+
+    What gains loses nothing; the highest gain, then the largest saving, come first. What saves nothing, as measured
+    times may say, comes last.
+    """
+    loss, saved = here.psnr - option.psnr, here.cost - option.cost
+    return (0, max(0.0, loss) / saved, loss, -saved) if saved > 0 else (1, loss)
 
 
 def _least(width: int) -> int:
