@@ -18,7 +18,7 @@ from rich.console import Console
 
 from clearer.core.errors import UserError
 from clearer.experiments import equal_budget as module
-from clearer.experiments import equal_budget_timing as timing_module
+from clearer.experiments import step_timing as timing_module
 from clearer.experiments.equal_budget import Contestant, contestants, equal_budget, trained_methods
 from clearer.experiments.equal_budget_timing import Timing
 from clearer.experiments.runner import Plan

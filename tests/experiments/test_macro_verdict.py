@@ -15,7 +15,7 @@ from rich.console import Console
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
 from clearer.experiments import macro_verdict as module
-from clearer.experiments import macro_verdict_time, search_cost
+from clearer.experiments import macro_verdict_time
 from clearer.experiments.budget_cost import scaled_default
 from clearer.experiments.budget_results import read_chosen
 from clearer.experiments.macro_verdict import MacroVerdictSettings, macro_verdict
@@ -24,7 +24,7 @@ from clearer.experiments.macro_verdict_time import search_seconds, seconds_per_b
 from clearer.experiments.runner import Plan, data_settings
 from clearer.experiments.search_cost import PlannedSearch
 from clearer.experiments.search_ledger import add_to_ledger
-from clearer.experiments.search_workers import Workers
+from clearer.experiments.step_timing import timed_steps
 from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel
@@ -68,7 +68,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_search_is_paid_for(run: Path) -> None:
     folder = RunFolder(run)
     assert search_seconds(folder) == 2 + 2 + 4 + 4 * 0.5  # a training that went on counts once
-    assert seconds_per_step(folder, {"2kmac": []}, run, Workers(1, 1, "cpu"), QUIET) == pytest.approx({"2kmac": 0.02})
+    assert seconds_per_step(folder, {"2kmac": []}, run, seconds=1, jobs=1, console=QUIET) == pytest.approx(
+        {"2kmac": 0.02}
+    )
     assert [one.budget for one in read_chosen(folder, ["2kMAC"])] == ["2kmac"]
     with pytest.raises(UserError, match="searched within 2kmac, not within"):
         read_chosen(folder, ["3kmac"])
@@ -147,11 +149,12 @@ def test_steps_on_larger_patches_than_those_of_the_search_are_timed_once(
     PlannedSearch(Schedule(3, 100, 2), Timing(0.5, 0.02), 1, 1).write(copied / "budget" / "schedule.json")
     timed: list[Recipe] = []
 
-    def timings(recipes: Any, *_: Any) -> list[Timing]:
-        timed.extend(recipes)
-        return [Timing(1.0, 0.3), Timing(1.0, 0.5)]
+    def timings(recipes: Any, place: Path, seconds: float, *_: Any) -> tuple[dict[str, float], list[str]]:
+        assert seconds == 240
+        timed.extend(recipes.values())
+        return dict(zip(recipes, (0.3, 0.5), strict=True)), []
 
-    monkeypatch.setattr(macro_verdict_time, "timed_trainings", timings)
+    monkeypatch.setattr(macro_verdict_time, "timed_steps", timings)
     settings = MacroVerdictSettings(minutes=4, seeds=1, random=2, test=str(run.parent / "test"), jobs=2)
     for _ in range(2):
         macro_verdict(copied, tmp_path / "out", settings, console=QUIET)
@@ -164,10 +167,9 @@ def test_steps_on_larger_patches_than_those_of_the_search_are_timed_once(
 def test_a_timed_training_has_the_patches_of_its_recipe(
     run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(search_cost, "TIMED_STEPS", 1)
     recipe = module._plan(RunFolder(run).read_recipe(), "default", CHOSEN, 0, 100, tmp_path).recipe
-    found = search_cost.timed_trainings([recipe] * 2, tmp_path / "timing", Workers(1, 1, "cpu"), QUIET)
-    assert len(found) == 2 and all(one.step > 0 for one in found) and not (tmp_path / "timing").exists()
+    found, _ = timed_steps({"0": recipe, "1": recipe}, tmp_path / "timing", 0.01, 1, QUIET)
+    assert found.keys() == {"0", "1"} and min(found.values()) > 0 and not (tmp_path / "timing").exists()
 
 
 def test_the_verdict_on_several_budgets(run: Path, planned: list[Plan], tmp_path: Path) -> None:

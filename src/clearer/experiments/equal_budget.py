@@ -24,9 +24,10 @@ from clearer.core.errors import UserError, nearest
 from clearer.core.files import read_shaped
 from clearer.core.text import duration
 from clearer.data.folders import find_items
-from clearer.experiments.equal_budget_timing import FILE, Timed, Timing, with_steps
+from clearer.experiments.equal_budget_timing import FILE, Timed, Timing
 from clearer.experiments.records import Tables
 from clearer.experiments.runner import Plan, carry_out, default_jobs
+from clearer.experiments.step_timing import with_steps
 from clearer.experiments.tables import tables
 from clearer.methods.base import Method
 from clearer.methods.trained_model import Running, method_of_model

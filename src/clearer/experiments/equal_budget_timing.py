@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-import math
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +15,14 @@ from rich.console import Console
 from clearer.core.console import say
 from clearer.core.errors import UserError
 from clearer.core.files import read_shaped, write_json
-from clearer.experiments.runner import Plan, carry_out
 from clearer.experiments.search_claims import CLAIMS, claimed
+from clearer.experiments.step_timing import AGREE, BUSY, timed_steps
 from clearer.inference.latency_table import device_name
 from clearer.pipeline.run_folder import FREE
 from clearer.recipe.schema import Recipe
 from clearer.training.run_device import choose_device
 
 FILE = "timing.json"
-SECONDS, SHARE = 10.0, 0.1
-"""Of a timed epoch, about; at most this share of a training."""
-AGREE, ROUNDS = 1.1, 3
-"""Two timed epochs differ by at most this factor, or both are timed again, so many times in all."""
 
 
 class Timed(TypedDict):
@@ -112,56 +105,15 @@ class Timing:
         return f"{device_name(choose_device(device))}, torch {torch.__version__}"
 
     def _timed(self, recipes: Mapping[str, Recipe]) -> dict[str, float]:
-        """Time a step of each roughly, then epochs of `SECONDS`, until two agree."""
-        rough = {name: ends[1] - ends[0] for name, ends in self._epochs(recipes, dict.fromkeys(recipes, 1), 3).items()}
-        found: dict[str, float] = {}
-        left = dict(recipes)
-        seconds = min(SECONDS, SHARE * 60 * self.minutes)
-        for _ in range(ROUNDS):
-            counts = {name: max(1, math.ceil(seconds / max(rough[name], 1e-4))) for name in left}
-            for name, ends in self._epochs(left, counts, 4).items():
-                pair = ends[1] - ends[0], ends[2] - ends[1]
-                found[name] = min(found.get(name, math.inf), max(1e-4, min(pair) / counts[name]))
-                if max(pair) <= AGREE * min(pair):
-                    del left[name]
-            if not left:
-                return found
-        say(
-            f"baselines: other programs keep this machine busy: the steps of {', '.join(left)} took from one time to "
-            f"the next over {AGREE - 1:.0%} more; the least is taken. For equal times, stop the programs, remove "
-            f"{self.out / FILE} and rerun the command",
-            self.console,
-        )
+        found, unsure = timed_steps(recipes, self.out / "timing", 60 * self.minutes, self.jobs, self.console)
+        if unsure:
+            say(
+                f"baselines: {BUSY}: the steps of {', '.join(unsure)} took from one time to the next over "
+                f"{AGREE - 1:.0%} more; the least is taken. For equal times, stop the programs, remove "
+                f"{self.out / FILE} and rerun the command",
+                self.console,
+            )
         return found
-
-    def _epochs(self, recipes: Mapping[str, Recipe], steps: Mapping[str, int], epochs: int) -> dict[str, list[float]]:
-        """Train each for some epochs of so many steps; return the seconds at their ends.
-
-        The first one warms up, and the last one ends with a validation.
-        """
-        place = self.out / "timing"
-        shutil.rmtree(place, ignore_errors=True)
-        plans = {name: with_steps(recipe, name, place / name, epochs, steps[name]) for name, recipe in recipes.items()}
-        carry_out(list(plans.values()), jobs=self.jobs, console=self.console)
-        ends = {
-            name: [line["seconds"] for line in plan.run.train.read_metrics("seconds")] for name, plan in plans.items()
-        }
-        shutil.rmtree(place, ignore_errors=True)
-        return ends
-
-
-def with_steps(recipe: Recipe, title: str, folder: Path, epochs: int, steps: int) -> Plan:
-    """Return a training of so many epochs and steps, which is validated once, at its end."""
-    settings = dataclasses.replace(
-        recipe.train,
-        epochs=epochs,
-        steps_per_epoch=steps,
-        validate_every=epochs,
-        optimizer=dataclasses.replace(recipe.train.optimizer, warmup_epochs=min(2, epochs - 1)),
-    )
-    evaluate = dataclasses.replace(recipe.evaluate, protocols=[], samples=0)
-    recipe = dataclasses.replace(recipe, name=folder.name, description=title, train=settings, evaluate=evaluate)
-    return Plan(title, recipe, folder, "train")
 
 
 def _digest(recipe: Recipe) -> str:

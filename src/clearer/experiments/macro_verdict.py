@@ -32,7 +32,6 @@ from clearer.experiments.macro_verdict_time import seconds_per_budget, seconds_p
 from clearer.experiments.runner import Plan, carry_out, default_jobs
 from clearer.experiments.search_candidates import precision_of_search
 from clearer.experiments.search_records import Interval, MacroArm, MacroComparison, MacroVerdict
-from clearer.experiments.search_workers import Workers
 from clearer.experiments.short_training import STEPS_PER_EPOCH, fitting_patch
 from clearer.inference.budget import Budget, ImageSize
 from clearer.inference.latency_table import device_name
@@ -129,7 +128,8 @@ def macro_verdict(
     seconds = seconds_per_budget(folder)
     random = settings.random or max(2, round(seconds / (60 * settings.minutes)))
     jobs = settings.jobs or default_jobs(base.device, (2 + random) * settings.seeds * len(found))
-    step = seconds_per_step(folder, _of_default(base, found, jobs, out), out, Workers.here(base.device, jobs), console)
+    of_default = _of_default(base, found, jobs, out)
+    step = seconds_per_step(folder, of_default, out, seconds=60 * settings.minutes, jobs=jobs, console=console)
     mean = sum(step.values()) / len(step)
     steps = max(1, round(60 * settings.minutes / mean / STEPS_PER_EPOCH)) * STEPS_PER_EPOCH
     protocols, precision = base.evaluate.protocols, precision_of_search(folder, base)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+from clearer.core.console import say
 from clearer.core.files import read_shaped, write_json
 from clearer.experiments.budget_results import read_chosen
-from clearer.experiments.search_cost import PlannedSearch, mean_timing, timed_trainings
-from clearer.experiments.search_workers import Workers
+from clearer.experiments.search_cost import PlannedSearch
+from clearer.experiments.step_timing import BUSY, timed_steps
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
 from clearer.runs.ledger import read_ledger
@@ -33,18 +35,25 @@ def seconds_per_budget(folder: RunFolder) -> float:
 
 
 def seconds_per_step(
-    folder: RunFolder, trainings: Mapping[str, Sequence[Recipe]], out: Path, workers: Workers, console: Console
+    folder: RunFolder,
+    trainings: Mapping[str, Sequence[Recipe]],
+    out: Path,
+    *,
+    seconds: float,
+    jobs: int,
+    console: Console,
 ) -> dict[str, float]:
     """Return, by budget, the seconds of a step of a training of the default network, as the verdict trains it.
 
     A search whose short trainings had the patches of the recipe has measured it. Another one trains on smaller patches:
-    there, trainings of some steps are timed, once.
+    there, trainings are timed, once.
 
     Args:
         folder: of the run.
         trainings: by budget, those of the default network, to be timed side by side.
         out: the folder of the verdict, which keeps what was timed.
-        workers: trainings at a time.
+        seconds: of a training, about.
+        jobs: trainings at a time.
         console: where progress is printed.
     """
     file = out / "timing.json"
@@ -53,8 +62,16 @@ def seconds_per_step(
         kept |= _in_search(folder)
     for budget, recipes in trainings.items():
         if budget not in kept:
-            kept[budget] = mean_timing(timed_trainings(recipes, out / "timing", workers, console)).step
+            by_name = {str(number): recipe for number, recipe in enumerate(recipes)}
+            found, unsure = timed_steps(by_name, out / "timing", seconds, jobs, console)
+            kept[budget] = statistics.mean(found.values())
             write_json(file, kept)
+            if unsure:
+                say(
+                    f"verdict: {BUSY}, so the trainings may take less time than was asked for; else stop the programs, "
+                    f"remove {file} and rerun the command",
+                    console,
+                )
     return {budget: kept[budget] for budget in trainings}
 
 

@@ -253,32 +253,12 @@ def time_trainings(
         console: where progress is printed.
         check: called with the least seconds besides steps so far, after each training.
     """
-    short_trainings = [short(recipe, network, 0, TIMED_STEPS, small_patches=True) for network in networks]
-    return mean_timing(timed_trainings(short_trainings, place, workers, console, check))
-
-
-def timed_trainings(
-    recipes: Sequence[Recipe],
-    place: Path,
-    workers: Workers,
-    console: Console,
-    check: Callable[[float], None] = lambda around: None,
-) -> list[Timing]:
-    """Train by recipes for some steps, whatever number they state; return what each training costs.
-
-    Args:
-        recipes: of the trainings.
-        place, workers, console, check: see `time_trainings`.
-    """
+    recipes = [short(recipe, network, 0, TIMED_STEPS, small_patches=True) for network in networks]
     shutil.rmtree(place, ignore_errors=True)  # a killed call has left trainings whose times are unknown
-    work = _Timed([_timed_plan(recipe, place / str(k)) for k, recipe in enumerate(recipes)], check)
+    work = _Timed([_timed_plan(one, place / str(k)) for k, one in enumerate(recipes)], check)
     train_together(work, name="timing", claims=place / "claims", workers=workers, console=console)
     shutil.rmtree(place, ignore_errors=True)
-    return [work.done[plan.folder] for plan in work.plans]
-
-
-def mean_timing(timings: Sequence[Timing]) -> Timing:
-    """Return what a training costs in the mean."""
+    timings = [work.done[plan.folder] for plan in work.plans]
     return Timing(*(statistics.mean(getattr(one, name) for one in timings) for name in ("around", "step")))
 
 
