@@ -12,7 +12,7 @@ INSTALL = if $(PY) -m pip --version >/dev/null 2>&1; then pip="$(PY) -m pip"; \
           $$pip install --disable-pip-version-check -c constraints.txt $(if $(LOCKED),-c requirements/dev.txt) -e
 
 .DEFAULT_GOAL := help
-.PHONY: help env quickstart test test-fast test-web test-docs test-examples lint format types check docs generated fuzz kill speed release-check lock audit sbom
+.PHONY: help env quickstart test test-fast test-long test-web test-docs test-examples lint format types check docs generated fuzz kill speed release-check lock audit sbom
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,11 +41,14 @@ quickstart: $(VENV)/quickstart.stamp ## Search, train and evaluate on shipped ph
 
 env: $(VENV)/dev.stamp ## Make the environment for development
 
-test: $(VENV)/dev.stamp ## Run all tests except those in the browser and the tutorials
+test: $(VENV)/dev.stamp ## Run all tests except the long ones, those in the browser and the tutorials
 	$(PYTEST)
 
 test-fast: $(VENV)/dev.stamp ## Run the tests that take less than a minute together
-	$(PYTEST) -m 'not slow and not web and not tutorial' tests
+	$(PYTEST) -m 'not slow and not long and not web and not tutorial' tests
+
+test-long: $(VENV)/dev.stamp ## Run the tests that take ten seconds or so each
+	$(PYTEST) -m long tests
 
 test-web: $(VENV)/dev.stamp ## Run the tests of the web pages in Chromium (installed by apt if missing)
 	@command -v chromium >/dev/null || sh tests/install_chromium.sh
@@ -75,7 +78,7 @@ format: $(VENV)/dev.stamp ## Format the code with ruff
 types: $(VENV)/dev.stamp ## Check the types with mypy
 	$(PY) -m mypy
 
-check: lint types test ## Run lint, types and test
+check: lint types test test-long ## Run lint, types and all tests but those in the browser and the tutorials
 
 docs: $(VENV)/docs.stamp ## Build the documentation site into build/site
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict

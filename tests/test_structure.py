@@ -184,7 +184,7 @@ def test_no_file_or_folder_of_the_root_bears_a_public_name() -> None:
     assert {path.stem for path in PACKAGE.iterdir()} & set(clearer.__all__) == set()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_public_names_are_functions_and_classes_whatever_is_imported_first() -> None:
     modules = [name for name in MODULES if not name.endswith("__main__")]
     call = [sys.executable, "-c", IMPORT_EACH_FIRST, *modules]

@@ -91,6 +91,7 @@ def test_a_training_takes_the_same_batches_and_rates(runs: dict[str, Any], tmp_p
         assert len({job.optimizer.param_groups[0]["lr"] for job in jobs}) == 1
 
 
+@pytest.mark.long
 def test_the_commands_of_clearer_run_with_it(tmp_path: Path) -> None:
     for part, names in (("train", NAMES[:2]), ("val", NAMES[2:3])):
         write_photos(tmp_path / part, names)

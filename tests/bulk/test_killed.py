@@ -28,7 +28,7 @@ def _folder() -> tuple[BulkFolder, BulkPlan]:
     return folder, BulkPlan.read(folder.plan_file)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_workers_killed_at_random_are_replaced(desk):
     for number in range(12):
         write_photos(desk / "photos" / str(number), ("moon.png", "camera.png", "rocket.jpg"), 64)

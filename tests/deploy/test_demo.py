@@ -43,7 +43,7 @@ def test_the_folder_holds_all_that_the_page_loads(tmp_path: Path) -> None:
     assert "http" not in "".join(map(text, PAGE)).replace("http.server", "").replace("http://localhost:8000", "")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_page_is_written_anew_with_the_runtime_that_it_holds(tmp_path: Path) -> None:
     model = write_model(tmp_path / "net.safetensors", BLIND)
     package, page = runtime(tmp_path / "package"), tmp_path / "page"

@@ -62,6 +62,7 @@ def test_other_programs_see_two_inputs_of_open_sizes(files: Path) -> None:
     assert "sigma / 255" in noted["level"]
 
 
+@pytest.mark.long
 def test_half_and_int8_take_it_too(files: Path, photos: Path, tmp_path: Path) -> None:
     half = export(told(), onnx=tmp_path / "h.onnx", half=True)["onnx"]
     assert half["largest_difference"] <= 1 / 255

@@ -34,7 +34,7 @@ def test_the_short_search_can_move_alpha_as_far_as_the_long_one() -> None:
     assert reach[1] == pytest.approx(reach[0], rel=0.01)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_variants_share_searches_and_trainings(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "a"
     command = ("reproduce", "ablations", "--data", images, "-o", out, "--seeds", 1, "--jobs", 1, "--json")

@@ -54,7 +54,7 @@ def begun(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_budgets_share_a_ledger_and_resume(tmp_path: Path, overrides: dict[str, Any], tiny: None) -> None:
     out = begun(tmp_path / "out")
     result = fit_budgets("denoise-gray", out, overrides, BUDGETS, jobs=1, console=QUIET)

@@ -78,6 +78,7 @@ def test_the_search_is_paid_for(run: Path) -> None:
         read_chosen(RunFolder(run.parent))
 
 
+@pytest.mark.long
 def test_a_verdict(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(module, "STEPS_PER_EPOCH", 2)
     settings = MacroVerdictSettings(

@@ -61,7 +61,7 @@ def test_the_last_run_that_is_left_has_its_share_of_the_cores(
     assert calls == (["here"] if here else ["process of 2"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_side_by_side_is_as_one_by_one_and_nothing_is_made_twice(images: Path, tmp_path: Path) -> None:
     alone, together = _plans(images, tmp_path / "alone"), _plans(images, tmp_path / "together")
     assert [plan.steps_done() for plan in alone] == [0, 0] and not alone[0].finished
@@ -77,7 +77,7 @@ def test_side_by_side_is_as_one_by_one_and_nothing_is_made_twice(images: Path, t
     assert times == [(plan.folder / "search" / "result.json").stat().st_mtime_ns for plan in together]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_signal_stops_all_and_the_next_call_goes_on(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,7 +114,7 @@ carry_out(plans, jobs=2, console=Console(quiet=True))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_runs_end_with_a_checkpoint_when_their_parent_is_killed(images: Path, tmp_path: Path) -> None:
     both = _plans(images, tmp_path, **{"search.epochs": 10**6, "checkpoint_minutes": 10.0})
     recipe = tmp_path / "recipe.yaml"
@@ -135,7 +135,7 @@ def test_runs_end_with_a_checkpoint_when_their_parent_is_killed(images: Path, tm
         assert 0 < run.steps_done() < run.steps
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_error_of_a_failing_run_is_passed_on(images: Path, tmp_path: Path) -> None:
     sound, faulty = _plans(images, tmp_path)
     recipe = load_recipe("paper-denoise-50", {**TINY, "data.train": str(tmp_path / "nowhere")})

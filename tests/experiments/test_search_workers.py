@@ -33,7 +33,7 @@ def whole(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_search_killed_again_and_again_ends_as_one_that_was_not(images: Path, whole: Path, tmp_path: Path) -> None:
     killed = 0
     for number in itertools.cycle((7, 1, 24, 37, 12, 45, 30, 53)):
@@ -73,7 +73,7 @@ def test_the_other_process_takes_over_what_a_killed_one_had(images: Path, whole:
     assert read_json(out / "found.json") == read_json(whole / "found.json")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_several_trainings_at_a_time_are_as_one(images: Path, whole: Path, tmp_path: Path) -> None:
     """Each is a process; it writes a checkpoint and ends when the search is killed."""
     out = tmp_path / "search"
@@ -198,7 +198,7 @@ def test_a_process_that_died_while_it_waited_is_not_handed_a_training(
     assert len(Fake.begun) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_each_process_of_torchrun_is_a_worker(images: Path, whole: Path, tmp_path: Path) -> None:
     """Each training is a run of its own, on one thread, and not one of several processes."""
     out = tmp_path / "search"

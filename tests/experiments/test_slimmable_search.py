@@ -74,7 +74,7 @@ def test_a_step_trains_the_widest_the_narrowest_and_random_networks(images: Path
         torch.testing.assert_close(mine.grad, wanted.grad, rtol=1e-5, atol=1e-8)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_search_slims_to_the_budget_and_resumes(images: Path, tmp_path: Path, monkeypatch: Any) -> None:
     folder, found, facts = searched(images, tmp_path / "whole")
     network = Architecture.parse(found["architecture"])

@@ -36,7 +36,7 @@ def test_the_laptop_scale_keeps_the_settings_that_balance_alpha() -> None:
     assert steps == [9500, 9500]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_searches_go_on_one_by_one_into_one_table(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "t"
     command = ("reproduce", "table1", "--data", images, "-o", out, "--jobs", 1, "--json", *settings(TINY))

@@ -53,7 +53,7 @@ def test_nothing_is_trained_twice_where_names_coincide() -> None:
     assert len({a for _, a in found}) == len(found)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_verb_ranks_trains_and_resumes(run: Path) -> None:
     command = ("verdict", run, "--patches", 8, "--random", 1, "--jobs", 1, "--set", "train.steps_per_epoch=2", "--json")
     outcome = clearer(*command)

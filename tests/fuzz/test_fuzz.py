@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("fuzz")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_damaged_files_are_restored_or_refused_in_a_line(folder: Path) -> None:
     results: list[Result] = []
     run_campaign(folder, range(CASES), see=results.append)
@@ -77,7 +77,7 @@ def _allocate(self: object, case: object) -> str:
     return trials.DONE
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("fault", "what"),
     [

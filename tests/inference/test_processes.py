@@ -66,7 +66,7 @@ def test_an_exported_network_is_pickled_by_its_path(tmp_path: Path) -> None:
     assert isinstance(other, Restorer) and np.array_equal(other.restore(IMAGE), restorer.restore(IMAGE))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("start", ["spawn", "fork", "forkserver"])
 @pytest.mark.parametrize("exported", [False, True])
 def test_other_processes_restore_and_do_not_hang(tmp_path: Path, start: str, exported: bool) -> None:

@@ -55,6 +55,7 @@ def test_a_run_on_12_bits_in_16_states_its_range_from_the_data_to_the_restored_f
     assert again.result["train"] == run.result["train"]
 
 
+@pytest.mark.long
 def test_sixteen_bits_train_as_floats_and_beat_their_rounding_to_eight_bits(tmp_path: Path) -> None:
     """Signals that span 12 gray levels of 8 bits: what 16 bits keep, 8 bits lose."""
     stored: dict[str, tuple[float, type]] = {

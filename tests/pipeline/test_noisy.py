@@ -87,6 +87,7 @@ class Stopped(Exception):
     pass
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "changes",
     [
@@ -268,6 +269,7 @@ def test_a_search_trains_on_the_subsampled_images_alone(tmp_path: Path, noisy: P
     assert result["steps"] == 4 and not (run.folder / "teacher").exists() and "last_estimated_psnr" in result
 
 
+@pytest.mark.long
 def test_a_teacher_removes_noise_that_neighbors_share(tmp_path: Path) -> None:
     def correlated(k: int) -> np.ndarray:
         noise = uniform_filter(np.random.default_rng(k).normal(0, 1, (64, 80)), 2)

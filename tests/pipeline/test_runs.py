@@ -97,6 +97,7 @@ def _start_and_signal(out: Path, photos: Path, part: str, lines: int, number: in
     return subprocess.CompletedProcess(process.args, process.returncode, "", err)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("part", "lines"), [("search", 3), ("train", 2)])
 def test_kill_9_then_the_same_command_gives_the_same_bits(
     tmp_path: Path, photos: Path, whole: Path, part: str, lines: int
@@ -109,6 +110,7 @@ def test_kill_9_then_the_same_command_gives_the_same_bits(
     _same(out, whole)
 
 
+@pytest.mark.long
 def test_sigterm_writes_a_checkpoint_first(tmp_path: Path, photos: Path, whole: Path) -> None:
     out = tmp_path / "run"
     ended = _start_and_signal(out, photos, "search", 2, signal.SIGTERM)
@@ -302,6 +304,7 @@ def test_training_by_other_settings(tmp_path: Path, photos: Path, change: dict[s
     assert run.restorer().restore(torch.rand(1, 9, 11)).shape == (1, 9, 11)
 
 
+@pytest.mark.long
 def test_a_training_begins_with_the_weights_of_another(tmp_path: Path, photos: Path) -> None:
     first = _fit(tmp_path / "first", photos, {**TINY, "architecture": "PF"})
     still = {**TINY, "architecture": "PF", "train.epochs": 1}

@@ -255,6 +255,7 @@ def _workers(launcher: int) -> Iterator[tuple[int, int]]:
             continue
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds torchrun's workers in /proc")
 def test_two_of_which_one_is_killed_then_two_then_one(tmp_path: Path, photos: Path, whole: Path) -> None:
     out = tmp_path / "run"
