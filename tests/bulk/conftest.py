@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,3 +21,13 @@ def desk(tmp_path, monkeypatch) -> Path:
     write_photos(tmp_path / "photos", ("astronaut.png", "camera.png", "coffee.png", "chelsea.png", "rocket.jpg"), 40)
     write_photos(tmp_path / "photos" / "night", ("moon.png", "motorcycle_left.png"), 40)
     return tmp_path
+
+
+@pytest.fixture
+def memory(desk) -> Iterator[Any]:
+    """The file system memory:// without files."""
+    system = pytest.importorskip("fsspec").filesystem("memory")
+    system.store.clear()
+    yield system
+    system.store.clear()
+    system.pseudo_dirs[:] = [""]

@@ -38,14 +38,6 @@ class Hosted(MemoryFileSystem):
 
 
 @pytest.fixture
-def memory(desk):
-    system = fsspec.filesystem("memory")
-    system.store.clear()
-    yield system
-    system.store.clear()
-
-
-@pytest.fixture
 def hosted(desk):
     fsspec.register_implementation("hosted", Hosted, clobber=True)
     Hosted.store.clear()

@@ -13,15 +13,6 @@ from helpers.command import clearer as command
 fsspec = pytest.importorskip("fsspec")
 
 
-@pytest.fixture
-def memory(desk):
-    system = fsspec.filesystem("memory")
-    system.store.clear()
-    yield system
-    system.store.clear()
-    system.pseudo_dirs[:] = [""]
-
-
 @pytest.mark.parametrize("name", ["x[1].png", "x*.png", "x?.png"])
 def test_a_name_is_no_pattern(memory, desk, name):
     Path(name).write_bytes(Path("photos/camera.png").read_bytes())

@@ -15,14 +15,11 @@ fsspec = pytest.importorskip("fsspec")
 
 
 @pytest.fixture
-def memory(desk):
+def memory(memory):
     """The photographs of the desk in memory, as memory://photos."""
-    system = fsspec.filesystem("memory")
-    system.store.clear()
     for path in Path("photos").rglob("*.png"):
-        system.pipe(f"/{path.as_posix()}", path.read_bytes())
-    yield system
-    system.store.clear()
+        memory.pipe(f"/{path.as_posix()}", path.read_bytes())
+    return memory
 
 
 def test_a_folder_in_memory_is_restored_into_memory(memory, desk):

@@ -18,13 +18,10 @@ USER = "memory://KEY:SECRET@host"
 
 
 @pytest.fixture
-def memory(desk):
-    system = fsspec.filesystem("memory")
-    system.store.clear()
+def memory(memory):
     for name in ("camera", "coffee"):
-        system.pipe_file(f"/KEY:SECRET@host/in/{name}.png", Path(f"photos/{name}.png").read_bytes())
-    yield system
-    system.store.clear()
+        memory.pipe_file(f"/KEY:SECRET@host/in/{name}.png", Path(f"photos/{name}.png").read_bytes())
+    return memory
 
 
 @pytest.mark.parametrize("model", ["model.safetensors", "auto"])
