@@ -1,13 +1,13 @@
 """Compare samplers of networks of equal cost: quasi-random points, and Optuna's TPE, on a table of trained networks.
 
-    pip install optuna
+    pip install 'clearer[optuna]'
     python benchmarks/studies/sampler.py denoise-gray --train bsds500/train --validation bsds500/val \\
         --kmac 8 --networks 54 --draws 18 --steps 200 -o docs/results/sampler.json
 
-All networks are trained for the same steps from one seed. Then each sampler chooses --draws of them, many times: TPE
-asks for a form, gets the nearest network that it has not had, and is told its PSNR; quasi-random points get the nearest
-one without being told anything. What counts is the best PSNR among those chosen, and the mean of the best third, which
-a search trains on.
+All networks are trained for the same steps from one seed. Then each sampler chooses --draws of them, many times.
+Quasi-random points get the nearest network that was not chosen before. TPE works as in a search: after nine
+quasi-random points it asks for two forms, gets the nearest networks, and is told their PSNR, again and again. What
+counts is the best PSNR among those chosen, and the mean of the best third, which a search trains on.
 """
 
 from __future__ import annotations
@@ -30,10 +30,14 @@ from clearer.experiments.short_training import short
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel
 from clearer.recipe.schema import Recipe
-from clearer.search.macro_space import form_at
+from clearer.search.halving import UNGUIDED
+from clearer.search.macro_space import Form, form_at
+from clearer.search.tpe import Estimator, Told
 
-Form = dict[str, Any]
+Choices = dict[str, Any]
 REPEATS = 200
+BATCH = 2
+"""Networks that are asked for at a time: as many as there are workers."""
 
 
 def main() -> None:
@@ -63,10 +67,10 @@ def main() -> None:
     write_json(given.out, {"command": given.command, "draws": given.draws, "result": result, "networks": rows})
 
 
-def forms(macs: float, count: int, recipe: Recipe) -> list[tuple[Form, Architecture]]:
+def forms(macs: float, count: int, recipe: Recipe) -> list[tuple[Choices, Architecture]]:
     """Return forms that fit the budget and their networks, from Sobol points."""
     points = SobolEngine(dimension=7, scramble=True, seed=0)  # type: ignore[no-untyped-call]
-    found: dict[str, tuple[Form, Architecture]] = {}
+    found: dict[str, tuple[Choices, Architecture]] = {}
     while len(found) < count:
         form = form_at(points.draw(1)[0].tolist())
         network = form.fitted(macs_per_pixel, macs, **fixed_fields(recipe))
@@ -75,7 +79,7 @@ def forms(macs: float, count: int, recipe: Recipe) -> list[tuple[Form, Architect
     return list(found.values())
 
 
-def choices(form: Any) -> Form:
+def choices(form: Form) -> Choices:
     values = dataclasses.asdict(form)
     del values["more"]
     return values
@@ -87,7 +91,7 @@ def trained(recipe: Recipe, network: Architecture, steps: int) -> float:
         return trained_psnr(short(recipe, network, 0, steps), Path(folder), steps)
 
 
-Table = dict[str, tuple[Form, float]]
+Table = dict[str, tuple[Choices, float]]
 
 
 def judged(sampler: Callable[[Table, int, int], list[str]], table: Table, draws: int) -> dict[str, float]:
@@ -116,25 +120,22 @@ def sobol(table: Table, draws: int, seed: int) -> list[str]:
 
 
 def tpe(table: Table, draws: int, seed: int) -> list[str]:
-    import optuna  # type: ignore[import-not-found]
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    values = {key: sorted({form[key] for form, _ in table.values()}) for key in next(iter(table.values()))[0]}
-    space = {key: optuna.distributions.CategoricalDistribution(each) for key, each in values.items()}
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed, multivariate=True))
+    """Choose as a search does: the first ones by quasi-random points, then some at a time."""
     left, found = dict(table), list[str]()
-    while len(found) < draws:
-        asked = study.ask(space)
-        name = nearest(asked.params, left, seed)
-        form, psnr = left.pop(name)
+    for name in sobol(table, min(UNGUIDED, draws), seed):
         found.append(name)
-        # What was trained is told, in place of what was asked.
-        study.tell(asked, state=optuna.trial.TrialState.FAIL)
-        study.add_trial(optuna.trial.create_trial(params=form, distributions=space, value=psnr))
+        del left[name]
+    while len(found) < draws:
+        told = [Told(Form(**table[name][0]), table[name][1]) for name in found]
+        estimator = Estimator(told, seed=1000 * seed)
+        for _ in range(min(BATCH, draws - len(found))):
+            name = nearest(choices(estimator.ask()), left, seed)
+            found.append(name)
+            del left[name]
     return found
 
 
-def nearest(form: Form, left: Table, seed: int) -> str:
+def nearest(form: Choices, left: Table, seed: int) -> str:
     """Return the network whose form differs in the fewest choices; among equal ones, one by chance."""
     shuffled = torch.randperm(len(left), generator=torch.Generator().manual_seed(1000 * seed + len(left))).tolist()
     names = list(left)

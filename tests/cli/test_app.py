@@ -76,7 +76,7 @@ REPRODUCE_0_1 = {
 }
 PATTERNS = {"--clean-pattern", "--degraded-pattern"}
 FITTING_NOW = FITTING | PATTERNS | {
-    "--noisy", "--exposures", "--range", "--channel", "--budget", "--search-minutes", "--search",
+    "--noisy", "--exposures", "--range", "--channel", "--budget", "--search-minutes", "--search", "--sampler",
 }  # fmt: skip
 VERBS = {
     **VERBS_0_1,

@@ -32,6 +32,10 @@ CASES = {
         ["fit", "quickstart", "--data", "photos", "--tensorboard", *settings(TINY)],
     ),
     "quickstart": (("skimage",), ["quickstart"]),
+    "optuna": (
+        ("optuna",),
+        ["search", "denoise-gray", "--data", "photos", "--budget", "2kmac", "--sampler", "tpe", "-o", "run"],
+    ),
     "zarr": (("zarr",), ["restore", "denoise-gray", "a.zarr", "-o", "b.zarr"]),
     "remote": (
         ("fsspec", "fsspec.core"),

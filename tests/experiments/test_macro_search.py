@@ -15,8 +15,14 @@ from rich.console import Console
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
 from clearer.core.pressure import Watch
-from clearer.experiments import budget_latencies, budget_networks, search_candidates, search_choice, search_cost
-from clearer.experiments import macro_search as macro_search_module
+from clearer.experiments import (
+    budget_latencies,
+    budget_networks,
+    search_candidates,
+    search_choice,
+    search_cost,
+    trained_rungs,
+)
 from clearer.experiments.budget_cost import scaled_default
 from clearer.experiments.budget_fit import measured, settings_for
 from clearer.experiments.budget_latencies import write_latencies
@@ -137,7 +143,7 @@ def test_the_default_network_is_trained_beside_the_others(recipe: Recipe, tmp_pa
             line = Trained(work.number, network.text, seed, 2, psnr, 1.0, 1.0, "MAC/pixel", "" if psnr else "failed")
             add_to_ledger(work.ledger, line)
 
-    monkeypatch.setattr(macro_search_module, "train_together", trained)
+    monkeypatch.setattr(trained_rungs, "train_together", trained)
     (tmp_path / "out").mkdir()
     schedule = {"networks": 4, "steps": 2, "rungs": 2, "minutes": 1, "epoch": 2, "with_default": True}
     write_json(tmp_path / "out" / "schedule.json", schedule)
@@ -171,7 +177,7 @@ def test_diverged_trainings_are_no_reason_to_take_the_default_network(
             failed = "" if networks.index(network) in sound else "loss is not finite"
             add_to_ledger(work.ledger, Trained(0, network.text, seed, 2, 25.0, 1.0, 1.0, "MAC/pixel", failed))
 
-    monkeypatch.setattr(macro_search_module, "train_together", trained)
+    monkeypatch.setattr(trained_rungs, "train_together", trained)
     (tmp_path / "out").mkdir()
     schedule = {"networks": 4, "steps": 2, "rungs": 2, "minutes": 1, "epoch": 2, "with_default": True}
     write_json(tmp_path / "out" / "schedule.json", schedule)

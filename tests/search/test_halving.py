@@ -103,3 +103,21 @@ def test_the_gate_compares_networks_with_seeds() -> None:
     assert not Gate(float("nan"), 0.0).open
     assert gate([], [25.0]) == Gate(0.0, 0.0) and not gate([25.0], []).open
     assert best({"a": 1.0, "b": 3.0, "c": 3.0}, 2) == ["b", "c"]
+
+
+@given(st.integers(3, 40), st.integers(0, 8), st.integers(1, 8))
+def test_what_is_asked_for_waits_for_those_before(networks: int, asked: int, workers: int) -> None:
+    schedule, plain = Schedule(networks, 100, 2, asked=asked), Schedule(networks, 100, 2)
+    assert sum(schedule.parts()) == networks and schedule.trainings() == plain.trainings()
+    assert (schedule.parts() == [networks]) == (asked == 0 or networks <= 9)
+    assert all(0 < part <= max(asked, 9) for part in schedule.parts()[1:])
+    timing = Timing(10, 0.1)
+    waits = schedule.seconds(timing, workers) - plain.seconds(timing, workers)
+    assert 0 <= waits <= 20 * len(schedule.parts()[1:]) + 1e-6
+
+
+def test_batches_as_large_as_the_workers_wait_little() -> None:
+    assert Schedule(27, 100, asked=2).parts() == [9, *[2] * 9]
+    assert Timing(10, 0.1).of_rungs(Schedule(27, 100, asked=2), 2) == [(6 + 9) * 20, 5 * 30, 2 * 70]
+    found = Schedule.within(3600, Timing(8, 0.14), 2, 27, asked=2)
+    assert found.asked == 2 and found.networks == 27 and found.seconds(Timing(8, 0.14), 2) <= 3600

@@ -74,6 +74,15 @@ class FitOptions(ImageOptions):
             complete=lambda: ["clearer", "halving", "slimmable"],
         ),
     ] = None
+    sampler: Annotated[
+        str | None,
+        option(
+            "Search",
+            "What chooses the networks to try: sobol (default) or tpe, which learns from those before.",
+            metavar="NAME",
+            complete=lambda: ["sobol", "tpe"],
+        ),
+    ] = None
     start: Annotated[
         str | None,
         option(
@@ -178,7 +187,7 @@ def _refuse_for_baseline(options: FitOptions) -> None:
     from clearer.recipe.load import load_recipe
 
     given = {"--start": options.start, "--budget": options.budget, "--search": options.way}
-    given |= {"--architecture": options.architecture}
+    given |= {"--architecture": options.architecture, "--sampler": options.sampler}
     named = [name for name, value in given.items() if value]
     baseline = (
         load_recipe(options.recipe).baseline if named and options.recipe not in (None, "noisy", "pairs") else None
@@ -200,10 +209,14 @@ def _fit(options: FitOptions, stages: Sequence[str]) -> None:
 
     console, out = console_for_people(options.as_json), options.out
     facts: dict[str, Any] = {}
+    budgets = options.budget or []
+    if options.sampler is not None:
+        from clearer.experiments.asked_networks import check_use
+
+        check_use(options.sampler, options.way, budgets)
     if options.way is not None:
         from clearer.experiments.published_search import check_search
 
-        budgets = options.budget or []
         check_search(options.way, budgets, overrides.get("architecture") or overrides.get("train.start"))
         if options.way == "clearer" and budgets:
             return _fit_published(options, overrides, budgets[0], stages)
@@ -219,11 +232,14 @@ def _fit(options: FitOptions, stages: Sequence[str]) -> None:
 
         shared: dict[str, Any] = {"minutes": options.search_minutes, "console": console}
         if takes_several(out, options.budget):
+            if options.sampler == "tpe":
+                raise UserError(f"--sampler tpe: serves one --budget, and {out} holds several; leave the option out")
             shared |= {"stages": stages, "tensorboard": options.tensorboard}
             result = fit_budgets(options.recipe, out, overrides, options.budget, **shared)
             if options.as_json:
                 print_json(result)
             return
+        shared["sampler"] = options.sampler
         out, overrides = settings_for(options.recipe, out, overrides, options.budget[0], **shared)
         facts = {} if processes.launched()[0] else measured(out, options.budget[0])
     run = run_fit(options.recipe, out, overrides, stages=stages, tensorboard=options.tensorboard, console=console)

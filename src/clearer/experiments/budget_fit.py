@@ -35,6 +35,7 @@ def settings_for(
     *,
     minutes: float = 60,
     jobs: int | None = None,
+    sampler: str | None = None,
     console: Console,
 ) -> tuple[Path, dict[str, Any]]:
     """Search within a budget for what `clearer.fit` trains next; return its run folder and all its overrides.
@@ -44,7 +45,7 @@ def settings_for(
     Args:
         recipe, out, overrides, console: see `clearer.fit`.
         budget: such as ``100ms@1mp``; see `Budget.parse`.
-        minutes, jobs: see `macro_search`.
+        minutes, jobs, sampler: see `macro_search`.
 
     Raises:
         UserError: the architecture is given too, or the budget cannot be met; see `macro_search`.
@@ -55,7 +56,7 @@ def settings_for(
     if folder.has_several_budgets:
         raise UserError(f"{folder}: holds a search for several budgets; name it with --out to add {budget}")
     folder.budget.mkdir(parents=True, exist_ok=True)
-    found = macro_search(resolved, folder.budget, wanted, minutes=minutes, jobs=jobs, console=console)
+    found = macro_search(resolved, folder.budget, wanted, minutes=minutes, jobs=jobs, sampler=sampler, console=console)
     if first:
         _conclude(folder, resolved, {wanted: found}, console)
     return folder.path, settings_of_training(resolved, overrides, found.architecture)

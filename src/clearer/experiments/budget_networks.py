@@ -19,7 +19,7 @@ from clearer.experiments.budget_cost import (
     smallest_default,
 )
 from clearer.experiments.macro_search import NETWORKS
-from clearer.experiments.search_candidates import networks_within
+from clearer.experiments.search_candidates import forms_within
 from clearer.experiments.search_claims import CLAIMS, claimed
 from clearer.experiments.search_cost import PlannedSearch, minutes_begin, plan_search, probe
 from clearer.experiments.search_workers import Workers
@@ -83,7 +83,7 @@ def _drawn(
     for budget in budgets:
         cost = costs[budget.unit]
         default = scaled_default(cost, budget.amount, fixed_fields(recipe))
-        drawn[budget] = cost, networks_within(cost, budget.amount, recipe, default, NETWORKS)
+        drawn[budget] = cost, [default, *forms_within(cost, budget.amount, recipe, default, NETWORKS)]
     if not file.exists():
         left = 60 * minutes - (time.monotonic() - begun)
         compared = [networks for _, networks in drawn.values()]

@@ -13,23 +13,22 @@ from rich.console import Console
 from clearer.core.claims import claim
 from clearer.core.console import say
 from clearer.core.errors import UserError
-from clearer.core.text import duration
+from clearer.experiments.asked_networks import SOBOL, TPE, check_sampler
 from clearer.experiments.budget_cost import smallest_default
 from clearer.experiments.search_candidates import Candidates, device_here, on_all_threads, ranking
 from clearer.experiments.search_choice import Choice, Stopwatch, choose
-from clearer.experiments.search_claims import CLAIMS, WAIT, once
+from clearer.experiments.search_claims import CLAIMS, PRESENT, WAIT, once
 from clearer.experiments.search_cost import PlannedSearch, minutes_begin, plan_search, probe
-from clearer.experiments.search_rung import Prices, TrainingsOfRung
-from clearer.experiments.search_workers import Workers, train_together
+from clearer.experiments.search_workers import Workers
+from clearer.experiments.trained_rungs import TrainedRungs
 from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture
 from clearer.recipe.schema import Recipe
 from clearer.runs.ledger import Trained
-from clearer.search.halving import SEEDS, Gate, gate
+from clearer.search.halving import UNGUIDED, Gate
 
 NETWORKS = 27
 """Networks of the first rung, if there is time."""
-PRESENT = "measuring"
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,7 @@ def macro_search(
     minutes: float = 60,
     jobs: int | None = None,
     networks: Sequence[Architecture] = (),
+    sampler: str | None = None,
     console: Console,
 ) -> Found:
     """Choose a network for the images of a recipe within a budget; a repeated call resumes.
@@ -73,13 +73,16 @@ def macro_search(
         jobs: trainings at a time; by default one a core, each on one thread.
         networks: what to compare, the scaled default first; by default as many of the space as the minutes allow.
             Searches of several budgets can then share ``out``.
+        sampler: of the first rung, `SOBOL` or `TPE`, where ``networks`` are not given; by default as the search was
+            begun, or the first.
         console: where progress is printed.
 
     Raises:
-        UserError: nothing in the space meets the budget, the minutes are too few, a training fails, or the folder
-            holds a search of another budget or recipe.
+        UserError: nothing in the space meets the budget, the minutes are too few, a training fails, the sampler is
+            not installed, or the folder holds a search of another budget, recipe or sampler.
         Interrupted: see `clearer.fit`.
     """
+    check_sampler(sampler)
     begun = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     count = _count(out / "schedule.json")
@@ -99,17 +102,26 @@ def macro_search(
     def plan() -> None:
         left = 60 * minutes - (time.monotonic() - begun)
         here = Workers.here(recipe.device, jobs)
-        plan_search(recipe, [candidates.networks], out, here, left, minutes, console).write(out / "schedule.json")
+        asked = here.jobs if sampler == TPE else 0
+        found = plan_search(recipe, [candidates.networks], out, here, left, minutes, console, asked=asked)
+        if asked and found.schedule.networks <= UNGUIDED:
+            say(
+                f"search: --sampler {TPE} asks for networks beyond the first {UNGUIDED}, and {minutes:g} minutes allow "
+                f"{found.schedule.networks}, which are all quasi-random; allow more minutes",
+                console,
+            )
+        found.write(out / "schedule.json")
 
     once(out / "schedule.json", plan, console)
     planned = PlannedSearch.read(out / "schedule.json")
+    _refuse_other_sampler(planned, sampler, out)
     if planned.minutes != minutes:
         say(f"search: goes on as it was planned, for {planned.minutes:g} minutes instead of {minutes:g}", console)
-    compared = candidates.networks if networks else candidates.networks[: planned.schedule.networks]
-    prices = Prices({network: candidates.costs[network] for network in compared}, budget.unit)
+    compared = candidates if networks else candidates.first(planned.schedule.networks)
     workers = Workers.here(recipe.device, jobs, planned.threads)
+    rungs = TrainedRungs(recipe, out, budget, planned, workers, console)
     with _present(out, candidates, recipe, budget):
-        lines, judged = _halve(recipe, out, planned, prices, workers, str(budget), console)
+        lines, judged = rungs.halved(compared)
         if not judged.open:
             taken = _without_choice(lines, default, judged, console)
             return Found(taken, default, judged, tuple(lines))
@@ -146,48 +158,13 @@ def _count(schedule: Path) -> int:
     return PlannedSearch.read(schedule).schedule.networks if schedule.exists() else NETWORKS
 
 
-def _halve(
-    recipe: Recipe, out: Path, planned: PlannedSearch, prices: Prices, workers: Workers, within: str, console: Console
-) -> tuple[list[Trained], Gate]:
-    """Train all rungs, unless the first one shows that there is nothing to choose; first print what they cost."""
-    networks = list(prices.costs)
-    default, by_text = networks[0], {network.text: network for network in networks}
-    expected = planned.timing.of_rungs(planned.schedule, workers.jobs)
-    lines: list[Trained] = []
-    told = False
-    judged = Gate(float("nan"), 0.0)
-    alive = list(networks)
-    for number, rung in enumerate(planned.schedule):
-        begun = time.monotonic()
-        if number > 0:
-            ranked = ranking(lines)
-            alive = [by_text[text] for text in ranked[: rung.networks]]
-            if planned.schedule.with_default and default.text in ranked[rung.networks :]:
-                alive.append(default)  # what the choice is compared with, after equal steps
-        tasks = [(network, 0) for network in alive]
-        if number == 0:
-            tasks = [*((default, seed) for seed in range(1, SEEDS)), *tasks]
-        work = TrainingsOfRung(recipe, out, (number, rung), tasks, prices)
-        if pending := len(work.pending()):
-            if not told:
-                told = True
-                planned.show(within, workers, console, rung=number, pending=pending)
-            name = f"rung {number + 1}"
-            train_together(work, name=name, claims=out / CLAIMS, workers=workers, console=console)
-            took = duration(time.monotonic() - begun)
-            say(f"search: {name} took {took}, expected {duration(expected[number])}", console)
-        lines += work.lines()
-        if number == 0:
-            if not ranking(lines):
-                raise UserError(
-                    "search: every training of the first rung diverged; lower train.optimizer.lr, "
-                    "and search in another folder with --out"
-                )
-            own = [x.psnr for x in lines if x.architecture == default.text and not x.failed]
-            judged = gate([x.psnr for x in lines if x.seed == 0 and not x.failed], own)
-            if not judged.open:
-                break
-    return lines, judged
+def _refuse_other_sampler(planned: PlannedSearch, sampler: str | None, out: Path) -> None:
+    before = TPE if planned.schedule.asked else SOBOL
+    if sampler not in (None, before):
+        raise UserError(
+            f"--sampler {sampler}: {out} holds a search with {before}; leave the option out, or choose another folder "
+            "with --out"
+        )
 
 
 def _choice(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypedDict, cast
 
 from rich.console import Console
 
@@ -26,7 +27,7 @@ from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
 from clearer.runs.ledger import Trained
 from clearer.search.halving import best
-from clearer.search.macro_space import Cost, sampled
+from clearer.search.macro_space import Cost, Form, sampled_forms
 from clearer.training import distributed
 from clearer.training.run_device import choose_device
 
@@ -34,9 +35,23 @@ MACRO, GENOTYPES = "macro", "genotypes"
 """Spaces: that of `clearer.search.macro_space`, and the published one at the width of the scaled default network."""
 
 
+class _Form(TypedDict):
+    topology: str
+    scales: int
+    unshuffle: int
+    growth: float
+    depth: int
+    profile: str
+    pattern: str
+    more: int
+
+
 class _Priced(TypedDict):
+    """A network; the form is that of one which was drawn, and early searches lack it."""
+
     architecture: str
     cost: float
+    form: NotRequired[_Form]
 
 
 class _KeptCandidates(TypedDict):
@@ -59,6 +74,7 @@ class Candidates:
         costs: of each network, the default network first, in the unit of the budget.
         space: `MACRO`; in that of `GENOTYPES` the default network alone stands for all.
         precision: in which they were timed.
+        forms: of those that were drawn.
     """
 
     budget: str
@@ -66,11 +82,16 @@ class Candidates:
     costs: Mapping[Architecture, float]
     space: str = MACRO
     precision: str = "fp32"
+    forms: Mapping[Architecture, Form] = field(default_factory=dict)
 
     @property
     def networks(self) -> list[Architecture]:
         """All of them, the default network first."""
         return list(self.costs)
+
+    def first(self, count: int) -> Candidates:
+        """Return the first of them."""
+        return dataclasses.replace(self, costs=dict(itertools.islice(self.costs.items(), count)))
 
     @classmethod
     def drawn(
@@ -82,37 +103,49 @@ class Candidates:
             UserError: nothing in the space meets the budget.
         """
         cost, amount = cost_of_networks(budget, recipe, console)
+        forms: dict[Architecture, Form] = {}
         if not networks:
             default = scaled_default(cost, amount, fixed_fields(recipe))
-            networks = networks_within(cost, amount, recipe, default, count)
+            forms = forms_within(cost, amount, recipe, default, count)
+            networks = [default, *forms]
         costs = {network: cost(network) for network in networks}
         precision = timed_precision(recipe.precision)
-        return cls(str(budget), device_here(recipe, budget), costs, precision=precision)
+        return cls(str(budget), device_here(recipe, budget), costs, precision=precision, forms=forms)
 
     def write(self, file: Path, recipe: Recipe) -> None:
         """Write a file, and beside it the recipe of the trainings."""
         if not (file.parent / "recipe.yaml").exists():
             write_text(file.parent / "recipe.yaml", _common(recipe).to_yaml())
-        networks = [{"architecture": network.text, "cost": cost} for network, cost in self.costs.items()]
+        networks = [self._priced(network) for network in self.costs]
         about = {"budget": self.budget, "measured_on": self.measured_on, "precision": self.precision}
         write_json(file, {"space": self.space, **about, "networks": networks})
 
+    def _priced(self, network: Architecture) -> _Priced:
+        found: _Priced = {"architecture": network.text, "cost": self.costs[network]}
+        if network in self.forms:
+            found["form"] = cast(_Form, dataclasses.asdict(self.forms[network]))
+        return found
+
     @classmethod
-    def read(cls, file: Path, recipe: Recipe, budget: Budget, space: str = MACRO) -> Candidates:
-        """Read a file of `write`.
+    def read(
+        cls, file: Path, recipe: Recipe, budget: Budget, space: str = MACRO, *, may_be_none: bool = False
+    ) -> Candidates:
+        """Read a file of `write`; ``may_be_none``: it may have no networks.
 
         Raises:
             UserError: the file is damaged, or they are those of another space, budget or recipe.
         """
         out, kept = file.parent, read_shaped(file, _KeptCandidates)
         try:
-            costs = {Architecture.parse(each["architecture"]): each["cost"] for each in kept["networks"]}
+            read = [(Architecture.parse(each["architecture"]), each) for each in kept["networks"]]
         except UserError as error:
             raise UserError(f"{file}: damaged ({error}); choose another folder with --out") from error
-        if not costs:
+        if not (read or may_be_none):
             raise UserError(f"{file}: damaged (no networks); choose another folder with --out")
         precision = kept.get("precision") or precision_before(recipe)
-        found = cls(kept["budget"], kept["measured_on"], costs, kept["space"], precision)
+        costs = {network: each["cost"] for network, each in read}
+        forms = {network: Form(**each["form"]) for network, each in read if "form" in each}
+        found = cls(kept["budget"], kept["measured_on"], costs, kept["space"], precision, forms)
         for what, before, now in (("space", found.space, space), ("budget", found.budget, str(budget))):
             if before != now:
                 raise UserError(
@@ -137,10 +170,13 @@ def precision_of_search(folder: RunFolder, recipe: Recipe) -> str:
     return (kept[0].get("precision") or precision_before(recipe)) if kept else timed_precision(recipe.precision)
 
 
-def networks_within(cost: Cost, amount: float, recipe: Recipe, default: Architecture, count: int) -> list[Architecture]:
-    """Return the default network and others of 90 to 100 % of a budget, ``count`` in all."""
-    sample = sampled(cost, amount, recipe.seed, **fixed_fields(recipe))
-    return [default, *itertools.islice((network for network in sample if network != default), count - 1)]
+def forms_within(
+    cost: Cost, amount: float, recipe: Recipe, default: Architecture, count: int
+) -> dict[Architecture, Form]:
+    """Return quasi-random networks of 90 to 100 % of a budget and their forms, ``count`` with the default network."""
+    sample = sampled_forms(cost, amount, recipe.seed, **fixed_fields(recipe))
+    others = ((network, form) for form, network in sample if network != default)
+    return dict(itertools.islice(others, count - 1))
 
 
 def _common(recipe: Recipe) -> Recipe:

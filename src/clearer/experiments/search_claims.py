@@ -14,6 +14,8 @@ from clearer.core.console import say
 
 CLAIMS = "claims"
 """Folder, in that of a search, of the claims of the processes that work on it."""
+PRESENT = "measuring"
+"""Claim of a process on the device whose time counts."""
 MOMENT, WAIT = 0.02, 0.5  # seconds
 
 

@@ -43,7 +43,7 @@ class _KeptTiming(TypedDict):
 
 
 class _Kept(TypedDict):
-    """schedule.json; early searches lack the last five."""
+    """schedule.json; early searches lack the last six."""
 
     networks: int
     steps: int
@@ -54,6 +54,7 @@ class _Kept(TypedDict):
     epoch: NotRequired[int]
     with_default: NotRequired[bool]
     small_patches: NotRequired[bool]
+    asked: NotRequired[int]
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,9 @@ class PlannedSearch:
             f"{timing.around:g} seconds around steps": 0 <= timing.around < 1e6,
             f"{timing.step:g} seconds a step": 0 <= timing.step < 1e6,
             f"epochs of {epoch} steps": epoch >= 1 and kept["steps"] % epoch == 0,
+            f"{kept.get('asked', 0)} asked": kept.get("asked", 0) >= 0,
         }
-        later = kept.get("with_default", False), kept.get("small_patches", False)
+        later = kept.get("with_default", False), kept.get("small_patches", False), kept.get("asked", 0)
         schedule = Schedule(kept["networks"], kept["steps"], kept["rungs"], epoch, *later)
         if all(sound.values()):
             seconds = schedule.seconds(timing, 1)
@@ -170,7 +172,7 @@ def minutes_begin(drawing: float, console: Console) -> float:
 
 def plan_search(
     recipe: Recipe, compared: Sequence[Sequence[Architecture]], out: Path, workers: Workers, seconds: float,
-    minutes: float, console: Console,
+    minutes: float, console: Console, *, asked: int = 0,
 ) -> PlannedSearch:  # fmt: skip
     """Time short trainings of some of the networks, and return the longest search of the time that is left.
 
@@ -182,6 +184,7 @@ def plan_search(
         seconds: until the search has to end, at this moment.
         minutes: of which that is the rest.
         console: where a search is told that is too short to be sure.
+        asked: see `Schedule`.
 
     Raises:
         UserError: the time is too short, or a training fails.
@@ -195,7 +198,7 @@ def plan_search(
     refuse(0.0)
     timing = time_trainings(recipe, chosen, out / "timing", workers, console, refuse)
     left = end - time.monotonic()
-    schedule = Schedule.within(left, timing, workers.jobs, min(map(len, compared)), budgets=budgets)
+    schedule = Schedule.within(left, timing, workers.jobs, min(map(len, compared)), budgets=budgets, asked=asked)
     if not schedule.tells:
         more = budgets * Schedule.telling().seconds(timing, workers.jobs) - left
         say(

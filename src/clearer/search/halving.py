@@ -27,6 +27,8 @@ SHORTEST = 1e-4
 """Seconds of a step, at least: a clock too coarse for steps says 0."""
 SEEDS = 3
 """Trainings of the default network in the first rung: what they differ by, only the seed can have made."""
+UNGUIDED = 9
+"""Networks of the first rung that are trained before a sampler that learns from them is asked for others."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Schedule:
         epoch: steps of an epoch of every training; those of a rung are a multiple of it.
         with_default: the default network is trained in every rung, beside those that go on.
         small_patches: twice as many patches of at most 32 pixels instead of those of the recipe.
+        asked: networks of the first rung that are asked for at a time, once those before are trained; see
+            `clearer.search.tpe`. With 0 all are known before.
     """
 
     networks: int
@@ -62,6 +66,7 @@ class Schedule:
     epoch: int = EPOCH
     with_default: bool = True
     small_patches: bool = True
+    asked: int = 0
 
     def __iter__(self) -> Iterator[Rung]:
         done = 0
@@ -79,9 +84,22 @@ class Schedule:
         """
         return [SEEDS - 1, *(int(self.with_default and rung.networks < self.networks) for rung in list(self)[1:])]
 
+    def parts(self) -> list[int]:
+        """Return the networks of the first rung that are trained together, before others are asked for."""
+        first = min(self.networks, UNGUIDED) if self.asked else self.networks
+        left = self.networks - first
+        more = [min(self.asked, left - done) for done in range(0, left, self.asked)] if left else []
+        return [first, *more]
+
+    def together(self) -> list[list[int]]:
+        """Return for each rung the trainings that do not wait for each other, those of the default network included."""
+        first, *rest = zip(self, self.beside(), strict=True)
+        parts = self.parts()
+        return [[parts[0] + first[1], *parts[1:]], *([rung.networks + beside] for rung, beside in rest)]
+
     def trainings(self) -> list[int]:
         """Return the trainings of each rung, those of the default network included."""
-        return [rung.networks + beside for rung, beside in zip(self, self.beside(), strict=True)]
+        return [sum(parts) for parts in self.together()]
 
     @property
     def tells(self) -> bool:
@@ -89,22 +107,29 @@ class Schedule:
         return self.networks >= FEW and self.steps >= ENOUGH
 
     @classmethod
-    def of(cls, networks: int, steps: int, rungs: int = 3) -> Schedule:
+    def of(cls, networks: int, steps: int, rungs: int = 3, asked: int = 0) -> Schedule:
         """Return the schedule of at most so many steps in the first rung: whole epochs of about `EPOCH` steps.
 
         It has fewer rungs where a third one would drop less than two of three networks.
 
         >>> Schedule.of(9, 500).epoch, Schedule.of(9, 317), Schedule.of(18, 100).rungs
-        (100, Schedule(networks=9, steps=315, rungs=2, epoch=105, with_default=True, small_patches=True), 3)
+        (100, Schedule(networks=9, steps=315, rungs=2, epoch=105, with_default=True, small_patches=True, asked=0), 3)
         """
         epochs = max(EPOCHS, steps // EPOCH)
         while rungs > 2 and networks < FINALISTS * KEPT ** (rungs - 1):
             rungs -= 1
-        return cls(networks, steps // epochs * epochs, rungs, steps // epochs)
+        return cls(networks, steps // epochs * epochs, rungs, steps // epochs, asked=asked)
 
     @classmethod
     def within(
-        cls, seconds: float, timing: Timing, workers: int, networks: int, rungs: int = 3, budgets: int = 1
+        cls,
+        seconds: float,
+        timing: Timing,
+        workers: int,
+        networks: int,
+        rungs: int = 3,
+        budgets: int = 1,
+        asked: int = 0,
     ) -> Schedule:
         """Return the longest schedule that ends in time.
 
@@ -116,6 +141,7 @@ class Schedule:
                 fewer still, down to `KEPT`, where each would get less than `LEAST`.
             rungs: number of rounds, at most.
             budgets: whose searches follow each other.
+            asked: see `Schedule`.
 
         Raises:
             UserError: not even the smallest search ends in time.
@@ -126,12 +152,12 @@ class Schedule:
         wanted += [(count, ENOUGH, 2) for count in range(min(networks, least - 1), FEWEST - 1, -1)]
         wanted += [(count, LEAST, 2) for count in range(min(networks, FEWEST), KEPT - 1, -1)]
         for count, enough, most in wanted:
-            some = cls.of(count, enough, most)
+            some = cls.of(count, enough, most, asked)
             idle = some.seconds(Timing(timing.around, 0.0), workers)
             each = (some.seconds(timing, workers) - idle) / some.steps
             steps = int((seconds / budgets - idle) / each)
             if steps >= enough:
-                return cls.of(count, steps, most)
+                return cls.of(count, steps, most, asked)
         raise too_short(seconds, budgets * cls.smallest().seconds(timing, workers), budgets)
 
     @classmethod
@@ -173,11 +199,12 @@ class Timing:
     def of_rungs(self, schedule: Schedule, workers: int, counts: Sequence[int] | None = None) -> list[float]:
         """Return the seconds of each rung, with this many trainings at a time; the last of a rung do not wait.
 
-        ``counts``: trainings of each rung, if not all.
+        ``counts``: trainings of each rung, if not all; they are taken not to wait for each other.
         """
+        together = schedule.together() if counts is None else [[count] for count in counts]
         return [
-            math.ceil(count / workers) * (self.around + self.step * rung.new)
-            for count, rung in zip(schedule.trainings() if counts is None else counts, schedule, strict=True)
+            sum(math.ceil(count / workers) for count in parts) * (self.around + self.step * rung.new)
+            for parts, rung in zip(together, schedule, strict=True)
         ]
 
 

@@ -25,6 +25,8 @@ UNSHUFFLES = (1, 2, 4)
 SCALES = (1, 2, 3, 4)
 GROWTHS = (1.0, 1.5, 2.0)
 DEPTHS = (1, 2, 3, 4, 5, 6)
+DRAWN_DEPTHS = DEPTHS[:3]
+"""Those of forms: a profile and what is left of a budget make cells deeper."""
 PROFILES = ("flat", "coarse", "fine")
 PATTERNS = {"streams": ("P", "PF", "PPF", "F", "SP"), "unet": ("P", "SP")}
 """Modules of a cell by topology, repeated to its depth. S (skip) leaves its place empty: with SP the depth counts half,
@@ -131,7 +133,7 @@ def form_at(point: Sequence[float]) -> Form:
         scales=_pick([number for number in SCALES if number >= least], scales),
         unshuffle=_pick(UNSHUFFLES, unshuffle),
         growth=_pick(GROWTHS, growth),
-        depth=_pick(DEPTHS[:3], depth),
+        depth=_pick(DRAWN_DEPTHS, depth),
         profile=_pick(PROFILES, profile),
         pattern=_pick(PATTERNS[chosen], pattern),
     )
@@ -141,8 +143,18 @@ def _pick(values: Sequence[T], share: float) -> T:
     return values[min(int(share * len(values)), len(values) - 1)]
 
 
+def is_form(form: Form) -> bool:
+    """Return whether the space has a form: not all patterns and numbers of scales are of each topology."""
+    return form.pattern in PATTERNS[form.topology] and form.scales >= TOPOLOGIES.get(form.topology).scales[0]
+
+
 def sampled(cost: Cost, budget: float, seed: int, **fields: Any) -> Iterator[Architecture]:
-    """Yield different networks of 90 to 100 % of a budget, quasi-randomly spread over the space (Sobol points).
+    """Yield the networks of `sampled_forms`."""
+    return (network for _, network in sampled_forms(cost, budget, seed, **fields))
+
+
+def sampled_forms(cost: Cost, budget: float, seed: int, **fields: Any) -> Iterator[tuple[Form, Architecture]]:
+    """Yield forms with different networks of 90 to 100 % of a budget, quasi-randomly spread over the space (Sobol).
 
     ``fields`` are those of `SearchSpace` that a form does not state: channels, norm, residual, condition.
 
@@ -163,7 +175,7 @@ def sampled(cost: Cost, budget: float, seed: int, **fields: Any) -> Iterator[Arc
             continue
         misses = 0
         seen.add(found)
-        yield found
+        yield form, found
     if not seen:
         raise UserError(
             f"budget: no network of the space costs 90 to 100 % of {budget:.4g}; the nearest: {nearest:.4g}"
