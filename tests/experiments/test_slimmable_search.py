@@ -24,6 +24,7 @@ from clearer.network.cost import macs_per_pixel
 from clearer.pipeline.prepared_run import prepared_run
 from clearer.recipe.load import load_recipe
 from clearer.runs.layout import RunFolder
+from clearer.runs.slimming_record import read_slimming_record
 from clearer.search.sandwich import SandwichTraining
 from clearer.search.slimmable import Slimming
 from helpers.command import clearer as command
@@ -38,6 +39,7 @@ def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 QUIET = Console(quiet=True)
 WIDEST = "PP-PP-PP@channels=1,width=16:16,norm=none,residual,unshuffle=2,topology=unet"
+ABOUT = {"budget": "4 kMAC/pixel", "unit": "MAC/pixel", "amount": 4000}
 TINY = {"train.patch": 16, "train.batch": 2, "train.validation_crop": 32, "precision": "fp32", "device": "cpu"}
 
 
@@ -47,7 +49,7 @@ def overrides(images: Path) -> dict[str, Any]:
 
 def searched(images: Path, out: Path, **more: Any) -> tuple[Path, dict[str, Any], dict[str, Any]]:
     if not (out / "budget" / "slimming.json").exists():
-        write_json(out / "budget" / "slimming.json", {"minutes": 1, "steps": 4})
+        write_json(out / "budget" / "slimming.json", {"minutes": 1, "steps": 4})  # of an early version
     given = {**overrides(images), **more}
     return slimmable_within("denoise-gray", out, given, "4kmac", minutes=1, console=QUIET)
 
@@ -136,13 +138,13 @@ def test_the_minutes_set_the_steps(images: Path, tmp_path: Path, monkeypatch: An
     with pytest.raises(Interrupted):
         slimmable_within("denoise-gray", tmp_path / "b", given, "4kmac", minutes=1, console=QUIET)
     planned = read_json(tmp_path / "b" / "budget" / "slimming.json")
-    assert planned == {"minutes": 1, "steps": steps[1]} and steps[1] % 2 == 0 and steps[1] > 0
+    assert planned == {"minutes": 1, "steps": steps[1], **ABOUT} and steps[1] % 2 == 0 and steps[1] > 0
     assert not (tmp_path / "b" / "budget" / "timing").exists()
 
 
 @pytest.mark.slow
 def test_fit_takes_it_by_name(images: Path, tmp_path: Path) -> None:
-    write_json(tmp_path / "run" / "budget" / "slimming.json", {"minutes": 60, "steps": 4})
+    write_json(tmp_path / "run" / "budget" / "slimming.json", {"minutes": 60, "steps": 4, **ABOUT})
     more = {**TINY, "train.epochs": 1, "train.steps_per_epoch": 2, "evaluate.protocols": [], "evaluate.samples": 0}
     folders = ["--train", images / "train", "--validation", images / "val"]
     options = ["denoise-gray", *folders, "--budget", "4kmac", "--search", "slimmable", "-o", tmp_path / "run"]
@@ -152,6 +154,26 @@ def test_fit_takes_it_by_name(images: Path, tmp_path: Path) -> None:
     assert f"search within 4 kMAC/pixel: {found.text}, which takes" in ended.err
     assert ended.json["budget"] == "4kmac" and "train" in ended.json
     assert (tmp_path / "run" / "model.safetensors").exists()
+    record, page = read_slimming_record(RunFolder(tmp_path / "run")), (tmp_path / "run" / "report.html").read_text()
+    assert record is not None and (record.amount, record.path[-1]["architecture"]) == (4000, found.text)
+    assert "Search by slimming" in page and f"{len(record.path) - 1} parts were taken away" in page
+    assert f"became {record.path[-1]['cost'] / 1000:.1f} kMAC/pixel" in page
+
+
+def test_the_way_of_an_early_version_is_not_drawn_and_a_damaged_one_named(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert read_slimming_record(folder) is None
+    line = {"architecture": WIDEST, "cost": 5000.0, "psnr": 25.0}
+    write_json(folder.budget / "slimming.json", {"minutes": 1, "steps": 4})
+    (folder.budget / "slimming.jsonl").write_text(json.dumps(line) + "\n")
+    assert read_slimming_record(folder) is None
+    write_json(folder.budget / "slimming.json", {"minutes": 1, "steps": 4, **ABOUT})
+    found = read_slimming_record(folder)
+    assert found is not None and found.path == (line,) and found.unit == "MAC/pixel"
+    for damaged in ('{"archi', json.dumps({**line, "cost": "much"})):
+        (folder.budget / "slimming.jsonl").write_text(damaged)
+        with pytest.raises(UserError, match=r"slimming.jsonl: damaged|slimming.jsonl.*cost"):
+            read_slimming_record(folder)
 
 
 def test_what_cannot_be_searched_is_refused_before_the_training(

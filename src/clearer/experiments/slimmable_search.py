@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from rich.console import Console
 
@@ -33,6 +33,7 @@ from clearer.pipeline.prepared_run import prepared_run
 from clearer.pipeline.teacher import taught
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
+from clearer.runs.slimming_record import SlimmingPlan
 from clearer.search.halving import ENOUGH, EPOCH
 from clearer.search.macro_space import Cost
 from clearer.search.sandwich import SandwichTraining
@@ -43,13 +44,6 @@ from clearer.training.loop import run_job
 JUDGED = 16
 """Validation images by which networks are slimmed, at most."""
 TIMED_EPOCHS, TIMED_STEPS = 3, 5
-
-
-class _Plan(TypedDict):
-    """slimming.json."""
-
-    minutes: float
-    steps: int
 
 
 def slimmable_within(
@@ -130,7 +124,7 @@ class _Search:
         begun = time.monotonic()
         plan = self.folder.budget / "slimming.json"
         once(plan, lambda: write_json(plan, self._planned(cost, begun)), self.console)
-        kept = read_shaped(plan, _Plan)
+        kept = read_shaped(plan, SlimmingPlan)
         if kept["minutes"] != self.minutes:
             say(f"search: goes on as it was planned, for {kept['minutes']:g} minutes", self.console)
         widest = self.slimming.widest
@@ -140,7 +134,7 @@ class _Search:
             self._slimmed(training, cost).write(choice)
         say(f"search: took {duration(time.monotonic() - begun)}", self.console)
 
-    def _planned(self, cost: Cost, begun: float) -> _Plan:
+    def _planned(self, cost: Cost, begun: float) -> SlimmingPlan:
         """Time some steps and a validation; return the steps of the minutes."""
         place = self.folder.budget / "timing"
         shutil.rmtree(place, ignore_errors=True)
@@ -162,7 +156,9 @@ class _Search:
                 f"search minutes: a slimmable network of {ENOUGH} steps takes at least {math.ceil(needed)} minutes, "
                 f"and {self.minutes:g} are given; allow more minutes"
             )
-        return {"minutes": self.minutes, "steps": steps // EPOCH * EPOCH}
+        planned: SlimmingPlan = {"minutes": self.minutes, "steps": steps // EPOCH * EPOCH}
+        planned |= {"budget": str(self.budget), "unit": self.budget.unit, "amount": amount}
+        return planned
 
     @contextmanager
     def _training(self, place: Path, steps: int, epoch: int) -> Iterator[SandwichTraining]:

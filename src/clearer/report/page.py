@@ -27,6 +27,7 @@ from clearer.report.figures import (
 from clearer.report.intensity import intensity_figure, intensity_line, intensity_of
 from clearer.report.markup import drawing, folded, note, section, table, whole_page
 from clearer.report.noisy import estimated_line, noise_section, ranking_section
+from clearer.report.slimming_section import slimming_section
 from clearer.report.warnings import warnings_of
 from clearer.runs.layout import RunFolder
 from clearer.runs.record import Record, number, read_record, sample_images
@@ -66,6 +67,7 @@ def _html(record: Record) -> str:
         _training(record),
         _search(record),
         budget_sections(RunFolder(record.folder)),
+        slimming_section(RunFolder(record.folder)),
         _resources(record),
         _use(record),
         section("Recipe", folded("recipe.yaml", f"<pre>{escape(record.recipe)}</pre>")),
