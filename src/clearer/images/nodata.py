@@ -83,10 +83,31 @@ def _halved(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def put_back(new: AnyPixels, old: AnyPixels, hidden: Hidden, nodata: float | None) -> AnyPixels:
     """Return new pixels with the old ones where these have no value; no other pixel becomes the value for none."""
-    if nodata is not None and np.isfinite(nodata) and new.dtype.kind in "iu":
-        wanted = _as_stored(nodata, new.dtype)
-        if wanted is not None:
-            beside = wanted - 1 if wanted == np.iinfo(new.dtype).max else wanted + 1
-            became = (new == wanted).all(2, keepdims=True) & ~hidden.all(2, keepdims=True)
-            new = np.where(became, np.asarray(beside, new.dtype), new)
-    return np.where(hidden, old.astype(new.dtype, copy=False), new)
+    return np.where(hidden, old.astype(new.dtype, copy=False), _beside(new, hidden, nodata))
+
+
+def put_none(new: AnyPixels, hidden: Hidden, nodata: float | None) -> AnyPixels:
+    """Return pixels of a new data type with none, see `none_in`, where there is no value; black if it has none."""
+    none = none_in(new.dtype, nodata)
+    return np.where(hidden, new.dtype.type(0) if none is None else none, _beside(new, hidden, nodata))
+
+
+def none_in(dtype: np.dtype[Any], nodata: float | None) -> Any:
+    """Return what stands for no value in a data type: the value that is stated, or NaN; None if it can hold neither."""
+    if nodata is not None and np.isfinite(nodata):
+        stated = _as_stored(nodata, dtype)
+        if stated is not None:
+            return stated
+    return dtype.type(np.nan) if dtype.kind == "f" else None
+
+
+def _beside(new: AnyPixels, hidden: Hidden, nodata: float | None) -> AnyPixels:
+    """Return pixels that do not become the value for none where they have one."""
+    if nodata is None or not np.isfinite(nodata) or new.dtype.kind not in "iu":
+        return new
+    wanted = _as_stored(nodata, new.dtype)
+    if wanted is None:
+        return new
+    beside = wanted - 1 if wanted == np.iinfo(new.dtype).max else wanted + 1
+    became = (new == wanted).all(2, keepdims=True) & ~hidden.all(2, keepdims=True)
+    return np.where(became, np.asarray(beside, new.dtype), new)

@@ -18,7 +18,7 @@ from torch import Tensor
 from clearer.core.errors import UserError
 from clearer.data.ranges import CAMERA_BITS
 from clearer.images.convert import depth_for, fitted
-from clearer.images.nodata import Hidden, hidden_of, put_back, without
+from clearer.images.nodata import Hidden, hidden_of, none_in, put_back, put_none, without
 from clearer.images.pixels import (
     WHOLE,
     Span,
@@ -66,10 +66,12 @@ def restore_file(image: ImageFile, run: Run, channels: int, options: RestoreOpti
         UserError: see `fitted`, `depth_for` and `to_unit`; or the network cannot restore the page.
     """
     check_bands(image.pages, options)
+    depths = [depth_for(page, format, options.depth) for page in image.pages]
     pages = tuple(
-        restore_page(page, run, channels, options, depth_for(page, format, options.depth)) for page in image.pages
+        restore_page(page, run, channels, options, depth) for page, depth in zip(image.pages, depths, strict=True)
     )
-    restored = with_notes(replace(image, pages=pages), *notes_on(image, channels, options))
+    gaps = gaps_note(sum(map(gaps_lost, image.pages, depths)))
+    restored = with_notes(replace(image, pages=pages), *notes_on(image, channels, options), *gaps)
     return beside_restored(image, fitted(restored, format))
 
 
@@ -172,8 +174,23 @@ def most_runs(page: ImagePage, channels: int, options: RestoreOptions) -> int:
     return (3 if by_channel else 1) + int(found == CMYK)  # K by itself
 
 
+def gaps_lost(page: ImagePage, depth: str) -> int:
+    """Return the number of samples without a value that become black, since the page gets another depth."""
+    stays = depth == depth_of(page.color) or none_in(dtype_of(depth), page.own.get("nodata")) is not None
+    hidden = None if stays else hidden_of(page)
+    return 0 if hidden is None else int(hidden.sum())
+
+
+def gaps_note(count: int) -> tuple[str, ...]:
+    """Return a note on samples that got a value, if there are any."""
+    return (f"{count:,} samples have no value (NaN or GDAL_NODATA), and are black in the new file",) if count else ()
+
+
 def restore_page(page: ImagePage, run: Run, channels: int, options: RestoreOptions, depth: str) -> ImagePage:
-    """Restore one page; its color and alpha get ``depth``. See `restore_file` for the other arguments."""
+    """Restore one page; its color and alpha get ``depth``. See `restore_file` for the other arguments.
+
+    Where there is no value, there is none in the result, or black where a new depth has nothing that states this.
+    """
     stays = depth == depth_of(page.color)
     dtype = page.color.dtype if stays else dtype_of(depth)
     span, hidden = options.span_of_page(page), hidden_of(page)
@@ -188,7 +205,9 @@ def restore_page(page: ImagePage, run: Run, channels: int, options: RestoreOptio
         color = moved(page.color, y - x, span)  # float32 holds neither float64 nor 32 bits
     else:
         color = from_unit(y, dtype, span if stays else WHOLE)
-    if stays and hidden is not None:
+    if hidden is not None and not stays:
+        color = put_none(color, hidden, page.own.get("nodata"))
+    elif hidden is not None:
         color = put_back(color, page.color, hidden, page.own.get("nodata"))
     alpha: AnyPixels | None = page.alpha
     if alpha is not None and alpha.dtype != dtype:

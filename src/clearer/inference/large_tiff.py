@@ -24,7 +24,7 @@ from clearer.images.tiff.read import opened_file, page_of, with_common_levels
 from clearer.images.tiff.rows import Band, TiffRows, refusal, write_by_rows
 from clearer.images.tiff.samples import alpha_of, flat, pixels_of
 from clearer.images.types import HEAD, AnyPixels, ImageFile, ImagePage, format_of_bytes
-from clearer.inference.color import restore_page
+from clearer.inference.color import gaps_lost, gaps_note, restore_page
 from clearer.inference.large_outline import Outline, outline_of
 from clearer.inference.memory import pixels_that_fit
 from clearer.inference.noise_level import ImageLevels, NoiseLevel
@@ -157,8 +157,9 @@ def restore_large(
                     fault = f"{target}: cannot be written as TIFF ({one_line(error)}); convert {source} first"
                     raise UserError(fault) from error
                 with opened_file(temporary) as written:
-                    for note in differences_of((tiff, data), written, list(outline.written.values())):
-                        say(note)
+                    changed = differences_of((tiff, data), written, list(outline.written.values()))
+                for note in (*gaps_note(work.gaps), *changed):
+                    say(note)
 
         restore_soundly(restorer, source, write)
     return Path(target)
@@ -223,7 +224,7 @@ class _RowRestorer:
         progress: Callable[[int, int], None] | None,
     ) -> None:
         self.restorer, self.outline, self.options, self.levels = restorer, outline, options, levels
-        self.progress, self.done = progress, 0
+        self.progress, self.done, self.gaps = progress, 0, 0
         self.total = sum(image.size[0] for image in outline.written)
         self.overlap = as_overlap(options.overlap, restorer.architecture)
 
@@ -308,6 +309,7 @@ class _RowRestorer:
             inside = np.s_[tile.top - seen.top : tile.bottom - seen.top, tile.left - seen.left : tile.right - seen.left]
             there = np.s_[tile.top - top : tile.bottom - top, tile.left : tile.right]
             color[there] = done.color[inside]
+            self.gaps += gaps_lost(replace(page, color=page.color[inside]), depth)
             if alpha is not None and done.alpha is not None:
                 alpha[there] = done.alpha[inside]
         assert color is not None
