@@ -48,7 +48,17 @@ def test_outputs_without_a_name_lie_below_the_folder(tmp_path):
     found = list(read_entries(str(tmp_path / "a.tsv"), "out", ".png"))
     assert [entry.output for entry in found] == ["out/b.png", "out/day/c.png", "out/data/d.tif.png"]
     assert [entry.naming for entry in found] == ["named", "content", "content"]
-    assert output_below("https://host/a/b.png?size=2") == "host/a/b.png?size=2"
+
+
+def test_a_query_is_no_part_of_a_name_and_tells_images_apart():
+    """It may hold a key, and a file's format follows from the end of its name."""
+    assert output_below("https://host/a/b.png?size=2") == "host/a/b-af38355c.png"
+    assert output_below("https://host/a/b.png?size=2", ".tif") == "host/a/b-af38355c.png.tif"
+    names = [output_below(f"https://host/a.png{end}") for end in ("", "?k=1", "?k=2", "?k=1#top")]
+    assert len(set(names)) == 4 and names[0] == "host/a.png"
+    assert not any(sign in name for name in names for sign in "?#=")
+    assert output_below("https://host/?id=3").startswith("host-")
+    assert output_below("s3://lab/a?b#1.png") == "lab/a?b#1.png"
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal, NamedTuple
 
+from clearer.bulk.keys import hash_of
 from clearer.bulk.locations import joined
-from clearer.core.addresses import is_remote
+from clearer.core.addresses import is_remote, is_web
 from clearer.core.errors import UserError, one_line, without_user
 
 Naming = Literal["named", "planned", "content", "rival"]
@@ -85,7 +87,8 @@ def _check_name(name: str, where: str) -> None:
 def output_below(input: str, suffix: str | None = None) -> str:
     """Return the path of an output below its folder: that of the input, from the root of its disk or bucket on.
 
-    User and password of an address are no part of it.
+    User and password of an address are no part of it. In place of the query of a web address, which may hold a key, the
+    name ends with 8 digits of its digest: two queries are two images.
 
     Args:
         input: a path or an address.
@@ -94,16 +97,27 @@ def output_below(input: str, suffix: str | None = None) -> str:
     Raises:
         UserError: the input lies above the working directory (``../a.png``).
 
+    >>> output_below("https://host/a.png?key=b")
+    'host/a-5f2ae059.png'
     >>> output_below("day1/a.tif"), output_below("/data/a.tif", ".png"), output_below("s3://lab/a.png")
     ('day1/a.tif', 'data/a.tif.png', 'lab/a.png')
     """
-    path = PurePosixPath(without_user(input).partition("://")[2] if is_remote(input) else Path(input).as_posix())
+    place, query = _without_query(without_user(input)) if is_remote(input) else (Path(input).as_posix(), "")
+    path = PurePosixPath(place.partition("://")[2] if is_remote(input) else place)
     parts = [part for part in path.parts if part not in (path.anchor, ".")]
     if ".." in parts:
         raise UserError(f"{input}: has no place below the output folder; write it without '..', or name its output")
     below = PurePosixPath(*parts)
+    if query:
+        below = below.with_name(f"{below.stem}-{hash_of(query) >> 32:08x}{below.suffix}")
     same = suffix is None or below.suffix.lower() == suffix
     return str(below if same else below.with_name(below.name + str(suffix)))
+
+
+def _without_query(address: str) -> tuple[str, str]:
+    """Return an address up to its query, and the rest; elsewhere than on web pages, it is all part of the name."""
+    place = re.split(r"[?#]", address, maxsplit=1)[0] if is_web(address) else address
+    return place, address.removeprefix(place)
 
 
 def _rows(manifest: str) -> Iterator[tuple[int, str, str | None]]:
