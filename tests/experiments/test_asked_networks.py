@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import itertools
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,10 @@ from clearer.core.files import read_json, write_json
 from clearer.experiments import asked_networks
 from clearer.experiments import macro_search as macro_search_module
 from clearer.experiments.asked_networks import AskedNetworks, check_use
+from clearer.experiments.budget_networks import shared_networks
 from clearer.experiments.macro_search import Found, macro_search
 from clearer.experiments.search_candidates import Candidates
+from clearer.experiments.search_claims import is_anyone_present, present
 from clearer.experiments.search_cost import PlannedSearch
 from clearer.experiments.trained_rungs import TrainedRungs
 from clearer.inference.budget import Budget
@@ -116,7 +120,7 @@ def test_what_the_space_lacks_is_taken_from_the_drawn_ones(
 def test_a_training_that_diverged_is_told(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = Candidates.drawn(recipe, BUDGET, 4, QUIET)
     told: list[Any] = []
-    monkeypatch.setattr(asked_networks, "Estimator", lambda known, *_: told.extend(known))
+    monkeypatch.setattr(asked_networks, "write_journal", lambda known, _: told.extend(known))
     default, first, second, _ = drawn.networks
     lines = [Trained(0, a.text, s, 2, 25.0, 1.0, 1.0, "mac", f) for a, s, f in
              ((default, 1, ""), (default, 0, ""), (first, 0, ""), (second, 0, "loss is not finite"))]  # fmt: skip
@@ -124,11 +128,75 @@ def test_a_training_that_diverged_is_told(recipe: Recipe, tmp_path: Path, monkey
     assert [(each.form, each.psnr) for each in told] == [(drawn.forms[first], 25.0), (drawn.forms[second], None)]
 
 
-def test_another_device_waits_for_one_whose_time_counts(recipe: Recipe, tmp_path: Path) -> None:
-    drawn = dataclasses.replace(Candidates.drawn(recipe, BUDGET, 4, QUIET), measured_on="a camera")
-    with pytest.raises(UserError, match="are to be timed on a camera, where no process is at work"):
-        AskedNetworks(recipe, tmp_path, BUDGET, drawn, QUIET).batch(1, 2, drawn, [])
-    assert not (tmp_path / "asked-1.json").exists()
+@pytest.mark.parametrize("fault", ["device", "optuna"])
+def test_a_process_that_cannot_ask_waits_for_one_that_can(
+    fault: str, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends with a line where no other is at work; it may itself be on the device whose time counts."""
+    drawn = Candidates.drawn(recipe, BUDGET, 4, QUIET)
+    message = "optuna is not installed"
+    if fault == "device":
+        drawn, message = dataclasses.replace(drawn, measured_on="a camera"), "to be timed on a camera, where no process"
+    asked = AskedNetworks(recipe, tmp_path, BUDGET, drawn, QUIET)
+    with contextlib.nullcontext() if fault == "device" else present(tmp_path):
+        monkeypatch.setitem(sys.modules, "optuna", sys.modules["optuna"] if fault == "device" else None)
+        with pytest.raises(UserError, match=message):
+            asked.batch(1, 2, drawn, [])
+        waited: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            waited.append(seconds)
+            dataclasses.replace(drawn, costs=dict(list(drawn.costs.items())[2:])).write(
+                tmp_path / "asked-1.json", recipe
+            )
+
+        monkeypatch.setattr(asked_networks.time, "sleep", sleep)
+        with present(tmp_path):
+            assert asked.batch(1, 2, drawn, []).networks == drawn.networks[2:]
+        assert waited
+
+
+def test_all_processes_on_the_device_are_present_until_they_end(tmp_path: Path) -> None:
+    assert not is_anyone_present(tmp_path)
+    with present(tmp_path):
+        with present(tmp_path):
+            assert is_anyone_present(tmp_path) and is_anyone_present(tmp_path, besides=True)
+        assert is_anyone_present(tmp_path) and not is_anyone_present(tmp_path, besides=True)
+    assert not is_anyone_present(tmp_path)
+
+
+def test_a_journal_that_cannot_be_written_is_said(recipe: Recipe, tmp_path: Path) -> None:
+    drawn = Candidates.drawn(recipe, BUDGET, 4, QUIET)
+    (tmp_path / "optuna.journal").mkdir()
+    console = Console(record=True, width=300, file=io.StringIO())
+    AskedNetworks(recipe, tmp_path, BUDGET, drawn, console).batch(1, 2, drawn.first(2), [])
+    assert "optuna.journal is not written (" in console.export_text()
+
+
+def test_what_is_of_several_budgets_or_of_an_early_version_is_refused(recipe: Recipe, tmp_path: Path) -> None:
+    """The schedule of one budget, taken for several, and networks whose forms are not known."""
+    drawn = Candidates.drawn(recipe, BUDGET, 8, QUIET)
+    write_json(tmp_path / "budget" / "schedule.json", SCHEDULE)
+    with pytest.raises(UserError, match="holds a search with --sampler tpe for one budget; choose another with --out"):
+        shared_networks(recipe, RunFolder(tmp_path), [BUDGET, Budget.parse("3kmac")], minutes=1, jobs=1, console=QUIET)
+    dataclasses.replace(drawn, forms={}).write(tmp_path / "budget" / "candidates.json", recipe)
+    with pytest.raises(UserError, match="from which --sampler tpe cannot go on; choose another folder"):
+        macro_search(recipe, tmp_path / "budget", BUDGET, minutes=1, jobs=1, console=QUIET)
+
+
+def test_a_search_that_has_ended_needs_no_optuna(
+    searches: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(halving, "UNGUIDED", 3)
+    monkeypatch.setattr(Gate, "open", True)
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    out = tmp_path / "out"
+    shutil.copytree(searches, out)
+    found = searched(recipe, out, sampler="tpe")
+    assert found.architecture.text == read_json(searches / "choice.json")["architecture"]
+    with pytest.raises(UserError, match="optuna is not installed"):
+        macro_search(recipe, tmp_path / "new", BUDGET, minutes=1, jobs=1, sampler="tpe", console=QUIET)
+    assert not (tmp_path / "new" / "candidates.json").exists()
 
 
 def test_a_search_too_short_for_the_sampler_says_so(
@@ -149,7 +217,9 @@ def test_a_search_too_short_for_the_sampler_says_so(
         console = Console(record=True, width=200, file=io.StringIO())
         with pytest.raises(UserError, match="enough"):
             macro_search(recipe, tmp_path / f"{sampler}", BUDGET, minutes=10, jobs=2, sampler=sampler, console=console)
-        assert console.export_text().count("10 minutes allow 9, which are all quasi-random; allow more") == said
+        assert (
+            console.export_text().count("10 minutes allow 9, which are all quasi-random; to use it, allow more") == said
+        )
     assert planned == [2, 0]
 
 

@@ -329,7 +329,7 @@ def test_the_cost_is_shown_before_the_search(recipe: Recipe) -> None:
     assert ["3", "3", "+", "default", "1,800", "3.1", "6.2"] in rows
     assert ["all", "43", "20.7"] in rows and "expected end" in text and "20 min 42 s of the 60 minutes" in text
     assert "are left" not in text
-    planned.show("100 ms at 1000x1000", Workers(2, 1, "cpu"), console, rung=1, pending=3)  # 2 x 66 s, 2 x 186 s
+    planned.show("100 ms at 1000x1000", Workers(2, 1, "cpu"), console, rung=1, pending=[3])  # 2 x 66 s, 2 x 186 s
     text = console.export_text()
     assert "7 of these trainings are left, expected end" in text and "in 8 min 24 s" in text
 

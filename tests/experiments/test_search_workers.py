@@ -91,6 +91,50 @@ def test_several_trainings_at_a_time_are_as_one(images: Path, whole: Path, tmp_p
     assert read_json(out / "found.json") == read_json(whole / "found.json")
 
 
+@pytest.fixture(scope="module")
+def asked(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search that nothing interrupted, of three drawn networks, and three that Optuna's estimator asked for."""
+    pytest.importorskip("optuna")
+    out = tmp_path_factory.mktemp("asked") / "whole"
+    process = start_search(images, out, asked=2)
+    process.join()
+    assert process.exitcode == 0 and (out / "asked-2.json").exists()
+    return out
+
+
+@pytest.mark.long
+def test_a_search_that_asks_killed_again_and_again_ends_as_one_that_was_not(
+    images: Path, asked: Path, tmp_path: Path
+) -> None:
+    """Also while it asks, and between the networks that it asked for and its journal."""
+    killed = 0
+    for number in itertools.cycle((37, 40, 42, 43, 44, 12, 3, 2, 1, 24)):
+        process = start_search(images, tmp_path / "search", dies_at=number, asked=2)
+        process.join(timeout=60)
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -signal.SIGKILL
+        killed += 1
+        assert killed < 40
+    assert killed >= 5
+    assert lines_of(tmp_path / "search") == lines_of(asked)
+    for name in ("found.json", "asked-1.json", "asked-2.json"):
+        assert read_json(tmp_path / "search" / name) == read_json(asked / name)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("rank", [None, 1], ids=["", "by torchrun"])
+def test_two_processes_share_a_search_that_asks(images: Path, asked: Path, tmp_path: Path, rank: int | None) -> None:
+    out = tmp_path / "search"
+    both = [start_search(images, out, asked=2, rank=rank and number) for number in range(2)]
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    assert lines_of(out) == lines_of(asked)
+    assert read_json(out / "found.json") == read_json(asked / "found.json")
+    assert list((out / CLAIMS).iterdir()) == []
+
+
 def test_a_line_cut_short_is_ended_and_not_counted(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.jsonl"
     one, two = (Trained(0, text, 0, 100, 25.5, 1.0, 2.0, "MAC/pixel") for text in ("P-P", "F-F"))

@@ -19,6 +19,7 @@ from clearer.inference.budget import Budget
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Recipe
 from clearer.runs.ledger import Trained, read_ledger
+from clearer.search import halving
 from clearer.search.halving import Gate
 
 QUIET = Console(quiet=True)
@@ -36,10 +37,10 @@ def tiny_recipe(images: Path) -> Recipe:
 
 
 def start_search(
-    images: Path, out: Path, *, dies_at: int = 0, jobs: int = 1, rank: int | None = None
+    images: Path, out: Path, *, dies_at: int = 0, jobs: int = 1, rank: int | None = None, asked: int = 0
 ) -> ForkServerProcess:
     """Start a search; see `_search`."""
-    process = _processes.Process(target=_search, args=(images, out, dies_at, jobs, rank))
+    process = _processes.Process(target=_search, args=(images, out, dies_at, jobs, rank, asked))
     process.start()
     return process
 
@@ -53,10 +54,11 @@ def _without_seconds(line: Trained) -> tuple[Any, ...]:
     return line.rung, line.architecture, line.seed, line.steps, line.psnr, line.cost, line.unit, line.failed
 
 
-def _search(images: Path, out: Path, dies_at: int, jobs: int, rank: int | None) -> None:
+def _search(images: Path, out: Path, dies_at: int, jobs: int, rank: int | None, asked: int) -> None:
     """Search, and write the choice; the process dies at the event of this number, if there is one.
 
-    An event is just before and just after a file gets its name, and in the middle of a line of the ledger.
+    An event is just before and just after a file gets its name, and in the middle of a line of the ledger. After the
+    first three networks, some more are ``asked`` for at a time.
     """
     if rank is not None:
         os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "nowhere.example", "MASTER_PORT": "1"}
@@ -64,7 +66,8 @@ def _search(images: Path, out: Path, dies_at: int, jobs: int, rank: int | None) 
     _die_at(dies_at)
     out.mkdir(exist_ok=True)
     if not (out / "schedule.json").exists():
-        write_json(out / "schedule.json", SCHEDULE)
+        write_json(out / "schedule.json", {**SCHEDULE, "networks": 6, "asked": asked} if asked else SCHEDULE)
+    halving.UNGUIDED = 3
     some = None if rank is not None else jobs
     found: Found = macro_search(tiny_recipe(images), out, BUDGET, minutes=1, jobs=some, console=QUIET)
     write_json(out / "found.json", {"architecture": found.architecture.text, "default": found.default.text})

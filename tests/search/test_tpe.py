@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from clearer.core.errors import UserError
 from clearer.search.macro_space import Form, form_at, is_form
-from clearer.search.tpe import CHOICES, Estimator, Told
+from clearer.search.tpe import CHOICES, Estimator, Told, write_journal
 
 optuna = pytest.importorskip("optuna")
 
@@ -64,20 +64,28 @@ def test_what_is_asked_for_together_differs_and_can_be_rejected() -> None:
     assert is_form(estimator.ask())
 
 
-def test_the_journal_holds_all_that_it_was_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "optuna.journal"
+@pytest.mark.parametrize("place", ["absolute", "relative"])
+def test_the_journal_holds_all_that_it_was_told(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock of Optuna, which a process left that was killed, keeps nobody waiting."""
+    monkeypatch.chdir(tmp_path)
+    file = (tmp_path if place == "absolute" else Path()) / "run" / "optuna.journal"
+    file.parent.mkdir()
+    file.with_name("optuna.journal.lock").symlink_to(file)
     known = [*told(9), Told(forms(1, seed=5)[0], None)]
-    for _ in range(2):  # a later call replaces it
-        Estimator(known, 0, file).ask()
+    for count in (5, 10):  # a later call replaces it
+        write_journal(known[:count], file)
     assert capsys.readouterr().err == ""
+    file.with_name("optuna.journal.lock").unlink()
     study = optuna.load_study(
         study_name="clearer",
         storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(file))),
     )
-    assert [trial.value for trial in study.trials[:9]] == [each.psnr for each in known[:9]]
+    assert [trial.value for trial in study.trials] == [each.psnr for each in known]
     assert study.trials[0].params == {name: getattr(known[0].form, name) for name in CHOICES}
-    states = [trial.state.name for trial in study.trials]
-    assert states[9] == "PRUNED" and states[-1] == "RUNNING" and study.best_value == 26.0
+    assert study.trials[9].state.name == "PRUNED" and study.best_value == 26.0
+    assert [entry.name for entry in file.parent.iterdir()] == ["optuna.journal"]
 
 
 def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

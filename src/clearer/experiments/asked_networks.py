@@ -10,18 +10,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from clearer.core.claims import claim
-from clearer.core.errors import UserError
+from clearer.core.console import say
+from clearer.core.errors import UserError, one_line
+from clearer.core.text import duration
 from clearer.experiments.budget_cost import cost_of_networks, fixed_fields
 from clearer.experiments.published_search import HALVING
 from clearer.experiments.search_candidates import Candidates, device_here, on_all_threads
-from clearer.experiments.search_claims import CLAIMS, PRESENT, WAIT, claimed, once
+from clearer.experiments.search_claims import CLAIMS, WAIT, claimed, is_anyone_present, once
+from clearer.experiments.search_cost import LONG
 from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture
 from clearer.recipe.schema import Recipe
 from clearer.runs.ledger import Trained
 from clearer.search.macro_space import Cost, Form
-from clearer.search.tpe import Estimator, Told, checked_optuna
+from clearer.search.tpe import Estimator, Told, checked_optuna, write_journal
 
 SOBOL, TPE = "sobol", "tpe"
 """Samplers of the first rung: quasi-random points, and Optuna's tree-structured Parzen estimator after some of them."""
@@ -75,7 +77,8 @@ class AskedNetworks:
 
     @cached_property
     def _cost(self) -> Cost:
-        return cost_of_networks(self.budget, self.recipe, Console(quiet=True))[0]
+        console = Console(quiet=True) if self.budget.milliseconds is None else self.console
+        return cost_of_networks(self.budget, self.recipe, console)[0]
 
     def batch(self, number: int, count: int, before: Candidates, lines: Sequence[Trained]) -> Candidates:
         """Return the networks to train next, timed by a process on the device whose time counts.
@@ -87,36 +90,43 @@ class AskedNetworks:
             lines: their trainings, in the order of the search.
 
         Raises:
-            UserError: Optuna is not installed, or no process is at work on the device whose time counts.
+            UserError: Optuna is not installed, or this is another device, and no other process can ask.
         """
         file = self.out / f"asked-{number}.json"
         self._wait(file)
 
         def ask() -> None:
+            begun = time.monotonic()
             with on_all_threads():
                 self._asked(count, before, lines).write(file, self.recipe)
+            self._write_journal(before, lines)
+            if (took := time.monotonic() - begun) > LONG:
+                say(f"search: timing the pieces of the next networks took {duration(took)}", self.console)
 
         once(file, ask, self.console)
         return Candidates.read(file, self.recipe, self.budget, may_be_none=True)
 
     def _wait(self, file: Path) -> None:
-        """Wait for a process on the device whose time counts, where this one is on another."""
-        here, present = device_here(self.recipe, self.budget), self.out / CLAIMS / PRESENT
-        if here == self.drawn.measured_on:
-            return
-        while not file.exists():
-            held = claim(present)
-            if held is not None:
-                held.release()
-                if not file.exists():
-                    raise UserError(
-                        f"search: the next networks are to be timed on {self.drawn.measured_on}, where no process is "
-                        f"at work, and this is {here}; rerun the command there"
-                    )
+        """Wait for a process that can ask, where this one cannot."""
+        here, needed = device_here(self.recipe, self.budget), self.drawn.measured_on
+        fault: UserError | None = None
+        try:
+            checked_optuna()
+        except UserError as error:
+            fault = error
+        if here != needed:
+            fault = UserError(
+                f"search: the next networks are to be timed on {needed}, where no process is at work, and this is "
+                f"{here}; rerun the command there"
+            )
+        while fault is not None and not file.exists():
+            # Without Optuna, this process may itself be the one that is present.
+            if not is_anyone_present(self.out, besides=here == needed):
+                raise fault
             time.sleep(WAIT)
 
     def _asked(self, count: int, before: Candidates, lines: Sequence[Trained]) -> Candidates:
-        estimator = self._told(before, lines)
+        estimator = Estimator(_told(before, lines), self.recipe.seed)
         forms: dict[Architecture, Form] = {}
         misses = 0
         while len(forms) < count and misses < MISSES:
@@ -135,16 +145,24 @@ class AskedNetworks:
         return replace(self.drawn, costs=costs, forms=forms)
 
     def end(self, known: Candidates, lines: Sequence[Trained]) -> None:
-        """Keep a journal of all trainings, the last ones too."""
-        with claimed(self.out / CLAIMS / JOURNAL):
-            self._told(known, lines)
+        """Keep a journal of all trainings, the last ones too, unless one is there that is newer than they are."""
+        journal, ledger = self.out / JOURNAL, self.out / "ledger.jsonl"
+        if not journal.exists() or journal.stat().st_mtime <= ledger.stat().st_mtime:
+            with claimed(self.out / CLAIMS / JOURNAL):
+                self._write_journal(known, lines)
 
-    def _told(self, known: Candidates, lines: Sequence[Trained]) -> Estimator:
-        """Return an estimator that knows of all trainings of the first seed, and keep its journal."""
-        forms = {network.text: form for network, form in known.forms.items()}
-        told = [
-            Told(forms[line.architecture], None if line.failed else line.psnr)
-            for line in lines
-            if line.seed == 0 and line.architecture in forms  # the default network is of no form
-        ]
-        return Estimator(told, self.recipe.seed, self.out / JOURNAL)
+    def _write_journal(self, known: Candidates, lines: Sequence[Trained]) -> None:
+        try:
+            write_journal(_told(known, lines), self.out / JOURNAL)
+        except (OSError, UserError) as error:  # the search does not need it
+            say(f"search: {self.out / JOURNAL} is not written ({one_line(error)})", self.console)
+
+
+def _told(known: Candidates, lines: Sequence[Trained]) -> list[Told]:
+    """Return the trainings of the first seed; the default network is of no form."""
+    forms = {network.text: form for network, form in known.forms.items()}
+    return [
+        Told(forms[line.architecture], None if line.failed else line.psnr)
+        for line in lines
+        if line.seed == 0 and line.architecture in forms
+    ]

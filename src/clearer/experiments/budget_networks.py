@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from clearer.core.console import say
+from clearer.core.errors import UserError
 from clearer.core.files import read_shaped, write_json
 from clearer.core.text import duration
 from clearer.experiments.budget_cost import (
@@ -69,7 +70,9 @@ def _drawn(
     """Draw the networks of each budget, and make the schedule that fills the minutes with all of them."""
     begun, file = time.monotonic(), folder.budget / "schedule.json"
     if file.exists():
-        PlannedSearch.read(file)  # a damaged one is refused before networks are timed
+        # A damaged one is refused before networks are timed.
+        if PlannedSearch.read(file).schedule.asked:
+            raise UserError(f"{folder}: holds a search with --sampler tpe for one budget; choose another with --out")
     else:
         probe(recipe, smallest_default(recipe), folder.budget, minutes, workers, len(budgets), console)
     costs: dict[str, Cost] = {}

@@ -10,14 +10,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from clearer.core.claims import claim
 from clearer.core.console import say
 from clearer.core.errors import UserError
 from clearer.experiments.asked_networks import SOBOL, TPE, check_sampler
 from clearer.experiments.budget_cost import smallest_default
 from clearer.experiments.search_candidates import Candidates, device_here, on_all_threads, ranking
 from clearer.experiments.search_choice import Choice, Stopwatch, choose
-from clearer.experiments.search_claims import CLAIMS, PRESENT, WAIT, once
+from clearer.experiments.search_claims import WAIT, is_anyone_present, once, present
 from clearer.experiments.search_cost import PlannedSearch, minutes_begin, plan_search, probe
 from clearer.experiments.search_workers import Workers
 from clearer.experiments.trained_rungs import TrainedRungs
@@ -82,11 +81,13 @@ def macro_search(
             not installed, or the folder holds a search of another budget, recipe or sampler.
         Interrupted: see `clearer.fit`.
     """
-    check_sampler(sampler)
     begun = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     count = _count(out / "schedule.json")
     file = out / f"candidates{_suffix(budget, networks)}.json"
+
+    if not (out / "schedule.json").exists():
+        check_sampler(sampler)
 
     def draw() -> None:
         if not (networks or (out / "schedule.json").exists()):
@@ -102,12 +103,13 @@ def macro_search(
     def plan() -> None:
         left = 60 * minutes - (time.monotonic() - begun)
         here = Workers.here(recipe.device, jobs)
-        asked = here.jobs if sampler == TPE else 0
+        asked = here.of_all if sampler == TPE and not networks else 0
         found = plan_search(recipe, [candidates.networks], out, here, left, minutes, console, asked=asked)
         if asked and found.schedule.networks <= UNGUIDED:
             say(
                 f"search: --sampler {TPE} asks for networks beyond the first {UNGUIDED}, and {minutes:g} minutes allow "
-                f"{found.schedule.networks}, which are all quasi-random; allow more minutes",
+                f"{found.schedule.networks}, which are all quasi-random; to use it, allow more minutes "
+                "with another --out",
                 console,
             )
         found.write(out / "schedule.json")
@@ -118,6 +120,11 @@ def macro_search(
     if planned.minutes != minutes:
         say(f"search: goes on as it was planned, for {planned.minutes:g} minutes instead of {minutes:g}", console)
     compared = candidates if networks else candidates.first(planned.schedule.networks)
+    if planned.schedule.asked and set(compared.forms) != set(compared.networks[1:]):
+        raise UserError(
+            f"{file}: was drawn by an earlier version, or for several budgets, from which --sampler {TPE} cannot go "
+            "on; choose another folder with --out"
+        )
     workers = Workers.here(recipe.device, jobs, planned.threads)
     rungs = TrainedRungs(recipe, out, budget, planned, workers, console)
     with _present(out, candidates, recipe, budget):
@@ -145,8 +152,7 @@ def _without_choice(lines: list[Trained], default: Architecture, judged: Gate, c
 def _present(out: Path, candidates: Candidates, recipe: Recipe, budget: Budget) -> Iterator[None]:
     """Let others know that a process is at work on the device whose time counts; it will measure the finalists."""
     same = device_here(recipe, budget) == candidates.measured_on
-    held = claim(out / CLAIMS / PRESENT) if same else None
-    with held or nullcontext():
+    with present(out) if same else nullcontext():
         yield
 
 
@@ -174,12 +180,10 @@ def _choice(
     ranked = ranking(lines)
     last = {line.architecture: line.psnr for line in lines if line.rung == lines[-1].rung and not line.failed}
     here = device_here(recipe, budget)
-    present = file.parent / CLAIMS / PRESENT
     if here != candidates.measured_on:
-        while not file.exists() and (held := claim(present)) is None:
+        while not file.exists() and is_anyone_present(file.parent):
             time.sleep(WAIT)  # a process on that device is at work, and will measure them
-        if not file.exists() and held is not None:
-            held.release()
+        if not file.exists():
             say(f"search: measured on {candidates.measured_on}, the finalists on {here}", console)
     default = candidates.networks[0]
     watch = Stopwatch(budget, recipe.device, candidates.precision, default, candidates.costs[default], console)

@@ -91,7 +91,8 @@ class Candidates:
 
     def first(self, count: int) -> Candidates:
         """Return the first of them."""
-        return dataclasses.replace(self, costs=dict(itertools.islice(self.costs.items(), count)))
+        costs = dict(itertools.islice(self.costs.items(), count))
+        return dataclasses.replace(self, costs=costs, forms={a: f for a, f in self.forms.items() if a in costs})
 
     @classmethod
     def drawn(

@@ -9,14 +9,35 @@ from pathlib import Path
 
 from rich.console import Console
 
-from clearer.core.claims import claim
+from clearer.core.claims import Claim, claim
 from clearer.core.console import say
 
 CLAIMS = "claims"
 """Folder, in that of a search, of the claims of the processes that work on it."""
-PRESENT = "measuring"
-"""Claim of a process on the device whose time counts."""
 MOMENT, WAIT = 0.02, 0.5  # seconds
+
+
+def present(folder: Path) -> Claim:
+    """Let others know that a process is at work on a search, on the device whose time counts, until it is released."""
+    number = 0
+    while (held := claim(folder / CLAIMS / f"measuring-{number}")) is None:
+        number += 1
+    return held
+
+
+def is_anyone_present(folder: Path, besides: bool = False) -> bool:
+    """Return whether a process is at work on a search, on the device whose time counts.
+
+    ``besides``: one besides this process, which is one of them.
+    """
+    count = 0
+    for place in (folder / CLAIMS).glob("measuring*"):
+        held = claim(place)
+        if held is None:
+            count += 1
+        else:
+            held.release()
+    return count > int(besides)
 
 
 @contextmanager

@@ -115,7 +115,7 @@ class PlannedSearch:
         return cls(schedule, timing, kept["minutes"], threads)
 
     def show(
-        self, within: str, workers: Workers, console: Console, *, rung: int = 0, pending: int | None = None
+        self, within: str, workers: Workers, console: Console, *, rung: int = 0, pending: Sequence[int] | None = None
     ) -> None:
         """Print what the search costs, before it starts: trainings, minutes of each and of all, and the end.
 
@@ -124,7 +124,7 @@ class PlannedSearch:
             workers: of this process.
             console: where it is printed.
             rung: where the search goes on, from 0.
-            pending: trainings of this rung that are left, if not all.
+            pending: trainings of this rung that are left, if not all; see `Schedule.together`.
         """
         jobs = f"{workers.jobs} at a time, {workers.threads} thread{'s' * (workers.threads > 1)} each"
         counts = self.schedule.trainings()
@@ -144,13 +144,15 @@ class PlannedSearch:
         ]
         heads = ["rung", "trainings", "steps of each", "minutes of each", "minutes of all"]
         print_table("", heads, rows, console, total=["all", f"{sum(counts)}", "", "", f"{sum(seconds) / 60:.1f}"])
-        rest = [0] * rung + [counts[rung] if pending is None else pending] + counts[rung + 1 :]
-        some = f"{sum(rest)} of these trainings are left, " if sum(rest) < sum(counts) else ""
+        together = self.schedule.together()
+        rest = [*([0] for _ in range(rung)), together[rung] if pending is None else pending, *together[rung + 1 :]]
+        number = sum(map(sum, rest))
+        some = f"{number} of these trainings are left, " if number < sum(counts) else ""
         left = sum(self.timing.of_rungs(self.schedule, workers.jobs, rest))
         end = datetime.datetime.now() + datetime.timedelta(seconds=left)
         say(
             f"search: {some}expected end {end:%H:%M}, in {duration(left)} of the {self.minutes:g} minutes; more "
-            "workers end earlier",
+            f"workers end earlier{', except those of the first rung' if len(rest[0]) > 1 else ''}",
             console,
         )
 

@@ -63,6 +63,11 @@ class Workers:
         jobs = jobs or (max(1, cores() // (threads or 1)) if chosen.type == "cpu" else 1)
         return cls(jobs, threads or max(1, cores() // jobs), device)
 
+    @property
+    def of_all(self) -> int:
+        """Trainings at a time of all processes that were started together, by torchrun."""
+        return self.jobs * distributed.launched()[1]
+
     def own(self, plan: Plan) -> Plan:
         """Return a plan as it is carried out here."""
         return dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, device=self.device))
@@ -89,7 +94,15 @@ class _Running:
     begun: float = field(default_factory=time.monotonic)
 
 
-def train_together(work: Work, *, name: str, claims: Path, workers: Workers, console: Console) -> None:
+def train_together(
+    work: Work,
+    *,
+    name: str,
+    claims: Path,
+    workers: Workers,
+    console: Console,
+    idle: list[ShortWorker] | None = None,
+) -> None:
     """Do all of a work, together with all other processes that are given the same one.
 
     Args:
@@ -98,6 +111,8 @@ def train_together(work: Work, *, name: str, claims: Path, workers: Workers, con
         claims: folder of the claims.
         workers: of this process. A single one trains in this process, unless torchrun started it.
         console: where progress is printed.
+        idle: processes of an earlier work, and at the end those of this one: the caller stops them. None: this work
+            has its own.
 
     Raises:
         UserError: a training failed other than by diverging; the others have a checkpoint.
@@ -105,7 +120,8 @@ def train_together(work: Work, *, name: str, claims: Path, workers: Workers, con
     """
     inside = workers.jobs == 1 and distributed.launched()[1] == 1
     running: list[_Running] = []
-    idle: list[ShortWorker] = []
+    kept = idle is not None
+    idle = [] if idle is None else idle
     told = False
     with ExitStack() as stack:
         caught = [] if inside else stack.enter_context(caught_signals())
@@ -130,7 +146,7 @@ def train_together(work: Work, *, name: str, claims: Path, workers: Workers, con
                 if caught:
                     raise Interrupted("stopped with a checkpoint of every run; rerun the command to resume", caught[0])
         finally:
-            short_worker.stop([*(one.worker for one in running), *idle])
+            short_worker.stop([*(one.worker for one in running), *([] if kept else idle)])
             for one in running:
                 one.held.release()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -12,12 +13,14 @@ from rich.console import Console
 from clearer.core.console import say
 from clearer.core.errors import UserError
 from clearer.core.text import duration
+from clearer.experiments import short_worker
 from clearer.experiments.asked_networks import AskedNetworks
 from clearer.experiments.search_candidates import Candidates, ranking
 from clearer.experiments.search_claims import CLAIMS
 from clearer.experiments.search_cost import PlannedSearch
 from clearer.experiments.search_rung import Prices, TrainingsOfRung
 from clearer.experiments.search_workers import Workers, train_together
+from clearer.experiments.short_worker import ShortWorker
 from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture
 from clearer.recipe.schema import Recipe
@@ -45,6 +48,7 @@ class TrainedRungs:
     workers: Workers
     console: Console
     _shown: bool = False
+    _idle: list[ShortWorker] = field(default_factory=list)
 
     def halved(self, compared: Candidates) -> tuple[list[Trained], Gate]:
         """Train all rungs, unless the first one shows that there is nothing to choose.
@@ -59,6 +63,11 @@ class TrainedRungs:
         Raises:
             UserError: all trainings of the first rung diverged.
         """
+        with ExitStack() as stack:
+            stack.callback(lambda: short_worker.stop(self._idle))
+            return self._halved(compared)
+
+    def _halved(self, compared: Candidates) -> tuple[list[Trained], Gate]:
         begun, (first, *later) = time.monotonic(), self.planned.schedule
         known, lines, judged = self._first(first, compared)
         self._say_time(0, begun)
@@ -80,7 +89,7 @@ class TrainedRungs:
         known = compared.first(parts[0]) if schedule.asked else compared
         default = known.networks[0]
         tasks = [*((default, seed) for seed in range(1, SEEDS)), *((network, 0) for network in known.networks)]
-        lines = self._trained(0, rung, known, tasks, waiting=sum(parts[1:]))
+        lines = self._trained(0, rung, known, tasks, waiting=parts[1:])
         if not ranking(lines):
             raise UserError(
                 "search: every training of the first rung diverged; lower train.optimizer.lr, "
@@ -95,23 +104,28 @@ class TrainedRungs:
             batch = asked.batch(number, count, known, lines)
             known = replace(known, costs={**known.costs, **batch.costs}, forms={**known.forms, **batch.forms})
             tasks = [(network, 0) for network in batch.networks]
-            lines = lines + self._trained(0, rung, known, tasks, waiting=sum(parts[number + 1 :]))
-        if self._shown:
-            asked.end(known, lines)
+            lines = lines + self._trained(0, rung, known, tasks, waiting=parts[number + 1 :])
+        asked.end(known, lines)
         return known, lines, judged
 
     def _trained(
-        self, number: int, rung: Rung, known: Candidates, tasks: Sequence[tuple[Architecture, int]], waiting: int = 0
+        self,
+        number: int,
+        rung: Rung,
+        known: Candidates,
+        tasks: Sequence[tuple[Architecture, int]],
+        waiting: Sequence[int] = (),
     ) -> list[Trained]:
-        """Do trainings of a rung; ``waiting``: others that follow in it."""
+        """Do trainings of a rung; ``waiting``: those that follow in it, one part after another."""
         work = TrainingsOfRung(self.recipe, self.out, (number, rung), tasks, Prices(known.costs, self.budget.unit))
         if pending := len(work.pending()):
             if not self._shown:
                 self._shown = True
-                left = pending + waiting
+                left = [pending, *waiting]
                 self.planned.show(str(self.budget), self.workers, self.console, rung=number, pending=left)
-            name = f"rung {number + 1}"
-            train_together(work, name=name, claims=self.out / CLAIMS, workers=self.workers, console=self.console)
+            name, claims = f"rung {number + 1}", self.out / CLAIMS
+            # Processes start in seconds, so those of one part train the next, too.
+            train_together(work, name=name, claims=claims, workers=self.workers, console=self.console, idle=self._idle)
         return work.lines()
 
     def _say_time(self, number: int, begun: float) -> None:

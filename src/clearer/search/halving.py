@@ -196,12 +196,14 @@ class Timing:
     around: float
     step: float
 
-    def of_rungs(self, schedule: Schedule, workers: int, counts: Sequence[int] | None = None) -> list[float]:
+    def of_rungs(
+        self, schedule: Schedule, workers: int, together: Sequence[Sequence[int]] | None = None
+    ) -> list[float]:
         """Return the seconds of each rung, with this many trainings at a time; the last of a rung do not wait.
 
-        ``counts``: trainings of each rung, if not all; they are taken not to wait for each other.
+        ``together``: trainings of each rung, if not all; see `Schedule.together`.
         """
-        together = schedule.together() if counts is None else [[count] for count in counts]
+        together = schedule.together() if together is None else together
         return [
             sum(math.ceil(count / workers) for count in parts) * (self.around + self.step * rung.new)
             for parts, rung in zip(together, schedule, strict=True)

@@ -10,14 +10,16 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from clearer.core.errors import UserError
+from clearer.core.files import written_whole
 from clearer.search.macro_space import DRAWN_DEPTHS, GROWTHS, PATTERNS, PROFILES, SCALES, UNSHUFFLES, Form, is_form
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
     from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "topology": tuple(PATTERNS),
@@ -45,37 +47,22 @@ class Estimator:
     Args:
         told: all that is known, in an order that does not depend on who trained what.
         seed: of its random numbers.
-        journal: file of Optuna that it keeps, in place of one of an earlier call; any program of Optuna opens it.
 
     Raises:
         UserError: Optuna is not installed.
     """
 
-    def __init__(self, told: Sequence[Told], seed: int, journal: Path | None = None) -> None:
+    def __init__(self, told: Sequence[Told], seed: int) -> None:
         optuna = checked_optuna()
-        self._space: dict[str, BaseDistribution] = {
-            name: optuna.distributions.CategoricalDistribution(values) for name, values in CHOICES.items()
-        }
+        self._space = _space()
         with _quiet():
             # Two networks that are asked for before one is trained should differ: those asked for count as bad.
             sampler = optuna.samplers.TPESampler(
                 seed=seed + len(told), multivariate=True, constant_liar=True, n_startup_trials=0
             )
-            storage = None if journal is None else _new_journal(journal)
-            self._study: Study = optuna.create_study(
-                storage=storage, sampler=sampler, study_name="clearer", direction="maximize"
-            )
-            for each in told:
-                self._study.add_trial(self._known(each))
+            self._study: Study = optuna.create_study(sampler=sampler, direction="maximize")
+            self._study.add_trials(_trials(told))
         self._asked: Trial | None = None
-
-    def _known(self, told: Told) -> Any:
-        from optuna.trial import TrialState, create_trial
-
-        # A trial that was pruned without a value counts as the worst; one that failed would be ignored.
-        state = TrialState.PRUNED if told.psnr is None else TrialState.COMPLETE
-        params = {name: getattr(told.form, name) for name in CHOICES}
-        return create_trial(state=state, value=told.psnr, params=params, distributions=self._space)
 
     def ask(self) -> Form:
         """Return the next form to train; see `reject`."""
@@ -114,12 +101,52 @@ def checked_optuna() -> Any:
     return optuna
 
 
-def _new_journal(path: Path) -> Any:
+class _Alone:
+    """No lock of a journal, whose file nobody else knows yet. One of Optuna's, left by a crash, would be waited for."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+def write_journal(told: Sequence[Told], path: Path) -> None:
+    """Write a journal file of Optuna with the study ``clearer``: all that is known, for Optuna's own programs.
+
+    Raises:
+        UserError: Optuna is not installed.
+        OSError: the file cannot be written.
+    """
+    optuna = checked_optuna()
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    path.unlink(missing_ok=True)
-    return JournalStorage(JournalFileBackend(str(path)))
+    with written_whole(path) as temporary, _quiet():
+        storage = JournalStorage(JournalFileBackend(str(temporary), lock_obj=cast(Any, _Alone())))
+        optuna.create_study(storage=storage, study_name="clearer", direction="maximize").add_trials(_trials(told))
+
+
+def _space() -> dict[str, BaseDistribution]:
+    from optuna.distributions import CategoricalDistribution
+
+    return {name: CategoricalDistribution(values) for name, values in CHOICES.items()}
+
+
+def _trials(told: Sequence[Told]) -> list[FrozenTrial]:
+    from optuna.trial import TrialState, create_trial
+
+    space = _space()
+    return [
+        create_trial(
+            # A trial that was pruned without a value counts as the worst; one that failed would be ignored.
+            state=TrialState.PRUNED if each.psnr is None else TrialState.COMPLETE,
+            value=each.psnr,
+            params={name: getattr(each.form, name) for name in CHOICES},
+            distributions=space,
+        )
+        for each in told
+    ]
 
 
 @contextmanager
