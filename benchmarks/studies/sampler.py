@@ -5,7 +5,7 @@
         --kmac 8 --networks 54 --draws 18 --steps 200 -o docs/results/sampler.json
 
 All networks are trained for the same steps from one seed. Then each sampler chooses --draws of them, many times.
-Quasi-random points get the nearest network that was not chosen before. TPE works as in a search: after nine
+Quasi-random points get the nearest network that was not chosen before. TPE works as in a search: after eight
 quasi-random points it asks for two forms, gets the nearest networks, and is told their PSNR, again and again. What
 counts is the best PSNR among those chosen, and the mean of the best third, which a search trains on.
 """
@@ -120,9 +120,12 @@ def sobol(table: Table, draws: int, seed: int) -> list[str]:
 
 
 def tpe(table: Table, draws: int, seed: int) -> list[str]:
-    """Choose as a search does: the first ones by quasi-random points, then some at a time."""
+    """Choose as a search does: the first ones by quasi-random points, beside the default network, then some at a time.
+
+    The default network is of no form, so nothing is told of it; it is not among the draws.
+    """
     left, found = dict(table), list[str]()
-    for name in sobol(table, min(UNGUIDED, draws), seed):
+    for name in sobol(table, min(UNGUIDED - 1, draws), seed):
         found.append(name)
         del left[name]
     while len(found) < draws:
