@@ -102,17 +102,8 @@ def macro_search(
 
     def plan() -> None:
         left = 60 * minutes - (time.monotonic() - begun)
-        here = Workers.here(recipe.device, jobs)
-        asked = here.of_all if sampler == TPE and not networks else 0
-        found = plan_search(recipe, [candidates.networks], out, here, left, minutes, console, asked=asked)
-        if asked and found.schedule.networks <= UNGUIDED:
-            say(
-                f"search: --sampler {TPE} asks for networks beyond the first {UNGUIDED}, and {minutes:g} minutes allow "
-                f"{found.schedule.networks}, which are all quasi-random; to use it, allow more minutes "
-                "with another --out",
-                console,
-            )
-        found.write(out / "schedule.json")
+        asking = None if networks else sampler
+        _planned(recipe, candidates, out, jobs, asking, left, minutes, console).write(out / "schedule.json")
 
     once(out / "schedule.json", plan, console)
     planned = PlannedSearch.read(out / "schedule.json")
@@ -120,11 +111,7 @@ def macro_search(
     if planned.minutes != minutes:
         say(f"search: goes on as it was planned, for {planned.minutes:g} minutes instead of {minutes:g}", console)
     compared = candidates if networks else candidates.first(planned.schedule.networks)
-    if planned.schedule.asked and set(compared.forms) != set(compared.networks[1:]):
-        raise UserError(
-            f"{file}: was drawn by an earlier version, or for several budgets, from which --sampler {TPE} cannot go "
-            "on; choose another folder with --out"
-        )
+    _refuse_unknown_forms(planned, compared, file)
     workers = Workers.here(recipe.device, jobs, planned.threads)
     rungs = TrainedRungs(recipe, out, budget, planned, workers, console)
     with _present(out, candidates, recipe, budget):
@@ -162,6 +149,38 @@ def _suffix(budget: Budget, networks: Sequence[Architecture]) -> str:
 
 def _count(schedule: Path) -> int:
     return PlannedSearch.read(schedule).schedule.networks if schedule.exists() else NETWORKS
+
+
+def _planned(
+    recipe: Recipe,
+    candidates: Candidates,
+    out: Path,
+    jobs: int | None,
+    sampler: str | None,
+    left: float,
+    minutes: float,
+    console: Console,
+) -> PlannedSearch:
+    """Make the schedule of the seconds that are left of the minutes."""
+    here = Workers.here(recipe.device, jobs)
+    asked = here.of_all if sampler == TPE else 0
+    found = plan_search(recipe, [candidates.networks], out, here, left, minutes, console, asked=asked)
+    if asked and found.schedule.networks <= UNGUIDED:
+        say(
+            f"search: --sampler {TPE} asks for networks beyond the first {UNGUIDED}, and {minutes:g} minutes allow "
+            f"{found.schedule.networks}, which are all quasi-random; to use it, allow more minutes with another --out",
+            console,
+        )
+    return found
+
+
+def _refuse_unknown_forms(planned: PlannedSearch, compared: Candidates, file: Path) -> None:
+    """Refuse networks of which nothing can be told to a sampler."""
+    if planned.schedule.asked and set(compared.forms) != set(compared.networks[1:]):
+        raise UserError(
+            f"{file}: was drawn by an earlier version, or for several budgets, from which --sampler {TPE} cannot go "
+            "on; choose another folder with --out"
+        )
 
 
 def _refuse_other_sampler(planned: PlannedSearch, sampler: str | None, out: Path) -> None:
