@@ -6,6 +6,7 @@ import itertools
 import os
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -33,18 +34,23 @@ def whole(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.long
-def test_a_search_killed_again_and_again_ends_as_one_that_was_not(images: Path, whole: Path, tmp_path: Path) -> None:
+def search_until_it_ends(images: Path, out: Path, events: Sequence[int], asked: int = 0) -> None:
+    """Start a search again whenever it has died, which it does at one event after another."""
     killed = 0
-    for number in itertools.cycle((7, 1, 24, 37, 12, 45, 30, 53)):
-        process = start_search(images, tmp_path / "search", dies_at=number)
-        process.join()
+    for number in itertools.cycle(events):
+        process = start_search(images, out, dies_at=number, asked=asked)
+        process.join(timeout=60)
         if process.exitcode == 0:
             break
         assert process.exitcode == -signal.SIGKILL
         killed += 1
         assert killed < 40
     assert killed >= 5
+
+
+@pytest.mark.long
+def test_a_search_killed_again_and_again_ends_as_one_that_was_not(images: Path, whole: Path, tmp_path: Path) -> None:
+    search_until_it_ends(images, tmp_path / "search", (7, 1, 24, 37, 12, 45, 30, 53))
     assert lines_of(tmp_path / "search") == lines_of(whole)
     assert read_json(tmp_path / "search" / "found.json") == read_json(whole / "found.json")
 
@@ -107,16 +113,7 @@ def test_a_search_that_asks_killed_again_and_again_ends_as_one_that_was_not(
     images: Path, asked: Path, tmp_path: Path
 ) -> None:
     """Also while it asks, and between the networks that it asked for and its journal."""
-    killed = 0
-    for number in itertools.cycle((37, 40, 42, 43, 44, 12, 3, 2, 1, 24)):
-        process = start_search(images, tmp_path / "search", dies_at=number, asked=2)
-        process.join(timeout=60)
-        if process.exitcode == 0:
-            break
-        assert process.exitcode == -signal.SIGKILL
-        killed += 1
-        assert killed < 40
-    assert killed >= 5
+    search_until_it_ends(images, tmp_path / "search", (37, 40, 42, 43, 44, 12, 3, 2, 1, 24), asked=2)
     assert lines_of(tmp_path / "search") == lines_of(asked)
     for name in ("found.json", "asked-1.json", "asked-2.json"):
         assert read_json(tmp_path / "search" / name) == read_json(asked / name)
