@@ -174,10 +174,14 @@ def test_a_video_that_cannot_be_looked_at_is_refused_with_its_name(content: byte
         look(tmp_path / "missing.mp4")
 
 
-def test_the_first_page_of_measurements_is_judged_by_the_levels_of_all(tmp_path: Path) -> None:
+def test_the_first_page_of_measurements_is_judged_by_the_levels_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chance = np.random.default_rng(0)
     pages = [1000 + chance.normal(0, 20, (128, 128)), np.linspace(0, 4000, 128)[None, :].repeat(128, 0)]
     tifffile.imwrite(tmp_path / "a.tif", np.stack(pages).round().astype(np.int16), photometric="minisblack")
+    assert abs(look(tmp_path / "a.tif").facts.level - 20 / 4000 * 255) < 0.3
+    monkeypatch.setattr(large_tiff, "LARGE", 1)
     assert abs(look(tmp_path / "a.tif").facts.level - 20 / 4000 * 255) < 0.3
 
 

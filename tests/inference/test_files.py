@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from clearer.images.io import read_file, to_bytes
 from clearer.images.pixels import turned_back, upright
 from clearer.images.types import ImageFile, ImagePage
 from clearer.inference.files import restore_path
+from clearer.inference.large_tiff import restore_large
 from clearer.inference.options import RestoreOptions
 from clearer.zoo.card import ModelCard
 from helpers.networks import stand_in
@@ -405,6 +407,23 @@ def test_the_levels_of_the_model_are_used_and_said_once(tmp_path: Path) -> None:
         "levels 0 and 4095 are black and white, as in training (--range says otherwise)"
     ]
     assert np.array_equal(restorer.restore(image), tifffile.imread(tmp_path / "out" / "a.tif"))
+
+
+def test_the_levels_of_the_model_hold_for_all_pages_of_floats_or_none(tmp_path: Path) -> None:
+    """A dark page of a camera's floats, all in [0, 1], is no page of units; nor is a unit with gaps one of levels."""
+    restorer = stand_in(shift=0.1)
+    restorer.card = ModelCard(range=[0, 4095])
+    bright = pixels((6, 5), "float32") * 3000 + 100
+    stack = np.stack([bright / 3200, bright])
+    tifffile.imwrite(tmp_path / "x.tif", stack, photometric="minisblack")
+    for restore in (partial(restore_path, restorer), partial(restore_large, restorer)):
+        restore(tmp_path / "x.tif", tmp_path / "y.tif")
+        assert np.allclose(tifffile.imread(tmp_path / "y.tif"), np.minimum(stack + 409.5, 4095), atol=1e-2)
+    units = pixels((6, 5), "float32") / 2
+    units[1, 2] = np.nan
+    tifffile.imwrite(tmp_path / "x.tif", units)
+    assert not restore_path(restorer, tmp_path / "x.tif", tmp_path / "y.tif").notes
+    assert np.allclose(tifffile.imread(tmp_path / "y.tif"), units + 0.1, atol=1e-5, equal_nan=True)
 
 
 # Other formats and depths

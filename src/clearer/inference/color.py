@@ -36,7 +36,7 @@ from clearer.images.thumbnail import beside_restored
 from clearer.images.transparent import extended, is_multiplied
 from clearer.images.types import CMYK, GRAY, WIDE, AnyPixels, ImageFile, ImagePage, UnitPixels, with_notes
 from clearer.inference.noise_level import WHITE, NoiseLevel, unit_level
-from clearer.inference.options import RestoreOptions, are_levels
+from clearer.inference.options import RestoreOptions
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601, full range
 _SMALL = np.float32(1e-6)  # instead of an alpha of 0, by which no color can be divided
@@ -67,8 +67,10 @@ def restore_file(image: ImageFile, run: Run, channels: int, options: RestoreOpti
     """
     check_bands(image.pages, options)
     depths = [depth_for(page, format, options.depth) for page in image.pages]
+    spans = options.spans_of(image.pages)
     pages = tuple(
-        restore_page(page, run, channels, options, depth) for page, depth in zip(image.pages, depths, strict=True)
+        restore_page(page, run, channels, replace(options, span=span), depth)
+        for page, span, depth in zip(image.pages, spans, depths, strict=True)
     )
     gaps = gaps_note(sum(map(gaps_lost, image.pages, depths)))
     restored = with_notes(replace(image, pages=pages), *notes_on(image, channels, options), *gaps)
@@ -101,8 +103,8 @@ def _stays(page: ImagePage, options: RestoreOptions) -> list[int]:
 def notes_on(image: ImageFile, channels: int, options: RestoreOptions) -> list[str]:
     """Return notes on the values of an image, for a network of ``channels``."""
     notes = []
-    for number, page in enumerate(image.pages, 1):
-        beyond = _beyond(page, options.span_of_page(page))
+    for number, (page, span) in enumerate(zip(image.pages, options.spans_of(image.pages), strict=True), 1):
+        beyond = _beyond(page, span)
         if beyond:
             notes.append(f"page {number}: {beyond}" if len(image.pages) > 1 else beyond)
     more = (_dim(image, options), _own_levels(image, options), _bands(image, channels, options))
@@ -112,7 +114,8 @@ def notes_on(image: ImageFile, channels: int, options: RestoreOptions) -> list[s
 def training_levels_note(image: ImageFile, options: RestoreOptions) -> str | None:
     """Return a note if the levels of the model's training images are black and white in an image."""
     levels = options.levels
-    if levels is None or options.span is not None or not any(are_levels(p.color, levels) for p in image.pages):
+    spans = zip(image.pages, options.spans_of(image.pages), strict=True)
+    if levels is None or options.span is not None or not any(s == levels for p, s in spans if "levels" not in p.own):
         return None
     return f"levels {levels[0]:g} and {levels[1]:g} are black and white, as in training (--range says otherwise)"
 

@@ -216,8 +216,8 @@ class _Batch:
             self._suit(*depths, *(depth_of(page.color) for page in image.pages))
             restored = restore_file(image, self._run, self.channels, self.options, format)
             if self.options.compare is not None:
-                page = image.pages[0]
-                write_before_after(self.options.compare, page, restored.pages[0], self.options.span_of_page(page))
+                span = self.options.spans_of(image.pages)[0]
+                write_before_after(self.options.compare, image.pages[0], restored.pages[0], span)
             return with_notes(restored, *misnamed(job, image.format, format))
         except UserError as error:  # raised without the file's name
             raise UserError(f"{job.name}: {str(error).removeprefix('image: ')}") from error

@@ -99,7 +99,7 @@ def seen_of_file(image: ImageFile, options: RestoreOptions | None = None) -> Uni
     page = image.pages[0]
     hidden = hidden_of(page)
     color = page.color if hidden is None else without(page.color, hidden)
-    unit = to_unit(color, (options or RestoreOptions()).span_of_page(page))
+    unit = to_unit(color, (options or RestoreOptions()).spans_of(image.pages)[0])
     unit = unit if hidden is None else np.where(hidden, np.float32(0), unit)
     return to_unit(rgb_of_cmyk(page.color)) if unit.shape[2] == CMYK else unit
 

@@ -71,18 +71,10 @@ def outline_of(tiff: Any, plan: Plan, data: Bytes, name: str, channels: int, opt
         UserError: the file is broken, it has no such band, or values lie far beyond black and white.
     """
     planes = list(plan.planes())
-    pages: dict[Plane, ImagePage] = {}
-    ends: list[ImagePage] = []
-    for image in plan.images:
-        if image.role == "image":
-            rows = TiffRows(image, data, name)
-            first = rows.read(0, 1)
-            mine = {plane: page_of(plane, first, data) for plane in planes if plane.image is image}
-            ends += _with_extremes(rows, mine, options)
-            pages |= mine
-    ends = list(with_bands(with_common_levels(ends), bands_of(tiff, plan, planes)))
+    pages, ends = _first_rows_and_ends(plan, data, name, options)
+    ends = list(with_bands(ends, bands_of(tiff, plan, planes)))
     check_bands(ends, options)
-    spans = [options.span_of_page(page) for page in ends]
+    spans = options.spans_of(ends)
     depths = [depth_for(page, "TIFF", options.depth) for page in ends]
     for page, span in zip(ends, spans, strict=True):
         to_unit(page.color, span)  # refuses what lies far beyond black and white
@@ -100,6 +92,28 @@ def outline_of(tiff: Any, plan: Plan, data: Bytes, name: str, channels: int, opt
         written,
         (*plan.notes, *notes_on(found, channels, options), *found.notes),
     )
+
+
+def levels_of_all(plan: Plan, data: Bytes, name: str) -> Span | None:
+    """Return the levels that are black and white in integers of no usual range, on all pages; None for others."""
+    _, ends = _first_rows_and_ends(plan, data, name, RestoreOptions())
+    return next((page.own["levels"] for page in ends if "levels" in page.own), None)
+
+
+def _first_rows_and_ends(
+    plan: Plan, data: Bytes, name: str, options: RestoreOptions
+) -> tuple[dict[Plane, ImagePage], list[ImagePage]]:
+    """Return the pages with the pixels of the first row, and with two pixels, the lowest and the highest value."""
+    pages: dict[Plane, ImagePage] = {}
+    ends: list[ImagePage] = []
+    for image in plan.images:
+        if image.role == "image":
+            rows = TiffRows(image, data, name)
+            first = rows.read(0, 1)
+            mine = {plane: page_of(plane, first, data) for plane in plan.planes() if plane.image is image}
+            ends += _with_extremes(rows, mine, options)
+            pages |= mine
+    return pages, with_common_levels(ends)
 
 
 def _own(page: ImagePage, ends: ImagePage) -> PageOwn:

@@ -20,12 +20,12 @@ from clearer.images.pixels import depth_of
 from clearer.images.tiff.compare import differences_of
 from clearer.images.tiff.directory import Bytes, Tree, tree_of
 from clearer.images.tiff.plan import Plan, Plane, StoredImage, plan_of
-from clearer.images.tiff.read import opened_file, page_of, with_common_levels
+from clearer.images.tiff.read import opened_file, page_of
 from clearer.images.tiff.rows import Band, TiffRows, refusal, write_by_rows
 from clearer.images.tiff.samples import alpha_of, flat, pixels_of
-from clearer.images.types import HEAD, AnyPixels, ImageFile, ImagePage, format_of_bytes
+from clearer.images.types import HEAD, WIDE, AnyPixels, ImageFile, ImagePage, format_of_bytes
 from clearer.inference.color import gaps_lost, gaps_note, restore_page
-from clearer.inference.large_outline import Outline, outline_of
+from clearer.inference.large_outline import Outline, levels_of_all, outline_of
 from clearer.inference.memory import pixels_that_fit
 from clearer.inference.noise_level import ImageLevels, NoiseLevel
 from clearer.inference.options import RestoreOptions
@@ -73,17 +73,23 @@ def is_large(path: str | Path, pixels: int | None = None) -> bool:
 
 
 def center_of(path: str | Path, side: int = 2048) -> ImageFile:
-    """Return the center of the first image of a TIFF, at most ``side`` pixels high and wide: the rest is not decoded.
+    """Return the center of the first image of a TIFF, at most ``side`` pixels high and wide.
+
+    The rest is decoded only for integers of no usual range, of which all pages tell what is black and white.
 
     Raises:
         UserError: the file is broken, or cannot be read by rows.
     """
     with errors_named(str(path)), opened_file(path) as (tiff, data):
-        plane = next(plan_of(tiff, data).planes())
+        plan = plan_of(tiff, data)
+        plane = next(plan.planes())
         (height, width), rows = plane.image.size, TiffRows(plane.image, data, str(path))
         top, left = max(0, height - side) // 2, max(0, width - side) // 2
         stored = rows.read(top, min(top + side, height))[..., left : left + side, :]
-        return ImageFile("TIFF", tuple(with_common_levels([page_of(plane, stored, data)])))
+        page = page_of(plane, stored, data)
+        if depth_of(page.color) in WIDE and (levels := levels_of_all(plan, data, str(path))) is not None:
+            page = replace(page, own={**page.own, "levels": levels})
+        return ImageFile("TIFF", (page,))
 
 
 def _largest(tree: Tree) -> int:

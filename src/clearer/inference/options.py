@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,6 +100,17 @@ class RestoreOptions:
             hidden = hidden_of(page)
             return self.span_of(page.color if hidden is None else without(page.color, hidden))
         return self.levels if self.levels is not None and _near(own, self.levels) else own
+
+    def spans_of(self, pages: Sequence[ImagePage]) -> list[Span]:
+        """Return the values that stand for black and white on each page of a file.
+
+        Levels of the model that hold for one page of floats hold for all of them: a dark page is no page of units.
+        """
+        spans, levels = [self.span_of_page(page) for page in pages], self.levels
+        floats = [page.color.dtype.kind == "f" for page in pages]
+        if levels is None or not any(own and span == levels for own, span in zip(floats, spans, strict=True)):
+            return spans
+        return [levels if own else span for own, span in zip(floats, spans, strict=True)]
 
 
 def _near(own: Span, levels: Span) -> bool:

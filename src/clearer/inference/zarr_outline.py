@@ -116,7 +116,7 @@ def outline_of(source: Place, image: ZarrImage, channels: int, options: RestoreO
         if is_rgb:
             pages = (ImagePage(np.concatenate([page.color for page in pages], axis=2)),)
         check_bands(pages, options)
-        spans = tuple(options.span_of_page(page) for page in pages)
+        spans = tuple(options.spans_of(pages))
         for page, span in zip(pages, spans, strict=True):
             to_unit(page.color, span)  # refuses what lies far beyond black and white
         if options.depth not in (None, depth_of(pages[0].color)):
