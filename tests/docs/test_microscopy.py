@@ -32,8 +32,9 @@ def commands() -> list[list[str]]:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Path:
-    """``cells`` of 12 bits in 16, and ``stacks``: hyperstacks of two channels."""
-    write_pairs(tmp_path / "cells", 6, 32, 2600, offset=100)
+    """``cells`` and ``other-cells`` of 12 bits in 16, and ``stacks``: hyperstacks of two channels."""
+    for folder in ("cells", "other-cells"):
+        write_pairs(tmp_path / folder, 6, 32, 2600, offset=100)
     for k in range(4):
         truth = np.stack([[structure(32, 10 * k + 2 * t + c) for c in range(2)] for t in range(3)])
         for folder, images in (("truth", truth), ("noisy", exposure(truth, 40, 0.03, k))):

@@ -51,7 +51,13 @@ def desk(tmp_path_factory) -> Path:
         streaks = np.where(noise.random((80, 80, 1)) < 0.05, 70, 0)
         rainy = np.clip(clean + streaks, 0, 255).astype(np.uint8)
         both = np.concatenate([clean, rainy], 1)
-        images = {"photos": clean, "pairs/clean": clean, "pairs/degraded": rainy, "side-by-side": both}
+        images = {
+            "photos": clean,
+            "other-photos": clean,
+            "pairs/clean": clean,
+            "pairs/degraded": rainy,
+            "side-by-side": both,
+        }
         for kind, image in images.items():
             path = folder / kind / f"{Path(name).stem}.png"
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -25,14 +25,14 @@ def snippets(page: str) -> list[str]:
 
 @pytest.fixture
 def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
-    """A gray image, in a folder with the run ``runs/denoise`` and ``photos``; the run takes a noise level."""
+    """A gray image, in a folder with the run ``runs/denoise`` and ``other-photos``; the run takes a noise level."""
     torch.manual_seed(0)
     network = RestorationNetwork(Architecture.parse("PP", width=2, channels=1, norm="none", condition="level"))
     (tmp_path / "runs" / "denoise").mkdir(parents=True)
-    (tmp_path / "photos").mkdir()
+    (tmp_path / "other-photos").mkdir()
     save_weights(tmp_path / "runs" / "denoise" / "model.safetensors", network, {"task": "denoise"})
     pixels = np.random.default_rng(0).integers(0, 256, (24, 32), np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "photos" / "a.png")
+    Image.fromarray(pixels).save(tmp_path / "other-photos" / "a.png")
     monkeypatch.chdir(tmp_path)
     return pixels
 

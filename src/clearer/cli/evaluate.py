@@ -36,7 +36,8 @@ class EvaluateOptions(ImageOptions):
             "gray-awgn-S, color-awgn-S, clearer-gray-S (S: noise level), "
             "camera-I, camera-gray-I, camera-processed-I (I: ISO), "
             "jpeg-Q, jpeg-gray-Q, jpeg-444-Q, jpeg-twice-Q, jpeg-gray-twice-Q (Q: quality), "
-            "rain-rgb, rain-y, rain-synthetic, pairs-gray, pairs-color, or robustness (many rows).",
+            "rain-rgb, rain-y, rain-synthetic, pairs-gray, pairs-color, robustness (many rows), "
+            "or another one of docs/degradations.md.",
             metavar="PROTOCOL",
             complete=protocol_names,
         ),

@@ -44,7 +44,11 @@ class ExportOptions:
     ] = None
     demo: Annotated[
         Path | None,
-        option("Output", "Folder for a page that restores in the browser, without a server.", metavar="FOLDER"),
+        option(
+            "Output",
+            "Folder for a page that restores in the visitor's browser; any web server of files will do.",
+            metavar="FOLDER",
+        ),
     ] = None
     bioimageio: Annotated[
         Path | None,

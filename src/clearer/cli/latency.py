@@ -31,7 +31,7 @@ class LatencyOptions(NetworkOptions):
         str,
         option(
             "Device",
-            "torch (default), onnxruntime or openvino.",
+            "auto (torch; ONNX Runtime for an .onnx file), torch, onnxruntime or openvino.",
             metavar="NAME",
             complete=lambda: ["torch", "onnxruntime", "openvino"],
         ),
