@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -196,13 +197,13 @@ def test_a_file_taken_for_a_leftover_before_it_is_locked_is_made_again(
 ) -> None:
     names = iter(["first", "second"])
     monkeypatch.setattr(leftovers, "temporary_name", lambda stem, suffix: next(names))
-    is_held = leftovers._is_held
+    is_held = leftovers.is_held
 
     def removed_first(descriptor: int) -> bool | None:
         (tmp_path / "first").unlink(missing_ok=True)
         return is_held(descriptor)
 
-    monkeypatch.setattr(leftovers, "_is_held", removed_first)
+    monkeypatch.setattr(leftovers, "is_held", removed_first)
     place, descriptor = held_file(tmp_path, "a", ".png")
     os.close(descriptor)
     assert place.name == "second" and [p.name for p in tmp_path.iterdir()] == ["second"]
@@ -223,3 +224,18 @@ def test_the_file_system_of_a_folder_is_that_of_the_last_mount_over_it() -> None
     }
     assert found == {"/x": "ext4", "/home": "nfs4", "/homes": "ext4", "/home/a b/c": "xfs", "/over/d": "fuse.sshfs"}
     assert leftovers._file_system("/x", "") == ""
+
+
+def test_written_files_are_as_readable_as_others_and_the_umask_of_other_threads_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = os.umask(0o027)
+    try:
+        monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("it belongs to the whole process"))
+        for private, mode in ((False, 0o640), (True, 0o600)):
+            with written_whole(tmp_path / "a.txt", private=private) as temporary:
+                temporary.write_text("x")
+            assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == mode
+    finally:
+        monkeypatch.undo()
+        os.umask(before)

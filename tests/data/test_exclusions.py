@@ -46,6 +46,10 @@ def test_a_list_without_effect_or_that_leaves_nothing_is_refused(tmp_path: Path)
         _names([], folder=str(photos), exclude=[str(tmp_path / "all.txt")])
     with pytest.raises(UserError, match="cannot be read as text"):
         _names([], folder=str(photos), exclude=str(tmp_path / "missing.txt"))
+    (tmp_path / "two.txt").write_text("\n".join(NAMES[:2]))
+    (tmp_path / "one.txt").write_text(NAMES[1])
+    lists = [str(tmp_path / name) for name in ("two.txt", "one.txt")]  # the second has nothing new
+    assert _names([], folder=str(photos), exclude=lists) == _names([], folder=str(photos), exclude=lists[0])
     assert _names([], folder=str(photos), exclude="robustness") == _names([], folder=str(photos))
 
 

@@ -71,6 +71,10 @@ def test_colors_of_a_camera_are_read_from_anywhere_in_the_file(tmp_path: Path) -
     [
         ("curves", "gone.npz", None, "gone.npz.*No such file"),
         ("curves", "text.csv", "a,b", "could not convert"),
+        ("curves", "empty.npz", "", "No data left"),
+        ("curves", "cut.npz", "PK\x03\x04", "not a zip file"),
+        ("curves", "empty.mat", "", "empty"),
+        ("curves", "later.mat", "MATLAB 7.3 MAT-file".ljust(124) + "\x00\x02IM", "HDF"),
         ("curves", "falls.csv", "0,0.6,0.5,1", "a curve falls"),
         ("curves", "high.csv", "0.5,0.6,1", "does not go from 0 to 1"),
         ("cameras", "none.json", "{}", "no mapping with AsShotNeutral"),
@@ -81,6 +85,8 @@ def test_colors_of_a_camera_are_read_from_anywhere_in_the_file(tmp_path: Path) -
 def test_a_file_that_cannot_be_used_is_refused(
     setting: str, name: str, content: str | None, words: str, tmp_path: Path
 ) -> None:
+    if name.endswith(".mat"):
+        pytest.importorskip("scipy")
     if content is not None:
         (tmp_path / name).write_text(content)
     settings: dict[str, Any] = {setting: str(tmp_path / name)}

@@ -19,10 +19,11 @@ from PIL import Image
 
 import clearer
 from clearer.deploy import bioimage_samples
-from clearer.deploy.bioimage_samples import sample_files, subject
+from clearer.deploy.bioimage_samples import dtype_of, sample_files, subject
 from clearer.inference.restorer import Restorer
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
+from clearer.zoo.card import ModelCard
 from clearer.zoo.weights import save_weights
 from helpers.command import clearer as command
 
@@ -178,3 +179,14 @@ def test_a_wrong_name_ends_in_one_line(name: str, fault: str, tmp_path: Path) ->
     (tmp_path / "folder.zip").mkdir()
     ended = command("export", "denoise-gray", "--bioimageio", tmp_path / name)
     assert ended.status == 2 and fault in ended.err and ended.err.count("\n") == 1, ended.err
+
+
+@pytest.mark.parametrize(
+    ("levels", "dtype"),
+    [
+        (None, "uint8"), ([0, 255], "uint8"), ([0, 4095], "uint16"), ([100, 65535], "uint16"), ([0, 1], "float32"),
+        ([0, 4095.5], "float32"), ([-1024, 3071], "float32"), ([0, 100000], "float32"),
+    ],
+)  # fmt: skip
+def test_the_type_of_test_images_holds_all_levels_of_the_model(levels: list[float] | None, dtype: str) -> None:
+    assert dtype_of(ModelCard.from_dict({} if levels is None else {"range": levels})) == dtype

@@ -259,6 +259,17 @@ def test_a_model_trained_on_pairs_is_calibrated_with_pairs(tmp_path: Path) -> No
         read_calibration(tmp_path / "pairs", ModelCard(), 1)
 
 
+def test_images_of_calibration_have_the_range_of_the_model(tmp_path: Path) -> None:
+    levels = np.random.default_rng(0).integers(0, 4096, (4, 24, 24)).astype(np.uint16)
+    levels[:, 0, :2] = 0, 4095
+    for k, image in enumerate(levels):
+        Image.fromarray(image).save(tmp_path / f"{k}.png")
+    card = {"degradation": {"kind": "gaussian", "sigma": 25.0, "clip8": False}, "range": [0, 4095]}
+    ((degraded, truth),) = read_calibration(tmp_path, ModelCard.from_dict(card), 1).held_out
+    assert np.allclose(truth[0, 0], levels[3] / 4095, atol=1e-6)
+    assert 255 * (degraded - truth).std() == pytest.approx(25, rel=0.1)
+
+
 # errors
 
 

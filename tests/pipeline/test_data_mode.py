@@ -92,6 +92,24 @@ def test_folders_without_usable_images_are_called_so(tmp_path: Path, given: str)
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"network.channels": "gray"}, "network.channels: 'gray' is not "),
+        ({"network.channels": None}, "network.channels: None is not "),
+        ({"data.folder": {"clean": "a", "noisy": "b"}}, "data.folder.noisy: no such setting"),
+        ({"data.folder": 2024}, "data.folder: 2024 is not "),
+        ({"data.folder": None, "data.train": []}, "images: none are given"),
+    ],
+)
+def test_wrong_values_of_what_the_choice_looks_at_are_one_line(
+    folder: Path, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=f"^{message}") as caught:
+        choose("pairs", {"data.folder": str(folder / "pairs"), **settings})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
         ({"data.range": [4095, 0]}, r"data.range: .*4095"),
         ({"data.range": [0, 4095]}, r"data.range: 0 to 4095, but .*a.png has 8 bits, levels of 0 to 255"),
         ({"data.channel": "2"}, r"channel"),

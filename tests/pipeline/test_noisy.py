@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from scipy.ndimage import uniform_filter
 
 from clearer.core.errors import UserError
-from clearer.data.noisy import find_scenes
+from clearer.data.items import read_item
+from clearer.data.noisy import find_scenes, split_noisy
 from clearer.experiments.short_training import short
 from clearer.inference.restorer import load
 from clearer.network.architecture import Architecture
@@ -26,6 +27,7 @@ from clearer.pipeline.data_mode import choose
 from clearer.pipeline.fit import Run, fit
 from clearer.pipeline.noisy import noise_of_each, noise_of_set
 from clearer.recipe.load import load_recipe
+from clearer.recipe.schema import DataSettings
 from clearer.training.trainer import WeightTraining
 from helpers.noisy_images import clean_image, noisy_folder, noisy_image
 
@@ -169,6 +171,8 @@ def faulty(tmp_path: Path, case: str) -> dict[str, Any]:
         for k in range(2):
             (folder / f"p{k}.png").unlink()
         return {"data.folder": str(folder), "data.layout": "exposures"}
+    if case == "validation":
+        return {"data.folder": str(folder), "data.validation": str(folder)}
     if case == "search":
         return {"data.folder": str(folder), "architecture": None}
     return {"data.folder": str(folder)}
@@ -183,6 +187,7 @@ def faulty(tmp_path: Path, case: str) -> dict[str, Any]:
         ("alone", r"p0.png: not an exposure by its name; name the exposures of a scene NAME_1, NAME_2"),
         ("scenes", r"q_1.png, q_2.png do not show the same scene"),
         ("loss", r"train.loss: mse needs ground truth, and data.layout noisy has none; choose one of neighbor"),
+        ("validation", r"data.validation: p0.png, p1.png are trained on, too; name other images"),
         ("search", r"noisy has no ground truth, which the search needs; give an architecture"),
     ],
 )
@@ -203,6 +208,37 @@ def test_the_pages_of_one_stack_are_images_and_noise_is_in_units_of_the_span(tmp
     assert in_words(profile)[0].startswith("Noise of about 3") and "gray levels of 4095" in in_words(profile)[0]
     for model in noise_of_each(profile, [(images[0], None)]):
         assert model.gain[0] * 0.5 + model.offset[0] == pytest.approx((20 / 255) ** 2, rel=0.25)
+
+
+def test_each_page_of_stacked_exposures_is_a_scene(tmp_path: Path) -> None:
+    for exposure in (1, 2):
+        pages = [noisy_image(k, exposure=exposure) for k in range(3)]
+        tifffile.imwrite(tmp_path / f"cell_{exposure}.tif", np.stack(pages), photometric="minisblack")
+    scenes = find_scenes(str(tmp_path), "exposures")
+    assert [[item.name for item in scene] for scene in scenes] == [
+        [f"cell_1.tif#{page}", f"cell_2.tif#{page}"] for page in (1, 2, 3)
+    ]
+    for page, (first, _) in enumerate(scenes):
+        pair = read_item(first, 1)
+        wanted = [noisy_image(page, exposure=exposure) for exposure in (1, 2)]
+        assert all(np.array_equal(found[:, :, 0], want) for found, want in zip(pair, wanted, strict=True))
+
+
+def test_test_images_of_noisy_sets_are_of_the_channel_and_some_images_stay_to_train_on(tmp_path: Path) -> None:
+    for part, kinds in (("noisy", [""]), ("test", ["clean", "degraded"])):
+        for kind in kinds:
+            for channel in ("DAPI", "GFP"):
+                for k in range(3):
+                    place = tmp_path / part / kind / f"f{k}_{channel}.png"
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    Image.fromarray(noisy_image(k)).save(place)
+    settings = DataSettings(
+        folder=str(tmp_path / "noisy"), layout="noisy", channel="DAPI", test=str(tmp_path / "test"),
+        fractions=[0.05, 0.9, 0.05],
+    )  # fmt: skip
+    parts = split_noisy(settings)
+    assert [item.name for item in parts["test"]] == [f"f{k}_DAPI.png" for k in range(3)]
+    assert (len(parts["train"]), len(parts["validation"])) == (1, 2)
 
 
 def test_an_image_of_another_gain_has_its_own_noise_though_its_level_is_that_of_the_set() -> None:

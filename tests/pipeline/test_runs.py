@@ -136,6 +136,20 @@ def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_used(
     _same(out, whole)
 
 
+def test_a_checkpoint_that_cannot_be_read_now_is_not_taken_for_a_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save_checkpoint(tmp_path, 3, {"a": torch.ones(2)})
+
+    def refuse(*given: Any) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("clearer.training.checkpoints.safe_open", refuse)
+    with pytest.raises(UserError, match=r"cannot be read .*Too many open files.*; run the command again"):
+        load_checkpoint(tmp_path, lambda line: pytest.fail(line))
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_full_disk_ends_with_one_line_and_the_last_checkpoint_intact(
     tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +227,20 @@ def test_a_run_is_taken_over_from_a_process_that_is_about_to_end(tmp_path: Path)
         threading.Timer(0.3, fcntl.flock, (other, fcntl.LOCK_UN)).start()
         run_folder._take(lock, RunFolder(tmp_path))
     os.close(lock)
+
+
+def test_a_file_system_without_locks_does_not_refuse_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    def refuse(*given: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(run_folder, "LOCK_SECONDS", 60)
+    begun, lock = time.monotonic(), os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    run_folder._take(lock, RunFolder(tmp_path))
+    os.close(lock)
+    assert time.monotonic() - begun < 1
 
 
 def test_a_run_that_another_process_writes_is_refused(

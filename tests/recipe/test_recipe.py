@@ -430,6 +430,21 @@ def test_given_architecture() -> None:
     assert "PX" in refused(value | {"architecture": "PX-FF-P"})
 
 
+def test_settings_of_the_network_beside_an_architecture_in_full_are_refused_unless_they_agree() -> None:
+    text = "PP-PP-PPP-PP-PP@channels=1,width=8,norm=none,topology=unet"
+    for overrides, words in (
+        ({"network.width": 16}, "network.width: 16, but the architecture states 8"),
+        ({"network.norm": "batch"}, "network.norm: 'batch', but the architecture states 'none'"),
+        ({"network.channels": 3}, "network.channels: 3, but the architecture states 1"),
+        ({"network.widht": 8}, "network.widht: no such setting (did you mean 'width'?)"),
+        ({"network": 5}, "network: 5 is not a mapping"),
+        ({"network": None}, "network: None is not a mapping"),
+    ):
+        assert refused("denoise-gray-fast", {"architecture": text, **overrides}).startswith(words)
+    agreed = load_recipe("denoise-gray-fast", {"architecture": text, "network.width": 8, "network.channels": 1})
+    assert agreed == load_recipe("denoise-gray-fast", {"architecture": text})
+
+
 # Overrides
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import os
 import re
 import shutil
 from html.parser import HTMLParser
@@ -21,6 +22,7 @@ from PIL import Image
 from rich.console import Console
 
 from clearer.core.errors import UserError
+from clearer.data.items import Item
 from clearer.network.architecture import Architecture
 from clearer.network.plan import plan_network
 from clearer.report.comparison import Sample, comparison, detail_crop
@@ -37,7 +39,9 @@ from clearer.report.figures import (
     svg_text,
 )
 from clearer.report.page import write_page
+from clearer.report.samples import sample_file
 from clearer.report.summary import print_summary
+from clearer.runs.layout import RunFolder
 from clearer.runs.record import read_record
 from clearer.search.objectives import architecture_loss
 from helpers.synthetic_run import HOSTILE, TABLE_1, write_run
@@ -258,6 +262,13 @@ def test_pixels_of_the_crop_are_enlarged_evenly() -> None:
     crop = shown[below : below + 256, 396 : 396 + 384].reshape(64, 4, 96, 4, 3)
     inside = crop[2:-2, :, 2:-2]  # the frame covers the rim
     assert (inside == truth[top + 2 : top + 62, left + 2 : left + 94][:, None, :, None]).all()
+
+
+@pytest.mark.parametrize("stem", ["a", "x" * 246, "\N{HIRAGANA LETTER A}" * 82])
+def test_names_of_sample_images_are_as_long_as_file_systems_take(stem: str, tmp_path: Path) -> None:
+    files = [sample_file(RunFolder(tmp_path), k, Item(f"{stem}.png", tmp_path), "restored") for k in range(2)]
+    assert files[0] != files[1] and max(len(os.fsencode(file.name)) for file in files) <= 255
+    assert stem.startswith(files[0].name[2:].removesuffix("-restored.png"))
 
 
 def test_a_sample_of_unequal_sizes_is_refused() -> None:

@@ -176,6 +176,23 @@ def test_a_training_stopped_in_any_phase_ends_like_an_uninterrupted_one(
     assert alike(found, wanted) and result["start"] == plain["start"]
 
 
+def test_epochs_that_are_raised_change_neither_the_watch_nor_the_number_of_epochs(
+    tmp_path: Path, useless: Path
+) -> None:
+    """Of 3 epochs one is watched, of 6 two are: a training of 3 that goes on to 6 has still watched one."""
+    recipe, context, _ = context_of(tmp_path / "run", useless, **{"train.epochs": 3})
+    assert recipe.given is not None
+    job = Stopped(recipe, recipe.given, context)
+    job.stop_before = STEPS + 2  # in the first epoch of the fresh weights
+    with pytest.raises(Interrupted):
+        run_job(job, context, minutes=1e-9)
+    _, result, _ = trained(tmp_path / "run", useless)
+    assert result["start"]["kept"] == "fresh" and result["steps"] == EPOCHS * STEPS
+    lines = RunFolder(tmp_path / "run").train.read_metrics()
+    assert [line.get("fresh", False) for line in lines] == [False] + [True] * EPOCHS
+    assert all(line["lr"] > 0 for line in lines[:-1])
+
+
 @pytest.mark.parametrize(
     ("start", "watch", "epochs", "wanted"),
     [(None, 500, 100, 0), ("a", 0, 100, 0), ("a", 500, 100, 5), ("a", 501, 100, 6), ("a", 500, 4, 2), ("a", 9, 1, 0)],

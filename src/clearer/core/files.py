@@ -44,14 +44,10 @@ def written_whole(path: str | Path, *, private: bool = False) -> Iterator[Path]:
         if str(path.parent) not in _swept:
             _swept.add(str(path.parent))
             remove_leftovers(path.parent)
-        temporary, descriptor = held_file(path.parent, path.stem, path.suffix)
+        temporary, descriptor = held_file(path.parent, path.stem, path.suffix, private=private)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        if not private:  # as it was until now
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
         temporary = None
     except OSError as error:

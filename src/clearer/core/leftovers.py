@@ -45,15 +45,15 @@ def _signature() -> str:
     return f"-{_machine()}-{pid}-{_start_of(pid) or 0}-{secrets.token_hex(4)}.tmp"
 
 
-def held_file(folder: Path, stem: str, suffix: str) -> tuple[Path, int]:
-    """Make an empty hidden file, private to this user.
+def held_file(folder: Path, stem: str, suffix: str, *, private: bool = True) -> tuple[Path, int]:
+    """Make an empty hidden file, private to this user or as readable as other files that this process makes.
 
     Returns:
         Its path, and the descriptor that holds it: keep it open until the file is renamed or removed, then close it.
     """
     while True:
         place = folder / temporary_name(stem, suffix)
-        descriptor = os.open(place, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        descriptor = os.open(place, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600 if private else 0o666)
         if _hold(descriptor):
             return place, descriptor
         os.close(descriptor)
@@ -216,7 +216,7 @@ def _has_died(descriptor: int, folder: Path, machine: str, pid: int, start: int)
         return False
     if not (here or _is_local(folder)):
         return None
-    held = _is_held(descriptor)
+    held = is_held(descriptor)
     if held is None:
         return None if lives is None else True
     return not held
@@ -224,10 +224,10 @@ def _has_died(descriptor: int, folder: Path, machine: str, pid: int, start: int)
 
 def _hold(descriptor: int) -> bool:
     """Lock a new file; return False if another process took it for a leftover before."""
-    return not _is_held(descriptor) and os.fstat(descriptor).st_nlink > 0
+    return not is_held(descriptor) and os.fstat(descriptor).st_nlink > 0
 
 
-def _is_held(descriptor: int) -> bool | None:
+def is_held(descriptor: int) -> bool | None:
     """Take the lock of a file; return whether another process has it, or None if there are no locks here."""
     if sys.platform == "win32":
         return None

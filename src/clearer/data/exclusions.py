@@ -49,7 +49,8 @@ def without_excluded(
         before = sum(map(len, kept))
         kept = [[item for item in part if Path(item.name).stem not in names] for part in kept]
         left_out = before - sum(map(len, kept))
-        if not left_out and place not in SHIPPED:
+        named = any(Path(item.name).stem in names for part in parts for item in part)  # maybe on a list before, too
+        if not named and place not in SHIPPED:
             raise UserError(f"data.exclude: {place} names none of the images; name their files, one a line")
         if any(whole and not part for whole, part in zip(parts, kept, strict=True)):
             raise UserError(f"data.exclude: {place} names all images of a part; add other images or change the list")

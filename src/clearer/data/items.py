@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Literal, overload
 import numpy as np
 
 from clearer.core.errors import UserError
-from clearer.images.pixels import WHOLE, Span, to_unit
+from clearer.images.pixels import WHOLE, Span, are_levels, to_unit
 from clearer.images.types import AnyPixels, Uint8Pixels
 from clearer.images.view import native_channels, page_header, read_image, read_with_hidden
 
@@ -86,6 +87,13 @@ def check_sizes(items: Sequence[Item], patch: int) -> None:
                 f"{item.clean}: {what} has {width}x{height} pixels, less than a patch of {patch}x{patch}; "
                 "remove it or make the patch smaller (search.patch, train.patch)"
             )
+
+
+def with_levels(items: Sequence[Item], levels: Span | None) -> list[Item]:
+    """Return the items of a set with the levels of a model as black and white, if its first image can hold them."""
+    if levels is None or not are_levels(read_image(items[0].clean, None, None, None, items[0].page), levels):
+        return list(items)
+    return [dataclasses.replace(item, span=levels) for item in items]
 
 
 def item_size(item: Item) -> tuple[int, int]:

@@ -53,7 +53,7 @@ def find_scenes(where: str | Pairs, layout: str, channel: str | None = None) -> 
 def _all_scenes(where: str | Pairs, layout: str) -> list[Scene]:
     if layout == "exposures":
         found = _by_folder(where) if isinstance(where, Pairs) or not has_images(where) else _by_number(Path(where))
-        scenes = [_scene(name, files) for name, files in sorted(found.items())]
+        scenes = [page for name, files in sorted(found.items()) for page in _by_page(_scene(name, files))]
         _check_same_scene(scenes[0])
         return scenes
     if isinstance(where, Pairs):
@@ -87,6 +87,7 @@ def split_noisy(settings: DataSettings) -> dict[str, list[Item]]:
     held_out: list[Scene] = []
     if settings.validation is not None:
         held_out = find_scenes(settings.validation, settings.layout, settings.channel)
+        _refuse_shared(scenes, held_out)
     elif len(scenes) == 1:
         held_out = scenes
     else:
@@ -96,8 +97,24 @@ def split_noisy(settings: DataSettings) -> dict[str, list[Item]]:
     return {
         "train": [item for scene in scenes for item in scene],
         "validation": [item for scene in held_out for item in scene],
-        "test": [] if settings.test is None else find_items(settings.test),
+        "test": [] if settings.test is None else _test_items(settings.test, settings.channel),
     }
+
+
+def _test_items(where: str | Pairs, channel: str | None) -> list[Item]:
+    items = find_items(where)
+    return items if channel is None else only_channel(items, channel)
+
+
+def _refuse_shared(scenes: list[Scene], held_out: list[Scene]) -> None:
+    """Refuse validation images that are trained on: their noise would be known."""
+    trained, validated = ({(i.clean.resolve(), i.page): i.name for s in part for i in s} for part in (scenes, held_out))
+    shared = [name for key, name in validated.items() if key in trained]
+    if shared:
+        raise UserError(
+            f"data.validation: {few(shared)} {'is' if len(shared) == 1 else 'are'} trained on, too; name other images, "
+            "or leave it out to split some off"
+        )
 
 
 def _of_channel(scenes: list[Scene], channel: str | None) -> list[Scene]:
@@ -125,8 +142,8 @@ def halves(image: AnyPixels, patch: int) -> tuple[AnyPixels, AnyPixels]:
 
 
 def _spread(count: int, share: float) -> set[int]:
-    """Return a share of the numbers below ``count``, at least one, evenly spread."""
-    chosen = max(1, round(share * count))
+    """Return a share of the numbers below ``count``, evenly spread: at least one, and not all."""
+    chosen = min(max(1, round(share * count)), count - 1)
     return {(2 * i + 1) * count // (2 * chosen) for i in range(chosen)}
 
 
@@ -208,9 +225,14 @@ def _scene(name: str, files: Sequence[Path]) -> Scene:
     return items
 
 
+def _by_page(exposures: Scene) -> list[Scene]:
+    """Return a scene for each page of stacks; a page of an exposure is compared with the same one of the next."""
+    return [list(page) for page in zip(*(pages_of([item]) for item in exposures), strict=True)]
+
+
 def _check_same_scene(scene: Scene) -> None:
     """Refuse exposures that do not show the same, as numbered images of different scenes would."""
-    first, second = (thumbprint(read_image(item.clean)) for item in scene[:2])
+    first, second = (thumbprint(read_image(item.clean, page=item.page)) for item in scene[:2])
     both_have_content = bool(first.any()) and bool(second.any())  # a dim or flat image has no thumbprint
     if both_have_content and float(first @ second) < SAME_SCENE:
         names = few([item.name for item in scene[:2]])

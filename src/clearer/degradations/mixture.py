@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _NAMED = 3
-# Noise of the color is coarser than that of the brightness.
-_COLOR_NOISE = Correlated((0, 20), (1, 3), channel_correlation=-0.5)
 
 
 @dataclass(frozen=True)

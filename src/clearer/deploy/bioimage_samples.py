@@ -21,6 +21,7 @@ from clearer.zoo.card import ModelCard
 SIGMA = 0.1
 """Noise of the test image, in units of white."""
 WHITE = 255.0
+WHITE_16 = 65535.0
 _GRAY = 1
 _QUALITY = 20
 _SUBJECTS = {
@@ -38,7 +39,7 @@ def span_of(card: ModelCard) -> tuple[float, float]:
 def dtype_of(card: ModelCard) -> str:
     """Return the data type of images in these levels."""
     low, high = span_of(card)
-    if not (low.is_integer() and high.is_integer()) or high <= 1:
+    if not (low.is_integer() and high.is_integer()) or low < 0 or not 1 < high <= WHITE_16:
         return "float32"
     return "uint8" if high <= WHITE else "uint16"
 

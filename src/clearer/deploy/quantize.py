@@ -15,12 +15,13 @@ from torch import Tensor
 from clearer.core.errors import UserError
 from clearer.core.leftovers import temporary_folder
 from clearer.data.folders import find_items
-from clearer.data.items import Item, read_item
+from clearer.data.items import Item, read_item, with_levels
 from clearer.degradations.base import Degradation
 from clearer.degradations.registry import degradation_from_dict
 from clearer.evaluation.metrics import psnr
-from clearer.images.pixels import center_crop
+from clearer.images.pixels import Span, center_crop, to_unit
 from clearer.images.tensors import to_batch
+from clearer.images.types import AnyPixels
 from clearer.inference.onnx_network import INPUT, LEVEL, OnnxNetwork
 from clearer.network.backbone import level_map
 from clearer.noise.level import estimate_level
@@ -86,17 +87,18 @@ def read_calibration(folder: str | Path, card: ModelCard, channels: int, layout:
             pairs and the folder holds none.
     """
     degradation, items = check_calibration(folder, card, layout)
+    items = with_levels(items, card.span)
     held = [k for k in range(len(items)) if k % 4 == 3] or [len(items) - 1]
     others = [k for k in range(len(items)) if k not in held]
     generator = torch.Generator().manual_seed(0)
 
     def read(k: int, side: int, share: float) -> tuple[Array, Array]:
-        clean, degraded = read_item(items[k], channels)
-        ground_truth = to_batch(center_crop(clean, side, side)) / 255
+        clean, degraded = read_item(items[k], channels, None)
+        ground_truth = _center(clean, items[k].span, side)
         if degraded is None:
             noisy = degradation.at_level(share).apply(ground_truth, generator)
         else:
-            noisy = to_batch(center_crop(degraded, side, side)) / 255
+            noisy = _center(degraded, items[k].span, side)
         return noisy.numpy(), ground_truth.numpy()
 
     def read_all(numbers: list[int], side: int) -> list[tuple[Array, Array]]:
@@ -107,6 +109,12 @@ def read_calibration(folder: str | Path, card: ModelCard, channels: int, layout:
         ranges=tuple(noisy for noisy, _ in read_all(_spread(others, CALIBRATION_IMAGES), CALIBRATION_CROP)),
         held_out=tuple(read_all(_spread(held, MEASURED_IMAGES), MEASURED_CROP)),
     )
+
+
+def _center(image: AnyPixels, span: Span, side: int) -> Tensor:
+    """Return the center of an image, (1, C, H, W), in units of black and white; floats are read in these units."""
+    center = center_crop(image, side, side)
+    return to_batch(center if center.dtype.kind == "f" else to_unit(center, span))
 
 
 def check_calibration(folder: str | Path, card: ModelCard, layout: str = "auto") -> tuple[Degradation, list[Item]]:

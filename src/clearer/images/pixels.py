@@ -52,6 +52,12 @@ def levels_hold(levels: Span, white: int | None, least: float, most: float) -> b
     return levels[1] <= white
 
 
+def are_levels(pixels: AnyPixels, levels: Span) -> bool:
+    """Return whether the levels of a model hold for an image; see `levels_hold`."""
+    white = None if pixels.dtype.kind == "f" else {"uint16": 65535, "uint8": 255}.get(pixels.dtype.name, 1)
+    return levels_hold(levels, white, float(pixels.min()), float(pixels.max()))
+
+
 def to_unit(pixels: AnyPixels, span: Span = WHOLE) -> UnitPixels:
     """Scale pixels of any depth to float32, 0 black and 1 white.
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from clearer.core.errors import UserError, nearest
 from clearer.images.nodata import hidden_of, without
-from clearer.images.pixels import LARGEST_UNIT, WHOLE, Span, levels_hold
+from clearer.images.pixels import LARGEST_UNIT, WHOLE, Span, are_levels
 from clearer.images.types import AnyPixels, ImagePage
 from clearer.inference.tiling import Overlap, Tiling, as_tiling, parse_overlap
 
@@ -34,7 +34,7 @@ class RestoreOptions:
         span: the values that stand for black and white in floating-point images; if not 0 and 1, also in
             images of 8 and 16 bits (0 and 4095 for 12 bits stored in 16). By default ``levels`` or 0 and 1.
         levels: those of the model's training images (see `clearer.zoo.card.ModelCard.span`), for the images that
-            `are_levels` states, unless ``span`` says otherwise.
+            `clearer.images.pixels.are_levels` states, unless ``span`` says otherwise.
         bands: the bands that are restored, numbered from 1; others stay. By default all. These are the samples of a
             pixel (R, G and B are 1, 2 and 3), or the channels of a TIFF stack that states them. Alpha is none.
         ensemble: use the x8 self-ensemble, at eight times the cost.
@@ -117,9 +117,3 @@ def _near(own: Span, levels: Span) -> bool:
     """Return whether the levels of an image are levels of a camera, but for noise that exceeds them."""
     margin = _MARGIN * (levels[1] - levels[0])
     return levels[1] > LARGEST_UNIT and levels[0] - margin <= own[0] and own[1] <= levels[1] + margin
-
-
-def are_levels(pixels: AnyPixels, levels: Span) -> bool:
-    """Return whether the levels of a model hold for an image; see `clearer.images.pixels.levels_hold`."""
-    white = None if pixels.dtype.kind == "f" else {"uint16": 65535, "uint8": 255}.get(pixels.dtype.name, 1)
-    return levels_hold(levels, white, float(pixels.min()), float(pixels.max()))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from clearer.core.config import build, plain
 from clearer.core.errors import UserError
 from clearer.data.folders import list_images, pairs_of, part_folders
 from clearer.data.items import check_channels
@@ -19,7 +20,7 @@ from clearer.noise.blocks import BLOCK
 from clearer.noise.profile import NoiseProfile
 from clearer.pipeline.noisy import Method, method_by, noise_of_set
 from clearer.recipe.load import load_recipe
-from clearer.recipe.schema import Pairs
+from clearer.recipe.schema import DataSettings, NetworkSettings, Pairs
 
 BY_CHANNELS = {"noisy": "noisy images", "pairs": "pairs"}
 """Names that stand for two recipes, NAME-gray and NAME-color, and what they train on."""
@@ -101,11 +102,12 @@ def _method(name: str, overrides: dict[str, Any]) -> tuple[Method, NoiseProfile 
 
 def _images(overrides: dict[str, Any]) -> str | Pairs | None:
     """Return the first folder of training images, or the two folders of pairs."""
-    found = overrides.get("data.folder") or overrides.get("data.train")
+    named = {name: one for name in ("folder", "train") if (one := overrides.get(f"data.{name}"))}
+    settings = {name: plain(one) if isinstance(one, Pairs) else one for name, one in named.items()}
+    data = build(DataSettings, settings, "data")
+    found = data.folder or data.train
     if isinstance(found, list):
         found = found[0]
-    if isinstance(found, dict):
-        return Pairs(**found)
     if found is None or isinstance(found, Pairs):
         return found
     if overrides.get("data.layout") not in NOISY_LAYOUTS and Path(found).is_dir():
@@ -134,7 +136,7 @@ def _mode(where: str | Pairs, overrides: dict[str, Any]) -> str:
 def _channels(where: str | Pairs, overrides: dict[str, Any]) -> int:
     """Return 1 for a gray set and 3 for a color one, by its first file."""
     if "network.channels" in overrides:
-        return int(overrides["network.channels"])
+        return build(NetworkSettings, {"channels": overrides["network.channels"]}, "network").channels
     layout = overrides.get("data.layout", "auto")
     if layout in NOISY_LAYOUTS:
         return native_channels(find_scenes(where, layout)[0][0].clean)

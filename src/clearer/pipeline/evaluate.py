@@ -10,15 +10,14 @@ from typing import TypedDict, Unpack, cast
 from clearer.core.errors import UserError
 from clearer.core.files import with_former_keys
 from clearer.data.folders import Folders
+from clearer.data.items import with_levels
 from clearer.evaluation.evaluate import evaluate as evaluate_images
 from clearer.evaluation.evaluate import items_for
 from clearer.evaluation.protocols import parse_protocol
 from clearer.evaluation.record import evaluation_record, write_result
 from clearer.images.pixels import Span
-from clearer.images.view import read_image
 from clearer.inference.baseline import BaselineRestorer, load_measurable
 from clearer.inference.equal_channels import in_equal_channels
-from clearer.inference.options import are_levels
 from clearer.inference.restorer import Restorer
 from clearer.runs.layout import RunFolder
 from clearer.runs.schema import EvaluationRecord
@@ -90,9 +89,8 @@ def evaluate(
             f"{protocol} has {measured_by.channels}; choose a protocol or a model that fits"
         )
     items = items_for(data, measured_by, layout)
-    if span is None and (levels := restorer.card.span) is not None:
-        first = read_image(items[0].clean, None, None, None, items[0].page)
-        span = levels if are_levels(first, levels) else None
+    if span is None:
+        items = with_levels(items, restorer.card.span)
     run = in_equal_channels(restorer) if gray_by_color else restorer
     measured = evaluate_images(
         run, items, measured_by, limit=limit, ensemble=ensemble, seed=seed, span=span, progress=progress

@@ -14,7 +14,7 @@ import torch
 from clearer.core.config import plain
 from clearer.core.errors import UserError
 from clearer.core.files import write_json, write_text
-from clearer.core.leftovers import is_temporary
+from clearer.core.leftovers import is_held, is_temporary
 from clearer.core.version import __version__
 from clearer.data.splits import Splits
 from clearer.pipeline.resumption import check_images, in_words_of, train_longer, without_images
@@ -27,7 +27,7 @@ from clearer.training import distributed
 from clearer.training.job import RunContext
 from clearer.training.run_device import device_name
 
-# Settings of device, precision and checkpoints may change when a run is resumed.
+# These settings may change when a run is resumed.
 FREE = ("device", "checkpoint_minutes", "description")
 NOT_STATED = object()
 
@@ -84,21 +84,13 @@ def _refuse_foreign(folder: RunFolder) -> None:
 
 
 def _take(lock: int, folder: RunFolder) -> None:
-    try:
-        import fcntl
-    except ImportError:  # not a POSIX system
-        return
     until = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except OSError:
-            if time.monotonic() >= until:
-                raise UserError(
-                    f"{folder}: another process is writing this run; wait until it ends, or choose another folder "
-                    "with --out"
-                ) from None
+    while is_held(lock):  # None where there are no locks: the user sees to it that one process writes
+        if time.monotonic() >= until:
+            raise UserError(
+                f"{folder}: another process is writing this run; wait until it ends, or choose another folder "
+                "with --out"
+            )
         time.sleep(0.1)
 
 

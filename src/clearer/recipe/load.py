@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clearer.core.config import build, override
-from clearer.core.errors import UserError, nearest, one_line
+from clearer.core.errors import UserError, nearest, one_line, shown
 from clearer.core.parse import parse_yaml
 from clearer.losses.registry import LOSSES
 from clearer.network.architecture import Architecture
@@ -78,6 +78,7 @@ def _build(value: dict[str, Any], path: Path, overrides: dict[str, Any]) -> tupl
     for key, new in changes.items():
         override(value, key, new)
     recipe = recipe_from_dict(value)
+    _refuse_other_network(recipe, value, changes)
     if recipe.data.degradation.kind != kind and not {"evaluate", "evaluate.protocols"} & changes.keys():
         recipe, chosen = with_protocols_of_kind(recipe)
         further = further + chosen
@@ -165,10 +166,27 @@ def _spread_architecture(value: dict[str, Any]) -> None:
     text = value.get("architecture")
     if not isinstance(text, str) or AT not in text:
         return
-    given = Architecture.parse(text, **{"channels": value.get("network", {}).get("channels", 1)})
+    stated = build(NetworkSettings, value.get("network", {}), "network")
+    given = Architecture.parse(text, channels=stated.channels)
     own = json.loads(json.dumps(dataclasses.asdict(given.space)))  # lists, as YAML has them
     value["architecture"] = str(given)
     value["network"] = own
+
+
+def _refuse_other_network(recipe: Recipe, value: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Refuse settings of the network beside the text form of an architecture, which states them, unless they agree."""
+    if AT not in str(value.get("architecture")):
+        return
+    for key in changes:
+        part, _, name = key.partition(".")
+        if part != "network" or not name:
+            continue
+        wanted = getattr(build(NetworkSettings, value["network"], "network"), name)
+        if getattr(recipe.network, name) != wanted:
+            raise UserError(
+                f"{key}: {shown(wanted)}, but the architecture states {shown(getattr(recipe.network, name))} "
+                f"({value['architecture']}); change it there, with --set architecture=..."
+            )
 
 
 def parse_override(text: str) -> tuple[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
 from clearer.core.files import write_json
@@ -12,7 +10,7 @@ from clearer.images.pixels import center_crop
 from clearer.images.tensors import as_levels, to_array, to_batch, unit_of
 from clearer.images.view import write_image
 from clearer.inference.restorer import Restorer
-from clearer.report.samples import LARGEST
+from clearer.report.samples import LARGEST, sample_file
 from clearer.runs.layout import RunFolder
 from clearer.runs.schema import SampleEntry
 
@@ -35,7 +33,7 @@ def write_noisy_samples(run: RunFolder, restorer: Restorer, items: list[Item], c
         scaled = removed / (SPREAD * max(float(removed.std()), 1e-6)) + 0.5
         entry: SampleEntry = {"name": item.name}
         for kind, tensor in (("input", noisy), ("restored", restored), ("removed", scaled)):
-            file = run.samples / f"{k}-{Path(item.name).stem}-{kind}.png"
+            file = sample_file(run, k, item, kind)
             write_image(file, to_array((tensor[0].clamp(0, 1) * 255).round().to(torch.uint8)))
             entry[kind] = file.relative_to(run.path).as_posix()  # type: ignore[literal-required]
         entries.append(entry)

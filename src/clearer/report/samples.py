@@ -23,6 +23,8 @@ DIM = 0.25
 """Where 99.9 % of the ground truth is below this, images are shown brighter: PNG files of 8 bits would be black."""
 LARGEST = 512
 """Largest side in pixels; larger images are cropped to their center, to keep the page small."""
+_LONGEST = 100
+"""Bytes of an image's name in those of its samples."""
 
 
 def write_samples(run: RunFolder, restorer: Restorer, items: list[Item], protocol_name: str) -> None:
@@ -51,7 +53,7 @@ def write_samples(run: RunFolder, restorer: Restorer, items: list[Item], protoco
         files = {}
         gain = _gain(t)
         for kind, tensor in (("input", x), ("restored", y), ("truth", t)):
-            file = run.samples / f"{k}-{Path(item.name).stem}-{kind}.png"
+            file = sample_file(run, k, item, kind)
             write_image(file, to_array((tensor[0] * gain * 255).round().clamp(0, 255).to(torch.uint8)))
             files[kind] = file.relative_to(run.path).as_posix()
         entries.append({
@@ -62,6 +64,12 @@ def write_samples(run: RunFolder, restorer: Restorer, items: list[Item], protoco
         if gain > 1:
             entries[-1]["gain"] = gain
     write_json(run.sample_list, entries)
+
+
+def sample_file(run: RunFolder, number: int, item: Item, kind: str) -> Path:
+    """Return where a sample image is written; of a long name only the beginning is taken, as file systems have it."""
+    stem = Path(item.name).stem.encode(errors="surrogateescape")[:_LONGEST].decode(errors="ignore")
+    return run.samples / f"{number}-{stem}-{kind}.png"
 
 
 def _gain(truth: Tensor) -> float:

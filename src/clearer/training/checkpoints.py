@@ -66,7 +66,9 @@ def load_checkpoint(folder: Path, report: Callable[[str], None]) -> dict[str, An
             if metadata["digest"] != _digest(metadata["structure"], tensors):
                 raise ValueError("its contents do not match its digest")
             return _with_present_keys(_unflatten(parse_json(metadata["structure"], finite=False), tensors))
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
+        except OSError as error:  # of the disk or its network, not of the file
+            raise UserError(f"{path}: this checkpoint cannot be read ({error}); run the command again") from error
+        except (SafetensorError, KeyError, ValueError) as error:
             report(f"{path}: this checkpoint is damaged ({error}); it was renamed, and the one before it is used")
             path.rename(path.with_suffix(".damaged"))
     return None

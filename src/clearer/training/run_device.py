@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from typing import TypeVar
 
@@ -58,9 +57,13 @@ def on_device(network: Network, device: torch.device) -> Network:
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """Return the most memory used so far, in MiB: on the GPU, or of this process."""
+    """Return the most memory used so far, in MiB: on the GPU, or of this process; 0 where that is not known."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    if sys.platform == "win32":
+        return 0.0
+    import resource
+
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used / (2**20 if sys.platform == "darwin" else 2**10)
 

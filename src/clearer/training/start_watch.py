@@ -133,7 +133,7 @@ class StartWatch:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state for a checkpoint."""
-        return {"phase": self.phase, "kept": self.kept, "record": dict(self.record)}
+        return {"phase": self.phase, "kept": self.kept, "record": dict(self.record), "epochs": self.epochs}
 
     def load_state_dict(self, state: dict[str, Any] | None) -> None:
         """Restore the state of a checkpoint; None: of a version that did not watch."""
@@ -142,3 +142,5 @@ class StartWatch:
         else:
             self.phase, self.kept = state["phase"], state["kept"]
             self.record = cast(StartRecord, state["record"])
+            # Those of the recipe change where ``train.epochs`` is raised; checkpoints before 0.2 lack them.
+            self.epochs = state.get("epochs", self.epochs)

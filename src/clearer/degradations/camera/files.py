@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 from clearer.core.errors import UserError
 from clearer.core.parse import parse_json
@@ -52,7 +53,7 @@ def read_curves(path: str) -> tuple[TableCurve, ...]:
 
     try:
         light, image = (np.atleast_2d(np.ascontiguousarray(table, np.float32)) for table in _tables(path))
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
         raise UserError(f"curves: {path}: {_one_line(error)}; give a .npz, .mat or .csv file of tone curves") from None
     if light.shape != image.shape or light.shape[1] < 2 or not np.isfinite(light).all() or not np.isfinite(image).all():
         raise UserError(f"curves: {path}: {light.shape} values of light, {image.shape} of images; give as many of both")
@@ -92,7 +93,12 @@ def _tables(path: str) -> tuple[Any, Any]:
             from scipy.io import loadmat
         except ModuleNotFoundError:
             raise ValueError("reading .mat needs SciPy: pip install scipy") from None
-        arrays = loadmat(path)
+        try:
+            arrays = loadmat(path)
+        except OSError:
+            raise
+        except Exception as error:  # a damaged file, or one of a later kind: SciPy raises many
+            raise ValueError(_one_line(error)) from error
         return arrays["I"], arrays["B"]
     image = np.loadtxt(path, delimiter=",", ndmin=2)
     return np.broadcast_to(np.linspace(0, 1, image.shape[1]), image.shape), image

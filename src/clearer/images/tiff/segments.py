@@ -42,11 +42,6 @@ class Geometry(NamedTuple):
     order: Order
 
     @property
-    def is_separate(self) -> bool:
-        """Whether each sample is stored by itself."""
-        return self.shape[0] > 1
-
-    @property
     def grid(self) -> tuple[int, int, int, int]:
         """Number of segments along separate samples, layers, rows and columns."""
         count, layers, height, width, _ = self.shape
