@@ -13,6 +13,7 @@ from clearer.experiments.figure8 import figure8, redraw
 from clearer.experiments.redraw import redraw_folder
 from clearer.images.view import read_image
 from clearer.methods.base import Method
+from helpers.photos import photograph
 
 
 @pytest.fixture
@@ -51,6 +52,22 @@ def test_each_derainer_has_a_column_of_the_same_squares(rain: Path, tmp_path: Pa
     (out / "figure8.png").unlink()
     redraw(out)
     assert (out / "figure8.png").read_bytes() == drawn and redraw_folder(out) == ["figure8.json"]
+
+
+def test_of_a_photograph_that_is_there_twice_one_is_restored(rain: Path, tmp_path: Path) -> None:
+    for path in rain.iterdir():
+        path.unlink()
+    for k, image in enumerate(photograph(name, 60).repeat(3, 2) for name in ("camera.png", "camera.png")):
+        twice = np.concatenate([image, image] if k == 0 else [image, image[:, ::-1]], 1)
+        Image.fromarray(twice).save(rain / f"{k}.jpg", quality=70)
+    shapes: list[tuple[int, ...]] = []
+
+    def seen(image: np.ndarray, sigma: float | None) -> np.ndarray:
+        shapes.append(image.shape)
+        return image
+
+    figure8(tmp_path / "out", [Method("seen", "rain", seen, channels=3)], rain)
+    assert shapes == [(60, 60, 3), (60, 120, 3)]
 
 
 def test_faults_are_reported_in_one_line(rain: Path, tmp_path: Path) -> None:

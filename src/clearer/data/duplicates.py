@@ -17,6 +17,7 @@ from PIL import Image
 
 from clearer.core.errors import UserError
 from clearer.data.items import Item, clean_as_stored
+from clearer.images.pixels import BT601
 from clearer.images.types import AnyPixels
 
 Vectors = npt.NDArray[np.float32]
@@ -30,7 +31,6 @@ FLAT = 1.0
 
 Of deeper images, which may use a few of 65,536 levels, in 255th of their brightest value.
 """
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 PARTS = ("train", "validation", "test")
 """The parts of a split, in order."""
 
@@ -46,7 +46,7 @@ def thumbprint(clean: AnyPixels) -> Vectors:
         flat = FLAT
     else:
         deep = clean.astype(np.float32)
-        luma = Image.fromarray(deep[:, :, 0] if deep.shape[2] == 1 else deep @ _LUMA)
+        luma = Image.fromarray(deep[:, :, 0] if deep.shape[2] == 1 else deep @ np.array(BT601, np.float32))
         flat = FLAT / 255 * float(np.abs(deep).max())
     # Mode F: reduced to 8 bits, a dim image would be mostly rounding.
     small = np.asarray(luma.convert("F").resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float64)

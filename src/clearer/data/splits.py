@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clearer.core.errors import UserError
+from clearer.core.spread import evenly
 from clearer.data.duplicates import PARTS, Fingerprint, Fingerprints, fingerprint, leaks, propose_split
 from clearer.data.exclusions import without_excluded
 from clearer.data.fields import fields_of
@@ -151,10 +152,7 @@ def _name(item: Item) -> str:
 
 def _evenly(items: list[Item], limit: int | None) -> list[Item]:
     """Return at most ``limit`` items, evenly spread over the sorted names, whose neighbors are often alike."""
-    items = sorted(items, key=_name)
-    if limit is None or limit >= len(items):
-        return items
-    return [items[i * len(items) // limit] for i in range(limit)]
+    return evenly(sorted(items, key=_name), limit)
 
 
 def _find(where: str | Pairs, settings: DataSettings) -> list[Item]:

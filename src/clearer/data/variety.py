@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from clearer.degradations.resampling import resampled
+from clearer.images.pixels import BT601
 
 if TYPE_CHECKING:
     import torch
@@ -70,5 +71,5 @@ def softened(clean: Tensor, sides: list[int]) -> Tensor:
 
 def luma(rgb: Tensor) -> Tensor:
     """Return the BT.601 luma, (B, 1, H, W), of (B, 3, H, W)."""
-    red, green, blue = rgb.unbind(1)
-    return (0.299 * red + 0.587 * green + 0.114 * blue)[:, None]
+    red, green, blue = (weight * part for weight, part in zip(BT601, rgb.unbind(1), strict=True))
+    return (red + green + blue)[:, None]

@@ -19,6 +19,7 @@ from clearer.core.files import read_json, read_shaped, shaped, write_json, write
 from clearer.data.folders import find_items
 from clearer.experiments.figures5_7_page import CELL, DPI, GAP, HEAD, MARGIN, SHARPNESS, show_image, write_on
 from clearer.experiments.restored_cache import as_bytes
+from clearer.images.types import Uint8Pixels
 from clearer.images.view import read_image, write_image
 from clearer.methods.base import Method
 from clearer.report.comparison import detail_crop
@@ -26,6 +27,8 @@ from clearer.report.figures import INK, MUTED, save_figure
 
 CROP = 160  # pixels, the side of the square that is shown
 NAME = "figure8.json"
+SAME = 0.25
+"""Two halves are the same photograph if they differ by less than this share of its contrast: JPEG changes each."""
 
 
 class RealImage(TypedDict):
@@ -58,7 +61,7 @@ def figure8(
     Args:
         out: the folder for figure8.json, figure8.png, crops/ and restored/.
         methods: those for rain are shown, one column each.
-        rain: a folder of rainy color images.
+        rain: a folder of rainy color images; of files with the same photograph twice, side by side, one is taken.
         images: number of images, evenly spread over the names.
         progress: called with the number of cells done and of all cells.
 
@@ -78,7 +81,7 @@ def figure8(
     rows: list[RealImage] = []
     for place in places:
         item = items[place]
-        image = read_image(item.clean, 3)
+        image = _once(read_image(item.clean, 3))
         side = min(CROP, *image.shape[:2])
         top, left = detail_crop(image, side, side)
         cells: dict[str, str] = {}
@@ -98,6 +101,14 @@ def figure8(
     write_json(out / NAME, result)
     redraw(out)
     return result
+
+
+def _once(image: Uint8Pixels) -> Uint8Pixels:
+    """Return one half of a file that holds the same photograph twice, side by side, as those of Rain800 do."""
+    half = image.shape[1] // 2
+    left, right = (part.astype(np.float32) for part in (image[:, :half], image[:, -half:]))
+    contrast = float(np.abs(left - left.mean()).mean())
+    return image[:, :half] if half and float(np.abs(left - right).mean()) < SAME * contrast else image
 
 
 def _file(image: str, column: str) -> str:

@@ -20,7 +20,8 @@ WHOLE: Span = (0.0, 1.0)
 LARGEST_UNIT = 2.0
 """Larger floats are levels of a camera, not units of [0, 1] with noise."""
 _SLACK = 1.0  # how far noise may exceed the span, in spans
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+BT601 = (0.299, 0.587, 0.114)
+"""Weights of R, G and B in the luma of ITU-R BT.601."""
 
 
 def depth_of(pixels: AnyPixels) -> str:
@@ -174,7 +175,7 @@ def gray_of(rgb: AnyPixels) -> AnyPixels:
 
 def luma_of(rgb: AnyPixels) -> AnyPixels:
     """Return the BT.601 luma (H, W, 1) of RGB, in the same dtype, computed in float32."""
-    return from_unit((to_unit(rgb) @ _LUMA)[:, :, None], rgb.dtype)
+    return from_unit((to_unit(rgb) @ np.array(BT601, np.float32))[:, :, None], rgb.dtype)
 
 
 def rgb_of_cmyk(cmyk: AnyPixels) -> AnyPixels:

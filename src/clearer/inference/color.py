@@ -20,6 +20,7 @@ from clearer.data.ranges import CAMERA_BITS
 from clearer.images.convert import depth_for, fitted
 from clearer.images.nodata import Hidden, hidden_of, none_in, put_back, put_none, without
 from clearer.images.pixels import (
+    BT601,
     WHOLE,
     Span,
     depth_of,
@@ -38,7 +39,6 @@ from clearer.images.types import CMYK, GRAY, WIDE, AnyPixels, ImageFile, ImagePa
 from clearer.inference.noise_level import WHITE, NoiseLevel, unit_level
 from clearer.inference.options import RestoreOptions
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601, full range
 _SMALL = np.float32(1e-6)  # instead of an alpha of 0, by which no color can be divided
 _FEWEST = 64  # levels from the least to the most of an image, not of a mask or labels
 _MARGIN = 1 / 20  # share of the span by which pixels may exceed it without a note
@@ -308,7 +308,7 @@ def _in_channels(x: UnitPixels, run: Run, channels: int, color: str) -> UnitPixe
         return np.repeat(run(np.ascontiguousarray(x[:, :, :1])), 3, axis=2)
     if color == "channels":
         return np.concatenate([run(np.ascontiguousarray(x[:, :, k : k + 1])) for k in range(3)], 2)
-    luma: UnitPixels = (x @ _LUMA)[:, :, None]
+    luma: UnitPixels = (x @ np.array(BT601, np.float32))[:, :, None]
     change = run(luma) - luma
     change[np.isnan(luma)] = 0  # of a pixel that lacks a value in one channel, the others stay
     changed = x + change

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from clearer.core.errors import UserError
+from clearer.images.pixels import BT601
 from clearer.methods.base import ImageArray, Method
 from clearer.methods.card import Classical
 from clearer.methods.sparse_coding import SparseCode, k_svd, optimal_directions, sparse_code
@@ -29,7 +30,6 @@ STREAK = 24
 """Length in pixels of the motion that draws out a rain drop to a streak."""
 BIN = 5
 """Width in degrees of the bins of gradient orientations."""
-LUMA = (0.299, 0.587, 0.114)
 NEAR_ONE = 1e-3
 """Least transmission of the rain layer."""
 
@@ -47,7 +47,7 @@ def dsc() -> Method:
     def restore(image: ImageArray, sigma: float | None) -> ImageArray:
         pixels = torch.from_numpy(np.ascontiguousarray(image)).clamp(0, 1)
         channels = pixels.shape[2]
-        luma = pixels @ torch.tensor(LUMA) if channels == 3 else pixels.mean(2)
+        luma = pixels @ torch.tensor(BT601) if channels == 3 else pixels.mean(2)
         rain = separated(luma).rain[..., None]
         restored: ImageArray = _without(pixels, rain).clamp(0, 1).numpy()
         return restored

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from clearer.core.errors import UserError
+from clearer.images.pixels import BT601
 from clearer.methods.base import ImageArray, Method, import_library
 from clearer.methods.card import Classical
 from clearer.methods.patch_mixture import Mixture, fitted
@@ -35,7 +36,6 @@ ROUNDS = 5
 STEPS = 20
 """Most steps of L-BFGS-B in a round."""
 WINDOW, RAIN_COMPONENTS, RAIN_ITERATIONS, LEAST_VARIANCE = 100, 20, 20, 1e-5
-LUMA = (0.299, 0.587, 0.114)
 
 
 class Targets(NamedTuple):
@@ -65,7 +65,7 @@ def restored(
 ) -> ImageArray:
     """Return a rainy image (H, W, C) in [0, 1] without its rain; chroma stays."""
     pixels = torch.from_numpy(np.ascontiguousarray(image)).clamp(0, 1)
-    luma = pixels @ torch.tensor(LUMA) if pixels.shape[2] == 3 else pixels.mean(2)
+    luma = pixels @ torch.tensor(BT601) if pixels.shape[2] == 3 else pixels.mean(2)
     change = background(luma, prior, omega, rounds, patches) - luma
     result: ImageArray = (pixels + change[..., None]).clamp(0, 1).numpy()
     return result

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from clearer.core.files import write_json
+from clearer.core.spread import evenly
 from clearer.data.items import Item, read_images, read_item
 from clearer.data.noisy import halves
 from clearer.data.patches import TrainingImages
@@ -57,8 +58,7 @@ def noise_of_set(items: Sequence[Item], channels: int, span: Span) -> NoiseProfi
         UserError: an image cannot be read.
     """
     known = sorted(set(items), key=lambda item: (item.name, item.page or 0))
-    few = [known[i * len(known) // MEASURED] for i in range(MEASURED)] if len(known) > MEASURED else known
-    alone = [dataclasses.replace(item, degraded=None, span=span) for item in few]
+    alone = [dataclasses.replace(item, degraded=None, span=span) for item in evenly(known, MEASURED)]
     return profile_images([read_item(item, channels, None)[0] for item in alone], span)
 
 

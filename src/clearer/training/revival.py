@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from clearer.core.spread import evenly
 from clearer.data.patches import PatchSampler
 from clearer.data.variety import Variety
 from clearer.losses.base import Batch
@@ -65,10 +66,8 @@ class Revival(NamedTuple):
 
 def sample_of(recipe: Recipe, context: RunContext) -> Batch:
     """Return `PATCHES` training patches, the same for any number of processes."""
-    count = len(context.training)
-    chosen = [context.training[k * count // PATCHES] for k in range(PATCHES)] if count > PATCHES else context.training
     sampler = PatchSampler(
-        chosen,
+        evenly(context.training, PATCHES),
         patch=recipe.train.patch,
         batch=PATCHES,
         degradation=context.degradation,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from clearer.images.pixels import BT601
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -53,7 +55,7 @@ def processed(noise: Tensor, image: Tensor, shares: list[float], threshold: floa
 
 def luma_of(image: Tensor) -> Tensor:
     """Return the luma of BT.601, (1, H, W), of a color image."""
-    weights = image.new_tensor([[0.299, 0.587, 0.114]])
+    weights = image.new_tensor([BT601])
     return (weights @ image.flatten(1)).view(1, *image.shape[1:])
 
 
