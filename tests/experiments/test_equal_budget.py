@@ -158,6 +158,16 @@ def test_notes_state_an_unequal_time_and_our_reading(tmp_path: Path, monkeypatch
         assert notes.endswith(f" on rain. {SCAN.card.reading}")
 
 
+def test_ours_stand_behind_the_baselines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder, recipe in (("derain-clearer-derain", "derain"), ("derain-scan", "baselines/scan-short")):
+        run = RunFolder(tmp_path / "trainings" / folder)
+        run.train.metrics.parent.mkdir(parents=True)
+        (run.path / "recipe.yaml").write_text(load_recipe(recipe).to_yaml())
+        run.train.result.write_text("{}")
+    monkeypatch.setattr(module, "_method", lambda run, running: run.path.name)
+    assert trained_methods(tmp_path) == ["derain-scan", "derain-clearer-derain"]  # type: ignore[comparison-overlap]
+
+
 @pytest.mark.slow
 def test_from_photographs_to_a_table_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photos = write_photos(tmp_path / "photos", NAMES, side=64)

@@ -188,12 +188,13 @@ def _plan(one: Contestant, out: Path, steps: float) -> Plan:
 
 
 def trained_methods(folder: str | Path, running: Running | None = None) -> list[Method]:
-    """Return the networks that `equal_budget` trained into a folder as methods; unfinished ones are left out.
+    """Return the networks that `equal_budget` trained into a folder as methods, ours last; without unfinished ones.
 
     Raises:
         UserError: it holds none, or the device or the precision is not available.
     """
     runs = [RunFolder(path.parent) for path in sorted(Path(folder).glob(f"{TRAININGS}/*/recipe.yaml"))]
+    runs.sort(key=lambda run: run.read_recipe().baseline is None)
     found = [_method(run, running or Running()) for run in runs if run.train.finished]
     if not found:
         raise UserError(f"{folder}: holds no finished training of 'clearer reproduce baselines'; name its folder")
