@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from clearer.core.errors import UserError
-from clearer.inference.arrays import is_beyond
+from clearer.inference.arrays import apply_to, is_beyond
 from helpers.networks import stand_in
 
 RNG = np.random.default_rng(0)
@@ -184,3 +185,27 @@ def test_what_cannot_be_restored_says_what_to_do(image: Any, said: str) -> None:
 def test_a_range_that_is_none_is_refused(span: Any) -> None:
     with pytest.raises(UserError, match="is not two numbers with the smaller one first"):
         stand_in(3).restore(UNIT, range=span)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "CMYK"])
+def test_a_pil_image_is_restored_as_it_is_shown_and_comes_back_as_it_is_stored(mode: str, orientation: int) -> None:
+    channels = len(mode)
+    pixels = np.random.default_rng(orientation).integers(1, 256, (7, 5, channels)).astype(np.uint8)
+    image = Image.frombytes(mode, (5, 7), pixels.tobytes())
+    exif = Image.Exif()
+    exif[274] = orientation
+    data = io.BytesIO()
+    image.save(data, "PNG" if mode == "RGBA" else "JPEG", exif=exif)  # Pillow turns TIFF itself
+    opened = Image.open(data)
+    seen: list[np.ndarray] = []
+
+    def darker_downwards(x: torch.Tensor) -> torch.Tensor:
+        seen.append(x.shape[-2:])
+        return x * torch.linspace(1, 0.2, x.shape[-2])[:, None]
+
+    found = apply_to(opened, darker_downwards)
+    assert set(seen) == {(7, 5) if orientation < 5 else (5, 7)}
+    assert found.size == (5, 7) and found.getexif()[274] == orientation
+    wanted = apply_to(ImageOps.exif_transpose(opened), darker_downwards)
+    assert np.array_equal(np.asarray(ImageOps.exif_transpose(found)), np.asarray(wanted))

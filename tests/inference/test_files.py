@@ -18,10 +18,11 @@ from PIL import Image, ImageCms
 from clearer.core.errors import UserError
 from clearer.images.convert import fitted
 from clearer.images.exif import orientation_of, parsed
-from clearer.images.io import read_file, to_bytes
+from clearer.images.io import read_file, to_bytes, write_file
 from clearer.images.pixels import turned_back, upright
 from clearer.images.types import ImageFile, ImagePage
-from clearer.inference.files import restore_path
+from clearer.inference.files import restore_jobs, restore_path
+from clearer.inference.jobs import plan_jobs
 from clearer.inference.large_tiff import restore_large
 from clearer.inference.options import RestoreOptions
 from clearer.zoo.card import ModelCard
@@ -400,9 +401,15 @@ def test_the_levels_of_the_model_are_used_and_said_once(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "in" / "eight.tif", (image // 16).astype("uint8"))
     restorer = stand_in(shift=0.1)
     restorer.card = ModelCard(range=[0, 4095])
-    outcome = restore_path(restorer, tmp_path / "in", tmp_path / "out")
+    noted: dict[str, list[str]] = {}
+    plan = plan_jobs(tmp_path / "in", tmp_path / "out", RestoreOptions())
+    keep = lambda job, fault, own: noted.update({Path(job.name).name: own.notes})  # noqa: E731
+    outcome = restore_jobs(restorer, plan, RestoreOptions(), settled=keep)
     assert np.abs(tifffile.imread(tmp_path / "out" / "a.tif") - np.minimum(image + 409.5, 4095)).max() <= 0.51
     assert np.abs(tifffile.imread(tmp_path / "out" / "eight.tif") - np.minimum(image // 16 + 25.5, 255)).max() <= 0.51
+    assert {name for name, notes in noted.items() if any("levels 0 and 4095" in note for note in notes)} == {
+        "a.tif", "b.tif"
+    }  # fmt: skip
     assert [note for note in outcome.notes if "black and white" in note] == [
         "levels 0 and 4095 are black and white, as in training (--range says otherwise)"
     ]
@@ -424,6 +431,56 @@ def test_the_levels_of_the_model_hold_for_all_pages_of_floats_or_none(tmp_path: 
     tifffile.imwrite(tmp_path / "x.tif", units)
     assert not restore_path(restorer, tmp_path / "x.tif", tmp_path / "y.tif").notes
     assert np.allclose(tifffile.imread(tmp_path / "y.tif"), units + 0.1, atol=1e-5, equal_nan=True)
+
+
+def test_a_white_that_a_file_states_is_that_of_its_levels(tmp_path: Path) -> None:
+    """PGM of 12 bits is scaled to 16 when it is read; the levels of the model and of --range are those of the file."""
+    levels = (pixels((6, 5), "float32") * 500 + 100).round().astype("uint16")
+    tifffile.imwrite(tmp_path / "x.tif", levels)
+    page = ImagePage(np.rint(levels * (65535 / 4095)).astype("uint16")[:, :, None], own={"top": 4095})
+    write_file(tmp_path / "x.pgm", ImageFile("PGM", (page,)))
+    model, plain = stand_in(gain=0.5, shift=0.1), stand_in(gain=0.5, shift=0.1)
+    model.card = ModelCard(range=[0, 4095])
+    for restorer, options in ((model, RestoreOptions()), (plain, RestoreOptions(span=(100, 700)))):
+        assert not [
+            note
+            for note in restore_path(restorer, tmp_path / "x.pgm", tmp_path / "y.pgm", options).notes
+            if "of 65535" in note
+        ]
+        restore_path(restorer, tmp_path / "x.tif", tmp_path / "y.tif", options)
+        found = read_file(tmp_path / "y.pgm").pages[0]
+        assert found.own["top"] == 4095
+        wanted = tifffile.imread(tmp_path / "y.tif").astype(float)
+        assert np.abs(found.color[:, :, 0] * (4095 / 65535) - wanted).max() <= 1.1
+    assert not restore_path(plain, tmp_path / "x.pgm", tmp_path / "y.pgm").notes  # its white is known
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.5])
+def test_python_restores_as_files_are_where_the_network_leaves_black_and_white(strength: float, tmp_path: Path) -> None:
+    image = (pixels((6, 5, 3), "float32") * 255).round().astype("uint8")
+    Image.fromarray(image).save(tmp_path / "x.png")
+    restorer = stand_in(gain=3, shift=-0.8)
+    restore_path(restorer, tmp_path / "x.png", tmp_path / "y.png", RestoreOptions(strength=strength))
+    assert np.array_equal(restorer.restore(image, strength=strength), np.asarray(Image.open(tmp_path / "y.png")))
+
+
+def test_nothing_runs_for_a_strength_of_nothing(tmp_path: Path) -> None:
+    image = (pixels((6, 5), "float32") * 255).round().astype("uint8")
+    Image.fromarray(image).save(tmp_path / "x.png")
+    restorer = stand_in(shift=float("nan"))
+    restore_path(restorer, tmp_path / "x.png", tmp_path / "y.png", RestoreOptions(strength=0))
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "y.png")), image)
+    assert np.array_equal(restorer.restore(image, strength=0), image)
+
+
+def test_bright_spots_of_a_file_are_a_note_and_no_warning_of_python(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    image = pixels((40, 40), "float32") / 2
+    image[5:12, 5:12] = 1.5
+    tifffile.imwrite(tmp_path / "x.tif", image)
+    notes = restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif").notes
+    assert any("are clipped" in note for note in notes) and not recwarn.list
 
 
 # Other formats and depths

@@ -229,7 +229,11 @@ def test_frames_share_a_level_that_changes_slowly() -> None:
     found = iter([0.1, 0.2, 0.0])
     levels = ImageLevels(None, lambda x: torch.tensor([next(found)]), smoothing=0.9)
     x = torch.zeros(1, 1, 4, 4)
-    assert [levels.of(x) for _ in range(3)] == pytest.approx([25.5, 28.05, 25.245])
+    told = []
+    for _ in range(3):
+        levels.begin_frame()
+        told.append(levels.of(x))
+    assert told == pytest.approx([25.5, 28.05, 25.245])
     assert levels.summary() == pytest.approx((sum(v**2 for v in (25.5, 28.05, 25.245)) / 3) ** 0.5)
     assert ImageLevels(7.0, None).of(x) == 7 and ImageLevels(None, None).of(x) is None
 
@@ -274,3 +278,13 @@ def test_a_damaged_model_does_not_hide_which_models_take_a_level(
     ended = command("restore", "dejpeg", "a.png", "-o", "b.png", "--sigma", "25")
     assert "dejpeg does not take a noise level; models that do: denoise-color" in ended.err
     assert ended.status == 2 and ended.err.count("\n") == 1
+
+
+def test_levels_of_a_video_are_smoothed_from_frame_to_frame_each_channel_by_itself() -> None:
+    found = iter([5.0, 20.0, 40.0, 15.0, 20.0, 30.0])
+    levels = ImageLevels(None, lambda x: torch.tensor([next(found) / 255]), 0.9)
+    told = []
+    for _ in range(2):
+        levels.begin_frame()
+        told += [levels.of(torch.zeros(1, 1, 4, 4)) for _ in range(3)]
+    assert told == pytest.approx([5, 20, 40, 6, 20, 39], rel=1e-5)

@@ -7,6 +7,7 @@ the images alone.
 from __future__ import annotations
 
 import hashlib
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypedDict
@@ -17,7 +18,7 @@ from matplotlib.figure import Figure
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, read_shaped, shaped, write_json, write_text
 from clearer.data.folders import find_items
-from clearer.experiments.figures5_7_page import CELL, DPI, GAP, HEAD, MARGIN, SHARPNESS, show_image, write_on
+from clearer.experiments.figures5_7_page import CELL, DPI, GAP, HEAD, LETTERS, MARGIN, SHARPNESS, show_image, write_on
 from clearer.experiments.restored_cache import as_bytes
 from clearer.images.types import Uint8Pixels
 from clearer.images.view import read_image, write_image
@@ -151,15 +152,19 @@ def drawn(out: Path, result: Figure8) -> Figure:
     """Return the figure: a row of cells an image, the names of the methods above."""
     columns, rows = result["columns"], result["rows"]
     width = 2 * MARGIN + len(columns) * (CELL + GAP) - GAP
-    height = 2 * MARGIN + HEAD + 6 + len(rows) * (CELL + GAP) - GAP
+    heads = [textwrap.wrap(name, LETTERS) for name in columns]
+    head = HEAD * max(map(len, heads)) + 6
+    height = 2 * MARGIN + head + len(rows) * (CELL + GAP) - GAP
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
     canvas = figure.add_axes((0, 0, 1, 1))
     canvas.set(xlim=(0, width), ylim=(height, 0))  # pixels, downwards
     canvas.set_axis_off()
     for k, name in enumerate(columns):
         left = MARGIN + k * (CELL + GAP)
-        write_on(canvas, left + CELL / 2, MARGIN + HEAD / 2, name, size=10.5, color=MUTED if k == 0 else INK)
+        for place, line in enumerate(reversed(heads[k])):
+            base = MARGIN + head - 6 - HEAD * (place + 0.5)
+            write_on(canvas, left + CELL / 2, base, line, size=10.5, color=MUTED if k == 0 else INK)
         for index, row in enumerate(rows):
-            top = MARGIN + HEAD + 6 + index * (CELL + GAP)
+            top = MARGIN + head + index * (CELL + GAP)
             show_image(figure, read_image(out / row["cells"][name], 3), (left, top, CELL, CELL), smooth=True)
     return figure

@@ -269,3 +269,11 @@ def check_size(width: int, height: int, pages: int = 1) -> None:
             f"refused as a decompression bomb ({count}{width}x{height}; the limit is {limit}); "
             "cut it into smaller files"
         )
+
+
+def stated_white(page: ImagePage) -> int | None:
+    """Return the white that a file states for integers, if they were scaled from it to their type when it was read."""
+    if "top" in page.own:
+        return page.own["top"]
+    bits = page.own.get("bits", page.own.get("precision"))
+    return 2**bits - 1 if bits is not None and page.color.dtype == np.uint16 and bits < 16 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from PIL import Image
 from torch import Tensor
 
 from clearer.core.errors import UserError
-from clearer.images.pixels import LARGEST_UNIT, WHOLE, Span, levels_hold
+from clearer.images.exif import valid_orientation
+from clearer.images.pixels import LARGEST_UNIT, WHOLE, Span, levels_hold, turned_back, upright
 from clearer.images.transparent import extended
 
+_ORIENTATION = 274  # the tag of EXIF
 _PIL_MODES = ("L", "RGB", "I;16", "I;16B", "I", "F")
 _WITH_ALPHA = {
     "LA": "LA",
@@ -68,7 +71,7 @@ def apply_to(
     """
     convert = _Conversion(work, levels, span, warn)
     if isinstance(image, Image.Image):
-        made = _to_pil(image, convert)
+        made = _to_pil(image, _Upright(convert, valid_orientation(image.getexif().get(_ORIENTATION))))
         made.info = {key: value for key, value in image.info.items() if key != "transparency"}
         return made
     if isinstance(image, np.ma.MaskedArray):
@@ -78,6 +81,18 @@ def apply_to(
     if isinstance(image, Tensor):
         return convert.tensor(image)
     raise UserError(f"image: {type(image).__name__} is not a numpy array, a PIL image or a torch tensor")
+
+
+@dataclass(frozen=True)
+class _Upright:
+    """``work`` on arrays (H, W) or (H, W, C) of an image with an EXIF orientation: it is seen as it is shown."""
+
+    convert: _Conversion
+    orientation: int
+
+    def array(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        result = self.convert.array(upright(image, self.orientation))
+        return np.ascontiguousarray(turned_back(result, self.orientation))
 
 
 class _Conversion:
@@ -231,7 +246,7 @@ def _to_masked(image: np.ma.MaskedArray[Any, Any], convert: _Conversion) -> np.m
     return np.ma.MaskedArray(result, mask=mask_of, fill_value=image.fill_value)
 
 
-def _to_pil(image: Image.Image, convert: _Conversion) -> Image.Image:
+def _to_pil(image: Image.Image, convert: _Upright) -> Image.Image:
     if image.mode == "CMYK":  # C, M and Y as the light that they let through, and K by itself, as files are
         light = 255 - np.asarray(image)
         parts = [convert.array(light[:, :, :3]), convert.array(light[:, :, 3:])]
@@ -241,7 +256,7 @@ def _to_pil(image: Image.Image, convert: _Conversion) -> Image.Image:
     return Image.fromarray(convert.array(np.asarray(_in_plain_mode(image))))
 
 
-def _beside_alpha(image: Image.Image, convert: _Conversion) -> Image.Image:
+def _beside_alpha(image: Image.Image, convert: _Upright) -> Image.Image:
     """Restore the colors of an image with transparency; alpha and the colors under alpha 0 stay."""
     mode = _WITH_ALPHA.get(image.mode)
     if mode is None:

@@ -35,7 +35,17 @@ from clearer.images.pixels import (
 from clearer.images.tensors import to_array, to_batch
 from clearer.images.thumbnail import beside_restored
 from clearer.images.transparent import extended, is_multiplied
-from clearer.images.types import CMYK, GRAY, WIDE, AnyPixels, ImageFile, ImagePage, UnitPixels, with_notes
+from clearer.images.types import (
+    CMYK,
+    GRAY,
+    WIDE,
+    AnyPixels,
+    ImageFile,
+    ImagePage,
+    UnitPixels,
+    stated_white,
+    with_notes,
+)
 from clearer.inference.noise_level import WHITE, NoiseLevel, unit_level
 from clearer.inference.options import RestoreOptions
 
@@ -69,7 +79,7 @@ def restore_file(image: ImageFile, run: Run, channels: int, options: RestoreOpti
     depths = [depth_for(page, format, options.depth) for page in image.pages]
     spans = options.spans_of(image.pages)
     pages = tuple(
-        restore_page(page, run, channels, replace(options, span=span), depth)
+        restore_page(page, run, channels, options, depth, span)
         for page, span, depth in zip(image.pages, spans, depths, strict=True)
     )
     gaps = gaps_note(sum(map(gaps_lost, image.pages, depths)))
@@ -143,6 +153,8 @@ def _dim(image: ImageFile, options: RestoreOptions) -> str | None:
     """Return a note if a file of 16 bits holds 12 or 14, which a network sees as dark; none for masks and labels."""
     if any(p.color.dtype != np.uint16 or options.span_of_page(p) != WHOLE for p in image.pages):
         return None
+    if any(stated_white(page) is not None for page in image.pages):
+        return None
     least, most = min(int(p.color.min()) for p in image.pages), max(int(p.color.max()) for p in image.pages)
     bits = next((bits for bits in CAMERA_BITS if most < 2**bits), None)
     if bits is None or most - least + 1 < _FEWEST:
@@ -189,14 +201,18 @@ def gaps_note(count: int) -> tuple[str, ...]:
     return (f"{count:,} samples have no value (NaN or GDAL_NODATA), and are black in the new file",) if count else ()
 
 
-def restore_page(page: ImagePage, run: Run, channels: int, options: RestoreOptions, depth: str) -> ImagePage:
+def restore_page(
+    page: ImagePage, run: Run, channels: int, options: RestoreOptions, depth: str, span: Span | None = None
+) -> ImagePage:
     """Restore one page; its color and alpha get ``depth``. See `restore_file` for the other arguments.
+
+    ``span``: the values that are black and white; by default those of the page by itself.
 
     Where there is no value, there is none in the result, or black where a new depth has nothing that states this.
     """
     stays = depth == depth_of(page.color)
     dtype = page.color.dtype if stays else dtype_of(depth)
-    span, hidden = options.span_of_page(page), hidden_of(page)
+    span, hidden = options.span_of_page(page) if span is None else span, hidden_of(page)
     x = to_unit(page.color if hidden is None else without(page.color, hidden), span)
     kept = _stays(page, options)
     nothing = len(kept) == x.shape[2] or (hidden is not None and hidden.all())
@@ -257,6 +273,8 @@ def restore_pixels(x: UnitPixels, run: Run, channels: int, options: RestoreOptio
     Raises:
         UserError: the network takes neither one channel nor those of ``x``.
     """
+    if options.strength == 0:
+        return x
     y = _restored(x, partial(_in_channels, run=run, channels=channels, color=options.color))
     return y if options.strength == 1 else x + np.float32(options.strength) * (y - x)
 
@@ -280,7 +298,7 @@ def restore_batch(
 
     def restored(one: Tensor, level: Tensor | None) -> Tensor:
         def on_array(part: UnitPixels) -> UnitPixels:
-            return to_array(run(to_batch(part), level))
+            return to_array(run(to_batch(part), level).clamp(0, 1))  # as where files are restored
 
         return torch.from_numpy(restore_pixels(to_array(one), on_array, channels, options)).permute(2, 0, 1)
 

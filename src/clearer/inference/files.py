@@ -19,6 +19,7 @@ from clearer.images.nodata import filled
 from clearer.images.pixels import depth_of
 from clearer.images.tensors import batch_view
 from clearer.images.types import GRAY, ImageFile, UnitPixels, format_of_suffix, with_notes
+from clearer.inference.batches import Passes, restore_unit
 from clearer.inference.before_after import check_one_image, write_before_after
 from clearer.inference.color import restore_file, training_levels_note
 from clearer.inference.fit_check import FitCheck
@@ -130,7 +131,7 @@ class _Batch:
                     self._settle(job)
                 else:
                     assert isinstance(image, ImageFile)
-                    self._note_levels(image)
+                    self._note_levels(job, image)
                     self._note(job, restored.notes)
                     put((job, restored))
         return self.outcome
@@ -224,11 +225,15 @@ class _Batch:
         except MemoryError:
             raise UserError(f"{job.name}: needs more memory than is free; cut it into smaller files") from None
 
-    def _note_levels(self, image: ImageFile) -> None:
-        """Note once which levels the model takes for black and white."""
+    def _note_levels(self, job: Job, image: ImageFile) -> None:
+        """Note which levels the model takes for black and white: of each file, and once for all."""
         note = training_levels_note(image, self.options)
-        if note is not None and note not in self.outcome.notes:
-            self.outcome.notes.append(note)
+        if note is None:
+            return
+        with self.lock:
+            self._own(job).notes.append(note)
+            if note not in self.outcome.notes:
+                self.outcome.notes.append(note)
 
     def _restore_video(self, job: Job) -> None:
         from clearer.inference.video.restore import restore_video
@@ -246,7 +251,7 @@ class _Batch:
             self.channels,
             options,
             self.progress,
-            begin=lambda bits: self._suit("8" if bits <= 8 else "16"),
+            begin=self._begin_frame,
         )
         self._note(job, found.notes)
         if found.fault is not None:  # what could be read was written
@@ -276,10 +281,14 @@ class _Batch:
             x = filled(x, hidden)
         else:
             level = self.levels.of(batch_view(x))
-        y = self.suited.restore(x, o.ensemble, o.tile, o.overlap, level=level)
+        y = restore_unit(self.suited, x, Passes(o.ensemble, o.tile, o.overlap), level)
         if self.fit_check is not None:
             self.fit_check.see(x, y)
         return y
+
+    def _begin_frame(self, bits: int) -> None:
+        self.levels.begin_frame()
+        self._suit("8" if bits <= 8 else "16")
 
     def _write(self, item: tuple[Job, ImageFile]) -> None:
         job, image = item

@@ -17,7 +17,7 @@ from clearer.images.tiff.read import page_of, with_bands, with_common_levels
 from clearer.images.tiff.rows import TiffRows
 from clearer.images.tiff.samples import flat, pixels_of
 from clearer.images.types import AnyPixels, ImageFile, ImagePage, PageOwn
-from clearer.inference.color import check_bands, notes_on
+from clearer.inference.color import check_bands, notes_on, training_levels_note
 from clearer.inference.options import RestoreOptions
 
 _BYTES_AT_ONCE = 2**25
@@ -78,6 +78,7 @@ def outline_of(tiff: Any, plan: Plan, data: Bytes, name: str, channels: int, opt
     depths = [depth_for(page, "TIFF", options.depth) for page in ends]
     for page, span in zip(ends, spans, strict=True):
         to_unit(page.color, span)  # refuses what lies far beyond black and white
+    levels = training_levels_note(ImageFile("TIFF", tuple(ends)), options)
     found = fitted(ImageFile("TIFF", tuple(ends)), "TIFF")
     written: dict[StoredImage, ImagePage] = {}
     for plane, page, depth in zip(planes, found.pages, depths, strict=True):
@@ -90,7 +91,7 @@ def outline_of(tiff: Any, plan: Plan, data: Bytes, name: str, channels: int, opt
         dict(zip(planes, spans, strict=True)),
         dict(zip(planes, depths, strict=True)),
         written,
-        (*plan.notes, *notes_on(found, channels, options), *found.notes),
+        (*plan.notes, *notes_on(found, channels, options), *filter(None, [levels]), *found.notes),
     )
 
 

@@ -145,7 +145,7 @@ class ImageLevels:
     Args:
         given: what the user states, in gray levels; None: the image of each run is measured.
         estimate: (1, C, H, W) in [0, 1] -> (1,) in units of [0, 1]; None for a network that takes no level.
-        smoothing: share of the earlier level in the next one, for the frames of a video.
+        smoothing: share of the earlier level in the next one, for the frames of a video; see `begin_frame`.
     """
 
     def __init__(
@@ -156,14 +156,21 @@ class ImageLevels:
     ) -> None:
         self.given, self.estimate, self.smoothing = given, estimate, smoothing
         self.estimated: list[float] = []
+        self._before: list[float] = []  # of each run on the frame before
+        self._now: list[float] = []
+
+    def begin_frame(self) -> None:
+        """Note that the next run is the first one on another frame of a video."""
+        self._before, self._now = self._now, []
 
     def of(self, x: Tensor) -> NoiseLevel | None:
         """Return the level for a run on ``x``, (1, C, H, W) in [0, 1]."""
         if self.given is not None or self.estimate is None:
             return self.given
         found = float(self.estimate(x)) * WHITE
-        if self.smoothing and self.estimated:
-            found = self.smoothing * self.estimated[-1] + (1 - self.smoothing) * found
+        if self.smoothing and len(self._now) < len(self._before):  # each channel by itself
+            found = self.smoothing * self._before[len(self._now)] + (1 - self.smoothing) * found
+        self._now.append(found)
         self.estimated.append(found)
         return found
 

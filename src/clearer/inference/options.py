@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from clearer.core.errors import UserError, nearest
 from clearer.images.nodata import hidden_of, without
-from clearer.images.pixels import LARGEST_UNIT, WHOLE, Span, are_levels
-from clearer.images.types import AnyPixels, ImagePage
+from clearer.images.pixels import LARGEST_UNIT, WHOLE, Span, are_levels, levels_hold
+from clearer.images.types import AnyPixels, ImagePage, stated_white
 from clearer.inference.tiling import Overlap, Tiling, as_tiling, parse_overlap
 
 COLORS = ("luma", "channels")
@@ -95,11 +95,19 @@ class RestoreOptions:
 
     def span_of_page(self, page: ImagePage) -> Span:
         """Return the values that stand for black and white on a page of a file, which may state them itself."""
-        own = page.own.get("levels")
+        own, white = page.own.get("levels"), stated_white(page)
+        if white is not None:
+            return self._scaled(white, np.iinfo(page.color.dtype).max)
         if own is None or self.span is not None:
             hidden = hidden_of(page)
             return self.span_of(page.color if hidden is None else without(page.color, hidden))
         return self.levels if self.levels is not None and _near(own, self.levels) else own
+
+    def _scaled(self, white: int, largest: int) -> Span:
+        """Return black and white of a page whose levels up to ``white`` were scaled to ``largest`` when it was read."""
+        model = self.levels if self.levels is not None and levels_hold(self.levels, white, 0, white) else None
+        low, high = (level * largest / white for level in self.span or model or (0, white))
+        return WHOLE if (low, high) == (0, largest) else (low, high)
 
     def spans_of(self, pages: Sequence[ImagePage]) -> list[Span]:
         """Return the values that stand for black and white on each page of a file.

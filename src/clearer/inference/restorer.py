@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
@@ -16,9 +17,8 @@ from clearer.core.device import find_device
 from clearer.core.errors import UserError
 from clearer.evaluation.self_ensemble import ORIENTATIONS
 from clearer.images.pixels import Span
-from clearer.inference.arrays import RangeWarning, apply_to, axes_hint
-from clearer.inference.checks import sound
-from clearer.inference.color import restore_batch
+from clearer.inference.arrays import RangeWarning, apply_to
+from clearer.inference.batches import Passes, restored
 from clearer.inference.fused_cpu import can_fuse, fuse
 from clearer.inference.hub_mixin import HubMixin
 from clearer.inference.memory import is_out_of_memory, pixels_that_fit
@@ -274,7 +274,8 @@ class Restorer(HubMixin, PrecisionMixin):
                 torch (C, H, W) or (B, C, H, W), uint8, uint16 or floating point in [0, 1];
                 other integers of both, with ``range``;
                 a PIL image of mode L, RGB, I;16, I;16B, I, F, CMYK, or LA or RGBA, whose alpha is kept (modes 1, P and
-                RGBX lose nothing by conversion to L, RGB or RGBA, and come back so). Its ``info`` is kept.
+                RGBX lose nothing by conversion to L, RGB or RGBA, and come back so). Its ``info`` is kept, and the
+                network sees it as its EXIF orientation shows it.
                 Floats may leave [0, 1], as noise does; if whole regions do, they are clipped, and a warning says so.
                 The network computes in float32; images of 8 bits in ``precision``, see `Restorer`.
             ensemble: use the x8 self-ensemble, the average over eight flips and rotations, at eight times the cost.
@@ -316,23 +317,7 @@ class Restorer(HubMixin, PrecisionMixin):
         torch.Size([1, 100, 90])
         """
         options = RestoreOptions(color=color, strength=strength, span=range)
+        passes = Passes(ensemble, tile, overlap, progress)
         suited = self.at_depth(depth_in_memory(image))
-
-        def work(x: Tensor) -> Tensor:
-            self._check_channels(x)
-
-            def run(restorer: Restorer) -> Tensor:
-                def forward(part: Tensor, level: NoiseLevel | None) -> Tensor:
-                    return restorer(part, ensemble, tile, overlap, progress, level)
-
-                return restore_batch(x, forward, self.architecture.channels, options, level)
-
-            return sound(suited, x, run).clamp(0, 1)
-
+        work = partial(restored, suited, passes=passes, options=options, level=level)
         return apply_to(image, work, self.card.span, range, self._warning)
-
-    def _check_channels(self, x: Tensor) -> None:
-        """Refuse (B, C, H, W) unless C is the network's channels, or one of the two is gray and the other color."""
-        expected = self.architecture.channels
-        if x.shape[1] != expected and {x.shape[1], expected} != {1, 3}:
-            raise UserError(f"image: it has {x.shape[1]} channels where the model takes {expected}; {axes_hint(x)}")

@@ -12,6 +12,7 @@ import numpy as np
 
 from clearer.images.pixels import center_crop
 from clearer.images.types import UnitPixels
+from clearer.inference.batches import Passes, restore_unit
 from clearer.inference.choice import Candidate, Choice, choose, default_model
 from clearer.inference.image_facts import ImageFacts, facts_of
 from clearer.inference.restorer import Restorer
@@ -58,4 +59,4 @@ def tried(choice: Choice, unit: UnitPixels, load: Callable[[str], Restorer], amo
 def change_of(restorer: Restorer, unit: UnitPixels) -> float:
     """Return the RMS of what a model changes at the center of an image, white is 1."""
     center = np.ascontiguousarray(center_crop(unit, SIDE, SIDE))
-    return float(np.sqrt(np.square(restorer.restore(center) - center).mean()))
+    return float(np.sqrt(np.square(restore_unit(restorer.at_depth("float"), center, Passes()) - center).mean()))

@@ -17,7 +17,7 @@ from clearer.images.ome_zarr.tree import ZarrImage, ZarrTree
 from clearer.images.pixels import Span, depth_of, to_unit
 from clearer.images.tiff.read import with_common_levels
 from clearer.images.types import RGB, AnyPixels, ImageFile, ImagePage, PageOwn
-from clearer.inference.color import check_bands, notes_on
+from clearer.inference.color import check_bands, notes_on, training_levels_note
 from clearer.inference.options import RestoreOptions
 from clearer.inference.tiling import Tile
 
@@ -87,8 +87,10 @@ def outline_notes(tree: ZarrTree, images: list[ZarrOutline], channels: int, opti
     """Yield notes on the values of the images, for a network of ``channels``, and on what is copied as it is."""
     for facts in images:
         where = f"{facts.image.group}: " if len(images) > 1 else ""
-        for note in notes_on(ImageFile("TIFF", facts.pages), channels, options):
-            yield f"{where}{note}"
+        image = ImageFile("TIFF", facts.pages)
+        for note in (*notes_on(image, channels, options), training_levels_note(image, options)):
+            if note is not None:
+                yield f"{where}{note}"
         if facts.is_rgb:
             yield (
                 f"{where}its channels are shown in red, green and blue, and are restored together as RGB; "

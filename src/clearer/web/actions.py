@@ -29,6 +29,7 @@ from clearer.images.types import (
     UnitPixels,
     with_notes,
 )
+from clearer.inference.batches import Passes, restore_unit
 from clearer.inference.choice import candidates
 from clearer.inference.color import most_runs, restore_file, training_levels_note
 from clearer.inference.fit_check import FitCheck
@@ -216,7 +217,7 @@ def _restored(
         hidden = np.isnan(x)  # pixels for which a GeoTIFF states no value
         level = levels.of(to_batch(np.where(hidden, np.float32(0), x)))
         x = filled(x, hidden) if hidden.any() else x
-        y = suited.restore(x, ensemble, level=level, progress=tell)
+        y = restore_unit(suited, x, Passes(ensemble, progress=tell), level)
         runs += 1
         check.see(x, y)
         return y
