@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clearer.core.errors import UserError
-from clearer.images.io import errors_named, read_header
+from clearer.images.io import errors_named, read_header, write_file
+from clearer.images.types import ImageFile, ImagePage
 from clearer.images.view import native_channels, read_image, write_image
 from helpers.reading import noise, refused
 
@@ -148,6 +149,18 @@ def test_other_unreadable_files_are_reported_with_the_reason(tmp_path: Path) -> 
     refused("not a known image format", read_image, tmp_path / "text.png")
     refused("no such file", read_image, tmp_path / "missing.png")
     refused("cannot be read", read_image, tmp_path / "folder.png")
+
+
+def test_black_and_white_of_a_set_are_levels_of_the_file_also_where_it_states_its_white(tmp_path: Path) -> None:
+    levels = np.random.default_rng(0).integers(100, 4000, (6, 5, 1)).astype(np.uint16)
+    page = ImagePage(np.rint(levels * (65535 / 4095)).astype(np.uint16), own={"top": 4095})
+    write_file(tmp_path / "a.pgm", ImageFile("PGM", (page,)))
+    Image.fromarray(levels[:, :, 0]).save(tmp_path / "a.png")
+    for span in ((0.0, 4095.0), (100.0, 4000.0)):
+        for depth in (None, 8):
+            found, wanted = (read_image(tmp_path / name, None, depth, span) for name in ("a.pgm", "a.png"))
+            assert found.dtype == wanted.dtype and np.array_equal(found, wanted)
+    assert np.array_equal(read_image(tmp_path / "a.pgm", None, None), page.color)  # by itself white is white
 
 
 def test_decompression_bombs_are_refused(tmp_path: Path) -> None:

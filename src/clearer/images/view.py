@@ -43,6 +43,7 @@ from clearer.images.types import (
     ImagePage,
     Uint8Pixels,
     format_of_suffix,
+    stated_white,
 )
 
 HiddenPixels = npt.NDArray[np.bool_]
@@ -167,7 +168,9 @@ def _at_own_depth(page: ImagePage, span: Span | None) -> AnyPixels:
     if depth_of(pixels) in WIDE:
         pixels = pixels.astype(np.float64)
     if pixels.dtype.kind != "f":
-        levels = page.own.get("levels")
+        levels, white = page.own.get("levels"), stated_white(page)
+        if white is not None and span is not None and span != WHOLE:  # whose levels are those of the file
+            return np.rint(pixels * (white / np.iinfo(pixels.dtype).max)).astype(pixels.dtype)
         # Of 10 or 12 bits, 16 are made, so that white is white whatever the other files of the set have.
         return pixels if levels is None else from_unit(to_unit(pixels, levels), dtype_of(depth_of(pixels)))
     return pixels.astype(np.float32) if span is None else to_unit(pixels, span)
