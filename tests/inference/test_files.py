@@ -452,7 +452,8 @@ def test_a_white_that_a_file_states_is_that_of_its_levels(tmp_path: Path) -> Non
         assert found.own["top"] == 4095
         wanted = tifffile.imread(tmp_path / "y.tif").astype(float)
         assert np.abs(found.color[:, :, 0] * (4095 / 65535) - wanted).max() <= 1.1
-    assert not restore_path(plain, tmp_path / "x.pgm", tmp_path / "y.pgm").notes  # its white is known
+    for options in (RestoreOptions(), RestoreOptions(span=(0, 1))):  # 0 and 1 are of floats
+        assert not restore_path(plain, tmp_path / "x.pgm", tmp_path / "y.pgm", options).notes  # its white is known
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.5])

@@ -105,6 +105,8 @@ class RestoreOptions:
 
     def _scaled(self, white: int, largest: int) -> Span:
         """Return black and white of a page whose levels up to ``white`` were scaled to ``largest`` when it was read."""
+        if self.span == WHOLE:  # of floats; integers have their own
+            return WHOLE
         model = self.levels if self.levels is not None and levels_hold(self.levels, white, 0, white) else None
         low, high = (level * largest / white for level in self.span or model or (0, white))
         return WHOLE if (low, high) == (0, largest) else (low, high)
