@@ -73,7 +73,7 @@ async function restoredTile(image, network, runs, levels, tile, seen) {
   const [tall, wide] = [tile.bottom - tile.top, tile.right - tile.left];
   const pixels = new Uint8ClampedArray(4 * tall * wide);
   for (const [number, { read, back }] of runs.entries()) {
-    const y = await network(channelsOf(image, read, seen), levels?.[number] ?? null, ...sides(seen));
+    const y = (await network(channelsOf(image, read, seen), levels?.[number] ?? null, ...sides(seen))).map(withinRange);
     const plane = area(seen);
     for (let row = 0; row < tall; row++) {
       for (let column = 0; column < wide; column++) {
@@ -101,6 +101,11 @@ function channelsOf({ data, width }, read, part) {
     }
   }
   return channels;
+}
+
+// Return a value as inference/batches.py gives it on: the luma of a pixel must not leave [0, 1] before color is added.
+function withinRange(value) {
+  return Math.min(Math.max(value, 0), 1);
 }
 
 function isOutOfMemory(error) {
