@@ -163,17 +163,19 @@ def test_networks_of_one_name_share_a_row(gray: Path, tmp_path: Path) -> None:
         tables(tmp_path, [*makers, makers[1]], data_noise=gray)
 
 
-def test_speed_is_that_of_all_levels_together(tmp_path: Path) -> None:
-    def cell(seconds: float, pixels: float) -> dict[str, Any]:
+def test_time_is_that_of_the_quickest_level() -> None:
+    def cell(seconds: float, pixels: float, threads: int) -> dict[str, Any]:
         facts = {"psnr": 25.0, "ssim": 0.7, "parameters": None, "macs_per_pixel": None, "notes": "", "setup": ""}
-        return {**facts, "threads": 1, "seconds_per_image": seconds, "megapixels_per_second": pixels / seconds}
+        speed = {"seconds_per_image": seconds, "megapixels_per_second": pixels / seconds}
+        return {**facts, "threads": threads, **speed}
 
-    cells = {"clearer-gray-30": cell(1, 0.1), "clearer-gray-50": cell(3, 0.1)}
+    cells = {"clearer-gray-30": cell(3, 0.1, 1), "clearer-gray-50": cell(1, 0.1, 2)}
     row = {"name": "m", "source": "here", "cells": cells}
     counts = {"images": 1, "images_in_set": 1}
     table = {"name": "bsd500", "data": "x", **counts, "protocols": list(cells), "rows": [row]}
-    (line,) = (x for x in lines_of(as_markdown({"seed": 0, "left_out": [], "tables": [table]})) if x[0] == "m")
-    assert line[-2:] == ["2", "0.05"]
+    text = as_markdown({"seed": 0, "left_out": [], "tables": [table]})
+    (line,) = (x for x in lines_of(text) if x[0] == "m")
+    assert line[-2:] == ["1", "0.1"] and "with 2 CPU thread(s) for torch, at the level that took least." in text
 
 
 def test_rain_on_y_has_a_table_of_its_own(rainy: Path, tmp_path: Path) -> None:

@@ -97,17 +97,22 @@ def _costs_of(table: ResultTable) -> tuple[str, ...]:
 
 
 def _costs(row: TableRow, heads: tuple[str, ...]) -> list[str]:
-    """Return the costs of a row; a value for each network if they differ, the speed of all levels together."""
+    """Return the costs of a row; a value for each network if they differ, the time of the quickest level."""
     cells = list(row["cells"].values())
     if row["source"] != "here":
         return [""] * len(heads)
     sizes = dict.fromkeys(f"{cell['parameters']:,}" for cell in cells if cell["parameters"] is not None)
     macs = dict.fromkeys(f"{cell['macs_per_pixel'] / 1e3:.1f}" for cell in cells if cell["macs_per_pixel"] is not None)
-    seconds = sum(cell["seconds_per_image"] for cell in cells) / len(cells)
-    speed = len(cells) / sum(1 / cell["megapixels_per_second"] for cell in cells)  # each level has the same pixels
+    quickest = _quickest(row)
     memory = [mib for cell in cells if (mib := cell.get("mib")) is not None]
     most = [_memory(max(memory)) if memory else ""] if MEMORY in heads else []
+    seconds, speed = quickest["seconds_per_image"], quickest["megapixels_per_second"]
     return [" / ".join(sizes), " / ".join(macs), f"{seconds:.3g}", f"{speed:.3g}", *most]
+
+
+def _quickest(row: TableRow) -> TableCell:
+    """Return the cell of the level that took least: what else the machine does only ever adds time."""
+    return min(row["cells"].values(), key=lambda cell: cell["seconds_per_image"])
 
 
 def _memory(mib: float) -> str:
@@ -130,12 +135,13 @@ def _mark(row: TableRow, notes: list[str]) -> str:
 
 
 def _speed(table: ResultTable) -> str:
-    cells = [cell for row in table["rows"] if row["source"] == "here" for cell in row["cells"].values()]
+    cells = [_quickest(row) for row in table["rows"] if row["source"] == "here"]
     threads = " or ".join(str(count) for count in sorted({cell["threads"] for cell in cells}))
+    level = ", at the level that took least" if len(table["protocols"]) > 1 else ""
     memory = " MiB: the most that measuring took, scores included." if MEMORY in _costs_of(table) else ""
     if memory and "mib_size" in table:
         width, height = table["mib_size"]
         memory = (
             f" MiB: what restoring an image of {width}x{height} pixels took; differences of {LEAST_MIB} MiB are chance."
         )
-    return f" Speed is for one machine, with {threads} CPU thread(s) for torch.{memory}" if cells else ""
+    return f" Speed is for one machine, with {threads} CPU thread(s) for torch{level}.{memory}" if cells else ""
