@@ -223,6 +223,17 @@ def test_progress_is_reported_after_each_pass() -> None:
     assert reported == sorted(reported) and reported[-1] == 1
 
 
+def test_progress_goes_on_from_channel_to_channel() -> None:
+    restorer, _ = narrow(10**9)
+    reported: list[float] = []
+    how: dict[str, Any] = {"tile": 150, "overlap": 8, "color": "channels", "progress": reported.append}
+    restorer.restore(torch.rand(2, 3, 300, 200), **how)
+    assert np.allclose(reported, np.arange(1, 2 * 3 * 4 + 1) / 24)
+    reported.clear()
+    restorer.restore(torch.rand(2, 1, 300, 200).expand(-1, 3, -1, -1), **how)  # once for three equal channels
+    assert reported == sorted(reported) and len(reported) == 2 * 4 + 1 and reported[-1] == 1
+
+
 def test_out_of_memory_without_tiles_or_in_the_smallest_is_an_error() -> None:
     x = torch.rand(1, 1, 300, 200)
     with pytest.raises(UserError, match="200x300 pixels need more memory than cpu has; restore it in tiles"):

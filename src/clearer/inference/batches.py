@@ -13,7 +13,7 @@ from clearer.core.errors import UserError
 from clearer.images.types import UnitPixels
 from clearer.inference.arrays import apply_to, axes_hint
 from clearer.inference.checks import HasPrecision, sound
-from clearer.inference.color import restore_batch
+from clearer.inference.color import most_runs_on, restore_batch
 from clearer.inference.noise_level import NoiseLevel
 from clearer.inference.options import RestoreOptions
 from clearer.inference.tiling import Overlap, Tiling
@@ -58,11 +58,26 @@ def restored(restorer: R, x: Tensor, passes: Passes, options: RestoreOptions, le
     """
     _check_channels(restorer, x)
 
-    def run(one: R) -> Tensor:
-        def forward(part: Tensor, level: NoiseLevel | None) -> Tensor:
-            return one(part, passes.ensemble, passes.tile, passes.overlap, passes.progress, level)
+    channels = restorer.architecture.channels
 
-        return restore_batch(x, forward, restorer.architecture.channels, options, level)
+    def run(one: R) -> Tensor:
+        done, most = 0, most_runs_on(x, channels, options)
+
+        def tell(share: float) -> None:
+            if passes.progress is not None:
+                passes.progress((done + share) / most)
+
+        def forward(part: Tensor, level: NoiseLevel | None) -> Tensor:
+            nonlocal done
+            y = one(part, passes.ensemble, passes.tile, passes.overlap, tell, level)
+            done += 1
+            return y
+
+        y = restore_batch(x, forward, channels, options, level)
+        if 0 < done < most:  # R, G and B are equal
+            done = most
+            tell(0)
+        return y
 
     return sound(restorer, x, run).clamp(0, 1)
 

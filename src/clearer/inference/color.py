@@ -185,8 +185,18 @@ def _beyond(page: ImagePage, span: Span) -> str | None:
 def most_runs(page: ImagePage, channels: int, options: RestoreOptions) -> int:
     """Return the largest number of times that the network runs on a page. It runs once where R, G and B are equal."""
     found = int(page.color.shape[2])
-    by_channel = found != GRAY and channels == GRAY and options.color == "channels"
-    return (3 if by_channel else 1) + int(found == CMYK)  # K by itself
+    return _runs_on_colors(found, channels, options) + int(found == CMYK)  # K by itself
+
+
+def most_runs_on(x: Tensor, channels: int, options: RestoreOptions) -> int:
+    """Return the largest number of times that `restore_batch` runs the network on (B, C, H, W)."""
+    if _is_direct(x, channels, options):
+        return 1
+    return len(x) * _runs_on_colors(x.shape[1], channels, options)
+
+
+def _runs_on_colors(found: int, channels: int, options: RestoreOptions) -> int:
+    return 3 if found != GRAY and channels == GRAY and options.color == "channels" else 1
 
 
 def gaps_lost(page: ImagePage, depth: str) -> int:
@@ -292,7 +302,7 @@ def restore_batch(
         run: the network: a batch of its channels, and the noise level in gray levels -> the same shape.
         level: of the batch, in gray levels; None: ``run`` estimates it.
     """
-    if x.shape[1] == channels and options.strength == 1:
+    if _is_direct(x, channels, options):
         return run(x, level)
     levels = [None] * len(x) if level is None else unit_level(level, tuple(x.shape)) * WHITE
 
@@ -303,6 +313,11 @@ def restore_batch(
         return torch.from_numpy(restore_pixels(to_array(one), on_array, channels, options)).permute(2, 0, 1)
 
     return torch.stack([restored(*pair) for pair in zip(x, levels, strict=True)]).to(x.device)
+
+
+def _is_direct(x: Tensor, channels: int, options: RestoreOptions) -> bool:
+    """Return whether a network of ``channels`` restores the whole of a batch (B, C, H, W) at once."""
+    return x.shape[1] == channels and options.strength == 1
 
 
 def _restored(x: UnitPixels, run: Run) -> UnitPixels:
