@@ -271,6 +271,7 @@ class _Batch:
             progress=progress,
             say=notes.append,
             begin=self._suit,
+            look=None if self.fit_check is None else self.fit_check.see,
         )
         self._note(job, notes)
 

@@ -31,7 +31,7 @@ from clearer.inference.noise_level import ImageLevels, NoiseLevel
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
 from clearer.inference.tiling import Tile, as_overlap, cut, shape_within, window
-from clearer.inference.window import WindowRestorer, level_of_parts, restore_soundly
+from clearer.inference.window import Look, WindowRestorer, level_of_parts, restore_soundly
 from clearer.noise.level import estimate_level
 
 LARGE = 32 * 10**6
@@ -112,6 +112,7 @@ def restore_large(
     progress: Callable[[int, int], None] | None = None,
     say: Say | None = None,
     begin: Callable[..., None] | None = None,
+    look: Look | None = None,
 ) -> Path:
     """Restore a TIFF to a TIFF by rows; return ``target``.
 
@@ -130,6 +131,7 @@ def restore_large(
         progress: called with (rows done, rows in all).
         say: takes a line on what is noticed and what is not kept.
         begin: called with the depths that are read and written.
+        look: see `WindowRestorer`; of several images, called with each.
 
     Raises:
         UserError: the source cannot be read by rows, its channels do not fit the network, or its values are beyond
@@ -154,7 +156,7 @@ def restore_large(
         found_levels = {plane: _level_of(plane, outline, restorer, options, levels) for plane in outline.pages}
 
         def write(restorer: Restorer) -> None:
-            work = _RowRestorer(restorer, outline, options, found_levels, progress)
+            work = _RowRestorer(restorer, outline, options, found_levels, progress, look)
             with written_whole(target) as temporary:
                 try:
                     with temporary.open("w+b") as file:
@@ -228,8 +230,9 @@ class _RowRestorer:
         options: RestoreOptions,
         levels: dict[Plane, NoiseLevel | None],
         progress: Callable[[int, int], None] | None,
+        look: Look | None,
     ) -> None:
-        self.restorer, self.outline, self.options, self.levels = restorer, outline, options, levels
+        self.restorer, self.outline, self.options, self.levels, self.look = restorer, outline, options, levels, look
         self.progress, self.done, self.gaps = progress, 0, 0
         self.total = sum(image.size[0] for image in outline.written)
         self.overlap = as_overlap(options.overlap, restorer.architecture)
@@ -254,11 +257,11 @@ class _RowRestorer:
                 self.progress(self.done, self.total)
             yield Band(held[:, :, top - first : bottom - first], pages)
         for runner in runners.values():
-            runner.watch.finish()
+            runner.finish()
 
     def _runner(self, plane: Plane) -> WindowRestorer:
         size = _shown(plane, self.outline)
-        return WindowRestorer(self.restorer, size, self.overlap, self.options.ensemble, self.levels[plane])
+        return WindowRestorer(self.restorer, size, self.overlap, self.options.ensemble, self.levels[plane], self.look)
 
     def _tiles(self, image: StoredImage) -> list[list[Tile]]:
         """Return the tiles of each band: bands from top to bottom, tiles from left to right."""

@@ -30,7 +30,7 @@ from clearer.inference.noise_level import ImageLevels
 from clearer.inference.options import RestoreOptions
 from clearer.inference.processes import packed
 from clearer.inference.restorer import Restorer
-from clearer.inference.window import restore_soundly
+from clearer.inference.window import Look, restore_soundly
 from clearer.inference.zarr_blocks import ZarrWork, blocks_of, steps_of
 from clearer.inference.zarr_outline import ZarrOutline, outline_notes, outline_of
 from clearer.noise.level import estimate_level
@@ -55,6 +55,7 @@ def restore_zarr(
     progress: Callable[[int, int], None] | None = None,
     say: Say | None = None,
     begin: Callable[..., None] | None = None,
+    look: Look | None = None,
 ) -> str | Path:
     """Restore an OME-Zarr folder to an OME-Zarr folder, plane by plane; return ``target``.
 
@@ -77,6 +78,7 @@ def restore_zarr(
         progress: called with (blocks of planes done, blocks in all).
         say: takes a line on what is noticed.
         begin: called with the depths that are read and written.
+        look: see `WindowRestorer`; called with the middle plane of each image if this call restores its center.
 
     Raises:
         UserError: zarr or the library of an address is not installed, the source is no OME-Zarr image or is damaged,
@@ -106,7 +108,7 @@ def restore_zarr(
 
         def write(restorer: Restorer) -> None:
             journal.begin(restorer.precision)
-            work = ZarrWork(restorer, options, levels, journal, progress, images)
+            work = ZarrWork(restorer, options, levels, journal, progress, images, look)
             for facts in images:
                 work.restore(facts, open_array(whole / facts.image.path(0), write=True))
 

@@ -21,6 +21,11 @@ from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
 from clearer.inference.tiling import Tile, restore_tiles
 
+Look = Callable[[UnitPixels, UnitPixels], None]
+"""Takes input and output of the network around the center of an image, (H, W, C) in [0, 1]."""
+LOOKED_AT = 512
+"""Side in pixels of what is shown to a `Look`: an estimate of the noise level is settled by then."""
+
 
 def restore_soundly(restorer: Restorer, source: str | Path, write: Callable[[Restorer], None]) -> None:
     """Restore an image window by window, in a precision in which the result is sound.
@@ -86,12 +91,20 @@ class WindowRestorer:
         overlap: pixels around a tile that the network sees.
         ensemble: use the x8 self-ensemble.
         level: the noise level of the image: a number, or a map (1, 1, H, W), in gray levels.
+        look: called by `finish` with what was restored around the center.
     """
 
     def __init__(
-        self, restorer: Restorer, size: tuple[int, int], overlap: int, ensemble: bool, level: NoiseLevel | None
+        self,
+        restorer: Restorer,
+        size: tuple[int, int],
+        overlap: int,
+        ensemble: bool,
+        level: NoiseLevel | None,
+        look: Look | None = None,
     ) -> None:
         self.restorer, self.size, self.overlap, self.ensemble, self.level = restorer, size, overlap, ensemble, level
+        self.center = None if look is None else _Center(size, look)
         self.watch = Watch()
         self.largest: int | None = None  # pixels of a tile, once memory has run out
 
@@ -130,7 +143,19 @@ class WindowRestorer:
             out[inside(tile)] = to_array(y.clamp(0, 1))
             if tile.pixels < core.pixels:
                 self.largest = min(self.largest or core.pixels, max(tile.pixels, 1))
+        if self.center is not None:
+            self.center.fill(x, out, window, core)
         return out
+
+    def finish(self) -> None:
+        """Check the image when all of its windows are restored, and show its center.
+
+        Raises:
+            Unsound: see `clearer.inference.checks.Watch.finish`.
+        """
+        self.watch.finish()
+        if self.center is not None:
+            self.center.show()
 
     def _forward(self, x: Tensor) -> Tensor:
         channels = self.restorer.architecture.channels
@@ -138,3 +163,40 @@ class WindowRestorer:
         y = self.restorer.run(beside_level(x[:, :channels], level, self.restorer.architecture, self.restorer.name))
         self.watch.add_output(y)
         return y
+
+
+class _Center:
+    """What was restored around the center of an image, whatever its windows are.
+
+    Args:
+        size: height and width of the image.
+        look: takes it.
+    """
+
+    def __init__(self, size: tuple[int, int], look: Look) -> None:
+        (height, width), half = size, LOOKED_AT // 2
+        top, left = max(0, height // 2 - half), max(0, width // 2 - half)
+        self.place = Tile(top, min(height, top + LOOKED_AT), left, min(width, left + LOOKED_AT))
+        self.look, self.missing = look, self.place.pixels
+        self.pair: tuple[UnitPixels, UnitPixels] | None = None
+
+    def fill(self, x: UnitPixels, y: UnitPixels, window: Tile, core: Tile) -> None:
+        """Take what belongs to it of the core of a window, restored from ``x`` to ``y``; see `WindowRestorer.run`."""
+        place = self.place
+        top, bottom = max(core.top, place.top), min(core.bottom, place.bottom)
+        left, right = max(core.left, place.left), min(core.right, place.right)
+        if top >= bottom or left >= right:
+            return
+        if self.pair is None:
+            shape = (place.height, place.width, x.shape[2])
+            self.pair = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        to = np.s_[top - place.top : bottom - place.top, left - place.left : right - place.left]
+        at = np.s_[top - window.top : bottom - window.top, left - window.left : right - window.left]
+        for held, new in zip(self.pair, (x, y), strict=True):
+            held[to] = new[at]
+        self.missing -= (bottom - top) * (right - left)
+
+    def show(self) -> None:
+        """Call ``look``, unless a part was restored by an earlier run."""
+        if self.pair is not None and self.missing == 0:
+            self.look(*self.pair)

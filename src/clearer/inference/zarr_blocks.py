@@ -24,7 +24,7 @@ from clearer.inference.noise_level import ImageLevels, NoiseLevel
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
 from clearer.inference.tiling import Tile, as_overlap, cut, shape_within, window
-from clearer.inference.window import WindowRestorer, level_of_parts
+from clearer.inference.window import Look, WindowRestorer, level_of_parts
 from clearer.inference.zarr_outline import ZarrOutline
 
 SAMPLED_SIDE = 1024
@@ -72,6 +72,7 @@ class ZarrWork:
         journal: of the blocks that are written.
         progress: called with (blocks done, blocks in all).
         images: of the folder.
+        look: see `WindowRestorer`.
     """
 
     def __init__(
@@ -82,8 +83,10 @@ class ZarrWork:
         journal: Journal,
         progress: Callable[[int, int], None] | None,
         images: list[ZarrOutline],
+        look: Look | None = None,
     ) -> None:
         self.restorer, self.options, self.levels, self.progress = restorer, options, levels, progress
+        self.look = look
         self.journal = journal
         self.overlap = as_overlap(options.overlap, restorer.architecture)
         self.done, self.total = 0, blocks_of(images)
@@ -194,8 +197,8 @@ class ZarrWork:
         return result
 
     def _runner(self, facts: ZarrOutline, index: Index) -> WindowRestorer:
-        level = self._level(facts, index)
-        return WindowRestorer(self.restorer, facts.size, self.overlap, self.options.ensemble, level)
+        level, look = self._level(facts, index), self.look if index == facts.middle else None  # ends may be empty
+        return WindowRestorer(self.restorer, facts.size, self.overlap, self.options.ensemble, level, look)
 
     def _level(self, facts: ZarrOutline, index: Index) -> NoiseLevel | None:
         held = (read_block(facts.array, facts.block(index, part)) for part in _sampled(facts.size))
@@ -207,7 +210,7 @@ class ZarrWork:
 def _finish(runners: dict[Index, WindowRestorer]) -> None:
     """Check the planes that are done, and forget them."""
     for runner in runners.values():
-        runner.watch.finish()
+        runner.finish()
     runners.clear()
 
 

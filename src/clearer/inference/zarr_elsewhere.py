@@ -11,6 +11,7 @@ from clearer.core.errors import UserError, masked
 from clearer.images.ome_zarr.place import place_of
 from clearer.images.ome_zarr.tree import is_zarr, is_zarr_at
 from clearer.images.types import SUFFIXES
+from clearer.inference.fit_check import FitCheck
 from clearer.inference.folder_files import VIDEO_SUFFIXES
 from clearer.inference.jobs import ZARR
 from clearer.inference.large_zarr import JOURNAL, restore_zarr
@@ -83,7 +84,21 @@ def restore_zarr_elsewhere(
 
     levels = ImageLevels(options.sigma, estimate_level if restorer.architecture.takes_level else None)
     notes: list[str] = []
-    restore_zarr(restorer, source, target, options, levels=levels, progress=progress, say=notes.append, begin=begin)
+    check = FitCheck.of(restorer) if options.check else None
+    restore_zarr(
+        restorer,
+        source,
+        target,
+        options,
+        levels=levels,
+        progress=progress,
+        say=notes.append,
+        begin=begin,
+        look=None if check is None else check.see,
+    )
+    fit = None if check is None else check.finish(source)
+    if fit is not None:
+        outcome.fits.append(fit)
     outcome.written.append(target)
     outcome.notes += [masked(f"{source}: {note}") for note in notes]
     outcome.precisions[source] = used.precision

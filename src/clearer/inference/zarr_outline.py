@@ -62,6 +62,14 @@ class ZarrOutline:
         axes = zip(self.image.axes[:-2], place[:-2], strict=True)
         return [range(part.start, part.stop) for axis, part in axes if not (self.is_rgb and axis == "c")]
 
+    @property
+    def middle(self) -> tuple[int, ...]:
+        """The place of the middle one of the planes that are restored, on the axes of `lead`."""
+        ordered = sorted(self.chosen)
+        sides = zip(self.image.axes[:-2], self.array.shape[:-2], strict=True)
+        axes = [(axis, side) for axis, side in sides if not (self.is_rgb and axis == "c")]
+        return tuple(ordered[len(ordered) // 2] if axis == "c" else side // 2 for axis, side in axes)
+
     def page(self, index: tuple[int, ...]) -> int:
         """Return the page of a plane, given its place on the axes of `lead`."""
         return index[self.image.axes.index("c")] if "c" in self.image.axes and not self.is_rgb else 0
