@@ -177,7 +177,7 @@ def lab() -> bytes:
         (bomb(0, 9), "damaged|no pixels|not an image"),
         (encoded(photograph("camera.png")[..., 0])[:300], "damaged"),
         (tiff(np.float32([[0, 4000]])), r"reach from 0 to 4000, .*white\. Scale them, or use .* --range"),
-        (tiff(np.float32([[0.5, np.nan]])), r"values that are not finite \(NaN or infinity\)\. Replace them\.$"),
+        (tiff(np.float32([[0.5, np.inf]])), r"values that are not finite \(NaN or infinity\)\. Replace them\.$"),
         # Sound files of kinds that are not restored: what is the matter, and what to do.
         (tiff(COLOR[..., 0].astype(np.complex64)), "^The image cannot be used: page 1: 64-bit complex64 are .* Conv"),
         (lab(), r"^The image cannot be used: page 1: its colors .* \(CIELAB\)\. Convert it to RGB\.$"),
@@ -351,6 +351,21 @@ def test_a_tiff_is_accepted_if_the_command_line_accepts_it(tmp_path, gray, color
         assert found.dtype == clean.dtype and np.allclose(found, clean, atol=2e-3)
     shown, text = work.show_upload(uploaded(tmp_path, data), LIMITS, Added(9, 0.3))
     assert text.startswith("20 × 16, ") and shown.is_file()
+
+
+@pytest.mark.parametrize("sigma", [0, 20])
+def test_floats_without_a_value_are_shown_black_and_come_back(tmp_path, gray, sigma):
+    pixels = np.full((20, 30), 0.5, np.float32)
+    pixels[:, :7] = np.nan
+    place = uploaded(tmp_path, tiff(pixels))
+    added = Added(sigma)
+    shown, _ = work.show_upload(place, LIMITS, added)
+    seen = np.asarray(Image.open(shown)).astype(int)
+    assert (seen[:, :7] == 0).all() and (seen[:, 7:] > 9).all() and (seen[:, 7:].std() > 9) == bool(sigma)
+    result = work.restore_upload(place, gray, LIMITS, added)
+    found = tifffile.imread(result.file)
+    assert np.isnan(found[:, :7]).all() and np.isfinite(found[:, 7:]).all()
+    assert (np.asarray(Image.open(result.folder / "after.png"))[:, :7] == 0).all()
 
 
 def test_progress_goes_on_while_the_network_works(tmp_path, gray):

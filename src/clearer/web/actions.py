@@ -15,7 +15,7 @@ from PIL import Image
 from clearer.core.errors import UserError
 from clearer.images.convert import fitted
 from clearer.images.io import read_file, write_file
-from clearer.images.nodata import filled
+from clearer.images.nodata import filled, hidden_of, put_back
 from clearer.images.pixels import WHOLE, depth_of, dtype_of, from_unit, to_unit, upright
 from clearer.images.tensors import to_batch
 from clearer.images.types import (
@@ -89,7 +89,7 @@ def read_upload(place: Path, limits: Limits) -> ImageFile:
         raise UserError(f"The image cannot be used: {what}. {todo[:1].upper()}{todo[1:]}.") from error
     for page in image.pages:
         if page.color.dtype.kind == "f":
-            _check_span(page.color)
+            _check_span(_known(page))
     return image
 
 
@@ -130,7 +130,18 @@ def suggest(place: Path, limits: Limits, added: Added = CLEAN) -> str:
 
 
 def _degraded(page: ImagePage, added: Added, number: int = 0) -> ImagePage:
-    return replace(page, color=degraded(page.color, added, number, page.own.get("levels", WHOLE)))
+    if added.nothing:
+        return page
+    color, hidden = degraded(_known(page), added, number, page.own.get("levels", WHOLE)), hidden_of(page)
+    return replace(page, color=color if hidden is None else put_back(color, page.color, hidden, page.own.get("nodata")))
+
+
+def _known(page: ImagePage) -> AnyPixels:
+    """Return the pixels of a page, black where there is no value."""
+    hidden = hidden_of(page)
+    if hidden is None:
+        return page.color
+    return np.where(hidden, page.color.dtype.type(page.own.get("levels", WHOLE)[0]), page.color)
 
 
 def restore_upload(
@@ -261,7 +272,7 @@ def _visible(page: ImagePage) -> Uint8Pixels:
     """Return a page as a screen shows it: upright, (H, W, 1 or 3), 8 bits."""
     span = page.own.get("levels", WHOLE)
     page = fitted(ImageFile("", (replace(page, icc=None, alpha=None),)), "PNG").pages[0]
-    levels = from_unit(to_unit(page.color, span), dtype_of("8"))
+    levels = from_unit(to_unit(_known(page), span), dtype_of("8"))
     return np.ascontiguousarray(upright(levels, page.orientation))
 
 
