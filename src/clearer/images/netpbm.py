@@ -11,6 +11,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from clearer.core.errors import UserError
+from clearer.images.largest_level import check_top, to_stored, to_whole, white_of
 from clearer.images.types import (
     GRAY,
     RGB,
@@ -70,8 +71,8 @@ def _head_of(data: bytes) -> _Head:
     check_size(int(width), int(height))
     if _KINDS[magic] == "PFM" and not (top and np.isfinite(top)):
         raise UserError("not readable as an image (a PFM of scale 0); replace or remove it")
-    if _KINDS[magic] != "PFM" and not 1 <= top <= 65535:
-        raise UserError(f"its levels end at {top:g}, where 1 to 65535 are possible; convert it first")
+    if _KINDS[magic] != "PFM":
+        check_top(top)
     return _Head(magic, int(width), int(height), top, place + 1, comments)
 
 
@@ -105,11 +106,9 @@ def read_netpbm(data: bytes) -> ImageFile:
         top = int(head.top)
         if pixels.max(initial=0) > top or pixels.min(initial=0) < 0:
             raise UserError(f"not readable as an image (levels that are not in 0..{top}); replace or remove it")
-        white = 255 if top < 256 else 65535
-        if top != white:
+        if top != white_of(top):
             own["top"] = top
-            pixels = np.rint(pixels * (white / top))
-        pixels = pixels.astype(np.uint8 if white == 255 else np.uint16)
+        pixels = to_whole(pixels, top)
     return ImageFile(kind, (ImagePage(np.ascontiguousarray(pixels), own=own),))
 
 
@@ -174,11 +173,6 @@ def write_netpbm(file: BinaryIO, image: ImageFile) -> None:
     elif image.format == "PBM":
         magic, last, body = b"P4", b"", np.packbits(~pixels[:, :, 0], axis=1).tobytes()
     else:
-        white = 65535 if pixels.dtype == np.uint16 else 255
-        top = own.get("top", white)
-        if (top > 255) != (white > 255):  # of another depth than it was read with
-            top = white
-        levels = pixels if top == white else np.rint(pixels * (top / white))
+        body, top = to_stored(pixels, own.get("top"))
         magic, last = (b"P6" if channels == RGB else b"P5"), b"%d\n" % top
-        body = levels.astype(">u2" if top > 255 else np.uint8).tobytes()
     file.write(magic + b"\n" + comments + b"%d %d\n" % (width, height) + last + body)

@@ -7,6 +7,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from clearer.core.errors import UserError
+from clearer.images.largest_level import check_top, to_stored, to_whole, white_of
 from clearer.images.types import GRAY, RGB, AnyPixels, Header, ImageFile, ImagePage, PageOwn, check_size
 
 _LONGEST_HEADER = 1 << 16
@@ -53,8 +54,7 @@ def _head_of(data: bytes) -> _Head:
         raise UserError("not readable as an image (broken header); replace or remove it")
     width, height, depth, top = (numbers[name] for name in (b"WIDTH", b"HEIGHT", b"DEPTH", b"MAXVAL"))
     check_size(width, height)
-    if not 1 <= top <= 65535:
-        raise UserError(f"its levels end at {top}, where 1 to 65535 are possible; convert it first")
+    check_top(top)
     if not 1 <= depth <= 4:
         raise UserError(f"has {depth} channels, which cannot be kept; convert it to TIFF first")
     return _Head(width, height, depth, top, " ".join(kinds), tuple(comments), place)
@@ -84,10 +84,9 @@ def read_pam(data: bytes) -> ImageFile:
     levels: AnyPixels = np.frombuffer(data, stored, count, head.end).reshape(head.height, head.width, head.depth)
     if levels.max(initial=0) > head.top:
         raise UserError(f"not readable as an image (levels above its largest, {head.top}); replace or remove it")
-    white = 255 if head.top < 256 else 65535
-    pixels = (levels if head.top == white else np.rint(levels * (white / head.top))).astype(stored.newbyteorder("="))
+    pixels = to_whole(levels, head.top)
     own: PageOwn = {"tuple_type": head.kind}
-    if head.top != white:
+    if head.top != white_of(head.top):
         own["top"] = head.top
     if head.comments:
         own["header_comments"] = head.comments
@@ -101,13 +100,9 @@ def write_pam(file: BinaryIO, image: ImageFile) -> None:
     page = image.pages[0]
     pixels = page.color if page.alpha is None else np.concatenate([page.color, page.alpha], 2)
     height, width, depth = pixels.shape
-    white = 65535 if pixels.dtype == np.uint16 else 255
-    top = page.own.get("top", white)
-    top = white if (top > 255) != (white > 255) else top  # of another depth than it was read with
+    body, top = to_stored(pixels, page.own.get("top"))
     usual = {1: "GRAYSCALE", 2: "GRAYSCALE_ALPHA", 3: "RGB", 4: "RGB_ALPHA"}[depth]
     kind = page.own.get("tuple_type", usual)
     comments = b"".join(comment + b"\n" for comment in page.own.get("header_comments", ()))
     head = f"WIDTH {width}\nHEIGHT {height}\nDEPTH {depth}\nMAXVAL {top}\n" + (f"TUPLTYPE {kind}\n" if kind else "")
-    levels = pixels if top == white else np.rint(pixels * (top / white))
-    body = levels.astype(">u2" if top > 255 else np.uint8).tobytes()
     file.write(b"P7\n" + comments + head.encode("latin-1") + _END + b"\n" + body)
