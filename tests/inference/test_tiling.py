@@ -157,7 +157,7 @@ def test_tiles_cover_the_image_once_and_fit(height: int, width: int, overlap: in
     tiles = cut(height, width, rows, columns)
     assert sum(tile.pixels for tile in tiles) == height * width
     assert all(tile.pixels > 0 for tile in tiles)
-    seen = [seen_by(tile, height, width, overlap, multiple) for tile in tiles]
+    seen = [seen_by(tile, (height, width), overlap, multiple) for tile in tiles]
     assert all(max(s.height, s.width) <= SMALLEST + 2 * (overlap + multiple) for s in seen) or all(
         s.pixels <= pixels for s in seen
     )

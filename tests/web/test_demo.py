@@ -210,7 +210,7 @@ def test_tiles_are_those_of_python(demo):
         height, width = (int(side) for side in chance.integers(1, 3000, 2))
         rest = int(10 ** chance.uniform(4, 6)), int(chance.integers(0, 120)), int(chance.choice([1, 4, 8]))
         tiles = cut(height, width, *shape_within(height, width, *rest))
-        wanted = [[list(tile), list(seen_by(tile, height, width, *rest[1:]))] for tile in tiles]
+        wanted = [[list(tile), list(seen_by(tile, (height, width), *rest[1:]))] for tile in tiles]
         assert demo.page.evaluate(ask, [height, width, *rest]) == wanted
 
 

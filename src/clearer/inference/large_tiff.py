@@ -30,7 +30,7 @@ from clearer.inference.memory import pixels_that_fit
 from clearer.inference.noise_level import ImageLevels, NoiseLevel
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
-from clearer.inference.tiling import Tile, as_overlap, cut, shape_within, window
+from clearer.inference.tiling import Tile, as_overlap, cut, seen_by, shape_within
 from clearer.inference.window import Look, WindowRestorer, level_of_parts, restore_soundly
 from clearer.noise.level import estimate_level
 
@@ -285,13 +285,9 @@ class _RowRestorer:
         reach, step = self.overlap + multiple, self.outline.step(plane, multiple)
         if page.alpha is not None:
             reach *= 2  # the image is continued beneath what is transparent
-        (height, width), turn = plane.image.size, page.orientation
-        # Steps count from the first row and column as shown.
-        rows_backwards, columns_backwards = turn in (3, 4, 6, 7), turn in (2, 3, 7, 8)
-        return Tile(
-            *window(tile.top, tile.bottom, height, reach, step, rows_backwards),
-            *window(tile.left, tile.right, width, reach, step, columns_backwards),
-        )
+        turn = page.orientation
+        backwards = turn in (3, 4, 6, 7), turn in (2, 3, 7, 8)  # steps count from the first row and column as shown
+        return seen_by(tile, plane.image.size, reach, step, backwards)
 
     def _restored(
         self, plane: Plane, runner: WindowRestorer, tiles: list[Tile], held: AnyPixels, first: int

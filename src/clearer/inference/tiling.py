@@ -127,9 +127,15 @@ def window(start: int, stop: int, length: int, overlap: int, multiple: int, back
     return first, min(end, length)
 
 
-def seen_by(tile: Tile, height: int, width: int, overlap: int, multiple: int) -> Tile:
-    """Return the part of the image that the network sees for a tile, without flips and rotations."""
-    return Tile(*window(*tile[:2], height, overlap, multiple), *window(*tile[2:], width, overlap, multiple))
+def seen_by(
+    tile: Tile, size: tuple[int, int], overlap: int, multiple: int, backwards: tuple[bool, bool] = (False, False)
+) -> Tile:
+    """Return the part of an image that the network sees for a tile; see `window`.
+
+    ``size`` is the image's height and width; ``backwards`` says which of both the network sees reversed.
+    """
+    rows = window(tile.top, tile.bottom, size[0], overlap, multiple, backwards[0])
+    return Tile(*rows, *window(tile.left, tile.right, size[1], overlap, multiple, backwards[1]))
 
 
 def cut(height: int, width: int, rows: int, columns: int) -> list[Tile]:
@@ -187,10 +193,10 @@ def restore_tile(
     """
     total: Tensor | None = None
     for orientation in ORIENTATIONS if ensemble else ORIENTATIONS[:1]:
-        top, bottom = window(tile.top, tile.bottom, size[0], overlap, multiple, orientation.rows_backwards)
-        left, right = window(tile.left, tile.right, size[1], overlap, multiple, orientation.columns_backwards)
-        y = turned_back(forward(turned(read(Tile(top, bottom, left, right)), orientation)), orientation)
-        y = y[..., tile.top - top : tile.bottom - top, tile.left - left : tile.right - left]
+        backwards = orientation.rows_backwards, orientation.columns_backwards
+        seen = seen_by(tile, size, overlap, multiple, backwards)
+        y = turned_back(forward(turned(read(seen), orientation)), orientation)
+        y = y[..., tile.top - seen.top : tile.bottom - seen.top, tile.left - seen.left : tile.right - seen.left]
         total = y if total is None else total + y
     assert total is not None
     return total / len(ORIENTATIONS) if ensemble else total

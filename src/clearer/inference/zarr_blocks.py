@@ -23,7 +23,7 @@ from clearer.inference.large_tiff import SEEN_AT_ONCE
 from clearer.inference.noise_level import ImageLevels, NoiseLevel
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
-from clearer.inference.tiling import Tile, as_overlap, cut, shape_within, window
+from clearer.inference.tiling import Tile, as_overlap, cut, seen_by, shape_within
 from clearer.inference.window import Look, WindowRestorer, level_of_parts
 from clearer.inference.zarr_outline import ZarrOutline
 
@@ -161,11 +161,8 @@ class ZarrWork:
 
     def _window(self, facts: ZarrOutline, tile: Tile) -> Tile:
         """Return what is needed around a tile."""
-        (height, width), multiple = facts.size, self.restorer.architecture.multiple
-        reach, step = self.overlap + multiple, math.lcm(multiple, facts.step)
-        return Tile(
-            *window(tile.top, tile.bottom, height, reach, step), *window(tile.left, tile.right, width, reach, step)
-        )
+        multiple = self.restorer.architecture.multiple
+        return seen_by(tile, facts.size, self.overlap + multiple, math.lcm(multiple, facts.step))
 
     def _restored(
         self,
