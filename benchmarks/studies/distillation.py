@@ -7,14 +7,17 @@
 The first name is a model and its recipe: training goes on from its weights, on one thread, at a rate that falls to
 zero. Its targets are the clean patches, moved toward the teacher's results by each share of ``--shares``: 0 is a
 training without a teacher, 1 knows no clean patches. All trainings of a seed see the same patches, noise and levels.
-A teacher that takes the noise level is told the true one.
+A teacher that takes the noise level is told the true one. Rows that the file of results has already are kept, if its
+other settings are the same: call it again to go on, or to add seeds.
 """
 
 from __future__ import annotations
 
+import json
 import tempfile
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +63,28 @@ def main() -> None:
     given = begun(parser)
     teacher, _ = load_weights(located(given.teacher))
     teacher.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    rows: list[dict[str, Any]] = []
-    for seed in range(given.seeds):
-        recipe = going_on(given, seed)
-        for share in given.shares:
-            job = partial(Distillation, teacher, teacher.architecture.takes_level, share)
-            with tempfile.TemporaryDirectory() as folder:
-                rows.append({"share": share, "seed": seed, **trained_by(job, recipe, Path(folder) / "run")})
-            print(rows[-1], flush=True)
-    processor = device_name(torch.device("cpu"))
-    write_json(given.out, {"command": given.command, "processor": processor, "rows": rows})
+    settings = {key: value for key, value in vars(given).items() if key not in ("out", "command", "shares", "seeds")}
+    rows = kept(given.out, settings)
+    done = {(row["share"], row["seed"]) for row in rows}
+    for seed, share in product(range(given.seeds), given.shares):
+        if (share, seed) in done:
+            continue
+        job = partial(Distillation, teacher, teacher.architecture.takes_level, share)
+        with tempfile.TemporaryDirectory() as folder:
+            rows.append({"share": share, "seed": seed, **trained_by(job, going_on(given, seed), Path(folder) / "run")})
+        print(rows[-1], flush=True)
+        processor = device_name(torch.device("cpu"))
+        write_json(given.out, {"command": given.command, "processor": processor, "settings": settings, "rows": rows})
+
+
+def kept(path: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of a file of results with these settings; none if there is no such file."""
+    if not path.is_file():
+        return []
+    before = json.loads(path.read_text())
+    if before["settings"] != settings:
+        raise SystemExit(f"{path}: made with other settings; name another file")
+    return list(before["rows"])
 
 
 if __name__ == "__main__":
