@@ -34,7 +34,9 @@ from result_tables.restoration import (
 from result_tables.training import (
     alone_table,
     arms_table,
+    distillation_table,
     forms_table,
+    int8_table,
     precision_table,
     pulls_table,
     run_table,
@@ -69,6 +71,8 @@ KINDS: dict[str, Callable[[Any], str]] = {
     "overlap": overlap_table,
     "memory": memory_table,
     "stopping": stopping_table,
+    "distillation": distillation_table,
+    "int8": int8_table,
     "large": large_table,
     "level": level_table,
     "web": web_table,

@@ -112,3 +112,34 @@ def precision_table(value: dict[str, Any]) -> str:
     what = f"norm ({value['steps']:,} steps, width {value['width']})"
     head = [what, "fp32, dB, each seed", "bf16, each seed", "mean difference, dB"]
     return f"`{value['command']}` (input {value['input_psnr']:.2f} dB)\n\n" + table(head, rows)
+
+
+def distillation_table(value: dict[str, Any]) -> str:
+    rows = value["rows"]
+    alone = {row["seed"]: row["last_psnr"] for row in rows if row["share"] == 0}
+    lines = []
+    for part in dict.fromkeys(row["share"] for row in rows):
+        found = [row for row in rows if row["share"] == part]
+        psnr = [row["last_psnr"] for row in found]
+        gains = ", ".join(f"{row['last_psnr'] - alone[row['seed']]:+.3f}" for row in found) if part else ""
+        lines.append([f"{part:.0%}", f"{sum(psnr) / len(psnr):.3f}", ", ".join(f"{v:.3f}" for v in psnr), gains])
+    head = [
+        f"share of the teacher ({rows[0]['steps']:,} steps)",
+        "validation PSNR (dB)",
+        "each seed",
+        "over no teacher",
+    ]
+    return f"`{value['command']}` (input {rows[0]['input_psnr']:.2f} dB)\n\n" + table(head, lines)
+
+
+def int8_table(value: dict[str, Any]) -> str:
+    def cells(row: dict[str, Any]) -> list[str]:
+        loss = row["psnr_fp32"] - row["psnr"]
+        return [f"{row['psnr_fp32']:.2f}", f"{row['psnr']:.2f}", f"{loss:.2f}", f"{row['worst_loss']:.2f}"]
+
+    names = {"none": "as shipped", "plain": "further training", "rounded": "further training with rounded values"}
+    lines = [[names[row["training"]], *cells(row)] for row in value["rows"]]
+    first = value["rows"][0]
+    what = f"{first['held_out']} held-out images, calibrated with {first['calibrated_with']}"
+    head = [what, "fp32, dB", "int8, dB", "loss, dB", "worst loss, dB"]
+    return f"`{value['command']}`\n\n" + table(head, lines)
