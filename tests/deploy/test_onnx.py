@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,9 +16,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from rich.console import Console
 from torch import nn
 
 import clearer
+from clearer.cli.export import _say_file
 from clearer.core.errors import UserError
 from clearer.deploy import onnx as exporting
 from clearer.deploy.onnx import export, folded_copy, onnx_model
@@ -219,6 +222,7 @@ def test_int8_is_calibrated_and_its_loss_measured(run: Path, photos: Path, tmp_p
     assert ended.status == 0, ended.err
     reported = ended.json["onnx"]
     assert reported["loss"] == pytest.approx(reported["psnr_fp32"] - reported["psnr"]) and reported["held_out"] == 1
+    assert ("export without --int8" in ended.err) == (reported["loss"] > 0.05)
     # The reported loss is that of a separate measurement.
     calibration = read_calibration(photos, ModelCard.from_dict(CARD), 1)
     assert len(calibration.ranges) == 6 and len(calibration.held_out) == 1
@@ -232,6 +236,15 @@ def test_int8_is_calibrated_and_its_loss_measured(run: Path, photos: Path, tmp_p
     integers = [tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.INT8]
     assert len([tensor for tensor in integers if len(tensor.dims) == 4]) >= 10
     assert list(tmp_path.iterdir()) == [tmp_path / "q.onnx"]
+
+
+@pytest.mark.parametrize(("loss", "warned"), [(0.04, False), (0.06, True)])
+def test_a_loss_that_is_seen_is_warned_of(loss: float, warned: bool) -> None:
+    console = Console(file=io.StringIO(), width=200)
+    figures = {"loss": loss, "worst_loss": 1.0, "psnr": 30.0, "psnr_fp32": 30.0 + loss, "input_psnr": 20.0}
+    others = {"path": "q.onnx", "precision": "int8", "bytes": 1, "largest_difference": 0.1, "sizes": [[1, 2, 3]]}
+    _say_file({**figures, **others, "held_out": 1, "calibrated_with": "3 images of photos"}, console)
+    assert ("int8 loses more than 0.05 dB" in console.file.getvalue()) == warned  # type: ignore[attr-defined]
 
 
 def test_calibration_covers_a_range_of_noise_evenly(photos: Path) -> None:

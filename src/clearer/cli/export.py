@@ -12,6 +12,9 @@ from clearer.cli.verb import argument, option, verb
 from clearer.core.console import console_for_people, print_json, say
 from clearer.core.errors import UserError
 
+LITTLE_LOSS = 0.05
+"""Loss of int8 in dB up to which nothing is said against it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
@@ -184,3 +187,5 @@ def _say_file(file: dict[str, Any], console: Any) -> None:
             f"{file['input_psnr']:.2f} dB; calibrated with {file['calibrated_with']}",
             console,
         )
+        if file["loss"] > LITTLE_LOSS:
+            say(f"int8 loses more than {LITTLE_LOSS} dB: where quality counts, export without --int8", console)
