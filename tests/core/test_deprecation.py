@@ -43,7 +43,11 @@ def test_a_former_name_works_and_warns_once(name):
 def test_the_warning_is_at_the_line_of_the_user():
     with pytest.warns(DeprecationWarning) as caught:
         _ = supernet().logits
-    assert Path(caught[0].filename).name == "test_deprecation.py"
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        USES["licence="]()
+    assert caught[0].filename == __file__
 
 
 def test_former_and_present_values_are_the_same():

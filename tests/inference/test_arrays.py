@@ -36,6 +36,20 @@ def test_values_that_are_clipped_are_said_once(image: Any, said: str, kind: Any)
     assert found.min() >= 0 and found.max() <= 1
 
 
+@pytest.mark.parametrize("way", ["array", "masked", "tensor", "PIL"])
+def test_the_warning_is_at_the_line_of_the_user(way: str) -> None:
+    far = np.full((64, 64), 3, np.float32)
+    kinds: dict[str, Any] = {
+        "array": far,
+        "masked": np.ma.masked_array(far, np.eye(64, dtype=bool)),
+        "tensor": torch.from_numpy(far)[None],
+        "PIL": Image.fromarray(far),
+    }
+    with pytest.warns(UserWarning, match="reach from 3 to 3") as caught:
+        stand_in(1).restore(kinds[way])
+    assert caught[0].filename == __file__
+
+
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
 def test_noise_and_integers_are_not_warned_about(level: float) -> None:
     noisy = (level + 0.4 * RNG.standard_normal((64, 64, 3))).astype(np.float32)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 
+from clearer.core.callers import level_of_user
+
 REMOVAL = "0.3"
 """The release that has none of the former names any more."""
 
@@ -17,6 +19,6 @@ FORMER_NAMES = {
 """Former names and present ones. A test uses each."""
 
 
-def warn_of_former(name: str, stacklevel: int = 3) -> None:
-    """Warn of a name of `FORMER_NAMES`, at the line that calls the function that calls this one."""
-    warnings.warn(f"{name} is now called {FORMER_NAMES[name]}", DeprecationWarning, stacklevel=stacklevel)
+def warn_of_former(name: str) -> None:
+    """Warn of a name of `FORMER_NAMES`, at the user's line."""
+    warnings.warn(f"{name} is now called {FORMER_NAMES[name]}", DeprecationWarning, stacklevel=level_of_user())

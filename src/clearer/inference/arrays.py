@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from clearer.core.callers import level_of_user
 from clearer.core.errors import UserError
 from clearer.images.exif import valid_orientation
 from clearer.images.pixels import LARGEST_UNIT, WHOLE, Span, levels_hold, turned_back, upright
@@ -217,7 +218,7 @@ class RangeWarning:
             warnings.warn(
                 f"image: its values reach from {least:g} to {most:g}, and what is not between black and white (by "
                 "default 0 and 1) is clipped; state both, as by restore(image, range=(low, high))",
-                stacklevel=7,
+                stacklevel=level_of_user(),
             )
 
 

@@ -156,5 +156,5 @@ class HubMixin(ABC):
 
 def _license_of(license: str | None, licence: str | None) -> str | None:
     if licence is not None:
-        warn_of_former("licence=", stacklevel=4)
+        warn_of_former("licence=")
     return license or licence
