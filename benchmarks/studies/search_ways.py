@@ -19,7 +19,7 @@ import numpy as np
 from rich.console import Console
 
 from clearer.core.files import read_json, write_json
-from clearer.evaluation.bootstrap import paired_difference
+from clearer.evaluation.intervals import paired_difference
 from clearer.experiments import macro_verdict
 from clearer.experiments.runner import carry_out, default_jobs
 from clearer.experiments.search_candidates import precision_of_search

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 from rich.console import Console
 
 from clearer.core.errors import UserError
@@ -28,11 +30,14 @@ from clearer.experiments.step_timing import timed_steps
 from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel
+from clearer.network.network import RestorationNetwork
 from clearer.pipeline.fit import fit
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
 from clearer.runs.ledger import Trained
 from clearer.search.halving import Schedule, Timing
+from clearer.zoo.card import ModelCard
+from clearer.zoo.weights import save_weights
 from helpers.photos import NAMES, write_photos
 
 QUIET = Console(quiet=True)
@@ -195,6 +200,35 @@ def fail(plan: Any) -> None:
     pytest.fail(f"{plan.name} is trained again")
 
 
+def test_scores_are_those_of_the_weights_and_images_at_hand(run: Path, tmp_path: Path) -> None:
+    plan = module._plan(RunFolder(run).read_recipe(), "chosen", CHOSEN, 0, 100, tmp_path)
+    images = shutil.copytree(run.parent / "test", tmp_path / "images")
+
+    def save(shift: float) -> None:
+        torch.manual_seed(0)
+        network = RestorationNetwork(CHOSEN)
+        with torch.no_grad():
+            for weights in network.parameters():
+                weights.add_(shift)
+        plan.run.last_weights.parent.mkdir(parents=True, exist_ok=True)
+        save_weights(plan.run.last_weights, network, ModelCard())
+
+    def scores() -> list[float]:
+        return module._test_scores(plan, "cpu", str(images), ["gray-awgn-25"], tmp_path / "out").tolist()
+
+    save(0)
+    first, file = scores(), tmp_path / "out" / "test" / f"{plan.name}.json"
+    write_json(file, read_json(file) | {"psnr": [1.0]})
+    assert scores() == [1.0]  # kept
+    save(0.02)
+    assert scores() not in ([1.0], first)
+    save(0)
+    assert scores() == first
+    for path in images.iterdir():
+        Image.open(path).convert("L").point(lambda level: level // 2).save(path)
+    assert scores() != first
+
+
 def test_without_test_images_nothing_is_trained(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="give --test FOLDER"):
         macro_verdict(run, tmp_path, console=QUIET)
@@ -208,21 +242,34 @@ def test_what_it_says() -> None:
     def interval(mean: float, low: float, high: float) -> dict[str, float]:
         return {"mean": mean, "low": low, "high": high}
 
-    arm = {"kind": "chosen", "architecture": "PP", "milliseconds": 9.0, "macs_per_pixel": 2e3, "steps": 4,
-           "seconds": [1.0], "validation": [25.0], "test": [26.0], "per_image": [[26.0]]}  # fmt: skip
+    def arm(kind: str, architecture: str, *test: float) -> dict[str, Any]:
+        return {"kind": kind, "architecture": architecture, "milliseconds": 9.0, "macs_per_pixel": 2e3, "steps": 4,
+                "seconds": [1.0], "validation": [25.0], "test": [*test], "per_image": [[26.0]]}  # fmt: skip
+
     one: Any = {
         "budget": "9ms@1mp",
-        "arms": [arm, {**arm, "kind": "default"}, {**arm, "kind": "random", "architecture": "PPP"}],
+        "arms": [
+            arm("chosen", "PP", 26.0, 26.02), arm("default", "P", 25.9), arm("random", "PPP", 25.6, 25.6),
+            arm("random", "FF", 25.64, 25.64), arm("random", "PF", 25.66, 25.66),
+        ],
         "best_random": "PPP",
         "over_default": interval(0.08, 0.05, 0.11),
         "over_random_mean": interval(0.1, 0.02, 0.2),
         "over_best_random": interval(0.0, -0.02, 0.02),
-    }
-    assert judgement(one).startswith("The search pays")
+    }  # fmt: skip
+    assert judgement(one).startswith("The search pays") and "0.38 dB above the mean of 3 random" in judgement(one)
     small = copy.deepcopy(one) | {"over_default": interval(0.04, 0.03, 0.05)}
-    assert "not shown to pay" in judgement(small) and "beyond chance" in judgement(small)
-    chance = copy.deepcopy(one) | {"over_random_mean": interval(0.1, -0.02, 0.2)}
-    assert "indistinguishable from chance" in judgement(chance)
+    assert "not shown to pay" in judgement(small) and "(beyond chance)" in judgement(small)
+    unsure = copy.deepcopy(one) | {"over_default": interval(0.1, -0.02, 0.2)}
+    assert "indistinguishable from chance" in judgement(unsure)
+    wide = copy.deepcopy(one)
+    wide["arms"][2]["test"] = [25.9, 25.9]
+    assert "within the chance of drawing another one" in judgement(wide)
+    lonely = copy.deepcopy(one) | {"arms": one["arms"][:3]}
+    assert "one cannot show how much random networks differ" in judgement(lonely)
+    once = copy.deepcopy(one)
+    once["arms"][0]["test"] = [26.0]
+    assert "one seed cannot show" in judgement(once) and "not shown to pay" in judgement(once)
     result: Any = {"run": "mine", "recipe": "denoise-gray", "seconds_of_search": 3600.0, "steps": 4, "seeds": 1,
                    "test": "bsd68", "protocols": ["gray-awgn-25"], "latencies": [one], "written": ""}  # fmt: skip
     assert "| random (best by validation) | `PPP` | 9.0 |" in as_markdown(result)

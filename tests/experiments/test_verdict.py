@@ -88,11 +88,19 @@ def test_a_sample_without_trainings(run: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("difference", "error", "words"),
-    [(0.5, 0.1, "better than chance"), (-0.5, 0.1, "worse than chance"), (0.15, 0.1, "indistinguishable from chance")],
+    ("difference", "spread", "words"),
+    [
+        (0.5, 0.1, "better than chance"),
+        (-0.5, 0.1, "worse than chance"),
+        (0.34, 0.1, "indistinguishable from chance"),  # 3.18 * 0.1 * sqrt(1 + 1 / 4) is 0.36
+        (0.5, 0.2, "indistinguishable from chance"),
+        (0.5, None, "one random architecture cannot show"),
+    ],
 )
-def test_the_judgement_follows_the_figures(difference: float, error: float, words: str) -> None:
-    chance = {"random": 4, "random_better": 1, "difference": difference, "seed_spread": 0.1, "standard_error": error}
+def test_the_judgement_follows_the_figures(difference: float, spread: float | None, words: str) -> None:
+    chance: AgainstChance = {
+        "random": 4, "random_better": 1, "difference": difference, "random_spread": spread, "seed_spread": 0.1
+    }  # fmt: skip
     assert words in judgement(chance)
 
 

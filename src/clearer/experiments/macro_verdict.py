@@ -8,6 +8,7 @@ equally. Seeds are paired: trainings of one seed see the same patches and noise.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,8 +24,8 @@ from clearer.core.console import progress_bar, say
 from clearer.core.errors import UserError
 from clearer.core.files import read_shaped, write_json
 from clearer.core.text import duration
-from clearer.evaluation.bootstrap import Difference, paired_difference
 from clearer.evaluation.evaluate import evaluate
+from clearer.evaluation.intervals import Difference, paired_difference
 from clearer.experiments.budget_cost import cost_of_networks, fixed_fields
 from clearer.experiments.budget_results import Chosen, read_chosen
 from clearer.experiments.macro_verdict_page import redraw
@@ -293,9 +294,10 @@ class _TestScores(TypedDict):
 
 
 def _test_scores(plan: Plan, device: str, test: str, protocols: Sequence[str], out: Path) -> NDArray[np.float64]:
-    """Return the PSNR of each test image, the mean over the protocols; measured once."""
+    """Return the PSNR of each test image, the mean over the protocols; measured once for equal weights and images."""
     file = out / "test" / f"{plan.name}.json"
-    wanted = {"test": test, "protocols": list(protocols)}
+    weights = hashlib.sha256(plan.run.last_weights.read_bytes()).hexdigest()
+    wanted = {"weights": weights, "images": _digest_of_files(Path(test)), "protocols": list(protocols)}
     if file.exists() and (kept := read_shaped(file, _TestScores))["measured"] == wanted:
         return np.array(kept["psnr"])
     restorer = load(plan.run.last_weights, device, "fp32")
@@ -305,9 +307,16 @@ def _test_scores(plan: Plan, device: str, test: str, protocols: Sequence[str], o
             found = evaluate(restorer, test, name, progress=progress)
         scores.append([image["psnr"] for image in found.per_image])
     mean: NDArray[np.float64] = np.array(scores).mean(axis=0)
-    file.parent.mkdir(exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, {"measured": wanted, "psnr": mean.tolist()})
     return mean
+
+
+def _digest_of_files(folder: Path) -> str:
+    """Return a digest that changes when a file of a folder is added, removed, renamed or written again."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    facts = [(path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def _compared(budget: str, arms: list[MacroArm]) -> MacroComparison:

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from clearer.core.files import read_shaped, write_text
 from clearer.core.text import duration
-from clearer.experiments.search_records import Interval, MacroComparison, MacroVerdict
+from clearer.evaluation.intervals import Difference, difference_from_drawn
+from clearer.experiments.search_records import MacroComparison, MacroVerdict
 from clearer.report.figures import COLORS, MUTED, dress, save_figure
 
 BAR = 0.05
@@ -28,13 +29,14 @@ def redraw(out: str | Path) -> None:
 
 def as_markdown(result: MacroVerdict) -> str:
     """Return the verdict as Markdown."""
+    over = "images and seeds" if result["seeds"] > 1 else "images; one seed cannot show the noise between seeds"
     lines = [
         f"# Verdict on the search of {result['recipe']} within a budget",
         "",
         f"The search took {duration(result['seconds_of_search'])} of one thread for each budget. Its choice and the "
         f"random networks were trained for {result['steps']:,} steps, the default network for the seconds of the "
         f"search more; {result['seeds']} seeds each, paired. Test images: {result['test']}, mean over "
-        f"{', '.join(result['protocols'])}. Intervals: 95 %, paired bootstrap over images and seeds.",
+        f"{', '.join(result['protocols'])}. Intervals: 95 %, over {over}.",
         "",
     ]
     for one in result["latencies"]:
@@ -63,29 +65,50 @@ def _section(one: MacroComparison) -> list[str]:
         ("the mean of the random networks", one["over_random_mean"]),
         ("the best random network", one["over_best_random"]),
     ]
+    if _count(one) > 1:
+        another = _from_random(one)
+        against.append(("another random network", {"mean": another.mean, "low": another.low, "high": another.high}))
     lines += ["", "| the choice of the search against | difference (dB) | 95 % interval |", "| --- | --- | --- |"]
     lines += [f"| {name} | {d['mean']:+.3f} | {d['low']:+.3f} to {d['high']:+.3f} |" for name, d in against]
     return [*lines, "", judgement(one)]
 
 
 def judgement(one: MacroComparison) -> str:
-    """Return whether the search pays, in a sentence or two."""
-    default, random = one["over_default"], one["over_random_mean"]
-    if default["mean"] >= BAR and default["low"] > 0 and random["low"] > 0:
+    """Return whether the search pays, in a sentence or two.
+
+    It does if its choice is above the default network by at least `BAR`, beyond the chance of seeds and images, and
+    above random networks by more than these differ among themselves: a choice at random would be one more of them.
+    """
+    default, another, count = one["over_default"], _from_random(one), _count(one)
+    seeds = len(one["arms"][0]["test"])
+    if seeds > 1 and default["mean"] >= BAR and default["low"] > 0 and another.low > 0:
         return (
             f"The search pays: its choice is {default['mean']:.2f} dB above the default network that was trained for "
-            "as long as search and training together, and above the mean of the random networks, beyond chance."
+            f"as long as search and training together, and {another.mean:.2f} dB above the mean of {count} random "
+            "networks, both beyond chance."
         )
-    parts = [
-        _part("the default network that was trained for as long as search and training together", default),
-        _part("the mean of the random networks", random),
-    ]
-    return f"The search is not shown to pay here: its choice is {parts[0]}, and {parts[1]}."
+    chance = "beyond chance" if default["low"] > 0 or default["high"] < 0 else "indistinguishable from chance"
+    of_seeds = chance if seeds > 1 else "one seed cannot show the noise between seeds"
+    if count == 1:
+        drawn = "the random network; one cannot show how much random networks differ"
+    else:
+        beyond = "beyond" if another.beyond_chance else "within"
+        drawn = f"the mean of the {count} random networks, {beyond} the chance of drawing another one"
+    return (
+        f"The search is not shown to pay here: its choice is {default['mean']:+.3f} dB from the default network that "
+        f"was trained for as long as search and training together ({of_seeds}), and {another.mean:+.3f} dB from "
+        f"{drawn}."
+    )
 
 
-def _part(other: str, found: Interval) -> str:
-    chance = "beyond chance" if found["low"] > 0 or found["high"] < 0 else "indistinguishable from chance"
-    return f"{found['mean']:+.3f} dB from {other} ({chance})"
+def _count(one: MacroComparison) -> int:
+    return sum(arm["kind"] == "random" for arm in one["arms"])
+
+
+def _from_random(one: MacroComparison) -> Difference:
+    """Return the difference of the choice from the random networks, and what one more of them would differ by."""
+    (mine,) = (stats.mean(arm["test"]) for arm in one["arms"] if arm["kind"] == "chosen")
+    return difference_from_drawn(mine, [stats.mean(arm["test"]) for arm in one["arms"] if arm["kind"] == "random"])
 
 
 def figure(result: MacroVerdict) -> Figure:

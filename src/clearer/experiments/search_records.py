@@ -201,7 +201,7 @@ class Ablations(TypedDict):
 
 
 class Interval(TypedDict):
-    """A mean difference in dB and its interval of 95 %; see `clearer.evaluation.bootstrap`."""
+    """A mean difference in dB and its interval of 95 %; see `clearer.evaluation.intervals`."""
 
     mean: float
     low: float

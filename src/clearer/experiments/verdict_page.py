@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from clearer.core.files import read_shaped, write_text
+from clearer.evaluation.intervals import student_t
 from clearer.experiments.search_records import AgainstChance, SupernetGap, Trainings, Verdict
 from clearer.report.figures import COLORS, INK, MUTED, dress, save_figure
 
@@ -128,13 +129,21 @@ def judgement(chance: AgainstChance) -> str:
     )
     if chance["seed_spread"] is None:
         return text + " One seed cannot show the noise between seeds."
-    error = chance["standard_error"]
-    beyond = abs(chance["difference"]) > 2 * error
+    spread, count = chance.get("random_spread"), chance["random"]
+    seeds = f" Seeds alone differ by ±{chance['seed_spread']:.2f} dB"
+    if spread is None:
+        return text + f"{seeds}; one random architecture cannot show how much they differ."
+    # A choice at random would be one more architecture drawn from those, which differ at least as their seeds do.
+    reach = max(student_t(count - 1) * spread * math.sqrt(1 + 1 / count), 2 * chance.get("standard_error", 0.0))
     side = "better" if chance["difference"] > 0 else "worse"
     return text + (
-        f" Seeds alone differ by ±{chance['seed_spread']:.2f} dB, so this difference has a standard error of "
-        f"{error:.2f} dB: "
-        + (f"the chosen one is {side} than chance." if beyond else "the search is indistinguishable from chance.")
+        f"{seeds}, the random ones by ±{spread:.2f} dB, so that one more random architecture would be within "
+        f"±{reach:.2f} dB of their mean (95 %): "
+        + (
+            f"the chosen one is {side} than chance."
+            if abs(chance["difference"]) > reach
+            else "the search is indistinguishable from chance."
+        )
     )
 
 
