@@ -25,6 +25,7 @@ from helpers.photos import NAMES, write_photos
 
 QUIET = Console(quiet=True)
 BUDGETS = ("2kmac", "2.1kmac")
+BATCH_NORM = {"network.norm": "batch"}
 
 
 @pytest.fixture
@@ -94,6 +95,7 @@ def test_contradictions_are_refused_in_a_line(tmp_path: Path, overrides: dict[st
     refused("100ms@1mp and 10mp/s are the same", "100ms@1mp", "10mp/s")
     refused("of time and of multiply-adds", "100ms@1mp", "60kmac")
     refused("one is given too", "2kmac", "3kmac", architecture="PF-FF")
+    refused("network.norm: is set, but the search within 2kmac and 3kmac chooses it", "2kmac", "3kmac", **BATCH_NORM)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "recipe.yaml").write_text("name: x\n")
     refused("holds a run", "2kmac", "3kmac", out="run")

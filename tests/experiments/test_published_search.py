@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from clearer.core.errors import UserError
 from clearer.core.files import read_json
+from clearer.experiments.budget_fit import recipe_and_folder, settings_for
 from clearer.experiments.published_search import check_search, published_within, say_cost
 from clearer.experiments.runner import data_settings
 from clearer.experiments.search_candidates import Candidates
+from clearer.experiments.slimmable_search import slimmable_within
 from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel
@@ -63,6 +66,31 @@ def test_the_supernet_has_the_form_of_the_scaled_default(images: Path, tmp_path:
         published_within("denoise-gray", tmp_path, data, "60kmac", QUIET)
     with pytest.raises(UserError, match=r"another space \(genotypes, now macro\)"):
         Candidates.read(tmp_path / "budget" / "candidates.json", recipe, Budget.parse("45kmac"))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"network.width": 8}, {"network.norm": "batch"}, {"network.residual": False}, {"network": {"scales": 3}}],
+)
+def test_settings_of_the_network_that_a_budget_decides_are_refused_first(given: dict[str, Any], tmp_path: Path) -> None:
+    (key,) = (f"network.{name}" for name in given.get("network", ()) or [next(iter(given)).partition(".")[2]])
+    message = f"^{key}: is set, but the search within .* chooses it; leave out one of them$"
+    for search in (
+        lambda out: published_within("denoise-gray", out, given, "45kmac", QUIET),
+        lambda out: settings_for("denoise-gray", out, given, "45kmac", console=QUIET),
+        lambda out: slimmable_within("denoise-gray", out, given, "45kmac", console=QUIET),
+    ):
+        with pytest.raises(UserError, match=message):
+            search(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_search_within_a_budget_keeps_channels_and_condition(tmp_path: Path) -> None:
+    given = {"network.channels": 3, "network.condition": "level", "evaluate.protocols": []}
+    recipe, _ = recipe_and_folder("denoise-gray", tmp_path, given, [Budget.parse("45kmac")], QUIET)
+    assert (recipe.network.channels, recipe.network.condition) == (3, "level")
+    found = published_within("denoise-gray", tmp_path, given, "45kmac", QUIET)[1]
+    assert (found["network.channels"], found["network.condition"]) == (3, "level")
 
 
 def test_the_cost_of_what_was_found_is_told() -> None:

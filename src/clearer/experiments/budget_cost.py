@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -26,9 +27,9 @@ from clearer.zoo.purpose import main_kinds, trained_kinds
 from clearer.zoo.weight_metadata import read_architecture
 
 DEFAULT = "FPFF-FFFF"
+"""The genotype that is scaled in width where nothing is searched; with a pixel unshuffle of 2."""
 FEW_PIECES = 100
 """Pieces of a table from which a search has timed networks before; it times hundreds."""
-"""The genotype that is scaled in width where nothing is searched; with a pixel unshuffle of 2."""
 LEAST_WIDTH, MOST_WIDTH = 4, 128
 
 
@@ -73,10 +74,31 @@ def timed_precision(precision: str) -> str:
     return "fp32" if precision == "auto" else precision
 
 
+OPEN_FIELDS = ("channels", "condition")
+"""Settings of the network that a search within a budget takes as the recipe has them; it sets all others."""
+
+
 def fixed_fields(recipe: Recipe) -> dict[str, Any]:
-    """Return the fields of the network that a search does not change, for `Architecture`."""
-    network = recipe.network
-    return {"channels": network.channels, "norm": "none", "residual": True, "condition": network.condition}
+    """Return the fields that all networks of a search have, for `Architecture`: no norm, and a residual network."""
+    return {"norm": "none", "residual": True, **{name: getattr(recipe.network, name) for name in OPEN_FIELDS}}
+
+
+def refuse_network_settings(overrides: Mapping[str, Any], budgets: str) -> None:
+    """Refuse settings of the network that a search within a budget sets itself: all but channels and condition.
+
+    Args:
+        overrides: dotted key to value; ``network`` may also be a mapping.
+        budgets: in words, for the error.
+
+    Raises:
+        UserError: there is such a setting.
+    """
+    whole = overrides.get("network")
+    keys = [*overrides, *(f"network.{name}" for name in whole or () if isinstance(whole, Mapping))]
+    for key in keys:
+        part, _, name = key.partition(".")
+        if part == "network" and name and name not in OPEN_FIELDS:
+            raise UserError(f"{key}: is set, but the search within {budgets} chooses it; leave out one of them")
 
 
 def scaled_default(cost: Cost, budget: float, fields: dict[str, Any]) -> Architecture:

@@ -12,6 +12,7 @@ from rich.console import Console
 from clearer.core.console import say
 from clearer.core.errors import UserError
 from clearer.core.files import write_json
+from clearer.experiments.budget_cost import refuse_network_settings
 from clearer.experiments.budget_latencies import write_latencies
 from clearer.experiments.budget_networks import shared_networks
 from clearer.experiments.macro_search import Found, macro_search
@@ -131,11 +132,13 @@ def recipe_and_folder(
     """Return the recipe and the folder of a search.
 
     Raises:
-        UserError: the architecture or its weights are given too, or several budgets are given to several processes.
+        UserError: the architecture, its weights or settings that the search chooses are given too, or several budgets
+            are given to several processes.
     """
     names = " and ".join(budget.text for budget in budgets)
     if overrides.get("architecture") or overrides.get("train.start"):
         raise UserError(f"budget: {names} searches for an architecture, and one is given too; leave out one of them")
+    refuse_network_settings(overrides, names)
     if distributed.launched()[1] > 1 and len(budgets) > 1:
         raise UserError(f"budget: {names} need a single process, which runs several trainings; leave torchrun out")
     chosen = choose(recipe, overrides)

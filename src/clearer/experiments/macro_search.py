@@ -65,7 +65,8 @@ def macro_search(
     The same call in other processes, on this machine or on others that share the folder, takes part in the search.
 
     Args:
-        recipe: its images, its settings of the training, and of the network channels, norm, residual and condition.
+        recipe: its images, its settings of the training, and of the network channels and condition; all networks
+            are residual and have no norm.
         out: folder of the search; each short training is a run folder in ``out``/trainings.
         budget: what the network may cost.
         minutes: about as long as the search may take, once the pieces of networks are timed on this machine.

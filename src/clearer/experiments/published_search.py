@@ -11,7 +11,13 @@ from rich.console import Console
 
 from clearer.core.console import say
 from clearer.core.errors import UserError
-from clearer.experiments.budget_cost import cost_of_networks, fixed_fields, scaled_default, timed_precision
+from clearer.experiments.budget_cost import (
+    cost_of_networks,
+    fixed_fields,
+    refuse_network_settings,
+    scaled_default,
+    timed_precision,
+)
 from clearer.experiments.search_candidates import GENOTYPES, Candidates, device_here, on_all_threads
 from clearer.experiments.search_claims import once
 from clearer.inference.budget import Budget
@@ -62,9 +68,11 @@ def published_within(
         console: where progress is printed.
 
     Raises:
-        UserError: the budget cannot be met, or the folder holds a search of another budget, space or recipe.
+        UserError: the budget cannot be met, settings are given that it decides, or the folder holds a search of
+            another budget, space or recipe.
     """
     wanted = Budget.parse(budget)
+    refuse_network_settings(overrides, str(wanted))
     if distributed.launched()[0]:
         console = Console(quiet=True)
     chosen = choose(recipe, overrides)
