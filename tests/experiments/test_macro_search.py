@@ -79,6 +79,13 @@ def test_short_trainings_can_go_on(recipe: Recipe) -> None:
     assert a.given == network and a.train.patch % network.multiple == 0
 
 
+def test_short_trainings_heed_no_setting_of_the_published_search() -> None:
+    network = Architecture.parse("P-P-P@channels=1,width=4,norm=none,residual,unshuffle=4")
+    given = load_recipe("quickstart", {"search.patch": 48})
+    found = short(given, network, 0, 200)
+    assert network.multiple == 32 and found.search.patch == 48 and found.given == network
+
+
 def test_short_trainings_get_more_and_smaller_patches(recipe: Recipe) -> None:
     network = Architecture.parse("FPFF-FFFF@channels=1,width=4,norm=none,residual,unshuffle=2")
     given = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, batch=16, patch=64))

@@ -131,6 +131,8 @@ def recipe_from_dict(value: dict[str, Any]) -> Recipe:
         ("search", recipe.search, recipe.search_space.norm),
         ("train", recipe.train, space.norm),
     ):
+        if part == "search" and recipe.form is not None:  # nothing is searched
+            continue
         if settings.patch % multiple:
             raise UserError(
                 f"{part}.patch: {settings.patch} is not a multiple of {multiple}, which {space.scales} scales"
