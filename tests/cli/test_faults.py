@@ -20,6 +20,14 @@ FAULTS = {
     "value of a wrong type": (["fit", *QUICK, "--set", "train.epochs=many"], ["train.epochs", "'many'"]),
     "value out of range": (["fit", *QUICK, "--set", "train.epochs=0"], ["train.epochs", "0"]),
     "setting without a value": (["fit", *QUICK, "--set", "train.epochs"], ["--set train.epochs", "KEY=VALUE"]),
+    "loss that needs noisy images alone": (
+        ["fit", *QUICK, "--data", "photos", "--set", "train.loss=sure"],
+        ["train.loss: sure", "--noisy"],
+    ),
+    "teacher beside ground truth": (
+        ["fit", *QUICK, "--data", "photos", "--set", "teacher.stride=2"],
+        ["teacher.stride: 2", "--noisy"],
+    ),
     "no images named": (["fit", *QUICK], ["no images are named", "--data FOLDER"]),
     "missing folder": (["fit", *QUICK, "--data", "nowhere"], ["nowhere", "no such folder"]),
     "empty folder": (["fit", *QUICK, "--data", "empty"], ["empty", "no images"]),

@@ -20,6 +20,7 @@ from clearer.inference.budget import Budget, ImageSize
 from clearer.network.architecture import Architecture
 from clearer.pipeline.data_mode import choose
 from clearer.pipeline.fit import STAGES, fit
+from clearer.pipeline.loss_checks import check_losses
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Recipe
 from clearer.report.budget_page import write_budget_page
@@ -145,6 +146,7 @@ def recipe_and_folder(
     for remark in chosen.remarks:
         say(remark, console)
     resolved = load_recipe(chosen.recipe, chosen.overrides)
+    check_losses(resolved)  # before all the short trainings
     return resolved, RunFolder(Path(out) if out is not None else Path("runs") / resolved.name)
 
 

@@ -25,6 +25,7 @@ from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel
 from clearer.pipeline.data_mode import choose
 from clearer.pipeline.latency import measure_latency
+from clearer.pipeline.loss_checks import check_losses
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
@@ -79,6 +80,7 @@ def published_within(
     for remark in chosen.remarks:
         say(remark, console)
     resolved = load_recipe(chosen.recipe, {**chosen.overrides, "architecture": None})
+    check_losses(resolved)
     folder = RunFolder(Path(out) if out is not None else Path("runs") / resolved.name)
     file = folder.budget / "candidates.json"
     with on_all_threads():

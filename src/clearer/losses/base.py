@@ -75,6 +75,9 @@ class Loss(ABC):
     own: ClassVar[bool] = False
     """Whether the network computes the loss itself, as some baselines do."""
 
+    every: int = 1
+    """Some of its calls of the network are for every ``every``-th patch of the batch only; 1: for all patches."""
+
     smallest_patch: int = 1
     """Side in pixels of the smallest patch that the loss is defined for."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ class InTurn(Loss):
     def __post_init__(self) -> None:
         for name in ("needs_clean", "needs_noise"):
             object.__setattr__(self, name, any(getattr(loss, name) for loss in (self.first, self.then)))
+        object.__setattr__(self, "every", math.lcm(self.first.every, self.then.every))
         object.__setattr__(self, "smallest_patch", max(self.first.smallest_patch, self.then.smallest_patch))
 
     def __call__(self, network: Callable[[Tensor], Tensor], batch: Batch) -> Tensor:

@@ -14,9 +14,9 @@ from clearer.data.ranges import with_range
 from clearer.data.splits import Splits, resolve_splits
 from clearer.evaluation.evaluate import check_fit
 from clearer.evaluation.protocols import parse_protocol
-from clearer.losses.registry import LOSSES
 from clearer.network.baselines.base import BaselineNetwork
 from clearer.network.baselines.registry import BASELINES
+from clearer.pipeline.loss_checks import check_losses, check_shares
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
 from clearer.training import distributed
@@ -38,7 +38,7 @@ def check_run(
         say: takes remarks, such as on images that are left out.
 
     Raises:
-        UserError: a protocol, the device, the images or the initial weights do not fit the recipe.
+        UserError: a protocol, the device, the images, a loss or the initial weights do not fit the recipe.
     """
     for name in recipe.evaluate.protocols:
         _check_protocol(name, recipe)
@@ -47,6 +47,9 @@ def check_run(
     if is_noisy_only(recipe.data):
         _check_noisy(recipe)
     device = _meet(recipe, stages)
+    if not distributed.first(lambda: folder.train.finished):
+        check_losses(recipe)
+        check_shares(recipe)
     splits = distributed.together(partial(_find_images, recipe, say))
     if "evaluate" in stages:
         measured = splits.test or (splits.validation if recipe.evaluate.samples else [])
@@ -76,24 +79,11 @@ def _check_baseline(name: str, channels: int, stages: Sequence[str]) -> None:
 
 
 def _check_noisy(recipe: Recipe) -> None:
-    """Refuse what needs ground truth where there is none."""
+    """Refuse a search where there is no ground truth."""
     if recipe.form is None:
         raise UserError(
             f"data.layout: {recipe.data.layout} has no ground truth, which the search needs; give an architecture, "
             "such as --architecture FPFF-FFFF"
-        )
-    exposures, taught = recipe.data.layout == "exposures", recipe.teacher.stride > 1
-    loss = LOSSES.get(recipe.train.loss)
-    if loss.needs_clean and not exposures and not taught:
-        known = ", ".join(name for name, one in LOSSES.all().items() if not one.needs_clean)
-        raise UserError(
-            f"train.loss: {recipe.train.loss} needs ground truth, and data.layout {recipe.data.layout} has none; "
-            f"choose one of {known}, or the recipe noisy"
-        )
-    if exposures and loss.needs_clean and recipe.train.loss != "noise2noise":
-        raise UserError(
-            f"train.loss: {recipe.train.loss} takes the other exposure for ground truth; choose noise2noise, or a loss "
-            "that needs none with data.layout=noisy"
         )
 
 
