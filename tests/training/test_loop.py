@@ -113,6 +113,35 @@ def test_a_value_that_is_not_finite_ends_the_job_before_its_checkpoint(context: 
     ]
 
 
+def test_a_validation_that_is_not_finite_ends_the_job_before_its_line_and_checkpoint(context: RunContext) -> None:
+    class Diverging(Counting):
+        def end_epoch(self, epoch: int, means: dict[str, float]) -> EpochLine:
+            return {"loss": means["loss"], "psnr": float("nan") if epoch == 2 else 20.0}
+
+    with pytest.raises(UserError, match=r"^train: psnr of the validation is not finite at step 12; .*precision=fp32"):
+        run_job(Diverging(), context, minutes=1e-9)
+    assert [line["psnr"] for line in context.folder.train.read_metrics()] == [20.0, 20.0]
+    assert sorted(path.name for path in context.folder.train.checkpoints.iterdir()) == [
+        "step-00000010.safetensors",
+        "step-00000011.safetensors",
+    ]
+
+
+@pytest.mark.parametrize("part", ["network", "supernet"])
+def test_weights_that_are_not_finite_replace_no_checkpoint(context: RunContext, part: str) -> None:
+    class Overflowing(Counting):
+        def state_dict(self) -> dict[str, Any]:
+            value = float("nan") if len(self.taken) == 6 else 1.0  # spoilt by the sixth step, whose loss was finite
+            return {"total": self.total, part: {"stem.weight": torch.full((3,), value), "steps": torch.tensor(3)}}
+
+    with pytest.raises(UserError, match=r"^train: weight stem.weight is not finite at step 6; earlier checkpoints"):
+        run_job(Overflowing(), context, minutes=1e-9)
+    assert sorted(path.name for path in context.folder.train.checkpoints.iterdir()) == [
+        "step-00000004.safetensors",
+        "step-00000005.safetensors",
+    ]
+
+
 def test_progress_names_its_numbers_within_80_columns() -> None:
     said = io.StringIO()
     console = Console(file=said, width=80, force_terminal=True, no_color=True, legacy_windows=False)

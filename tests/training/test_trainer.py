@@ -18,6 +18,7 @@ from clearer.network.network import RestorationNetwork
 from clearer.recipe.load import load_recipe
 from clearer.runs.layout import RunFolder
 from clearer.runs.schema import EpochLine
+from clearer.training.checkpoints import load_checkpoint
 from clearer.training.ema import AveragedWeights
 from clearer.training.job import RunContext
 from clearer.training.loop import run_job
@@ -99,6 +100,27 @@ def test_a_loss_without_ground_truth_trains_on_degraded_images_alone(
     assert set(values) <= set(np.unique(noisy).tolist())
     losses = [line["loss"] for line in context.folder.train.read_metrics()]
     assert losses[-1] < losses[0]
+
+
+def test_an_update_that_spoils_the_weights_leaves_the_best_ones_in_a_checkpoint(tmp_path: Path) -> None:
+    photo = photograph("coffee.png", 40)
+    recipe, context = _context(tmp_path, [(photo, photo)])
+    assert recipe.given is not None
+
+    class Overflowing(WeightTraining):
+        def step(self, index: int) -> dict[str, Tensor]:
+            found = super().step(index)
+            if index == 11:  # the last one
+                next(self.network.parameters()).data.fill_(float("nan"))
+                if self.averaged is not None:
+                    next(self.averaged.network.parameters()).data.fill_(float("nan"))
+            return found
+
+    with pytest.raises(UserError, match=r"^train: psnr of the validation is not finite at step 12; earlier check"):
+        run_job(Overflowing(recipe, recipe.given, context), context, minutes=1e-9)
+    kept = load_checkpoint(context.folder.train.checkpoints, print)
+    assert kept is not None and kept["step"] == 11 and kept["job"]["best"]["epoch"] == 2
+    assert all(bool(value.isfinite().all()) for value in kept["job"]["best"]["weights"].values())
 
 
 def test_a_supervised_loss_refuses_images_without_ground_truth(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import Tensor
 
@@ -122,6 +122,10 @@ class _Loop:
         self.sums = {}
         epoch = self.done // self.job.steps_per_epoch
         measured = self.job.end_epoch(epoch - 1, means)
+        validated = {"psnr": measured.get("psnr", 0.0), "estimated_psnr": measured.get("estimated_psnr", 0.0)}
+        for key, value in validated.items():
+            if not math.isfinite(value):  # before a line or a checkpoint with it is written
+                self.refuse(f"{key} of the validation")
         line: EpochLine = {"epoch": epoch, "step": self.done, **measured, "seconds": round(self.elapsed(), 2)}
         self.figures |= line
         distributed.first(functools.partial(_append, self.stage.metrics, line))
@@ -130,17 +134,26 @@ class _Loop:
 
     def save(self) -> None:
         self.refuse_unfinite()
-        state = {"step": self.done, "seconds": self.elapsed(), "sums": self.sums, "job": self.job.state_dict()}
+        job = self.job.state_dict()
+        # The last update may have spoilt the weights by a gradient that overflowed, though its loss was finite.
+        for part in ("network", "supernet"):
+            for name, value in job.get(part, {}).items():
+                if value.is_floating_point() and not bool(value.isfinite().all()):
+                    self.refuse(f"weight {name}")
+        state = {"step": self.done, "seconds": self.elapsed(), "sums": self.sums, "job": job}
         distributed.first(lambda: save_checkpoint(self.stage.checkpoints, self.done, state).name)
         self.saved = time.monotonic()
 
     def refuse_unfinite(self) -> None:
         for key, value in self.sums.items():
             if not math.isfinite(float(value)):
-                raise UserError(
-                    f"{self.job.name}: {key} is not finite at step {self.done}; earlier checkpoints are sound. "
-                    "Start again in another folder with a smaller learning rate or precision=fp32."
-                )
+                self.refuse(key)
+
+    def refuse(self, what: str) -> NoReturn:
+        raise UserError(
+            f"{self.job.name}: {what} is not finite at step {self.done}; earlier checkpoints are sound. "
+            "Start again in another folder with a smaller learning rate or precision=fp32."
+        )
 
 
 def _append(path: Path, line: EpochLine) -> None:
