@@ -227,6 +227,21 @@ def test_a_share_of_the_patches_shows_an_enlarged_part() -> None:
     assert clean.min() >= 0 and clean.max() <= 1
 
 
+def test_clean_images_beside_pairs_are_softened_and_the_pairs_are_not() -> None:
+    alone = np.random.default_rng(0).integers(0, 100, (40, 40, 3), np.uint8)  # darker than the pair
+    pair = np.random.default_rng(1).integers(150, 250, (40, 40, 3), np.uint8)
+    made = {"patch": 24, "batch": 200, "degradation": NoDegradation(), "seed": 1, "device": torch.device("cpu")}
+    images = [(alone, None), (pair, 255 - pair)]
+    degraded, clean = PatchSampler(images, variety=Variety(soft_share=0.5), **made).draw()  # type: ignore[arg-type]
+    sharp_degraded, sharp = PatchSampler(images, variety=Variety(), **made).draw()  # type: ignore[arg-type]
+    assert clean is not None and sharp is not None and degraded is not None and sharp_degraded is not None
+    of_pair = sharp.mean((1, 2, 3)) > 0.5
+    changed = (clean != sharp).flatten(1).any(1)
+    assert not changed[of_pair].any() and torch.equal(degraded[of_pair], sharp_degraded[of_pair])
+    assert 0.35 < changed[~of_pair].float().mean() < 0.65
+    assert torch.equal(degraded[~of_pair], clean[~of_pair])  # nothing degrades them
+
+
 # Clean patches
 
 

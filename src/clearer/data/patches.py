@@ -129,9 +129,14 @@ class PatchSampler:
         first, down, along, made, kept = numbers.to(self.device)[:, :, None, None, None]
         index = first + self.row * down + self.column * along + self.channel  # (B / parts, C, patch, patch)
         clean = self.unit(_gathered(self.clean, index))
-        if not self.has_pairs:
-            clean = softened(clean, places[5, self.mine].tolist())
-        source = self.unit(_gathered(self.sources, index)) if self.has_pairs else clean
+        sides = places[5, self.mine]
+        clean = softened(clean, sides.tolist())
+        source = clean
+        if self.has_pairs:
+            source = self.unit(_gathered(self.sources, index))
+            if bool((sides < self.patch).any()):  # of clean images alone
+                soft = (sides < self.patch).to(self.device)[:, None, None, None]
+                source = torch.where(soft, clean, source)
         if any(gray):
             turned = torch.tensor(gray[self.mine], dtype=torch.bool, device=self.device)[:, None, None, None]
             clean, source = (torch.where(turned, luma(image), image) for image in (clean, source))
@@ -183,7 +188,9 @@ class PatchSampler:
             made |= torch.rand(n, generator=g) < self.degradation.share
         # What is not asked for draws no numbers, so that the patches of a seed stay the same.
         gray = self._chosen(self.variety.gray_share)
-        soft = soft_sides(self.variety, side, n, g) if self.variety.soft_share else torch.full((n,), side)
+        soft = torch.full((n,), side)
+        if self.variety.soft_share:
+            soft = torch.where(self.paired[which], soft, soft_sides(self.variety, side, n, g))
         kept = self._chosen(self.variety.clean_share)
         strides = down * self.channels, along * self.channels
         return torch.stack([first, *strides, made.long(), gray.long(), soft, which, kept.long()])
