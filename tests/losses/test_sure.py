@@ -132,6 +132,20 @@ def test_processes_compute_the_estimate_of_the_whole_batch(parts: list[tuple[int
     assert sum(values) / len(values) == pytest.approx(float(whole), rel=1e-5)
 
 
+def test_a_process_without_such_a_patch_adds_nothing_and_draws_as_the_others() -> None:
+    images, generator, other = torch.rand(2, 1, 8, 8), seeded(2), seeded(2)
+
+    def network(x: Tensor) -> Tensor:
+        assert len(x), "networks take no empty batch"
+        return x
+
+    variance = torch.full((1, 1, 8, 8), 0.01)
+    value = Sure()(network, Batch(images[1:], None, generator, start=1, of=2, variance=variance))
+    Sure()(network, Batch(images[:1], None, other, start=0, of=2, variance=variance))
+    assert float(value) == 0 and not value.requires_grad
+    assert torch.equal(generator.get_state(), other.get_state())
+
+
 @pytest.mark.parametrize(("progress", "loss"), [(0.1, Neighbor2Neighbor()), (0.6, Neighbor2Neighbor()), (0.61, Sure())])
 def test_it_follows_neighbor2neighbor_at_its_share_of_the_training(
     progress: float, loss: Neighbor2Neighbor | Sure

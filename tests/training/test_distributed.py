@@ -27,6 +27,7 @@ from clearer.training import distributed as processes
 from clearer.training.run_device import choose_device
 from clearer.training.sync_batchnorm import use_global_statistics
 from helpers.command import clearer, settings
+from helpers.noisy_images import noisy_folder
 from helpers.recipes import TINY
 
 pytestmark = pytest.mark.slow
@@ -118,6 +119,25 @@ def test_norm_over_two_parts_is_that_over_the_whole_batch(momentum: float | None
     assert torch.allclose(parts[0].eval()(again).double(), exact.eval()(x.double()), atol=1e-3)
 
 
+def test_a_gradient_that_one_process_lacks_counts_as_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
+    halves, loss = Halves(), torch.tensor(4.0)
+    monkeypatch.setattr(processes, "_members", (0, 2))
+    monkeypatch.setattr(processes, "total", halves.total)
+    networks = [[nn.Parameter(torch.ones(3)) for _ in range(3)] for _ in range(2)]
+    networks[0][0].grad = torch.full((3,), 2.0)
+    networks[0][1].grad, networks[1][1].grad = torch.full((3,), 1.0), torch.full((3,), 5.0)
+
+    def work(i: int) -> Callable[[], list[Tensor]]:
+        return lambda: processes.mean_gradients(networks[i], loss * i)
+
+    found = halves.run(work(0), work(1))
+    assert [[float(value) for value in values] for values in found] == [[2.0], [2.0]]
+    for first, other, unused in networks:
+        assert first.grad is not None and other.grad is not None
+        assert first.grad.tolist() == [1.0] * 3 and other.grad.tolist() == [3.0] * 3
+        assert unused.grad is None  # an optimizer would else decay weights that no process uses
+
+
 @pytest.fixture
 def second(monkeypatch: pytest.MonkeyPatch) -> None:
     """As torchrun starts the second of three processes."""
@@ -168,12 +188,12 @@ def _free_port() -> str:
         return str(found.getsockname()[1])
 
 
-def _pair(out: Path, photos: Path) -> list[subprocess.Popen[str]]:
-    """Start two processes as torchrun would, but faster."""
+def _pair(out: Path, photos: Path, *command: str) -> list[subprocess.Popen[str]]:
+    """Start two processes as torchrun would, but faster; by default of `_command`."""
     shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": _free_port()}
     return [
         subprocess.Popen(
-            [sys.executable, *_command(out, photos)],
+            [sys.executable, *(command or _command(out, photos))],
             env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -297,6 +317,31 @@ def test_one_then_two(tmp_path: Path, photos: Path, whole: Path) -> None:
     _alike(out, whole)
     assert json.loads((out / "train" / "result.json").read_text())["device"].startswith("2 x cpu")
     assert (out / "report.html").exists() and (out / "evaluation" / "gray-awgn-50.json").exists()
+
+
+def test_two_processes_of_which_one_has_no_patch_for_sure_give_the_result_of_one(tmp_path: Path) -> None:
+    noisy = noisy_folder(tmp_path / "noisy", 3)
+    changes = {
+        **{key: value for key, value in SETTINGS.items() if key.startswith("train.")},
+        "architecture": "PF",
+        "network.width": 4,
+        "network.scales": 2,
+        "network.norm": "none",
+        "train.loss": "sure",
+        "train.epochs": 2,
+        "train.batch": 2,
+        "precision": "fp32",
+        "evaluate.samples": 0,
+    }
+    command = ["-m", "clearer", "train", "noisy", "--noisy", str(noisy), *settings(changes)]
+    pair = _pair(tmp_path / "two", noisy, *command, "-o", str(tmp_path / "two"))
+    told = [process.communicate(timeout=300)[0] for process in pair]
+    assert [process.returncode for process in pair] == [0, 0], told
+    options = {**changes, "data.folder": str(noisy)}
+    fit("noisy", tmp_path / "one", options, stages=("train",), console=Console(quiet=True))
+    two, one = (load_file(tmp_path / name / "last.safetensors") for name in ("two", "one"))
+    for key, value in one.items():
+        torch.testing.assert_close(two[key], value, rtol=1e-4, atol=1e-5)
 
 
 def test_fp32_on_a_gpu_is_no_tf32() -> None:

@@ -83,7 +83,7 @@ class Loss(ABC):
 
     @abstractmethod
     def __call__(self, network: Callable[[Tensor], Tensor], batch: Batch) -> Tensor:
-        """Return the loss of ``network`` on ``batch``, a differentiable scalar.
+        """Return the loss of ``network`` on ``batch``, a differentiable scalar, or a constant if no patch counts.
 
         Args:
             network: degraded (B, C, H, W) -> restored, the same shape, float32. It may be called more than once.

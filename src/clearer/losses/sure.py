@@ -44,11 +44,14 @@ class Sure(Loss):
             raise ValueError("the batch has no noise variance")
         mine = slice(-batch.start % self.every, None, self.every)
         noisy, variance = batch.degraded[mine], batch.variance[mine]
+        draws = batch.integers(2, *noisy.shape[1:])[mine]
+        if not len(noisy):  # this process has none of these patches: its part of the mean is 0
+            return batch.degraded.new_zeros(())
         level = variance.sqrt()
         # An image without values beyond black was clipped there, and likewise at white.
         low, high = noisy.amin((1, 2, 3), keepdim=True).clamp(max=0), noisy.amax((1, 2, 3), keepdim=True).clamp(min=1)
         black, white = (noisy <= 0) & (low == 0), (noisy >= 1) & (high == 1)
-        signs = (2.0 * batch.integers(2, *noisy.shape[1:])[mine] - 1).masked_fill(black | white, 0)
+        signs = (2.0 * draws - 1).masked_fill(black | white, 0)
         away = self.step * level * signs
         disturbed = torch.cat([(noisy + one).clamp(low, high) for one in (away, -away)])
         forth, back = network(disturbed).chunk(2)

@@ -190,20 +190,29 @@ def total(value: Tensor) -> Tensor:
 def mean_gradients(parameters: Iterable[nn.Parameter], *values: Tensor) -> list[Tensor]:
     """Set all gradients to their means over processes, in one message; return the means of ``values``.
 
-    ``values`` are scalars to log: every process logs and checks the same bits.
+    A gradient that this process lacks counts as zeros if another one has it. ``values`` are scalars to log: every
+    process logs and checks the same bits.
     """
     if world() == 1:
         return list(values)
     import torch
 
     with torch.no_grad():
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        pieces = [*gradients, *(value.detach().float() for value in values)]
+        whole = list(parameters)
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in whole]
+        found = torch.tensor([float(p.grad is not None) for p in whole], device=whole[0].device)
+        pieces = [*gradients, found, *(value.detach().float() for value in values)]
         flat = total(torch.cat([piece.reshape(-1) for piece in pieces])).div_(world())
         parts = torch.split(flat, [piece.numel() for piece in pieces])
         means = [part.view(piece.shape) for part, piece in zip(parts, pieces, strict=True)]
         torch._foreach_copy_(gradients, means[: len(gradients)])
-    return means[len(gradients) :]
+        lacking = [k for k, p in enumerate(whole) if p.grad is None]
+        if lacking:
+            anywhere = means[len(gradients)].tolist()
+            for k in lacking:
+                if anywhere[k]:
+                    whole[k].grad = gradients[k]
+    return means[len(gradients) + 1 :]
 
 
 def same_everywhere(network: nn.Module) -> None:

@@ -166,7 +166,8 @@ class WeightTraining(TrainingJob):
     def backward(self, batch: Batch, index: int) -> Tensor:
         """Compute the gradients of step ``index``; return the loss."""
         loss = self.loss_of(batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        if loss.requires_grad:  # not where no patch of this process counts
+            loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     def loss_of(self, batch: Batch) -> Tensor:
