@@ -13,6 +13,7 @@ from torch import Tensor
 
 from clearer.core.errors import UserError
 from clearer.losses.base import Batch
+from clearer.losses.registry import LOSSES
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
 from clearer.noise.level import estimate_level
@@ -104,6 +105,30 @@ def test_a_loss_may_call_the_network_on_parts_of_the_patches(tmp_path: Path) -> 
     assert told[0] is not None and told[1] is not None and told[2] is None
     torch.testing.assert_close(told[0], true)
     torch.testing.assert_close(told[1], torch.cat([true, true]))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4, 8])
+@pytest.mark.parametrize(("progress", "told"), [(0.5, True), (0.9, False)])
+def test_copies_of_some_patches_are_not_told_the_levels_of_others(
+    tmp_path: Path, batch: int, progress: float, told: bool
+) -> None:
+    class Spy(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.told: list[Tensor | None] = []
+
+        def forward(self, x: Tensor, level: Tensor | None = None) -> Tensor:
+            self.told.append(level)
+            return x
+
+    given = patches(batch)
+    given = dataclasses.replace(given, variance=torch.full_like(given.degraded, 0.01), progress=progress)
+    loss = LOSSES.get("neighbor2neighbor+sure")  # SURE restores two copies of every fourth patch
+    source, spy = PatchLevels(TrainSettings(), True, batch, 3, context(tmp_path), loss=loss), Spy()
+    before = source.state_dict()["generator"]
+    loss(source.restore(spy, given), given)
+    assert (spy.told[0] is not None) == told and (told or len(spy.told) == 1)
+    assert not torch.equal(source.state_dict()["generator"], before)  # the levels of later steps stay the same
 
 
 def test_a_search_and_a_training_take_the_level(tmp_path: Path, photos: Path) -> None:

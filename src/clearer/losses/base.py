@@ -75,11 +75,18 @@ class Loss(ABC):
     own: ClassVar[bool] = False
     """Whether the network computes the loss itself, as some baselines do."""
 
+    on_copies: ClassVar[bool] = False
+    """Whether it calls the network on copies of some patches, so that a call does not tell by its size which it has."""
+
     every: int = 1
     """Some of its calls of the network are for every ``every``-th patch of the batch only; 1: for all patches."""
 
     smallest_patch: int = 1
     """Side in pixels of the smallest patch that the loss is defined for."""
+
+    def at(self, progress: float) -> Loss:
+        """Return the loss that counts at this share of the training."""
+        return self
 
     @abstractmethod
     def __call__(self, network: Callable[[Tensor], Tensor], batch: Batch) -> Tensor:

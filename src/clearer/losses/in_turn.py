@@ -34,8 +34,12 @@ class InTurn(Loss):
         object.__setattr__(self, "every", math.lcm(self.first.every, self.then.every))
         object.__setattr__(self, "smallest_patch", max(self.first.smallest_patch, self.then.smallest_patch))
 
+    def at(self, progress: float) -> Loss:
+        """See `Loss`."""
+        return self.first if progress <= self.share else self.then
+
     def __call__(self, network: Callable[[Tensor], Tensor], batch: Batch) -> Tensor:
-        return (self.first if batch.progress <= self.share else self.then)(network, batch)
+        return self.at(batch.progress)(network, batch)
 
 
 NEIGHBOR2NEIGHBOR_SURE = InTurn(NEIGHBOR2NEIGHBOR, SURE, 0.6)

@@ -36,6 +36,7 @@ class Sure(Loss):
 
     needs_clean: ClassVar[bool] = False
     needs_noise: ClassVar[bool] = True
+    on_copies: ClassVar[bool] = True
 
     def __call__(self, network: Callable[[Tensor], Tensor], batch: Batch) -> Tensor:
         import torch

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from clearer.losses.base import Batch
+from clearer.losses.base import Batch, Loss
 from clearer.noise.level import estimate_level
 from clearer.recipe.schema import TrainSettings
 from clearer.training.job import RunContext
@@ -32,6 +32,7 @@ class PatchLevels:
         seed: of the generator.
         context: of the run.
         truth: whether clean patches are the ground truth, not other exposures.
+        loss: what calls the network; by default, one that calls it on whole batches.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class PatchLevels:
         context: RunContext,
         *,
         truth: bool = True,
+        loss: Loss | None = None,
     ) -> None:
+        self.loss = loss
         self.settings, self.needed, self.batch, self.context, self.truth = settings, needed, batch, context, truth
         part = batch // context.world
         self.mine = slice(context.rank * part, (context.rank + 1) * part)
@@ -66,10 +69,14 @@ class PatchLevels:
         """Return ``network`` as losses call it; if it takes a level, it is told those of the patches.
 
         A loss may call it on parts of the patches, such as every second pixel, and on several of these as one batch.
+        Where it calls it on some of the patches, the network estimates their levels.
         """
+        estimating = partial(self.context.restore, network)
         if not self.needed:
-            return partial(self.context.restore, network)
-        levels = self.draw(batch)
+            return estimating
+        levels = self.draw(batch)  # in any case: later steps draw on
+        if self.loss is not None and self.loss.at(batch.progress).on_copies:
+            return estimating
 
         def restore(x: Tensor) -> Tensor:
             times, rest = divmod(len(x), len(levels))

@@ -115,6 +115,7 @@ class WeightTraining(TrainingJob):
             self.seed + 2,
             context,
             truth=not self.loss.between_exposures,
+            loss=self.loss,
         )
         if self.loss.needs_clean and not self.sampler.has_clean:
             raise UserError(
