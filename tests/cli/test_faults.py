@@ -28,6 +28,10 @@ FAULTS = {
         ["fit", *QUICK, "--data", "photos", "--set", "teacher.stride=2"],
         ["teacher.stride: 2", "--noisy"],
     ),
+    "search that is all warm-up": (
+        ["fit", *QUICK, "--data", "photos", "--set", "search.warmup_epochs=3"],
+        ["search.warmup_epochs: 3", "search.epochs=3", "2 or less"],
+    ),
     "no images named": (["fit", *QUICK], ["no images are named", "--data FOLDER"]),
     "missing folder": (["fit", *QUICK, "--data", "nowhere"], ["nowhere", "no such folder"]),
     "empty folder": (["fit", *QUICK, "--data", "empty"], ["empty", "no images"]),

@@ -53,6 +53,18 @@ def test_nothing_is_trained_twice_where_names_coincide() -> None:
     assert len({a for _, a in found}) == len(found)
 
 
+@pytest.mark.parametrize(
+    ("letters", "extremes"),
+    [("PS", ["all parallel"]), ("FS", ["all fusion"]), ("S", []), ("PFS", ["all parallel", "all fusion", "published"])],
+)
+def test_candidates_that_the_space_lacks_are_left_out(letters: str, extremes: list[str]) -> None:
+    space = SearchSpace(scales=4, modules_per_cell=4, candidates=letters)
+    found = choose_candidates(space.architecture(letters[-1] * 12), 3)
+    randoms = [f"random {k}" for k in range(1, 4)] if len(letters) > 1 else []
+    assert [name for name, _ in found] == ["chosen", *extremes, *randoms]
+    assert all(set(architecture.choices) <= set(letters) for _, architecture in found)
+
+
 @pytest.mark.long
 def test_the_verb_ranks_trains_and_resumes(run: Path) -> None:
     command = ("verdict", run, "--patches", 8, "--random", 1, "--jobs", 1, "--set", "train.steps_per_epoch=2", "--json")

@@ -40,6 +40,11 @@ def test_all_that_it_asks_for_is_of_the_space_and_the_same_again(count: int, see
     assert found == asked(Estimator(told(count), seed), 4)
 
 
+@pytest.mark.parametrize("seed", [2**32 - 1, 2**32, 2**63 - 2**16 - 1])
+def test_every_seed_of_a_recipe_is_taken(seed: int) -> None:
+    assert asked(Estimator(told(3), seed), 1) == asked(Estimator(told(3), seed % 2**32), 1)
+
+
 def test_every_form_that_can_be_drawn_can_be_asked_for() -> None:
     for form in forms(200):
         assert is_form(form)

@@ -12,7 +12,7 @@ from typing import Any, cast
 from clearer.experiments import published
 from clearer.experiments.runner import Plan
 from clearer.experiments.search_records import AgainstChance, Budget, Trained, Trainings
-from clearer.network.architecture import Architecture
+from clearer.network.architecture import FUSION, PARALLEL, Architecture
 from clearer.recipe.schema import Recipe
 from clearer.search.ranking import rank_correlation
 
@@ -35,7 +35,8 @@ def choose_candidates(chosen: Architecture, random: int) -> list[tuple[str, Arch
     """Return the architectures to train, by name: the chosen, both extremes, the published, and random ones.
 
     Random architectures have the share of fusion modules of the published one, 8 of 12. They are drawn
-    with seeds 0, 1, 2 and so on. No architecture has two names.
+    with seeds 0, 1, 2 and so on. No architecture has two names. Of a space without parallel or fusion modules, the
+    random ones are of any of its candidates, and what it lacks is left out.
     """
     space = chosen.space
     found = [("chosen", chosen)]
@@ -46,11 +47,13 @@ def choose_candidates(chosen: Architecture, random: int) -> list[tuple[str, Arch
         found.append((name, architecture))
         return True
 
-    add("all parallel", space.architecture("P" * space.modules))
-    add("all fusion", space.architecture("F" * space.modules))
-    if published.ARCHITECTURE.count("-") + 1 == space.cells and space.modules == 12:
+    for name, letter in (("all parallel", PARALLEL), ("all fusion", FUSION)):
+        if letter in space.candidates:
+            add(name, space.architecture(letter * space.modules))
+    has_both = {PARALLEL, FUSION} <= set(space.candidates)
+    if has_both and published.ARCHITECTURE.count("-") + 1 == space.cells and space.modules == 12:
         add("published", space.architecture(published.ARCHITECTURE.replace("-", "")))
-    fusions = round(space.modules * 8 / 12)
+    fusions = round(space.modules * 8 / 12) if has_both else None
     drawn, seed = 0, 0
     while drawn < random and seed < 100 * random:  # a tiny space may hold fewer
         drawn += add(f"random {drawn + 1}", space.random_architecture(seed, fusions))

@@ -47,6 +47,8 @@ def check_run(
     if is_noisy_only(recipe.data):
         _check_noisy(recipe)
     device = _meet(recipe, stages)
+    if "search" in stages and recipe.form is None and not distributed.first(lambda: folder.search.finished):
+        _check_warmup(recipe)
     if not distributed.first(lambda: folder.train.finished):
         check_losses(recipe)
         check_shares(recipe)
@@ -76,6 +78,15 @@ def _check_baseline(name: str, channels: int, stages: Sequence[str]) -> None:
     takes = cast(type[BaselineNetwork], BASELINES.get(name)).channels
     if takes != channels:
         raise UserError(f"network.channels: {channels} where {name} takes {takes}; set network.channels={takes}")
+
+
+def _check_warmup(recipe: Recipe) -> None:
+    epochs, warmup = recipe.search.epochs, recipe.search.warmup_epochs
+    if warmup >= epochs:
+        raise UserError(
+            f"search.warmup_epochs: {warmup}, so alpha does not move in a search of search.epochs={epochs}; set "
+            f"search.warmup_epochs to {epochs - 1} or less, or search.epochs to more"
+        )
 
 
 def _check_noisy(recipe: Recipe) -> None:

@@ -31,6 +31,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "pattern": tuple(dict.fromkeys(pattern for patterns in PATTERNS.values() for pattern in patterns)),
 }
 """What a form chooses, with `Form`'s names."""
+SEEDS = 2**32
+"""Number of seeds that numpy takes, from 0; those of recipes are of 63 bits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Estimator:
         with _quiet():
             # Two networks that are asked for before one is trained should differ: those asked for count as bad.
             sampler = optuna.samplers.TPESampler(
-                seed=seed + len(told), multivariate=True, constant_liar=True, n_startup_trials=0
+                seed=(seed + len(told)) % SEEDS, multivariate=True, constant_liar=True, n_startup_trials=0
             )
             self._study: Study = optuna.create_study(sampler=sampler, direction="maximize")
             self._study.add_trials(_trials(told))

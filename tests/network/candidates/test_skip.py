@@ -128,3 +128,9 @@ def test_a_search_beside_p_and_f(tmp_path: Path, photos: Path, tiny: dict[str, A
 
     restored: Tensor = run.restorer("cpu", "fp32")(torch.rand(1, 1, 18, 23))
     assert bool(restored.isfinite().all())
+
+
+@pytest.mark.parametrize("name", ["macs", "parameters", "activations"])
+def test_skips_alone_cost_nothing(name: str) -> None:
+    costs = COSTS.get(name)(SearchSpace(scales=3, modules_per_cell=2, candidates="S"))
+    assert costs.tolist() == [[0.0]] * 4

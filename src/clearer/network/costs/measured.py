@@ -15,7 +15,9 @@ from clearer.network.plan import plan_supernet
 def measured_costs(space: SearchSpace, of_step: Callable[[Step], float]) -> Tensor:
     """Return the cost ``of_step`` of each candidate in each searched place, ``(modules, K)``.
 
-    The costs are divided by those of the most expensive place's candidates together: the largest row sums to 1.
+    The costs are divided by those of the most expensive place's candidates together: the largest row sums to 1. All are
+    0 where the candidates are free, as skips alone are.
     """
     costs = torch.tensor([[float(of_step(step)) for step in place] for place in plan_supernet(space).searched])
-    return costs / costs.sum(dim=1).max()
+    largest = costs.sum(dim=1).max()
+    return costs / largest if largest > 0 else costs
