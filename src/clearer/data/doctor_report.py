@@ -262,7 +262,8 @@ def _layout(part: Part, guessed: bool) -> str:
 def _short(noise: NoiseProfile | None) -> str:
     if noise is None:
         return "-"
-    return f"{in_levels(noise, noise.level)}, {noise.kind}"
+    kind = "correlation unknown" if noise.kind == "independent" and not noise.is_known else noise.kind
+    return f"{in_levels(noise, noise.level)}, {kind}"
 
 
 def _decibels(psnr: float | None) -> str:

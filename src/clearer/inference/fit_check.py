@@ -11,7 +11,7 @@ import numpy as np
 from clearer.images.tensors import batch_view
 from clearer.images.types import UnitPixels
 from clearer.inference.choice import Candidate, candidates, choose
-from clearer.inference.image_facts import HOW, ImageFacts, facts_of
+from clearer.inference.image_facts import ImageFacts, facts_of
 from clearer.inference.restorer import Restorer
 from clearer.network.architecture import Architecture
 from clearer.noise.blocks import brightness_ends
@@ -120,9 +120,9 @@ class FitCheck:
             left = some if after <= before else f"all of the noise is left, about {before:.0f} gray levels"
             if not self.model.kinds or self.model.covers(facts):
                 return left
-            return f"{left}: it is {HOW[facts.kind]}, which {self.name} was not trained on"
+            return f"{left}: it is {facts.how}, which {self.name} was not trained on"
         little = f"hardly any change ({change:.1f} gray levels): " if change < LITTLE * max(span, 0.1) else ""
-        if not facts.noisy and self.model.denoises:
+        if facts.known and not facts.noisy and self.model.denoises:
             if facts.rain or facts.compressed or facts.blurred:
                 return f"{little}{facts.in_words()}, and {self.name} removes noise"
             if little:

@@ -12,12 +12,14 @@ from clearer.images.pixels import rgb_of_cmyk, to_unit
 from clearer.images.types import CMYK, ImageFile, UnitPixels
 from clearer.inference.options import RestoreOptions
 from clearer.noise.advice import Kind
+from clearer.noise.blocks import BLOCK
 from clearer.noise.glance import Glance, glance
 
 SIDE = 512
 """The center of so many pixels is looked at."""
 COMPRESSED = 75
 """JPEG quality up to which compression is what is to be removed, if there is little noise."""
+TOO_SMALL = f"noise not measured, which needs {BLOCK}x{BLOCK} pixels"
 SHARED = 0.1
 """Correlation of the noise between channels from which it is not white noise in color."""
 
@@ -35,6 +37,7 @@ class ImageFacts:
         rain: whether it shows streaks of rain.
         quality: of a JPEG file, 1 to 100; None of other files.
         channels: correlation of the noise between channels; None for gray images, and if it cannot be told.
+        known: whether the kind was measured, not assumed; see `clearer.noise.glance.Glance`.
     """
 
     gray: bool
@@ -45,12 +48,21 @@ class ImageFacts:
     rain: bool
     quality: int | None
     channels: float | None = None
+    known: bool = True
 
     @property
     def white(self) -> bool:
-        """Whether the noise is white: the same everywhere, and independent between pixels and between channels."""
-        alone = self.channels is not None and abs(self.channels) < SHARED and self.quality is None
-        return self.kind == "independent" and self.steady and (self.gray or alone)
+        """Whether the noise is white: the same everywhere, and independent between pixels and between channels.
+
+        What cannot be told is taken as independent.
+        """
+        alone = not self.known or (self.channels is not None and abs(self.channels) < SHARED)
+        return self.kind == "independent" and self.steady and (self.gray or (alone and self.quality is None))
+
+    @property
+    def how(self) -> str:
+        """How the noise of neighboring pixels is correlated, in words."""
+        return HOW[self.kind] if self.known else "taken as independent from pixel to pixel"
 
     @property
     def noisy(self) -> bool:
@@ -66,11 +78,11 @@ class ImageFacts:
         """Return a phrase such as "noise of about 12 gray levels, independent from pixel to pixel"."""
         found = ["streaks as of rain"] if self.rain else []
         if self.noisy:
-            found.append(f"noise of about {self.level:.0f} gray levels, {HOW[self.kind]}")
+            found.append(f"noise of about {self.level:.0f} gray levels, {self.how}")
         if self.compressed:
             found.append("JPEG compression" if self.quality is None else f"JPEG compression of quality {self.quality}")
         if not self.noisy and not self.rain:
-            found.append(f"nearly no noise ({self.level:.1f} gray levels)")
+            found.append(f"nearly no noise ({self.level:.1f} gray levels)" if self.known else TOO_SMALL)
         if self.blurred:
             found.append("blurred or enlarged")
         return ", ".join(found)
@@ -109,5 +121,5 @@ def facts_of(unit: UnitPixels, quality: int | None = None, side: int = SIDE) -> 
     gray = unit.shape[2] == 1 or bool((unit[::4, ::4] == unit[::4, ::4, :1]).all())
     seen: Glance = glance(np.ascontiguousarray(unit[:, :, :1]) if gray else unit, side)
     return ImageFacts(
-        gray, seen.kind, seen.level * 255, seen.steady, seen.blurred, seen.streaks, quality, seen.channels
+        gray, seen.kind, seen.level * 255, seen.steady, seen.blurred, seen.streaks, quality, seen.channels, seen.known
     )

@@ -19,19 +19,19 @@ METHODS: dict[Kind, Method] = {
 }
 
 
-def recommendation(kind: Kind, direction: Direction | None, skewed: bool = False) -> str:
+def recommendation(kind: Kind, direction: Direction | None, without_sure: bool = False) -> str:
     """Return how to restore images with such noise, in a sentence or two.
 
     Args:
         kind: see `clearer.noise.profile.NoiseProfile`.
         direction: of the lines, if the kind is ``lines``.
-        skewed: whether few photons make the noise skewed, if the kind is ``independent``.
+        without_sure: whether SURE is not trusted, if the kind is ``independent``.
     """
     alone = "clearer fit --noisy FOLDER"
     return {
         "clean": "There is little to remove: a denoiser would hardly change these images.",
         "independent": "Train on the noisy images alone with Neighbor2Neighbor"
-        f"{'' if skewed else ' and SURE'}: {alone}.",
+        f"{'' if without_sure else ' and SURE'}: {alone}.",
         "lines": f"Train on the noisy images alone with blind spots along {direction}: {alone}.",
         "correlated": "Train on the noisy images alone with a teacher on subsampled images, since neighbors share "
         f"noise: {alone}. With repeated exposures of each scene, Noise2Noise does better.",

@@ -16,6 +16,11 @@ Floats = npt.NDArray[np.floating[Any]]
 
 BLOCK = 8
 """Side of a block whose frequencies are looked at, in pixels."""
+MOST_COMPARED = 20_000
+FILLED = 0.1
+"""Blocks in which a channel varies, over those of the channel that varies most, below which it is empty."""
+STEP = 1e-6
+"""Difference of two values up to which they are the same."""
 CLIPPED = 0.05
 """Share of black or white pixels above which a block says nothing about noise."""
 
@@ -52,6 +57,21 @@ def cut_blocks(images: Sequence[UnitPixels], side: int, most: int) -> Floats:
         few = tall[(skip - 1) // 2 :: skip, :, (skip - 1) // 2 :: skip]
         found.append(few.transpose(0, 2, 4, 1, 3).reshape(-1, image.shape[2], side, side))
     return np.concatenate(found).astype(np.float32)
+
+
+def filled_channels(images: Sequence[UnitPixels]) -> npt.NDArray[np.int64]:
+    """Return the channels that show something, by index: all but those that are constant in nearly all blocks.
+
+    Such are the empty colors of fluorescence that is stored as RGB, with or without a label drawn over it. They have
+    no noise, and say nothing of that of the others. Of images that are constant in all channels, all are returned.
+
+    Args:
+        images: (H, W, C) with the same C.
+    """
+    blocks = cut_blocks(images, BLOCK, MOST_COMPARED)
+    varied = (np.ptp(blocks, axis=(-2, -1)) > STEP).sum(0)
+    found: npt.NDArray[np.int64] = np.flatnonzero(varied >= max(1, FILLED * varied.max(initial=0)))
+    return found if len(found) else np.arange(images[0].shape[2])
 
 
 def clipped_share(blocks: Floats) -> Floats:

@@ -47,7 +47,7 @@ def noise_correlation(images: Sequence[UnitPixels], gain: float, offset: float) 
     """Measure the correlation of the noise in the flattest blocks, after removing a plane from each.
 
     Args:
-        images: (H, W, C) in [0, 1] with the same C.
+        images: (H, W, C) in [0, 1] with the same C, without empty channels; see `clearer.noise.blocks.filled_channels`.
         gain, offset: noise variance against brightness, see `clearer.noise.brightness.fit_line`.
 
     Returns:

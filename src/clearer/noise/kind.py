@@ -18,6 +18,8 @@ IN_COLOR = 0.3
 """The same for noise in color alone."""
 CLEAN = 1.5 / 255
 """Level below which images are called clean, as a share of the brightness they span."""
+ROUNDING = 1e-5
+"""Level that a constant image may have by rounding, below a gray level of 16 bits."""
 STRIPES = 0.15
 """Level of row or column offsets, as a share of the noise level, from which they are stripes."""
 
@@ -31,14 +33,16 @@ def kind_of(
         white: level by the highest frequencies alone, which image content hardly reaches.
         level: the level by all frequencies if noise is correlated, else the same.
         span: brightness that the images span.
-        seen: correlation of the noise.
+        seen: correlation of the noise; None if unknown: white noise counts as independent then.
         stripes: levels of rows and columns.
         grid: of JPEG.
     """
     if grid.visible and white < 2 * CLEAN * span:
         return "blocky"
+    if seen is None:
+        return "clean" if white < max(CLEAN * span, ROUNDING) else "independent"
     # Regular texture can pass for faint correlated noise: without white noise, twice the level is asked for.
-    if seen is None or level < CLEAN * span or (white < CLEAN * span and level < 2 * CLEAN * span):
+    if level < CLEAN * span or (white < CLEAN * span and level < 2 * CLEAN * span):
         return "clean"
     rows, columns = float(seen.rows[1]), float(seen.columns[1])
     if white < CLEAN * span and min(rows, columns) > SMOOTH:

@@ -14,8 +14,8 @@ from clearer.images.pixels import WHOLE, Span, center_crop, in_one_depth, to_uni
 from clearer.images.types import AnyPixels
 from clearer.noise.advice import METHODS, Direction, Kind, Method, recommendation
 from clearer.noise.blockiness import block_grid
-from clearer.noise.blocks import BLOCK
-from clearer.noise.brightness import BrightnessCurve, brightness_curve, fit_line
+from clearer.noise.blocks import BLOCK, filled_channels
+from clearer.noise.brightness import TINY, BrightnessCurve, brightness_curve, fit_line
 from clearer.noise.correlation import noise_correlation
 from clearer.noise.depth import clipped_shares, used_bits
 from clearer.noise.kind import COLORED, kind_of
@@ -35,14 +35,15 @@ class NoiseProfile:
     """The noise of images, as measured without ground truth. White is 1 unless stated.
 
     Attributes:
-        kind: ``clean``; ``independent`` from pixel to pixel; ``lines``: correlated along rows or along columns, not
-            both; ``correlated`` both ways, or in color; ``blocky``: little noise, but the grid of JPEG compression.
-        level: RMS of the noise.
+        kind: ``clean``; ``independent`` from pixel to pixel, which is assumed if ``rows`` is empty; ``lines``:
+            correlated along rows or along columns, not both; ``correlated`` both ways, or in color; ``blocky``: little
+            noise, but the grid of JPEG compression.
+        level: RMS of the noise, over the channels that are not empty.
         gain, offset: per channel; the variance is ``gain * brightness + offset``.
         brightness, variance: at steps of brightness, all channels together; what the lines are fitted to.
         rows, columns: correlation of pixels of one row, or one column, at distances 0 to 8; empty if unknown.
         patch: correlation at distances -4 to 4 down and right, (9, 9); empty if unknown.
-        channels: correlation between channels; None for gray images.
+        channels: correlation between channels; None if only one is not empty.
         color: correlation of neighbors of the noise in color alone; None if there is none.
         row_stripes, column_stripes: standard deviation of the offsets of whole rows and whole columns.
         grid: strength of the 8x8 grid of JPEG, 0 without; see `clearer.noise.blockiness.Grid`.
@@ -83,17 +84,27 @@ class NoiseProfile:
     @property
     def method(self) -> Method:
         """The way to train on such images alone: a key of the recommendation."""
-        return "neighbor2neighbor" if self.kind == "independent" and self.is_skewed else METHODS[self.kind]
+        return "neighbor2neighbor" if self.kind == "independent" and self.without_sure else METHODS[self.kind]
 
     @property
     def recommendation(self) -> str:
         """What to do, in a sentence or two."""
-        return recommendation(self.kind, self.direction, self.is_skewed)
+        return recommendation(self.kind, self.direction, self.without_sure)
 
     @property
     def is_skewed(self) -> bool:
         """Whether the noise is that of few photons: its skewness, the gain over the level, is far from 0."""
         return max(self.gain) > SKEWED * self.level
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the correlation could be measured, which needs images of 16x16 pixels."""
+        return bool(self.rows)
+
+    @property
+    def without_sure(self) -> bool:
+        """Whether SURE is not trusted: the noise is skewed, or not known to be independent."""
+        return self.is_skewed or not self.is_known
 
     @property
     def direction(self) -> Direction | None:
@@ -109,9 +120,12 @@ class NoiseProfile:
         return self.sharpness is not None and self.sharpness < BLURRED
 
     def level_at(self, brightness: float) -> float:
-        """Return the noise level at a brightness from 0 to 1, the RMS over channels."""
-        lines = [max(gain * brightness + offset, 0.0) for gain, offset in zip(self.gain, self.offset, strict=True)]
-        return float(np.sqrt(np.mean(lines)))
+        """Return the noise level at a brightness from 0 to 1, the RMS over the channels that have noise."""
+        lines = [
+            (gain, offset) for gain, offset in zip(self.gain, self.offset, strict=True) if gain > 0 or offset > TINY
+        ]
+        found = [max(gain * brightness + offset, 0.0) for gain, offset in lines]
+        return float(np.sqrt(np.mean(found))) if found else 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the profile with its recommendation, ready for JSON."""
@@ -158,20 +172,22 @@ def profile_images(images: Sequence[AnyPixels], scale: Span = WHOLE) -> NoisePro
         UserError: no image has 8x8 pixels.
     """
     stored = _chosen(images, scale)
-    units = [to_unit(image, WHOLE if image.dtype.kind == "f" else scale) for image in stored]
+    colors = [to_unit(image, WHOLE if image.dtype.kind == "f" else scale) for image in stored]
+    filled = filled_channels(colors)
+    units = colors if len(filled) == colors[0].shape[2] else [unit[:, :, filled] for unit in colors]
     whole = brightness_curve(units)
     correlation = noise_correlation(units, *fit_line(whole.brightness, whole.total, whole.trust))
     single = [whole] if len(units) == 1 else [brightness_curve([unit]) for unit in units]
     certain = float(np.median([curve.certain_level for curve in single]))
-    colored = certain > COLORED * whole.level
+    colored = correlation is not None and certain > COLORED * whole.level
     level = whole.total_level if colored else whole.level
     stripes, grid = stripe_levels(units), block_grid(units)
     low, high = np.quantile(np.concatenate([unit[::2, ::2].ravel() for unit in units]), (0.001, 0.999))
-    black, white = clipped_shares(stored)
+    black, white = clipped_shares([image[:, :, filled] for image in stored])
     kind = kind_of(whole.level, certain if colored else level, float(high - low), correlation, stripes, grid)
     # What fills the lower frequencies of clean and compressed images is not noise.
     total = colored and kind not in ("clean", "blocky")
-    curves = [brightness_curve([unit[:, :, c : c + 1] for unit in units]) for c in range(units[0].shape[2])]
+    curves = [brightness_curve([unit[:, :, c : c + 1] for unit in colors]) for c in range(colors[0].shape[2])]
     lines = [fit_line(curve.brightness, _variance(curve, total), curve.trust) for curve in curves]
     return NoiseProfile(
         kind=kind,

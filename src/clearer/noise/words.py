@@ -34,11 +34,14 @@ def _noise(profile: NoiseProfile) -> str:
         "lines": f"correlated {along.get(profile.direction or '', 'along lines')}",
         "correlated": "correlated between neighboring pixels",
     }[profile.kind]
+    if not profile.is_known:
+        how = UNKNOWN
     if profile.kind == "correlated" and max(profile.rows[1], profile.columns[1]) < IN_ALL and profile.color:
         how = "correlated between neighboring pixels in color, as compression and cameras leave it"
     return f"Noise of {level}, {how}, {_by_brightness(profile)}."
 
 
+UNKNOWN = "taken as independent from pixel to pixel, which could not be measured"
 IN_ALL = 0.18
 """Correlation of neighbors below which only the noise in color is said to be correlated."""
 

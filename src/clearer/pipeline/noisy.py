@@ -76,9 +76,10 @@ def method_by(profile: NoiseProfile) -> Method:
         few = [profile.recommendation] if profile.kind == "blocky" else []
         remark = f"method neighbor2neighbor on every {ORDINAL[stride]} pixel, whose results teach the network"
         return Method(settings, [noise, *few, remark])
-    if profile.kind == "clean" or profile.is_skewed:
+    if profile.kind == "clean" or profile.without_sure:
         few = [profile.recommendation] if profile.kind == "clean" else []
-        remark = "method neighbor2neighbor: neighboring pixels have independent noise"
+        measured = profile.kind == "independent" and profile.is_known
+        remark = f"method neighbor2neighbor{': neighboring pixels have independent noise' if measured else ''}"
         return Method({"train.loss": "neighbor2neighbor"}, [noise, *few, remark])
     remark = "method neighbor2neighbor+sure: neighboring pixels have independent noise, whose level is known"
     return Method({"train.loss": "neighbor2neighbor+sure"}, [noise, remark])
