@@ -33,16 +33,20 @@ def used_bits(images: Sequence[AnyPixels]) -> int | None:
 def clipped_shares(images: Sequence[AnyPixels]) -> tuple[float, float]:
     """Return the shares of values that are black, and that are white: the end of the bits used, or of [0, 1].
 
+    A floating-point image with values beyond an end was not clipped there.
+
     Args:
         images: of one dtype.
     """
-    low, high = 0.0, 1.0
+    count = sum(image.size for image in images)
     bits = used_bits(images)
-    if bits is not None:
+    if bits is None:
+        black = sum(np.count_nonzero(image == 0) for image in images if image.min() >= 0)
+        white = sum(np.count_nonzero(image == 1) for image in images if image.max() <= 1)
+    else:
         top = max(int(image.max()) for image in images)
         full = 2**bits - 1
         high = top if top % full == 0 and top > 0 else np.inf
-    count = sum(image.size for image in images)
-    black = sum(np.count_nonzero(image <= low) for image in images)
-    white = sum(np.count_nonzero(image >= high) for image in images)
+        black = sum(np.count_nonzero(image == 0) for image in images)
+        white = sum(np.count_nonzero(image >= high) for image in images)
     return black / count, white / count
