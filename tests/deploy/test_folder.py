@@ -86,6 +86,26 @@ def run(folder: Path, *words: object, **more: object) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_no_file_is_written_before_all_texts_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*words: object, **more: object) -> list[str]:
+        raise KeyError("rows")
+
+    save_weights(tmp_path / "net.safetensors", network(1, "none"), {"task": "denoise"})
+    monkeypatch.setattr("clearer.deploy.folder.card_lines", fails)
+    with pytest.raises(KeyError):
+        export_folder(tmp_path / "net.safetensors", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_card_with_parts_of_another_shape_is_exported(tmp_path: Path) -> None:
+    stated = {"bf16": {"rms": 0.4}, "robustness": {"note": "x"}}
+    save_weights(tmp_path / "net.safetensors", network(1, "none"), stated)
+    ended = command("export", tmp_path / "net.safetensors", "-o", tmp_path / "out")
+    assert ended.status == 0, ended.err
+    assert json.loads((tmp_path / "out" / "card.json").read_text())["card"] == stated
+    assert "## Robustness" not in (tmp_path / "out" / "README.md").read_text()
+
+
 @pytest.mark.slow
 def test_the_python_example_restores(folder: Path) -> None:
     run(folder, sys.executable, "restore.py", "../noisy.png", "python.png", *sigma_of(folder))

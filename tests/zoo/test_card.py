@@ -137,3 +137,26 @@ def test_a_card_says_what_bf16_changes() -> None:
     text = "\n".join(card_lines(Architecture.parse("PF-FP", width=4), card))
     assert "results in bf16 differ from those in fp32 by 0.44 gray levels RMS, by 2.8 at most." in text
     assert "bf16" not in "\n".join(card_lines(Architecture.parse("PF-FP", width=4), ModelCard()))
+
+
+ROW = {"name": "a:white-25", "input_psnr": 20, "psnr": 31.0, "ffdnet_psnr": None, "dead": False}
+
+
+@pytest.mark.parametrize(
+    "robustness",
+    [
+        {"note": "x"}, {"rows": 7}, {"rows": [3]}, {"rows": [{"name": "a:b"}]}, {"rows": [{**ROW, "psnr": None}]},
+        {"rows": [{**ROW, "name": 4}]}, {"rows": {"a": ROW}}, {"rows": []},
+    ],
+)  # fmt: skip
+def test_a_robustness_table_of_another_shape_is_left_out(robustness: dict[str, Any]) -> None:
+    card = ModelCard.from_dict({"robustness": robustness})
+    assert "## Robustness" not in card_lines(Architecture.parse("PF-FP", width=4), card)
+    assert card.robustness == robustness  # stated still
+    assert "## Robustness" in card_lines(Architecture.parse("PF-FP", width=4), ModelCard(robustness={"rows": [ROW]}))
+
+
+@pytest.mark.parametrize("bf16", [{"rms": 0.4}, {"largest": 2.8}, {"rms": "0.4", "largest": None}, {"note": "x"}])
+def test_an_incomplete_statement_on_bf16_is_left_out(bf16: dict[str, Any]) -> None:
+    lines = card_lines(Architecture.parse("PF-FP", width=4), ModelCard.from_dict({"bf16": bf16}))
+    assert "bf16" not in "\n".join(lines)

@@ -95,12 +95,13 @@ def export_folder(model: str | Path | Restorer, folder: str | Path, **options: A
     check_folder(place, architecture)
     name = card.name or (place.resolve().name if isinstance(model, Restorer) else Path(model).name)
     with paths_checked():
-        found = export(restorer, onnx=place / MODEL, **options)["onnx"]
-        use = use_of(architecture, card)
+        # All texts before the first file: a fault in one must not leave half a folder.
+        use, body = use_of(architecture, card), _body_lines(architecture, card, examples=True)
         texts = {example: example_text(example, use) for example in EXAMPLES}
         facts = {"input": INPUT, "output": OUTPUT, **({"level": LEVEL} if use.takes_level else {}), **use._asdict()}
         texts[CARD] = json.dumps({"name": name, "use": facts, "card": card.to_dict()}, indent=1, allow_nan=False) + "\n"
-        texts[README] = readme(name, architecture, card, found)
+        found = export(restorer, onnx=place / MODEL, **options)["onnx"]
+        texts[README] = _joined([*_head_lines(name, card, found), *body])
         for file, text in texts.items():
             write_text(place / file, text)
     return {"path": str(place), "files": [MODEL, *texts], "onnx": {**found, "path": str(place / MODEL)}}
@@ -147,13 +148,28 @@ def _levels_of_16_bits(use: Use) -> Span:
 
 def readme(name: str, architecture: Architecture, card: ModelCard, file: ExportedFile, *, examples: bool = True) -> str:
     """Return the README of the folder: how to run the ONNX file, with or without ``examples``, and the model card."""
-    use = use_of(architecture, card)
-    lines = [
+    return _joined([*_head_lines(name, card, file), *_body_lines(architecture, card, examples)])
+
+
+def _joined(lines: list[str]) -> str:
+    return "\n".join(lines) + "\n"
+
+
+def _head_lines(name: str, card: ModelCard, file: ExportedFile) -> list[str]:
+    """Return the beginning of the README, with the facts of the ONNX file."""
+    return [
         f"# {name}",
         "",
         *([sentence(card.description), ""] if card.description else []),
         f"`{MODEL}` ({file['precision']}, {file['bytes'] / 1e6:.2f} MB) runs in ONNX Runtime 1.20 or newer.",
         "",
+    ]
+
+
+def _body_lines(architecture: Architecture, card: ModelCard, examples: bool) -> list[str]:
+    """Return the rest of the README, which is known before the ONNX file is written."""
+    use = use_of(architecture, card)
+    return [
         *(["## Examples", "", *example_lines(use), ""] if examples else []),
         "## Input and output",
         "",
@@ -161,7 +177,6 @@ def readme(name: str, architecture: Architecture, card: ModelCard, file: Exporte
         "",
         *card_lines(architecture, card),
     ]
-    return "\n".join(lines) + "\n"
 
 
 def example_lines(use: Use) -> list[str]:

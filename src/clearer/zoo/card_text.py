@@ -8,7 +8,7 @@ from pathlib import Path
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel, parameters
 from clearer.zoo.card import CardResult, ModelCard
-from clearer.zoo.robustness_table import INTRODUCTION, table_lines
+from clearer.zoo.robustness_table import INTRODUCTION, rows_of, table_lines
 
 NOT_STATED = "not stated"
 BF16 = "On images of 8 bits, results in bf16 differ from those in fp32 by"
@@ -66,17 +66,16 @@ def _range_lines(card: ModelCard) -> list[str]:
 
 
 def robustness_lines(card: ModelCard) -> list[str]:
-    """Return the section on the robustness table; none where the card states no table."""
-    if not card.robustness:
-        return []
-    return ["## Robustness", "", INTRODUCTION, "", *table_lines(card.robustness["rows"]), ""]
+    """Return the section on the robustness table; none where the card states no table, or one of another shape."""
+    rows = rows_of(card.robustness or {})
+    return ["## Robustness", "", INTRODUCTION, "", *table_lines(rows), ""] if rows else []
 
 
 def bf16_lines(card: ModelCard) -> list[str]:
-    """Return how far results in bf16 are from those in fp32; nothing where the card does not state it."""
-    if not card.bf16:
+    """Return how far results in bf16 are from those in fp32; nothing where the card does not state both numbers."""
+    rms, largest = ((card.bf16 or {}).get(key) for key in ("rms", "largest"))
+    if type(rms) not in (int, float) or type(largest) not in (int, float):
         return []
-    rms, largest = card.bf16["rms"], card.bf16["largest"]
     return [f"{BF16} {rms:.2f} gray levels RMS, by {largest:.1f} at most.", ""]
 
 

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
+
+from clearer.core.shape import check_shape
+
+
+class CardRow(TypedDict):
+    """A row of the table as a model card stores it. PSNR in dB; ``ffdnet_psnr`` is None where FFDNet was not run."""
+
+    name: str
+    input_psnr: float
+    psnr: float
+    ffdnet_psnr: float | None
+    dead: bool
+
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -23,6 +36,16 @@ def rows_for_card(rows: Rows) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def rows_of(stated: Mapping[str, Any]) -> Rows:
+    """Return the rows that a card states as its ``robustness``; none if they do not have the shape of `CardRow`."""
+    rows = stated.get("rows")
+    try:
+        check_shape(rows, list[CardRow])
+    except ValueError:
+        return ()
+    return rows or ()
 
 
 def table_lines(rows: Rows) -> list[str]:
