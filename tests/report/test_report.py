@@ -329,6 +329,26 @@ def test_hostile_values_stay_text(tmp_path: Path) -> None:
     assert "&lt;script&gt;alert(&#x27;x&#x27;)" in page.read_text(encoding="utf-8")
 
 
+def test_names_in_any_script_stand_above_their_images_without_a_warning(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    folder = write_run(tmp_path / "实验", images=1)
+    samples = json.loads((folder / "samples.json").read_text())
+    (folder / "samples.json").write_text(json.dumps([samples[0] | {"name": "細胞 <ไทย>.png"}]))
+    assert "<h3>細胞 &lt;ไทย&gt;.png</h3>" in write_page(folder).read_text(encoding="utf-8")
+    image = np.zeros((32, 32), np.uint8)
+    for draw in (png_bytes, svg_text):
+        assert draw(comparison([Sample("細胞ไทย.png", image, image, image)]))
+    assert not [str(one.message) for one in recwarn if issubclass(one.category, UserWarning)]
+
+
+def test_a_comparison_without_its_name_has_no_room_for_it() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (320, 480, 3), np.uint8)
+    sample = Sample("a", image, image, image)
+    heights = [round(comparison([sample], named=named).get_size_inches()[1] * 100) for named in (True, False)]
+    assert heights[0] - heights[1] == 30
+
+
 GONE = {
     "Results": ["evaluation/gray-awgn-50-a.json", "evaluation/gray-awgn-50-e.json"],
     "Images": ["samples.json"],

@@ -85,13 +85,18 @@ def _caption(text: str, psnr: float | None, ssim: float | None) -> str:
     return text
 
 
-def comparison(samples: Sequence[Sample]) -> Figure:
+def comparison(samples: Sequence[Sample], *, named: bool = True) -> Figure:
     """Draw samples one below another. At 100 dpi each pixel of a crop becomes 4x4 or 3x3 pixels of the figure.
+
+    Args:
+        samples: the images.
+        named: draw their names. The font has Latin, Greek and Cyrillic letters alone, so that a page states the names
+            itself.
 
     Raises:
         UserError: the three images of a sample differ in size.
     """
-    layouts = [_Layout.of(sample) for sample in samples]
+    layouts = [_Layout.of(sample, NAME if named else 0) for sample in samples]
     width = max(3 * layout.column for layout in layouts) + 2 * GAP
     height = sum(layout.height for layout in layouts)
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
@@ -128,13 +133,14 @@ class _Layout:
     shown: int  # height of the whole images
     zoomed: int  # height of the crops
     crop: tuple[int, int, int, int]  # top, left, height, width in pixels of the image
+    head: int  # height of the name; 0 without
 
     @property
     def height(self) -> int:
-        return NAME + self.shown + GAP + self.zoomed + CAPTION + GAP
+        return self.head + self.shown + GAP + self.zoomed + CAPTION + GAP
 
     @classmethod
-    def of(cls, sample: Sample) -> _Layout:
+    def of(cls, sample: Sample, head: int) -> _Layout:
         images = tuple(map(_as_rgb, (sample.input, sample.restored, sample.truth)))
         if len({image.shape for image in images}) > 1:
             sizes = ", ".join(f"{image.shape[1]}x{image.shape[0]}" for image in images)
@@ -148,7 +154,7 @@ class _Layout:
         crop_h = min(2 * CROP // 3 if wide > high else CROP, high)
         shown, zoomed = max(1, round(high * zoom)), round(column * crop_h / crop_w)
         top, left = detail_crop(images[1 if sample.third == "removed" else 2], crop_h, crop_w)
-        return cls(sample, images, column, zoom, shown, zoomed, (top, left, crop_h, crop_w))
+        return cls(sample, images, column, zoom, shown, zoomed, (top, left, crop_h, crop_w), head)
 
 
 def _draw_sample(figure: Figure, layout: _Layout, top: int, size: tuple[int, int]) -> None:
@@ -159,14 +165,13 @@ def _draw_sample(figure: Figure, layout: _Layout, top: int, size: tuple[int, int
     def place(left: int, upper: int, w: int, h: int) -> tuple[float, float, float, float]:
         return left / width, 1 - (upper + h) / height, w / width, h / height
 
-    # Without parse_math=False, dollar signs in a file name would make a formula.
-    name = figure.text(
-        2 / width, 1 - (top + 15) / height, printable(layout.sample.name), size=11, color=INK, va="center"
-    )
-    name.set_parse_math(False)
+    if layout.head:
+        name = printable(layout.sample.name)
+        drawn = figure.text(2 / width, 1 - (top + layout.head / 2) / height, name, size=11, color=INK, va="center")
+        drawn.set_parse_math(False)  # else dollar signs in a file name would make a formula
     for index, (caption, image) in enumerate(zip(layout.sample.captions, layout.images, strict=True)):
         left = index * (layout.column + GAP)
-        upper = top + NAME
+        upper = top + layout.head
         shown_w = max(1, round(image.shape[1] * layout.zoom))
         axes = figure.add_axes(place(left, upper, shown_w, layout.shown))
         axes.imshow(_resized(image, shown_w, layout.shown), interpolation="nearest", aspect="auto")

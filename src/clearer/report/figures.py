@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -50,7 +52,7 @@ def svg_text(figure: Figure, prefix: str = "") -> str:
     """
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with matplotlib.rc_context(SVG_SETTINGS):
+    with matplotlib.rc_context(SVG_SETTINGS), _any_letter():
         figure.savefig(buffer, format="svg", metadata=nothing)
     text = buffer.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
@@ -62,8 +64,18 @@ def svg_text(figure: Figure, prefix: str = "") -> str:
 def png_bytes(figure: Figure, dpi: float = 150) -> bytes:
     """Return a figure as PNG."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, pil_kwargs={"optimize": True})
+    with _any_letter():
+        figure.savefig(buffer, format="png", dpi=dpi, pil_kwargs={"optimize": True})
     return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def _any_letter() -> Iterator[None]:
+    """Draw names in letters that the font lacks as boxes, without a warning, which the user could not act on."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+        warnings.filterwarnings("ignore", "Matplotlib currently does not support .* natively", UserWarning)
+        yield
 
 
 def mixing_weights_over_time(lines: Lines, names: Sequence[str] = TWO) -> Figure:

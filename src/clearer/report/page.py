@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 
 from clearer.core.errors import UserError, one_line
 from clearer.core.files import write_text
-from clearer.core.text import duration
+from clearer.core.text import duration, printable
 from clearer.network.candidates.registry import CANDIDATES
 from clearer.report.budget_section import budget_sections
 from clearer.report.comparison import DPI, Sample, comparison
@@ -137,12 +137,14 @@ def _images(record: Record) -> str:
         images = sample_images(record, entry)
         if images is None:
             continue
-        data = base64.b64encode(png_bytes(comparison([Sample.of(entry, images)]), DPI)).decode()
+        data = base64.b64encode(png_bytes(comparison([Sample.of(entry, images)], named=False), DPI)).decode()
         third = "removed" if "removed" in images else "ground truth"
-        about = escape(f"{entry.get('name', '')}: input, restored and {third}, each with an enlarged crop below")
+        name = printable(str(entry.get("name", "")))
+        about = escape(f"{name}: input, restored and {third}, each with an enlarged crop below")
+        shown += f"<h3>{escape(name)}</h3>"
         shown += f'<div class="wide"><img class="sample" alt="{about}" src="data:image/png;base64,{data}"></div>'
         if (gain := number(entry, "gain")) is not None:
-            shown += note(f"{entry.get('name', '')} is shown {gain:.1f} times brighter.")
+            shown += note(f"{name} is shown {gain:.1f} times brighter.")
     if any("removed" in entry for entry in record.samples):
         shown += note(
             "Removed: the input minus the restored image, with stronger contrast; gray is no change. Where it shows "
