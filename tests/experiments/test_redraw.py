@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from clearer.experiments.redraw import redraw_folder
+from clearer.experiments.verdict_page import trained_figure
 
 STORE = Path(__file__).parents[2] / "docs" / "results"
 RECORDS = {
@@ -39,3 +41,12 @@ def test_a_result_of_version_0_1_is_redrawn(tmp_path: Path, name: str) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {name, *files}
     (page,) = tmp_path.glob("*.md")
     assert part in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("part", "label"), [(None, "validation"), ("validation", "validation"), ("test", "test")])
+def test_the_figure_of_a_verdict_names_the_images_that_were_measured(part: str | None, label: str) -> None:
+    result = json.loads((STORE / "verdict-laptop.json").read_text())
+    result["training"].pop("measured_on", None)
+    if part is not None:
+        result["training"]["measured_on"] = part
+    assert trained_figure(result).axes[0].get_ylabel() == f"PSNR on {label} images (dB)"

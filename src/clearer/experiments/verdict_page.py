@@ -193,7 +193,8 @@ def trained_figure(result: Verdict) -> Figure:
     axes = figure.add_subplot()
     rank = _number(training["correlation_with_score"])
     dress(axes, f"trained from scratch, over the supernet's score (rank correlation {rank})", "score (dB)", whole=False)
-    axes.set_ylabel("PSNR on validation images (dB)", fontsize=9, color=MUTED)
+    part = "test" if training.get("measured_on") == "test" else "validation"
+    axes.set_ylabel(f"PSNR on {part} images (dB)", fontsize=9, color=MUTED)
     for row in training["rows"]:
         axes.plot([row["score"]] * 2, [min(row["psnr"]), max(row["psnr"])], color="#b8c0c8", lw=1.2, zorder=1)
     _mark(axes, [(row["name"], row["score"], row["mean"]) for row in training["rows"]])
