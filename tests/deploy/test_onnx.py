@@ -328,6 +328,10 @@ def _break_after(network: RestorationNetwork) -> None:
         (["--onnx", "a.onnx", "--opset", "17"], "--opset 17: not from 18, the least that torch writes, to "),
         (["--onnx", "a.onnx", "--opset", "99"], "--opset 99: not from 18"),
         (["--torch", "a.pt2", "--opset", "20"], "--opset: only for ONNX files"),
+        (["--onnx", "a.onnx", "--layout", "nonsense"], "--layout nonsense: only for --calibrate; leave it out"),
+        (["-o", "folder", "--layout", "pairs"], "--layout pairs: only for --calibrate; leave it out"),
+        (["--torch", "a.pt2", "--layout", "pairs"], "--layout pairs: only for --calibrate; leave it out"),
+        (["--bioimageio", "a.zip", "--layout", "pairs"], "--layout pairs: only for --calibrate; leave it out"),
     ],
 )
 def test_contradicting_options_are_refused(
@@ -364,6 +368,12 @@ def test_images_for_int8_are_not_ignored_without_it(run: Path, tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     ended = command("export", run, "--bioimageio", "a.zip", "--calibrate", "photos")
     assert ended.status == 2 and ended.err.startswith("clearer: --calibrate photos: only for --int8")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_layout_without_images_is_refused_in_python_too(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--layout nonsense: only for --calibrate"):
+        export(run, onnx=tmp_path / "a.onnx", layout="nonsense")
     assert not list(tmp_path.iterdir())
 
 

@@ -137,7 +137,7 @@ def _check(o: ExportOptions) -> None:
     """Check all options before the first file is written, so that none is left behind by another's fault."""
     from clearer.deploy.bioimage import check_package, check_package_name
     from clearer.deploy.demo import check_demo
-    from clearer.deploy.export_options import PACKAGES, check_opset, check_options, require
+    from clearer.deploy.export_options import PACKAGES, check_layout, check_opset, check_options, require
     from clearer.deploy.folder import MODEL, check_folder
     from clearer.deploy.onnx import network_of
     from clearer.deploy.quantize import check_calibration
@@ -158,6 +158,7 @@ def _check(o: ExportOptions) -> None:
         check_options(onnx, o.pt2, o.half, o.int8, o.calibrate)
     elif o.calibrate is not None:
         raise UserError(f"--calibrate {o.calibrate}: only for --int8, which needs it; leave it out")
+    check_layout(o.layout, o.calibrate)
     if o.opset is not None:
         check_opset(o.opset, onnx or o.bioimageio)
     if onnx is not None or o.demo is not None or o.bioimageio is not None:

@@ -35,6 +35,12 @@ def check_opset(opset: int, path: str | Path | None) -> None:
         )
 
 
+def check_layout(layout: str, calibrate: str | Path | None) -> None:
+    """Raise a UserError if a layout is stated and there are no images that have it."""
+    if layout != "auto" and calibrate is None:
+        raise UserError(f"--layout {layout}: only for --calibrate; leave it out")
+
+
 def check_options(
     onnx: str | Path | None, pt2: str | Path | None, half: bool, int8: bool, calibrate: str | Path | None
 ) -> None:

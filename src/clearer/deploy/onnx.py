@@ -23,7 +23,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from clearer.core.errors import UserError
 from clearer.core.files import utf8_path, written_whole
-from clearer.deploy.export_options import OPSET, PACKAGES, check_opset, check_options, require
+from clearer.deploy.export_options import OPSET, PACKAGES, check_layout, check_opset, check_options, require
 from clearer.deploy.quantize import Calibration, QuantizationLoss, quantize, read_calibration
 from clearer.inference.onnx_network import INPUT, LEVEL, OUTPUT, OnnxNetwork, metadata_of
 from clearer.inference.restorer import Restorer, load
@@ -112,6 +112,7 @@ def export(
             missing, or a file differs too much from PyTorch; that file is not kept.
     """
     check_options(onnx, pt2, half, int8, calibrate)
+    check_layout(layout, calibrate)
     if opset is not None:
         check_opset(opset, onnx)
     restorer = model if isinstance(model, Restorer) else load(model, "cpu", "fp32")
