@@ -84,6 +84,30 @@ def test_a_range_of_no_numbers_is_said_and_nothing_begins(widget: RestorePanel) 
     assert "Range: 'white'" in widget.said.text() and widget.worker is None and widget.start.isEnabled()
 
 
+def test_a_renamed_layer_is_restored_under_its_new_name(widget: RestorePanel) -> None:
+    widget.viewer.add_image(np.zeros((8, 8), np.uint16), name="other")
+    widget.viewer.layers["cells"].name = "細胞"
+    names = [widget.layers.itemText(k) for k in range(widget.layers.count())]
+    assert names == ["細胞", "other"] and widget.layers.currentText() == "細胞"
+    widget.restore()
+    wait(widget)
+    assert widget.viewer.layers[-1].name == "細胞 restored"
+
+
+def test_a_removed_layer_is_no_longer_offered(widget: RestorePanel) -> None:
+    widget.viewer.layers.clear()
+    widget.restore()
+    assert widget.said.text() == "open an image first" and widget.worker is None
+
+
+def test_a_closed_widget_lets_go_of_the_viewer(widget: RestorePanel) -> None:
+    sip = pytest.importorskip("PyQt6.sip", reason="destroys the widget by PyQt")
+    sip.delete(widget.native)
+    widget.viewer.layers["cells"].name = "renamed"
+    widget.viewer.add_image(np.zeros((8, 8), np.uint16), name="other")  # would touch a field that is gone
+    assert widget.listed == []
+
+
 def test_a_stopped_restoration_adds_nothing(widget: RestorePanel) -> None:
     widget.restore()
     widget.cancel()

@@ -45,6 +45,7 @@ class RestorePanel:
         self.native = QWidget()
         self.viewer = viewer
         self.worker: Any = None
+        self.listed: list[Any] = []  # the layers that can be chosen, in the order shown; their names may change
         self.layers, self.models = QComboBox(), QComboBox()
         self.models.setEditable(True)  # a run folder or a weight file
         self.models.addItems(list(find_models(strict=False)))
@@ -78,31 +79,54 @@ class RestorePanel:
         self.stop.setEnabled(False)
         viewer.layers.events.inserted.connect(self.refresh)
         viewer.layers.events.removed.connect(self.refresh)
+        self.native.destroyed.connect(self.disconnect)
         self.refresh()
 
+    @property
+    def layer(self) -> Any:
+        """The chosen layer; None where the viewer has no image."""
+        index = self.layers.currentIndex()
+        return self.listed[index] if 0 <= index < len(self.listed) else None
+
     def refresh(self, event: Any = None) -> None:
-        """List the image layers of the viewer."""
+        """List the image layers of the viewer, and list them again when one is renamed; the chosen one stays chosen."""
         from napari.layers import Image
 
-        chosen = self.layers.currentText()
+        chosen = self.layer
+        self._follow_names(False)
+        self.listed = [layer for layer in self.viewer.layers if isinstance(layer, Image)]
+        self._follow_names(True)
         self.layers.clear()
-        self.layers.addItems([layer.name for layer in self.viewer.layers if isinstance(layer, Image)])
-        self.layers.setCurrentText(chosen)
+        self.layers.addItems([layer.name for layer in self.listed])
+        for index, layer in enumerate(self.listed):
+            if layer is chosen:
+                self.layers.setCurrentIndex(index)
+
+    def _follow_names(self, follow: bool) -> None:
+        for layer in self.listed:
+            (layer.events.name.connect if follow else layer.events.name.disconnect)(self.refresh)
+
+    def disconnect(self) -> None:
+        """Let go of the viewer when the widget is closed for good."""
+        events = self.viewer.layers.events
+        for emitter in (events.inserted, events.removed):
+            emitter.disconnect(self.refresh)
+        self._follow_names(False)
+        self.listed = []
 
     def restore(self) -> None:
         """Begin to restore the chosen layer in a thread."""
         from napari.qt.threading import thread_worker
 
-        name = self.layers.currentText()
-        if not name or self.worker is not None:
-            self.said.setText("" if name else "open an image first")
+        layer = self.layer
+        if layer is None or self.worker is not None:
+            self.said.setText("open an image first" if layer is None else "")
             return
         try:
             span = span_of(self.span.text())
         except UserError as error:
             self.said.setText(str(error))
             return
-        layer = self.viewer.layers[name]
         level = None if self.level.value() < 0 else self.level.value()
         work = _work(
             self.models.currentText(),
