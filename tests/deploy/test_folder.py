@@ -187,6 +187,18 @@ def test_the_python_example_takes_a_tiff_whose_directory_is_at_any_place(folder:
 
 
 @pytest.mark.slow
+def test_the_python_example_says_that_it_restores_the_first_page(folder: Path, tmp_path: Path) -> None:
+    page, path = Image.open(folder / "noisy.png"), tmp_path / "stack.tif"
+    page.save(path, save_all=True, append_images=[Image.new(page.mode, page.size)] * 2)
+    words = [sys.executable, "restore.py", str(path), str(tmp_path / "out.png"), *sigma_of(folder)]
+    done = subprocess.run(words, cwd=folder / "out", capture_output=True, text=True)
+    said = f"{path}: the first of 3 pages was restored; clearer restore takes all\n"
+    assert (done.returncode, done.stderr) == (0, said)
+    assert_as_expected(folder, np.asarray(Image.open(tmp_path / "out.png")))
+    assert "several pages" in (folder / "out" / "README.md").read_text()
+
+
+@pytest.mark.slow
 def test_the_python_example_states_its_usage(folder: Path) -> None:
     words = [sys.executable, "restore.py", "../noisy.png"]
     done = subprocess.run(words, cwd=folder / "out", capture_output=True, text=True)

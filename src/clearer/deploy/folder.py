@@ -191,7 +191,8 @@ def example_lines(use: Use) -> list[str]:
         "```",
         "",
         f"It takes images of 8 bits{' and turns color into gray' if gray else ''}, and gray ones of 16 bits, and keeps "
-        "the depth. PIL reads color of more bits as 8 bits: PNG, PPM and TIFF files of this kind are refused. Alpha, "
+        "the depth. PIL reads color of more bits as 8 bits: PNG, PPM and TIFF files of this kind are refused. "
+        "Of a file with several pages it restores the first, and says so. Alpha, "
         "color profile and EXIF, which may state an orientation, are lost; `clearer restore` keeps them.",
         "",
         "C++, with the headers and the library of an ONNX Runtime release in `ONNXRUNTIME`:",
