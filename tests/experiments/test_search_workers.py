@@ -71,7 +71,11 @@ def test_two_processes_share_a_search(images: Path, whole: Path, tmp_path: Path)
 @pytest.mark.slow
 def test_the_other_process_takes_over_what_a_killed_one_had(images: Path, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "search"
-    first, second = start_search(images, out, dies_at=30), start_search(images, out)
+    first = start_search(images, out, dies_at=20)  # of some 50 events, of which it would have half
+    until = time.monotonic() + 120
+    while not (out / "trainings").is_dir() and time.monotonic() < until:
+        time.sleep(0.02)
+    second = start_search(images, out)
     first.join()
     second.join()
     assert (first.exitcode, second.exitcode) == (-signal.SIGKILL, 0)
