@@ -82,12 +82,12 @@ def test_files_with_the_same_problem_share_a_line() -> None:
     ]
 
 
-def test_the_shipped_denoiser_fits_white_noise_and_not_gray_noise_in_all_channels() -> None:
+def test_the_shipped_denoiser_leaves_gray_noise_in_all_channels_if_it_is_told_no_more_than_its_level() -> None:
     restorer = load("denoise-color", "cpu", "fp32")
     check = FitCheck.of(restorer)
-    for noise, fits in ((NOISE, True), (NOISE[..., :1], False)):
+    for noise, level, fits in ((NOISE, None, True), (NOISE[..., :1], None, True), (NOISE[..., :1], 15.3, False)):
         x = (COFFEE + 0.06 * noise).astype(np.float32)
-        check.see(x, restorer.restore(x))
+        check.see(x, restorer.restore(x, level=level))
         found = check.finish("a.png")
         assert found is not None and (found.problem is None) == fits
 

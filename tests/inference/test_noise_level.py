@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import skimage.data
 import tifffile
 import torch
 from hypothesis import given, settings
@@ -16,14 +17,21 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clearer.core.errors import UserError
+from clearer.degradations.chain import Chain
+from clearer.degradations.correlated import Correlated
+from clearer.degradations.gaussian import Gaussian
+from clearer.degradations.jpeg import Jpeg
+from clearer.evaluation.metrics import psnr
+from clearer.images.tensors import to_batch
 from clearer.inference import large_tiff
 from clearer.inference.files import restore_path
 from clearer.inference.large_tiff import restore_large
 from clearer.inference.noise_level import ImageLevels, read_level, unit_level
 from clearer.inference.options import RestoreOptions
-from clearer.inference.restorer import Restorer
+from clearer.inference.restorer import Restorer, load
 from clearer.network.architecture import Architecture
 from clearer.noise.level import estimate_level
+from clearer.noise.white_level import white_level
 from clearer.zoo.weights import save_weights
 from helpers.command import clearer as command
 from helpers.networks import plausible
@@ -56,6 +64,49 @@ def test_blind_equals_the_estimate(channels: int) -> None:
     for one, level in zip(x, levels, strict=True):
         torch.testing.assert_close(restorer.restore(one), restorer.restore(one, level=float(level)))
     assert (restorer.restore(x, level=5.0) - restorer.restore(x, level=80.0)).abs().max() > 0.01
+
+
+WHITE = {"kind": "gaussian", "sigma": [0, 75]}
+
+
+@pytest.mark.parametrize(
+    ("degradation", "is_white"),
+    [
+        (None, False),  # as after training on pairs
+        (WHITE, True),
+        ({"kind": "poisson-gaussian", "photons": [10, 100], "read": 2}, True),
+        ({**WHITE, "channel_correlation": 1.0}, False),
+        ({**WHITE, "channel_correlation": [0.0, 1.0]}, False),
+        ({"kind": "correlated", "sigma": 25, "blur": 1, "stretch": 1}, False),
+        ({"kind": "chain", "steps": [WHITE, {"kind": "jpeg", "quality": 90}]}, False),
+        ({"kind": "mixture", "parts": [{"share": 1.0, **WHITE}], "clean": 0.03}, True),
+        ({"kind": "mixture", "parts": [{"share": 0.95, **WHITE}, {"share": 0.05, "kind": "camera", "iso": 800}]}, True),
+        ({"kind": "mixture", "parts": [{"share": 0.7, **WHITE}, {"share": 0.3, "kind": "camera", "iso": 800}]}, False),
+        ({"kind": "jpeg", "quality": 50}, False),
+    ],
+)
+def test_a_network_for_white_noise_is_told_more_of_other_noise(degradation: Any, is_white: bool) -> None:
+    card = {"task": "denoise", "degradation": degradation}
+    restorer = Restorer(told(3).network, card, device="cpu", precision="fp32")
+    x = noisy(1, 3, 80, 90)
+    shared = x[:, :1].expand(-1, 3, -1, -1).contiguous()
+    expected = white_level(shared) if is_white else estimate_level(shared)
+    assert white_level(shared).item() > 2 * estimate_level(shared).item()
+    assert torch.equal(restorer(shared), restorer(shared, level=expected * 255))
+
+
+def test_the_shipped_denoisers_remove_noise_that_neighbors_or_channels_share() -> None:
+    clean = to_batch(skimage.data.coffee()[:192, :256].astype(np.float32) / 255)
+    generator = torch.Generator().manual_seed(0)
+    for degradation in (Gaussian(20, channel_correlation=1.0), Correlated(20, 0.8, 1), Chain((Gaussian(20), Jpeg(92)))):
+        x = degradation.apply(clean, generator)
+        before = psnr(x.clamp(0, 1), clean).item()
+        for name in ("denoise-color-fast", "denoise-color"):
+            restorer = load(name, "cpu", "fp32")
+            as_estimated, told_more = (
+                psnr(restorer(x, level=level).clamp(0, 1), clean).item() for level in (estimate_level(x) * 255, None)
+            )
+            assert told_more > max(before, as_estimated) + 2.5
 
 
 @given(level=st.floats(0, 100), height=st.integers(1, 40), width=st.integers(1, 40))

@@ -20,6 +20,7 @@ import clearer
 from clearer.deploy.demo import write_demo
 from clearer.inference.tiling import cut, seen_by, shape_within
 from clearer.noise.level import estimate_level
+from clearer.noise.white_level import white_level
 from helpers.chromium import Watched
 from helpers.networks import BLIND, write_model
 from helpers.photos import SHIPPED
@@ -195,6 +196,29 @@ def test_the_estimate_is_that_of_python(demo):
     for image in images:
         found = demo.page.evaluate(ask, [image.flatten().tolist(), *image.shape])
         assert found == pytest.approx(estimate_level(image[None, None]).item(), rel=1e-3, abs=1e-6), image.shape
+
+
+def test_the_level_for_white_noise_is_that_of_python(demo):
+    generator = torch.Generator().manual_seed(0)
+
+    def noise(channels, height, width, sigma):
+        return sigma / 255 * torch.randn((channels, height, width), generator=generator)
+
+    smooth = torch.nn.functional.interpolate(0.2 + 0.6 * torch.rand((1, 3, 5, 5), generator=generator), (160, 200))[0]
+    coarse = torch.nn.functional.avg_pool2d(noise(3, 161, 201, 40), 2, 1)
+    images = [smooth + noise(3, 160, 200, 20), smooth + coarse, (smooth + noise(1, 160, 200, 20)).clamp(0, 1)]
+    images += [images[0][:, :7], images[1][:, :40, :30], images[1][:1], smooth[:1] + noise(1, 160, 200, 20), smooth]
+    images.append(torch.where(smooth > 0.6, 1.0, images[1].clamp(0, 1)))  # clipped in large parts
+    demo.open("gray")
+    ask = """([channels, height, width]) => import('./white_level.js').then(({ whiteLevel }) =>
+        whiteLevel(channels.map((values) => (row, column) => values[row * width + column]), height, width))"""
+    raised = 0
+    for image in images:
+        found = demo.page.evaluate(ask, [image.flatten(1).tolist(), *image.shape[1:]])
+        wanted = white_level(image[None]).item()
+        raised += wanted > 1.5 * estimate_level(image[None]).item()
+        assert found == pytest.approx(wanted, rel=1e-3, abs=1e-6), image.shape
+    assert 4 <= raised < len(images) - 3
 
 
 def test_tiles_are_those_of_python(demo):

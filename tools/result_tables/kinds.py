@@ -20,7 +20,7 @@ from result_tables.machine import (
 )
 from result_tables.markdown import as_part
 from result_tables.methods import classical_table, lp_table, methods_table, rain_table
-from result_tables.noise import noise_table
+from result_tables.noise import noise_table, white_level_table
 from result_tables.restoration import (
     dejpeg_table,
     depth_table,
@@ -80,6 +80,7 @@ KINDS: dict[str, Callable[[Any], str]] = {
     "robustness": robustness_table,
     "dejpeg": dejpeg_table,
     "noise": noise_table,
+    "white": white_level_table,
     "noisy": noisy_table,
     "ffdnet": ffdnet_table,
     "microscopy": microscopy_table,

@@ -34,3 +34,17 @@ def _error(cell: dict[str, float], key: str) -> str:
     if "mean" in cell:
         return f"{cell['mean']:.1f} levels" if key == "bias" else ""
     return f"{cell[key]:+.1%}" if key == "bias" else f"{cell[key]:.1%}"
+
+
+def white_level_table(value: dict[str, Any]) -> str:
+    """Return, for each model, the PSNR on noise of any kind, by the level that the model was told."""
+
+    def cells(row: dict[str, Any]) -> list[str]:
+        gain = row["as_told"] - row["as_level"]
+        psnr = [f"{row[key]:.2f}" for key in ("input", "as_level", "as_told")]
+        levels = [f"{row[key]:.1f}" for key in ("rms", "level", "told")]
+        return [row["row"], *levels, *psnr, f"{gain:+.2f}", f"{row['best']:.2f}"]
+
+    head = ["RMS", "estimated", "told", "input (dB)", "told the estimate", "told more", "gain", "best of 1 to 4 times the RMS"]
+    parts = [table([f"`{one['model']}`", *head], [cells(row) for row in one["rows"]]) for one in value["tables"]]
+    return "\n\n".join([f"`{value['command']}` ({value['images']} crops of {value['side']} pixels)", *parts])

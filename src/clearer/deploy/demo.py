@@ -18,9 +18,19 @@ from clearer.inference.memory import bytes_per_pixel
 from clearer.inference.restorer import Restorer, load
 from clearer.inference.tiling import as_overlap
 from clearer.network.architecture import Architecture
-from clearer.zoo.purpose import about
+from clearer.zoo.purpose import about, is_for_white_noise
 
-PAGE = ("index.html", "page.css", "page.js", "worker.js", "restore.js", "tiles.js", "level.js", "png.js")
+PAGE = (
+    "index.html",
+    "page.css",
+    "page.js",
+    "worker.js",
+    "restore.js",
+    "tiles.js",
+    "level.js",
+    "white_level.js",
+    "png.js",
+)
 RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 """Files of onnxruntime-web that run a model on the processor."""
 LARGEST_PASS = 2**20
@@ -46,6 +56,7 @@ class Settings(TypedDict):
         name, about: of the model, as the page shows them.
         channels: of the images that the network takes.
         takes_level: whether it has the input ``level``.
+        white_noise: whether it was trained on white noise, and is told more of other noise.
         overlap, multiple: of its tiles, see `clearer.inference.tiling`.
         pixels: that one pass sees at most.
     """
@@ -54,6 +65,7 @@ class Settings(TypedDict):
     about: str
     channels: int
     takes_level: bool
+    white_noise: bool
     overlap: int
     multiple: int
     pixels: int
@@ -112,6 +124,7 @@ def settings_of(restorer: Restorer, name: str) -> Settings:
         "about": about(architecture, restorer.card),
         "channels": architecture.channels,
         "takes_level": architecture.takes_level,
+        "white_noise": is_for_white_noise(restorer.card),
         "overlap": as_overlap("auto", architecture),
         "multiple": architecture.multiple,
         "pixels": min(LARGEST_PASS, int(MEMORY / bytes_per_pixel(architecture))),

@@ -22,9 +22,9 @@ from clearer.evaluation.metrics import psnr
 from clearer.images.pixels import Span, center_crop, to_unit
 from clearer.images.tensors import to_batch
 from clearer.images.types import AnyPixels
+from clearer.inference.noise_level import Estimate
 from clearer.inference.onnx_network import INPUT, LEVEL, OnnxNetwork
 from clearer.network.backbone import level_map
-from clearer.noise.level import estimate_level
 from clearer.zoo.card import ModelCard
 
 CALIBRATION_IMAGES, CALIBRATION_CROP = 16, 192
@@ -151,6 +151,7 @@ def quantize(model: Any, metadata: dict[str, str], calibration: Calibration) -> 
     with temporary_folder("quantize") as folder:
         whole, ready, small = (folder / f"{name}.onnx" for name in ("whole", "ready", "small"))
         onnx.save(model, str(whole))
+        exported = OnnxNetwork(whole)
         # Symbolic shape inference does not help: all sizes are dynamic.
         quant_pre_process(str(whole), str(ready), skip_symbolic_shape=True)
         nodes = onnx.load(str(ready)).graph.node  # in topological order
@@ -159,7 +160,7 @@ def quantize(model: Any, metadata: dict[str, str], calibration: Calibration) -> 
         quantize_static(
             str(ready),
             str(small),
-            _reader(calibration.ranges, takes_level=LEVEL in {one.name for one in model.graph.input}),
+            _reader(calibration.ranges, exported.estimate),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv", "Relu", "Add", "Resize"],
             nodes_to_exclude=[node.name for node in images],
@@ -175,7 +176,7 @@ def quantize(model: Any, metadata: dict[str, str], calibration: Calibration) -> 
         for key, value in metadata.items():
             quantized.metadata_props.add(key=key, value=value)
         onnx.save(quantized, str(small))
-        before, after = (_psnrs(OnnxNetwork(path), calibration) for path in (whole, small))
+        before, after = (_psnrs(network, calibration) for network in (exported, OnnxNetwork(small)))
     return quantized, {
         "calibrated_with": f"{len(calibration.ranges)} images of {calibration.folder}",
         "held_out": len(calibration.held_out),
@@ -187,7 +188,7 @@ def quantize(model: Any, metadata: dict[str, str], calibration: Calibration) -> 
     }
 
 
-def _reader(images: tuple[Array, ...], takes_level: bool) -> Any:
+def _reader(images: tuple[Array, ...], estimate: Estimate | None) -> Any:
     from onnxruntime.quantization import CalibrationDataReader
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -204,16 +205,15 @@ def _reader(images: tuple[Array, ...], takes_level: bool) -> Any:
             image = next(self.left, None)
             if image is None:
                 return None
-            level = {LEVEL: _estimated(image)} if takes_level else {}
-            return {INPUT: image, **level}
+            return {INPUT: image} if estimate is None else {INPUT: image, LEVEL: _estimated(image, estimate)}
 
     return Reader()
 
 
-def _estimated(image: Array) -> Array:
+def _estimated(image: Array, estimate: Estimate) -> Array:
     """Return the noise level map of an image, as a blind use has it."""
     x = torch.from_numpy(image)
-    found: Array = level_map(estimate_level(x), x).contiguous().numpy()
+    found: Array = level_map(estimate(x), x).contiguous().numpy()
     return found
 
 

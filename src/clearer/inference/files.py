@@ -31,7 +31,6 @@ from clearer.inference.options import RestoreOptions
 from clearer.inference.outcome import Failure, FileOutcome, Outcome
 from clearer.inference.restorer import Restorer
 from clearer.inference.zarr_elsewhere import is_zarr_elsewhere, restore_zarr_elsewhere
-from clearer.noise.level import estimate_level
 
 Progress = Callable[[int, int], None]
 Settled = Callable[[Job, UserError | None, FileOutcome], None]
@@ -204,8 +203,7 @@ class _Batch:
         self.suited = self.restorer.at_depth(*depths)
 
     def _new_levels(self, smoothing: float = 0.0) -> ImageLevels:
-        takes = self.restorer.architecture.takes_level
-        return ImageLevels(self.options.sigma, estimate_level if takes else None, smoothing)
+        return ImageLevels(self.options.sigma, self.restorer.estimate, smoothing)
 
     def _restored_image(self, job: Job, image: ImageFile) -> ImageFile:
         try:

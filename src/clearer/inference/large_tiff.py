@@ -32,7 +32,6 @@ from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
 from clearer.inference.tiling import Tile, as_overlap, cut, seen_by, shape_within
 from clearer.inference.window import Look, WindowRestorer, level_of_parts, restore_soundly
-from clearer.noise.level import estimate_level
 
 LARGE = 32 * 10**6
 """Pixels of an image from which its file is restored by rows instead of in memory."""
@@ -138,7 +137,7 @@ def restore_large(
             black and white; the target cannot be written; or even small tiles need more memory than is free.
     """
     options = replace(options or RestoreOptions(), levels=restorer.card.span)
-    levels, say = levels or ImageLevels(options.sigma, estimate_level), say or (lambda line: None)
+    levels, say = levels or ImageLevels(options.sigma, restorer.estimate), say or (lambda line: None)
     with contextlib.ExitStack() as stack, _named(source, target):
         with errors_named(str(source)):
             tiff, data = stack.enter_context(opened_file(source))

@@ -33,7 +33,6 @@ from clearer.inference.restorer import Restorer
 from clearer.inference.window import Look, restore_soundly
 from clearer.inference.zarr_blocks import ZarrWork, blocks_of, steps_of
 from clearer.inference.zarr_outline import ZarrOutline, outline_notes, outline_of
-from clearer.noise.level import estimate_level
 
 JOURNAL = ".clearer-journal.json"
 """The journal in an output elsewhere, as long as that is not complete."""
@@ -88,7 +87,7 @@ def restore_zarr(
     start, goal = place_of(source), place_of(target, write=True)
     _check_place(start, goal)
     options = replace(options or RestoreOptions(), levels=restorer.card.span)
-    levels, say = levels or ImageLevels(options.sigma, estimate_level), say or (lambda line: None)
+    levels, say = levels or ImageLevels(options.sigma, restorer.estimate), say or (lambda line: None)
     tree = tree_of(start)
     channels = restorer.architecture.channels
     images = [outline_of(start, image, channels, options) for image in tree.images]

@@ -18,7 +18,10 @@ from clearer.images.io import read_file
 from clearer.images.pixels import to_unit
 from clearer.network.architecture import Architecture
 from clearer.noise.level import estimate_level
+from clearer.noise.white_level import white_level
+from clearer.zoo.card import ModelCard
 from clearer.zoo.locate import find_models
+from clearer.zoo.purpose import is_for_white_noise
 from clearer.zoo.weight_metadata import read_architecture
 
 WHITE = 255.0
@@ -26,6 +29,20 @@ WHITE = 255.0
 
 NoiseLevel = float | npt.NDArray[Any] | Tensor
 """Standard deviation of the noise in gray levels of 8 bits: a number, or a map of the image's height and width."""
+
+Estimate = Callable[[Tensor], Tensor]
+"""What a network is told of images (B, C, H, W) without a stated level: (B,), in units of [0, 1]."""
+
+
+def estimate_for(architecture: Architecture, card: ModelCard) -> Estimate | None:
+    """Return how the level for a network is estimated; None for one that takes none.
+
+    One that was trained on white noise is told more of other noise, which it would leave otherwise; see
+    `clearer.noise.white_level`.
+    """
+    if not architecture.takes_level:
+        return None
+    return white_level if is_for_white_noise(card) else estimate_level
 
 
 def unit_level(level: NoiseLevel, shape: tuple[int, ...]) -> Tensor:
@@ -54,20 +71,23 @@ def unit_level(level: NoiseLevel, shape: tuple[int, ...]) -> Tensor:
     return value.expand(batch, 1, height, width)
 
 
-def beside_level(x: Tensor, level: NoiseLevel | None, architecture: Architecture, name: str) -> Tensor:
+def beside_level(x: Tensor, level: NoiseLevel | None, estimate: Estimate | None) -> Tensor:
     """Return ``x``, (B, C, H, W), with the noise level as one more channel where the network takes it.
 
     As a channel, it is cut into tiles and turned as the image is. Without ``level``, it is estimated from ``x``.
 
+    Args:
+        x: the images.
+        level: what the user states.
+        estimate: see `estimate_for`.
+
     Raises:
-        UserError: a level for a network that takes none, called ``name``; see also `unit_level`.
+        UserError: see `unit_level`.
     """
-    if not architecture.takes_level:
-        if level is not None:
-            check_takes_level(architecture, name)
+    if estimate is None:
         return x
     image = x.float()
-    told = estimate_level(image).cpu() * WHITE if level is None else level
+    told = estimate(image).cpu() * WHITE if level is None else level
     return torch.cat([image, unit_level(told, tuple(x.shape)).to(x.device)], 1)
 
 
@@ -144,14 +164,14 @@ class ImageLevels:
 
     Args:
         given: what the user states, in gray levels; None: the image of each run is measured.
-        estimate: (1, C, H, W) in [0, 1] -> (1,) in units of [0, 1]; None for a network that takes no level.
+        estimate: see `estimate_for`; it gets one image at a time.
         smoothing: share of the earlier level in the next one, for the frames of a video; see `begin_frame`.
     """
 
     def __init__(
         self,
         given: float | npt.NDArray[Any] | None,
-        estimate: Callable[[Tensor], Tensor] | None,
+        estimate: Estimate | None,
         smoothing: float = 0.0,
     ) -> None:
         self.given, self.estimate, self.smoothing = given, estimate, smoothing

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from clearer.core.errors import UserError
 from clearer.core.files import utf8_path
 from clearer.core.parse import parse_json
+from clearer.inference.noise_level import estimate_for
 from clearer.network.architecture import Architecture
 from clearer.network.backbone import Level, level_map
-from clearer.noise.level import estimate_level
 from clearer.zoo.card import ModelCard
 
 FORMAT = "clearer-onnx-1"
@@ -60,6 +60,7 @@ class OnnxNetwork(nn.Module):
             raise UserError(f"{path}: damaged, or not an ONNX file that can run ({what}); export it again") from error
         self._process = os.getpid()
         self.architecture, self.card, self.precision = _checked(self.metadata, self.session, path)
+        self.estimate = estimate_for(self.architecture, self.card)
         self.input: str = next(one.name for one in self.session.get_inputs() if one.name != LEVEL)
 
     def forward(self, x: Tensor, level: Level | None = None) -> Tensor:
@@ -68,8 +69,8 @@ class OnnxNetwork(nn.Module):
             self.session, self._process = _session(_onnxruntime(self._made_of[0]), *self._made_of), os.getpid()
         image = x.detach().contiguous()
         given = {self.input: image.numpy()}
-        if self.architecture.takes_level:
-            told = level_map(estimate_level(image) if level is None else level, image)
+        if self.estimate is not None:
+            told = level_map(self.estimate(image) if level is None else level, image)
             given[LEVEL] = told.detach().contiguous().numpy()
         try:
             (restored,) = self.session.run([OUTPUT], given)

@@ -22,7 +22,7 @@ from clearer.inference.batches import Passes, restored
 from clearer.inference.fused_cpu import can_fuse, fuse
 from clearer.inference.hub_mixin import HubMixin
 from clearer.inference.memory import is_out_of_memory, pixels_that_fit
-from clearer.inference.noise_level import NoiseLevel, beside_level
+from clearer.inference.noise_level import Estimate, NoiseLevel, beside_level, check_takes_level, estimate_for
 from clearer.inference.onnx_network import OnnxNetwork
 from clearer.inference.options import RestoreOptions
 from clearer.inference.precision import PrecisionMixin, chosen_precision, depth_in_memory
@@ -90,6 +90,8 @@ class Restorer(HubMixin, PrecisionMixin):
     """
 
     network: RestorationNetwork | OnnxNetwork
+    estimate: Estimate | None
+    """How the noise level is estimated that the network is told; None if it takes none."""
 
     def __init__(
         self,
@@ -109,6 +111,7 @@ class Restorer(HubMixin, PrecisionMixin):
             self.precision = network.precision
         network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network.eval().requires_grad_(False)
+        self.estimate = estimate_for(self.network.architecture, self.card)
         self._run = self._prepared()
         self._process, self._warning = os.getpid(), RangeWarning()
 
@@ -161,7 +164,9 @@ class Restorer(HubMixin, PrecisionMixin):
         if x.dim() != 4 or x.shape[1] != self.architecture.channels:
             wanted = f"(B, {self.architecture.channels}, H, W); give it so, or call restore(), which converts channels"
             raise UserError(f"image: its shape is {tuple(x.shape)}, not {wanted}")
-        seen = beside_level(x, level, self.architecture, self.name)
+        if level is not None:
+            check_takes_level(self.architecture, self.name)
+        seen = beside_level(x, level, self.estimate)
         size, multiple = (x.shape[-2], x.shape[-1]), self.architecture.multiple
         chosen, border = as_tiling(tile), as_overlap(overlap, self.architecture)
         if chosen == "none":

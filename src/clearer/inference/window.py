@@ -160,7 +160,7 @@ class WindowRestorer:
     def _forward(self, x: Tensor) -> Tensor:
         channels = self.restorer.architecture.channels
         level = x[:, channels:] if x.shape[1] > channels else self.level
-        y = self.restorer.run(beside_level(x[:, :channels], level, self.restorer.architecture, self.restorer.name))
+        y = self.restorer.run(beside_level(x[:, :channels], level, self.restorer.estimate))
         self.watch.add_output(y)
         return y
 

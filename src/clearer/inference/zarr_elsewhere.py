@@ -19,7 +19,6 @@ from clearer.inference.noise_level import ImageLevels, check_takes_level
 from clearer.inference.options import RestoreOptions
 from clearer.inference.outcome import Outcome
 from clearer.inference.restorer import Restorer
-from clearer.noise.level import estimate_level
 
 
 def is_zarr_address(place: str) -> bool:
@@ -82,7 +81,7 @@ def restore_zarr_elsewhere(
         nonlocal used
         used = restorer.at_depth(*depths)
 
-    levels = ImageLevels(options.sigma, estimate_level if restorer.architecture.takes_level else None)
+    levels = ImageLevels(options.sigma, restorer.estimate)
     notes: list[str] = []
     check = FitCheck.of(restorer) if options.check else None
     restore_zarr(

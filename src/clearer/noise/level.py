@@ -124,18 +124,33 @@ def _energies(planes: Tensor, most_blocks: int) -> tuple[Tensor, Tensor, Tensor,
 
     Each is (N, blocks). The first set of lower frequencies is for choosing blocks: mostly clipped blocks come last.
     """
-    import torch
+    blocks = some_blocks(planes, most_blocks)
+    highest, choosing, middle = band_energies(block_bands(blocks))
+    clipped = ((blocks == 0) | (blocks == 1)).float().mean(2) > 0.5
+    return highest, choosing + CLIPPED * clipped, middle, blocks.mean(2)
 
+
+def some_blocks(planes: Tensor, most_blocks: int) -> Tensor:
+    """Return blocks on a regular grid of each plane, (N, blocks, 64) of (N, H, W); those of small ones overlap."""
     height, width = planes.shape[1:]
     step = 5 if height * width <= 100 * 100 else BLOCK
     blocks = planes.unfold(1, BLOCK, step).unfold(2, BLOCK, step)
     skip = math.ceil(math.sqrt(blocks.shape[1] * blocks.shape[2] / most_blocks))
     down, along = ((min(skip, count) - 1) // 2 for count in blocks.shape[1:3])  # a thin image has one row of blocks
-    blocks = blocks[:, down::skip, along::skip].reshape(len(planes), -1, BLOCK * BLOCK)
-    basis, sizes = _basis(str(planes.device))
-    highest, choosing, middle = (part.mean(2) for part in torch.split((blocks @ basis).square(), sizes, 2))
-    clipped = ((blocks == 0) | (blocks == 1)).float().mean(2) > 0.5
-    return highest, choosing + CLIPPED * clipped, middle, blocks.mean(2)
+    return blocks[:, down::skip, along::skip].reshape(len(planes), -1, BLOCK * BLOCK)
+
+
+def block_bands(blocks: Tensor) -> Tensor:
+    """Return what blocks (..., 64) hold at the frequencies of `band_energies`, (..., 64 or fewer)."""
+    return blocks @ _basis(str(blocks.device))[0]
+
+
+def band_energies(bands: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the mean energies of the highest frequencies and of two sets of lower ones, (...) of (..., bands)."""
+    import torch
+
+    highest, choosing, middle = torch.split(bands.square(), _basis(str(bands.device))[1], -1)
+    return highest.mean(-1), choosing.mean(-1), middle.mean(-1)
 
 
 def _ramp(value: Tensor, ends: tuple[float, float]) -> Tensor:

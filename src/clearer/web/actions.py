@@ -38,7 +38,6 @@ from clearer.inference.noise_level import ImageLevels
 from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer, load
 from clearer.inference.trial import chosen_for
-from clearer.noise.level import estimate_level
 from clearer.web.added import CLEAN, Added, degraded
 from clearer.web.uploads import GONE, UPLOAD, Limits, check_image, remove
 
@@ -179,7 +178,7 @@ def restore_upload(
     progress(_READ, "Restoring")
     began = time.perf_counter()
     format = clean.format if clean.format in FORMATS else "PNG"
-    levels = ImageLevels(how.sigma, estimate_level if restorer.architecture.takes_level else None)
+    levels = ImageLevels(how.sigma, restorer.estimate)
     after = _restored(before, format, restorer, how, levels, ensemble, progress)
     seconds = time.perf_counter() - began
     progress(_RESTORED, "Writing")

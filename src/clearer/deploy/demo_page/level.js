@@ -1,14 +1,16 @@
 // The noise level of an image, estimated from the image alone: clearer/noise/level.py, which explains the method.
 
-const BLOCK = 8;
+export const BLOCK = 8;
 const MOST_BLOCKS = 2304;
-const [GROUPS, GROUP_BLOCKS, FLAT, FEWEST] = [4, 36, 0.1, 6];
+export const [GROUPS, GROUP_BLOCKS, FEWEST] = [4, 36, 6];
+const FLAT = 0.1;
 const LEAK = 0.07;
 const [ALIKE, ALIKE_SMALL, SMALL] = [[0.65, 0.9], [1.0, 1.3], 128 * 128];
 const COLORED = [2.0, 3.2];
 const [CONTENT, ABOVE] = [[1.3, 1.6], [6.0, 9.0]];
 const DARK = 1 / 255;
-const [SPREAD, EVEN, TINY, CLIPPED] = [2.0, 1.5, 1e-9, 1e6];
+const [SPREAD, EVEN, TINY] = [2.0, 1.5, 1e-9];
+export const CLIPPED = 1e6;
 
 // Return the level in [0, 1] of an image: the root of the mean variance of its planes.
 // A plane is a function (row, column) => value in [0, 1].
@@ -55,7 +57,7 @@ function blockVariance(plane, height, width) {
 
 // Return the energies of the flattest blocks of a group, and the share of them that is not clipped.
 function readGroup(blocks) {
-  const count = Math.min(blocks.length, Math.max(FEWEST, roundHalfToEven(FLAT * blocks.length)));
+  const count = flatCount(blocks.length);
   const flat = blocks.sort((a, b) => a.choosing - b.choosing).slice(0, 3 * count);
   const chosen = flat.slice(0, count);
   return {
@@ -67,8 +69,18 @@ function readGroup(blocks) {
   };
 }
 
+// Return the number of the flattest of so many blocks.
+export function flatCount(number) {
+  return Math.min(number, Math.max(FEWEST, roundHalfToEven(FLAT * number)));
+}
+
 // Return per block the energies of the highest frequencies and of two sets of lower ones, and the brightness.
 function energies(plane, height, width) {
+  return blockPlaces(height, width).map(([top, left]) => energy(plane, top, left));
+}
+
+// Return the top and left of the blocks that are read of an image.
+export function blockPlaces(height, width) {
   const step = height * width <= 100 * 100 ? 5 : BLOCK;
   const down = Math.floor((height - BLOCK) / step) + 1;
   const along = Math.floor((width - BLOCK) / step) + 1;
@@ -77,22 +89,36 @@ function energies(plane, height, width) {
   const found = [];
   for (let row = first(down); row < down; row += skip) {
     for (let column = first(along); column < along; column += skip) {
-      found.push(energy(plane, row * step, column * step));
+      found.push([row * step, column * step]);
     }
   }
   return found;
 }
 
 function energy(plane, top, left) {
+  const block = blockAt(plane, top, left);
+  const [highest, choosing, middle] = blockBands(block).map((band) => mean(band.map((value) => value ** 2)));
+  const clipped = clippedCount(block) > block.length / 2;
+  return { highest, choosing: choosing + (clipped ? CLIPPED : 0), middle, brightness: mean(block) };
+}
+
+// Return the values of a block of a plane.
+export function blockAt(plane, top, left) {
   const block = [];
   for (let row = 0; row < BLOCK; row++) {
     for (let column = 0; column < BLOCK; column++) block.push(Math.fround(plane(top + row, left + column)));
   }
-  const [highest, choosing, middle] = SETS.map((functions) =>
-    mean(functions.map((basis) => basis.reduce((sum, value, k) => sum + value * block[k], 0) ** 2)),
-  );
-  const clipped = block.filter((value) => value === 0 || value === 1).length > block.length / 2;
-  return { highest, choosing: choosing + (clipped ? CLIPPED : 0), middle, brightness: mean(block) };
+  return block;
+}
+
+// Return what a block holds at the highest frequencies, and at two sets of lower ones.
+export function blockBands(block) {
+  return SETS.map((functions) => functions.map((basis) => basis.reduce((sum, value, k) => sum + value * block[k], 0)));
+}
+
+// Return the number of values that are black or white.
+export function clippedCount(block) {
+  return block.filter((value) => value === 0 || value === 1).length;
 }
 
 const SETS = basisSets();
@@ -117,10 +143,10 @@ function roundHalfToEven(value) {
   return value - below === 0.5 ? below + (below % 2) : Math.round(value);
 }
 
-function ramp(value, [from, to]) {
+export function ramp(value, [from, to]) {
   return Math.min(1, Math.max(0, (value - from) / (to - from)));
 }
 
-function mean(values) {
+export function mean(values) {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -2,6 +2,7 @@
 
 import { estimateLevel } from "./level.js";
 import { cut, halves, seenBy, shapeWithin } from "./tiles.js";
+import { whiteLevel } from "./white_level.js";
 
 const LUMA = [0.299, 0.587, 0.114].map(Math.fround); // BT.601
 
@@ -34,9 +35,10 @@ function runsOf(image, settings, color) {
 // Return the noise level in gray levels of each run of the network, estimated from the image.
 export function estimatedLevels(image, settings, color) {
   const { data, width, height } = image;
+  const levelOf = settings.white_noise ? whiteLevel : estimateLevel;
   return runsOf(image, settings, color).map(({ read }) => {
     const planes = read.map((channel) => (row, column) => channel(data, 4 * (row * width + column)));
-    return 255 * estimateLevel(planes, height, width);
+    return 255 * levelOf(planes, height, width);
   });
 }
 
