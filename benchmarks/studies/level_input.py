@@ -163,11 +163,12 @@ def _measured(models: dict[str, Restorer], clean: list[np.ndarray], protocol: st
         level = float((degraded - target).square().mean().sqrt()) * 255
         note("input", degraded, target)
         note("without", models["none"](degraded), target)
-        note("estimated", models["level"](degraded), target)
+        estimated = float(estimate_level(degraded)) * 255
+        note("estimated", models["level"](degraded, level=estimated), target)
         for key, factor in FACTORS.items():
             note(key, models["level"](degraded, level=level * factor), target)
         found.setdefault("level_true", []).append(level)
-        found.setdefault("level_estimated", []).append(float(estimate_level(degraded)) * 255)
+        found.setdefault("level_estimated", []).append(estimated)
     return {key: round(statistics.mean(values), 2) for key, values in found.items() if math.isfinite(sum(values))}
 
 

@@ -83,6 +83,15 @@ def test_of_channels_the_level_is_the_rms() -> None:
     assert float(estimate_level(noisy)) == pytest.approx(float(level.square().mean().sqrt()), rel=0.03)
 
 
+def test_channels_without_noise_do_not_count() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.zeros(1, 3, 128, 128)
+    x[:, 1] = 0.4 + 20 / 255 * torch.randn((128, 128), generator=generator)
+    x[:, 2, 100:110, 20:60] = 1.0  # a scale bar
+    assert estimate_level(x).item() * 255 == pytest.approx(20, rel=0.06)
+    assert estimate_level(torch.zeros(1, 3, 128, 128)).item() == 0
+
+
 @settings(max_examples=25, deadline=None)
 @given(height=st.integers(1, 40), width=st.integers(1, 40), channels=st.integers(1, 4), batch=st.integers(1, 3))
 def test_any_shape_gives_a_finite_level_that_does_not_depend_on_the_batch(

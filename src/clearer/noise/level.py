@@ -52,6 +52,8 @@ group, above what brightness does to noise: not at the first value, all at the s
 more variance as it is brighter, as noise of photons has."""
 DARK = 1 / 255
 """Brightness below which groups count as equally dark."""
+EMPTY = 1e-9
+"""Variance up to which a channel has no noise, a hundredth of a gray level."""
 TINY = 1e-9
 CLIPPED = 1e6
 """Added to the energy of blocks that are mostly black or white, so that they come last and count nothing."""
@@ -61,9 +63,9 @@ def estimate_level(images: Tensor, most_blocks: int = MOST_BLOCKS) -> Tensor:
     """Return the noise level of each image, (B,): the RMS of its noise, 1 being white (so sigma / 255).
 
     Blind and deterministic; gradients do not flow. The level is that of the noise as stored: noise clipped at 0
-    or 1 measures less than before. Of several channels, the level is the RMS of theirs. Noise
-    that neighbors share is underestimated, on patches by half or more, see docs/noise.md. A few gray levels of
-    regular texture pass for noise.
+    or 1 measures less than before. Of several channels, the level is the RMS of theirs, without those that have
+    no noise at all, such as the empty colors of fluorescence stored as RGB. Noise that neighbors share is
+    underestimated, on patches by half or more, see docs/noise.md. A few gray levels of regular texture pass for noise.
 
     Args:
         images: (B, C, H, W), any floating type, on any device. With a side below 8 pixels, the differences of
@@ -76,7 +78,8 @@ def estimate_level(images: Tensor, most_blocks: int = MOST_BLOCKS) -> Tensor:
         batch, channels, height, width = images.shape
         planes = images.float().reshape(batch * channels, height, width)
         variance = _small_variance(planes) if min(height, width) < BLOCK else _variance(planes, most_blocks)
-        level: Tensor = variance.view(batch, channels).mean(1).sqrt()
+        of_channels = variance.view(batch, channels)
+        level: Tensor = (of_channels.sum(1) / (of_channels > EMPTY).sum(1).clamp_min(1)).sqrt()
         return level
 
 

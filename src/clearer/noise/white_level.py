@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 # Chosen on images of CID22 and BSDS500 train: `python benchmarks/studies/white_level.py`, see docs/noise.md.
-RAISED = 4.0
-"""What a level is multiplied with where the noise is not white beyond doubt."""
+RAISED, RAISED_GRAY = 4.0, 3.0
+"""What a level is multiplied with where the noise is not white beyond doubt; in gray images there is more doubt."""
 HIGHEST = 80 / 255
 """No level is raised beyond this: networks are trained on up to 75 gray levels."""
-COARSE = (2.0, 4.0)
+COARSE, COARSE_GRAY = (2.0, 4.0), (3.0, 6.0)
 """Energy of the middle frequencies over that of the highest ones: white noise at the first value, not at the second."""
 SHARED = (2.5, 4.5)
 """The same for the energy of the channels' mean over that of their differences, at the highest frequencies."""
@@ -77,7 +77,7 @@ def white_level(images: Tensor, most_blocks: int = MOST_BLOCKS) -> Tensor:
         if blocks.shape[1] < GROUP_BLOCKS:
             return level
         base, evidence = _seen(blocks.view(batch, channels, *blocks.shape[1:]), level)
-        raised = level + evidence * (RAISED * base - level)
+        raised = level + evidence * ((RAISED if channels > 1 else RAISED_GRAY) * base - level)
         found: Tensor = torch.maximum(level, raised.clamp_max(HIGHEST))
         return found
 
@@ -90,7 +90,8 @@ def _seen(blocks: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
     start = 1 if blocks.shape[1] > 1 else 0  # the planes where noise is looked for: the differences of channels
     coarse = ((middle + TINY) / (high + TINY)).log().mean(2)  # of each plane
     even = ((middle + TINY) / (following + TINY)).log()[:, start:].mean((1, 2)).exp()
-    evidence, loud = _log_ramp(coarse[:, start:].mean(1).exp(), COARSE), _ramp(level, LOUD)
+    evidence = _log_ramp(coarse[:, start:].mean(1).exp(), COARSE if start else COARSE_GRAY)
+    loud = _ramp(level, LOUD)
     if not start:
         return level, evidence * loud * _ramp(even, EVEN)
     shared = high[:, 0].mean(1) / (high[:, 1:].mean((1, 2)) + FAINT)

@@ -9,14 +9,15 @@ const [ALIKE, ALIKE_SMALL, SMALL] = [[0.65, 0.9], [1.0, 1.3], 128 * 128];
 const COLORED = [2.0, 3.2];
 const [CONTENT, ABOVE] = [[1.3, 1.6], [6.0, 9.0]];
 const DARK = 1 / 255;
-const [SPREAD, EVEN, TINY] = [2.0, 1.5, 1e-9];
+const [SPREAD, EVEN, TINY, EMPTY] = [2.0, 1.5, 1e-9, 1e-9];
 export const CLIPPED = 1e6;
 
-// Return the level in [0, 1] of an image: the root of the mean variance of its planes.
+// Return the level in [0, 1] of an image: the root of the mean variance of its planes that have noise.
 // A plane is a function (row, column) => value in [0, 1].
 export function estimateLevel(planes, height, width) {
   const variance = Math.min(height, width) < BLOCK ? smallVariance : blockVariance;
-  return Math.sqrt(mean(planes.map((plane) => variance(plane, height, width))));
+  const found = planes.map((plane) => variance(plane, height, width));
+  return Math.sqrt(found.reduce((sum, value) => sum + value, 0) / Math.max(1, found.filter((value) => value > EMPTY).length));
 }
 
 // Return half the mean square of the differences of neighbors.

@@ -3,8 +3,8 @@
 import { BLOCK, CLIPPED, GROUPS, GROUP_BLOCKS } from "./level.js";
 import { blockAt, blockBands, blockPlaces, clippedCount, estimateLevel, flatCount, mean, ramp } from "./level.js";
 
-const [RAISED, HIGHEST] = [4.0, 80 / 255];
-const [COARSE, SHARED] = [[2.0, 4.0], [2.5, 4.5]];
+const [RAISED, RAISED_GRAY, HIGHEST] = [4.0, 3.0, 80 / 255];
+const [COARSE, COARSE_GRAY, SHARED] = [[2.0, 4.0], [3.0, 6.0], [2.5, 4.5]];
 const LOUD = [4.0 / 255, 7.0 / 255];
 const [EVEN, HEARD] = [[0.55, 0.75], [2.5 / 255, 4.5 / 255]];
 const [TINY, FAINT] = [0.02 / 255 ** 2, 0.1 / 255 ** 2];
@@ -15,7 +15,8 @@ export function whiteLevel(planes, height, width) {
   const places = Math.min(height, width) < BLOCK ? [] : blockPlaces(height, width);
   if (places.length < GROUP_BLOCKS) return level;
   const [base, evidence] = seen(places.map(([top, left]) => blockOf(planes, top, left)), planes.length, level);
-  return Math.max(level, Math.min(HIGHEST, level + evidence * (RAISED * base - level)));
+  const raised = (planes.length > 1 ? RAISED : RAISED_GRAY) * base;
+  return Math.max(level, Math.min(HIGHEST, level + evidence * (raised - level)));
 }
 
 // Return the level of the noise, and the evidence that it is not white.
@@ -25,7 +26,7 @@ function seen(blocks, channels, level) {
   const all = differences.flat();
   const coarse = (groups) => Math.exp(mean(groups.map(({ high, mid }) => Math.log((mid + TINY) / (high + TINY)))));
   const even = Math.exp(mean(all.map(({ mid, next }) => Math.log((mid + TINY) / (next + TINY)))));
-  const [evidence, loud] = [logRamp(coarse(all), COARSE), ramp(level, LOUD)];
+  const [evidence, loud] = [logRamp(coarse(all), channels > 1 ? COARSE : COARSE_GRAY), ramp(level, LOUD)];
   if (channels === 1) return [level, evidence * loud * ramp(even, EVEN)];
   const shared = mean(flat[0].map(({ high }) => high)) / (mean(all.map(({ high }) => high)) + FAINT);
   const heard = Math.sqrt(mean(all.map(({ mid }) => mid)));
