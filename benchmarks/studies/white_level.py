@@ -1,11 +1,11 @@
 """What a denoiser that was trained on white noise makes of other noise, by the level that it is told.
 
-    python benchmarks/studies/white_level.py denoise-color denoise-color-fast denoise-gray denoise-gray-fast \\
-        --bsds500 bsds500/train --photos photos_cid22 -o docs/results/white-level.json
+    python benchmarks/studies/white_level.py denoise-color denoise-color-fast --bsds500 bsds500/train \\
+        --photos photos_cid22 -o docs/results/white-level.json
 
 Center crops of 192x192 pixels of six images of each folder, evenly spread by name; no image of the protocol
-`robustness` is among them. Each is told its estimated level, that of `clearer.noise.white_level`, and 1, 2, 3 and 4
-times its true one, of which the best is stated, image by image. Means of PSNR in dB, in fp32.
+`robustness` is among them. Each is told its estimated level, that level raised by `clearer.noise.white_level`, and 1,
+2, 3 and 4 times its true one, of which the best is stated, image by image. Means of PSNR in dB, in fp32.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from clearer.images.pixels import center_crop
 from clearer.images.view import read_image
 from clearer.inference.restorer import Restorer, load
 from clearer.noise.level import estimate_level
-from clearer.noise.white_level import white_level
 
 COUNT, SIDE = 6, 192
 TIMES = (1, 2, 3, 4)
@@ -81,7 +80,9 @@ def read(folder: Path) -> Images:
 
 
 def measured(restorer: Restorer, row: Row, images: Images) -> dict[str, Any]:
-    found: dict[str, list[float]] = {key: [] for key in ("rms", "input", "level", "told", "as_level", "as_told", "best")}
+    found: dict[str, list[float]] = {
+        key: [] for key in ("rms", "input", "level", "told", "as_level", "as_told", "best")
+    }
     for k, image in enumerate(images):
         clean, degraded = row.pair(image, restorer.channels, 1, k)
 
@@ -89,7 +90,7 @@ def measured(restorer: Restorer, row: Row, images: Images) -> dict[str, Any]:
             return psnr(restorer(degraded, level=level).clamp(0, 1), clean).item()
 
         rms = 255 * float((degraded - clean).square().mean().sqrt())
-        level, told = (255 * estimate(degraded).item() for estimate in (estimate_level, white_level))
+        level, told = (255 * estimate(degraded).item() for estimate in (estimate_level, restorer.estimate))
         found["rms"].append(rms)
         found["input"].append(psnr(degraded, clean).item())
         found["level"].append(level)
@@ -111,6 +112,8 @@ def main() -> None:
     tables = []
     for model in given.models:
         restorer = load(model, "cpu", "fp32")
+        if restorer.estimate is None:
+            parser.error(f"{model} takes no noise level")
         rows = [measured(restorer, row, images) for row in ROWS if restorer.channels == 3 or row.gray]
         tables.append({"model": model, "rows": rows})
         Console(stderr=True).print(f"{model}: {len(rows)} rows")

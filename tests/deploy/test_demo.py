@@ -67,7 +67,7 @@ def test_the_settings_are_those_of_the_model(tmp_path: Path) -> None:
     found = settings_of(restorer, "net")
     assert found | {"overlap": 0} == {
         "name": "net", "about": "For gray images, noise of level 0 to 75.", "channels": 1, "takes_level": False,
-        "white_noise": True, "overlap": 0, "multiple": 4, "pixels": 2**20,
+        "raised_up_to": None, "overlap": 0, "multiple": 4, "pixels": 2**20,
     }  # fmt: skip
 
 

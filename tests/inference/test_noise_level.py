@@ -81,6 +81,17 @@ WHITE = {"kind": "gaussian", "sigma": [0, 75]}
         ({"kind": "chain", "steps": [WHITE, {"kind": "jpeg", "quality": 90}]}, False),
         ({"kind": "mixture", "parts": [{"share": 1.0, **WHITE}], "clean": 0.03}, True),
         ({"kind": "mixture", "parts": [{"share": 0.95, **WHITE}, {"share": 0.05, "kind": "camera", "iso": 800}]}, True),
+        (
+            {
+                "kind": "mixture",
+                "parts": [
+                    {"share": 0.84, **WHITE},
+                    *2 * [{"share": 0.04, "kind": "correlated", "sigma": 20, "blur": 1, "stretch": 1}],
+                    {"share": 0.08, "kind": "camera", "iso": 800},
+                ],
+            },
+            False,  # each part is rare, all of them are not
+        ),
         ({"kind": "mixture", "parts": [{"share": 0.7, **WHITE}, {"share": 0.3, "kind": "camera", "iso": 800}]}, False),
         ({"kind": "jpeg", "quality": 50}, False),
     ],
@@ -90,9 +101,30 @@ def test_a_network_for_white_noise_is_told_more_of_other_noise(degradation: Any,
     restorer = Restorer(told(3).network, card, device="cpu", precision="fp32")
     x = noisy(1, 3, 80, 90)
     shared = x[:, :1].expand(-1, 3, -1, -1).contiguous()
-    expected = white_level(shared) if is_white else estimate_level(shared)
     assert white_level(shared).item() > 2 * estimate_level(shared).item()
+    trained_on = restorer.card.trained_on()
+    _, highest = (trained_on and trained_on.noise_levels()) or (0, 75)
+    expected = white_level(shared, highest / 255) if is_white else estimate_level(shared)
     assert torch.equal(restorer(shared), restorer(shared, level=expected * 255))
+
+
+def test_a_raised_level_is_said(tmp_path: Path) -> None:
+    restorer = told(3)
+    save_weights(tmp_path / "net.safetensors", restorer.network, {"task": "denoise", "degradation": WHITE})
+    x = noisy(1, 3, 80, 90, sigma=15)[0]
+    for name, image in (("white", x), ("shared", x[:1].expand(3, -1, -1))):
+        values = (image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+        Image.fromarray(values).save(tmp_path / f"{name}.png")
+    ended = command("restore", tmp_path / "net.safetensors", tmp_path / "shared.png", "-o", tmp_path / "out.png")
+    assert ended.status == 0 and ended.out.endswith(" gray levels, raised since the noise is not white\n"), ended.out
+    (tmp_path / "both").mkdir()
+    for name in ("white", "shared"):
+        (tmp_path / f"{name}.png").rename(tmp_path / "both" / f"{name}.png")
+    ended = command("restore", tmp_path / "net.safetensors", tmp_path / "both", "-o", tmp_path / "out")
+    assert "raised since the noise is not white in 1 of 2 images" in ended.out
+    ended = command("restore", tmp_path / "net.safetensors", tmp_path / "both", "-o", tmp_path / "again", "--json")
+    white, shared = (str(tmp_path / "both" / f"{name}.png") for name in ("white", "shared"))
+    assert ended.json["raised_levels"] == [shared] and ended.json["estimated_levels"][white] < 20
 
 
 def test_the_shipped_denoisers_remove_noise_that_neighbors_or_channels_share() -> None:

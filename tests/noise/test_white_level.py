@@ -1,13 +1,15 @@
-"""The level that networks trained on white noise are told: raised where noise is not white, else the estimate."""
+"""The level that color networks trained on white noise are told: raised where noise is not white, else the estimate."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import skimage.data
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageFilter
 
 from clearer.degradations.base import Degradation
 from clearer.degradations.chain import Chain
@@ -60,9 +62,68 @@ def test_the_level_of_other_noise_is_raised(kind: str) -> None:
     assert 2.5 * estimate_level(x).item() < white_level(x).item() <= 1.0001 * HIGHEST
 
 
-def test_blurred_noise_is_seen_in_gray_images() -> None:
-    x = noisy(GRAY, OTHER["blurred"])
-    assert 2.5 * estimate_level(x).item() < white_level(x).item() <= 1.0001 * HIGHEST
+@pytest.mark.parametrize("kind", ["blurred", "JPEG"])
+def test_gray_images_are_told_the_estimate(kind: str) -> None:
+    x = noisy(GRAY, OTHER[kind])
+    assert white_level(x).item() == estimate_level(x).item()
+
+
+def text(ink: tuple[int, ...], paper: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    image = Image.new("RGB", (320, 256), paper)
+    draw = ImageDraw.Draw(image)
+    for top in range(2, 250, 13):
+        draw.text((2, top), "the quick brown fox jumps over the lazy dog 0123456789", fill=ink)
+    return np.asarray(image)
+
+
+def tinted(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    return (image[..., None] * np.array([1, 0.85, 0.6])).round().astype(np.uint8)
+
+
+def sharpened(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(image).filter(ImageFilter.UnsharpMask(2, 150, 0)))
+
+
+def halved(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(image).resize((256, 256), Image.Resampling.LANCZOS))
+
+
+def green(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    return image[..., None] * np.array([0, 1, 0], np.uint8)
+
+
+GRASS, GRAVEL, BRICK = (getattr(skimage.data, name)() for name in ("grass", "gravel", "brick"))
+CLEAN = {
+    "text": text((0, 0, 0), (255, 255, 255)),
+    "blue text": text((20, 40, 120), (245, 245, 245)),
+    "light text": text((200, 200, 210), (30, 30, 35)),
+    "gray texture": np.repeat(GRASS[..., None], 3, 2),
+    "sharp gray texture": np.repeat(sharpened(GRASS)[..., None], 3, 2),
+    "tinted texture": tinted(halved(GRASS)),
+    "sharp tinted texture": tinted(sharpened(halved(BRICK))),
+    "three textures": np.stack([GRAVEL, GRASS, BRICK], 2),
+    "green alone": green(skimage.data.camera()),
+    "green texture": green(GRAVEL),
+    "photograph": skimage.data.chelsea(),
+}
+
+
+@pytest.mark.parametrize("name", CLEAN)
+def test_clean_content_is_not_taken_for_noise(name: str) -> None:
+    x = to_batch(CLEAN[name].astype(np.float32) / 255)
+    assert white_level(x).item() == pytest.approx(estimate_level(x).item(), rel=0.02, abs=0.1 / 255)
+
+
+def test_a_clipped_image_is_not_raised_by_chance() -> None:
+    x = ((noisy(COFFEE, Gaussian(4)) - 0.5) * 20 + 0.5).clamp(0, 1)  # hardly a block is open
+    assert white_level(x).item() == estimate_level(x).item()
+
+
+def test_no_level_is_raised_beyond_what_the_network_was_trained_on() -> None:
+    x = noisy(COFFEE, OTHER["shared"])
+    level = estimate_level(x).item()
+    assert white_level(x, 40 / 255).item() == pytest.approx(40 / 255)
+    assert white_level(x, 10 / 255).item() == level > 10 / 255
 
 
 def test_a_level_beyond_the_highest_stays() -> None:

@@ -45,6 +45,15 @@ def white_level_table(value: dict[str, Any]) -> str:
         levels = [f"{row[key]:.1f}" for key in ("rms", "level", "told")]
         return [row["row"], *levels, *psnr, f"{gain:+.2f}", f"{row['best']:.2f}"]
 
-    head = ["RMS", "estimated", "told", "input (dB)", "told the estimate", "told more", "gain", "best of 1 to 4 times the RMS"]
+    head = [
+        "RMS",
+        "estimated",
+        "told",
+        "input (dB)",
+        "told the estimate",
+        "told more",
+        "gain",
+        "best of 1 to 4 times the RMS",
+    ]
     parts = [table([f"`{one['model']}`", *head], [cells(row) for row in one["rows"]]) for one in value["tables"]]
     return "\n\n".join([f"`{value['command']}` ({value['images']} crops of {value['side']} pixels)", *parts])

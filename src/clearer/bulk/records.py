@@ -28,7 +28,7 @@ class Record:
         error: why it could not be restored, in one line.
         skipped: an output was there, and ``--skip-existing`` left it.
         notes: what could not be kept, a line each.
-        sigma: the noise level that was estimated, in gray levels.
+        sigma: the noise level that the network was told by estimate, in gray levels.
         precision: that the network was run in.
         model: that was chosen for the file; None where the call names the model, or the file is copied as it is.
         version: of the input, see `clearer.bulk.keys.version_of`: one that was replaced is not done.

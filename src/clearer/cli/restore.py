@@ -131,7 +131,14 @@ def _print_outcome(outcome: Outcome, options: RestoreOptions, places: Places) ->
     say(f"{count} restored{skipped}{failed}: {masked(str(options.out))}", console)
     if outcome.levels:
         least, most = (f"{choose(outcome.levels.values()):.1f}" for choose in (min, max))
-        say(f"noise level (estimated): {least if least == most else f'{least} to {most}'} gray levels", console)
+        raised = f", {raised_words(outcome)}" if outcome.raised else ""
+        say(f"noise level (estimated): {least if least == most else f'{least} to {most}'} gray levels{raised}", console)
+
+
+def raised_words(outcome: Outcome) -> str:
+    """Return that the network was told more than the noise level, and in how many of several files."""
+    number, whole = len(outcome.raised), len(outcome.levels)
+    return "raised since the noise is not white" + (f" in {number} of {whole} images" if whole > 1 else "")
 
 
 def _files(outcome: Outcome) -> dict[str, Any]:
@@ -142,4 +149,5 @@ def _files(outcome: Outcome) -> dict[str, Any]:
         "notes": outcome.notes,
         "fits": [fit.to_dict() for fit in outcome.fits],
         "estimated_levels": {name: round(level, 2) for name, level in outcome.levels.items()},
+        "raised_levels": outcome.raised,
     }

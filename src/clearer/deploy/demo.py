@@ -15,10 +15,11 @@ from clearer.core.errors import UserError
 from clearer.core.files import paths_checked, write_json, write_text, written_whole
 from clearer.deploy.onnx import ExportedFile, export
 from clearer.inference.memory import bytes_per_pixel
+from clearer.inference.noise_level import raised_up_to
 from clearer.inference.restorer import Restorer, load
 from clearer.inference.tiling import as_overlap
 from clearer.network.architecture import Architecture
-from clearer.zoo.purpose import about, is_for_white_noise
+from clearer.zoo.purpose import about
 
 PAGE = (
     "index.html",
@@ -56,7 +57,7 @@ class Settings(TypedDict):
         name, about: of the model, as the page shows them.
         channels: of the images that the network takes.
         takes_level: whether it has the input ``level``.
-        white_noise: whether it was trained on white noise, and is told more of other noise.
+        raised_up_to: gray levels up to which the estimate is raised for noise that is not white; None for never.
         overlap, multiple: of its tiles, see `clearer.inference.tiling`.
         pixels: that one pass sees at most.
     """
@@ -65,7 +66,7 @@ class Settings(TypedDict):
     about: str
     channels: int
     takes_level: bool
-    white_noise: bool
+    raised_up_to: float | None
     overlap: int
     multiple: int
     pixels: int
@@ -124,7 +125,7 @@ def settings_of(restorer: Restorer, name: str) -> Settings:
         "about": about(architecture, restorer.card),
         "channels": architecture.channels,
         "takes_level": architecture.takes_level,
-        "white_noise": is_for_white_noise(restorer.card),
+        "raised_up_to": raised_up_to(architecture, restorer.card) if architecture.takes_level else None,
         "overlap": as_overlap("auto", architecture),
         "multiple": architecture.multiple,
         "pixels": min(LARGEST_PASS, int(MEMORY / bytes_per_pixel(architecture))),

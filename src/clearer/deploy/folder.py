@@ -237,7 +237,8 @@ def use_lines(use: Use) -> list[str]:
         lines.append(
             f"- **Noise level.** Input `{LEVEL}` is float32 (batch, 1, height, width): the standard deviation of the "
             "noise at each pixel, in the unit of the image (gray levels of 0..255 divided by 255). Fill it with one "
-            "number where the noise is the same everywhere. `clearer restore` estimates it."
+            "number where the noise is the same everywhere. `clearer restore` estimates it, and may tell a color "
+            "network more of noise that is not white, which it would leave otherwise."
         )
     lines.append(
         f"- **Tiles.** The network takes up to {use.bytes_per_pixel} bytes for each pixel that it sees. Cut larger "

@@ -181,6 +181,8 @@ class _Batch:
         own.level = self.levels.summary()
         if own.level is not None:
             self.outcome.levels[job.name] = own.level
+        if self.levels.raised:
+            self.outcome.raised.append(job.name)
         quality = image.pages[0].own.get("quality") if image is not None else None
         if self.fit_check is not None and (fit := self.fit_check.finish(job.name, quality)):
             own.fit = fit

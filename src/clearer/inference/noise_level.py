@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from clearer.images.io import read_file
 from clearer.images.pixels import to_unit
 from clearer.network.architecture import Architecture
 from clearer.noise.level import estimate_level
-from clearer.noise.white_level import white_level
+from clearer.noise.white_level import HIGHEST, white_level
 from clearer.zoo.card import ModelCard
 from clearer.zoo.locate import find_models
 from clearer.zoo.purpose import is_for_white_noise
@@ -26,6 +27,8 @@ from clearer.zoo.weight_metadata import read_architecture
 
 WHITE = 255.0
 """Gray levels from black to white, whatever the depth of the image."""
+RAISED = 1.25
+"""What the network is told, over the noise level, from which it is said to be raised."""
 
 NoiseLevel = float | npt.NDArray[Any] | Tensor
 """Standard deviation of the noise in gray levels of 8 bits: a number, or a map of the image's height and width."""
@@ -35,14 +38,24 @@ Estimate = Callable[[Tensor], Tensor]
 
 
 def estimate_for(architecture: Architecture, card: ModelCard) -> Estimate | None:
-    """Return how the level for a network is estimated; None for one that takes none.
-
-    One that was trained on white noise is told more of other noise, which it would leave otherwise; see
-    `clearer.noise.white_level`.
-    """
+    """Return how the level for a network is estimated; None for one that takes none."""
     if not architecture.takes_level:
         return None
-    return white_level if is_for_white_noise(card) else estimate_level
+    highest = raised_up_to(architecture, card)
+    return estimate_level if highest is None else partial(white_level, highest=highest / WHITE)
+
+
+def raised_up_to(architecture: Architecture, card: ModelCard) -> float | None:
+    """Return the gray levels up to which the level for a network is raised; None for one that is told the estimate.
+
+    A color network that was trained on white noise is told more of other noise, which it would leave otherwise, but
+    not beyond its training; see `clearer.noise.white_level`.
+    """
+    degradation = card.trained_on()
+    if degradation is None or architecture.channels == 1 or not is_for_white_noise(card):
+        return None
+    levels = degradation.noise_levels()
+    return HIGHEST * WHITE if levels is None else levels[1]
 
 
 def unit_level(level: NoiseLevel, shape: tuple[int, ...]) -> Tensor:
@@ -166,6 +179,8 @@ class ImageLevels:
         given: what the user states, in gray levels; None: the image of each run is measured.
         estimate: see `estimate_for`; it gets one image at a time.
         smoothing: share of the earlier level in the next one, for the frames of a video; see `begin_frame`.
+
+    ``raised``: whether the network was told more than the level, since the noise is not white.
     """
 
     def __init__(
@@ -176,6 +191,7 @@ class ImageLevels:
     ) -> None:
         self.given, self.estimate, self.smoothing = given, estimate, smoothing
         self.estimated: list[float] = []
+        self.raised = False
         self._before: list[float] = []  # of each run on the frame before
         self._now: list[float] = []
 
@@ -188,6 +204,8 @@ class ImageLevels:
         if self.given is not None or self.estimate is None:
             return self.given
         found = float(self.estimate(x)) * WHITE
+        if self.estimate is not estimate_level:
+            self.raised |= found > RAISED * float(estimate_level(x)) * WHITE
         if self.smoothing and len(self._now) < len(self._before):  # each channel by itself
             found = self.smoothing * self._before[len(self._now)] + (1 - self.smoothing) * found
         self._now.append(found)

@@ -34,7 +34,7 @@ class OnnxNetwork(nn.Module):
     """An exported network as a module: maps (B, C, H, W) float32 in [0, 1] on the CPU to the same shape, any H and W.
 
     It has no torch parameters; the session holds the weights. Any number of threads may call it. As in PyTorch, a
-    noise level that is not given is estimated.
+    noise level that is not given is estimated as `clearer.inference.noise_level.estimate_for` says.
 
     Args:
         path: a file that `clearer.export` wrote.

@@ -40,8 +40,9 @@ class Outcome:
 
     ``fits``: by file, how well the model fits what it was given, as far as it was looked at.
     ``precisions``: by file, the precision that the network was run in; see `clearer.Restorer.at_depth`.
-    ``levels``: by file, the noise level in gray levels that was estimated for a network that takes one; of several
-    pages, channels or frames, the RMS.
+    ``levels``: by file, the noise level in gray levels that a network was told by estimate; of several pages, channels
+    or frames, the RMS.
+    ``raised``: the files with noise that is not white, of which the network was told more than its level.
     """
 
     written: list[Path | str] = field(default_factory=list)
@@ -49,5 +50,6 @@ class Outcome:
     failed: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     levels: dict[str, float] = field(default_factory=dict)
+    raised: list[str] = field(default_factory=list)
     precisions: dict[str, str] = field(default_factory=dict)
     fits: list[Fit] = field(default_factory=list)

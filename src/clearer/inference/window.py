@@ -79,6 +79,7 @@ def level_of_parts(
         restore_page(page, measure, restorer.architecture.channels, options, "float")
     level = own.summary()
     levels.estimated += [] if level is None else [level]
+    levels.raised |= own.raised
     return level
 
 

@@ -104,4 +104,6 @@ def restore_zarr_elsewhere(
     level = levels.summary()
     if level is not None:
         outcome.levels[source] = level
+    if levels.raised:
+        outcome.raised.append(source)
     return outcome

@@ -98,7 +98,8 @@ class Backbone(nn.Module):
         """Apply ``inner`` to an image of any size, pixel-unshuffled; a residual network adds the image itself.
 
         ``level`` is the noise level of a network that takes it, in units of [0, 1]: a number, (B,), (B, 1, 1, 1) or
-        a map (B, 1, H, W); by default it is estimated from ``x``. ``inner`` sees it as the last channel.
+        a map (B, 1, H, W); by default it is estimated from ``x``, of which a restorer may tell more
+        (`clearer.inference.noise_level.estimate_for`). ``inner`` sees it as the last channel.
 
         The bottom and right are padded to the network's multiple by mirroring, and the result is cropped back.
         (Repeating the edge instead would draw its noise out into streaks, which look like structure.)

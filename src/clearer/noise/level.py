@@ -156,6 +156,11 @@ def band_energies(bands: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return highest.mean(-1), choosing.mean(-1), middle.mean(-1)
 
 
+def middle_bands(bands: Tensor) -> Tensor:
+    """Return the second set of lower frequencies of `band_energies`."""
+    return bands[..., -_basis(str(bands.device))[1][2] :]
+
+
 def _ramp(value: Tensor, ends: tuple[float, float]) -> Tensor:
     return ((value - ends[0]) / (ends[1] - ends[0])).clamp(0, 1)
 

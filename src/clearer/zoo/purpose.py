@@ -37,27 +37,27 @@ def trained_kinds(card: ModelCard) -> frozenset[str]:
 def is_for_white_noise(card: ModelCard) -> bool:
     """Return whether a model has learned noise that is independent between pixels and channels, and hardly any other.
 
+    All other kinds together are `RARE` beside it.
+
     >>> white = ModelCard(degradation={"kind": "gaussian", "sigma": [0, 75]})
     >>> is_for_white_noise(white), is_for_white_noise(ModelCard(task="denoise"))
     (True, False)
     """
-    degradation, kinds = card.trained_on(), trained_kinds(card)
-    if degradation is None or not kinds or not kinds <= WHITE_NOISE:
+    degradation = card.trained_on()
+    if degradation is None:
         return False
-    return not any(_is_shared(one) for one in _main_components(degradation))
-
-
-def _is_shared(degradation: Degradation) -> bool:
-    correlation = getattr(degradation, "channel_correlation", 0.0)
-    return any(correlation) if isinstance(correlation, tuple) else bool(correlation)
-
-
-def _main_components(degradation: Degradation) -> list[Degradation]:
-    """Return the single degradations of a degradation, of a mixture those of parts that are not `RARE`."""
     if not isinstance(degradation, Mixture):
-        return list(degradation.components())
-    least = RARE * max(part.share for part in degradation.parts)
-    return [one for part in degradation.parts if part.share >= least for one in part.degradation.components()]
+        return _is_white(degradation)
+    white = sum(part.share for part in degradation.parts if _is_white(part.degradation))
+    return sum(part.share for part in degradation.parts) - white < RARE * white
+
+
+def _is_white(degradation: Degradation) -> bool:
+    def is_shared(one: Degradation) -> bool:
+        correlation = getattr(one, "channel_correlation", 0.0)
+        return any(correlation) if isinstance(correlation, tuple) else bool(correlation)
+
+    return all(one.kind in WHITE_NOISE and not is_shared(one) for one in degradation.components())
 
 
 def main_kinds(degradation: Degradation | None, task: str) -> frozenset[str]:

@@ -10,7 +10,7 @@ const COLORED = [2.0, 3.2];
 const [CONTENT, ABOVE] = [[1.3, 1.6], [6.0, 9.0]];
 const DARK = 1 / 255;
 const [SPREAD, EVEN, TINY, EMPTY] = [2.0, 1.5, 1e-9, 1e-9];
-export const CLIPPED = 1e6;
+const CLIPPED = 1e6;
 
 // Return the level in [0, 1] of an image: the root of the mean variance of its planes that have noise.
 // A plane is a function (row, column) => value in [0, 1].

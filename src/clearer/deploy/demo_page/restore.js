@@ -35,10 +35,11 @@ function runsOf(image, settings, color) {
 // Return the noise level in gray levels of each run of the network, estimated from the image.
 export function estimatedLevels(image, settings, color) {
   const { data, width, height } = image;
-  const levelOf = settings.white_noise ? whiteLevel : estimateLevel;
+  const highest = settings.raised_up_to;
   return runsOf(image, settings, color).map(({ read }) => {
     const planes = read.map((channel) => (row, column) => channel(data, 4 * (row * width + column)));
-    return 255 * levelOf(planes, height, width);
+    if (highest === null) return 255 * estimateLevel(planes, height, width);
+    return 255 * whiteLevel(planes, height, width, highest / 255);
   });
 }
 
