@@ -203,6 +203,25 @@ def test_the_noise_level_is_estimated_until_it_is_set(visitor):
     assert visitor.complaints == []
 
 
+def test_an_estimate_beyond_the_slider_is_no_obstacle(visitor, tmp_path):
+    page = visitor.page
+    loud = np.random.default_rng(0).choice(np.array([8, 248], np.uint8), (160, 200))  # of level 120
+    Image.fromarray(loud).save(tmp_path / "loud.png")
+    visitor.upload(tmp_path / "loud.png")
+    page.wait_for_selector("#status >> text=200 × 160, gray")
+    page.click("#model input")
+    page.click("text=with level")
+    page.wait_for_selector("#levels")
+    page.click("#restore")
+    page.wait_for_selector("#status >> text=/noise level 1[0-9]{2}\\.[0-9] \\(estimated\\)/")
+    page.wait_for_function("document.querySelector('#level input[type=number]').value == 100")
+    page.click("#estimate input")
+    page.click("#restore")
+    page.wait_for_function("!document.querySelector('#status').textContent.includes('estimated')")
+    page.wait_for_selector("#status >> text=/restored in/")
+    assert visitor.complaints == []
+
+
 # Each end of a stream reaches the page when `readEnd` is called.
 LATE_ENDS = """() => {
   const fetched = window.fetch;

@@ -25,6 +25,8 @@ ZOOMS = {"2×": 2, "4×": 4, "8×": 8}
 INVITATION = '<div class="empty"><p>Your image will appear here.</p></div>'
 DOWNLOAD = ("Download the result", "Download all results, as a zip")
 """Text of the download button, for one image and for several."""
+LARGEST_LEVEL = 100.0
+"""What the slider of the noise level ends at, in gray levels; Gradio refuses values beyond its end."""
 VIEW = 5
 """Number of widgets of the view: status, comparison, Restore button, download button, close-up."""
 
@@ -144,7 +146,7 @@ class Callbacks:
         pair = tuple(str(result.folder / f"{kind}-seen.png") for kind in ("before", "after"))
         compared = gr.update(value=pair, elem_classes=["restored"])
         offer = gr.update(value=str(result.file), label=DOWNLOAD[len(uploads) > 1], visible=True)
-        level = gr.skip() if result.level is None else gr.update(value=round(result.level, 1))
+        level = gr.skip() if result.level is None else gr.update(value=min(round(result.level, 1), LARGEST_LEVEL))
         text = status(result.text, [*result.notes, *visit.notes])
         return [text, compared, gr.skip(), offer, gr.update(visible=True), *near, level]
 

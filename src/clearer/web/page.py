@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from clearer.inference.restorer import Restorer
-from clearer.web.callbacks import DOWNLOAD, INVITATION, ZOOMS, Callbacks, Choices, Visit
+from clearer.web.callbacks import DOWNLOAD, INVITATION, LARGEST_LEVEL, ZOOMS, Callbacks, Choices, Visit
 from clearer.web.close_up import CLOSE_UP
 from clearer.web.offered import Model
 from clearer.web.uploads import FORMATS, Limits
@@ -106,7 +106,7 @@ def _controls(models: dict[str, Model], limits: Limits) -> _Controls:
         with gr.Column(visible=first.takes_level, elem_id="levels") as levels:
             estimate = gr.Checkbox(True, label="Estimate the noise level", elem_id="estimate")
             level = gr.Slider(
-                0, 75, value=0, step=0.1, label="Noise level", elem_id="level",
+                0, LARGEST_LEVEL, value=0, step=0.1, label="Noise level", elem_id="level",
                 info="In gray levels of 255. A higher level removes more noise and more detail.",
             )  # fmt: skip
         with gr.Accordion("More", open=False, elem_id="more"):
