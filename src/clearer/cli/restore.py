@@ -131,11 +131,11 @@ def _print_outcome(outcome: Outcome, options: RestoreOptions, places: Places) ->
     say(f"{count} restored{skipped}{failed}: {masked(str(options.out))}", console)
     if outcome.levels:
         least, most = (f"{choose(outcome.levels.values()):.1f}" for choose in (min, max))
-        raised = f", {raised_words(outcome)}" if outcome.raised else ""
+        raised = f", {_raised_words(outcome)}" if outcome.raised else ""
         say(f"noise level (estimated): {least if least == most else f'{least} to {most}'} gray levels{raised}", console)
 
 
-def raised_words(outcome: Outcome) -> str:
+def _raised_words(outcome: Outcome) -> str:
     """Return that the network was told more than the noise level, and in how many of several files."""
     number, whole = len(outcome.raised), len(outcome.levels)
     return "raised since the noise is not white" + (f" in {number} of {whole} images" if whole > 1 else "")

@@ -1,7 +1,7 @@
 """The noise level that a color network trained on white noise is told of an image with any noise.
 
 Such a network takes noise that neighbors or channels share for image content, and leaves it. It removes most of it if
-it is told three to four times the level: of white noise as strong as that, the low frequencies, or the direction of
+it is told up to four times the level: of white noise as strong as that, the low frequencies, or the direction of
 color that the channels share, hold about as much as the noise of the image does. So the level of `estimate_level` is
 raised where the noise of the image is surely not white.
 

@@ -190,11 +190,8 @@ def restore_upload(
     gray_on_color = restorer.architecture.channels == 1 and seen["before"].shape[2] == 3
     apart = f", {'channel by channel' if how.color == 'channels' else 'luma only'}" if gray_on_color else ""
     level = levels.summary()
-    told = (
-        ""
-        if level is None
-        else f", noise level {level:.1f} (estimated{', raised since the noise is not white' if levels.raised else ''})"
-    )
+    raised = ", raised since the noise is not white" if levels.raised else ""
+    told = "" if level is None else f", noise level {level:.1f} (estimated{raised})"
     text = f"{_size(seen['before'])}, restored in {seconds:.1f} s{apart}{told}."
     if not added.nothing:
         truth = _visible(clean.pages[0])

@@ -17,7 +17,8 @@ const CLIPPED = 1e6;
 export function estimateLevel(planes, height, width) {
   const variance = Math.min(height, width) < BLOCK ? smallVariance : blockVariance;
   const found = planes.map((plane) => variance(plane, height, width));
-  return Math.sqrt(found.reduce((sum, value) => sum + value, 0) / Math.max(1, found.filter((value) => value > EMPTY).length));
+  const noisy = found.filter((value) => value > EMPTY).length;
+  return Math.sqrt(found.reduce((sum, value) => sum + value, 0) / Math.max(1, noisy));
 }
 
 // Return half the mean square of the differences of neighbors.
