@@ -113,14 +113,33 @@ def test_a_network_with_noise_level_begins_as_one_without(
         torch.testing.assert_close(color(x, 0.2), x + gray(mean) - mean, atol=2e-5, rtol=1e-4)
 
 
-def test_a_network_without_noise_level_cannot_start_from_one_with_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("unshuffle", [1, 2])
+@pytest.mark.parametrize("operations", ["supplement", "released"])
+def test_a_network_without_noise_level_begins_as_one_told_a_level_of_zero(
+    tmp_path: Path, unshuffle: int, operations: str, channels: int
+) -> None:
+    torch.manual_seed(0)
+    form: dict[str, Any] = {"width": 4, "norm": "none", "operations": operations, "unshuffle": unshuffle}
+    form |= {"residual": True}
+    told = shaken(clearer.Architecture.parse("PF-FP", channels=1, condition="level", **form))
+    save_weights(tmp_path / "told.safetensors", told, {})
+    network = RestorationNetwork(clearer.Architecture.parse("PF-FP", channels=channels, **form)).eval()
+    begin_with(network, tmp_path / "told.safetensors")
+    x = torch.rand(2, channels, 24, 32)
+    with torch.no_grad():
+        mean = x.mean(1, keepdim=True)
+        assert not torch.allclose(told(mean, 0.0), told(mean, 0.5), atol=1e-4)
+        torch.testing.assert_close(network(x), x + told(mean, 0.0) - mean, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("condition", ["none", "level"])
+def test_either_network_may_take_the_noise_level(tmp_path: Path, condition: str) -> None:
     form = {"width": 4, "norm": "none", "residual": True}
     told = clearer.Architecture.parse("PFF-FFP", condition="level", **form)
     save_weights(tmp_path / "a.safetensors", RestorationNetwork(told), {})
     letters = {"architecture": "PFF-FFP", "train.start": str(tmp_path / "a.safetensors"), "network.width": 4}
-    with pytest.raises(UserError, match=r"train.start: .* has condition level, unlike the network"):
-        check_start(load_recipe("quickstart", letters), RunFolder(tmp_path / "run"))
-    recipe = load_recipe("quickstart", letters | {"network.condition": "level"})
+    recipe = load_recipe("quickstart", letters | {"network.condition": condition})
     assert check_start(recipe, RunFolder(tmp_path / "run")) is not None
 
 

@@ -43,8 +43,8 @@ def settings_of(model: str) -> dict[str, Any]:
 def check_start(recipe: Recipe, run: RunFolder) -> Path | None:
     """Return the weight file that a training starts from; None for random weights or a checkpoint.
 
-    The genotype may differ, a color network may start from a gray one, and one that takes the noise level from one
-    that does not; everything else must agree. Before a search, when the genotype is not known yet, only the numbers of
+    The genotype may differ, a color network may start from a gray one, and of the two one alone may take the noise
+    level; everything else must agree. Before a search, when the genotype is not known yet, only the numbers of
     modules are compared.
 
     Raises:
@@ -74,8 +74,7 @@ def check_start(recipe: Recipe, run: RunFolder) -> Path | None:
         del facts["modules_per_cell"]
     if (facts["channels"], known["channels"]) == (1, 3):
         del facts["channels"]
-    if (facts["condition"], known["condition"]) == ("none", "level"):
-        del facts["condition"]
+    del facts["condition"]  # `begin_with` adds the weights of the noise level, or leaves them out
     other = ", ".join(f"{key} {facts[key]}" for key, value in known.items() if key in facts and facts[key] != value)
     if other:
         raise UserError(f"train.start: {source} has {other}, unlike the network to be trained; make them agree")
@@ -91,7 +90,8 @@ def begin_with(network: RestorationNetwork, weights: Path) -> str:
 
     A searched module with another candidate keeps its random weights. In a color network, the stem and the last
     convolution of a gray one are spread so that it adds to each color what the gray one adds to their mean. The weights
-    of the noise level are zero where the file's network takes none, so that the network begins as the same function.
+    of the noise level are zero where the file's network takes none, so that the network begins as the same function;
+    where only the file's network takes it, they are left out: the network begins as that one is at a level of 0.
 
     Raises:
         UserError: the file cannot be read.
@@ -107,6 +107,11 @@ def begin_with(network: RestorationNetwork, weights: Path) -> str:
     shapes = {key: value.shape for key, value in mine.items()}
     if network.architecture.takes_level and not other.architecture.takes_level:
         shapes = _shapes_without_level(network.architecture)
+    elif other.architecture.takes_level and not network.architecture.takes_level:
+        plain = _shapes_without_level(other.architecture)
+        source = {
+            key: value[:, : plain[key][1]] if plain[key] != value.shape else value for key, value in source.items()
+        }
     network.load_state_dict(
         {
             key: value if key.startswith(tuple(fresh)) else _beside_level(source[key], shapes[key], value.shape)
