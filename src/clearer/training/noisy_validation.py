@@ -48,10 +48,13 @@ class NoisyValidation:
         with torch.autocast(self.images.device.type, enabled=False):
             found = {k: self.images.errors(restore, k) for k in range(rank, len(self.images), world)}
         (parts,) = distributed.agreed(max(map(len, found.values()), default=0))
-        errors = torch.zeros(len(self.images), parts, dtype=torch.float64)  # 0 for the images of other processes
+        # Errors, and 1 where there is one: an image whose parts are small has fewer. 0 for those of other processes.
+        errors, known = torch.zeros(2, len(self.images), parts, dtype=torch.float64)
         for k, values in found.items():
-            errors[k] = torch.tensor(values, dtype=torch.float64)
-        self.latest = self.images.summary(distributed.total(errors).flatten().tolist())
+            errors[k, : len(values)] = torch.tensor(values, dtype=torch.float64)
+            known[k, : len(values)] = 1
+        total, counts = distributed.total(torch.stack([errors, known]))
+        self.latest = self.images.summary(total[counts > 0].tolist())
         return self.latest.psnr
 
     def line(self, psnr: float) -> EpochLine:
