@@ -22,6 +22,7 @@ DOUBTED = {"estimated_input_psnr": 20.0, "best_estimated_psnr": 19.0}
         ([BETTER], {"input_psnr": 20.0, "best_psnr": 19.0}, []),
         ([BETTER, WORSE], {}, ["gray-25: the result is worse than the input: 19.50 dB instead of 20.00 dB."]),
         ([{**WORSE, "psnr": 20.0}], {}, ["gray-25: the result is no better than the input: both 20.00 dB."]),
+        ([{**WORSE, "psnr": 19.9999}], {}, ["gray-25: the result is no better than the input: both 20.00 dB."]),
         ([], {"input_psnr": 20.0, "best_psnr": 19.0}, ["validation images: the result is worse than the input"]),
         ([], {**DOUBTED, "standard_error": 0.1}, ["validation images: the result is estimated to be worse than"]),
         ([], {**DOUBTED, "standard_error": 100.0}, []),

@@ -24,8 +24,10 @@ def warnings_of(record: Record) -> list[str]:
     said = []
     for where, estimated_to_be, before, after in measured:
         if before is not None and after is not None and after <= before:
-            worse = f"worse than the input: {after:.2f} dB instead of {before:.2f} dB"
-            text = worse if after < before else f"no better than the input: both {before:.2f} dB"
+            now, then = f"{after:.2f} dB", f"{before:.2f} dB"
+            text = f"no better than the input: both {now}"
+            if now != then:
+                text = f"worse than the input: {now} instead of {then}"
             said.append(f"{where}: the result is {estimated_to_be}{text}.")
     said += [f"{name}: estimated to do better than this model, without any training." for name in _filters(record)[:1]]
     return [*said, ADVICE] if said else []
