@@ -133,6 +133,25 @@ def test_a_network_without_noise_level_begins_as_one_told_a_level_of_zero(
         torch.testing.assert_close(network(x), x + told(mean, 0.0) - mean, atol=2e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("unshuffle", [1, 2])
+@pytest.mark.parametrize("operations", ["supplement", "released"])
+def test_a_color_network_takes_the_weights_of_the_level_from_a_gray_one(
+    tmp_path: Path, unshuffle: int, operations: str
+) -> None:
+    torch.manual_seed(0)
+    form: dict[str, Any] = {"width": 4, "norm": "none", "operations": operations, "unshuffle": unshuffle}
+    form |= {"residual": True, "condition": "level"}
+    gray = shaken(clearer.Architecture.parse("PF-FP", channels=1, **form))
+    save_weights(tmp_path / "gray.safetensors", gray, {})
+    color = RestorationNetwork(clearer.Architecture.parse("PF-FP", channels=3, **form)).eval()
+    begin_with(color, tmp_path / "gray.safetensors")
+    x = torch.rand(2, 3, 24, 32)
+    with torch.no_grad():
+        mean = x.mean(1, keepdim=True)
+        for level in (0.0, 0.3):
+            torch.testing.assert_close(color(x, level), x + gray(mean, level) - mean, atol=2e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("condition", ["none", "level"])
 def test_either_network_may_take_the_noise_level(tmp_path: Path, condition: str) -> None:
     form = {"width": 4, "norm": "none", "residual": True}

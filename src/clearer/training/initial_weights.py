@@ -104,17 +104,12 @@ def begin_with(network: RestorationNetwork, weights: Path) -> str:
         for place, letters in enumerate(zip(ours, theirs, strict=True))
         if letters[0] != letters[1]
     }
-    shapes = {key: value.shape for key, value in mine.items()}
-    if network.architecture.takes_level and not other.architecture.takes_level:
-        shapes = _shapes_without_level(network.architecture)
-    elif other.architecture.takes_level and not network.architecture.takes_level:
-        plain = _shapes_without_level(other.architecture)
-        source = {
-            key: value[:, : plain[key][1]] if plain[key] != value.shape else value for key, value in source.items()
-        }
+    plain, plain_source = _shapes_without_level(network.architecture), _shapes_without_level(other.architecture)
     network.load_state_dict(
         {
-            key: value if key.startswith(tuple(fresh)) else _beside_level(source[key], shapes[key], value.shape)
+            key: value
+            if key.startswith(tuple(fresh))
+            else _taken(source[key], plain_source[key], plain[key], value.shape)
             for key, value in mine.items()
         }
     )
@@ -130,15 +125,18 @@ def _shapes_without_level(architecture: Architecture) -> dict[str, torch.Size]:
     return {key: value.shape for key, value in plain.state_dict().items()}
 
 
-def _beside_level(source: Tensor, plain: torch.Size, shape: torch.Size) -> Tensor:
-    """Return weights of ``shape``, that of a layer of a network with noise level; ``plain``: its shape without it.
+def _taken(source: Tensor, plain_source: torch.Size, plain: torch.Size, shape: torch.Size) -> Tensor:
+    """Return weights of ``shape`` from those of the same layer in another network.
 
-    The level is the last channel that the first convolution sees.
+    The level is the last channel that the first convolution sees; the plain shapes are those without it.
     """
-    spread = _over_colors(source, plain)
+    if plain == shape and plain_source == source.shape:
+        return _over_colors(source, plain)
+    spread = _over_colors(source[:, : plain_source[1]], plain)
     if plain == shape:
         return spread
-    return torch.cat([spread, spread.new_zeros(shape[0], shape[1] - plain[1], *shape[2:])], 1)
+    level = source[:, plain_source[1] :]
+    return torch.cat([spread, level if level.numel() else spread.new_zeros(shape[0], 1, *shape[2:])], 1)
 
 
 def _over_colors(gray: Tensor, shape: torch.Size) -> Tensor:
