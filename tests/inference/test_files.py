@@ -353,8 +353,19 @@ def test_the_range_of_gray_levels_can_be_set(tmp_path: Path) -> None:
     """A camera's 12 bits in a file of 16."""
     image = (pixels((6, 5), "float32") * 3000 + 100).round().astype("uint16")
     tifffile.imwrite(tmp_path / "x.tif", image)
-    dim = restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif")
-    assert [note for note in dim.notes if f"levels end at {image.max()} of 65535" in note and "--range 0,4095" in note]
+    noticed = restore_path(stand_in(shift=0.1), tmp_path / "x.tif", tmp_path / "y.tif")
+    assert [note for note in noticed.notes if f"levels end at {image.max()} of 65535" in note and "4095 is" in note]
+    wanted = np.minimum(image + 409.5, 4095)
+    assert np.abs(tifffile.imread(tmp_path / "y.tif") - wanted).max() <= 0.51
+    assert np.array_equal(stand_in(shift=0.1).restore(image), tifffile.imread(tmp_path / "y.tif"))
+    # In another depth a dim image stays dim, also where it is compared.
+    dim = RestoreOptions(depth="8", compare=tmp_path / "both.png")
+    restore_path(stand_in(shift=0.1), tmp_path / "x.tif", tmp_path / "y.tif", dim)
+    assert np.abs(tifffile.imread(tmp_path / "y.tif") - wanted / 65535 * 255).max() <= 0.51
+    assert np.asarray(Image.open(tmp_path / "both.png"))[:, :5].max() < 16
+    whole = RestoreOptions(span=(0, 65535))
+    assert not restore_path(stand_in(shift=0.1), tmp_path / "x.tif", tmp_path / "y.tif", whole).notes
+    assert np.abs(tifffile.imread(tmp_path / "y.tif") - (image + 6553.5)).max() <= 0.51
     twelve = RestoreOptions(span=(0, 4095))
     assert not restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif", options=twelve).notes
     restore_path(stand_in(), tmp_path / "x.tif", tmp_path / "y.tif", options=twelve)
@@ -372,18 +383,18 @@ def test_the_range_of_gray_levels_can_be_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("least", "most", "advice"),
     [
-        (100, 3100, "for 12 bits set white with --range 0,4095"),
-        (0, 1500, "--range 0,4095, or black and white to its own levels with --range 0,1500"),
-        (587, 5968, "for 14 bits set white with --range 0,16383, or .* --range 587,5968"),
-        (0, 16383, "for 14 bits set white with --range 0,16383$"),
+        (100, 3100, r"12 bits: 0 is black and 4095 is white \(--range 0,65535 keeps all 16 bits\)$"),
+        (0, 1500, "4095 is white .*; it is dim: --range 0,1500 sets its own"),
+        (587, 5968, "14 bits: 0 is black and 16383 is white .* --range 587,5968"),
+        (0, 16383, "14 bits: .* keeps all 16 bits.$"),
         (0, 16384, None),
         (0, 0, None),
         (0, 1, None),
         (2000, 2062, None),
-        (0, 63, "for 12 bits set white with --range 0,4095, or .* --range 0,63$"),
+        (0, 63, "4095 is white .* --range 0,63 sets its own.$"),
     ],
 )
-def test_a_note_says_how_dim_images_of_cameras_get_their_range(
+def test_the_levels_of_a_camera_are_noticed_in_16_bits(
     least: int, most: int, advice: str | None, tmp_path: Path
 ) -> None:
     image = np.linspace(least, most, 30).round().reshape(6, 5).astype("uint16")

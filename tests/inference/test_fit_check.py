@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import numpy as np
@@ -59,6 +60,19 @@ def test_nothing_to_remove_and_detail_removed_are_told_apart() -> None:
     softer = (COFFEE + np.roll(COFFEE, 1, 0)) / 2
     assert "detail was removed" in str(fit(COFFEE, softer).problem)
     assert fit(COFFEE, COFFEE).model is None
+
+
+def test_a_dim_image_of_which_more_was_changed_than_its_noise_needs_a_range() -> None:
+    dim = 0.02 * (COFFEE + 0.02 * NOISE)
+    found = fit(dim, dim + 0.004 * NOISE)
+    assert re.fullmatch(
+        r"it spans 5\.\d of 255 gray levels, of which 1\.0 were changed where its noise is 0\.\d+: set black and white "
+        "by --range",
+        str(found.problem),
+    )
+    assert found.model is None and fit(dim, 0.02 * COFFEE).problem is None
+    brightened = fit(dim, 50 * dim, ModelCard(task="restore", degradation={"kind": "none"}))
+    assert "set black and white" not in str(brightened.problem)
 
 
 def test_a_compressed_image_in_a_denoiser_is_passed_on_to_a_model_for_it() -> None:

@@ -89,11 +89,11 @@ def test_the_levels_of_12_bits_are_noted_and_a_range_is_taken() -> None:
     restorer = stand_in(shift=0.1)  # brighter by a tenth of what is white
     (found, notes), most = last(restored_layer(restorer, pixels, False, Settings())), pixels.max()
     assert len(notes) == 1 and notes[0].startswith(
-        f"its levels end at {most} of 65535; for 12 bits set white with Range"
+        f"its levels end at {most} of 65535, as of a camera of 12 bits: 0 is black and 4095 is white (Range 0,65535"
     )
-    assert abs(float((found.astype(float) - pixels).mean()) - 6553.5) < 1
-    found, notes = last(restored_layer(restorer, pixels, False, Settings(span=(0, 4095))))
-    assert notes == () and abs(float((found.astype(float) - pixels).mean()) - 409.5) < 1
+    assert abs(float((found.astype(float) - pixels).mean()) - 409.5) < 1
+    found, notes = last(restored_layer(restorer, pixels, False, Settings(span=(0, 65535))))
+    assert notes == () and abs(float((found.astype(float) - pixels).mean()) - 6553.5) < 1
 
 
 def test_a_range_that_values_leave_is_noted_and_one_far_below_them_refused_before_any_plane_is_restored() -> None:

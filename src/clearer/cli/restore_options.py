@@ -39,7 +39,7 @@ class RestoreOptions:
         str | None,
         option(
             "Input",
-            "Black and white of float images; also gray levels, such as 0,4095 (default: the model's, or 0,1).",
+            "Black and white of float images; also gray levels, such as 0,4095 (default: the model's, or noticed).",
             "--range",
             metavar="LOW,HIGH",
         ),

@@ -13,12 +13,10 @@ from clearer.core.errors import UserError
 from clearer.data.items import Item
 from clearer.data.splits import Splits
 from clearer.images.depth import depth_of_file
-from clearer.images.pixels import WHOLE, Span, depth_of
+from clearer.images.pixels import CAMERA_BITS, WHOLE, Span, depth_of
 from clearer.images.types import AnyPixels
 from clearer.images.view import read_image
 
-CAMERA_BITS = (12, 14)
-"""Bits of cameras whose levels are stored in 16 bits; fewer are taken for a dim image of these."""
 _BEYOND = (-1.0, 2.0)
 """Floats outside are levels, not units of [0, 1]; see `clearer.images.pixels.to_unit`."""
 

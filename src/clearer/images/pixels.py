@@ -19,6 +19,9 @@ WHOLE: Span = (0.0, 1.0)
 """The default span: 0 to 1 for floating point, all gray levels for integers."""
 LARGEST_UNIT = 2.0
 """Larger floats are levels of a camera, not units of [0, 1] with noise."""
+CAMERA_BITS = (12, 14)
+"""Bits of cameras whose levels are stored in 16 bits; fewer are taken for a dim image of these."""
+_FEWEST_LEVELS = 64  # from the least to the most of an image, not of a mask or labels
 _SLACK = 1.0  # how far noise may exceed the span, in spans
 BT601 = (0.299, 0.587, 0.114)
 """Weights of R, G and B in the luma of ITU-R BT.601."""
@@ -57,6 +60,16 @@ def are_levels(pixels: AnyPixels, levels: Span) -> bool:
     """Return whether the levels of a model hold for an image; see `levels_hold`."""
     white = None if pixels.dtype.kind == "f" else {"uint16": 65535, "uint8": 255}.get(pixels.dtype.name, 1)
     return levels_hold(levels, white, float(pixels.min()), float(pixels.max()))
+
+
+def camera_levels(least: float, most: float) -> Span | None:
+    """Return black and white of a camera of 12 or 14 bits, if an image of 16 bits from ``least`` to ``most`` is by one.
+
+    None for masks and labels, which have few levels, and where the 16 bits are used.
+    """
+    if most - least + 1 < _FEWEST_LEVELS:
+        return None
+    return next(((0.0, 2.0**bits - 1) for bits in CAMERA_BITS if most < 2**bits), None)
 
 
 def to_unit(pixels: AnyPixels, span: Span = WHOLE) -> UnitPixels:

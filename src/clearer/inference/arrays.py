@@ -17,7 +17,7 @@ from torch import Tensor
 from clearer.core.callers import level_of_user
 from clearer.core.errors import UserError
 from clearer.images.exif import valid_orientation
-from clearer.images.pixels import LARGEST_UNIT, WHOLE, Span, levels_hold, turned_back, upright
+from clearer.images.pixels import LARGEST_UNIT, WHOLE, Span, camera_levels, levels_hold, turned_back, upright
 from clearer.images.transparent import extended
 
 _ORIENTATION = 274  # the tag of EXIF
@@ -153,6 +153,8 @@ class _Conversion:
         # Floats of a part of [0, 1] are scaled by their reader: arrays are in units.
         if span is None and levels is not None and levels[1] > LARGEST_UNIT and levels_hold(levels, white, least, most):
             span = levels
+        if span is None and white == _WHITE["uint16"]:
+            span = camera_levels(least, most)
         if span is not None:
             if limits in _USUAL:
                 low, high = span

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from clearer.core.errors import UserError
-from clearer.data.ranges import CAMERA_BITS
 from clearer.images.convert import depth_for, fitted
 from clearer.images.nodata import Hidden, hidden_of, none_in, put_back, put_none, without
 from clearer.images.pixels import (
@@ -43,14 +42,12 @@ from clearer.images.types import (
     ImageFile,
     ImagePage,
     UnitPixels,
-    stated_white,
     with_notes,
 )
 from clearer.inference.noise_level import WHITE, NoiseLevel, unit_level
 from clearer.inference.options import RestoreOptions
 
 _SMALL = np.float32(1e-6)  # instead of an alpha of 0, by which no color can be divided
-_FEWEST = 64  # levels from the least to the most of an image, not of a mask or labels
 _MARGIN = 1 / 20  # share of the span by which pixels may exceed it without a note
 
 Run = Callable[[UnitPixels], UnitPixels]
@@ -117,7 +114,7 @@ def notes_on(image: ImageFile, channels: int, options: RestoreOptions) -> list[s
         beyond = _beyond(page, span)
         if beyond:
             notes.append(f"page {number}: {beyond}" if len(image.pages) > 1 else beyond)
-    more = (_dim(image, options), _own_levels(image, options), _bands(image, channels, options))
+    more = (_camera_levels(image, options), _own_levels(image, options), _bands(image, channels, options))
     return [*notes, *(note for note in more if note)]
 
 
@@ -149,19 +146,18 @@ def _bands(image: ImageFile, channels: int, options: RestoreOptions) -> str | No
     return f"{count} bands that are no RGB are restored one by one as gray, by a color model; a gray model suits them"
 
 
-def _dim(image: ImageFile, options: RestoreOptions) -> str | None:
-    """Return a note if a file of 16 bits holds 12 or 14, which a network sees as dark; none for masks and labels."""
-    if any(p.color.dtype != np.uint16 or options.span_of_page(p) != WHOLE for p in image.pages):
+def _camera_levels(image: ImageFile, options: RestoreOptions) -> str | None:
+    """Return a note if a file of 16 bits seems to hold the 12 or 14 of a camera."""
+    noticed = options.noticed(image.pages)
+    if noticed is None:
         return None
-    if any(stated_white(page) is not None for page in image.pages):
-        return None
-    least, most = min(int(p.color.min()) for p in image.pages), max(int(p.color.max()) for p in image.pages)
-    bits = next((bits for bits in CAMERA_BITS if most < 2**bits), None)
-    if bits is None or most - least + 1 < _FEWEST:
-        return None
-    is_dim = most < 2 ** (bits - 1)
-    own = f", or black and white to its own levels with --range {least},{most}" if is_dim else ""
-    return f"its levels end at {most} of 65535; for {bits} bits set white with --range 0,{2**bits - 1}{own}"
+    pages = [page.color for page in image.pages if page.color.dtype == np.uint16]
+    least, most, white = min(int(p.min()) for p in pages), max(int(p.max()) for p in pages), int(noticed[1])
+    own = f"; it is dim: --range {least},{most} sets its own" if most < white // 2 else ""
+    return (
+        f"its levels end at {most} of 65535, as of a camera of {white.bit_length()} bits: 0 is black and {white} is "
+        f"white (--range 0,65535 keeps all 16 bits{own})"
+    )
 
 
 def _beyond(page: ImagePage, span: Span) -> str | None:
@@ -232,8 +228,10 @@ def restore_page(
         y[:, :, kept] = x[:, :, kept]
     if stays and (depth == "float" or not is_exact_in_units(dtype, span)):
         color = moved(page.color, y - x, span)  # float32 holds neither float64 nor 32 bits
+    elif stays:
+        color = from_unit(y, dtype, span)
     else:
-        color = from_unit(y, dtype, span if stays else WHOLE)
+        color = from_unit(y * np.float32(options.white_in_new_depth(page, span)), dtype)
     if hidden is not None and not stays:
         color = put_none(color, hidden, page.own.get("nodata"))
     elif hidden is not None:

@@ -16,7 +16,7 @@ from clearer.core.prefetch import one_ahead, one_behind
 from clearer.images.convert import check_pages, depth_for
 from clearer.images.io import not_kept, read_file, to_bytes, write_file
 from clearer.images.nodata import filled
-from clearer.images.pixels import depth_of
+from clearer.images.pixels import WHOLE, depth_of
 from clearer.images.tensors import batch_view
 from clearer.images.types import GRAY, ImageFile, UnitPixels, format_of_suffix, with_notes
 from clearer.inference.batches import Passes, restore_unit
@@ -217,8 +217,10 @@ class _Batch:
             self._suit(*depths, *(depth_of(page.color) for page in image.pages))
             restored = restore_file(image, self._run, self.channels, self.options, format)
             if self.options.compare is not None:
-                span = self.options.spans_of(image.pages)[0]
-                write_before_after(self.options.compare, image.pages[0], restored.pages[0], span)
+                before, after, span = image.pages[0], restored.pages[0], self.options.spans_of(image.pages)[0]
+                if before.color.dtype != after.color.dtype and self.options.noticed(image.pages) is not None:
+                    span = WHOLE  # as dim as the new file
+                write_before_after(self.options.compare, before, after, span)
             return with_notes(restored, *misnamed(job, image.format, format))
         except UserError as error:  # raised without the file's name
             raise UserError(f"{job.name}: {str(error).removeprefix('image: ')}") from error

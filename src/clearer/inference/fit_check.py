@@ -29,6 +29,8 @@ LEFT = 0.4
 """Share of the noise level that is left, from which the model is said not to fit."""
 LITTLE = 0.5
 """Mean change, in the same unit as `NOISY`, that is hardly any."""
+DIM, FAINT = 0.1, 1.0
+"""Brightness that an image spans, and noise level, below which the network's own error may exceed the noise."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,9 @@ class FitCheck:
         change = float(np.sqrt(np.mean((y[::3, ::3] - x[::3, ::3]) ** 2))) * 255
         low, high = brightness_ends(x)
         span = high - low
+        if self.model.denoises and span < DIM and before < FAINT and change > 2 * before:
+            dim = f"it spans {255 * span:.1f} of 255 gray levels, of which {change:.1f} were changed where its noise is"
+            return Fit(file, before, after, change, f"{dim} {before:.2g}: set black and white by --range")
         suspicious = before >= NOISY * span and after > LEFT * before
         if not suspicious and before >= CLEAN * span and change >= LITTLE * span:
             return Fit(file, before, after, change)

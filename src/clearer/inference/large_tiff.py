@@ -199,7 +199,7 @@ def _level_of(
     high = min(rows.height, SAMPLED_ROWS)
     tops = np.linspace(0, rows.height - high, SAMPLED_BANDS).astype(int).tolist()
     parts = (_page_of(plane, outline, rows.read(top, top + high)) for top in tops)
-    return level_of_parts(restorer, levels, _shown(plane, outline), parts, _with_span(options, plane, outline))
+    return level_of_parts(restorer, levels, _shown(plane, outline), parts, replace(options, span=outline.spans[plane]))
 
 
 def _shown(plane: Plane, outline: Outline) -> tuple[int, int]:
@@ -213,10 +213,6 @@ def _page_of(plane: Plane, outline: Outline, stored: AnyPixels) -> ImagePage:
     page, samples = plane.image.page, flat(stored, 0)
     color, alpha = pixels_of(page, samples, plane.part), alpha_of(page, samples, plane.part)
     return replace(outline.pages[plane], color=color, alpha=alpha)
-
-
-def _with_span(options: RestoreOptions, plane: Plane, outline: Outline) -> RestoreOptions:
-    return replace(options, span=outline.spans[plane])
 
 
 class _RowRestorer:
@@ -306,7 +302,7 @@ class _RowRestorer:
                 core=_as_shown(tile, plane, page.orientation),
             )
             channels, depth = self.restorer.architecture.channels, self.outline.depths[plane]
-            done = restore_page(page, run, channels, _with_span(self.options, plane, self.outline), depth)
+            done = restore_page(page, run, channels, self.options, depth, self.outline.spans[plane])
             if color is None:
                 color = np.empty((height, plane.image.size[1], done.color.shape[2]), done.color.dtype)
                 alpha = None if done.alpha is None else np.empty((*color.shape[:2], 1), done.alpha.dtype)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from clearer.core.errors import UserError, nearest
 from clearer.images.nodata import hidden_of, without
-from clearer.images.pixels import LARGEST_UNIT, WHOLE, Span, are_levels, levels_hold
+from clearer.images.pixels import LARGEST_UNIT, WHOLE, Span, are_levels, camera_levels, levels_hold
 from clearer.images.types import AnyPixels, ImagePage, stated_white
 from clearer.inference.tiling import Overlap, Tiling, as_tiling, parse_overlap
 
@@ -32,7 +32,8 @@ class RestoreOptions:
         sigma: the noise level that a network is told, if it takes one: a number of gray levels, or a map (H, W) for
             all images; see `clearer.Restorer.restore`. By default each image is measured.
         span: the values that stand for black and white in floating-point images; if not 0 and 1, also in
-            images of 8 and 16 bits (0 and 4095 for 12 bits stored in 16). By default ``levels`` or 0 and 1.
+            images of 8 and 16 bits (0 and 4095 for 12 bits stored in 16). By default ``levels``, in 16 bits what
+            seems to be a camera's (`noticed`), or 0 and 1.
         levels: those of the model's training images (see `clearer.zoo.card.ModelCard.span`), for the images that
             `clearer.images.pixels.are_levels` states, unless ``span`` says otherwise.
         bands: the bands that are restored, numbered from 1; others stay. By default all. These are the samples of a
@@ -99,9 +100,29 @@ class RestoreOptions:
         if white is not None:
             return self._scaled(white, np.iinfo(page.color.dtype).max)
         if own is None or self.span is not None:
-            hidden = hidden_of(page)
-            return self.span_of(page.color if hidden is None else without(page.color, hidden))
+            return self.span_of(_shown(page))
         return self.levels if self.levels is not None and _near(own, self.levels) else own
+
+    def noticed(self, pages: Sequence[ImagePage]) -> Span | None:
+        """Return black and white of a camera of 12 or 14 bits, if that is what the pages of 16 bits seem to be by.
+
+        A network takes such an image for nearly black, and makes errors larger than its noise. None where the levels
+        are stated: by the user, by the file, or by the model whose training images had such levels.
+        """
+        if self.span is not None:
+            return None
+        plain = [_shown(page) for page in pages if _is_plain(page) and self.span_of_page(page) == WHOLE]
+        if not plain:
+            return None
+        return camera_levels(min(int(color.min()) for color in plain), max(int(color.max()) for color in plain))
+
+    def white_in_new_depth(self, page: ImagePage, span: Span) -> float:
+        """Return what share of white the white of ``span`` is, where the page is written in another depth.
+
+        Stated levels become black and white there. Noticed ones do not: a dim photograph stays as dim as it is.
+        """
+        stated = self.span is not None or not _is_plain(page) or span in (WHOLE, self.levels)
+        return 1.0 if stated else span[1] / np.iinfo(page.color.dtype).max
 
     def _scaled(self, white: int, largest: int) -> Span:
         """Return black and white of a page whose levels up to ``white`` were scaled to ``largest`` when it was read."""
@@ -114,13 +135,27 @@ class RestoreOptions:
     def spans_of(self, pages: Sequence[ImagePage]) -> list[Span]:
         """Return the values that stand for black and white on each page of a file.
 
-        Levels of the model that hold for one page of floats hold for all of them: a dark page is no page of units.
+        Levels of the model that hold for one page of floats hold for all of them: a dark page is no page of units. The
+        levels of a camera of 12 or 14 bits in 16 bits are noticed, also on all pages together.
         """
         spans, levels = [self.span_of_page(page) for page in pages], self.levels
+        if (noticed := self.noticed(pages)) is not None:
+            spans = [noticed if _is_plain(page) else span for page, span in zip(pages, spans, strict=True)]
         floats = [page.color.dtype.kind == "f" for page in pages]
         if levels is None or not any(own and span == levels for own, span in zip(floats, spans, strict=True)):
             return spans
         return [levels if own else span for own, span in zip(floats, spans, strict=True)]
+
+
+def _shown(page: ImagePage) -> AnyPixels:
+    """Return the pixels of a page without those that hold no value."""
+    hidden = hidden_of(page)
+    return page.color if hidden is None else without(page.color, hidden)
+
+
+def _is_plain(page: ImagePage) -> bool:
+    """Return whether a page has 16 bits of which nothing states black and white."""
+    return page.color.dtype == np.uint16 and "levels" not in page.own and stated_white(page) is None
 
 
 def _near(own: Span, levels: Span) -> bool:

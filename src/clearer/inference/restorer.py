@@ -299,7 +299,8 @@ class Restorer(HubMixin, PrecisionMixin):
             progress: called with the share done after each pass of the network: each tile, and each orientation
                 of the self-ensemble. It begins again if bf16 fails and fp32 is tried.
             range: the values that are black and white in this image, such as (0, 4095) or (-1, 1). By default 0 and 1,
-                the whole of an integer type, or the model's (``card.range``).
+                the whole of an integer type, or the model's (``card.range``); in uint16 0 and 4095 or 16383 where no
+                level exceeds these, as of a camera.
 
         Returns:
             The image, clamped to its range; integers are rounded to the nearest.

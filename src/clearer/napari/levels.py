@@ -74,7 +74,7 @@ class Extremes:
         least, most = self.ends
         page = ImagePage(np.array([least, most], least.dtype.newbyteorder("=")).reshape(1, 2, 1))
         (page,) = with_common_levels([page])
-        span = options.span_of_page(page)
+        (span,) = options.spans_of([page])
         low, high = float(least), float(most)
         is_float = page.color.dtype.kind == "f"
         if is_float and options.span is None and span == WHOLE and not _UNITS[0] <= low <= high <= _UNITS[1]:
