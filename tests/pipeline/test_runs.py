@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import json
 import os
 import signal
@@ -445,3 +446,9 @@ def test_a_users_own_pairs_of_whatever_kind(tmp_path: Path, color: bool) -> None
     measured = run.result["protocols"][name]
     assert measured["psnr"] > measured["input_psnr"] + 1
     assert load(run.folder).card["task"] == "restore"
+    # A recipe for clean images degrades the degraded ones further, which is said.
+    for kind, degrades in (("gaussian", True), ("none", False)):
+        change = {**TINY, **pairs, "train.epochs": 1, "data.degradation.kind": kind, "data.convert": True}
+        heard = Console(record=True, quiet=False, file=io.StringIO(), width=300)
+        fit("denoise-gray", tmp_path / kind, change | {"evaluate.protocols": []}, console=heard)
+        assert ("degrades the degraded images of the pairs further" in heard.export_text()) == degrades

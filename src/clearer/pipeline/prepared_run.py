@@ -53,6 +53,8 @@ def prepared_run(
         with opened_run(recipe, context, splits):
             counts = ", ".join(f"{len(names)} {part}" for part, names in splits.names().items())
             context.say(f"{recipe.name}: {counts} images; results go to {folder}")
+            if line := _degrades_pairs(recipe, splits):
+                context.say(line)
             yield recipe, _with_images(context, recipe, splits, stages, noise), splits
 
 
@@ -62,6 +64,17 @@ def _with_noticed_range(recipe: Recipe, splits: Splits) -> Recipe:
     if recipe.data.range is not None or span == WHOLE:
         return recipe
     return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, range=list(span)))
+
+
+def _degrades_pairs(recipe: Recipe, splits: Splits) -> str | None:
+    """Return a line if a recipe degrades the degraded images of pairs further, as those for clean images do."""
+    degradation = recipe.data.degradation
+    if degradation.kind == "none" or degradation.replaces or all(item.degraded is None for item in splits.train):
+        return None
+    return (
+        f"data: {recipe.name} degrades the degraded images of the pairs further (data.degradation, {degradation.kind});"
+        " to train on the pairs as they are, use fit pairs, or --set data.degradation.kind=none"
+    )
 
 
 def _with_images(
