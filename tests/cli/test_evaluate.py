@@ -42,3 +42,21 @@ def test_where_results_go_by_default(run, monkeypatch, tmp_path):
     assert place("shared/net.safetensors", precision="bf16") == outside
     here = measure.default_place("net.safetensors", ".", "rain-y")
     assert here == Path(f"evaluation/net-rain-y-{tmp_path.name}.json")
+
+
+def test_images_that_the_run_has_seen_are_said(run, photos, tmp_path):
+    parts = json.loads((run / "images.json").read_text())
+    sigma_50 = ("--protocol", "gray-awgn-50", "--json")
+    ended = command("evaluate", run, *sigma_50, "--data", photos, "-o", tmp_path / "a.json")
+    seen = {part: len(parts[part]) for part in ("train", "validation")}
+    assert ended.json["seen"] == seen == json.loads((tmp_path / "a.json").read_text())["seen"]
+    said = f"this run was trained on {seen['train']} and chose its weights by {seen['validation']} of the 7 images"
+    assert said in ended.err
+    # The content counts, not the name; other images, and models that are no runs, have nothing to say.
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "new-name.png").write_bytes((photos / parts["train"][0]).read_bytes())
+    (other / "test.png").write_bytes((photos / parts["test"][0]).read_bytes())
+    given = (*sigma_50, "--data", other, "-o", tmp_path / "b.json")
+    assert command("evaluate", run, *given).json["seen"] == {"train": 1}
+    assert "seen" not in command("evaluate", run / "model.safetensors", *given).json

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import clearer
 from clearer.core.errors import UserError
+from clearer.data.folders import Folders
 from clearer.degradations.jpeg import Jpeg
 from clearer.evaluation.metrics import psnr
 from clearer.images.tensors import to_batch
@@ -36,3 +39,16 @@ def test_a_color_network_is_measured_on_gray_images_as_it_restores_gray_files(tm
 def test_a_gray_network_is_not_measured_on_color_images(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"takes 1 channel\(s\) where jpeg-10 has 3"):
         clearer.evaluate(_restorer(1), write_photos(tmp_path / "a", NAMES[:1]), "jpeg-10")
+
+
+@pytest.mark.parametrize(("white", "most"), [(4095, 4000), (65535, 60000)])
+def test_the_levels_of_a_camera_are_noticed_as_where_files_are_restored(tmp_path: Path, white: int, most: int) -> None:
+    rng = np.random.default_rng(0)
+    clean = np.linspace(100, most, 48 * 40).reshape(48, 40)
+    for folder, pixels in (("clean", clean), ("degraded", clean + rng.normal(0, white / 100, clean.shape))):
+        (tmp_path / folder).mkdir()
+        levels = pixels.round().clip(0, most).astype(np.uint16)
+        Image.fromarray(levels).save(tmp_path / folder / "a.png")
+        Image.fromarray(levels[::-1]).save(tmp_path / folder / "b.png")
+    result = clearer.evaluate(_restorer(1), Folders(tmp_path / "clean", tmp_path / "degraded"), "pairs-gray")
+    assert result["input_psnr"] == pytest.approx(40, abs=0.5)

@@ -79,6 +79,7 @@ def evaluate(options: EvaluateOptions) -> None:
     from clearer.cli.robustness import evaluate_robustness
     from clearer.data.folders import matching_note
     from clearer.pipeline import evaluate as measure
+    from clearer.report.facts import seen_line
     from clearer.report.intensity import intensity_line, intensity_of
 
     how: dict[str, Any] = {
@@ -109,6 +110,8 @@ def evaluate(options: EvaluateOptions) -> None:
     print_table(title, ("", "PSNR dB", "SSIM"), rows, console)
     if (intensity := intensity_of(result)) is not None:
         say(f"intensity: {intensity_line(intensity)}", console)
+    if (line := seen_line(result)) is not None:
+        say(f"note: {line}", console)
     say(f"result: {place}", console)
     say(f"values of each image: {place.with_suffix('.csv')}", console)
     if options.as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,15 +11,17 @@ from typing import TypedDict, Unpack, cast
 from clearer.core.errors import UserError
 from clearer.core.files import with_former_keys
 from clearer.data.folders import Folders
-from clearer.data.items import with_levels
+from clearer.data.items import Item, with_levels
+from clearer.data.ranges import depths_of, settled_range
 from clearer.evaluation.evaluate import evaluate as evaluate_images
 from clearer.evaluation.evaluate import items_for
 from clearer.evaluation.protocols import parse_protocol
 from clearer.evaluation.record import evaluation_record, write_result
-from clearer.images.pixels import Span
+from clearer.images.pixels import WHOLE, Span
 from clearer.inference.baseline import BaselineRestorer, load_measurable
 from clearer.inference.equal_channels import in_equal_channels
 from clearer.inference.restorer import Restorer
+from clearer.pipeline.seen_images import seen_images
 from clearer.runs.layout import RunFolder
 from clearer.runs.schema import EvaluationRecord
 
@@ -63,7 +66,8 @@ def evaluate(
         out: a JSON file to write; the table of all images goes beside it as CSV.
         progress: called with (images done, number of images) after each image.
         machine: ``device`` and ``precision``, see `clearer.load`; by default ``"auto"`` and ``"fp32"``; and ``span``,
-            the levels that are black and white. By default those of the model, in files of 16 bits and floating point.
+            the levels that are black and white. By default those of the model, in files of 16 bits and floating point,
+            else those of a camera of 12 or 14 bits where they are noticed in files of 16, as `restore` does.
 
     Returns:
         The means over the images, the scores of each image, and what was measured, as a dict.
@@ -90,7 +94,7 @@ def evaluate(
         )
     items = items_for(data, measured_by, layout)
     if span is None:
-        items = with_levels(items, restorer.card.span)
+        items = _with_levels(items, restorer.card.span)
     run = in_equal_channels(restorer) if gray_by_color else restorer
     measured = evaluate_images(
         run, items, measured_by, limit=limit, ensemble=ensemble, seed=seed, span=span, progress=progress
@@ -104,9 +108,20 @@ def evaluate(
         precision=restorer.precision,
         seed=seed,
     )
+    if not isinstance(model, Restorer) and (seen := seen_images(model, items[:limit])):
+        result["seen"] = seen
     if out is not None:
         write_result(result, out)
     return cast(EvaluationRecord, with_former_keys(result))
+
+
+def _with_levels(items: list[Item], levels: Span | None) -> list[Item]:
+    """Return images with the levels of the model, or those of a camera if all have 16 bits and none exceeds these."""
+    found = with_levels(items, levels)
+    if any(item.span != WHOLE for item in found) or set(depths_of(items)) != {"16"}:
+        return found
+    noticed = settled_range(items, None, lambda line: None)
+    return found if noticed is None else [dataclasses.replace(item, span=noticed) for item in items]
 
 
 def default_place(

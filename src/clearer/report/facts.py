@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from clearer.core.text import count, duration
 from clearer.runs.record import Record, number
@@ -44,6 +44,14 @@ def result_line(record: Record) -> str:
     """Return the run in one line: task, gain over the input, parameters, kMAC per pixel, time."""
     facts = [f"{value} {name}" for name, value, _ in headline_facts(record)]
     return f"{task_of(record)}: {', '.join(facts)}" if facts else task_of(record)
+
+
+def seen_line(evaluation: Mapping[str, Any]) -> str | None:
+    """Return a sentence on the images of an evaluation that the run had seen; None if there are none."""
+    seen: dict[str, int] = evaluation.get("seen") or {}
+    words = {"train": "was trained on", "validation": "chose its weights by"}
+    said = " and ".join(f"{words[part]} {count}" for part, count in seen.items() if part in words)
+    return f"this run {said} of the {evaluation['images']} images: they say nothing about new ones" if said else None
 
 
 def convergence(search: Mapping[str, object]) -> str:

@@ -15,7 +15,15 @@ from clearer.network.candidates.registry import CANDIDATES
 from clearer.report.budget_section import budget_sections
 from clearer.report.comparison import DPI, Sample, comparison
 from clearer.report.drawing import architecture_figure
-from clearer.report.facts import convergence, headline_facts, protocol_name, result_line, start_line, task_of
+from clearer.report.facts import (
+    convergence,
+    headline_facts,
+    protocol_name,
+    result_line,
+    seen_line,
+    start_line,
+    task_of,
+)
 from clearer.report.figures import (
     curves_search,
     curves_training,
@@ -127,6 +135,8 @@ def _results(record: Record) -> str:
         if (intensity := intensity_of(e)) is not None:
             about = f"{protocol_name(e)}, intensity"
             details += drawing(intensity_figure(intensity), "chart", about) + note(intensity_line(intensity))
+        if (line := seen_line(e)) is not None:
+            details += note(f"{protocol_name(e)}, {_short(e.get('data'))}: {line}.")
     head = ("protocol", "data", "images", "input dB", "PSNR dB", "gain dB", "SSIM", "time")
     return section("Results", table(head, rows, left=2) + details)
 

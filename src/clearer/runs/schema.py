@@ -182,7 +182,10 @@ class IntensityRecord(TypedDict):
 
 
 class ResultRecord(TypedDict):
-    """The JSON form of `clearer.evaluation.evaluate.Result`."""
+    """The JSON form of `clearer.evaluation.evaluate.Result`.
+
+    ``seen``: how many of the images the measured run was trained on or chose its weights by, by part, if any.
+    """
 
     protocol: str
     ensemble: bool
@@ -195,6 +198,7 @@ class ResultRecord(TypedDict):
     megapixels_per_second: float
     per_image: list[ImageScore]
     intensity: NotRequired[IntensityRecord]
+    seen: NotRequired[dict[str, int]]
 
 
 class EvaluationRecord(ResultRecord):

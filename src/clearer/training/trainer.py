@@ -283,7 +283,8 @@ class WeightTraining(TrainingJob):
         card = ModelCard(
             recipe=self.recipe.name,
             task=self.recipe.task,
-            description=self.recipe.description,
+            # What the model is for; a run may be given the architecture that its recipe would search.
+            description=self.recipe.description.replace(", architecture searched", ""),
             degradation=self.context.degradation.to_dict(),
             range=self.recipe.data.range,
             steps=self.epochs * self.steps_per_epoch,
