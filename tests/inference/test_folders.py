@@ -444,3 +444,26 @@ def test_a_pipe_or_a_device_is_never_replaced(tree: Path, tmp_path: Path, throug
     with pytest.raises(UserError, match="a device or a pipe"):
         restore_path(stand_in(1), source, target, RestoreOptions(check=False))
     assert pipe.is_fifo()
+
+
+def test_sub_folders_that_are_left_out_are_said(tree: Path, tmp_path: Path) -> None:
+    # day2 has images further down only: no walk through all folders for a note.
+    note = f"{tree}: sub-folders with images not restored (day1); --recursive takes them, too"
+    assert note in restore_path(stand_in(3), tree, tmp_path / "out").notes
+    assert note not in restore_path(stand_in(3), tree, tmp_path / "all", RestoreOptions(recursive=True)).notes
+    put(tree / "out" / "x.png")
+    assert note in restore_path(stand_in(3), tree, tree / "out").notes  # and not the output's own
+    for name in ("a.png", "b.jpg"):
+        (tree / name).unlink()
+    with pytest.raises(UserError, match=r"no images directly in this folder; --recursive takes its sub-folders \(day1"):
+        restore_path(stand_in(3), tree, tmp_path / "none")
+
+
+@pytest.mark.parametrize("name", ["o.jpg", "o.mp4", "o.TIF"])
+def test_a_folder_does_not_become_a_folder_with_the_name_of_a_file(tree: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=rf"{name}: would become a folder, as .*in is one; leave the suffix out"):
+        restore_path(stand_in(3), tree, tmp_path / name)
+    assert not (tmp_path / name).exists()
+    restore_path(stand_in(3), tree, f"{tmp_path / name}/")
+    assert (tmp_path / name / "a.png").is_file()
+    assert restore_path(stand_in(3), tree, tmp_path / name).written  # it is one now

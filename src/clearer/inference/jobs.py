@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from clearer.core.errors import UserError
-from clearer.core.files import is_no_file, paths_checked
+from clearer.core.files import explained, is_no_file, paths_checked
 from clearer.core.leftovers import remove_leftovers
+from clearer.core.text import few
 from clearer.data.folders import list_images
 from clearer.images.ome_zarr.tree import is_zarr
 from clearer.images.types import FORMATS, HEAD, SUFFIXES, format_named, format_of_bytes, format_of_suffix
-from clearer.inference.folder_files import VIDEO_SUFFIXES, LeftOut, files_inside, is_wanted
+from clearer.inference.folder_files import VIDEO_SUFFIXES, LeftOut, files_inside, is_wanted, sub_folders_with_images
 from clearer.inference.options import RestoreOptions
 from clearer.inference.output_names import OutputNames, choose_names
 
@@ -71,12 +73,29 @@ def prepare_outputs(plan: Plan) -> None:
     """Record the names of the outputs, and remove what killed processes left in their folders.
 
     Raises:
-        UserError: the record cannot be written.
+        UserError: the record cannot be written, or no output of a folder can be.
     """
+    if plan.is_folder:
+        _refuse_locked({job.target.parent for job in plan.jobs if job.target is not None and not job.target.exists()})
     if plan.names is not None:
         plan.names.save()
     for folder in {job.target.parent for job in plan.jobs if job.target is not None}:
         remove_leftovers(folder)
+
+
+def _refuse_locked(folders: set[Path]) -> None:
+    """Refuse folders of outputs before any work, if none of them can be written."""
+    locked: list[tuple[Path, OSError]] = []
+    for folder in folders:
+        there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+        try:
+            tempfile.TemporaryFile(dir=there).close()
+        except OSError as error:
+            locked.append((there, error))
+        else:
+            return
+    if locked:
+        raise explained(locked[0][1], locked[0][0])
 
 
 def plan_jobs(source: str | Path, target: str | Path, options: RestoreOptions) -> Plan:
@@ -100,7 +119,12 @@ def _plan(source: str | Path, target: str | Path, options: RestoreOptions) -> Pl
     if source != STREAM and Path(source).is_dir() and not is_zarr(source):
         if target == STREAM:
             raise UserError(f"{source}: a folder cannot go to standard output; name an output folder")
-        return _folder_plan(Path(source), Path(target), format, options)
+        place = Path(target)
+        if not place.exists() and not _is_folder(target) and _is_of_a_file(place):
+            raise UserError(
+                f"{target}: would become a folder, as {source} is one; leave the suffix out, or end the name in a slash"
+            )
+        return _folder_plan(Path(source), place, format, options)
     if options.recursive or options.pattern is not None:
         raise UserError(f"{source}: --recursive and --pattern are for folders; leave them out or name a folder")
     return _single_plan(source, target, format, options)
@@ -187,6 +211,11 @@ def _is_folder(target: str | Path) -> bool:
     return Path(target).is_dir() or not Path(target).suffix or str(target).endswith(("/", os.sep))
 
 
+def _is_of_a_file(target: Path) -> bool:
+    """Return whether a name has the suffix of an image or a video."""
+    return format_of_suffix(target) is not None or target.suffix.lower() in VIDEO_SUFFIXES
+
+
 def _folder_plan(source: Path, target: Path, format: str | None, options: RestoreOptions) -> Plan:
     if target.exists() and not target.is_dir():
         raise UserError(f"{target}: a file, where a folder for the restored images is needed; choose another output")
@@ -198,7 +227,13 @@ def _folder_plan(source: Path, target: Path, format: str | None, options: Restor
         key=lambda path: path.relative_to(source).as_posix(),
     )
     sources = [path for path in found if is_wanted(path, source, options.pattern)]
+    below_it = [] if options.recursive else sub_folders_with_images(source, target)
     if not sources and not options.recursive and options.pattern is None:
+        if below_it:
+            inside = few(below_it)
+            raise UserError(
+                f"{source}: no images directly in this folder; --recursive takes its sub-folders ({inside})"
+            )
         list_images(source)  # says why there are none
     if not sources and unreadable:
         raise UserError(unreadable[0])
@@ -214,6 +249,8 @@ def _folder_plan(source: Path, target: Path, format: str | None, options: Restor
     for path in [] if options.pattern is not None else set(found) - set(sources):
         left_out.add(path.name)
     notes = [*names.notes, *left_out.notes(str(source))]
+    if below_it:
+        notes.append(f"{source}: sub-folders with images not restored ({few(below_it)}); --recursive takes them, too")
     return Plan(jobs, True, notes, names if _worth_a_record(names, format) else None, tuple(unreadable))
 
 
