@@ -32,6 +32,13 @@ FAULTS = {
         ["fit", *QUICK, "--data", "photos", "--set", "search.warmup_epochs=3"],
         ["search.warmup_epochs: 3", "search.epochs=3", "2 or less"],
     ),
+    "auto in evaluate": (["evaluate", "auto", *AWGN, "--data", "photos"], ["auto: stands for", "name a model"]),
+    "auto in describe": (["describe", "auto"], ["auto: stands for", "name a model"]),
+    "auto in latency": (["latency", "auto"], ["auto: stands for", "name a model"]),
+    "image for a model": (
+        ["restore", "gray.png", "denoise-gray", "-o", "x.png"],
+        ["gray.png: an image, where a model is needed", "comes first"],
+    ),
     "no images named": (["fit", *QUICK], ["no images are named", "--data FOLDER"]),
     "missing folder": (["fit", *QUICK, "--data", "nowhere"], ["nowhere", "no such folder"]),
     "empty folder": (["fit", *QUICK, "--data", "empty"], ["empty", "no images"]),

@@ -11,7 +11,7 @@ from PIL import Image
 from clearer.core.errors import UserError
 from clearer.data.doctor import examine
 from clearer.data.doctor_report import advice
-from clearer.data.folders import find_items, left_out, match_pairs, pairs_of
+from clearer.data.folders import find_items, left_out, match_pairs, matching_note, pairs_of
 from clearer.data.splits import resolve_splits
 from clearer.recipe.schema import DataSettings, Pairs
 
@@ -94,6 +94,9 @@ def test_patterns_are_the_only_rule(tmp_path: Path) -> None:
         find_items(Pairs(clean, degraded, "final", "raw_*"))
     with pytest.raises(UserError, match="no partner"):
         find_items(Pairs(clean, degraded, "*-final", "*"))
+    for patterns in (("*_final", "raw_*"), ("*-final", "*_raw")):
+        with pytest.raises(UserError, match=r"the pattern '\*_\w+' fits none of its 2 images, such as \w+"):
+            matching_note(Pairs(clean, degraded, *patterns))
 
 
 def test_one_folder_may_hold_both(tmp_path: Path) -> None:

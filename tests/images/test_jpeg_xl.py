@@ -90,7 +90,9 @@ def test_jpeg_2000_keeps_its_bits(tmp_path: Path, channels: int, bits: int, code
     (tmp_path / "x.jp2").write_bytes(bytes(data))
     outcome = restore_path(stand_in(3), tmp_path / "x.jp2", tmp_path / "out", UNCHANGED)
     assert outcome.written == [tmp_path / "out" / "x.jp2.png"]
-    assert [note.partition(": ")[2] for note in outcome.notes] == ["JPEG2000 is not written; it becomes PNG"]
+    assert [note.partition(": ")[2] for note in outcome.notes] == [
+        "JPEG2000 is not written; without --format or a suffix it becomes PNG"
+    ]
     (page,) = read_file(outcome.written[0]).pages
     both = page.color if page.alpha is None else np.concatenate([page.color, page.alpha], 2)
     assert both.dtype == np.uint16 and np.array_equal(both, np.rint(levels * (65535 / (2**bits - 1))))

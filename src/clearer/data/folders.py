@@ -157,12 +157,21 @@ def match_pairs(pairs: Pairs) -> Matching:
     If both folders are one, its files are told apart by their patterns, or by words such as clean and noisy.
 
     Raises:
-        UserError: a folder is missing or contains no images, or the files of one folder cannot be told apart.
+        UserError: a folder is missing or contains no images, a pattern fits none of them, or the files of one folder
+            cannot be told apart.
     """
     patterns = (pairs.clean_pattern, pairs.degraded_pattern)
     clean = list_images(pairs.clean)
-    if Path(pairs.clean).resolve() != Path(pairs.degraded).resolve():
-        return matched(clean, list_images(pairs.degraded), patterns)
+    is_one = Path(pairs.clean).resolve() == Path(pairs.degraded).resolve()
+    degraded = clean if is_one else list_images(pairs.degraded)
+    for paths, pattern in zip((clean, degraded), patterns, strict=True):
+        if pattern is not None and not any(fits(path, pattern) for path in paths):
+            raise UserError(
+                f"{paths[0].parent}: the pattern {pattern!r} fits none of its {len(paths)} images, such as "
+                f"{paths[0].name}; mend it, or leave the patterns out: many ways of naming are known"
+            )
+    if not is_one:
+        return matched(clean, degraded, patterns)
     if all(patterns):
         found = [[path for path in clean if fits(path, pattern)] for pattern in patterns]
         return matched(found[0], found[1], patterns)

@@ -43,7 +43,7 @@ def read_deep_jpeg_2000(data: bytes) -> ImageFile | None:
     alpha = pixels[:, :, colors:] if channels > colors else None
     profile = color if isinstance(color, bytes) else None
     page = ImagePage(pixels[:, :, :colors], alpha, icc=profile, xmp=_xmp(data))
-    return ImageFile("PNG", (page,), notes=("JPEG2000 is not written; it becomes PNG",))
+    return ImageFile("PNG", (page,), notes=("JPEG2000 is not written; without --format or a suffix it becomes PNG",))
 
 
 def _color(data: bytes) -> bytes | int | None:

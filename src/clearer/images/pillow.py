@@ -97,7 +97,7 @@ def read_with_pillow(data: bytes, first_page: bool = False) -> ImageFile:
     if deep_file and name == "AVIF":
         notes = ("has more than 8 bits a channel, of which Pillow keeps 8",)
     if name not in FORMATS:
-        notes = (*notes, f"{name} is not written; it becomes PNG")
+        notes = (*notes, f"{name} is not written; without --format or a suffix it becomes PNG")
         name = "PNG"
     return ImageFile(name, pages, own, notes)
 

@@ -13,7 +13,7 @@ from clearer.network.cost import Part, cost_table, supernet_cost_table
 from clearer.network.stored_form import AT
 from clearer.runs.layout import RunFolder, read_architecture_file
 from clearer.zoo.card import ModelCard
-from clearer.zoo.locate import find_models, is_model_name, located
+from clearer.zoo.locate import find_models, is_model_name, located, refuse_auto
 from clearer.zoo.weight_metadata import read_architecture
 
 
@@ -127,6 +127,7 @@ def _parsed(text: str, fields: dict[str, Any]) -> Architecture:
     try:
         return Architecture.parse(text, **fields)
     except UserError as error:
+        refuse_auto(text)
         near = nearest(text, find_models(strict=False))
         if near:
             raise UserError(f"{text}: no such model{near}, and not a genotype such as FPPF-FFFF-PFFP") from error

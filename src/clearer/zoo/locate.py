@@ -129,10 +129,17 @@ def located(name_or_path: str | Path) -> Path:
             f"{name}: not part of the installed package; get models/{name}/{run.weights.name} from the clearer "
             f"repository and give its path, or set {MODELS_VARIABLE} to the repository's models folder"
         )
+    refuse_auto(name)
     near = nearest(name, known)
     raise UserError(
         f"{path}: no such weight file (.safetensors), run folder, or model of 'clearer models' exists{near}"
     )
+
+
+def refuse_auto(name: str) -> None:
+    """Refuse the word by which 'restore' chooses a model for each image, where one model is needed."""
+    if name == "auto":
+        raise UserError("auto: stands for a model chosen for each image, by 'clearer restore' alone; name a model")
 
 
 def name_and_source(text: str) -> tuple[str, str]:

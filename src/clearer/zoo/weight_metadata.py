@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from clearer.core.errors import UserError, one_line
 from clearer.core.files import paths_checked, utf8_path
 from clearer.core.parse import parse_json
+from clearer.images.types import format_of_suffix
 from clearer.network.architecture import Architecture
 from clearer.network.baselines.form import KEY, BaselineForm
 from clearer.zoo.card import ModelCard
@@ -46,6 +47,8 @@ def read_form(path: str | Path) -> tuple[Architecture | BaselineForm, ModelCard]
             pass  # of a file that may not be read, safetensors says that it is not there
         raise UserError(f"{path}: no such file; name a weight file (model.safetensors) or a run folder") from None
     except (OSError, SafetensorError) as error:
+        if format_of_suffix(Path(path)) is not None:
+            raise UserError(f"{path}: an image, where a model is needed; the model comes first") from error
         raise UserError(
             f"{path}: not a weight file of clearer, or damaged ({one_line(error)}); name a model.safetensors"
         ) from error

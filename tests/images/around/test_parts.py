@@ -107,12 +107,15 @@ def test_a_webp_animation_keeps_frames_times_and_plays(tmp_path: Path, loop: int
 
 
 OTHERS = {
-    "gif": (lambda: saved("GIF", comment=b"words"), ["GIF is not written; it becomes PNG"]),
+    "gif": (
+        lambda: saved("GIF", comment=b"words"),
+        ["GIF is not written; without --format or a suffix it becomes PNG"],
+    ),
     "ico": (
         lambda: saved("ICO", sizes=[(16, 16), (8, 8)]),
-        ["ICO is not written; it becomes PNG", "not kept: image of another size"],
+        ["ICO is not written; without --format or a suffix it becomes PNG", "not kept: image of another size"],
     ),
-    "tga": (lambda: saved("TGA"), ["TGA is not written; it becomes PNG"]),
+    "tga": (lambda: saved("TGA"), ["TGA is not written; without --format or a suffix it becomes PNG"]),
     "jpeg": (lambda: saved("JPEG") + b"more", ["not kept: data behind the image"]),
     "png": (lambda: saved("PNG") + b"more", ["not kept: data behind the image"]),
     "cmyk": (lambda: saved("JPEG", IMAGES[0].convert("CMYK")), []),
