@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -70,6 +71,14 @@ def test_few_photons_exclude_sure(photons: int, white: int, method: str) -> None
     assert (found.kind, found.method) == ("independent", method)
     assert ("SURE" in found.recommendation) == method.endswith("sure")
     assert method_by(found).settings == {"train.loss": method}
+
+
+def test_levels_are_stated_where_brightness_was_measured_and_not_beyond() -> None:
+    found = profile_images([stored(UNIT + 10 / 255 * NOISE)])
+    line = replace(found, gain=(0.04,), offset=(-0.002,), brightness=(0.1, 0.5), span=(0.0, 1.0))
+    bright, dark = (255 * line.level_at(brightness) for brightness in (0.5, 0.1))
+    assert (round(bright), round(dark)) == (34, 11)
+    assert in_words(line)[0].endswith("about 34 gray levels at the brightest, about 11 at the darkest.")
 
 
 def test_the_levels_of_channels_are_told_apart() -> None:

@@ -48,6 +48,8 @@ IN_ALL = 0.18
 
 def _by_brightness(profile: NoiseProfile) -> str:
     low, high = profile.span
+    if profile.brightness:  # where it was measured: beyond, the line says little
+        low, high = max(low, min(profile.brightness)), min(high, max(profile.brightness))
     dark, bright = profile.level_at(low), profile.level_at(high)
     if max(dark, bright) <= STEADY * min(dark, bright):
         return "the same at every brightness"
