@@ -23,6 +23,7 @@ from helpers.command import clearer as command
 from helpers.photos import SHIPPED
 
 OFFERED = [
+    "denoise-photo-fast",
     "denoise-photo",
     "denoise-gray-fast",
     "denoise-gray",
@@ -32,7 +33,15 @@ OFFERED = [
     "derain",
     "derain-best",
 ]
-FORMER = ["denoise-color@2026-11", "denoise-gray-medium", "denoise-gray@2026-11", "derain@2026-11"]
+TIMED = [name for name in OFFERED if name not in ("denoise-color-fast", "denoise-color")]
+"""The two have the networks of the models for photographs, and share their times."""
+FORMER = [
+    "denoise-color@2026-11",
+    "denoise-gray-medium",
+    "denoise-gray@2026-11",
+    "denoise-photo@2026-11",
+    "derain@2026-11",
+]
 """In the order of the table: by what they are for, then from fast to best."""
 
 
@@ -79,8 +88,9 @@ def test_the_list_fits_80_columns_and_24_lines(cache, timed, all_):
     assert lines[0].split() == ["model", "task", "quality", "s/MP", "MiB"]
     row = next(line for line in lines if line.startswith("denoise-gray "))
     assert row.split() == ["denoise-gray", "denoise", "gray", "+s", "26.2", "dB", "BSD68", "s50", "1.25", "2.5"]
-    assert [line.split()[0] for line in lines if " +s " in line] == OFFERED[:5]
-    assert ("11 more, of the paper and former ones: clearer models --all" in ended.out) != all_
+    told = [*OFFERED[:6], *(["denoise-photo@2026-11"] if all_ else [])]
+    assert [line.split()[0] for line in lines if " +s " in line] == told
+    assert ("12 more, of the paper and former ones: clearer models --all" in ended.out) != all_
 
 
 def test_the_list_is_the_same_when_piped(tmp_path, cache):
@@ -100,7 +110,7 @@ def test_the_list_is_the_same_when_piped(tmp_path, cache):
 @pytest.mark.parametrize(
     ("task", "expected"),
     [
-        ("photo", ["denoise-photo"]),
+        ("photo", ["denoise-photo-fast", "denoise-photo"]),
         ("gray", ["denoise-gray-fast", "denoise-gray"]),
         ("color", ["denoise-color-fast", "denoise-color"]),
         ("jpeg", ["dejpeg"]),
@@ -136,18 +146,18 @@ def test_models_as_json_states_where_each_is(cache):
 
 def test_each_model_is_timed_once(cache, timed):
     first = command("models", "--json")
-    assert timed == OFFERED
-    assert f"timing {len(OFFERED)} model(s) on this machine, once; --no-measure omits it" in first.err
+    assert timed == TIMED
+    assert f"timing {len(TIMED)} model(s) on this machine, once; --no-measure omits it" in first.err
     assert [model["seconds_per_megapixel"] for model in first.json["models"]] == [1.25] * len(OFFERED)
     later = command("models")
-    assert later.out.count(" 1.25 ") == len(OFFERED) and timed == OFFERED and later.err == ""
+    assert later.out.count(" 1.25 ") == len(OFFERED) and timed == TIMED and later.err == ""
     command("models", "--all")
     # The others share their networks with models that were timed.
-    others = set(timed[len(OFFERED) :])
+    others = set(timed[len(TIMED) :])
     assert "derain-searched" in others and len(others & {"denoise-gray-30", "denoise-gray-50", "denoise-gray-70"}) == 1
-    assert len(others) == len(timed) - len(OFFERED) and not others & set(OFFERED)
+    assert len(others) == len(timed) - len(TIMED) and not others & set(OFFERED)
     again = command("models", "--measure")
-    assert again.out.count(" 1.25 ") == len(OFFERED) and timed[-len(OFFERED) :] == OFFERED
+    assert again.out.count(" 1.25 ") == len(OFFERED) and timed[-len(TIMED) :] == TIMED
     speed = Speed(1.25, "cpu", "fp32")
     digest = clearer.load("denoise-gray-fast", "cpu").architecture.digest
     assert remembered_speeds()[digest] == speed and speed_file() == cache / "clearer" / "speed.json"

@@ -18,8 +18,8 @@ from helpers.networks import write_identity
 @pytest.mark.parametrize(
     ("channels", "models"),
     [
-        (1, {"denoise-gray", "denoise-gray-fast", "denoise-photo"}),
-        (3, {"denoise-color", "denoise-color-fast", "denoise-photo"}),
+        (1, {"denoise-gray", "denoise-gray-fast", "denoise-photo", "denoise-photo-fast"}),
+        (3, {"denoise-color", "denoise-color-fast", "denoise-photo", "denoise-photo-fast"}),
     ],
 )
 def test_pretrained_models_that_restore_such_images_are_compared(

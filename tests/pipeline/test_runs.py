@@ -414,7 +414,9 @@ TIERS = [(f"denoise-{channels}-{tier}", 4) for channels in ("gray", "color") for
 DERAIN = [("derain-standard", 4), ("derain-best", 4)]
 
 
-@pytest.mark.parametrize(("name", "width"), [("denoise-photo", [4, 4, 8]), ("dejpeg", [4, 8]), *TIERS, *DERAIN])
+@pytest.mark.parametrize(
+    ("name", "width"), [("denoise-photo", 4), ("denoise-photo-fast", 4), ("dejpeg", [4, 8]), *TIERS, *DERAIN]
+)
 def test_recipes_of_photographs_train_at_a_small_size(tmp_path: Path, name: str, width: list[int]) -> None:
     photographs = tmp_path / "photographs"
     photographs.mkdir()

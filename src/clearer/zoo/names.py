@@ -18,6 +18,7 @@ PACKAGED_MODELS = (
     "denoise-gray",
     "denoise-gray-fast",
     "denoise-photo",
+    "denoise-photo-fast",
     "derain",
 )
 """Models whose weights the package holds. A test compares this with its files, as the next two with models/."""
@@ -25,6 +26,7 @@ REPOSITORY_MODELS = (
     "denoise-color@2026-11",
     "denoise-gray@2026-11",
     "denoise-gray-medium",
+    "denoise-photo@2026-11",
     "derain-best",
     "derain@2026-11",
 )
