@@ -15,6 +15,7 @@ from clearer.report.figures import COLORS, INK, MUTED, dress, places_apart, save
 LEVELS = (25, 50)
 LIBRARY = "its own"
 MARKERS = {"FFDNet": "D", "DnCNN": "s", "BM3D": "^"}
+SAME = 1.03
 Point = tuple[str, float, float]  # name, megapixels a second, dB
 
 
@@ -67,12 +68,16 @@ def panel(axes: Axes, found: dict[str, list[Point]], kinds: dict[str, str]) -> N
 def front(points: Sequence[Point]) -> list[Point]:
     """Return the points, from slow to fast, than which no other is as fast and better, or as good and faster.
 
-    >>> front([("a", 1, 30), ("b", 2, 29), ("c", 1.5, 28), ("d", 2, 28.5)])
+    Speeds within 3 % count as one: two models with one network differ by as much.
+
+    >>> front([("a", 1, 30), ("b", 2, 29), ("c", 1.5, 28), ("d", 2.02, 28.5)])
     [('a', 1, 30), ('b', 2, 29)]
     """
-    kept = [
-        (name, x, y) for name, x, y in points if not any(a >= x and b >= y and (a, b) != (x, y) for _, a, b in points)
-    ]
+
+    def beaten(x: float, y: float) -> bool:
+        return any((a >= x and b >= y and (a, b) != (x, y)) or (SAME * a >= x and b > y) for _, a, b in points)
+
+    kept = [(name, x, y) for name, x, y in points if not beaten(x, y)]
     return sorted(kept, key=lambda point: point[1])
 
 
