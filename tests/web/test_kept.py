@@ -112,7 +112,7 @@ def test_levels_are_said_with_a_command_that_sets_them(tmp_path: Path) -> None:
     place = uploaded(tmp_path, tiff(pixels))
     restorer = stand_in()
     dim = [note for note in restore_upload(place, restorer, LIMITS).notes if "12 bits" in note]
-    assert len(dim) == 1 and "set white with clearer restore --range 0,4095" in dim[0]
+    assert len(dim) == 1 and "4095 is white (clearer restore --range 0,65535 keeps all 16 bits)" in dim[0]
     camera = Restorer(restorer.network, device="cpu", card={"range": [0.0, 4095.0]})
     wanted = "Levels 0 and 4095 are black and white, as in training (clearer restore --range says otherwise)."
     assert wanted in restore_upload(place, camera, LIMITS).notes
