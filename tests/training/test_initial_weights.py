@@ -116,7 +116,7 @@ def test_a_network_with_noise_level_begins_as_one_without(
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("unshuffle", [1, 2])
 @pytest.mark.parametrize("operations", ["supplement", "released"])
-def test_a_network_without_noise_level_begins_as_one_told_a_level_of_zero(
+def test_a_network_without_noise_level_begins_as_one_told_25_of_255(
     tmp_path: Path, unshuffle: int, operations: str, channels: int
 ) -> None:
     torch.manual_seed(0)
@@ -126,11 +126,27 @@ def test_a_network_without_noise_level_begins_as_one_told_a_level_of_zero(
     save_weights(tmp_path / "told.safetensors", told, {})
     network = RestorationNetwork(clearer.Architecture.parse("PF-FP", channels=channels, **form)).eval()
     begin_with(network, tmp_path / "told.safetensors")
-    x = torch.rand(2, channels, 24, 32)
+    x = torch.rand(2, channels, 144, 128)
+    inside = (..., slice(48, -48), slice(48, -48))  # the convolutions see no level beyond the border, but the bias
     with torch.no_grad():
         mean = x.mean(1, keepdim=True)
-        assert not torch.allclose(told(mean, 0.0), told(mean, 0.5), atol=1e-4)
-        torch.testing.assert_close(network(x), x + told(mean, 0.0) - mean, atol=2e-5, rtol=1e-4)
+        assert not torch.allclose(told(mean, 0.0)[inside], told(mean, 25 / 255)[inside], atol=1e-4)
+        wanted = x + told(mean, 25 / 255) - mean
+        torch.testing.assert_close(network(x)[inside], wanted[inside], atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("norm", ["batch", "bias-free"])
+def test_a_network_without_biases_begins_as_one_told_a_level_of_zero(tmp_path: Path, norm: str) -> None:
+    torch.manual_seed(0)
+    form: dict[str, Any] = {"width": 4, "norm": norm, "unshuffle": 2, "residual": True}
+    told = shaken(clearer.Architecture.parse("PF-FP", condition="level", **form))
+    save_weights(tmp_path / "told.safetensors", told, {})
+    network = RestorationNetwork(clearer.Architecture.parse("PF-FP", **form)).eval()
+    begin_with(network, tmp_path / "told.safetensors")
+    x = torch.rand(2, 1, 24, 32)
+    with torch.no_grad():
+        assert not torch.allclose(told(x, 0.0), told(x, 0.5), atol=1e-4)
+        torch.testing.assert_close(network(x), told(x, 0.0), atol=2e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("unshuffle", [1, 2])

@@ -19,6 +19,13 @@ from clearer.zoo.locate import located
 from clearer.zoo.weight_metadata import read_architecture
 from clearer.zoo.weights import load_weights
 
+TOLD = 25 / 255
+"""Noise level, in units of [0, 1], that the weights of a network that takes none are told of.
+
+At 0 a denoiser changes nothing: most of its units are off, and a training from there never learned to remove JPEG
+artifacts. 25 of 255 is the middle of what denoisers are trained for.
+"""
+
 
 def settings_of(model: str) -> dict[str, Any]:
     """Return the settings for training a network like ``model`` from its weights; dotted key to value.
@@ -91,7 +98,8 @@ def begin_with(network: RestorationNetwork, weights: Path) -> str:
     A searched module with another candidate keeps its random weights. In a color network, the stem and the last
     convolution of a gray one are spread so that it adds to each color what the gray one adds to their mean. The weights
     of the noise level are zero where the file's network takes none, so that the network begins as the same function;
-    where only the file's network takes it, they are left out: the network begins as that one is at a level of 0.
+    where only the file's network takes it, they go into the biases, where there are any: the network begins as that one
+    is when told the level `TOLD`, but for what the border of the image changes.
 
     Raises:
         UserError: the file cannot be read.
@@ -105,14 +113,16 @@ def begin_with(network: RestorationNetwork, weights: Path) -> str:
         if letters[0] != letters[1]
     }
     plain, plain_source = _shapes_without_level(network.architecture), _shapes_without_level(other.architecture)
-    network.load_state_dict(
-        {
-            key: value
-            if key.startswith(tuple(fresh))
-            else _taken(source[key], plain_source[key], plain[key], value.shape)
-            for key, value in mine.items()
-        }
-    )
+    taken = {
+        key: value if key.startswith(tuple(fresh)) else _taken(source[key], plain_source[key], plain[key], value.shape)
+        for key, value in mine.items()
+    }
+    if other.takes_level and not network.takes_level:
+        for key in (key for key, shape in plain_source.items() if shape != source[key].shape):
+            bias = key.removesuffix("weight") + "bias"
+            if bias in taken:  # else the layer has none: a batch norm would cancel it
+                taken[bias] = taken[bias] + TOLD * source[key][:, plain_source[key][1] :].sum((1, 2, 3))
+    network.load_state_dict(taken)
     modules = sum(map(len, network.architecture.cells))
     new = f", except for {len(fresh)} of {modules} modules, which are new" if fresh else ""
     return f"starts from {weights}{new}"
