@@ -257,14 +257,15 @@ def test_pairs_report_what_does_not_match(tmp_path: Path) -> None:
     findings = examine(tmp_path)
     (part,) = findings.parts
     assert (part.layout, part.count, part.color) == ("pairs", 4, 2)
-    assert part.mismatched == (
-        "lone.png has no clean partner",
-        "1.png is 64x48 color but its degraded partner is 64x40 color",
-    )
+    assert part.mismatched == ("lone.png has no clean partner",)
+    assert part.unequal == ("1.png is 64x48 color but its degraded partner is 64x40 color",)
+    said = printed(findings)
+    assert "1 of 4 pairs differ in size or color (1.png is 64x48 color" in said
+    assert "To train on the pairs, once all fit: clearer fit pairs" in said
     assert part.unreadable[0][0] == "noisy/2.png"
     assert findings.split is None and "at least 1 more" in findings.why_no_split
     both = examine(Folders(str(tmp_path / "clean"), str(tmp_path / "noisy")))
-    assert both.parts[0].mismatched == part.mismatched
+    assert both.parts[0].mismatched == part.mismatched and both.parts[0].unequal == part.unequal
 
 
 def test_parts_are_examined_apart_and_leaks_between_them_found(tmp_path: Path) -> None:

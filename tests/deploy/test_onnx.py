@@ -20,7 +20,7 @@ from rich.console import Console
 from torch import nn
 
 import clearer
-from clearer.cli.export import _say_file
+from clearer.cli.export import _lost, _say_file
 from clearer.core.errors import UserError
 from clearer.deploy import onnx as exporting
 from clearer.deploy.onnx import export, folded_copy, onnx_model
@@ -245,6 +245,11 @@ def test_a_loss_that_is_seen_is_warned_of(loss: float, warned: bool) -> None:
     others = {"path": "q.onnx", "precision": "int8", "bytes": 1, "largest_difference": 0.1, "sizes": [[1, 2, 3]]}
     _say_file({**figures, **others, "held_out": 1, "calibrated_with": "3 images of photos"}, console)
     assert ("int8 loses more than 0.05 dB" in console.file.getvalue()) == warned  # type: ignore[attr-defined]
+    assert f"int8 loses {loss:.2f} dB, loses 1.00 dB on the worst image" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_negative_loss_is_a_gain() -> None:
+    assert [_lost(-0.06), _lost(-0.004), _lost(0.1)] == ["gains 0.06 dB", "loses 0.00 dB", "loses 0.10 dB"]
 
 
 def test_calibration_covers_a_range_of_noise_evenly(photos: Path) -> None:

@@ -531,6 +531,15 @@ def test_every_kind_fits_every_format(tmp_path: Path, source: tuple[str, int, st
         assert np.abs(unit[0] - unit[1]).max() <= 0.51 / 255
 
 
+def test_a_quality_that_changes_nothing_is_said_once(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "c.jpg"):
+        Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / name)
+    asked = RestoreOptions(quality=80)
+    found = restore_path(stand_in(3), tmp_path, tmp_path.parent / f"{tmp_path.name}-out", asked)
+    assert found.notes == ["--quality: PNG files are written without loss; it changes nothing for them"]
+    assert restore_path(stand_in(3), tmp_path / "c.jpg", tmp_path / "d.jpg", asked).notes == []
+
+
 def test_quality_changes_the_size(tmp_path: Path) -> None:
     Image.fromarray(pixels((64, 64, 3))).save(tmp_path / "x.png")
     for format in ("jpeg", "webp", "avif"):

@@ -183,10 +183,15 @@ def _say_file(file: dict[str, Any], console: Any) -> None:
     )
     if "loss" in file:
         say(
-            f"int8 loses {file['loss']:.2f} dB, at worst {file['worst_loss']:.2f}: {file['psnr']:.2f} for "
+            f"int8 {_lost(file['loss'])}, {_lost(file['worst_loss'])} on the worst image: {file['psnr']:.2f} for "
             f"{file['psnr_fp32']:.2f} dB on {file['held_out']} held-out image(s), input "
             f"{file['input_psnr']:.2f} dB; calibrated with {file['calibrated_with']}",
             console,
         )
         if file["loss"] > LITTLE_LOSS:
             say(f"int8 loses more than {LITTLE_LOSS} dB: where quality counts, export without --int8", console)
+
+
+def _lost(decibels: float) -> str:
+    """Return a loss in words; a negative one is a gain."""
+    return f"loses {abs(decibels):.2f} dB" if round(decibels, 2) >= 0 else f"gains {-decibels:.2f} dB"

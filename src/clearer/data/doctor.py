@@ -149,6 +149,7 @@ class _Tally:
     prints: list[Fingerprint] = field(default_factory=list)
     shapes: list[tuple[int, ...]] = field(default_factory=list)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
+    unequal: list[str] = field(default_factory=list)
     same: list[str] = field(default_factory=list)
     brightest: list[tuple[str, np.dtype, float]] = field(default_factory=list)
     levels: LevelTally = field(default_factory=LevelTally)
@@ -172,7 +173,7 @@ class _Tally:
         if len(images) == 2:
             degraded = images[1]
             if clean.shape != degraded.shape:
-                self.mismatched.append(f"{item.name} is {_shape(clean)} but its degraded partner is {_shape(degraded)}")
+                self.unequal.append(f"{item.name} is {_shape(clean)} but its degraded partner is {_shape(degraded)}")
                 return
             if _same(clean, degraded):
                 self.same.append(item.name)
@@ -226,6 +227,7 @@ def _part(found: _Set, tally: _Tally, prints: Fingerprints) -> Part:
         bytes=sum(tally.sizes.values()),
         unreadable=tuple(tally.unreadable),
         mismatched=tuple(tally.mismatched),
+        unequal=tuple(tally.unequal),
         same=tuple(tally.same),
         dark=tally.dark(span),
         gaps=tuple(tally.gaps),

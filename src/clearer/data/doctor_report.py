@@ -36,6 +36,7 @@ class Part:
         bytes: size of all files.
         unreadable: (file name, reason).
         mismatched: what cannot be paired, one sentence each.
+        unequal: pairs whose images differ in size or color, one sentence each.
         same: pairs whose two images are the same.
         dark: clean images that use only the lowest sixteenth of the gray levels.
         gaps: images with pixels that have no value (NaN, GDAL_NODATA), and their share.
@@ -59,6 +60,7 @@ class Part:
     bytes: int = 0
     unreadable: tuple[tuple[str, str], ...] = ()
     mismatched: tuple[str, ...] = ()
+    unequal: tuple[str, ...] = ()
     same: tuple[str, ...] = ()
     dark: tuple[str, ...] = ()
     gaps: tuple[tuple[str, float], ...] = ()
@@ -135,7 +137,8 @@ def advice(findings: Findings) -> list[str]:
     elif findings.why_no_split and not several:
         said.append(f"No split is proposed: {findings.why_no_split}.")
     if findings.command:
-        said.append(f"To train on the pairs: {findings.command}")
+        faulty = any(part.mismatched or part.unequal or part.unreadable for part in findings.parts)
+        said.append(f"To train on the pairs{', once all fit' if faulty else ''}: {findings.command}")
     return said
 
 
@@ -150,6 +153,11 @@ def _faults(part: Part) -> Iterator[str]:
         yield (
             f"{len(part.mismatched)} cannot be paired ({part.mismatched[0]}). Add what is missing, remove them, or say "
             "how names match with --clean-pattern '*_gt' --degraded-pattern '*_in'."
+        )
+    if part.unequal:
+        yield (
+            f"{len(part.unequal)} of {_many(range(part.count), 'pair')} differ in size or color ({part.unequal[0]}). Crop or "
+            "convert both images alike, or remove them."
         )
     if part.rule and part.count:
         yield f"{_many(range(part.count), 'pair')} matched by {part.rule}."
@@ -240,6 +248,7 @@ def print_findings(findings: Findings, console: Console) -> None:
         ("megabytes", *(f"{part.bytes / 1e6:.1f}" for part in parts)),
         ("unreadable files", *(str(len(part.unreadable)) for part in parts)),
         ("cannot be paired", *(str(len(part.mismatched)) for part in parts)),
+        ("pairs of unequal images", *(str(len(part.unequal)) for part in parts)),
         ("same image twice in a pair", *(str(len(part.same)) for part in parts)),
         ("nearly black", *(str(len(part.dark)) for part in parts)),
         ("noise", *(_short(part.noise) for part in parts)),

@@ -18,7 +18,7 @@ from clearer.images.io import not_kept, read_file, to_bytes, write_file
 from clearer.images.nodata import filled
 from clearer.images.pixels import WHOLE, depth_of
 from clearer.images.tensors import batch_view
-from clearer.images.types import GRAY, ImageFile, UnitPixels, format_of_suffix, with_notes
+from clearer.images.types import FORMATS, GRAY, ImageFile, UnitPixels, format_of_suffix, with_notes
 from clearer.inference.batches import Passes, restore_unit
 from clearer.inference.before_after import check_one_image, write_before_after
 from clearer.inference.color import restore_file, training_levels_note
@@ -130,7 +130,7 @@ class _Batch:
                     self._settle(job)
                 else:
                     assert isinstance(image, ImageFile)
-                    self._note_levels(job, image)
+                    self._note_once(job, training_levels_note(image, self.options))
                     self._note(job, restored.notes)
                     put((job, restored))
         return self.outcome
@@ -227,15 +227,18 @@ class _Batch:
         except MemoryError:
             raise UserError(f"{job.name}: needs more memory than is free; cut it into smaller files") from None
 
-    def _note_levels(self, job: Job, image: ImageFile) -> None:
-        """Note which levels the model takes for black and white: of each file, and once for all."""
-        note = training_levels_note(image, self.options)
+    def _note_once(self, job: Job, note: str | None) -> None:
+        """Add what is said of a file, and once for all files."""
         if note is None:
             return
         with self.lock:
             self._own(job).notes.append(note)
             if note not in self.outcome.notes:
                 self.outcome.notes.append(note)
+
+    def _note_quality(self, job: Job, format: str, *, lossy: bool) -> None:
+        if self.options.quality is not None and not lossy:
+            self._note_once(job, f"--quality: {format} files are written without loss; it changes nothing for them")
 
     def _restore_video(self, job: Job) -> None:
         from clearer.inference.video.restore import restore_video
@@ -276,6 +279,7 @@ class _Batch:
             look=None if self.fit_check is None else self.fit_check.see,
         )
         self._note(job, notes)
+        self._note_quality(job, "OME-Zarr" if job.is_zarr else "TIFF", lossy=False)
 
     def _run(self, x: UnitPixels) -> UnitPixels:
         o, hidden = self.options, np.isnan(x)
@@ -303,6 +307,7 @@ class _Batch:
             else:
                 notes = write_file(job.target, image, self.options.quality)
             self._note(job, notes)
+            self._note_quality(job, image.format, lossy=FORMATS[image.format].lossy)
         except UserError as error:
             self._settle(job, error)
         else:
