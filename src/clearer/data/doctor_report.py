@@ -156,8 +156,8 @@ def _faults(part: Part) -> Iterator[str]:
         )
     if part.unequal:
         yield (
-            f"{len(part.unequal)} of {_many(range(part.count), 'pair')} differ in size or color ({part.unequal[0]}). Crop or "
-            "convert both images alike, or remove them."
+            f"{len(part.unequal)} of {_many(range(part.count), 'pair')} differ in size or color ({part.unequal[0]}). "
+            "Crop or convert both images alike, or remove them."
         )
     if part.rule and part.count:
         yield f"{_many(range(part.count), 'pair')} matched by {part.rule}."
