@@ -12,7 +12,7 @@ INSTALL = if $(PY) -m pip --version >/dev/null 2>&1; then pip="$(PY) -m pip"; \
           $$pip install --disable-pip-version-check -c constraints.txt $(if $(LOCKED),-c requirements/dev.txt) -e
 
 .DEFAULT_GOAL := help
-.PHONY: help env quickstart test test-fast test-long test-web test-docs test-examples lint format types check docs generated fuzz kill speed release-check lock audit sbom
+.PHONY: help env quickstart test test-fast test-long test-web test-docs test-examples test-extras lint format types check docs generated fuzz kill speed release-check lock audit sbom
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,13 @@ $(VENV)/dev.stamp: $(VENV)/python.stamp pyproject.toml constraints.txt
 
 $(VENV)/docs.stamp: $(VENV)/dev.stamp
 	$(INSTALL) '.[docs]'
+	@touch $@
+
+# Ray, napari and bioimageio.core: 1 GB, and other versions than the rest, so that they have an environment of their own.
+EXTRAS := .venv-extras
+$(EXTRAS)/extras.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(EXTRAS)
+	$(EXTRAS)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[ray,napari,bioimageio,remote,zarr,quickstart]' PyQt6 pytest pytest-xdist hypothesis
 	@touch $@
 
 quickstart: $(VENV)/quickstart.stamp ## Search, train and evaluate on shipped photographs: a first run, from nothing
@@ -61,6 +68,11 @@ test-examples: $(VENV)/dev.stamp ## Run the examples of an exported folder in Py
 	@command -v chromium >/dev/null || sh tests/install_chromium.sh
 	PYTHON=$(PY) sh tests/install_runtimes.sh
 	$(PY) -m pytest -m 'web or not web' -rs tests/deploy/test_folder.py
+
+test-extras: $(EXTRAS)/extras.stamp ## Run the tests that need Ray, napari or bioimageio.core, in an environment of their own
+	@QT_QPA_PLATFORM=offscreen $(EXTRAS)/bin/python -c 'from qtpy import QtWidgets' 2>/dev/null || \
+		echo "test-extras: Qt cannot be loaded, so the widget is not tested; as root: apt-get install libegl1 libgl1 libxkbcommon0 libdbus-1-3" >&2
+	$(EXTRAS)/bin/python -m pytest -n $(JOBS) -rs tests/bulk/test_ray.py tests/napari tests/deploy/test_bioimage.py
 
 test-docs: $(VENV)/dev.stamp ## Run the tutorials and the notebooks of docs/
 	$(PYTEST) -m tutorial tests/docs

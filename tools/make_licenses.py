@@ -16,6 +16,8 @@ PERMISSIVE = ("MIT", "BSD", "APACHE", "ISC", "PSF", "PYTHON", "HPND", "MIT-CMU",
 COPYLEFT = ("GPL", "MPL", "EPL", "CDDL", "EUPL")
 KNOWN = {"bm3d": "non-commercial use only"}
 """Licenses whose conditions the metadata do not state in words that can be compared."""
+IN_FILES = {"bioimageio.core": "MIT"}
+"""Licenses that a file of the package states, and its metadata do not."""
 
 
 def license_of(package: str) -> str:
@@ -25,6 +27,8 @@ def license_of(package: str) -> str:
         metadata.PackageNotFoundError: it is not installed.
     """
     found = metadata.metadata(package)
+    if package in IN_FILES:
+        return IN_FILES[package]
     if found.get("License-Expression"):
         return str(found["License-Expression"])
     classifiers = found.get_all("Classifier") or []

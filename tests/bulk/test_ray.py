@@ -1,4 +1,4 @@
-"""Restore with Ray Data on a local cluster of two workers; skipped without ray, which CI does not install."""
+"""Restore with Ray Data on a local cluster of two workers; skipped without ray; `make test-extras` has it."""
 
 from __future__ import annotations
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -160,3 +163,21 @@ def test_an_output_that_a_later_list_wrote_under_a_suffix_is_not_done(memory, de
     second = command("restore", "model.safetensors", "--manifest", "second.csv", "-o", "memory://out", *state)
     assert second.json["restored"] == 1 and memory.cat("/out/p/x.jpg.png") != coffee
     assert command(*first).json["restored"] == 1 and memory.cat("/out/p/x.jpg.png") == coffee
+
+
+def test_an_image_of_a_web_page_is_restored(desk, tmp_path: Path) -> None:
+    pytest.importorskip("aiohttp")
+    served = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(Path("photos").absolute()))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), served)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    name = next(Path("photos").rglob("*.png")).relative_to("photos").as_posix()
+    try:
+        address = f"http://127.0.0.1:{server.server_port}/{name}"
+        Path("addresses.csv").write_text(f"input,output\n{address},web.png\n")
+        ended = command("restore", "model.safetensors", "--manifest", "addresses.csv", "--workers", "1", "--json")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert (ended.status, ended.json["restored"]) == (0, 1), ended.err
+    assert command("restore", "model.safetensors", f"photos/{name}", "-o", "here.png").status == 0
+    assert np.array_equal(np.asarray(Image.open("web.png")), np.asarray(Image.open("here.png")))

@@ -37,9 +37,7 @@ KINDS: dict[str, tuple[int, str, dict[str, Any]]] = {
 }
 
 
-@pytest.fixture(
-    scope="module", params=["microscope", *(pytest.param(kind, marks=needs_bioimageio) for kind in ("gray", "color"))]
-)
+@pytest.fixture(scope="module", params=list(KINDS))
 def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package as the command line writes it, beside its weight file ``net.safetensors``."""
     channels, condition, card = KINDS[request.param]

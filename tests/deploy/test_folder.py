@@ -48,7 +48,7 @@ def network(channels: int, condition: str) -> RestorationNetwork:
     return found.eval()
 
 
-@pytest.fixture(scope="module", params=["gray", pytest.param("color", marks=needs_javascript)])
+@pytest.fixture(scope="module", params=list(KINDS))
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An exported folder as the command line writes it, with ``noisy.png`` and what `clearer.load` makes of it."""
     channels, condition = KINDS[request.param]

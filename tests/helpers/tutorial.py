@@ -33,11 +33,15 @@ class Page:
         added: options added to a verb, so that it takes a second. With ``--show`` it only prints its settings, and with
             ``--help`` only its options are checked: what it would print is not compared.
         instead: programs that are run by a function of the whole line.
+        left_out: the first words of lines that are not run.
+        names: what the Python of the page finds defined.
     """
 
     path: Path
     added: dict[str, list[str]] = field(default_factory=dict)
     instead: dict[str, Callable[[str], str]] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    names: dict[str, object] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
 
     def run(self) -> None:
@@ -46,7 +50,7 @@ class Page:
         Raises:
             AssertionError: a command fails, or prints something else than the page says.
         """
-        names: dict[str, object] = {"__name__": "page"}
+        names: dict[str, object] = {"__name__": "page", **self.names}
         printed, compared = "", True
         for kind, text in self.blocks():
             if kind == "sh":
@@ -72,6 +76,8 @@ class Page:
         return next((more for start, more in self.added.items() if line.startswith(f"clearer {start}")), [])
 
     def _command(self, line: str) -> str:
+        if line.startswith(self.left_out):
+            return ""
         program, *arguments = shlex.split(line, comments=True)
         self.ran.append(line)
         if program in self.instead:

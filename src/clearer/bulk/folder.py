@@ -16,7 +16,6 @@ import contextlib
 import hashlib
 import json
 import time
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from clearer.bulk.key_buckets import KeyBuckets, Keys, sorted_keys
 from clearer.bulk.keys import hash_of, key_of, place_key, versioned
 from clearer.bulk.manifest import Entry
 from clearer.bulk.plan import BulkPlan, listed
@@ -39,7 +39,6 @@ NAME = ".clearer-bulk"
 _LIST = "manifest.jsonl"
 POLL = 0.2
 _APPENDED = {format.suffixes[0] for format in FORMATS.values()}
-Keys = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ class BulkFolder:
 
     def done_before(self, plan: BulkPlan) -> Keys:
         """Return the sorted keys of the files that were done when this list was begun; see `key_of`, `versioned`."""
-        return np.fromfile(self.part(plan) / "done-before", np.uint64)
+        return sorted_keys(self.part(plan) / "done-before")
 
     def records(self) -> Iterator[Record]:
         """Yield the records of all lists."""
@@ -181,75 +180,99 @@ class BulkFolder:
 
     def _listed(self, wanted: BulkPlan, target: Path) -> BulkPlan:
         faults = Faults()
-        inputs, outputs, digest = array("Q"), array("Q"), hashlib.sha256(f"{wanted.shards}\n".encode())
-        is_open = False
-        with written_whole(target, private=True) as temporary, temporary.open("wb") as file:
-            for place in listed(wanted.source, wanted.out or None, wanted.restore_options(), faults):
-                entry = place._replace(input=_absolute(place.input), output=_absolute(place.output))
-                file.write(_line(entry).encode())
-                digest.update(_line(entry._replace(version=None)).encode())
-                inputs.append(place_key(entry.input))
-                outputs.append(place_key(entry.output))
-                is_open = is_open or entry.naming == "content"
-        if not inputs and faults.unreadable:
-            raise UserError(faults.unreadable[0])
-        if not inputs:
-            raise UserError(f"{wanted.source}: no images to restore; check the list, or --pattern and --recursive")
-        notes = faults.left_out.notes(masked(wanted.source))
-        plan = replace(wanted, id=digest.hexdigest()[:12], files=len(inputs), unreadable=faults.unreadable, notes=notes)
-        self._check_places(target, np.frombuffer(inputs, np.uint64), np.frombuffer(outputs, np.uint64))
+        digest, is_open = hashlib.sha256(f"{wanted.shards}\n".encode()), False
+        with KeyBuckets(self.path) as inputs, KeyBuckets(self.path) as outputs:
+            with written_whole(target, private=True) as temporary, temporary.open("wb") as file:
+                for place in listed(wanted.source, wanted.out or None, wanted.restore_options(), faults):
+                    entry = place._replace(input=_absolute(place.input), output=_absolute(place.output))
+                    file.write(_line(entry).encode())
+                    digest.update(_line(entry._replace(version=None)).encode())
+                    inputs.add(place_key(entry.input))
+                    outputs.add(place_key(entry.output))
+                    is_open = is_open or entry.naming == "content"
+            if not inputs.count and faults.unreadable:
+                raise UserError(faults.unreadable[0])
+            if not inputs.count:
+                raise UserError(f"{wanted.source}: no images to restore; check the list, or --pattern and --recursive")
+            _check_places(target, inputs, outputs)
         if is_open:
             _mark_rivals(target)
-        return plan
-
-    def _check_places(self, listed_file: Path, inputs: Keys, outputs: Keys) -> None:
-        """Refuse two files with one output, and an output that is an input."""
-        ordered = np.sort(outputs)
-        twice = ordered[1:][ordered[1:] == ordered[:-1]]
-        over = np.intersect1d(inputs, ordered)
-        wrong = {*twice[:1].tolist(), *over[:1].tolist()}
-        if not wrong:
-            return
-        same = (entry for entry in _entries(listed_file) if place_key(entry.output) in wrong)
-        found = [f"{_shown(entry.input)} -> {_shown(entry.output)}" for entry in same]
-        what = "these have one output" if len(twice) else "this would overwrite a file of the list"
-        raise UserError(f"{what}: {'; '.join(found[:2])}; name another output")
+        notes, found = faults.left_out.notes(masked(wanted.source)), digest.hexdigest()[:12]
+        return replace(wanted, id=found, files=inputs.count, unreadable=faults.unreadable, notes=notes)
 
     def _note_done_before(self, plan: BulkPlan) -> None:
         """Write the keys of all files that are done in other lists, but for those whose outputs this list takes over.
 
         In the other lists these do not count as done any more: given again, they would have the output of another file.
         """
-        keys = array("Q")
-        outputs, owners = self._owners(plan)
-        for log in self._logs():
-            if log.parent == self.part(plan):
-                continue
-            rows = array("Q")
-            for r in read_records(log):
-                is_done = r.error is None and not r.skipped
-                rows.extend((r.index, is_done, r.key, r.place, versioned(r.key, r.version)))
-            newest = np.frombuffer(rows, np.uint64).reshape(-1, 5)[::-1]
-            latest = newest[np.unique(newest[:, 0], return_index=True)[1]]  # of each file
-            numbers, _, own, written, done = latest[latest[:, 1] == 1].T
-            place = np.searchsorted(outputs, written).clip(max=len(outputs) - 1)
-            lost = (outputs[place] == written) & (owners[place] != own)
-            keys.extend(done[~lost].tolist())
-            if lost.any():
-                _take_back(log, set(numbers[lost].tolist()))
-        with written_whole(self.part(plan) / "done-before", private=True) as temporary:
-            np.unique(np.frombuffer(keys, np.uint64)).tofile(temporary)
+        logs = [log for log in self._logs() if log.parent != self.part(plan)]
+        lost: dict[int, set[int]] = {}
+        with _done(logs, self.path) as done, KeyBuckets(self.path) as keys:
+            if done.count:
+                with self._owners(plan) as owners:
+                    for rows, owned in zip(done, owners, strict=True):
+                        taken = _taken_over(rows, owned)
+                        for key in rows[~taken, 2].tolist():
+                            keys.add(key)
+                        for place, number in rows[taken, 3:].tolist():
+                            lost.setdefault(place, set()).add(number)
+            target = self.part(plan) / "done-before"
+            with written_whole(target, private=True) as temporary, temporary.open("wb") as file:
+                for bucket in keys:
+                    np.unique(bucket).tofile(file)
+        for place, files in sorted(lost.items()):
+            _take_back(logs[place], files)
 
-    def _owners(self, plan: BulkPlan) -> tuple[Keys, Keys]:
-        """Return what the outputs of a list are or may become, as sorted hashes, and the key of the file of each."""
-        outputs, owners = array("Q"), array("Q")
+    def _owners(self, plan: BulkPlan) -> KeyBuckets:
+        """Return what the outputs of a list are or may become, each with the key of its file."""
+        owners = KeyBuckets(self.path, 2)
         for entry in _entries(self.part(plan) / _LIST):
             added = ("", *_APPENDED) if entry.naming == "content" else ("",)
-            place = identity(entry.output)
-            outputs.extend(hash_of(place + suffix) for suffix in added)
-            owners.extend([key_of(entry.input, entry.output)] * len(added))
-        order = np.argsort(outputs)
-        return np.frombuffer(outputs, np.uint64)[order], np.frombuffer(owners, np.uint64)[order]
+            place, key = identity(entry.output), key_of(entry.input, entry.output)
+            for suffix in added:
+                owners.add(hash_of(place + suffix), key)
+        return owners
+
+
+def _check_places(listed_file: Path, inputs: KeyBuckets, outputs: KeyBuckets) -> None:
+    """Refuse two files with one output, and an output that is an input."""
+    for read, written in zip(inputs, outputs, strict=True):
+        ordered = np.sort(written[:, 0])
+        twice = ordered[1:][ordered[1:] == ordered[:-1]]
+        over = np.intersect1d(read, ordered)
+        wrong = {*twice[:1].tolist(), *over[:1].tolist()}
+        if wrong:
+            same = (entry for entry in _entries(listed_file) if place_key(entry.output) in wrong)
+            found = [f"{_shown(entry.input)} -> {_shown(entry.output)}" for entry in same]
+            what = "these have one output" if len(twice) else "this would overwrite a file of the list"
+            raise UserError(f"{what}: {'; '.join(found[:2])}; name another output")
+
+
+def _done(logs: list[Path], parent: Path) -> KeyBuckets:
+    """Return of each file whose last record says that it is done: output, key, key with version, log, number."""
+    done = KeyBuckets(parent, 5)
+    with KeyBuckets(parent, 6) as all_records:
+        for place, log in enumerate(logs):
+            for r in read_records(log):
+                is_done = r.error is None and not r.skipped
+                all_records.add(r.key, place, r.index, is_done, r.place, versioned(r.key, r.version))
+        for bucket in all_records:
+            newest = bucket[::-1]
+            latest = newest[np.unique(newest[:, 1:3], axis=0, return_index=True)[1]]  # of each file
+            for key, place, number, _, output, version in latest[latest[:, 3] == 1].tolist():
+                done.add(output, key, version, place, number)
+    return done
+
+
+def _taken_over(done: Keys, owned: Keys) -> npt.NDArray[np.bool_]:
+    """Return which files that are done have an output that is that of another file now."""
+    order = np.argsort(owned[:, 0], kind="stable")
+    outputs, owners = owned[order].T
+    if not len(outputs):
+        return np.zeros(len(done), bool)
+    place = np.searchsorted(outputs, done[:, 0]).clip(max=len(outputs) - 1)
+    taken: npt.NDArray[np.bool_] = (outputs[place] == done[:, 0]) & (owners[place] != done[:, 1])
+    return taken
 
 
 def _entry(line: str) -> Entry:
@@ -267,15 +290,15 @@ def _mark_rivals(listed_file: Path) -> None:
 
     Inputs are such places, too: they would be overwritten.
     """
-    whole, cut = array("Q"), array("Q")
-    for entry in _entries(listed_file):
-        if entry.naming == "content":
-            whole.append(place_key(entry.output))
-        for place in map(identity, (entry.input, entry.output)):
-            stem, dot, suffix = place.rpartition(".")
-            if dot + suffix in _APPENDED:
-                cut.append(hash_of(stem))
-    rivals = set(np.intersect1d(np.frombuffer(whole, np.uint64), np.frombuffer(cut, np.uint64)).tolist())
+    with KeyBuckets(listed_file.parent) as whole, KeyBuckets(listed_file.parent) as cut:
+        for entry in _entries(listed_file):
+            if entry.naming == "content":
+                whole.add(place_key(entry.output))
+            for place in map(identity, (entry.input, entry.output)):
+                stem, dot, suffix = place.rpartition(".")
+                if dot + suffix in _APPENDED:
+                    cut.add(hash_of(stem))
+        rivals = set(np.concatenate([np.intersect1d(*pair) for pair in zip(whole, cut, strict=True)]).tolist())
     if not rivals:
         return
     with written_whole(listed_file, private=True) as temporary, temporary.open("w", encoding="ascii") as file:

@@ -11,7 +11,8 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from clearer.bulk.folder import BulkFolder, Keys
+from clearer.bulk.folder import BulkFolder
+from clearer.bulk.key_buckets import Keys
 from clearer.bulk.keys import hash_of, key_of, version_of, versioned
 from clearer.bulk.manifest import Entry
 from clearer.bulk.plan import BulkPlan
