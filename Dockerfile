@@ -16,7 +16,7 @@ ENV PATH=/opt/clearer/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     XDG_CACHE_HOME=/tmp/cache
 RUN useradd --create-home --uid 1000 clearer
-USER clearer
+USER 1000
 WORKDIR /images
 ENTRYPOINT ["clearer"]
 CMD ["--help"]

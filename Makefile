@@ -12,7 +12,7 @@ INSTALL = if $(PY) -m pip --version >/dev/null 2>&1; then pip="$(PY) -m pip"; \
           $$pip install --disable-pip-version-check -c constraints.txt $(if $(LOCKED),-c requirements/dev.txt) -e
 
 .DEFAULT_GOAL := help
-.PHONY: help env quickstart test test-fast test-long test-web test-docs test-examples test-extras lint format types check docs generated fuzz kill speed release-check lock audit sbom
+.PHONY: help env quickstart test test-fast test-long test-web test-docs test-examples test-extras lint format types check docs demo docker generated fuzz kill speed release-check lock audit sbom
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,13 @@ EXTRAS := .venv-extras
 $(EXTRAS)/extras.stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(EXTRAS)
 	$(EXTRAS)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[ray,napari,bioimageio,remote,zarr,quickstart]' PyQt6 pytest pytest-xdist hypothesis
+	@touch $@
+
+# The programs that look after a release have an environment of their own: they must not change what the tests see.
+TOOLS := .venv-release
+$(TOOLS)/tools.stamp: requirements/release.txt
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install -q --disable-pip-version-check -r requirements/release.txt
 	@touch $@
 
 quickstart: $(VENV)/quickstart.stamp ## Search, train and evaluate on shipped photographs: a first run, from nothing
@@ -95,6 +102,19 @@ check: lint types test test-long ## Run lint, types and all tests but those in t
 docs: $(VENV)/docs.stamp ## Build the documentation site into build/site
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
+demo: $(VENV)/docs.stamp ## Build the site with a page that restores in the browser, in build/site/demo (needs npm)
+	npm install --silent --no-fund --no-audit --ignore-scripts --prefix build/runtimes onnxruntime-web
+	rm -rf build/demo
+	$(VENV)/bin/clearer export denoise-photo-fast --demo build/demo --onnxruntime-web build/runtimes/node_modules/onnxruntime-web
+	$(MAKE) docs
+
+docker: $(TOOLS)/tools.stamp ## Check the Dockerfile; where Docker runs, build it and restore an image in it
+	$(TOOLS)/bin/hadolint Dockerfile
+	@if docker info >/dev/null 2>&1; then \
+		docker build -q -t clearer . && docker run --rm clearer models --no-measure && \
+		docker run --rm -v "$$PWD/docs/images:/images:ro" clearer restore auto /images/tutorial-photo.jpg -o /tmp/restored.jpg; \
+	else echo "docker: no daemon answers, so the image is not built" >&2; fi
+
 generated: $(VENV)/dev.stamp ## Write the generated parts of docs/, README.md and models/README.md
 	$(PY) tools/make_results.py
 	$(PY) tools/make_models.py
@@ -106,13 +126,6 @@ kill: $(VENV)/dev.stamp ## Kill commands at random moments (N of each verb, SEED
 
 speed: $(VENV)/dev.stamp ## Time training, search and restoring beside a plain implementation
 	$(PY) benchmarks/speed/speed.py
-
-# The programs that look after a release have an environment of their own: they must not change what the tests see.
-TOOLS := .venv-release
-$(TOOLS)/tools.stamp: requirements/release.txt
-	$(PYTHON) -m venv $(TOOLS)
-	$(TOOLS)/bin/python -m pip install -q --disable-pip-version-check -r requirements/release.txt
-	@touch $@
 
 release-check: $(TOOLS)/tools.stamp ## Build sdist and wheel, install each anew, run README's commands (docs/releasing.md)
 	$(TOOLS)/bin/python tools/release_check.py

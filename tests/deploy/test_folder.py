@@ -112,6 +112,18 @@ def test_the_python_example_restores(folder: Path) -> None:
     assert_as_expected(folder, np.asarray(Image.open(folder / "out" / "python.png")))
 
 
+def test_the_program_of_the_readme_restores(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (program,) = re.findall(r"^```python\n(.*?)^```", (folder / "out" / "README.md").read_text(), re.M | re.S)
+    assert len([line for line in program.splitlines() if line and "import" not in line]) <= 10
+    place = folder / "program"
+    place.mkdir()
+    shutil.copy(folder / "noisy.png", place)
+    shutil.copy(folder / "out" / "model.onnx", place)
+    monkeypatch.chdir(place)
+    exec(program.replace("25 / 255", f"{SIGMA} / 255"), {})
+    assert_as_expected(folder, np.asarray(Image.open(place / "restored.png")))
+
+
 def write_gray_16(path: Path, levels: np.ndarray) -> None:
     """Write gray levels of 16 bits; a PGM file as other programs do."""
     if path.suffix == ".pgm":

@@ -281,3 +281,18 @@ def test_a_file_of_too_many_bytes_is_not_sent(visitor):
     visitor.upload({"name": "large.png", "mimeType": "image/png", "buffer": bytes(6 * 2**20)})
     visitor.page.wait_for_selector("text=/exceeds|too large|maximum/i")
     assert visitor.kept() == []
+
+
+def test_nothing_overflows_on_a_phone(visitor):
+    page = visitor.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    visitor.upload(SHIPPED / "camera.png")
+    page.wait_for_selector("#status >> text=512 × 512")
+    page.click("#restore")
+    page.wait_for_selector("#download", state="visible")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for control in page.locator("button:visible, input:visible").all():
+        box = control.bounding_box()
+        assert box is None or (box["x"] >= 0 and box["x"] + box["width"] <= 390), control.evaluate(
+            "one => one.outerHTML"
+        )

@@ -190,9 +190,11 @@ def example_lines(use: Use) -> list[str]:
         f"python restore.py noisy.png restored.png{sigma}",
         "```",
         "",
-        f"It takes images of 8 bits{' and turns color into gray' if gray else ''}, and gray ones of 16 bits, and keeps "
-        "the depth. PIL reads color of more bits as 8 bits: PNG, PPM and TIFF files of this kind are refused. "
-        "Of a file with several pages it restores the first, and says so. Alpha, "
+        *_program_lines(use),
+        "",
+        f"`restore.py` takes images of 8 bits{' and turns color into gray' if gray else ''}, and gray ones of 16 bits, "
+        "and keeps the depth. PIL reads color of more bits as 8 bits: PNG, PPM and TIFF files of this kind are "
+        "refused. Of a file with several pages it restores the first, and says so. Alpha, "
         "color profile and EXIF, which may state an orientation, are lost; `clearer restore` keeps them.",
         "",
         "C++, with the headers and the library of an ONNX Runtime release in `ONNXRUNTIME`:",
@@ -212,6 +214,29 @@ def example_lines(use: Use) -> list[str]:
         "```",
         "",
         "`restore` takes and returns RGBA bytes. Browsers read images of more bits as 8 bits.",
+    ]
+
+
+def _program_lines(use: Use) -> list[str]:
+    """Return the least that a program of one's own needs, for images of 8 bits."""
+    mode, planes, pixels = ("L", "[None, None]", "[0, 0]") if use.channels == _GRAY else ("RGB", "", "")
+    return [
+        "In a program of your own, for images of 8 bits:",
+        "",
+        "```python",
+        "import numpy as np",
+        "import onnxruntime",
+        "from PIL import Image",
+        "",
+        f'session = onnxruntime.InferenceSession("{MODEL}")',
+        f'pixels = np.asarray(Image.open("noisy.png").convert("{mode}"), np.float32) / 255',
+        f"image = pixels{planes or '.transpose(2, 0, 1)[None]'}",
+        f'inputs = {{"{INPUT}": image}}',
+        *([f'inputs["{LEVEL}"] = np.full_like(image[:, :1], 25 / 255)  # the noise level'] if use.takes_level else []),
+        f'(restored,) = session.run(["{OUTPUT}"], inputs)',
+        f"restored = restored{pixels or '[0].transpose(1, 2, 0)'}.clip(0, 1)",
+        'Image.fromarray((255 * restored).round().astype(np.uint8)).save("restored.png")',
+        "```",
     ]
 
 

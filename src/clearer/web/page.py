@@ -6,6 +6,7 @@ import html
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,8 @@ def _heading() -> str:
 
 
 def _formats() -> str:
-    return ", ".join(FORMATS[:-2]) + f", {FORMATS[-2]} or {FORMATS[-1]}"
+    known = [name for name in FORMATS if name != "HEIC" or find_spec("pillow_heif") is not None]
+    return ", ".join(known[:-1]) + f" or {known[-1]}"
 
 
 def _small(text: str) -> str:
