@@ -410,20 +410,18 @@ def test_large_recipes_train_at_a_small_size(tmp_path: Path, name: str) -> None:
     assert run.result["train"]["steps"] == 12
 
 
-TIERS = [(f"denoise-{channels}-{tier}", 4) for channels in ("gray", "color") for tier in ("fast", "standard", "best")]
-DERAIN = [("derain-standard", 4), ("derain-best", 4)]
+TIERS = [f"denoise-{channels}-{tier}" for channels in ("gray", "color") for tier in ("fast", "standard", "best")]
+DERAIN = ["derain-standard", "derain-best"]
 
 
-@pytest.mark.parametrize(
-    ("name", "width"), [("denoise-photo", 4), ("denoise-photo-fast", 4), ("dejpeg", [4, 8]), *TIERS, *DERAIN]
-)
-def test_recipes_of_photographs_train_at_a_small_size(tmp_path: Path, name: str, width: list[int]) -> None:
+@pytest.mark.parametrize("name", ["denoise-photo", "denoise-photo-fast", "dejpeg", "dejpeg-fast", *TIERS, *DERAIN])
+def test_recipes_of_photographs_train_at_a_small_size(tmp_path: Path, name: str) -> None:
     photographs = tmp_path / "photographs"
     photographs.mkdir()
     for file in NAMES[:6]:
         Image.fromarray(read_image(SHIPPED / file, 3)[:64, :64]).save(photographs / f"{Path(file).stem}.png")
     change = {key: value for key, value in TINY.items() if key.startswith("train.") or key == "precision"}
-    change |= {"network.width": width, "data.folder": str(photographs), "evaluate.samples": 0}
+    change |= {"network.width": 4, "data.folder": str(photographs), "evaluate.samples": 0}
     if "gray" in name:
         change["data.convert"] = True
     if "rain" in name:

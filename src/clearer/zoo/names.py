@@ -13,6 +13,7 @@ TIERS: tuple[Tier, ...] = ("fast", "standard", "medium", "best")
 
 PACKAGED_MODELS = (
     "dejpeg",
+    "dejpeg-fast",
     "denoise-color",
     "denoise-color-fast",
     "denoise-gray",
