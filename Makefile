@@ -39,8 +39,8 @@ $(VENV)/docs.stamp: $(VENV)/dev.stamp
 # Ray, napari and bioimageio.core: 1 GB, and other versions than the rest, so that they have an environment of their own.
 EXTRAS := .venv-extras
 $(EXTRAS)/extras.stamp: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(EXTRAS)
-	$(EXTRAS)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[ray,napari,bioimageio,remote,zarr,quickstart]' PyQt6 pytest pytest-xdist hypothesis
+	$(MAKE) --no-print-directory VENV=$(EXTRAS) $(EXTRAS)/python.stamp
+	$(subst $(PY),$(EXTRAS)/bin/python,$(INSTALL)) '.[ray,napari,bioimageio,remote,zarr,quickstart]' PyQt6 pytest pytest-xdist hypothesis
 	@touch $@
 
 # The programs that look after a release have an environment of their own: they must not change what the tests see.
@@ -81,7 +81,7 @@ test-extras: $(EXTRAS)/extras.stamp ## Run the tests that need Ray, napari or bi
 		echo "test-extras: Qt cannot be loaded, so the widget is not tested; as root: apt-get install libegl1 libgl1 libxkbcommon0 libdbus-1-3" >&2
 	$(EXTRAS)/bin/python -m pytest -n $(JOBS) -rs tests/bulk/test_ray.py tests/napari tests/deploy/test_bioimage.py
 
-test-docs: $(VENV)/dev.stamp ## Run the tutorials and the notebooks of docs/
+test-docs: $(VENV)/dev.stamp ## Run the guides, the tutorials and the notebooks of docs/
 	$(PYTEST) -m tutorial tests/docs
 
 fuzz: $(VENV)/dev.stamp ## Try N damaged files of all kinds (default: 100000); a stopped run goes on
@@ -106,7 +106,7 @@ demo: $(VENV)/docs.stamp ## Build the site with a page that restores in the brow
 	npm install --silent --no-fund --no-audit --ignore-scripts --prefix build/runtimes onnxruntime-web
 	rm -rf build/demo
 	$(VENV)/bin/clearer export denoise-photo-fast --demo build/demo --onnxruntime-web build/runtimes/node_modules/onnxruntime-web
-	$(MAKE) docs
+	CLEARER_DEMO=build/demo $(MAKE) docs
 
 docker: $(TOOLS)/tools.stamp ## Check the Dockerfile; where Docker runs, build it and restore an image in it
 	$(TOOLS)/bin/hadolint Dockerfile

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from clearer.bulk import folder, key_buckets
 from clearer.bulk.folder import BulkFolder
 from clearer.bulk.key_buckets import BUCKETS, KeyBuckets, sorted_keys
 from clearer.bulk.plan import BulkPlan
+from clearer.core.errors import UserError
 
 KEYS = st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 3), st.integers(2**64 - 3, 2**64 - 1))
 
@@ -35,6 +39,34 @@ def test_buckets_are_the_rows_in_order(
             read = [tuple(row) for bucket in buckets for row in bucket.tolist()]
             assert read == sorted(rows, key=lambda row: row[0] >> 56)  # stable: as they were added
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: Any, **more: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(key_buckets, "_HELD", 2)
+    with KeyBuckets(tmp_path) as keys:
+        keys.add(1)
+        monkeypatch.setattr(Path, "open", full)
+        with pytest.raises(UserError, match="the disk is full"):
+            keys.add(2)
+    monkeypatch.setattr(key_buckets, "held_folder", full)
+    with pytest.raises(UserError, match="the disk is full"):
+        KeyBuckets(tmp_path)
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    dies = "import os, sys; from pathlib import Path; from clearer.bulk.key_buckets import KeyBuckets; "
+    dies += "KeyBuckets(Path(sys.argv[1])); os._exit(1)"
+    subprocess.run([sys.executable, "-c", dies, str(state)], check=False)
+    assert len(list(state.iterdir())) == 1
+    (tmp_path / "list.txt").write_text("photos/a.png\n")
+    plan = BulkPlan("", str(tmp_path / "list.txt"), str(tmp_path / "out"), 0, 1, "m", "w", "auto", {}, "r")
+    BulkFolder(state).prepare(plan)
+    assert not [path for path in state.iterdir() if "keys" in path.name]
 
 
 def test_sorted_keys_of_an_empty_file(tmp_path: Path) -> None:

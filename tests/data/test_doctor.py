@@ -260,7 +260,7 @@ def test_pairs_report_what_does_not_match(tmp_path: Path) -> None:
     assert part.mismatched == ("lone.png has no clean partner",)
     assert part.unequal == ("1.png is 64x48 color but its degraded partner is 64x40 color",)
     said = printed(findings)
-    assert "1 of 4 pairs differ in size or color (1.png is 64x48 color" in said
+    assert "1 pair of 4 with images of unequal size or color (1.png is 64x48 color" in said
     assert "To train on the pairs, once all fit: clearer fit pairs" in said
     assert part.unreadable[0][0] == "noisy/2.png"
     assert findings.split is None and "at least 1 more" in findings.why_no_split

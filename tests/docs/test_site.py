@@ -76,3 +76,10 @@ def test_every_public_name_is_on_the_page_of_the_python_package() -> None:
 def test_the_navigation_and_the_theme_need_no_network() -> None:
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     assert "http" not in text and "font: false" in text
+
+
+def test_the_start_page_has_the_place_of_the_demo() -> None:
+    """`make demo` puts a line of the list there; an indented mark would stay out of the list."""
+    hooks = (ROOT / "tools" / "site" / "hooks.py").read_text(encoding="utf-8")
+    assert '"<!-- demo -->\\n"' in hooks
+    assert "\n<!-- demo -->\n- **" in (ROOT / "docs" / "index.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ import pytest
 
 import clearer
 from clearer.zoo.locate import find_models
-from clearer.zoo.names import ModelName
+from clearer.zoo.names import PACKAGED_MODELS, ModelName
 
 PACKAGE = Path(clearer.__file__).parent
 LARGEST = 15 * 2**20
@@ -41,6 +41,14 @@ def test_the_wheel_holds_the_fast_and_the_standard_tier() -> None:
     assert all(ModelName.parse(name).is_packaged for name in held)
     outside = [name for name, file in known.items() if file.source == "checkout"]
     assert not any(ModelName.parse(name).is_packaged for name in outside)
+
+
+def test_the_page_on_the_architecture_counts_the_models() -> None:
+    fast = sum(name.endswith("-fast") for name in PACKAGED_MODELS)
+    words = {4: "four", 5: "five", 6: "six", 9: "Nine", 10: "Ten", 11: "Eleven"}
+    text = (PACKAGE.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert f"**{words[len(PACKAGED_MODELS)]} models ship inside the package**" in text
+    assert f"one for each of {words[len(PACKAGED_MODELS) - fast]} tasks, and {words[fast]} of a faster tier" in text
 
 
 @pytest.mark.parametrize("name", ["denoise-gray", "denoise-color", "denoise-photo", "dejpeg", "derain"])

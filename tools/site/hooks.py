@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from mkdocs.structure.files import File, Files
 WRITTEN: dict[str, str] = {}
 """Pages made at build time: path in the site -> Markdown."""
 
-DEMO = Path("build/demo")
-"""The page that restores in the browser, as `make demo` writes it; the site has it where it is there."""
+DEMO = os.environ.get("CLEARER_DEMO")
+"""Folder of the page that restores in the browser, which `make demo` writes and names; else the site has none."""
 OFFER = (
     '- **No installation.** <a href="demo/index.html">Restore a photo in this browser</a>; it stays on your device.\n'
 )
@@ -50,11 +51,11 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Point links at the pages of the site, and fill in the list of verbs."""
     markdown = markdown.replace("<!-- verbs -->", verb_pages.overview())
-    markdown = markdown.replace("<!-- demo -->\n", OFFER if DEMO.is_dir() else "")
+    markdown = markdown.replace("<!-- demo -->\n", OFFER if DEMO else "")
     return repository_links.rewritten(markdown, page.file.src_uri)
 
 
 def on_post_build(config: Any) -> None:
     """Copy the page that restores in the browser into the site."""
-    if DEMO.is_dir():
+    if DEMO:
         shutil.copytree(DEMO, Path(config["site_dir"]) / "demo", dirs_exist_ok=True)

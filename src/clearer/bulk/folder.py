@@ -33,6 +33,7 @@ from clearer.core.addresses import identity, is_remote
 from clearer.core.claims import Claim, claim
 from clearer.core.errors import UserError, masked
 from clearer.core.files import write_json, written_whole
+from clearer.core.leftovers import is_temporary
 from clearer.images.types import FORMATS
 
 NAME = ".clearer-bulk"
@@ -92,7 +93,8 @@ class BulkFolder:
             self.path.mkdir(mode=0o700, exist_ok=True)
             if self.path.name == NAME or self.plan_file.exists():  # of an earlier version
                 for folder in (self.path, *(entry for entry in self.path.iterdir() if entry.is_dir())):
-                    folder.chmod(0o700)
+                    if not is_temporary(folder.name):  # another worker's, private and soon gone
+                        folder.chmod(0o700)
             (self.path / "claims").mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise UserError(

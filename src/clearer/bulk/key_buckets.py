@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
+import shutil
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
+
+from clearer.core.files import explained
+from clearer.core.leftovers import held_folder
 
 Keys = npt.NDArray[np.uint64]
 
@@ -24,13 +28,19 @@ class KeyBuckets:
     The rows are in a temporary folder, removed at the end of the ``with`` block.
 
     Args:
-        parent: an existing folder, on a disk with room for 8 bytes a number.
-        columns: numbers in a row.
+        parent: an existing folder, on a disk with room for the rows.
+        columns: numbers in a row, 8 bytes each.
+
+    Raises:
+        UserError: the disk is full, also by `add`.
     """
 
     def __init__(self, parent: Path, columns: int = 1) -> None:
         self.columns, self.count = columns, 0
-        self._folder = tempfile.TemporaryDirectory(prefix="keys-", dir=parent)
+        try:
+            self._folder, self._held = held_folder(parent, "keys")
+        except OSError as error:
+            raise explained(error, parent) from error
         self._waiting = [array("Q") for _ in range(BUCKETS)]
 
     def __enter__(self) -> KeyBuckets:
@@ -39,7 +49,9 @@ class KeyBuckets:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._folder.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._held:
+            os.close(self._held)
 
     def add(self, *row: int) -> None:
         """Add a row of numbers from 0 to 2**64 - 1."""
@@ -48,8 +60,11 @@ class KeyBuckets:
         waiting.extend(row)
         self.count += 1
         if len(waiting) >= _HELD:
-            with self._file(bucket).open("ab") as file:
-                waiting.tofile(file)
+            try:
+                with self._file(bucket).open("ab") as file:
+                    waiting.tofile(file)
+            except OSError as error:
+                raise explained(error, self._folder.parent) from error
             del waiting[:]
 
     def bucket(self, number: int) -> Keys:
@@ -63,7 +78,7 @@ class KeyBuckets:
         return map(self.bucket, range(BUCKETS))
 
     def _file(self, bucket: int) -> Path:
-        return Path(self._folder.name) / f"{bucket:02x}"
+        return self._folder / f"{bucket:02x}"
 
 
 def sorted_keys(file: Path) -> Keys:

@@ -156,7 +156,7 @@ def _faults(part: Part) -> Iterator[str]:
         )
     if part.unequal:
         yield (
-            f"{len(part.unequal)} of {_many(range(part.count), 'pair')} differ in size or color ({part.unequal[0]}). "
+            f"{_many(part.unequal, 'pair')} of {part.count} with images of unequal size or color ({part.unequal[0]}). "
             "Crop or convert both images alike, or remove them."
         )
     if part.rule and part.count:

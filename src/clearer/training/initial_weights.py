@@ -120,7 +120,7 @@ def begin_with(network: RestorationNetwork, weights: Path) -> str:
     if other.takes_level and not network.takes_level:
         for key in (key for key, shape in plain_source.items() if shape != source[key].shape):
             bias = key.removesuffix("weight") + "bias"
-            if bias in taken:  # else the layer has none: a batch norm would cancel it
+            if bias in taken:  # a batch norm, in place of the bias, would cancel it in training
                 taken[bias] = taken[bias] + TOLD * source[key][:, plain_source[key][1] :].sum((1, 2, 3))
     network.load_state_dict(taken)
     modules = sum(map(len, network.architecture.cells))
