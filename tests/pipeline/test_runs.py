@@ -411,10 +411,11 @@ def test_large_recipes_train_at_a_small_size(tmp_path: Path, name: str) -> None:
 
 
 TIERS = [f"denoise-{channels}-{tier}" for channels in ("gray", "color") for tier in ("fast", "standard", "best")]
+PHOTO = ["denoise-photo", "denoise-photo-fast", "denoise-photo-best"]
 DERAIN = ["derain-standard", "derain-best"]
 
 
-@pytest.mark.parametrize("name", ["denoise-photo", "denoise-photo-fast", "dejpeg", "dejpeg-fast", *TIERS, *DERAIN])
+@pytest.mark.parametrize("name", [*PHOTO, "dejpeg", "dejpeg-fast", "dejpeg-best", *TIERS, *DERAIN])
 def test_recipes_of_photographs_train_at_a_small_size(tmp_path: Path, name: str) -> None:
     photographs = tmp_path / "photographs"
     photographs.mkdir()
