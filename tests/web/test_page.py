@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Page, TimeoutError
 
 from clearer.web.added import Added, degraded
 from helpers.chromium import Watched
@@ -102,15 +104,26 @@ def downloaded(visitor: Visitor) -> np.ndarray:
         return np.asarray(image)
 
 
+def add_noise(page: Page, level: str) -> None:
+    """Open the demonstration and add noise. Gradio may not listen yet right after a section has opened: ask again."""
+    page.click("#demonstration .label-wrap")
+    box = page.locator("#sigma input[type=number]")
+    for _ in range(5):
+        box.fill("0")
+        box.fill(level)
+        box.blur()
+        with contextlib.suppress(TimeoutError):
+            page.wait_for_selector("#status >> text=Noise added", timeout=12_000)
+            return
+    pytest.fail("no noise was added")
+
+
 def test_an_image_is_dropped_restored_compared_and_downloaded(visitor):
     page = visitor.page
     assert not page.is_enabled("#restore") and not page.is_visible("#download")
     visitor.upload(SHIPPED / "coffee.png")
     page.wait_for_selector("#status >> text=600 × 400, color")
-    page.click("#demonstration .label-wrap")
-    page.locator("#sigma input[type=number]").fill("25")
-    page.locator("#sigma input[type=number]").blur()
-    page.wait_for_selector("#status >> text=Noise added")
+    add_noise(page, "25")
     page.click("#restore")
     page.wait_for_selector("#status >> text=/600 × 400, restored in .* s, luma only. PSNR .* dB → .* dB/")
     with Image.open(SHIPPED / "coffee.png") as image:
