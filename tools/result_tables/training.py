@@ -143,3 +143,16 @@ def int8_table(value: dict[str, Any]) -> str:
     what = f"{first['held_out']} held-out images, calibrated with {first['calibrated_with']}"
     head = [what, "fp32, dB", "int8, dB", "loss, dB", "worst loss, dB"]
     return f"`{value['command']}`\n\n" + table(head, lines)
+
+
+def pixels_table(value: dict[str, Any]) -> str:
+    """Return a table of the validation PSNR of trainings over the pixels that they saw, a stage a line."""
+    rows = []
+    for r in value["rows"]:
+        figures = ["" if psnr is None else f"{psnr:.2f}" for psnr in r["psnr"]]
+        cost = f"{r['macs_per_pixel'] / 1e3:.0f}"
+        rows.append([r["model"], cost, str(r["stage"]), f"{r['steps']:,}", f"{r['megapixels']:,.0f}", *figures])
+    parts = [f"{part:.0%} of the stage" for part in value["parts"]]
+    return f"`{value['command']}`\n\n" + table(
+        ["model", "kMAC/pixel", "stage", "steps", "Mpixel seen at its end", *parts], rows
+    )
