@@ -2,8 +2,8 @@
 
     python benchmarks/studies/psnr_over_pixels.py dejpeg-fast dejpeg -o docs/results/pixels-dejpeg.json
 
-A row is a stage of a training; each stage lowers its learning rate to its end. Models of one task have one validation
-set, so that their rows compare. Stages without validations, as of trainings by time on a GPU, have no figures.
+A row is a stage of a training; each stage lowers its learning rate to its end. Rows compare
+where their validations are the same. Stages without validations, as of trainings by time on a GPU, have no figures.
 """
 
 from __future__ import annotations

@@ -209,9 +209,11 @@ class BulkFolder:
         """
         logs = [log for log in self._logs() if log.parent != self.part(plan)]
         lost: dict[int, set[int]] = {}
-        with _done(logs, self.path) as done, KeyBuckets(self.path) as keys:
+        with KeyBuckets(self.path, 5) as done, KeyBuckets(self.path) as keys:
+            _add_done(done, logs, self.path)
             if done.count:
-                with self._owners(plan) as owners:
+                with KeyBuckets(self.path, 2) as owners:
+                    self._add_owners(owners, plan)
                     for rows, owned in zip(done, owners, strict=True):
                         taken = _taken_over(rows, owned)
                         for key in rows[~taken, 2].tolist():
@@ -225,15 +227,13 @@ class BulkFolder:
         for place, files in sorted(lost.items()):
             _take_back(logs[place], files)
 
-    def _owners(self, plan: BulkPlan) -> KeyBuckets:
-        """Return what the outputs of a list are or may become, each with the key of its file."""
-        owners = KeyBuckets(self.path, 2)
+    def _add_owners(self, owners: KeyBuckets, plan: BulkPlan) -> None:
+        """Add what the outputs of a list are or may become, each with the key of its file."""
         for entry in _entries(self.part(plan) / _LIST):
             added = ("", *_APPENDED) if entry.naming == "content" else ("",)
             place, key = identity(entry.output), key_of(entry.input, entry.output)
             for suffix in added:
                 owners.add(hash_of(place + suffix), key)
-        return owners
 
 
 def _check_places(listed_file: Path, inputs: KeyBuckets, outputs: KeyBuckets) -> None:
@@ -250,9 +250,8 @@ def _check_places(listed_file: Path, inputs: KeyBuckets, outputs: KeyBuckets) ->
             raise UserError(f"{what}: {'; '.join(found[:2])}; name another output")
 
 
-def _done(logs: list[Path], parent: Path) -> KeyBuckets:
-    """Return of each file whose last record says that it is done: output, key, key with version, log, number."""
-    done = KeyBuckets(parent, 5)
+def _add_done(done: KeyBuckets, logs: list[Path], parent: Path) -> None:
+    """Add of each file whose last record says that it is done: output, key, key with version, log, number."""
     with KeyBuckets(parent, 6) as all_records:
         for place, log in enumerate(logs):
             for r in read_records(log):
@@ -263,7 +262,6 @@ def _done(logs: list[Path], parent: Path) -> KeyBuckets:
             latest = newest[np.unique(newest[:, 1:3], axis=0, return_index=True)[1]]  # of each file
             for key, place, number, _, output, version in latest[latest[:, 3] == 1].tolist():
                 done.add(output, key, version, place, number)
-    return done
 
 
 def _taken_over(done: Keys, owned: Keys) -> npt.NDArray[np.bool_]:
