@@ -67,7 +67,7 @@ METHODS = {
     "--precision", "--json",
 }  # fmt: skip
 REPRODUCE_0_1 = {
-    "table1": {*EXPERIMENT, "--lambda", "--recipe"},
+    "table1": {*EXPERIMENT, "--lambda", "--recipe", "--seeds"},
     "figures34": {"--denoise", "--derain", "--out", "--json"},
     "figures5-7": {*METHODS, "--picture", "--pictures", "--protocol", "--crop"},
     "tables": {*METHODS, "--rain-y", "--limit", "--seed"},

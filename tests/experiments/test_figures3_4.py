@@ -14,7 +14,8 @@ from PIL import Image
 from clearer.core.errors import UserError
 from clearer.experiments import figures3_4 as architectures_drawn
 from clearer.experiments import published
-from clearer.experiments.figures3_4 import as_markdown, chance_agreement, drawn, figures34, redraw
+from clearer.experiments.agreement import chance_agreement
+from clearer.experiments.figures3_4 import as_markdown, drawn, figures34, redraw
 from clearer.network.architecture import Architecture, SearchSpace
 from clearer.report.drawing import Drawing, architectures_figure
 from clearer.report.figures import svg_text

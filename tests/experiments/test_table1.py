@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from clearer.experiments import published
-from clearer.experiments.table1 import SCALES, as_markdown, redraw
+from clearer.experiments.agreement import agreement
+from clearer.experiments.table1 import SCALES, agreements, as_markdown, redraw
 from clearer.recipe.load import load_recipe
 from helpers.command import clearer, settings
 from helpers.recipes import TINY
@@ -59,6 +60,35 @@ def test_searches_go_on_one_by_one_into_one_table(images: Path, tmp_path: Path) 
         (out / name).unlink()
     redraw(out)
     assert {name: (out / name).read_bytes() for name in files} == drawn
+
+
+@pytest.mark.long
+def test_seeds_stand_beside_each_other_and_are_compared(images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "t"
+    command = ("reproduce", "table1", "--data", images, "-o", out, "--jobs", 1, *settings(TINY))
+    assert clearer(*command, "--lambda", 0.05, "--set", "seed=3").status == 0
+    found = clearer(*command, "--lambda", 0.1, "--seeds", 2, "--set", "seed=3", "--json")
+    assert found.status == 0, found.err
+    assert [(row["lambda_arch"], row["seed"]) for row in found.json["rows"]] == [(0.05, 3), (0.1, 3), (0.1, 4)]
+    assert {path.name for path in out.glob("lambda-*")} == {"lambda-0.05", "lambda-0.1", "lambda-0.1-seed-4"}
+    first, second = (row["architecture"] for row in found.json["rows"][1:])
+    alike = sum(a == b for a, b in zip(first, second, strict=True)) - first.count("-")
+    assert f"| 0.1 | here, seed 3; here, seed 4 | {alike} of 2 |" in (out / "table1.md").read_text()
+
+
+def test_architectures_of_one_lambda_are_compared_in_pairs() -> None:
+    """Of the published 0.1 row, FPPF-FFFF-PFFP, all-fusion networks agree in its 8 fusion modules, whatever chance."""
+    row = {"lambda_arch": 0.1, "parallel": list(published.PARALLEL[0.1]), "gap": 0.6709}
+    rows = [row | {"architecture": "FFFF-FFFF-FFFF", "seed": 0}, row | {"architecture": "FPPF-FFFF-PFPP", "seed": 1}]
+    other = row | {"lambda_arch": 0.0, "architecture": "FF", "seed": 0}
+    compared = list(agreements({"rows": [*rows, other], "published": [row]}))  # type: ignore[typeddict-item]
+    assert [(value, names, found.agreed) for value, names, found in compared] == [
+        (0.1, "published; here, seed 0", 8),
+        (0.1, "published; here, seed 1", 11),
+        (0.1, "here, seed 0; here, seed 1", 7),
+    ]
+    assert compared[0][2].chance == {"architectures": 1, "expected": 8.0, "at_least": 1.0}
+    assert agreement("SSPF", "SSPF") is None  # four candidates: chance is another
 
 
 def test_a_table_without_any_search_still_holds_the_published_rows() -> None:

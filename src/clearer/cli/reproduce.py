@@ -69,6 +69,7 @@ class Table1Options(TrainingImages):
     recipe: Annotated[str, option("Search", "Recipe of the searches.", metavar="RECIPE", complete=recipe_names)] = (
         "paper-denoise-50"
     )
+    seeds: Annotated[int, option("Search", "Searches with each lambda_1.", metavar="N", parser=whole(1))] = 1
     jobs: Jobs = None
     settings: Set = None
     as_json: Json = False
@@ -80,19 +81,27 @@ def table1(options: Table1Options) -> None:
 
     One search runs for each lambda_1. Rerun the same command to resume where it stopped.
     """
-    from clearer.experiments.table1 import LAMBDAS
+    from clearer.experiments.table1 import LAMBDAS, agreements
     from clearer.experiments.table1 import table1 as run_table1
 
     o = options
     console = console_for_people(o.as_json)
-    how: dict[str, Any] = {"scale": o.scale, "lambdas": o.lambdas or LAMBDAS, "recipe": o.recipe, "jobs": o.jobs}
+    how: dict[str, Any] = {"scale": o.scale, "lambdas": o.lambdas or LAMBDAS, "recipe": o.recipe, "seeds": o.seeds}
+    how["jobs"] = o.jobs
     result = run_table1(o.out, o.image_settings(), overrides=parsed(o.settings), **how, console=console)
     printed = {row["lambda_arch"]: row["gap"] for row in result["published"]}
     rows = [
-        (f"{row['lambda_arch']:g}", row["architecture"], f"{row['gap']:.4f}", _gap(printed.get(row["lambda_arch"])))
+        (f"{row['lambda_arch']:g}", str(row["seed"]), row["architecture"], f"{row['gap']:.4f}",
+         _gap(printed.get(row["lambda_arch"])))
         for row in result["rows"]
+    ]  # fmt: skip
+    print_table("Table 1, in short", ("lambda_1", "seed", "architecture", "mean gap", "published gap"), rows, console)
+    alike = [
+        (f"{value:g}", names, f"{found.agreed} of {found.modules}", f"{found.chance['expected']:.2f}")
+        for value, names, found in agreements(result)
     ]
-    print_table("Table 1, in short", ("lambda_1", "architecture", "mean gap", "published gap"), rows, console)
+    if alike:
+        print_table("Agreement", ("lambda_1", "architectures", "modules alike", "by chance"), alike, console)
     say(f"the table and Figure 2: {o.out}/table1.md, {o.out}/figure2.png", console)
     if o.as_json:
         print_json({**result, "saved": str(o.out)})

@@ -6,7 +6,6 @@ only that it also has eight fusion and four parallel modules, at other positions
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +14,8 @@ from matplotlib.figure import Figure
 from clearer.core.errors import UserError
 from clearer.core.files import read_shaped, write_json, write_text
 from clearer.experiments import published
-from clearer.experiments.records import Chance, Counted, Figures34, FoundArchitecture, PublishedArchitecture
+from clearer.experiments.agreement import chance_agreement
+from clearer.experiments.records import Counted, Figures34, FoundArchitecture, PublishedArchitecture
 from clearer.network.architecture import FUSION, Architecture
 from clearer.report.drawing import Drawing, architectures_figure
 from clearer.report.figures import save_figure
@@ -93,34 +93,6 @@ def drawn(result: Figures34) -> dict[str, Figure]:
         mark = "differs from the published one" if differs else ""
         figures[name] = architectures_figure([above, below], mark)
     return figures
-
-
-def chance_agreement(known: str, fusions: int, agreed: int = 0) -> Chance:
-    """Return how well random architectures agree with a known one.
-
-    Args:
-        known: the known genotype, without dashes.
-        fusions: number of fusion modules of the random architectures; all such are equally likely.
-        agreed: number of modules in which the found architecture agrees with ``known``.
-
-    Returns:
-        ``architectures``, their number; ``expected``, the mean number of modules that agree; ``at_least``,
-        the share of architectures that agree in ``agreed`` modules or more.
-
-    >>> chance_agreement("FPPFFFFFPFFP", 8, 12)["at_least"] == 1 / 495
-    True
-    """
-    modules, known_fusions = len(known), known.count(FUSION)
-    ways: dict[int, int] = {}  # number of modules that agree -> number of architectures
-    for both in range(max(0, known_fusions + fusions - modules), min(known_fusions, fusions) + 1):
-        agreeing = modules - known_fusions - fusions + 2 * both
-        ways[agreeing] = math.comb(known_fusions, both) * math.comb(modules - known_fusions, fusions - both)
-    total = math.comb(modules, fusions)
-    return {
-        "architectures": total,
-        "expected": sum(agreeing * count for agreeing, count in ways.items()) / total,
-        "at_least": sum(count for agreeing, count in ways.items() if agreeing >= agreed) / total,
-    }
 
 
 def as_markdown(result: Figures34) -> str:

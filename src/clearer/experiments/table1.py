@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from rich.console import Console
 
 from clearer.core.files import read_shaped, write_json, write_text
 from clearer.experiments import published
+from clearer.experiments.agreement import Agreement, agreement
 from clearer.experiments.records import FoundWeights, PublishedWeights, Table1
 from clearer.experiments.runner import Plan, carry_out, default_jobs, scaled
 from clearer.pipeline.run_folder import refuse_other_recipe
@@ -40,13 +43,14 @@ def table1(
     lambdas: Sequence[float] = LAMBDAS,
     recipe: str = "paper-denoise-50",
     overrides: dict[str, Any] | None = None,
+    seeds: int = 1,
     jobs: int | None = None,
     console: Console | None = None,
 ) -> Table1:
     """Search with each lambda_1 and write Table 1 and Figure 2 beside the published values.
 
-    Each search has a run folder, ``out``/lambda-L. All finished searches, of this call or an earlier
-    one, enter table1.json, table1.md, figure2.svg and figure2.png in ``out``.
+    Each search has a run folder, ``out``/lambda-L, or lambda-L-seed-N for all seeds but the first. All finished
+    searches, of this call or an earlier one, enter table1.json, table1.md, figure2.svg and figure2.png in ``out``.
 
     Args:
         out: the folder of the experiment.
@@ -55,6 +59,7 @@ def table1(
         lambdas: the values of lambda_1 to search with.
         recipe: a shipped recipe or a YAML file.
         overrides: settings to replace, dotted key to value.
+        seeds: searches with each lambda_1, by the recipe's seed and those after it.
         jobs: number of searches at a time; the default is one per core on a CPU and one on a GPU.
         console: where progress is printed; the default is standard error.
 
@@ -66,10 +71,9 @@ def table1(
     """
     out, console = Path(out), console or Console(stderr=True)
     base = scaled(recipe, scale, SCALES, {**data, **(overrides or {})})
-    plans = [_plan(base, value, out) for value in lambdas]
+    plans = [_plan(base, value, base.seed + n, out) for value in lambdas for n in range(seeds)]
     carry_out(plans, jobs=jobs or default_jobs(base.device, len(plans)), console=console)
-    known = sorted({*LAMBDAS, *lambdas})
-    found = [plan for plan in (_plan(base, value, out) for value in known) if plan.finished]
+    found = [plan for plan in _plans_in(out, base) if plan.finished]
     for plan in found:
         refuse_other_recipe(plan.run, plan.recipe)
     result: Table1 = {
@@ -96,10 +100,23 @@ def redraw(out: str | Path) -> None:
         save_figure(figure, out / f"figure2.{kind}")
 
 
-def _plan(base: Recipe, value: float, out: Path) -> Plan:
+def _plan(base: Recipe, value: float, seed: int, out: Path) -> Plan:
     settings = dataclasses.replace(base.search, lambda_arch=float(value))
-    recipe = dataclasses.replace(base, search=settings, name=f"{base.name}-lambda-{value:g}")
-    return Plan(f"lambda_1 = {value:g}", recipe, out / f"lambda-{value:g}", "search")
+    recipe = dataclasses.replace(base, search=settings, seed=seed, name=f"{base.name}-lambda-{value:g}")
+    name, folder = f"lambda_1 = {value:g}", f"lambda-{value:g}"
+    if seed != base.seed:
+        name, folder = f"{name}, seed {seed}", f"{folder}-seed-{seed}"
+    return Plan(name, recipe, out / folder, "search")
+
+
+def _plans_in(out: Path, base: Recipe) -> list[Plan]:
+    """Return the searches of this call and of earlier ones, by lambda_1 and seed."""
+    named = (
+        re.fullmatch(r"lambda-(\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?:-seed-(\d+))?", path.name)
+        for path in out.glob("lambda-*")
+    )
+    pairs = {(float(name[1]), int(name[2] or base.seed)) for name in named if name}
+    return [_plan(base, value, seed, out) for value, seed in sorted(pairs)]
 
 
 def _row(plan: Plan) -> FoundWeights:
@@ -122,9 +139,9 @@ def _row(plan: Plan) -> FoundWeights:
 
 
 def as_markdown(result: Table1) -> str:
-    """Return Table 1 as Markdown: the mixing weight of parallel in every module, and the mean gap."""
+    """Return Table 1 as Markdown: the mixing weight of parallel in every module, the mean gap, and who agrees."""
     rows = [(row, "published", _published_genotype(row)) for row in result["published"]]
-    rows += [(row, "here", row["architecture"]) for row in result["rows"]]
+    rows += [(row, _source(row, result), row["architecture"]) for row in result["rows"]]
     modules = max(len(row["parallel"]) for row, *_ in rows)
     head = ["lambda_1", "", *(str(i + 1) for i in range(modules)), "mean gap", "architecture"]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
@@ -133,7 +150,39 @@ def as_markdown(result: Table1) -> str:
         weights += [""] * (modules - len(weights))
         cells = [f"{row['lambda_arch']:g}", source, *weights, f"{row['gap']:.4f}", genotype]
         lines.append("| " + " | ".join(cells) + " |")
+    lines += _agreement_lines(result)
     return "\n".join(lines) + "\n"
+
+
+def _agreement_lines(result: Table1) -> list[str]:
+    compared = [
+        f"| {value:g} | {names} | {found.agreed} of {found.modules} | {found.chance['expected']:.2f} | "
+        f"{found.chance['at_least']:.3f} |"
+        for value, names, found in agreements(result)
+    ]
+    head = "| lambda_1 | architectures | modules alike | expected by chance | chance of as many or more |"
+    return ["", head, "|" + " --- |" * 5, *compared] if compared else []
+
+
+def agreements(result: Table1) -> Iterator[tuple[float, str, Agreement]]:
+    """Compare the architectures of the same lambda_1 in pairs, the published one with each found one first.
+
+    Yields:
+        lambda_1, the names of the two, and their agreement.
+    """
+    for value in sorted({row["lambda_arch"] for row in result["rows"]}):
+        named = [("published", _published_genotype(row)) for row in result["published"] if row["lambda_arch"] == value]
+        named += [(_source(row, result), row["architecture"]) for row in result["rows"] if row["lambda_arch"] == value]
+        for (first, a), (second, b) in combinations(named, 2):
+            found = agreement(a, b)
+            if found is not None:
+                yield value, f"{first}; {second}", found
+
+
+def _source(row: FoundWeights, result: Table1) -> str:
+    """Return how a row found here is named: with its seed, where there are several."""
+    several = len({other["seed"] for other in result["rows"]}) > 1
+    return f"here, seed {row['seed']}" if several else "here"
 
 
 def _published_genotype(row: PublishedWeights) -> str:
@@ -144,9 +193,12 @@ def _published_genotype(row: PublishedWeights) -> str:
 
 def figure2(result: Table1) -> Figure:
     """Return Figure 2: the mixing weights of each lambda_1 as points, found ones above published ones."""
-    sources: list[tuple[str, Sequence[PublishedWeights]]]
-    sources = [("here", result["rows"]), ("published", result["published"])]
+    sources: list[list[tuple[str, PublishedWeights]]] = [
+        [(_source(row, result), row) for row in result["rows"]],
+        [("published", row) for row in result["published"]],
+    ]
     return scatter_beside([
-        [(f"$\\lambda_1$ = {row['lambda_arch']:g}, {source}", [(a, 1 - a) for a in row["parallel"]]) for row in rows]
-        for source, rows in sources
+        [(f"$\\lambda_1$ = {row['lambda_arch']:g}, {source}", [(a, 1 - a) for a in row["parallel"]])
+         for source, row in rows]
+        for rows in sources
     ])  # fmt: skip
