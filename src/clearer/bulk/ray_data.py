@@ -123,7 +123,7 @@ def _restored(ray: Any, plan: BulkPlan, items: list[Item], workers: Local) -> It
             "folder": str(Path.cwd()),
         },
         batch_size=BATCH,
-        concurrency=count,
+        compute=ray.data.ActorPoolStrategy(size=count),
         num_cpus=threads,
         num_gpus=1 if accelerator_count(workers.device) else 0,
     )
