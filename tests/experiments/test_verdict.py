@@ -19,7 +19,7 @@ from clearer.network.architecture import SearchSpace
 from clearer.network.supernet import Supernet
 from clearer.training.checkpoints import load_checkpoint, save_checkpoint
 from helpers.command import clearer, settings
-from helpers.photos import write_photos
+from helpers.photos import NAMES, write_photos
 from helpers.recipes import TINY
 
 pytestmark = pytest.mark.slow  # whole pages, figures and verbs
@@ -148,6 +148,26 @@ def test_single_settings_are_keywords_of_the_function(run: Path, tmp_path: Path)
 
 
 @pytest.mark.slow
+def test_networks_are_scored_on_the_test_images_that_are_given(run: Path, tmp_path: Path) -> None:
+    """A search of Table 1 has none of its own: without some, it is scored on what moved alpha, which is said."""
+    alone, out = tmp_path / "alone", tmp_path / "out"
+    shutil.copytree(run, alone)
+    recipe = (alone / "recipe.yaml").read_text().replace(f"folder: {run.parent / 'photos'}", "folder: null")
+    for part, key, names in (("train", "train", NAMES[:2]), ("val", "validation", NAMES[2:3])):
+        write_photos(tmp_path / part, names)
+        recipe = recipe.replace(f"  {key}: null", f"  {key}: {tmp_path / part}", 1)
+    (alone / "recipe.yaml").write_text(recipe)
+    write_photos(tmp_path / "others", NAMES[3:])
+    command = ("verdict", alone, "-o", out, "--patches", 8, "--sample", 2, "--no-train", "--json")
+    before = clearer(*command)
+    assert before.json["scored_on"] == "validation" and "give --test FOLDER" in before.err
+    after = clearer(*command, "--test", tmp_path / "others")
+    assert after.status == 0 and after.json["scored_on"] == "test", after.err
+    assert after.json["ranking"]["chosen_psnr"] != before.json["ranking"]["chosen_psnr"]
+    side = after.json["patch"]
+    assert f"on 8 held-out patches of {side}x{side} pixels of test images" in (out / "verdict.md").read_text()
+
+
 def test_scores_are_kept_for_these_architectures_and_this_supernet_alone(run: Path, tmp_path: Path) -> None:
     common = ("-o", tmp_path / "v", "--patches", 4, "--sample", 1, "--no-train", "--json")
     few = clearer("verdict", run, *common, "--random", 0).json["ranking"]

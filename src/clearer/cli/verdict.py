@@ -81,7 +81,7 @@ class VerdictOptions:
     ] = 20
     test: Annotated[
         str | None,
-        option("Data", "Test images, with --space macro (default: those of the run).", "--test", metavar="FOLDER"),
+        option("Data", "Test images (default: those of the run).", "--test", metavar="FOLDER"),
     ] = None
     settings: Set = None
     as_json: Json = False
@@ -104,13 +104,15 @@ def verdict(options: VerdictOptions) -> None:
     o = options
     if o.space == "macro":
         return _macro(o)
-    if o.space != "genotype" or o.latency or o.test:
-        raise UserError(f"--space {o.space}: --latency and --test belong to --space macro, the other is genotype")
+    if o.space != "genotype":
+        raise UserError(f"--space {o.space}: is not one of genotype, macro")
+    if o.latency:
+        raise UserError("--latency: only for --space macro; leave it out")
     console = console_for_people(o.as_json)
     settings = judging.VerdictSettings(
         budget=o.budget, overrides=parsed(o.settings), seeds=o.seeds or 2,
         random=4 if o.random is None else o.random, sample=o.sample,
-        patches=o.patches, statistics=o.statistics, jobs=o.jobs, train=o.train,
+        patches=o.patches, statistics=o.statistics, jobs=o.jobs, train=o.train, test=o.test,
     )  # fmt: skip
     result = judging.verdict(o.run, o.out, settings, console=console)
     place = o.run / "verdict" if o.out is None else o.out

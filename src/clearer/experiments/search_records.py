@@ -31,9 +31,10 @@ class ScoresAsked(TypedDict):
     sample: int | None
     statistics: str
     patches: int
-    architectures: NotRequired[list[str]]  # version 0.1 did not write the last two
+    architectures: NotRequired[list[str]]  # version 0.1 did not write the last four
     supernet: NotRequired[str]
     images: NotRequired[str]  # the part that the patches are of
+    test: NotRequired[str]  # the folder of the test images, where it was given
 
 
 class Scores(TypedDict):
@@ -135,6 +136,7 @@ class Verdict(TypedDict):
     lambda_arch: float
     patches: int
     scored_on: NotRequired[str]
+    patch: NotRequired[int]
     ranking: Ranking
     gap: SupernetGap
     training: NotRequired[Trainings]

@@ -63,7 +63,8 @@ def held_out_patches(
     training = sampler("train", degradation, settings.batch)
     part = "test" if splits.test else "validation"
     if part == "validation":
-        say("no test images: scored on the validation images, by which the search moved alpha", console)
+        moved = "scored on the validation images, by which the search moved alpha"
+        say(f"no test images: {moved}; give --test FOLDER for others", console)
     held_out = sampler(part, degradation.held_out(), count).draw()
     assert held_out.clean is not None
     return (held_out.degraded, held_out.clean), [training.draw().degraded for _ in range(STATISTICS_BATCHES)], part

@@ -51,6 +51,7 @@ class VerdictSettings:
         statistics: see `clearer.search.one_shot.score_architectures`.
         jobs: number of trainings at a time; the default is one per core on a CPU and one on a GPU.
         train: whether to train; without trainings, the verdict has no part (b).
+        test: folder of test images; the default is that of the run. Networks are scored on patches of them.
 
     Raises:
         UserError: the budget is unknown, or a number is too small.
@@ -65,6 +66,7 @@ class VerdictSettings:
     statistics: str = "batch"
     jobs: int | None = None
     train: bool = True
+    test: str | None = None
 
     def __post_init__(self) -> None:
         if self.budget not in BUDGETS:
@@ -105,6 +107,8 @@ def verdict(
     out = folder.verdict if out is None else Path(out)
     device = choose_device(folder.read_recipe().device) if folder.is_run else None
     recipe, supernet = load_supernet(run, device or torch.device("cpu"))
+    if settings.test is not None:
+        recipe = folder.read_recipe({"data.test": settings.test})
     if recipe.search.fusion_input != "same":
         raise UserError(
             f"{run}: search.fusion_input is {recipe.search.fusion_input}, so the supernet shares weights with no "
@@ -124,6 +128,7 @@ def verdict(
         "lambda_arch": recipe.search.lambda_arch,
         "patches": settings.patches,
         "scored_on": part,
+        "patch": recipe.search.patch,
         "ranking": _ranking(scores, supernet),
         "gap": supernet_gap(supernet, held_out, batches),
     }
@@ -165,6 +170,8 @@ def _scores(
         "supernet": _digest(supernet),
         "images": held_out[2],
     }
+    if settings.test is not None:
+        asked["test"] = settings.test
     if path.exists() and (kept := read_shaped(path, Scores))["asked"] == asked:
         return kept
     wanted = list(space.all_architectures()) if settings.sample is None else _sampled(space, settings.sample, named)

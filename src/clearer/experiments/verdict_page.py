@@ -39,7 +39,7 @@ def as_markdown(result: Verdict) -> str:
         "",
         "## (a) Rank by the shared weights",
         "",
-        f"Of {whole} {ranking['scored']:,} architectures, on {result['patches']} held-out patches{_of_part(result)}, "
+        f"Of {whole} {ranking['scored']:,} architectures, on {_patches(result)}, "
         f"the chosen one ranks {ranking['rank']:,} ({ranking['chosen_psnr']:.3f} dB; best {ranking['best']} "
         f"{ranking['best_psnr']:.3f}, median {ranking['median_psnr']:.3f}, worst {ranking['worst_psnr']:.3f} dB).",
         f"Among the {ranking['alike']:,} with as many fusion modules it ranks {ranking['rank_alike']:,}.",
@@ -60,9 +60,11 @@ def as_markdown(result: Verdict) -> str:
     return "\n".join(lines)
 
 
-def _of_part(result: Verdict) -> str:
-    part = result.get("scored_on")  # before 0.2, the validation images, by which a search moves alpha
-    return "" if part is None else f" of {part} images"
+def _patches(result: Verdict) -> str:
+    side, part = result.get("patch"), result.get("scored_on")
+    size = "" if side is None else f" of {side}x{side} pixels"
+    of = "" if part is None else f" of {part} images"  # before 0.2, the validation images, by which alpha moves
+    return f"{result['patches']} held-out patches{size}{of}"
 
 
 def _gap_rows(gap: SupernetGap) -> list[tuple[str, float]]:
@@ -194,7 +196,7 @@ def trained_figure(result: Verdict) -> Figure:
     rank = _number(training["correlation_with_score"])
     dress(axes, f"trained from scratch, over the supernet's score (rank correlation {rank})", "score (dB)", whole=False)
     part = "test" if training.get("measured_on") == "test" else "validation"
-    axes.set_ylabel(f"PSNR on {part} images (dB)", fontsize=9, color=MUTED)
+    axes.set_ylabel(f"PSNR on held-out patches of {part} images (dB)", fontsize=9, color=MUTED)
     for row in training["rows"]:
         axes.plot([row["score"]] * 2, [min(row["psnr"]), max(row["psnr"])], color="#b8c0c8", lw=1.2, zorder=1)
     _mark(axes, [(row["name"], row["score"], row["mean"]) for row in training["rows"]])
