@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from clearer.core.errors import UserError
+from clearer.methods.code_digest import code_digest
 
 if TYPE_CHECKING:  # it imports torch, which a list of names does not need
     from clearer.methods.base import Method
@@ -42,14 +44,16 @@ class Classical:
     ready: Callable[[], object] | None = None
 
     def __call__(self) -> Method:
-        """Make the method; its notes have our reading.
+        """Make the method; its notes have our reading, its digest is that of its code and of what it read.
 
         Raises:
             UserError: a library is not installed.
         """
         method = self.make()
         notes = [text for text in (method.notes, self.reading) if text]
-        return dataclasses.replace(method, notes=" ".join(notes))
+        parts = f"{code_digest(self.make.__module__)}{method.sha256}"
+        digest = hashlib.sha256(parts.encode()).hexdigest()
+        return dataclasses.replace(method, notes=" ".join(notes), sha256=digest)
 
     def install(self) -> str | None:
         """Return what is missing and how to get it, in a line; None for nothing."""

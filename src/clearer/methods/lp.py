@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from hashlib import sha256
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -57,7 +58,8 @@ def lp() -> Method:
     prior = natural_patches()
 
     setup = f"{ROUNDS} rounds, omega {OMEGA:g}, {len(prior.weights)} components"
-    return Method("LP", "rain", lambda image, _: restored(image, prior), setup=setup, sample=SAMPLE)
+    digest = sha256(b"".join(value.numpy().tobytes() for value in prior)).hexdigest()
+    return Method("LP", "rain", lambda image, _: restored(image, prior), setup=setup, sha256=digest, sample=SAMPLE)
 
 
 def restored(
