@@ -155,7 +155,7 @@ def test_notes_state_an_unequal_time_and_our_reading(tmp_path: Path, monkeypatch
         (tmp_path / "timing.json").write_text(json.dumps(timed))
         notes = module._method(run, Running()).notes
         assert notes.startswith(f"trained for {wanted}")
-        assert notes.endswith(f" on rain. {SCAN.card.reading}")
+        assert notes.endswith(f"/rain. {SCAN.card.reading}")
 
 
 def test_ours_stand_behind_the_baselines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +181,7 @@ def test_from_photographs_to_a_table_and_again(tmp_path: Path, monkeypatch: pyte
     step = timing["seconds_per_step"]["denoise-clearer-network-of-denoise-gray-fast"]
     cell = row["cells"]["clearer-gray-50"]
     steps = 0.6 / step  # 40 epochs, or as many steps as there are
-    assert row["name"] == form and "on photos" in cell["notes"]
+    assert row["name"] == form and "/photos" in cell["notes"]
     done = int(re.search(r"\(([\d,]+) steps\)", cell["notes"])[1].replace(",", ""))  # type: ignore[index]
     assert abs(done - steps) <= max(1, steps / 2)
     (method,) = trained_methods(tmp_path / "out")

@@ -49,4 +49,4 @@ def test_the_figure_of_a_verdict_names_the_images_that_were_measured(part: str |
     result["training"].pop("measured_on", None)
     if part is not None:
         result["training"]["measured_on"] = part
-    assert trained_figure(result).axes[0].get_ylabel() == f"PSNR on {label} images (dB)"
+    assert trained_figure(result).axes[0].get_ylabel() == f"PSNR on held-out patches of {label} images (dB)"

@@ -157,7 +157,7 @@ def test_networks_of_one_name_share_a_row(gray: Path, tmp_path: Path) -> None:
     ]
     result = tables(tmp_path, makers, data_noise=gray, limit=1)
     assert list(row_of(result, "net")["cells"]) == [f"clearer-gray-{s}" for s in (30, 50, 70)]
-    (line,) = (line for line in lines_of((tmp_path / "tables.md").read_text()) if line[0] == "net (1)")
+    (line,) = (line for line in lines_of((tmp_path / "tables.md").read_text()) if line[0].startswith("net ("))
     assert all(line[2:5]) and line[5] == "1,000 / 1,001"
     with pytest.raises(UserError, match="'net': two of this name are for clearer-gray-50"):
         tables(tmp_path, [*makers, makers[1]], data_noise=gray)
@@ -234,8 +234,24 @@ def test_a_slow_method_has_a_table_of_a_sample_beside_all_others(gray: Path, tmp
         key: cells["fast"][key] for key in ("psnr", "ssim", "images")
     }
     text = (tmp_path / "tables.md").read_text()
-    assert "2 images of up to 1 megapixel, a seeded sample" in text
+    assert f"(2 of 3 images, drawn with seed 0 from those of up to 1 megapixel, of {gray.name})" in text
     assert text.count("on all 200 test images, whatever images this table has") == 2
+    tables(tmp_path / "limited", methods, data_noise=gray, sigmas=[50], limit=2)
+    assert "**only the first 2** of 3 images" in (tmp_path / "limited" / "tables.md").read_text()
+    tables(tmp_path / "limited", [methods[1], Method("slow", "gaussian", slow, sample=1)], data_noise=gray, limit=2)
+    text = (tmp_path / "limited" / "tables.md").read_text()
+    assert f"(1 of the first 2 of 3 images, drawn with seed 0 from those of up to 1 megapixel, of {gray.name})" in text
+
+
+def test_published_rows_state_their_protocol(gray: Path, tmp_path: Path) -> None:
+    """All of them, by the notes of their own table; the rows of denoisers have other notes than those of derainers."""
+    for name, rows in (("bsd500", published.BSD500), ("rain800-rgb", published.RAIN800)):
+        assert set(published.PROTOCOLS[name]) == set(rows) - {"CLEARER-P"}  # it stands below its table
+    tables(tmp_path, [], data_noise=gray, sigmas=[50])
+    text = (tmp_path / "tables.md").read_text()
+    (line,) = (line for line in lines_of(text) if line[0].startswith("NLRN ("))
+    number = line[0].removeprefix("NLRN ")
+    assert f"- {number} probably images of about half the size" in text
 
 
 def test_the_memory_of_all_methods_is_measured_on_one_image_apart_from_scoring(gray: Path, tmp_path: Path) -> None:

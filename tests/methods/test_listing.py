@@ -44,7 +44,10 @@ def test_the_table_of_the_docs_lists_the_present_methods() -> None:
 def test_a_method_whose_library_is_missing_is_listed_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(card, "find_spec", lambda name: None if name == "bm3d" else object())
     install = {method["name"]: method["install"] for method in list_methods()}
-    assert install["bm3d"] == "pip install 'clearer[classical]' (bm3d)" and install["nlm"] is None
+    assert (
+        install["bm3d"] == "pip install 'clearer[classical]' (bm3d; its license allows non-commercial use only)"
+        and install["nlm"] is None
+    )
     monkeypatch.setenv("CLEARER_PATCH_PRIOR", "nowhere.safetensors")
     lacking = {method["name"]: method["install"] for method in list_methods()}["lp"]
     assert lacking is not None and lacking.startswith("nowhere.safetensors: no such prior")

@@ -150,7 +150,9 @@ def test_classical_methods_are_chosen_by_name() -> None:
 
 def test_a_library_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bm3d", None)
-    with pytest.raises(UserError, match=r"^bm3d: not installed .*pip install 'clearer\[classical\]'$"):
+    with pytest.raises(
+        UserError, match=r"^bm3d: not installed .*pip install 'clearer\[classical\]' \(.*non-commercial use only\)$"
+    ):
         choose("bm3d")
 
 

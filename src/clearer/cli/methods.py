@@ -36,6 +36,8 @@ def methods(options: MethodsOptions) -> None:
     for method in found:
         if method["install"]:
             say(f"{method['name']}: not installed; {method['install']}", console)
+        elif method["license"]:
+            say(f"{method['name']}: {method['license']}", console)
     say("learned: networks of other systems, without weights here; clearer train baselines/NAME", console)
     if options.as_json:
         print_json({"methods": found})

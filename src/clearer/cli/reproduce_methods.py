@@ -41,7 +41,7 @@ class MethodOptions:
         str,
         option(
             "Methods",
-            "Classical methods, such as bm3d,nlm,tv,wavelet; all or none.",
+            "Classical methods, such as nlm,tv,wavelet; all or none. bm3d: non-commercial.",
             metavar="NAMES",
             complete=method_names,
         ),

@@ -113,6 +113,11 @@ def list_images(folder: str | Path) -> list[Path]:
     return sorted(found, key=lambda p: p.name)
 
 
+def short_name(folder: str | Path) -> str:
+    """Return the last two parts of a path: ``test`` alone would not name the set."""
+    return "/".join(Path(folder).resolve().parts[-2:])
+
+
 def has_images(folder: str | Path) -> bool:
     """Return whether ``folder`` is a folder with images directly in it."""
     folder = Path(folder)

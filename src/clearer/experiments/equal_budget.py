@@ -22,7 +22,7 @@ from clearer.core.console import say
 from clearer.core.errors import UserError, nearest
 from clearer.core.files import read_shaped
 from clearer.core.text import duration
-from clearer.data.folders import find_items
+from clearer.data.folders import find_items, short_name
 from clearer.experiments.equal_budget_timing import FILE, Timed, Timing
 from clearer.experiments.records import Tables
 from clearer.experiments.runner import Plan, carry_out, default_jobs
@@ -217,7 +217,7 @@ def _trained_for(run: RunFolder) -> str:
     ends = [0.0, *(line["seconds"] for line in run.train.read_metrics("seconds"))]
     each = sorted(after - before for before, after in itertools.pairwise(ends))
     seconds = len(each) * each[len(each) // FASTEST]
-    steps, images = run.train.read_result("steps")["steps"], Path(str(run.read_recipe().data.train)).name
+    steps, images = run.train.read_result("steps")["steps"], short_name(str(run.read_recipe().data.train))
     file = run.path.parents[1] / FILE
     minutes = read_shaped(file, Timed)["minutes"] if file.is_file() else seconds / 60
     wanted = f" instead of {duration(60 * minutes)}" if abs(seconds / 60 - minutes) > UNEQUAL * minutes else ""

@@ -18,7 +18,7 @@ from PIL import Image
 
 from clearer.core.errors import UserError, nearest
 from clearer.core.files import write_json
-from clearer.data.folders import find_items, find_pairs
+from clearer.data.folders import find_items, find_pairs, short_name
 from clearer.data.items import Item, item_size, read_item
 from clearer.evaluation.evaluate import degraded_by
 from clearer.evaluation.protocols import Protocol, parse_protocol
@@ -124,15 +124,10 @@ def _parts(bsd500: str | Path | None, rain800: str | Path | None, sigmas: Sequen
     parts = []
     if bsd500 is not None:
         noises = tuple(parse_protocol(f"{protocol.removesuffix('-S')}-{sigma:g}") for sigma in dict.fromkeys(sigmas))
-        parts.append(Part("denoise", _short(bsd500), _by_name(find_items(bsd500, "clean")), noises))
+        parts.append(Part("denoise", short_name(bsd500), _by_name(find_items(bsd500, "clean")), noises))
     if rain800 is not None:
-        parts.append(Part("derain", _short(rain800), _by_name(find_pairs(rain800)), (parse_protocol("rain-rgb"),)))
+        parts.append(Part("derain", short_name(rain800), _by_name(find_pairs(rain800)), (parse_protocol("rain-rgb"),)))
     return parts
-
-
-def _short(folder: str | Path) -> str:
-    """Return the last two parts of a path: ``test`` alone would not name the set."""
-    return "/".join(Path(folder).resolve().parts[-2:])
 
 
 def _by_name(items: Sequence[Item]) -> tuple[Item, ...]:

@@ -34,8 +34,8 @@ BSD500: dict[str, dict[int, tuple[float, float | None]]] = {
 }
 """PSNR in dB and SSIM on the 200 test images of BSD500 by noise level, as printed.
 
-The rows do not share one protocol: the older ones match half-size images, and CLEARER-P looks like
-PSNR averaged over separate 64x64 patches, which is not comparable with PSNR of whole images.
+The rows do not share one protocol, see `PROTOCOLS`. CLEARER-P looks like PSNR averaged over 64x64 patches that were
+restored apart, which is not comparable with PSNR of whole images.
 """
 
 RAIN800: dict[str, tuple[float, float]] = {
@@ -49,3 +49,34 @@ RAIN800: dict[str, tuple[float, float]] = {
     "HiNAS": (26.31, 0.8685),
 }
 """PSNR in dB and SSIM on the test images of Rain800, RGB, as the HiNAS paper prints them."""
+
+_HALF = "images of about half the size, noise not clipped"
+_RED = f"{_HALF}; the figures are those of RED's own publication"
+_HINAS = "as the HiNAS paper prints it, from a training by others"
+PROTOCOLS = {
+    "bsd500": {
+        "BM3D": _RED,
+        "WNNM": _RED,
+        "RED": f"{_RED}, but for the SSIM at sigma 30, which is .8019 there",
+        "MemNet": f"probably {_HALF}, as its test program has them",
+        "NLRN": f"probably {_HALF}; its SSIM at sigma 30 is probably misprinted",
+        "DuRN-P": "whole images, noise not clipped, and the same noise for every image; results cut to 8 bits",
+        "N3Net": "by whom and how is not stated; its authors' training program reads BSDS500's `test` images, too",
+        "E-CAE": "whole images, noise not clipped",
+        "HiNAS": "comparable with no other row: the released program gives each 64x64 crop noise of its own and "
+        "averages crops that overlap, so that most pixels are means of several noisy observations",
+        "CLEARER": "the protocol of this table",
+    },
+    "rain800-rgb": {
+        "DSC": _HINAS,
+        "LP": _HINAS,
+        "DetailsNet": _HINAS,
+        "JORDER": f"{_HINAS}; of the publication's network or of the released one is not stated",
+        "JORDER-R": f"{_HINAS}; see JORDER",
+        "SCAN": _HINAS,
+        "RESCAN": f"{_HINAS}; probably PSNR of the mean squared error of all images, which is lower: others report "
+        "26.4 dB with the same SSIM",
+        "HiNAS": "as its own paper prints it",
+    },
+}
+"""How the published rows of each table were measured, as far as publications and public programs tell."""

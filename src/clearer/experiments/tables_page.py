@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from clearer.core.files import read_shaped, write_text
+from clearer.experiments import published
 from clearer.experiments.records import ResultTable, TableCell, TableRow, Tables
+from clearer.experiments.table_measurements import SAMPLE_SEED
 
 PATCH_AVERAGED = "CLEARER-P"
 """The published row that looks like PSNR averaged over separate patches; it is not comparable with the others."""
@@ -21,8 +23,7 @@ ZERO_PADDED = (
 )
 CAUTIONS = {
     "bsd500": "Published figures are as printed, on all 200 test images, whatever images this table has. They do not "
-    "share one protocol: the older "
-    "ones match half-size images. A difference from them may come from the protocol.",
+    "share one protocol, as their notes say. A difference from them may come from the protocol.",
     "rain800-rgb": "Published figures are those that the HiNAS paper prints, on all 100 test images, whatever "
     "images this table has.",
     "rain800-y": "No published figures are comparable with these.",
@@ -40,18 +41,19 @@ def redraw(out: str | Path) -> None:
 
 def as_markdown(result: Tables) -> str:
     """Return the tables as Markdown, each with its footnotes."""
-    parts = [part for table in result["tables"] for part in _parts(table, result["seed"])]
+    parts = [part for table in result["tables"] for part in _parts(table, result["seed"], result.get("limit"))]
     if result["left_out"]:
         parts.append(f"Left out, not meant for these protocols: {', '.join(result['left_out'])}.")
     return "\n\n".join(parts) + "\n"
 
 
-def _parts(table: ResultTable, seed: int) -> list[str]:
+def _parts(table: ResultTable, seed: int, limit: int | None) -> list[str]:
     """Return title, table, footnotes and cautions of one set."""
     count, total = table["images"], table["images_in_set"]
     what = f"all {count} images" if count == total else f"**only the first {count}** of {total} images"
     if "sample" in table:
-        what = f"{count} images of up to 1 megapixel, a seeded sample where there are more,"
+        first = f"the first {limit} of " if limit is not None and limit < total else ""
+        what = f"{count} of {first}{total} images, drawn with seed {SAMPLE_SEED} from those of up to 1 megapixel,"
     noise = f", noise seed {seed}" if seed else ""
     columns = ["", "source", *(f"{_head(name)}: PSNR (dB) / SSIM" for name in table["protocols"]), *_costs_of(table)]
     lines = ["| " + " | ".join(columns) + " |", "| --- | --- |" + " ---: |" * (len(columns) - 2)]
@@ -64,17 +66,18 @@ def _parts(table: ResultTable, seed: int) -> list[str]:
             values = ", ".join(f"{_head(name)}: {text}" for name, text in pairs if text)
             apart.append(
                 f"{row['name']}, published, is not in the table: {values}. These figures look like PSNR averaged over "
-                "separate 64x64 patches and are not comparable. `clearer compare-protocols` measures that effect alone."
+                "64x64 patches that were restored apart, and are not comparable. `clearer compare-protocols` measures "
+                "that effect alone."
             )
             continue
-        name = row["name"].replace("|", "\\|") + _mark(row, notes)
+        name = row["name"].replace("|", "\\|") + _mark(row, table["name"], notes)
         lines.append("| " + " | ".join([name, row["source"], *figures, *_costs(row, _costs_of(table))]) + " |")
     parts = [f"**{TITLES[table['name']]}** ({what} of {table['data']}{noise})", "\n".join(lines)]
     if notes:
         parts.append("\n".join(f"- ({number}) {text}" for number, text in enumerate(notes, 1)))
     padded = any(cell.get("ssim_zero_padded") is not None for row in table["rows"] for cell in row["cells"].values())
-    published = any(row["source"] == "published" for row in table["rows"])
-    cautions = (CAUTIONS[table["name"]] if published or "sample" not in table else "") + (ZERO_PADDED if padded else "")
+    beside = any(row["source"] == "published" for row in table["rows"])
+    cautions = (CAUTIONS[table["name"]] if beside or "sample" not in table else "") + (ZERO_PADDED if padded else "")
     return [*parts, (cautions + _speed(table)).strip(), *apart]
 
 
@@ -119,19 +122,23 @@ def _memory(mib: float) -> str:
     return f"< {LEAST_MIB}" if mib < LEAST_MIB else f"{mib:.0f}"
 
 
-def _mark(row: TableRow, notes: list[str]) -> str:
+def _mark(row: TableRow, table: str, notes: list[str]) -> str:
     """Return the mark of the row's footnote; append the footnote to ``notes`` if it is new."""
-    if row["source"] != "here":
-        return ""
-    cells = row["cells"].values()
-    said = [*dict.fromkeys(cell["notes"] for cell in cells if cell["notes"])]
-    said += [f"run: {setup}" for setup in dict.fromkeys(cell["setup"] for cell in cells if cell["setup"])]
-    text = "; ".join(said)
+    text = _measured_how(row) if row["source"] == "here" else ""
+    if row["source"] == "published":
+        text = published.PROTOCOLS.get(table, {}).get(row["name"], "")
     if not text:
         return ""
     if text not in notes:
         notes.append(text)
     return f" ({notes.index(text) + 1})"
+
+
+def _measured_how(row: TableRow) -> str:
+    cells = row["cells"].values()
+    said = [*dict.fromkeys(cell["notes"].rstrip(".") for cell in cells if cell["notes"])]
+    said += [f"run: {setup}" for setup in dict.fromkeys(cell["setup"] for cell in cells if cell["setup"])]
+    return "; ".join(said)
 
 
 def _speed(table: ResultTable) -> str:

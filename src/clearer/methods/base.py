@@ -106,8 +106,12 @@ def non_blind_denoiser(
     return Method(name, "gaussian", run, channels, setup=setup)
 
 
-def import_library(module: str) -> ModuleType:
+def import_library(module: str, license: str = "") -> ModuleType:
     """Import a library of the extra ``classical``.
+
+    Args:
+        module: name of the module.
+        license: who may use it, where not everybody may.
 
     Raises:
         UserError: it is not installed; the message names the extra.
@@ -116,4 +120,5 @@ def import_library(module: str) -> ModuleType:
         return import_module(module)
     except ImportError as error:
         library = module.partition(".")[0]
-        raise UserError(f"{library}: not installed ({error}); run pip install 'clearer[classical]'") from error
+        told = f" ({license})" if license else ""
+        raise UserError(f"{library}: not installed ({error}); run pip install 'clearer[classical]'{told}") from error

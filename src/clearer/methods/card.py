@@ -31,6 +31,7 @@ class Classical:
         reading: what its publication leaves open, and how this program reads it; conditions of its license.
         checked: what this program was compared with.
         libraries: modules that it needs beside those of the package.
+        license: who may use those, where not everybody may; empty for no condition.
         ready: raises UserError if something else that it needs is missing, such as a file.
     """
 
@@ -41,6 +42,7 @@ class Classical:
     reading: str = ""
     checked: str = ""
     libraries: tuple[str, ...] = ()
+    license: str = ""
     ready: Callable[[], object] | None = None
 
     def __call__(self) -> Method:
@@ -59,7 +61,8 @@ class Classical:
         """Return what is missing and how to get it, in a line; None for nothing."""
         missing = [name for name in self.libraries if find_spec(name) is None]
         if missing:
-            return f"pip install 'clearer[{EXTRA}]' ({', '.join(missing)})"
+            license = f"; {self.license}" if self.license else ""
+            return f"pip install 'clearer[{EXTRA}]' ({', '.join(missing)}{license})"
         try:
             if self.ready is not None:
                 self.ready()

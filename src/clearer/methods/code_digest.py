@@ -20,7 +20,7 @@ def code_digest(module: str) -> str:
     """
     try:
         programs = [_program(name) for name in sorted(_imported(module, set()))]
-    except (OSError, ModuleNotFoundError):
+    except (OSError, ModuleNotFoundError, ValueError):  # ValueError: a module made without a file
         return ""
     return hashlib.sha256("\n".join(map(ast.unparse, programs)).encode()).hexdigest()
 

@@ -18,7 +18,7 @@ class MethodEntry(TypedDict):
 
     ``kind``: ``classical`` or ``learned``. ``ours``: whether it is a pretrained model of clearer, not a baseline.
     ``needs``: what it needs beside the package, empty for nothing. ``install``: what is missing here and how to get
-    it, None for nothing.
+    it, None for nothing. ``license``: who may use it, where not everybody may.
     """
 
     name: str
@@ -33,6 +33,7 @@ class MethodEntry(TypedDict):
     source: str
     reading: str
     checked: str
+    license: str
 
 
 def list_methods() -> list[MethodEntry]:
@@ -51,7 +52,7 @@ def _classical() -> list[MethodEntry]:
             "needs": f"clearer[{EXTRA}]" if card.libraries else "",
             "install": card.install(),
             "parameters": None, "macs_per_pixel": None, "source": card.source, "reading": card.reading,
-            "checked": card.checked,
+            "checked": card.checked, "license": card.license,
         }
         for name, card in METHODS.all().items()
     ]  # fmt: skip
@@ -66,6 +67,7 @@ def _baselines() -> list[MethodEntry]:
             "name": name, "title": card.title, "task": card.task, "kind": "learned", "ours": False,
             "needs": f"clearer train baselines/{name}", "install": None, "parameters": parameters,
             "macs_per_pixel": macs_per_pixel, "source": card.source, "reading": card.reading, "checked": card.checked,
+            "license": "",
         })  # fmt: skip
     return found
 
@@ -75,7 +77,7 @@ def _ours() -> list[MethodEntry]:
         {
             "name": model["name"], "title": model["name"], "task": model["task"], "kind": "learned", "ours": True,
             "needs": "", "install": None, "parameters": model["parameters"], "macs_per_pixel": model["macs_per_pixel"],
-            "source": "clearer", "reading": "", "checked": "",
+            "source": "clearer", "reading": "", "checked": "", "license": "",
         }
         for model in models()
         if model["for_use"]

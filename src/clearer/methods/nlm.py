@@ -39,6 +39,6 @@ NLM = Classical(
     source="Buades, Coll and Morel, CVPR 2005",
     make=nlm,
     reading="scikit-image's fast, non-blind form.",
-    checked="it is scikit-image's",
+    checked="nothing: the program is scikit-image's",
     libraries=("skimage",),
 )

@@ -74,8 +74,16 @@ def _meant_for(card: ModelCard, source: str) -> tuple[list[str], tuple[float, fl
         raise UserError(f"{source}: its card does not state a degradation; train it again with 'clearer train'")
     if degradation.needs_pairs:  # only the task says how the degraded images are degraded
         task = card.task or ""
-        return ["rain" if "rain" in task.lower() else task], None, ""
+        return ["rain" if "rain" in task.lower() else task], None, _trained(card, "pairs")
     # White noise first: tables of it list a model of a mixture among the denoisers.
     parts = sorted(degradation.components(), key=lambda part: part.kind != "gaussian")
     kinds = list(dict.fromkeys(part.kind for part in parts))
-    return kinds, parts[0].noise_levels(), f"trained on {degradation.describe()}"
+    return kinds, parts[0].noise_levels(), _trained(card, degradation.describe())
+
+
+def _trained(card: ModelCard, kind: str) -> str:
+    """Return how long a model was trained and on what, as far as its card states it."""
+    said = [f"trained on {card.data.rstrip('.')}", f"degradation: {kind}"] if card.data else [f"trained on {kind}"]
+    if card.steps is not None:
+        said.append(f"{card.steps:,} steps{' in its last stage' if card.start else ''}")
+    return "; ".join(said)

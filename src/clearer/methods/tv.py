@@ -35,6 +35,6 @@ TV = Classical(
     source="Rudin, Osher and Fatemi, Physica D 1992",
     make=tv,
     reading="Chambolle's algorithm (JMIV 2004), by scikit-image.",
-    checked="it is scikit-image's",
+    checked="nothing: the program is scikit-image's",
     libraries=("skimage",),
 )

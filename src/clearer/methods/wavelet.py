@@ -37,6 +37,6 @@ WAVELET_SHRINKAGE = Classical(
     source="Chang, Yu and Vetterli, TIP 2000",
     make=wavelet,
     reading="BayesShrink with soft thresholds, by scikit-image.",
-    checked="it is scikit-image's",
+    checked="nothing: the program is scikit-image's",
     libraries=("skimage", "pywt"),
 )
