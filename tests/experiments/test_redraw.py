@@ -19,7 +19,7 @@ RECORDS = {
         {"figures34.md", *(f"{n}.{kind}" for n in ("published", "figure3", "figure4") for kind in ("svg", "png"))},
         "| modules as published |  | 7 of 12 | 7 of 12 |",
     ),
-    "tables.json": ("tables-small", {"tables.md"}, "**only the first 20** of 200 images"),
+    "tables.json": ("../../tests/experiments/tables-0.1", {"tables.md"}, "**only the first 20** of 200 images"),
     "verdict.json": (
         "verdict-laptop",
         {"verdict.md", "ranking.svg", "ranking.png", "trained.svg", "trained.png"},
