@@ -50,7 +50,7 @@ def test_images_that_the_run_has_seen_are_said(run, photos, tmp_path):
     ended = command("evaluate", run, *sigma_50, "--data", photos, "-o", tmp_path / "a.json")
     seen = {part: len(parts[part]) for part in ("train", "validation")}
     assert ended.json["seen"] == seen == json.loads((tmp_path / "a.json").read_text())["seen"]
-    said = f"this run was trained on {seen['train']} and chose its weights by {seen['validation']} of the 7 images"
+    said = f"the model was trained on {seen['train']} and chose its weights by {seen['validation']} of the 7 images"
     assert said in ended.err
     # The content counts, not the name; other images, and models that are no runs, have nothing to say.
     other = tmp_path / "other"

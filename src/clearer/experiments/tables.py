@@ -15,6 +15,7 @@ from clearer.core.console import say
 from clearer.core.errors import UserError
 from clearer.core.files import write_json
 from clearer.data.folders import find_items
+from clearer.data.items import Item
 from clearer.evaluation.evaluate import items_for, result_of
 from clearer.evaluation.protocols import Protocol, parse_protocol
 from clearer.experiments import published
@@ -22,6 +23,8 @@ from clearer.experiments.records import ResultTable, TableCell, TableRow, Tables
 from clearer.experiments.table_measurements import ImageSet, Measurement, digest_of, measured
 from clearer.experiments.tables_page import redraw
 from clearer.methods.base import Method
+from clearer.pipeline.seen_images import seen_images
+from clearer.report.facts import seen_line
 
 SIGMAS = (30.0, 50.0, 70.0)
 NOTHING_DONE = [Method("degraded input", kind, lambda image, _: image) for kind in ("gaussian", "rain")]
@@ -128,14 +131,22 @@ def _cell(method: Method, kept: Measurement, images: ImageSet, places: list[int]
         return None
     result = result_of(kept["protocol"], kept["ensemble"], [kept["per_image"][at[place]] for place in places])
     padded = kept.get("zero_padded")
+    notes = _notes(method, [images.items[place] for place in places])
     return {
         "psnr": result.psnr, "ssim": result.ssim,
         "ssim_zero_padded": None if padded is None else sum(padded[at[place]] for place in places) / len(places),
         "images": len(places), "seconds_per_image": result.seconds / len(places),
         "megapixels_per_second": result.megapixels_per_second, "threads": kept["threads"], "mib": kept.get("mib"),
         "parameters": method.parameters, "macs_per_pixel": method.macs_per_pixel,
-        "notes": method.notes, "setup": method.setup, "sha256": method.sha256,
+        "notes": notes, "setup": method.setup, "sha256": method.sha256,
     }  # fmt: skip
+
+
+def _notes(method: Method, items: Sequence[Item]) -> str:
+    """Return the notes of a method, after what it has seen of the images."""
+    seen = seen_images(method.source, items) if method.source else {}
+    line = seen_line({"seen": seen, "images": len(items)})
+    return method.notes if line is None else f"**{line}**; {method.notes}".rstrip("; ")
 
 
 def _parts(

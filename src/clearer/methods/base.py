@@ -38,6 +38,7 @@ class Method:
         setup: how the method runs, such as device and precision. A new value invalidates kept measurements.
         also: further degradations that the method removes, such as those of a mixture.
         sample: number of images that tables measure a slow method on; None for all.
+        source: name, weight file or run folder of a model, so that tables can tell which images it has seen.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Method:
     setup: str = ""
     also: tuple[str, ...] = ()
     sample: int | None = None
+    source: str = ""
 
     def suits(self, protocol: Protocol) -> bool:
         """Return whether the method is meant for the degradation that the protocol measures."""

@@ -64,6 +64,7 @@ def method_of_model(
         setup=f"{restorer.device}, {restorer.precision}{', x8 self-ensemble' if ensemble else ''}",
         also=tuple(also),
         sample=restorer.network.card.sample if isinstance(restorer, BaselineRestorer) else None,
+        source=source,
     )
 
 

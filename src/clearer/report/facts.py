@@ -47,11 +47,11 @@ def result_line(record: Record) -> str:
 
 
 def seen_line(evaluation: Mapping[str, Any]) -> str | None:
-    """Return a sentence on the images of an evaluation that the run had seen; None if there are none."""
+    """Return a sentence on the images of an evaluation that the model had seen; None if there are none."""
     seen: dict[str, int] = evaluation.get("seen") or {}
     words = {"train": "was trained on", "validation": "chose its weights by"}
     said = " and ".join(f"{words[part]} {count}" for part, count in seen.items() if part in words)
-    return f"this run {said} of the {evaluation['images']} images: they say nothing about new ones" if said else None
+    return f"the model {said} of the {evaluation['images']} images: they say nothing about new ones" if said else None
 
 
 def convergence(search: Mapping[str, object]) -> str:
