@@ -79,7 +79,7 @@ class Table1Options(TrainingImages):
 def table1(options: Table1Options) -> None:
     """Table 1 and Figure 2: architectures by lambda_1.
 
-    One search runs for each lambda_1. Rerun the same command to resume where it stopped.
+    Searches run for each lambda_1. Rerun the same command to resume where it stopped.
     """
     from clearer.experiments.table1 import LAMBDAS, agreements
     from clearer.experiments.table1 import table1 as run_table1

@@ -176,7 +176,8 @@ class CompareProtocolsOptions:
 def compare_protocols(options: CompareProtocolsOptions) -> None:
     """Show how much the protocol alone changes the PSNR.
 
-    One model is measured by protocols that differ in one respect each: crop, clipping, luma, self-ensemble.
+    One model is measured by protocols that differ in one respect each: crop, clipping, luma, patches,
+    self-ensemble.
     """
     from clearer.experiments import protocols as effects
 

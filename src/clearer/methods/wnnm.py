@@ -168,6 +168,6 @@ WNNM = Classical(
     source="Gu, Zhang, Zuo and Feng, CVPR 2014",
     make=wnnm,
     reading="Gray images alone.",
-    checked="PSNR of the authors' program on one image: after every iteration at levels 20 and 40, after the first "
-    "at 60 and 80, which have other settings; equal to 0.01 dB",
+    checked="PSNR of the authors' program on one image after every iteration, at levels 20, 40, 60 and 80, which have "
+    "settings of their own: equal to 0.01 dB",
 )
