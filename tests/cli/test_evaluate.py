@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -52,11 +53,13 @@ def test_images_that_the_run_has_seen_are_said(run, photos, tmp_path):
     assert ended.json["seen"] == seen == json.loads((tmp_path / "a.json").read_text())["seen"]
     said = f"the model was trained on {seen['train']} and chose its weights by {seen['validation']} of the 7 images"
     assert said in ended.err
-    # The content counts, not the name; other images, and models that are no runs, have nothing to say.
+    # The content counts, not the name; other images, and weights apart from their run, have nothing to say.
     other = tmp_path / "other"
     other.mkdir()
     (other / "new-name.png").write_bytes((photos / parts["train"][0]).read_bytes())
     (other / "test.png").write_bytes((photos / parts["test"][0]).read_bytes())
     given = (*sigma_50, "--data", other, "-o", tmp_path / "b.json")
     assert command("evaluate", run, *given).json["seen"] == {"train": 1}
-    assert "seen" not in command("evaluate", run / "model.safetensors", *given).json
+    assert command("evaluate", run / "model.safetensors", *given).json["seen"] == {"train": 1}
+    shutil.copy(run / "model.safetensors", tmp_path / "alone.safetensors")
+    assert "seen" not in command("evaluate", tmp_path / "alone.safetensors", *given).json

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import math
 from pathlib import Path
 from typing import Any
@@ -156,7 +157,7 @@ def test_from_the_command_line_to_a_table(gray: Path, tmp_path: Path) -> None:
     kept = json.loads(out.read_text())
     assert done.json == {**kept, "saved": str(out)} and kept["sigma"] == 50 and kept["images"] == kept["limit"] == 1
     text = out.with_suffix(".md").read_text()
-    assert text == as_markdown(kept) and text in done.err and "the first 1 image of test" in text
+    assert text == as_markdown(kept) and text in done.err and re.search(r"the first 1 image of \S+/test", text)
     out.with_suffix(".md").unlink()
     redraw(out)
     assert out.with_suffix(".md").read_text() == text

@@ -13,7 +13,7 @@ from PIL import Image
 
 from clearer.core.errors import UserError
 from clearer.core.peak_memory import PeakMemory
-from clearer.data.folders import find_items
+from clearer.data.folders import find_items, short_name
 from clearer.evaluation.evaluate import evaluate
 from clearer.evaluation.protocols import parse_protocol
 from clearer.experiments import published
@@ -234,13 +234,16 @@ def test_a_slow_method_has_a_table_of_a_sample_beside_all_others(gray: Path, tmp
         key: cells["fast"][key] for key in ("psnr", "ssim", "images")
     }
     text = (tmp_path / "tables.md").read_text()
-    assert f"(2 of 3 images, drawn with seed 0 from those of up to 1 megapixel, of {gray.name})" in text
+    assert f"(2 of 3 images, drawn with seed 0 from those of up to 1 megapixel, of {short_name(gray)})" in text
     assert text.count("on all 200 test images, whatever images this table has") == 2
     tables(tmp_path / "limited", methods, data_noise=gray, sigmas=[50], limit=2)
     assert "**only the first 2** of 3 images" in (tmp_path / "limited" / "tables.md").read_text()
     tables(tmp_path / "limited", [methods[1], Method("slow", "gaussian", slow, sample=1)], data_noise=gray, limit=2)
     text = (tmp_path / "limited" / "tables.md").read_text()
-    assert f"(1 of the first 2 of 3 images, drawn with seed 0 from those of up to 1 megapixel, of {gray.name})" in text
+    assert (
+        f"(1 of the first 2 of 3 images, drawn with seed 0 from those of up to 1 megapixel, of {short_name(gray)})"
+        in text
+    )
 
 
 def test_published_rows_state_their_protocol(gray: Path, tmp_path: Path) -> None:

@@ -160,12 +160,21 @@ def test_networks_are_scored_on_the_test_images_that_are_given(run: Path, tmp_pa
     write_photos(tmp_path / "others", NAMES[3:])
     command = ("verdict", alone, "-o", out, "--patches", 8, "--sample", 2, "--no-train", "--json")
     before = clearer(*command)
-    assert before.json["scored_on"] == "validation" and "give --test FOLDER" in before.err
+    assert before.json["scored_on"] == "validation" and "--test FOLDER scores" in before.err
     after = clearer(*command, "--test", tmp_path / "others")
     assert after.status == 0 and after.json["scored_on"] == "test", after.err
+    write_photos(tmp_path / "others", NAMES[:1])  # the search has seen it
+    again = clearer(*command, "--test", tmp_path / "others")
+    left_out = f"{tmp_path / 'others'}: 1 of 5 images show what training or validation images show: left out"
+    assert left_out in again.err and again.json["gap"] == after.json["gap"]
+    refused = clearer(*command, "--test", tmp_path / "val")
+    assert refused.status == 2 and "all 1 images show what" in refused.err and refused.err.count("\n") == 1
     assert after.json["ranking"]["chosen_psnr"] != before.json["ranking"]["chosen_psnr"]
     side = after.json["patch"]
-    assert f"on 8 held-out patches of {side}x{side} pixels of test images" in (out / "verdict.md").read_text()
+    assert (
+        f"on 8 held-out patches of {side}x{side} pixels of test images ({tmp_path.name}/others)"
+        in (out / "verdict.md").read_text()
+    )
 
 
 def test_scores_are_kept_for_these_architectures_and_this_supernet_alone(run: Path, tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from clearer.methods import lp
 from clearer.methods.code_digest import code_digest
-from clearer.methods.patch_mixture import Mixture
+from clearer.methods.lp import PRIOR_VARIABLE
 from clearer.methods.registry import METHODS
 
 CODE = '''"""Docstring."""
@@ -69,11 +69,15 @@ def test_classical_methods_have_digests_of_their_own() -> None:
     assert digests == [METHODS.get(name)().sha256 for name in names]
 
 
-def test_another_prior_is_another_lp(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_prior_is_another_lp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("scipy")
+    file = tmp_path / "prior.safetensors"
+    monkeypatch.setenv(PRIOR_VARIABLE, str(file))
     digests = set()
     for scale in (1.0, 1.0, 2.0):
-        prior = Mixture(torch.ones(1), torch.eye(64)[None] * scale)
-        monkeypatch.setattr(lp, "natural_patches", lambda prior=prior: prior)
+        rows, columns = torch.triu_indices(64, 64)
+        save_file(
+            {"weights": torch.ones(1), "factors": (torch.eye(64) * scale)[None, rows, columns].contiguous()}, file
+        )
         digests.add(METHODS.get("lp")().sha256)
     assert len(digests) == 2

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 from pathlib import Path
 
 import pytest
 
 from clearer.data.folders import find_items
-from clearer.pipeline import seen_images as seeing
-from clearer.pipeline.seen_images import seen_images
+from clearer.inference.restorer import load
 from clearer.zoo import training_files as listed
+from clearer.zoo.card import ModelCard
+from clearer.zoo.locate import located
 from clearer.zoo.names import PACKAGED_MODELS, REPOSITORY_MODELS, RESEARCH_MODELS
+from clearer.zoo.seen_images import seen_images
 from clearer.zoo.training_files import DIGITS, training_files
+from clearer.zoo.weights import load_weights, save_weights
 from helpers.command import clearer
 from helpers.photos import NAMES, write_photos
 
@@ -30,12 +35,28 @@ def test_every_pretrained_model_is_listed(name: str) -> None:
 
 
 def test_the_sets_are_those_of_the_cards() -> None:
-    """200 images of BSDS500 trained the paper's models, 400 and 130 photographs the others; derainers saw others."""
-    paper, gray, rain = (training_files([name]) for name in ("denoise-gray-50", "denoise-gray", "derain"))
-    trained = [{file for file, part in known.items() if part == "train"} for known in (paper, gray, rain)]
-    assert (len(trained[0]), len(trained[1])) == (200, 530) and trained[0] < trained[1]
-    assert not set(rain) & set(gray)
+    """BSDS500's 200 for the paper's models, 400 and 104 or 130 photographs for others, Rain800 for derainers."""
+    names = ("denoise-gray-50", "denoise-gray", "denoise-color", "derain")
+    paper, gray, color, rain = (
+        {file for file, part in training_files([name]).items() if part == "train"} for name in names
+    )
+    assert (len(paper), len(gray), len(color)) == (200, 530, 504) and paper < color < gray
+    assert not rain & gray
     assert training_files(["mine"]) == {}
+
+
+@pytest.mark.skipif("CLEARER_SHARED" not in os.environ, reason="compares with images that are not in the repository")
+def test_the_lists_are_of_the_images_themselves() -> None:
+    sets = Path(os.environ["CLEARER_SHARED"], "data")
+    for folder, gray, paper in (
+        ("bsds500/train", {"train": 200}, {"train": 200}),
+        ("bsds500/test", {"train": 200}, {}),
+        ("bsds500/val", {"validation": 32}, {"validation": 32}),
+        ("photos_cid22", {"train": 130}, {}),
+    ):
+        items = find_items(sets / folder, "clean")
+        found = [seen_images(load(name).card, items) for name in ("denoise-gray", "denoise-gray-50")]
+        assert found == [gray, paper], folder
 
 
 @pytest.fixture
@@ -66,9 +87,27 @@ def test_tables_say_so_in_the_note_of_the_row(photos: Path, tmp_path: Path) -> N
     assert len(notes) == 1 and "chose its weights by 1 of the 4 images" in notes[0]
 
 
-def test_a_run_that_began_with_a_model_has_seen_its_images(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    card, located = seeing.read_form(seeing.located("denoise-gray"))[1], seeing.located
-    began = type(card).from_dict({**card.to_dict(), "name": None, "start": "denoise-gray-fast"})
-    monkeypatch.setattr(seeing, "located", lambda name: located("denoise-gray"))
-    monkeypatch.setattr(seeing, "read_form", lambda path: (None, began))
-    assert seen_images("runs/mine", find_items(photos, "clean")) == {"train": 2, "validation": 1}
+@pytest.mark.parametrize("start", ["denoise-gray-fast", "{file}", "{run}/model.safetensors"])
+def test_what_began_with_a_model_has_seen_its_images(photos: Path, tmp_path: Path, start: str) -> None:
+    """By its name, by its file, and by way of a run that began with it and has noted images of its own."""
+    file, run = located("denoise-gray-fast"), tmp_path / "run"
+    network, _ = load_weights(file)
+    run.mkdir()
+    between = ModelCard.from_dict({"start": "denoise-gray-fast"})
+    save_weights(run / "model.safetensors", network, between)
+    clean = find_items(photos, "clean")[3].clean
+    noted = {"clean": {"size": clean.stat().st_size, "sha256": hashlib.sha256(clean.read_bytes()).hexdigest()}}
+    (run / "digests.json").write_text(json.dumps({"train": {clean.name: noted}}))
+    mine = ModelCard.from_dict({"start": start.format(file=file, run=run)})
+    own = 1 if "run" in start else 0
+    assert seen_images(mine, find_items(photos, "clean")) == {"train": 2 + own, "validation": 1}
+    assert seen_images(ModelCard(start="gone/model.safetensors"), find_items(photos, "clean")) == {}
+
+
+def test_an_exported_file_is_measured_like_its_model(photos: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    file = tmp_path / "mine.onnx"
+    assert clearer("export", "denoise-gray-fast", "--onnx", file).status == 0
+    given = ("--protocol", "gray-awgn-50", "--data", photos, "--limit", 1, "-o", tmp_path / "e.json", "--json")
+    outcome = clearer("evaluate", file, *given)
+    assert outcome.status == 0 and outcome.json["seen"] == {"train": 1}, outcome.err

@@ -105,7 +105,7 @@ def verdict(options: VerdictOptions) -> None:
     if o.space == "macro":
         return _macro(o)
     if o.space != "genotype":
-        raise UserError(f"--space {o.space}: is not one of genotype, macro")
+        raise UserError(f"--space: {o.space!r} is not one of genotype, macro")
     if o.latency:
         raise UserError("--latency: only for --space macro; leave it out")
     console = console_for_people(o.as_json)
@@ -115,6 +115,8 @@ def verdict(options: VerdictOptions) -> None:
         patches=o.patches, statistics=o.statistics, jobs=o.jobs, train=o.train, test=o.test,
     )  # fmt: skip
     result = judging.verdict(o.run, o.out, settings, console=console)
+    if result["scored_on"] == "validation":
+        say("--test FOLDER scores the networks on images that took no part in the search", console)
     place = o.run / "verdict" if o.out is None else o.out
     say((place / "verdict.md").read_text(encoding="utf-8"), console)
     say(f"saved, with its figures: {place}/verdict.md", console)

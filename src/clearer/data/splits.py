@@ -10,7 +10,7 @@ from pathlib import Path
 
 from clearer.core.errors import UserError
 from clearer.core.spread import evenly
-from clearer.data.duplicates import PARTS, Fingerprint, Fingerprints, fingerprint, leaks, propose_split
+from clearer.data.duplicates import PARTS, Fingerprint, Fingerprints, fingerprint, fingerprints, leaks, propose_split
 from clearer.data.exclusions import without_excluded
 from clearer.data.fields import fields_of
 from clearer.data.folders import find_items, left_out, matching_note, part_folders
@@ -92,6 +92,33 @@ def resolve_splits(settings: DataSettings, *, channels: int, patch: int, seed: i
     # The whole test set may be measured later, so leaks into any of it count.
     splits = _without_leaks(Splits(train, validation, test), settings.leaks, prints, say)
     return dataclasses.replace(splits, test=measured)
+
+
+def unseen_images(
+    folder: str, seen: Splits, settings: DataSettings, *, channels: int, patch: int, say: Say
+) -> list[Item]:
+    """Return the images of a folder that show nothing which training or validation images show.
+
+    Args:
+        folder: of test images, laid out as those of the recipe.
+        seen: the images of a run.
+        settings: the recipe's ``data``.
+        channels: of the network.
+        patch: side of the patches in pixels.
+        say: called with a line where images are left out.
+
+    Raises:
+        UserError: the folder is missing or does not fit; or none of its images is new.
+    """
+    found = sorted(_find(folder, settings), key=_name)
+    _check(found, settings, channels, patch)
+    known = {name for _, name in leaks(fingerprints([*seen.train, *seen.validation]), fingerprints(found))}
+    unseen = [item for item in found if item.name not in known]
+    if not unseen:
+        raise UserError(f"{folder}: all {len(found)} images show what training or validation images show; give others")
+    if known:
+        say(f"{folder}: {len(known)} of {len(found)} images show what training or validation images show: left out")
+    return unseen
 
 
 def _noisy_splits(settings: DataSettings, channels: int, patch: int, say: Say) -> Splits:

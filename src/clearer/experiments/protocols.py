@@ -16,6 +16,7 @@ from torch import Tensor
 from clearer.core.console import progress_bar, say
 from clearer.core.errors import UserError, nearest
 from clearer.core.files import read_shaped, write_json, write_text
+from clearer.data.folders import short_name
 from clearer.degradations.gaussian import Gaussian
 from clearer.evaluation.evaluate import Result, evaluate
 from clearer.evaluation.metrics import luma601, patch_psnr, psnr, ssim
@@ -109,7 +110,7 @@ def compare_protocols(
             say(f"{row['name']}: {row['psnr']:.2f} dB ({row['difference']:+.2f})", console)
     found: ProtocolEffects = {
         "method": method.name, "notes": method.notes, "setup": method.setup, "sha256": method.sha256,
-        "data": Path(data).name, "images": result.images, "limit": limit, "sigma": ways[0].protocol.sigma,
+        "data": short_name(data), "images": result.images, "limit": limit, "sigma": ways[0].protocol.sigma,
         "seed": seed, "base": ways[0].protocol.name, "rows": rows,
     }  # fmt: skip
     if out is not None:

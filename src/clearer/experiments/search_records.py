@@ -137,6 +137,7 @@ class Verdict(TypedDict):
     patches: int
     scored_on: NotRequired[str]
     patch: NotRequired[int]
+    test: NotRequired[str | None]
     ranking: Ranking
     gap: SupernetGap
     training: NotRequired[Trainings]

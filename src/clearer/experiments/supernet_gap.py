@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from rich.console import Console
 from torch import Tensor
@@ -9,7 +11,7 @@ from torch import Tensor
 from clearer.core.console import say
 from clearer.data.items import read_images
 from clearer.data.patches import PatchSampler
-from clearer.data.splits import resolve_splits
+from clearer.data.splits import resolve_splits, unseen_images
 from clearer.data.variety import Variety
 from clearer.degradations.base import Degradation
 from clearer.experiments.search_records import SupernetGap
@@ -22,35 +24,38 @@ STATISTICS_BATCHES = 16  # training batches for new batch-norm statistics of a d
 
 
 def held_out_patches(
-    recipe: Recipe, count: int, device: torch.device, console: Console
+    recipe: Recipe, count: int, device: torch.device, console: Console, test: str | None = None
 ) -> tuple[tuple[Tensor, Tensor], list[Tensor], str]:
     """Return held-out patches and training batches, drawn with seeds that the search does not use.
 
     The patches are from test images, as the search moved alpha by its validation images; without test images, they
-    are from those, which is said.
+    are from those, which is said. Test images that show what the search has seen are left out, which is said, too.
 
     Args:
         recipe: the recipe of the search.
         count: number of held-out patches.
         device: where the patches go.
         console: where the splits are described.
+        test: folder of test images in place of those of the recipe.
 
     Returns:
         Degraded and clean held-out patches, each (count, C, H, W) in [0, 1]; degraded training batches;
         and the part of the images that the patches are of, ``test`` or ``validation``.
     """
     settings = recipe.search
-    splits = resolve_splits(
-        recipe.data,
-        channels=recipe.network.channels,
-        patch=settings.patch,
-        seed=recipe.seed,
-        say=lambda text: console.print(text, soft_wrap=True, markup=False, highlight=False),
-    )
+
+    def told(text: str) -> None:
+        console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+    channels = recipe.network.channels
+    splits = resolve_splits(recipe.data, channels=channels, patch=settings.patch, seed=recipe.seed, say=told)
+    if test is not None:
+        unseen = unseen_images(test, splits, recipe.data, channels=channels, patch=settings.patch, say=told)
+        splits = dataclasses.replace(splits, test=unseen)
 
     def sampler(part: str, degradation: Degradation, batch: int) -> PatchSampler:
         return PatchSampler(
-            read_images(getattr(splits, part), recipe.network.channels),
+            read_images(getattr(splits, part), channels),
             patch=settings.patch,
             batch=batch,
             degradation=degradation,
@@ -63,8 +68,7 @@ def held_out_patches(
     training = sampler("train", degradation, settings.batch)
     part = "test" if splits.test else "validation"
     if part == "validation":
-        moved = "scored on the validation images, by which the search moved alpha"
-        say(f"no test images: {moved}; give --test FOLDER for others", console)
+        say("no test images: scored on the validation images, by which the search moved alpha", console)
     held_out = sampler(part, degradation.held_out(), count).draw()
     assert held_out.clean is not None
     return (held_out.degraded, held_out.clean), [training.draw().degraded for _ in range(STATISTICS_BATCHES)], part

@@ -72,10 +72,9 @@ def table1(
     out, console = Path(out), console or Console(stderr=True)
     base = scaled(recipe, scale, SCALES, {**data, **(overrides or {})})
     plans = [_plan(base, value, base.seed + n, out) for value in lambdas for n in range(seeds)]
+    earlier = _earlier(out, base, plans)
     carry_out(plans, jobs=jobs or default_jobs(base.device, len(plans)), console=console)
-    found = [plan for plan in _plans_in(out, base) if plan.finished]
-    for plan in found:
-        refuse_other_recipe(plan.run, plan.recipe)
+    found = sorted(plans + earlier, key=lambda plan: (plan.recipe.search.lambda_arch, plan.recipe.seed))
     result: Table1 = {
         "scale": scale,
         "recipe": base.to_dict(),
@@ -109,14 +108,23 @@ def _plan(base: Recipe, value: float, seed: int, out: Path) -> Plan:
     return Plan(name, recipe, out / folder, "search")
 
 
-def _plans_in(out: Path, base: Recipe) -> list[Plan]:
-    """Return the searches of this call and of earlier ones, by lambda_1 and seed."""
+def _earlier(out: Path, base: Recipe, plans: Sequence[Plan]) -> list[Plan]:
+    """Return the finished searches of earlier calls, besides those of ``plans``.
+
+    Raises:
+        UserError: one of them has another recipe, such as another scale.
+    """
     named = (
         re.fullmatch(r"lambda-(\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?:-seed-(\d+))?", path.name)
         for path in out.glob("lambda-*")
     )
     pairs = {(float(name[1]), int(name[2] or base.seed)) for name in named if name}
-    return [_plan(base, value, seed, out) for value, seed in sorted(pairs)]
+    asked = {plan.folder for plan in plans}
+    found = [plan for plan in (_plan(base, *pair, out) for pair in sorted(pairs)) if plan.folder not in asked]
+    finished = [plan for plan in found if plan.finished]
+    for plan in finished:
+        refuse_other_recipe(plan.run, plan.recipe)
+    return finished
 
 
 def _row(plan: Plan) -> FoundWeights:

@@ -14,7 +14,7 @@ from rich.console import Console
 from clearer.core.console import say
 from clearer.core.errors import UserError
 from clearer.core.files import write_json
-from clearer.data.folders import find_items
+from clearer.data.folders import find_items, short_name
 from clearer.data.items import Item
 from clearer.evaluation.evaluate import items_for, result_of
 from clearer.evaluation.protocols import Protocol, parse_protocol
@@ -23,7 +23,6 @@ from clearer.experiments.records import ResultTable, TableCell, TableRow, Tables
 from clearer.experiments.table_measurements import ImageSet, Measurement, digest_of, measured
 from clearer.experiments.tables_page import redraw
 from clearer.methods.base import Method
-from clearer.pipeline.seen_images import seen_images
 from clearer.report.facts import seen_line
 
 SIGMAS = (30.0, 50.0, 70.0)
@@ -116,7 +115,7 @@ def _table(
         if cells:
             rows.append({"name": row, "source": "input" if row == NOTHING_DONE[0].name else "here", "cells": cells})
     table: ResultTable = {
-        "name": name, "data": Path(images.data).name, "images": len(places), "images_in_set": len(images.items),
+        "name": name, "data": short_name(images.data), "images": len(places), "images_in_set": len(images.items),
         "protocols": [protocol.name for protocol in protocols],
         "rows": [rows[0], *_published(name, protocols), *rows[1:]],
         "mib_size": next(kept["mib_size"] for row in results.values() for _, kept in row.values()),  # the same for all
@@ -144,8 +143,7 @@ def _cell(method: Method, kept: Measurement, images: ImageSet, places: list[int]
 
 def _notes(method: Method, items: Sequence[Item]) -> str:
     """Return the notes of a method, after what it has seen of the images."""
-    seen = seen_images(method.source, items) if method.source else {}
-    line = seen_line({"seen": seen, "images": len(items)})
+    line = seen_line({"seen": None if method.seen is None else method.seen(items), "images": len(items)})
     return method.notes if line is None else f"**{line}**; {method.notes}".rstrip("; ")
 
 

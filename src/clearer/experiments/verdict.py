@@ -107,8 +107,6 @@ def verdict(
     out = folder.verdict if out is None else Path(out)
     device = choose_device(folder.read_recipe().device) if folder.is_run else None
     recipe, supernet = load_supernet(run, device or torch.device("cpu"))
-    if settings.test is not None:
-        recipe = folder.read_recipe({"data.test": settings.test})
     if recipe.search.fusion_input != "same":
         raise UserError(
             f"{run}: search.fusion_input is {recipe.search.fusion_input}, so the supernet shares weights with no "
@@ -117,7 +115,7 @@ def verdict(
     candidates = choose_candidates(supernet.discretize(), settings.random)
     base = folder.read_recipe({**BUDGETS[settings.budget], **(settings.overrides or {})})
     device_of_supernet = next(supernet.parameters()).device
-    held_out, batches, part = held_out_patches(recipe, settings.patches, device_of_supernet, console)
+    held_out, batches, part = held_out_patches(recipe, settings.patches, device_of_supernet, console, settings.test)
     out.mkdir(parents=True, exist_ok=True)
     scores = _scores(supernet, (*held_out, part), out, settings, [a for _, a in candidates])
     result: Verdict = {
@@ -129,6 +127,7 @@ def verdict(
         "patches": settings.patches,
         "scored_on": part,
         "patch": recipe.search.patch,
+        "test": settings.test,
         "ranking": _ranking(scores, supernet),
         "gap": supernet_gap(supernet, held_out, batches),
     }

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from clearer.core.files import read_shaped, write_text
+from clearer.data.folders import short_name
 from clearer.evaluation.intervals import student_t
 from clearer.experiments.search_records import AgainstChance, SupernetGap, Trainings, Verdict
 from clearer.report.figures import COLORS, INK, MUTED, dress, save_figure
@@ -64,7 +65,8 @@ def _patches(result: Verdict) -> str:
     side, part = result.get("patch"), result.get("scored_on")
     size = "" if side is None else f" of {side}x{side} pixels"
     of = "" if part is None else f" of {part} images"  # before 0.2, the validation images, by which alpha moves
-    return f"{result['patches']} held-out patches{size}{of}"
+    given = result.get("test")
+    return f"{result['patches']} held-out patches{size}{of}" + (f" ({short_name(given)})" if given else "")
 
 
 def _gap_rows(gap: SupernetGap) -> list[tuple[str, float]]:

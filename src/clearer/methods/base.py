@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from clearer.core.errors import UserError
+from clearer.data.items import Item
 from clearer.evaluation.protocols import Protocol
 from clearer.images.tensors import to_array, to_batch
 
@@ -38,7 +39,7 @@ class Method:
         setup: how the method runs, such as device and precision. A new value invalidates kept measurements.
         also: further degradations that the method removes, such as those of a mixture.
         sample: number of images that tables measure a slow method on; None for all.
-        source: name, weight file or run folder of a model, so that tables can tell which images it has seen.
+        seen: returns how many of some images a model has seen, see `clearer.zoo.seen_images`; None if it cannot tell.
     """
 
     name: str
@@ -53,7 +54,7 @@ class Method:
     setup: str = ""
     also: tuple[str, ...] = ()
     sample: int | None = None
-    source: str = ""
+    seen: Callable[[Sequence[Item]], dict[str, int]] | None = None
 
     def suits(self, protocol: Protocol) -> bool:
         """Return whether the method is meant for the degradation that the protocol measures."""

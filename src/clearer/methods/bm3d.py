@@ -8,8 +8,6 @@ from typing import Any
 from clearer.methods.base import ImageArray, Method, import_library, non_blind_denoiser
 from clearer.methods.card import Classical
 
-LICENSE = "its license allows non-commercial use only"
-
 
 def bm3d(threads: int = 1) -> Method:
     """Return BM3D with its authors' default settings, profile ``np``, at all noise levels; color takes its RGB form.
@@ -23,7 +21,7 @@ def bm3d(threads: int = 1) -> Method:
     Raises:
         UserError: the library ``bm3d`` is not installed.
     """
-    library = import_library("bm3d", LICENSE)
+    library = import_library("bm3d", BM3D.license)
     profile = library.BM3DProfile()
     profile.num_threads = threads
 
@@ -43,5 +41,5 @@ BM3D = Classical(
     reading="Its authors' library, whose license allows non-commercial use only. Its default profile at all levels.",
     checked="nothing: the program is its authors' library",
     libraries=("bm3d",),
-    license=LICENSE,
+    license="its license allows non-commercial use only",
 )

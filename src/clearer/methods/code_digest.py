@@ -10,7 +10,7 @@ from pathlib import Path
 
 PACKAGE = "clearer.methods."
 COMMON = {f"{PACKAGE}{name}" for name in ("base", "card")}
-"""Modules that all methods share; no figure depends on them."""
+"""Modules that all methods share; they do not count, and neither does what methods take from outside this folder."""
 
 
 def code_digest(module: str) -> str:

@@ -55,11 +55,13 @@ def lp() -> Method:
         UserError: SciPy is not installed, or the prior is missing or damaged.
     """
     import_library("scipy.optimize")
-    prior = natural_patches()
-
+    file = prior_file()
+    prior = natural_patches(file)
     setup = f"{ROUNDS} rounds, omega {OMEGA:g}, {len(prior.weights)} components"
-    digest = sha256(b"".join(value.numpy().tobytes() for value in prior)).hexdigest()
-    return Method("LP", "rain", lambda image, _: restored(image, prior), setup=setup, sha256=digest, sample=SAMPLE)
+    return Method(
+        "LP", "rain", lambda image, _: restored(image, prior), setup=setup, sample=SAMPLE,
+        sha256=sha256(file.read_bytes()).hexdigest(),
+    )  # fmt: skip
 
 
 def restored(
@@ -73,14 +75,19 @@ def restored(
     return result
 
 
+def prior_file() -> Path:
+    """Return the file of natural patches that PRIOR_VARIABLE names, or that of the checkout."""
+    checkout = Path(str(resources.files("clearer"))).parents[1] / "models" / "lp-natural-patches"
+    return Path(os.environ.get(PRIOR_VARIABLE) or checkout / "mixture.safetensors")
+
+
 def natural_patches(file: Path | None = None) -> Mixture:
-    """Load a prior of natural patches: by default the one that PRIOR_VARIABLE names, or that of the checkout.
+    """Load a prior of natural patches, by default that of `prior_file`.
 
     Raises:
         UserError: it is missing or damaged.
     """
-    checkout = Path(str(resources.files("clearer"))).parents[1] / "models" / "lp-natural-patches"
-    path = file or Path(os.environ.get(PRIOR_VARIABLE) or checkout / "mixture.safetensors")
+    path = file or prior_file()
     if not path.is_file():
         raise UserError(
             f"{path}: no such prior of natural patches; make it with tools/make_patch_prior.py and set {PRIOR_VARIABLE}"

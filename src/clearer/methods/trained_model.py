@@ -13,6 +13,7 @@ from clearer.methods.base import ImageArray, Method
 from clearer.network.baselines.build import cost_of
 from clearer.zoo.card import ModelCard
 from clearer.zoo.locate import located, name_and_source
+from clearer.zoo.seen_images import seen_images
 
 ENSEMBLE_PASSES = 8
 
@@ -64,7 +65,7 @@ def method_of_model(
         setup=f"{restorer.device}, {restorer.precision}{', x8 self-ensemble' if ensemble else ''}",
         also=tuple(also),
         sample=restorer.network.card.sample if isinstance(restorer, BaselineRestorer) else None,
-        source=source,
+        seen=lambda items: seen_images(restorer.card, items, source),
     )
 
 

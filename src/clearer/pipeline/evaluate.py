@@ -21,9 +21,9 @@ from clearer.images.pixels import WHOLE, Span
 from clearer.inference.baseline import BaselineRestorer, load_measurable
 from clearer.inference.equal_channels import in_equal_channels
 from clearer.inference.restorer import Restorer
-from clearer.pipeline.seen_images import seen_images
 from clearer.runs.layout import RunFolder
 from clearer.runs.schema import EvaluationRecord
+from clearer.zoo.seen_images import seen_images
 
 
 class Machine(TypedDict, total=False):
@@ -108,7 +108,7 @@ def evaluate(
         precision=restorer.precision,
         seed=seed,
     )
-    if not isinstance(model, Restorer) and (seen := seen_images(model, items[:limit])):
+    if seen := seen_images(restorer.card, items[:limit], None if isinstance(model, Restorer) else model):
         result["seen"] = seen
     if out is not None:
         write_result(result, out)

@@ -19,13 +19,10 @@ def training_files(names: Iterable[str]) -> dict[str, str]:
     Training counts, where one was trained on what chose the weights of another. Names that are no pretrained model's
     have none.
     """
-    known: dict[str, str] = {}
     wanted = set(names)
-    for group in _groups():
-        if wanted & set(group["models"]):
-            known |= {digits: "validation" for digits in group["validation"] if digits not in known}
-            known |= dict.fromkeys(group["train"], "train")
-    return known
+    seen = [group for group in _groups() if wanted & set(group["models"])]
+    known = {digits: "validation" for group in seen for digits in group["validation"]}
+    return known | {digits: "train" for group in seen for digits in group["train"]}
 
 
 @cache

@@ -1,0 +1,96 @@
+"""Which images of an evaluation a model has already seen: its figures on them say nothing about others."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from clearer.core.errors import UserError
+from clearer.data.items import Item
+from clearer.runs.layout import RunFolder
+from clearer.zoo.card import ModelCard
+from clearer.zoo.locate import located
+from clearer.zoo.names import stored_name
+from clearer.zoo.training_files import DIGITS, training_files
+from clearer.zoo.weight_metadata import read_form
+
+PARTS = ("train", "validation")
+
+
+def seen_images(card: ModelCard, items: Sequence[Item], model: str | Path | None = None) -> dict[str, int]:
+    """Return how many images a model was trained on, and how many chose its weights; by part, without zeros.
+
+    A pretrained model tells by the name on its card, a run by what it noted. A run that began with either has seen the
+    images of that one, too. Other weight files, and runs of earlier versions, do not tell.
+
+    Args:
+        card: of the model.
+        items: what is measured; the clean files are compared byte for byte, whatever their names. Pages of stacks do
+            not count: their file may hold images of several parts.
+        model: the run folder or weight file, if there is one.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    known = _known(card, model, set())
+    if not known:
+        return {}
+    parts = [known.get(_digest(item.clean)) for item in items if item.page is None]
+    return {part: count for part in PARTS if (count := parts.count(part))}
+
+
+def _known(card: ModelCard, model: str | Path | None, before: set[str]) -> dict[str, str]:
+    """Return the part of each file that a model has seen, by the digits of its digest; see `training_files`."""
+    known = training_files([] if card.name is None else [stored_name(card.name)])
+    if known:
+        return known  # with those of the model that it began with
+    if model is not None:
+        path = Path(model)
+        _add(known, _noted(RunFolder(path if path.is_dir() else path.parent)))
+    if card.start is not None and card.start not in before:
+        _add(known, _before(card.start, before | {card.start}))
+    return known
+
+
+def _before(start: str, before: set[str]) -> dict[str, str]:
+    """Return the same of the model that a training began with; nothing of one that is gone."""
+    if known := training_files([stored_name(start)]):
+        return known
+    try:
+        return _known(read_form(located(start))[1], start, before)
+    except UserError:
+        return {}
+
+
+def _noted(run: RunFolder) -> dict[str, str]:
+    """Return the same of the images that a run has noted."""
+    noted: dict[str, str] = {}
+    if run.digests.is_file():
+        for part, files in run.read_digests().items():
+            if part in PARTS:
+                _add(noted, {file["clean"]["sha256"][:DIGITS]: part for file in files.values() if "clean" in file})
+    return noted
+
+
+def _add(known: dict[str, str], others: dict[str, str]) -> None:
+    """Add files; what a model was trained on counts as that, whatever else it did with it."""
+    for digits, part in others.items():
+        if part == "train" or digits not in known:
+            known[digits] = part
+
+
+def _digest(path: Path) -> str:
+    try:
+        facts = path.stat()
+        return _read_digest(path, facts.st_size, facts.st_mtime_ns)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+
+
+@lru_cache(maxsize=10_000)
+def _read_digest(path: Path, size: int, changed: int) -> str:
+    """Return the digits of a file; one that has not changed is read once, though tables ask for it in every row."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]
