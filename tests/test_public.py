@@ -30,7 +30,7 @@ PYTHON = {
     "load_recipe": "(name_or_path, overrides=None)",
     "models": "()",
     "verdict": "(run, out=None, settings=VerdictSettings(budget='full', overrides=None, seeds=2, random=4, "
-    "sample=None, patches=128, statistics='batch', jobs=None, train=True), *, console=None, **changes)",
+    "sample=None, patches=128, statistics='batch', jobs=None, train=True, test=None), *, console=None, **changes)",
 }
 
 

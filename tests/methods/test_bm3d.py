@@ -15,6 +15,7 @@ def test_it_is_the_authors_default_profile_and_repeatable(channels: int) -> None
     found = method.restore(noisy, 50)
     assert np.array_equal(found, method.restore(noisy, 50))
     call = library.bm3d_rgb if channels == 3 else library.bm3d
-    expected = call(noisy if channels == 3 else noisy[..., 0], 50 / 255)  # chooses its number of threads
-    assert np.allclose(found, expected.reshape(found.shape), atol=1e-4)
+    expected = call(noisy if channels == 3 else noisy[..., 0], 50 / 255)
+    # It chooses its number of threads, and with several a few pixels differ from call to call.
+    assert np.sqrt(np.mean((found - expected.reshape(found.shape)) ** 2)) < 1e-3
     assert "profile np, 1 thread" in method.setup and bm3d(2).setup != method.setup
