@@ -10,8 +10,8 @@
 The weight file goes into the package (src/clearer/weights) if it is of the fast or the standard tier, otherwise into
 models/NAME, as do those of the paper. models/NAME also gets the recipe, the metrics, the results and a README.
 ``--former 2026-11`` first keeps what the name stood for until then as NAME@2026-11. A new name must be added to
-src/clearer/zoo/names.py. Each result is what `clearer evaluate` prints for the written file; the file's card holds it
-too.
+src/clearer/zoo/names.py, and `python tools/make_training_files.py` lists what its training saw. Each result is what
+`clearer evaluate` prints for the written file; the file's card holds it too.
 
 ``--robustness`` measures denoisers by the protocol of that name (CLEARER_SHARED names the folder with the images),
 writes docs/results/robustness-NAME.json, and adds the table to the card in the file and to the README. ``--bf16`` adds
