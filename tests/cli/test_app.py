@@ -53,7 +53,7 @@ VERBS_0_1 = {
     "recipes": {"--json"},
     "reproduce": set(),
     "verdict": {
-        "--out", "--budget", "--seeds", "--random", "--sample", "--patches", "--statistics", "--train", "--jobs",
+        "--out", "--scale", "--seeds", "--random", "--sample", "--patches", "--statistics", "--train", "--jobs",
         "--set", "--json", "--space", "--latency", "--minutes", "--test",
     },
     "compare-protocols": {

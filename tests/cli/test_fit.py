@@ -45,6 +45,15 @@ def test_train_takes_an_architecture_by_hand_and_an_explicit_split(tmp_path):
     assert not (out / "search").exists()
 
 
+@pytest.mark.parametrize(
+    "given", [["quickstart", "--architecture", "FP"], ["--architecture", "FP"], ["denoise-gray-fast"]]
+)
+def test_a_search_alone_of_a_given_architecture_is_refused(given, photos, tmp_path):
+    ended = command("search", *given, "--data", photos, "-o", tmp_path / "run")
+    assert ended.status == 2 and "there is nothing to search; use 'clearer train'" in ended.err
+    assert not (tmp_path / "run").exists()
+
+
 def test_show_prints_a_recipe_that_reads_back(tmp_path):
     ended = command("fit", "derain", "--show", "--clean", "a", "--degraded", "b", "--set", "train.epochs=7")
     path = tmp_path / "mine.yaml"

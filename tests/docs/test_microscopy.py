@@ -37,7 +37,7 @@ def desk(tmp_path: Path) -> Path:
         write_pairs(tmp_path / folder, 6, 32, 2600, offset=100)
     for k in range(4):
         truth = np.stack([[structure(32, 10 * k + 2 * t + c) for c in range(2)] for t in range(3)])
-        for folder, images in (("truth", truth), ("noisy", exposure(truth, 40, 0.03, k))):
+        for folder, images in (("clean", truth), ("noisy", exposure(truth, 40, 0.03, k))):
             (tmp_path / "stacks" / folder).mkdir(parents=True, exist_ok=True)
             levels = (100 + images.clip(0, 1) * 3000).astype(np.uint16)
             path = tmp_path / "stacks" / folder / f"{'abcd'[k]}.tif"

@@ -29,10 +29,10 @@ GUIDES: dict[str, dict[str, list[str]]] = {
     "degradations": {"fit denoise-photo": TRAINING, "fit": settings(TINY)},
     "deploying": {},
     "data": {"fit": settings(TINY)},
-    "devices": {"search": settings(TINY)},
     "search": {
         "fit": SLOW,
         "train": TRAINING,
+        "search": settings(TINY),
         "verdict": ["--help"],
     },
 }
@@ -54,6 +54,7 @@ NOT_RUN = {
         "python -m http.server": "a browser; tests/web has one",
         "bioimageio": "bioimageio.core; tests/deploy/test_bioimage.py has it",
     },
+    "installation": dict.fromkeys(("python3 -m venv", ". .venv", "python -m pip", "pip", "uv pip"), "the network"),
     "search": {"pip": "the network"},
     "devices": {
         "torchrun": "several processes; tests/training/test_distributed.py starts some",

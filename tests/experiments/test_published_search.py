@@ -19,6 +19,7 @@ from clearer.experiments.slimmable_search import slimmable_within
 from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel
+from clearer.pipeline.fit import STAGES
 from clearer.recipe.load import load_recipe
 from helpers.command import clearer as command
 from helpers.command import settings
@@ -51,7 +52,7 @@ def test_contradictions_are_refused_in_one_line(way: str, budgets: list[str], gi
 
 def test_the_supernet_has_the_form_of_the_scaled_default(images: Path, tmp_path: Path) -> None:
     data = data_settings(str(images), None, None)
-    folder, found = published_within("denoise-gray", tmp_path, {**data, "seed": 3}, "45kmac", QUIET)
+    folder, found = published_within("denoise-gray", tmp_path, {**data, "seed": 3}, "45kmac", console=QUIET)
     recipe = load_recipe("denoise-gray", found)
     assert folder == tmp_path and recipe.given is None and recipe.seed == 3
     (kept,) = Candidates.read(
@@ -61,9 +62,9 @@ def test_the_supernet_has_the_form_of_the_scaled_default(images: Path, tmp_path:
     assert (recipe.network.scales, recipe.network.modules_per_cell, recipe.network.unshuffle) == (3, 4, 2)
     assert recipe.network.width == kept.space.width
     # the same again; another budget, and a search of the macro space, are refused
-    assert published_within("denoise-gray", tmp_path, {**data, "seed": 3}, "45kmac", QUIET)[1] == found
+    assert published_within("denoise-gray", tmp_path, {**data, "seed": 3}, "45kmac", console=QUIET)[1] == found
     with pytest.raises(UserError, match=r"another budget \(45 kMAC/pixel, now 60 kMAC/pixel\)"):
-        published_within("denoise-gray", tmp_path, data, "60kmac", QUIET)
+        published_within("denoise-gray", tmp_path, data, "60kmac", console=QUIET)
     with pytest.raises(UserError, match=r"another space \(genotypes, now macro\)"):
         Candidates.read(tmp_path / "budget" / "candidates.json", recipe, Budget.parse("45kmac"))
 
@@ -76,7 +77,7 @@ def test_settings_of_the_network_that_a_budget_decides_are_refused_first(given: 
     (key,) = (f"network.{name}" for name in given.get("network", ()) or [next(iter(given)).partition(".")[2]])
     message = f"^{key}: is set, but the search within .* chooses it; leave out one of them$"
     for search in (
-        lambda out: published_within("denoise-gray", out, given, "45kmac", QUIET),
+        lambda out: published_within("denoise-gray", out, given, "45kmac", console=QUIET),
         lambda out: settings_for("denoise-gray", out, given, "45kmac", console=QUIET),
         lambda out: slimmable_within("denoise-gray", out, given, "45kmac", console=QUIET),
     ):
@@ -85,11 +86,12 @@ def test_settings_of_the_network_that_a_budget_decides_are_refused_first(given: 
     assert not (tmp_path / "run").exists()
 
 
-def test_a_search_within_a_budget_keeps_channels_and_condition(tmp_path: Path) -> None:
-    given = {"network.channels": 3, "network.condition": "level", "evaluate.protocols": []}
-    recipe, _ = recipe_and_folder("denoise-gray", tmp_path, given, [Budget.parse("45kmac")], QUIET)
+def test_a_search_within_a_budget_keeps_channels_and_condition(images: Path, tmp_path: Path) -> None:
+    given = {"network.channels": 3, "network.condition": "level", "evaluate.protocols": [], "data.convert": True}
+    given |= data_settings(str(images), None, None)
+    recipe, _ = recipe_and_folder("denoise-gray", tmp_path, given, [Budget.parse("45kmac")], STAGES, QUIET)
     assert (recipe.network.channels, recipe.network.condition) == (3, "level")
-    found = published_within("denoise-gray", tmp_path, given, "45kmac", QUIET)[1]
+    found = published_within("denoise-gray", tmp_path, given, "45kmac", console=QUIET)[1]
     assert (found["network.channels"], found["network.condition"]) == (3, "level")
 
 

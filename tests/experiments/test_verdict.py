@@ -124,11 +124,16 @@ def test_one_seed_cannot_show_the_noise_between_seeds() -> None:
 def test_faults_are_reported_in_one_line(run: Path, tmp_path: Path) -> None:
     for arguments, words in (
         ((tmp_path,), "holds no finished search"),
-        ((run, "--budget", "huge"), "budget: 'huge' is not one of full, laptop"),
+        ((run, "--scale", "huge"), "scale: 'huge' is not one of full, laptop"),
         ((run, "--statistics", "moving"), "statistics: 'moving' is not one of"),
     ):
         outcome = clearer("verdict", *arguments, "-o", tmp_path / "v")
         assert outcome.status == 2 and words in outcome.err and outcome.err.count("\n") == 1
+
+
+def test_the_former_name_of_the_scale_is_taken_with_a_note(run: Path, tmp_path: Path) -> None:
+    outcome = clearer("verdict", run, "--budget", "huge", "-o", tmp_path / "v")
+    assert "--budget is now called --scale" in outcome.err and "scale: 'huge' is not one of" in outcome.err
 
 
 def test_kept_scores_of_version_0_1_are_of_the_same_supernet() -> None:

@@ -203,6 +203,18 @@ def test_animations_keep_frames_times_depth_and_hidden_image(
         assert image.n_frames == 5 + hidden and image.info["loop"] == 3 and image.default_image == hidden
 
 
+def test_a_bilevel_animation_keeps_its_hidden_image(tmp_path: Path) -> None:
+    first, *others = (Image.fromarray(np.eye(6, k=k, dtype=bool)) for k in range(4))
+    keys = {"save_all": True, "append_images": others, "default_image": True, "duration": [70, 20, 110]}
+    first.save(tmp_path / "x.png", **keys)
+    restore_path(stand_in(1), tmp_path / "x.png", tmp_path / "y.png", RestoreOptions(strength=0.0))
+    before, after = (read_file(tmp_path / name).pages for name in ("x.png", "y.png"))
+    assert len(before) == len(after) == 4 and "hidden" in after[0].own
+    for one, other, k in zip(before, after, range(4), strict=True):
+        assert np.array_equal(one.color, other.color)
+        assert np.array_equal(other.color[..., 0] > 0, np.eye(6, k=k, dtype=bool))
+
+
 @pytest.mark.parametrize(("loop", "plays"), [(None, 1), (0, 0), (2, 3)])
 def test_a_gif_is_played_as_often_as_before(tmp_path: Path, loop: int | None, plays: int) -> None:
     frames = [Image.fromarray(np.full((6, 6), 60 * k, np.uint8)) for k in range(3)]

@@ -56,6 +56,34 @@ def test_each_file_gets_its_model_and_clean_ones_are_copied(folder: Path, tmp_pa
 
 
 @pytest.mark.parametrize("bulk", [(), ("--workers", "1")])
+def test_what_is_only_read_is_not_copied_under_the_name_of_another_format(
+    tmp_path: Path, bulk: tuple[str, ...]
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a.gif", "b.tga", "c.jp2", "d.bmp"):
+        Image.new("RGB", (48, 48), (90, 90, 90)).save(tmp_path / "in" / name)
+    ended = command("restore", "auto", tmp_path / "in", "-o", tmp_path / "out", *bulk)
+    assert ended.status == 0, ended.err
+    for name in ("a.gif.png", "b.tga.png", "c.jp2.png"):
+        with Image.open(tmp_path / "out" / name) as image:
+            assert image.format == "PNG" and image.getpixel((3, 3))[:3] == (90, 90, 90)
+    assert (tmp_path / "out" / "d.bmp").read_bytes() == (tmp_path / "in" / "d.bmp").read_bytes()
+
+
+def test_a_raised_level_is_told(tmp_path: Path) -> None:
+    """Of pages of one file: the first has white noise, by which the model is chosen, the second correlated noise."""
+    generator = np.random.default_rng(0)
+    white = generator.normal(0, 20, COFFEE.shape)
+    soft = generator.normal(0, 30, COFFEE.shape)
+    soft = (soft + np.roll(soft, 1, 0) + np.roll(soft, 1, 1) + np.roll(soft, (1, 1), (0, 1))) / 2
+    pages = [(COFFEE + noise).clip(0, 255).astype(np.uint8) for noise in (white, soft)]
+    tifffile.imwrite(tmp_path / "two.tif", np.stack(pages), photometric="rgb")
+    found = restore_auto(restorer, tmp_path / "two.tif", tmp_path / "out.tif")
+    assert found.chosen[0].choice.model == "denoise-color"
+    assert found.outcome.raised == [str(tmp_path / "two.tif")]
+
+
+@pytest.mark.parametrize("bulk", [(), ("--workers", "1")])
 def test_a_stated_noise_level_counts_for_the_models_that_take_one(
     folder: Path, tmp_path: Path, bulk: tuple[str, ...]
 ) -> None:

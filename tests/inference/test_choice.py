@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,6 +85,22 @@ def test_a_jpeg_file_is_judged_by_its_quantization(quality: int, model: str | No
     assert facts.quality == quality and choose(facts, ALL).model == model
     if model:
         assert f"JPEG compression of quality {quality}" in choose(facts, ALL).line()
+
+
+def test_only_what_is_seen_counts(tmp_path: Path) -> None:
+    """The choice is that of the image alone, whatever colors lie under its transparent parts."""
+    down, across = np.mgrid[:320, :448]
+    shape = ((down - 160) ** 2 + (across - 224) ** 2 < 120**2)[..., None]
+    garbage = np.random.default_rng(1).random(COFFEE.shape)
+    for image in (COFFEE, COFFEE + 0.06 * NOISE):
+        model = choose(facts_of(image.clip(0, 1)), ALL).model
+        for beneath in (0.0, 1.0, garbage):
+            pixels = np.concatenate([np.where(shape, image, beneath), shape], 2).clip(0, 1)
+            Image.fromarray(np.rint(pixels * 255).astype(np.uint8)).save(tmp_path / "a.png")
+            assert choose(facts_of(seen_of_file(read_file(tmp_path / "a.png"))), ALL).model == model
+    hidden = np.concatenate([garbage, 0 * shape], 2)
+    Image.fromarray(np.rint(hidden * 255).astype(np.uint8)).save(tmp_path / "a.png")
+    assert choose(facts_of(seen_of_file(read_file(tmp_path / "a.png"))), ALL).model is None
 
 
 def test_compression_is_seen_in_a_file_that_is_no_longer_jpeg() -> None:

@@ -90,6 +90,35 @@ def test_the_record_is_written_only_where_names_change(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / RECORD).read_text()) == {"a.png": "a.png", "b.png": "b.tif"}
 
 
+@pytest.mark.parametrize("skip", [False, True])
+def test_an_output_that_kept_its_name_is_never_taken_for_that_of_another_source(tmp_path: Path, skip: bool) -> None:
+    """An output without a record is that of the source of its very name, by whatever calls they are restored."""
+    png, jpeg = put(tmp_path / "in" / "a.png", 10), put(tmp_path / "in" / "a.jpg", 20)
+    how = RestoreOptions(format="png", skip_existing=skip)
+    restore_path(stand_in(3), png, tmp_path / "single")
+    restore_path(stand_in(3), jpeg, tmp_path / "single", how)
+    restore_path(stand_in(3), tmp_path / "in", tmp_path / "parts", RestoreOptions(pattern="*.png"))
+    outcome = restore_path(
+        stand_in(3),
+        tmp_path / "in",
+        tmp_path / "parts",
+        RestoreOptions(format="png", skip_existing=skip, pattern="*.jpg"),
+    )
+    assert len(outcome.written) == 1 and not outcome.skipped
+    for folder in ("single", "parts"):
+        assert levels(tmp_path / folder) == {"a.png": 10, "a.jpg.png": 20}
+
+
+def test_a_source_that_keeps_its_name_comes_first(tmp_path: Path) -> None:
+    put(tmp_path / "in" / "a.jpg", 20)
+    put(tmp_path / "in" / "a.png", 10)
+    restore_path(stand_in(3), tmp_path / "in", tmp_path / "new", RestoreOptions(format="png"))
+    restore_path(stand_in(3), tmp_path / "in", tmp_path / "old", RestoreOptions(pattern="*.png"))
+    restore_path(stand_in(3), tmp_path / "in", tmp_path / "old", RestoreOptions(format="png"))
+    for folder in ("new", "old"):
+        assert levels(tmp_path / folder) == {"a.png": 10, "a.jpg.png": 20}
+
+
 def test_a_plan_writes_nothing(tmp_path: Path) -> None:
     put(tmp_path / "in" / "a.tif", 10)
     plan_jobs(tmp_path / "in", tmp_path / "out", TO_PNG)

@@ -69,7 +69,7 @@ def test_a_search_within_a_budget_refuses_them_first(tmp_path: Path) -> None:
     quiet, given = Console(quiet=True), {"train.loss": "sure", "data.folder": "photos"}
     for search in (
         lambda: settings_for("quickstart", tmp_path / "run", given, "2kmac", console=quiet),
-        lambda: published_within("quickstart", tmp_path / "run", given, "2kmac", quiet),
+        lambda: published_within("quickstart", tmp_path / "run", given, "2kmac", console=quiet),
     ):
         with pytest.raises(UserError, match=r"^train\.loss: sure needs noisy images alone"):
             search()

@@ -37,7 +37,7 @@ def _error(cell: dict[str, float], key: str) -> str:
 
 
 def white_level_table(value: dict[str, Any]) -> str:
-    """Return, for each model, the PSNR on noise of any kind, by the level that the model was told."""
+    """Return, for each model, the PSNR on noise of any kind, by the level that the model was given."""
 
     def cells(row: dict[str, Any]) -> list[str]:
         gain = row["as_told"] - row["as_level"]
@@ -48,10 +48,10 @@ def white_level_table(value: dict[str, Any]) -> str:
     head = [
         "RMS",
         "estimated",
-        "told",
+        "raised to",
         "input (dB)",
-        "told the estimate",
-        "told more",
+        "PSNR at the estimate",
+        "PSNR at the raised level",
         "gain",
         "best of 1 to 4 times the RMS",
     ]

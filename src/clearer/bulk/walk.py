@@ -15,8 +15,9 @@ from clearer.core.errors import UserError
 from clearer.data.folders import OTHER_KINDS
 from clearer.images.types import SUFFIXES
 from clearer.inference.folder_files import LeftOut, folder_sources
-from clearer.inference.jobs import ZARR, folder_outputs, output_name
+from clearer.inference.jobs import ZARR, folder_outputs
 from clearer.inference.options import RestoreOptions
+from clearer.inference.output_format import output_name
 
 
 class Faults:

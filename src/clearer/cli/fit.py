@@ -68,7 +68,7 @@ class FitOptions(ImageOptions):
         str | None,
         option(
             "Search",
-            "How to search: clearer, as published, halving (default with --budget), or slimmable.",
+            "How to search: clearer (as published), halving (default with --budget) or slimmable.",
             "--search",
             metavar="WAY",
             complete=lambda: ["clearer", "halving", "slimmable"],
@@ -165,6 +165,7 @@ def search(options: FitOptions) -> None:
 
     Rerun the same command to resume where it stopped. 'train' with the same options trains the architecture found.
     """
+    _refuse_nothing_to_search(options)
     _fit(options, ("search",))
 
 
@@ -196,6 +197,22 @@ def _refuse_for_baseline(options: FitOptions) -> None:
         raise UserError(f"{named[0]}: is for networks of clearer, and {options.recipe} trains {baseline}; leave it out")
 
 
+def _refuse_nothing_to_search(options: FitOptions) -> None:
+    """Refuse a search alone where the architecture is given, by an option, a start or the recipe."""
+    from clearer.recipe.load import load_recipe
+
+    if options.show or options.budget:  # with a budget, the search refuses what is given
+        return
+    given: object = options.architecture
+    if options.recipe is not None and options.recipe not in ("noisy", "pairs"):
+        given = load_recipe(options.recipe, options.overrides()).given
+    if given is not None:
+        raise UserError(
+            f"search: the architecture {given} is given, so there is nothing to search; use 'clearer train', or "
+            "leave out what gives it"
+        )
+
+
 def _fit(options: FitOptions, stages: Sequence[str]) -> None:
     from clearer.training import distributed as processes
 
@@ -225,16 +242,16 @@ def _fit(options: FitOptions, stages: Sequence[str]) -> None:
 
         minutes, budget = options.search_minutes, options.budget[0]
         out, overrides, facts = slimmable_within(
-            options.recipe, out, overrides, budget, minutes=minutes, console=console
+            options.recipe, out, overrides, budget, minutes=minutes, stages=stages, console=console
         )
     elif options.budget:
         from clearer.experiments.budget_fit import fit_budgets, measured, settings_for, takes_several
 
-        shared: dict[str, Any] = {"minutes": options.search_minutes, "console": console}
+        shared: dict[str, Any] = {"minutes": options.search_minutes, "stages": stages, "console": console}
         if takes_several(out, options.budget):
             if options.sampler == "tpe":
                 raise UserError(f"--sampler tpe: serves one --budget, and {out} holds several; leave the option out")
-            shared |= {"stages": stages, "tensorboard": options.tensorboard}
+            shared["tensorboard"] = options.tensorboard
             result = fit_budgets(options.recipe, out, overrides, options.budget, **shared)
             if options.as_json:
                 print_json(result)
@@ -255,7 +272,7 @@ def _fit_published(options: FitOptions, overrides: dict[str, Any], budget: str, 
     from clearer.training import distributed as processes
 
     console = console_for_people(options.as_json)
-    out, overrides = published_within(options.recipe, options.out, overrides, budget, console)
+    out, overrides = published_within(options.recipe, options.out, overrides, budget, stages=stages, console=console)
     run = run_fit(options.recipe, out, overrides, stages=stages, tensorboard=options.tensorboard, console=console)
     if processes.launched()[0]:
         return

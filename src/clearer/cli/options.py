@@ -74,7 +74,7 @@ Range = Annotated[
     str | None,
     option(
         "Data",
-        "Black and white in files of 16 bits or floats, such as 0,4095 (default: noticed).",
+        "Black and white in files of 16 bits or floats, such as 0,4095 (default: detected).",
         "--range",
         metavar="LOW,HIGH",
     ),

@@ -39,7 +39,7 @@ class RestoreOptions:
         str | None,
         option(
             "Input",
-            "Black and white of float images; also gray levels, such as 0,4095 (default: the model's, or noticed).",
+            "Values of black and white in the input, such as 0,4095 (default: the model's range, or detected).",
             "--range",
             metavar="LOW,HIGH",
         ),

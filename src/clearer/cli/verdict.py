@@ -20,12 +20,12 @@ class VerdictOptions:
     out: Annotated[
         Path | None, option("Output", "Result folder (default: RUN/verdict).", "--out", "-o", metavar="FOLDER")
     ] = None
-    budget: Annotated[
+    scale: Annotated[
         str,
         option(
             "Training",
             "Length of each training: full (the run's recipe) or laptop.",
-            metavar="BUDGET",
+            metavar="SCALE",
             complete=lambda: ["full", "laptop"],
         ),
     ] = "full"
@@ -90,8 +90,9 @@ class VerdictOptions:
 @verb(
     "verdict",
     "clearer verdict runs/mine",
-    "clearer verdict runs/mine --budget laptop --seeds 1",
+    "clearer verdict runs/mine --scale laptop --seeds 1",
     "clearer verdict runs/mine --space macro --test bsd68 --minutes 20",
+    former={"--budget": "--scale"},
 )
 def verdict(options: VerdictOptions) -> None:
     """Compare a searched architecture with random ones.
@@ -110,7 +111,7 @@ def verdict(options: VerdictOptions) -> None:
         raise UserError("--latency: only for --space macro; leave it out")
     console = console_for_people(o.as_json)
     settings = judging.VerdictSettings(
-        budget=o.budget, overrides=parsed(o.settings), seeds=o.seeds or 2,
+        budget=o.scale, overrides=parsed(o.settings), seeds=o.seeds or 2,
         random=4 if o.random is None else o.random, sample=o.sample,
         patches=o.patches, statistics=o.statistics, jobs=o.jobs, train=o.train, test=o.test,
     )  # fmt: skip

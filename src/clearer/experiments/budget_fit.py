@@ -12,6 +12,7 @@ from rich.console import Console
 from clearer.core.console import say
 from clearer.core.errors import UserError
 from clearer.core.files import write_json
+from clearer.experiments.budget_checks import check_before_search
 from clearer.experiments.budget_cost import refuse_network_settings
 from clearer.experiments.budget_latencies import write_latencies
 from clearer.experiments.budget_networks import shared_networks
@@ -20,7 +21,6 @@ from clearer.inference.budget import Budget, ImageSize
 from clearer.network.architecture import Architecture
 from clearer.pipeline.data_mode import choose
 from clearer.pipeline.fit import STAGES, fit
-from clearer.pipeline.loss_checks import check_losses
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Recipe
 from clearer.report.budget_page import write_budget_page
@@ -38,6 +38,7 @@ def settings_for(
     minutes: float = 60,
     jobs: int | None = None,
     sampler: str | None = None,
+    stages: Sequence[str] = STAGES,
     console: Console,
 ) -> tuple[Path, dict[str, Any]]:
     """Search within a budget for what `clearer.fit` trains next; return its run folder and all its overrides.
@@ -45,16 +46,16 @@ def settings_for(
     The search is in the sub-folder ``budget`` of the run folder.
 
     Args:
-        recipe, out, overrides, console: see `clearer.fit`.
+        recipe, out, overrides, stages, console: see `clearer.fit`.
         budget: such as ``100ms@1mp``; see `Budget.parse`.
         minutes, jobs, sampler: see `macro_search`.
 
     Raises:
-        UserError: the architecture is given too, or the budget cannot be met; see `macro_search`.
+        UserError: see `recipe_and_folder`, or the budget cannot be met; see `macro_search`.
     """
     wanted, first = Budget.parse(budget), distributed.launched()[0] == 0
     console = console if first else Console(quiet=True)  # under torchrun each process is a worker of the search
-    resolved, folder = recipe_and_folder(recipe, out, overrides, [wanted], console)
+    resolved, folder = recipe_and_folder(recipe, out, overrides, [wanted], stages, console)
     if folder.has_several_budgets:
         raise UserError(f"{folder}: holds a search for several budgets; name it with --out to add {budget}")
     folder.budget.mkdir(parents=True, exist_ok=True)
@@ -94,7 +95,7 @@ def fit_budgets(
         UserError: the budgets contradict each other or other settings, or one cannot be met; see `macro_search`.
     """
     wanted = _compatible([Budget.parse(text) for text in budgets])
-    resolved, folder = recipe_and_folder(recipe, out, overrides, wanted, console)
+    resolved, folder = recipe_and_folder(recipe, out, overrides, wanted, stages, console)
     _refuse_other(folder)
     folder.budget.mkdir(parents=True, exist_ok=True)
     networks = shared_networks(resolved, folder, wanted, minutes=minutes, jobs=jobs, console=console)
@@ -128,13 +129,15 @@ def recipe_and_folder(
     out: str | Path | None,
     overrides: dict[str, Any],
     budgets: Sequence[Budget],
+    stages: Sequence[str],
     console: Console,
 ) -> tuple[Recipe, RunFolder]:
-    """Return the recipe and the folder of a search.
+    """Return the recipe and the folder of a search, checked as far as a run can be without an architecture.
 
     Raises:
-        UserError: the architecture, its weights or settings that the search chooses are given too, or several budgets
-            are given to several processes.
+        UserError: the architecture, its weights or settings that the search chooses are given too; several budgets
+            are given to several processes; the images or protocols do not fit; or the stages are without the search,
+            which has not ended.
     """
     names = " and ".join(budget.text for budget in budgets)
     if overrides.get("architecture") or overrides.get("train.start"):
@@ -146,8 +149,9 @@ def recipe_and_folder(
     for remark in chosen.remarks:
         say(remark, console)
     resolved = load_recipe(chosen.recipe, chosen.overrides)
-    check_losses(resolved)  # before all the short trainings
-    return resolved, RunFolder(Path(out) if out is not None else Path("runs") / resolved.name)
+    folder = RunFolder(Path(out) if out is not None else Path("runs") / resolved.name)
+    check_before_search(resolved, folder, budgets, stages)
+    return resolved, folder
 
 
 def _compatible(budgets: list[Budget]) -> list[Budget]:

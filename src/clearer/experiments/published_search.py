@@ -11,6 +11,7 @@ from rich.console import Console
 
 from clearer.core.console import say
 from clearer.core.errors import UserError
+from clearer.experiments.budget_checks import check_before_search
 from clearer.experiments.budget_cost import (
     cost_of_networks,
     fixed_fields,
@@ -24,8 +25,8 @@ from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel
 from clearer.pipeline.data_mode import choose
+from clearer.pipeline.fit import STAGES
 from clearer.pipeline.latency import measure_latency
-from clearer.pipeline.loss_checks import check_losses
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
@@ -57,14 +58,20 @@ def check_search(way: str | None, budgets: Sequence[str], architecture: object) 
 
 
 def published_within(
-    recipe: str | Path | None, out: str | Path | None, overrides: dict[str, Any], budget: str, console: Console
+    recipe: str | Path | None,
+    out: str | Path | None,
+    overrides: dict[str, Any],
+    budget: str,
+    *,
+    stages: Sequence[str] = STAGES,
+    console: Console,
 ) -> tuple[Path, dict[str, Any]]:
     """Return the run folder and the overrides with which `clearer.fit` searches at the width that a budget allows.
 
     The width is that of the default network, scaled to the budget; it is kept in the sub-folder ``budget``.
 
     Args:
-        recipe, out, overrides: see `clearer.fit`.
+        recipe, out, overrides, stages: see `clearer.fit`.
         budget: such as ``100ms@1mp``; see `Budget.parse`.
         console: where progress is printed.
 
@@ -80,8 +87,8 @@ def published_within(
     for remark in chosen.remarks:
         say(remark, console)
     resolved = load_recipe(chosen.recipe, {**chosen.overrides, "architecture": None})
-    check_losses(resolved)
     folder = RunFolder(Path(out) if out is not None else Path("runs") / resolved.name)
+    check_before_search(resolved, folder, [wanted], stages)
     file = folder.budget / "candidates.json"
     with on_all_threads():
         once(file, lambda: _scaled(resolved, wanted, console).write(file, resolved), console)

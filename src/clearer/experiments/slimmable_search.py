@@ -7,7 +7,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from clearer.experiments.search_claims import once
 from clearer.experiments.short_training import short
 from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture
+from clearer.pipeline.fit import STAGES
 from clearer.pipeline.prepared_run import prepared_run
 from clearer.pipeline.teacher import taught
 from clearer.recipe.schema import Recipe
@@ -53,6 +54,7 @@ def slimmable_within(
     budget: str,
     *,
     minutes: float = 60,
+    stages: Sequence[str] = STAGES,
     console: Console,
 ) -> tuple[Path, dict[str, Any], dict[str, Any]]:
     """Search for what `clearer.fit` trains next; return its run folder, all its overrides, and facts for the result.
@@ -60,7 +62,7 @@ def slimmable_within(
     The search is in the sub-folder ``budget`` of the run folder, and resumes there.
 
     Args:
-        recipe, out, overrides, console: see `clearer.fit`.
+        recipe, out, overrides, stages, console: see `clearer.fit`.
         budget: such as ``100ms@1mp``; see `Budget.parse`.
         minutes: about as long as the search may take, once the pieces of networks are timed on this machine.
 
@@ -72,7 +74,7 @@ def slimmable_within(
     wanted = Budget.parse(budget)
     if distributed.launched()[1] > 1:
         raise UserError(f"--search {SLIMMABLE}: trains one network in one process; leave torchrun out")
-    resolved, folder = recipe_and_folder(recipe, out, overrides, [wanted], console)
+    resolved, folder = recipe_and_folder(recipe, out, overrides, [wanted], stages, console)
     if folder.has_several_budgets:
         raise UserError(f"{folder}: holds a search for several budgets; choose another folder with --out")
     file = folder.budget / "candidates.json"
@@ -93,7 +95,7 @@ def slimmable_within(
 
     once(file, draw, console)
     candidates = Candidates.read(file, resolved, wanted, SLIMMABLE)
-    choice = folder.budget / "choice.json"
+    choice = folder.budget_choice
     if not choice.exists():
         _Search(resolved, folder, wanted, candidates, minutes, console).run(cost, choice)
     found = Choice.read(choice)

@@ -70,7 +70,7 @@ class VerdictSettings:
 
     def __post_init__(self) -> None:
         if self.budget not in BUDGETS:
-            raise UserError(f"budget: {self.budget!r} is not one of {', '.join(BUDGETS)}")
+            raise UserError(f"scale: {self.budget!r} is not one of {', '.join(BUDGETS)}")
         for name, value, least in (("seeds", self.seeds, 1), ("random", self.random, 0), ("patches", self.patches, 1)):
             if value < least:
                 raise UserError(f"verdict: {name} {value} is too small; give at least {least}")

@@ -57,7 +57,8 @@ def read_frames(
     check_size(width, height, pages=len(frames) + bool(hidden))
     pages = []
     if hidden:
-        pages.append(replace(decode(_as_file(chunks, width, height, hidden)), own={"hidden": True}))
+        page = decode(_as_file(chunks, width, height, hidden))
+        pages.append(replace(page, color=_of_8_bits(page.color), own={"hidden": True}))
     composed = _composed(width, height, frames, lambda f: decode(_as_file(chunks, f.width, f.height, f.data)))
     for frame, page in zip(frames, composed, strict=False):
         if first_page and pages:
@@ -107,7 +108,7 @@ def _composed(
             raise UserError("not readable as an image (a frame lies outside the image); replace or remove it")
         check_size(frame.width, frame.height)
         page = decoded(frame)
-        color = page.color.astype(np.uint8) * np.uint8(255) if page.color.dtype == bool else page.color
+        color = _of_8_bits(page.color)
         drawn = np.concatenate([color, _opaque(color) if page.alpha is None else page.alpha], 2)
         if canvas is None:
             canvas = np.zeros((height, width, drawn.shape[2]), drawn.dtype)
@@ -119,6 +120,11 @@ def _composed(
             canvas[place] = 0
         elif frame.dispose == _BACK:
             canvas = before
+
+
+def _of_8_bits(color: AnyPixels) -> AnyPixels:
+    """Return bilevel pixels with 8 bits, as alpha needs them; others stay."""
+    return color.astype(np.uint8) * np.uint8(255) if color.dtype == bool else color
 
 
 def _opaque(color: AnyPixels) -> AnyPixels:

@@ -8,7 +8,7 @@ import imagecodecs
 import numpy as np
 
 from clearer.images.around.boxes import box_at, boxes_of
-from clearer.images.types import GRAY, RGB, AnyPixels, ImageFile, ImagePage, check_size
+from clearer.images.types import GRAY, RGB, AnyPixels, ImageFile, ImagePage, becomes_png, check_size
 
 SIGNATURES = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
 _CODESTREAM = b"\xff\x4f\xff\x51"
@@ -43,7 +43,7 @@ def read_deep_jpeg_2000(data: bytes) -> ImageFile | None:
     alpha = pixels[:, :, colors:] if channels > colors else None
     profile = color if isinstance(color, bytes) else None
     page = ImagePage(pixels[:, :, :colors], alpha, icc=profile, xmp=_xmp(data))
-    return ImageFile("PNG", (page,), notes=("JPEG2000 is not written; without --format or a suffix it becomes PNG",))
+    return ImageFile("PNG", (page,), notes=(becomes_png("JPEG2000"),))
 
 
 def _color(data: bytes) -> bytes | int | None:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from clearer.core.errors import UserError
 from clearer.images.around.box_parts import coding_of, with_coding
+from clearer.images.around.part import whole_milliseconds
 from clearer.images.exif import orientation_of, plain, with_orientation
 from clearer.images.jpeg_quality import quality_of
 from clearer.images.types import (
@@ -30,6 +31,7 @@ from clearer.images.types import (
     ImageFile,
     ImagePage,
     PageOwn,
+    becomes_png,
     check_size,
     format_of_bytes,
 )
@@ -97,7 +99,7 @@ def read_with_pillow(data: bytes, first_page: bool = False) -> ImageFile:
     if deep_file and name == "AVIF":
         notes = ("has more than 8 bits a channel, of which Pillow keeps 8",)
     if name not in FORMATS:
-        notes = (*notes, f"{name} is not written; without --format or a suffix it becomes PNG")
+        notes = (*notes, becomes_png(name))
         name = "PNG"
     return ImageFile(name, pages, own, notes)
 
@@ -253,7 +255,7 @@ def save_frames(file: BinaryIO, image: ImageFile, keys: dict[str, Any]) -> None:
     """Save one page, or several as an animation."""
     first, *others = (image_of(page) for page in image.pages)
     if others:
-        durations = [page.own.get("duration", 100) for page in image.pages]
+        durations = whole_milliseconds(page.own.get("duration", 100) for page in image.pages)
         keys = {**keys, "save_all": True, "append_images": others, "duration": durations}
         keys["loop"] = image.own.get("loop", 0)
         if image.format == "WEBP" and "background" in image.own:

@@ -13,11 +13,24 @@ import numpy.typing as npt
 from clearer.images.types import ImagePage, UnitPixels
 
 _FAR = np.int32(1 << 30)  # more than any side of an image
+_SMALL = np.float32(1e-6)  # instead of an alpha of 0, by which no color can be divided
 
 
 def is_multiplied(page: ImagePage) -> bool:
     """Return whether the colors of a page are multiplied by its alpha, as some TIFF files have them."""
     return page.alpha is not None and page.own.get("extrasample") == 1
+
+
+def continued(x: UnitPixels, alpha: UnitPixels, multiplied: bool) -> UnitPixels:
+    """Return the colors that are seen, not multiplied by alpha, with the image continued where nothing is seen.
+
+    Args:
+        x: (H, W, C).
+        alpha: (H, W, 1).
+        multiplied: whether the colors are multiplied by alpha.
+    """
+    straight = (x / np.maximum(alpha, _SMALL)).clip(0, 1) if multiplied else x
+    return extended(straight, alpha[:, :, 0] > 0)
 
 
 def extended(color: UnitPixels, seen: npt.NDArray[np.bool_]) -> UnitPixels:

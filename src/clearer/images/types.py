@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypedDict
@@ -199,6 +200,7 @@ _SIGNATURES: dict[str, tuple[bytes, ...]] = {
     "PAM": (b"P7\n",),
     "JXL": (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
 }
+_NOT_WRITTEN = "is not written; without --format or a suffix it becomes PNG"
 _HEIF_BRANDS = (b"hei", b"hev", b"mif", b"msf")
 HEAD = 256
 """Bytes at the beginning of a file that tell its format."""
@@ -216,6 +218,16 @@ def format_named(name: str) -> str:
             return key
     names = [key.lower() for key in FORMATS]
     raise UserError(f"format: {name!r} is not one of {', '.join(names)}{nearest(wanted, names)}")
+
+
+def becomes_png(name: str) -> str:
+    """Return the note on an image of a kind that is only read."""
+    return f"{name} {_NOT_WRITTEN}"
+
+
+def without_becomes_png(notes: Iterable[str]) -> tuple[str, ...]:
+    """Return the notes on an image whose output has a format that the user chose."""
+    return tuple(note for note in notes if not note.endswith(_NOT_WRITTEN))
 
 
 def format_of_suffix(path: Path) -> str | None:

@@ -25,6 +25,7 @@ from clearer.inference.jobs import STREAM, Job, Plan, plan_jobs, prepare_outputs
 from clearer.inference.large_tiff import center_of, is_large
 from clearer.inference.options import RestoreOptions
 from clearer.inference.outcome import Failure, FileOutcome, Outcome
+from clearer.inference.output_format import written_format
 from clearer.inference.restorer import Restorer, load
 from clearer.inference.trial import chosen_for
 from clearer.inference.zarr_elsewhere import is_zarr_elsewhere
@@ -233,6 +234,7 @@ class _Part:
         self.whole.notes += part.notes
         self.whole.fits += part.fits
         self.whole.levels |= part.levels
+        self.whole.raised += part.raised
         self.whole.precisions |= part.precisions
 
 
@@ -248,7 +250,7 @@ def _copy(
             or options.depth
             or options.quality
             or options.compare
-            or job.format not in (None, _format(job.source))
+            or _other_format(job)
             or _other_container(job)
         ):
             anew.append(job)
@@ -281,6 +283,14 @@ def _copy(
         unchanged = replace(options, strength=0.0, sigma=None, check=False)
         again = Plan(anew, plan.is_folder, [])
         part.add(restore_jobs(load(models[0].name), again, unchanged, part.progress, told))
+
+
+def _other_format(job: Job) -> bool:
+    """Return whether a job writes an image in another format than its own, which may be one that is only read."""
+    assert job.source is not None
+    if job.is_video:
+        return job.format not in (None, _format(job.source))
+    return (job.format or written_format(job.source)) != _format(job.source)
 
 
 def _other_container(job: Job) -> bool:

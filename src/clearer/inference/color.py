@@ -33,7 +33,7 @@ from clearer.images.pixels import (
 )
 from clearer.images.tensors import to_array, to_batch
 from clearer.images.thumbnail import beside_restored
-from clearer.images.transparent import extended, is_multiplied
+from clearer.images.transparent import continued, is_multiplied
 from clearer.images.types import (
     CMYK,
     GRAY,
@@ -47,7 +47,6 @@ from clearer.images.types import (
 from clearer.inference.noise_level import WHITE, NoiseLevel, unit_level
 from clearer.inference.options import RestoreOptions
 
-_SMALL = np.float32(1e-6)  # instead of an alpha of 0, by which no color can be divided
 _MARGIN = 1 / 20  # share of the span by which pixels may exceed it without a note
 
 Run = Callable[[UnitPixels], UnitPixels]
@@ -269,8 +268,8 @@ def _beside_transparent(x: UnitPixels, alpha: UnitPixels, multiplied: bool, rest
     """
     seen = alpha[:, :, 0] > 0
     if not multiplied:
-        return np.where(seen[:, :, None], restored(extended(x, seen)), x)
-    straight = extended((x / np.maximum(alpha, _SMALL)).clip(0, 1), seen)
+        return np.where(seen[:, :, None], restored(continued(x, alpha, multiplied)), x)
+    straight = continued(x, alpha, multiplied)
     changed = x + alpha * (restored(straight) - straight)
     return np.asarray(np.where(seen[:, :, None], changed, x), np.float32)
 

@@ -18,17 +18,18 @@ from clearer.images.io import not_kept, read_file, to_bytes, write_file
 from clearer.images.nodata import filled
 from clearer.images.pixels import WHOLE, depth_of
 from clearer.images.tensors import batch_view
-from clearer.images.types import FORMATS, GRAY, ImageFile, UnitPixels, format_of_suffix, with_notes
+from clearer.images.types import FORMATS, GRAY, ImageFile, UnitPixels, format_of_suffix
 from clearer.inference.batches import Passes, restore_unit
 from clearer.inference.before_after import check_one_image, write_before_after
 from clearer.inference.color import restore_file, training_levels_note
 from clearer.inference.fit_check import FitCheck
-from clearer.inference.jobs import Job, Plan, misnamed, plan_jobs, prepare_outputs
+from clearer.inference.jobs import Job, Plan, plan_jobs, prepare_outputs
 from clearer.inference.large_tiff import is_large, restore_large
 from clearer.inference.large_zarr import restore_zarr
 from clearer.inference.noise_level import ImageLevels, check_takes_level
 from clearer.inference.options import RestoreOptions
 from clearer.inference.outcome import Failure, FileOutcome, Outcome
+from clearer.inference.output_format import with_format_notes
 from clearer.inference.restorer import Restorer
 from clearer.inference.zarr_elsewhere import is_zarr_elsewhere, restore_zarr_elsewhere
 
@@ -221,7 +222,8 @@ class _Batch:
                 if before.color.dtype != after.color.dtype and self.options.noticed(image.pages) is not None:
                     span = WHOLE  # as dim as the new file
                 write_before_after(self.options.compare, before, after, span)
-            return with_notes(restored, *misnamed(job, image.format, format))
+            chosen = self.options.format is not None or job.is_named
+            return with_format_notes(restored, image.format, format, job.source, chosen=chosen)
         except UserError as error:  # raised without the file's name
             raise UserError(f"{job.name}: {str(error).removeprefix('image: ')}") from error
         except MemoryError:

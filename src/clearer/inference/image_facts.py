@@ -9,6 +9,7 @@ import numpy as np
 
 from clearer.images.nodata import hidden_of, without
 from clearer.images.pixels import rgb_of_cmyk, to_unit
+from clearer.images.transparent import continued, is_multiplied
 from clearer.images.types import CMYK, ImageFile, UnitPixels
 from clearer.inference.options import RestoreOptions
 from clearer.noise.advice import Kind
@@ -103,7 +104,10 @@ HOW = {
 
 
 def seen_of_file(image: ImageFile, options: RestoreOptions | None = None) -> UnitPixels:
-    """Return the first page of a file as it is looked at: in [0, 1], black where it is hidden, CMYK as RGB.
+    """Return the first page of a file as it is looked at: in [0, 1], CMYK as RGB.
+
+    It is black where there is no value, and where nothing is seen at all; where parts are transparent, the rest of
+    the image is continued, as it is in restoring.
 
     Raises:
         UserError: its floating-point values are not finite or far outside [0, 1].
@@ -113,7 +117,12 @@ def seen_of_file(image: ImageFile, options: RestoreOptions | None = None) -> Uni
     color = page.color if hidden is None else without(page.color, hidden)
     unit = to_unit(color, (options or RestoreOptions()).spans_of(image.pages)[0])
     unit = unit if hidden is None else np.where(hidden, np.float32(0), unit)
-    return to_unit(rgb_of_cmyk(page.color)) if unit.shape[2] == CMYK else unit
+    if unit.shape[2] == CMYK:
+        unit = to_unit(rgb_of_cmyk(page.color))
+    if page.alpha is None:
+        return unit
+    alpha = to_unit(page.alpha)
+    return continued(unit, alpha, is_multiplied(page)) if alpha.any() else np.zeros_like(unit)
 
 
 def facts_of(unit: UnitPixels, quality: int | None = None, side: int = SIDE) -> ImageFacts:

@@ -14,9 +14,10 @@ from clearer.core.leftovers import remove_leftovers
 from clearer.core.text import few
 from clearer.data.folders import list_images
 from clearer.images.ome_zarr.tree import is_zarr
-from clearer.images.types import FORMATS, HEAD, SUFFIXES, format_named, format_of_bytes, format_of_suffix
+from clearer.images.types import FORMATS, SUFFIXES, format_named, format_of_suffix
 from clearer.inference.folder_files import VIDEO_SUFFIXES, LeftOut, files_inside, is_wanted, sub_folders_with_images
 from clearer.inference.options import RestoreOptions
+from clearer.inference.output_format import holds, output_name, written_format
 from clearer.inference.output_names import OutputNames, choose_names
 
 STREAM = "-"
@@ -43,6 +44,11 @@ class Job(NamedTuple):
     def name(self) -> str:
         """The name in messages."""
         return "standard input" if self.source is None else str(self.source)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the output has a name that the user gave, not that of the source and the suffix of PNG."""
+        return self.source is not None and self.target is not None and self.target.name != f"{self.source.name}.png"
 
     @property
     def is_zarr(self) -> bool:
@@ -134,7 +140,9 @@ def _single_plan(source: str | Path, target: str | Path, format: str | None, opt
     job = _single_job(source, target, format)
     if job.source is None or job.target is None or not _is_folder(target):
         return Plan([job], False, [])
-    names = choose_names(job.target.parent, {job.source.name: job.target.name}, options.skip_existing)
+    names = choose_names(
+        job.target.parent, {job.source.name: job.target.name}, options.skip_existing, job.source.parent
+    )
     job = job._replace(target=names.folder / names.chosen[job.source.name])
     return Plan([job], False, [], names if _worth_a_record(names, format) else None)
 
@@ -173,7 +181,7 @@ def _single_job(source: str | Path, target: str | Path, format: str | None) -> J
             raise UserError(f"{place}: cannot hold a video; end the name in {', '.join(VIDEO_SUFFIXES)}")
         return Job(path, place, None)
     own = "PNM" if place.suffix.lower() == ".pnm" else format_of_suffix(place)
-    if format is None and path is not None and _is_folder(target) and _holds(place.suffix, written_format(path)):
+    if format is None and path is not None and _is_folder(target) and holds(place.suffix, written_format(path)):
         own = written_format(path)
     if own is None:
         suffixes = ", ".join(f.suffixes[0] for f in FORMATS.values())
@@ -242,7 +250,7 @@ def _folder_plan(source: Path, target: Path, format: str | None, options: Restor
         raise UserError(f"{source}: no images {which} in this folder; check --pattern and --recursive")
     below = {path.relative_to(source).as_posix(): path for path in sources}
     wanted = {name: PurePosixPath(name).with_name(output_name(path, format)).as_posix() for name, path in below.items()}
-    names = choose_names(target, wanted, options.skip_existing)
+    names = choose_names(target, wanted, options.skip_existing, source)
     jobs = [Job(path, target / names.chosen[name], format) for name, path in below.items()]
     _refuse_sources(jobs)
     left_out = LeftOut()
@@ -257,7 +265,8 @@ def _folder_plan(source: Path, target: Path, format: str | None, options: Restor
 def folder_outputs(paths: list[Path], target: Path, options: RestoreOptions) -> Iterator[tuple[Path, Path]]:
     """Yield the files of one folder, each with its output in ``target``; names that change are recorded there."""
     format = None if options.format is None else format_named(options.format)
-    names = choose_names(target, {path.name: output_name(path, format) for path in paths}, options.skip_existing)
+    wanted = {path.name: output_name(path, format) for path in paths}
+    names = choose_names(target, wanted, options.skip_existing, paths[0].parent if paths else None)
     if _worth_a_record(names, format):
         names.save()
     yield from ((path, target / names.chosen[path.name]) for path in paths)
@@ -310,41 +319,3 @@ def _refuse_sources(jobs: list[Job]) -> None:
     for job in jobs:
         if job.target is not None and os.path.realpath(job.target) in sources:
             raise UserError(f"{job.target}: is one of the source files, through a link; choose another output folder")
-
-
-def output_name(path: Path, format: str | None) -> str:
-    """Return the name of the output file: that of the input, if its suffix fits the output's format."""
-    if path.suffix.lower() in VIDEO_SUFFIXES or is_zarr(path):
-        return path.name
-    own = format_of_suffix(path)
-    if format is not None:
-        return path.name if own == format else f"{path.stem}{FORMATS[format].suffixes[0]}"
-    found = written_format(path)
-    if own == found or _holds(path.suffix, found):
-        return path.name
-    # The name keeps the old suffix, so that it cannot equal that of another file in the folder.
-    return f"{path.name}{FORMATS[found].suffixes[0]}"
-
-
-def _holds(suffix: str, format: str) -> bool:
-    """Return whether a file of this suffix may hold a format of Netpbm: readers of PPM read PGM and PBM too."""
-    return format in {".pgm": ("PBM",), ".ppm": ("PBM", "PGM"), ".pnm": ("PBM", "PGM", "PPM")}.get(suffix.lower(), ())
-
-
-def written_format(path: Path) -> str:
-    """Return the format that a file is written in again, by its content; PNG, if its own is not written."""
-    if is_no_file(path):
-        return format_of_suffix(path) or "PNG"
-    try:
-        with path.open("rb") as file:
-            return format_of_bytes(file.read(HEAD)) or "PNG"
-    except OSError:  # the reader reports it
-        return format_of_suffix(path) or "PNG"
-
-
-def misnamed(job: Job, found: str, written: str) -> list[str]:
-    """Return a note if the suffix of a file says another format than that of its content, ``found``."""
-    own = None if job.source is None else format_of_suffix(job.source)
-    if own in (None, found) or (job.source is not None and _holds(job.source.suffix, found)):
-        return []
-    return [f"its content is not {own}, as its name says; it is written as {written}"]

@@ -40,15 +40,20 @@ class OutputNames:
             write_json(self.folder / RECORD, dict(sorted(self.record.items())))
 
 
-def choose_names(folder: Path, wanted: Mapping[str, str], skip_existing: bool) -> OutputNames:
+def choose_names(
+    folder: Path, wanted: Mapping[str, str], skip_existing: bool, sources: Path | None = None
+) -> OutputNames:
     """Choose an output for each source, so that no two sources share one, now or later.
 
-    A source keeps the output that the record names. Others take the name that they want, in the order given, unless
-    another source has it: then the whole name of the source goes before the suffix, ``a.tif.png``.
+    A source keeps the output that the record names. Others take the name that they want, those first that keep their
+    own, then in the order given, unless another source has it: then the whole name of the source goes before the
+    suffix, ``a.tif.png``. An existing output that the record does not name is that of the source of its very name,
+    if there is one: all others are recorded.
 
     Args:
         folder: the output folder.
         wanted: source -> output that it should have if no other source has it.
+        sources: the folder of the sources, where it may hold more than those wanted.
         skip_existing: existing outputs are kept: one without a record that two sources want belongs to neither, since
             the other would never be restored.
 
@@ -65,11 +70,17 @@ def choose_names(folder: Path, wanted: Mapping[str, str], skip_existing: bool) -
         for output, count in rivals.items()
         if skip_existing and count > 1 and output not in record and (folder / output).exists()
     }
+
+    def is_free(name: str, source: str) -> bool:
+        if name in record:
+            return record[name] == source
+        of_namesake = name != source and sources is not None and (sources / name).exists() and (folder / name).exists()
+        return name not in unknown and not of_namesake
+
     chosen: dict[str, str] = {}
-    for source, name in wanted.items():
-        free = (n for n in _candidates(source, name) if n not in unknown and record.get(n, source) == source)
-        output = chosen[source] = kept.get(source) or next(free)
-        record[output] = source
+    for source, name in sorted(wanted.items(), key=lambda pair: pair[0] != pair[1]):  # stable: in the order given
+        chosen[source] = kept.get(source) or next(n for n in _candidates(source, name) if is_free(n, source))
+        record[chosen[source]] = source
     return OutputNames(folder, chosen, record, tuple(_note(folder, output, wanted) for output in sorted(unknown)))
 
 

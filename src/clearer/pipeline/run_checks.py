@@ -52,15 +52,32 @@ def check_run(
     if not distributed.first(lambda: folder.train.finished):
         check_losses(recipe)
         check_shares(recipe)
-    splits = distributed.together(partial(_find_images, recipe, say))
+    patch = max(recipe.search.patch if recipe.form is None else 0, recipe.train.patch)
+    splits = distributed.together(partial(_find_images, recipe, patch, say))
     if "evaluate" in stages:
-        measured = splits.test or (splits.validation if recipe.evaluate.samples else [])
-        for name in recipe.evaluate.protocols:
-            distributed.together(partial(check_fit, measured, parse_protocol(name)))
+        distributed.together(partial(_check_measured, recipe, splits))
     if "train" in stages:
         distributed.first(lambda: check_start(recipe, folder) and None)
     _refuse_other_images(splits)
     return device, splits
+
+
+def check_images(recipe: Recipe) -> None:
+    """Check the protocols and the images of a run before a search within a budget, which knows no architecture yet.
+
+    Raises:
+        UserError: a protocol does not fit, or images are missing, too few or damaged.
+    """
+    for name in recipe.evaluate.protocols:
+        _check_protocol(name, recipe)
+    _check_measured(recipe, _find_images(recipe, recipe.train.patch, lambda remark: None))  # the run says the remarks
+
+
+def _check_measured(recipe: Recipe, splits: Splits) -> None:
+    """Refuse images that a protocol cannot measure."""
+    measured = splits.test or (splits.validation if recipe.evaluate.samples else [])
+    for name in recipe.evaluate.protocols:
+        check_fit(measured, parse_protocol(name))
 
 
 def _check_protocol(name: str, recipe: Recipe) -> None:
@@ -108,8 +125,7 @@ def _meet(recipe: Recipe, stages: Sequence[str]) -> torch.device:
     return device
 
 
-def _find_images(recipe: Recipe, say: Callable[[str], None]) -> Splits:
-    patch = max(recipe.search.patch if recipe.form is None else 0, recipe.train.patch)
+def _find_images(recipe: Recipe, patch: int, say: Callable[[str], None]) -> Splits:
     splits = resolve_splits(recipe.data, channels=recipe.network.channels, patch=patch, seed=recipe.seed, say=say)
     return with_range(splits, None if recipe.data.range is None else recipe.data.span, say)
 

@@ -173,6 +173,11 @@ class RunFolder:
         return self.budgeted_networks.is_file()
 
     @property
+    def budget_choice(self) -> Path:
+        """The choice among the finalists of the search within one budget."""
+        return self.budget / "choice.json"
+
+    @property
     def budget_result(self) -> Path:
         """The outcome of the search within one or several budgets."""
         return self.budget / "result.json"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from clearer.images.around.box_parts import coding_of, with_coding
-from clearer.images.around.part import Part
+from clearer.images.around.box_parts import coding_of, parts_of_boxes, with_coding
+from clearer.images.around.part import TIMES, Part
 from clearer.images.around.parts import lost, parts_of
 from clearer.images.io import read_file, read_header
 from clearer.images.types import format_of_bytes
@@ -38,10 +38,11 @@ def around() -> dict[str, object]:
     return {"exif": exif, "icc_profile": SRGB, "xmp": b"<x:xmpmeta/>"}
 
 
-def restored(tmp_path: Path, data: bytes, name: str) -> tuple[Path, list[str]]:
-    (tmp_path / "source").write_bytes(data)
+def restored(tmp_path: Path, data: bytes, name: str, source: str = "source") -> tuple[Path, list[str]]:
+    (tmp_path / "in").mkdir(exist_ok=True)
+    (tmp_path / "in" / source).write_bytes(data)
     options = RestoreOptions(strength=0.0, check=False)
-    outcome = restore_path(stand_in(3), tmp_path / "source", tmp_path / name, options)
+    outcome = restore_path(stand_in(3), tmp_path / "in" / source, tmp_path / name, options)
     return tmp_path / name, [note.partition(": ")[2] for note in outcome.notes]
 
 
@@ -122,6 +123,37 @@ OTHERS = {
 }
 
 
+@pytest.mark.parametrize("source, times", [("PNG", (100, 100 / 3, 100 / 3)), ("GIF", (100, 150, 200))])
+def test_an_animation_becomes_avif_with_its_times(tmp_path: Path, source: str, times: tuple[float, ...]) -> None:
+    data = saved(source, save_all=True, append_images=IMAGES[1:3], duration=list(times), loop=0)
+    path, notes = restored(tmp_path, data, "y.avif")
+    assert [note for note in notes if "times" in note] == []
+    with Image.open(path) as image:
+        assert image.n_frames == 3
+        found = []
+        for k in range(3):
+            image.seek(k)
+            image.load()  # Pillow reads the times with the frames
+            found.append(image.info["duration"])
+    assert np.abs(np.subtract(found, times)).max() <= 1 and abs(sum(found) - sum(times)) <= 1
+
+
+def test_times_of_a_damaged_box_file_are_not_listed() -> None:
+    data = bytearray(saved("AVIF", save_all=True, append_images=IMAGES[1:3], duration=[100, 150, 200]))
+    assert [part.digest for part in parts_of_boxes(bytes(data)) if part.name == TIMES] == ["100 150 200"]
+    place = data.index(b"stts") + 12
+    data[place : place + 4] = b"\xff\xff\xff\xff"  # frames of the first run
+    assert [part for part in parts_of_boxes(bytes(data)) if part.name == TIMES] == []
+
+
+def test_what_the_user_named_is_not_said_to_become_png(tmp_path: Path) -> None:
+    _, notes = restored(tmp_path, saved("TGA"), "y.tif")
+    assert notes == []
+    bitmap = saved("BMP")[14:]  # as programs put it on a clipboard
+    _, notes = restored(tmp_path, bitmap, "y.png", "x.dib")
+    assert notes == []
+
+
 def test_a_webp_animation_keeps_its_background_and_says_what_is_behind(tmp_path: Path) -> None:
     frames = [Image.new("RGBA", (8, 8), (9 * k, 20, 30, 100 + k)) for k in range(3)]
     file = io.BytesIO()
@@ -138,7 +170,7 @@ def test_a_webp_animation_keeps_its_background_and_says_what_is_behind(tmp_path:
 @pytest.mark.parametrize("name", OTHERS)
 def test_what_becomes_png_says_what_it_loses(tmp_path: Path, name: str) -> None:
     make, want = OTHERS[name]
-    path, notes = restored(tmp_path, make(), "y.png")
+    path, notes = restored(tmp_path, make(), "source.png")
     assert notes == want
     if name == "gif":
         with Image.open(path) as image:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from clearer.images.around.boxes import Box, box_at, boxes_of
-from clearer.images.around.part import EXIF, FRAMES, PROFILE, XMP, Part, digest
+from clearer.images.around.part import EXIF, FRAMES, PROFILE, TIMES, XMP, Part, digest, whole_milliseconds
 
+_MOST_FRAMES = 1_000_000  # of which the times are listed; a damaged file may state any number
 _UNSTATED, _SRGB_TRANSFER = 2, 13
 _EXIF_ID = b"JpgTiffExif->JP2"
 _XMP_ID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
@@ -184,10 +185,29 @@ def _properties(data: bytes, meta: Box) -> dict[int, list[Box]]:
 
 
 def _of_tracks(data: bytes, moov: Box) -> Iterator[Part]:
-    """Yield the number of frames of a sequence."""
+    """Yield the number of frames of a sequence, and their times."""
     for track in boxes_of(data, moov.start, moov.end):
         if track.kind == b"trak":
             handler = box_at(data, b"mdia", b"hdlr", within=track)
             sizes = box_at(data, b"mdia", b"minf", b"stbl", b"stsz", within=track)
             if handler is not None and sizes is not None and data[handler.start + 8 : handler.start + 12] == b"pict":
                 yield Part(FRAMES, str(struct.unpack_from(">I", data, sizes.start + 8)[0]), exact=True)
+                if times := _times(data, track):
+                    yield Part(TIMES, " ".join(map(str, times)), exact=True)
+
+
+def _times(data: bytes, track: Box) -> list[int]:
+    """Return the time of each frame in milliseconds; none where the file does not state them."""
+    head = box_at(data, b"mdia", b"mdhd", within=track)
+    table = box_at(data, b"mdia", b"minf", b"stbl", b"stts", within=track)
+    if head is None or table is None:
+        return []
+    scale: int = struct.unpack_from(">I", data, head.start + (12 if data[head.start] == 0 else 20))[0]
+    (runs,) = struct.unpack_from(">I", data, table.start + 4)
+    found: list[float] = []
+    for number in range(runs):
+        frames, units = struct.unpack_from(">II", data, table.start + 8 + 8 * number)
+        if len(found) + frames > _MOST_FRAMES:
+            return []
+        found += [1000 * units / (scale or 1)] * frames
+    return whole_milliseconds(found)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 EXIF, XMP, PROFILE, RESOLUTION = "EXIF", "XMP", "color profile", "resolution"
@@ -23,6 +25,16 @@ class Part(NamedTuple):
     digest: str = ""
     exact: bool = False
     of_format: bool = False
+
+
+def whole_milliseconds(times: Iterable[float]) -> list[int]:
+    """Return the times of frames in whole milliseconds, so that no frame begins off by more than half of one.
+
+    >>> whole_milliseconds([100 / 3, 100 / 3, 100 / 3])
+    [33, 34, 33]
+    """
+    ends = [round(end) for end in accumulate(times, initial=0.0)]
+    return [after - before for before, after in pairwise(ends)]
 
 
 def digest(content: bytes) -> str:

@@ -8,14 +8,25 @@ from __future__ import annotations
 import io
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from clearer.core.errors import UserError
 from clearer.images.around import jpeg_segments as jpeg
 from clearer.images.around import png_chunks as png
 from clearer.images.around.box_parts import parts_of_boxes
 from clearer.images.around.jxl_header import SIGNATURES, header_of
-from clearer.images.around.part import EXIF, FRAMES, PLAYS, PROFILE, RESOLUTION, TIMES, XMP, Part, digest
+from clearer.images.around.part import (
+    EXIF,
+    FRAMES,
+    PLAYS,
+    PROFILE,
+    RESOLUTION,
+    TIMES,
+    XMP,
+    Part,
+    digest,
+    whole_milliseconds,
+)
 from clearer.images.around.xmp import announces
 from clearer.images.thumbnail import without_thumbnail
 
@@ -154,7 +165,7 @@ def _of_png(data: bytes) -> Iterator[Part]:
             yield Part(PLAYS, str(struct.unpack_from(">II", body)[1]), exact=True)
         elif kind == b"fcTL":
             numerator, denominator = struct.unpack_from(">HH", body, 20)
-            delays.append(round(1000 * numerator / (denominator or 100)))
+            delays.append(1000 * numerator / (denominator or 100))
         elif kind not in _PIXEL_CHUNKS:
             near_srgb = kind == b"gAMA" and body == struct.pack(">I", 45455)
             # The values that are tied to the layout of pixels are compared where they are written.
@@ -168,9 +179,9 @@ def _of_png(data: bytes) -> Iterator[Part]:
         yield Part("data behind the image", digest(data[end:]))
 
 
-def _of_frames(milliseconds: list[int]) -> Iterator[Part]:
+def _of_frames(milliseconds: Sequence[float]) -> Iterator[Part]:
     yield Part(FRAMES, str(len(milliseconds)), exact=True)
-    yield Part(TIMES, " ".join(map(str, milliseconds)), exact=True)
+    yield Part(TIMES, " ".join(map(str, whole_milliseconds(milliseconds))), exact=True)
 
 
 def _of_webp(data: bytes) -> Iterator[Part]:
