@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
@@ -20,6 +22,19 @@ def test_a_finished_fit_is_not_done_again(run, photos):
     assert ended.status == 0, ended.err
     assert (run / "model.safetensors").stat().st_mtime_ns == before
     assert "gray-awgn-50" in ended.out
+
+
+@pytest.mark.slow
+def test_weights_and_samples_that_were_deleted_are_written_again(run, photos, tmp_path):
+    """From the last checkpoint; the weights are those of the run, and everything that follows from them is made."""
+    again = shutil.copytree(run, tmp_path / "run")
+    (again / "model.safetensors").unlink()
+    shutil.rmtree(again / "samples")
+    ended = command("fit", "quickstart", "--data", photos, "-o", again, *settings(TINY))
+    assert ended.status == 0 and "model.safetensors: missing; " in ended.err
+    mine, whole = (load_file(folder / "model.safetensors") for folder in (again, run))
+    assert mine.keys() == whole.keys() and all(np.array_equal(mine[key], whole[key]) for key in whole)
+    assert sorted(p.name for p in (again / "samples").iterdir()) == sorted(p.name for p in (run / "samples").iterdir())
 
 
 @pytest.mark.slow

@@ -43,6 +43,7 @@ from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
 from clearer.runs.ledger import Trained, read_ledger
 from clearer.search.halving import Gate, Schedule, Timing, best
+from clearer.training.optimizers import learning_rate
 from helpers.tiny_search import tiny_recipe
 
 QUIET = Console(quiet=True)
@@ -77,6 +78,15 @@ def test_short_trainings_can_go_on(recipe: Recipe) -> None:
     assert (a.train.epochs, b.train.epochs, a.train.steps_per_epoch) == (2, 6, 100)
     assert a.train.optimizer == b.train.optimizer and a.train.optimizer.lr == a.train.optimizer.lr_final
     assert a.given == network and a.train.patch % network.multiple == 0
+
+
+def test_short_trainings_have_a_constant_rate_whatever_the_schedule_of_the_recipe() -> None:
+    network = Architecture.parse("P@channels=1,width=4,norm=none,residual")
+    steps = {"train.optimizer.schedule": "steps", "train.optimizer.milestones": [2, 4]}
+    for given in ({}, steps, {"train.optimizer.schedule": "exponential"}):
+        found = short(load_recipe("denoise-gray-standard", given), network, 0, 900).train
+        rates = {learning_rate(found.optimizer, epoch, found.epochs) for epoch in range(1, found.epochs)}
+        assert rates == {found.optimizer.lr}
 
 
 def test_short_trainings_heed_no_setting_of_the_published_search() -> None:
@@ -460,5 +470,5 @@ def test_a_time_of_a_busy_machine_is_marked_and_said_and_threads_alone_measure_n
 def test_the_minutes_begin_when_the_networks_are_drawn(took: float, said: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search_cost.time, "monotonic", lambda: 1000.0 + took)
     console = Console(file=io.StringIO(), width=500)
-    assert search_cost.minutes_begin(1000.0, console) == 1000.0 + took
+    assert search_cost.minutes_begin(1000.0, Budget.parse("9ms@1mp"), console) == 1000.0 + took
     assert console.file.getvalue().count("took 1 min 50 s, once for this machine") == said  # type: ignore[attr-defined]

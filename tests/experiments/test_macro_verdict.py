@@ -16,8 +16,9 @@ from rich.console import Console
 
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, write_json
+from clearer.data.folders import find_items
 from clearer.experiments import macro_verdict as module
-from clearer.experiments import macro_verdict_time
+from clearer.experiments import macro_verdict_time, verdict_images
 from clearer.experiments.budget_cost import scaled_default
 from clearer.experiments.budget_results import read_chosen
 from clearer.experiments.macro_verdict import MacroVerdictSettings, macro_verdict
@@ -214,7 +215,8 @@ def test_scores_are_those_of_the_weights_and_images_at_hand(run: Path, tmp_path:
         save_weights(plan.run.last_weights, network, ModelCard())
 
     def scores() -> list[float]:
-        return module._test_scores(plan, "cpu", str(images), ["gray-awgn-25"], tmp_path / "out").tolist()
+        items = find_items(images, "clean")
+        return verdict_images.scores_of(plan, "cpu", items, ["gray-awgn-25"], tmp_path / "out").tolist()
 
     save(0)
     first, file = scores(), tmp_path / "out" / "test" / f"{plan.name}.json"

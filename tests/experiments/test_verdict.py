@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -11,12 +12,14 @@ import pytest
 from rich.console import Console
 
 from clearer.core.errors import UserError
+from clearer.core.files import write_text
 from clearer.experiments.search_records import AgainstChance
-from clearer.experiments.verdict import _digest, verdict
-from clearer.experiments.verdict_candidates import choose_candidates
+from clearer.experiments.verdict import _digest, _refuse_other_length, verdict
+from clearer.experiments.verdict_candidates import choose_candidates, training_plan
 from clearer.experiments.verdict_page import judgement, redraw
 from clearer.network.architecture import SearchSpace
 from clearer.network.supernet import Supernet
+from clearer.runs.layout import RunFolder
 from clearer.training.checkpoints import load_checkpoint, save_checkpoint
 from helpers.command import clearer, settings
 from helpers.photos import NAMES, write_photos
@@ -129,6 +132,17 @@ def test_faults_are_reported_in_one_line(run: Path, tmp_path: Path) -> None:
     ):
         outcome = clearer("verdict", *arguments, "-o", tmp_path / "v")
         assert outcome.status == 2 and words in outcome.err and outcome.err.count("\n") == 1
+
+
+def test_trainings_of_another_length_are_refused(run: Path, tmp_path: Path) -> None:
+    """One that goes on with a higher rate is no equal of one that began with it."""
+    recipe = RunFolder(run).read_recipe()
+    plan = training_plan(recipe, Supernet(recipe.search_space).discretize(), 0, tmp_path)
+    write_text(plan.run.recipe, plan.recipe.to_yaml())
+    _refuse_other_length([plan])
+    longer = dataclasses.replace(plan.recipe, train=dataclasses.replace(plan.recipe.train, epochs=7))
+    with pytest.raises(UserError, match="was trained for 1 epochs, and 7 are asked for; choose another folder"):
+        _refuse_other_length([dataclasses.replace(plan, recipe=longer)])
 
 
 def test_the_former_name_of_the_scale_is_taken_with_a_note(run: Path, tmp_path: Path) -> None:

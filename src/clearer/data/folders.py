@@ -73,15 +73,15 @@ def find_items(where: Source, layout: str = "auto", clean_side: str = "left") ->
     return pages_of(items)
 
 
-def find_pairs(where: Source, layout: str = "auto") -> list[Item]:
+def find_pairs(where: Source, layout: str = "auto", clean_side: str = "left") -> list[Item]:
     """Return the items of a set where pairs are needed: ``"auto"`` takes a folder of images as side by side.
 
     Raises:
         UserError: as for `find_items`.
     """
-    items = find_items(where, layout)
+    items = find_items(where, layout, clean_side)
     if layout == "auto" and not any(item.is_pair for item in items):
-        items = find_items(where, "side-by-side")
+        items = find_items(where, "side-by-side", clean_side)
     return items
 
 

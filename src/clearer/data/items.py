@@ -96,6 +96,11 @@ def with_levels(items: Sequence[Item], levels: Span | None) -> list[Item]:
     return [dataclasses.replace(item, span=levels) for item in items]
 
 
+def in_folder(item: Item, place: object) -> Item:
+    """Return an item with its folder in front of its name, for sets in which names repeat."""
+    return dataclasses.replace(item, name=f"{Path(str(place)).as_posix()}/{item.name}")
+
+
 def item_size(item: Item) -> tuple[int, int]:
     """Return the height and width of the clean image or half, from the header."""
     header = page_header(item.clean, item.page)

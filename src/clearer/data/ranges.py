@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from clearer.core.errors import UserError
-from clearer.data.items import Item
+from clearer.data.items import Item, with_levels
 from clearer.data.splits import Splits
 from clearer.images.depth import depth_of_file
 from clearer.images.pixels import CAMERA_BITS, WHOLE, Span, depth_of
@@ -89,6 +89,15 @@ def with_range(splits: Splits, stated: Span | None, say: Callable[[str], None]) 
     return Splits(
         **{name: [dataclasses.replace(item, span=span) for item in part] for name, part in splits.parts().items()}
     )
+
+
+def with_noticed_levels(items: Sequence[Item], levels: Span | None = None) -> list[Item]:
+    """Return images with the levels of a model, or those of a camera if all have 16 bits and none exceeds these."""
+    found = with_levels(items, levels)
+    if any(item.span != WHOLE for item in found) or set(depths_of(items)) != {"16"}:
+        return found
+    noticed = settled_range(items, None, lambda line: None)
+    return found if noticed is None else [dataclasses.replace(item, span=noticed) for item in items]
 
 
 def settled_range(items: Sequence[Item], stated: Span | None, say: Callable[[str], None]) -> Span | None:

@@ -14,7 +14,7 @@ from clearer.data.duplicates import PARTS, Fingerprint, Fingerprints, fingerprin
 from clearer.data.exclusions import without_excluded
 from clearer.data.fields import fields_of
 from clearer.data.folders import find_items, left_out, matching_note, part_folders
-from clearer.data.items import Item, check_channels, check_sizes
+from clearer.data.items import Item, check_channels, check_sizes, in_folder
 from clearer.data.noisy import is_noisy_only, split_noisy
 from clearer.data.stacks import only_channel
 from clearer.degradations.registry import DEGRADATIONS
@@ -123,6 +123,9 @@ def unseen_images(
 
 def _noisy_splits(settings: DataSettings, channels: int, patch: int, say: Say) -> Splits:
     """Return the images of each part where there is no ground truth; see `split_noisy`."""
+    for name in ("train_clean", "only_validation", "group"):
+        if getattr(settings, name) is not None:
+            raise UserError(f"data.{name}: {getattr(settings, name)!r} is for images with ground truth; leave it out")
     parts = split_noisy(settings)
     train, validation = without_excluded([parts["train"], parts["validation"]], settings.exclude, say)
     train = _evenly(train, settings.limit_train)
@@ -203,7 +206,7 @@ def _find_all(places: list[str], settings: DataSettings) -> list[Item]:
     """Return the items of several folders; a name that occurs in more than one gets its folder in front."""
     found = [(place, item) for place in places for item in _find(place, settings)]
     count = Counter(item.name for _, item in found)
-    return [_with_folder(item, place) if count[item.name] > 1 else item for place, item in found]
+    return [in_folder(item, place) if count[item.name] > 1 else item for place, item in found]
 
 
 def _extra_clean(settings: DataSettings) -> list[Item]:
@@ -214,11 +217,7 @@ def _extra_clean(settings: DataSettings) -> list[Item]:
         kinds = " or ".join(kind for kind, one in DEGRADATIONS.all().items() if not one.needs_pairs)
         raise UserError(f"data.train_clean: nothing degrades these images; set data.degradation.kind to {kinds}")
     places = [settings.train_clean] if isinstance(settings.train_clean, str) else settings.train_clean
-    return [_with_folder(item, place) for place in places for item in find_items(place, "clean")]
-
-
-def _with_folder(item: Item, place: str) -> Item:
-    return dataclasses.replace(item, name=f"{Path(place).as_posix()}/{item.name}")
+    return [in_folder(item, place) for place in places for item in find_items(place, "clean")]
 
 
 def _named(items: list[Item], path: str) -> list[Item]:

@@ -183,14 +183,16 @@ def result_of(
     )
 
 
-def items_for(data: Source | Sequence[Item], protocol: Protocol, layout: str = "auto") -> list[Item]:
+def items_for(
+    data: Source | Sequence[Item], protocol: Protocol, layout: str = "auto", clean_side: str = "left"
+) -> list[Item]:
     """Return all items that a protocol measures, sorted by name.
 
     Raises:
         UserError: there are none; or see `clearer.data.folders.find_items`.
     """
     if isinstance(data, str | Path | Pairs):
-        items = find_pairs(data, layout) if protocol.needs_pairs else find_items(data, layout)
+        items = (find_pairs if protocol.needs_pairs else find_items)(data, layout, clean_side)
     else:
         items = list(data)
     if not items:

@@ -37,7 +37,7 @@ def _refuse_unsearched(folder: RunFolder, budgets: Sequence[Budget]) -> None:
     if folder.has_several_budgets:
         left = [budget.text for budget in budgets if (budget.unit, budget.amount) not in ended]
     else:
-        found = ended or folder.budget_choice.exists() or folder.architecture.exists()
+        found = ended or (folder.budget / "choice.json").exists() or folder.architecture.exists()
         left = [] if found else [budget.text for budget in budgets]
     if left:
         raise UserError(

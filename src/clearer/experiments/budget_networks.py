@@ -81,7 +81,7 @@ def _drawn(
             refuse_unmet(costs[budget.unit], budget, recipe)
         else:
             costs[budget.unit], _ = cost_of_networks(budget, recipe, console)
-    begun = minutes_begin(begun, console)
+    begun = minutes_begin(begun, budgets[0], console)
     drawn = {}
     for budget in budgets:
         cost = costs[budget.unit]

@@ -20,6 +20,7 @@ from clearer.core.errors import UserError, nearest
 from clearer.core.files import write_json
 from clearer.data.folders import find_items, find_pairs, short_name
 from clearer.data.items import Item, item_size, read_item
+from clearer.data.ranges import with_noticed_levels
 from clearer.evaluation.evaluate import degraded_by
 from clearer.evaluation.protocols import Protocol, parse_protocol
 from clearer.experiments.figures5_7_page import redraw
@@ -131,7 +132,7 @@ def _parts(bsd500: str | Path | None, rain800: str | Path | None, sigmas: Sequen
 
 
 def _by_name(items: Sequence[Item]) -> tuple[Item, ...]:
-    return tuple(sorted(items, key=lambda item: item.name))
+    return tuple(sorted(with_noticed_levels(items), key=lambda item: item.name))
 
 
 def _shown(parts: Sequence[Part], images: int, names: Sequence[str]) -> list[tuple[Part, int]]:

@@ -97,7 +97,7 @@ def macro_search(
             Candidates.drawn(recipe, budget, count, console, networks).write(file, recipe)
 
     once(file, draw, console)
-    begun = minutes_begin(begun, console)
+    begun = minutes_begin(begun, budget, console)
     candidates = Candidates.read(file, recipe, budget)
     default = candidates.networks[0]
 

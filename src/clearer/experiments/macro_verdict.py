@@ -8,23 +8,22 @@ equally. Seeds are paired: trainings of one seed see the same patches and noise.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from clearer.core.console import progress_bar, say
+from clearer.core.console import say
 from clearer.core.errors import UserError
 from clearer.core.files import read_shaped, write_json
 from clearer.core.text import duration
-from clearer.evaluation.evaluate import evaluate
+from clearer.data.items import Item
 from clearer.evaluation.intervals import Difference, paired_difference
 from clearer.experiments.budget_cost import cost_of_networks, fixed_fields
 from clearer.experiments.budget_results import Chosen, read_chosen
@@ -34,9 +33,9 @@ from clearer.experiments.runner import Plan, carry_out, default_jobs
 from clearer.experiments.search_candidates import precision_of_search
 from clearer.experiments.search_records import Interval, MacroArm, MacroComparison, MacroVerdict
 from clearer.experiments.short_training import STEPS_PER_EPOCH, fitting_patch
+from clearer.experiments.verdict_images import measured_items, scores_of
 from clearer.inference.budget import Budget, ImageSize
 from clearer.inference.latency_table import device_name
-from clearer.inference.restorer import load
 from clearer.network.architecture import Architecture
 from clearer.network.cost import macs_per_pixel
 from clearer.pipeline.latency import measure_latency
@@ -62,7 +61,8 @@ class MacroVerdictSettings:
         overrides: training settings to replace, dotted key to value.
         seeds: trainings of each network.
         random: number of random networks; by default as many as the seconds of the search could train.
-        test: folder of test images, which are opened when all networks are trained; by default those of the run.
+        test: folder of test images; by default those of the run. No choice depends on them: networks are measured on
+            them when all are trained. Images that the search or the trainings have seen are left out.
         jobs: number of trainings at a time; the default is one per core on a CPU and one on a GPU.
 
     Raises:
@@ -122,9 +122,7 @@ def macro_verdict(
     out = folder.verdict if out is None else Path(out)
     found = read_chosen(folder, settings.latencies)
     base = _recipe_of(folder, found[0], settings)
-    test = settings.test or base.data.test
-    if test is None or not base.evaluate.protocols:
-        raise UserError(f"{run}: its recipe has no test images or no protocol to measure them; give --test FOLDER")
+    test = measured_items(base, settings.test, console)
     out.mkdir(parents=True, exist_ok=True)
     seconds = seconds_per_budget(folder)
     random = settings.random or max(2, round(seconds / (60 * settings.minutes)))
@@ -150,10 +148,10 @@ def macro_verdict(
         "seconds_of_search": seconds,
         "steps": steps,
         "seeds": settings.seeds,
-        "test": str(test),
+        "test": settings.test or str(base.data.test or base.data.folder),
         "protocols": list(protocols),
         "latencies": [
-            _compared(budget, _measured(each, base.device, budget, protocols, str(test), precision, out))
+            _compared(budget, _measured(each, base.device, budget, protocols, test, precision, out))
             for budget, each in arms.items()
         ],
         "written": time.strftime("%Y-%m-%d"),
@@ -248,12 +246,18 @@ def _in_turn(arms: list[_Arm]) -> list[Plan]:
 
 
 def _measured(
-    arms: list[_Arm], device: str, budget: str, protocols: Sequence[str], test: str, precision: str, out: Path
+    arms: list[_Arm],
+    device: str,
+    budget: str,
+    protocols: Sequence[str],
+    test: Sequence[Item],
+    precision: str,
+    out: Path,
 ) -> list[MacroArm]:
     """Measure every training on the test images, and every network's latency."""
     rows = []
     for arm in arms:
-        scores = [_test_scores(plan, device, test, protocols, out) for plan in arm.plans]
+        scores = [scores_of(plan, device, test, protocols, out) for plan in arm.plans]
         results = [plan.run.train.read_result("seconds") for plan in arm.plans]
         rows.append(
             MacroArm(
@@ -284,39 +288,6 @@ def _milliseconds(network: Architecture, size: ImageSize, device: str, precision
         kept[key] = measure_latency(network, at=size, device=device, precision=precision)["milliseconds"]
         write_json(file, kept)
     return kept[key]
-
-
-class _TestScores(TypedDict):
-    """The scores of a training on test images, by image, and what was measured."""
-
-    measured: dict[str, Any]
-    psnr: list[float]
-
-
-def _test_scores(plan: Plan, device: str, test: str, protocols: Sequence[str], out: Path) -> NDArray[np.float64]:
-    """Return the PSNR of each test image, the mean over the protocols; measured once for equal weights and images."""
-    file = out / "test" / f"{plan.name}.json"
-    weights = hashlib.sha256(plan.run.last_weights.read_bytes()).hexdigest()
-    wanted = {"weights": weights, "images": _digest_of_files(Path(test)), "protocols": list(protocols)}
-    if file.exists() and (kept := read_shaped(file, _TestScores))["measured"] == wanted:
-        return np.array(kept["psnr"])
-    restorer = load(plan.run.last_weights, device, "fp32")
-    scores = []
-    for name in protocols:
-        with progress_bar(f"{plan.name} {name}") as progress:
-            found = evaluate(restorer, test, name, progress=progress)
-        scores.append([image["psnr"] for image in found.per_image])
-    mean: NDArray[np.float64] = np.array(scores).mean(axis=0)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_json(file, {"measured": wanted, "psnr": mean.tolist()})
-    return mean
-
-
-def _digest_of_files(folder: Path) -> str:
-    """Return a digest that changes when a file of a folder is added, removed, renamed or written again."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    facts = [(path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def _compared(budget: str, arms: list[MacroArm]) -> MacroComparison:

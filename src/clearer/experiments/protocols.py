@@ -17,14 +17,16 @@ from clearer.core.console import progress_bar, say
 from clearer.core.errors import UserError, nearest
 from clearer.core.files import read_shaped, write_json, write_text
 from clearer.data.folders import short_name
+from clearer.data.ranges import with_noticed_levels
 from clearer.degradations.gaussian import Gaussian
-from clearer.evaluation.evaluate import Result, evaluate
+from clearer.evaluation.evaluate import Result, evaluate, items_for
 from clearer.evaluation.metrics import luma601, patch_psnr, psnr, ssim
 from clearer.evaluation.protocols import Protocol, parse_protocol
 from clearer.experiments.records import EffectRow, ProtocolEffects
 from clearer.methods.base import Method, as_restore
 from clearer.methods.trained_model import method_of_model
 from clearer.methods.user_file import methods_from_file
+from clearer.report.facts import seen_line
 
 PATCH = 64  # pixels, the side of separate patches
 
@@ -95,14 +97,17 @@ def compare_protocols(
         UserError: the method is not meant for the level; or see `clearer.evaluation.evaluate.evaluate`.
     """
     ways = _ways(method, _level(method, sigma))
+    items = with_noticed_levels(items_for(data, ways[0].protocol))
     console = console or Console(stderr=True)
+    if method.seen is not None and (line := seen_line({"seen": method.seen(items[:limit]), "images": len(items)})):
+        say(line, console)
     rows: list[EffectRow] = []
     for way in ways:
         extra, place = ExtraMeasurements(), len(rows)
         with progress_bar(way.text) as progress:
             restore = as_restore(method, way.protocol.sigma)
             result = evaluate(
-                patchwise(restore) if way.apart else restore, data, way.protocol, limit=limit, seed=seed,
+                patchwise(restore) if way.apart else restore, items, way.protocol, limit=limit, seed=seed,
                 ensemble=way.ensemble, progress=progress, observe=extra.observe,
             )  # fmt: skip
         rows += _rows(way, result, extra, rows[0]["psnr"] if rows else None)

@@ -22,6 +22,7 @@ from clearer.core.text import duration
 from clearer.experiments.runner import Plan
 from clearer.experiments.search_workers import Workers, train_together
 from clearer.experiments.short_training import short
+from clearer.inference.budget import Budget
 from clearer.network.architecture import Architecture
 from clearer.recipe.schema import Recipe
 from clearer.search.halving import ENOUGH, EPOCH, FEW, Schedule, Timing, too_short
@@ -157,16 +158,18 @@ class PlannedSearch:
         )
 
 
-def minutes_begin(drawing: float, console: Console) -> float:
+def minutes_begin(drawing: float, budget: Budget, console: Console) -> float:
     """Return when the minutes of a search begin: after the networks are drawn, which took since ``drawing``.
 
-    The first search on a machine times the pieces of networks meanwhile, for minutes; later ones have these times.
+    The first search within a time on a machine times the pieces of networks meanwhile, for minutes; later ones have
+    these times.
     """
+    timed = "timing the pieces of networks, once for this machine and size,"
+    what = "drawing the networks" if budget.milliseconds is None else timed
     now = time.monotonic()
     if now - drawing > LONG:
         say(
-            f"search: timing the pieces of networks took {duration(now - drawing)}, once for this machine and size; "
-            "the minutes of the search begin now",
+            f"search: {what} took {duration(now - drawing)}; the minutes of the search begin now",
             console,
         )
     return now

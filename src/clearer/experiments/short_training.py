@@ -50,7 +50,8 @@ def short(
         "batch": recipe.train.batch * (1 + (patch < recipe.train.patch)),
         "average": 0.998,
         "validate_every": NEVER,
-        "optimizer": values["train"]["optimizer"] | {"lr": rate, "lr_final": rate, "warmup_epochs": 1},
+        "optimizer": values["train"]["optimizer"]
+        | {"lr": rate, "lr_final": rate, "warmup_epochs": 1, "schedule": "cosine", "milestones": None},
     }
     values["evaluate"] |= {"protocols": [], "samples": 0}
     if recipe.teacher.stride > 1:  # a teacher of each network would take far longer than its short training

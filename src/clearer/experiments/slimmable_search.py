@@ -95,7 +95,7 @@ def slimmable_within(
 
     once(file, draw, console)
     candidates = Candidates.read(file, resolved, wanted, SLIMMABLE)
-    choice = folder.budget_choice
+    choice = folder.budget / "choice.json"
     if not choice.exists():
         _Search(resolved, folder, wanted, candidates, minutes, console).run(cost, choice)
     found = Choice.read(choice)

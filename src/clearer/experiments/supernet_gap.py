@@ -11,6 +11,7 @@ from torch import Tensor
 from clearer.core.console import say
 from clearer.data.items import read_images
 from clearer.data.patches import PatchSampler
+from clearer.data.ranges import with_range
 from clearer.data.splits import resolve_splits, unseen_images
 from clearer.data.variety import Variety
 from clearer.degradations.base import Degradation
@@ -52,6 +53,7 @@ def held_out_patches(
     if test is not None:
         unseen = unseen_images(test, splits, recipe.data, channels=channels, patch=settings.patch, say=told)
         splits = dataclasses.replace(splits, test=unseen)
+    splits = with_range(splits, None if recipe.data.range is None else recipe.data.span, told)
 
     def sampler(part: str, degradation: Degradation, batch: int) -> PatchSampler:
         return PatchSampler(
@@ -62,6 +64,7 @@ def held_out_patches(
             variety=Variety(augment=False),
             seed=recipe.seed + HELD_OUT_SEED,
             device=device,
+            span=recipe.data.span,
         )
 
     degradation = recipe.data.degradation

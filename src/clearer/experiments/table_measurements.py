@@ -25,6 +25,7 @@ from clearer.evaluation.evaluate import check_fit, image_scores, result_of
 from clearer.evaluation.metrics import luma601, zero_padded_ssim
 from clearer.evaluation.protocols import Protocol
 from clearer.experiments.method_memory import memory_of
+from clearer.images.pixels import WHOLE
 from clearer.methods.base import Method, as_restore
 from clearer.runs.schema import ImageScore, ResultRecord
 
@@ -111,7 +112,8 @@ class ImageSet:
 def digest_of(items: Sequence[Item]) -> str:
     """Return a digest that changes when a file is added, removed, renamed or replaced by one of another size."""
     files = [path for item in items for path in (item.clean, item.degraded) if path is not None]
-    lines = (f"{path.parent.name}/{path.name} {path.stat().st_size if path.exists() else 0}" for path in files)
+    lines = [f"{path.parent.name}/{path.name} {path.stat().st_size if path.exists() else 0}" for path in files]
+    lines += [f"{span}" for span in sorted({item.span for item in items} - {WHOLE})]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -16,6 +16,7 @@ from clearer.core.errors import UserError
 from clearer.core.files import write_json
 from clearer.data.folders import find_items, short_name
 from clearer.data.items import Item
+from clearer.data.ranges import with_noticed_levels
 from clearer.evaluation.evaluate import items_for, result_of
 from clearer.evaluation.protocols import Protocol, parse_protocol
 from clearer.experiments import published
@@ -79,7 +80,8 @@ def tables(
         say(f"left out, not meant for these protocols: {', '.join(left_out)}", console)
     found: list[ResultTable] = []
     for name, data, protocols, items, assigned in plan:
-        images = ImageSet(str(data), items_for(data, protocols[0]), digest_of(items), limit, seed)
+        leveled = with_noticed_levels(items_for(data, protocols[0]))
+        images = ImageSet(str(data), leveled, digest_of(with_noticed_levels(items)), limit, seed)
         results: Results = {
             row: {
                 p: (methods[p.name], measured(out / "measured", methods[p.name], p, images, console))

@@ -28,6 +28,7 @@ from clearer.experiments.search_records import Ranking, Scores, ScoresAsked, Tra
 from clearer.experiments.supernet_gap import held_out_patches, supernet_gap
 from clearer.experiments.verdict_candidates import BUDGETS, choose_candidates, finite, trained, training_plan
 from clearer.experiments.verdict_page import redraw
+from clearer.images.pixels import WHOLE, Span
 from clearer.inference.restorer import load
 from clearer.network.architecture import Architecture, SearchSpace
 from clearer.network.supernet import Supernet
@@ -114,10 +115,12 @@ def verdict(
         )
     candidates = choose_candidates(supernet.discretize(), settings.random)
     base = folder.read_recipe({**BUDGETS[settings.budget], **(settings.overrides or {})})
+    recipe = replace(recipe, data=base.data)  # whose folders may have moved since the search
     device_of_supernet = next(supernet.parameters()).device
     held_out, batches, part = held_out_patches(recipe, settings.patches, device_of_supernet, console, settings.test)
     out.mkdir(parents=True, exist_ok=True)
-    scores = _scores(supernet, (*held_out, part), out, settings, [a for _, a in candidates])
+    named = [architecture for _, architecture in candidates]
+    scores = _scores(supernet, (*held_out, part), out, settings, named, recipe.data.span)
     result: Verdict = {
         "run": str(run),
         "recipe": recipe.name,
@@ -137,6 +140,7 @@ def verdict(
             for name, a in candidates
             for seed in range(settings.seeds)
         ]
+        _refuse_other_length([plan for *_, plan in plans])
         jobs = settings.jobs or default_jobs(base.device, len(plans))
         carry_out([plan for *_, plan in plans], jobs=jobs, console=console)
 
@@ -152,12 +156,23 @@ def verdict(
     return result
 
 
+def _refuse_other_length(plans: Sequence[Plan]) -> None:
+    """Refuse trainings of another length than asked for: one that goes on is no equal of one that began anew."""
+    for plan in plans:
+        if plan.run.is_run and (before := plan.run.read_recipe().train.epochs) != plan.recipe.train.epochs:
+            raise UserError(
+                f"{plan.folder}: was trained for {before} epochs, and {plan.recipe.train.epochs} are asked for; choose "
+                "another folder with --out"
+            )
+
+
 def _scores(
     supernet: Supernet,
     held_out: tuple[Tensor, Tensor, str],
     out: Path,
     settings: VerdictSettings,
     named: Sequence[Architecture],
+    span: Span,
 ) -> Scores:
     """Return the scores of all architectures or of a sample: those of ranking.json if they answer the same question."""
     space, path = supernet.space, out / "ranking.json"
@@ -171,6 +186,8 @@ def _scores(
     }
     if settings.test is not None:
         asked["test"] = settings.test
+    if span != WHOLE:
+        asked["range"] = list(span)
     if path.exists() and (kept := read_shaped(path, Scores))["asked"] == asked:
         return kept
     wanted = list(space.all_architectures()) if settings.sample is None else _sampled(space, settings.sample, named)

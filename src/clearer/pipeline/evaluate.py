@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +10,12 @@ from typing import TypedDict, Unpack, cast
 from clearer.core.errors import UserError
 from clearer.core.files import with_former_keys
 from clearer.data.folders import Folders
-from clearer.data.items import Item, with_levels
-from clearer.data.ranges import depths_of, settled_range
+from clearer.data.ranges import with_noticed_levels
 from clearer.evaluation.evaluate import evaluate as evaluate_images
 from clearer.evaluation.evaluate import items_for
 from clearer.evaluation.protocols import parse_protocol
 from clearer.evaluation.record import evaluation_record, write_result
-from clearer.images.pixels import WHOLE, Span
+from clearer.images.pixels import Span
 from clearer.inference.baseline import BaselineRestorer, load_measurable
 from clearer.inference.equal_channels import in_equal_channels
 from clearer.inference.restorer import Restorer
@@ -48,6 +46,7 @@ def evaluate(
     ensemble: bool = False,
     seed: int = 0,
     layout: str = "auto",
+    clean_side: str | None = None,
     out: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     **machine: Unpack[Measuring],
@@ -63,6 +62,7 @@ def evaluate(
         ensemble: restore by the x8 self-ensemble.
         seed: of the degradation; keep 0 for comparable results.
         layout: see `clearer.data.folders.find_items`.
+        clean_side: the clean half of files with both; by default that of a run folder's recipe, else the left one.
         out: a JSON file to write; the table of all images goes beside it as CSV.
         progress: called with (images done, number of images) after each image.
         machine: ``device`` and ``precision``, see `clearer.load`; by default ``"auto"`` and ``"fp32"``; and ``span``,
@@ -92,9 +92,9 @@ def evaluate(
             f"{'model' if isinstance(model, Restorer) else model}: takes {channels} channel(s) where "
             f"{protocol} has {measured_by.channels}; choose a protocol or a model that fits"
         )
-    items = items_for(data, measured_by, layout)
+    items = items_for(data, measured_by, layout, clean_side or _clean_side_of(model))
     if span is None:
-        items = _with_levels(items, restorer.card.span)
+        items = with_noticed_levels(items, restorer.card.span)
     run = in_equal_channels(restorer) if gray_by_color else restorer
     measured = evaluate_images(
         run, items, measured_by, limit=limit, ensemble=ensemble, seed=seed, span=span, progress=progress
@@ -115,13 +115,10 @@ def evaluate(
     return cast(EvaluationRecord, with_former_keys(result))
 
 
-def _with_levels(items: list[Item], levels: Span | None) -> list[Item]:
-    """Return images with the levels of the model, or those of a camera if all have 16 bits and none exceeds these."""
-    found = with_levels(items, levels)
-    if any(item.span != WHOLE for item in found) or set(depths_of(items)) != {"16"}:
-        return found
-    noticed = settled_range(items, None, lambda line: None)
-    return found if noticed is None else [dataclasses.replace(item, span=noticed) for item in items]
+def _clean_side_of(model: str | Path | Restorer) -> str:
+    """Return the clean half of the pairs side by side that a run trained on; "left" for other models."""
+    run = None if isinstance(model, Restorer) else RunFolder(Path(model))
+    return run.read_recipe().data.clean_side if run is not None and run.is_run else "left"
 
 
 def default_place(

@@ -32,7 +32,7 @@ from clearer.recipe.load import load_recipe, recipe_from_dict, shipped_recipes
 from clearer.recipe.schema import Recipe
 from clearer.report.noisy_samples import write_noisy_samples
 from clearer.report.page import write_page
-from clearer.report.samples import write_samples
+from clearer.report.samples import are_samples_written, write_samples
 from clearer.report.summary import print_summary
 from clearer.runs.layout import RunFolder
 from clearer.runs.schema import CostTable, EvaluationRecord
@@ -175,7 +175,7 @@ def _conclude(recipe: Recipe, context: RunContext, splits: Splits, stages: Seque
                 context.say(f"{name}: {found['input_psnr']:.2f} -> {found['psnr']:.2f} dB")
             context.say(f"{folder.weights}: trained; the report page is for networks of clearer alone")
             return result
-        if recipe.evaluate.samples and recipe.evaluate.protocols and not folder.sample_list.exists():
+        if recipe.evaluate.samples and recipe.evaluate.protocols and not are_samples_written(folder):
             shown = splits.test or splits.validation
             write_samples(folder, restorer, shown[: recipe.evaluate.samples], recipe.evaluate.protocols[0])
         if is_noisy_only(recipe.data):
@@ -195,7 +195,7 @@ def _ranked(recipe: Recipe, context: RunContext, splits: Splits, restorer: Resto
     ranking = folder.read_ranking() if folder.ranking.exists() else rank(recipe, folder, restorer, splits)
     if names := " and ".join(ranking.get("better", [])):
         context.say(f"{names}: estimated to do better without training on these images; see the report")
-    if recipe.evaluate.samples and not folder.sample_list.exists():
+    if recipe.evaluate.samples and not are_samples_written(folder):
         write_noisy_samples(folder, restorer, splits.validation[: recipe.evaluate.samples], recipe.network.channels)
     return {"ranking": ranking}
 

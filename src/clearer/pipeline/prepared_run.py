@@ -84,7 +84,7 @@ def _with_images(
 
     def wanted() -> bool:
         searching = "search" in stages and recipe.form is None and not context.folder.search.finished
-        return searching or ("train" in stages and not context.folder.train.finished)
+        return searching or ("train" in stages and not context.folder.is_trained)
 
     if not distributed.first(wanted):
         return context

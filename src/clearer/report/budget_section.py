@@ -36,13 +36,19 @@ def front_section(record: BudgetRecord) -> str:
     ends = [(choice.best_of(choice.default), choice.longest) for choice in record.choices]
     as_long = all(default is not None and default.steps == longest for default, longest in ends)
     beside = ", and the default network beside them" if as_long else ""
+    rungs = len({line.steps for choice in record.choices for line in choice.tried})
+    again = "; then the best third of these" if rungs > 2 else ""
+    further = (
+        "The best third was trained on, three times as long, which lifts it along the gray line"
+        f"{again}{beside}. So compare only markers of one kind. "
+    )
     body = (
         f"<p>Many different networks were built that take 90 to 100 % of {'a' if several else 'the'} budget "
-        f"({escape(listed(record))}), and each was trained for a short time on the same images. A marker is a network "
-        "after a training: the higher its PSNR (peak signal-to-noise ratio), the better it restores images that it "
-        "was not trained on; the further left, the less it costs. The best third was trained on, three times as "
-        f"long, which lifts it along the gray line; then the best third of these{beside}. So compare only markers of "
-        "one kind. A difference of 0.1 dB is hardly visible, 1 dB is plain.</p>"
+        f"({escape(listed(record))}), the default network less where no width of it fits so well, and each was "
+        "trained for a short time on the same images. A marker is a network after a training: the higher its PSNR "
+        "(peak signal-to-noise ratio), the better it restores images that it was not trained on; the further left, the "
+        "less it costs. "
+        f"{further if rungs > 1 else ''}A difference of 0.1 dB is hardly visible, 1 dB is plain.</p>"
     )
     for unit in record.units:
         points = points_of(record, unit)

@@ -66,6 +66,14 @@ def write_samples(run: RunFolder, restorer: Restorer, items: list[Item], protoco
     write_json(run.sample_list, entries)
 
 
+def are_samples_written(run: RunFolder) -> bool:
+    """Return whether the sample images of a run are listed, and all of them are there."""
+    if not run.sample_list.exists():
+        return False
+    named = (value for entry in run.read_samples() for value in entry.values() if isinstance(value, str))
+    return all((run.path / name).exists() for name in named if name.startswith(f"{run.samples.name}/"))
+
+
 def sample_file(run: RunFolder, number: int, item: Item, kind: str) -> Path:
     """Return where a sample image is written; of a long name only the beginning is taken, as file systems have it."""
     stem = Path(item.name).stem.encode(errors="surrogateescape")[:_LONGEST].decode(errors="ignore")

@@ -143,6 +143,11 @@ class RunFolder:
         return self.path / "model.safetensors"
 
     @property
+    def is_trained(self) -> bool:
+        """Whether the training is finished and its weights are there."""
+        return self.train.finished and self.weights.exists()
+
+    @property
     def last_weights(self) -> Path:
         """Weights of the last epoch."""
         return self.path / "last.safetensors"
@@ -171,11 +176,6 @@ class RunFolder:
     def has_several_budgets(self) -> bool:
         """Whether the folder is that of several budgets, with a run for each."""
         return self.budgeted_networks.is_file()
-
-    @property
-    def budget_choice(self) -> Path:
-        """The choice among the finalists of the search within one budget."""
-        return self.budget / "choice.json"
 
     @property
     def budget_result(self) -> Path:

@@ -58,9 +58,13 @@ def train(recipe: Recipe, architecture: Form, context: RunContext) -> TrainResul
         UserError, Interrupted: see `clearer.training.loop.run_job`.
     """
     stage = context.folder.train
-    finished = distributed.first(lambda: stage.read_result() if stage.finished else None)
+    finished = distributed.first(lambda: stage.read_result() if context.folder.is_trained else None)
     if finished is not None:
         return finished
+    if distributed.first(lambda: stage.finished):
+        context.say(
+            f"{context.folder.weights}: missing; the training goes on from its last checkpoint to write it again"
+        )
     keep_freed_memory()
     job = WeightTraining(recipe, architecture, context)
     _, seconds = run_job(job, context, minutes=recipe.checkpoint_minutes)
