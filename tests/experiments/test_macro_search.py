@@ -471,4 +471,4 @@ def test_the_minutes_begin_when_the_networks_are_drawn(took: float, said: int, m
     monkeypatch.setattr(search_cost.time, "monotonic", lambda: 1000.0 + took)
     console = Console(file=io.StringIO(), width=500)
     assert search_cost.minutes_begin(1000.0, Budget.parse("9ms@1mp"), console) == 1000.0 + took
-    assert console.file.getvalue().count("took 1 min 50 s, once for this machine") == said  # type: ignore[attr-defined]
+    assert console.file.getvalue().count("once for this machine and size, took 1 min 50 s;") == said  # type: ignore[attr-defined]

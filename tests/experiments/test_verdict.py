@@ -162,7 +162,7 @@ def test_single_settings_are_keywords_of_the_function(run: Path, tmp_path: Path)
     small = {"patches": 4, "sample": 1, "random": 0, "train": False, "overrides": None}
     found = verdict(run, tmp_path / "v", **small, console=Console(quiet=True))
     assert (found["patches"], "training" in found) == (4, False)
-    with pytest.raises(UserError, match="budget: 'huge'"):
+    with pytest.raises(UserError, match="scale: 'huge'"):
         verdict(run, tmp_path / "v", budget="huge")
 
 

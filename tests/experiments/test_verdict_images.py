@@ -16,6 +16,7 @@ from clearer.experiments.protocols import compare_protocols
 from clearer.experiments.runner import data_settings
 from clearer.experiments.supernet_gap import held_out_patches
 from clearer.experiments.verdict_images import measured_items
+from clearer.images.pixels import WHOLE
 from clearer.images.view import read_image
 from clearer.methods.base import Method
 from clearer.recipe.load import load_recipe
@@ -65,7 +66,7 @@ def test_test_images_have_the_range_of_the_recipe(folders: Path) -> None:
     assert [item.span for item in items] == [(0, 4095)] * 2
     assert {
         item.span for item in measured_items(recipe_of(folders / "photos"), str(folders / "photos" / "test"), QUIET)
-    } == {Item("x", Path("x")).span}
+    } == {WHOLE}
 
 
 def test_images_that_were_trained_on_are_left_out(folders: Path, tmp_path: Path) -> None:

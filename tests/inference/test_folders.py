@@ -87,8 +87,8 @@ def test_one_format_for_all_and_names_that_collide(tmp_path: Path) -> None:
     for k, name in enumerate(("a.bmp", "a.png", "a.tif")):
         put(tmp_path / "in" / name, k)
     restore_path(stand_in(3), tmp_path / "in", tmp_path / "out", RestoreOptions(format="png"))
-    assert below(tmp_path / "out") == ["a.png", "a.png.png", "a.tif.png"]
-    for name, source in (("a.png", "a.bmp"), ("a.png.png", "a.png"), ("a.tif.png", "a.tif")):
+    assert below(tmp_path / "out") == ["a.bmp.png", "a.png", "a.tif.png"]
+    for name, source in (("a.png", "a.png"), ("a.bmp.png", "a.bmp"), ("a.tif.png", "a.tif")):
         pair = (Image.open(tmp_path / "out" / name), Image.open(tmp_path / "in" / source))
         assert np.array_equal(*map(np.asarray, pair))
 

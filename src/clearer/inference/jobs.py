@@ -47,8 +47,10 @@ class Job(NamedTuple):
 
     @property
     def is_named(self) -> bool:
-        """Whether the output has a name that the user gave, not that of the source and the suffix of PNG."""
-        return self.source is not None and self.target is not None and self.target.name != f"{self.source.name}.png"
+        """Whether the output has a name that the user gave, not that of the source, also with the suffix of PNG."""
+        if self.source is None or self.target is None:
+            return False
+        return self.target.name not in (self.source.name, f"{self.source.name}.png")
 
     @property
     def is_zarr(self) -> bool:

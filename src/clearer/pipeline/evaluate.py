@@ -32,9 +32,10 @@ class Machine(TypedDict, total=False):
 
 
 class Measuring(Machine, total=False):
-    """The machine, and the levels that are black and white."""
+    """The machine, the levels that are black and white, and the clean half of pairs side by side."""
 
     span: Span | None
+    clean_side: str | None
 
 
 def evaluate(
@@ -46,7 +47,6 @@ def evaluate(
     ensemble: bool = False,
     seed: int = 0,
     layout: str = "auto",
-    clean_side: str | None = None,
     out: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     **machine: Unpack[Measuring],
@@ -62,12 +62,12 @@ def evaluate(
         ensemble: restore by the x8 self-ensemble.
         seed: of the degradation; keep 0 for comparable results.
         layout: see `clearer.data.folders.find_items`.
-        clean_side: the clean half of files with both; by default that of a run folder's recipe, else the left one.
         out: a JSON file to write; the table of all images goes beside it as CSV.
         progress: called with (images done, number of images) after each image.
         machine: ``device`` and ``precision``, see `clearer.load`; by default ``"auto"`` and ``"fp32"``; and ``span``,
             the levels that are black and white. By default those of the model, in files of 16 bits and floating point,
-            else those of a camera of 12 or 14 bits where they are noticed in files of 16, as `restore` does.
+            else those of a camera of 12 or 14 bits where they are noticed in files of 16, as `restore` does. And
+            ``clean_side``, "left" or "right", of pairs side by side; by default that of a run folder's recipe.
 
     Returns:
         The means over the images, the scores of each image, and what was measured, as a dict.
@@ -92,7 +92,7 @@ def evaluate(
             f"{'model' if isinstance(model, Restorer) else model}: takes {channels} channel(s) where "
             f"{protocol} has {measured_by.channels}; choose a protocol or a model that fits"
         )
-    items = items_for(data, measured_by, layout, clean_side or _clean_side_of(model))
+    items = items_for(data, measured_by, layout, machine.get("clean_side") or _clean_side_of(model))
     if span is None:
         items = with_noticed_levels(items, restorer.card.span)
     run = in_equal_channels(restorer) if gray_by_color else restorer
