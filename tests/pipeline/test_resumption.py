@@ -64,6 +64,22 @@ def test_one_folder_may_be_named_in_many_ways(finished: Path, monkeypatch: pytes
     assert (finished / "run" / "model.safetensors").read_bytes() == before
 
 
+def test_further_clean_images_may_be_named_in_many_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their names have their folder in front; other images of the same names are still refused."""
+    for k in range(8):
+        photo(tmp_path / ("photos" if k < 6 else "more") / f"{k}.bmp", k)
+    monkeypatch.chdir(tmp_path)
+    run("photos", tmp_path / "run", data__train_clean="more")
+    weights = (tmp_path / "run" / "model.safetensors").read_bytes()
+    shutil.move("more", "elsewhere")
+    run("photos", tmp_path / "run", data__train_clean=str(tmp_path / "elsewhere"))
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == weights
+    assert any("elsewhere/6.bmp" in name for name in RunFolder(tmp_path / "run").read_images()["train"])
+    photo(tmp_path / "elsewhere" / "6.bmp", 99)
+    with pytest.raises(UserError, match="1 of its images have changed since this run began"):
+        run("photos", tmp_path / "run", data__train_clean=str(tmp_path / "elsewhere"))
+
+
 def test_replaced_images_are_named(finished: Path) -> None:
     path = finished / "photos" / "3.bmp"
     before, times = path.read_bytes(), path.stat()

@@ -88,6 +88,10 @@ def check_images(folder: RunFolder, splits: Splits) -> bool:
     if not folder.images.exists():
         write_json(folder.images, splits.names())
     elif (earlier := folder.read_images()) != splits.names():
+        if _are_renamed_folders(folder, earlier, splits, found):
+            write_json(folder.images, splits.names())
+            write_json(folder.digests, found)
+            return True
         raise UserError(
             f"{folder}: the images have changed since this run began ({_differences(folder, earlier, splits, found)}); "
             "put the earlier files back, or choose another folder with --out"
@@ -104,6 +108,25 @@ def check_images(folder: RunFolder, splits: Splits) -> bool:
             f"{folder}: {len(changed)} of its images have changed since this run began ({few(changed)}); "
             "put the earlier files back, or choose another folder with --out"
         )
+    return True
+
+
+def _are_renamed_folders(
+    folder: RunFolder, earlier: dict[str, list[str]], splits: Splits, found: dict[str, dict[str, Any]]
+) -> bool:
+    """Return whether all files are as before, in their order, and only the folders before their names differ."""
+    if not folder.digests.exists():
+        return False
+    recorded = folder.read_digests()
+    for part, items in splits.parts().items():
+        before = earlier.get(part, [])
+        if len(before) != len(items):
+            return False
+        for name, item in zip(before, items, strict=True):
+            file = name if item.page is None else name.rpartition("#")[0]
+            known = recorded.get(part, {}).get(file)
+            if Path(name).name != Path(item.name).name or known is None or known != found[part][_file_name(item)]:
+                return False
     return True
 
 
