@@ -129,5 +129,5 @@ def bf16_table(value: dict[str, Any]) -> str:
         ]
         for row in value["rows"]
     ]
-    head = ["model", "images", "RMS", "99.99 %", "largest", "off by 1 level", "by more", "PSNR, dB"]
+    head = ["model", "images", "RMS", "99.99 %", "largest", "off by 1 gray level", "by more", "PSNR, dB"]
     return f"`{value['command']}` ({value['processor']}, torch {value['torch']})\n\n" + table(head, rows)
