@@ -80,12 +80,13 @@ def test_architectures_of_one_lambda_are_compared_in_pairs() -> None:
     """Of the published 0.1 row, FPPF-FFFF-PFFP, all-fusion networks agree in its 8 fusion modules, whatever chance."""
     row = {"lambda_arch": 0.1, "parallel": list(published.PARALLEL[0.1]), "gap": 0.6709}
     rows = [row | {"architecture": "FFFF-FFFF-FFFF", "seed": 0}, row | {"architecture": "FPPF-FFFF-PFPP", "seed": 1}]
-    other = row | {"lambda_arch": 0.0, "architecture": "FF", "seed": 0}
+    other = row | {"lambda_arch": 0.0, "architecture": "FPPF-FFFF-FFFF", "seed": 0}
     compared = list(agreements({"rows": [*rows, other], "published": [row]}))  # type: ignore[typeddict-item]
     assert [(value, names, found.agreed) for value, names, found in compared] == [
-        (0.1, "published; here, seed 0", 8),
-        (0.1, "published; here, seed 1", 11),
-        (0.1, "here, seed 0; here, seed 1", 7),
+        ("0.1", "published; here, seed 0", 8),
+        ("0.1", "published; here, seed 1", 11),
+        ("0.1", "here, seed 0; here, seed 1", 7),
+        ("0 and 0.1", "here, seed 0", 10),
     ]
     assert compared[0][2].chance == {"architectures": 1, "expected": 8.0, "at_least": 1.0}
     assert agreement("SSPF", "SSPF") is None  # four candidates: chance is another

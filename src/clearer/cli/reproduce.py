@@ -97,7 +97,7 @@ def table1(options: Table1Options) -> None:
     ]  # fmt: skip
     print_table("Table 1, in short", ("lambda_1", "seed", "architecture", "mean gap", "published gap"), rows, console)
     alike = [
-        (f"{value:g}", names, f"{found.agreed} of {found.modules}", f"{found.chance['expected']:.2f}")
+        (value, names, f"{found.agreed} of {found.modules}", f"{found.chance['expected']:.2f}")
         for value, names, found in agreements(result)
     ]
     if alike:

@@ -164,7 +164,7 @@ def as_markdown(result: Table1) -> str:
 
 def _agreement_lines(result: Table1) -> list[str]:
     compared = [
-        f"| {value:g} | {names} | {found.agreed} of {found.modules} | {found.chance['expected']:.2f} | "
+        f"| {value} | {names} | {found.agreed} of {found.modules} | {found.chance['expected']:.2f} | "
         f"{found.chance['at_least']:.3f} |"
         for value, names, found in agreements(result)
     ]
@@ -172,19 +172,26 @@ def _agreement_lines(result: Table1) -> list[str]:
     return ["", head, "|" + " --- |" * 5, *compared] if compared else []
 
 
-def agreements(result: Table1) -> Iterator[tuple[float, str, Agreement]]:
+def agreements(result: Table1) -> Iterator[tuple[str, str, Agreement]]:
     """Compare the architectures of the same lambda_1 in pairs, the published one with each found one first.
 
+    Then those of different lambda_1 of the same seed, and the published ones beside them.
+
     Yields:
-        lambda_1, the names of the two, and their agreement.
+        lambda_1, or both; the names of the two; and their agreement.
     """
-    for value in sorted({row["lambda_arch"] for row in result["rows"]}):
-        named = [("published", _published_genotype(row)) for row in result["published"] if row["lambda_arch"] == value]
-        named += [(_source(row, result), row["architecture"]) for row in result["rows"] if row["lambda_arch"] == value]
-        for (first, a), (second, b) in combinations(named, 2):
-            found = agreement(a, b)
-            if found is not None:
-                yield value, f"{first}; {second}", found
+    values = sorted({row["lambda_arch"] for row in result["rows"]})
+    named = {"published": {row["lambda_arch"]: _published_genotype(row) for row in result["published"]}}
+    for row in result["rows"]:
+        named.setdefault(_source(row, result), {})[row["lambda_arch"]] = row["architecture"]
+    for value in values:
+        for first, second in combinations([name for name, found in named.items() if value in found], 2):
+            if found := agreement(named[first][value], named[second][value]):
+                yield f"{value:g}", f"{first}; {second}", found
+    for one, other in combinations(values, 2):
+        for name, genotypes in named.items():
+            if one in genotypes and other in genotypes and (found := agreement(genotypes[one], genotypes[other])):
+                yield f"{one:g} and {other:g}", name, found
 
 
 def _source(row: FoundWeights, result: Table1) -> str:
