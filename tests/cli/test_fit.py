@@ -61,7 +61,7 @@ def test_train_takes_an_architecture_by_hand_and_an_explicit_split(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "given", [["quickstart", "--architecture", "PF-FP"], ["--architecture", "FP"], ["denoise-gray-fast"]]
+    "given", [["quickstart", "--architecture", "PF-FP"], ["--set", "architecture=FP"], ["denoise-gray-fast"]]
 )
 def test_a_search_alone_of_a_given_architecture_is_refused(given, photos, tmp_path):
     ended = command("search", *given, "--data", photos, "-o", tmp_path / "run")

@@ -127,7 +127,7 @@ def test_one_seed_cannot_show_the_noise_between_seeds() -> None:
 def test_faults_are_reported_in_one_line(run: Path, tmp_path: Path) -> None:
     for arguments, words in (
         ((tmp_path,), "holds no finished search"),
-        ((run, "--scale", "huge"), "scale: 'huge' is not one of full, laptop"),
+        ((run, "--scale", "huge"), "scale of the trainings: 'huge' is not one of full, laptop"),
         ((run, "--statistics", "moving"), "statistics: 'moving' is not one of"),
     ):
         outcome = clearer("verdict", *arguments, "-o", tmp_path / "v")
@@ -141,13 +141,14 @@ def test_trainings_of_another_length_are_refused(run: Path, tmp_path: Path) -> N
     write_text(plan.run.recipe, plan.recipe.to_yaml())
     _refuse_other_length([plan])
     longer = dataclasses.replace(plan.recipe, train=dataclasses.replace(plan.recipe.train, epochs=7))
-    with pytest.raises(UserError, match="was trained for 1 epochs, and 7 are asked for; choose another folder"):
+    with pytest.raises(UserError, match=r"was begun with train\.epochs=1, and 7 are asked for; choose another folder"):
         _refuse_other_length([dataclasses.replace(plan, recipe=longer)])
 
 
 def test_the_former_name_of_the_scale_is_taken_with_a_note(run: Path, tmp_path: Path) -> None:
     outcome = clearer("verdict", run, "--budget", "huge", "-o", tmp_path / "v")
-    assert "--budget is now called --scale" in outcome.err and "scale: 'huge' is not one of" in outcome.err
+    assert "--budget is now called --scale" in outcome.err
+    assert "scale of the trainings: 'huge' is not one of" in outcome.err
 
 
 def test_kept_scores_of_version_0_1_are_of_the_same_supernet() -> None:
@@ -162,7 +163,7 @@ def test_single_settings_are_keywords_of_the_function(run: Path, tmp_path: Path)
     small = {"patches": 4, "sample": 1, "random": 0, "train": False, "overrides": None}
     found = verdict(run, tmp_path / "v", **small, console=Console(quiet=True))
     assert (found["patches"], "training" in found) == (4, False)
-    with pytest.raises(UserError, match="scale: 'huge'"):
+    with pytest.raises(UserError, match="scale of the trainings: 'huge'"):
         verdict(run, tmp_path / "v", budget="huge")
 
 

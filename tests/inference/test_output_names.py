@@ -114,7 +114,8 @@ def test_a_source_that_keeps_its_name_comes_first(tmp_path: Path) -> None:
     put(tmp_path / "in" / "a.png", 10)
     restore_path(stand_in(3), tmp_path / "in", tmp_path / "new", RestoreOptions(format="png"))
     restore_path(stand_in(3), tmp_path / "in", tmp_path / "old", RestoreOptions(pattern="*.png"))
-    restore_path(stand_in(3), tmp_path / "in", tmp_path / "old", RestoreOptions(format="png"))
+    outcome = restore_path(stand_in(3), tmp_path / "in", tmp_path / "old", TO_PNG)
+    assert [path.name for path in outcome.skipped] == ["a.png"] and not outcome.notes
     for folder in ("new", "old"):
         assert levels(tmp_path / folder) == {"a.png": 10, "a.jpg.png": 20}
 

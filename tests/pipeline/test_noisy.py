@@ -30,7 +30,6 @@ from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import DataSettings
 from clearer.training.trainer import WeightTraining
 from helpers.noisy_images import clean_image, noisy_folder, noisy_image
-from helpers.photos import NAMES, write_photos
 
 TINY: dict[str, Any] = {
     "precision": "fp32",
@@ -243,17 +242,6 @@ def test_test_images_of_noisy_sets_are_of_the_channel_and_some_images_stay_to_tr
     parts = split_noisy(settings)
     assert [item.name for item in parts["test"]] == [f"f{k}_DAPI.png" for k in range(3)]
     assert (len(parts["train"]), len(parts["validation"])) == (1, 2)
-
-
-def test_names_that_repeat_in_several_folders_are_told_apart(tmp_path: Path) -> None:
-    for folder in ("a", "b"):
-        write_photos(tmp_path / folder, NAMES[:4])
-    settings = load_recipe("noisy-gray", {"data.train": [str(tmp_path / "a"), str(tmp_path / "b")]}).data
-    parts = split_noisy(settings)
-    names = [item.name for part in parts.values() for item in part]
-    assert len(names) == len(set(names)) == 8 and all(name.startswith(str(tmp_path)) for name in names)
-    alone = split_noisy(load_recipe("noisy-gray", {"data.train": [str(tmp_path / "a")]}).data)
-    assert all("/" not in item.name for part in alone.values() for item in part)
 
 
 def test_an_image_of_another_gain_has_its_own_noise_though_its_level_is_that_of_the_set() -> None:

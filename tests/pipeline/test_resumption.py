@@ -18,7 +18,11 @@ from rich.console import Console
 
 from clearer.core.config import override
 from clearer.core.errors import UserError
+from clearer.core.files import write_json
+from clearer.data.items import Item
+from clearer.data.splits import Splits
 from clearer.pipeline.fit import fit
+from clearer.pipeline.resumption import check_images
 from clearer.pipeline.run_folder import refuse_other_recipe
 from clearer.recipe.load import load_recipe, recipe_from_dict, shipped_recipes
 from clearer.runs.layout import RunFolder
@@ -78,6 +82,26 @@ def test_further_clean_images_may_be_named_in_many_ways(tmp_path: Path, monkeypa
     photo(tmp_path / "elsewhere" / "6.bmp", 99)
     with pytest.raises(UserError, match="1 of its images have changed since this run began"):
         run("photos", tmp_path / "run", data__train_clean=str(tmp_path / "elsewhere"))
+
+
+def test_equal_names_in_several_folders_are_all_compared(tmp_path: Path) -> None:
+    """Also by a run that an earlier version began, which recorded the last file of a name alone."""
+    items = [Item(name="0.bmp", clean=tmp_path / folder / "0.bmp") for folder in "abc"]
+    for k, item in enumerate(items):
+        photo(item.clean, k)
+    folder, splits = RunFolder(tmp_path / "run"), Splits(items, [], [])
+    folder.path.mkdir()
+    assert not check_images(folder, splits)
+    whole = folder.read_digests()
+    assert list(whole["train"]) == ["0.bmp (1)", "0.bmp (2)", "0.bmp"]
+    write_json(folder.digests, {**whole, "train": {"0.bmp": whole["train"]["0.bmp"]}})
+    assert check_images(folder, splits) and folder.read_digests() == whole
+    for item in items:
+        kept = item.clean.read_bytes()
+        photo(item.clean, 99)
+        with pytest.raises(UserError, match="1 of its images have changed"):
+            check_images(folder, splits)
+        item.clean.write_bytes(kept)
 
 
 def test_replaced_images_are_named(finished: Path) -> None:

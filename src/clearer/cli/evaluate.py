@@ -46,6 +46,15 @@ class EvaluateOptions(ImageOptions):
         str | None,
         option("Data", "Test images: clean ones for noise and synthetic rain, pairs otherwise.", metavar="FOLDER"),
     ] = None
+    clean_side: Annotated[
+        str | None,
+        option(
+            "Data",
+            "Clean half of side-by-side images: left or right (default: the run's, or left).",
+            metavar="SIDE",
+            complete=lambda: ["left", "right"],
+        ),
+    ] = None
     span: Range = None
     limit: Limit = None
     ensemble: Ensemble = False
@@ -92,6 +101,7 @@ def evaluate(options: EvaluateOptions) -> None:
         return evaluate_robustness(
             options.model, options.one_folder(), options.out, options.as_json, device=options.device, **how
         )
+    how["clean_side"] = options.clean_side
     images = options.images()
     if images is not None and (note := matching_note(images)) is not None:
         say(f"note: {note}", console_for_people(True))

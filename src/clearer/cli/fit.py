@@ -203,9 +203,10 @@ def _refuse_nothing_to_search(options: FitOptions) -> None:
 
     if options.show or options.budget:  # with a budget, the search refuses what is given
         return
-    given: object = options.architecture
+    overrides = options.overrides()
+    given: object = overrides.get("architecture")
     if options.recipe is not None and options.recipe not in ("noisy", "pairs"):
-        given = load_recipe(options.recipe, options.overrides()).given
+        given = load_recipe(options.recipe, overrides).given
     if given is not None:
         raise UserError(
             f"search: the architecture {given} is given, so there is nothing to search; use 'clearer train', or "

@@ -96,9 +96,9 @@ def with_levels(items: Sequence[Item], levels: Span | None) -> list[Item]:
     return [dataclasses.replace(item, span=levels) for item in items]
 
 
-def in_folder(item: Item, place: object) -> Item:
+def in_folder(item: Item, place: str) -> Item:
     """Return an item with its folder in front of its name, for sets in which names repeat."""
-    return dataclasses.replace(item, name=f"{Path(str(place)).as_posix()}/{item.name}")
+    return dataclasses.replace(item, name=f"{Path(place).as_posix()}/{item.name}")
 
 
 def item_size(item: Item) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from clearer.core.errors import UserError
 from clearer.core.text import few
 from clearer.data.duplicates import NEAR, thumbprint
 from clearer.data.folders import find_items, has_images, list_images, pairs_of
-from clearer.data.items import Item, check_same_size, in_folder
+from clearer.data.items import Item, check_same_size
 from clearer.data.stacks import only_channel, pages_of
 from clearer.images.io import read_header
 from clearer.images.types import AnyPixels
@@ -83,9 +83,7 @@ def split_noisy(settings: DataSettings) -> dict[str, list[Item]]:
     if whole is None:
         raise UserError("data: no images are named; give --noisy FOLDER")
     places = whole if isinstance(whole, list) else [whole]
-    found = [(place, scene) for place in places for scene in find_scenes(place, settings.layout, settings.channel)]
-    count = Counter(item.name for _, scene in found for item in scene)
-    scenes = [[in_folder(item, place) if count[item.name] > 1 else item for item in scene] for place, scene in found]
+    scenes = [scene for place in places for scene in find_scenes(place, settings.layout, settings.channel)]
     held_out: list[Scene] = []
     if settings.validation is not None:
         held_out = find_scenes(settings.validation, settings.layout, settings.channel)

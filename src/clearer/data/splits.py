@@ -112,6 +112,15 @@ def unseen_images(
     """
     found = sorted(_find(folder, settings), key=_name)
     _check(found, settings, channels, patch)
+    return without_seen(found, folder, seen, say)
+
+
+def without_seen(found: list[Item], folder: str, seen: Splits, say: Say) -> list[Item]:
+    """Return the images of a folder that show nothing which training or validation images show; see `unseen_images`.
+
+    Raises:
+        UserError: none of them is new.
+    """
     known = {name for _, name in leaks(fingerprints([*seen.train, *seen.validation]), fingerprints(found))}
     unseen = [item for item in found if item.name not in known]
     if not unseen:

@@ -11,6 +11,7 @@ from clearer.pipeline.run_checks import check_images
 from clearer.recipe.schema import Recipe
 from clearer.runs.budget_record import read_results
 from clearer.runs.layout import RunFolder
+from clearer.training import distributed
 
 
 def check_before_search(recipe: Recipe, folder: RunFolder, budgets: Sequence[Budget], stages: Sequence[str]) -> None:
@@ -29,7 +30,8 @@ def check_before_search(recipe: Recipe, folder: RunFolder, budgets: Sequence[Bud
     if "search" not in stages:
         _refuse_unsearched(folder, budgets)
     check_losses(recipe)
-    check_images(recipe)
+    if not distributed.launched()[0]:  # of several processes, the first one checks the images for all
+        check_images(recipe)
 
 
 def _refuse_unsearched(folder: RunFolder, budgets: Sequence[Budget]) -> None:

@@ -29,13 +29,14 @@ def redraw(out: str | Path) -> None:
 
 def as_markdown(result: MacroVerdict) -> str:
     """Return the verdict as Markdown."""
+    seeds = "one seed" if result["seeds"] == 1 else f"{result['seeds']} seeds"
     over = "images and seeds" if result["seeds"] > 1 else "images; one seed cannot show the noise between seeds"
     lines = [
         f"# Verdict on the search of {result['recipe']} within a budget",
         "",
         f"The search took {duration(result['seconds_of_search'])} of one thread for each budget. Its choice and the "
         f"random networks were trained for {result['steps']:,} steps, the default network for the seconds of the "
-        f"search more; {result['seeds']} seeds each, paired. Test images: {result['test']}, mean over "
+        f"search more; {seeds} each, paired. Test images: {result['test']}, mean over "
         f"{', '.join(result['protocols'])}. Intervals: 95 %, over {over}.",
         "",
     ]

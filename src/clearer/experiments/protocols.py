@@ -99,7 +99,9 @@ def compare_protocols(
     ways = _ways(method, _level(method, sigma))
     items = with_noticed_levels(items_for(data, ways[0].protocol))
     console = console or Console(stderr=True)
-    if method.seen is not None and (line := seen_line({"seen": method.seen(items[:limit]), "images": len(items)})):
+    if method.seen is not None and (
+        line := seen_line({"seen": method.seen(items[:limit]), "images": len(items[:limit])})
+    ):
         say(line, console)
     rows: list[EffectRow] = []
     for way in ways:

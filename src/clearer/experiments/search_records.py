@@ -35,6 +35,7 @@ class ScoresAsked(TypedDict):
     supernet: NotRequired[str]
     images: NotRequired[str]  # the part that the patches are of
     test: NotRequired[str]  # the folder of the test images, where it was given
+    patches_of: NotRequired[str]  # digest of the patches, where other images are named than the search had
     range: NotRequired[list[float]]  # black and white of the files, where these are not the whole range
 
 

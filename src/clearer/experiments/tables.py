@@ -6,6 +6,7 @@ is new. The tables are drawn from tables.json alone.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,7 +82,13 @@ def tables(
     found: list[ResultTable] = []
     for name, data, protocols, items, assigned in plan:
         leveled = with_noticed_levels(items_for(data, protocols[0]))
-        images = ImageSet(str(data), leveled, digest_of(with_noticed_levels(items)), limit, seed)
+        images = ImageSet(
+            str(data),
+            leveled,
+            digest_of([dataclasses.replace(item, span=leveled[0].span) for item in items]),
+            limit,
+            seed,
+        )
         results: Results = {
             row: {
                 p: (methods[p.name], measured(out / "measured", methods[p.name], p, images, console))

@@ -28,10 +28,11 @@ from clearer.experiments.search_records import Ranking, Scores, ScoresAsked, Tra
 from clearer.experiments.supernet_gap import held_out_patches, supernet_gap
 from clearer.experiments.verdict_candidates import BUDGETS, choose_candidates, finite, trained, training_plan
 from clearer.experiments.verdict_page import redraw
-from clearer.images.pixels import WHOLE, Span
+from clearer.images.pixels import WHOLE
 from clearer.inference.restorer import load
 from clearer.network.architecture import Architecture, SearchSpace
 from clearer.network.supernet import Supernet
+from clearer.recipe.schema import Recipe
 from clearer.runs.layout import RunFolder
 from clearer.search.one_shot import held_out_psnr, load_supernet, score_architectures
 from clearer.search.ranking import costs_of_all, pareto_front, rank_correlation
@@ -71,7 +72,7 @@ class VerdictSettings:
 
     def __post_init__(self) -> None:
         if self.budget not in BUDGETS:
-            raise UserError(f"scale: {self.budget!r} is not one of {', '.join(BUDGETS)}")
+            raise UserError(f"scale of the trainings: {self.budget!r} is not one of {', '.join(BUDGETS)}")
         for name, value, least in (("seeds", self.seeds, 1), ("random", self.random, 0), ("patches", self.patches, 1)):
             if value < least:
                 raise UserError(f"verdict: {name} {value} is too small; give at least {least}")
@@ -115,12 +116,17 @@ def verdict(
         )
     candidates = choose_candidates(supernet.discretize(), settings.random)
     base = folder.read_recipe({**BUDGETS[settings.budget], **(settings.overrides or {})})
+    plans = _plans(candidates, base, settings, out)
+    moved = base.data != recipe.data
     recipe = replace(recipe, data=base.data)  # whose folders may have moved since the search
     device_of_supernet = next(supernet.parameters()).device
     held_out, batches, part = held_out_patches(recipe, settings.patches, device_of_supernet, console, settings.test)
     out.mkdir(parents=True, exist_ok=True)
     named = [architecture for _, architecture in candidates]
-    scores = _scores(supernet, (*held_out, part), out, settings, named, recipe.data.span)
+    more: dict[str, Any] = {} if recipe.data.span == WHOLE else {"range": list(recipe.data.span)}
+    if moved:
+        more["patches_of"] = _digest_of(held_out)
+    scores = _scores(supernet, (*held_out, part), out, settings, named, more)
     result: Verdict = {
         "run": str(run),
         "recipe": recipe.name,
@@ -135,12 +141,6 @@ def verdict(
         "gap": supernet_gap(supernet, held_out, batches),
     }
     if settings.train:
-        plans = [
-            (name, a, seed, training_plan(base, a, seed, out))
-            for name, a in candidates
-            for seed in range(settings.seeds)
-        ]
-        _refuse_other_length([plan for *_, plan in plans])
         jobs = settings.jobs or default_jobs(base.device, len(plans))
         carry_out([plan for *_, plan in plans], jobs=jobs, console=console)
 
@@ -156,13 +156,25 @@ def verdict(
     return result
 
 
+def _plans(
+    candidates: Sequence[tuple[str, Architecture]], base: Recipe, settings: VerdictSettings, out: Path
+) -> list[tuple[str, Architecture, int, Plan]]:
+    """Return the trainings with the name, the architecture and the seed of each; none where none are wanted."""
+    if not settings.train:
+        return []
+    seeds = range(settings.seeds)
+    plans = [(name, a, seed, training_plan(base, a, seed, out)) for name, a in candidates for seed in seeds]
+    _refuse_other_length([plan for *_, plan in plans])
+    return plans
+
+
 def _refuse_other_length(plans: Sequence[Plan]) -> None:
     """Refuse trainings of another length than asked for: one that goes on is no equal of one that began anew."""
     for plan in plans:
         if plan.run.is_run and (before := plan.run.read_recipe().train.epochs) != plan.recipe.train.epochs:
             raise UserError(
-                f"{plan.folder}: was trained for {before} epochs, and {plan.recipe.train.epochs} are asked for; choose "
-                "another folder with --out"
+                f"{plan.folder}: was begun with train.epochs={before}, and {plan.recipe.train.epochs} are asked for; "
+                "choose another folder with --out"
             )
 
 
@@ -172,9 +184,12 @@ def _scores(
     out: Path,
     settings: VerdictSettings,
     named: Sequence[Architecture],
-    span: Span,
+    more: Mapping[str, Any],
 ) -> Scores:
-    """Return the scores of all architectures or of a sample: those of ranking.json if they answer the same question."""
+    """Return the scores of all architectures or of a sample: those of ranking.json if they answer the same question.
+
+    ``more``: that they depend on, where it is not as usual; see `ScoresAsked`.
+    """
     space, path = supernet.space, out / "ranking.json"
     asked: ScoresAsked = {
         "sample": settings.sample,
@@ -186,8 +201,7 @@ def _scores(
     }
     if settings.test is not None:
         asked["test"] = settings.test
-    if span != WHOLE:
-        asked["range"] = list(span)
+    asked |= more  # type: ignore[typeddict-item]
     if path.exists() and (kept := read_shaped(path, Scores))["asked"] == asked:
         return kept
     wanted = list(space.all_architectures()) if settings.sample is None else _sampled(space, settings.sample, named)
@@ -199,6 +213,11 @@ def _scores(
     scores: Scores = {"asked": asked, "psnr": psnr, "seconds": round(seconds, 1), "device": device}
     write_json(path, scores)
     return scores
+
+
+def _digest_of(patches: tuple[Tensor, Tensor]) -> str:
+    """Return a digest of held-out patches."""
+    return hashlib.sha256(b"".join(part.cpu().numpy().tobytes() for part in patches)).hexdigest()
 
 
 def _digest(supernet: Supernet) -> str:

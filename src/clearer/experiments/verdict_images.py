@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +14,12 @@ from rich.console import Console
 from clearer.core.console import progress_bar, say
 from clearer.core.errors import UserError
 from clearer.core.files import read_shaped, write_json
-from clearer.data.folders import find_items
 from clearer.data.items import Item
 from clearer.data.noisy import is_noisy_only
-from clearer.data.ranges import with_range
-from clearer.data.splits import resolve_splits, unseen_images
-from clearer.evaluation.evaluate import check_fit, evaluate
+from clearer.data.ranges import with_noticed_levels, with_range
+from clearer.data.splits import resolve_splits, without_seen
+from clearer.data.stacks import only_channel
+from clearer.evaluation.evaluate import check_fit, evaluate, items_for
 from clearer.evaluation.protocols import parse_protocol
 from clearer.experiments.runner import Plan
 from clearer.inference.restorer import load
@@ -52,17 +51,20 @@ def measured_items(recipe: Recipe, test: str | None, console: Console) -> list[I
         say(text, console)
 
     data, channels, patch = recipe.data, recipe.network.channels, recipe.train.patch
+    protocols = [parse_protocol(name) for name in recipe.evaluate.protocols]
     splits = resolve_splits(data, channels=channels, patch=patch, seed=recipe.seed, say=lambda remark: None)
-    if test is not None and is_noisy_only(data):
-        splits = dataclasses.replace(splits, test=sorted(find_items(test), key=lambda item: item.name))
-    elif test is not None:
-        unseen = unseen_images(test, splits, data, channels=channels, patch=patch, say=told)
-        splits = dataclasses.replace(splits, test=unseen)
-    if not splits.test or not recipe.evaluate.protocols:
+    stated = None if data.range is None else data.span
+    if not protocols or (test is None and not splits.test):
         raise UserError("verdict: the recipe has no test images or no protocol to measure them; give --test FOLDER")
-    items = with_range(splits, None if data.range is None else data.span, lambda remark: None).test
-    for name in recipe.evaluate.protocols:
-        check_fit(items, parse_protocol(name))
+    if test is None:
+        items = with_range(splits, stated, lambda remark: None).test
+    else:
+        layout = "side-by-side" if data.layout == "side-by-side" else "auto"
+        found = items_for(test, protocols[0], layout, data.clean_side)
+        found = found if data.channel is None else only_channel(found, data.channel)
+        items = with_noticed_levels(found if is_noisy_only(data) else without_seen(found, test, splits, told), stated)
+    for protocol in protocols:
+        check_fit(items, protocol)
     return items
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from clearer.core.errors import UserError
+from clearer.images.animation import animation_keys, with_exact_times
 from clearer.images.around.box_parts import coding_of, with_coding
-from clearer.images.around.part import whole_milliseconds
 from clearer.images.exif import orientation_of, plain, with_orientation
 from clearer.images.jpeg_quality import quality_of
 from clearer.images.types import (
@@ -67,6 +67,7 @@ def read_with_pillow(data: bytes, first_page: bool = False) -> ImageFile:
         check_size(*image.size)
         name = _NAMES.get(image.format or "", image.format or "")
         frames, own = frames_of(image, first_page)
+        frames = with_exact_times(frames, data) if name == "AVIF" else frames
         info = dict(image.info)
         exif = _exif_of(image, name)
         quality = quality_of(getattr(image, "quantization", {}))
@@ -255,11 +256,7 @@ def save_frames(file: BinaryIO, image: ImageFile, keys: dict[str, Any]) -> None:
     """Save one page, or several as an animation."""
     first, *others = (image_of(page) for page in image.pages)
     if others:
-        durations = whole_milliseconds(page.own.get("duration", 100) for page in image.pages)
-        keys = {**keys, "save_all": True, "append_images": others, "duration": durations}
-        keys["loop"] = image.own.get("loop", 0)
-        if image.format == "WEBP" and "background" in image.own:
-            keys["background"] = image.own["background"]
+        keys = {**keys, **animation_keys(image, others)}
     first.save(file, format=image.format, **keys)
 
 

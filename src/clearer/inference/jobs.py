@@ -49,7 +49,7 @@ class Job(NamedTuple):
     def is_named(self) -> bool:
         """Whether the output has a name that the user gave, not that of the source, also with the suffix of PNG."""
         if self.source is None or self.target is None:
-            return False
+            return self.target is not None
         return self.target.name not in (self.source.name, f"{self.source.name}.png")
 
     @property

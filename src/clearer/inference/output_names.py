@@ -54,8 +54,8 @@ def choose_names(
         folder: the output folder.
         wanted: source -> output that it should have if no other source has it.
         sources: the folder of the sources, where it may hold more than those wanted.
-        skip_existing: existing outputs are kept: one without a record that two sources want belongs to neither, since
-            the other would never be restored.
+        skip_existing: existing outputs are kept: one without a record that two sources want, neither of its very name,
+            belongs to none of them, since the other would never be restored.
 
     Raises:
         UserError: the record is damaged.
@@ -68,7 +68,7 @@ def choose_names(
     unknown = {
         output
         for output, count in rivals.items()
-        if skip_existing and count > 1 and output not in record and (folder / output).exists()
+        if skip_existing and count > 1 and not {output} & {*record, *wanted} and (folder / output).exists()
     }
 
     def is_free(name: str, source: str) -> bool:

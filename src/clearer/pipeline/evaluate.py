@@ -92,7 +92,8 @@ def evaluate(
             f"{'model' if isinstance(model, Restorer) else model}: takes {channels} channel(s) where "
             f"{protocol} has {measured_by.channels}; choose a protocol or a model that fits"
         )
-    items = items_for(data, measured_by, layout, machine.get("clean_side") or _clean_side_of(model))
+    side = machine.get("clean_side") or (_clean_side_of(model) if measured_by.needs_pairs else "left")
+    items = items_for(data, measured_by, layout, side)
     if span is None:
         items = with_noticed_levels(items, restorer.card.span)
     run = in_equal_channels(restorer) if gray_by_color else restorer
@@ -116,9 +117,11 @@ def evaluate(
 
 
 def _clean_side_of(model: str | Path | Restorer) -> str:
-    """Return the clean half of the pairs side by side that a run trained on; "left" for other models."""
-    run = None if isinstance(model, Restorer) else RunFolder(Path(model))
-    return run.read_recipe().data.clean_side if run is not None and run.is_run else "left"
+    """Return the clean half of the pairs side by side that a run, or that of a weight file, trained on, else "left"."""
+    if isinstance(model, Restorer):
+        return "left"
+    run = next((run for run in map(RunFolder, (Path(model), Path(model).parent)) if run.is_run), None)
+    return "left" if run is None else run.read_recipe().data.clean_side
 
 
 def default_place(
@@ -130,6 +133,7 @@ def default_place(
     ensemble: bool = False,
     seed: int = 0,
     precision: str = "fp32",
+    clean_side: str | None = None,
 ) -> Path:
     """Return the default file of a result: in the model's run folder, else in ``evaluation/`` of the current folder.
 
@@ -144,6 +148,7 @@ def default_place(
     name += "-ensemble" if ensemble else ""
     name += f"-seed{seed}" if seed else ""
     name += f"-{precision}" if precision != "fp32" else ""
+    name += f"-{clean_side}" if clean_side is not None else ""
     if model.is_dir():
         return RunFolder(model).evaluation_result(name)
     run = RunFolder(model.parent)

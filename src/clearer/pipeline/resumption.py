@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,20 @@ def digests_of(splits: Splits) -> dict[str, dict[str, Any]]:
         both = {"clean": item.clean, "degraded": item.degraded}
         return {kind: digest(path) for kind, path in both.items() if path is not None}
 
-    return {part: {_file_name(item): files(item) for item in items} for part, items in splits.parts().items()}
+    return {part: {name: files(item) for name, item in _by_name(items)} for part, items in splits.parts().items()}
+
+
+def _by_name(items: Sequence[Item]) -> Iterator[tuple[str, Item]]:
+    """Yield the items by the names of their files; of equal names in several folders, all but the last get a number."""
+    last = {_file_name(item): item.clean for item in items}
+    numbers: dict[str, dict[Path, int]] = {}
+    for item in items:
+        name = _file_name(item)
+        if item.clean == last[name]:  # as earlier versions recorded
+            yield name, item
+        else:
+            known = numbers.setdefault(name, {})
+            yield f"{name} ({known.setdefault(item.clean, len(known) + 1)})", item
 
 
 def _file_name(item: Item) -> str:
@@ -101,13 +114,18 @@ def check_images(folder: RunFolder, splits: Splits) -> bool:
         return False
     before = folder.read_digests()
     changed = [
-        name for part, files in found.items() for name, now in files.items() if before.get(part, {}).get(name) != now
+        name
+        for part, files in found.items()
+        for name, now in files.items()
+        if before.get(part, {}).get(name, now) != now
     ]
     if changed:
         raise UserError(
             f"{folder}: {len(changed)} of its images have changed since this run began ({few(changed)}); "
             "put the earlier files back, or choose another folder with --out"
         )
+    if before != found:  # files that an earlier version did not record
+        write_json(folder.digests, found)
     return True
 
 

@@ -33,7 +33,7 @@ def taught(recipe: Recipe, architecture: Form, context: RunContext) -> RunContex
         UserError, Interrupted: see `clearer.training.trainer.train`.
     """
     settings = recipe.teacher
-    if settings.stride == 1 or distributed.first(lambda: context.folder.train.finished):
+    if settings.stride == 1 or distributed.first(lambda: context.folder.is_trained):
         return context
     noisy = [image for _, image in context.training if image is not None]
     smallest = min(min(image.shape[:2]) for image in noisy) // settings.stride

@@ -70,8 +70,9 @@ def are_samples_written(run: RunFolder) -> bool:
     """Return whether the sample images of a run are listed, and all of them are there."""
     if not run.sample_list.exists():
         return False
-    named = (value for entry in run.read_samples() for value in entry.values() if isinstance(value, str))
-    return all((run.path / name).exists() for name in named if name.startswith(f"{run.samples.name}/"))
+    kinds = ("input", "restored", "truth")
+    named = (value for entry in run.read_samples() for key, value in entry.items() if key in kinds)
+    return all((run.path / name).exists() for name in named if isinstance(name, str))
 
 
 def sample_file(run: RunFolder, number: int, item: Item, kind: str) -> Path:

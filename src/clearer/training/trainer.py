@@ -62,6 +62,11 @@ def train(recipe: Recipe, architecture: Form, context: RunContext) -> TrainResul
     if finished is not None:
         return finished
     if distributed.first(lambda: stage.finished):
+        if not distributed.first(lambda: stage.begun):
+            raise UserError(
+                f"{context.folder.weights}: missing, and so are the checkpoints to write it from; remove "
+                f"{stage.result} to train again, or choose another folder with --out"
+            )
         context.say(
             f"{context.folder.weights}: missing; the training goes on from its last checkpoint to write it again"
         )

@@ -138,6 +138,20 @@ def test_an_animation_becomes_avif_with_its_times(tmp_path: Path, source: str, t
     assert np.abs(np.subtract(found, times)).max() <= 1 and abs(sum(found) - sum(times)) <= 1
 
 
+@pytest.mark.parametrize("rate", [24, 30, 60])
+def test_an_avif_animation_of_any_rate_keeps_its_times(tmp_path: Path, rate: int) -> None:
+    data = bytearray(saved("AVIF", save_all=True, append_images=IMAGES[1:], duration=[1000] * 4))
+    head = data.index(b"mdhd")
+    scale = head + 4 + (12 if data[head + 4] == 0 else 20)
+    data[scale : scale + 4] = struct.pack(">I", 1000 * rate)  # units of a second, of which a frame has 1,000
+    page_times = [page.own["duration"] for page in read_file(bytes(data)).pages]
+    assert page_times == pytest.approx([1000 / rate] * 4)
+    _, notes = restored(tmp_path, bytes(data), "y.avif")
+    assert notes == []
+    _, notes = restored(tmp_path, bytes(data), "y.png")
+    assert "times" not in " ".join(notes)
+
+
 def test_times_of_a_damaged_box_file_are_not_listed() -> None:
     data = bytearray(saved("AVIF", save_all=True, append_images=IMAGES[1:3], duration=[100, 150, 200]))
     assert [part.digest for part in parts_of_boxes(bytes(data)) if part.name == TIMES] == ["100 150 200"]

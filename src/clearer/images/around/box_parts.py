@@ -192,11 +192,21 @@ def _of_tracks(data: bytes, moov: Box) -> Iterator[Part]:
             sizes = box_at(data, b"mdia", b"minf", b"stbl", b"stsz", within=track)
             if handler is not None and sizes is not None and data[handler.start + 8 : handler.start + 12] == b"pict":
                 yield Part(FRAMES, str(struct.unpack_from(">I", data, sizes.start + 8)[0]), exact=True)
-                if times := _times(data, track):
+                if times := whole_milliseconds(_times(data, track)):
                     yield Part(TIMES, " ".join(map(str, times)), exact=True)
 
 
-def _times(data: bytes, track: Box) -> list[int]:
+def frame_times(data: bytes) -> list[float]:
+    """Return the time of each frame of an AVIF sequence in milliseconds, as exact as the file states it; else none."""
+    try:
+        moov = next((box for box in boxes_of(data) if box.kind == b"moov"), None)
+        tracks = [] if moov is None else [box for box in boxes_of(data, moov.start, moov.end) if box.kind == b"trak"]
+        return next((times for track in tracks if (times := _times(data, track))), [])
+    except (struct.error, IndexError):  # broken, which the decoder says
+        return []
+
+
+def _times(data: bytes, track: Box) -> list[float]:
     """Return the time of each frame in milliseconds; none where the file does not state them."""
     head = box_at(data, b"mdia", b"mdhd", within=track)
     table = box_at(data, b"mdia", b"minf", b"stbl", b"stts", within=track)
@@ -210,4 +220,4 @@ def _times(data: bytes, track: Box) -> list[int]:
         if len(found) + frames > _MOST_FRAMES:
             return []
         found += [1000 * units / (scale or 1)] * frames
-    return whole_milliseconds(found)
+    return found
