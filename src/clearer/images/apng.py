@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -197,5 +198,8 @@ def _delay(page: ImagePage) -> tuple[int, int]:
     if "delay" in page.own:
         return page.own["delay"]
     if "duration" in page.own:
+        exact = Fraction(page.own["duration"] / 1000).limit_denominator(65535)  # 1/24 of a second is no whole number
+        if page.own["duration"] % 1 and exact.numerator <= 65535:
+            return exact.numerator, exact.denominator
         return min(round(page.own["duration"]), 65535), 1000
     return _DELAY
