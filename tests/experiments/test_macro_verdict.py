@@ -106,7 +106,7 @@ def test_a_verdict(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
     monkeypatch.setattr(module, "carry_out", lambda plans, **_: [fail(plan) for plan in plans if not plan.finished])
     monkeypatch.setattr(module, "sampled", lambda *_, **__: pytest.fail("random networks are kept"))
-    monkeypatch.setattr(module, "evaluate", lambda *_: pytest.fail("test scores are kept"))
+    monkeypatch.setattr(verdict_images, "evaluate", lambda *_, **__: pytest.fail("test scores are kept"))
     again = macro_verdict(run, tmp_path, settings, console=QUIET)
     assert again["latencies"] == result["latencies"] == read_json(tmp_path / "macro-verdict.json")["latencies"]
 
