@@ -55,13 +55,19 @@ def test_each_image_gets_the_model_that_was_trained_for_it() -> None:
     blurred = NOISE + np.roll(NOISE, 1, 0) + np.roll(NOISE, 1, 1) + np.roll(NOISE, (1, 1), (0, 1))
     gray = COFFEE[..., :1]
     images = {
-        "denoise-color": [COFFEE + 0.06 * NOISE],
+        "denoise-color": [
+            COFFEE + 0.06 * NOISE,
+            COFFEE + 0.1 * NOISE * np.sqrt(COFFEE.clip(0, 1)),  # more where it is brighter
+        ],
         "denoise-photo": [
             COFFEE + 0.03 * blurred,
             COFFEE + 0.06 * NOISE[..., :1],  # the same in all channels
-            COFFEE + 0.1 * NOISE * np.sqrt(COFFEE.clip(0, 1)),  # more where it is brighter
         ],
-        "denoise-gray": [gray + 0.06 * NOISE[..., :1], np.repeat(gray + 0.06 * NOISE[..., :1], 3, 2)],
+        "denoise-gray": [
+            gray + 0.06 * NOISE[..., :1],
+            gray + 0.1 * NOISE[..., :1] * np.sqrt(gray.clip(0, 1)),
+            np.repeat(gray + 0.06 * NOISE[..., :1], 3, 2),
+        ],
         "derain": [rain(COFFEE)],
         None: [COFFEE],
     }
@@ -110,13 +116,13 @@ def test_compression_is_seen_in_a_file_that_is_no_longer_jpeg() -> None:
 
 def test_a_model_for_one_level_is_not_chosen_for_another() -> None:
     only_50 = Candidate("only-50", frozenset({"gaussian"}), (50.0, 50.0), False, 1e4)
-    facts = ImageFacts(False, "independent", 12.0, True, False, False, None)
+    facts = ImageFacts(False, "independent", 12.0, False, False, None)
     assert choose(facts, (only_50, COLOR)).model == "denoise-color"
-    assert choose(ImageFacts(False, "independent", 48.0, True, False, False, None), (only_50,)).model == "only-50"
+    assert choose(ImageFacts(False, "independent", 48.0, False, False, None), (only_50,)).model == "only-50"
 
 
 def test_blur_alone_has_no_model_unless_one_was_trained_on_it() -> None:
-    facts = ImageFacts(False, "clean", 0.3, True, True, False, None)
+    facts = ImageFacts(False, "clean", 0.3, True, False, None)
     assert choose(facts, ALL).model is None and "blurred or enlarged" in choose(facts, ALL).line()
     deblur = Candidate("deblur", frozenset({"blur", "resize"}), None, False, 1e4)
     assert choose(facts, (*ALL, deblur)).model == "deblur"

@@ -27,7 +27,7 @@ from helpers.command import clearer as command
 
 GAUSSIAN = {"kind": "gaussian", "sigma": [0.0, 75.0]}
 DATED = "denoise-gray@2026-11"
-NOISY = ImageFacts(gray=True, kind="independent", level=20, steady=True, blurred=False, rain=False, quality=None)
+NOISY = ImageFacts(gray=True, kind="independent", level=20, blurred=False, rain=False, quality=None)
 
 
 def put(path: Path, name: str, width: int) -> Path:

@@ -200,8 +200,13 @@ def items_for(
     return sorted(items, key=lambda item: item.name)
 
 
-def check_fit(items: Sequence[Item], protocol: Protocol) -> None:
+def check_fit(items: Sequence[Item], protocol: Protocol, for_gray: str = "use color images or a gray protocol") -> None:
     """Refuse images that the protocol cannot measure, from their headers alone, before any work is done.
+
+    Args:
+        items: the images.
+        protocol: to measure them by.
+        for_gray: what helps where an image is gray and the protocol is not.
 
     Raises:
         UserError: see `evaluate`.
@@ -217,8 +222,7 @@ def check_fit(items: Sequence[Item], protocol: Protocol) -> None:
         for path in files:
             if native_channels(path) < protocol.channels:
                 raise UserError(
-                    f"{path}: gray, where {protocol.name} needs {protocol.channels} channels; "
-                    "use color images or a gray protocol"
+                    f"{path}: gray, where {protocol.name} needs {protocol.channels} channels; {for_gray}"
                 )
         height, width = item_size(item)
         if min(height, width) < protocol.crop:

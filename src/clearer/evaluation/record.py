@@ -16,7 +16,15 @@ from clearer.runs.schema import EvaluationRecord, ImageScore
 
 
 def evaluation_record(
-    result: Result, *, model: str, data: str, architecture: Form, device: str, precision: str, seed: int
+    result: Result,
+    *,
+    model: str,
+    data: str,
+    architecture: Form,
+    device: str,
+    precision: str,
+    seed: int,
+    clean_side: str | None = None,
 ) -> EvaluationRecord:
     """Return the record of a result.
 
@@ -27,9 +35,10 @@ def evaluation_record(
         architecture: of the model; its cost is counted.
         device, precision: those that the model ran with.
         seed: of the noise.
+        clean_side: the clean half of pairs side by side; None for other images.
     """
     parameters, macs_per_pixel = cost_of(architecture)
-    return {
+    record: EvaluationRecord = {
         "model": model,
         "data": data,
         "architecture": str(architecture),
@@ -40,6 +49,9 @@ def evaluation_record(
         "seed": seed,
         **result.to_dict(),
     }
+    if clean_side is not None:
+        record["clean_side"] = clean_side
+    return record
 
 
 def write_result(result: Mapping[str, Any], path: str | Path) -> None:

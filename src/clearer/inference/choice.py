@@ -95,8 +95,9 @@ def choose(facts: ImageFacts, among: Iterable[Candidate] | None = None) -> Choic
     """Choose the model for an image with these facts.
 
     Models trained on the most kinds of degradation come first, then those whose channels are the image's, then those
-    of the standard tier, then the fastest. For white noise, the channels come first, then those trained on the fewest
-    kinds: models for white noise alone remove it best.
+    of the standard tier, then the fastest. For noise that is independent between pixels and between channels, the
+    channels come first, then those trained on the fewest kinds: models for white noise alone remove it best, also if
+    it varies with the brightness.
 
     Args:
         facts: of the image.

@@ -33,7 +33,6 @@ class ImageFacts:
         gray: whether it is gray, also as three equal channels.
         kind: of noise, see `clearer.noise.profile.NoiseProfile`.
         level: RMS of the noise in gray levels of 255.
-        steady: whether the noise is about the same at every brightness.
         blurred: whether it is blurred or enlarged.
         rain: whether it shows streaks of rain.
         quality: of a JPEG file, 1 to 100; None of other files.
@@ -44,7 +43,6 @@ class ImageFacts:
     gray: bool
     kind: Kind
     level: float
-    steady: bool
     blurred: bool
     rain: bool
     quality: int | None
@@ -53,12 +51,12 @@ class ImageFacts:
 
     @property
     def white(self) -> bool:
-        """Whether the noise is white: the same everywhere, and independent between pixels and between channels.
+        """Whether the noise is independent between pixels and between channels, also if it varies with the brightness.
 
         What cannot be told is taken as independent.
         """
         alone = not self.known or (self.channels is not None and abs(self.channels) < SHARED)
-        return self.kind == "independent" and self.steady and (self.gray or (alone and self.quality is None))
+        return self.kind == "independent" and (self.gray or (alone and self.quality is None))
 
     @property
     def how(self) -> str:
@@ -130,5 +128,5 @@ def facts_of(unit: UnitPixels, quality: int | None = None, side: int = SIDE) -> 
     gray = unit.shape[2] == 1 or bool((unit[::4, ::4] == unit[::4, ::4, :1]).all())
     seen: Glance = glance(np.ascontiguousarray(unit[:, :, :1]) if gray else unit, side)
     return ImageFacts(
-        gray, seen.kind, seen.level * 255, seen.steady, seen.blurred, seen.streaks, quality, seen.channels, seen.known
+        gray, seen.kind, seen.level * 255, seen.blurred, seen.streaks, quality, seen.channels, seen.known
     )

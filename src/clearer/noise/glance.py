@@ -27,7 +27,6 @@ class Glance:
         level: RMS of the noise, white is 1.
         span: brightness spanned.
         blurred: whether it is blurred or enlarged; False if it cannot be told.
-        steady: whether the noise is the same at every brightness, about.
         streaks: whether there are streaks of rain; see `clearer.noise.streaks.shows_streaks`.
         channels: correlation of the noise between channels; None for gray images, and if it cannot be told.
         known: False if ``independent`` is an assumption, since no 16x16 pixels tell the correlation, or ``clean`` one,
@@ -38,7 +37,6 @@ class Glance:
     level: float
     span: float
     blurred: bool
-    steady: bool
     streaks: bool
     channels: float | None = None
     known: bool = True
@@ -51,7 +49,7 @@ def glance(image: UnitPixels, side: int = 256) -> Glance:
         center = center[:, :, filled_channels([center])]
     low, high = brightness_ends(center)
     if min(center.shape[:2]) < BLOCK:
-        return Glance("clean", 0.0, high - low, False, True, False, known=False)
+        return Glance("clean", 0.0, high - low, False, False, known=False)
     units = [np.asarray(center, np.float32)]
     curve = brightness_curve(units)
     seen = noise_correlation(units, *fit_line(curve.brightness, curve.total, curve.trust))
@@ -60,10 +58,7 @@ def glance(image: UnitPixels, side: int = 256) -> Glance:
     grid = block_grid(units)
     kind = kind_of(curve.level, level, high - low, seen, (0.0, 0.0), grid)
     sharp = sharpness(units, level**2)
-    gain, offset = fit_line(curve.brightness, curve.white, curve.trust)
-    dark, bright = (max(gain * x + offset, 0.0) for x in (low, high))
-    steady = max(dark, bright) <= 2 * min(dark, bright)
     blurred = sharp is not None and sharp < BLURRED
     channels = None if seen is None else seen.channels
     rain = shows_streaks(seen, curve.total_level, grid)
-    return Glance(kind, level, high - low, blurred, steady, rain, channels, seen is not None or kind == "clean")
+    return Glance(kind, level, high - low, blurred, rain, channels, seen is not None or kind == "clean")

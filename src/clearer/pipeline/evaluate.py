@@ -108,6 +108,7 @@ def evaluate(
         device=str(restorer.device),
         precision=restorer.precision,
         seed=seed,
+        clean_side=items[0].side,
     )
     if seen := seen_images(restorer.card, items[:limit], None if isinstance(model, Restorer) else model):
         result["seen"] = seen
@@ -121,7 +122,12 @@ def _clean_side_of(model: str | Path | Restorer) -> str:
     if isinstance(model, Restorer):
         return "left"
     run = next((run for run in map(RunFolder, (Path(model), Path(model).parent)) if run.is_run), None)
-    return "left" if run is None else run.read_recipe().data.clean_side
+    if run is None:
+        return "left"
+    try:
+        return run.read_recipe().data.clean_side
+    except UserError as error:
+        raise UserError(f"{error}; or state --clean-side, which is all that is read of it here") from error
 
 
 def default_place(

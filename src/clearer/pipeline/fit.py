@@ -217,6 +217,7 @@ def _evaluate(
             device=str(restorer.device),
             precision=restorer.precision,
             seed=0,
+            clean_side=splits.test[0].side,
         )
         write_result(record, path)
     return {key: value for key, value in read_shaped(path, EvaluationRecord, whole=False).items() if key != "per_image"}

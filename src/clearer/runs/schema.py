@@ -185,6 +185,7 @@ class ResultRecord(TypedDict):
     """The JSON form of `clearer.evaluation.evaluate.Result`.
 
     ``seen``: how many of the images the measured run was trained on or chose its weights by, by part, if any.
+    ``clean_side``: the clean half of pairs side by side.
     """
 
     protocol: str
@@ -199,6 +200,7 @@ class ResultRecord(TypedDict):
     per_image: list[ImageScore]
     intensity: NotRequired[IntensityRecord]
     seen: NotRequired[dict[str, int]]
+    clean_side: NotRequired[str]
 
 
 class EvaluationRecord(ResultRecord):
