@@ -1,4 +1,4 @@
-"""The measurement of a network of three channels on gray images."""
+"""The measurement of a network: of three channels on gray images, of a run, on pairs side by side."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 
 import clearer
 from clearer.core.errors import UserError
@@ -15,9 +16,15 @@ from clearer.data.folders import Folders
 from clearer.degradations.jpeg import Jpeg
 from clearer.evaluation.metrics import psnr
 from clearer.images.tensors import to_batch
+from clearer.images.view import read_image
 from clearer.inference.restorer import Restorer
+from clearer.pipeline.fit import fit
+from clearer.runs.layout import RunFolder
+from clearer.zoo.card import ModelCard
+from clearer.zoo.weights import save_weights
 from helpers.networks import converged
-from helpers.photos import NAMES, photograph, write_photos
+from helpers.photos import NAMES, SHIPPED, photograph, write_photos
+from helpers.recipes import TINY
 
 
 def _restorer(channels: int) -> Restorer:
@@ -52,3 +59,51 @@ def test_the_levels_of_a_camera_are_noticed_as_where_files_are_restored(tmp_path
         Image.fromarray(levels[::-1]).save(tmp_path / folder / "b.png")
     result = clearer.evaluate(_restorer(1), Folders(tmp_path / "clean", tmp_path / "degraded"), "pairs-gray")
     assert result["input_psnr"] == pytest.approx(40, abs=0.5)
+
+
+def test_the_half_that_was_taken_as_clean_is_recorded(tmp_path: Path) -> None:
+    """By default it is that of the run; a run whose recipe cannot be read is measured with the half that is stated."""
+    halves = np.concatenate([photograph(NAMES[0]), photograph(NAMES[0]) // 2], 1)[..., 0]
+    (tmp_path / "images").mkdir()
+    Image.fromarray(halves).save(tmp_path / "images" / "a.png")
+    run = RunFolder(tmp_path / "run")
+    run.path.mkdir()
+    architecture = clearer.Architecture.parse("PF-F", width=4, channels=1, residual=True)
+    save_weights(run.weights, converged(clearer.RestorationNetwork(architecture)), ModelCard())
+    run.recipe.write_text("name: [")
+    with pytest.raises(UserError, match=r"recipe\.yaml.*; or state --clean-side"):
+        clearer.evaluate(run.weights, tmp_path / "images", "pairs-gray")
+    found = {
+        side: clearer.evaluate(run.weights, tmp_path / "images", "pairs-gray", clean_side=side)
+        for side in ("left", "right")
+    }
+    assert {side: record["clean_side"] for side, record in found.items()} == {"left": "left", "right": "right"}
+    assert found["left"]["psnr"] != found["right"]["psnr"]
+
+
+def test_images_that_a_run_was_trained_on_are_counted_among_those_measured(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos")
+    change = {**TINY, "architecture": "PF", "data.folder": str(photos), "evaluate.samples": 0}
+    run = fit("quickstart", tmp_path / "run", change, console=Console(quiet=True)).folder
+    parts = {name: part for part, names in RunFolder(run).read_images().items() for name in names}
+    for limit in (None, 3):
+        seen = [parts[path.name] for path in sorted(photos.iterdir())[:limit]]
+        counts = {part: seen.count(part) for part in ("train", "validation") if part in seen}
+        assert clearer.evaluate(run, photos, "gray-awgn-50", limit=limit)["seen"] == counts
+
+
+def test_a_gray_test_image_of_a_color_run_is_refused_with_what_helps(tmp_path: Path) -> None:
+    for part, name in (("train", "astronaut.png"), ("train", "coffee.png"), ("validation", "chelsea.png")):
+        (tmp_path / part).mkdir(exist_ok=True)
+        Image.fromarray(read_image(SHIPPED / name, 3)[:80, :80]).save(tmp_path / part / name)
+    gray = write_photos(tmp_path / "gray", NAMES[:1])
+    change = {**TINY, "architecture": "PF", "data.convert": True, "train.epochs": 1, "evaluate.samples": 0}
+    change |= {
+        "data.train": str(tmp_path / "train"),
+        "data.validation": str(tmp_path / "validation"),
+        "data.test": str(gray),
+    }
+    with pytest.raises(UserError, match=r"gray, where color-awgn-\d+ needs 3 channels; .*set evaluate\.protocols=\[\]"):
+        fit("denoise-color", tmp_path / "run", change, console=Console(quiet=True))
+    assert not (tmp_path / "run").exists()
+    fit("denoise-color", tmp_path / "run", {**change, "evaluate.protocols": []}, console=Console(quiet=True))
