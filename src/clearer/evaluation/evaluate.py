@@ -221,9 +221,7 @@ def check_fit(items: Sequence[Item], protocol: Protocol, for_gray: str = "use co
         files = [path for path in (item.clean, item.degraded if protocol.needs_pairs else None) if path is not None]
         for path in files:
             if native_channels(path) < protocol.channels:
-                raise UserError(
-                    f"{path}: gray, where {protocol.name} needs {protocol.channels} channels; {for_gray}"
-                )
+                raise UserError(f"{path}: gray, where {protocol.name} needs {protocol.channels} channels; {for_gray}")
         height, width = item_size(item)
         if min(height, width) < protocol.crop:
             raise UserError(

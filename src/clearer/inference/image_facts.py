@@ -127,6 +127,4 @@ def facts_of(unit: UnitPixels, quality: int | None = None, side: int = SIDE) -> 
     """Look at the center of an image (H, W, C) in [0, 1]; ``quality`` is that of its JPEG file, if it is from one."""
     gray = unit.shape[2] == 1 or bool((unit[::4, ::4] == unit[::4, ::4, :1]).all())
     seen: Glance = glance(np.ascontiguousarray(unit[:, :, :1]) if gray else unit, side)
-    return ImageFacts(
-        gray, seen.kind, seen.level * 255, seen.blurred, seen.streaks, quality, seen.channels, seen.known
-    )
+    return ImageFacts(gray, seen.kind, seen.level * 255, seen.blurred, seen.streaks, quality, seen.channels, seen.known)
