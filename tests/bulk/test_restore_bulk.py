@@ -123,6 +123,16 @@ def test_an_output_that_another_list_wrote_is_not_done(desk):
     assert given("third.csv") == (1, 1, camera)
 
 
+@pytest.mark.parametrize("options", [("--range", "0,200"), ("--bands", "1"), ("--strength", 0.5, "--ensemble")])
+def test_one_shard_after_the_other_with_any_options(desk, options):
+    """The options of the second call are compared with those that the first one stored."""
+    call = ("restore", "model.safetensors", "photos", "-o", "out", *options, "--shards", 2, "--json")
+    tallies = [command(*call, "--shard", shard).json for shard in (0, 1, 1)]
+    assert [tally["failed"] for tally in tallies] == [0, 0, 0]
+    restored = [tally["restored"] for tally in tallies]
+    assert restored[0] and restored[1] and not restored[2] and tallies[2]["already"] == restored[1]
+
+
 def test_models_and_options_are_not_mixed(desk):
     call = ("restore", "model.safetensors", "photos", "-o", "out", "--shards", 2)
     assert command(*call).status == 0

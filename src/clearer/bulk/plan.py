@@ -93,15 +93,10 @@ class BulkPlan:
             return f"--precision: {other.precision} before, {self.precision} now"
         mine, theirs = ({k: v for k, v in one.options.items() if k not in _OF_CALL} for one in (self, other))
         for key in sorted({*mine, *theirs}):
-            if _stored(mine.get(key)) != _stored(theirs.get(key)):
+            if mine.get(key) != theirs.get(key):
                 before, now = (one.get(key, "the default") for one in (theirs, mine))
                 return f"{key}: {before} before, {now} now"
         return None
-
-
-def _stored(value: Any) -> Any:
-    """Return a value as JSON stores it, which has no tuples."""
-    return list(value) if isinstance(value, tuple) else value
 
 
 def weights_of(model: str) -> str:

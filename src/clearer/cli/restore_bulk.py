@@ -68,7 +68,11 @@ def _values(options: RestoreOptions) -> dict[str, Any]:
 
     chosen, default = options.chosen(), Options()
     values = {field.name: getattr(chosen, field.name) for field in fields(chosen)}
-    differ = {name: value for name, value in values.items() if name != "sigma" and value != getattr(default, name)}
+    differ = {
+        name: list(value) if isinstance(value, tuple) else value  # as they are read back, to be compared
+        for name, value in values.items()
+        if name != "sigma" and value != getattr(default, name)
+    }
     return differ if options.sigma is None else {**differ, "sigma": options.sigma}
 
 
