@@ -1,9 +1,9 @@
 """Train the learned baselines and networks of clearer for equal times on the same images, and measure them.
 
 All are trained with one schedule, the recipes ``baselines/NAME-short``, which differ in the loss and, for two networks,
-in the learning rate; docs/baselines.md says what such a comparison can show. Two of ours are among them: the published
-architecture, and that of a pretrained model; the latter also with the settings of its own recipe. Each training gets as
-many steps as its time allows, by a step timed before.
+in the learning rate; docs/baselines.md says what such a comparison can show. Ours are among them: the published
+architecture, also with a residual, which most of the others have, and that of a pretrained model; the latter also with
+the settings of its own recipe. Each training gets as many steps as its time allows, by a step timed before.
 """
 
 from __future__ import annotations
@@ -96,7 +96,11 @@ def _ours(task: str, shared: Recipe, own: Recipe) -> dict[str, Contestant]:
     """Return our networks of a task: with the schedule of the baselines, and with the settings of a recipe of ours."""
     text = PUBLISHED.format(channels=shared.network.channels)
     genotype = text.partition("@")[0]
-    found = [Contestant(f"CLEARER {genotype}, width 16", task, _with_architecture(shared, text))]
+    title = f"CLEARER {genotype}, width 16"
+    found = [
+        Contestant(title, task, _with_architecture(shared, text)),
+        Contestant(f"{title}, residual", task, _with_architecture(shared, f"{text},residual=true")),
+    ]
     if own.given is not None:
         found.append(Contestant(f"CLEARER network of {own.name}", task, _with_architecture(shared, own.given.text)))
     own = dataclasses.replace(
