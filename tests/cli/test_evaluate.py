@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import clearer
+from clearer.data.folders import Folders
 from clearer.pipeline import evaluate as measure
 from helpers.command import clearer as command
 
@@ -41,6 +42,10 @@ def test_where_results_go_by_default(run, monkeypatch, tmp_path):
     assert place(run / "last.safetensors", seed=3) == run / "evaluation" / "last-rain-y-sets-photos-seed3.json"
     outside = Path("evaluation/shared-net-rain-y-sets-photos-bf16.json")
     assert place("shared/net.safetensors", precision="bf16") == outside
+    assert place("net.safetensors", span=(0.0, 4095.0)).name == "net-rain-y-sets-photos-range0to4095.json"
+    pairs = [Folders("set/clean", f"set/{name}", None, pattern) for name in ("a", "b") for pattern in (None, "*_in")]
+    names = [measure.default_place("net.safetensors", each, "rain-y").name for each in pairs]
+    assert names[0] == "net-rain-y-set-clean-a.json" and len(set(names)) == 4
     here = measure.default_place("net.safetensors", ".", "rain-y")
     assert here == Path(f"evaluation/net-rain-y-{tmp_path.name}.json")
 

@@ -11,12 +11,21 @@ import torch
 
 from clearer.core.errors import UserError
 from clearer.data.doctor import examine
-from clearer.data.folders import find_items
+from clearer.data.folders import find_items, find_pairs
 from clearer.data.items import read_images, read_item
 from clearer.data.patches import PatchSampler
 from clearer.data.variety import Variety
 from clearer.degradations.gaussian import Gaussian
+from clearer.degradations.none import NoDegradation
+from clearer.evaluation.evaluate import evaluate
+from clearer.evaluation.metrics import psnr, ssim
+from clearer.evaluation.no_reference import NoReference
 from clearer.images.view import read_image, read_with_hidden
+from clearer.noise.model import NoiseModel
+from clearer.noise.profile import profile_images
+from clearer.pipeline.noisy import noise_of_each
+from clearer.recipe.schema import Pairs
+from clearer.training.validation import Validation
 
 
 def sampler(images: object, patch: int = 16, batch: int = 32) -> PatchSampler:
@@ -82,6 +91,85 @@ def test_the_doctor_counts_them(tmp_path: Path) -> None:
     assert name == "gaps.tif" and share == pytest.approx(301 / 3000)
     assert any("1 image of 2 have pixels without a value, at most 10.0% in gaps.tif" in a for a in _advice(findings))
     assert not findings.parts[0].unreadable
+
+
+def damaged(image: np.ndarray, hole: tuple[slice, slice], noise: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return a clean image with a hole, and the whole image with an error of this size, 9 times that in the hole."""
+    clean, error = image.copy(), np.full_like(image, noise)
+    clean[hole], error[hole] = np.nan, 9 * noise
+    return clean, (image + error).astype(np.float32)
+
+
+HOLE = (slice(8, 24), slice(10, 30))
+
+
+def test_evaluation_validation_and_the_doctor_leave_them_out(tmp_path: Path) -> None:
+    """Pixels without a value in one of two images have no error, whatever stands in the other."""
+    image = np.random.default_rng(1).uniform(0.2, 0.5, (48, 56)).astype(np.float32)
+    for name, pixels in zip(("clean", "degraded"), damaged(image, HOLE, 0.05), strict=True):
+        (tmp_path / name).mkdir()
+        tifffile.imwrite(tmp_path / name / "a.tif", pixels)
+    items = find_pairs(Pairs(str(tmp_path / "clean"), str(tmp_path / "degraded")))
+    expected = pytest.approx(-20 * np.log10(0.05), abs=1e-3)
+    result = evaluate(lambda x: x, items, "pairs-gray")
+    assert result.psnr == result.input_psnr == expected
+    assert result.intensity is not None and result.intensity["bias"] == pytest.approx(0.05, abs=1e-5)
+    assert sum(each["pixels"] for each in result.intensity["bins"]) <= image.size - 16 * 20
+    for crop in (None, 40, 8):  # the smallest crop lies in the hole, so that the whole image counts
+        pairs = read_images(items, 1, gaps=True)
+        validation = Validation(pairs, NoDegradation(), crop=crop, device=torch.device("cpu"))
+        assert validation.input_psnr == expected
+    (part,) = examine(Pairs(str(tmp_path / "clean"), str(tmp_path / "degraded"))).parts
+    assert part.input_psnr == expected
+
+
+def test_an_image_without_any_value_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    tifffile.imwrite(tmp_path / "a" / "a.tif", np.full((40, 40), np.nan, np.float32))
+    with pytest.raises(UserError, match=r"a\.tif: no pixel has a value that can be compared"):
+        evaluate(lambda x: x, tmp_path / "a", "gray-awgn-50")
+
+
+def test_metrics_of_some_pixels_are_those_of_their_errors_and_windows() -> None:
+    a, b = torch.rand(2, 1, 3, 20, 30, generator=torch.Generator().manual_seed(0))
+    where = torch.zeros(20, 30, dtype=torch.bool)
+    where[:, :12] = True
+    assert psnr(a, b, where).item() == pytest.approx(psnr(a[..., :12], b[..., :12]).item(), abs=1e-4)
+    far = ssim(a[..., :20], b[..., :20], where[:, :20])  # windows reach 5 pixels further
+    assert ssim(a, b, where).item() == pytest.approx(far.item(), abs=1e-6)
+    assert ssim(a, b, torch.ones_like(where)).item() == pytest.approx(ssim(a, b).item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("measure", ["exposures", "sure", "masked"])
+def test_estimates_without_ground_truth_leave_them_out(measure: str) -> None:
+    """With errors in the hole that no noise explains, the estimate is that of the pixels outside."""
+    generator = np.random.default_rng(2)
+    scene = np.broadcast_to(np.linspace(0.3, 0.6, 64, dtype=np.float32)[:, None, None], (64, 64, 1))
+    noisy, other = (scene + generator.normal(0, 0.1, scene.shape) for _ in range(2))
+    holed = noisy.astype(np.float32)
+    holed[HOLE] = np.nan
+    noise = None if measure == "masked" else [NoiseModel(gain=(0.0,), offset=(0.01,))]
+    images = [(holed, other.astype(np.float32) if measure == "exposures" else None)]
+    found = NoReference(images, noise)
+    assert found.measure == measure
+
+    def restore(x: torch.Tensor) -> torch.Tensor:
+        result = torch.from_numpy(np.array(scene)).permute(2, 0, 1)[None].clone()
+        result[..., HOLE[0], HOLE[1]] = 1.0  # far from everything
+        return result
+
+    expected = 0.01 if measure == "masked" else 0.0
+    assert np.mean(found.estimate(restore).errors) == pytest.approx(expected, abs=1.5e-3)
+
+
+def test_the_noise_of_each_image_is_measured_where_there_are_values() -> None:
+    generator = np.random.default_rng(3)
+    images = [(0.5 + generator.normal(0, level, (96, 96, 1))).astype(np.float32) for level in (0.05, 0.1)]
+    profile = profile_images(images[:1])
+    images[1][HOLE] = np.nan
+    found = noise_of_each(profile, [(image, None) for image in images])
+    levels = [float(model.offset[0] + 0.5 * model.gain[0]) ** 0.5 for model in found]
+    assert levels == pytest.approx([0.05, 0.1], rel=0.1)
 
 
 def _advice(findings: object) -> list[str]:

@@ -105,9 +105,9 @@ def evaluate(options: EvaluateOptions) -> None:
     images = options.images()
     if images is not None and (note := matching_note(images)) is not None:
         say(f"note: {note}", console_for_people(True))
+    how["span"] = None if options.span is None else span_of(options.span)
     place = options.out or measure.default_place(options.model, images, options.protocol, **how)
     with progress_bar("evaluate") as progress:
-        how["span"] = None if options.span is None else span_of(options.span)
         result = measure.evaluate(
             options.model, images, options.protocol, **how, device=options.device, out=place, progress=progress
         )

@@ -21,7 +21,7 @@ from clearer.data.items import Item
 from clearer.data.ranges import LevelTally, probable_range, white_above
 from clearer.data.stacks import pages_of
 from clearer.images.pixels import LARGEST_UNIT, WHOLE, Span, to_unit
-from clearer.images.types import AnyPixels
+from clearer.images.types import AnyPixels, HiddenPixels
 from clearer.images.view import read_image, read_with_hidden
 from clearer.recipe.schema import Pairs
 
@@ -159,16 +159,20 @@ class _Tally:
     def add(self, item: Item) -> None:
         """Read the image or both images of an item."""
         paths = [path for path in (item.clean, item.degraded) if path is not None]
-        images = [image for path in paths if (image := self._read(path, item.page)) is not None]
-        if len(images) != (1 if item.degraded is None else 2):
+        found = [one for path in paths if (one := self._read(path, item.page)) is not None]
+        if len(found) != (1 if item.degraded is None else 2):
             return
+        images = [image for image, _ in found]
+        hidden = [where if where is not None else np.zeros(image.shape[:2], bool) for image, where in found]
         if item.side is not None:
             width = images[0].shape[1]
             if width % 2:
                 self.mismatched.append(f"{item.name} has odd width {width}, so it is not two halves")
                 return
-            halves = [images[0][:, : width // 2], images[0][:, width // 2 :]]
-            images = halves if item.side == "left" else halves[::-1]
+            images, hidden = (
+                halves if item.side == "left" else halves[::-1]
+                for halves in ([both[0][:, : width // 2], both[0][:, width // 2 :]] for both in (images, hidden))
+            )
         clean = images[0]
         if len(images) == 2:
             degraded = images[1]
@@ -177,7 +181,7 @@ class _Tally:
                 return
             if _same(clean, degraded):
                 self.same.append(item.name)
-        self.sample.add(item, images[-1], clean if len(images) == 2 else None)
+        self.sample.add(item, images[-1], clean if len(images) == 2 else None, np.logical_or.reduce(hidden))
         self.brightest.append((item.name, clean.dtype, float(clean.max())))
         self.prints.append(Fingerprint.of(item.name, clean))
         self.shapes.append(clean.shape)
@@ -194,8 +198,11 @@ class _Tally:
 
         return tuple(name for name, dtype, value in self.brightest if level(dtype, value) <= DARK + 0.5)
 
-    def _read(self, path: Path, page: int | None) -> AnyPixels | None:
-        """Return the image with the values of its file, or None after noting why it cannot be read."""
+    def _read(self, path: Path, page: int | None) -> tuple[AnyPixels, HiddenPixels | None] | None:
+        """Return the image with the values of its file, and where (H, W) it has none.
+
+        Returns None after noting why the file cannot be read.
+        """
         try:
             self.sizes[path] = path.stat().st_size if path.exists() else 0
             image, hidden = read_with_hidden(path, None, None, None, page)
@@ -204,7 +211,7 @@ class _Tally:
             if not np.isfinite(image).all():
                 raise UserError("it holds values that are infinite; replace them first")
             self.levels.add(path, image)
-            return image
+            return image, hidden
         except UserError as error:
             self.unreadable.append((f"{path.parent.name}/{path.name}", str(error).removeprefix(f"{path}: ")))
             return None

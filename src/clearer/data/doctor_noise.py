@@ -12,7 +12,7 @@ import numpy as np
 from clearer.core.errors import UserError
 from clearer.data.items import Item
 from clearer.images.pixels import WHOLE, Span, center_crop, to_unit
-from clearer.images.types import AnyPixels
+from clearer.images.types import AnyPixels, HiddenPixels
 from clearer.noise.profile import MOST_IMAGES, MOST_SIDE, NoiseProfile, profile_images
 
 
@@ -20,12 +20,13 @@ from clearer.noise.profile import MOST_IMAGES, MOST_SIDE, NoiseProfile, profile_
 class NoiseSample:
     """A few images at equal distances in a dataset, with the values of their files: of pairs, the degraded ones.
 
-    ``clean``: of pairs, the clean ones.
+    ``clean``: of pairs, the clean ones. ``hidden``: where (H, W) one of an image or pair has no value.
     """
 
     wanted: frozenset[str]
     images: list[AnyPixels] = field(default_factory=list)
     clean: list[AnyPixels] = field(default_factory=list)
+    hidden: list[HiddenPixels] = field(default_factory=list)
 
     @classmethod
     def of(cls, items: Sequence[Item]) -> NoiseSample:
@@ -33,9 +34,10 @@ class NoiseSample:
         places = {round(x) for x in np.linspace(0, len(items) - 1, MOST_IMAGES)} if items else set()
         return cls(frozenset(items[i].name for i in places))
 
-    def add(self, item: Item, image: AnyPixels, clean: AnyPixels | None = None) -> None:
+    def add(self, item: Item, image: AnyPixels, clean: AnyPixels | None, hidden: HiddenPixels) -> None:
         """Keep the center of an image, and of the clean one of its pair, if it belongs to the sample."""
         if item.name in self.wanted:
+            self.hidden.append(center_crop(hidden, MOST_SIDE, MOST_SIDE).copy())
             self.images.append(center_crop(image, MOST_SIDE, MOST_SIDE).copy())
             if clean is not None:
                 self.clean.append(center_crop(clean, MOST_SIDE, MOST_SIDE).copy())
@@ -59,9 +61,11 @@ class NoiseSample:
         """
         found = []
         try:
-            for pair in zip(self.clean, self.images, strict=False):  # without pairs, there are no clean ones
+            # Without pairs, there are no clean ones.
+            for *pair, hidden in zip(self.clean, self.images, self.hidden, strict=False):
                 clean, degraded = (to_unit(x, WHOLE if x.dtype == np.uint8 else span).clip(0, 1) for x in pair)
-                error = float(np.square(clean - degraded, dtype=np.float64).mean())
+                errors = np.square(clean - degraded, dtype=np.float64)[~hidden]
+                error = float(errors.mean()) if errors.size else 0.0
                 found += [-10 * math.log10(error)] if error else []
         except UserError:
             return None

@@ -146,7 +146,8 @@ def _read(item: Item, path: Path, channels: int | None, depth: Literal[8] | None
     pixels, hidden = read_with_hidden(path, channels, depth, item.span, item.page)
     if not gaps or hidden is None:
         return pixels
-    pixels = pixels.copy() if pixels.dtype == np.float32 else to_unit(pixels, item.span)
+    span = WHOLE if pixels.dtype == np.uint8 and depth == 8 else item.span  # 8 bits are in units of the span already
+    pixels = pixels.copy() if pixels.dtype == np.float32 else to_unit(pixels, span)
     pixels[hidden] = np.nan
     return pixels
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -21,9 +21,10 @@ from clearer.evaluation.intensity import IntensityMeter, levels_of
 from clearer.evaluation.metrics import luma601, psnr, ssim
 from clearer.evaluation.protocols import Protocol, parse_protocol, without_pairs
 from clearer.evaluation.self_ensemble import self_ensemble
-from clearer.images.pixels import WHOLE, Span, crop_to_multiple, to_unit
+from clearer.images.nodata import without_gaps
+from clearer.images.pixels import WHOLE, Span, crop_to_multiple, to_uint8, to_unit
 from clearer.images.tensors import to_batch
-from clearer.images.types import AnyPixels, UnitPixels
+from clearer.images.types import AnyPixels, HiddenPixels, UnitPixels
 from clearer.images.view import native_channels
 from clearer.recipe.schema import Pairs
 from clearer.runs.schema import ImageScore, IntensityRecord, ResultRecord
@@ -117,8 +118,9 @@ def evaluate(
     scores: list[ImageScore] = []
     any_pairs = protocol.needs_pairs and not protocol.shows
     meter = IntensityMeter(levels_of(items[0].clean, items[0].span)) if any_pairs else None
-    watch = [see for see in (observe, None if meter is None else meter.add) if see is not None]
-    for score in image_scores(restore, list(enumerate(items)), protocol, ensemble=ensemble, seed=seed, watch=watch):
+    watch = [] if observe is None else [observe]
+    numbered = list(enumerate(items))
+    for score in image_scores(restore, numbered, protocol, ensemble=ensemble, seed=seed, watch=watch, meter=meter):
         scores.append(score)
         if progress is not None:
             progress(len(scores), len(items))
@@ -137,6 +139,7 @@ def image_scores(
     ensemble: bool = False,
     seed: int = 0,
     watch: Sequence[Watch] = (),
+    meter: IntensityMeter | None = None,
 ) -> Iterator[ImageScore]:
     """Yield the scores of images one by one, so that a caller can keep each; see `evaluate`.
 
@@ -145,15 +148,16 @@ def image_scores(
         items: each with its place among the images of the set in the order of their names, from 0.
         protocol: it fits the items.
         watch: called with each image, as ``observe`` of `evaluate`.
+        meter: it gets the pixels that have a value.
     """
     run = (lambda x: self_ensemble(restore, x)) if ensemble else restore
     warm = False
     for place, item in items:
         with torch.inference_mode():
-            clean, degraded = pair_of(item, protocol, seed, place)
+            pair = pair_of(item, protocol, seed, place)
             if not warm:
-                restore(degraded[..., :_WARM_UP, :_WARM_UP])
-            score = _score(run, item.name, clean, degraded, protocol.luma, watch)
+                restore(pair.degraded[..., :_WARM_UP, :_WARM_UP])
+            score = _score(run, item.name, pair, protocol.luma, watch, meter)
         warm = True
         yield score
 
@@ -230,24 +234,53 @@ def check_fit(items: Sequence[Item], protocol: Protocol, for_gray: str = "use co
             )
 
 
-def pair_of(item: Item, protocol: Protocol, seed: int, k: int) -> tuple[Tensor, Tensor]:
-    """Return the clean and the degraded form of image ``k`` of a set, each (1, C, H, W) float32 in units of [0, 1]."""
-    clean, degraded = read_for(item, protocol)
+class MeasuredPair(NamedTuple):
+    """A clean image and its degraded form, each (1, C, H, W) float32 in units of [0, 1].
+
+    ``where``: (H, W), True for the pixels that have a value in the files and so count; None for all. Both images are
+    continued elsewhere.
+    """
+
+    clean: Tensor
+    degraded: Tensor
+    where: Tensor | None
+
+
+def pair_of(item: Item, protocol: Protocol, seed: int, k: int) -> MeasuredPair:
+    """Return the clean and the degraded form of image ``k`` of a set.
+
+    Raises:
+        UserError: a file cannot be read, or no pixel that would count has a value.
+    """
+    clean, degraded, known = _read_with_gaps(item, protocol)
     clean = crop_to_multiple(clean, protocol.crop)
     degraded = None if degraded is None else crop_to_multiple(degraded, protocol.crop)
-    return to_batch(unit_image(clean)).clamp(0, 1), to_batch(degraded_by(protocol, clean, degraded, seed, k))
+    where = None if known is None else torch.from_numpy(crop_to_multiple(known, protocol.crop).copy())
+    if where is not None and not bool(where.any()):
+        raise UserError(f"{item.clean}: no pixel has a value that can be compared; leave this image out")
+    source = to_batch(degraded_by(protocol, clean, degraded, seed, k))
+    return MeasuredPair(to_batch(unit_image(clean)).clamp(0, 1), source, where)
 
 
 def read_for(item: Item, protocol: Protocol) -> tuple[AnyPixels, AnyPixels | None]:
     """Return the clean and the degraded image as a protocol takes them, uint8 or float32 in units of [0, 1].
 
     Pairs are measured in the depth of their files. A protocol that degrades clean images takes them as 8 bits, as
-    published.
+    published. Images are continued where they have no value.
     """
-    clean, degraded = read_item(item, protocol.channels, None if protocol.needs_pairs else 8)
-    if not protocol.needs_pairs:
-        return clean, degraded
-    return _scaled(clean, item.span), None if degraded is None else _scaled(degraded, item.span)
+    clean, degraded, _ = _read_with_gaps(item, protocol)
+    return clean, degraded
+
+
+def _read_with_gaps(item: Item, protocol: Protocol) -> tuple[AnyPixels, AnyPixels | None, HiddenPixels | None]:
+    """Return what `read_for` does, and where (H, W) all images have a value; None for everywhere."""
+    read = read_item(item, protocol.channels, None if protocol.needs_pairs else 8, gaps=True)
+    images, known = without_gaps([image for image in read if image is not None])
+    if protocol.needs_pairs:
+        images = [_scaled(image, item.span) for image in images]
+    else:
+        images = [to_uint8(image) if image.dtype.kind == "f" else image for image in images]
+    return images[0], images[1] if len(images) > 1 else None, known
 
 
 def _scaled(image: AnyPixels, span: Span) -> AnyPixels:
@@ -274,11 +307,12 @@ def unit_image(image: AnyPixels) -> UnitPixels:
 def _score(
     run: Callable[[Tensor], Tensor],
     name: str,
-    clean: Tensor,
-    degraded: Tensor,
+    pair: MeasuredPair,
     luma: bool,
-    watch: Sequence[Callable[[Tensor, Tensor, Tensor], None]],
+    watch: Sequence[Watch],
+    meter: IntensityMeter | None,
 ) -> ImageScore:
+    clean, degraded, where = pair
     start = time.perf_counter()
     restored = run(degraded).float().cpu()  # .cpu() waits for the device
     seconds = time.perf_counter() - start
@@ -289,15 +323,17 @@ def _score(
     before, after = degraded.clamp(0, 1), restored.clamp(0, 1)
     for see in watch:
         see(clean, before, after)
+    if meter is not None:
+        meter.add(*(image if where is None else image[:, :, where] for image in (clean, before, after)))
     if luma:
         clean, before, after = luma601(clean), luma601(before), luma601(after)
     return ImageScore(
         name=name,
         height=clean.shape[2],
         width=clean.shape[3],
-        input_psnr=psnr(before, clean).item(),
-        input_ssim=ssim(before, clean).item(),
-        psnr=psnr(after, clean).item(),
-        ssim=ssim(after, clean).item(),
+        input_psnr=psnr(before, clean, where).item(),
+        input_ssim=ssim(before, clean, where).item(),
+        psnr=psnr(after, clean, where).item(),
+        ssim=ssim(after, clean, where).item(),
         seconds=seconds,
     )

@@ -20,7 +20,7 @@ _REACH = WINDOW // 2
 _STRIP_PIXELS = 1 << 20  # larger images are measured in strips of about this many pixels
 
 
-def psnr(a: Tensor, b: Tensor) -> Tensor:
+def psnr(a: Tensor, b: Tensor, where: Tensor | None = None) -> Tensor:
     """Return the peak signal-to-noise ratio of each image, in dB.
 
     ``-10 log10(mean((a - b)**2))`` over channels and pixels, at most `PSNR_CEILING`.
@@ -28,6 +28,7 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
     Args:
         a: (B, C, H, W), in [0, 1].
         b: the same shape.
+        where: (H, W), True for the pixels that count, at least one; by default all.
 
     Returns:
         (B,), float32 (float64 when given float64).
@@ -39,7 +40,8 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
     tensor([ 20., 100.])
     """
     a, b = _checked(a, b)
-    mse = (a - b).square().mean((1, 2, 3))
+    errors = (a - b).square()
+    mse = errors.mean((1, 2, 3)) if where is None else errors[:, :, where].mean((1, 2))
     return -10 * torch.log10(mse.clamp_min(10 ** (-PSNR_CEILING / 10)))
 
 
@@ -72,7 +74,7 @@ def patch_psnr(a: Tensor, b: Tensor, side: int = 64) -> Tensor:
     return (-10 * torch.log10(mse.clamp_min(10 ** (-PSNR_CEILING / 10)))).mean((1, 2))
 
 
-def ssim(a: Tensor, b: Tensor) -> Tensor:
+def ssim(a: Tensor, b: Tensor, where: Tensor | None = None) -> Tensor:
     """Return the structural similarity of each image (Wang et al., TIP 2004), at most 1.
 
     Gaussian windows of 11x11 pixels, sigma 1.5, population variances, ``data_range`` 1. The mean is taken over
@@ -84,6 +86,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     Args:
         a: (B, C, H, W), in [0, 1].
         b: the same shape.
+        where: (H, W), True for the pixels whose windows count, at least one; by default all.
 
     Returns:
         (B,), float32 (float64 when given float64).
@@ -93,6 +96,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     """
     a, b = _checked(a, b)
     a, b = _mirrorable(a), _mirrorable(b)
+    weight = None if where is None else _mirrorable(where[None, None].to(a))
     height, width = a.shape[2:]
     # Windows are independent. Strips with enough rows around them give the same value as the whole image, without
     # ten full-size maps at once.
@@ -101,9 +105,9 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     for top in range(0, height, step):
         bottom = min(height, top + step)
         first, last = max(0, top - _REACH), min(height, bottom + _REACH)
-        similarity = _ssim_map(a[:, :, first:last], b[:, :, first:last])
-        total += similarity[:, :, top - first : bottom - first].sum((1, 2, 3))
-    return total / a[0].numel()
+        similarity = _ssim_map(a[:, :, first:last], b[:, :, first:last])[:, :, top - first : bottom - first]
+        total += (similarity if weight is None else similarity * weight[:, :, top:bottom]).sum((1, 2, 3))
+    return total / (a[0].numel() if weight is None else a.shape[1] * weight.sum())
 
 
 def zero_padded_ssim(a: Tensor, b: Tensor) -> Tensor:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from clearer.images.pixels import WHOLE, Span, center_crop
+from clearer.images.nodata import centers_without_gaps
+from clearer.images.pixels import WHOLE, Span
 from clearer.images.tensors import as_levels, to_batch, unit_of
 from clearer.images.types import AnyPixels
 from clearer.losses.base import Batch
@@ -85,7 +86,7 @@ class NoReference:
     """Noisy images on which denoisers are compared without ground truth, always by the same random numbers.
 
     Args:
-        images: (noisy, another exposure or None) of each image, (H, W, C) of any depth.
+        images: (noisy, another exposure or None) of each image, (H, W, C) of any depth; NaN where there is no value.
         noise: the measured noise of each image; None if no model fits. It is not needed for exposures.
         hide: the pixels around a pixel with which its noise is correlated.
         crop: side of the center crop in pixels, or None for whole images.
@@ -104,8 +105,10 @@ class NoReference:
         span: Span = WHOLE,
     ) -> None:
         self.noise, self.hide, self.device = noise, hide or Noise2Void(), device or torch.device("cpu")
-        self.noisy = [_tensor(image, crop, span) for image, _ in images]
-        self.others = [None if other is None else _tensor(other, crop, span) for _, other in images]
+        filled = [centers_without_gaps([image for image in pair if image is not None], crop) for pair in images]
+        self.noisy = [_tensor(found[0], span) for found, _ in filled]
+        self.others = [_tensor(found[1], span) if len(found) > 1 else None for found, _ in filled]
+        self.known = [None if known is None else torch.from_numpy(known) for _, known in filled]
         self.grid = max(1, math.ceil(math.sqrt(UNITS / len(images)))) if images else 1
         paired = bool(images) and all(other is not None for other in self.others)
         self.measure = "exposures" if paired else "masked" if noise is None else "sure"
@@ -123,13 +126,13 @@ class NoReference:
         restored = _clamped(restore, noisy)
         if measure == "exposures" and other is not None:
             other = other.to(self.device)
-            return self._parts((restored - other).square() - (noisy - other).square() / 2)
+            return self._parts((restored - other).square() - (noisy - other).square() / 2, k)
         if self.noise is None:
             raise ValueError("SURE needs a noise model")
         variance = self.noise[k].variance(noisy)
         probe = variance.sqrt() * self.noise[k].draw(noisy.shape, _generator(k)).to(noisy)
         slope = (_clamped(restore, noisy + STEP * probe) - restored) / STEP
-        return self._parts((restored - noisy).square() - variance + 2 * probe * slope)
+        return self._parts((restored - noisy).square() - variance + 2 * probe * slope, k)
 
     def estimate(self, restore: Restore, measure: str | None = None) -> Estimate:
         """Estimate the error of ``restore`` on all images."""
@@ -169,11 +172,14 @@ class NoReference:
         error = (_clamped(restore, hidden.images) - noisy).square()
         if self.noise is not None:
             error = error - self.noise[k].variance(noisy)
-        return self._parts(error, hidden.centers.to(noisy))
+        return self._parts(error, k, hidden.centers.to(noisy))
 
-    def _parts(self, error: Tensor, weight: Tensor | None = None) -> list[float]:
-        """Return the means over the parts of an image, of the pixels that have a weight."""
-        error = error.mean(1, keepdim=True)
+    def _parts(self, error: Tensor, k: int, weight: Tensor | None = None) -> list[float]:
+        """Return the means over the parts of image ``k``, of the pixels that have a weight and a value."""
+        error, known = error.mean(1, keepdim=True), self.known[k]
+        if known is not None:
+            weight = known.to(error) if weight is None else weight * known.to(error)
+            weight = weight.expand_as(error)
         if weight is None:
             return [float(v) for v in functional.adaptive_avg_pool2d(error, self.grid).flatten()]
         sums, counts = (functional.adaptive_avg_pool2d(x, self.grid).flatten() for x in (error * weight, weight))
@@ -188,6 +194,5 @@ def _generator(k: int) -> torch.Generator:
     return torch.Generator().manual_seed(k)
 
 
-def _tensor(image: AnyPixels, crop: int | None, span: Span) -> Tensor:
-    pixels = image if crop is None else center_crop(image, crop, crop)
-    return unit_of(as_levels(to_batch(pixels).numpy()), span)
+def _tensor(image: AnyPixels, span: Span) -> Tensor:
+    return unit_of(as_levels(to_batch(image).numpy()), span)

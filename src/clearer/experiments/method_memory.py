@@ -45,7 +45,7 @@ def memory_of(method: Method, item: Item, protocol: Protocol, seed: int, place: 
         place: of the image among those of its set.
     """
     with torch.inference_mode():
-        _, degraded = pair_of(item, protocol, seed, place)
+        degraded = pair_of(item, protocol, seed, place).degraded
         known = not method.setup.startswith(DEVICES) and PeakMemory().added() is not None
         taken = _taken(as_restore(method, protocol.sigma), degraded) if known else None
     height, width = degraded.shape[2:]

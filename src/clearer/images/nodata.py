@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clearer.images.types import AnyPixels, ImagePage, UnitPixels
+from clearer.images.pixels import center_crop
+from clearer.images.transparent import extended
+from clearer.images.types import AnyPixels, HiddenPixels, ImagePage, UnitPixels
 
 Hidden = npt.NDArray[np.bool_]
 """(H, W, C): True where there is no value."""
@@ -34,6 +37,34 @@ def hidden_in(color: AnyPixels, nodata: float | None) -> Hidden | None:
             stated = np.broadcast_to((color == wanted).all(2, keepdims=True), color.shape)
             found = stated if found is None else found | stated
     return found if found is not None and found.any() else None
+
+
+def without_gaps(images: Sequence[AnyPixels]) -> tuple[list[AnyPixels], HiddenPixels | None]:
+    """Return images of one scene, each continued where it is NaN, and where (H, W) all of them have a value.
+
+    The second is None where there is no gap. The images are (H, W, C); integers have none.
+    """
+    known = [np.asarray(~np.isnan(image).any(2)) if image.dtype.kind == "f" else None for image in images]
+    seen = [one for one in known if one is not None and not one.all()]
+    if not seen:
+        return list(images), None
+    continued = [
+        image if one is None else np.nan_to_num(extended(image, one), nan=0.0, posinf=np.inf, neginf=-np.inf)
+        for image, one in zip(images, known, strict=True)
+    ]
+    return continued, np.logical_and.reduce(seen)
+
+
+def centers_without_gaps(images: Sequence[AnyPixels], side: int | None) -> tuple[list[AnyPixels], HiddenPixels | None]:
+    """Return what `without_gaps` does of the centers of the images, at most so many pixels a side; None for all.
+
+    Where the centers have no value at all, the whole images are returned.
+    """
+    found, known = without_gaps(images)
+    if side is None or (known is not None and not center_crop(known, side, side).any()):
+        return found, known
+    centers = [center_crop(image, side, side) for image in found]
+    return centers, None if known is None else np.ascontiguousarray(center_crop(known, side, side))
 
 
 def _as_stored(nodata: float, dtype: np.dtype[Any]) -> Any:

@@ -22,6 +22,8 @@ Uint8Pixels = npt.NDArray[np.uint8]
 """(H, W, C) gray levels, 0 to 255."""
 UnitPixels = npt.NDArray[np.float32]
 """(H, W, C), 0 is black and 1 is white."""
+HiddenPixels = npt.NDArray[np.bool_]
+"""(H, W): True where there is no value."""
 
 GRAY, RGB, CMYK = 1, 3, 4
 """The color space of a page, named by its number of channels."""

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal, overload
 
 import numpy as np
-import numpy.typing as npt
 
 from clearer.core.errors import UserError
 from clearer.images.io import errors_named, read_file, read_header, write_file
@@ -39,15 +38,13 @@ from clearer.images.types import (
     WIDE,
     AnyPixels,
     Header,
+    HiddenPixels,
     ImageFile,
     ImagePage,
     Uint8Pixels,
     format_of_suffix,
     stated_white,
 )
-
-HiddenPixels = npt.NDArray[np.bool_]
-"""(H, W): True where there is no value."""
 
 
 def native_channels(path: str | Path, page: int | None = None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict, Unpack, cast
@@ -140,6 +141,7 @@ def default_place(
     seed: int = 0,
     precision: str = "fp32",
     clean_side: str | None = None,
+    span: Span | None = None,
 ) -> Path:
     """Return the default file of a result: in the model's run folder, else in ``evaluation/`` of the current folder.
 
@@ -149,12 +151,13 @@ def default_place(
     'evaluation/peers-ffdnet-gray-awgn-50-sets-photos-first10.json'
     """
     model = Path(model)
-    name = f"{protocol}-{_named(Path(data.clean if isinstance(data, Folders) else data))}"
+    name = f"{protocol}-{_named_images(data)}"
     name += f"-first{limit}" if limit is not None else ""
     name += "-ensemble" if ensemble else ""
     name += f"-seed{seed}" if seed else ""
     name += f"-{precision}" if precision != "fp32" else ""
     name += f"-{clean_side}" if clean_side is not None else ""
+    name += f"-range{span[0]:g}to{span[1]:g}" if span is not None else ""
     if model.is_dir():
         return RunFolder(model).evaluation_result(name)
     run = RunFolder(model.parent)
@@ -163,6 +166,18 @@ def default_place(
         stem = "" if model == run.weights else f"{model.stem}-"
         return run.evaluation_result(stem + name)
     return Path("evaluation") / f"{_named(model.with_suffix(''))}-{name}.json"
+
+
+def _named_images(data: str | Path | Folders) -> str:
+    """Return a name of the images: of pairs in two folders, both folders and the patterns of their file names.
+
+    >>> _named_images(Folders("set/clean", "set/blurred", None, "*_in"))
+    'set-clean-blurred-_in'
+    """
+    if not isinstance(data, Folders):
+        return _named(Path(data))
+    patterns = [re.sub(r"[^\w.-]+", "", pattern) for pattern in (data.clean_pattern, data.degraded_pattern) if pattern]
+    return "-".join([_named(Path(data.clean)), Path(data.degraded).name, *filter(None, patterns)])
 
 
 def _named(path: Path) -> str:

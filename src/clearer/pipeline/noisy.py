@@ -15,6 +15,7 @@ from clearer.data.items import Item, read_images, read_item
 from clearer.data.noisy import halves
 from clearer.data.patches import TrainingImages
 from clearer.data.splits import Splits
+from clearer.images.nodata import without_gaps
 from clearer.images.pixels import Span
 from clearer.losses.registry import LOSSES
 from clearer.noise.model import NoiseModel
@@ -124,7 +125,7 @@ def noise_of_each(profile: NoiseProfile, images: HeldOutImages) -> list[NoiseMod
 
     The model of the whole set is the more certain one; an image whose noise differs from it has its own.
     """
-    own = [profile_images([image], profile.scale) for image, _ in images]
+    own = [profile_images(without_gaps([image])[0], profile.scale) for image, _ in images]
     return [NoiseModel.of(profile if _has_noise_of(profile, one) else one) for one in own]
 
 
@@ -148,7 +149,7 @@ def noisy_images(recipe: Recipe, splits: Splits) -> tuple[TrainingImages, HeldOu
         UserError: a file cannot be read, or a single image is too small.
     """
     channels = recipe.network.channels
-    training, validation = read_images(splits.train, channels, gaps=True), read_images(splits.validation, channels)
+    training, validation = (read_images(part, channels, gaps=True) for part in (splits.train, splits.validation))
     if recipe.data.layout == "exposures":
         if splits.train == splits.validation:
             first, second = (
@@ -158,7 +159,6 @@ def noisy_images(recipe: Recipe, splits: Splits) -> tuple[TrainingImages, HeldOu
             return [(a, b) for a, b in first], [(a, b) for a, b in second]
         return training, validation
     if splits.train == splits.validation:
-        ((image, _),), ((continued, _),) = training, validation  # the same, but for pixels without a value
-        patch = recipe.train.patch
-        return [(None, halves(image, patch)[0])], [(halves(continued, patch)[1], None)]
+        to_train, to_validate = halves(training[0][0], recipe.train.patch)
+        return [(None, to_train)], [(to_validate, None)]
     return [(None, image) for image, _ in training], validation

@@ -93,7 +93,7 @@ def _with_images(
     def decoded() -> tuple[TrainingImages, HeldOutImages]:
         if is_noisy_only(recipe.data):
             return noisy_images(recipe, splits)
-        return read_images(splits.train, channels, gaps=True), read_images(splits.validation, channels)
+        return read_images(splits.train, channels, gaps=True), read_images(splits.validation, channels, gaps=True)
 
     training, validation = distributed.together(decoded)
     context = dataclasses.replace(context, training=training, validation=validation)
