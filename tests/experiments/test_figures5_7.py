@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from clearer.core.errors import UserError
+from clearer.data.items import Item
 from clearer.evaluation.evaluate import evaluate
 from clearer.experiments import figures5_7 as experiment
 from clearer.experiments.figures5_7 import figures5_7
-from clearer.experiments.figures5_7_page import CELL, Layout, best_of, comparison_figure, redraw
+from clearer.experiments.figures5_7_page import CELL, Layout, best_of, caption, comparison_figure, redraw
 from clearer.experiments.redraw import redraw_folder
 from clearer.images.view import read_image
 from clearer.methods.base import ImageArray, Method, as_restore
@@ -165,6 +167,21 @@ def test_the_best_of_a_row_is_judged_as_it_is_written() -> None:
 
     assert best_of(row((28.1, 0.7), None, (27.0, 0.8))) == {"psnr": "28.10", "ssim": "0.8000"}
     assert best_of(row((28.1, 0.7), None)) == {}  # nothing to be better than
+    # a network that was trained on the image is no bar
+    assert best_of(row((28.1, 0.7), (29, 0.9), (27.0, 0.8)), ["1"]) == {"psnr": "28.10", "ssim": "0.8000"}
+
+
+def test_networks_that_were_trained_on_the_image_are_marked(clean: Path, tmp_path: Path, undrawn: None) -> None:
+    def seen(items: Sequence[Item]) -> dict[str, int]:
+        return {"train": 1} if [item.name for item in items] == ["astronaut.png"] else {}
+
+    net = dataclasses.replace(KEEP, name="net", seen=seen)
+    (first, second) = figures5_7(tmp_path, [BOX, net, KEEP], bsd500=clean, images=2, sigmas=[50])["figures"]
+    assert (first["seen"], second["seen"]) == (["net"], [])
+    heads = [" ".join(lines) for lines in Layout.of(first, np.zeros((96, 96, 3), np.uint8)).heads]
+    assert heads == ["input", "box", "net *", "keep", "ground truth"]
+    assert "but for those that were trained on this very image" in caption(first)[1]
+    assert "very image" not in caption(second)[1]
 
 
 def made_up(tmp_path: Path, columns: list[str], rows: int) -> dict[str, Any]:

@@ -228,8 +228,14 @@ def _figure(
         "name": name, "task": part.task, "data": part.data, "image": item.name, "place": k,
         "height": clean.shape[0], "width": clean.shape[1], "whole": whole, "truth": cut(clean, f"{name}-truth"),
         "crop": {"top": top, "left": left, "side": side}, "columns": list(columns), "notes": _notes(columns),
+        "seen": [name for name, column in columns.items() if any(_has_seen(method, item) for method in column)],
         "rows": rows,
     }  # fmt: skip
+
+
+def _has_seen(method: Method | None, item: Item) -> bool:
+    """Return whether a method was trained on an image, or chosen by it, as far as it can tell."""
+    return method is not None and method.seen is not None and bool(method.seen([item]))
 
 
 def _notes(columns: dict[str, list[Method | None]]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,8 +74,12 @@ def caption(figure: ComparisonFigure) -> list[str]:
     if figure["rows"][0]["sigma"] is not None:
         noise = f", noise seed (0, {figure['place']}) as in evaluation"
     numbers = "PSNR (dB) / SSIM below each cell are of the whole image, not of the crop"
+    seen = figure.get("seen", [])
     if len(figure["columns"]) > 1:
         numbers += "; bold: the best of the row"
+        numbers += ", but for those that were trained on this very image, marked with *" if seen else ""
+    elif seen:
+        numbers += "; *: trained on this very image"
     return [
         f"{figure['image']} of {figure['data']}, {figure['width']}x{figure['height']} pixels; "
         f"protocol {', '.join(names)}{noise}.",
@@ -100,7 +105,9 @@ class Layout(NamedTuple):
     @classmethod
     def of(cls, figure: ComparisonFigure, whole: Bytes) -> Layout:
         """Lay out a figure whose whole image is ``whole``."""
-        heads = [textwrap.wrap(head, LETTERS) or [""] for head in ("input", *figure["columns"], "ground truth")]
+        seen = figure.get("seen", [])
+        columns = [f"{name} *" if name in seen else name for name in figure["columns"]]
+        heads = [textwrap.wrap(head, LETTERS) or [""] for head in ("input", *columns, "ground truth")]
         lines = -(-len(heads) // MOST)
         per_line, head = -(-len(heads) // lines), HEAD * max(map(len, heads)) + 6
         top, again = MARGIN + head, lines > 1
@@ -169,7 +176,7 @@ def _draw_row(
     left, top = layout.corner(number, 0)
     label = "rain" if row["sigma"] is None else f"$\\sigma$ = {row['sigma']:g}"
     write_on(canvas, left - LABEL / 2 + 2, top + CELL / 2, label, math=True, rotation=90, size=10.5)
-    best = best_of(row)
+    best, seen = best_of(row, shown.get("seen", [])), (False, *(n in shown.get("seen", []) for n in shown["columns"]))
     cells: list[InputCell | None] = [row["input"], *(row["cells"][name] for name in shown["columns"])]
     for index, cell in enumerate(cells):
         x, top = layout.corner(number, index)
@@ -178,7 +185,8 @@ def _draw_row(
             write_on(canvas, x + CELL / 2, top + CELL / 2, "not for this level", size=9.5, color=MUTED)
             continue
         show_image(figure, read_image(out / cell["crop"], 3), (x, top, CELL, CELL))
-        _write_scores(canvas, cell, (x + CELL / 2, top + CELL + NUMBERS / 2 - 2), index > 0, best)
+        own_best = {} if seen[index] else best
+        _write_scores(canvas, cell, (x + CELL / 2, top + CELL + NUMBERS / 2 - 2), index > 0, own_best)
     show_image(figure, read_image(out / shown["truth"], 3), (*layout.corner(number, len(cells)), CELL, CELL))
 
 
@@ -192,9 +200,12 @@ def _write_scores(canvas: Axes, cell: InputCell, at: tuple[float, float], own: b
         write_on(canvas, place, y, text, ha=side, size=10.5, weight=weight, color=INK if own else MUTED)
 
 
-def best_of(row: FigureRow) -> dict[str, str]:
-    """Return the highest PSNR and SSIM of a row's methods as written; of a single method, nothing."""
-    cells = [cell for cell in row["cells"].values() if cell is not None]
+def best_of(row: FigureRow, seen: Sequence[str] = ()) -> dict[str, str]:
+    """Return the highest PSNR and SSIM of a row's methods as written; of a single method, nothing.
+
+    The columns of networks that have ``seen`` the image do not count.
+    """
+    cells = [cell for name, cell in row["cells"].items() if cell is not None and name not in seen]
     if len(cells) < 2:
         return {}
     best = {"psnr": max(cells, key=lambda cell: cell["psnr"]), "ssim": max(cells, key=lambda cell: cell["ssim"])}

@@ -143,7 +143,8 @@ class FigureRow(TypedDict):
 class ComparisonFigure(TypedDict):
     """One image as each method restores it. Files are relative to the folder of the JSON.
 
-    ``place`` is the image's place in its folder by name, which numbers its noise.
+    ``place`` is the image's place in its folder by name, which numbers its noise. ``seen``: the columns of networks
+    that were trained on the image, or whose weights were chosen by it; figures before 0.2 lack it.
     """
 
     name: str
@@ -158,6 +159,7 @@ class ComparisonFigure(TypedDict):
     crop: CropBox
     columns: list[str]
     notes: dict[str, str]
+    seen: NotRequired[list[str]]
     rows: list[FigureRow]
 
 
