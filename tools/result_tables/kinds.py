@@ -19,7 +19,7 @@ from result_tables.machine import (
     web_table,
 )
 from result_tables.markdown import as_part
-from result_tables.methods import classical_table, lp_table, methods_table, rain_table
+from result_tables.methods import classical_table, lp_table, methods_table, paired_table, rain_table
 from result_tables.noise import noise_table, white_level_table
 from result_tables.restoration import (
     dejpeg_table,
@@ -58,6 +58,7 @@ KINDS: dict[str, Callable[[Any], str]] = {
     "classical": classical_table,
     "lp": lp_table,
     "rain": rain_table,
+    "paired": paired_table,
     "tables": as_part(tables_page.as_markdown),
     "protocols": as_part(protocols.as_markdown),
     "figures34": as_part(figures3_4.as_markdown),

@@ -65,3 +65,21 @@ def rain_table(value: Any) -> str:
         chosen = row["threshold"] == value["used"]
         lines.append("| " + " | ".join(f"**{cell}**" if chosen else cell for cell in cells) + " |")
     return "\n".join(lines)
+
+
+def paired_table(value: Any) -> str:
+    """Return how far methods are from one method on the same images, a column for each protocol."""
+    rows = value["rows"]
+    protocols = list(dict.fromkeys(row["protocol"] for row in rows))
+    found = {(row["method"], row["protocol"]): row for row in rows}
+    lines = [
+        f"`{value['command']}` (PSNR in dB above {value['against']} on the same images, standard error, images)",
+        "",
+        f"| | {' | '.join(protocols)} |",
+        f"| --- |{' ---: |' * len(protocols)}",
+    ]
+    for method in dict.fromkeys(row["method"] for row in rows):
+        cells = [found.get((method, protocol)) for protocol in protocols]
+        texts = ["" if c is None else f"{c['gain']:+.2f} ± {c['error']:.2f} ({c['images']})" for c in cells]
+        lines.append(f"| {method} | {' | '.join(texts)} |")
+    return "\n".join(lines)
