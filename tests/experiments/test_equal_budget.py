@@ -40,7 +40,8 @@ def test_all_baselines_and_ours_take_part_with_one_schedule() -> None:
     assert [one.title for one in ours] == [
         "CLEARER FPPF-FFFF-PFFP, width 16", "CLEARER FPPF-FFFF-PFFP, width 16, residual",
         "CLEARER network of denoise-gray-fast", "CLEARER denoise-gray-fast",
-        "CLEARER FPPF-FFFF-PFFP, width 16", "CLEARER FPPF-FFFF-PFFP, width 16, residual", "CLEARER derain",
+        "CLEARER FPPF-FFFF-PFFP, width 16", "CLEARER FPPF-FFFF-PFFP, width 16, residual",
+        "CLEARER FPPF-FFFF-PFFP, recipe derain",
     ]  # fmt: skip
     assert len({one.name for one in found}) == len(found)
     for task in ("denoise", "derain"):

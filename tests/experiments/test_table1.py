@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from clearer.experiments import published
+from clearer.experiments import published, table1
 from clearer.experiments.agreement import agreement
 from clearer.experiments.table1 import SCALES, agreements, as_markdown, redraw
 from clearer.recipe.load import load_recipe
@@ -37,6 +38,14 @@ def test_the_laptop_scale_keeps_the_settings_that_balance_alpha() -> None:
     assert steps == [9500, 9500]
 
 
+def test_genotypes_are_kept_where_they_change() -> None:
+    def line(step: int, *parallel: float) -> dict[str, Any]:
+        return {"arch_step": step, "mixing_weights": [[a, 1 - a] for a in parallel]}
+
+    lines = [line(0, 0.6, 0.4, 0.4), line(5, 0.7, 0.4, 0.4), line(10, 0.7, 0.4, 0.6), line(15, 0.7, 0.6, 0.6)]
+    assert table1._changes(lines, "PP-P@width=8", "PF") == [(0, "PF-F"), (10, "PF-P"), (15, "PP-P")]
+
+
 @pytest.mark.long
 def test_searches_go_on_one_by_one_into_one_table(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "t"
@@ -52,6 +61,7 @@ def test_searches_go_on_one_by_one_into_one_table(images: Path, tmp_path: Path) 
     for row in whole["rows"]:
         assert row["gap"] == pytest.approx(sum(abs(2 * a - 1) for a in row["parallel"]) / 2, abs=1e-5)
         assert row["gap_over_steps"][-1][0] == row["arch_steps"] == 6
+        assert row["genotype_over_steps"][-1][1] == row["architecture"]
     text = (out / "table1.md").read_text()
     assert "0.6709" in text and f"{whole['rows'][2]['gap']:.4f}" in text
     files = ["table1.md", "figure2.svg"]

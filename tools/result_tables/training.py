@@ -69,10 +69,13 @@ def arms_table(value: dict[str, Any]) -> str:
 
 def table1_table(value: dict[str, Any]) -> str:
     head = ["lambda_1", "seed", "weight steps", "architecture steps", "seconds", "device, precision"]
+    told = all("genotype_over_steps" in r for r in value["rows"])
+    head[4:4] = ["genotype as at the end since step"] if told else []
     rows = []
     for r in value["rows"]:
-        steps = [f"{r['lambda_arch']:g}", r["seed"], r["steps"], r["arch_steps"], f"{r['seconds']:.0f}"]
-        rows.append([*steps, f"{r['device']}, {r['precision']}"])
+        steps = [f"{r['lambda_arch']:g}", r["seed"], r["steps"], r["arch_steps"]]
+        steps += [r["genotype_over_steps"][-1][0]] if told else []
+        rows.append([*steps, f"{r['seconds']:.0f}", f"{r['device']}, {r['precision']}"])
     return f"`{value['command']}`\n\n{table1.as_markdown(value)}\n{table(head, rows)}"
 
 

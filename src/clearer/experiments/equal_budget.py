@@ -101,12 +101,15 @@ def _ours(task: str, shared: Recipe, own: Recipe) -> dict[str, Contestant]:
         Contestant(title, task, _with_architecture(shared, text)),
         Contestant(f"{title}, residual", task, _with_architecture(shared, f"{text},residual=true")),
     ]
-    if own.given is not None:
+    own_title = f"CLEARER {own.name}"
+    if own.given is None:
+        own_title = f"CLEARER {genotype}, recipe {own.name}"
+    else:
         found.append(Contestant(f"CLEARER network of {own.name}", task, _with_architecture(shared, own.given.text)))
     own = dataclasses.replace(
         own, data=shared.data, precision=shared.precision, architecture=own.architecture or genotype
     )
-    found.append(Contestant(f"CLEARER {own.name}", task, own))
+    found.append(Contestant(own_title, task, own))
     return {one.name: one for one in found}
 
 

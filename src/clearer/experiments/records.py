@@ -26,7 +26,11 @@ class PublishedWeights(TypedDict):
 
 
 class FoundWeights(PublishedWeights):
-    """The same of a search here. ``gap_over_steps`` holds pairs of architecture step and mean gap."""
+    """The same of a search here. ``gap_over_steps`` holds pairs of architecture step and mean gap.
+
+    ``genotype_over_steps``: the architecture step from which on a genotype was that of the larger mixing weights, and
+    that genotype, for each change; results before 0.2 lack it.
+    """
 
     entropy: float
     architecture: str
@@ -37,6 +41,7 @@ class FoundWeights(PublishedWeights):
     precision: str
     seed: int
     gap_over_steps: list[list[float]]
+    genotype_over_steps: NotRequired[list[tuple[int, str]]]
 
 
 class Table1(TypedDict):

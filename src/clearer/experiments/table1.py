@@ -129,7 +129,7 @@ def _earlier(out: Path, base: Recipe, plans: Sequence[Plan]) -> list[Plan]:
 
 def _row(plan: Plan) -> FoundWeights:
     stage = plan.run.search
-    found, lines = stage.read_result(*FOUND), stage.read_metrics("arch_step", "gap")
+    found, lines = stage.read_result(*FOUND), stage.read_metrics("arch_step", "gap", "mixing_weights")
     return {
         "lambda_arch": plan.recipe.search.lambda_arch,
         "parallel": [weights[0] for weights in found["mixing_weights"]],
@@ -143,7 +143,20 @@ def _row(plan: Plan) -> FoundWeights:
         "precision": found["precision"],
         "seed": plan.recipe.seed,
         "gap_over_steps": [[line["arch_step"], round(line["gap"], 5)] for line in lines],
+        "genotype_over_steps": _changes(lines, found["architecture"], plan.recipe.network.candidates),
     }
+
+
+def _changes(lines: Sequence[dict[str, Any]], final: str, candidates: str) -> list[tuple[int, str]]:
+    """Return the genotype of the larger mixing weights, without a form, wherever it changed, with its step."""
+    cells = [len(cell) for cell in final.partition("@")[0].split("-")]
+    changes: list[tuple[int, str]] = []
+    for line in lines:
+        letters = iter([candidates[max(range(len(w)), key=w.__getitem__)] for w in line["mixing_weights"]])
+        genotype = "-".join("".join(next(letters) for _ in range(size)) for size in cells)
+        if not changes or changes[-1][1] != genotype:
+            changes.append((line["arch_step"], genotype))
+    return changes
 
 
 def as_markdown(result: Table1) -> str:
