@@ -72,8 +72,8 @@ def test_pairs_side_by_side_and_in_two_folders_measure_the_same(tmp_path: Path, 
     for path in clean.iterdir():
         halves = [np.asarray(Image.open(p)) for p in (path, rainy / path.name)]
         Image.fromarray(np.concatenate(halves, 1)).save(beside / path.name)
-    places = (beside, tmp_path / "set", Folders(str(clean), str(rainy)))
-    results = [evaluate(identity, place, protocol).per_image for place in places]
+    places = {beside: "side-by-side", tmp_path / "set": "auto", Folders(str(clean), str(rainy)): "auto"}
+    results = [evaluate(identity, place, protocol, layout=layout).per_image for place, layout in places.items()]
     values = [[(s["psnr"], s["ssim"], s["height"], s["width"]) for s in scores] for scores in results]
     assert values[0] == values[1] == values[2]
     a, b = (np.asarray(Image.open(f / "p0.png"))[None].transpose(0, 3, 1, 2) / 255 for f in (clean, rainy))
@@ -104,7 +104,7 @@ def test_what_does_not_fit_is_refused_before_any_work(tmp_path: Path) -> None:
     for data, protocol, words in (
         (gray, "color-awgn-50", "p0.png: gray, where color-awgn-50 needs 3 channels"),
         (gray, "clearer-gray-30", "p1.png: 63x70 pixels"),
-        (gray, "rain-rgb", "odd"),
+        (gray, "rain-rgb", "gray: single images, whose halves do not show one scene"),
         (gray, "rain", "protocol: 'rain'"),
         (tmp_path / "nowhere", "gray-awgn-50", "nowhere"),
         ([], "gray-awgn-50", "no images"),

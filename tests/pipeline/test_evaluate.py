@@ -81,6 +81,23 @@ def test_the_half_that_was_taken_as_clean_is_recorded(tmp_path: Path) -> None:
     assert found["left"]["psnr"] != found["right"]["psnr"]
 
 
+def test_single_images_are_not_taken_as_pairs_side_by_side_unless_that_is_stated(tmp_path: Path) -> None:
+    """Halves of one scene agree, whatever degrades one of them; those of a photograph do not."""
+    (tmp_path / "single").mkdir()
+    (tmp_path / "beside").mkdir()
+    for name in NAMES:
+        photo = photograph(name)[:, : photograph(name).shape[1] // 2 * 2, 0]
+        Image.fromarray(photo).save(tmp_path / "single" / f"{name}.png")
+        Image.fromarray(np.concatenate([photo, photo // 2], 1)).save(tmp_path / "beside" / f"{name}.png")
+    model = _restorer(1)
+    with pytest.raises(UserError, match=r"single images, whose halves do not show one scene.*--clean-side left"):
+        clearer.evaluate(model, tmp_path / "single", "pairs-gray")
+    assert clearer.evaluate(model, tmp_path / "beside", "pairs-gray")["clean_side"] == "left"
+    stated = clearer.evaluate(model, tmp_path / "single", "pairs-gray", clean_side="right")
+    assert stated["clean_side"] == "right"
+    assert clearer.evaluate(model, tmp_path / "single", "pairs-gray", layout="side-by-side")["images"] == len(NAMES)
+
+
 def test_images_that_a_run_was_trained_on_are_counted_among_those_measured(tmp_path: Path) -> None:
     photos = write_photos(tmp_path / "photos")
     change = {**TINY, "architecture": "PF", "data.folder": str(photos), "evaluate.samples": 0}

@@ -14,19 +14,18 @@ import numpy as np
 from clearer.core.errors import UserError
 from clearer.data.doctor_noise import NoiseSample
 from clearer.data.doctor_report import Findings, Leak, Part, Spread
-from clearer.data.duplicates import Fingerprint, Fingerprints, groups, leaks, propose_split, thumbprint
+from clearer.data.duplicates import Fingerprint, Fingerprints, groups, leaks, propose_split
 from clearer.data.fields import fields_of
 from clearer.data.folders import Source, find_items, has_images, match_pairs, pairs_of, part_folders
 from clearer.data.items import Item
 from clearer.data.ranges import LevelTally, probable_range, white_above
+from clearer.data.side_by_side import looks_side_by_side
 from clearer.data.stacks import pages_of
 from clearer.images.pixels import LARGEST_UNIT, WHOLE, Span, to_unit
 from clearer.images.types import AnyPixels, HiddenPixels
-from clearer.images.view import read_image, read_with_hidden
+from clearer.images.view import read_with_hidden
 from clearer.recipe.schema import Pairs
 
-SAMPLE = 24
-"""Number of files read to find out whether a folder is side by side."""
 DARK = 16
 """Highest 8-bit gray level of a nearly black image: 12 bits stored in 16 reach no further."""
 SAME = 1 / 255
@@ -54,8 +53,8 @@ def examine(
 ) -> Findings:
     """Read every image of a dataset and report on it. Broken files are findings, not errors.
 
-    ``layout="auto"`` takes a folder as side by side if the halves of its files agree: their thumbprints
-    correlate at 0.996 (median) in Rain800, at 0.2 in BSDS500. Sub-folders are examined only if the folder has
+    ``layout="auto"`` takes a folder as side by side if the halves of its files agree; see
+    `clearer.data.side_by_side.looks_side_by_side`. Sub-folders are examined only if the folder has
     no images of its own, and they hold the two sides of pairs or have names that begin with train, val or test.
 
     Args:
@@ -119,25 +118,10 @@ def _find_set(name: str, kind: str, source: Source, layout: str, clean_side: str
         return _Set(name, kind, folder, [], "none")
     # As "clean": the checks for halves would stop at the first odd width, which is a finding here.
     items = find_items(source, "clean" if layout in ("auto", "side-by-side") else layout, clean_side)
-    if layout == "side-by-side" or (layout == "auto" and _looks_side_by_side(items)):
+    if layout == "side-by-side" or (layout == "auto" and looks_side_by_side(items)):
         items = [dataclasses.replace(item, side=clean_side) for item in items]
         return _Set(name, kind, folder, items, "side-by-side")
     return _Set(name, kind, folder, items, "clean")
-
-
-def _looks_side_by_side(items: Sequence[Item]) -> bool:
-    sample = [items[i] for i in sorted({round(x) for x in np.linspace(0, len(items) - 1, SAMPLE)})]
-    agreement = []
-    for item in sample:
-        try:
-            image = read_image(item.clean, None, None, None, item.page)
-        except UserError:
-            continue
-        half = image.shape[1] // 2
-        odd = image.shape[1] % 2 or not half
-        agreement.append(0.0 if odd else float(thumbprint(image[:, :half]) @ thumbprint(image[:, half:])))
-    # A few flat or broken files must not hide the layout of all others. The lowest agreement in Rain800 is 0.91.
-    return bool(agreement) and statistics.median(agreement) >= 0.95 and float(np.quantile(agreement, 0.1)) >= 0.85
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import TypedDict, Unpack, cast
 
 from clearer.core.errors import UserError
 from clearer.core.files import with_former_keys
-from clearer.data.folders import Folders
+from clearer.data.folders import Folders, pairs_of
 from clearer.data.ranges import with_noticed_levels
 from clearer.evaluation.evaluate import evaluate as evaluate_images
 from clearer.evaluation.evaluate import items_for
@@ -68,7 +68,8 @@ def evaluate(
         machine: ``device`` and ``precision``, see `clearer.load`; by default ``"auto"`` and ``"fp32"``; and ``span``,
             the levels that are black and white. By default those of the model, in files of 16 bits and floating point,
             else those of a camera of 12 or 14 bits where they are noticed in files of 16, as `restore` does. And
-            ``clean_side``, "left" or "right", of pairs side by side; by default that of a run folder's recipe.
+            ``clean_side``, "left" or "right", of pairs side by side, which one folder then holds; by default that of a
+            run folder's recipe.
 
     Returns:
         The means over the images, the scores of each image, and what was measured, as a dict.
@@ -94,6 +95,8 @@ def evaluate(
             f"{protocol} has {measured_by.channels}; choose a protocol or a model that fits"
         )
     side = machine.get("clean_side") or (_clean_side_of(model) if measured_by.needs_pairs else "left")
+    if machine.get("clean_side") and measured_by.needs_pairs and layout == "auto" and pairs_of(data) is None:
+        layout = "side-by-side"  # as stated, whether or not the halves look alike
     items = items_for(data, measured_by, layout, side)
     if span is None:
         items = with_noticed_levels(items, restorer.card.span)
