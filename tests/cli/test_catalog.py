@@ -244,7 +244,7 @@ def test_levels_that_cannot_be_judged_name_the_verb_that_takes_a_range(tmp_path)
     assert (ended.status, ended.out) == (2, "")
     assert ended.err == (
         f"clearer: {tmp_path / 'far.tif'}: its floats reach from 0 to 4000, where 0 is taken as black and 1 as white; "
-        "rescale them, or state both to clearer restore auto with --range LOW,HIGH\n"
+        "rescale them, or state both to clearer restore auto with --range LOW,HIGH, such as 0,4095\n"
     )
 
 

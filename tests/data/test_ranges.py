@@ -11,6 +11,7 @@ import tifffile
 from clearer.core.errors import UserError
 from clearer.data.folders import find_items
 from clearer.data.ranges import settled_range
+from clearer.images.pixels import to_unit
 
 
 def _settled(place: Path, *images: np.ndarray, stated: tuple[float, float] | None = None):
@@ -67,6 +68,28 @@ def test_floats_that_are_levels_need_a_range_unless_integers_show_it(tmp_path: P
         _settled(alone, _levels(3000, np.float32).clip(1, None))
     span, said = _settled(tmp_path, _levels(3000), _levels(2500, np.float32))
     assert span == (0, 4095) and any("several depths" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "named"),
+    [(0, 2.3, "0,1.2"), (-0.2, 4, "0,2"), (0, 9.5, "0,9.5"), (-1.5, 0.9, "-1.5,0.45"), (-30, 300, "0,1023"),
+     (-5000, 3000, "-5000,4095")],
+)  # fmt: skip
+def test_the_range_that_is_named_for_floats_holds_for_them(tmp_path: Path, least: float, most: float, named: str):
+    """Peaks of noise above 2, in units of [0, 1], once asked for a white of 255, which made the images black."""
+    image = np.linspace(least, most, 64, dtype=np.float32).reshape(8, 8)
+    with pytest.raises(UserError, match=f" --range {named}$"):
+        _settled(tmp_path, image)
+    with pytest.raises(UserError, match=f"^its floats reach .* state both with --range LOW,HIGH, such as {named}$"):
+        to_unit(image)
+    low, high = map(float, named.split(","))
+    assert _settled(tmp_path, image, stated=(low, high)) == ((low, high), [])
+    assert to_unit(image, (low, high)).min() == pytest.approx((least - low) / (high - low), abs=1e-6)
+
+
+def test_a_stated_range_that_floats_leave_far_behind_is_refused_before_a_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"0\.tif: its floats reach from 0 to 3, where 0 .* 1 as white.*as 0,1\.5$"):
+        _settled(tmp_path, np.linspace(0, 3, 64, dtype=np.float32).reshape(8, 8), stated=(0, 1))
 
 
 def test_depths_whose_levels_cannot_agree_are_refused(tmp_path: Path) -> None:

@@ -18,10 +18,10 @@ from clearer.data.duplicates import Fingerprint, Fingerprints, groups, leaks, pr
 from clearer.data.fields import fields_of
 from clearer.data.folders import Source, find_items, has_images, match_pairs, pairs_of, part_folders
 from clearer.data.items import Item
-from clearer.data.ranges import LevelTally, probable_range, white_above
+from clearer.data.ranges import LevelTally, probable_range
 from clearer.data.side_by_side import looks_side_by_side
 from clearer.data.stacks import pages_of
-from clearer.images.pixels import LARGEST_UNIT, WHOLE, Span, to_unit
+from clearer.images.pixels import LARGEST_UNIT, WHOLE, Span, span_above, to_unit
 from clearer.images.types import AnyPixels, HiddenPixels
 from clearer.images.view import read_with_hidden
 from clearer.recipe.schema import Pairs
@@ -250,9 +250,11 @@ def _training_command(where: Source, clean_side: str, parts: Sequence[Part]) -> 
 
 def _in_units(image: AnyPixels) -> AnyPixels:
     """Return floats that are levels of a camera as units of [0, 1]; all else as it is."""
-    if image.dtype.kind != "f" or -1 <= float(image.min()) <= float(image.max()) <= LARGEST_UNIT:
+    least, most = float(image.min()), float(image.max())
+    if image.dtype.kind != "f" or -1 <= least <= most <= LARGEST_UNIT:
         return image
-    return image / np.float32(white_above(float(image.max())))
+    low, high = span_above(least, most)
+    return (image - np.float32(low)) / np.float32(high - low)
 
 
 def _same(clean: AnyPixels, degraded: AnyPixels) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from clearer.core.errors import UserError
 from clearer.data.items import Item, with_levels
 from clearer.data.splits import Splits
 from clearer.images.depth import depth_of_file
-from clearer.images.pixels import CAMERA_BITS, WHOLE, Span, depth_of
+from clearer.images.pixels import CAMERA_BITS, WHOLE, Span, depth_of, span_above, white_above
 from clearer.images.types import AnyPixels
 from clearer.images.view import read_image
 
@@ -114,15 +114,24 @@ def settled_range(items: Sequence[Item], stated: Span | None, say: Callable[[str
     if not deep:
         return stated
     if stated is not None:
+        for path, page in _pages_of(items, depths.get("float", [])):
+            read_image(path, None, None, stated, page)  # refuses values far outside, before a run begins
         _say_mixture({depth: len(paths) for depth, paths in depths.items()}, say)
         return stated
-    tally, wanted = LevelTally(), {path for depth in deep for path in depths[depth]}
-    for item in items:
-        for path in (item.clean, item.degraded):
-            if path is not None and path in wanted:
-                tally.add(path, read_image(path, None, None, None, item.page))
+    tally = LevelTally()
+    for path, page in _pages_of(items, [path for depth in deep for path in depths[depth]]):
+        tally.add(path, read_image(path, None, None, None, page))
     eight = {"8": Extremes("8", 0, 255, len(depths["8"]), depths["8"][0])} if depths.get("8") else {}
     return noticed_range(tally.found() | eight, say)
+
+
+def _pages_of(items: Sequence[Item], wanted: list[Path]) -> Iterator[tuple[Path, int | None]]:
+    """Yield those files of a set that are wanted, with the page of each item."""
+    known = set(wanted)
+    for item in items:
+        for path in (item.clean, item.degraded):
+            if path is not None and path in known:
+                yield path, item.page
 
 
 def _check_reach(stated: Span, depth: str, depths: dict[str, list[Path]]) -> None:
@@ -167,7 +176,7 @@ def probable_range(found: dict[str, Extremes]) -> Span:
         return noticed_range(found, lambda line: None) or WHOLE
     except UserError:
         floats = found.get("float")
-        return (0.0, float(white_above(floats.high))) if floats is not None and floats.are_levels else WHOLE
+        return span_above(floats.low, floats.high) if floats is not None and floats.are_levels else WHOLE
 
 
 def _say_mixture(files: dict[str, int], say: Callable[[str], None]) -> None:
@@ -181,9 +190,10 @@ def _noticed(found: dict[str, Extremes], say: Callable[[str], None]) -> Span | N
     whole, floats = found.get("16"), found.get("float")
     if whole is None:
         if floats is not None and floats.are_levels:
+            low, white = span_above(floats.low, floats.high)
             raise UserError(
                 f"{floats.example}: its floats reach from {floats.low:g} to {floats.high:g}; state which levels are "
-                f"black and white, as by --range 0,{white_above(floats.high):g}"
+                f"black and white, as by --range {low:.10g},{white:.10g}"
             )
         return None
     white = next((2.0**bits - 1 for bits in CAMERA_BITS if whole.high < 2**bits), 65535.0)
@@ -206,11 +216,6 @@ def _noticed(found: dict[str, Extremes], say: Callable[[str], None]) -> Span | N
         f"{len(bin(int(white))) - 2} bits: 0 is black and {white:g} is white (--range 0,65535 keeps all 16 bits)"
     )
     return 0.0, white
-
-
-def white_above(value: float) -> float:
-    """Return the highest level of the camera that reaches a value."""
-    return next((2.0**bits - 1 for bits in (8, 10, 12, 14, 16) if value < 2**bits), value)
 
 
 def named(depth: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,6 +24,8 @@ CAMERA_BITS = (12, 14)
 """Bits of cameras whose levels are stored in 16 bits; fewer are taken for a dim image of these."""
 _FEWEST_LEVELS = 64  # from the least to the most of an image, not of a mask or labels
 _SLACK = 1.0  # how far noise may exceed the span, in spans
+_OFFSET = 0.05  # how far the noise of a camera falls below its black, in spans
+_FEW_LEVELS = 16  # floats below are units of [0, 1] with peaks of noise, or counts, not the levels of 8 bits
 BT601 = (0.299, 0.587, 0.114)
 """Weights of R, G and B in the luma of ITU-R BT.601."""
 
@@ -72,6 +75,31 @@ def camera_levels(least: float, most: float) -> Span | None:
     return next(((0.0, 2.0**bits - 1) for bits in CAMERA_BITS if most < 2**bits), None)
 
 
+def white_above(value: float) -> float:
+    """Return the highest level of the camera that reaches a value; of less than 4 bits, a white near the value itself.
+
+    >>> white_above(3000.0), white_above(2.3), white_above(9.0)
+    (4095.0, 1.2, 9.0)
+    """
+    if value >= _FEW_LEVELS:
+        return next((2.0**bits - 1 for bits in (8, 10, 12, 14, 16) if value < 2**bits), value)
+    # Peaks of noise in units of [0, 1] reach as far beyond white as `to_unit` lets them, so that white stays near 1.
+    return _rounded_up(value / (1 + _SLACK) if value <= (1 + _SLACK) * LARGEST_UNIT else value)
+
+
+def span_above(least: float, most: float) -> Span:
+    """Return black and white that hold for floats or levels from ``least`` to ``most``; black is 0 where it can be."""
+    white = white_above(most)
+    beyond = _SLACK if white <= LARGEST_UNIT else _OFFSET
+    return (0.0 if least >= -beyond * white else -_rounded_up(-least)), white
+
+
+def _rounded_up(value: float) -> float:
+    """Return a positive value, to two digits or to integers, not below what it was."""
+    step = 1.0 if value >= 10 else 10.0 ** (math.floor(math.log10(value)) - 1) if value > 0 else 1.0
+    return float(f"{math.ceil(value / step - 1e-9) * step:.12g}")
+
+
 def to_unit(pixels: AnyPixels, span: Span = WHOLE) -> UnitPixels:
     """Scale pixels of any depth to float32, 0 black and 1 white.
 
@@ -89,9 +117,10 @@ def to_unit(pixels: AnyPixels, span: Span = WHOLE) -> UnitPixels:
         raise UserError("it holds values that are not finite (NaN or infinity); replace them first")
     if most > high + _SLACK * (high - low) or least < low - _SLACK * (high - low):
         what = "floats" if pixels.dtype.kind == "f" else "levels"
+        wide = ",".join(f"{level:.10g}" for level in span_above(least, most))
         raise UserError(
             f"its {what} reach from {least:g} to {most:g}, where {low:g} is taken as black and {high:g} as white; "
-            "rescale them, or state both with --range LOW,HIGH"
+            f"rescale them, or state both with --range LOW,HIGH, such as {wide}"
         )
     scaled = pixels if span == WHOLE else (pixels.astype(np.float64) - low) / (high - low)
     return scaled.astype(np.float32)
