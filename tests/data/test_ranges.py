@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import tifffile
 
 from clearer.core.errors import UserError
 from clearer.data.folders import find_items
+from clearer.data.items import read_item
 from clearer.data.ranges import settled_range
 from clearer.images.pixels import to_unit
 
@@ -90,6 +92,20 @@ def test_the_range_that_is_named_for_floats_holds_for_them(tmp_path: Path, least
 def test_a_stated_range_that_floats_leave_far_behind_is_refused_before_a_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"0\.tif: its floats reach from 0 to 3, where 0 .* 1 as white.*as 0,1\.5$"):
         _settled(tmp_path, np.linspace(0, 3, 64, dtype=np.float32).reshape(8, 8), stated=(0, 1))
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.uint32, np.int32])
+def test_integers_of_no_usual_range_are_levels_as_floats_are(tmp_path: Path, kind: type) -> None:
+    """They were taken for 8 bits: a range was refused, and none ended in the first batch."""
+    low = -2000 if np.issubdtype(kind, np.signedinteger) else 0
+    image = np.linspace(low, 3000, 64).reshape(8, 8).astype(kind)
+    with pytest.raises(UserError, match=f" --range {low},4095$"):
+        _settled(tmp_path, image)
+    assert _settled(tmp_path, image, stated=(low, 4095)) == ((low, 4095), [])
+    (item,) = find_items(tmp_path)
+    clean, _ = read_item(replace(item, span=(low, 4095)), 1, None)
+    assert clean.dtype == np.float32
+    assert clean.max() == pytest.approx((3000 - low) / (4095 - low), abs=1e-6)
 
 
 def test_depths_whose_levels_cannot_agree_are_refused(tmp_path: Path) -> None:
