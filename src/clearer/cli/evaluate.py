@@ -120,6 +120,8 @@ def evaluate(options: EvaluateOptions) -> None:
     print_table(title, ("", "PSNR dB", "SSIM"), rows, console)
     if (intensity := intensity_of(result)) is not None:
         say(f"intensity: {intensity_line(intensity)}", console)
+    if "scales" in result:
+        say(f"note: {result['scales']}", console)
     if (line := seen_line(result)) is not None:
         say(f"note: {line}", console)
     say(f"result: {place}", console)

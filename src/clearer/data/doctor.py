@@ -19,6 +19,7 @@ from clearer.data.fields import fields_of
 from clearer.data.folders import Source, find_items, has_images, match_pairs, pairs_of, part_folders
 from clearer.data.items import Item
 from clearer.data.ranges import LevelTally, probable_range
+from clearer.data.scales import scale_note
 from clearer.data.side_by_side import looks_side_by_side
 from clearer.data.stacks import pages_of
 from clearer.images.pixels import LARGEST_UNIT, WHOLE, Span, span_above, to_unit
@@ -228,7 +229,14 @@ def _part(found: _Set, tally: _Tally, prints: Fingerprints) -> Part:
         noise=tally.sample.profile(span),
         input_psnr=tally.sample.input_psnr(span),
         rule=found.rule,
+        scales=_scales(found.items, tally, span),
     )
+
+
+def _scales(items: Sequence[Item], tally: _Tally, span: Span) -> str:
+    """Return a line if the pairs of a part that can be read have different scales, else nothing."""
+    read = {one.name for one in tally.prints} - set(tally.same)
+    return scale_note([dataclasses.replace(item, span=span) for item in items if item.name in read]) or ""
 
 
 def _training_command(where: Source, clean_side: str, parts: Sequence[Part]) -> str:

@@ -46,6 +46,7 @@ class Part:
         noise: of the images, or of the degraded ones of pairs, measured on a sample; None if there are none.
         input_psnr: mean PSNR of degraded against clean images of pairs in dB, measured on the same sample.
         rule: how the names of pairs match; empty for equal names.
+        scales: a line, if clean and degraded images have different scales; otherwise empty.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Part:
     noise: NoiseProfile | None = None
     input_psnr: float | None = None
     rule: str = ""
+    scales: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,8 @@ def _faults(part: Part) -> Iterator[str]:
             f"{_many(part.same, 'pair')} of {part.count} show the same image twice, such as {part.same[0]}. "
             "Nothing can be learned or measured from them; remove them."
         )
+    if part.scales:
+        yield f"{part.scales}."
     said: list[str] = []
     noticed = None
     try:

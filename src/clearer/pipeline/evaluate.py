@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack, cast
 
 from clearer.core.errors import UserError
 from clearer.core.files import with_former_keys
 from clearer.data.folders import Folders, pairs_of
+from clearer.data.items import Item
 from clearer.data.ranges import with_noticed_levels
+from clearer.data.scales import scale_note
 from clearer.evaluation.evaluate import evaluate as evaluate_images
 from clearer.evaluation.evaluate import items_for
 from clearer.evaluation.protocols import parse_protocol
@@ -82,7 +85,6 @@ def evaluate(
         _check_place(Path(out))
     measured_by = parse_protocol(protocol)
     machine = {"device": "auto", "precision": "fp32", **machine}
-    span = machine.get("span")
     if isinstance(model, Restorer):
         restorer: Restorer | BaselineRestorer = model.at_depth("float")
     else:
@@ -94,16 +96,13 @@ def evaluate(
             f"{'model' if isinstance(model, Restorer) else model}: takes {channels} channel(s) where "
             f"{protocol} has {measured_by.channels}; choose a protocol or a model that fits"
         )
-    side = machine.get("clean_side") or (_clean_side_of(model) if measured_by.needs_pairs else "left")
-    if machine.get("clean_side") and measured_by.needs_pairs and layout == "auto" and pairs_of(data) is None:
+    side = machine.get("clean_side")
+    if side and measured_by.needs_pairs and layout == "auto" and pairs_of(data) is None:
         layout = "side-by-side"  # as stated, whether or not the halves look alike
-    items = items_for(data, measured_by, layout, side)
-    if span is None:
-        items = with_noticed_levels(items, restorer.card.span)
+    side = side or (_clean_side_of(model) if measured_by.needs_pairs else "left")
+    items = _with_span(items_for(data, measured_by, layout, side), machine.get("span"), restorer)
     run = in_equal_channels(restorer) if gray_by_color else restorer
-    measured = evaluate_images(
-        run, items, measured_by, limit=limit, ensemble=ensemble, seed=seed, span=span, progress=progress
-    )
+    measured = evaluate_images(run, items, measured_by, limit=limit, ensemble=ensemble, seed=seed, progress=progress)
     result = evaluation_record(
         measured,
         model="" if isinstance(model, Restorer) else str(model),
@@ -116,9 +115,18 @@ def evaluate(
     )
     if seen := seen_images(restorer.card, items[:limit], None if isinstance(model, Restorer) else model):
         result["seen"] = seen
+    if measured_by.needs_pairs and (note := scale_note(items[:limit])):
+        result["scales"] = note
     if out is not None:
         write_result(result, out)
     return cast(EvaluationRecord, with_former_keys(result))
+
+
+def _with_span(items: list[Item], span: Span | None, restorer: Restorer | BaselineRestorer) -> list[Item]:
+    """Return the images with the levels that are black and white: those stated, or else those of the model."""
+    if span is None:
+        return with_noticed_levels(items, restorer.card.span)
+    return [replace(item, span=span) for item in items]
 
 
 def _clean_side_of(model: str | Path | Restorer) -> str:

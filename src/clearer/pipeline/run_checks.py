@@ -11,6 +11,7 @@ import torch
 from clearer.core.errors import UserError
 from clearer.data.noisy import is_noisy_only
 from clearer.data.ranges import with_range
+from clearer.data.scales import scale_note
 from clearer.data.splits import Splits, resolve_splits
 from clearer.evaluation.evaluate import check_fit
 from clearer.evaluation.protocols import parse_protocol
@@ -128,7 +129,11 @@ def _meet(recipe: Recipe, stages: Sequence[str]) -> torch.device:
 
 def _find_images(recipe: Recipe, patch: int, say: Callable[[str], None]) -> Splits:
     splits = resolve_splits(recipe.data, channels=recipe.network.channels, patch=patch, seed=recipe.seed, say=say)
-    return with_range(splits, None if recipe.data.range is None else recipe.data.span, say)
+    splits = with_range(splits, None if recipe.data.range is None else recipe.data.span, say)
+    notes = (scale_note(part) for part in splits.parts().values())
+    if (note := next(filter(None, notes), None)) is not None:
+        say(f"data: {note}")
+    return splits
 
 
 def _refuse_other_images(splits: Splits) -> None:

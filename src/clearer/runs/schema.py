@@ -185,7 +185,8 @@ class ResultRecord(TypedDict):
     """The JSON form of `clearer.evaluation.evaluate.Result`.
 
     ``seen``: how many of the images the measured run was trained on or chose its weights by, by part, if any.
-    ``clean_side``: the clean half of pairs side by side.
+    ``clean_side``: the clean half of pairs side by side. ``scales``: a line, if clean and degraded images differ in
+    scale.
     """
 
     protocol: str
@@ -201,6 +202,7 @@ class ResultRecord(TypedDict):
     intensity: NotRequired[IntensityRecord]
     seen: NotRequired[dict[str, int]]
     clean_side: NotRequired[str]
+    scales: NotRequired[str]
 
 
 class EvaluationRecord(ResultRecord):
