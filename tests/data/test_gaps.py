@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from PIL import Image
 
 from clearer.core.errors import UserError
 from clearer.data.doctor import examine
@@ -82,6 +83,33 @@ def test_the_value_for_none_of_integers(tmp_path: Path) -> None:
     shown, hidden = read_with_hidden(tmp_path / "a.tif", None, None)
     assert shown.dtype == np.uint16 and hidden is not None and hidden.sum() == 16 and shown.min() >= 1000
     assert np.array_equal(read_image(tmp_path / "a.tif", None, None), shown)
+
+
+def test_what_is_fully_transparent_has_no_value(tmp_path: Path) -> None:
+    """Editors leave black or white beneath it, which was trained on; restore continues the image there, too."""
+    color = np.random.default_rng(0).integers(50, 200, (40, 40, 3)).astype(np.uint8)
+    alpha = np.full((40, 40, 1), 255, np.uint8)
+    alpha[:10], alpha[12] = 0, 1
+    Image.fromarray(np.dstack([np.where(alpha > 0, color, 0).astype(np.uint8), alpha])).save(tmp_path / "a.png")
+    (item,) = find_items(tmp_path)
+    shown, hidden = read_with_hidden(item.clean)
+    assert hidden is not None and np.array_equal(hidden, alpha[:, :, 0] == 0)
+    assert np.array_equal(shown[10:], color[10:]) and np.array_equal(shown[:10], color[10:20][::-1])
+    image, _ = read_item(item, 3, None, gaps=True)
+    assert np.isnan(image[:10]).all() and np.array_equal(image[10:], color[10:] / np.float32(255))
+    Image.fromarray(np.dstack([color, alpha * 0])).save(tmp_path / "a.png")
+    shown, hidden = read_with_hidden(item.clean)  # a channel that nobody filled
+    assert hidden is None and np.array_equal(shown, color)
+
+
+def test_colors_multiplied_by_alpha_are_continued_as_they_are_seen(tmp_path: Path) -> None:
+    pixels = np.full((8, 8, 4), 100, np.uint8)
+    pixels[..., 3] = 200
+    pixels[:4] = 0
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", extrasamples=["assocalpha"])
+    shown, hidden = read_with_hidden(tmp_path / "a.tif")
+    assert hidden is not None and hidden[:4].all() and not hidden[4:].any()
+    assert (shown == 100 * 255 // 200).all()
 
 
 def test_the_doctor_counts_them(tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ def test_modes_become_gray_or_color(tmp_path: Path, mode: str, channels: int, re
 
 def test_alpha_is_dropped_not_blended(tmp_path: Path) -> None:
     image = noise(6, 5, 4)
+    image[..., 3] |= 1  # what is fully transparent is continued instead
     Image.fromarray(image).save(tmp_path / "x.png")
     assert (read_image(tmp_path / "x.png") == image[:, :, :3]).all()
 

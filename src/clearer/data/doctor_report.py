@@ -39,7 +39,7 @@ class Part:
         unequal: pairs whose images differ in size or color, one sentence each.
         same: pairs whose two images are the same.
         dark: clean images that use only the lowest sixteenth of the gray levels.
-        gaps: images with pixels that have no value (NaN, GDAL_NODATA), and their share.
+        gaps: images with pixels that have no value (NaN, GDAL_NODATA, fully transparent), and their share.
         levels: lowest and highest value of the files of each depth; they decide which levels are black and white.
         copies: groups of names with exactly equal clean images.
         near: groups of names with the same clean image, exact copies included.
@@ -182,8 +182,8 @@ def _faults(part: Part) -> Iterator[str]:
     if part.gaps:
         name, share = max(part.gaps, key=lambda gap: gap[1])
         yield (
-            f"{_many(part.gaps, 'image')} of {part.count} have pixels without a value, at most {share:.1%} in {name}. "
-            "Training takes patches without them."
+            f"{_many(part.gaps, 'image')} of {part.count} have pixels without a value, at most {share:.1%} in {name} "
+            "(none is stored, or they are fully transparent). Training takes patches without them."
         )
     if part.dark and noticed is None:
         yield (

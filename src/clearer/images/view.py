@@ -29,7 +29,7 @@ from clearer.images.pixels import (
     upright,
 )
 from clearer.images.tiff.stack import read_stack_page, stack_header
-from clearer.images.transparent import extended
+from clearer.images.transparent import extended, is_multiplied
 from clearer.images.types import (
     CMYK,
     GRAY,
@@ -100,8 +100,8 @@ def read_image(
 ) -> AnyPixels:
     """Return the pixels of a file (H, W, C), rotated as its EXIF orientation says.
 
-    Alpha is dropped. CMYK becomes RGB without its color profile. Where there is no value (NaN, GDAL_NODATA), the image
-    is continued as in a mirror; see `read_with_hidden`.
+    Alpha is dropped. CMYK becomes RGB without its color profile. Where there is no value (NaN, GDAL_NODATA, fully
+    transparent pixels), the image is continued as in a mirror; see `read_with_hidden`.
 
     Args:
         path: a file of any format that `clearer.images.io.read_file` reads.
@@ -146,11 +146,21 @@ def read_with_hidden(
 
 
 def _continued(page: ImagePage) -> tuple[ImagePage, HiddenPixels | None]:
-    """Return a page with the image continued where there is no value, and where (H, W) that is."""
+    """Return a page with the image continued where there is no value, and where (H, W) that is; color without alpha.
+
+    Fully transparent pixels have none: what editors leave beneath them is no image. Alpha that is 0 everywhere says
+    nothing, as in files that only reserve a channel for it.
+    """
     found = hidden_of(page)
-    if found is None:
+    hidden = None if found is None else np.asarray(found.any(2))
+    if page.alpha is not None:
+        if is_multiplied(page):
+            page = replace(page, color=unmultiplied(page.color, page.alpha))
+        clear = page.alpha[:, :, 0] == 0
+        if clear.any() and not clear.all():
+            hidden = clear if hidden is None else hidden | clear
+    if hidden is None:
         return page, None
-    hidden = np.asarray(found.any(2))
     color = np.zeros_like(page.color) if hidden.all() else extended(page.color, ~hidden)
     return replace(page, color=color), hidden
 
@@ -158,8 +168,6 @@ def _continued(page: ImagePage) -> tuple[ImagePage, HiddenPixels | None]:
 def _at_own_depth(page: ImagePage, span: Span | None) -> AnyPixels:
     """Return gray or color as stored in the file; bilevel becomes 8 bits, floating point float32 by the span."""
     pixels = page.color
-    if page.alpha is not None and page.own.get("extrasample") == 1:  # TIFF: color is multiplied by alpha
-        pixels = unmultiplied(pixels, page.alpha)
     if pixels.dtype.kind == "b":
         return to_uint8(pixels)
     if depth_of(pixels) in WIDE:
