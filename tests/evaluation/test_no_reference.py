@@ -116,6 +116,30 @@ def test_the_standard_error_covers_the_spread() -> None:
     assert inside >= 17
 
 
+def test_exposures_of_a_scene_are_no_independent_images() -> None:
+    """The standard error is that of one exposure of each scene, not smaller by the root of their number."""
+    levels, rng = (0.02, 0.08, 0.14), np.random.default_rng(0)
+    drawn = [rng.normal(0, level, (6, 96, 96, 1)) for level in levels]
+    takes = [(clean + noise).astype(np.float32) for clean, noise in zip(CLEAN[:3], drawn, strict=True)]
+    images = [(one[e], one[(e + 1) % 6]) for one in takes for e in range(6)]
+    measured = NoReference(images, None, scenes=[name for name in "abc" for _ in range(6)])
+    estimate = measured.estimate(nn.Identity())
+    # Written out: the spread of the mean errors of three scenes, by the delta method in dB.
+    truth = np.square(levels)
+    expected = 10 / np.log(10) * truth.std(ddof=1) / np.sqrt(3) / truth.mean()
+    assert estimate.standard_error == pytest.approx(expected, rel=0.05)
+    assert estimate.psnr == pytest.approx(-10 * np.log10(truth.mean()), abs=0.2)
+    gain, error = measured.estimate(lambda x: (x + 0.5) / 2).gain_over(estimate)
+    assert gain > 0 and error > 0.3
+
+
+def test_one_scene_is_divided_into_parts() -> None:
+    images = [(noisy, None) for noisy in (CLEAN[0] + noise_of(MODEL, k, CLEAN[0]) for k in range(9))]
+    estimate = NoReference(images, [MODEL] * 9, scenes=["a"] * 9).estimate(mean_filter(3))
+    assert len(estimate.errors) == 9 and set(estimate.scenes) == {0}
+    assert 0 < estimate.standard_error < float("inf")
+
+
 def test_gains_are_of_the_same_parts() -> None:
     first, second = Estimate("sure", (1e-3, 2e-3, 3e-3)), Estimate("sure", (2e-3, 4e-3, 6e-3))
     gain, error = first.gain_over(second)

@@ -18,17 +18,23 @@ from scipy.ndimage import uniform_filter
 from clearer.core.errors import UserError
 from clearer.data.items import read_item
 from clearer.data.noisy import find_scenes, split_noisy
+from clearer.data.splits import resolve_splits
 from clearer.experiments.short_training import short
 from clearer.inference.restorer import load
 from clearer.network.architecture import Architecture
 from clearer.noise.profile import profile_images
 from clearer.noise.words import in_words
+from clearer.pipeline import ranking
 from clearer.pipeline.data_mode import choose
 from clearer.pipeline.fit import Run, fit
-from clearer.pipeline.noisy import noise_of_each, noise_of_set
+from clearer.pipeline.noisy import noise_of_each, noise_of_set, noisy_images, with_measured_noise
 from clearer.recipe.load import load_recipe
 from clearer.recipe.schema import DataSettings
+from clearer.runs.layout import RunFolder
+from clearer.training.job import RunContext
+from clearer.training.noisy_validation import NoisyValidation
 from clearer.training.trainer import WeightTraining
+from helpers.networks import write_identity
 from helpers.noisy_images import clean_image, noisy_folder, noisy_image
 
 TINY: dict[str, Any] = {
@@ -225,6 +231,23 @@ def test_each_page_of_stacked_exposures_is_a_scene(tmp_path: Path) -> None:
         pair = read_item(first, 1)
         wanted = [noisy_image(page, exposure=exposure) for exposure in (1, 2)]
         assert all(np.array_equal(found[:, :, 0], want) for found, want in zip(pair, wanted, strict=True))
+
+
+def test_the_scenes_of_exposures_reach_the_validation_and_the_ranking(tmp_path: Path, monkeypatch: Any) -> None:
+    for scene in range(4):
+        for exposure in range(3):
+            Image.fromarray(noisy_image(scene, exposure=exposure)).save(tmp_path / f"s{scene}_{exposure}.png")
+    layout = {"data.folder": str(tmp_path), "data.layout": "exposures", "data.fractions": [0.5, 0.4, 0.1]}
+    recipe = load_recipe("noisy-gray", {**layout, "train.loss": "noise2noise"})
+    splits = resolve_splits(recipe.data, channels=1, patch=32, seed=0, say=print)
+    training, validation = noisy_images(recipe, splits)
+    context = RunContext.of(recipe, RunFolder(tmp_path / "run"), training, validation)
+    (tmp_path / "run").mkdir()
+    found = NoisyValidation(recipe, with_measured_noise(context, recipe, splits))
+    assert found.images.scenes == [0, 0, 0, 1, 1, 1] and found.latest.scenes == (0, 0, 0, 0, 1, 1, 1, 1)
+    monkeypatch.setattr(ranking, "_others", lambda *_: [])
+    mine = load(write_identity(tmp_path / "mine.safetensors"), "cpu", "fp32")
+    assert ranking.rank(recipe, RunFolder(tmp_path / "run"), mine, splits)["parts"] == 8
 
 
 def test_test_images_of_noisy_sets_are_of_the_channel_and_some_images_stay_to_train_on(tmp_path: Path) -> None:

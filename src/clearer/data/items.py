@@ -27,6 +27,7 @@ class Item:
         side: the half that is clean, ``"left"`` or ``"right"``; None if the file is not side by side.
         span: the levels that are black and white in files of 16 bits and floating point.
         page: of files that are stacks, from 0; None for other files, of which the first page is read.
+        scene: what the exposures of a scene share; None if there are none.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Item:
     side: str | None = None
     span: Span = WHOLE
     page: int | None = None
+    scene: str | None = None
 
     @property
     def is_pair(self) -> bool:

@@ -124,6 +124,11 @@ def _of_channel(scenes: list[Scene], channel: str | None) -> list[Scene]:
     return [found for scene in scenes if (found := [item for item in scene if item in kept])]
 
 
+def scenes_of(items: Sequence[Item]) -> list[str]:
+    """Return what each image shows: the same for exposures of a scene, and for pages of a stack, which are alike."""
+    return [item.scene or str(item.clean) for item in items]
+
+
 def halves(image: AnyPixels, patch: int) -> tuple[AnyPixels, AnyPixels]:
     """Divide a single image across its longer side: four fifths to train on and one fifth to validate on.
 
@@ -216,6 +221,7 @@ def _scene(name: str, files: Sequence[Path]) -> Scene:
             name=path.name if in_one_folder else f"{path.parent.name}/{path.name}",
             clean=path,
             degraded=files[(k + 1) % len(files)],
+            scene=str(files[0]),
         )
         for k, path in enumerate(files)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -21,9 +22,11 @@ from clearer.noise.model import NoiseModel
 
 Restore = Callable[[Tensor], Tensor]
 """(1, C, H, W) in [0, 1], which noise may leave, -> the same shape."""
+Errors = list[float | None]
+"""The error of each part of an image; None for a part in which none can be measured."""
 
 UNITS = 8
-"""Least number of parts that the images are divided into, whose spread is the uncertainty of their mean."""
+"""Least number of parts that the scenes are divided into, whose spread is the uncertainty of their mean."""
 STEP = 0.05
 """Size of the disturbance that measures how a result follows the noise, in standard deviations of the noise."""
 NOISE_ERROR = 0.06
@@ -47,14 +50,16 @@ class Estimate:
 
     Args:
         measure: the key in `WHAT`.
-        errors: one for each image, or part of an image; their mean is unbiased where the noise model holds, and single
+        errors: one for each scene, or part of a scene; their mean is unbiased where the noise model holds, and single
             ones may be negative.
         systematic: an error that all share, because the noise is not known exactly.
+        scenes: the number of the scene of each error; empty if each is of another.
     """
 
     measure: str
     errors: tuple[float, ...]
     systematic: float = 0.0
+    scenes: tuple[int, ...] = ()
 
     @property
     def psnr(self) -> float:
@@ -63,8 +68,8 @@ class Estimate:
 
     @property
     def standard_error(self) -> float:
-        """Standard error of `psnr` in dB, from the spread over the parts and ``systematic``; infinite for one part."""
-        error = math.hypot(_error_of_mean(self.errors), self.systematic)
+        """Standard error of `psnr` in dB, from the spread over the scenes and ``systematic``; infinite for one part."""
+        error = math.hypot(_error_of_mean(self.errors, self.scenes), self.systematic)
         return 10 / math.log(10) * error / max(fmean(self.errors), SMALLEST)
 
     def gain_over(self, other: Estimate) -> tuple[float, float]:
@@ -75,11 +80,21 @@ class Estimate:
         mine, theirs = (max(fmean(one.errors), SMALLEST) for one in (self, other))
         # The delta method for the logarithm of a ratio of means.
         terms = [a / mine - b / theirs for a, b in zip(self.errors, other.errors, strict=True)]
-        return 10 * math.log10(theirs / mine), 10 / math.log(10) * _error_of_mean(terms)
+        return 10 * math.log10(theirs / mine), 10 / math.log(10) * _error_of_mean(terms, self.scenes)
 
 
-def _error_of_mean(values: Sequence[float]) -> float:
-    return stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.inf
+def _error_of_mean(values: Sequence[float], scenes: Sequence[int]) -> float:
+    """Return the standard error of the mean, from the spread of the means of the scenes.
+
+    Parts of a scene are alike. They count where there is one scene, and where few scenes happen to be closer to one
+    another than their parts are.
+    """
+    grouped: dict[int, list[float]] = defaultdict(list)
+    for value, scene in zip(values, scenes or range(len(values)), strict=True):
+        grouped[scene].append(value)
+    means = [fmean(of_scene) for of_scene in grouped.values()]
+    errors = [stdev(several) / math.sqrt(len(several)) for several in (values, means) if len(several) > 1]
+    return max(errors, default=math.inf)
 
 
 class NoReference:
@@ -92,6 +107,10 @@ class NoReference:
         crop: side of the center crop in pixels, or None for whole images.
         device: where the images lie.
         span: see `clearer.images.tensors.unit_of`.
+        scenes: what each image shows, the same for exposures of a scene; by default each shows another one.
+
+    Attributes:
+        grid: each image is divided into grid x grid parts.
     """
 
     def __init__(
@@ -103,13 +122,18 @@ class NoReference:
         crop: int | None = None,
         device: torch.device | None = None,
         span: Span = WHOLE,
+        scenes: Sequence[str] | None = None,
     ) -> None:
         self.noise, self.hide, self.device = noise, hide or Noise2Void(), device or torch.device("cpu")
         filled = [centers_without_gaps([image for image in pair if image is not None], crop) for pair in images]
         self.noisy = [_tensor(found[0], span) for found, _ in filled]
         self.others = [_tensor(found[1], span) if len(found) > 1 else None for found, _ in filled]
         self.known = [None if known is None else torch.from_numpy(known) for _, known in filled]
-        self.grid = max(1, math.ceil(math.sqrt(UNITS / len(images)))) if images else 1
+        numbers: dict[str, int] = {}
+        self.scenes = [
+            numbers.setdefault(scene, len(numbers)) for scene in scenes or [str(k) for k in range(len(images))]
+        ]
+        self.grid = math.ceil(math.sqrt(UNITS / len(numbers))) if images else 1
         paired = bool(images) and all(other is not None for other in self.others)
         self.measure = "exposures" if paired else "masked" if noise is None else "sure"
 
@@ -117,7 +141,7 @@ class NoReference:
         return len(self.noisy)
 
     @torch.no_grad()
-    def errors(self, restore: Restore, k: int, measure: str | None = None) -> list[float]:
+    def errors(self, restore: Restore, k: int, measure: str | None = None) -> Errors:
         """Return the estimated mean squared errors of the parts of image ``k``, by this measure."""
         noisy, other = self.noisy[k].to(self.device), self.others[k]
         measure = measure or self.measure
@@ -136,19 +160,24 @@ class NoReference:
 
     def estimate(self, restore: Restore, measure: str | None = None) -> Estimate:
         """Estimate the error of ``restore`` on all images."""
-        errors = [error for k in range(len(self)) for error in self.errors(restore, k, measure)]
-        return self.summary(errors, measure)
+        return self.summary([self.errors(restore, k, measure) for k in range(len(self))], measure)
 
-    def summary(self, errors: Sequence[float], measure: str | None = None) -> Estimate:
-        """Return the estimate that the errors of all images make."""
+    def summary(self, errors: Sequence[Errors], measure: str | None = None) -> Estimate:
+        """Return the estimate that the errors of the parts of all images make: exposures of a scene are averaged."""
         measure = measure or self.measure
+        found: dict[tuple[int, int], list[float]] = defaultdict(list)
+        for scene, of_image in zip(self.scenes, errors, strict=True):
+            for part, error in enumerate(of_image):
+                if error is not None:
+                    found[scene, part].append(error)
+        means, scenes = tuple(fmean(several) for several in found.values()), tuple(scene for scene, _ in found)
         if self.noise is None or measure == "exposures":
-            return Estimate(measure, tuple(errors))
+            return Estimate(measure, means, scenes=scenes)
         doubts = [
             float(model.variance(noisy).mean()) * (CORRELATED_ERROR if model.is_correlated else NOISE_ERROR)
             for model, noisy in zip(self.noise, self.noisy, strict=True)
         ]
-        return Estimate(measure, tuple(errors), fmean(doubts))
+        return Estimate(measure, means, fmean(doubts), scenes)
 
     @torch.no_grad()
     def whiteness(self, restore: Restore) -> tuple[float, float]:
@@ -166,7 +195,7 @@ class NoReference:
             found.append((along_row / power, along_column / power))
         return fmean(row for row, _ in found), fmean(column for _, column in found)
 
-    def _masked(self, restore: Restore, noisy: Tensor, k: int) -> list[float]:
+    def _masked(self, restore: Restore, noisy: Tensor, k: int) -> Errors:
         generator = torch.Generator(device=self.device).manual_seed(k)
         hidden = self.hide.hide(Batch(noisy, None, generator))
         error = (_clamped(restore, hidden.images) - noisy).square()
@@ -174,7 +203,7 @@ class NoReference:
             error = error - self.noise[k].variance(noisy)
         return self._parts(error, k, hidden.centers.to(noisy))
 
-    def _parts(self, error: Tensor, k: int, weight: Tensor | None = None) -> list[float]:
+    def _parts(self, error: Tensor, k: int, weight: Tensor | None = None) -> Errors:
         """Return the means over the parts of image ``k``, of the pixels that have a weight and a value."""
         error, known = error.mean(1, keepdim=True), self.known[k]
         if known is not None:
@@ -183,7 +212,7 @@ class NoReference:
         if weight is None:
             return [float(v) for v in functional.adaptive_avg_pool2d(error, self.grid).flatten()]
         sums, counts = (functional.adaptive_avg_pool2d(x, self.grid).flatten() for x in (error * weight, weight))
-        return [float(a / b) for a, b in zip(sums, counts, strict=True) if b > 0]
+        return [float(a / b) if b > 0 else None for a, b in zip(sums, counts, strict=True)]
 
 
 def _clamped(restore: Restore, noisy: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 from clearer.core.files import write_json
 from clearer.core.spread import evenly
 from clearer.data.items import Item, read_images, read_item
-from clearer.data.noisy import halves
+from clearer.data.noisy import halves, scenes_of
 from clearer.data.patches import TrainingImages
 from clearer.data.splits import Splits
 from clearer.images.nodata import without_gaps
@@ -102,7 +102,7 @@ def _stride(profile: NoiseProfile) -> int:
 def with_measured_noise(
     context: RunContext, recipe: Recipe, splits: Splits, profile: NoiseProfile | None = None
 ) -> RunContext:
-    """Return the context with the noise of each validation image, and of each training image where a loss needs it.
+    """Return the context with the noise and the scene of each validation image, and the noise that a loss needs.
 
     That of the whole set is noted in the run folder. It is ``profile``, by which the method was chosen, if that was
     measured in the same range.
@@ -117,7 +117,7 @@ def with_measured_noise(
     if any(LOSSES.get(name).needs_noise for name in losses):
         own = noise_of_each(profile, [(image, None) for _, image in training if image is not None])
     noise = None if profile.kind == "blocky" else noise_of_each(profile, held_out)
-    return dataclasses.replace(context, noise=noise, training_noise=own)
+    return dataclasses.replace(context, noise=noise, training_noise=own, scenes=scenes_of(splits.validation))
 
 
 def noise_of_each(profile: NoiseProfile, images: HeldOutImages) -> list[NoiseModel]:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from clearer.core.files import write_json
+from clearer.data.noisy import scenes_of
 from clearer.data.splits import Splits
 from clearer.evaluation.no_reference import WHAT, Estimate, NoReference
 from clearer.inference.equal_channels import in_equal_channels
@@ -47,6 +48,7 @@ def rank(recipe: Recipe, folder: RunFolder, restorer: Restorer, splits: Splits) 
         crop=recipe.train.validation_crop,
         device=restorer.device,
         span=recipe.data.span,
+        scenes=scenes_of(splits.validation[: len(validation)]),
     )
     mine = images.estimate(restorer)
     others: dict[str, Estimate] = {}

@@ -36,6 +36,8 @@ class Best:
         """
         if estimate is None or self.leading is None:
             return psnr > self.psnr
+        if len(estimate.errors) != len(self.leading.errors):  # of a checkpoint of a version that divided otherwise
+            return psnr > self.psnr
         gain, error = estimate.gain_over(self.leading)
         return gain >= 0 or gain >= -error
 
@@ -47,7 +49,7 @@ class Best:
     def state_dict(self) -> dict[str, Any]:
         """Return the state for a checkpoint."""
         estimates = {
-            key: {"measure": one.measure, "errors": list(one.errors), "systematic": one.systematic}
+            key: {**vars(one), "errors": list(one.errors), "scenes": list(one.scenes)}
             for key, one in (("estimate", self.estimate), ("leading", self.leading))
             if one is not None
         }
@@ -58,6 +60,8 @@ class Best:
         if state["epoch"]:
             self.epoch, self.psnr, self.weights = state["epoch"], state["psnr"], state["weights"]
         self.estimate, self.leading = (
-            Estimate(**{**state[key], "errors": tuple(state[key]["errors"])}) if key in state else None
+            Estimate(**{name: tuple(v) if isinstance(v, list) else v for name, v in state[key].items()})
+            if key in state
+            else None
             for key in ("estimate", "leading")
         )

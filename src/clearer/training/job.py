@@ -45,6 +45,7 @@ class RunContext:
         log: gets every line of metrics in the first process.
         noise: the measured noise of each validation image, where there is no ground truth.
         training_noise: that of each training image, where a loss needs it.
+        scenes: what each validation image shows, where there is no ground truth; see `clearer.data.noisy.scenes_of`.
     """
 
     folder: RunFolder
@@ -59,6 +60,7 @@ class RunContext:
     log: MetricLog | None = None
     noise: Sequence[NoiseModel] | None = None
     training_noise: Sequence[NoiseModel] | None = None
+    scenes: Sequence[str] | None = None
 
     @classmethod
     def of(

@@ -33,6 +33,7 @@ class NoisyValidation:
             crop=settings.validation_crop,
             device=context.device,
             span=recipe.data.span,
+            scenes=None if context.scenes is None else context.scenes[: settings.validation_images],
         )
         self.latest = Estimate(self.images.measure, ())
         self.input_psnr = self.measure(nn.Identity())
@@ -47,14 +48,15 @@ class NoisyValidation:
 
         with torch.autocast(self.images.device.type, enabled=False):
             found = {k: self.images.errors(restore, k) for k in range(rank, len(self.images), world)}
-        (parts,) = distributed.agreed(max(map(len, found.values()), default=0))
-        # Errors, and 1 where there is one: an image whose parts are small has fewer. 0 for those of other processes.
-        errors, known = torch.zeros(2, len(self.images), parts, dtype=torch.float64)
+        # Errors, and 1 where there is one: a small part may have none. 0 for those of other processes.
+        errors, known = torch.zeros(2, len(self.images), self.images.grid**2, dtype=torch.float64)
         for k, values in found.items():
-            errors[k, : len(values)] = torch.tensor(values, dtype=torch.float64)
-            known[k, : len(values)] = 1
+            for part, error in enumerate(values):
+                if error is not None:
+                    errors[k, part], known[k, part] = error, 1
         total, counts = distributed.total(torch.stack([errors, known]))
-        self.latest = self.images.summary(total[counts > 0].tolist())
+        pairs = [zip(*one, strict=True) for one in zip(total.tolist(), counts.tolist(), strict=True)]
+        self.latest = self.images.summary([[error if count else None for error, count in one] for one in pairs])
         return self.latest.psnr
 
     def line(self, psnr: float) -> EpochLine:
