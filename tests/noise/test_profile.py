@@ -63,6 +63,29 @@ def test_poisson_gaussian_noise_gives_back_gain_and_offset() -> None:
     assert "grows with brightness" in in_words(found)[0]
 
 
+@pytest.mark.parametrize("sigma", [10, 40])
+def test_noise_that_falls_with_brightness_is_said_so(sigma: float) -> None:
+    slope = (sigma / 255) ** 2
+    found = profile_images([(UNIT + np.sqrt(slope * (1 - UNIT)) * NOISE).astype(np.float32)])  # as of a negative
+    for brightness in (0.1, 0.3, 0.6):
+        assert found.level_at(brightness) == pytest.approx(np.sqrt(slope * (1 - brightness)), rel=0.12)
+    assert "independent from pixel to pixel, falls with brightness" in in_words(found)[0]
+
+
+def test_few_photons_of_a_negative_exclude_sure_too() -> None:
+    found = profile_images([(1 - np.random.default_rng(1).poisson((1 - UNIT) * 60) / 60).astype(np.float32)])
+    assert method_by(found).settings == {"train.loss": "neighbor2neighbor"}
+    assert "level is known" not in method_by(found).remarks[-1]
+
+
+@pytest.mark.parametrize("photo", ["coffee.png", "astronaut.png"])
+@pytest.mark.parametrize("sigma", [5, 20, 50])
+def test_white_noise_is_not_said_to_fall(photo: str, sigma: int) -> None:
+    image = read_image(SHIPPED / photo, 3)[:384, :384] / np.float32(255)
+    drawn = np.random.default_rng(sigma).normal(0, sigma / 255, image.shape)
+    assert min(profile_images([stored(image + drawn)]).gain) >= 0
+
+
 @pytest.mark.parametrize(
     ("photons", "white", "method"), [(4, 20, "neighbor2neighbor"), (1000, 1200, "neighbor2neighbor+sure")]
 )

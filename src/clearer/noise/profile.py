@@ -15,7 +15,7 @@ from clearer.images.types import AnyPixels
 from clearer.noise.advice import METHODS, Direction, Kind, Method, recommendation
 from clearer.noise.blockiness import block_grid
 from clearer.noise.blocks import BLOCK, filled_channels
-from clearer.noise.brightness import TINY, BrightnessCurve, brightness_curve, fit_line
+from clearer.noise.brightness import TINY, BrightnessCurve, brightness_curve, falls, fit_line
 from clearer.noise.correlation import noise_correlation
 from clearer.noise.depth import clipped_shares, used_bits
 from clearer.noise.kind import COLORED, kind_of
@@ -27,7 +27,8 @@ MOST_IMAGES = 24
 MOST_SIDE = 1024
 """Of larger images, the center is measured."""
 SKEWED = 0.1
-"""Skewness of photon noise, gain over level, from which SURE is not trusted: W2S, of 1 to 7 photons, measures 0.33."""
+"""Skewness of photon noise, gain over level without sign, from which SURE is not trusted: W2S, of 1 to 7 photons,
+measures 0.33."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class NoiseProfile:
             correlated along rows or along columns, not both; ``correlated`` both ways, or in color; ``blocky``: little
             noise, but the grid of JPEG compression.
         level: RMS of the noise, over the channels that are not empty.
-        gain, offset: per channel; the variance is ``gain * brightness + offset``.
+        gain, offset: per channel; the variance is ``gain * brightness + offset``, with a gain below 0 only where the
+            noise certainly falls with brightness.
         brightness, variance: at steps of brightness, all channels together; what the lines are fitted to.
         rows, columns: correlation of pixels of one row, or one column, at distances 0 to 8; empty if unknown.
         patch: correlation at distances -4 to 4 down and right, (9, 9); empty if unknown.
@@ -94,7 +96,7 @@ class NoiseProfile:
     @property
     def is_skewed(self) -> bool:
         """Whether the noise is that of few photons: its skewness, the gain over the level, is far from 0."""
-        return max(self.gain) > SKEWED * self.level
+        return max(map(abs, self.gain)) > SKEWED * self.level
 
     @property
     def is_known(self) -> bool:
@@ -188,7 +190,8 @@ def profile_images(images: Sequence[AnyPixels], scale: Span = WHOLE) -> NoisePro
     # What fills the lower frequencies of clean and compressed images is not noise.
     total = colored and kind not in ("clean", "blocky")
     curves = [brightness_curve([unit[:, :, c : c + 1] for unit in colors]) for c in range(colors[0].shape[2])]
-    lines = [fit_line(curve.brightness, _variance(curve, total), curve.trust) for curve in curves]
+    falling = falls(whole.brightness, whole.white, whole.trust)  # content counts least in the highest frequencies
+    lines = [fit_line(one.brightness, _variance(one, total), one.trust, may_fall=falling) for one in curves]
     return NoiseProfile(
         kind=kind,
         level=whole.total_level if total else whole.level,
