@@ -250,6 +250,25 @@ def test_the_scenes_of_exposures_reach_the_validation_and_the_ranking(tmp_path: 
     assert ranking.rank(recipe, RunFolder(tmp_path / "run"), mine, splits)["parts"] == 8
 
 
+@pytest.mark.parametrize("limit", [{}, {"data.limit_validation": 1}, {"data.limit_train": 1}])
+def test_a_single_scene_is_divided_however_few_exposures_are_taken(tmp_path: Path, limit: dict[str, int]) -> None:
+    for exposure in range(3):
+        Image.fromarray(noisy_image(0, exposure=exposure)).save(tmp_path / f"s_{exposure}.png")
+    layout = {"data.folder": str(tmp_path), "data.layout": "exposures", "train.patch": 16, **limit}
+    recipe = load_recipe("noisy-gray", {**layout, "train.loss": "noise2noise"})
+    splits = resolve_splits(recipe.data, channels=1, patch=16, seed=0, say=print)
+    training, validation = noisy_images(recipe, splits)
+    assert (len(training), len(validation)) == (limit.get("data.limit_train", 3), limit.get("data.limit_validation", 3))
+    assert {image.shape for pair in training for image in pair if image is not None} == {(64, 64, 1)}
+    assert {image.shape for pair in validation for image in pair if image is not None} == {(64, 16, 1)}
+
+
+def test_a_folder_that_is_named_twice_is_not_validated_on(tmp_path: Path) -> None:
+    folder = str(noisy_folder(tmp_path / "noisy", 3))
+    parts = split_noisy(DataSettings(train=[folder, folder], layout="noisy"))
+    assert not set(parts["train"]) & set(parts["validation"]) and len(parts["train"]) == 2
+
+
 def test_test_images_of_noisy_sets_are_of_the_channel_and_some_images_stay_to_train_on(tmp_path: Path) -> None:
     for part, kinds in (("noisy", [""]), ("test", ["clean", "degraded"])):
         for kind in kinds:

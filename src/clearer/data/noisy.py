@@ -83,7 +83,10 @@ def split_noisy(settings: DataSettings) -> dict[str, list[Item]]:
     if whole is None:
         raise UserError("data: no images are named; give --noisy FOLDER")
     places = whole if isinstance(whole, list) else [whole]
-    scenes = [scene for place in places for scene in find_scenes(place, settings.layout, settings.channel)]
+    # A folder that is named twice would be trained on and validated on.
+    scenes = [
+        scene for place in dict.fromkeys(places) for scene in find_scenes(place, settings.layout, settings.channel)
+    ]
     held_out: list[Scene] = []
     if settings.validation is not None:
         held_out = find_scenes(settings.validation, settings.layout, settings.channel)
@@ -127,6 +130,14 @@ def _of_channel(scenes: list[Scene], channel: str | None) -> list[Scene]:
 def scenes_of(items: Sequence[Item]) -> list[str]:
     """Return what each image shows: the same for exposures of a scene, and for pages of a stack, which are alike."""
     return [item.scene or str(item.clean) for item in items]
+
+
+def shares_one_scene(train: Sequence[Item], validation: Sequence[Item]) -> bool:
+    """Return whether all images show one scene, or are one image, of which `halves` makes both parts.
+
+    Limits may leave other exposures in each part: each is compared with the next one, which may be of the other part.
+    """
+    return len({(item.scene or str(item.clean), item.page) for item in (*train, *validation)}) == 1
 
 
 def halves(image: AnyPixels, patch: int) -> tuple[AnyPixels, AnyPixels]:

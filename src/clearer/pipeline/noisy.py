@@ -12,7 +12,7 @@ import numpy as np
 from clearer.core.files import write_json
 from clearer.core.spread import evenly
 from clearer.data.items import Item, read_images, read_item
-from clearer.data.noisy import halves, scenes_of
+from clearer.data.noisy import halves, scenes_of, shares_one_scene
 from clearer.data.patches import TrainingImages
 from clearer.data.splits import Splits
 from clearer.images.nodata import without_gaps
@@ -150,15 +150,16 @@ def noisy_images(recipe: Recipe, splits: Splits) -> tuple[TrainingImages, HeldOu
     """
     channels = recipe.network.channels
     training, validation = (read_images(part, channels, gaps=True) for part in (splits.train, splits.validation))
+    divided = shares_one_scene(splits.train, splits.validation)
     if recipe.data.layout == "exposures":
-        if splits.train == splits.validation:
+        if divided:
             first, second = (
                 [tuple(halves(image, recipe.train.patch)[k] for image in pair if image is not None) for pair in part]
                 for k, part in enumerate((training, validation))
             )
             return [(a, b) for a, b in first], [(a, b) for a, b in second]
         return training, validation
-    if splits.train == splits.validation:
+    if divided:
         to_train, to_validate = halves(training[0][0], recipe.train.patch)
         return [(None, to_train)], [(to_validate, None)]
     return [(None, image) for image, _ in training], validation
