@@ -250,6 +250,38 @@ def test_the_scenes_of_exposures_reach_the_validation_and_the_ranking(tmp_path: 
     assert ranking.rank(recipe, RunFolder(tmp_path / "run"), mine, splits)["parts"] == 8
 
 
+@pytest.mark.parametrize(("scene", "exposure"), [(5, 1), (2, 3)])
+def test_every_exposure_has_to_show_its_scene(tmp_path: Path, scene: int, exposure: int) -> None:
+    for k in range(7):
+        for e in range(5):
+            shown = noisy_image(k, exposure=e)
+            Image.fromarray(255 - shown if (k, e) == (scene, exposure) else shown).save(tmp_path / f"s{k}_{e}.png")
+    wrong = rf"s{scene}_0.png, s{scene}_{exposure}.png do not show the same scene.*remove what is none"
+    with pytest.raises(UserError, match=wrong):
+        split_noisy(DataSettings(folder=str(tmp_path), layout="exposures"))
+
+
+@pytest.mark.parametrize("sigma", [5, 60])
+def test_exposures_of_a_scene_without_content_are_taken(tmp_path: Path, sigma: float) -> None:
+    for e in range(4):
+        noise = np.random.default_rng(e).normal(0, sigma, (48, 48))
+        Image.fromarray((128 + noise).clip(0, 255).astype(np.uint8)).save(tmp_path / f"s_{e}.png")
+    assert len(split_noisy(DataSettings(folder=str(tmp_path), layout="exposures"))["train"]) == 4
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_float_exposures_are_compared_in_levels_of_any_range(tmp_path: Path, inverted: bool) -> None:
+    for e in range(2):
+        image = 3137 / 255 * noisy_image(0, exposure=e).astype(np.float32)
+        tifffile.imwrite(tmp_path / f"s_{e}.tif", 3137 - image if inverted and e else image)
+    settings = DataSettings(folder=str(tmp_path), layout="exposures", range=[0, 3137])
+    if inverted:
+        with pytest.raises(UserError, match="do not show the same scene"):
+            split_noisy(settings)
+    else:
+        assert len(split_noisy(settings)["train"]) == 2
+
+
 @pytest.mark.parametrize("limit", [{}, {"data.limit_validation": 1}, {"data.limit_train": 1}])
 def test_a_single_scene_is_divided_however_few_exposures_are_taken(tmp_path: Path, limit: dict[str, int]) -> None:
     for exposure in range(3):

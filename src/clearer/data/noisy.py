@@ -7,9 +7,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from clearer.core.errors import UserError
+from clearer.core.spread import evenly
 from clearer.core.text import few
-from clearer.data.duplicates import NEAR, thumbprint
+from clearer.data.duplicates import NEAR, Vectors, thumbprint
 from clearer.data.folders import find_items, has_images, list_images, pairs_of
 from clearer.data.items import Item, check_same_size
 from clearer.data.stacks import only_channel, pages_of
@@ -22,8 +25,10 @@ NOISY_LAYOUTS = ("noisy", "exposures")
 """Values of ``data.layout`` for images without ground truth."""
 SAME_SCENE = 0.3
 """Least correlation of the 16x16 gray thumbnails of two exposures of one scene."""
+CONTENT = 0.9
+"""Least correlation of the thumbnails of every other row and of the rows between, below which they are mostly noise."""
 LOOKED_AT = 3
-"""Sets of numbered files that are read to find out whether they are exposures."""
+"""Sets of numbered files, and others of each set, that are read to find out whether they are exposures."""
 
 Scene = list[Item]
 """An image, or the exposures of a scene, each with the next one as ``degraded``."""
@@ -54,7 +59,8 @@ def _all_scenes(where: str | Pairs, layout: str) -> list[Scene]:
     if layout == "exposures":
         found = _by_folder(where) if isinstance(where, Pairs) or not has_images(where) else _by_number(Path(where))
         scenes = [page for name, files in sorted(found.items()) for page in _by_page(_scene(name, files))]
-        _check_same_scene(scenes[0])
+        for scene in evenly(scenes, LOOKED_AT):
+            _check_same_scene([scene[0], *evenly(scene[1:], LOOKED_AT)])
         return scenes
     if isinstance(where, Pairs):
         raise UserError(f"data.layout: noisy needs one folder, not two ({where.clean}, {where.degraded})")
@@ -88,8 +94,12 @@ def split_noisy(settings: DataSettings) -> dict[str, list[Item]]:
         scene for place in dict.fromkeys(places) for scene in find_scenes(place, settings.layout, settings.channel)
     ]
     held_out: list[Scene] = []
+    for scene in scenes:
+        _check_same_scene(scene)
     if settings.validation is not None:
         held_out = find_scenes(settings.validation, settings.layout, settings.channel)
+        for scene in held_out:
+            _check_same_scene(scene)
         _refuse_shared(scenes, held_out)
     elif len(scenes) == 1:
         held_out = scenes
@@ -249,11 +259,23 @@ def _by_page(exposures: Scene) -> list[Scene]:
 
 def _check_same_scene(scene: Scene) -> None:
     """Refuse exposures that do not show the same, as numbered images of different scenes would."""
-    first, second = (thumbprint(read_image(item.clean, page=item.page)) for item in scene[:2])
-    both_have_content = bool(first.any()) and bool(second.any())  # a dim or flat image has no thumbprint
-    if both_have_content and float(first @ second) < SAME_SCENE:
-        names = few([item.name for item in scene[:2]])
-        raise UserError(
-            f"{scene[0].clean.parent}: {names} do not show the same scene, so they are not exposures of it; "
-            "leave out --exposures to take each file as an image of its own"
-        )
+    if len(scene) < 2:
+        return
+    first = _content(scene[0])
+    if first is None:
+        return
+    for item in scene[1:]:
+        other = _content(item)
+        if other is not None and float(first @ other) < SAME_SCENE:
+            names = few([scene[0].name, item.name])
+            raise UserError(
+                f"{scene[0].clean.parent}: {names} do not show the same scene, so they are not exposures of it; "
+                "remove what is none, or leave out --exposures to take each file as an image of its own"
+            )
+
+
+def _content(item: Item) -> Vectors | None:
+    """Return the thumbprint of an image as stored, whatever its range; None if it is flat, dim or mostly noise."""
+    image = read_image(item.clean, None, None, None, item.page)
+    rows = [thumbprint(np.ascontiguousarray(image[k::2])) for k in range(min(2, len(image)))]
+    return thumbprint(image) if len(rows) == 2 and float(rows[0] @ rows[1]) >= CONTENT else None
