@@ -8,11 +8,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import clearer
 from clearer.core.errors import UserError
 from clearer.deploy.demo import PAGE, RUNTIME, find_runtime, settings_of
+from clearer.images.transparent import extended
 from helpers.command import clearer as command
 from helpers.networks import BLIND, write_model
 
@@ -104,3 +107,53 @@ def test_node_accepts_the_scripts(tmp_path: Path) -> None:
         module = tmp_path / f"{Path(name).stem}.mjs"
         module.write_text(text(name), encoding="utf-8")
         subprocess.run(["node", "--check", module], check=True, capture_output=True)
+
+
+def in_node(folder: Path, program: str, *asked: object) -> object:
+    """Run a program with the scripts of the page beside it, and return the JSON that it prints."""
+    for name in PAGE:
+        if name.endswith(".js"):
+            (folder / name).write_text(text(name), encoding="utf-8")
+    (folder / "package.json").write_text('{"type": "module"}')
+    (folder / "asked.json").write_text(json.dumps(asked))
+    head = 'import { readFileSync } from "node:fs"; const asked = JSON.parse(readFileSync("asked.json"));'
+    (folder / "program.js").write_text(head + program)
+    ended = subprocess.run(["node", "program.js"], cwd=folder, check=True, capture_output=True, text=True)
+    return json.loads(ended.stdout)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_an_image_goes_on_under_transparent_pixels_as_in_python(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    images = [chance.integers(0, 256, (23, 31, 4), dtype=np.uint8) for _ in range(6)]
+    for image, edge in zip(images, (0, 31, 30, 15, 4, 1), strict=True):
+        image[:, edge:, 3] = 0
+    images[3][chance.random((23, 31)) < 0.7, 3] = 0
+    images[4][3:20, :, 3] = 0
+    images[5][:22, :, 3] = 0
+    program = """import { continued } from "./transparent.js";
+        const found = asked[0].map((one) => [...continued(Uint8ClampedArray.from(one), 31, 23)]);
+        console.log(JSON.stringify(found));"""
+    found = in_node(tmp_path, program, [image.flatten().tolist() for image in images])
+    for image, one in zip(images, found, strict=True):
+        wanted = extended(image[..., :3].astype(np.float32), image[..., 3] > 0)
+        continued = np.array(one).reshape(image.shape)
+        assert np.array_equal(continued[..., :3], wanted) and np.array_equal(continued[..., 3], image[..., 3])
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_gray_files_are_told_from_gray_in_color_files(tmp_path: Path) -> None:
+    wanted = {}
+    for mode in ("L", "LA", "RGB", "RGBA", "P", "1"):
+        Image.new(mode, (5, 4)).save(tmp_path / f"{mode}.png")
+        wanted[f"{mode}.png"] = mode in ("L", "LA", "1")
+    for mode in ("L", "RGB", "CMYK"):
+        Image.new(mode, (5, 4)).save(tmp_path / f"{mode}.jpg", comment=b"x" * 300, progressive=mode == "L")
+        wanted[f"{mode}.jpg"] = mode == "L"
+    Image.new("RGB", (5, 4)).save(tmp_path / "a.webp")
+    (tmp_path / "short.jpg").write_bytes((tmp_path / "L.jpg").read_bytes()[:30])
+    wanted |= {"a.webp": False, "short.jpg": False}
+    program = """import { storesGray } from "./stored.js";
+        const gray = (name) => storesGray(new Blob([readFileSync(name)]));
+        Promise.all(asked[0].map(gray)).then((found) => console.log(JSON.stringify(found)));"""
+    assert dict(zip(wanted, in_node(tmp_path, program, list(wanted)), strict=True)) == wanted

@@ -177,6 +177,76 @@ def test_a_gray_model_restores_color_in_two_ways_and_alpha_stays(demo, root, tmp
     assert np.array_equal(found[..., 3], np.asarray(clear)[..., 1])
 
 
+@pytest.mark.parametrize("model", ["color", "gray"])
+@pytest.mark.parametrize("alpha", [0, 60])
+def test_colors_under_transparency_are_those_of_python(demo, root, tmp_path, model, alpha):
+    file = noisy(tmp_path / "clear.png", (150, 101))
+    clear = Image.open(file).convert("RGBA")
+    opaque = np.full((101, 150), 255, np.uint8)
+    opaque[10:70, :50] = alpha
+    opaque[95:] = 0
+    clear.putalpha(Image.fromarray(opaque))
+    clear.save(file)
+    demo.open(model)
+    found = demo.restore(file)
+    assert_equal(found, expected(root, model, file), file)
+    hidden = opaque == 0
+    assert np.array_equal(found[hidden], np.asarray(clear)[hidden]) and not demo.page.is_visible("#transparent")
+
+
+def test_a_browser_that_loses_colors_under_transparency_says_so(demo, tmp_path):
+    Image.new("RGBA", (40, 30), (200, 100, 50, 9)).save(tmp_path / "clear.png")
+    demo.open("gray")
+    demo.page.evaluate("""() => {
+        const { getContext } = HTMLCanvasElement.prototype;
+        HTMLCanvasElement.prototype.getContext = function (kind, ...how) {
+            return kind === "webgl" ? null : getContext.call(this, kind, ...how);
+        };
+    }""")
+    demo.restore(tmp_path / "clear.png")
+    assert demo.page.is_visible("#transparent >> text=differs from that of clearer restore")
+    demo.restore(noisy(tmp_path / "opaque.png", (40, 30)))
+    assert not demo.page.is_visible("#transparent")
+
+
+@pytest.mark.parametrize("model", ["color", "gray"])
+def test_equal_channels_are_averaged_in_gray_files_alone(demo, root, tmp_path, model):
+    gray = noisy(tmp_path / "gray.png", (90, 70), "L")
+    Image.open(gray).convert("RGB").save(tmp_path / "rgb.png")
+    demo.open(model)
+    for file in (gray, tmp_path / "rgb.png"):
+        assert_equal(demo.restore(file), expected(root, model, file), file)
+
+
+def test_a_level_beyond_the_slider_is_shown_as_the_network_is_told(demo, root, tmp_path):
+    generator = np.random.default_rng(0)
+    file = tmp_path / "loud.png"
+    Image.fromarray(np.repeat(generator.choice([20, 235], (64, 64, 1)).astype(np.uint8), 3, 2)).save(file)
+    pixels = torch.from_numpy(np.asarray(Image.open(file)) / np.float32(255)).permute(2, 0, 1)[None]
+    wanted = 255 * estimate_level(pixels).item()
+    demo.open("color")
+    demo.restore(file)
+    shown = float(demo.page.inner_text("#level-value"))
+    assert wanted > 80 and shown == pytest.approx(wanted, abs=2)  # of blocks that are nearly alike, others are chosen
+    assert f"noise level {shown} (estimated)" in demo.page.inner_text("#status")
+    demo.page.uncheck("#estimate")  # the level stays
+    told = expected(root, "color", file, level=shown).astype(int)
+    assert np.abs(demo.press() - told).max() <= 1
+    assert np.abs(expected(root, "color", file, level=75) - told).max() > 1
+
+
+def test_the_file_chosen_last_counts_whichever_is_decoded_first(demo, tmp_path):
+    demo.open("gray")
+    chance = np.random.default_rng(0).integers(0, 255, (2000, 3000, 3), dtype=np.uint8)
+    Image.fromarray(chance).save(tmp_path / "big.png", compress_level=1)
+    demo.page.set_input_files("#file", tmp_path / "big.png")
+    demo.page.set_input_files("#file", noisy(tmp_path / "small.png", (64, 48)))
+    demo.page.wait_for_selector("#status >> text=64 × 48")
+    demo.page.wait_for_timeout(1500)
+    assert "64 × 48" in demo.page.inner_text("#status")
+    assert demo.page.evaluate("document.querySelector('#before').width") == 64
+
+
 def test_the_estimate_is_that_of_python(demo):
     generator = torch.Generator().manual_seed(0)
     images = []

@@ -1,5 +1,6 @@
 // The page: the controls, the image before and after, and the worker that restores.
 
+import { decoded } from "./decode.js";
 import { isGray } from "./restore.js";
 
 const part = Object.fromEntries([...document.querySelectorAll("[id]")].map((one) => [one.id, one]));
@@ -8,7 +9,9 @@ const settings = await (await fetch("./model.json")).json();
 
 let worker = null;
 let ready = false;
-let image = null; // {data, width, height, name}
+let image = null; // {data, width, height, gray, name}
+let taken = 0; // number of files chosen; the last one counts, whichever is decoded first
+let level = 0; // in gray levels: estimated, which may exceed the slider, or set with it
 let restoring = 0; // when it began; 0: not now
 
 part.unserved.hidden = true;
@@ -29,7 +32,7 @@ function start() {
 }
 
 function send() {
-  worker.postMessage({ image: { data: image.data, width: image.width, height: image.height } });
+  worker.postMessage({ image: { data: image.data, width: image.width, height: image.height, gray: image.gray } });
   if (settings.takes_level && part.estimate.checked) worker.postMessage({ estimate: part.color.value });
 }
 
@@ -54,37 +57,40 @@ function hear(said) {
 async function take(file) {
   if (!file) return;
   if (restoring) start();
-  let bitmap = null;
-  try {
-    bitmap = await createImageBitmap(file, { premultiplyAlpha: "none" });
-    image = { ...pixelsOf(bitmap), name: file.name };
-  } catch {
-    image = null;
+  const number = ++taken;
+  const found = await decoded(file).catch(() => null);
+  if (number !== taken) {
+    found?.bitmap.close();
+    return;
+  }
+  image = found?.data ? { ...found, name: file.name } : null;
+  if (image !== null) draw(found.bitmap);
+  found?.bitmap.close();
+  part.transparent.hidden = image === null || image.exact;
+  if (image === null) {
+    if (restoring) start(); // of the image before
     part.stage.hidden = true;
     part.download.hidden = true;
     show();
-    if (bitmap !== null) problem(`${file.name}: too large for this browser (${bitmap.width} × ${bitmap.height}).`);
+    if (found) problem(`${file.name}: too large for this browser (${found.width} × ${found.height}).`);
     else problem(`${file.name}: this browser cannot read it as an image. Save it as JPEG or PNG.`);
     return;
-  } finally {
-    bitmap?.close();
   }
   part["color-controls"].hidden = settings.channels !== 1 || isGray(image);
   part.stage.hidden = false;
   part.download.hidden = true;
-  send();
+  if (restoring) start(); // the image before, whose button was pressed meanwhile; this sends the new one, too
+  else send();
   tell(ready ? `${size()}. Press Restore.` : "Loading the model …");
   show();
 }
 
-// Draw an image into both canvases and return its pixels.
-function pixelsOf(bitmap) {
-  const { width, height } = bitmap;
+// Draw an image into both canvases.
+function draw(bitmap) {
   for (const context of Object.values(contexts)) {
-    Object.assign(context.canvas, { width, height });
+    Object.assign(context.canvas, { width: bitmap.width, height: bitmap.height });
     context.drawImage(bitmap, 0, 0);
   }
-  return { data: contexts.before.getImageData(0, 0, width, height).data, width, height };
 }
 
 function restore() {
@@ -92,8 +98,8 @@ function restore() {
   restoring = performance.now();
   part.progress.value = 0;
   tell("Restoring …");
-  const level = settings.takes_level && !part.estimate.checked ? Number(part.level.value) : null;
-  worker.postMessage({ restore: { color: part.color.value, level } });
+  const stated = settings.takes_level && !part.estimate.checked ? level : null;
+  worker.postMessage({ restore: { color: part.color.value, level: stated } });
   part.download.hidden = true;
   show();
 }
@@ -109,14 +115,16 @@ function showTile(tile, share) {
 function finish({ seconds, levels }) {
   restoring = 0;
   if (levels && part.estimate.checked) showLevel(levels);
-  const level = settings.takes_level ? `, noise level ${part.level.value}${part.estimate.checked ? " (estimated)" : ""}` : "";
-  tell(`${size()}, restored in ${duration(seconds)}${level}. Move the handle to compare.`);
+  const how = part.estimate.checked ? " (estimated)" : "";
+  const told = settings.takes_level ? `, noise level ${level.toFixed(1)}${how}` : "";
+  tell(`${size()}, restored in ${duration(seconds)}${told}. Move the handle to compare.`);
   part.download.hidden = false;
 }
 
 function showLevel(levels) {
   if (!part.estimate.checked) return;
-  part.level.value = Math.sqrt(levels.reduce((sum, level) => sum + level ** 2, 0) / levels.length);
+  level = Math.sqrt(levels.reduce((sum, one) => sum + one ** 2, 0) / levels.length);
+  part.level.value = level;
   show();
 }
 
@@ -131,7 +139,7 @@ function save(png) {
 // Bring the controls in line with the state.
 function show() {
   part["level-controls"].hidden = !settings.takes_level;
-  part["level-value"].textContent = image === null && part.estimate.checked ? "" : Number(part.level.value).toFixed(1);
+  part["level-value"].textContent = image === null && part.estimate.checked ? "" : level.toFixed(1);
   part.restore.disabled = !ready || image === null || restoring > 0;
   part.stop.hidden = part.progress.hidden = restoring === 0;
   for (const one of [part.estimate, part.level, part.color]) one.disabled = restoring > 0;
@@ -168,6 +176,7 @@ part.stop.addEventListener("click", () => {
 part.download.addEventListener("click", () => worker.postMessage({ png: true }));
 part.level.addEventListener("input", () => {
   part.estimate.checked = false;
+  level = Number(part.level.value);
   show();
 });
 for (const one of [part.estimate, part.color]) {

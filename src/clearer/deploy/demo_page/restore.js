@@ -6,9 +6,10 @@ import { whiteLevel } from "./white_level.js";
 
 const LUMA = [0.299, 0.587, 0.114].map(Math.fround); // BT.601
 
-// Return whether R, G and B are equal in all pixels.
+// Return whether R, G and B are equal in all pixels that are seen.
 export function isGray({ data }) {
   for (let k = 0; k < data.length; k += 4) {
+    if (data[k + 3] === 0) continue;
     if (data[k] !== data[k + 1] || data[k] !== data[k + 2]) return false;
   }
   return true;
@@ -19,8 +20,7 @@ export function isGray({ data }) {
 function runsOf(image, settings, color) {
   const one = (index) => [(data, k) => data[k + index] / 255];
   if (settings.channels === 3) {
-    const average = isGray(image);
-    const back = (data, k, y) => (average ? Array(3).fill((y[0] + y[1] + y[2]) / 3) : y);
+    const back = (data, k, y) => (image.gray ? Array(3).fill((y[0] + y[1] + y[2]) / 3) : y);
     return [{ read: [0, 1, 2].flatMap(one), back }];
   }
   if (isGray(image)) return [{ read: one(0), back: (data, k, y) => [y[0], y[0], y[0]] }];
@@ -45,7 +45,8 @@ export function estimatedLevels(image, settings, color) {
 
 // Restore an image and yield each tile with its pixels (RGBA, alpha as it was).
 //
-// image: {data, width, height}, RGBA of 8 bits.
+// image: {data, width, height, gray, stored}, RGBA of 8 bits: as the network sees it, see transparent.js; gray: whether
+//   the file stores one channel; stored: RGBA of the file, whose colors stay where alpha is 0; by default data.
 // network: async (channels, level, height, width) => restored channels, both Float32Array (C, H, W) in [0, 1]; level
 //   in gray levels, or null.
 // settings: of the model, see demo.py.
@@ -75,6 +76,7 @@ export async function* restoredTiles(image, network, settings, color, levels) {
 async function restoredTile(image, network, runs, levels, tile, seen) {
   const [tall, wide] = [tile.bottom - tile.top, tile.right - tile.left];
   const pixels = new Uint8ClampedArray(4 * tall * wide);
+  const stored = image.stored ?? image.data;
   for (const [number, { read, back }] of runs.entries()) {
     const y = (await network(channelsOf(image, read, seen), levels?.[number] ?? null, ...sides(seen))).map(withinRange);
     const plane = area(seen);
@@ -83,11 +85,15 @@ async function restoredTile(image, network, runs, levels, tile, seen) {
         const from = 4 * ((tile.top + row) * image.width + tile.left + column);
         const at = (tile.top - seen.top + row) * (seen.right - seen.left) + tile.left - seen.left + column;
         const to = 4 * (row * wide + column);
+        pixels[to + 3] = stored[from + 3];
+        if (pixels[to + 3] === 0) {
+          pixels.set(stored.subarray(from, from + 3), to);
+          continue;
+        }
         const color = back(image.data, from, read.map((_, channel) => y[channel * plane + at]));
         for (let index = 0; index < 3; index++) {
           if (color[index] !== null) pixels[to + index] = 255 * color[index]; // clamped and rounded by the array
         }
-        pixels[to + 3] = image.data[from + 3];
       }
     }
   }

@@ -5,7 +5,8 @@
 
 import * as ort from "./onnxruntime/ort.wasm.min.mjs";
 import { encodePng } from "./png.js";
-import { estimatedLevels, isGray, restoredTiles } from "./restore.js";
+import { estimatedLevels, restoredTiles } from "./restore.js";
+import { continued } from "./transparent.js";
 
 const MOST_THREADS = 8;
 
@@ -60,10 +61,15 @@ async function restore({ color, level }) {
 
 async function answer({ data }) {
   await loaded;
-  if (data.image) [image, result] = [data.image, null];
+  if (data.image) [image, result] = [seen(data.image), null];
   if (data.estimate) postMessage({ levels: estimatedLevels(image, settings, data.estimate) });
   if (data.restore) await restore(data.restore);
-  if (data.png) postMessage({ png: await encodePng(result, isGray(image) && isGray(result)) });
+  if (data.png) postMessage({ png: await encodePng(result, image.gray) });
+}
+
+// Return an image as the network sees it, beside its pixels as they are stored.
+function seen(given) {
+  return { ...given, stored: given.data, data: continued(given.data, given.width, given.height) };
 }
 
 function said(error) {
