@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +24,7 @@ from clearer.web import callbacks
 from clearer.web.actions import Result, restore_upload
 from clearer.web.batch import Upload, cleaned, restore_all
 from clearer.web.callbacks import DOWNLOAD, INVITATION, Callbacks, Choices
-from clearer.web.uploads import UPLOAD, Limits
+from clearer.web.uploads import UPLOAD, Limits, remove_old
 from helpers.networks import write_identity
 from helpers.photos import photograph
 from helpers.uploads import encoded, tiff, uploaded
@@ -280,3 +282,32 @@ def test_names_are_those_of_files_in_one_folder(name: str) -> None:
     found = cleaned(name)
     assert 0 < len(found.encode()) <= 195 and found not in (".", "..") and not set(found) & set('/\\:*?"<>|\x00\n')
     assert not found.startswith(".") and cleaned(found) == found
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_sweep_takes_nothing_of_work_that_takes_longer_than_files_are_kept(
+    tmp_path: Path, gray: Restorer, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    calls = calls_of(gray, tmp_path)
+    files = [(f"{k}.png", encoded(PHOTOS["moon.png"], "png")) for k in range(count)]
+    calls.upload(dropped(tmp_path, *files), 0, 0, 0, REQUEST)
+
+    def after_an_hour(*arguments: Any) -> Result:
+        found = restore_upload(*arguments)
+        for place in tmp_path.iterdir():
+            os.utime(place, (time.time() - 3700,) * 2)
+        remove_old(tmp_path, LIMITS)
+        return found
+
+    monkeypatch.setattr(callbacks, "restore_upload", after_an_hour)
+    calls.restore(CHOICES, REQUEST, still)
+    remove_old(tmp_path, LIMITS)
+    visit = calls.visits["visitor"]
+    assert len(visit.uploads) == count and all((upload.place / UPLOAD).exists() for upload in visit.uploads)
+    assert visit.result is not None and visit.result.is_dir()
+    if count > 1:
+        assert visit.archive is not None
+        with zipfile.ZipFile(visit.archive / "restored.zip") as archive:
+            assert archive.namelist() == ["0.png", "1.png"]
+    remove_old(tmp_path, LIMITS, time.time() + 3700)
+    assert list(tmp_path.iterdir()) == []

@@ -87,6 +87,23 @@ def test_models_come_from_the_command_line_and_from_finished_runs(tmp_path):
     assert "denoise-gray-50" not in named and "denoise-gray-50" in models.offered(["denoise-gray-50"], tmp_path)
 
 
+def test_damaged_weights_are_named_and_left_out(tmp_path, monkeypatch, caplog):
+    one = write_identity(tmp_path / "one.safetensors")
+    for place in (tmp_path / "models", tmp_path / "runs" / "broken"):
+        place.mkdir(parents=True)
+    (tmp_path / "runs" / "broken" / "train").mkdir()
+    (tmp_path / "runs" / "broken" / "train" / "result.json").write_text("{}")
+    (tmp_path / "runs" / "broken" / "model.safetensors").write_bytes(b"nothing")
+    (tmp_path / "models" / "cut.safetensors").write_bytes(one.read_bytes()[:100])
+    shutil.copy(one, tmp_path / "models" / "whole.safetensors")
+    monkeypatch.setenv("CLEARER_MODELS", str(tmp_path / "models"))
+    found = models.offered((), tmp_path / "runs")
+    assert "whole" in found and "cut" not in found and "broken" not in found
+    said = [record.getMessage() for record in caplog.records]
+    assert [line.partition(": not offered: ")[0] for line in said] == ["broken", "cut"]
+    assert "cut.safetensors" in said[1] and not any("\n" in line for line in said)
+
+
 def test_faults_of_models_are_reported_at_once(tmp_path):
     one = write_identity(tmp_path / "one.safetensors")
     (tmp_path / "text.safetensors").write_text("text")
@@ -151,6 +168,23 @@ def test_old_images_are_removed_and_then_the_least_recently_used(tmp_path):
     assert [place.exists() for place in places] == [True] * 2 + [False] * 4
     uploads.remove_old(tmp_path, Limits(minutes=1), now + 3600)
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_what_is_at_work_is_kept_and_counts_as_used_at_the_end(tmp_path):
+    now = time.time()
+    places = [uploaded(tmp_path, b"x") for _ in range(3)]
+    for place in places:
+        os.utime(place, (now - 4000, now - 4000))
+    with uploads.held(places[0], places[1]):
+        with uploads.held(places[1], tmp_path / "gone"):
+            uploads.remove_old(tmp_path, Limits(files=1), now)
+        os.utime(places[1], (now - 4000, now - 4000))
+        uploads.remove_old(tmp_path, Limits(files=1), now)  # still held by the other
+        assert [place.exists() for place in places] == [True, True, False]
+    uploads.remove_old(tmp_path, Limits(), now)
+    assert [place.exists() for place in places] == [True, True, False]
+    uploads.remove_old(tmp_path, Limits(), now + 3700)
+    assert list(tmp_path.iterdir()) == []
 
 
 # images that are refused

@@ -159,7 +159,10 @@ def known_quality(cost: Cost, amount: float, recipe: Recipe, budget: Budget) -> 
     for file in find_models().values():
         if not is_for_use(file.name):
             continue
-        architecture, card = read_architecture(file.path)
+        try:
+            architecture, card = read_architecture(file.path)
+        except UserError:
+            continue  # `clearer models` reports it
         like = architecture.channels == recipe.network.channels and trained_kinds(card) == kinds
         if like and card.results:
             result, price = card.results[0], cost(architecture)

@@ -13,7 +13,7 @@ from pathlib import Path
 from clearer.core.errors import UserError
 from clearer.web.actions import Progress, Result
 from clearer.web.notes import Note, NothingUsable, lines_of
-from clearer.web.uploads import GONE, remove
+from clearer.web.uploads import GONE, held, remove
 
 LONGEST_NAME = 150
 """Bytes of a name in UTF-8, without its suffix; file systems take 255."""
@@ -71,8 +71,17 @@ def restore_all(
     Raises:
         UserError: none could be restored, or the zip cannot be written.
     """
-    began = time.perf_counter()
     place = folder / f"{secrets.token_hex(16)}-zip"
+    # However long the batch takes: the zip is kept for the whole time from its end on, and the uploads with it.
+    with held(place, *(upload.place for upload in uploads)):
+        return _restored_into(place, uploads, restore, progress)
+
+
+def _restored_into(
+    place: Path, uploads: Sequence[Upload], restore: Callable[[Path, Progress], Result], progress: Progress
+) -> Result:
+    """Do the work of `restore_all`; the zip is written to a new folder."""
+    began = time.perf_counter()
     try:
         place.mkdir(mode=0o700)
         # Images are compressed already.

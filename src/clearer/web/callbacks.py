@@ -19,7 +19,7 @@ from clearer.web.added import Added
 from clearer.web.batch import Upload, cleaned, restore_all
 from clearer.web.close_up import close_up
 from clearer.web.notes import Note, NothingUsable, lines_of
-from clearer.web.uploads import UPLOAD, Limits, place_of, remove
+from clearer.web.uploads import UPLOAD, Limits, held, place_of, remove
 
 ZOOMS = {"2×": 2, "4×": 4, "8×": 8}
 INVITATION = '<div class="empty"><p>Your image will appear here.</p></div>'
@@ -134,7 +134,8 @@ class Callbacks:
                 return restore_upload(place, network, self.limits, added, how, choices.ensemble, progress)
 
             if len(uploads) == 1:
-                result = restored(uploads[0].place, progress)
+                with held(uploads[0].place):
+                    result = restored(uploads[0].place, progress)
             else:
                 result = restore_all(uploads, self.folder, restored, progress)
                 self._keep_archive(visit, result.file.parent, request)

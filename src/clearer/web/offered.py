@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from clearer.zoo.purpose import about
 from clearer.zoo.weight_metadata import read_architecture
 
 RUNS = Path("runs")
+log = logging.getLogger("clearer")
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,9 @@ def offered(wanted: Iterable[str] = (), runs: Path = RUNS) -> dict[str, Model]:
 
     Args:
         wanted: each a weight file, a run folder or a pretrained model, or ``NAME=`` followed by one.
-        runs: a folder of run folders; it may be missing. Unfinished runs, runs with unreadable weights and
-            runs in ``wanted`` are skipped.
+        runs: a folder of run folders; it may be missing. Unfinished runs and runs in ``wanted`` are skipped.
+
+    Unreadable weights of a run or a pretrained model are reported (logger ``clearer``) and left out.
 
     Raises:
         UserError: one of ``wanted`` is not a model, or two have the same name.
@@ -65,11 +67,10 @@ def offered(wanted: Iterable[str] = (), runs: Path = RUNS) -> dict[str, Model]:
         folder = RunFolder(run)
         finished = folder.train.finished and folder.weights.is_file()
         if finished and not {run.resolve(), folder.weights.resolve()} & known and run.name not in found:
-            with contextlib.suppress(UserError):
-                found[run.name] = _model(run.name, run)
+            found |= _if_readable(run.name, run)
     for name, file in pretrained.items():  # those of the paper's studies are offered where they are asked for
         if name not in found:
-            found[name] = _model(name, file.path)
+            found |= _if_readable(name, file.path)
     return found
 
 
@@ -90,6 +91,15 @@ def loader(models: dict[str, Model], device: str, precision: str) -> Callable[[s
             return loaded[name]
 
     return restorer
+
+
+def _if_readable(name: str, source: Path) -> dict[str, Model]:
+    """Return a model by its name; nothing, and a line in the log, if its weights cannot be read."""
+    try:
+        return {name: _model(name, source)}
+    except UserError as error:
+        log.warning("%s: not offered: %s", name, error)
+        return {}
 
 
 def _model(name: str, source: str | Path) -> Model:

@@ -11,7 +11,10 @@ import os
 import re
 import secrets
 import shutil
+import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -154,8 +157,32 @@ def _claims_of_tiff(data: bytes) -> _Claims:
     return _Claims(*extents[0][:2], len(extents), sum(extent.pixels for extent in extents), opaque)
 
 
+_HELD: Counter[Path] = Counter()
+_HOLDING = threading.Lock()
+
+
+@contextlib.contextmanager
+def held(*places: Path) -> Iterator[None]:
+    """Keep sub-folders from `remove_old` while the block runs, however long; they count as used at its end."""
+    with _HOLDING:
+        _HELD.update(places)
+    try:
+        yield
+    finally:
+        for place in places:
+            with contextlib.suppress(OSError):  # the visitor has left
+                os.utime(place)
+        with _HOLDING:
+            _HELD.subtract(places)
+            for place in places:
+                if not _HELD[place]:
+                    del _HELD[place]
+
+
 def remove_old(folder: Path, limits: Limits, now: float | None = None) -> None:
     """Remove images unused beyond the limit of time, then those unused for longest beyond the limit of number.
+
+    Those that are `held` stay, and count.
 
     Args:
         folder: of the server; files whose names begin with a dot stay.
@@ -176,7 +203,9 @@ def remove_old(folder: Path, limits: Limits, now: float | None = None) -> None:
         else:
             too_many = False  # the zip of a visit, which goes with its images
         if used < oldest_kept or too_many:
-            remove(entry)
+            with _HOLDING:  # no work on it begins meanwhile
+                if not _HELD[entry]:
+                    remove(entry)
 
 
 def remove(entry: Path) -> None:
