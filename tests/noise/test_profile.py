@@ -11,11 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 from tests.helpers.photos import SHIPPED
 
 from clearer.core.errors import UserError
 from clearer.images.view import read_image
+from clearer.noise.blockiness import Grid
+from clearer.noise.correlation import Correlation
 from clearer.noise.glance import glance
+from clearer.noise.kind import kind_of
 from clearer.noise.profile import NoiseProfile, profile_images
 from clearer.noise.words import in_words
 from clearer.pipeline.noisy import method_by
@@ -131,6 +135,38 @@ def test_noise_correlated_along_one_direction_is_lines(axis: int, direction: str
     found = profile_images([UNIT + 12 / 255 * noise])
     assert (found.kind, found.direction, found.method) == ("lines", direction, "structured-blind-spots")
     assert f"along {direction}" in in_words(found)[0] and direction in found.recommendation
+
+
+@pytest.mark.parametrize("sigma", [10, 25])
+@pytest.mark.parametrize("blur", [0.42, 0.44, 0.46, 0.48, 0.5])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_noise_blurred_alike_both_ways_is_not_of_lines(blur: float, sigma: float, seed: int) -> None:
+    drawn = gaussian_filter(np.random.default_rng(seed).normal(0, 1, (384, 512)), blur)
+    gray = UNIT.mean(2) + sigma / 255 * drawn / drawn.std()
+    assert profile_images([gray.astype(np.float32)]).kind in ("independent", "correlated")
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "kind"),
+    [
+        (0.2, 0.09, "lines"), (0.19, 0.17, "independent"), (0.22, 0.17, "correlated"), (0.17, 0.3, "correlated"),
+        (0.1, 0.3, "lines"), (0.19, -0.2, "lines"),
+    ],
+)  # fmt: skip
+def test_lines_are_asked_for_a_margin_between_the_directions(rows: float, columns: float, kind: str) -> None:
+    seen = Correlation(np.array([1, rows]), np.array([1, columns]), None, None, np.zeros((9, 9)))
+    assert kind_of(0.1, 0.1, 1.0, seen, (0.0, 0.0), Grid(0.0, 0, 0)) == kind
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_faint_stripes_of_rows_are_along_rows(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(0, 1, (UNIT.shape[0], 1))
+    gray = UNIT.mean(2) + 10 / 255 * (rng.normal(0, 1, UNIT.shape[:2]) + 0.22 * rows)
+    found = profile_images([gray.astype(np.float32)])
+    assert (found.kind, found.direction) == ("lines", "rows")
+    # The stripes count as a share of the noise, as the correlation does.
+    assert replace(found, rows=(1, 0.05), columns=(1, 0.09)).direction == "rows"
 
 
 def test_row_stripes_are_measured() -> None:

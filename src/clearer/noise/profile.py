@@ -113,7 +113,8 @@ class NoiseProfile:
         """The lines along which noise is correlated; None unless the kind is ``lines``."""
         if self.kind != "lines":
             return None
-        along = (self.rows[1] + self.row_stripes, self.columns[1] + self.column_stripes)
+        level = max(self.level, TINY)
+        along = (self.rows[1] + self.row_stripes / level, self.columns[1] + self.column_stripes / level)
         return "rows" if along[0] >= along[1] else "columns"
 
     @property
