@@ -165,6 +165,29 @@ def test_the_teacher_skips_as_many_pixels_as_are_correlated(seed: int) -> None:
     assert method_by(compressed).settings["teacher.stride"] == 4
 
 
+def in_color(filtered: Any, color: Any) -> NoiseProfile:
+    """Return the profile of noise, of which ``color`` filters the part in color alone."""
+    images = []
+    for k in range(4):
+        white = np.random.default_rng(k).normal(0, 1, (160, 160, 3))
+        gray = white.mean(2, keepdims=True)
+        noise = filtered(gray) * np.ones(3) + color(white - gray)
+        images.append(clean_image(k, 160, 160)[:, :, None] + 15 * noise / noise.std())
+    return profile_images([image.clip(0, 255).round().astype(np.uint8) for image in images])
+
+
+@pytest.mark.parametrize(("size", "stride"), [(2, 2), (3, 3)])
+def test_the_teacher_skips_as_many_pixels_as_are_correlated_in_color(size: int, stride: int) -> None:
+    """Noise of three channels has a part in color alone, so that it is not a reason for the largest stride."""
+    found = in_color(
+        lambda noise: uniform_filter(noise, (2, 2, 1)), lambda noise: uniform_filter(noise, (size, size, 1))
+    )
+    assert found.kind == "correlated" and found.color is not None
+    assert method_by(found).settings["teacher.stride"] == stride
+    unknown = dataclasses.replace(found, colors=())  # as an earlier version noted it
+    assert method_by(unknown).settings["teacher.stride"] == 4
+
+
 def test_exposures_of_one_scene_are_recognized_by_name_and_content(tmp_path: Path) -> None:
     for name, scenes in (("exposures", (0, 0)), ("series", (0, 5))):
         (tmp_path / name).mkdir()

@@ -34,6 +34,7 @@ class Correlation:
         color: of neighbors, once the mean of the channels is subtracted: noise in color alone, which compression
             and demosaicing blur first. None of one channel, and where the channels have the same noise.
         patch: at distances -4 to 4 down and right, (9, 9), for a drawing.
+        colors: of the noise in color alone at distances 0 to 8, the mean of rows and columns; None as ``color``.
     """
 
     rows: Floats
@@ -41,6 +42,7 @@ class Correlation:
     channels: float | None
     color: float | None
     patch: Floats
+    colors: Floats | None = None
 
 
 def noise_correlation(images: Sequence[UnitPixels], gain: float, offset: float) -> Correlation | None:
@@ -68,23 +70,26 @@ def noise_correlation(images: Sequence[UnitPixels], gain: float, offset: float) 
     unit = residual[flat] / np.sqrt(variance[flat])[..., None, None]
     pairs = [(unit[:, i] * unit[:, j]).mean() for i in range(unit.shape[1]) for j in range(i)]
     found = _lags(unit, 1.0)
+    colors = _in_color(unit)
     near = slice(LAGS - PATCH, LAGS + PATCH + 1)
     return Correlation(
         rows=found[LAGS, LAGS:],
         columns=found[LAGS:, LAGS],
         channels=float(np.mean(pairs)) if pairs else None,
-        color=_in_color(unit),
+        color=None if colors is None else float(colors[1]),
         patch=found[near, near],
+        colors=colors,
     )
 
 
-def _in_color(unit: Floats) -> float | None:
+def _in_color(unit: Floats) -> Floats | None:
     color = unit - unit.mean(1, keepdims=True)
     share = float((color**2).mean())
     if share < COLORED:
         return None
     found = _lags(color, share)
-    return float((found[LAGS, LAGS + 1] + found[LAGS + 1, LAGS]) / 2 / found[LAGS, LAGS])
+    along: Floats = (found[LAGS, LAGS:] + found[LAGS:, LAGS]) / 2 / found[LAGS, LAGS]
+    return along
 
 
 def _detrended(blocks: Floats) -> tuple[Floats, Floats]:

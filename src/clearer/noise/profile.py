@@ -57,6 +57,7 @@ class NoiseProfile:
         sharpness: see `clearer.noise.sharpness.sharpness`; None if it cannot be told.
         images: number of images measured.
         scale: the values that are black and white in the files, `clearer.images.pixels.WHOLE` for those of their depth.
+        colors: correlation of the noise in color alone at distances 0 to 8; empty without such noise, and if unknown.
     """
 
     kind: Kind
@@ -82,6 +83,7 @@ class NoiseProfile:
     sharpness: float | None
     images: int
     scale: Span = WHOLE
+    colors: tuple[float, ...] = ()
 
     @property
     def method(self) -> Method:
@@ -217,6 +219,7 @@ def profile_images(images: Sequence[AnyPixels], scale: Span = WHOLE) -> NoisePro
         sharpness=sharpness(units, level**2),
         images=len(units),
         scale=(float(scale[0]), float(scale[1])),
+        colors=() if correlation is None or correlation.colors is None else _plain(correlation.colors),
     )
 
 

@@ -90,11 +90,18 @@ ORDINAL = {2: "second", 3: "third", 4: "fourth"}
 
 
 def _stride(profile: NoiseProfile) -> int:
-    """Return the least stride at which noise is independent along rows and columns; the largest one if unknown."""
+    """Return the least stride at which noise is independent along rows and columns; the largest one if unknown.
+
+    Noise in color alone reaches farther where compression or a camera smoothed the colors: at a distance of 2, its
+    correlation is 0.22 to 0.27 in JPEG files with 4:2:0, 0.5 to 0.6 as the degradation ``camera`` processes it, and
+    0.07 or less where each channel was blurred by up to 0.7 pixels.
+    """
+    lines = [profile.rows, profile.columns, *([] if profile.color is None else [profile.colors])]
     for stride in STRIDES:
-        far = [along[stride] for along in (profile.rows, profile.columns) if len(along) > stride]
+        far = [along[stride] for along in lines if len(along) > stride]
         low, high = INDEPENDENT
-        if far and low < min(far) and max(far) < high and profile.kind != "blocky" and not profile.color:
+        known = len(far) == len(lines) and profile.kind != "blocky"
+        if known and low < min(far) and max(far) < high:
             return stride
     return STRIDES[-1]
 
