@@ -76,6 +76,24 @@ def test_photographs_are_near_to_their_variants_and_to_nothing_else() -> None:
             assert thumbprint(array[:, :, None] if array.ndim == 2 else array) @ own >= NEAR
 
 
+@pytest.mark.parametrize(("kind", "hot"), [(np.uint16, 65535), (np.float32, 1e6), (np.float32, -1e6)])
+def test_a_hot_pixel_of_a_deep_image_neither_hides_its_duplicate_nor_makes_one(kind: type, hot: float) -> None:
+    rng = np.random.default_rng(0)
+
+    def taken(image: np.ndarray) -> np.ndarray:
+        gray = image[:200, :200].mean(2, keepdims=True)
+        noisy = (100 + gray / 255 * 400 + rng.normal(0, 10, gray.shape)).round().astype(kind)
+        noisy[5, 5] = hot
+        return noisy
+
+    first, other, *_ = photographs()
+    assert thumbprint(taken(first)) @ thumbprint(taken(first)) >= NEAR
+    assert thumbprint(taken(first)) @ thumbprint(taken(other)) < 0.9
+    flat = np.full((200, 200, 1), 100, kind)
+    flat[5, 5] = hot
+    assert not thumbprint(flat).any()
+
+
 @pytest.mark.parametrize("value", [0, 128, 255])
 def test_flat_images_are_near_to_nothing(value: int) -> None:
     flat = np.full((40, 30, 3), value, dtype=np.uint8)

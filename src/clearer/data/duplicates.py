@@ -29,8 +29,10 @@ NEAR = 0.98
 FLAT = 1.0
 """Standard deviation of the reduced luma, in 8-bit gray levels, below which an image is flat and near to no other.
 
-Of deeper images, which may use a few of 65,536 levels, in 255th of their brightest value.
+Of deeper images, which may use a few of 65,536 levels, in 255th of their brightest value but for hot pixels.
 """
+_HOT = 0.001  # share of the pixels of deeper images that may be far brighter, or darker, than all others
+_ENOUGH = 2**20  # pixels from which the share is measured
 PARTS = ("train", "validation", "test")
 """The parts of a split, in order."""
 
@@ -39,15 +41,18 @@ def thumbprint(clean: AnyPixels) -> Vectors:
     """Return a descriptor of an image, float32 (256,); the dot product of two is their correlation.
 
     The luma is reduced by area to 16x16, centered to mean 0 and scaled to norm 1. A flat image gives zeros,
-    which are near to nothing, not even to themselves. Flipped images are not recognized.
+    which are near to nothing, not even to themselves. Flipped images are not recognized. In 8 bits a hot pixel hardly
+    counts; deeper images are clipped to the levels that all but a few of their pixels keep to.
     """
     if clean.dtype == np.uint8:
         luma = Image.fromarray(clean if clean.shape[2] == 3 else clean[:, :, 0]).convert("L")
         flat = FLAT
     else:
         deep = clean.astype(np.float32)
-        luma = Image.fromarray(deep[:, :, 0] if deep.shape[2] == 1 else deep @ np.array(BT601, np.float32))
-        flat = FLAT / 255 * float(np.abs(deep).max())
+        deep = deep[:, :, 0] if deep.shape[2] == 1 else deep @ np.array(BT601, np.float32)
+        low, high = np.quantile(deep.ravel()[:: max(1, deep.size // _ENOUGH)], (_HOT, 1 - _HOT))
+        luma = Image.fromarray(deep.clip(low, high))
+        flat = FLAT / 255 * max(abs(float(low)), abs(float(high)))
     # Mode F: reduced to 8 bits, a dim image would be mostly rounding.
     small = np.asarray(luma.convert("F").resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float64)
     if not small.std() >= flat or not small.std():
