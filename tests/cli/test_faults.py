@@ -107,6 +107,22 @@ FAULTS = {
     ),
     "restore too strongly": (["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--strength", "2"], ["2"]),
     "restore in no range": (["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--range", "1"], ["LOW,HIGH"]),
+    "restore in a range that is none": (
+        ["restore", "gray.safetensors", "gray.png", "-o", "a.png", "--range", "5,1"],
+        ["--range 5,1:", "smaller one first"],
+    ),
+    "measure in a range that is none": (
+        ["evaluate", "gray.safetensors", "--protocol", "gray-awgn-25", "--data", "photos", "--range", "0,inf"],
+        ["--range 0,inf:", "two finite numbers"],
+    ),
+    "measure robustness in a range": (
+        ["evaluate", "gray.safetensors", "--protocol", "robustness", "--data", "photos", "--range", "0,4095"],
+        ["--range: robustness degrades its own images of 8 bits"],
+    ),
+    "train in a range that is none": (
+        ["train", "denoise-gray", "--data", "photos", "--range", "9,9"],
+        ["--range 9,9:", "smaller one first"],
+    ),
     "restore a file recursively": (["restore", "gray.safetensors", "gray.png", "-o", "a.png", "-r"], ["folders"]),
     "restore a folder to nowhere": (["restore", "gray.safetensors", "photos", "-o", "-"], ["photos", "folder"]),
     "restore and JSON to one place": (["restore", "gray.safetensors", "gray.png", "-o", "-", "--json"], ["--json"]),

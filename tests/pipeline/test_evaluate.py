@@ -124,3 +124,10 @@ def test_a_gray_test_image_of_a_color_run_is_refused_with_what_helps(tmp_path: P
         fit("denoise-color", tmp_path / "run", change, console=Console(quiet=True))
     assert not (tmp_path / "run").exists()
     fit("denoise-color", tmp_path / "run", {**change, "evaluate.protocols": []}, console=Console(quiet=True))
+
+
+def test_a_range_that_is_none_is_refused(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", NAMES[:1])
+    for span in ((1.0, 0.0), (0.0, float("nan")), (5.0, 5.0)):
+        with pytest.raises(UserError, match=r"^range: .* is not two numbers with the smaller one first$"):
+            clearer.evaluate(_restorer(1), photos, "gray-awgn-25", span=span)

@@ -22,6 +22,7 @@ from clearer.cli.options import (
 )
 from clearer.cli.verb import option, verb
 from clearer.core.console import console_for_people, print_json, print_table, progress_bar, say
+from clearer.core.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +99,7 @@ def evaluate(options: EvaluateOptions) -> None:
         "precision": options.precision,
     }
     if options.protocol == ROBUSTNESS:
+        _refuse_for_robustness(options)
         return evaluate_robustness(
             options.model, options.one_folder(), options.out, options.as_json, device=options.device, **how
         )
@@ -129,3 +131,10 @@ def evaluate(options: EvaluateOptions) -> None:
     if options.as_json:
         print_json({**result, "saved": str(place)})
     return None
+
+
+def _refuse_for_robustness(options: EvaluateOptions) -> None:
+    """Refuse options that change nothing where images of 8 bits are degraded anew."""
+    given = {"--range": options.span, "--clean-side": options.clean_side}
+    if named := [name for name, value in given.items() if value is not None]:
+        raise UserError(f"{named[0]}: {ROBUSTNESS} degrades its own images of 8 bits; leave it out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -178,12 +179,14 @@ def span_of(text: str) -> tuple[float, float]:
     """Return the two numbers of ``--range``.
 
     Raises:
-        UserError: they are not two numbers.
+        UserError: they are not two finite numbers, the smaller one first.
     """
     try:
         low, high = map(float, text.split(","))
     except ValueError:
         raise UserError(f"--range {text}: not of the form LOW,HIGH, two numbers") from None
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise UserError(f"--range {text}: not of the form LOW,HIGH, two finite numbers, the smaller one first")
     return low, high
 
 

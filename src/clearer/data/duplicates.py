@@ -50,9 +50,9 @@ def thumbprint(clean: AnyPixels) -> Vectors:
     else:
         deep = clean.astype(np.float32)
         deep = deep[:, :, 0] if deep.shape[2] == 1 else deep @ np.array(BT601, np.float32)
-        low, high = np.quantile(deep.ravel()[:: max(1, deep.size // _ENOUGH)], (_HOT, 1 - _HOT))
+        low, high = map(float, np.quantile(deep.ravel()[:: max(1, deep.size // _ENOUGH)], (_HOT, 1 - _HOT)))
         luma = Image.fromarray(deep.clip(low, high))
-        flat = FLAT / 255 * max(abs(float(low)), abs(float(high)))
+        flat = FLAT / 255 * max(abs(low), abs(high))
     # Mode F: reduced to 8 bits, a dim image would be mostly rounding.
     small = np.asarray(luma.convert("F").resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float64)
     if not small.std() >= flat or not small.std():

@@ -19,9 +19,10 @@ from clearer.evaluation.evaluate import evaluate as evaluate_images
 from clearer.evaluation.evaluate import items_for
 from clearer.evaluation.protocols import parse_protocol
 from clearer.evaluation.record import evaluation_record, write_result
-from clearer.images.pixels import Span
+from clearer.images.pixels import WHOLE, Span
 from clearer.inference.baseline import BaselineRestorer, load_measurable
 from clearer.inference.equal_channels import in_equal_channels
+from clearer.inference.options import RestoreOptions
 from clearer.inference.restorer import Restorer
 from clearer.runs.layout import RunFolder
 from clearer.runs.schema import EvaluationRecord
@@ -126,6 +127,7 @@ def _with_span(items: list[Item], span: Span | None, restorer: Restorer | Baseli
     """Return the images with the levels that are black and white: those stated, or else those of the model."""
     if span is None:
         return with_noticed_levels(items, restorer.card.span)
+    span = RestoreOptions(span=span).span or WHOLE  # checked
     return [replace(item, span=span) for item in items]
 
 
