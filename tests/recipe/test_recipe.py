@@ -382,6 +382,12 @@ def test_values_from_zero_and_absent_values_are_taken() -> None:
     assert recipe.train.optimizer.clip is None
 
 
+def test_a_channel_may_be_written_as_a_number() -> None:
+    assert load_recipe("denoise-gray", {"data.channel": 2}).data.channel == "2"
+    assert load_recipe("denoise-gray", {"data.channel": "DAPI"}).data.channel == "DAPI"
+    assert "data.channel" in refused("denoise-gray", {"data.channel": 2.5})
+
+
 def test_numbers_as_yaml_writes_them() -> None:
     """YAML reads 1e-3, with no point, as text; a whole number stands for a float; nothing stands for an int."""
     assert yaml.safe_load("1e-3") == "1e-3"

@@ -54,6 +54,13 @@ class Named:
             raise UserError(f"{path}: {shown(value)} is not one of {', '.join(known)}{nearest(str(value), known)}")
 
 
+class Text:
+    """Text that may look like a whole number, as an annotation: ``Annotated[str | None, Text()]``."""
+
+    def check(self, value: Any, path: str) -> None:
+        """Accept everything that is text."""
+
+
 @dataclass(frozen=True)
 class ChosenBy:
     """A choice among registered dataclasses, as an annotation: ``Annotated[Base, ChosenBy("kind", KINDS, "none")]``.
@@ -206,6 +213,8 @@ def _checked(kind: Any, value: Any, path: str) -> Any:
         for mark in marks:
             if isinstance(mark, ChosenBy):
                 return mark.build(value, path)
+            if isinstance(mark, Text) and type(value) is int:
+                value = str(value)
         value = _checked(inner, value, path)
         for mark in marks:
             mark.check(value, path)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 
-from clearer.core.config import Named, Range, later, plain
+from clearer.core.config import Named, Range, Text, later, plain
 from clearer.core.errors import UserError
 from clearer.degradations.base import Degradation
 from clearer.degradations.none import NoDegradation
@@ -108,7 +108,7 @@ class DataSettings:
     clean_side: Literal["left", "right"] = "left"
     fractions: list[float] = field(default_factory=lambda: [0.8, 0.1, 0.1])
     leaks: Literal["refuse", "drop"] = "refuse"
-    channel: str | None = None
+    channel: Annotated[str | None, Text()] = None
     group: str | None = None
     range: list[float] | None = None
     convert: bool = False
