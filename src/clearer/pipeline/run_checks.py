@@ -13,6 +13,7 @@ from clearer.data.noisy import is_noisy_only
 from clearer.data.ranges import with_range
 from clearer.data.scales import scale_note
 from clearer.data.splits import Splits, resolve_splits
+from clearer.degradations.camera.kind import Camera
 from clearer.evaluation.evaluate import check_fit
 from clearer.evaluation.protocols import parse_protocol
 from clearer.network.baselines.base import BaselineNetwork
@@ -53,6 +54,7 @@ def check_run(
     if not distributed.first(lambda: folder.train.finished):
         check_losses(recipe)
         check_shares(recipe)
+        _check_cameras(recipe)
     patch = max(recipe.search.patch if recipe.form is None else 0, recipe.train.patch)
     splits = distributed.together(partial(_find_images, recipe, patch, say))
     if "evaluate" in stages:
@@ -71,6 +73,7 @@ def check_images(recipe: Recipe) -> None:
     """
     for name in recipe.evaluate.protocols:
         _check_protocol(name, recipe)
+    _check_cameras(recipe)
     _check_measured(recipe, _find_images(recipe, recipe.train.patch, lambda remark: None))  # the run says the remarks
 
 
@@ -97,6 +100,16 @@ def _check_baseline(name: str, channels: int, stages: Sequence[str]) -> None:
     takes = cast(type[BaselineNetwork], BASELINES.get(name)).channels
     if takes != channels:
         raise UserError(f"network.channels: {channels} where {name} takes {takes}; set network.channels={takes}")
+
+
+def _check_cameras(recipe: Recipe) -> None:
+    """Refuse files of measured cameras that cannot be read."""
+    for one in recipe.data.degradation.components():
+        if isinstance(one, Camera):
+            try:
+                one.check_files()
+            except UserError as error:
+                raise UserError(f"data.degradation: {error}") from error
 
 
 def _check_warmup(recipe: Recipe) -> None:

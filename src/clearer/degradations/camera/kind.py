@@ -111,6 +111,17 @@ class Camera(Degradation):
         for share in ("processed", "scaled", "banding", "hot", "specks"):
             object.__setattr__(self, share, checked_share(share, getattr(self, share)))
 
+    def check_files(self) -> None:
+        """Read the files of curves and cameras, so that a fault in them shows before a run begins.
+
+        Raises:
+            UserError: one cannot be read.
+        """
+        if self.curves:
+            read_curves(self.curves)
+        if self.cameras:
+            read_cameras(self.cameras)
+
     def apply(self, clean: Tensor, generator: torch.Generator, *, start: int = 0, of: int | None = None) -> Tensor:
         import torch
 
