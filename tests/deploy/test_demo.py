@@ -99,6 +99,18 @@ def test_contradictions_are_refused_before_any_work(options: list[str], said: st
     assert ended.status != 0 and said in ended.err and ended.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("others", [["-o", "page", "--half"], ["--onnx", "page/../page/model.onnx", "--opset", "19"]])
+def test_another_model_is_not_written_over_that_of_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    package = runtime(tmp_path / "package")
+    ended = command("export", "denoise-gray-fast", "--demo", "page", "--onnxruntime-web", package, *others)
+    assert ended.status == 2 and ended.err.count("\n") == 1
+    assert "--demo page: its model.onnx is fp32, and another one is written there; name two folders" in ended.err
+    assert not (tmp_path / "page").exists()
+
+
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 def test_node_accepts_the_scripts(tmp_path: Path) -> None:
     scripts = [name for name in PAGE if name.endswith(".js")]

@@ -150,6 +150,10 @@ def _check(o: ExportOptions) -> None:
         if (o.half or o.int8 or o.opset is not None) and onnx is None:
             raise UserError("--half, --int8 and --opset: not for --demo, whose model is fp32; leave them out")
         check_demo(o.demo, o.runtime)
+        of_page = (o.demo / MODEL).resolve()
+        is_other = o.half or o.int8 or o.opset is not None
+        if is_other and of_page in [path.resolve() for path in (o.out and o.out / MODEL, o.onnx) if path]:
+            raise UserError(f"--demo {o.demo}: its {MODEL} is fp32, and another one is written there; name two folders")
     if o.bioimageio is not None:
         check_package_name(o.bioimageio)
         if (o.half or o.int8) and onnx is None:
