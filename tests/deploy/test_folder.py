@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +26,7 @@ from PIL import Image
 import clearer
 from clearer.core.errors import UserError
 from clearer.deploy.folder import example_text, export_folder, use_lines, use_of
+from clearer.deploy.model_name import model_name
 from clearer.images.io import write_file
 from clearer.images.types import ImageFile, ImagePage
 from clearer.images.view import read_image
@@ -104,6 +107,50 @@ def test_a_card_with_parts_of_another_shape_is_exported(tmp_path: Path) -> None:
     assert ended.status == 0, ended.err
     assert json.loads((tmp_path / "out" / "card.json").read_text())["card"] == stated
     assert "## Robustness" not in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_names_are_not_cut_at_a_dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run.v2" / "below").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "run.v2")
+    for model, name in {
+        "runs/v1.2": "v1.2", "runs/v1.2/": "v1.2", "a/net.v3.safetensors": "net.v3", "NET.ONNX": "NET", ".": "run.v2",
+        "below/..": "run.v2", "denoise-gray@2026-11": "denoise-gray@2026-11", "/": "model",
+    }.items():  # fmt: skip
+        assert model_name(model) == name
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_python_example_says_what_is_wrong_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels: int
+) -> None:
+    architecture = network(channels, "level").architecture
+    program = tmp_path / "restore.py"
+    program.write_text(example_text("restore.py", use_of(architecture, ModelCard())), encoding="utf-8")
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    (tmp_path / "torn.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
+    (tmp_path / "text.png").write_text("text")
+    monkeypatch.chdir(tmp_path)
+
+    def said(*words: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["restore.py", *words])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(program))
+        assert "\n" not in str(ended.value.code)
+        return str(ended.value.code)
+
+    assert said("a.png") == "usage: python restore.py INPUT OUTPUT SIGMA"
+    assert said("none.png", "b.png", "25") == "none.png: no such file; name an image"
+    assert said(".", "b.png", "25").startswith(".: cannot be read as an image (")
+    assert said("text.png", "b.png", "25").startswith("text.png: cannot be read as an image (")
+    assert said("torn.png", "b.png", "25").startswith("torn.png: damaged (")
+    for level in ("much", "-1", "nan"):
+        assert said("a.png", "b.png", level) == f"SIGMA {level}: not a number from 0 to 255"
+    assert said("a.png", "b.png", "25") == f"{tmp_path / 'model.onnx'}: no such file; it belongs beside restore.py"
+    (tmp_path / "model.onnx").touch()
+    session = SimpleNamespace(run=lambda names, inputs: [inputs["image"]])
+    monkeypatch.setattr("onnxruntime.InferenceSession", lambda path: session)
+    assert said("a.png", "none/b.png", "25").startswith("none/b.png: cannot be written (")
+    assert said("a.png", "b.doc", "25").startswith("b.doc: cannot be written (")
 
 
 @pytest.mark.slow

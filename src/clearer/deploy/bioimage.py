@@ -18,6 +18,7 @@ from clearer.core.version import __version__
 from clearer.deploy.bioimage_samples import dtype_of, sample_files, span_of, subject, suffix_of
 from clearer.deploy.export_options import OPSET
 from clearer.deploy.folder import MODEL, README, readme, use_of
+from clearer.deploy.model_name import model_name
 from clearer.deploy.onnx import ExportedFile, export
 from clearer.inference.onnx_network import INPUT, LEVEL, OUTPUT
 from clearer.inference.restorer import Restorer, load
@@ -76,7 +77,7 @@ def export_bioimage(model: str | Path | Restorer, path: str | Path, *, opset: in
     restorer = model if isinstance(model, Restorer) else load(model, "cpu", "fp32")
     architecture, card = restorer.architecture, restorer.card
     check_package(path, architecture)
-    name = card.name or (path.stem if isinstance(model, Restorer) else Path(model).stem)
+    name = card.name or (path.stem if isinstance(model, Restorer) else model_name(model))
     with temporary_folder("bioimage") as folder:
         found = export(restorer, onnx=folder / MODEL, opset=opset)["onnx"]
         files = {MODEL: (folder / MODEL).read_bytes()}

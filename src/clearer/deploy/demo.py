@@ -13,6 +13,7 @@ from typing import TypedDict
 
 from clearer.core.errors import UserError
 from clearer.core.files import paths_checked, write_json, write_text, written_whole
+from clearer.deploy.model_name import model_name
 from clearer.deploy.onnx import ExportedFile, export
 from clearer.inference.memory import bytes_per_pixel
 from clearer.inference.noise_level import raised_up_to
@@ -92,7 +93,7 @@ def write_demo(model: str | Path | Restorer, folder: str | Path, runtime: str | 
     restorer = model if isinstance(model, Restorer) else load(model, "cpu", "fp32")
     with paths_checked():
         (folder / "onnxruntime").mkdir(parents=True, exist_ok=True)
-    name = restorer.name if isinstance(model, Restorer) else Path(model).stem
+    name = restorer.name if isinstance(model, Restorer) else model_name(model)
     exported = export(restorer, onnx=folder / "model.onnx")["onnx"]
     write_json(folder / "model.json", settings_of(restorer, name))
     write_text(folder / "_headers", HEADERS)

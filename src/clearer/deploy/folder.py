@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypedDict
 
 from clearer.core.errors import UserError
 from clearer.core.files import paths_checked, write_text
+from clearer.deploy.model_name import model_name
 from clearer.deploy.onnx import ExportedFile, export
 from clearer.images.pixels import WHOLE, Span, levels_hold
 from clearer.inference.memory import bytes_per_pixel
@@ -93,7 +94,7 @@ def export_folder(model: str | Path | Restorer, folder: str | Path, **options: A
     restorer = model if isinstance(model, Restorer) else load(model, "cpu", "fp32")
     architecture, card, place = restorer.architecture, restorer.card, Path(folder)
     check_folder(place, architecture)
-    name = card.name or (place.resolve().name if isinstance(model, Restorer) else Path(model).name)
+    name = card.name or (place.resolve().name if isinstance(model, Restorer) else model_name(model))
     with paths_checked():
         # All texts before the first file: a fault in one must not leave half a folder.
         use, body = use_of(architecture, card), _body_lines(architecture, card, examples=True)
