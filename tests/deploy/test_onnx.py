@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import io
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -259,6 +260,24 @@ def test_calibration_covers_a_range_of_noise_evenly(photos: Path) -> None:
     assert 255 * (degraded - truth).std() == pytest.approx(30, rel=0.05)
     rough = [float(np.abs(np.diff(image)).mean()) for image in found.ranges]
     assert rough == sorted(rough) and rough[-1] > 3 * rough[0]
+
+
+def test_an_unreadable_image_is_left_out_of_the_calibration(
+    photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "photos"
+    shutil.copytree(photos, folder)
+    files = sorted(folder.iterdir())
+    for torn in (files[0], files[4]):
+        torn.write_bytes(torn.read_bytes()[:400])
+    found = read_calibration(folder, ModelCard.from_dict(CARD), 1)
+    assert len(found.ranges) == 4 and len(found.held_out) == 1
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2 and all(line.startswith("left out of the calibration: ") for line in said)
+    assert files[0].name in said[0] and files[4].name in said[1] and not any("\n" in line for line in said)
+    files[3].write_bytes(files[3].read_bytes()[:400])
+    with pytest.raises(UserError, match="no image can be read of those that measure int8; replace them"):
+        read_calibration(folder, ModelCard.from_dict(CARD), 1)
 
 
 def test_a_model_trained_on_pairs_is_calibrated_with_pairs(tmp_path: Path) -> None:

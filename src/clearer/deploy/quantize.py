@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,9 @@ CALIBRATION_IMAGES, CALIBRATION_CROP = 16, 192
 """Largest number of images that set the ranges, and the side in pixels of the center crop used of each."""
 MEASURED_IMAGES, MEASURED_CROP = 16, 512
 """The same for the images that measure the loss."""
+
+_PURPOSE = {CALIBRATION_CROP: "that calibrate", MEASURED_CROP: "that measure"}
+log = logging.getLogger("clearer")
 
 Array = npt.NDArray[np.float32]
 
@@ -82,9 +86,11 @@ def read_calibration(folder: str | Path, card: ModelCard, channels: int, layout:
         channels: of the model.
         layout: of the folder, see `clearer.data.folders.find_items`.
 
+    An image that cannot be read is reported (logger ``clearer``) and left out.
+
     Raises:
         UserError: there are fewer than two images, the card does not state the degradation, or it states
-            pairs and the folder holds none.
+            pairs and the folder holds none; or no image to calibrate, or none to measure, can be read.
     """
     degradation, items = check_calibration(folder, card, layout)
     items = with_levels(items, card.span)
@@ -102,7 +108,15 @@ def read_calibration(folder: str | Path, card: ModelCard, channels: int, layout:
         return noisy.numpy(), ground_truth.numpy()
 
     def read_all(numbers: list[int], side: int) -> list[tuple[Array, Array]]:
-        return [read(k, side, (i + 0.5) / len(numbers)) for i, k in enumerate(numbers)]
+        found = []
+        for i, k in enumerate(numbers):
+            try:
+                found.append(read(k, side, (i + 0.5) / len(numbers)))
+            except UserError as error:
+                log.warning("left out of the calibration: %s", error)
+        if not found:
+            raise UserError(f"{folder}: no image can be read of those {_PURPOSE[side]} int8; replace them")
+        return found
 
     return Calibration(
         folder=Path(folder).resolve().name,
