@@ -69,6 +69,14 @@ def test_a_search_alone_of_a_given_architecture_is_refused(given, photos, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("given", [["noisy", "--noisy"], ["--noisy"], ["noisy", "--data"]])
+def test_a_search_of_noisy_images_alone_is_refused(given, photos, tmp_path):
+    ended = command("search", *given, photos, "-o", tmp_path / "run")
+    assert ended.status == 2 and ended.err.count("\n") == 1
+    assert "no ground truth, which the search needs; use 'clearer train', which trains FPFF-FFFF" in ended.err
+    assert not (tmp_path / "run").exists()
+
+
 def test_show_prints_a_recipe_that_reads_back(tmp_path):
     ended = command("fit", "derain", "--show", "--clean", "a", "--degraded", "b", "--set", "train.epochs=7")
     path = tmp_path / "mine.yaml"

@@ -205,6 +205,13 @@ def _refuse_nothing_to_search(options: FitOptions) -> None:
         return
     overrides = options.overrides()
     given: object = overrides.get("architecture")
+    if options.recipe == "noisy" or (options.recipe is None and options.noisy is not None):
+        noisy = load_recipe("noisy-gray", overrides).given  # as that for color
+        if noisy is not None:
+            raise UserError(
+                "search: noisy images alone have no ground truth, which the search needs; use 'clearer train', which "
+                f"trains {noisy}, or --budget, which tries networks without it"
+            )
     if options.recipe is not None and options.recipe not in ("noisy", "pairs"):
         given = load_recipe(options.recipe, overrides).given
     if given is not None:
