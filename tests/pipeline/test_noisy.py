@@ -295,6 +295,16 @@ def test_a_single_scene_is_divided_however_few_exposures_are_taken(tmp_path: Pat
     assert {image.shape for pair in validation for image in pair if image is not None} == {(64, 16, 1)}
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("soft_share", 0.2), ("leaks", "drop"), ("fractions", [0.7, 0.1, 0.2]), ("augment", True)]
+)
+def test_settings_that_noisy_images_do_not_use_are_named(tmp_path: Path, name: str, value: Any) -> None:
+    settings = DataSettings(folder=str(noisy_folder(tmp_path / "noisy", 3)), layout="noisy", **{name: value})
+    said: list[str] = []
+    resolve_splits(settings, channels=1, patch=32, seed=0, say=said.append)
+    assert len(said) == (name != "augment") and all(f"data.{name}: " in line and "not used" in line for line in said)
+
+
 def test_a_folder_that_is_named_twice_is_not_validated_on(tmp_path: Path) -> None:
     folder = str(noisy_folder(tmp_path / "noisy", 3))
     parts = split_noisy(DataSettings(train=[folder, folder], layout="noisy"))

@@ -135,6 +135,8 @@ def _noisy_splits(settings: DataSettings, channels: int, patch: int, say: Say) -
     for name in ("train_clean", "only_validation", "group"):
         if getattr(settings, name) is not None:
             raise UserError(f"data.{name}: {getattr(settings, name)!r} is for images with ground truth; leave it out")
+    for line in _unused(settings):
+        say(line)
     parts = split_noisy(settings)
     train, validation = without_excluded([parts["train"], parts["validation"]], settings.exclude, say)
     train = _evenly(train, settings.limit_train)
@@ -144,6 +146,22 @@ def _noisy_splits(settings: DataSettings, channels: int, patch: int, say: Say) -
         check_channels(part, channels, settings.convert)
     check_sizes(train, patch)
     return Splits(train, validation, test)
+
+
+def _unused(settings: DataSettings) -> list[str]:
+    """Return a line for each setting that was changed, and does nothing where there is no ground truth."""
+    default, where = DataSettings(), f"not used with data.layout {settings.layout}"
+    lines = []
+    if settings.soft_share:
+        lines.append(f"data.soft_share: {settings.soft_share:g} is {where}: only clean images are enlarged")
+    if settings.leaks != default.leaks:
+        lines.append(f"data.leaks: {settings.leaks} is {where}: the noise alone has to differ between the parts")
+    if settings.fractions[2] != default.fractions[2]:
+        lines.append(
+            f"data.fractions: the share {settings.fractions[2]:g} of test images is {where}: these train, too; name "
+            "pairs with --test to measure on them"
+        )
+    return lines
 
 
 class _Prints:
