@@ -30,3 +30,12 @@ def test_the_psnr_of_the_input_is_that_of_before(protocol: str, expected: float)
     clean = PHOTOGRAPH if stated.channels == 3 else PHOTOGRAPH[..., 1:2]
     errors = [((stated.degradation.degrade_image(clean, 0, k) - clean / 255) ** 2).mean() for k in range(4)]
     assert np.mean(-10 * np.log10(errors)) == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize("protocol", ["gray-awgn-25", "gray-speckle-4", "jpeg-gray-20", "gray-poisson-30"])
+def test_seeds_of_any_size_are_taken_and_differ(protocol: str) -> None:
+    clean, one = np.random.default_rng(0).integers(0, 256, (32, 32, 1), np.uint8), parse_protocol(protocol).degradation
+    assert one is not None
+    drawn = [one.degrade_image(clean, seed, 0) for seed in (1, 2 * 10**13, 10**30)]
+    assert all(np.isfinite(image).all() for image in drawn)
+    assert "jpeg" in protocol or not np.array_equal(drawn[0], drawn[1])

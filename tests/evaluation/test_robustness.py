@@ -41,6 +41,11 @@ def test_every_row_degrades_the_same_way_each_time_and_every_image_in_its_own() 
     assert len({row.name for row in ROWS}) == len({row.digest() for row in ROWS}) == len(ROWS)
 
 
+def test_seeds_of_any_size_are_taken() -> None:
+    images = [ROW["white-25"].pair(CLEAN, 3, seed, 0)[1] for seed in (0, 2 * 10**13, 10**30)]
+    assert not torch.equal(images[0], images[1]) and not torch.equal(images[1], images[2])
+
+
 def test_levels_are_those_of_the_names() -> None:
     for sigma in (15, 25, 50):
         for channels in (1, 3):
@@ -99,6 +104,9 @@ def test_a_row_is_dead_where_the_model_gains_nothing_and_ffdnet_does() -> None:
     assert found(20.4)["dead"] and found(20.4)["ffdnet_psnr"] == 22.0 and found(20.4)["ffdnet_level"] == 25
     assert not found(20.5)["dead"]
     assert not found(20.4, psnr=21.9)["dead"]
+    # Figures of another seed do not apply, though the noise is as strong.
+    (other,) = robustness.with_baseline([_score("photos:white-25", 20.0, 20.4)], {"photos:white-25": recorded}, 3, 1)
+    assert other["ffdnet_psnr"] is None and not other["dead"]
     # Figures of other images do not apply.
     for other in (found(20.4, digest="0"), found(20.4, before=20.1), found(20.4, images=8)):
         assert other["ffdnet_psnr"] is None and not other["dead"]

@@ -80,7 +80,7 @@ class Degradation(ABC):
 
         # In float64, so that the rounding to float32 is the same everywhere.
         batch = to_batch(clean / 255)
-        degraded = self.apply(batch, torch.Generator().manual_seed(1_000_003 * seed + k))
+        degraded = self.apply(batch, torch.Generator().manual_seed(image_seed(seed, k)))
         image: npt.NDArray[np.float32] = to_array(degraded.float())
         return image
 
@@ -103,3 +103,8 @@ class Degradation(ABC):
     def to_dict(self) -> dict[str, Any]:
         """Return the kind and all settings as plain values, as recipes and model cards store them."""
         return {"kind": self.kind, **plain(self)}
+
+
+def image_seed(seed: int, k: int) -> int:
+    """Return the seed of torch for image ``k`` of a protocol, for seeds of any size: those of torch have 64 bits."""
+    return (1_000_003 * seed + k) % 2**64

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from clearer.degradations.base import Degradation
+from clearer.degradations.base import Degradation, image_seed
 from clearer.degradations.registry import degradation_from_dict
 from clearer.images.pixels import gray_of, luma_of
 from clearer.images.tensors import to_array, to_batch
@@ -61,7 +61,7 @@ class Row:
         """
         in_gray = self.of_gray or (channels == 1 and self.gray == "gray")
         start = to_batch(((gray_of(clean) if in_gray else clean) / 255).astype(np.float32))
-        generator = torch.Generator().manual_seed(1_000_003 * seed + k)
+        generator = torch.Generator().manual_seed(image_seed(seed, k))
         for step in self.truth:
             start = _rounded(degradation_from_dict(step).apply(start, generator))
         degraded = start
