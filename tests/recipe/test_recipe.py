@@ -337,6 +337,29 @@ def test_a_kind_that_is_set_is_measured_by_its_own_protocols(
 
 
 @pytest.mark.parametrize(
+    ("name", "shape", "protocol", "shown"),
+    [
+        ("denoise-color", "motion", "blur-motion-2", None),
+        ("denoise-color", "disk", "blur-disk-2", None),
+        ("denoise-color", ["disk", "gaussian"], "blur-2", None),
+        (
+            "denoise-gray",
+            "motion",
+            "blur-gray-2",
+            "blur-gray-2 shows blur of shape gaussian, and training shape motion",
+        ),
+    ],
+)
+def test_a_blur_is_measured_by_the_protocol_of_its_shape(
+    name: str, shape: Any, protocol: str, shown: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    recipe = load_recipe(name, {"data.degradation.kind": "blur", "data.degradation.shape": shape})
+    assert recipe.evaluate.protocols == [protocol]
+    others = [record.message for record in caplog.records][1:]
+    assert len(others) == (shown is not None) and all(str(shown) in line for line in others)
+
+
+@pytest.mark.parametrize(
     ("key", "value"),
     [
         ("train.optimizer.betas[1]", [0.9, 1.0]),

@@ -34,7 +34,8 @@ def with_protocols_of_kind(recipe: Recipe) -> tuple[Recipe, list[str]]:
         f"{', '.join(recipe.evaluate.protocols) or 'none'}; set evaluate.protocols to choose others"
     )
     evaluate = dataclasses.replace(recipe.evaluate, protocols=protocols)
-    return dataclasses.replace(recipe, evaluate=evaluate), [note]
+    others = [line for part in kinds.values() if (line := _differs(part, recipe.network.channels, protocols))]
+    return dataclasses.replace(recipe, evaluate=evaluate), [note, *others]
 
 
 def _shown_by(name: str) -> set[str]:
@@ -51,11 +52,41 @@ def _shown_by(name: str) -> set[str]:
 
 
 def _first_protocol(degradation: Degradation, channels: int) -> str | None:
-    """Return the first protocol of a degradation for images of these channels; None if it has none."""
-    for family in degradation.protocols:
-        if family.channels == channels and family.shows in ("", degradation.kind):
-            return family.name_at(f"{_level(family, degradation):.12g}")
-    return None
+    """Return the first protocol of a degradation for images of these channels; None if it has none.
+
+    One that shows what is drawn, such as the same shape of blur, comes before others.
+    """
+    found = _families(degradation, channels)
+    return found[0].name_at(f"{_level(found[0], degradation):.12g}") if found else None
+
+
+def _families(degradation: Degradation, channels: int) -> list[ProtocolFamily]:
+    """Return the protocols for images of these channels; first those of which all choices are drawn."""
+    own = [one for one in degradation.protocols if one.channels == channels and one.shows in ("", degradation.kind)]
+    return sorted(own, key=lambda family: len(_not_drawn(family, degradation)))
+
+
+def _not_drawn(family: ProtocolFamily, degradation: Degradation) -> dict[str, str]:
+    """Return the choices of a protocol, such as the shape of a blur, that a degradation never draws."""
+    choices = {name: value for name, value in family.settings.items() if isinstance(value, str)}
+    return {name: value for name, value in choices.items() if value not in _drawn(degradation, name)}
+
+
+def _drawn(degradation: Degradation, name: str) -> tuple[str, ...]:
+    drawn = getattr(degradation, name)
+    return (drawn,) if isinstance(drawn, str) else tuple(drawn)
+
+
+def _differs(degradation: Degradation, channels: int, protocols: list[str]) -> str | None:
+    """Return a line if the protocol that was added for a degradation shows another choice than it draws."""
+    name, families = _first_protocol(degradation, channels), _families(degradation, channels)
+    if name not in protocols or not (other := _not_drawn(families[0], degradation)):
+        return None
+    shown = ", ".join(f"{key} {value}" for key, value in other.items())
+    drawn = ", ".join(f"{key} {' or '.join(_drawn(degradation, key))}" for key in other)
+    return (
+        f"evaluate.protocols: {name} shows {degradation.kind} of {shown}, and training {drawn}, which has no protocol"
+    )
 
 
 def _level(family: ProtocolFamily, degradation: Degradation) -> float:
