@@ -31,6 +31,13 @@ def test_evaluate_saves_its_table_in_the_run(run, photos):
     assert again["psnr"] == result["psnr"]
 
 
+@pytest.mark.parametrize("given", [("--range", "0,4095"), ("--clean-side", "right")])
+def test_options_that_the_table_of_many_rows_cannot_honor_are_refused(given, tmp_path):
+    ended = command("evaluate", "denoise-gray-fast", "--protocol", "robustness", "--data", tmp_path, *given)
+    assert ended.status == 2 and ended.err.count("\n") == 1
+    assert f"{given[0]}: robustness degrades its own images of 8 bits" in ended.err
+
+
 def test_where_results_go_by_default(run, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 

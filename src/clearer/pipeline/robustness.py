@@ -78,7 +78,8 @@ def measure_robustness(
         progress=progress,
     )
     seconds = time.perf_counter() - began
-    rows = protocol.with_baseline(rows, protocol.recorded_baseline(architecture.channels), architecture.channels)
+    recorded = protocol.recorded_baseline(architecture.channels)
+    rows = protocol.with_baseline(rows, recorded, architecture.channels, seed)
     record = RobustnessRecord(
         protocol=protocol.NAME,
         model="" if isinstance(model, Restorer) else str(model),
