@@ -7,9 +7,13 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
+from PIL import Image
 
 from clearer.data.folders import find_items
+from clearer.data.items import Item
 from clearer.inference.restorer import load
 from clearer.zoo import training_files as listed
 from clearer.zoo.card import ModelCard
@@ -102,6 +106,24 @@ def test_what_began_with_a_model_has_seen_its_images(photos: Path, tmp_path: Pat
     own = 1 if "run" in start else 0
     assert seen_images(mine, find_items(photos, "clean")) == {"train": 2 + own, "validation": 1}
     assert seen_images(ModelCard(start="gone/model.safetensors"), find_items(photos, "clean")) == {}
+
+
+def test_degraded_files_and_pages_of_stacks_that_a_run_noted_count(tmp_path: Path) -> None:
+    """A run on noisy images alone has seen the degraded side of a pair; one on a stack, some of its pages."""
+    run, clean, noisy, stack = tmp_path / "run", tmp_path / "a.png", tmp_path / "n.png", tmp_path / "s.tif"
+    run.mkdir()
+    for number, path in enumerate((clean, noisy)):
+        Image.new("L", (8, 8), number).save(path)
+    tifffile.imwrite(stack, np.zeros((12, 8, 8), np.uint8), photometric="minisblack")
+    noted = {p: {"clean": {"size": 1, "sha256": hashlib.sha256(p.read_bytes()).hexdigest()}} for p in (noisy, stack)}
+    digests = {"train": {"n.png": noted[noisy], "s.tif": noted[stack]}, "validation": {"s.tif": noted[stack]}}
+    (run / "digests.json").write_text(json.dumps(digests))
+    images = {"train": ["n.png", "s.tif#01", "s.tif#11"], "validation": ["s.tif#02"], "test": ["s.tif#03"]}
+    (run / "images.json").write_text(json.dumps(images))
+    pairs = [Item("a.png", clean, noisy)]
+    pages = [Item(f"s.tif#{page + 1:02}", stack, page=page) for page in range(12)]
+    assert seen_images(ModelCard(), [*pairs, *pages], run) == {"train": 3, "validation": 1}
+    assert seen_images(ModelCard(), [Item("a.png", clean), *pages[2:10]], run) == {}
 
 
 def test_an_exported_file_is_measured_like_its_model(photos: Path, tmp_path: Path) -> None:

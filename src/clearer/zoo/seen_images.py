@@ -27,8 +27,8 @@ def seen_images(card: ModelCard, items: Sequence[Item], model: str | Path | None
 
     Args:
         card: of the model.
-        items: what is measured; the clean files are compared byte for byte, whatever their names. Pages of stacks do
-            not count: their file may hold images of several parts.
+        items: what is measured; the clean and the degraded files are compared byte for byte, whatever their names: a
+            run may have been trained on noisy images alone. A page of a stack counts if the run noted that page.
         model: the run folder or weight file, if there is one.
 
     Raises:
@@ -37,12 +37,22 @@ def seen_images(card: ModelCard, items: Sequence[Item], model: str | Path | None
     known = _known(card, model, set())
     if not known:
         return {}
-    parts = [known.get(_digest(item.clean)) for item in items if item.page is None]
+    parts = [_part_of(item, known) for item in items]
     return {part: count for part in PARTS if (count := parts.count(part))}
 
 
+def _part_of(item: Item, known: dict[str, str]) -> str | None:
+    """Return the part that an image was of; ``train`` if one file of a pair was trained on."""
+    page = "" if item.page is None else f"#{item.page + 1}"
+    found = {known.get(_digest(path) + page) for path in (item.clean, item.degraded) if path is not None}
+    return next((part for part in PARTS if part in found), None)
+
+
 def _known(card: ModelCard, model: str | Path | None, before: set[str]) -> dict[str, str]:
-    """Return the part of each file that a model has seen, by the digits of its digest; see `training_files`."""
+    """Return the part of each file that a model has seen, by the digits of its digest; see `training_files`.
+
+    Of the page of a stack, its number follows: ``#3`` is the third.
+    """
     known = training_files([] if card.name is None else [stored_name(card.name)])
     if known:
         return known  # with those of the model that it began with
@@ -67,10 +77,16 @@ def _before(start: str, before: set[str]) -> dict[str, str]:
 def _noted(run: RunFolder) -> dict[str, str]:
     """Return the same of the images that a run has noted."""
     noted: dict[str, str] = {}
-    if run.digests.is_file():
-        for part, files in run.read_digests().items():
-            if part in PARTS:
-                _add(noted, {file["clean"]["sha256"][:DIGITS]: part for file in files.values() if "clean" in file})
+    if not run.digests.is_file():
+        return noted
+    names = run.read_images() if run.images.is_file() else {}
+    for part, files in run.read_digests().items():
+        if part in PARTS:
+            digits = {name: [one["sha256"][:DIGITS] for one in file.values()] for name, file in files.items()}
+            _add(noted, {one: part for several in digits.values() for one in several})
+            for name, _, page in (name.rpartition("#") for name in names.get(part, [])):
+                if page.isdecimal():
+                    _add(noted, {f"{one}#{int(page)}": part for one in digits.get(name, [])})
     return noted
 
 
