@@ -12,7 +12,9 @@ from clearer.core.errors import UserError
 from clearer.data.folders import find_items
 from clearer.data.items import read_item
 from clearer.data.noisy import split_noisy
+from clearer.data.splits import resolve_splits
 from clearer.data.stacks import only_channel
+from clearer.degradations.gaussian import Gaussian
 from clearer.images.tiff.stack import Stack, read_stack_page, stack_of
 from clearer.recipe.schema import DataSettings, Pairs
 
@@ -92,3 +94,16 @@ def test_a_noisy_stack_alone_is_split_by_pages_of_one_channel(tmp_path: Path) ->
         parts = split_noisy(DataSettings(folder=folder, layout="noisy", channel="2"))
         pages = {part: [item.page for item in items] for part, items in parts.items()}
         assert pages["validation"] and sorted(pages["train"] + pages["validation"]) == [1, 3, 5, 7, 9, 11]
+
+
+@pytest.mark.parametrize(("stacks", "said"), [(2, True), (3, False)])
+def test_it_is_said_if_pages_of_one_stack_are_in_several_parts(tmp_path: Path, stacks: int, said: bool) -> None:
+    rng = np.random.default_rng(1)
+    for number in range(stacks):
+        pages = rng.integers(0, 256, (6, 4, 4)).repeat(6, 1).repeat(6, 2).astype(np.uint8)  # no two alike
+        tifffile.imwrite(tmp_path / f"{number}.tif", pages, photometric="minisblack")
+    lines: list[str] = []
+    settings = DataSettings(folder=str(tmp_path), fractions=[0.6, 0.2, 0.2], degradation=Gaussian(25))
+    splits = resolve_splits(settings, channels=1, patch=16, seed=0, say=lines.append)
+    assert len(splits.train) + len(splits.validation) + len(splits.test) == 6 * stacks
+    assert any("pages of 0.tif, 1.tif are in several parts" in line for line in lines) == said

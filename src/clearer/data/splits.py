@@ -10,6 +10,7 @@ from pathlib import Path
 
 from clearer.core.errors import UserError
 from clearer.core.spread import evenly
+from clearer.core.text import few
 from clearer.data.duplicates import PARTS, Fingerprint, Fingerprints, fingerprint, fingerprints, leaks, propose_split
 from clearer.data.exclusions import without_excluded
 from clearer.data.fields import fields_of
@@ -91,6 +92,7 @@ def resolve_splits(settings: DataSettings, *, channels: int, patch: int, seed: i
         _check(part, settings, channels, patch)
     # The whole test set may be measured later, so leaks into any of it count.
     splits = _without_leaks(Splits(train, validation, test), settings.leaks, prints, say)
+    _say_shared_stacks(splits, say)
     return dataclasses.replace(splits, test=measured)
 
 
@@ -145,7 +147,20 @@ def _noisy_splits(settings: DataSettings, channels: int, patch: int, say: Say) -
     for part in (train, validation, test):
         check_channels(part, channels, settings.convert)
     check_sizes(train, patch)
-    return Splits(train, validation, test)
+    splits = Splits(train, validation, test)
+    _say_shared_stacks(splits, say)
+    return splits
+
+
+def _say_shared_stacks(splits: Splits, say: Say) -> None:
+    """Say it if pages of one stack are in several parts, as where fewer stacks than parts were given."""
+    files = [{item.clean for item in part if item.page is not None} for part in splits.parts().values()]
+    shared = sorted({path.name for one in files for other in files if one is not other for path in one & other})
+    if shared:
+        say(
+            f"data: pages of {few(shared)} are in several parts: pages of one stack resemble each other, so figures on "
+            "them are too good; give other stacks with --validation and --test"
+        )
 
 
 def _unused(settings: DataSettings) -> list[str]:
