@@ -153,10 +153,11 @@ def _continued(page: ImagePage) -> tuple[ImagePage, HiddenPixels | None]:
     """
     found = hidden_of(page)
     hidden = None if found is None else np.asarray(found.any(2))
-    if page.alpha is not None:
+    alpha = page.alpha
+    if alpha is not None:
         if is_multiplied(page):
-            page = replace(page, color=unmultiplied(page.color, page.alpha))
-        clear = page.alpha[:, :, 0] == 0
+            page = replace(page, color=unmultiplied(page.color, alpha))
+        clear = alpha[:, :, 0] == 0
         if clear.any() and not clear.all():
             hidden = clear if hidden is None else hidden | clear
     if hidden is None:
