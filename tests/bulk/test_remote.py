@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import socket
 import threading
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from clearer.bulk.folder import BulkFolder
+from clearer.core.addresses import true_fault
 from helpers.command import clearer as command
 
 fsspec = pytest.importorskip("fsspec")
@@ -102,6 +104,28 @@ def test_faults_elsewhere_end_in_one_line(memory, desk):
     Path("photos/camera.png").write_bytes(b"\x89PNG cut")
     ended = command("restore", "model.safetensors", f"file://{desk}/photos/camera.png", "-o", "out.png")
     assert ended.status == 2 and ended.err.startswith(f"clearer: file://{desk}/photos/camera.png: "), ended.err
+
+
+def test_a_refused_connection_is_no_missing_file(desk):
+    pytest.importorskip("aiohttp")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    ended = command("restore", "model.safetensors", f"http://127.0.0.1:{port}/a.png", "-o", "a.png")
+    assert ended.status == 2 and "no such file" not in ended.err and "cannot be read (" in ended.err
+    assert ended.err.count("\n") == 1 and str(port) in ended.err
+
+
+@pytest.mark.parametrize("status", [404, 410, 503])
+def test_only_a_server_that_answers_so_has_no_such_file(status):
+    answer = OSError("no answer") if status == 503 else type("Answer", (Exception,), {"status": status})()
+    missing = FileNotFoundError("http://host/a.png")
+    missing.__cause__ = FileNotFoundError("http://host/a.png")
+    missing.__cause__.__cause__ = answer
+    assert true_fault(missing) is (answer if status == 503 else missing)
+    assert true_fault(missing.__cause__.__cause__) is answer
+    down = FileNotFoundError()
+    down.__cause__ = type("Answer", (Exception,), {"status": 503})()
+    assert true_fault(down) is down.__cause__
 
 
 def test_no_fault_shows_a_password(memory, desk):

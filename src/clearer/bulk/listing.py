@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from clearer.core.addresses import address_in, are_same, is_of_this_machine, is_web, opened
+from clearer.core.addresses import address_in, are_same, is_of_this_machine, is_web, opened, true_fault
 from clearer.core.errors import UserError, masked, one_line
 
 _VERSIONS = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "updated", "mtime", "modify", "created")
@@ -29,7 +29,9 @@ class Found(NamedTuple):
     is_regular: bool
 
 
-def files_below(folder: str, out: str, recursive: bool, unreadable: list[str]) -> Iterator[Found]:
+def files_below(
+    folder: str, out: str, recursive: bool, unreadable: list[str], passed: list[str] | None = None
+) -> Iterator[Found]:
     """Yield the files in a folder elsewhere, those of a folder in order of names, and then those of its sub-folders.
 
     Hidden ones are left out, and so is the output folder.
@@ -39,6 +41,7 @@ def files_below(folder: str, out: str, recursive: bool, unreadable: list[str]) -
         out: the output folder, which may lie inside.
         recursive: also look into sub-folders.
         unreadable: gets a line for each sub-folder that cannot be listed, and for each name that cannot be taken.
+        passed: gets the names of the sub-folders that are not looked into.
 
     Raises:
         UserError: the folder cannot be listed.
@@ -62,6 +65,8 @@ def files_below(folder: str, out: str, recursive: bool, unreadable: list[str]) -
             kind = _kind(system, info, path)
             is_zarr = kind == "directory" and below.lower().endswith(".zarr")
             if kind == "directory" and not is_zarr and not recursive:
+                if passed is not None and not below.startswith(".") and not are_same(own, out):
+                    passed.append(below)
                 continue
             fault = _fault(system, own, path, below)
             if fault is not None:
@@ -81,10 +86,11 @@ def _listed(system: Any, place: str, address: str, unreadable: list[str] | None)
     """Return what is in a folder, by name; without ``unreadable``, a fault is raised."""
     try:
         return sorted(system.ls(place, detail=True), key=lambda info: str(info["name"]))
-    except FileNotFoundError:
-        return []
     except Exception as error:  # each storage raises its own
-        line = f"{address}: cannot be listed ({one_line(error, address)})"
+        fault = true_fault(error)
+        if isinstance(fault, FileNotFoundError):
+            return []
+        line = f"{address}: cannot be listed ({one_line(fault, address)})"
         if unreadable is None:
             raise UserError(line) from error
         unreadable.append(masked(f"{line}; check its permissions"))

@@ -8,7 +8,15 @@ import shutil
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from clearer.core.addresses import address_in, is_of_this_machine, is_remote, is_web, opened, opened_to_write
+from clearer.core.addresses import (
+    address_in,
+    is_of_this_machine,
+    is_remote,
+    is_web,
+    opened,
+    opened_to_write,
+    true_fault,
+)
 from clearer.core.errors import UserError, one_line
 from clearer.core.files import written_whole
 from clearer.core.leftovers import temporary_name
@@ -44,10 +52,11 @@ def fetch(address: str, target: Path) -> None:
     try:
         with system.open(inside, "rb") as source, target.open("wb") as file:
             shutil.copyfileobj(source, file, 1 << 20)
-    except FileNotFoundError:
-        raise UserError(f"{address}: no such file; check the address") from None
     except Exception as error:  # each storage raises its own
-        raise UserError(f"{address}: cannot be read ({one_line(error, address)})") from error
+        fault = true_fault(error)
+        if isinstance(fault, FileNotFoundError):
+            raise UserError(f"{address}: no such file; check the address") from None
+        raise UserError(f"{address}: cannot be read ({one_line(fault, address)})") from error
 
 
 def put(source: Path, address: str) -> None:

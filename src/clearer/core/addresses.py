@@ -70,6 +70,19 @@ def opened_to_write(address: str) -> tuple[Any, str]:
     return opened(address)
 
 
+def true_fault(error: Exception) -> Exception:
+    """Return what went wrong, where storage says that there is no such file since it could not ask.
+
+    fsspec raises FileNotFoundError for web pages also where the connection was refused, or the server failed.
+    """
+    cause: BaseException | None = error
+    while isinstance(cause, FileNotFoundError):
+        cause = cause.__cause__
+    # A status, such as 503, is that of a web server; others state with theirs why they say so.
+    is_other = isinstance(cause, OSError) or getattr(cause, "status", 404) not in (404, 410)
+    return cause if isinstance(cause, Exception) and is_other else error
+
+
 def is_of_this_machine(system: Any) -> bool:
     """Return whether a file system of fsspec, or its class, is that of this machine."""
     return "file" in _protocols(system)
