@@ -26,7 +26,7 @@ NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_
 def test_csv_and_json_lines_say_the_same(tmp_path_factory, pairs):
     folder = tmp_path_factory.mktemp("lists")
     table = io.StringIO()
-    csv.writer(table).writerows([("input", "output"), *pairs])
+    csv.writer(table, quoting=csv.QUOTE_ALL).writerows([("input", "output"), *pairs])
     (folder / "a.csv").write_text(table.getvalue(), encoding="utf-8", newline="")
     lines = (json.dumps({"input": a, "output": b}) for a, b in pairs)
     (folder / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
@@ -48,6 +48,14 @@ def test_outputs_without_a_name_lie_below_the_folder(tmp_path):
     found = list(read_entries(str(tmp_path / "a.tsv"), "out", ".png"))
     assert [entry.output for entry in found] == ["out/b.png", "out/day/c.png", "out/data/d.tif.png"]
     assert [entry.naming for entry in found] == ["named", "content", "content"]
+
+
+def test_spaces_after_a_comma_are_no_part_of_a_path(tmp_path):
+    (tmp_path / "a.csv").write_text('input, output\na.png, out/b.png\n c.png,  " d.png"\n')
+    found = [(entry.input, entry.output) for entry in read_entries(str(tmp_path / "a.csv"), None)]
+    assert found == [("a.png", "out/b.png"), ("c.png", " d.png")]
+    (tmp_path / "a.tsv").write_text("a.png\t b.png\n")
+    assert next(read_entries(str(tmp_path / "a.tsv"), None)).output == " b.png"
 
 
 def test_a_query_is_no_part_of_a_name_and_tells_images_apart():
@@ -72,6 +80,7 @@ def test_a_query_is_no_part_of_a_name_and_tells_images_apart():
         ("a.jsonl", '{"input": "a.png"}\n{"input": "\\ud800.png"}\n', "line 2: .* is no name of a file"),
         ("a.jsonl", '{"input": "a.png", "output": "b\\u0000.png"}\n', "line 1: .* is no name of a file"),
         ("a.csv", "a.png,b\0.png\n", "is no name of a file|cannot be read as a list"),
+        ("a.json", '["a.png"]\n', "a.json: a list in JSON has an object a line, .*; write it as .jsonl"),
     ],
 )
 def test_what_is_no_list_is_refused_by_its_line(tmp_path, name, text, says):

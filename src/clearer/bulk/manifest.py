@@ -21,6 +21,7 @@ STREAM = "-"
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _JSON_LINES = (".jsonl", ".ndjson")
 _INPUT, _OUTPUT = "input", "output"
+_EXAMPLE = '{"input": "a.png", "output": "b.png"}'
 
 
 class Entry(NamedTuple):
@@ -45,7 +46,8 @@ def read_entries(manifest: str, out: str | None, suffix: str | None = None) -> I
     """Yield the entries of a list of files.
 
     A ``.csv`` or ``.tsv`` file has the columns input and output; without a head, they are the first two. A ``.jsonl``
-    file has objects with these keys. Any other file has a path a line. Paths are those of the working directory.
+    file has objects with these keys. Any other file, except for ``.json``, has a path a line. Paths are those of the
+    working directory. In a ``.csv`` file, spaces after a comma are no part of a path that is not quoted.
 
     Args:
         manifest: the file, or "-" for standard input.
@@ -127,6 +129,8 @@ def _rows(manifest: str) -> Iterator[tuple[int, str, str | None]]:
         with _opened(manifest) as file:
             if kind in _SEPARATORS:
                 yield from _from_columns(manifest, file, _SEPARATORS[kind])
+            elif kind == ".json":
+                raise UserError(f"{manifest}: a list in JSON has an object a line, {_EXAMPLE}; write it as .jsonl")
             elif kind in _JSON_LINES:
                 yield from _from_json(manifest, file)
             else:
@@ -153,7 +157,7 @@ def _opened(manifest: str) -> IO[str]:
 
 
 def _from_columns(manifest: str, file: IO[str], separator: str) -> Iterator[tuple[int, str, str | None]]:
-    rows = csv.reader(file, delimiter=separator)
+    rows = csv.reader(file, delimiter=separator, skipinitialspace=separator == ",")
     at, to = 0, 1
     for k, row in enumerate(rows):
         if k == 0 and _INPUT in (heads := [cell.strip().lower() for cell in row]):
@@ -175,7 +179,7 @@ def _from_json(manifest: str, file: IO[str]) -> Iterator[tuple[int, str, str | N
         except ValueError as error:
             raise UserError(f"{manifest}, line {number}: not JSON ({one_line(error)})") from None
         if not isinstance(found, dict) or not isinstance(found.get(_INPUT), str):
-            raise UserError(f'{manifest}, line {number}: write it as {{"input": "a.png", "output": "b.png"}}')
+            raise UserError(f"{manifest}, line {number}: write it as {_EXAMPLE}")
         output = found.get(_OUTPUT)
         if not isinstance(output, str | None):
             raise UserError(f"{manifest}, line {number}: output is {output!r}, not a path")
