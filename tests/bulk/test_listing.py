@@ -88,6 +88,21 @@ def test_a_folder_here_says_the_same_with_workers(desk):
     assert not any("not restored" in note for note in ended.json["notes"])
 
 
+def test_sub_folders_that_are_left_out_are_named(memory, desk):
+    plain = command("restore", "model.safetensors", "photos", "-o", "plain", "--json")
+    ended = command("restore", "model.safetensors", "photos", "-o", "out", "--workers", 1, "--json")
+    note = "photos: sub-folders with images not restored (night); --recursive takes them, too"
+    assert note in plain.json["notes"] and note in ended.json["notes"] and note in ended.err
+    ended = command("restore", "model.safetensors", "photos", "-o", "all", "--workers", 1, "--recursive", "--json")
+    assert not any("sub-folders" in one for one in ended.json["notes"])
+    image = Path("photos/camera.png").read_bytes()
+    for name in ("a.png", "night/b.png", ".hidden/c.png", "out/d.png"):
+        memory.pipe_file(f"/in/{name}", image)
+    ended = restored("memory://in", "-o", "memory://in/out")
+    note = "memory://in: sub-folders not looked into (night); --recursive takes them, too"
+    assert ended.json["restored"] == 1 and note in ended.json["notes"]
+
+
 def test_signs_of_web_addresses_are_part_of_names_elsewhere(memory, desk):
     image = Path("photos/camera.png").read_bytes()
     for name in ("h#1.png", "q?1.png", "x[1].png"):

@@ -195,11 +195,11 @@ class BulkFolder:
             if not inputs.count and faults.unreadable:
                 raise UserError(faults.unreadable[0])
             if not inputs.count:
-                raise UserError(f"{wanted.source}: no images to restore; check the list, or --pattern and --recursive")
+                raise UserError(faults.nothing(masked(wanted.source)))
             _check_places(target, inputs, outputs)
         if is_open:
             _mark_rivals(target)
-        notes, found = faults.left_out.notes(masked(wanted.source)), digest.hexdigest()[:12]
+        notes, found = faults.notes(masked(wanted.source)), digest.hexdigest()[:12]
         return replace(wanted, id=found, files=inputs.count, unreadable=faults.unreadable, notes=notes)
 
     def _note_done_before(self, plan: BulkPlan) -> None:
@@ -244,8 +244,10 @@ def _check_places(listed_file: Path, inputs: KeyBuckets, outputs: KeyBuckets) ->
         over = np.intersect1d(read, ordered)
         wrong = {*twice[:1].tolist(), *over[:1].tolist()}
         if wrong:
-            same = (entry for entry in _entries(listed_file) if place_key(entry.output) in wrong)
+            same = [entry for entry in _entries(listed_file) if place_key(entry.output) in wrong]
             found = [f"{_shown(entry.input)} -> {_shown(entry.output)}" for entry in same]
+            if len(twice) and len(same) > 1 and place_key(same[0].input) == place_key(same[1].input):
+                raise UserError(f"this is listed twice: {found[0]}; remove one of its lines")
             what = "these have one output" if len(twice) else "this would overwrite a file of the list"
             raise UserError(f"{what}: {'; '.join(found[:2])}; name another output")
 

@@ -12,9 +12,10 @@ from clearer.bulk.locations import joined, name_of
 from clearer.bulk.manifest import Entry
 from clearer.core.addresses import are_same, is_remote, local_path
 from clearer.core.errors import UserError
+from clearer.core.text import few
 from clearer.data.folders import OTHER_KINDS
 from clearer.images.types import SUFFIXES
-from clearer.inference.folder_files import LeftOut, folder_sources
+from clearer.inference.folder_files import LeftOut, folder_sources, sub_folders_with_images
 from clearer.inference.jobs import ZARR, folder_outputs
 from clearer.inference.options import RestoreOptions
 from clearer.inference.output_format import output_name
@@ -26,11 +27,30 @@ class Faults:
     Attributes:
         unreadable: a line for each folder that cannot be listed, and each file that cannot be taken; these failed.
         left_out: the files that are no images.
+        sub_folders: names of those that are left out without ``--recursive``.
+        are_with_images: whether these were looked into, and hold images.
     """
 
     def __init__(self) -> None:
         self.unreadable: list[str] = []
         self.left_out = LeftOut()
+        self.sub_folders: list[str] = []
+        self.are_with_images = True
+
+    def notes(self, source: str) -> list[str]:
+        """Return notes on what is left out, a line each."""
+        notes = self.left_out.notes(source)
+        if self.sub_folders:
+            what = "with images not restored" if self.are_with_images else "not looked into"
+            notes.append(f"{source}: sub-folders {what} ({few(self.sub_folders)}); --recursive takes them, too")
+        return notes
+
+    def nothing(self, source: str) -> str:
+        """Return why nothing is to be restored."""
+        if self.sub_folders:
+            inside = few(self.sub_folders)
+            return f"{source}: no images directly in this folder; --recursive takes its sub-folders ({inside})"
+        return f"{source}: no images to restore; check the list, or --pattern and --recursive"
 
 
 def walked(source: str, out: str, options: RestoreOptions, suffix: str | None, faults: Faults) -> Iterator[Entry]:
@@ -50,6 +70,8 @@ def walked(source: str, out: str, options: RestoreOptions, suffix: str | None, f
     """
     root = Path(source)
     _refuse_same(source, out)
+    if not options.recursive:
+        faults.sub_folders = sub_folders_with_images(root, local_path(out))
     paths_inside = folder_sources(root, local_path(out), options, faults.unreadable, faults.left_out)
     for folder, paths in groupby(paths_inside, key=lambda path: path.parent):
         below = folder.relative_to(root)
@@ -67,7 +89,8 @@ def walked_elsewhere(
 ) -> Iterator[Entry]:
     """Yield the images of a folder elsewhere (``s3://bucket/photos``), by their names alone; see `walked`."""
     _refuse_same(source, out)
-    for file in files_below(source, out, options.recursive, faults.unreadable):
+    faults.are_with_images = False
+    for file in files_below(source, out, options.recursive, faults.unreadable, faults.sub_folders):
         name = name_of(file.address)
         if not file.is_regular:
             faults.left_out.add(name)

@@ -71,15 +71,18 @@ def folder_sources(
             left_out.add(path.name)
 
 
-def sub_folders_with_images(source: Path, target: Path) -> list[str]:
-    """Return the names of the folders directly in ``source`` that hold images themselves, but for the target's."""
+def sub_folders_with_images(source: Path, target: Path | None) -> list[str]:
+    """Return the names of the folders directly in ``source`` that hold images themselves, but for the target's.
+
+    ``target`` is None if it is elsewhere.
+    """
     try:
         folders = sorted(path for path in source.iterdir() if path.is_dir() and not path.name.startswith("."))
     except OSError:  # the reader of the files says why
         return []
     found = []
     for folder in folders:
-        if is_zarr(folder) or (target.exists() and folder.samefile(target)):
+        if is_zarr(folder) or (target is not None and target.exists() and folder.samefile(target)):
             continue
         with contextlib.suppress(OSError):  # one that may not be read is not looked into
             if any(path.suffix.lower() in SUFFIXES and path.name[0] != "." for path in folder.iterdir()):
