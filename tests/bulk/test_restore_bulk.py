@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +19,8 @@ from clearer.bulk.local import Local
 from clearer.bulk.plan import BulkPlan
 from clearer.bulk.records import Record
 from clearer.bulk.run import _shards
+from clearer.bulk.stated import stated, to_restore
+from clearer.core.errors import UserError
 from clearer.network.architecture import Architecture
 from clearer.network.network import RestorationNetwork
 from clearer.zoo.weights import save_weights
@@ -137,7 +140,9 @@ def test_models_and_options_are_not_mixed(desk):
     call = ("restore", "model.safetensors", "photos", "-o", "out", "--shards", 2)
     assert command(*call).status == 0
     ended = command(*call, "--strength", 0.5)
-    assert ended.status == 2 and "strength: the default before, 0.5 now" in ended.err and ended.err.count("\n") == 1
+    assert ended.status == 2 and "--strength: the default before, 0.5 now" in ended.err and ended.err.count("\n") == 1
+    ended = command(*call, "--range", "0,200")
+    assert ended.status == 2 and "(--range: the default before, 0,200 now)" in ended.err
     Path("same.safetensors").write_bytes(Path("model.safetensors").read_bytes())
     assert command("restore", "same.safetensors", "photos", "-o", "out", "--shards", 2).status == 0
     save_weights("other.safetensors", RestorationNetwork(Architecture.parse("PP", width=2, channels=1)), {})
@@ -163,16 +168,71 @@ def test_models_and_options_are_not_mixed(desk):
         (("--manifest", "twice.csv"), "these have one output: photos/camera.png -> a.png"),
         (("--manifest", "over.csv"), "this would overwrite a file of the list: photos/camera.png -> photos/coffee.png"),
         (("--manifest", "none.txt", "-o", "out"), "no images to restore"),
+        (("--manifest", "list.txt", "-o", "out", "--recursive"), "list.txt: a list; --recursive and --pattern choose"),
+        (("--manifest", "list.txt", "-o", "out", "--pattern", "*.png"), "list.txt: a list; --recursive and --pattern"),
+        (("photos", "-o", "out", "--shards", 2, "--shard", 0, "--workers", 2), "--workers, --shard: one process"),
+        (("photos", "-o", "out", "--distributor", "slurm", "--workers", 2), "--workers, --distributor slurm: each"),
+        (("photos", "-o", "list.txt", "--workers", 1), "list.txt: a file, where a folder for the restored images"),
+        (("photos", "-o", "out", "--workers", 1, "--device", "cuda:99"), "'cuda:99' is not available"),
+        (("--manifest", "again.txt", "-o", "out"), "this is listed twice: photos/camera.png -> out/photos/camera.png;"),
+        ((".", "-o", "out", "--workers", 1), ".: no images directly in this folder; --recursive takes its sub-folders"),
         (("--manifest", "photos/night", "-o", "out", "--pattern", "*.tif"), "no images to restore"),
     ],
 )
 def test_bad_calls_end_in_one_line(desk, arguments, says):
     Path("twice.csv").write_text("photos/camera.png,a.png\nphotos/coffee.png,./a.png\n")
     Path("over.csv").write_text("photos/camera.png,photos/coffee.png\nphotos/coffee.png,b.png\n")
+    Path("list.txt").write_text("photos/camera.png\n")
+    Path("again.txt").write_text("photos/camera.png\nphotos/coffee.png\n./photos/camera.png\n")
     Path("none.txt").write_text("\n\n")
     ended = command("restore", "model.safetensors", *arguments)
     assert ended.status == 2 and says in ended.err and ended.err.count("\n") == 1, ended.err
     assert not Path("a.png").exists()
+
+
+def test_what_would_fail_for_all_files_is_refused_before_they_are_listed(desk, monkeypatch):
+    monkeypatch.setattr("clearer.bulk.folder.listed", lambda *_: pytest.fail("listed"))
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray.data", None)
+    for how, says in ((("--distributor", "ray"), "ray is not installed"), (("--device", "cuda:99"), "not available")):
+        ended = command("restore", "model.safetensors", "photos", "-o", "out", "--shards", 2, *how)
+        assert ended.status == 2 and says in ended.err and ended.err.count("\n") == 1
+        assert not Path("out").exists()
+
+
+def test_a_noise_level_is_compared_by_its_value_and_a_map_by_its_content(desk, monkeypatch):
+    architecture = Architecture.parse("PP", width=2, channels=1, condition="level")
+    save_weights("told.safetensors", RestorationNetwork(architecture), {})
+    camera = Path("photos/camera.png").absolute()
+    for name in ("a", "b"):
+        Path(name).mkdir()
+        height, width = np.asarray(Image.open(camera)).shape[:2]
+        np.save(f"{name}/map.npy", np.full((height, width), 20.0 if name == "a" else 30.0, np.float32))
+    Path("list.txt").write_text(f"{camera}\n")
+
+    def call(sigma, out="out"):
+        return command("restore", desk / "told.safetensors", "--manifest", desk / "list.txt", "-o", desk / out,
+                       "--sigma", sigma, "--json")  # fmt: skip
+
+    assert call("25").json["restored"] == 1
+    assert call("25.0").json["already"] == 1
+    plan = desk / "out/.clearer-bulk/plan.json"
+    plan.write_text(plan.read_text().replace('"sigma": 25.0', '"sigma": "25"'))  # as earlier versions wrote it
+    assert call("2.5e1").json["already"] == 1
+    assert "(--sigma: 25 before, 30 now)" in call("30").err
+    monkeypatch.chdir("a")
+    assert call("map.npy", "maps").json["restored"] == 1
+    assert call(desk / "a/map.npy", "maps").json["already"] == 1
+    monkeypatch.chdir("../b")
+    ended = call("map.npy", "maps")
+    assert ended.status == 2 and "(--sigma: the map has another content now)" in ended.err
+    np.save("copy.npy", np.load("../a/map.npy"))
+    assert call("copy.npy", "maps").json["already"] == 1
+    assert "--sigma: 25 before" in call("map.npy").err
+    found = stated({"sigma": "map.npy"})
+    np.save("map.npy", np.zeros((2, 2), np.float32))
+    with pytest.raises(UserError, match="the map has changed since the start"):
+        to_restore(found)
 
 
 def test_a_file_that_is_its_own_output_is_refused(desk):

@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import clearer.bulk.manifest as lists
+from clearer.bulk.stated import difference, to_restore
 from clearer.bulk.walk import Faults, named_by_content, walked, walked_elsewhere
 from clearer.core.addresses import is_remote
 from clearer.core.errors import UserError
 from clearer.core.files import read_json, shaped
-from clearer.inference.noise_level import read_level
 from clearer.inference.options import RestoreOptions
 
 AUTO = "auto"
-_OF_CALL = ("skip_existing", "check", "recursive", "pattern", "tile")
-"""Options that say which files are restored and what is said of them, not how; tiles make no visible difference."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,8 @@ class BulkPlan:
         model: its name, the path of its weights, or "auto".
         weights: digest of them; outputs of two models are not mixed.
         precision: as `clearer.load` takes it.
-        options: values of `clearer.inference.options.RestoreOptions` other than the default, ready for JSON.
+        options: values of `clearer.inference.options.RestoreOptions` other than the default, ready for JSON; see
+            `clearer.bulk.stated.stated`.
         run: of the latest call; files that failed in an earlier one are tried again.
         unreadable: folders that could not be read, and files that cannot be taken, a line each.
         notes: on the files of the folder that are left out, a line each.
@@ -73,12 +72,7 @@ class BulkPlan:
 
     def restore_options(self) -> RestoreOptions:
         """Return the options of the restoration."""
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in self.options.items()
-        }
-        if "sigma" in values:
-            values["sigma"] = read_level(values["sigma"])
-        return RestoreOptions(**values)
+        return to_restore(self.options)
 
     def files_of(self, shard: int) -> int:
         """Return the number of files of a shard."""
@@ -91,12 +85,7 @@ class BulkPlan:
             return f"weights of {self.model}" if same else f"model: {other.model} before, {self.model} now"
         if self.precision != other.precision:
             return f"--precision: {other.precision} before, {self.precision} now"
-        mine, theirs = ({k: v for k, v in one.options.items() if k not in _OF_CALL} for one in (self, other))
-        for key in sorted({*mine, *theirs}):
-            if mine.get(key) != theirs.get(key):
-                before, now = (one.get(key, "the default") for one in (theirs, mine))
-                return f"{key}: {before} before, {now} now"
-        return None
+        return difference(other.options, self.options)
 
 
 def weights_of(model: str) -> str:
@@ -138,5 +127,7 @@ def listed(source: str, out: str | None, options: RestoreOptions, faults: Faults
             raise UserError(f"{source}: name an output folder with -o")
         yield from walked(source, out, options, suffix, faults)
     else:
+        if options.recursive or options.pattern is not None:
+            raise UserError(f"{source}: a list; --recursive and --pattern choose from folders: leave them out")
         for entry in lists.read_entries(source, out, suffix):
             yield named_by_content(entry, suffix)

@@ -95,12 +95,19 @@ def restore_with_ray(folder: BulkFolder, plan: BulkPlan, workers: Local, progres
     return tally
 
 
-def _ray() -> Any:
+def check_ray() -> None:
+    """Refuse to work where Ray is not installed; see `restore_with_ray`."""
     try:
-        import ray
-        import ray.data
+        import ray.data  # noqa: F401
     except ImportError:
         raise UserError("--distributor ray: ray is not installed; run pip install 'clearer[ray]'") from None
+
+
+def _ray() -> Any:
+    check_ray()
+    import ray
+    import ray.data
+
     if not ray.is_initialized():
         ray.init(log_to_driver=False, configure_logging=False)
     ray.data.DataContext.get_current().enable_progress_bars = False

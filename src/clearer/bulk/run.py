@@ -15,6 +15,7 @@ from clearer.bulk.local import Local
 from clearer.bulk.locations import check_output
 from clearer.bulk.plan import BulkPlan, weights_of
 from clearer.bulk.slurm import Slurm
+from clearer.bulk.stated import stated
 from clearer.bulk.tally import Tally
 from clearer.bulk.worker import counted, work, work_one
 from clearer.core.addresses import is_remote
@@ -73,6 +74,10 @@ class BulkRequest:
             )
         if self.shard is not None and self.distributor != "local":
             raise UserError(f"--shard, --distributor {self.distributor}: it shares the shards out; leave out --shard")
+        if self.workers.workers is not None and self.shard is not None:
+            raise UserError("--workers, --shard: one process restores a shard; leave out --workers")
+        if self.workers.workers is not None and self.distributor == "slurm":
+            raise UserError("--workers, --distributor slurm: each task of the array is a worker; leave out --workers")
 
     @property
     def folder(self) -> BulkFolder:
@@ -130,6 +135,7 @@ def restore_bulk(request: BulkRequest, progress: Callable[[int, int], None]) -> 
             other options, or the disk is full. Files that cannot be restored are counted and recorded.
     """
     begun = time.perf_counter()
+    _check(request)
     slurm = Slurm.of() if request.distributor == "slurm" else None
     wanted = BulkPlan(
         id="",
@@ -140,12 +146,10 @@ def restore_bulk(request: BulkRequest, progress: Callable[[int, int], None]) -> 
         model=request.model,
         weights=weights_of(request.model),
         precision=request.precision,
-        options=request.options,
+        options=stated(request.options),
         run=_slurm_run(slurm, request) if slurm else uuid.uuid4().hex[:12],
     )
     folder, tally, local = request.folder, Tally(), request.workers
-    if request.out is not None and is_remote(request.out):
-        check_output(request.out)  # else each file would fail
     plan = folder.prepare(wanted)
     if request.distributor == "local" and request.shard is None and (local.workers or 0) > plan.shards:
         plan.notes.append(
@@ -170,6 +174,24 @@ def restore_bulk(request: BulkRequest, progress: Callable[[int, int], None]) -> 
     for line in plan.unreadable:
         tally.count(line)
     return BulkResult(plan, folder, tally, time.perf_counter() - begun, done)
+
+
+def _check(request: BulkRequest) -> None:
+    """Refuse what would fail for all files, before these are listed."""
+    if request.out is not None and is_remote(request.out):
+        check_output(request.out)
+    elif request.out is not None and Path(request.out).exists() and not Path(request.out).is_dir():
+        raise UserError(
+            f"{request.out}: a file, where a folder for the restored images is needed; choose another output"
+        )
+    if request.distributor == "ray":
+        from clearer.bulk.ray_data import check_ray
+
+        check_ray()
+        return  # the device is that of another machine
+    from clearer.core.device import find_device
+
+    find_device(request.workers.device, mps=True)
 
 
 def _slurm_run(slurm: Slurm, request: BulkRequest) -> str:
