@@ -109,13 +109,19 @@ def _costs(row: TableRow, heads: tuple[str, ...]) -> list[str]:
     quickest = _quickest(row)
     memory = [mib for cell in cells if (mib := cell.get("mib")) is not None]
     most = [_memory(max(memory)) if memory else ""] if MEMORY in heads else []
-    seconds, speed = quickest["seconds_per_image"], quickest["megapixels_per_second"]
-    return [" / ".join(sizes), " / ".join(macs), f"{seconds:.3g}", f"{speed:.3g}", *most]
+    speed = ["", ""]
+    if quickest is not None:
+        speed = [f"{quickest['seconds_per_image']:.3g}", f"{quickest['megapixels_per_second']:.3g}"]
+    return [" / ".join(sizes), " / ".join(macs), *speed, *most]
 
 
-def _quickest(row: TableRow) -> TableCell:
-    """Return the cell of the level that took least: what else the machine does only ever adds time."""
-    return min(row["cells"].values(), key=lambda cell: cell["seconds_per_image"])
+def _quickest(row: TableRow) -> TableCell | None:
+    """Return the cell of the level that took least: what else the machine does only ever adds time.
+
+    None where no time is kept, as of rows that were measured under other conditions than the rest of their table.
+    """
+    timed = [cell for cell in row["cells"].values() if "seconds_per_image" in cell]
+    return min(timed, key=lambda cell: cell["seconds_per_image"]) if timed else None
 
 
 def _memory(mib: float) -> str:
@@ -142,7 +148,8 @@ def _measured_how(row: TableRow) -> str:
 
 
 def _speed(table: ResultTable) -> str:
-    cells = [_quickest(row) for row in table["rows"] if row["source"] == "here"]
+    found = [_quickest(row) for row in table["rows"] if row["source"] == "here"]
+    cells = [cell for cell in found if cell is not None]
     threads = " or ".join(str(count) for count in sorted({cell["threads"] for cell in cells}))
     level = ", at the level that took least" if len(table["protocols"]) > 1 else ""
     memory = " MiB: the most that measuring took, scores included." if MEMORY in _costs_of(table) else ""
