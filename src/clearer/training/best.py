@@ -60,8 +60,11 @@ class Best:
         if state["epoch"]:
             self.epoch, self.psnr, self.weights = state["epoch"], state["psnr"], state["weights"]
         self.estimate, self.leading = (
-            Estimate(**{name: tuple(v) if isinstance(v, list) else v for name, v in state[key].items()})
-            if key in state
-            else None
-            for key in ("estimate", "leading")
+            _estimate(state[key]) if key in state else None for key in ("estimate", "leading")
         )
+
+
+def _estimate(state: dict[str, Any]) -> Estimate:
+    # Earlier versions stored no scenes.
+    lists = {name: tuple(state.get(name, ())) for name in ("errors", "scenes")}
+    return Estimate(state["measure"], lists["errors"], state["systematic"], lists["scenes"])
