@@ -139,7 +139,7 @@ def test_a_training_has_as_many_steps_as_its_time_allows(steps: float) -> None:
 
 
 def test_notes_state_an_unequal_time_and_our_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Load in most epochs counts for nothing; what all epochs took is stated."""
+    """Load in most epochs, or in all after the steps were timed, counts for nothing."""
     run = RunFolder(tmp_path / "trainings" / "derain-scan")
     recipe = load_recipe("baselines/scan-short", {"data.train": "rain"})
     run.train.metrics.parent.mkdir(parents=True)
@@ -147,13 +147,15 @@ def test_notes_state_an_unequal_time_and_our_reading(tmp_path: Path, monkeypatch
     (run.train.result).write_text(json.dumps({"steps": 400}))
     made = Method("SCAN", "rain", lambda image, _: image)
     monkeypatch.setattr(module, "method_of_model", lambda *_: made)
-    for minutes, times, wanted in (
-        (1, [9, 9, 6, 45, 30, 6, 20, 20, 20, 20], "1 min 0 s (400"),
-        (2, [15] * 4, "1 min 0 s instead of 2 min 0 s"),
+    for minutes, times, step, wanted in (
+        (1, [9, 9, 6, 45, 30, 6, 20, 20, 20, 20], None, "1 min 0 s (400"),
+        (2, [15] * 4, 1.0, "1 min 0 s instead of 2 min 0 s"),
+        (2, [45] * 4, 0.3, "2 min 0 s (400"),
     ):
         lines = (json.dumps({"seconds": end}) for end in itertools.accumulate(times))
         run.train.metrics.write_text("".join(f"{line}\n" for line in lines))
-        timed = {"minutes": minutes, "jobs": 2, "seconds_per_step": {}, "measured_on": "here", "recipes": {}}
+        steps = {} if step is None else {"derain-scan": step}
+        timed = {"minutes": minutes, "jobs": 2, "seconds_per_step": steps, "measured_on": "here", "recipes": {}}
         (tmp_path / "timing.json").write_text(json.dumps(timed))
         notes = module._method(run, Running()).notes
         assert notes.startswith(f"trained for {wanted}")

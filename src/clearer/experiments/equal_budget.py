@@ -220,12 +220,19 @@ def _method(run: RunFolder, running: Running) -> Method:
 
 
 def _trained_for(run: RunFolder) -> str:
-    """Return in words how long a training took, by the fastest tenth of its epochs: other programs only add time."""
+    """Return in words how long a training took by its fastest steps, as other programs only add time.
+
+    They are those of the fastest tenth of its epochs, or those timed before, if these were faster.
+    """
     ends = [0.0, *(line["seconds"] for line in run.train.read_metrics("seconds"))]
     each = sorted(after - before for before, after in itertools.pairwise(ends))
     seconds = len(each) * each[len(each) // FASTEST]
     steps, images = run.train.read_result("steps")["steps"], short_name(str(run.read_recipe().data.train))
     file = run.path.parents[1] / FILE
-    minutes = read_shaped(file, Timed)["minutes"] if file.is_file() else seconds / 60
+    minutes = seconds / 60
+    if file.is_file():
+        timed = read_shaped(file, Timed)
+        minutes = timed["minutes"]
+        seconds = min(seconds, steps * timed["seconds_per_step"].get(run.path.name, float("inf")))
     wanted = f" instead of {duration(60 * minutes)}" if abs(seconds / 60 - minutes) > UNEQUAL * minutes else ""
     return f"trained for {duration(seconds)}{wanted} ({steps:,} steps) on {images}"
