@@ -400,5 +400,5 @@ def test_more_workers_than_shards_share_them_out_anew(desk):
     ended = command(*call, 3, "--shards", 2)
     assert (
         ended.json["shards"]["of"] == 2
-        and "--workers 3: as many work as there are shards (2)" in ended.json["notes"][0]
+        and "--workers 3: as many work as there are shards (2)" in ended.json["notes"][-1]
     )
