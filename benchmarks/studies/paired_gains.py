@@ -28,7 +28,7 @@ def paired(folder: Path, against: str) -> list[dict[str, Any]]:
         scores = {score["name"]: score["psnr"] for score in value["per_image"]}
         measured.setdefault(value["protocol"], {})[value["key"]["method"]] = scores
     rows = []
-    for protocol, methods in measured.items():
+    for protocol, methods in sorted(measured.items()):
         bar = methods.pop(against, None)
         methods.pop(INPUT, None)
         for method, scores in sorted(methods.items() if bar is not None else ()):
