@@ -20,6 +20,7 @@ from clearer.experiments.runner import Plan, carry_out, default_jobs, scaled
 from clearer.pipeline.run_folder import refuse_other_recipe
 from clearer.recipe.schema import Recipe
 from clearer.report.figures import save_figure, scatter_beside
+from clearer.runs.schema import EpochLine
 
 FOUND = ("mixing_weights", "gap", "entropy", "architecture", "steps", "arch_steps", "seconds", "device", "precision")
 """Keys of a search's result that a row holds."""
@@ -147,7 +148,7 @@ def _row(plan: Plan) -> FoundWeights:
     }
 
 
-def _changes(lines: Sequence[dict[str, Any]], final: str, candidates: str) -> list[tuple[int, str]]:
+def _changes(lines: Sequence[EpochLine], final: str, candidates: str) -> list[tuple[int, str]]:
     """Return the genotype of the larger mixing weights, without a form, wherever it changed, with its step."""
     cells = [len(cell) for cell in final.partition("@")[0].split("-")]
     changes: list[tuple[int, str]] = []
