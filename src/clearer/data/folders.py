@@ -11,7 +11,6 @@ from clearer.core.files import is_no_file
 from clearer.core.text import few
 from clearer.data.items import Item, check_even, check_same_size
 from clearer.data.pairing import Matching, fits, matched, sides
-from clearer.data.side_by_side import looks_side_by_side
 from clearer.data.stacks import pages_of
 from clearer.images.io import read_header
 from clearer.images.types import SUFFIXES, format_of_bytes
@@ -75,18 +74,13 @@ def find_items(where: Source, layout: str = "auto", clean_side: str = "left") ->
 
 
 def find_pairs(where: Source, layout: str = "auto", clean_side: str = "left") -> list[Item]:
-    """Return the items of a set where pairs are needed: ``"auto"`` takes files as side by side if they look like it.
+    """Return the items of a set where pairs are needed: ``"auto"`` takes a folder of images as side by side.
 
     Raises:
-        UserError: as for `find_items`; or the halves of the files show no common scene.
+        UserError: as for `find_items`.
     """
     items = find_items(where, layout, clean_side)
     if layout == "auto" and not any(item.is_pair for item in items):
-        if not looks_side_by_side(items):
-            raise UserError(
-                f"{where}: single images, whose halves do not show one scene, where pairs are needed; give --clean and "
-                "--degraded, or --clean-side left or right if each file is a pair side by side all the same"
-            )
         items = find_items(where, "side-by-side", clean_side)
     return items
 

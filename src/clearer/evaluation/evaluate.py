@@ -97,7 +97,7 @@ def evaluate(
         ensemble: restore by the x8 self-ensemble.
         seed: of the degradation; keep 0 for comparable results.
         layout: see `clearer.data.folders.find_items`. If the protocol needs pairs, ``"auto"`` reads the files of a
-            plain folder as pairs side by side, the clean half on the left, if they look like it. Not used for items.
+            plain folder as pairs side by side, the clean half on the left. Not used for items.
         span: the levels that are black and white, in place of those of the items.
         progress: called with (images done, number of images) after each image.
         observe: called with the clean, degraded and restored image, in the order of measuring, for further

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack, cast
@@ -15,6 +15,7 @@ from clearer.data.folders import Folders, pairs_of
 from clearer.data.items import Item
 from clearer.data.ranges import with_noticed_levels
 from clearer.data.scales import scale_note
+from clearer.data.side_by_side import looks_side_by_side
 from clearer.evaluation.evaluate import evaluate as evaluate_images
 from clearer.evaluation.evaluate import items_for
 from clearer.evaluation.protocols import parse_protocol
@@ -101,7 +102,10 @@ def evaluate(
     if side and measured_by.needs_pairs and layout == "auto" and pairs_of(data) is None:
         layout = "side-by-side"  # as stated, whether or not the halves look alike
     side = side or (_clean_side_of(model) if measured_by.needs_pairs else "left")
-    items = _with_span(items_for(data, measured_by, layout, side), machine.get("span"), restorer)
+    items = items_for(data, measured_by, layout, side)
+    if layout == "auto":
+        _refuse_single_images(items, data)
+    items = _with_span(items, machine.get("span"), restorer)
     run = in_equal_channels(restorer) if gray_by_color else restorer
     measured = evaluate_images(run, items, measured_by, limit=limit, ensemble=ensemble, seed=seed, progress=progress)
     result = evaluation_record(
@@ -129,6 +133,15 @@ def _with_span(items: list[Item], span: Span | None, restorer: Restorer | Baseli
         return with_noticed_levels(items, restorer.card.span)
     span = RestoreOptions(span=span).span or WHOLE  # checked
     return [replace(item, span=span) for item in items]
+
+
+def _refuse_single_images(items: Sequence[Item], data: str | Path | Folders) -> None:
+    """Refuse files that were taken as pairs side by side, but whose halves do not show one scene."""
+    if items[0].side is not None and not looks_side_by_side(items):
+        raise UserError(
+            f"{data}: single images, whose halves do not show one scene, where pairs are needed; give --clean and "
+            "--degraded, or --clean-side left or right if each file is a pair side by side all the same"
+        )
 
 
 def _clean_side_of(model: str | Path | Restorer) -> str:
