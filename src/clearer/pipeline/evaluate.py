@@ -103,8 +103,7 @@ def evaluate(
         layout = "side-by-side"  # as stated, whether or not the halves look alike
     side = side or (_clean_side_of(model) if measured_by.needs_pairs else "left")
     items = items_for(data, measured_by, layout, side)
-    if layout == "auto":
-        _refuse_single_images(items, data)
+    _refuse_single_images(items, data, layout)
     items = _with_span(items, machine.get("span"), restorer)
     run = in_equal_channels(restorer) if gray_by_color else restorer
     measured = evaluate_images(run, items, measured_by, limit=limit, ensemble=ensemble, seed=seed, progress=progress)
@@ -135,9 +134,9 @@ def _with_span(items: list[Item], span: Span | None, restorer: Restorer | Baseli
     return [replace(item, span=span) for item in items]
 
 
-def _refuse_single_images(items: Sequence[Item], data: str | Path | Folders) -> None:
-    """Refuse files that were taken as pairs side by side, but whose halves do not show one scene."""
-    if items[0].side is not None and not looks_side_by_side(items):
+def _refuse_single_images(items: Sequence[Item], data: str | Path | Folders, layout: str) -> None:
+    """Refuse files that ``"auto"`` takes as pairs side by side, but whose halves do not show one scene."""
+    if layout == "auto" and items[0].side is not None and not looks_side_by_side(items):
         raise UserError(
             f"{data}: single images, whose halves do not show one scene, where pairs are needed; give --clean and "
             "--degraded, or --clean-side left or right if each file is a pair side by side all the same"
