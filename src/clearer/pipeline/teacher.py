@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from clearer.core.errors import UserError
+from clearer.images.nodata import without_gaps
 from clearer.images.pixels import WHOLE, Span, from_unit
 from clearer.images.tensors import as_levels, to_array, to_batch, unit_of
-from clearer.images.transparent import extended
 from clearer.images.types import AnyPixels
 from clearer.inference.restorer import Restorer, load
 from clearer.network.baselines.build import Form
@@ -56,8 +56,10 @@ def taught(recipe: Recipe, architecture: Form, context: RunContext) -> RunContex
         dataclasses.replace(_subsampled(context, noisy, settings.stride), folder=teacher_folder),
     )
     restorer = load(teacher_folder.weights, str(context.device), "fp32")
+    continued = [without_gaps([image])[0][0] for image in noisy]  # patches are not taken from there
     images = [
-        (restored_by_phases(restorer, _continued(image), settings.stride, recipe.data.span), image) for image in noisy
+        (restored_by_phases(restorer, whole, settings.stride, recipe.data.span), image)
+        for whole, image in zip(continued, noisy, strict=True)
     ]
     return dataclasses.replace(context, training=images)
 
@@ -71,11 +73,6 @@ def _subsampled(context: RunContext, noisy: Sequence[AnyPixels], stride: int) ->
         noise=_uncorrelated(context.noise),
         training_noise=_uncorrelated(context.training_noise, stride**2),
     )
-
-
-def _continued(image: AnyPixels) -> AnyPixels:
-    """Return an image continued where it has no value; patches are not taken from there."""
-    return extended(image, np.asarray(~np.isnan(image).any(2))) if image.dtype.kind == "f" else image
 
 
 def phases(image: AnyPixels, stride: int) -> Iterator[AnyPixels]:
