@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack, cast
 
 from clearer.core.errors import UserError
 from clearer.core.files import with_former_keys
-from clearer.data.folders import Folders, pairs_of
+from clearer.data.folders import Folders, find_items, pairs_of
 from clearer.data.items import Item
 from clearer.data.ranges import with_noticed_levels
 from clearer.data.scales import scale_note
 from clearer.data.side_by_side import looks_side_by_side
 from clearer.evaluation.evaluate import evaluate as evaluate_images
 from clearer.evaluation.evaluate import items_for
-from clearer.evaluation.protocols import parse_protocol
+from clearer.evaluation.protocols import Protocol, parse_protocol
 from clearer.evaluation.record import evaluation_record, write_result
 from clearer.images.pixels import WHOLE, Span
 from clearer.inference.baseline import BaselineRestorer, load_measurable
@@ -102,8 +102,8 @@ def evaluate(
     if side and measured_by.needs_pairs and layout == "auto" and pairs_of(data) is None:
         layout = "side-by-side"  # as stated, whether or not the halves look alike
     side = side or (_clean_side_of(model) if measured_by.needs_pairs else "left")
+    _refuse_single_images(data, measured_by, layout)
     items = items_for(data, measured_by, layout, side)
-    _refuse_single_images(items, data, layout)
     items = _with_span(items, machine.get("span"), restorer)
     run = in_equal_channels(restorer) if gray_by_color else restorer
     measured = evaluate_images(run, items, measured_by, limit=limit, ensemble=ensemble, seed=seed, progress=progress)
@@ -134,9 +134,10 @@ def _with_span(items: list[Item], span: Span | None, restorer: Restorer | Baseli
     return [replace(item, span=span) for item in items]
 
 
-def _refuse_single_images(items: Sequence[Item], data: str | Path | Folders, layout: str) -> None:
-    """Refuse files that ``"auto"`` takes as pairs side by side, but whose halves do not show one scene."""
-    if layout == "auto" and items[0].side is not None and not looks_side_by_side(items):
+def _refuse_single_images(data: str | Path | Folders, protocol: Protocol, layout: str) -> None:
+    """Refuse files that would be taken as pairs side by side, but whose halves do not show one scene."""
+    items = find_items(data) if protocol.needs_pairs and layout == "auto" else []
+    if items and not any(item.is_pair for item in items) and not looks_side_by_side(items):
         raise UserError(
             f"{data}: single images, whose halves do not show one scene, where pairs are needed; give --clean and "
             "--degraded, or --clean-side left or right if each file is a pair side by side all the same"
