@@ -81,7 +81,7 @@ FITTING_NOW = FITTING | PATTERNS | {
 VERBS = {
     **VERBS_0_1,
     **dict.fromkeys(("fit", "search", "train"), FITTING_NOW),
-    "evaluate": VERBS_0_1["evaluate"] | PATTERNS | {"--range", "--clean-side"},
+    "evaluate": VERBS_0_1["evaluate"] | PATTERNS | {"--range", "--clean-side", "--channel"},
     "doctor": VERBS_0_1["doctor"] | PATTERNS | {"--system"},
     "describe": VERBS_0_1["describe"] | {"--supernet"},
     "restore": VERBS_0_1["restore"]

@@ -31,7 +31,7 @@ def test_evaluate_saves_its_table_in_the_run(run, photos):
     assert again["psnr"] == result["psnr"]
 
 
-@pytest.mark.parametrize("given", [("--range", "0,4095"), ("--clean-side", "right")])
+@pytest.mark.parametrize("given", [("--range", "0,4095"), ("--clean-side", "right"), ("--channel", "2")])
 def test_options_that_the_table_of_many_rows_cannot_honor_are_refused(given, tmp_path):
     ended = command("evaluate", "denoise-gray-fast", "--protocol", "robustness", "--data", tmp_path, *given)
     assert ended.status == 2 and ended.err.count("\n") == 1
@@ -50,6 +50,7 @@ def test_where_results_go_by_default(run, monkeypatch, tmp_path):
     outside = Path("evaluation/shared-net-rain-y-sets-photos-bf16.json")
     assert place("shared/net.safetensors", precision="bf16") == outside
     assert place("net.safetensors", span=(0.0, 4095.0)).name == "net-rain-y-sets-photos-range0to4095.json"
+    assert place("net.safetensors", channel="GFP 2").name == "net-rain-y-sets-photos-channel-GFP2.json"
     pairs = [Folders("set/clean", f"set/{name}", None, pattern) for name in ("a", "b") for pattern in (None, "*_in")]
     names = [measure.default_place("net.safetensors", each, "rain-y").name for each in pairs]
     assert names[0] == "net-rain-y-set-clean-a.json" and len(set(names)) == 4

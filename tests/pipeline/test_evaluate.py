@@ -81,6 +81,22 @@ def test_the_half_that_was_taken_as_clean_is_recorded(tmp_path: Path) -> None:
     assert found["left"]["psnr"] != found["right"]["psnr"]
 
 
+def test_one_channel_of_pairs_can_be_measured(tmp_path: Path) -> None:
+    for number, name in enumerate(NAMES):
+        for channel in (1, 2):
+            clean = photograph(name)[..., 0] // channel
+            for folder, pixels in (("clean", clean), ("degraded", clean // 2)):
+                (tmp_path / folder).mkdir(exist_ok=True)
+                Image.fromarray(pixels).save(tmp_path / folder / f"{number}_{channel}.png")
+    pairs, model = Folders(tmp_path / "clean", tmp_path / "degraded"), _restorer(1)
+    whole = clearer.evaluate(model, pairs, "pairs-gray")["per_image"]
+    second = clearer.evaluate(model, pairs, "pairs-gray", channel="2")["per_image"]
+    assert [score["name"] for score in second] == [f"{number}_2.png" for number in range(len(NAMES))]
+    assert [score["psnr"] for score in second] == [score["psnr"] for score in whole[1::2]]
+    with pytest.raises(UserError, match=r"^--channel: '3' is not one of"):
+        clearer.evaluate(model, pairs, "pairs-gray", channel="3")
+
+
 def test_single_images_are_not_taken_as_pairs_side_by_side_unless_that_is_stated(tmp_path: Path) -> None:
     """Halves of one scene agree, whatever degrades one of them; those of a photograph do not."""
     (tmp_path / "single").mkdir()

@@ -57,6 +57,12 @@ class EvaluateOptions(ImageOptions):
         ),
     ] = None
     span: Range = None
+    channel: Annotated[
+        str | None,
+        option(
+            "Data", "Channel of stacks or of files FIELD_CHANNEL, such as 2 or DAPI (default: all).", metavar="NAME"
+        ),
+    ] = None
     limit: Limit = None
     ensemble: Ensemble = False
     seed: Seed = 0
@@ -103,7 +109,7 @@ def evaluate(options: EvaluateOptions) -> None:
         return evaluate_robustness(
             options.model, options.one_folder(), options.out, options.as_json, device=options.device, **how
         )
-    how["clean_side"] = options.clean_side
+    how |= {"clean_side": options.clean_side, "channel": options.channel}
     images = options.images()
     if images is not None and (note := matching_note(images)) is not None:
         say(f"note: {note}", console_for_people(True))
@@ -135,6 +141,6 @@ def evaluate(options: EvaluateOptions) -> None:
 
 def _refuse_for_robustness(options: EvaluateOptions) -> None:
     """Refuse options that change nothing where images of 8 bits are degraded anew."""
-    given = {"--range": options.span, "--clean-side": options.clean_side}
+    given = {"--range": options.span, "--clean-side": options.clean_side, "--channel": options.channel}
     if named := [name for name, value in given.items() if value is not None]:
         raise UserError(f"{named[0]}: {ROBUSTNESS} degrades its own images of 8 bits; leave it out")

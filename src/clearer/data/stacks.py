@@ -45,11 +45,11 @@ def _stack(path: Path) -> Stack | None:
         return None
 
 
-def only_channel(items: Sequence[Item], channel: str) -> list[Item]:
+def only_channel(items: Sequence[Item], channel: str, setting: str = "data.channel") -> list[Item]:
     """Return the items of one channel.
 
     In a stack, the channel is a number from 1 or the name that OME-TIFF states. In files named FIELD_CHANNEL it is
-    the part behind the last separator.
+    the part behind the last separator. Errors name ``setting``.
 
     Raises:
         UserError: no item is of this channel, or a file states none.
@@ -61,11 +61,11 @@ def only_channel(items: Sequence[Item], channel: str) -> list[Item]:
     unknown = next((item for item, names in found.items() if not names), None)
     if unknown is not None:
         raise UserError(
-            f"data.channel: {unknown.clean} states no channels; name files FIELD_CHANNEL, or save stacks with axes "
+            f"{setting}: {unknown.clean} states no channels; name files FIELD_CHANNEL, or save stacks with axes "
             "(OME-TIFF, ImageJ hyperstack)"
         )
     known = list(dict.fromkeys(names[-1] for names in found.values()))
-    raise UserError(f"data.channel: {channel!r} is not one of {few(known)}{nearest(channel, known)}")
+    raise UserError(f"{setting}: {channel!r} is not one of {few(known)}{nearest(channel, known)}")
 
 
 def _channel_names(item: Item) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from clearer.data.items import Item
 from clearer.data.ranges import with_noticed_levels
 from clearer.data.scales import scale_note
 from clearer.data.side_by_side import looks_side_by_side
+from clearer.data.stacks import only_channel
 from clearer.evaluation.evaluate import evaluate as evaluate_images
 from clearer.evaluation.evaluate import items_for
 from clearer.evaluation.protocols import Protocol, parse_protocol
@@ -38,10 +39,11 @@ class Machine(TypedDict, total=False):
 
 
 class Measuring(Machine, total=False):
-    """The machine, the levels that are black and white, and the clean half of pairs side by side."""
+    """The machine, and how images are read: levels of black and white, the clean half, the channel."""
 
     span: Span | None
     clean_side: str | None
+    channel: str | None
 
 
 def evaluate(
@@ -74,7 +76,7 @@ def evaluate(
             the levels that are black and white. By default those of the model, in files of 16 bits and floating point,
             else those of a camera of 12 or 14 bits where they are noticed in files of 16, as `restore` does. And
             ``clean_side``, "left" or "right", of pairs side by side, which one folder then holds; by default that of a
-            run folder's recipe.
+            run folder's recipe. And ``channel``, see `clearer.data.stacks.only_channel`; by default all are measured.
 
     Returns:
         The means over the images, the scores of each image, and what was measured, as a dict.
@@ -104,7 +106,7 @@ def evaluate(
     side = side or (_clean_side_of(model) if measured_by.needs_pairs else "left")
     _refuse_single_images(data, measured_by, layout)
     items = items_for(data, measured_by, layout, side)
-    items = _with_span(items, machine.get("span"), restorer)
+    items = _as_stated(items, machine, restorer)
     run = in_equal_channels(restorer) if gray_by_color else restorer
     measured = evaluate_images(run, items, measured_by, limit=limit, ensemble=ensemble, seed=seed, progress=progress)
     result = evaluation_record(
@@ -126,11 +128,13 @@ def evaluate(
     return cast(EvaluationRecord, with_former_keys(result))
 
 
-def _with_span(items: list[Item], span: Span | None, restorer: Restorer | BaselineRestorer) -> list[Item]:
-    """Return the images with the levels that are black and white: those stated, or else those of the model."""
-    if span is None:
+def _as_stated(items: list[Item], how: Measuring, restorer: Restorer | BaselineRestorer) -> list[Item]:
+    """Return the images of the stated channel, black and white at the stated levels, or else at those of the model."""
+    if (channel := how.get("channel")) is not None:
+        items = only_channel(items, channel, "--channel")
+    if how.get("span") is None:
         return with_noticed_levels(items, restorer.card.span)
-    span = RestoreOptions(span=span).span or WHOLE  # checked
+    span = RestoreOptions(span=how["span"]).span or WHOLE  # checked
     return [replace(item, span=span) for item in items]
 
 
@@ -168,6 +172,7 @@ def default_place(
     precision: str = "fp32",
     clean_side: str | None = None,
     span: Span | None = None,
+    channel: str | None = None,
 ) -> Path:
     """Return the default file of a result: in the model's run folder, else in ``evaluation/`` of the current folder.
 
@@ -184,6 +189,7 @@ def default_place(
     name += f"-{precision}" if precision != "fp32" else ""
     name += f"-{clean_side}" if clean_side is not None else ""
     name += f"-range{span[0]:g}to{span[1]:g}" if span is not None else ""
+    name += f"-channel-{_plain(channel)}" if channel is not None else ""
     if model.is_dir():
         return RunFolder(model).evaluation_result(name)
     run = RunFolder(model.parent)
@@ -202,8 +208,13 @@ def _named_images(data: str | Path | Folders) -> str:
     """
     if not isinstance(data, Folders):
         return _named(Path(data))
-    patterns = [re.sub(r"[^\w.-]+", "", pattern) for pattern in (data.clean_pattern, data.degraded_pattern) if pattern]
+    patterns = [_plain(pattern) for pattern in (data.clean_pattern, data.degraded_pattern) if pattern]
     return "-".join([_named(Path(data.clean)), Path(data.degraded).name, *filter(None, patterns)])
+
+
+def _plain(text: str) -> str:
+    """Return a text without the characters that some file names cannot have."""
+    return re.sub(r"[^\w.-]+", "", text)
 
 
 def _named(path: Path) -> str:
