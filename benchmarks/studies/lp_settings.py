@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", help="training pairs of rain, the clean half left")
     parser.add_argument("--images", type=int, default=8, help="number of pairs (default: 8)")
-    parser.add_argument("--side", type=int, default=96, help="of the centers in pixels (default: 96)")
+    parser.add_argument("--side", type=int, default=192, help="of the centers in pixels (default: 192)")
     parser.add_argument("--omega", type=float, nargs="+", default=list(OMEGAS))
     parser.add_argument("--rounds", type=int, nargs="+", default=[PUBLISHED_ROUNDS])
     parser.add_argument("--printed", type=float, nargs="+", default=list(PRINTED_OMEGAS), help="omegas with patches so")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from clearer.core.peak_memory import PeakMemory
 from clearer.data.folders import find_items, short_name
 from clearer.evaluation.evaluate import evaluate
 from clearer.evaluation.protocols import parse_protocol
-from clearer.experiments import published
+from clearer.experiments import published, table_measurements
 from clearer.experiments.method_memory import RUNS, memory_of
 from clearer.experiments.table_measurements import ImageSet
 from clearer.experiments.tables import tables
@@ -221,6 +222,19 @@ def test_faults_are_reported_in_one_line_before_anything_is_measured(gray: Path,
         outcome = clearer("reproduce", "tables", "-o", tmp_path / "out", *arguments)
         assert outcome.status == 2 and words in outcome.err and outcome.err.count("\n") == 1
         assert not (tmp_path / "out").exists()
+
+
+def test_a_sample_that_holds_all_images_of_up_to_a_megapixel_is_not_called_drawn(
+    gray: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(gray, tmp_path / "set" / "test")
+    Image.fromarray(np.zeros((128, 128), np.uint8)).save(tmp_path / "set" / "test" / "large.png")
+    monkeypatch.setattr(table_measurements, "HUGE", 128 * 128 - 1)
+    method = Method("slow", "gaussian", Counting(), sample=10)
+    _, sample = tables(tmp_path / "out", [method], data_noise=tmp_path / "set" / "test", sigmas=[50])["tables"]
+    assert (sample["images"], sample["images_in_set"], sample["drawn"]) == (3, 4, False)
+    text = (tmp_path / "out" / "tables.md").read_text()
+    assert "(all 3 of 4 images that have up to 1 megapixel, of set/test)" in text
 
 
 def test_a_slow_method_has_a_table_of_a_sample_beside_all_others(gray: Path, tmp_path: Path) -> None:

@@ -11,16 +11,17 @@ def methods_table(value: Any) -> str:
     lines = [
         f"`{value['command']}`",
         "",
-        "| method | task | kind | parameters | kMAC/pixel | source | our reading | compared with |",
-        "| --- | --- | --- | ---: | ---: | --- | --- | --- |",
+        "| method | what it is | task | kind | parameters | kMAC/pixel | source | our reading | compared with |",
+        "| --- | --- | --- | --- | ---: | ---: | --- | --- | --- |",
     ]
     for one in value["methods"]:
         if one["ours"]:
             continue
         parameters = "" if one["parameters"] is None else f"{one['parameters']:,}"
         cost = "" if one["macs_per_pixel"] is None else f"{one['macs_per_pixel'] / 1e3:,.0f}"
+        what = (f"`{one['name']}`", one["about"], one["task"], one["kind"])
         words = (one["source"], one["reading"], one["checked"])
-        lines.append("| " + " | ".join([f"`{one['name']}`", one["task"], one["kind"], parameters, cost, *words]) + " |")
+        lines.append("| " + " | ".join([*what, parameters, cost, *words]) + " |")
     return "\n".join(lines)
 
 

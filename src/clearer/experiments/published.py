@@ -52,14 +52,16 @@ RAIN800: dict[str, tuple[float, float]] = {
 
 _HALF = "images of about half the size, noise not clipped"
 _RED = f"{_HALF}; the figures are those of RED's own publication"
-_HINAS = "as the HiNAS paper prints it, from a training by others"
+_HINAS = "as the HiNAS paper prints it, from a training by others; how it was measured is not stated"
+_HINAS_CLASSICAL = "as the HiNAS paper prints it; by which program, and how it was measured, is not stated"
 PROTOCOLS = {
     "bsd500": {
         "BM3D": _RED,
-        "WNNM": _RED,
+        "WNNM": f"{_RED}, which has the SSIM at sigma 70, too: .6346",
         "RED": f"{_RED}, but for the SSIM at sigma 30, which is .8019 there",
         "MemNet": f"probably {_HALF}, as its test program has them",
-        "NLRN": f"probably {_HALF}; its SSIM at sigma 30 is probably misprinted",
+        "NLRN": f"probably {_HALF}; its SSIM at sigma 30 is probably misprinted; its authors' programs train "
+        "on BSDS500's `test` images, too",
         "DuRN-P": "whole images, noise not clipped, and the same noise for every image; results cut to 8 bits",
         "N3Net": "by whom and how is not stated; its authors' training program reads BSDS500's `test` images, too",
         "E-CAE": "whole images, noise not clipped",
@@ -68,15 +70,15 @@ PROTOCOLS = {
         "CLEARER": "the protocol of this table",
     },
     "rain800-rgb": {
-        "DSC": _HINAS,
-        "LP": _HINAS,
+        "DSC": _HINAS_CLASSICAL,
+        "LP": _HINAS_CLASSICAL,
         "DetailsNet": _HINAS,
-        "JORDER": f"{_HINAS}; of the publication's network or of the released one is not stated",
+        "JORDER": f"{_HINAS}, nor whether the network is that of the publication or the released one",
         "JORDER-R": f"{_HINAS}; see JORDER",
         "SCAN": _HINAS,
         "RESCAN": f"{_HINAS}; probably PSNR of the mean squared error of all images, which is lower: others report "
         "26.4 dB with the same SSIM",
-        "HiNAS": "as its own paper prints it",
+        "HiNAS": "as its own paper prints it; how it was measured is not stated",
     },
 }
 """How the published rows of each table were measured, as far as publications and public programs tell."""

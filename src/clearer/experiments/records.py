@@ -210,7 +210,7 @@ class TableRow(TypedDict):
 
 
 class ResultTable(TypedDict):
-    """One set of images, or a seeded sample of it of ``sample`` images.
+    """One set of images, or a sample of it of ``sample`` images: seeded, or (``drawn`` is false) all that can be in it.
 
     ``mib_size``: width and height of the image that the memory of all methods was measured on. In a table without it,
     memory is the most of all images and counts that of scoring, too.
@@ -219,6 +219,7 @@ class ResultTable(TypedDict):
     name: str
     data: str
     sample: NotRequired[int]
+    drawn: NotRequired[bool]
     mib_size: NotRequired[list[int]]
     images: int
     images_in_set: int

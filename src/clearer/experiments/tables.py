@@ -129,7 +129,7 @@ def _table(
         "rows": [rows[0], *_published(name, protocols), *rows[1:]],
         "mib_size": next(kept["mib_size"] for row in results.values() for _, kept in row.values()),  # the same for all
     }  # fmt: skip
-    return table if sample is None else table | {"sample": len(places)}
+    return table if sample is None else table | {"sample": len(places), "drawn": len(places) == sample}
 
 
 def _cell(method: Method, kept: Measurement, images: ImageSet, places: list[int]) -> TableCell | None:

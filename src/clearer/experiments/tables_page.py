@@ -17,10 +17,7 @@ TITLES = {
     "rain800-rgb": "Rain800, RGB",
     "rain800-y": "Rain800, Y of BT.601 (not comparable with RGB figures)",
 }
-ZERO_PADDED = (
-    " SSIM in parentheses is measured as the paper's program does, which surrounds images with zeros; compare it with "
-    "the published SSIM."
-)
+ZERO_PADDED = " SSIM in parentheses is measured as the paper's program does, which surrounds images with zeros"
 CAUTIONS = {
     "bsd500": "Published figures are as printed, on all 200 test images, whatever images this table has. They do not "
     "share one protocol, as their notes say. A difference from them may come from the protocol.",
@@ -54,6 +51,8 @@ def _parts(table: ResultTable, seed: int, limit: int | None) -> list[str]:
     if "sample" in table:
         first = f"the first {limit} of " if limit is not None and limit < total else ""
         what = f"{count} of {first}{total} images, drawn with seed {SAMPLE_SEED} from those of up to 1 megapixel,"
+        if not table.get("drawn", True):
+            what = f"all {count} of {first}{total} images that have up to 1 megapixel,"
     noise = f", noise seed {seed}" if seed else ""
     columns = ["", "source", *(f"{_head(name)}: PSNR (dB) / SSIM" for name in table["protocols"]), *_costs_of(table)]
     lines = ["| " + " | ".join(columns) + " |", "| --- | --- |" + " ---: |" * (len(columns) - 2)]
@@ -77,7 +76,9 @@ def _parts(table: ResultTable, seed: int, limit: int | None) -> list[str]:
         parts.append("\n".join(f"- ({number}) {text}" for number, text in enumerate(notes, 1)))
     padded = any(cell.get("ssim_zero_padded") is not None for row in table["rows"] for cell in row["cells"].values())
     beside = any(row["source"] == "published" for row in table["rows"])
-    cautions = (CAUTIONS[table["name"]] if beside or "sample" not in table else "") + (ZERO_PADDED if padded else "")
+    cautions = CAUTIONS[table["name"]] if beside or "sample" not in table else ""
+    if padded:
+        cautions += ZERO_PADDED + ("; compare it with the published SSIM." if beside else ".")
     return [*parts, (cautions + _speed(table)).strip(), *apart]
 
 

@@ -36,6 +36,7 @@ def bm3d(threads: int = 1) -> Method:
 BM3D = Classical(
     title="BM3D",
     task="denoise",
+    about="groups of similar blocks, shrunk together in a transform, then once more by a Wiener filter",
     source="Dabov, Foi, Katkovnik and Egiazarian, TIP 2007",
     make=bm3d,
     reading="Its authors' library, whose license allows non-commercial use only. Its default profile at all levels.",

@@ -30,6 +30,7 @@ class Classical:
         make: makes the method; it raises UserError if a library is missing.
         reading: what its publication leaves open, and how this program reads it; conditions of its license.
         checked: what this program was compared with.
+        about: what it is, in a phrase.
         libraries: modules that it needs beside those of the package.
         license: who may use those, where not everybody may; empty for no condition.
         ready: raises UserError if something else that it needs is missing, such as a file.
@@ -41,6 +42,7 @@ class Classical:
     make: Callable[[], Method]
     reading: str = ""
     checked: str = ""
+    about: str = ""
     libraries: tuple[str, ...] = ()
     license: str = ""
     ready: Callable[[], object] | None = None

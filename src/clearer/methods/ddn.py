@@ -45,10 +45,12 @@ class DDN(BaselineNetwork):
     card: ClassVar[BaselineCard] = BaselineCard(
         title="DetailsNet",
         task="derain",
+        about="26 convolutions with skips on the details above a guided filter; residual",
         source="Fu, Huang, Zeng, Huang, Ding and Paisley, CVPR 2017",
         reading="The base layer is a guided filter of each channel by itself, radius 15, as in the authors' training "
         "program. Batch norm uses moving statistics in testing; some retrained versions use those of the tested image.",
-        checked="the published count of weights; its guided filter pixel by pixel",
+        checked="the published count of weights, which includes the moving statistics; its guided filter pixel by "
+        "pixel",
         sample=UP_TO_A_MEGAPIXEL,
     )
 

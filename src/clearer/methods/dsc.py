@@ -173,12 +173,13 @@ def _motion(angle: float) -> Tensor:
 DSC = Classical(
     title="DSC",
     task="derain",
+    about="sparse codes of image and rain in one dictionary, whose atoms exclude each other",
     source="Luo, Xu and Ji, ICCV 2015",
     make=dsc,
-    reading="The solver of its authors is not public: orthogonal matching pursuit and the method of optimal directions "
-    "stand for it. Rain is found on luma, and the same rain is removed from all channels; the means of patches stay; "
-    "the rain layer begins with the rain atoms of a code of the image, and is at most the image itself. The direction "
-    "of streaks is that of the most frequent gradient of the smoothed image, weighted by its strength, turned by 90 "
-    "degrees.",
+    reading="The solver of its authors is not public: orthogonal matching pursuit, K-SVD with one power iteration an "
+    "atom, and the method of optimal directions stand for it. Rain is found on luma, and the same rain is removed from "
+    "all channels; the means of patches stay; the rain layer begins with the rain atoms of a code of the image, and is "
+    "at most the image itself. The direction of streaks is that of the most frequent gradient of the smoothed image, "
+    "weighted by its strength, turned by 90 degrees.",
     checked="parts alone (pursuit, dictionary); its authors' solver is not public",
 )

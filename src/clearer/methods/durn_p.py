@@ -49,6 +49,7 @@ class DuRNP(BaselineNetwork):
     card: ClassVar[BaselineCard] = BaselineCard(
         title="DuRN-P",
         task="denoise",
+        about="six blocks, each of a large and a small convolution that are crossed by skips; residual",
         source="Liu, Suganuma, Sun and Okatani, CVPR 2019",
         reading="Complete in its publication, but for the initial weights, which are torch's. Smaller images than "
         f"{LEAST} pixels a side are mirrored to that size.",

@@ -60,6 +60,7 @@ class Jorder(BaselineNetwork):
     card: ClassVar[BaselineCard] = BaselineCard(
         title="JORDER (our reading)",
         task="derain",
+        about="five units of dilated convolutions, then heads for rain mask, streaks and background",
         source="Yang, Tan, Feng, Liu, Guo and Yan, CVPR 2017",
         reading="Our reading: the publication gives the outline, and the released network is another one. Ours are the "
         "64 channels, the five units, each with its own weights, the weights of the loss (1 for streaks, 0.01 for the "

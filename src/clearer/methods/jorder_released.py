@@ -49,9 +49,11 @@ class JorderReleased(BaselineNetwork):
     card: ClassVar[BaselineCard] = BaselineCard(
         title="JORDER (released)",
         task="derain",
+        about="twelve convolutions in five recurrent units, on luma; residual",
         source="Yang, Tan, Feng, Liu, Guo and Yan, CVPR 2017: the network that the authors released",
         reading="The released network has neither the dilated convolutions nor the rain mask of the publication, and "
-        "sees luma alone. It is applied to the whole image; the authors' program cuts it into tiles.",
+        "sees luma alone. It is applied to the whole image; the authors' program cuts it into tiles and "
+        "continues the border by its last pixels, where zeros continue it here.",
         checked="outputs of the public network with its weights: equal to 1e-5",
         sample=UP_TO_A_MEGAPIXEL,
     )

@@ -16,13 +16,14 @@ from clearer.zoo.catalog import models
 class MethodEntry(TypedDict):
     """A method in the list.
 
-    ``kind``: ``classical`` or ``learned``. ``ours``: whether it is a pretrained model of clearer, not a baseline.
-    ``needs``: what it needs beside the package, empty for nothing. ``install``: what is missing here and how to get
-    it, None for nothing. ``license``: who may use it, where not everybody may.
+    ``about``: what it is, in a phrase. ``kind``: ``classical`` or ``learned``. ``ours``: whether it is a pretrained
+    model of clearer, not a baseline. ``needs``: what it needs beside the package, empty for nothing. ``install``: what
+    is missing here and how to get it, None for nothing. ``license``: who may use it, where not everybody may.
     """
 
     name: str
     title: str
+    about: str
     task: str
     kind: str
     ours: bool
@@ -48,7 +49,8 @@ def list_methods() -> list[MethodEntry]:
 def _classical() -> list[MethodEntry]:
     return [
         {
-            "name": name, "title": card.title, "task": card.task, "kind": "classical", "ours": False,
+            "name": name, "title": card.title, "about": card.about,
+            "task": card.task, "kind": "classical", "ours": False,
             "needs": f"clearer[{EXTRA}]" if card.libraries else "",
             "install": card.install(),
             "parameters": None, "macs_per_pixel": None, "source": card.source, "reading": card.reading,
@@ -64,7 +66,8 @@ def _baselines() -> list[MethodEntry]:
         card = cast(type[BaselineNetwork], BASELINES.get(name)).card
         parameters, macs_per_pixel = cost_of(BaselineForm(name))
         found.append({
-            "name": name, "title": card.title, "task": card.task, "kind": "learned", "ours": False,
+            "name": name, "title": card.title, "about": card.about,
+            "task": card.task, "kind": "learned", "ours": False,
             "needs": f"clearer train baselines/{name}", "install": None, "parameters": parameters,
             "macs_per_pixel": macs_per_pixel, "source": card.source, "reading": card.reading, "checked": card.checked,
             "license": "",
@@ -75,7 +78,8 @@ def _baselines() -> list[MethodEntry]:
 def _ours() -> list[MethodEntry]:
     return [
         {
-            "name": model["name"], "title": model["name"], "task": model["task"], "kind": "learned", "ours": True,
+            "name": model["name"], "title": model["name"], "about": model["description"],
+            "task": model["task"], "kind": "learned", "ours": True,
             "needs": "", "install": None, "parameters": model["parameters"], "macs_per_pixel": model["macs_per_pixel"],
             "source": "clearer", "reading": "", "checked": "", "license": "",
         }

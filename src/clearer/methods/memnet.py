@@ -63,10 +63,11 @@ class MemNet(BaselineNetwork):
     card: ClassVar[BaselineCard] = BaselineCard(
         title="MemNet",
         task="denoise",
+        about="80 layers: six blocks of six recursions, with gates that see all earlier blocks; residual",
         source="Tai, Yang, Liu and Xu, ICCV 2017",
         reading="The weights of the six images start at 1/6. Biases learn as fast as kernels, where the authors' learn "
         "at a tenth of the rate.",
-        checked="the published count of weights; a block written out by hand",
+        checked="the published count of weights, which is of kernels alone; a block written out by hand",
         sample=20,
     )
 

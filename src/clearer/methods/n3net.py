@@ -73,6 +73,7 @@ class N3Net(BaselineNetwork):
     card: ClassVar[BaselineCard] = BaselineCard(
         title="N3Net",
         task="denoise",
+        about="three convolutional parts, between which each patch meets its seven nearest neighbors; residual",
         source="Plötz and Roth, NeurIPS 2018",
         reading="One blind network, where the authors train one for each noise level. The moving statistics take 10% "
         "of each batch where theirs take 0.1%, which would need thousands of steps. Weight decay acts on biases, too. "

@@ -36,6 +36,7 @@ def nlm(h: float = H, patch: int = PATCH, reach: int = REACH) -> Method:
 NLM = Classical(
     title="NLM",
     task="denoise",
+    about="means of pixels with similar surroundings",
     source="Buades, Coll and Morel, CVPR 2005",
     make=nlm,
     reading="scikit-image's fast, non-blind form.",

@@ -31,12 +31,15 @@ class NLRN(BaselineNetwork):
     card: ClassVar[BaselineCard] = BaselineCard(
         title="NLRN",
         task="denoise",
+        about="one state, refined twelve times with attention over 43x43 pixels; residual",
         source="Liu, Wen, Fan, Loy and Huang, NeurIPS 2018",
-        reading="Images larger than 43 pixels are restored in patches of 43 pixels at stride 22, the last ones at the "
-        "border, and the overlaps averaged; the authors' stride is 7, at ten times the cost. The loss covers the whole "
-        "patch. Initial weights are Glorot's, which our sources do not state. The moving statistics take 10% of each "
-        "batch where the authors' take 1%, which would need hundreds of steps.",
-        checked="the published count of weights; all states written out by hand",
+        reading="One blind network, where the authors train one for each noise level. Images larger than 43 pixels are "
+        "restored in patches of 43 pixels at stride 22, the last ones at the border, and the overlaps averaged; the "
+        "authors' stride is 7, at ten times the cost. The loss covers the whole patch, as in the authors' older "
+        "program, with the schedule of the newer one, whose loss covers the central 5x5 pixels. Initial weights are "
+        "Glorot's, which our sources do not state. The moving statistics take 10% of each batch where the authors' "
+        "take 1%, which would need hundreds of steps.",
+        checked="the published count of weights, which leaves out the norms; all states written out by hand",
         sample=20,
     )
 

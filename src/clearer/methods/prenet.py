@@ -28,8 +28,10 @@ class PReNet(BaselineNetwork):
     card: ClassVar[BaselineCard] = BaselineCard(
         title="PReNet",
         task="derain",
+        about="five residual blocks and an LSTM, applied six times",
         source="Ren, Zuo, Hu, Zhu and Meng, CVPR 2019",
-        reading="Not part of the paper's comparison. Complete in its publication.",
+        reading="Not part of the paper's comparison. Complete in its publication, but for the "
+        "initial weights, which are torch's.",
         checked="outputs of the public program with its weights: equal to 1e-5",
         sample=UP_TO_A_MEGAPIXEL,
     )

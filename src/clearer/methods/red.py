@@ -25,10 +25,12 @@ class RED(BaselineNetwork):
     card: ClassVar[BaselineCard] = BaselineCard(
         title="RED30",
         task="denoise",
+        about="15 convolutions and 15 transposed ones, joined by skips; residual",
         source="Mao, Shen and Yang, NeurIPS 2016",
-        reading="128 channels as in the released network; the publication's text says 64. The initial weights are not "
-        "stated: PyTorch's. The mean over 8 orientations of the image, which the authors' test program takes, is left "
-        "out; --ensemble of the tables takes it.",
+        reading="One blind network; the publication has one for each noise level, and a blind one, too. 128 channels "
+        "as in the released network; its text says 64. The initial weights are not stated: PyTorch's. The mean over 8 "
+        "orientations of the image, which the authors' test program takes, is left out; --ensemble of the tables takes "
+        "it.",
         checked="the published count of weights; its skips written out by hand",
         sample=20,
     )

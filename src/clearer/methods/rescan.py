@@ -50,10 +50,11 @@ class RESCAN(BaselineNetwork):
     card: ClassVar[BaselineCard] = BaselineCard(
         title="RESCAN",
         task="derain",
+        about="SCAN with gated recurrent units, applied four times; residual",
         source="Li, Wu, Lin, Liu and Zha, ECCV 2018",
         reading="Of its published forms the one that the authors' program trains by default: gated recurrent units, "
         "each stage predicting the whole rain layer. It sees RGB where that program sees BGR, which is the same to a "
-        "network that is trained.",
+        "network that is trained. The initial weights are torch's.",
         checked="outputs of the public program with public weights, all stages: equal to 1e-5",
         sample=UP_TO_A_MEGAPIXEL,
     )

@@ -50,6 +50,7 @@ class SCAN(BaselineNetwork):
     card: ClassVar[BaselineCard] = BaselineCard(
         title="SCAN",
         task="derain",
+        about="dilated convolutions with squeeze and excitation; residual",
         source="Li, Wu, Lin, Liu and Zha, ECCV 2018",
         reading="Complete in its publication, but for the initial weights, which are torch's. It sees RGB; the "
         "authors' program sees BGR, which is the same to a network that is trained.",

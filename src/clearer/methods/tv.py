@@ -32,6 +32,7 @@ def tv(weight: float = WEIGHT) -> Method:
 TV = Classical(
     title="TV",
     task="denoise",
+    about="the least total variation near the noisy image",
     source="Rudin, Osher and Fatemi, Physica D 1992",
     make=tv,
     reading="Chambolle's algorithm (JMIV 2004), by scikit-image.",

@@ -34,6 +34,7 @@ def wavelet(name: str = WAVELET) -> Method:
 WAVELET_SHRINKAGE = Classical(
     title="wavelet",
     task="denoise",
+    about="soft thresholds for wavelet coefficients",
     source="Chang, Yu and Vetterli, TIP 2000",
     make=wavelet,
     reading="BayesShrink with soft thresholds, by scikit-image.",

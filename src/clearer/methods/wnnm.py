@@ -165,6 +165,7 @@ def _gain(squares: Tensor, variance: Tensor, n: int) -> Tensor:
 WNNM = Classical(
     title="WNNM",
     task="denoise",
+    about="groups of similar patches, whose singular values are shrunk, several times over",
     source="Gu, Zhang, Zuo and Feng, CVPR 2014",
     make=wnnm,
     reading="Gray images alone.",

@@ -25,6 +25,7 @@ class BaselineCard:
     Args:
         title: its name in tables and captions, such as ``"N3Net"``.
         task: ``"denoise"`` or ``"derain"``.
+        about: what it is, in a phrase.
         source: authors, venue and year.
         reading: what its publication leaves open, and how this program reads it; where this program differs.
         checked: what this program was compared with.
@@ -33,6 +34,7 @@ class BaselineCard:
 
     title: str
     task: str
+    about: str
     source: str
     reading: str = ""
     checked: str = ""
