@@ -192,7 +192,7 @@ def test_from_photographs_to_a_table_and_again(tmp_path: Path, monkeypatch: pyte
     assert (method.name, method.parameters) == (form, cell["parameters"])
     assert (
         cell["notes"]
-        == f"**the model was trained on 1 of the 1 images: they say nothing about new ones**; {method.notes}"
+        == f"**the model was trained on 1 of the 1 images: these figures say nothing about new ones**; {method.notes}"
     )
     with pytest.raises(UserError, match="no finished training"):
         trained_methods(tmp_path)

@@ -77,8 +77,7 @@ def test_evaluate_says_what_a_pretrained_model_has_seen(photos: Path, tmp_path: 
     given = ("--protocol", "gray-awgn-50", "--data", photos, "-o", tmp_path / "e.json", "--json")
     outcome = clearer("evaluate", "denoise-gray-fast", *given)
     assert outcome.json["seen"] == {"train": 2, "validation": 1}
-    said = "the model was trained on 2 and chose its weights by 1 of the 4 images: they say nothing about new ones"
-    assert said in outcome.err
+    assert "the model was trained on 2 and chose its weights by 1 of the 4 images: these figures say" in outcome.err
     other = clearer("evaluate", "denoise-gray", *given)
     assert "seen" not in other.json and "was trained on" not in other.err
 

@@ -51,7 +51,9 @@ def seen_line(evaluation: Mapping[str, Any]) -> str | None:
     seen: dict[str, int] = evaluation.get("seen") or {}
     words = {"train": "was trained on", "validation": "chose its weights by"}
     said = " and ".join(f"{words[part]} {count}" for part, count in seen.items() if part in words)
-    return f"the model {said} of the {evaluation['images']} images: they say nothing about new ones" if said else None
+    if not said:
+        return None
+    return f"the model {said} of the {evaluation['images']} images: these figures say nothing about new ones"
 
 
 def convergence(search: Mapping[str, object]) -> str:
