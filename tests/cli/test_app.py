@@ -57,7 +57,8 @@ VERBS_0_1 = {
         "--set", "--json", "--space", "--latency", "--minutes", "--test",
     },
     "compare-protocols": {
-        "--data", "--sigma", "--also", "--limit", "--seed", "--device", "--precision", "--out", "--json",
+        "--data", "--clean-side", "--sigma", "--also", "--limit", "--seed", "--device", "--precision", "--out",
+        "--json",
     },
     "web": {"--model", "--host", "--port", "--max-megapixels", "--max-files", "--device", "--precision"},
 }  # fmt: skip

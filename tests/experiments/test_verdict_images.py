@@ -93,6 +93,42 @@ def test_the_clean_side_is_that_of_the_recipe(tmp_path: Path) -> None:
     assert item.side == "right"
 
 
+def test_single_images_are_not_cut_into_halves(tmp_path: Path) -> None:
+    """A verdict and compare-protocols refuse them where pairs are needed; halves of one scene are pairs."""
+    for part, names in (("train/clean", NAMES[:3]), ("validation/clean", NAMES[3:4]), ("single", NAMES[4:6])):
+        write_photos(tmp_path / part, names, side=64)
+    for path in [*tmp_path.glob("*/clean/*"), *(tmp_path / "single").iterdir()]:
+        pixels = np.asarray(Image.open(path).convert("RGB"))
+        folder = path.parent.parent / "noisy" if path.parent.name == "clean" else tmp_path / "beside"
+        folder.mkdir(exist_ok=True)
+        both = pixels // 2 if folder.name == "noisy" else np.hstack([pixels, pixels // 2])
+        Image.fromarray(both).save(folder / path.name)
+        Image.fromarray(pixels).save(path)
+    parts = {f"data.{part}": str(tmp_path / part) for part in ("train", "validation")}
+    color = {
+        "data.layout": "pairs",
+        "network.channels": 3,
+        "data.degradation.kind": "none",
+        "evaluate.protocols": ["pairs-color"],
+    }
+    recipe = load_recipe("paper-denoise-50", {"search.patch": 16, "train.patch": 16, **parts, **color})
+    single, beside = str(tmp_path / "single"), str(tmp_path / "beside")
+    with pytest.raises(UserError, match=r"single: single images, whose halves do not show one scene.*sub-folders of"):
+        measured_items(recipe, single, QUIET)
+    assert [item.side for item in measured_items(recipe, beside, QUIET)] == ["left"] * 2
+    rain = Method("nothing", "rain", lambda x, sigma: x, channels=3)
+    with pytest.raises(UserError, match=r"single: single images, whose halves do not show.*--clean-side left or"):
+        compare_protocols(rain, single, console=QUIET)
+    assert compare_protocols(rain, beside, console=QUIET)["images"] == 2
+    first, other = (
+        compare_protocols(rain, single, clean_side=side, console=QUIET)["rows"][0] for side in ("left", "right")
+    )
+    assert first["psnr"] == pytest.approx(other["psnr"])  # of nothing done, whichever half is clean
+    noise = Method("nothing", "gaussian", lambda x, sigma: x, channels=3)
+    with pytest.raises(UserError, match="clean_side: color-awgn-25 takes clean images"):
+        compare_protocols(noise, single, 25, clean_side="left", console=QUIET)
+
+
 def test_levels_of_a_camera_are_noticed_by_compare_protocols(folders: Path) -> None:
     found = []
     for name in ("photos", "deep"):

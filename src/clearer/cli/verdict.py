@@ -159,6 +159,15 @@ class CompareProtocolsOptions:
         ),
     ]
     data: Annotated[str, option("Data", "Clean test images; pairs for rain.", metavar="FOLDER")]
+    clean_side: Annotated[
+        str | None,
+        option(
+            "Data",
+            "Clean half of side-by-side images: left or right (default: left, if the halves show one scene).",
+            metavar="SIDE",
+            complete=lambda: ["left", "right"],
+        ),
+    ] = None
     sigma: Annotated[
         float | None,
         option("Evaluation", "Noise level (default: the model's, if it has one).", metavar="LEVEL", parser=real(0)),
@@ -187,7 +196,9 @@ def compare_protocols(options: CompareProtocolsOptions) -> None:
     o = options
     console = console_for_people(o.as_json)
     method = effects.choose_method(o.model, o.also, o.sigma, device=o.device, precision=o.precision)
-    result = effects.compare_protocols(method, o.data, o.sigma, limit=o.limit, seed=o.seed, out=o.out, console=console)
+    result = effects.compare_protocols(
+        method, o.data, o.sigma, limit=o.limit, seed=o.seed, clean_side=o.clean_side, out=o.out, console=console
+    )
     say(effects.as_markdown(result), console)
     if o.as_json:
         print_json({**result, "saved": None if o.out is None else str(o.out)})

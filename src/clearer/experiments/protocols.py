@@ -16,8 +16,10 @@ from torch import Tensor
 from clearer.core.console import progress_bar, say
 from clearer.core.errors import UserError, nearest
 from clearer.core.files import read_shaped, write_json, write_text
-from clearer.data.folders import short_name
+from clearer.data.folders import pairs_of, short_name
+from clearer.data.items import Item
 from clearer.data.ranges import with_noticed_levels
+from clearer.data.side_by_side import refuse_single_images
 from clearer.degradations.gaussian import Gaussian
 from clearer.evaluation.evaluate import Result, evaluate, items_for
 from clearer.evaluation.metrics import luma601, patch_psnr, psnr, ssim
@@ -69,6 +71,7 @@ def compare_protocols(
     *,
     limit: int | None = None,
     seed: int = 0,
+    clean_side: str | None = None,
     out: str | Path | None = None,
     console: Console | None = None,
 ) -> ProtocolEffects:
@@ -87,6 +90,7 @@ def compare_protocols(
         sigma: noise level in gray levels; the default is the method's own, if it has a single one. None for rain.
         limit: evaluate only the first N images.
         seed: noise seed; keep 0 for comparable results.
+        clean_side: "left" or "right", of pairs side by side, whether or not their halves look alike; only for rain.
         out: a JSON file to write; a Markdown table is written beside it.
         console: where each result is printed when it is known; the default is standard error.
 
@@ -94,10 +98,11 @@ def compare_protocols(
         The content of the JSON file; its first row is the base.
 
     Raises:
-        UserError: the method is not meant for the level; or see `clearer.evaluation.evaluate.evaluate`.
+        UserError: the method is not meant for the level; the images are single ones where pairs are needed; or see
+            `clearer.evaluation.evaluate.evaluate`.
     """
     ways = _ways(method, _level(method, sigma))
-    items = with_noticed_levels(items_for(data, ways[0].protocol))
+    items = with_noticed_levels(_items(data, ways[0].protocol, clean_side))
     console = console or Console(stderr=True)
     if method.seen is not None and (
         line := seen_line({"seen": method.seen(items[:limit]), "images": len(items[:limit])})
@@ -208,6 +213,22 @@ def _level(method: Method, sigma: float | None) -> float | None:
         span = f"{low:g}" if low == high else f"{low:g} to {high:g}"
         raise UserError(f"sigma: {method.name} is for sigma {span}, not {sigma:g}; give such a level")
     return sigma
+
+
+def _items(data: str | Path, protocol: Protocol, clean_side: str | None) -> list[Item]:
+    """Return the images of a user's folder; single ones are not cut into halves for pairs, unless that is stated."""
+    if not protocol.needs_pairs:
+        if clean_side is not None:
+            raise UserError(f"clean_side: {protocol.name} takes clean images and degrades them; leave it out")
+        return items_for(data, protocol)
+    layout = "auto" if clean_side is None or pairs_of(data) is not None else "side-by-side"
+    refuse_single_images(
+        data,
+        layout,
+        "name a folder with two sub-folders of pairs, such as clean and rainy, or give --clean-side left or right if "
+        "each file is a pair side by side all the same",
+    )
+    return items_for(data, protocol, layout, clean_side or "left")
 
 
 def _ways(method: Method, sigma: float | None) -> list[Way]:

@@ -17,6 +17,7 @@ from clearer.core.files import read_shaped, write_json
 from clearer.data.items import Item
 from clearer.data.noisy import is_noisy_only
 from clearer.data.ranges import with_noticed_levels, with_range
+from clearer.data.side_by_side import refuse_single_images
 from clearer.data.splits import resolve_splits, without_seen
 from clearer.data.stacks import only_channel
 from clearer.evaluation.evaluate import check_fit, evaluate, items_for
@@ -44,7 +45,8 @@ def measured_items(recipe: Recipe, test: str | None, console: Console) -> list[I
         console: where it is said.
 
     Raises:
-        UserError: there are no test images, none is new, or they do not fit a protocol of the recipe.
+        UserError: there are no test images, none is new, or they do not fit a protocol of the recipe, as single
+            images do not fit one of pairs.
     """
 
     def told(text: str) -> None:
@@ -60,6 +62,8 @@ def measured_items(recipe: Recipe, test: str | None, console: Console) -> list[I
         items = with_range(splits, stated, lambda remark: None).test
     else:
         layout = "side-by-side" if data.layout == "side-by-side" else "auto"
+        if protocols[0].needs_pairs:
+            refuse_single_images(test, layout, "name a folder with two sub-folders of pairs, such as clean and noisy")
         found = items_for(test, protocols[0], layout, data.clean_side)
         found = found if data.channel is None else only_channel(found, data.channel)
         items = with_noticed_levels(found if is_noisy_only(data) else without_seen(found, test, splits, told), stated)

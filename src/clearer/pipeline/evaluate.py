@@ -11,11 +11,11 @@ from typing import TypedDict, Unpack, cast
 
 from clearer.core.errors import UserError
 from clearer.core.files import with_former_keys
-from clearer.data.folders import Folders, find_items, pairs_of
+from clearer.data.folders import Folders, pairs_of
 from clearer.data.items import Item
 from clearer.data.ranges import with_noticed_levels
 from clearer.data.scales import scale_note
-from clearer.data.side_by_side import looks_side_by_side
+from clearer.data.side_by_side import refuse_single_images
 from clearer.data.stacks import only_channel
 from clearer.evaluation.evaluate import evaluate as evaluate_images
 from clearer.evaluation.evaluate import items_for
@@ -104,9 +104,7 @@ def evaluate(
     if side and measured_by.needs_pairs and layout == "auto" and pairs_of(data) is None:
         layout = "side-by-side"  # as stated, whether or not the halves look alike
     side = side or (_clean_side_of(model) if measured_by.needs_pairs else "left")
-    _refuse_single_images(data, measured_by, layout)
-    items = items_for(data, measured_by, layout, side)
-    items = _as_stated(items, machine, restorer)
+    items = _as_stated(_items(data, measured_by, layout, side), machine, restorer)
     run = in_equal_channels(restorer) if gray_by_color else restorer
     measured = evaluate_images(run, items, measured_by, limit=limit, ensemble=ensemble, seed=seed, progress=progress)
     result = evaluation_record(
@@ -128,6 +126,18 @@ def evaluate(
     return cast(EvaluationRecord, with_former_keys(result))
 
 
+def _items(data: str | Path | Folders, protocol: Protocol, layout: str, side: str) -> list[Item]:
+    """Return the images that a user names; single ones are not cut into halves for pairs, unless that is stated."""
+    if protocol.needs_pairs:
+        refuse_single_images(
+            data,
+            layout,
+            "give --clean and --degraded, or --clean-side left or right if each file is a pair side by side all the "
+            "same",
+        )
+    return items_for(data, protocol, layout, side)
+
+
 def _as_stated(items: list[Item], how: Measuring, restorer: Restorer | BaselineRestorer) -> list[Item]:
     """Return the images of the stated channel, black and white at the stated levels, or else at those of the model."""
     if (channel := how.get("channel")) is not None:
@@ -136,16 +146,6 @@ def _as_stated(items: list[Item], how: Measuring, restorer: Restorer | BaselineR
         return with_noticed_levels(items, restorer.card.span)
     span = RestoreOptions(span=how["span"]).span or WHOLE  # checked
     return [replace(item, span=span) for item in items]
-
-
-def _refuse_single_images(data: str | Path | Folders, protocol: Protocol, layout: str) -> None:
-    """Refuse files that would be taken as pairs side by side, but whose halves do not show one scene."""
-    items = find_items(data) if protocol.needs_pairs and layout == "auto" else []
-    if items and not any(item.is_pair for item in items) and not looks_side_by_side(items):
-        raise UserError(
-            f"{data}: single images, whose halves do not show one scene, where pairs are needed; give --clean and "
-            "--degraded, or --clean-side left or right if each file is a pair side by side all the same"
-        )
 
 
 def _clean_side_of(model: str | Path | Restorer) -> str:
