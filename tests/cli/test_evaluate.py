@@ -54,6 +54,13 @@ def test_where_results_go_by_default(run, monkeypatch, tmp_path):
     pairs = [Folders("set/clean", f"set/{name}", None, pattern) for name in ("a", "b") for pattern in (None, "*_in")]
     names = [measure.default_place("net.safetensors", each, "rain-y").name for each in pairs]
     assert names[0] == "net-rain-y-set-clean-a.json" and len(set(names)) == 4
+    assert names[1] == "net-rain-y-set-clean-a-degraded-_in.json"
+    others = [("s/gt", "a/noisy"), ("s/gt", "b/noisy"), ("s/gt", "s/noisy")]
+    others += [("set", "set", "*_in"), ("set", "set", None, "*_in"), ("set", "set", "_in*"), ("set", "set", "_in")]
+    others += [("set", "set", "*_[!a]"), ("set", "set", "*_[a]"), ("set", "set", "*_a")]
+    names = [measure.default_place("net.safetensors", Folders(*each), "rain-y").name for each in others]
+    assert len(set(names)) == len(others) and names[0] == "net-rain-y-s-gt-a-noisy.json"
+    assert place("net.safetensors", channel="CD4+") != place("net.safetensors", channel="CD4")
     here = measure.default_place("net.safetensors", ".", "rain-y")
     assert here == Path(f"evaluation/net-rain-y-{tmp_path.name}.json")
 

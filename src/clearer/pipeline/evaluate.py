@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Callable
@@ -189,7 +190,7 @@ def default_place(
     name += f"-{precision}" if precision != "fp32" else ""
     name += f"-{clean_side}" if clean_side is not None else ""
     name += f"-range{span[0]:g}to{span[1]:g}" if span is not None else ""
-    name += f"-channel-{_plain(channel)}" if channel is not None else ""
+    name += f"-channel-{_plain(channel.replace(' ', ''))}" if channel is not None else ""
     if model.is_dir():
         return RunFolder(model).evaluation_result(name)
     run = RunFolder(model.parent)
@@ -204,17 +205,25 @@ def _named_images(data: str | Path | Folders) -> str:
     """Return a name of the images: of pairs in two folders, both folders and the patterns of their file names.
 
     >>> _named_images(Folders("set/clean", "set/blurred", None, "*_in"))
-    'set-clean-blurred-_in'
+    'set-clean-blurred-degraded-_in'
+    >>> _named_images(Folders("set/clean", "lab/blurred"))
+    'set-clean-lab-blurred'
     """
     if not isinstance(data, Folders):
         return _named(Path(data))
-    patterns = [_plain(pattern) for pattern in (data.clean_pattern, data.degraded_pattern) if pattern]
-    return "-".join([_named(Path(data.clean)), Path(data.degraded).name, *filter(None, patterns)])
+    clean, degraded = Path(data.clean), Path(data.degraded)
+    folders = [_named(clean), degraded.name if degraded.parent == clean.parent else _named(degraded)]
+    patterns = {"clean": data.clean_pattern, "degraded": data.degraded_pattern}
+    return "-".join([*folders, *(f"{side}-{_plain(one, '*')}" for side, one in patterns.items() if one)])
 
 
-def _plain(text: str) -> str:
-    """Return a text without the characters that some file names cannot have."""
-    return re.sub(r"[^\w.-]+", "", text)
+def _plain(text: str, before: str = "") -> str:
+    """Return a text without the characters that some file names cannot have.
+
+    A digest follows if more is left out than ``before``, with which such texts begin: "*_in" and "_in*" differ.
+    """
+    kept = re.sub(r"[^\w.-]+", "", text)
+    return kept if text == before + kept else f"{kept}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 def _named(path: Path) -> str:
