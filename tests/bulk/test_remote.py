@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http.server
 import socket
+import socketserver
 import threading
 from pathlib import Path
 
@@ -113,6 +114,28 @@ def test_a_refused_connection_is_no_missing_file(desk):
     ended = command("restore", "model.safetensors", f"http://127.0.0.1:{port}/a.png", "-o", "a.png")
     assert ended.status == 2 and "no such file" not in ended.err and "cannot be read (" in ended.err
     assert ended.err.count("\n") == 1 and str(port) in ended.err
+
+
+@pytest.mark.parametrize("place", ["a.png", "photos/"])
+def test_a_dropped_connection_is_no_missing_file_and_no_empty_folder(desk, place):
+    pytest.importorskip("aiohttp")
+
+    class Drop(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(1 << 16)  # and no answer
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Drop) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            address = f"http://127.0.0.1:{server.server_address[1]}/{place}"
+            ended = command("restore", "model.safetensors", address, "-o", "a.png" if place.endswith("png") else "out")
+        finally:
+            server.shutdown()
+            thread.join()
+    assert ended.status == 2 and ended.err.count("\n") == 1, ended.err
+    says = "cannot be read (" if place.endswith("png") else "cannot be listed ("
+    assert f"{address}: {says}" in ended.err and "disconnected" in ended.err.lower(), ended.err
 
 
 @pytest.mark.parametrize("status", [404, 410, 503])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,17 @@ def true_fault(error: Exception) -> Exception:
     while isinstance(cause, FileNotFoundError):
         cause = cause.__cause__
     # A status, such as 503, is that of a web server; others state with theirs why they say so.
-    is_other = isinstance(cause, OSError) or getattr(cause, "status", 404) not in (404, 410)
+    is_other = isinstance(cause, OSError) or _is_of_connection(cause) or getattr(cause, "status", 404) not in (404, 410)
     return cause if isinstance(cause, Exception) and is_other else error
+
+
+def _is_of_connection(error: BaseException | None) -> bool:
+    """Return whether a web server gave no answer that could be read, such as one that dropped the connection.
+
+    aiohttp's errors of a connection are not all of the operating system; those of an answer have its status.
+    """
+    aiohttp = sys.modules.get("aiohttp")  # optional; one that was not imported raised nothing
+    return aiohttp is not None and isinstance(error, aiohttp.ClientError) and not hasattr(error, "status")
 
 
 def is_of_this_machine(system: Any) -> bool:
