@@ -99,8 +99,11 @@ def test_faults_elsewhere_end_in_one_line(memory, desk):
         ("memory://photos/none.png", "no such file"),
         ("nosuch://photos/none.png", "nosuch"),
         ("memory://empty", "no images to restore"),
+        ("memory://photos", "memory://photos: no images that match *.tif in this folder"),
     ):
-        ended = command("restore", "model.safetensors", place, "-o", "out/a.png" if place.endswith("png") else "out")
+        pattern = ("--pattern", "*.tif") if "*.tif" in says else ()
+        out = "out/a.png" if place.endswith("png") else "out"
+        ended = command("restore", "model.safetensors", place, "-o", out, *pattern)
         assert ended.status == 2 and says in ended.err and ended.err.count("\n") == 1, ended.err
     Path("photos/camera.png").write_bytes(b"\x89PNG cut")
     ended = command("restore", "model.safetensors", f"file://{desk}/photos/camera.png", "-o", "out.png")

@@ -176,7 +176,8 @@ def test_models_and_options_are_not_mixed(desk):
         (("photos", "-o", "out", "--workers", 1, "--device", "cuda:99"), "'cuda:99' is not available"),
         (("--manifest", "again.txt", "-o", "out"), "this is listed twice: photos/camera.png -> out/photos/camera.png;"),
         ((".", "-o", "out", "--workers", 1), ".: no images directly in this folder; --recursive takes its sub-folders"),
-        (("--manifest", "photos/night", "-o", "out", "--pattern", "*.tif"), "no images to restore"),
+        (("--manifest", "photos/night", "-o", "out", "--pattern", "*.tif"), "no images that match *.tif in this"),
+        (("photos", "-o", "out", "--pattern", "*.tif", "--workers", 1), "photos: no images that match *.tif in this"),
     ],
 )
 def test_bad_calls_end_in_one_line(desk, arguments, says):

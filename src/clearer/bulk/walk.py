@@ -29,6 +29,7 @@ class Faults:
         left_out: the files that are no images.
         sub_folders: names of those that are left out without ``--recursive``.
         are_with_images: whether these were looked into, and hold images.
+        pattern: by which files were chosen; None if all images were.
     """
 
     def __init__(self) -> None:
@@ -36,6 +37,7 @@ class Faults:
         self.left_out = LeftOut()
         self.sub_folders: list[str] = []
         self.are_with_images = True
+        self.pattern: str | None = None
 
     def notes(self, source: str) -> list[str]:
         """Return notes on what is left out, a line each."""
@@ -47,6 +49,8 @@ class Faults:
 
     def nothing(self, source: str) -> str:
         """Return why nothing is to be restored."""
+        if self.pattern is not None:  # there may be images, which it leaves out
+            return f"{source}: no images that match {self.pattern} in this folder; check --pattern and --recursive"
         if self.sub_folders:
             inside = few(self.sub_folders)
             return f"{source}: no images directly in this folder; --recursive takes its sub-folders ({inside})"
@@ -70,6 +74,7 @@ def walked(source: str, out: str, options: RestoreOptions, suffix: str | None, f
     """
     root = Path(source)
     _refuse_same(source, out)
+    faults.pattern = options.pattern
     if not options.recursive:
         faults.sub_folders = sub_folders_with_images(root, local_path(out))
     paths_inside = folder_sources(root, local_path(out), options, faults.unreadable, faults.left_out)
@@ -89,7 +94,7 @@ def walked_elsewhere(
 ) -> Iterator[Entry]:
     """Yield the images of a folder elsewhere (``s3://bucket/photos``), by their names alone; see `walked`."""
     _refuse_same(source, out)
-    faults.are_with_images = False
+    faults.are_with_images, faults.pattern = False, options.pattern
     for file in files_below(source, out, options.recursive, faults.unreadable, faults.sub_folders):
         name = name_of(file.address)
         if not file.is_regular:
