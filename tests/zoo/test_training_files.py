@@ -14,7 +14,10 @@ from PIL import Image
 
 from clearer.data.folders import find_items
 from clearer.data.items import Item
+from clearer.data.splits import Splits
 from clearer.inference.restorer import load
+from clearer.pipeline.resumption import check_images
+from clearer.runs.layout import RunFolder
 from clearer.zoo import training_files as listed
 from clearer.zoo.card import ModelCard
 from clearer.zoo.locate import located
@@ -123,6 +126,29 @@ def test_degraded_files_and_pages_of_stacks_that_a_run_noted_count(tmp_path: Pat
     pages = [Item(f"s.tif#{page + 1:02}", stack, page=page) for page in range(12)]
     assert seen_images(ModelCard(), [*pairs, *pages], run) == {"train": 3, "validation": 1}
     assert seen_images(ModelCard(), [Item("a.png", clean), *pages[2:10]], run) == {}
+
+
+def test_pages_of_stacks_of_one_name_in_several_folders_are_told_apart(tmp_path: Path) -> None:
+    """A run of an earlier version noted their names alone: pages that one of them had count for all of them."""
+    run, places = RunFolder(tmp_path / "run"), [tmp_path / "a", tmp_path / "b"]
+    for folder in (run.path, *places):
+        folder.mkdir()
+    for number, folder in enumerate(places):
+        tifffile.imwrite(folder / "s.tif", np.full((3, 8, 8), number, np.uint8), photometric="minisblack")
+    one, other = (find_items(folder, "clean") for folder in places)
+    splits = Splits([*one[:2], *other[1:]], [one[2], other[0]], [])
+    check_images(run, splits)
+    assert seen_images(ModelCard(), [*one, *other], run.path) == {"train": 4, "validation": 2}
+    assert seen_images(ModelCard(), one[2:], run.path) == {"validation": 1}
+    whole = run.read_digests()
+    earlier = {
+        part: {name: {kind: {k: v for k, v in one.items() if k != "pages"} for kind, one in file.items()}
+               for name, file in files.items()}
+        for part, files in whole.items()
+    }  # fmt: skip
+    run.digests.write_text(json.dumps(earlier))
+    assert seen_images(ModelCard(), [*one, *other], run.path) == {"train": 6}
+    assert check_images(run, splits) and run.read_digests() == whole  # resumed, the run notes them
 
 
 def test_an_exported_file_is_measured_like_its_model(photos: Path, tmp_path: Path) -> None:

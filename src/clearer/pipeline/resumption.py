@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,10 @@ def _whole(value: Any) -> Any:
 
 
 def digests_of(splits: Splits) -> dict[str, dict[str, Any]]:
-    """Return size and SHA-256 of each file, by part and name: of ``clean``, and of ``degraded`` if it has its own."""
+    """Return size and SHA-256 of each file, by part and name: of ``clean``, and of ``degraded`` if it has its own.
+
+    Of stacks, also the pages that are in the part: names do not tell where several folders hold a stack of one name.
+    """
     known: dict[Path, dict[str, Any]] = {}
 
     def digest(path: Path) -> dict[str, Any]:
@@ -64,11 +67,17 @@ def digests_of(splits: Splits) -> dict[str, dict[str, Any]]:
                 raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
         return known[path]
 
-    def files(item: Item) -> dict[str, Any]:
-        both = {"clean": item.clean, "degraded": item.degraded}
-        return {kind: digest(path) for kind, path in both.items() if path is not None}
+    def files(items: list[Item]) -> dict[str, Any]:
+        both = {"clean": items[-1].clean, "degraded": items[-1].degraded}
+        pages = sorted({item.page + 1 for item in items if item.page is not None})
+        return {kind: digest(path) | ({"pages": pages} if pages else {}) for kind, path in both.items() if path}
 
-    return {part: {name: files(item) for name, item in _by_name(items)} for part, items in splits.parts().items()}
+    found: dict[str, dict[str, list[Item]]] = {}
+    for part, items in splits.parts().items():
+        of_part = found.setdefault(part, {})
+        for name, item in _by_name(items):
+            of_part.setdefault(name, []).append(item)
+    return {part: {name: files(items) for name, items in of_part.items()} for part, of_part in found.items()}
 
 
 def _by_name(items: Sequence[Item]) -> Iterator[tuple[str, Item]]:
@@ -86,6 +95,18 @@ def _by_name(items: Sequence[Item]) -> Iterator[tuple[str, Item]]:
 
 def _file_name(item: Item) -> str:
     return item.name if item.page is None else item.name.rpartition("#")[0]
+
+
+def _are_equal(before: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> bool:
+    """Return whether two records of a file are equal; earlier versions recorded no pages."""
+    if before is None or now is None or before.keys() != now.keys():
+        return before == now
+    return all(one == {key: now[kind].get(key) for key in one} for kind, one in before.items())
+
+
+def _content(file: Mapping[str, Any]) -> dict[str, str]:
+    """Return the digests of a recorded file, whatever pages of it are in a part."""
+    return {kind: one["sha256"] for kind, one in file.items()}
 
 
 def check_images(folder: RunFolder, splits: Splits) -> bool:
@@ -117,7 +138,7 @@ def check_images(folder: RunFolder, splits: Splits) -> bool:
         name
         for part, files in found.items()
         for name, now in files.items()
-        if before.get(part, {}).get(name, now) != now
+        if not _are_equal(before.get(part, {}).get(name, now), now)
     ]
     if changed:
         raise UserError(
@@ -143,7 +164,7 @@ def _are_renamed_folders(
         for name, item in zip(before, items, strict=True):
             file = name if item.page is None else name.rpartition("#")[0]
             known = recorded.get(part, {}).get(file)
-            if Path(name).name != Path(item.name).name or known is None or known != found[part][_file_name(item)]:
+            if Path(name).name != Path(item.name).name or not _are_equal(known, found[part][_file_name(item)]):
                 return False
     return True
 
@@ -157,7 +178,8 @@ def _differences(
     )
     recorded = folder.read_digests() if folder.digests.exists() else {}
     old, new = (
-        {name: digest for files in parts.values() for name, digest in files.items()} for parts in (recorded, found)
+        {name: _content(file) for files in parts.values() for name, file in files.items()}
+        for parts in (recorded, found)
     )
     kinds = {
         "missing": [name for name in before if name not in now],

@@ -23,10 +23,11 @@ class RunRecord(TypedDict, total=False):
 
 
 class FileDigest(TypedDict):
-    """An image file in digests.json: its size in bytes and its SHA-256."""
+    """An image file in digests.json: its size in bytes, its SHA-256 and, of a stack, its pages in the part, from 1."""
 
     size: int
     sha256: str
+    pages: NotRequired[list[int]]
 
 
 class SearchResult(TypedDict, total=False):

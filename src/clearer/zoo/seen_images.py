@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -81,13 +82,24 @@ def _noted(run: RunFolder) -> dict[str, str]:
         return noted
     names = run.read_images() if run.images.is_file() else {}
     for part, files in run.read_digests().items():
-        if part in PARTS:
-            digits = {name: [one["sha256"][:DIGITS] for one in file.values()] for name, file in files.items()}
-            _add(noted, {one: part for several in digits.values() for one in several})
-            for name, _, page in (name.rpartition("#") for name in names.get(part, [])):
-                if page.isdecimal():
-                    _add(noted, {f"{one}#{int(page)}": part for one in digits.get(name, [])})
+        if part not in PARTS:
+            continue
+        for name, file in files.items():
+            for one in file.values():
+                pages = one["pages"] if "pages" in one else _pages(name, names.get(part, []))
+                digits = one["sha256"][:DIGITS]
+                _add(noted, {digits: part, **{f"{digits}#{page}": part for page in pages}})
     return noted
+
+
+def _pages(file: str, names: Sequence[str]) -> list[int]:
+    """Return the pages of a stack among the images of a part, as a run of an earlier version noted them: by name.
+
+    Of several stacks of one name, it does not say which has a page: all count as seen.
+    """
+    bases = {file, re.sub(r" \(\d+\)$", "", file)}  # see `clearer.pipeline.resumption.digests_of`
+    parted = [name.rpartition("#") for name in names]
+    return [int(page) for base, _, page in parted if base in bases and page.isdecimal()]
 
 
 def _add(known: dict[str, str], others: dict[str, str]) -> None:
