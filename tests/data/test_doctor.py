@@ -94,6 +94,23 @@ def test_a_hot_pixel_of_a_deep_image_neither_hides_its_duplicate_nor_makes_one(k
     assert not thumbprint(flat).any()
 
 
+def test_sparse_deep_images_keep_what_they_show() -> None:
+    """Beads in fewer pixels than may be hot; a hot pixel among them hides nothing."""
+
+    def beads(seed: int) -> np.ndarray:
+        image = np.zeros((256, 256, 1), np.uint16)
+        for y, x in np.random.default_rng(seed).integers(0, 16, (6, 2)) * 16 + 5:
+            image[y : y + 3, x : x + 3] = 4000
+        return image
+
+    first, other = beads(0), beads(1)
+    noisy = first + np.random.default_rng(0).integers(0, 20, first.shape, np.uint16)
+    hot = first.copy()
+    hot[100, 100:102] = 65535
+    for image in (first, noisy, hot, first.astype(np.float32)):
+        assert thumbprint(image) @ thumbprint(first) >= NEAR and thumbprint(image) @ thumbprint(other) < 0.5
+
+
 @pytest.mark.parametrize("value", [0, 128, 255])
 def test_flat_images_are_near_to_nothing(value: int) -> None:
     flat = np.full((40, 30, 3), value, dtype=np.uint8)

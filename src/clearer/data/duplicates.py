@@ -31,7 +31,8 @@ FLAT = 1.0
 
 Of deeper images, which may use a few of 65,536 levels, in 255th of their brightest value but for hot pixels.
 """
-_HOT = 0.001  # share of the pixels of deeper images that may be far brighter, or darker, than all others
+_HOT = 0.001  # share of the pixels of deeper images that may be hot, or dead
+_SPOT = 3  # neighbors as bright, of 8, from which a pixel is of a spot, as a bead is, and not hot: a square of 4 has 3
 _ENOUGH = 2**20  # pixels from which the share is measured
 PARTS = ("train", "validation", "test")
 """The parts of a split, in order."""
@@ -42,7 +43,7 @@ def thumbprint(clean: AnyPixels) -> Vectors:
 
     The luma is reduced by area to 16x16, centered to mean 0 and scaled to norm 1. A flat image gives zeros,
     which are near to nothing, not even to themselves. Flipped images are not recognized. In 8 bits a hot pixel hardly
-    counts; deeper images are clipped to the levels that all but a few of their pixels keep to.
+    counts; in deeper images, see `_without_hot`.
     """
     if clean.dtype == np.uint8:
         luma = Image.fromarray(clean if clean.shape[2] == 3 else clean[:, :, 0]).convert("L")
@@ -50,9 +51,9 @@ def thumbprint(clean: AnyPixels) -> Vectors:
     else:
         deep = clean.astype(np.float32)
         deep = deep[:, :, 0] if deep.shape[2] == 1 else deep @ np.array(BT601, np.float32)
-        low, high = map(float, np.quantile(deep.ravel()[:: max(1, deep.size // _ENOUGH)], (_HOT, 1 - _HOT)))
-        luma = Image.fromarray(deep.clip(low, high))
-        flat = FLAT / 255 * max(abs(low), abs(high))
+        deep = _without_hot(deep)
+        luma = Image.fromarray(deep)
+        flat = FLAT / 255 * float(np.abs(deep).max())
     # Mode F: reduced to 8 bits, a dim image would be mostly rounding.
     small = np.asarray(luma.convert("F").resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float64)
     if not small.std() >= flat or not small.std():
@@ -60,6 +61,22 @@ def thumbprint(clean: AnyPixels) -> Vectors:
     centered = (small - small.mean()).ravel()
     unit: Vectors = (centered / np.linalg.norm(centered)).astype(np.float32)
     return unit
+
+
+def _without_hot(luma: Vectors) -> Vectors:
+    """Return an image (H, W) of which single pixels far beyond all others are clipped to the levels of these.
+
+    Spots of several pixels stay: they may be all that a sparse image, such as one of beads, shows.
+    """
+    low, high = map(float, np.quantile(luma.ravel()[:: max(1, luma.size // _ENOUGH)], (_HOT, 1 - _HOT)))
+    clipped = luma.copy()
+    for bound, beyond in ((low, luma < low), (high, luma > high)):
+        y, x = np.nonzero(beyond)
+        around = np.pad(beyond, 1)
+        near = sum(around[y + down, x + right].astype(int) for down in range(3) for right in range(3)) - 1  # but itself
+        alone = near < _SPOT
+        clipped[y[alone], x[alone]] = bound
+    return clipped
 
 
 # How NEAR = 0.98 was chosen. Rain800: of the 700 clean halves of the training part, 528 have a near-duplicate at
