@@ -33,7 +33,8 @@ from torch import Tensor
 from clearer.core.files import read_json, write_json
 from clearer.data.folders import find_items
 from clearer.data.items import Item
-from clearer.evaluation.evaluate import Result, evaluate, read_for
+from clearer.evaluation.evaluate import Result, evaluate
+from clearer.evaluation.pairs import read_for
 from clearer.evaluation.protocols import parse_protocol
 from clearer.inference.restorer import load
 from clearer.methods.bm3d import bm3d

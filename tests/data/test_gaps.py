@@ -13,7 +13,7 @@ from PIL import Image
 from clearer.core.errors import UserError
 from clearer.data.doctor import examine
 from clearer.data.folders import find_items, find_pairs
-from clearer.data.items import read_images, read_item
+from clearer.data.items import Item, check_values, read_images, read_item
 from clearer.data.patches import PatchSampler
 from clearer.data.variety import Variety
 from clearer.degradations.gaussian import Gaussian
@@ -24,9 +24,12 @@ from clearer.evaluation.no_reference import NoReference
 from clearer.images.view import read_image, read_with_hidden
 from clearer.noise.model import NoiseModel
 from clearer.noise.profile import profile_images
+from clearer.pipeline.fit import fit
 from clearer.pipeline.noisy import noise_of_each
+from clearer.pipeline.teacher import _held_out_phases
 from clearer.recipe.schema import Pairs
 from clearer.training.validation import Validation
+from helpers.recipes import TINY
 
 
 def sampler(images: object, patch: int = 16, batch: int = 32) -> PatchSampler:
@@ -156,6 +159,64 @@ def test_an_image_without_any_value_is_refused_by_name(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a" / "a.tif", np.full((40, 40), np.nan, np.float32))
     with pytest.raises(UserError, match=r"a\.tif: no pixel has a value that can be compared"):
         evaluate(lambda x: x, tmp_path / "a", "gray-awgn-50")
+
+
+def without_values(name: str, folder: Path) -> Path:
+    """Write three images, of which the one of this name is NaN everywhere; return their folder."""
+    folder.mkdir()
+    for k, each in enumerate(("a.tif", "b.tif", "c.tif")):
+        pixels = np.random.default_rng([k, len(folder.name)]).uniform(0.2, 0.8, (80, 80)).astype(np.float32)
+        tifffile.imwrite(folder / each, np.full_like(pixels, np.nan) if each == name else pixels)
+    return folder
+
+
+def fit_on(tmp_path: Path, recipe: str = "denoise-gray", **folders: Path | None) -> Path:
+    """Train on three images without gaps and on these folders; return that of the run."""
+    known = {"train": without_values("", tmp_path / "train"), "folder": None, **folders}
+    data = {f"data.{key}": None if folder is None else str(folder) for key, folder in known.items()}
+    fit(recipe, tmp_path / "run", {**TINY, "architecture": "PF", "evaluate.protocols": ["gray-awgn-25"], **data})
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("recipe", ["denoise-gray", "noisy"])
+def test_a_validation_image_without_any_value_is_refused_before_the_training(tmp_path: Path, recipe: str) -> None:
+    """Its PSNR is that of no pixels: no weights would be better than others, and after the last epoch none be kept."""
+    held_out = without_values("b.tif", tmp_path / "held out")
+    refusal = r"b\.tif: no pixel has a value that can be compared; leave this image out"
+    with pytest.raises(UserError, match=refusal):
+        fit_on(tmp_path, recipe, validation=held_out)
+    assert not (tmp_path / "run" / "train" / "metrics.jsonl").exists()
+
+
+def test_a_test_image_without_any_value_is_refused_before_the_run_folder_is_made(tmp_path: Path) -> None:
+    folders = {name: without_values(empty, tmp_path / name) for name, empty in (("validation", ""), ("test", "c.tif"))}
+    with pytest.raises(UserError, match=r"test/c\.tif: no pixel has a value that can be compared"):
+        fit_on(tmp_path, **folders)
+    assert not (tmp_path / "run").exists()
+
+
+def test_pairs_of_which_no_pixel_has_both_values_are_refused(tmp_path: Path) -> None:
+    pair = np.full((2, 8, 8, 1), 0.5, np.float32)
+    pair[0, :4] = pair[1, 4:] = np.nan
+    whole = np.full((8, 8, 1), 0.5, np.float32)
+    items = [Item(f"{name}.tif", tmp_path / f"{name}.tif", page=page) for name, page in (("a", None), ("b", 2))]
+    check_values(items, [(whole, whole), (pair[0], whole)])
+    with pytest.raises(UserError, match=r"b\.tif, page 3: no pixel has a value that can be compared; leave this image"):
+        check_values(items, [(whole, pair[0]), (pair[0], pair[1])])
+    with pytest.raises(UserError, match=r"a\.tif, .*b\.tif, page 3: no pixel .*; leave these 2 images out"):
+        check_values(items, [(whole * np.nan, None), (pair[0], pair[1])])
+    found = NoReference([(whole * np.nan, None)], [NoiseModel(gain=(0.0,), offset=(0.01,))])
+    with pytest.raises(UserError, match="no pixel that is compared has a value"):
+        found.estimate(lambda x: x)
+
+
+def test_a_teacher_is_validated_on_pixels_with_a_value() -> None:
+    """A sensor may lack every second row, of which the first phase is made."""
+    image = np.arange(64, dtype=np.float32).reshape(8, 8, 1) / 64
+    holed = image.copy()
+    holed[::2] = np.nan
+    (whole, _), (other, _) = _held_out_phases([(image, None), (holed, None)], 2)
+    assert np.array_equal(whole, image[::2, ::2]) and np.array_equal(other, image[1::2, ::2])
 
 
 def test_metrics_of_some_pixels_are_those_of_their_errors_and_windows() -> None:

@@ -11,6 +11,8 @@ from typing import Literal, overload
 import numpy as np
 
 from clearer.core.errors import UserError
+from clearer.core.text import few
+from clearer.images.nodata import known_in
 from clearer.images.pixels import WHOLE, Span, are_levels, to_unit
 from clearer.images.types import AnyPixels, Uint8Pixels
 from clearer.images.view import native_channels, page_header, read_image, read_with_hidden
@@ -183,6 +185,32 @@ def read_images(
 ) -> list[tuple[AnyPixels, AnyPixels | None]]:
     """Return the clean and the degraded image of each item, as `read_item` does, in the depth of the files."""
     return [read_item(item, channels, None, gaps=gaps) for item in items]
+
+
+def check_values(items: Sequence[Item], images: Sequence[tuple[AnyPixels, AnyPixels | None]]) -> None:
+    """Refuse images, or pairs, of which no pixel has a value that can be compared.
+
+    Args:
+        items: the images.
+        images: what `read_images` returned for these with ``gaps``, or a part of each.
+
+    Raises:
+        UserError: there are such; the message names the first ones.
+    """
+    empty = [
+        item
+        for item, pair in zip(items, images, strict=True)
+        if (known := known_in([image for image in pair if image is not None])) is not None and not known.any()
+    ]
+    if empty:
+        raise without_values(empty)
+
+
+def without_values(items: Sequence[Item]) -> UserError:
+    """Return the error for images, or pairs, of which no pixel has a value that can be compared."""
+    names = few([str(item.clean) if item.page is None else f"{item.clean}, page {item.page + 1}" for item in items])
+    these = "this image" if len(items) == 1 else f"these {len(items)} images"
+    return UserError(f"{names}: no pixel has a value that can be compared; leave {these} out")
 
 
 def check_same_size(item: Item, clean: tuple[int, ...], degraded: tuple[int, ...]) -> None:

@@ -8,23 +8,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, cast
+from typing import Literal, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from clearer.core.errors import UserError
 from clearer.data.folders import Source, find_items, find_pairs
-from clearer.data.items import Item, item_size, read_item
+from clearer.data.items import Item, item_size
 from clearer.evaluation.intensity import IntensityMeter, levels_of
 from clearer.evaluation.metrics import luma601, psnr, ssim
+from clearer.evaluation.pairs import MeasuredPair, pair_of
 from clearer.evaluation.protocols import Protocol, parse_protocol, without_pairs
 from clearer.evaluation.self_ensemble import self_ensemble
-from clearer.images.nodata import without_gaps
-from clearer.images.pixels import WHOLE, Span, crop_to_multiple, to_uint8, to_unit
-from clearer.images.tensors import to_batch
-from clearer.images.types import AnyPixels, HiddenPixels, UnitPixels
+from clearer.images.pixels import Span
 from clearer.images.view import native_channels
 from clearer.recipe.schema import Pairs
 from clearer.runs.schema import ImageScore, IntensityRecord, ResultRecord
@@ -232,76 +229,6 @@ def check_fit(items: Sequence[Item], protocol: Protocol, for_gray: str = "use co
                 f"{item.clean}: {width}x{height} pixels, and {protocol.name} crops to multiples of {protocol.crop}; "
                 "remove it or use another protocol"
             )
-
-
-class MeasuredPair(NamedTuple):
-    """A clean image and its degraded form, each (1, C, H, W) float32 in units of [0, 1].
-
-    ``where``: (H, W), True for the pixels that have a value in the files and so count; None for all. Both images are
-    continued elsewhere.
-    """
-
-    clean: Tensor
-    degraded: Tensor
-    where: Tensor | None
-
-
-def pair_of(item: Item, protocol: Protocol, seed: int, k: int) -> MeasuredPair:
-    """Return the clean and the degraded form of image ``k`` of a set.
-
-    Raises:
-        UserError: a file cannot be read, or no pixel that would count has a value.
-    """
-    clean, degraded, known = _read_with_gaps(item, protocol)
-    clean = crop_to_multiple(clean, protocol.crop)
-    degraded = None if degraded is None else crop_to_multiple(degraded, protocol.crop)
-    where = None if known is None else torch.from_numpy(crop_to_multiple(known, protocol.crop).copy())
-    if where is not None and not bool(where.any()):
-        raise UserError(f"{item.clean}: no pixel has a value that can be compared; leave this image out")
-    source = to_batch(degraded_by(protocol, clean, degraded, seed, k))
-    return MeasuredPair(to_batch(unit_image(clean)).clamp(0, 1), source, where)
-
-
-def read_for(item: Item, protocol: Protocol) -> tuple[AnyPixels, AnyPixels | None]:
-    """Return the clean and the degraded image as a protocol takes them, uint8 or float32 in units of [0, 1].
-
-    Pairs are measured in the depth of their files. A protocol that degrades clean images takes them as 8 bits, as
-    published. Images are continued where they have no value.
-    """
-    clean, degraded, _ = _read_with_gaps(item, protocol)
-    return clean, degraded
-
-
-def _read_with_gaps(item: Item, protocol: Protocol) -> tuple[AnyPixels, AnyPixels | None, HiddenPixels | None]:
-    """Return what `read_for` does, and where (H, W) all images have a value; None for everywhere."""
-    read = read_item(item, protocol.channels, None if protocol.needs_pairs else 8, gaps=True)
-    images, known = without_gaps([image for image in read if image is not None])
-    if protocol.needs_pairs:
-        images = [_scaled(image, item.span) for image in images]
-    else:
-        images = [to_uint8(image) if image.dtype.kind == "f" else image for image in images]
-    return images[0], images[1] if len(images) > 1 else None, known
-
-
-def _scaled(image: AnyPixels, span: Span) -> AnyPixels:
-    as_stored = image.dtype.kind == "f" or (image.dtype == np.uint8 and span == WHOLE)
-    return image if as_stored else to_unit(image, span)
-
-
-def degraded_by(protocol: Protocol, clean: AnyPixels, degraded: AnyPixels | None, seed: int, k: int) -> UnitPixels:
-    """Return the degraded form of image ``k``, (H, W, C) float32 in units of [0, 1]: the pair's, or a computed one.
-
-    ``clean`` and ``degraded`` are those of `read_for`, (H, W, C), after any crop.
-    """
-    if not protocol.needs_pairs:
-        return protocol.degradation.degrade_image(clean, seed, k)
-    assert degraded is not None  # check_fit
-    return unit_image(degraded)
-
-
-def unit_image(image: AnyPixels) -> UnitPixels:
-    """Return an image of `read_for` as float32, 0 black and 1 white."""
-    return image if image.dtype == np.float32 else (image / 255).astype(np.float32)
 
 
 def _score(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from clearer.core.errors import UserError
 from clearer.images.nodata import centers_without_gaps
 from clearer.images.pixels import WHOLE, Span
 from clearer.images.tensors import as_levels, to_batch, unit_of
@@ -170,6 +171,10 @@ class NoReference:
             for part, error in enumerate(of_image):
                 if error is not None:
                     found[scene, part].append(error)
+        if not found:
+            raise UserError(
+                "images without ground truth: no pixel that is compared has a value; leave out those without any"
+            )
         means, scenes = tuple(fmean(several) for several in found.values()), tuple(scene for scene, _ in found)
         if self.noise is None or measure == "exposures":
             return Estimate(measure, means, scenes=scenes)

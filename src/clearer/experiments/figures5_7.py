@@ -21,7 +21,7 @@ from clearer.core.files import write_json
 from clearer.data.folders import find_items, find_pairs, short_name
 from clearer.data.items import Item, item_size, read_item
 from clearer.data.ranges import with_noticed_levels
-from clearer.evaluation.evaluate import degraded_by
+from clearer.evaluation.pairs import degraded_by
 from clearer.evaluation.protocols import Protocol, parse_protocol
 from clearer.experiments.figures5_7_page import redraw
 from clearer.experiments.records import ComparisonFigure, FigureRow, Figures57, RestoredCell

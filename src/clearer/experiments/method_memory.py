@@ -12,7 +12,7 @@ from torch import Tensor
 
 from clearer.core.peak_memory import PeakMemory
 from clearer.data.items import Item
-from clearer.evaluation.evaluate import pair_of
+from clearer.evaluation.pairs import pair_of
 from clearer.evaluation.protocols import Protocol
 from clearer.methods.base import Method, as_restore
 

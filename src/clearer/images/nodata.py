@@ -44,15 +44,27 @@ def without_gaps(images: Sequence[AnyPixels]) -> tuple[list[AnyPixels], HiddenPi
 
     The second is None where there is no gap. The images are (H, W, C); integers have none.
     """
-    known = [np.asarray(~np.isnan(image).any(2)) if image.dtype.kind == "f" else None for image in images]
-    seen = [one for one in known if one is not None and not one.all()]
-    if not seen:
-        return list(images), None
+    known = [_known_of(image) for image in images]
     continued = [
         image if one is None else np.nan_to_num(extended(image, one), nan=0.0, posinf=np.inf, neginf=-np.inf)
         for image, one in zip(images, known, strict=True)
     ]
-    return continued, np.logical_and.reduce(seen)
+    return continued, _everywhere(known)
+
+
+def known_in(images: Sequence[AnyPixels]) -> HiddenPixels | None:
+    """Return where (H, W) all images of one scene have a value, as `without_gaps` does; None where there is no gap."""
+    return _everywhere([_known_of(image) for image in images])
+
+
+def _known_of(image: AnyPixels) -> HiddenPixels | None:
+    known = np.asarray(~np.isnan(image).any(2)) if image.dtype.kind == "f" else None
+    return None if known is None or known.all() else known
+
+
+def _everywhere(known: Sequence[HiddenPixels | None]) -> HiddenPixels | None:
+    seen = [one for one in known if one is not None]
+    return np.asarray(np.logical_and.reduce(seen)) if seen else None
 
 
 def centers_without_gaps(images: Sequence[AnyPixels], side: int | None) -> tuple[list[AnyPixels], HiddenPixels | None]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from clearer.core.files import write_json
 from clearer.core.spread import evenly
-from clearer.data.items import Item, read_images, read_item
+from clearer.data.items import Item, check_values, read_images, read_item
 from clearer.data.noisy import halves, scenes_of, shares_one_scene
 from clearer.data.patches import TrainingImages
 from clearer.data.splits import Splits
@@ -153,8 +153,15 @@ def noisy_images(recipe: Recipe, splits: Splits) -> tuple[TrainingImages, HeldOu
     """Decode the images where there is no ground truth; a single image is divided.
 
     Raises:
-        UserError: a file cannot be read, or a single image is too small.
+        UserError: a file cannot be read, a single image is too small, or no pixel of a validation image has a value.
     """
+    training, validation = _noisy_images(recipe, splits)
+    compared = slice(recipe.train.validation_images)
+    check_values(splits.validation[compared], validation[compared])
+    return training, validation
+
+
+def _noisy_images(recipe: Recipe, splits: Splits) -> tuple[TrainingImages, HeldOutImages]:
     channels = recipe.network.channels
     training, validation = (read_images(part, channels, gaps=True) for part in (splits.train, splits.validation))
     divided = shares_one_scene(splits.train, splits.validation)

@@ -10,7 +10,7 @@ from functools import partial
 from rich.console import Console
 
 from clearer.core.console import say
-from clearer.data.items import read_images
+from clearer.data.items import check_values, read_images
 from clearer.data.noisy import is_noisy_only
 from clearer.data.patches import TrainingImages
 from clearer.data.splits import Splits
@@ -93,7 +93,10 @@ def _with_images(
     def decoded() -> tuple[TrainingImages, HeldOutImages]:
         if is_noisy_only(recipe.data):
             return noisy_images(recipe, splits)
-        return read_images(splits.train, channels, gaps=True), read_images(splits.validation, channels, gaps=True)
+        training, validation = (read_images(part, channels, gaps=True) for part in (splits.train, splits.validation))
+        compared = slice(recipe.train.validation_images)
+        check_values(splits.validation[compared], validation[compared])
+        return training, validation
 
     training, validation = distributed.together(decoded)
     context = dataclasses.replace(context, training=training, validation=validation)

@@ -15,6 +15,7 @@ from clearer.data.scales import scale_note
 from clearer.data.splits import Splits, resolve_splits
 from clearer.degradations.camera.kind import Camera
 from clearer.evaluation.evaluate import check_fit
+from clearer.evaluation.pairs import check_measured
 from clearer.evaluation.protocols import parse_protocol
 from clearer.network.baselines.base import BaselineNetwork
 from clearer.network.baselines.registry import BASELINES
@@ -59,6 +60,8 @@ def check_run(
     splits = distributed.together(partial(_find_images, recipe, patch, say))
     if "evaluate" in stages:
         distributed.together(partial(_check_measured, recipe, splits))
+    if "evaluate" in stages and not distributed.first(lambda: folder.is_trained):
+        distributed.first(partial(_check_values, recipe, splits))
     if "train" in stages:
         distributed.first(lambda: check_start(recipe, folder) and None)
     _refuse_other_images(splits)
@@ -74,7 +77,9 @@ def check_images(recipe: Recipe) -> None:
     for name in recipe.evaluate.protocols:
         _check_protocol(name, recipe)
     _check_cameras(recipe)
-    _check_measured(recipe, _find_images(recipe, recipe.train.patch, lambda remark: None))  # the run says the remarks
+    splits = _find_images(recipe, recipe.train.patch, lambda remark: None)  # the run says the remarks
+    _check_measured(recipe, splits)
+    _check_values(recipe, splits)
 
 
 def _check_measured(recipe: Recipe, splits: Splits) -> None:
@@ -83,6 +88,13 @@ def _check_measured(recipe: Recipe, splits: Splits) -> None:
     for name in recipe.evaluate.protocols:
         # The protocols of a run have the channels of its network, which data.convert makes of gray images for training.
         check_fit(measured, parse_protocol(name), "leave it out of the test images, or set evaluate.protocols=[]")
+
+
+def _check_values(recipe: Recipe, splits: Splits) -> None:
+    """Refuse images of which no pixel has a value that a protocol measures: found later, a training would be lost."""
+    measured = splits.test or splits.validation[: recipe.evaluate.samples]
+    for name in recipe.evaluate.protocols:
+        check_measured(measured, parse_protocol(name))
 
 
 def _check_protocol(name: str, recipe: Recipe) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from clearer.core.errors import UserError
-from clearer.images.nodata import without_gaps
+from clearer.images.nodata import known_in, without_gaps
 from clearer.images.pixels import WHOLE, Span, from_unit
 from clearer.images.tensors import as_levels, to_array, to_batch, unit_of
 from clearer.images.types import AnyPixels
@@ -105,8 +105,12 @@ def restored_by_phases(restorer: Restorer, image: AnyPixels, stride: int, span: 
 
 
 def _held_out_phases(images: HeldOutImages, stride: int) -> HeldOutImages:
-    """Return the first phase of each image: the others have the same content."""
-    return [(next(phases(image, stride)), None) for image, _ in images]
+    """Return a phase of each image, the first one that has a value anywhere: the others have the same content."""
+    return [(next(filter(_has_values, phases(image, stride)), image), None) for image, _ in images]
+
+
+def _has_values(image: AnyPixels) -> bool:
+    return (known := known_in([image])) is None or bool(known.any())
 
 
 def _uncorrelated(noise: Sequence[NoiseModel] | None, times: int = 1) -> list[NoiseModel] | None:

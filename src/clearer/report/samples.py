@@ -9,8 +9,8 @@ from torch import Tensor
 
 from clearer.core.files import write_json
 from clearer.data.items import Item
-from clearer.evaluation.evaluate import degraded_by, read_for, unit_image
 from clearer.evaluation.metrics import psnr, ssim
+from clearer.evaluation.pairs import degraded_by, read_for, unit_image
 from clearer.evaluation.protocols import parse_protocol
 from clearer.images.pixels import center_crop
 from clearer.images.tensors import to_array, to_batch
