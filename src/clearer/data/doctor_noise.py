@@ -43,14 +43,15 @@ class NoiseSample:
                 self.clean.append(center_crop(clean, MOST_SIDE, MOST_SIDE).copy())
 
     def profile(self, span: Span) -> NoiseProfile | None:
-        """Measure the noise; None if there is no image of 8x8 pixels.
+        """Measure the noise; None if there is no image of 8x8 pixels, or none has a value anywhere.
 
         ``span``: the levels that are black and white in files of 16 bits and floating point.
         """
         try:
-            scaled = [to_unit(image, span) if image.dtype.kind == "f" else image for image in self.images]
+            valued = [one for one in zip(self.images, self.hidden, strict=True) if not one[1].all()]
+            scaled = [to_unit(image, span) if image.dtype.kind == "f" else image for image, _ in valued]
             deep = any(image.dtype != np.uint8 for image in scaled)
-            return profile_images(scaled, span if deep else WHOLE) if scaled else None
+            return profile_images(scaled, span if deep else WHOLE, [~x for _, x in valued]) if scaled else None
         except UserError:
             return None
 

@@ -14,7 +14,7 @@ from clearer.core.errors import UserError
 from clearer.core.text import few
 from clearer.images.nodata import known_in
 from clearer.images.pixels import WHOLE, Span, are_levels, to_unit
-from clearer.images.types import AnyPixels, Uint8Pixels
+from clearer.images.types import AnyPixels, HiddenPixels, Uint8Pixels
 from clearer.images.view import native_channels, page_header, read_image, read_with_hidden
 
 
@@ -144,6 +144,21 @@ def read_item(
     if degraded.shape != image.shape:
         raise UserError(f"{item.degraded}: not of the same channels as its clean {item.clean}; set data.convert=true")
     return image, degraded
+
+
+def read_with_known(item: Item, channels: int | None = None) -> tuple[AnyPixels, HiddenPixels | None]:
+    """Return the clean image of an item in the depth of its file, and where (H, W) it has a value; None for everywhere.
+
+    It is continued elsewhere; see `read_item`. A degraded image in a file of its own is not decoded.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    image, hidden = read_with_hidden(item.clean, channels, None, item.span, item.page)
+    known = None if hidden is None else ~hidden
+    if item.side is None:
+        return image, known
+    return halves(item, image)[0], None if known is None else halves(item, known[:, :, None])[0][:, :, 0]
 
 
 def _read(item: Item, path: Path, channels: int | None, depth: Literal[8] | None, gaps: bool) -> AnyPixels:

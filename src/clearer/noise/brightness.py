@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from clearer.images.types import UnitPixels
-from clearer.noise.blocks import BLOCK, Floats, clipped_share, cut_blocks, dct_basis, frequencies, median, unclipped
+from clearer.noise.blocks import BLOCK, Floats, clipped_share, dct_basis, frequencies, median, unclipped
+from clearer.noise.gaps import Known, cut_known, known_energies
 
 MOST_BLOCKS = 60_000
 BIN_BLOCKS = 200
@@ -69,7 +70,7 @@ class BrightnessCurve:
         return math.sqrt(_average(certain, self.trust))
 
 
-def brightness_curve(images: Sequence[UnitPixels]) -> BrightnessCurve:
+def brightness_curve(images: Sequence[UnitPixels], known: Known | None = None) -> BrightnessCurve:
     """Measure the noise variance of images at steps of brightness, all channels together.
 
     The flattest blocks of a step are chosen by one half of the middle frequencies and read at the other, so that
@@ -77,11 +78,13 @@ def brightness_curve(images: Sequence[UnitPixels]) -> BrightnessCurve:
 
     Args:
         images: (H, W, C) in [0, 1], one at least of 8x8 pixels.
+        known: where they have a value; see `clearer.noise.gaps.cut_known`.
     """
-    blocks = cut_blocks(images, BLOCK, MOST_BLOCKS).reshape(-1, BLOCK * BLOCK)
-    blocks = blocks[unclipped(clipped_share(blocks.reshape(-1, BLOCK, BLOCK)))]
-    energies = np.square(blocks @ dct_basis().T)
-    means = blocks.mean(1)
+    cut, masks = cut_known(images, known, BLOCK, MOST_BLOCKS)
+    blocks = cut.reshape(-1, BLOCK * BLOCK)
+    kept = unclipped(clipped_share(blocks.reshape(-1, BLOCK, BLOCK)))
+    energies = np.square(blocks[kept] @ dct_basis().T) if masks is None else known_energies(cut, masks)[kept]
+    means = blocks[kept].mean(1)
     steps = max(1, min(BINS, len(means) // BIN_BLOCKS))
     order = np.argsort(means, kind="stable")[: len(means) // steps * steps].reshape(steps, -1)
     spectra, alike = _flat_spectra(energies, order)

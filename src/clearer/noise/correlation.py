@@ -9,7 +9,8 @@ from functools import cache
 import numpy as np
 
 from clearer.images.types import UnitPixels
-from clearer.noise.blocks import Floats, clipped_share, cut_blocks, unclipped
+from clearer.noise.blocks import Floats, clipped_share, unclipped
+from clearer.noise.gaps import Known, cut_known, planes_of, without_planes
 
 SIDE = 16
 LAGS, PATCH = 8, 4
@@ -45,20 +46,28 @@ class Correlation:
     colors: Floats | None = None
 
 
-def noise_correlation(images: Sequence[UnitPixels], gain: float, offset: float) -> Correlation | None:
+def noise_correlation(
+    images: Sequence[UnitPixels], gain: float, offset: float, known: Known | None = None
+) -> Correlation | None:
     """Measure the correlation of the noise in the flattest blocks, after removing a plane from each.
 
     Args:
         images: (H, W, C) in [0, 1] with the same C, without empty channels; see `clearer.noise.blocks.filled_channels`.
         gain, offset: noise variance against brightness, see `clearer.noise.brightness.fit_line`.
+        known: where the images have a value; see `clearer.noise.gaps.cut_known`.
 
     Returns:
-        None if no image has a block of 16x16 pixels with noise.
+        None if no image has a block of 16x16 pixels with noise, or no neighbors of which both have a value.
     """
-    blocks = cut_blocks(images, SIDE, MOST_BLOCKS)
+    blocks, masks = cut_known(images, known, SIDE, MOST_BLOCKS)
     if not len(blocks):
         return None
-    residual, variance = _detrended(blocks)
+    planes = None if masks is None else planes_of(masks)
+    if masks is None or planes is None:
+        residual, variance = _detrended(blocks)
+    else:
+        residual = without_planes(blocks, masks, planes)
+        variance = (residual**2).sum((-2, -1)) / (masks.sum((1, 2)) - 3)[:, None]
     expected = np.maximum(gain * blocks.mean((-2, -1)) + offset, TINY).mean(1)
     usable = unclipped(clipped_share(blocks).mean(1)) & (variance.min(1) > TINY)
     if not usable.any():
@@ -68,9 +77,13 @@ def noise_correlation(images: Sequence[UnitPixels], gain: float, offset: float) 
     count = min(number, max(FEWEST, round(FLAT * number)))
     flat = np.argpartition(relative, count - 1)[:count]
     unit = residual[flat] / np.sqrt(variance[flat])[..., None, None]
-    pairs = [(unit[:, i] * unit[:, j]).mean() for i in range(unit.shape[1]) for j in range(i)]
-    found = _lags(unit, 1.0)
-    colors = _in_color(unit)
+    gaps = None if masks is None or planes is None else _Gaps.of(masks[flat], planes[flat])
+    if gaps is not None and not (gaps.pairs[LAGS, LAGS + 1] and gaps.pairs[LAGS + 1, LAGS]):
+        return None
+    share = 1.0 if gaps is None else float(gaps.share)
+    pairs = [(unit[:, i] * unit[:, j]).mean() / share for i in range(unit.shape[1]) for j in range(i)]
+    found = _lags(unit, 1.0, gaps)
+    colors = _in_color(unit, gaps)
     near = slice(LAGS - PATCH, LAGS + PATCH + 1)
     return Correlation(
         rows=found[LAGS, LAGS:],
@@ -82,12 +95,33 @@ def noise_correlation(images: Sequence[UnitPixels], gain: float, offset: float) 
     )
 
 
-def _in_color(unit: Floats) -> Floats | None:
+@dataclass(frozen=True)
+class _Gaps:
+    """What gaps do to sums over the pixels of blocks.
+
+    Attributes:
+        share: of the pixels, those that have a value.
+        pairs: number of pairs of pixels at distances -8 to 8 that both have one, the mean over blocks, (17, 17).
+        bias: what removing planes takes from the sum of their products, for white noise of variance 1, (17, 17).
+    """
+
+    share: float
+    pairs: Floats
+    bias: Floats
+
+    @classmethod
+    def of(cls, masks: Floats, planes: Floats) -> _Gaps:
+        pairs = _products(masks)
+        pairs = np.where(pairs * len(masks) < 0.5, 0, pairs)  # rounding of the transform
+        return cls(float(masks.mean()), pairs, 3 * _products(planes.reshape(-1, SIDE, SIDE)))
+
+
+def _in_color(unit: Floats, gaps: _Gaps | None) -> Floats | None:
     color = unit - unit.mean(1, keepdims=True)
-    share = float((color**2).mean())
+    share = float((color**2).mean()) / (1.0 if gaps is None else gaps.share)
     if share < COLORED:
         return None
-    found = _lags(color, share)
+    found = _lags(color, share, gaps)
     along: Floats = (found[LAGS, LAGS:] + found[LAGS:, LAGS]) / 2 / found[LAGS, LAGS]
     return along
 
@@ -109,11 +143,16 @@ def _planes() -> Floats:
     return flat.astype(np.float32)
 
 
-def _lags(blocks: Floats, variance: float) -> Floats:
+def _lags(blocks: Floats, variance: float, gaps: _Gaps | None) -> Floats:
     """Return the mean product of two pixels at distances -8 to 8 down and right, (17, 17), of (..., 16, 16).
 
-    It is free of the bias of removing a plane, which is that of white noise of this variance.
+    It is free of the bias of removing a plane, which is that of white noise of this variance. With gaps, it is that of
+    pairs that both have a value, and 0 where there are none.
     """
+    if gaps is not None:
+        sums = _products(blocks.reshape(-1, SIDE, SIDE)) + variance * gaps.bias
+        found: Floats = np.where(gaps.pairs > 0, sums / np.maximum(gaps.pairs, TINY), 0)
+        return found
     return _mean_products(blocks.reshape(-1, SIDE, SIDE)) + variance * _bias()
 
 
@@ -123,10 +162,16 @@ def _bias() -> Floats:
 
 
 def _mean_products(blocks: Floats) -> Floats:
-    """Return the same of (N, 16, 16), by the power spectrum of the blocks in a frame of zeros."""
+    """Return the mean product of two pixels at these distances, of (N, 16, 16)."""
+    overlap = SIDE - np.abs(np.arange(-LAGS, LAGS + 1))
+    found: Floats = _products(blocks) / np.outer(overlap, overlap)
+    return found
+
+
+def _products(blocks: Floats) -> Floats:
+    """Return the sum of the products in a block, the mean of (N, 16, 16), by their spectrum in a frame of zeros."""
     size = 2 * SIDE
     power = (np.abs(np.fft.rfft2(blocks, (size, size))) ** 2).mean(0)
     sums = np.fft.fftshift(np.fft.irfft2(power, (size, size)))[SIDE - LAGS :, SIDE - LAGS :]
-    overlap = SIDE - np.abs(np.arange(-LAGS, LAGS + 1))
-    found: Floats = sums[: 2 * LAGS + 1, : 2 * LAGS + 1] / np.outer(overlap, overlap)
+    found: Floats = sums[: 2 * LAGS + 1, : 2 * LAGS + 1]
     return found

@@ -11,7 +11,7 @@ import numpy as np
 
 from clearer.core.errors import UserError
 from clearer.images.pixels import WHOLE, Span, center_crop, in_one_depth, to_unit
-from clearer.images.types import AnyPixels
+from clearer.images.types import AnyPixels, HiddenPixels
 from clearer.noise.advice import METHODS, Direction, Kind, Method, recommendation
 from clearer.noise.blockiness import block_grid
 from clearer.noise.blocks import BLOCK, filled_channels
@@ -162,7 +162,9 @@ def _fixed(value: Any) -> Any:
     return tuple(map(_fixed, value)) if isinstance(value, list) else value
 
 
-def profile_images(images: Sequence[AnyPixels], scale: Span = WHOLE) -> NoiseProfile:
+def profile_images(
+    images: Sequence[AnyPixels], scale: Span = WHOLE, known: Sequence[HiddenPixels | None] | None = None
+) -> NoiseProfile:
     """Measure the noise of images of one source.
 
     Of more than 24 images, 24 are measured, of images above 1024 pixels in a side the center; about 0.1 s for each
@@ -172,27 +174,33 @@ def profile_images(images: Sequence[AnyPixels], scale: Span = WHOLE) -> NoisePro
         images: (H, W) or (H, W, C), uint8, uint16 or floating point in [0, 1]. If gray and color are mixed, those
             of the kind of the first are measured.
         scale: the integer levels that are black and white; floats are scaled by it already.
+        known: where (H, W) each image has a value, None for everywhere. Elsewhere the images are continued, by pixels
+            without noise of their own, which are left out.
 
     Raises:
         UserError: no image has 8x8 pixels.
     """
-    stored = _chosen(images, scale)
+    stored, seen = _chosen(images, known or [None] * len(images), scale)
     colors = [to_unit(image, WHOLE if image.dtype.kind == "f" else scale) for image in stored]
     filled = filled_channels(colors)
     units = colors if len(filled) == colors[0].shape[2] else [unit[:, :, filled] for unit in colors]
-    whole = brightness_curve(units)
-    correlation = noise_correlation(units, *fit_line(whole.brightness, whole.total, whole.trust))
-    single = [whole] if len(units) == 1 else [brightness_curve([unit]) for unit in units]
+    whole = brightness_curve(units, seen)
+    correlation = noise_correlation(units, *fit_line(whole.brightness, whole.total, whole.trust), seen)
+    apart = zip(units, seen, strict=True)
+    single = [whole] if len(units) == 1 else [brightness_curve([unit], [one]) for unit, one in apart]
     certain = float(np.median([curve.certain_level for curve in single]))
     colored = correlation is not None and certain > COLORED * whole.level
     level = whole.total_level if colored else whole.level
-    stripes, grid = stripe_levels(units), block_grid(units)
-    low, high = np.quantile(np.concatenate([unit[::2, ::2].ravel() for unit in units]), (0.001, 0.999))
-    black, white = clipped_shares([image[:, :, filled] for image in stored])
+    stripes, grid = stripe_levels(units, seen), block_grid(units)
+    values = [
+        _valued(unit[::2, ::2], one if one is None else one[::2, ::2]) for unit, one in zip(units, seen, strict=True)
+    ]
+    low, high = np.quantile(np.concatenate([some.ravel() for some in values]), (0.001, 0.999))
+    black, white = clipped_shares([_valued(image, one)[..., filled] for image, one in zip(stored, seen, strict=True)])
     kind = kind_of(whole.level, certain if colored else level, float(high - low), correlation, stripes, grid)
     # What fills the lower frequencies of clean and compressed images is not noise.
     total = colored and kind not in ("clean", "blocky")
-    curves = [brightness_curve([unit[:, :, c : c + 1] for unit in colors]) for c in range(colors[0].shape[2])]
+    curves = [brightness_curve([unit[:, :, c : c + 1] for unit in colors], seen) for c in range(colors[0].shape[2])]
     falling = falls(whole.brightness, whole.white, whole.trust)  # content counts least in the highest frequencies
     lines = [fit_line(one.brightness, _variance(one, total), one.trust, may_fall=falling) for one in curves]
     return NoiseProfile(
@@ -216,23 +224,31 @@ def profile_images(images: Sequence[AnyPixels], scale: Span = WHOLE) -> NoisePro
         span=(float(low), float(high)),
         bits=1 if stored[0].dtype.kind == "b" else 8 * stored[0].dtype.itemsize,
         used_bits=used_bits(stored),
-        sharpness=sharpness(units, level**2),
+        sharpness=sharpness(units, level**2, seen),
         images=len(units),
         scale=(float(scale[0]), float(scale[1])),
         colors=() if correlation is None or correlation.colors is None else _plain(correlation.colors),
     )
 
 
-def _chosen(images: Sequence[AnyPixels], scale: Span) -> list[AnyPixels]:
-    """Return the images to be measured, (H, W, C) with the same C and dtype."""
-    solid = [image if image.ndim == 3 else image[:, :, None] for image in images]
-    usable = [image for image in solid if min(image.shape[:2]) >= BLOCK]
+def _chosen(
+    images: Sequence[AnyPixels], known: Sequence[HiddenPixels | None], scale: Span
+) -> tuple[list[AnyPixels], list[HiddenPixels | None]]:
+    """Return the images to be measured, (H, W, C) with the same C and dtype, and where each has a value."""
+    solid = [(image if image.ndim == 3 else image[:, :, None], one) for image, one in zip(images, known, strict=True)]
+    usable = [(image, one) for image, one in solid if min(image.shape[:2]) >= BLOCK]
     if not usable:
         raise UserError("images: none has 8x8 pixels, which measuring noise needs; add larger ones")
-    same = [image for image in usable if image.shape[2] == usable[0].shape[2]]
+    same = [(image, one) for image, one in usable if image.shape[2] == usable[0][0].shape[2]]
     few = [same[i] for i in sorted({round(x) for x in np.linspace(0, len(same) - 1, MOST_IMAGES)})]
-    cropped = [center_crop(image, MOST_SIDE, MOST_SIDE) for image in few]
-    return list(in_one_depth(cropped, scale))
+    cropped = [center_crop(image, MOST_SIDE, MOST_SIDE) for image, _ in few]
+    seen = [None if one is None else center_crop(one, MOST_SIDE, MOST_SIDE) for _, one in few]
+    return list(in_one_depth(cropped, scale)), [None if one is None or one.all() else one for one in seen]
+
+
+def _valued(image: AnyPixels, known: HiddenPixels | None) -> AnyPixels:
+    """Return the pixels (..., C) of an image that have a value; all if none has one."""
+    return image if known is None or not known.any() else image[known]
 
 
 def _variance(curve: BrightnessCurve, total: bool) -> Any:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from clearer.images.types import UnitPixels
-from clearer.noise.blocks import BLOCK, cut_blocks, dct_basis, frequencies
+from clearer.noise.blocks import BLOCK, dct_basis, frequencies
+from clearer.noise.gaps import Known, cut_known
 
 MOST_BLOCKS = 8_000
 EDGES = 0.1
@@ -18,7 +19,7 @@ UNSURE = 0.1
 """Relative error of the noise variance that is subtracted."""
 
 
-def sharpness(images: Sequence[UnitPixels], noise_variance: float) -> float | None:
+def sharpness(images: Sequence[UnitPixels], noise_variance: float, known: Known | None = None) -> float | None:
     """Return the amplitude of high frequencies over that of low ones in the blocks with the strongest edges.
 
     Noise is subtracted.
@@ -26,11 +27,12 @@ def sharpness(images: Sequence[UnitPixels], noise_variance: float) -> float | No
     Args:
         images: (H, W, C) in [0, 1].
         noise_variance: of a pixel.
+        known: where the images have a value: blocks without gaps are read, if there are enough of them.
 
     Returns:
         None if the edges are too faint, or too noisy to tell a sharp image from a blurred one.
     """
-    blocks = cut_blocks(images, BLOCK, MOST_BLOCKS).mean(1)
+    blocks = cut_known(images, known, BLOCK, MOST_BLOCKS)[0].mean(1)
     energies = (blocks.reshape(len(blocks), -1) @ dct_basis().T) ** 2
     row, column = frequencies()
     low = energies[:, (row + column >= 1) & (row + column <= 3)].mean(1)

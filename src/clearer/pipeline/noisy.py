@@ -11,12 +11,13 @@ import numpy as np
 
 from clearer.core.files import write_json
 from clearer.core.spread import evenly
-from clearer.data.items import Item, check_values, read_images, read_item
+from clearer.data.items import Item, check_values, read_images, read_with_known, without_values
 from clearer.data.noisy import halves, scenes_of, shares_one_scene
 from clearer.data.patches import TrainingImages
 from clearer.data.splits import Splits
 from clearer.images.nodata import without_gaps
 from clearer.images.pixels import Span
+from clearer.images.types import AnyPixels
 from clearer.losses.registry import LOSSES
 from clearer.noise.model import NoiseModel
 from clearer.noise.profile import NoiseProfile, profile_from, profile_images
@@ -56,11 +57,15 @@ def noise_of_set(items: Sequence[Item], channels: int, span: Span) -> NoiseProfi
         span: the levels that are black and white.
 
     Raises:
-        UserError: an image cannot be read.
+        UserError: an image cannot be read, or none has a value anywhere.
     """
-    known = sorted(set(items), key=lambda item: (item.name, item.page or 0))
-    alone = [dataclasses.replace(item, degraded=None, span=span) for item in evenly(known, MEASURED)]
-    return profile_images([read_item(item, channels, None)[0] for item in alone], span)
+    ordered = sorted(set(items), key=lambda item: (item.name, item.page or 0))
+    chosen = [dataclasses.replace(item, span=span) for item in evenly(ordered, MEASURED)]
+    read = [read_with_known(item, channels) for item in chosen]
+    valued = [(image, known) for image, known in read if known is None or known.any()]
+    if not valued:
+        raise without_values(chosen)
+    return profile_images([image for image, _ in valued], span, [known for _, known in valued])
 
 
 def method_by(profile: NoiseProfile) -> Method:
@@ -132,8 +137,16 @@ def noise_of_each(profile: NoiseProfile, images: HeldOutImages) -> list[NoiseMod
 
     The model of the whole set is the more certain one; an image whose noise differs from it has its own.
     """
-    own = [profile_images(without_gaps([image])[0], profile.scale) for image, _ in images]
-    return [NoiseModel.of(profile if _has_noise_of(profile, one) else one) for one in own]
+    return [NoiseModel.of(_own_noise(profile, image)) for image, _ in images]
+
+
+def _own_noise(whole: NoiseProfile, image: AnyPixels) -> NoiseProfile:
+    """Return the profile of an image, (H, W, C) with NaN where it has no value, or that of its set."""
+    continued, known = without_gaps([image])
+    if known is not None and not known.any():
+        return whole
+    own = profile_images(continued, whole.scale, [known])
+    return whole if _has_noise_of(whole, own) else own
 
 
 def _has_noise_of(whole: NoiseProfile, own: NoiseProfile) -> bool:
