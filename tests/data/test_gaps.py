@@ -20,7 +20,7 @@ from clearer.degradations.gaussian import Gaussian
 from clearer.degradations.none import NoDegradation
 from clearer.evaluation.evaluate import evaluate
 from clearer.evaluation.metrics import psnr, ssim
-from clearer.evaluation.no_reference import NoReference
+from clearer.evaluation.no_reference import NOISE_ERROR, NoReference
 from clearer.images.view import read_image, read_with_hidden
 from clearer.noise.model import NoiseModel
 from clearer.noise.profile import profile_images
@@ -249,6 +249,22 @@ def test_estimates_without_ground_truth_leave_them_out(measure: str) -> None:
 
     expected = 0.01 if measure == "masked" else 0.0
     assert np.mean(found.estimate(restore).errors) == pytest.approx(expected, abs=1.5e-3)
+
+
+def test_what_is_removed_is_as_white_as_where_there_are_values() -> None:
+    """And the doubt about the noise is that at these pixels: the rest of the image may be far brighter."""
+    generator = np.random.default_rng(4)
+    noisy = (0.5 + generator.normal(0, 0.1, (96, 96, 1))).astype(np.float32)
+    images = [(noisy, None), (np.where(generator.random(noisy.shape) < 0.3, np.float32(np.nan), noisy), None)]
+    for each in images:
+        found = NoReference([each], [NoiseModel(gain=(0.0,), offset=(0.01,))])
+        assert found.whiteness(lambda x: x * 0 + 0.5) == pytest.approx((0, 0), abs=0.04)
+    low = noisy * np.float32(0.2)
+    low[:, 48:] = np.nan
+    found = NoReference([(low, None)], [NoiseModel(gain=(0.001,), offset=(0.0,))])
+    found.noisy[0][..., 48:] = 1.0
+    doubt = found.estimate(lambda x: x).systematic
+    assert doubt == pytest.approx(NOISE_ERROR * 0.001 * 0.1, rel=0.2)
 
 
 def test_the_noise_of_each_image_is_measured_where_there_are_values() -> None:

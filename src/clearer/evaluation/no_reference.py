@@ -179,8 +179,8 @@ class NoReference:
         if self.noise is None or measure == "exposures":
             return Estimate(measure, means, scenes=scenes)
         doubts = [
-            float(model.variance(noisy).mean()) * (CORRELATED_ERROR if model.is_correlated else NOISE_ERROR)
-            for model, noisy in zip(self.noise, self.noisy, strict=True)
+            _mean(model.variance(noisy), known) * (CORRELATED_ERROR if model.is_correlated else NOISE_ERROR)
+            for model, noisy, known in zip(self.noise, self.noisy, self.known, strict=True)
         ]
         return Estimate(measure, means, fmean(doubts), scenes)
 
@@ -189,14 +189,17 @@ class NoReference:
         """Return the correlation of what is removed at neighboring pixels, (along rows, along columns).
 
         For noise that is independent from pixel to pixel, a perfect denoiser gives 0; removed image content gives more.
+        Neighbors count that both have a value: what continues the image in its gaps is correlated with what is beside.
         """
         found = []
-        for noisy in self.noisy:
+        for noisy, known in zip(self.noisy, self.known, strict=True):
             removed = noisy - _clamped(restore, noisy.to(self.device)).cpu()
-            removed = removed - removed.mean()
-            power = float(removed.square().mean()) or 1.0
-            along_row = float((removed[..., 1:] * removed[..., :-1]).mean())
-            along_column = float((removed[..., 1:, :] * removed[..., :-1, :]).mean())
+            removed = removed - _mean(removed, known)
+            power = _mean(removed.square(), known) or 1.0
+            beside = None if known is None else known[:, 1:] & known[:, :-1]
+            below = None if known is None else known[1:] & known[:-1]
+            along_row = _mean(removed[..., 1:] * removed[..., :-1], beside)
+            along_column = _mean(removed[..., 1:, :] * removed[..., :-1, :], below)
             found.append((along_row / power, along_column / power))
         return fmean(row for row, _ in found), fmean(column for _, column in found)
 
@@ -218,6 +221,13 @@ class NoReference:
             return [float(v) for v in functional.adaptive_avg_pool2d(error, self.grid).flatten()]
         sums, counts = (functional.adaptive_avg_pool2d(x, self.grid).flatten() for x in (error * weight, weight))
         return [float(a / b) if b > 0 else None for a, b in zip(sums, counts, strict=True)]
+
+
+def _mean(values: Tensor, known: Tensor | None) -> float:
+    """Return the mean of (1, C, H, W) over the pixels (H, W) that have a value; 0 if none has one."""
+    if known is None:
+        return float(values.mean())
+    return float(values[..., known].mean()) if bool(known.any()) else 0.0
 
 
 def _clamped(restore: Restore, noisy: Tensor) -> Tensor:
