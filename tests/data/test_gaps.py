@@ -18,9 +18,11 @@ from clearer.data.patches import PatchSampler
 from clearer.data.variety import Variety
 from clearer.degradations.gaussian import Gaussian
 from clearer.degradations.none import NoDegradation
+from clearer.deploy.quantize import _psnrs, read_calibration
 from clearer.evaluation.evaluate import evaluate
-from clearer.evaluation.metrics import psnr, ssim
+from clearer.evaluation.metrics import patch_psnr, psnr, ssim, zero_padded_ssim
 from clearer.evaluation.no_reference import NOISE_ERROR, NoReference
+from clearer.experiments.protocols import ExtraMeasurements
 from clearer.images.view import read_image, read_with_hidden
 from clearer.noise.model import NoiseModel
 from clearer.noise.profile import profile_images
@@ -28,7 +30,11 @@ from clearer.pipeline.fit import fit
 from clearer.pipeline.noisy import noise_of_each
 from clearer.pipeline.teacher import _held_out_phases
 from clearer.recipe.schema import Pairs
+from clearer.report.samples import _shown, write_samples
+from clearer.runs.layout import RunFolder
 from clearer.training.validation import Validation
+from clearer.zoo.card import ModelCard
+from helpers.networks import stand_in
 from helpers.recipes import TINY
 
 
@@ -227,6 +233,54 @@ def test_metrics_of_some_pixels_are_those_of_their_errors_and_windows() -> None:
     far = ssim(a[..., :20], b[..., :20], where[:, :20])  # windows reach 5 pixels further
     assert ssim(a, b, where).item() == pytest.approx(far.item(), abs=1e-6)
     assert ssim(a, b, torch.ones_like(where)).item() == pytest.approx(ssim(a, b).item(), abs=1e-6)
+
+
+def test_metrics_of_further_measurements_are_of_the_same_pixels() -> None:
+    a, b = torch.rand(2, 1, 1, 70, 130, generator=torch.Generator().manual_seed(0))
+    where = torch.zeros(70, 130, dtype=torch.bool)
+    where[3:67, 1:65] = where[3:40, 65:129] = True
+    first, second = psnr(a[..., 3:67, 1:65], b[..., 3:67, 1:65]), psnr(a[..., 3:40, 65:129], b[..., 3:40, 65:129])
+    assert patch_psnr(a, b, 64, where).item() == pytest.approx((first + second).item() / 2, abs=1e-4)
+    where[:, 65:] = False
+    assert patch_psnr(a, b, 64, where).item() == pytest.approx(first.item(), abs=1e-4)
+    assert patch_psnr(a, b, 64, where & False).isnan()
+    everywhere = torch.ones_like(where)
+    assert patch_psnr(a, b, 64, everywhere).item() == pytest.approx(patch_psnr(a, b).item(), abs=1e-4)
+    assert zero_padded_ssim(a, b, everywhere).item() == pytest.approx(zero_padded_ssim(a, b).item(), abs=1e-6)
+    inside = torch.zeros_like(where)
+    inside[5:-5, 5:-5] = True  # where no window reaches an edge, both kinds of SSIM agree
+    assert zero_padded_ssim(a, b, inside).item() == pytest.approx(ssim(a, b, inside).item(), abs=1e-5)
+
+
+def test_observers_and_samples_and_calibrations_are_told_what_counts(tmp_path: Path) -> None:
+    """An error that is 9 times as large in the hole is none of theirs."""
+    image = np.random.default_rng(1).uniform(0.2, 0.5, (96, 520)).astype(np.float32)
+    for name, pixels in zip(("clean", "degraded"), damaged(image, HOLE, 0.05), strict=True):
+        (tmp_path / name).mkdir()
+        for k in range(2):
+            tifffile.imwrite(tmp_path / name / f"{k}.tif", np.dstack([pixels] * 3), photometric="rgb")
+    items = find_pairs(Pairs(str(tmp_path / "clean"), str(tmp_path / "degraded")))
+    expected = pytest.approx(-20 * np.log10(0.05), abs=1e-3)
+    extra = ExtraMeasurements()
+    evaluate(lambda x: x, items, "pairs-color", observe=extra.observe)
+    luma = -20 * np.log10(0.05 * 219 / 255)
+    assert extra.luma_psnr == pytest.approx([luma] * 2, abs=1e-3) and extra.patch_psnr == [expected] * 2
+    run = RunFolder(tmp_path / "run")
+    run.samples.mkdir(parents=True)
+    write_samples(run, stand_in(3), items[:1], "pairs-color")
+    (entry,) = run.read_samples()
+    assert entry["input_psnr"] == entry["psnr"] == expected
+    pairs = ModelCard.from_dict({"degradation": {"kind": "none"}})
+    found = read_calibration(tmp_path, pairs, 3)
+    assert _psnrs(lambda x: x, found) == [expected] and found.where[0] is not None and not found.where[0].all()
+
+
+def test_a_sample_shows_pixels_with_a_value() -> None:
+    known = np.zeros((600, 1300), bool)
+    known[590, 7] = True
+    assert _shown(known.shape, known) == (slice(88, 600), slice(7, 519))
+    known[300, 700] = True
+    assert _shown(known.shape, known) == _shown(known.shape, None) == (slice(44, 556), slice(394, 906))
 
 
 @pytest.mark.parametrize("measure", ["exposures", "sure", "masked"])

@@ -137,7 +137,7 @@ def test_synthetic_rain_is_measured_on_clean_images_and_repeats(tmp_path: Path) 
     for name in ("coffee.png", "astronaut.png"):
         shutil.copy(SHIPPED / name, tmp_path / name)
     seen: list[torch.Tensor] = []
-    how = {"observe": lambda clean, degraded, restored: seen.append(degraded - clean)}
+    how = {"observe": lambda clean, degraded, *_: seen.append(degraded - clean)}
     first = evaluate(lambda x: x, tmp_path, "rain-synthetic", **how)
     again = evaluate(lambda x: x, tmp_path, "rain-synthetic", limit=1)
     assert first.images == 2 and first.psnr == first.input_psnr < 35

@@ -81,7 +81,7 @@ def test_an_image_smaller_than_a_patch_has_none() -> None:
 
 def test_an_observer_sees_what_is_measured(gray: Path) -> None:
     seen: list[tuple[Tensor, Tensor, Tensor]] = []
-    result = evaluate(lambda x: 3 * x - 1, gray, "gray-awgn-50", observe=lambda *images: seen.append(images))
+    result = evaluate(lambda x: 3 * x - 1, gray, "gray-awgn-50", observe=lambda *found: seen.append(found[:3]))
     assert len(seen) == 3 and all(x.min() >= 0 and x.max() <= 1 for images in seen for x in images)
     for score, (clean, degraded, restored) in zip(result.per_image, seen, strict=True):
         assert score["psnr"] == psnr(restored, clean).item() and score["input_psnr"] == psnr(degraded, clean).item()
@@ -128,7 +128,7 @@ def test_color_noise(color: Path) -> None:
     assert {"noise clipped, floored to 8 bits", "center crop to multiples of 64", "x8 self-ensemble"} <= set(rows)
     found: list[float] = []
 
-    def measure(clean: Tensor, degraded: Tensor, restored: Tensor) -> None:
+    def measure(clean: Tensor, degraded: Tensor, restored: Tensor, where: Tensor | None) -> None:
         found.append(psnr(luma601(restored), luma601(clean)).item())
 
     evaluate(as_restore(Method("m", "gaussian", blend), 25), color, "color-awgn-25", observe=measure)
@@ -171,7 +171,7 @@ def test_patches_by_themselves_are_restored_as_images_of_their_own(gray: Path) -
     rows = rows_of(compare_protocols(method, gray, limit=1))
     found: list[float] = []
 
-    def measure(clean: Tensor, degraded: Tensor, restored: Tensor) -> None:
+    def measure(clean: Tensor, degraded: Tensor, restored: Tensor, where: Tensor | None) -> None:
         parts = [(slice(r, r + 64), slice(c, c + 64)) for r in (0, 64) for c in (0, 64)]
         found.extend(
             psnr((degraded[0, :, *p] - degraded[0, :, *p].mean()).clamp(0, 1)[None], clean[:, :, *p]).item()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -16,10 +17,11 @@ from torch import Tensor
 from clearer.core.errors import UserError
 from clearer.core.leftovers import temporary_folder
 from clearer.data.folders import find_items
-from clearer.data.items import Item, read_item, with_levels
+from clearer.data.items import Item, read_item, with_levels, without_values
 from clearer.degradations.base import Degradation
 from clearer.degradations.registry import degradation_from_dict
 from clearer.evaluation.metrics import psnr
+from clearer.images.nodata import without_gaps
 from clearer.images.pixels import Span, center_crop, to_unit
 from clearer.images.tensors import to_batch
 from clearer.images.types import AnyPixels
@@ -67,11 +69,13 @@ class Calibration:
         folder: its name.
         ranges: degraded images that set the ranges.
         held_out: other images that measure the loss: degraded, ground truth.
+        where: (H, W), True for their pixels that have a value and so count; None for all. Empty if all do in all.
     """
 
     folder: str
     ranges: tuple[Array, ...]
     held_out: tuple[tuple[Array, Array], ...]
+    where: tuple[Tensor | None, ...] = ()
 
 
 def read_calibration(folder: str | Path, card: ModelCard, channels: int, layout: str = "auto") -> Calibration:
@@ -98,16 +102,21 @@ def read_calibration(folder: str | Path, card: ModelCard, channels: int, layout:
     others = [k for k in range(len(items)) if k not in held]
     generator = torch.Generator().manual_seed(0)
 
-    def read(k: int, side: int, share: float) -> tuple[Array, Array]:
-        clean, degraded = read_item(items[k], channels, None)
+    def read(k: int, side: int, share: float) -> tuple[Array, Array, Tensor | None]:
+        pair = read_item(items[k], channels, None, gaps=True)
+        (clean, *others), known = without_gaps([image for image in pair if image is not None])
+        where = None if known is None else torch.from_numpy(center_crop(known, side, side).copy())
+        if where is not None and not bool(where.any()):
+            raise without_values([items[k]])
+        degraded = others[0] if others else None
         ground_truth = _center(clean, items[k].span, side)
         if degraded is None:
             noisy = degradation.at_level(share).apply(ground_truth, generator)
         else:
             noisy = _center(degraded, items[k].span, side)
-        return noisy.numpy(), ground_truth.numpy()
+        return noisy.numpy(), ground_truth.numpy(), where
 
-    def read_all(numbers: list[int], side: int) -> list[tuple[Array, Array]]:
+    def read_all(numbers: list[int], side: int) -> list[tuple[Array, Array, Tensor | None]]:
         found = []
         for i, k in enumerate(numbers):
             try:
@@ -118,10 +127,12 @@ def read_calibration(folder: str | Path, card: ModelCard, channels: int, layout:
             raise UserError(f"{folder}: no image can be read of those {_PURPOSE[side]} int8; replace them")
         return found
 
+    measured = read_all(_spread(held, MEASURED_IMAGES), MEASURED_CROP)
     return Calibration(
         folder=Path(folder).resolve().name,
-        ranges=tuple(noisy for noisy, _ in read_all(_spread(others, CALIBRATION_IMAGES), CALIBRATION_CROP)),
-        held_out=tuple(read_all(_spread(held, MEASURED_IMAGES), MEASURED_CROP)),
+        ranges=tuple(noisy for noisy, *_ in read_all(_spread(others, CALIBRATION_IMAGES), CALIBRATION_CROP)),
+        held_out=tuple((noisy, ground_truth) for noisy, ground_truth, _ in measured),
+        where=tuple(where for *_, where in measured),
     )
 
 
@@ -233,8 +244,8 @@ def _estimated(image: Array, estimate: Estimate) -> Array:
 
 def _psnrs(restore: Callable[[Tensor], Tensor], calibration: Calibration) -> list[float]:
     return [
-        psnr(restore(torch.from_numpy(noisy)).clamp(0, 1), torch.from_numpy(ground_truth)).item()
-        for noisy, ground_truth in calibration.held_out
+        psnr(restore(torch.from_numpy(noisy)).clamp(0, 1), torch.from_numpy(ground_truth), where).item()
+        for (noisy, ground_truth), where in zip_longest(calibration.held_out, calibration.where)
     ]
 
 

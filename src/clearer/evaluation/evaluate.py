@@ -65,6 +65,10 @@ class Result:
         return cast(ResultRecord, facts)
 
 
+Watch = Callable[[Tensor, Tensor, Tensor, Tensor | None], None]
+"""Takes the clean, the degraded and the restored image, and where they count, as ``observe`` of `evaluate`."""
+
+
 def evaluate(
     restore: Callable[[Tensor], Tensor],
     data: Source | Sequence[Item],
@@ -76,7 +80,7 @@ def evaluate(
     layout: str = "auto",
     span: Span | None = None,
     progress: Callable[[int, int], None] | None = None,
-    observe: Callable[[Tensor, Tensor, Tensor], None] | None = None,
+    observe: Watch | None = None,
 ) -> Result:
     """Degrade, restore and measure a set of images.
 
@@ -98,7 +102,8 @@ def evaluate(
         span: the levels that are black and white, in place of those of the items.
         progress: called with (images done, number of images) after each image.
         observe: called with the clean, degraded and restored image, in the order of measuring, for further
-            measurements: (1, C, H, W) float32 on the CPU, clamped, all channels.
+            measurements: (1, C, H, W) float32 on the CPU, clamped, all channels; and with where (H, W) pixels have a
+            value and so count, None for everywhere.
 
     Raises:
         UserError: the protocol is unknown, the set is empty or does not fit the protocol (no pairs, gray files for
@@ -122,10 +127,6 @@ def evaluate(
         if progress is not None:
             progress(len(scores), len(items))
     return result_of(protocol.name, ensemble, scores, None if meter is None else meter.record())
-
-
-Watch = Callable[[Tensor, Tensor, Tensor], None]
-"""Takes the clean, the degraded and the restored image, as ``observe`` of `evaluate`."""
 
 
 def image_scores(
@@ -249,7 +250,7 @@ def _score(
         raise UserError(f"{name}: restored values are not finite; the network has diverged: train it again")
     before, after = degraded.clamp(0, 1), restored.clamp(0, 1)
     for see in watch:
-        see(clean, before, after)
+        see(clean, before, after, where)
     if meter is not None:
         meter.add(*(image if where is None else image[:, :, where] for image in (clean, before, after)))
     if luma:

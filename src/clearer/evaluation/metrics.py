@@ -45,7 +45,7 @@ def psnr(a: Tensor, b: Tensor, where: Tensor | None = None) -> Tensor:
     return -10 * torch.log10(mse.clamp_min(10 ** (-PSNR_CEILING / 10)))
 
 
-def patch_psnr(a: Tensor, b: Tensor, side: int = 64) -> Tensor:
+def patch_psnr(a: Tensor, b: Tensor, side: int = 64, where: Tensor | None = None) -> Tensor:
     """Return the mean PSNR of an image's separate patches, in dB, which is not comparable with that of whole images.
 
     The image's center crop to multiples of ``side`` is cut into adjacent patches; the PSNR of each, at most
@@ -56,9 +56,10 @@ def patch_psnr(a: Tensor, b: Tensor, side: int = 64) -> Tensor:
         a: (B, C, H, W), in [0, 1].
         b: the same shape.
         side: of a patch, in pixels.
+        where: (H, W), True for the pixels that count; by default all. Patches without any are left out.
 
     Returns:
-        (B,), float32 (float64 when given float64).
+        (B,), float32 (float64 when given float64); NaN if no pixel of a patch counts.
 
     Raises:
         ValueError: the shapes differ, are not of four axes, or hold no whole patch.
@@ -70,8 +71,14 @@ def patch_psnr(a: Tensor, b: Tensor, side: int = 64) -> Tensor:
     top, left = height % side // 2, width % side // 2
     inside = (a - b)[:, :, top : top + height // side * side, left : left + width // side * side]
     patches = inside.reshape(*a.shape[:2], height // side, side, width // side, side)
-    mse = patches.square().mean((1, 3, 5))
-    return (-10 * torch.log10(mse.clamp_min(10 ** (-PSNR_CEILING / 10)))).mean((1, 2))
+    if where is None:
+        mse = patches.square().mean((1, 3, 5))
+        return (-10 * torch.log10(mse.clamp_min(10 ** (-PSNR_CEILING / 10)))).mean((1, 2))
+    counts = where[top : top + height // side * side, left : left + width // side * side].to(a)
+    counts = counts.reshape(height // side, side, width // side, side)
+    number = counts.sum((1, 3))
+    mse = (patches.square() * counts).sum((1, 3, 5)) / (a.shape[1] * number.clamp_min(1))
+    return (-10 * torch.log10(mse.clamp_min(10 ** (-PSNR_CEILING / 10))))[:, number > 0].mean(1)
 
 
 def ssim(a: Tensor, b: Tensor, where: Tensor | None = None) -> Tensor:
@@ -110,7 +117,7 @@ def ssim(a: Tensor, b: Tensor, where: Tensor | None = None) -> Tensor:
     return total / (a[0].numel() if weight is None else a.shape[1] * weight.sum())
 
 
-def zero_padded_ssim(a: Tensor, b: Tensor) -> Tensor:
+def zero_padded_ssim(a: Tensor, b: Tensor, where: Tensor | None = None) -> Tensor:
     """Return the structural similarity of each image as CLEARER's released program measures it.
 
     It differs from `ssim` at the edges alone, where zeros surround the image: black beside black looks similar, so
@@ -124,8 +131,9 @@ def zero_padded_ssim(a: Tensor, b: Tensor) -> Tensor:
     total = a.new_zeros(a.shape[0])
     for top in range(0, height, step):
         rows = slice(top, min(height, top + step) + 2 * _REACH)
-        total += similarity(a[:, :, rows], b[:, :, rows]).sum((1, 2, 3))
-    return total / (a.shape[1] * height * width)
+        found = similarity(a[:, :, rows], b[:, :, rows])
+        total += (found if where is None else found * where[top : top + step].to(a)).sum((1, 2, 3))
+    return total / (a.shape[1] * (height * width if where is None else where.sum()))
 
 
 def luma601(rgb: Tensor) -> Tensor:

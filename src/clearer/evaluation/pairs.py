@@ -36,7 +36,7 @@ def pair_of(item: Item, protocol: Protocol, seed: int, k: int) -> MeasuredPair:
     Raises:
         UserError: a file cannot be read, or no pixel that would count has a value.
     """
-    clean, degraded, known = _read_with_gaps(item, protocol)
+    clean, degraded, known = read_with_gaps(item, protocol)
     clean = crop_to_multiple(clean, protocol.crop)
     degraded = None if degraded is None else crop_to_multiple(degraded, protocol.crop)
     where = _counted(item, protocol, known)
@@ -76,11 +76,11 @@ def read_for(item: Item, protocol: Protocol) -> tuple[AnyPixels, AnyPixels | Non
     Pairs are measured in the depth of their files. A protocol that degrades clean images takes them as 8 bits, as
     published. Images are continued where they have no value.
     """
-    clean, degraded, _ = _read_with_gaps(item, protocol)
+    clean, degraded, _ = read_with_gaps(item, protocol)
     return clean, degraded
 
 
-def _read_with_gaps(item: Item, protocol: Protocol) -> tuple[AnyPixels, AnyPixels | None, HiddenPixels | None]:
+def read_with_gaps(item: Item, protocol: Protocol) -> tuple[AnyPixels, AnyPixels | None, HiddenPixels | None]:
     """Return what `read_for` does, and where (H, W) all images have a value; None for everywhere."""
     images, known = without_gaps([image for image in _read(item, protocol) if image is not None])
     if protocol.needs_pairs:

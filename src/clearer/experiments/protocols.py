@@ -54,14 +54,15 @@ class ExtraMeasurements:
     luma_ssim: list[float] = field(default_factory=list)
     patch_psnr: list[float] = field(default_factory=list)
 
-    def observe(self, clean: Tensor, degraded: Tensor, restored: Tensor) -> None:
-        """Measure one image, each (1, C, H, W) in [0, 1]."""
+    def observe(self, clean: Tensor, degraded: Tensor, restored: Tensor, where: Tensor | None) -> None:
+        """Measure one image, each (1, C, H, W) in [0, 1]; see `clearer.evaluation.evaluate.Watch`."""
         if clean.shape[1] == 3:
             a, b = luma601(restored), luma601(clean)
-            self.luma_psnr.append(psnr(a, b).item())
-            self.luma_ssim.append(ssim(a, b).item())
+            self.luma_psnr.append(psnr(a, b, where).item())
+            self.luma_ssim.append(ssim(a, b, where).item())
         if min(clean.shape[2:]) >= PATCH:
-            self.patch_psnr.append(patch_psnr(restored, clean, PATCH).item())
+            found = patch_psnr(restored, clean, PATCH, where).item()
+            self.patch_psnr += [] if math.isnan(found) else [found]
 
 
 def compare_protocols(

@@ -173,9 +173,9 @@ def _scored(
     check_fit(items, protocol)
     similar: list[float] = []
 
-    def watch(clean: Tensor, _: Tensor, restored: Tensor) -> None:
+    def watch(clean: Tensor, _: Tensor, restored: Tensor, where: Tensor | None) -> None:
         pair = (luma601(restored), luma601(clean)) if protocol.luma else (restored, clean)
-        similar.append(zero_padded_ssim(*pair).item())
+        similar.append(zero_padded_ssim(*pair, where).item())
 
     write_text(path, "".join(json.dumps(line) + "\n" for line in (key, *known.values())))
     scores = image_scores(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from clearer.core.files import write_json
-from clearer.data.items import Item
+from clearer.data.items import Item, without_values
 from clearer.evaluation.metrics import psnr, ssim
-from clearer.evaluation.pairs import degraded_by, read_for, unit_image
+from clearer.evaluation.pairs import degraded_by, read_with_gaps, unit_image
 from clearer.evaluation.protocols import parse_protocol
-from clearer.images.pixels import center_crop
 from clearer.images.tensors import to_array, to_batch
+from clearer.images.types import HiddenPixels
 from clearer.images.view import write_image
 from clearer.inference.restorer import Restorer
 from clearer.runs.layout import RunFolder
@@ -42,9 +43,13 @@ def write_samples(run: RunFolder, restorer: Restorer, items: list[Item], protoco
     protocol = parse_protocol(protocol_name)
     entries: list[SampleEntry] = []
     for k, item in enumerate(items):
-        clean, degraded = read_for(item, protocol)
-        truth = center_crop(clean, LARGEST, LARGEST)
-        degraded = None if degraded is None else center_crop(degraded, LARGEST, LARGEST)
+        clean, degraded, known = read_with_gaps(item, protocol)
+        if known is not None and not known.any():
+            raise without_values([item])
+        shown = _shown(clean.shape[:2], known)
+        where = None if known is None else torch.from_numpy(known[shown].copy())
+        truth = clean[shown]
+        degraded = None if degraded is None else degraded[shown]
         input_image = degraded_by(protocol, truth, degraded, 0, k)
         x = to_batch(input_image)
         t = to_batch(unit_image(truth)).clamp(0, 1)
@@ -58,12 +63,24 @@ def write_samples(run: RunFolder, restorer: Restorer, items: list[Item], protoco
             files[kind] = file.relative_to(run.path).as_posix()
         entries.append({
             "name": item.name, "input": files["input"], "restored": files["restored"], "truth": files["truth"],
-            "input_psnr": float(psnr(x, t)), "input_ssim": float(ssim(x, t)),
-            "psnr": float(psnr(y, t)), "ssim": float(ssim(y, t)),
+            "input_psnr": float(psnr(x, t, where)), "input_ssim": float(ssim(x, t, where)),
+            "psnr": float(psnr(y, t, where)), "ssim": float(ssim(y, t, where)),
         })  # fmt: skip
         if gain > 1:
             entries[-1]["gain"] = gain
     write_json(run.sample_list, entries)
+
+
+def _shown(size: tuple[int, ...], known: HiddenPixels | None) -> tuple[slice, slice]:
+    """Return the part of an image that is shown: its center, or the first pixels with a value if that has none."""
+    height, width = size
+    top, left = max(0, height - LARGEST) // 2, max(0, width - LARGEST) // 2
+    center = slice(top, top + LARGEST), slice(left, left + LARGEST)
+    if known is None or known[center].any():
+        return center
+    row, column = (int(place[0]) for place in np.nonzero(known))
+    top, left = (max(0, min(place, side - LARGEST)) for place, side in ((row, height), (column, width)))
+    return slice(top, top + LARGEST), slice(left, left + LARGEST)
 
 
 def are_samples_written(run: RunFolder) -> bool:
