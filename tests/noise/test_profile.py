@@ -17,7 +17,8 @@ from tests.helpers.photos import SHIPPED
 from clearer.core.errors import UserError
 from clearer.images.view import read_image
 from clearer.noise.blockiness import Grid
-from clearer.noise.correlation import Correlation
+from clearer.noise.brightness import brightness_curve, fit_line
+from clearer.noise.correlation import Correlation, noise_correlation
 from clearer.noise.glance import glance
 from clearer.noise.kind import kind_of
 from clearer.noise.profile import NoiseProfile, profile_images
@@ -74,6 +75,29 @@ def test_noise_that_falls_with_brightness_is_said_so(sigma: float) -> None:
     for brightness in (0.1, 0.3, 0.6):
         assert found.level_at(brightness) == pytest.approx(np.sqrt(slope * (1 - brightness)), rel=0.12)
     assert "independent from pixel to pixel, falls with brightness" in in_words(found)[0]
+
+
+def test_the_kind_of_falling_noise_is_not_that_of_the_brightest_blocks() -> None:
+    """These have the least noise, so that faint texture is most of what they show; it was taken for all noise."""
+    generator = np.random.default_rng(1)
+    texture = gaussian_filter(generator.normal(0, 1, (256, 256)), 1.5)
+    ramp = np.linspace(0.2, 0.97, 256)[:, None]
+    level = np.sqrt(0.0125 * (1 - ramp))
+    image = ramp + 0.02 * texture / texture.std() + level * generator.normal(0, 1, (256, 256))
+    unit = image.astype(np.float32)[:, :, None]
+    found = profile_images([unit])
+    assert max(found.gain) < 0
+    assert found.kind == glance(unit).kind == "independent" and found.rows[1] < 0.1
+
+
+def test_other_noise_is_compared_with_a_line_that_does_not_fall() -> None:
+    """So its figures are the ones, bit for bit, that they were before noise could fall."""
+    for image in (UNIT, (UNIT + 10 / 255 * NOISE), UNIT + np.sqrt(0.004 * UNIT + 0.0004) * NOISE):
+        units = [image.astype(np.float32)]
+        curve = brightness_curve(units)
+        seen = noise_correlation(units, *fit_line(curve.brightness, curve.total, curve.trust))
+        found = profile_images(units)
+        assert seen is not None and found.rows == tuple(map(float, seen.rows)) and found.channels == seen.channels
 
 
 def test_few_photons_of_a_negative_exclude_sure_too() -> None:

@@ -11,7 +11,7 @@ from clearer.images.types import UnitPixels
 from clearer.noise.advice import Kind
 from clearer.noise.blockiness import block_grid
 from clearer.noise.blocks import BLOCK, brightness_ends, filled_channels
-from clearer.noise.brightness import brightness_curve, fit_line
+from clearer.noise.brightness import brightness_curve, falls, fit_line
 from clearer.noise.correlation import noise_correlation
 from clearer.noise.kind import COLORED, kind_of
 from clearer.noise.sharpness import BLURRED, sharpness
@@ -52,7 +52,8 @@ def glance(image: UnitPixels, side: int = 256) -> Glance:
         return Glance("clean", 0.0, high - low, False, False, known=False)
     units = [np.asarray(center, np.float32)]
     curve = brightness_curve(units)
-    seen = noise_correlation(units, *fit_line(curve.brightness, curve.total, curve.trust))
+    falling = falls(curve.brightness, curve.white, curve.trust)
+    seen = noise_correlation(units, *fit_line(curve.brightness, curve.total, curve.trust, may_fall=falling))
     certain = curve.certain_level
     level = certain if seen is not None and certain > COLORED * curve.level else curve.level
     grid = block_grid(units)

@@ -185,7 +185,9 @@ def profile_images(
     filled = filled_channels(colors)
     units = colors if len(filled) == colors[0].shape[2] else [unit[:, :, filled] for unit in colors]
     whole = brightness_curve(units, seen)
-    correlation = noise_correlation(units, *fit_line(whole.brightness, whole.total, whole.trust), seen)
+    falling = falls(whole.brightness, whole.white, whole.trust)  # content counts least in the highest frequencies
+    expected = fit_line(whole.brightness, whole.total, whole.trust, may_fall=falling)
+    correlation = noise_correlation(units, *expected, seen)
     apart = zip(units, seen, strict=True)
     single = [whole] if len(units) == 1 else [brightness_curve([unit], [one]) for unit, one in apart]
     certain = float(np.median([curve.certain_level for curve in single]))
@@ -201,7 +203,6 @@ def profile_images(
     # What fills the lower frequencies of clean and compressed images is not noise.
     total = colored and kind not in ("clean", "blocky")
     curves = [brightness_curve([unit[:, :, c : c + 1] for unit in colors], seen) for c in range(colors[0].shape[2])]
-    falling = falls(whole.brightness, whole.white, whole.trust)  # content counts least in the highest frequencies
     lines = [fit_line(one.brightness, _variance(one, total), one.trust, may_fall=falling) for one in curves]
     return NoiseProfile(
         kind=kind,
