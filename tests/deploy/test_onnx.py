@@ -305,6 +305,9 @@ def test_images_of_calibration_have_the_range_of_the_model(tmp_path: Path) -> No
     ((degraded, truth),) = read_calibration(tmp_path, ModelCard.from_dict(card), 1).held_out
     assert np.allclose(truth[0, 0], levels[3] / 4095, atol=1e-6)
     assert 255 * (degraded - truth).std() == pytest.approx(25, rel=0.1)
+    (tmp_path / "0.png").write_bytes((tmp_path / "0.png").read_bytes()[:60])
+    torn = read_calibration(tmp_path, ModelCard.from_dict(card), 1)
+    assert len(torn.ranges) == 2 and np.array_equal(torn.held_out[0][1], truth)
 
 
 # errors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ def read_calibration(folder: str | Path, card: ModelCard, channels: int, layout:
             pairs and the folder holds none; or no image to calibrate, or none to measure, can be read.
     """
     degradation, items = check_calibration(folder, card, layout)
-    items = with_levels(items, card.span)
+    items = _with_levels(items, card.span)
     held = [k for k in range(len(items)) if k % 4 == 3] or [len(items) - 1]
     others = [k for k in range(len(items)) if k not in held]
     generator = torch.Generator().manual_seed(0)
@@ -140,6 +141,17 @@ def _center(image: AnyPixels, span: Span, side: int) -> Tensor:
     """Return the center of an image, (1, C, H, W), in units of black and white; floats are read in these units."""
     center = center_crop(image, side, side)
     return to_batch(center if center.dtype.kind == "f" else to_unit(center, span))
+
+
+def _with_levels(items: list[Item], levels: Span | None) -> list[Item]:
+    """Return the images with the levels of the model as black and white, if the first readable one can hold them."""
+    for item in items:
+        try:
+            (leveled,) = with_levels([item], levels)
+        except UserError:  # reported where the calibration reads the image
+            continue
+        return [dataclasses.replace(one, span=leveled.span) for one in items]
+    return items
 
 
 def check_calibration(folder: str | Path, card: ModelCard, layout: str = "auto") -> tuple[Degradation, list[Item]]:
