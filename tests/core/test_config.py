@@ -72,7 +72,7 @@ def test_a_key_chooses_the_class_and_what_is_built_can_be_written_and_built_agai
         ({"shape": {"kind": "square", "side": [1]}}, "shape.side: [1] is not a list of 2 values"),
         ({"shape": {"kind": "square", "side": [1, "x"]}}, "shape.side[1]: 'x' is not a number"),
         ({"background": "sqare"}, "background: 'sqare' is not one of circle, square (did you mean 'square'?)"),
-        ({"background": 5}, "background: 5 is not of type str"),
+        ({"background": 5}, "background: 5 is not of type str; put it in quotes"),
     ],
 )
 def test_wrong_values_name_the_key_and_the_nearest(value: dict[str, Any], message: str) -> None:

@@ -21,7 +21,7 @@ from clearer.degradations.jpeg import Jpeg
 from clearer.degradations.none import NoDegradation
 from clearer.degradations.rain import Rain
 from clearer.evaluation.protocols import parse_protocol
-from clearer.recipe.load import load_recipe, parse_override, recipe_from_dict, shipped_recipes
+from clearer.recipe.load import load_recipe, parse_override, read_mapping, recipe_from_dict, shipped_recipes
 from clearer.recipe.schema import OptimizerSettings, Pairs, Recipe
 
 NAMES = sorted(shipped_recipes())
@@ -409,6 +409,35 @@ def test_a_channel_may_be_written_as_a_number() -> None:
     assert load_recipe("denoise-gray", {"data.channel": 2}).data.channel == "2"
     assert load_recipe("denoise-gray", {"data.channel": "DAPI"}).data.channel == "DAPI"
     assert "data.channel" in refused("denoise-gray", {"data.channel": 2.5})
+
+
+@pytest.mark.parametrize("written", ["010", "01", "1:30", "1e3", "2.50", "0x1F", "NO", "2024-11-29", "2024_11", "ab"])
+def test_settings_that_are_text_stay_as_they_are_written(tmp_path: Path, written: str) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(f"data:\n  channel: {written}\n  train: [{written}, b]\n  test: {written}\nseed: 010\n")
+    recipe = load_recipe(path)
+    assert (recipe.data.channel, recipe.data.train, recipe.data.test) == (written, [written, "b"], written)
+    assert recipe.seed == 8
+    recipe = load_recipe("denoise-gray", dict([parse_override(f"data={{channel: {written}, test: {written}}}")]))
+    assert (recipe.data.channel, recipe.data.test) == (written, written)
+    pairs = parse_override(f"data.test={{clean: {written}, degraded: x}}")
+    recipe = load_recipe("denoise-gray", dict([parse_override(f" data.channel = {written} "), pairs]))
+    assert (recipe.data.channel, recipe.data.test) == (written, Pairs(written, "x"))
+    (path := tmp_path / "stored.yaml").write_text(recipe.to_yaml())
+    assert load_recipe(path).data == recipe.data
+
+
+def test_text_in_quotes_and_nothing_are_read_as_yaml(tmp_path: Path) -> None:
+    assert parse_override("data.channel='010'") == ("data.channel", "010")
+    assert parse_override("data.channel=") == parse_override("data.channel=null") == ("data.channel", None)
+    path = tmp_path / "own.yaml"
+    path.write_text("x: &x {channel: 010}\ndata: {<<: *x, limit_test: &n 010, group: *n}\n")
+    read = read_mapping(path)["data"]
+    assert read == {"channel": "010", "limit_test": 8, "group": "010"}
+
+
+def test_a_number_in_place_of_text_is_to_be_quoted() -> None:
+    assert refused("denoise-gray", {"data.test": 2024}) == "data.test: 2024 is not of type str; put it in quotes"
 
 
 def test_numbers_as_yaml_writes_them() -> None:

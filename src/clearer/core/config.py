@@ -184,6 +184,22 @@ def field_names(kind: Any) -> list[str]:
     return [field.name for field in dataclasses.fields(kind)]
 
 
+def text_keys(kind: Any, path: str = "") -> frozenset[str]:
+    """Return the dotted keys of a dataclass's settings that are text, or lists of text, and cannot be numbers."""
+    found: set[str] = set()
+    for name, hint in typing.get_type_hints(kind).items():
+        if name not in field_names(kind):
+            continue
+        here = _joined(path, name)
+        options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+        for option in options:
+            if dataclasses.is_dataclass(option):
+                found |= text_keys(option, here)
+        if {str, list[str]} & set(options) and not {int, float, bool} & set(options):
+            found.add(here)
+    return frozenset(found)
+
+
 def override(value: dict[str, Any], key: str, new: Any) -> None:
     """Replace one value in nested mappings, in place; ``key`` is dotted, such as ``search.lambda_arch``.
 
@@ -270,7 +286,8 @@ def _plain(kind: Any, value: Any, path: str) -> Any:
         except OverflowError:
             raise UserError(f"{path}: the number is too large") from None
     if type(value) is not kind:
-        raise UserError(f"{path}: {shown(value)} is not of type {kind.__name__}")
+        fix = "; put it in quotes" if kind is str and isinstance(value, int | float) else ""
+        raise UserError(f"{path}: {shown(value)} is not of type {kind.__name__}{fix}")
     if kind is float and not math.isfinite(value):
         raise UserError(f"{path}: {value} is not finite")
     return value

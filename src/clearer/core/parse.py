@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 DEEPEST = 100
@@ -34,19 +34,29 @@ def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
     return value
 
 
-def parse_yaml(text: str) -> Any:
+def parse_yaml(text: str, texts: Collection[str] = (), at: str = "") -> Any:
     """Return the value of a YAML text; only plain values are built.
+
+    Args:
+        text: the YAML text.
+        texts: dotted keys of settings that are text. YAML would read ``010`` as 8 and ``1:30`` as 90; the values of
+            these keys, and of lists there, stay as they are written. ``null`` remains None.
+        at: the dotted key of the whole value.
 
     Raises:
         ValueError: it is not YAML, nested more than `DEEPEST` deep, or stands for more than `MOST` values.
 
     >>> parse_yaml("a: &x [1, 2]\\nb: *x")
     {'a': [1, 2], 'b': [1, 2]}
+    >>> parse_yaml("{name: 010, number: 010}", texts=["name"])
+    {'name': '010', 'number': 8}
     """
     import yaml
 
     try:
-        value = yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        value = None if node is None else loader.construct_document(_as_written(loader, node, at, texts))
     except RecursionError:
         raise _too_deep() from None
     except Exception as error:
@@ -55,6 +65,34 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(" ".join(what.split())) from error
     _check(value, MOST)
     return value
+
+
+def _as_written(loader: Any, node: Any, at: str, texts: Collection[str]) -> Any:
+    """Return a node of a YAML text with the values of the keys ``texts`` as text, however they look."""
+    import yaml
+
+    if isinstance(node, yaml.MappingNode) and (not at or any(key.startswith(f"{at}.") for key in texts)):
+        loader.flatten_mapping(node)
+        node.value = [
+            (key, _as_written(loader, value, f"{at}.{key.value}" if at else key.value, texts))
+            if isinstance(key, yaml.ScalarNode)
+            else (key, value)
+            for key, value in node.value
+        ]
+    elif at in texts and isinstance(node, yaml.SequenceNode):
+        node.value = [_text(value) for value in node.value]
+    elif at in texts:
+        return _text(node)
+    return node
+
+
+def _text(node: Any) -> Any:
+    """Return a scalar node as one of text; a new node, since an alias may share the given one."""
+    import yaml
+
+    if not isinstance(node, yaml.ScalarNode) or node.tag == "tag:yaml.org,2002:null":
+        return node
+    return yaml.ScalarNode("tag:yaml.org,2002:str", node.value, node.start_mark, node.end_mark)
 
 
 def is_finite(value: float) -> bool:

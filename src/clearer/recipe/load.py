@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import json
 import logging
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from clearer.core.config import build, override
+from clearer.core.config import build, override, text_keys
 from clearer.core.errors import UserError, nearest, one_line, shown
 from clearer.core.parse import parse_yaml
 from clearer.losses.registry import LOSSES
@@ -85,6 +86,12 @@ def _build(value: dict[str, Any], path: Path, overrides: dict[str, Any]) -> tupl
     return recipe, list(dict.fromkeys(notes + further))
 
 
+@functools.cache
+def _texts() -> frozenset[str]:
+    """Return the settings of a recipe that are text."""
+    return text_keys(Recipe)
+
+
 def read_mapping(path: Path) -> dict[str, Any]:
     """Return the settings of a YAML file as they stand there, unchecked.
 
@@ -92,7 +99,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
         UserError: there is no such file, it is not YAML, or not a mapping.
     """
     try:
-        value = parse_yaml(path.read_text(encoding="utf-8"))
+        value = parse_yaml(path.read_text(encoding="utf-8"), _texts())
     except FileNotFoundError:
         raise UserError(f"{path}: no such recipe file") from None
     except (OSError, ValueError) as error:
@@ -192,15 +199,17 @@ def _refuse_other_network(recipe: Recipe, value: dict[str, Any], changes: dict[s
 
 
 def parse_override(text: str) -> tuple[str, Any]:
-    """Split ``KEY=VALUE`` of the command line and read the value as YAML.
+    """Split ``KEY=VALUE`` of the command line and read the value as YAML; that of a setting that is text, as written.
 
     >>> parse_override("search.lambda_arch=0.1")
     ('search.lambda_arch', 0.1)
+    >>> parse_override("data.channel=010")
+    ('data.channel', '010')
     """
     key, equals, value = text.partition("=")
     if not equals:
         raise UserError(f"--set {text}: not of the form KEY=VALUE, such as search.lambda_arch=0.1")
     try:
-        return key.strip(), parse_yaml(value)
+        return key.strip(), parse_yaml(value, _texts(), key.strip())
     except ValueError as error:
         raise UserError(f"--set {text}: the value is not readable as YAML") from error
