@@ -129,6 +129,10 @@ def test_the_python_example_says_what_is_wrong_in_one_line(
     Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
     (tmp_path / "torn.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
     (tmp_path / "text.png").write_text("text")
+    Image.new("L", (40, 30)).save(tmp_path / "cut.tif", save_all=True, append_images=[Image.new("L", (40, 30))] * 2)
+    with tifffile.TiffFile(tmp_path / "cut.tif") as file:
+        second = file.pages[1].offset
+    (tmp_path / "cut.tif").write_bytes((tmp_path / "cut.tif").read_bytes()[: second + 2])
     monkeypatch.chdir(tmp_path)
 
     def said(*words: str) -> str:
@@ -138,15 +142,23 @@ def test_the_python_example_says_what_is_wrong_in_one_line(
         assert "\n" not in str(ended.value.code)
         return str(ended.value.code)
 
-    assert said("a.png") == "usage: python restore.py INPUT OUTPUT SIGMA"
+    for words in (["a.png"], ["a.png", "b.png", "25", "c.png"]):
+        assert said(*words) == "usage: python restore.py INPUT OUTPUT SIGMA"
     assert said("none.png", "b.png", "25") == "none.png: no such file; name an image"
     assert said(".", "b.png", "25").startswith(".: cannot be read as an image (")
     assert said("text.png", "b.png", "25").startswith("text.png: cannot be read as an image (")
-    assert said("torn.png", "b.png", "25").startswith("torn.png: damaged (")
+    for torn in ("torn.png", "cut.tif"):
+        assert said(torn, "b.png", "25").startswith(f"{torn}: damaged (")
+        assert said(torn, "b.png", "25").endswith("); take another copy")
     for level in ("much", "-1", "nan"):
         assert said("a.png", "b.png", level) == f"SIGMA {level}: not a number from 0 to 255"
     assert said("a.png", "b.png", "25") == f"{tmp_path / 'model.onnx'}: no such file; it belongs beside restore.py"
-    (tmp_path / "model.onnx").touch()
+    (tmp_path / "model.onnx").write_bytes(b"torn")
+    loaded = said("a.png", "b.png", "25")
+    assert loaded.startswith(f"{tmp_path / 'model.onnx'}: cannot be loaded (") and "; export the model again" in loaded
+    session = SimpleNamespace(run=lambda names, inputs: 1 / 0)
+    monkeypatch.setattr("onnxruntime.InferenceSession", lambda path: session)
+    assert said("a.png", "b.png", "25").startswith("a.png: cannot be restored (division by zero); if memory was short")
     session = SimpleNamespace(run=lambda names, inputs: [inputs["image"]])
     monkeypatch.setattr("onnxruntime.InferenceSession", lambda path: session)
     assert said("a.png", "none/b.png", "25").startswith("none/b.png: cannot be written (")
