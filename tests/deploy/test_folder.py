@@ -301,6 +301,85 @@ def test_the_cpp_example_compiles_and_restores(folder: Path) -> None:
     assert (usage.returncode, usage.stderr.decode()) == (2, f"usage: restore INPUT{suffix} OUTPUT{suffix}{level}\n")
 
 
+STUB = """
+#include <cstdint>
+#include <exception>
+#include <fstream>
+#include <string>
+#include <vector>
+enum { OrtArenaAllocator, OrtMemTypeDefault };
+namespace Ort {
+struct Exception : std::exception {
+    const char* text;
+    explicit Exception(const char* text) : text(text) {}
+    const char* what() const noexcept override { return text; }
+};
+struct Env {};
+struct SessionOptions {};
+struct RunOptions {};
+struct MemoryInfo { static MemoryInfo CreateCpu(int, int) { return {}; } };
+struct Value {
+    float* values;
+    template <class T> static Value CreateTensor(MemoryInfo&, T* values, size_t, const std::int64_t*, size_t) {
+        return {values};
+    }
+    template <class T> const T* GetTensorData() const { return values; }
+};
+struct Session {
+    std::string model;
+    Session(Env&, const char* path, const SessionOptions&) {
+        std::ifstream(path) >> model;
+        if (model != "same" && model != "large") throw Exception("not\\na model");
+    }
+    std::vector<Value> Run(const RunOptions&, const char* const*, Value* inputs, size_t, const char* const*, size_t) {
+        if (model == "large") throw Exception("no memory");
+        return {inputs[0]};
+    }
+};
+}
+"""
+"""What the C++ example uses of ONNX Runtime, with a network that changes nothing, or fails, as model.onnx states."""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+@pytest.mark.parametrize(("channels", "condition"), KINDS.values())
+def test_the_cpp_example_says_what_is_wrong_in_one_line(tmp_path: Path, channels: int, condition: str) -> None:
+    use = use_of(network(channels, condition).architecture, ModelCard())
+    (tmp_path / "restore.cpp").write_text(example_text("restore.cpp", use))
+    (tmp_path / "onnxruntime_cxx_api.h").write_text(STUB)
+    built = ["g++", "-std=c++17", "-Wall", "-Werror", "restore.cpp", "-I", ".", "-o", "restore"]
+    subprocess.run(built, cwd=tmp_path, check=True)
+    kind, head = ("PGM", b"P5\n") if channels == 1 else ("PPM", b"P6\n")
+    body, sigma = bytes(range(12 * channels)), ["25"] if use.takes_level else []
+    (tmp_path / "a").write_bytes(head + b"4 3\n255\n" + body)
+    refused = {"cut": b"4 4", "negative": b"-4 -3", "huge": b"4000000000 4000000000"}
+    for name, size in refused.items():
+        (tmp_path / name).write_bytes(head + size + b"\n255\n" + body)
+
+    def said(*words: str) -> str:
+        done = subprocess.run(["./restore", *words], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == (2 if done.stderr.startswith("usage") else 1 if done.stderr else 0)
+        return done.stderr
+
+    beside = "it belongs beside this program\n"
+    assert said("a", "b", *sigma) == f"./model.onnx: cannot be loaded (not a model); {beside}"
+    (tmp_path / "model.onnx").write_text("large")
+    assert said("a", "b", *sigma).startswith("a: cannot be restored (no memory); if memory was short, ")
+    assert not (tmp_path / "b").exists()
+    (tmp_path / "model.onnx").write_text("same")
+    assert said("a", "b", *sigma) == ""
+    assert (tmp_path / "b").read_bytes() == (tmp_path / "a").read_bytes()
+    assert said("none", "b", *sigma) == f"none: cannot be opened; name a {kind} file of 8 bits\n"
+    for name in [*refused, "."]:
+        text = f"{name}: not a complete {kind} file of 8 bits without comments; convert it\n"
+        assert said(name, "b", *sigma) == text
+    assert said("a", "none/b", *sigma) == "none/b: cannot be written; name a file in a folder that exists\n"
+    assert said("a", "b", *sigma, "more").startswith("usage: restore INPUT.")
+    for level in ("much", "-1", "256", "nan", "25x", "") if sigma else ():
+        assert said("a", "b", level) == f"SIGMA {level}: not a number from 0 to 255\n"
+
+
 NODE = """
 import fs from "node:fs";
 import * as ort from "onnxruntime-web";
@@ -335,7 +414,8 @@ import * as ort from "onnxruntime-web";
 import { restore } from "./restore.mjs";
 const session = await ort.InferenceSession.create("model.onnx");
 const faults = [];
-for (const [data, ...sigma] of [[new Uint16Array(24), 9], [new Uint8Array(18), 9], [new Uint8Array(24)]])
+const bytes = new Uint8Array(24);
+for (const [data, ...sigma] of [[new Uint16Array(24), 9], [new Uint8Array(18), 9], [bytes], [bytes, -1], [bytes, 256]])
   await restore(session, { data, width: 3, height: 2 }, ...sigma).catch((error) => faults.push(error.message));
 console.log(faults.join("\\n"));
 process.exit(0);
@@ -350,8 +430,9 @@ def test_the_javascript_example_refuses_other_depths_and_a_missing_level(folder:
     if not (out / "node_modules").exists():
         (out / "node_modules").symlink_to(PLACE / "node_modules")
     done = subprocess.run(["node", "refused.mjs"], cwd=out, capture_output=True, text=True)
-    level = ["sigma: not a number; give the noise level in gray levels of 0..255"] if sigma_of(folder) else []
-    assert done.stdout.splitlines() == ["data: not RGBA bytes of this size"] * 2 + level, done.stderr
+    data = "data: not RGBA bytes of this size; give the ImageData of a canvas"
+    level = "sigma: not a number from 0 to 255; give the noise level in gray levels"
+    assert done.stdout.splitlines() == [data] * 2 + [level] * (3 if sigma_of(folder) else 0), done.stderr
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -398,6 +479,40 @@ def test_the_page_of_the_example_restores_in_a_browser(folder: Path, served: str
     found = np.array(values, np.uint8).reshape(height, width, 4)
     gray = np.asarray(Image.open(folder / "noisy.png")).ndim == 2
     assert_as_expected(folder, found[..., 0] if gray else found[..., :3])
+
+
+@needs_javascript
+@pytest.mark.web
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium; make test-web installs it")
+def test_the_page_of_the_example_says_what_is_wrong(folder: Path, served: str, tmp_path: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    (tmp_path / "torn.png").write_bytes((folder / "noisy.png").read_bytes()[:40])
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page()
+
+        def says(text: str) -> None:
+            page.wait_for_function("text => document.getElementById('said').textContent.startsWith(text)", arg=text)
+
+        page.goto(f"{served}/restore.html")
+        says("Choose an image.")
+        page.set_input_files("#file", tmp_path / "torn.png")
+        says("torn.png: this browser cannot read it as an image; choose a JPEG or PNG file")
+        page.set_input_files("#file", folder / "noisy.png")
+        says("Restored.")
+        pixels = "document.getElementById('canvas').toDataURL()"
+        first = page.evaluate(pixels)
+        if sigma_of(folder):
+            for level, answer in (("", "noisy.png: sigma: not a number from 0 to 255"), ("75", "Restored.")):
+                page.fill("#sigma", level)
+                page.dispatch_event("#sigma", "change")
+                says(answer)
+            assert page.evaluate(pixels) != first
+        page.route("**/model.onnx", lambda route: route.fulfill(status=404, body=""))
+        page.goto(f"{served}/restore.html")
+        says("model.onnx: cannot be loaded (")
+        browser.close()
 
 
 # the card
