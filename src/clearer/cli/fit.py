@@ -12,6 +12,9 @@ from clearer.cli.verb import argument, option, real, verb
 from clearer.core.console import console_for_people, print_json, say
 from clearer.core.errors import UserError
 
+SEARCH_MINUTES = 60
+"""How long a search within a budget may take by default."""
+
 RunFolder = Annotated[Path | None, option("Output", "Run folder (default: runs/NAME).", "--out", "-o", metavar="RUN")]
 
 
@@ -62,8 +65,14 @@ class FitOptions(ImageOptions):
         ),
     ] = None
     search_minutes: Annotated[
-        float, option("Search", "How long that search may take.", metavar="MIN", parser=real(0, 100_000))
-    ] = 60
+        float | None,
+        option(
+            "Search",
+            f"How long that search may take (default: {SEARCH_MINUTES}).",
+            metavar="MIN",
+            parser=real(0, 100_000),
+        ),
+    ] = None
     way: Annotated[
         str | None,
         option(
@@ -197,6 +206,17 @@ def _refuse_for_baseline(options: FitOptions) -> None:
         raise UserError(f"{named[0]}: is for networks of clearer, and {options.recipe} trains {baseline}; leave it out")
 
 
+def _refuse_idle_minutes(options: FitOptions) -> None:
+    """Refuse the minutes of a search where none is limited by them."""
+    if options.search_minutes is None:
+        return
+    given = f"--search-minutes {options.search_minutes:g}"
+    if not options.budget:
+        raise UserError(f"{given}: is for a search with --budget; give a budget, or leave it out")
+    if options.way == "clearer":
+        raise UserError(f"{given}: --search clearer takes the steps of its recipe (search.epochs); leave it out")
+
+
 def _refuse_nothing_to_search(options: FitOptions) -> None:
     """Refuse a search alone where the architecture is given, by an option, a start or the recipe."""
     from clearer.recipe.load import load_recipe
@@ -225,8 +245,11 @@ def _fit(options: FitOptions, stages: Sequence[str]) -> None:
     from clearer.training import distributed as processes
 
     _refuse_for_baseline(options)
+    _refuse_idle_minutes(options)
     overrides = options.overrides()
     if options.show:
+        if options.budget:
+            say("note: --budget: --show prints the recipe without what that search finds", console_for_people(True))
         if not processes.launched()[0]:
             _show(options.recipe, overrides, options.as_json)
         return
@@ -245,17 +268,17 @@ def _fit(options: FitOptions, stages: Sequence[str]) -> None:
         check_search(options.way, budgets, overrides.get("architecture") or overrides.get("train.start"))
         if options.way == "clearer" and budgets:
             return _fit_published(options, overrides, budgets[0], stages)
+    minutes = SEARCH_MINUTES if options.search_minutes is None else options.search_minutes
     if options.way == "slimmable" and options.budget:
         from clearer.experiments.slimmable_search import slimmable_within
 
-        minutes, budget = options.search_minutes, options.budget[0]
         out, overrides, facts = slimmable_within(
-            options.recipe, out, overrides, budget, minutes=minutes, stages=stages, console=console
+            options.recipe, out, overrides, options.budget[0], minutes=minutes, stages=stages, console=console
         )
     elif options.budget:
         from clearer.experiments.budget_fit import fit_budgets, measured, settings_for, takes_several
 
-        shared: dict[str, Any] = {"minutes": options.search_minutes, "stages": stages, "console": console}
+        shared: dict[str, Any] = {"minutes": minutes, "stages": stages, "console": console}
         if takes_several(out, options.budget):
             if options.sampler == "tpe":
                 raise UserError(f"--sampler tpe: serves one --budget, and {out} holds several; leave the option out")

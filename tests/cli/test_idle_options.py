@@ -1,0 +1,27 @@
+"""Options that change nothing beside the others are refused, or noted."""
+
+from __future__ import annotations
+
+import pytest
+
+from helpers.command import clearer as command
+
+REFUSED = {
+    "fit quickstart --search-minutes 5 --show": "--search-minutes 5: is for a search with --budget; give a budget, or",
+    "search quickstart --budget 50ms@1mp --search clearer --search-minutes 5 --show":
+        "--search-minutes 5: --search clearer takes the steps of its recipe (search.epochs); leave it out",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_options_that_change_nothing_are_refused(line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ended = command(*line.split())
+    assert ended.status == 2 and ended.err.startswith(f"clearer: {REFUSED[line]}"), ended.err
+    assert ended.err.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+def test_the_recipe_shown_beside_a_budget_is_noted_to_be_without_what_it_finds():
+    ended = command("fit", "quickstart", "--budget", "50ms@1mp", "--show")
+    assert ended.status == 0 and ended.out == command("fit", "quickstart", "--show").out
+    assert ended.err == "note: --budget: --show prints the recipe without what that search finds\n"
