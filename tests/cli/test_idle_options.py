@@ -10,6 +10,15 @@ REFUSED = {
     "fit quickstart --search-minutes 5 --show": "--search-minutes 5: is for a search with --budget; give a budget, or",
     "search quickstart --budget 50ms@1mp --search clearer --search-minutes 5 --show":
         "--search-minutes 5: --search clearer takes the steps of its recipe (search.epochs); leave it out",
+    "verdict run --minutes 5": "--minutes: only for --space macro; leave it out",
+    "verdict run --latency 50ms@1mp": "--latency: only for --space macro; leave it out",
+    "verdict run --no-train --seeds 5": "--seeds: only for trainings, which --no-train leaves out; leave it out, too",
+    "verdict run --no-train --scale laptop": "--scale: only for trainings, which --no-train leaves out",
+    "verdict run --no-train --jobs 2": "--jobs: only for trainings, which --no-train leaves out",
+    "verdict run --space macro --scale laptop": "--scale: only for --space genotype; leave it out",
+    "verdict run --space macro --sample 2": "--sample: only for --space genotype; leave it out",
+    "verdict run --space macro --patches 128": "--patches: only for --space genotype; leave it out",
+    "verdict run --space macro --statistics batch": "--statistics: only for --space genotype; leave it out",
 }  # fmt: skip
 
 

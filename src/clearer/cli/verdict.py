@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -21,14 +22,14 @@ class VerdictOptions:
         Path | None, option("Output", "Result folder (default: RUN/verdict).", "--out", "-o", metavar="FOLDER")
     ] = None
     scale: Annotated[
-        str,
+        str | None,
         option(
             "Training",
-            "Length of each training: full (the run's recipe) or laptop.",
+            "Length of each training: full (the run's recipe, the default) or laptop.",
             metavar="SCALE",
             complete=lambda: ["full", "laptop"],
         ),
-    ] = "full"
+    ] = None
     seeds: Annotated[
         int | None,
         option("Training", "Trainings of each architecture (default: 2; macro: 3).", metavar="N", parser=whole(1)),
@@ -45,16 +46,18 @@ class VerdictOptions:
     sample: Annotated[
         int | None, option("Search", "Architectures to score (default: all).", metavar="N", parser=whole(1))
     ] = None
-    patches: Annotated[int, option("Search", "Held-out patches for scoring.", metavar="N", parser=whole(1))] = 128
+    patches: Annotated[
+        int | None, option("Search", "Held-out patches for scoring (default: 128).", metavar="N", parser=whole(1))
+    ] = None
     statistics: Annotated[
-        str,
+        str | None,
         option(
             "Search",
-            "Batch norm statistics for scoring: batch or running.",
+            "Batch norm statistics for scoring: batch (default) or running.",
             metavar="KIND",
             complete=lambda: ["batch", "running"],
         ),
-    ] = "batch"
+    ] = None
     train: Annotated[bool, option("Training", "Train the candidates, or score them only.", "--train/--no-train")] = True
     jobs: Jobs = None
     space: Annotated[
@@ -71,14 +74,14 @@ class VerdictOptions:
         option("Search", "Budget to judge, with --space macro (default: all of the run).", metavar="BUDGET"),
     ] = None
     minutes: Annotated[
-        float,
+        float | None,
         option(
             "Training",
-            "Minutes of the default network, which set all steps, with --space macro.",
+            "Minutes of the default network, which set all steps, with --space macro (default: 20).",
             metavar="MIN",
             parser=real(0, 100_000),
         ),
-    ] = 20
+    ] = None
     test: Annotated[
         str | None,
         option("Data", "Test images (default: those of the run).", "--test", metavar="FOLDER"),
@@ -107,13 +110,15 @@ def verdict(options: VerdictOptions) -> None:
         return _macro(o)
     if o.space != "genotype":
         raise UserError(f"--space: {o.space!r} is not one of genotype, macro")
-    if o.latency:
-        raise UserError("--latency: only for --space macro; leave it out")
+    _refuse({"--latency": o.latency or None, "--minutes": o.minutes}, "only for --space macro; leave it out")
+    if not o.train:
+        of_trainings = {"--scale": o.scale, "--seeds": o.seeds, "--jobs": o.jobs}
+        _refuse(of_trainings, "only for trainings, which --no-train leaves out; leave it out, too")
     console = console_for_people(o.as_json)
     settings = judging.VerdictSettings(
-        budget=o.scale, overrides=parsed(o.settings), seeds=o.seeds or 2,
-        random=4 if o.random is None else o.random, sample=o.sample,
-        patches=o.patches, statistics=o.statistics, jobs=o.jobs, train=o.train, test=o.test,
+        budget="full" if o.scale is None else o.scale, overrides=parsed(o.settings), seeds=o.seeds or 2,
+        random=4 if o.random is None else o.random, sample=o.sample, patches=o.patches or 128,
+        statistics="batch" if o.statistics is None else o.statistics, jobs=o.jobs, train=o.train, test=o.test,
     )  # fmt: skip
     result = judging.verdict(o.run, o.out, settings, console=console)
     if result["scored_on"] == "validation":
@@ -131,12 +136,16 @@ def _macro(o: VerdictOptions) -> None:
     """Judge a search within budgets."""
     from clearer.experiments.macro_verdict import MacroVerdictSettings, macro_verdict
 
+    of_genotypes = {
+        "--scale": o.scale, "--sample": o.sample, "--patches": o.patches, "--statistics": o.statistics,
+    }  # fmt: skip
+    _refuse(of_genotypes, "only for --space genotype; leave it out")
     if not o.train:
         raise UserError("--no-train: a verdict on --space macro consists of trainings; leave it out")
     console = console_for_people(o.as_json)
     settings = MacroVerdictSettings(
-        latencies=o.latency or (), minutes=o.minutes, overrides=parsed(o.settings), seeds=o.seeds or 3,
-        random=o.random, test=o.test, jobs=o.jobs,
+        latencies=o.latency or (), minutes=20 if o.minutes is None else o.minutes, overrides=parsed(o.settings),
+        seeds=o.seeds or 3, random=o.random, test=o.test, jobs=o.jobs,
     )  # fmt: skip
     result = macro_verdict(o.run, o.out, settings, console=console)
     place = o.run / "verdict" if o.out is None else o.out
@@ -144,6 +153,13 @@ def _macro(o: VerdictOptions) -> None:
     say(f"saved, with its figure: {place}/macro-verdict.md", console)
     if o.as_json:
         print_json({**result, "saved": str(place)})
+
+
+def _refuse(options: Mapping[str, object], why: str) -> None:
+    """Refuse options that change nothing beside the others."""
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise UserError(f"{given[0]}: {why}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +210,10 @@ def compare_protocols(options: CompareProtocolsOptions) -> None:
     from clearer.experiments import protocols as effects
 
     o = options
+    if o.also is not None and (o.device != "auto" or o.precision != "fp32"):
+        raise UserError(
+            "--device, --precision: are of trained models, and --also has methods of its own; leave them out"
+        )
     console = console_for_people(o.as_json)
     method = effects.choose_method(o.model, o.also, o.sigma, device=o.device, precision=o.precision)
     result = effects.compare_protocols(
