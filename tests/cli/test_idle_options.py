@@ -19,6 +19,17 @@ REFUSED = {
     "verdict run --space macro --sample 2": "--sample: only for --space genotype; leave it out",
     "verdict run --space macro --patches 128": "--patches: only for --space genotype; leave it out",
     "verdict run --space macro --statistics batch": "--statistics: only for --space genotype; leave it out",
+    "reproduce tables --rain800 pairs --sigma 50": "--sigma: is for noise, and no images get any; give --bsd500",
+    "reproduce tables --bsd500 photos --rain-y": "--rain-y: is for rain, and no pairs are given; give --rain800",
+    "reproduce tables --bsd500 photos --classical nlm --ensemble":
+        "--ensemble: is for networks, and none is compared; add --models, or leave it out",
+    "reproduce baselines --noise photos --sigma 50": "--sigma: is for noise, and no images get any; give --bsd500",
+    "reproduce figures5-7 --rain800 pairs --sigma 50": "--sigma: is for noise, and no images get any; give --bsd500",
+    "reproduce figures5-7 --rain800 pairs --protocol gray-awgn": "--protocol: is for noise, and no images get any",
+    "reproduce figures5-7 --bsd500 photos --image a --images 2": "--image, --images: both say which images are shown",
+    "reproduce figure8 --rain photos --precision bf16": "--precision bf16: is for networks, and none is compared",
+    "compare-protocols nlm --also mine.py --data photos --precision bf16":
+        "--device, --precision: are of trained models, and --also has methods of its own; leave them out",
 }  # fmt: skip
 
 

@@ -91,6 +91,20 @@ class MethodOptions:
         )
 
 
+def _refuse_without_networks(options: MethodOptions) -> None:
+    """Refuse what says how networks restore where none is compared."""
+    given = {"--ensemble": options.ensemble, f"--precision {options.precision}": options.precision != "fp32"}
+    named = [name for name, is_given in given.items() if is_given]
+    if named and not options.models and options.trained is None:
+        raise UserError(f"{named[0]}: is for networks, and none is compared; add --models, or leave it out")
+
+
+def _refuse_without_noise(sigmas: list[float] | None, bsd500: str | None) -> None:
+    """Refuse noise levels where no images get noise."""
+    if sigmas and bsd500 is None:
+        raise UserError("--sigma: is for noise, and no images get any; give --bsd500 FOLDER, or leave it out")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Figures57Options(MethodOptions):
     """Options of figures5-7."""
@@ -99,7 +113,10 @@ class Figures57Options(MethodOptions):
     bsd500: Bsd500 = None
     rain800: Rain800 = None
     image: Annotated[list[str] | None, option("Data", "Image to show; repeatable.", metavar="NAME")] = None
-    images: Annotated[int, option("Data", "Show the first N images of each folder.", metavar="N", parser=whole(1))] = 2
+    images: Annotated[
+        int | None,
+        option("Data", "Show the first N images of each folder (default: 2).", metavar="N", parser=whole(1)),
+    ] = None
     sigma: Sigmas = None
     protocol: Annotated[
         str,
@@ -115,6 +132,13 @@ class Figures57Options(MethodOptions):
         option("Output", "Crop to enlarge, in pixels (default: where most detail is).", metavar="TOP,LEFT,SIDE"),
     ] = None
     as_json: Json = False
+
+    def __post_init__(self) -> None:
+        _refuse_without_noise(self.sigma, self.bsd500)
+        if self.protocol != "clearer-gray" and self.bsd500 is None:
+            raise UserError("--protocol: is for noise, and no images get any; give --bsd500 FOLDER, or leave it out")
+        if self.image and self.images is not None:
+            raise UserError("--image, --images: both say which images are shown; leave out one of them")
 
     def place(self) -> tuple[int, int, int] | None:
         """Return the three numbers of ``--crop``.
@@ -146,8 +170,14 @@ def figures5_7(options: Figures57Options) -> None:
 
     o = options
     console = console_for_people(o.as_json)
-    how: dict[str, Any] = {"names": o.image or (), "images": o.images, "sigmas": o.sigma or SIGMAS, "crop": o.place()}
+    how: dict[str, Any] = {
+        "names": o.image or (),
+        "images": o.images or 2,
+        "sigmas": o.sigma or SIGMAS,
+        "crop": o.place(),
+    }
     how |= {"bsd500": o.bsd500, "rain800": o.rain800, "protocol": o.protocol}
+    _refuse_without_networks(o)
     methods = o.methods()
     with progress_bar("restore") as progress:
         result = run_figures5_7(o.out, methods, **how, progress=progress)
@@ -179,6 +209,7 @@ def figure8(options: Figure8Options) -> None:
     from clearer.experiments.figure8 import figure8 as run_figure8
 
     o = options
+    _refuse_without_networks(o)
     console = console_for_people(o.as_json)
     with progress_bar("restore") as progress:
         result = run_figure8(o.out, o.methods(), o.rain, o.images, progress=progress)
@@ -202,6 +233,11 @@ class TablesOptions(MethodOptions):
     seed: Seed = 0
     as_json: Json = False
 
+    def __post_init__(self) -> None:
+        _refuse_without_noise(self.sigma, self.bsd500)
+        if self.rain_y and self.rain800 is None:
+            raise UserError("--rain-y: is for rain, and no pairs are given; give --rain800 FOLDER, or leave it out")
+
 
 @verb("tables", "clearer reproduce tables --models denoise-gray-50 --bsd500 bsds500/test")
 def tables(options: TablesOptions) -> None:
@@ -213,6 +249,7 @@ def tables(options: TablesOptions) -> None:
     from clearer.experiments.tables import tables as run_tables
 
     o = options
+    _refuse_without_networks(o)
     console = console_for_people(o.as_json)
     how: dict[str, Any] = {"sigmas": o.sigma or SIGMAS, "rain_y": o.rain_y, "limit": o.limit, "seed": o.seed}
     result = run_tables(o.out, o.methods(), data_noise=o.bsd500, data_rain=o.rain800, **how, console=console)
