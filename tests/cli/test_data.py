@@ -28,7 +28,16 @@ def test_doctor_describes_the_system_without_a_folder(tmp_path, monkeypatch):
         assert word in " ".join(ended.err.split()), ended.err
 
 
-@pytest.mark.parametrize("arguments", [["photos"], ["--clean", "a", "--degraded", "b"], ["--figure", "a.svg"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["photos"],
+        ["--clean", "a", "--degraded", "b"],
+        ["--figure", "a.svg"],
+        ["--clean-pattern", "*_gt", "--degraded-pattern", "*_in"],
+        ["--layout", "pairs", "--clean-side", "right"],
+    ],
+)
 def test_doctor_of_the_system_looks_at_no_images(arguments):
     ended = command("doctor", "--system", *arguments)
     named = ["FOLDER"] if arguments == ["photos"] else [name for name in arguments if name.startswith("--")]

@@ -84,7 +84,11 @@ def _show_system(options: DoctorOptions) -> None:
         "FOLDER": options.data,
         "--clean": options.clean,
         "--degraded": options.degraded,
+        "--clean-pattern": options.clean_pattern,
+        "--degraded-pattern": options.degraded_pattern,
         "--figure": options.figure,
+        "--layout": None if options.layout == "auto" else options.layout,
+        "--clean-side": None if options.clean_side == "left" else options.clean_side,
     }
     given = [name for name, value in of_images.items() if value is not None]
     if given:

@@ -66,6 +66,11 @@ def examine(
         UserError: there is nothing to examine.
     """
     sets = _find_sets(where, layout, clean_side)
+    if clean_side != "left" and all(one.layout != "side-by-side" for one in sets):
+        raise UserError(
+            f"--clean-side {clean_side}: no image seems to be a pair side by side; leave it out, or state "
+            "--layout side-by-side"
+        )
     total = sum(len(one.items) for one in sets)
     parts: list[Part] = []
     prints: list[Fingerprints] = []
