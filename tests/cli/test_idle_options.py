@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from PIL import Image
 
 from helpers.command import clearer as command
 
@@ -30,6 +31,13 @@ REFUSED = {
     "reproduce figure8 --rain photos --precision bf16": "--precision bf16: is for networks, and none is compared",
     "compare-protocols nlm --also mine.py --data photos --precision bf16":
         "--device, --precision: are of trained models, and --also has methods of its own; leave them out",
+    "restore denoise-gray in.png -o - --skip-existing": "--skip-existing, -o -: stdout is no file that may exist",
+    "restore denoise-gray in.png -o out.png --tile none --overlap full":
+        "--overlap, --tile none: without tiles, nothing overlaps; leave out one of them",
+    "evaluate denoise-gray-fast --protocol robustness --data photos --clean-pattern *_gt":
+        "--clean-pattern: robustness degrades images itself; give --data FOLDER alone",
+    "evaluate denoise-gray-fast --protocol robustness --clean a --degraded b":
+        "--clean a: robustness degrades images itself; give --data FOLDER alone",
 }  # fmt: skip
 
 
@@ -45,3 +53,27 @@ def test_the_recipe_shown_beside_a_budget_is_noted_to_be_without_what_it_finds()
     ended = command("fit", "quickstart", "--budget", "50ms@1mp", "--show")
     assert ended.status == 0 and ended.out == command("fit", "quickstart", "--show").out
     assert ended.err == "note: --budget: --show prints the recipe without what that search finds\n"
+
+
+def test_a_clean_side_of_images_that_have_none_is_refused(place):
+    ended = command("doctor", "photos", "--clean-side", "right")
+    assert ended.status == 2 and "--clean-side right: no image seems to be a pair side by side" in ended.err
+    assert command("doctor", "photos", "--clean-side", "right", "--layout", "side-by-side").status == 0
+    measure = ("evaluate", "gray.safetensors", "--data", "photos", "--clean-side", "right", "-o", "x.json")
+    ended = command(*measure, "--protocol", "gray-awgn-50")
+    assert ended.status == 2 and "--clean-side right: the images are no pairs side by side" in ended.err
+    assert command(*measure, "--protocol", "pairs-gray", "--seed", 1).status == 0
+
+
+def test_a_seed_changes_nothing_for_pairs_and_the_treatment_of_color_nothing_for_color_models(place):
+    command_of_pairs = ("evaluate", "gray.safetensors", "--protocol", "pairs-gray", "--data", "photos", "--clean-side")
+    note = "note: --seed: pairs-gray takes pairs as they are; it changes nothing\n"
+    said = [command(*command_of_pairs, "left", "--seed", seed, "-o", "y.json").out for seed in (0, 1)]
+    assert [note in text for text in said] == [False, True]
+    note = "clearer: note: --color channels: is for gray models, and this one takes 3 channels; it changes nothing\n"
+    (place / "two").mkdir()
+    for name in ("a", "b"):
+        Image.open("red.png").save(place / "two" / f"{name}.png")
+    for model, times in (("color", 1), ("gray", 0)):
+        ended = command("restore", f"{model}.safetensors", "two", "-o", f"out-{model}", "--color", "channels")
+        assert ended.status == 0 and ended.err.count(note) == times, ended.err

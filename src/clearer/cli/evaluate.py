@@ -94,6 +94,7 @@ def evaluate(options: EvaluateOptions) -> None:
     """
     from clearer.cli.robustness import evaluate_robustness
     from clearer.data.folders import matching_note
+    from clearer.evaluation.protocols import parse_protocol
     from clearer.pipeline import evaluate as measure
     from clearer.report.facts import seen_line
     from clearer.report.intensity import intensity_line, intensity_of
@@ -128,6 +129,8 @@ def evaluate(options: EvaluateOptions) -> None:
     print_table(title, ("", "PSNR dB", "SSIM"), rows, console)
     if (intensity := intensity_of(result)) is not None:
         say(f"intensity: {intensity_line(intensity)}", console)
+    if options.seed and parse_protocol(options.protocol).needs_pairs:
+        say(f"note: --seed: {options.protocol} takes pairs as they are; it changes nothing", console)
     if "scales" in result:
         say(f"note: {result['scales']}", console)
     if (line := seen_line(result)) is not None:

@@ -136,10 +136,11 @@ class ImageOptions:
         """Return ``--data``, where two folders of pairs make no sense.
 
         Raises:
-            UserError: ``--clean`` or ``--degraded`` is given.
+            UserError: ``--clean``, ``--degraded`` or a pattern is given.
         """
-        if self.pairs():
-            raise UserError(f"--clean {self.clean}: {ROBUSTNESS} degrades images itself; give --data FOLDER")
+        if pairs := self.pairs():
+            given = f"--clean {self.clean}" if self.data is None else f"--{list(pairs)[-1].replace('_', '-')}"
+            raise UserError(f"{given}: {ROBUSTNESS} degrades images itself; give --data FOLDER alone")
         return self.data
 
     def images(self) -> str | Folders:

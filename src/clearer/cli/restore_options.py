@@ -174,6 +174,10 @@ class RestoreOptions:
     def __post_init__(self) -> None:
         if self.to_stdout and self.as_json:
             raise UserError("--json, -o -: both write to stdout; leave out one of them")
+        if self.to_stdout and self.skip_existing:
+            raise UserError("--skip-existing, -o -: stdout is no file that may exist; leave out --skip-existing")
+        if self.tile == "none" and self.overlap != "auto":
+            raise UserError("--overlap, --tile none: without tiles, nothing overlaps; leave out one of them")
         if self.source is None and self.manifest is None:
             raise UserError("restore: INPUT: missing; name an image, a folder or a video, or a list with --manifest")
         if self.source is not None and self.manifest is not None:

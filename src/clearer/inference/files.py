@@ -163,6 +163,7 @@ class _Batch:
         """Return the image to be written; None if it was written already."""
         if isinstance(image, UserError):
             raise image
+        self._note_once(job, self.options.color_note(self.channels))
         self.levels = self._new_levels(FRAMES_SMOOTHING if job.is_video else 0.0)
         if self.fit_check is not None:
             self.fit_check.seen = None  # of an image that failed

@@ -88,6 +88,12 @@ class RestoreOptions:
         as_tiling(self.tile)
         parse_overlap(self.overlap)
 
+    def color_note(self, channels: int) -> str | None:
+        """Return that ``color`` changes nothing for a network of this many channels, if it is stated."""
+        if self.color == "luma" or channels == 1:
+            return None
+        return f"--color {self.color}: is for gray models, and this one takes {channels} channels; it changes nothing"
+
     def span_of(self, pixels: AnyPixels) -> Span:
         """Return the values that stand for black and white in an image."""
         if self.span is not None:

@@ -141,6 +141,8 @@ def _items(data: str | Path | Folders, protocol: Protocol, layout: str, side: st
 
 def _as_stated(items: list[Item], how: Measuring, restorer: Restorer | BaselineRestorer) -> list[Item]:
     """Return the images of the stated channel, black and white at the stated levels, or else at those of the model."""
+    if (side := how.get("clean_side")) and not any(item.side for item in items):
+        raise UserError(f"--clean-side {side}: the images are no pairs side by side; leave it out")
     if (channel := how.get("channel")) is not None:
         items = only_channel(items, channel, "--channel")
     if how.get("span") is None:
