@@ -37,6 +37,8 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=192, help="of the square in pixels (default: 192)")
     parser.add_argument("--times", type=int, default=3, help="runs of each method (default: 3)")
     parser.add_argument("--only", nargs="+", help="methods to time (default: all)")
+    parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, cores()}),
+                        help="threads of BM3D, 0 as its library chooses (default: one, and one a core)")  # fmt: skip
     parser.add_argument("-o", "--out", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -45,7 +47,7 @@ def main() -> None:
     wanted = given.only or list(METHODS)
     timed = [(name, 1, METHODS.get(name)(), given.side) for name in wanted if name != "bm3d"]
     if "bm3d" in wanted:
-        timed += [("bm3d", threads, partial(bm3d, threads)(), BM3D_SIDE) for threads in sorted({1, cores()})]
+        timed += [("bm3d", threads, partial(bm3d, threads)(), BM3D_SIDE) for threads in given.threads]
     for name, threads, method, side in timed:
         image, sigma = _seen(method, photograph, side)
         seconds = [_seconds(method, image, sigma) for _ in range(given.times)]
