@@ -50,7 +50,8 @@ def test_where_results_go_by_default(run, monkeypatch, tmp_path):
     outside = Path("evaluation/shared-net-rain-y-sets-photos-bf16.json")
     assert place("shared/net.safetensors", precision="bf16") == outside
     assert place("net.safetensors", span=(0.0, 4095.0)).name == "net-rain-y-sets-photos-range0to4095.json"
-    assert place("net.safetensors", channel="GFP 2").name == "net-rain-y-sets-photos-channel-GFP2.json"
+    assert place("net.safetensors", channel="GFP").name == "net-rain-y-sets-photos-channel-GFP.json"
+    assert len({place("net.safetensors", channel=name) for name in ("GFP2", "GFP 2", "GFP+2")}) == 3
     pairs = [Folders("set/clean", f"set/{name}", None, pattern) for name in ("a", "b") for pattern in (None, "*_in")]
     names = [measure.default_place("net.safetensors", each, "rain-y").name for each in pairs]
     assert names[0] == "net-rain-y-set-clean-a.json" and len(set(names)) == 4

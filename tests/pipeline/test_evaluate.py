@@ -90,7 +90,9 @@ def test_one_channel_of_pairs_can_be_measured(tmp_path: Path) -> None:
                 Image.fromarray(pixels).save(tmp_path / folder / f"{number}_{channel}.png")
     pairs, model = Folders(tmp_path / "clean", tmp_path / "degraded"), _restorer(1)
     whole = clearer.evaluate(model, pairs, "pairs-gray")["per_image"]
-    second = clearer.evaluate(model, pairs, "pairs-gray", channel="2")["per_image"]
+    one = clearer.evaluate(model, pairs, "pairs-gray", channel="2")
+    assert one["channel"] == "2"
+    second = one["per_image"]
     assert [score["name"] for score in second] == [f"{number}_2.png" for number in range(len(NAMES))]
     assert [score["psnr"] for score in second] == [score["psnr"] for score in whole[1::2]]
     with pytest.raises(UserError, match=r"^--channel: '3' is not one of"):

@@ -25,6 +25,7 @@ def evaluation_record(
     precision: str,
     seed: int,
     clean_side: str | None = None,
+    channel: str | None = None,
 ) -> EvaluationRecord:
     """Return the record of a result.
 
@@ -36,6 +37,7 @@ def evaluation_record(
         device, precision: those that the model ran with.
         seed: of the noise.
         clean_side: the clean half of pairs side by side; None for other images.
+        channel: the one channel that was measured; None for all.
     """
     parameters, macs_per_pixel = cost_of(architecture)
     record: EvaluationRecord = {
@@ -51,6 +53,8 @@ def evaluation_record(
     }
     if clean_side is not None:
         record["clean_side"] = clean_side
+    if channel is not None:
+        record["channel"] = channel
     return record
 
 

@@ -117,6 +117,7 @@ def evaluate(
         precision=restorer.precision,
         seed=seed,
         clean_side=items[0].side,
+        channel=machine.get("channel"),
     )
     if seen := seen_images(restorer.card, items[:limit], None if isinstance(model, Restorer) else model):
         result["seen"] = seen
@@ -192,7 +193,7 @@ def default_place(
     name += f"-{precision}" if precision != "fp32" else ""
     name += f"-{clean_side}" if clean_side is not None else ""
     name += f"-range{span[0]:g}to{span[1]:g}" if span is not None else ""
-    name += f"-channel-{_plain(channel.replace(' ', ''))}" if channel is not None else ""
+    name += f"-channel-{_plain(channel)}" if channel is not None else ""
     if model.is_dir():
         return RunFolder(model).evaluation_result(name)
     run = RunFolder(model.parent)

@@ -186,8 +186,8 @@ class ResultRecord(TypedDict):
     """The JSON form of `clearer.evaluation.evaluate.Result`.
 
     ``seen``: how many of the images the measured run was trained on or chose its weights by, by part, if any.
-    ``clean_side``: the clean half of pairs side by side. ``scales``: a line, if clean and degraded images differ in
-    scale.
+    ``clean_side``: the clean half of pairs side by side. ``channel``: the one channel that was measured, if not all.
+    ``scales``: a line, if clean and degraded images differ in scale.
     """
 
     protocol: str
@@ -203,6 +203,7 @@ class ResultRecord(TypedDict):
     intensity: NotRequired[IntensityRecord]
     seen: NotRequired[dict[str, int]]
     clean_side: NotRequired[str]
+    channel: NotRequired[str]
     scales: NotRequired[str]
 
 
