@@ -60,6 +60,13 @@ def test_white_noise_stays_white_and_keeps_its_level(share: float, channels: int
         assert found.channels == pytest.approx(0, abs=0.03) and found.colors[1] == pytest.approx(0, abs=0.06)
 
 
+@pytest.mark.parametrize(("share", "error"), [(0.5, 0.12), (0.7, 0.2)])
+def test_many_gaps_lower_the_level_and_make_no_lines(share: float, error: float) -> None:
+    for seed in range(3):
+        found = measured(SCENE + LEVEL * noise(seed=seed), scattered(share))
+        assert found.kind == "independent" and found.level == pytest.approx(LEVEL, rel=error)
+
+
 def test_noise_that_grows_with_brightness() -> None:
     gain, offset = 0.02, 0.001
     found = measured(SCENE + np.sqrt(gain * SCENE + offset) * noise(), scattered(0.2))

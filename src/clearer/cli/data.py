@@ -101,5 +101,7 @@ def _draw(findings: Findings, path: Path) -> None:
 
     profiles = {part.name: part.noise for part in findings.parts if part.noise is not None}
     if not profiles:
-        raise UserError(f"--figure {path}: no image has 8x8 pixels, which measuring noise needs; leave it out")
+        raise UserError(
+            f"--figure {path}: no image has 8x8 pixels with values, which measuring noise needs; leave it out"
+        )
     save_noise_figure(profiles, path)

@@ -2,6 +2,9 @@
 
 Images are continued in their gaps by pixels of their surroundings. That suits a network, but such pixels have no noise
 of their own: a copy beside its source has less noise at high frequencies, and is correlated with it.
+
+The level of images with many scattered gaps is read low all the same: by up to a tenth where half of the pixels have no
+value, by up to a fifth where 70 % have none.
 """
 
 from __future__ import annotations
@@ -72,8 +75,8 @@ def without_planes(blocks: Floats, masks: Floats, planes: Floats) -> Floats:
 def known_energies(blocks: Floats, masks: Floats) -> Floats:
     """Return the energies of blocks (N, C, 8, 8) at each frequency, (N * C, 64), from the pixels that have a value.
 
-    White noise gives the same as in blocks without gaps, on average. Other noise and content reach the other
-    frequencies by the share of the pixels that have none.
+    White noise gives the same as in blocks without gaps, on average, if most pixels have a value. Other noise and
+    content reach the other frequencies by the share of the pixels that have none.
     """
     basis, planes = dct_basis(), planes_of(masks)
     residual = without_planes(blocks, masks, planes).reshape(*blocks.shape[:2], -1)

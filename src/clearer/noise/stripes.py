@@ -11,7 +11,7 @@ from clearer.noise.gaps import Known
 
 FEWEST = 16
 """Rows and columns that an image needs."""
-FEWEST_IN_ROW = 4
+FEWEST_IN_ROW = 8
 """Pixels with a value that half a row needs, and those above and below with them."""
 
 
