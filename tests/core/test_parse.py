@@ -62,3 +62,8 @@ def test_aliases_that_stand_for_billions_are_refused() -> None:
         parse_yaml(LAUGHS)
     with pytest.raises(ValueError):
         parse_yaml("a: &a [*a]")  # without end
+
+
+def test_a_list_that_is_text_in_one_place_stays_numbers_in_another() -> None:
+    """An anchor may stand for values of both kinds of settings."""
+    assert parse_yaml("b: &x [010, 020]\na: *x", ["a"]) == {"b": [8, 16], "a": ["010", "020"]}

@@ -73,15 +73,16 @@ def _as_written(loader: Any, node: Any, at: str, texts: Collection[str]) -> Any:
 
     if isinstance(node, yaml.MappingNode) and (not at or any(key.startswith(f"{at}.") for key in texts)):
         loader.flatten_mapping(node)
-        node.value = [
+        entries = [
             (key, _as_written(loader, value, f"{at}.{key.value}" if at else key.value, texts))
             if isinstance(key, yaml.ScalarNode)
             else (key, value)
             for key, value in node.value
         ]
-    elif at in texts and isinstance(node, yaml.SequenceNode):
-        node.value = [_text(value) for value in node.value]
-    elif at in texts:
+        return yaml.MappingNode(node.tag, entries, node.start_mark, node.end_mark)
+    if at in texts and isinstance(node, yaml.SequenceNode):
+        return yaml.SequenceNode(node.tag, [_text(value) for value in node.value], node.start_mark, node.end_mark)
+    if at in texts:
         return _text(node)
     return node
 
