@@ -25,6 +25,7 @@ REFUSED = {
     "reproduce tables --bsd500 photos --classical nlm --ensemble":
         "--ensemble: is for networks, and none is compared; add --models, or leave it out",
     "reproduce baselines --noise photos --sigma 50": "--sigma: is for noise, and no images get any; give --bsd500",
+    "reproduce baselines --noise photos --seed 1": "--seed: is for test images, and there are none; give --bsd500",
     "reproduce figures5-7 --rain800 pairs --sigma 50": "--sigma: is for noise, and no images get any; give --bsd500",
     "reproduce figures5-7 --rain800 pairs --protocol gray-awgn": "--protocol: is for noise, and no images get any",
     "reproduce figures5-7 --bsd500 photos --image a --images 2": "--image, --images: both say which images are shown",

@@ -277,6 +277,21 @@ class BaselinesOptions(TablesOptions):
     jobs: Jobs = None
 
 
+def _refuse_without_images(options: BaselinesOptions) -> None:
+    """Refuse what says how test images are measured where there are none."""
+    given = {
+        "--ensemble": options.ensemble,
+        "--precision": options.precision != "fp32",
+        "--limit": options.limit is not None,
+        "--seed": options.seed != 0,
+    }
+    named = [name for name, is_given in given.items() if is_given]
+    if named and options.bsd500 is None and options.rain800 is None:
+        raise UserError(
+            f"{named[0]}: is for test images, and there are none; give --bsd500 or --rain800, or leave it out"
+        )
+
+
 @verb("baselines", "clearer reproduce baselines --noise bsds500/train --bsd500 bsds500/test")
 def baselines(options: BaselinesOptions) -> None:
     """Other systems and ours, trained equally long on the same images.
@@ -288,6 +303,7 @@ def baselines(options: BaselinesOptions) -> None:
     from clearer.experiments.tables import SIGMAS
 
     o = options
+    _refuse_without_images(o)
     console = console_for_people(o.as_json)
     how: dict[str, Any] = {"sigmas": o.sigma or SIGMAS, "rain_y": o.rain_y, "limit": o.limit, "seed": o.seed}
     how |= {

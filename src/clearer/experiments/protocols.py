@@ -220,9 +220,11 @@ def _items(data: str | Path, protocol: Protocol, clean_side: str | None) -> list
     """Return the images of a user's folder; single ones are not cut into halves for pairs, unless that is stated."""
     if not protocol.needs_pairs:
         if clean_side is not None:
-            raise UserError(f"clean_side: {protocol.name} takes clean images and degrades them; leave it out")
+            raise UserError(f"--clean-side: {protocol.name} takes clean images and degrades them; leave it out")
         return items_for(data, protocol)
-    layout = "auto" if clean_side is None or pairs_of(data) is not None else "side-by-side"
+    if clean_side is not None and pairs_of(data) is not None:
+        raise UserError(f"--clean-side {clean_side}: {data} holds pairs in two folders, not side by side; leave it out")
+    layout = "auto" if clean_side is None else "side-by-side"
     refuse_single_images(
         data,
         layout,

@@ -93,8 +93,11 @@ def _check_measured(recipe: Recipe, splits: Splits) -> None:
 def _check_values(recipe: Recipe, splits: Splits) -> None:
     """Refuse images of which no pixel has a value that a protocol measures: found later, a training would be lost."""
     measured = splits.test or splits.validation[: recipe.evaluate.samples]
-    for name in recipe.evaluate.protocols:
-        check_measured(measured, parse_protocol(name))
+    protocols = [parse_protocol(name) for name in recipe.evaluate.protocols]
+    for protocol in {
+        (one.channels, one.crop, one.needs_pairs): one for one in protocols
+    }.values():  # as images are read
+        check_measured(measured, protocol)
 
 
 def _check_protocol(name: str, recipe: Recipe) -> None:
