@@ -7,22 +7,21 @@ from typing import Any
 
 
 def methods_table(value: Any) -> str:
-    """Return the methods of other systems: what each is, its cost, our reading of it, and what it was compared with."""
+    """Return the methods of other systems: what each is, its cost and what it was compared with; then our readings."""
     lines = [
         f"`{value['command']}`",
         "",
-        "| method | what it is | task | kind | parameters | kMAC/pixel | source | our reading | compared with |",
-        "| --- | --- | --- | --- | ---: | ---: | --- | --- | --- |",
+        "| method | what it is | task | kind | parameters | kMAC/pixel | source | compared with |",
+        "| --- | --- | --- | --- | ---: | ---: | --- | --- |",
     ]
-    for one in value["methods"]:
-        if one["ours"]:
-            continue
+    others = [one for one in value["methods"] if not one["ours"]]
+    for one in others:
         parameters = "" if one["parameters"] is None else f"{one['parameters']:,}"
         cost = "" if one["macs_per_pixel"] is None else f"{one['macs_per_pixel'] / 1e3:,.0f}"
         what = (f"`{one['name']}`", one["about"], one["task"], one["kind"])
-        words = (one["source"], one["reading"], one["checked"])
-        lines.append("| " + " | ".join([*what, parameters, cost, *words]) + " |")
-    return "\n".join(lines)
+        lines.append("| " + " | ".join([*what, parameters, cost, one["source"], one["checked"]]) + " |")
+    lines += ["", "How we read each publication, and where ours differs:", ""]
+    return "\n".join([*lines, *(f"- `{one['name']}`: {one['reading']}" for one in others if one["reading"])])
 
 
 def classical_table(value: Any) -> str:
