@@ -44,7 +44,7 @@ def test_a_record_states_the_model_the_data_and_the_result(tmp_path: Path) -> No
     record = evaluation_record(
         result, model="m", data="clean", architecture=architecture, device="cpu", precision="fp32", seed=3
     )
-    of_some = {"intensity", "seen", "clean_side", "scales"}  # of pairs alone, and of runs
+    of_some = {"intensity", "seen", "clean_side", "scales", "channel"}  # of pairs alone, of runs, where it is stated
     assert set(record) == set(EvaluationRecord.__annotations__) - of_some
     assert (record["parameters"], record["macs_per_pixel"]) == (parameters(architecture), macs_per_pixel(architecture))
     assert record["psnr"] == result.psnr and record["per_image"] == result.per_image
