@@ -44,7 +44,7 @@ def as_markdown(result: Verdict) -> str:
         f"the chosen one ranks {ranking['rank']:,} ({ranking['chosen_psnr']:.3f} dB; best {ranking['best']} "
         f"{ranking['best_psnr']:.3f}, median {ranking['median_psnr']:.3f}, worst {ranking['worst_psnr']:.3f} dB).",
         f"Among the {ranking['alike']:,} with as many fusion modules it ranks {ranking['rank_alike']:,}.",
-        f"{ranking['better_and_no_dearer']:,} architectures are better at no higher cost, so it is "
+        f"Better at no higher cost: {ranking['better_and_no_dearer']:,}. So it is "
         f"{'on' if ranking['on_front'] else 'not on'} the Pareto front of cost and quality, which has "
         f"{len(ranking['front'])} architectures.",
         f"Rank correlation of this score with multiply-adds: {_number(ranking['correlation_with_macs'])}.",
