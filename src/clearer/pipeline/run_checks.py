@@ -94,9 +94,8 @@ def _check_values(recipe: Recipe, splits: Splits) -> None:
     """Refuse images of which no pixel has a value that a protocol measures: found later, a training would be lost."""
     measured = splits.test or splits.validation[: recipe.evaluate.samples]
     protocols = [parse_protocol(name) for name in recipe.evaluate.protocols]
-    for protocol in {
-        (one.channels, one.crop, one.needs_pairs): one for one in protocols
-    }.values():  # as images are read
+    read_alike = {(one.channels, one.crop, one.needs_pairs): one for one in protocols}
+    for protocol in read_alike.values():
         check_measured(measured, protocol)
 
 
