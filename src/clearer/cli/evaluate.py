@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from clearer.cli.options import (
     ROBUSTNESS,
+    Channel,
     Device,
     Ensemble,
     ImageOptions,
@@ -57,12 +58,7 @@ class EvaluateOptions(ImageOptions):
         ),
     ] = None
     span: Range = None
-    channel: Annotated[
-        str | None,
-        option(
-            "Data", "Channel of stacks or of files FIELD_CHANNEL, such as 2 or DAPI (default: all).", metavar="NAME"
-        ),
-    ] = None
+    channel: Channel = None
     limit: Limit = None
     ensemble: Ensemble = False
     seed: Seed = 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from clearer.cli.options import ImageOptions, Json, Range, Set, model_names, parsed, recipe_names, span_of
+from clearer.cli.options import Channel, ImageOptions, Json, Range, Set, model_names, parsed, recipe_names, span_of
 from clearer.cli.verb import argument, option, real, verb
 from clearer.core.console import console_for_people, print_json, say
 from clearer.core.errors import UserError
@@ -48,12 +48,7 @@ class FitOptions(ImageOptions):
     ] = None
     test: Annotated[str | None, option("Data", "Test images, measured at the end.", "--test", metavar="FOLDER")] = None
     span: Range = None
-    channel: Annotated[
-        str | None,
-        option(
-            "Data", "Channel of stacks or of files FIELD_CHANNEL, such as 2 or DAPI (default: all).", metavar="NAME"
-        ),
-    ] = None
+    channel: Channel = None
     architecture: Annotated[
         str | None,
         option("Training", "Genotype to train, such as FPPF-FFFF-PFFP; skips the search.", metavar="GENOTYPE"),

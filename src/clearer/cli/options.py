@@ -71,6 +71,10 @@ Clean = Annotated[str | None, option("Data", "Clean images of pairs in two folde
 Degraded = Annotated[
     str | None, option("Data", "Degraded images of these pairs, with the same file names.", metavar="FOLDER")
 ]
+Channel = Annotated[
+    str | None,
+    option("Data", "Channel of stacks or of files FIELD_CHANNEL, such as 2 or DAPI (default: all).", metavar="NAME"),
+]
 Range = Annotated[
     str | None,
     option(
